@@ -1,0 +1,63 @@
+//! What a round trip between two processes costs.
+//!
+//! Raw: two tasks, each with the receiver of an mpsc channel and the other's sender.
+
+mod support;
+
+use std::time::Instant;
+
+use regrow::Runtime;
+use support::{Bench, Question, nanos_each};
+use tokio::sync::{mpsc, oneshot};
+
+fn main() {
+    let bench = Bench::new("ping_pong");
+    let text = "one round trip, by pid";
+    let question = Question { text, unit: "ns", target: Some(1.15), size: 300_000 };
+    bench.compare(&question, raw, regrow);
+}
+
+async fn raw(size: usize) -> f64 {
+    let (ping, mut pings) = mpsc::unbounded_channel::<Vec<u8>>();
+    let (pong, mut pongs) = mpsc::unbounded_channel::<Vec<u8>>();
+    tokio::spawn(async move {
+        while let Some(message) = pings.recv().await {
+            pong.send(message).expect("the other waits");
+        }
+    });
+    let player = tokio::spawn(async move {
+        let start = Instant::now();
+        for _ in 0..size {
+            ping.send(Vec::new()).expect("the other waits");
+            pongs.recv().await;
+        }
+        nanos_each(start, size)
+    });
+    player.await.expect("it ends")
+}
+
+async fn regrow(size: usize) -> f64 {
+    let rt = Runtime::new();
+    let (result, measured) = oneshot::channel();
+    let player = rt.spawn(move |mut ctx| async move {
+        let echo = support::meet(&mut ctx).await;
+        let rt = ctx.runtime();
+        let start = Instant::now();
+        for _ in 0..size {
+            rt.send(echo, Vec::new());
+            ctx.recv().await;
+        }
+        let _ = result.send(nanos_each(start, size));
+    });
+    let player = player.pid();
+    let echo = rt.spawn(move |mut ctx| async move {
+        let rt = ctx.runtime();
+        while let Some(message) = ctx.recv().await.message() {
+            rt.send(player, message);
+        }
+    });
+    support::introduce(&rt, player, echo.pid());
+    let cost = measured.await.expect("it is told");
+    support::clear(&rt).await;
+    cost
+}

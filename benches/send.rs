@@ -1,0 +1,114 @@
+//! What a message costs that is sent and received, nobody waiting for an answer.
+//!
+//! Raw: the sender half of an mpsc channel, whose receiver is in a task. By handle it
+//! is a server that is told a number, by pid a process that is sent bytes; these are
+//! none, so that nothing but their way is measured.
+
+mod support;
+
+use std::time::Instant;
+
+use regrow::{GenServer, Pid, Result, Runtime, ServerContext};
+use support::{Bench, Countdown, Pending, Question, breathe, nanos_each};
+use tokio::sync::mpsc;
+
+fn main() {
+    let bench = Bench::new("send");
+    let question = |text, target| Question { text, unit: "ns", target, size: 1_000_000 };
+    let ask = question("one to one, by handle", Some(0.75));
+    bench.compare(&ask, |n| raw::<u64>(n, 1), |n| by_handle(n, 1));
+    let ask = question("eight to one, by handle", Some(0.4));
+    bench.compare(&ask, |n| raw::<u64>(n, 8), |n| by_handle(n, 8));
+    let ask = question("one to one, by pid", Some(0.95));
+    bench.compare(&ask, |n| raw::<Vec<u8>>(n, 1), |n| by_pid(n, 1));
+    let ask = question("eight to one, by pid", None);
+    bench.compare(&ask, |n| raw::<Vec<u8>>(n, 8), |n| by_pid(n, 8));
+}
+
+async fn raw<T: Default + Send + 'static>(size: usize, senders: usize) -> f64 {
+    let all = Countdown::new(1);
+    let pending = all.pending();
+    let (sink, mut receiver) = mpsc::unbounded_channel::<T>();
+    tokio::spawn(async move {
+        for _ in 0..size / senders * senders {
+            receiver.recv().await;
+        }
+        drop(pending);
+    });
+    measure(size, senders, all, move || sink.send(T::default()).is_ok()).await
+}
+
+async fn by_pid(size: usize, senders: usize) -> f64 {
+    let rt = Runtime::new();
+    let all = Countdown::new(1);
+    let sink = sink(&rt, size / senders * senders, all.pending());
+    measure(size, senders, all, move || rt.send(sink, Vec::new())).await
+}
+
+fn sink(rt: &Runtime, expected: usize, all: Pending) -> Pid {
+    let sink = rt.spawn(move |mut ctx| async move {
+        for _ in 0..expected {
+            ctx.recv().await;
+        }
+        drop(all);
+    });
+    sink.pid()
+}
+
+async fn by_handle(size: usize, senders: usize) -> f64 {
+    let rt = Runtime::new();
+    let all = Countdown::new(1);
+    let args = (size / senders * senders, all.pending());
+    let sink = Sink::start(&rt, args).await.expect("it starts");
+    let cost = measure(size, senders, all, move || sink.cast(0)).await;
+    support::clear(&rt).await;
+    cost
+}
+
+/// Sends from so many tasks at once, until all has arrived.
+async fn measure(
+    size: usize,
+    senders: usize,
+    all: Countdown,
+    send: impl Fn() -> bool + Clone + Send + 'static,
+) -> f64 {
+    let start = Instant::now();
+    for _ in 0..senders {
+        let send = send.clone();
+        tokio::spawn(async move {
+            for sent in 0..size / senders {
+                assert!(send());
+                breathe(sent).await;
+            }
+        });
+    }
+    all.done().await;
+    nanos_each(start, size)
+}
+
+struct Sink {
+    left: usize,
+    all: Option<Pending>,
+}
+
+impl GenServer for Sink {
+    type Args = (usize, Pending);
+    type Call = ();
+    type Cast = u64;
+
+    async fn init((left, all): Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Sink { left, all: Some(all) })
+    }
+
+    async fn handle_call(&mut self, _: (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, _: u64, _: &mut ServerContext<Self>) -> Result {
+        self.left -= 1;
+        if self.left == 0 {
+            drop(self.all.take());
+        }
+        Ok(())
+    }
+}

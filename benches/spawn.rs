@@ -1,0 +1,81 @@
+//! What a process costs from its spawn until it is reaped.
+//!
+//! Raw: a task that owns the receiver of an mpsc channel and ends at once; its join
+//! handle is awaited. A thousand are spawned, then a thousand are awaited.
+
+mod support;
+
+use std::time::Instant;
+
+use regrow::Runtime;
+use support::{Bench, Question, nanos_each};
+use tokio::sync::mpsc;
+
+const BATCH: usize = 1_000;
+
+fn main() {
+    let bench = Bench::new("spawn");
+    let question = |text| Question { text, unit: "ns", target: Some(0.85), size: 200_000 };
+    bench.compare(&question("spawned, ended, reaped"), raw, regrow);
+    let among = Question { target: Some(0.85), ..question("the same, beside 100,000 idle ones") };
+    bench.compare(&among, raw_among, regrow_among);
+}
+
+async fn raw(size: usize) -> f64 {
+    let start = Instant::now();
+    let mut batch = Vec::with_capacity(BATCH);
+    for _ in 0..size.div_ceil(BATCH) {
+        for _ in 0..BATCH.min(size) {
+            let (sender, receiver) = mpsc::unbounded_channel::<Vec<u8>>();
+            batch.push((sender, tokio::spawn(async move { drop(receiver) })));
+        }
+        for (sender, task) in batch.drain(..) {
+            task.await.expect("it ends");
+            drop(sender);
+        }
+    }
+    nanos_each(start, size)
+}
+
+async fn regrow(size: usize) -> f64 {
+    spawn_and_reap(&Runtime::new(), size).await
+}
+
+async fn spawn_and_reap(rt: &Runtime, size: usize) -> f64 {
+    let start = Instant::now();
+    let mut batch = Vec::with_capacity(BATCH);
+    for _ in 0..size.div_ceil(BATCH) {
+        for _ in 0..BATCH.min(size) {
+            batch.push(rt.spawn(|ctx| async move { drop(ctx) }));
+        }
+        for process in batch.drain(..) {
+            process.join().await;
+        }
+    }
+    nanos_each(start, size)
+}
+
+async fn raw_among(size: usize) -> f64 {
+    let idle: Vec<_> = (0..size / 2)
+        .map(|_| {
+            let (sender, mut receiver) = mpsc::unbounded_channel::<Vec<u8>>();
+            (sender, tokio::spawn(async move { drop(receiver.recv().await) }))
+        })
+        .collect();
+    let cost = raw(size).await;
+    for (sender, task) in idle {
+        drop(sender);
+        task.await.expect("it ends");
+    }
+    cost
+}
+
+async fn regrow_among(size: usize) -> f64 {
+    let rt = Runtime::new();
+    for _ in 0..size / 2 {
+        rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
+    }
+    let cost = spawn_and_reap(&rt, size).await;
+    support::clear(&rt).await;
+    cost
+}

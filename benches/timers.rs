@@ -1,0 +1,62 @@
+//! What a timer costs that is set and cancelled in time, as most are.
+//!
+//! Raw: a task that sleeps and then sends, and is aborted. A thousand are set, then a
+//! thousand are cancelled.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use regrow::Runtime;
+use support::{Bench, Question, nanos_each};
+use tokio::sync::mpsc;
+
+const BATCH: usize = 1_000;
+const DELAY: Duration = Duration::from_secs(60);
+
+fn main() {
+    let bench = Bench::new("timers");
+    let text = "set and cancelled, to one process";
+    let question = Question { text, unit: "ns", target: Some(0.3), size: 200_000 };
+    bench.compare(&question, raw, |size| regrow(size, 1));
+    let spread = Question { text: "the same, to a thousand processes", ..question };
+    bench.compare(&spread, raw, |size| regrow(size, BATCH));
+}
+
+async fn raw(size: usize) -> f64 {
+    let (sender, _receiver) = mpsc::unbounded_channel::<Vec<u8>>();
+    let start = Instant::now();
+    let mut batch = Vec::with_capacity(BATCH);
+    for _ in 0..size.div_ceil(BATCH) {
+        for _ in 0..BATCH.min(size) {
+            let sender = sender.clone();
+            batch.push(tokio::spawn(async move {
+                tokio::time::sleep(DELAY).await;
+                let _ = sender.send(Vec::new());
+            }));
+        }
+        for timer in batch.drain(..) {
+            timer.abort();
+        }
+    }
+    nanos_each(start, size)
+}
+
+async fn regrow(size: usize, targets: usize) -> f64 {
+    let rt = Runtime::new();
+    let spawn = || rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }).pid();
+    let targets: Vec<_> = (0..targets).map(|_| spawn()).collect();
+    let start = Instant::now();
+    let mut batch = Vec::with_capacity(BATCH);
+    for _ in 0..size.div_ceil(BATCH) {
+        for at in 0..BATCH.min(size) {
+            batch.push(rt.send_after(targets[at % targets.len()], DELAY, Vec::new()));
+        }
+        for timer in batch.drain(..) {
+            assert!(timer.cancel());
+        }
+    }
+    let cost = nanos_each(start, size);
+    support::clear(&rt).await;
+    cost
+}

@@ -1,0 +1,196 @@
+//! Deadlines of calls, nearly free.
+//!
+//! A bell is an instant and a waker. Arming one is a store, and so is disarming it: no
+//! timer is made. One task per runtime sleeps until the earliest deadline there was
+//! when it last looked, rings what is due, and looks again.
+//!
+//! **Why none is missed.** The task sets `next` to *never* before it looks, and to the
+//! earliest deadline it saw after. Whoever arms stores its deadline, then reads `next`:
+//! either the look sees the deadline, or `next` reads as *never* or as something later
+//! than the deadline, and the task is told to look again.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+const NEVER: u64 = u64::MAX;
+const SHARDS: usize = 8;
+
+/// One deadline, used again and again.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    /// Nanoseconds since the base, or [`NEVER`].
+    due: AtomicU64,
+    waker: Mutex<Option<Waker>>,
+    shard: usize,
+}
+
+impl Bell {
+    /// Who is woken when it rings.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut slot = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            let old = slot.replace(waker.clone());
+            drop(slot);
+            drop(old);
+        }
+    }
+
+    fn ring(&self) {
+        self.due.store(NEVER, Ordering::SeqCst);
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// All bells of a runtime.
+#[derive(Debug)]
+pub(crate) struct Bells {
+    free: [Mutex<Vec<Arc<Bell>>>; SHARDS],
+    all: Mutex<Vec<Arc<Bell>>>,
+    base: OnceLock<Instant>,
+    next: AtomicU64,
+    look: Notify,
+    started: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Bells {
+    pub(crate) fn new() -> Self {
+        Bells {
+            free: Default::default(),
+            all: Mutex::default(),
+            base: OnceLock::new(),
+            next: AtomicU64::new(NEVER),
+            look: Notify::new(),
+            started: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes a bell and arms it for this waker. `spread` is any number that differs
+    /// between callers.
+    pub(crate) fn arm(
+        self: &Arc<Self>,
+        handle: Option<&Handle>,
+        spread: u64,
+        due: Instant,
+        waker: &Waker,
+    ) -> ArmedBell {
+        let shard = (spread as usize) % SHARDS;
+        let kept = self.free[shard].lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let bell = kept.unwrap_or_else(|| self.cast(shard));
+        bell.register(waker);
+        let due = self.nanos(due);
+        bell.due.store(due, Ordering::SeqCst);
+        if due < self.next.load(Ordering::SeqCst) {
+            self.start(handle);
+            self.look.notify_one();
+        }
+        ArmedBell { bell: Some(bell), bells: Arc::clone(self) }
+    }
+
+    fn cast(&self, shard: usize) -> Arc<Bell> {
+        let bell = Arc::new(Bell { due: AtomicU64::new(NEVER), waker: Mutex::new(None), shard });
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&bell));
+        bell
+    }
+
+    fn start(self: &Arc<Self>, handle: Option<&Handle>) {
+        if self.started.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(handle) = handle
+            && !self.started.swap(true, Ordering::SeqCst)
+        {
+            handle.spawn(Arc::clone(self).sweep());
+        }
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        let base =
+            self.base.get_or_init(|| at.checked_sub(Duration::from_secs(3600)).unwrap_or(at));
+        u64::try_from(at.saturating_duration_since(*base).as_nanos()).unwrap_or(NEVER - 1)
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            let next = self.ring_due();
+            if self.closed.load(Ordering::SeqCst) {
+                return;
+            }
+            let base = self.base.get().copied();
+            let at = base.and_then(|base| base.checked_add(Duration::from_nanos(next)));
+            match at.filter(|_| next != NEVER) {
+                None => self.look.notified().await,
+                Some(at) => {
+                    let _ = tokio::time::timeout_at(at, self.look.notified()).await;
+                }
+            }
+        }
+    }
+
+    /// Rings all bells that are due; returns and publishes the next deadline.
+    fn ring_due(&self) -> u64 {
+        self.next.store(NEVER, Ordering::SeqCst);
+        let now = self.nanos(Instant::now());
+        let bells = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = NEVER;
+        let mut due = Vec::new();
+        for bell in bells.iter() {
+            match bell.due.load(Ordering::SeqCst) {
+                NEVER => {}
+                at if at <= now => due.push(Arc::clone(bell)),
+                at => next = next.min(at),
+            }
+        }
+        drop(bells);
+        due.iter().for_each(|bell| bell.ring());
+        self.next.store(next, Ordering::SeqCst);
+        next
+    }
+
+    /// Bells that are armed: calls under way with a deadline.
+    pub(crate) fn armed(&self) -> usize {
+        let bells = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.iter().filter(|bell| bell.due.load(Ordering::SeqCst) != NEVER).count()
+    }
+
+    /// Ends the task.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.look.notify_one();
+    }
+}
+
+/// A bell in use; dropping it disarms it and gives it back.
+#[derive(Debug)]
+pub(crate) struct ArmedBell {
+    bell: Option<Arc<Bell>>,
+    bells: Arc<Bells>,
+}
+
+impl ArmedBell {
+    pub(crate) fn register(&self, waker: &Waker) {
+        if let Some(bell) = &self.bell {
+            bell.register(waker);
+        }
+    }
+}
+
+impl Drop for ArmedBell {
+    fn drop(&mut self) {
+        if let Some(bell) = self.bell.take() {
+            bell.due.store(NEVER, Ordering::SeqCst);
+            let shard = &self.bells.free[bell.shard];
+            shard.lock().unwrap_or_else(PoisonError::into_inner).push(bell);
+        }
+    }
+}

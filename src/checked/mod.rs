@@ -1,0 +1,68 @@
+//! The kernel's protocols, in every interleaving of a few operations.
+//!
+//! A target is a test, its number in front. Under `--cfg regrow_loom` loom runs it in
+//! every interleaving that takes at most two preemptions; under `--cfg regrow_shuttle`
+//! shuttle draws schedules, half of them at random, half with few but awkward
+//! preemptions. `REGROW_PROOF=full` asks for three preemptions and for ten times the
+//! schedules. What a target asserts holds at the end of each of them; [`World::at_rest`]
+//! adds what always does.
+//!
+//! There is no tokio here. A process is a record in the tables with the mailbox that
+//! ships, and ends by the teardown that ships, where the target says so; where its own
+//! task matters, a thread blocks on the [`Life`](crate::life::Life) that ships.
+
+mod world;
+mod names;
+mod links;
+mod monitors;
+mod births;
+mod deaths;
+mod mailboxes;
+mod groups;
+mod calls;
+mod lock_order;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[cfg(regrow_loom)]
+pub(crate) use loom::{future::block_on, thread};
+#[cfg(regrow_shuttle)]
+pub(crate) use shuttle::{future::block_on, thread};
+
+/// Whether the run is the long one.
+fn is_full() -> bool {
+    std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full")
+}
+
+/// Runs the target in all interleavings that the checker comes upon, and tells how many
+/// there were.
+fn check(target: impl Fn() + Send + Sync + 'static) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counting = {
+        let count = Arc::clone(&count);
+        move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            target();
+        }
+    };
+    explore(counting);
+    println!("{} interleavings", count.load(Ordering::Relaxed));
+}
+
+#[cfg(regrow_loom)]
+fn explore(target: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound.get_or_insert(if is_full() { 3 } else { 2 });
+    model.max_branches = model.max_branches.max(10_000);
+    model.check(target);
+}
+
+#[cfg(regrow_shuttle)]
+fn explore(target: impl Fn() + Send + Sync + 'static) {
+    let schedules = if is_full() { 10_000 } else { 1_000 };
+    let random = Arc::new(target);
+    let preempting = Arc::clone(&random);
+    shuttle::check_random(move || random(), schedules);
+    shuttle::check_pct(move || preempting(), schedules, 3);
+}

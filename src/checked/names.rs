@@ -1,0 +1,255 @@
+//! Names that change hands.
+
+use crate::checked::check;
+use crate::checked::world::{World, down};
+use crate::exit::ExitReason::{Killed, Shutdown};
+use crate::kernel::NameEntry;
+use crate::kernel::births::{Birth, Stillborn};
+use crate::pid::Pid;
+use crate::process::Parent;
+
+const NAME: &str = "n";
+
+/// L1.
+#[test]
+fn a_name_passes_from_a_dying_holder_to_the_next() {
+    check(|| {
+        let world = World::new();
+        let (a, b) = (world.named(NAME), world.process());
+        let (_, registered) = world.both(
+            move |world| world.end(a, Shutdown),
+            move |world| {
+                world.unregister(NAME);
+                world.register(NAME, b)
+            },
+        );
+        assert!(registered, "nobody else held it any more");
+        assert_eq!(world.whereis(NAME), Some(b));
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn a_name_is_never_that_of_a_process_whose_end_was_told() {
+    check(|| {
+        let world = World::new();
+        let (a, watcher) = (world.named(NAME), world.process());
+        world.monitor(watcher, a);
+        world.both(
+            move |world| world.end(a, Shutdown),
+            move |world| {
+                let told = !world.received(watcher).is_empty();
+                let holder = world.whereis(NAME);
+                assert!(!told || holder.is_none(), "{holder:?} is dead");
+            },
+        );
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn while_a_name_changes_hands_nobody_is_sent_to_the_dead() {
+    check(|| {
+        let world = World::new();
+        let (a, b, watcher) = (world.named(NAME), world.process(), world.process());
+        world.monitor(watcher, a);
+        world.three(
+            move |world| world.end(a, Shutdown),
+            move |world| {
+                world.unregister(NAME);
+                assert!(world.register(NAME, b));
+            },
+            move |world| {
+                let told = !world.received(watcher).is_empty();
+                let holder = world.whereis(NAME);
+                assert!(!told || holder != Some(a), "{a} is dead");
+            },
+        );
+        assert_eq!(world.whereis(NAME), Some(b));
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn one_of_two_gets_the_name_of_a_dying_holder_or_none() {
+    check(|| {
+        let world = World::new();
+        let (a, b, c) = (world.named(NAME), world.process(), world.process());
+        let (_, by_b, by_c) = world.three(
+            move |world| world.end(a, Shutdown),
+            move |world| world.register(NAME, b),
+            move |world| world.register(NAME, c),
+        );
+        let holder = match (by_b, by_c) {
+            (false, false) => None,
+            (true, false) => Some(b),
+            (false, true) => Some(c),
+            (true, true) => panic!("both were told that it is theirs"),
+        };
+        assert_eq!(world.whereis(NAME), holder);
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn a_process_that_ends_takes_no_new_name_along() {
+    check(|| {
+        let world = World::new();
+        let a = world.process();
+        world.both(move |world| world.end(a, Shutdown), move |world| world.register(NAME, a));
+        assert_eq!(world.whereis(NAME), None);
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn a_name_that_was_taken_away_is_free_for_a_dying_process_too() {
+    check(|| {
+        let world = World::new();
+        let (a, b) = (world.named(NAME), world.process());
+        let (_, _, registered) = world.three(
+            move |world| world.end(a, Shutdown),
+            move |world| world.unregister(NAME),
+            move |world| world.register(NAME, b),
+        );
+        assert!(!registered || world.whereis(NAME) != Some(a));
+        world.at_rest();
+    });
+}
+
+/// A live process with the name that has a supervisor.
+fn supervised(world: &World, supervisor: Pid) -> Pid {
+    let shutdown = crate::shutdown::Shutdown::Infinity;
+    let parent = Some(Parent { pid: supervisor, shutdown, supervises: true });
+    let name = Some(NAME.into());
+    let (pid, born) = world.bear(&Birth { name, parent, ..Birth::default() });
+    born.expect("nothing is in its way");
+    pid
+}
+
+/// L1.
+#[test]
+fn a_name_left_to_a_dying_supervisor_is_free() {
+    check(|| {
+        let world = World::new();
+        let supervisor = world.process();
+        let child = supervised(&world, supervisor);
+        world.both(
+            move |world| world.end(child, Shutdown),
+            move |world| world.end(supervisor, Shutdown),
+        );
+        assert_eq!(world.kernel.names.get(NAME), None);
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn a_name_left_to_a_supervisor_goes_to_whoever_comes_first() {
+    check(|| {
+        let world = World::new();
+        let (supervisor, b) = (world.process(), world.process());
+        let child = supervised(&world, supervisor);
+        world.end(child, Shutdown);
+        let (registered, _) = world.both(
+            move |world| world.register(NAME, b),
+            move |world| world.kernel.clear_vacant_of(supervisor, child),
+        );
+        assert!(registered);
+        assert_eq!(world.whereis(NAME), Some(b));
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn a_name_left_by_one_child_is_not_cleared_for_the_next() {
+    check(|| {
+        let world = World::new();
+        let supervisor = world.process();
+        let first = supervised(&world, supervisor);
+        world.end(first, Shutdown);
+        let second = supervised(&world, supervisor);
+        world.both(
+            move |world| world.end(second, Shutdown),
+            move |world| world.kernel.clear_vacant_of(supervisor, first),
+        );
+        assert_eq!(world.kernel.names.get(NAME), Some(NameEntry::Vacant(supervisor)));
+        world.at_rest();
+    });
+}
+
+/// What `Runtime::whereis_or_spawn` does, up to the task.
+fn whereis_or_bear(world: &World) -> Pid {
+    if let Some(holder) = world.whereis(NAME) {
+        return holder;
+    }
+    let birth = Birth { name: Some(NAME.into()), ..Birth::default() };
+    match world.bear(&birth) {
+        (_, Err(Stillborn::NameTaken(holder))) => holder,
+        (pid, born) => {
+            born.expect("nothing else is in its way");
+            pid
+        }
+    }
+}
+
+/// L9.
+#[test]
+fn of_two_that_spawn_what_is_not_there_one_does() {
+    check(|| {
+        let world = World::new();
+        let (one, other) = world.both(whereis_or_bear, whereis_or_bear);
+        assert_eq!(one, other);
+        assert_eq!(world.whereis(NAME), Some(one));
+        assert_eq!(world.list(), [one]);
+        world.at_rest();
+    });
+}
+
+/// L9.
+#[test]
+fn of_two_that_find_a_dying_incumbent_at_most_one_replaces_it() {
+    check(|| {
+        let world = World::new();
+        let incumbent = world.named(NAME);
+        let (_, one, other) = world.three(
+            move |world| {
+                world.kill(incumbent);
+                world.notice(incumbent);
+            },
+            whereis_or_bear,
+            whereis_or_bear,
+        );
+        assert_eq!(world.fate(incumbent), Some(Killed));
+        let newcomer = [one, other].into_iter().find(|&pid| pid != incumbent);
+        assert!([one, other].iter().all(|&pid| pid == incumbent || Some(pid) == newcomer));
+        assert_eq!(world.whereis(NAME), newcomer);
+        assert_eq!(world.list(), Vec::from_iter(newcomer), "a loser has left something");
+        world.at_rest();
+    });
+}
+
+/// L18.
+#[test]
+fn whoever_is_told_of_the_end_may_take_the_name_at_once() {
+    check(|| {
+        let world = World::new();
+        let (a, heir) = (world.named(NAME), world.process());
+        let reference = world.monitor(heir, a);
+        world.both(
+            move |world| world.end(a, Shutdown),
+            move |world| {
+                assert_eq!(world.receive(heir), down(reference, a, Shutdown));
+                assert!(world.register(NAME, heir), "the dead hold it");
+            },
+        );
+        assert_eq!(world.whereis(NAME), Some(heir));
+        world.at_rest();
+    });
+}

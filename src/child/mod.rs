@@ -1,0 +1,243 @@
+//! What a supervisor knows of a child: how to start it, when to start it again, how to
+//! stop it.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::exit::Result;
+use crate::shared_str::SharedStr;
+use crate::shutdown::Shutdown;
+
+pub(crate) mod task_context;
+pub(crate) mod start;
+
+pub use start::{StartChild, StartContext, Started};
+pub use task_context::TaskContext;
+
+/// When a child that ended is started again. OTP: the restart type.
+///
+/// | | `Normal`, `Shutdown` | killed, crashed |
+/// |---|---|---|
+/// | `Permanent` | yes | yes |
+/// | `Transient` | no | yes |
+/// | `Temporary` | no | no |
+///
+/// # Examples
+///
+/// A task that may finish must not be permanent, which is the default: each end of it is
+/// one to restart, until the supervisor gives up.
+///
+/// ```
+/// use regrow::{ChildSpec, ChildState, Restart, RestartLimitReached, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let import = ChildSpec::task("import", |_| async { Ok(()) });
+///
+/// // Wrong.
+/// let tree = Supervisor::one_for_one().child(import.clone()).start(&rt).await?;
+/// let reason = tree.ended().await;
+/// assert!(reason.crash().unwrap().downcast_ref::<RestartLimitReached>().is_some());
+///
+/// // Right.
+/// let tree = Supervisor::one_for_one().start(&rt).await?;
+/// let pid = tree.start_child(import.restart(Restart::Transient)).await?;
+/// rt.ended(pid).await;
+/// assert_eq!(tree.which_children().await?[0].state, ChildState::Stopped);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Restart {
+    /// Always.
+    #[default]
+    Permanent,
+    /// When it ended abnormally.
+    Transient,
+    /// Never; it is forgotten when it ends.
+    Temporary,
+}
+
+/// Whether a child is itself a supervisor. It is told by
+/// [`which_children`](crate::SupervisorRef::which_children), and decides nothing but the
+/// default of [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has an
+/// example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ChildType {
+    /// It is not.
+    #[default]
+    Worker,
+    /// It is.
+    Supervisor,
+}
+
+/// One child of a supervisor, as a value. Cheap to clone.
+///
+/// Made from a server ([`GenServer::child`](crate::GenServer::child)), from a plain async
+/// closure ([`task`](Self::task)), from a supervisor
+/// ([`SupervisorSpec`](crate::SupervisorSpec)), or from anything that implements
+/// [`StartChild`]. OTP: the child specification.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`restart`](Self::restart) | [`Restart::Permanent`] |
+/// | [`shutdown`](Self::shutdown) | 5 s; for a supervisor as long as it takes |
+/// | [`named`](Self::named) | no name |
+/// | [`with_id`](Self::with_id) | a server's type name, a supervisor's name; else it is given |
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{ChildSpec, Restart, Runtime, Shutdown, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let first = ChildSpec::task("mailer", |_| std::future::pending())
+///     .named("mailer")
+///     .restart(Restart::Transient)
+///     .shutdown(Shutdown::Timeout(Duration::from_secs(30)));
+/// let second = first.clone().with_id("second").named("second mailer");
+/// let tree = Supervisor::one_for_one().child(first).child(second).start(&rt).await?;
+/// assert_eq!(tree.count_children().await?.workers, 2);
+/// assert_eq!(rt.registered(), ["mailer", "second mailer"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+#[must_use = "it does nothing until a supervisor is given it"]
+pub struct ChildSpec {
+    pub(crate) id: SharedStr,
+    pub(crate) name: Option<SharedStr>,
+    pub(crate) start: Arc<dyn StartChild>,
+    pub(crate) restart: Restart,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) kind: ChildType,
+    pub(crate) init_timeout: Option<Duration>,
+}
+
+impl ChildSpec {
+    /// A child that anything at all can be: permanent, a worker, five seconds to stop.
+    /// [`StartChild`] has an example.
+    pub fn new(id: impl Into<String>, start: impl StartChild) -> Self {
+        ChildSpec {
+            id: id.into().into(),
+            name: None,
+            start: Arc::new(start),
+            restart: Restart::default(),
+            shutdown: Shutdown::default(),
+            kind: ChildType::default(),
+            init_timeout: None,
+        }
+    }
+
+    /// A plain async closure as a child. Each start clones the closure and calls the
+    /// clone, so what it captures is cloned for each incarnation.
+    ///
+    /// The closure's future is made inside the process; a panic or an `Err` is a crash,
+    /// `Ok(())` a normal end. Permanent unless told otherwise, so a task that may finish
+    /// wants [`Restart::Transient`] or [`Restart::Temporary`]; [`Restart`] shows why. Its
+    /// start is over as soon as the process exists: what must have happened before the next
+    /// child starts belongs in a server's `init`, or in a [`StartChild`].
+    ///
+    /// OTP: a child whose start function is `proc_lib:spawn_link/1`.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
+    /// use tokio::sync::mpsc::unbounded_channel;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, mut hear) = unbounded_channel();
+    /// let flaky = ChildSpec::task("flaky", |ctx| async move {
+    ///     told.send(ctx.pid())?; // a clone of the sender, for each incarnation
+    ///     Err("no luck")?;
+    ///     Ok(())
+    /// });
+    /// let tree = Supervisor::one_for_one().child(flaky).start(&rt).await?;
+    /// let (first, second) = (hear.recv().await, hear.recv().await);
+    /// assert!(first.is_some() && first < second); // it was started again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn task<F, Fut>(id: impl Into<String>, body: F) -> Self
+    where
+        F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result> + Send + 'static,
+    {
+        ChildSpec::new(id, start::TaskStart(body))
+    }
+
+    /// Its id, unique among its siblings, and its label in the log. By default a server's type
+    /// name, a supervisor's name or `"Supervisor"`. [`ChildSpec`] has an example.
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into().into();
+        self
+    }
+
+    /// The name it is registered under, at each start before its `init`. By default none. If
+    /// somebody else holds it the start fails, with
+    /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). [`ChildSpec`] has an example.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into());
+        self
+    }
+
+    /// When it is started again. By default [`Restart::Permanent`]. [`Restart`] has an
+    /// example.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    /// How it is stopped. By default a worker has five seconds, a supervisor as long as
+    /// it takes. [`Shutdown`] has an example.
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+
+    /// How long its `init` may take, at each start. One that takes longer is killed, and
+    /// the start has failed, with [`InitTimeout`](crate::StartError::InitTimeout). By default as
+    /// long as it takes. [`ServerSpec`](crate::ServerSpec) has an example.
+    pub fn init_timeout(mut self, limit: Duration) -> Self {
+        self.init_timeout = Some(limit);
+        self
+    }
+
+    pub(crate) fn supervisor(mut self) -> Self {
+        self.kind = ChildType::Supervisor;
+        self.shutdown = Shutdown::Infinity;
+        self
+    }
+
+    /// The id.
+    ///
+    /// ```
+    /// use regrow::ChildSpec;
+    ///
+    /// let spec = ChildSpec::task("flush", |_| async { Ok(()) });
+    /// assert_eq!(spec.id(), "flush");
+    /// assert_eq!(spec.with_id("flush 2").id(), "flush 2");
+    /// ```
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Debug for ChildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildSpec")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("restart", &self.restart)
+            .field("shutdown", &self.shutdown)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,204 @@
+//! Looking at one process, or at what is left of all.
+
+use crate::pid::Pid;
+use crate::runtime::Runtime;
+
+/// A snapshot of one live process. OTP: `process_info/1`.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::Runtime;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let rt = Runtime::with_mailbox_depth();
+/// let worker = rt.spawn(|_| std::future::pending()).pid();
+/// let watcher = rt.spawn_link(worker, |_| std::future::pending()).pid();
+/// rt.monitor(watcher, worker);
+/// rt.send(worker, b"to do".to_vec());
+///
+/// let info = rt.info(worker).unwrap();
+/// assert_eq!((info.links, info.monitors, info.monitoring), (1, 1, 0));
+/// assert_eq!(info.mailbox_depth, 1);
+/// assert_eq!(rt.info(watcher).unwrap().monitoring, 1);
+/// # });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessInfo {
+    /// Its pid.
+    pub pid: Pid,
+    /// How many processes it is linked to.
+    pub links: usize,
+    /// How many monitors watch it.
+    pub monitors: usize,
+    /// How many monitors it holds: of processes that have not ended, and of groups.
+    pub monitoring: usize,
+    /// The names it holds, in alphabetical order.
+    pub names: Vec<String>,
+    /// The groups it is in, in alphabetical order.
+    pub tags: Vec<String>,
+    /// Its label.
+    pub label: Option<String>,
+    /// What is queued and not yet received; 0 unless the runtime counts it.
+    pub mailbox_depth: usize,
+    /// Whether it traps exits.
+    pub trap_exit: bool,
+}
+
+/// What is still there of a runtime: all zero at rest, after its
+/// [`shutdown`](Runtime::shutdown). [`Runtime::leftovers`] counts it, and has an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Leftovers {
+    /// Live processes.
+    pub processes: usize,
+    /// Names, held or kept for a successor.
+    pub names: usize,
+    /// Groups, with members or watched.
+    pub groups: usize,
+    /// Ends of links: two for each link.
+    pub links: usize,
+    /// Ends of monitors: two for each monitor.
+    pub monitors: usize,
+    /// Pending timers.
+    pub timers: usize,
+    /// Calls under way that have a deadline.
+    pub calls: usize,
+}
+
+impl Runtime {
+    /// What one live process looks like, or `None` if it is not alive. OTP:
+    /// `process_info/1`.
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let pid = rt.spawn(|_| std::future::pending()).pid();
+    /// rt.register("idler", pid);
+    /// let info = rt.info(pid).unwrap();
+    /// assert_eq!(info.names, ["idler"]);
+    /// assert!(!info.trap_exit);
+    /// # });
+    /// ```
+    pub fn info(&self, pid: Pid) -> Option<ProcessInfo> {
+        let process = self.kernel.find(pid)?;
+        let mut info = process.with(|locked| {
+            let core = locked.core();
+            let mut info = ProcessInfo {
+                pid,
+                links: 0,
+                monitors: 0,
+                monitoring: 0,
+                names: Vec::new(),
+                tags: Vec::new(),
+                label: None,
+                mailbox_depth: 0,
+                trap_exit: core.trap,
+            };
+            if !core.is_open() {
+                return None;
+            }
+            if let Some(ties) = &core.ties {
+                info.tell(ties);
+            }
+            Some(info)
+        })?;
+        info.names.sort_unstable();
+        info.tags.sort_unstable();
+        Some(info)
+    }
+
+    /// Gives a process a label, in place of an earlier one: free text for people, not unique.
+    /// Labelled processes speak in the log and are counted in the census. False if it is not
+    /// alive. A supervised child is labelled with its id. OTP: `proc_lib:set_label/1`.
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let worker = rt.spawn(|_| std::future::pending());
+    /// assert!(rt.set_label(worker.pid(), "worker"));
+    /// assert_eq!(rt.info(worker.pid()).unwrap().label.as_deref(), Some("worker"));
+    /// worker.kill();
+    /// worker.join().await;
+    /// assert!(!rt.set_label(worker.pid(), "late"));
+    /// # });
+    /// ```
+    pub fn set_label(&self, pid: Pid, label: impl Into<String>) -> bool {
+        let Some(process) = self.kernel.find(pid) else { return false };
+        let mut label = Some(label.into().into());
+        let labelled = process.with(|locked| {
+            let core = locked.core();
+            core.is_open() && {
+                let ties = core.ties_mut();
+                std::mem::swap(&mut ties.label, &mut label);
+                true
+            }
+        });
+        if labelled {
+            self.kernel.mark_census();
+        }
+        labelled
+    }
+
+    /// Counts what is left in the tables. For tests that want to see that nothing is: it
+    /// looks at every process, so not for every second of a program's life.
+    ///
+    /// ```
+    /// use regrow::{Leftovers, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let worker = rt.spawn(|_| std::future::pending());
+    /// rt.register("worker", worker.pid());
+    /// let left = rt.leftovers();
+    /// assert_eq!((left.processes, left.names, left.links), (1, 1, 0));
+    ///
+    /// worker.kill();
+    /// worker.join().await;
+    /// assert_eq!(rt.leftovers(), Leftovers::default());
+    /// # });
+    /// ```
+    pub fn leftovers(&self) -> Leftovers {
+        let kernel = &self.kernel;
+        let pids = self.list();
+        let infos = pids.iter().filter_map(|&pid| self.info(pid));
+        let (links, monitors) = infos.fold((0, 0), |(links, monitors), info| {
+            (links + info.links, monitors + info.monitors + info.monitoring)
+        });
+        Leftovers {
+            processes: pids.len(),
+            names: kernel.names.len(),
+            groups: kernel.groups.len(),
+            links,
+            monitors,
+            timers: kernel.timers.len(),
+            calls: kernel.bells.armed(),
+        }
+    }
+}
+
+impl ProcessInfo {
+    fn tell(&mut self, ties: &crate::process::Ties) {
+        self.links = ties.links.len();
+        self.monitors = ties.watchers.len();
+        let fired = |held: &crate::process::Held| matches!(held, crate::process::Held::Fired);
+        self.monitoring = ties.monitors.iter().filter(|(_, held)| !fired(held)).count();
+        self.names = ties.names.iter().map(|(name, ())| name.to_string()).collect();
+        self.tags = ties.tags.iter().map(|(tag, ())| tag.to_string()).collect();
+        self.label = ties.label.as_ref().map(ToString::to_string);
+        self.mailbox_depth = ties.counts.map_or(0, |counts| counts.depth);
+    }
+}
+
+#[cfg(regrow_proof)]
+impl Runtime {
+    /// Everything that has happened in this runtime so far.
+    pub fn trace(&self) -> Vec<crate::trace::Traced> {
+        self.kernel.trace.lines()
+    }
+}

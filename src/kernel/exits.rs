@@ -1,0 +1,152 @@
+//! Exit signals: one function through which every one of them goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::dest::Dest;
+use crate::exit::ExitReason;
+use crate::kernel::Kernel;
+use crate::message::{Envelope, Received};
+use crate::pid::Pid;
+use crate::process::any::Refused;
+use crate::process::{AnyProcess, Core, LinkKind, Parent, Stage, flag};
+use crate::shutdown::Shutdown;
+use crate::signal::{ExitKind, Verdict, verdict};
+use crate::sync::atomic::Ordering;
+use crate::timer_queue::Action;
+
+/// An exit signal on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExitSignal<'a> {
+    pub(crate) from: Pid,
+    pub(crate) reason: &'a ExitReason,
+    pub(crate) kind: ExitKind,
+}
+
+/// What became of an exit signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The target is ending or has ended.
+    Gone,
+    /// An earlier signal was accepted; this one changes nothing.
+    Dying,
+    /// The link it came by was no more.
+    Unlinked,
+    Ignored,
+    Delivered,
+    /// Delivered to a child whose supervisor is dead: it has this long to end.
+    Orphaned(Duration),
+    /// The target will end of it.
+    Accepted,
+}
+
+impl Outcome {
+    /// Whether the target was there when the signal arrived.
+    pub(crate) fn was_alive(self) -> bool {
+        self != Outcome::Gone
+    }
+}
+
+impl Kernel {
+    /// Hands a user's message or stream to the process; a shed one is counted.
+    pub(crate) fn deliver(&self, to: &dyn AnyProcess, received: Received) -> bool {
+        match to.deliver(received) {
+            Ok(()) => true,
+            Err(Refused::Dead) => false,
+            Err(Refused::Full) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+
+    /// Sends an exit signal: decides its effect under the target's lock.
+    pub(crate) fn signal_exit(
+        self: &Arc<Self>,
+        to: &dyn AnyProcess,
+        signal: ExitSignal<'_>,
+    ) -> Outcome {
+        // Both are made before the lock, and what isn't used is dropped after it.
+        let mut reason = Some(signal.reason.clone());
+        let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
+        let mut envelope = Some(Envelope::plain(received));
+        let mut stop = None;
+        crate::failpoint::point!("exit signal");
+        let outcome = to.with(|locked| {
+            let (outcome, link) = arrive(locked.core(), signal);
+            match outcome {
+                Outcome::Accepted => {
+                    let core = locked.core();
+                    core.stage = Stage::Condemned;
+                    core.reason = reason.take();
+                    to.raise(flag::CONDEMNED);
+                    core.wake_task();
+                }
+                Outcome::Delivered | Outcome::Orphaned(_) => {
+                    stop = stop_token(locked.core(), signal.from);
+                    if stop.is_none() {
+                        locked.push_exit(link, signal.from, &mut envelope);
+                    }
+                }
+                _ => {}
+            }
+            #[cfg(regrow_proof)]
+            self.trace_signal(to.pid(), signal, outcome);
+            outcome
+        });
+        if let Some(stop) = stop {
+            stop.cancel();
+        }
+        if let Outcome::Orphaned(grace) = outcome {
+            self.arm_timer(Dest::Pid(to.pid()), grace, None, Action::Kill);
+        }
+        outcome
+    }
+}
+
+/// What a parent's exit cancels in this process, if it asked for that.
+fn stop_token(core: &Core, from: Pid) -> Option<CancellationToken> {
+    let ties = core.ties.as_ref()?;
+    let by_parent = ties.parent.is_some_and(|parent| parent.pid == from);
+    by_parent.then(|| ties.stop.clone()).flatten()
+}
+
+/// What the signal does to a process in this state. A link's exit acts only if the
+/// link is still listed here, and then it is no more; its number is told too.
+fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, u64) {
+    if signal.kind != ExitKind::Link {
+        return (effect(core, signal, None), 0);
+    }
+    let Some(ties) = core.ties.as_mut() else { return (Outcome::Unlinked, 0) };
+    let Some(link) = ties.links.remove(&signal.from) else { return (Outcome::Unlinked, 0) };
+    let outcome = match link.kind {
+        LinkKind::Starting => Outcome::Ignored,
+        LinkKind::Task if !signal.reason.is_abnormal() => Outcome::Ignored,
+        LinkKind::Owner if core.stage == Stage::Live => Outcome::Accepted,
+        LinkKind::Plain | LinkKind::Task | LinkKind::Owner => {
+            let orphan = ties.parent.filter(|p| p.pid == signal.from && p.supervises);
+            effect(core, signal, orphan)
+        }
+    };
+    (outcome, link.id)
+}
+
+/// What the signal does where it counts. `orphan`: it is the end of its supervisor.
+fn effect(core: &Core, signal: ExitSignal<'_>, orphan: Option<Parent>) -> Outcome {
+    match core.stage {
+        Stage::Live => {}
+        Stage::Condemned => return Outcome::Dying,
+        Stage::Closing | Stage::Ended => return Outcome::Gone,
+    }
+    match verdict(signal.kind, core.trap, signal.reason) {
+        Verdict::Ignore => Outcome::Ignored,
+        Verdict::Die => Outcome::Accepted,
+        Verdict::Deliver => match orphan.map(|parent| parent.shutdown) {
+            Some(Shutdown::Timeout(grace)) => Outcome::Orphaned(grace),
+            Some(Shutdown::BrutalKill) => Outcome::Accepted,
+            Some(Shutdown::Infinity) | None => Outcome::Delivered,
+        },
+    }
+}

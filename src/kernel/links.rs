@@ -1,0 +1,222 @@
+//! Links: two entries, one on each side, never two locks.
+//!
+//! Whoever lists a peer reads, under the same lock, whether that peer has ended. A peer
+//! that hadn't ended by then tells of its end only after that lock was let go, and so
+//! finds the entry. What happens when one side ends between any two steps of
+//! [`Kernel::link`]:
+//!
+//! 1. before the linker lists the target: a linker that is gone hears nothing; of a
+//!    target that is gone it is told `NoProc` if it traps, unless it still lists it, for
+//!    then the target is about to tell it the truth;
+//! 2. target ends before it lists the linker: until it has told everybody it still takes
+//!    the link, and tells the linker too; after that an entry that is left is taken back,
+//!    and the linker is told `NoProc` if it traps;
+//! 3. linker ends before the target lists it: the target lists nothing, and hears nothing;
+//!    after: its teardown finds the entry, or, where an unlink came between, the look back
+//!    does. Only the first of both that finds it signals the target.
+//!
+//! Every entry carries the number of the call that made it, and so does the exit that
+//! comes of it. An unlink removes what is older than itself, so a link made meanwhile on
+//! both sides stays on both; and it looks again until it finds nothing on either side,
+//! for an older link that is only being made.
+
+use std::sync::Arc;
+
+use crate::exit::ExitReason;
+use crate::kernel::Kernel;
+use crate::kernel::exits::ExitSignal;
+use crate::message::{Envelope, Received};
+use crate::pid::Pid;
+use crate::process::{AnyProcess, Core, Link, LinkKind, Locked, Stage, flag};
+use crate::signal::ExitKind;
+use crate::sync::atomic::Ordering;
+
+impl Kernel {
+    /// Links `a` to `b`; false if either is dead.
+    pub(crate) fn link(self: &Arc<Self>, a: Pid, b: Pid) -> bool {
+        let Some(linker) = self.find(a) else { return false };
+        if a == b {
+            return true;
+        }
+        let Some(target) = self.find(b) else {
+            self.refuse_link(&*linker, b);
+            return false;
+        };
+        let id = self.fresh_id();
+        match list(&*linker, &*target, id, |core| core.is_open()) {
+            Listed::Yes => {}
+            Listed::Refused => return false,
+            Listed::PeerEnded => {
+                self.refuse_link(&*linker, b);
+                return false;
+            }
+        }
+        crate::failpoint::point!("link between sides");
+        match list(&*target, &*linker, id, |core| !core.settled) {
+            Listed::Yes => {}
+            Listed::PeerEnded => return false,
+            Listed::Refused => {
+                self.take_link_back(&*linker, b);
+                return false;
+            }
+        }
+        crate::failpoint::point!("link before look back");
+        match look_back(&*linker, b) {
+            LookBack::Linked => {}
+            LookBack::Unlinked => drop(remove_link(&*target, a, id + 1)),
+            LookBack::Ended(reason) => {
+                let signal = ExitSignal { from: a, reason: &reason, kind: ExitKind::Link };
+                self.signal_exit(&*target, signal);
+            }
+        }
+        true
+    }
+
+    /// The target is dead: tells the linker if it traps, unless an earlier link to that
+    /// target is about to do so.
+    fn refuse_link(&self, linker: &dyn AnyProcess, dead: Pid) {
+        let ticket = self.fresh_id();
+        let mut envelope = Some(no_proc(dead));
+        linker.with(|locked| {
+            let ties = locked.core().ties.as_ref();
+            if !ties.is_some_and(|ties| ties.links.contains(&dead)) {
+                push_if_trapping(locked, ticket, dead, &mut envelope);
+            }
+        });
+    }
+
+    /// The target has told everybody of its end, so the entry that is left is of a link
+    /// that was never made.
+    fn take_link_back(&self, linker: &dyn AnyProcess, dead: Pid) {
+        let mut envelope = Some(no_proc(dead));
+        linker.with(|locked| {
+            let ties = locked.core().ties.as_mut();
+            if let Some(link) = ties.and_then(|ties| ties.links.remove(&dead)) {
+                push_if_trapping(locked, link.id, dead, &mut envelope);
+            }
+        });
+    }
+
+    /// Removes the link, and any exit it left in either mailbox.
+    pub(crate) fn unlink(&self, a: Pid, b: Pid) {
+        let id = self.fresh_id();
+        let remove = |of, peer| self.find(of).is_some_and(|of| remove_link(&*of, peer, id));
+        loop {
+            let one = remove(a, b);
+            crate::failpoint::point!("unlink between sides");
+            if !remove(b, a) && !one {
+                return;
+            }
+        }
+    }
+
+    /// Makes `child` a link of `parent`; false if the parent is dead.
+    pub(crate) fn adopt(&self, parent: Pid, child: Pid, link: Link) -> bool {
+        let Some(parent) = self.find(parent) else { return false };
+        parent.with(|locked| {
+            let core = locked.core();
+            if !core.is_open() {
+                return false;
+            }
+            core.ties_mut().links.insert(child, link);
+            true
+        })
+    }
+
+    /// The child has started: from now on its end reaches the parent by the link.
+    /// False if the parent no longer lists it.
+    pub(crate) fn acknowledge(&self, parent: Pid, child: Pid) -> bool {
+        let Some(parent) = self.find(parent) else { return false };
+        parent.with(|locked| {
+            let link = locked.core().ties.as_mut().and_then(|ties| ties.links.get_mut(&child));
+            link.map(|link| link.kind = LinkKind::Plain).is_some()
+        })
+    }
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Yes,
+    /// The process takes no links any more.
+    Refused,
+    /// The peer has ended: nothing was listed.
+    PeerEnded,
+}
+
+/// Makes the entry of `peer` in this process, if it still `takes` links.
+fn list(
+    process: &dyn AnyProcess,
+    peer: &dyn AnyProcess,
+    id: u64,
+    takes: impl FnOnce(&Core) -> bool,
+) -> Listed {
+    process.with(|locked| {
+        let core = locked.core();
+        if !takes(core) {
+            return Listed::Refused;
+        }
+        if peer.flags().load(Ordering::SeqCst) & flag::ENDED != 0 {
+            return Listed::PeerEnded;
+        }
+        let links = &mut core.ties_mut().links;
+        match links.get_mut(&peer.pid()) {
+            Some(link) => link.id = link.id.max(id),
+            None => drop(links.insert(peer.pid(), Link { id, kind: LinkKind::Plain })),
+        }
+        Listed::Yes
+    })
+}
+
+/// What the linker looks like when it is looked at again.
+enum LookBack {
+    Linked,
+    Unlinked,
+    Ended(ExitReason),
+}
+
+fn look_back(linker: &dyn AnyProcess, peer: Pid) -> LookBack {
+    linker.with(|locked| {
+        let core = locked.core();
+        if core.stage == Stage::Ended {
+            return LookBack::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
+        }
+        let listed = core.ties.as_ref().is_some_and(|ties| ties.links.contains(&peer));
+        if listed { LookBack::Linked } else { LookBack::Unlinked }
+    })
+}
+
+fn no_proc(dead: Pid) -> Envelope {
+    Envelope::plain(Received::Exit { from: dead, reason: ExitReason::NoProc })
+}
+
+fn push_if_trapping(
+    locked: &mut dyn Locked,
+    ticket: u64,
+    from: Pid,
+    envelope: &mut Option<Envelope>,
+) {
+    let core = locked.core();
+    if core.trap && core.stage == Stage::Live {
+        locked.push_exit(ticket, from, envelope);
+    }
+}
+
+/// Forgets a link older than `before`, and takes its queued exit back. Whether there was
+/// such a link.
+fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
+    process.with(|locked| {
+        let Some(ties) = locked.core().ties.as_mut() else { return false };
+        let older = ties.links.get(&peer).is_some_and(|link| link.id < before);
+        if older {
+            ties.links.remove(&peer);
+        }
+        let queued = ties.exits.len();
+        ties.exits.retain(|&(link, from)| from != peer || link >= before);
+        let taken = queued - ties.exits.len();
+        if let Some(counts) = &mut ties.counts {
+            counts.depth = counts.depth.saturating_sub(taken);
+        }
+        older
+    })
+}

@@ -1,0 +1,173 @@
+//! All processes of one runtime, and what they are found by.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::bell::Bells;
+use crate::census_bell::CensusBell;
+use crate::log_level::LogLevel;
+use crate::pid::Pid;
+use crate::process::{AnyProcess, Counts};
+use crate::shared_str::SharedStr;
+use crate::small_map::SmallMap;
+use crate::sync::Table;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::timer_queue::TimerQueue;
+use crate::waits::Waits;
+
+pub(crate) mod exits;
+pub(crate) mod links;
+pub(crate) mod monitors;
+pub(crate) mod names;
+pub(crate) mod groups;
+pub(crate) mod teardown;
+pub(crate) mod births;
+pub(crate) mod timers;
+#[cfg(regrow_proof)]
+mod traced;
+
+/// The tables and counters that all clones of a [`Runtime`](crate::Runtime) share.
+pub(crate) struct Kernel {
+    pub(crate) table: Table<Pid, Arc<dyn AnyProcess>>,
+    pub(crate) names: Table<SharedStr, NameEntry>,
+    pub(crate) groups: Table<SharedStr, Group>,
+    pub(crate) spawned: AtomicU64,
+    pub(crate) finished: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    /// No process is born any more.
+    pub(crate) closed: AtomicBool,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) handle: OnceLock<tokio::runtime::Handle>,
+    pub(crate) timers: TimerQueue,
+    pub(crate) bells: Arc<Bells>,
+    pub(crate) census: Arc<CensusBell>,
+    /// Rung when a name that was vacant is taken, or is no more.
+    pub(crate) vacancies: tokio::sync::Notify,
+    pub(crate) waits: Waits,
+    #[cfg(regrow_proof)]
+    pub(crate) trace: crate::trace::Trace,
+    log_level: AtomicU8,
+    next_pid: AtomicU64,
+    next_id: AtomicU64,
+}
+
+/// Who a name belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NameEntry {
+    Held(Pid),
+    /// Its holder is dead; this supervisor is about to restart it.
+    Vacant(Pid),
+}
+
+/// Who is in a group, and who watches it.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) members: SmallMap<Pid, ()>,
+    /// By the monitor's number.
+    pub(crate) watchers: SmallMap<u64, Pid>,
+}
+
+/// How the mailboxes of a runtime are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mailboxes {
+    /// Unbounded and not counted: the hot path pays nothing.
+    Plain,
+    /// Counted, and holding at most this many user messages.
+    Counted(usize),
+}
+
+impl Mailboxes {
+    pub(crate) fn counts(self) -> Option<Counts> {
+        match self {
+            Mailboxes::Plain => None,
+            Mailboxes::Counted(capacity) => Some(Counts { capacity, users: 0, depth: 0 }),
+        }
+    }
+}
+
+impl Kernel {
+    pub(crate) fn new(mailboxes: Mailboxes) -> Arc<Self> {
+        Arc::new(Kernel {
+            table: Table::new(),
+            names: Table::new(),
+            groups: Table::new(),
+            spawned: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            mailboxes,
+            handle: OnceLock::new(),
+            timers: TimerQueue::new(),
+            bells: Arc::new(Bells::new()),
+            census: Arc::new(CensusBell::default()),
+            vacancies: tokio::sync::Notify::new(),
+            waits: Waits::default(),
+            #[cfg(regrow_proof)]
+            trace: crate::trace::Trace::default(),
+            log_level: AtomicU8::new(LogLevel::Off as u8),
+            next_pid: AtomicU64::new(1),
+            next_id: AtomicU64::new(1),
+        })
+    }
+
+    /// What the acting thread-local knows this runtime by.
+    pub(crate) fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    pub(crate) fn find(&self, pid: Pid) -> Option<Arc<dyn AnyProcess>> {
+        self.table.get(&pid)
+    }
+
+    pub(crate) fn fresh_pid(&self) -> Pid {
+        Pid::from_raw(self.next_pid.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A number for a link, a monitor, a ticket or a waiter: later ones are greater.
+    pub(crate) fn fresh_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::SeqCst)
+    }
+
+    pub(crate) fn log_level(&self) -> LogLevel {
+        LogLevel::from_bits(self.log_level.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_log_level(&self, level: LogLevel) {
+        self.log_level.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// Marks the census, if somebody wants to hear it.
+    pub(crate) fn mark_census(&self) {
+        if self.wants_log(LogLevel::Info) {
+            self.census.mark();
+        }
+    }
+
+    /// The tokio that processes run on: captured at the first use inside one.
+    pub(crate) fn tokio(&self) -> Option<&tokio::runtime::Handle> {
+        if self.handle.get().is_none()
+            && let Ok(handle) = tokio::runtime::Handle::try_current()
+        {
+            // Somebody else may have been quicker; theirs is as good.
+            let _ = self.handle.set(handle);
+        }
+        self.handle.get()
+    }
+
+    pub(crate) fn wants_log(&self, level: LogLevel) -> bool {
+        level != LogLevel::Off && self.log_level() >= level
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.timers.close();
+        self.bells.close();
+        self.census.close();
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("processes", &self.table.len()).finish_non_exhaustive()
+    }
+}

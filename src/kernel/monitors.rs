@@ -1,0 +1,177 @@
+//! Monitors: one-way, each with its own number.
+//!
+//! The watcher's entry is made first and is what counts: a `Down` is queued only while
+//! it is there, and taken from the mailbox only while it is there. So releasing the
+//! entry is all that a flush has to do, and a monitor is never told twice.
+
+use crate::exit::ExitReason;
+use crate::kernel::Kernel;
+use crate::message::{Envelope, Received};
+use crate::pid::{MonitorRef, Pid};
+use crate::process::{AnyProcess, Held, Stage, Watcher};
+use crate::shared_str::SharedStr;
+
+impl Kernel {
+    pub(crate) fn monitor(&self, watcher: Pid, target: Pid) -> MonitorRef {
+        self.watch(watcher, target, None)
+    }
+
+    /// Watches whoever holds the name now; a name that nobody holds is `NoProc`.
+    pub(crate) fn monitor_name(&self, watcher: Pid, name: SharedStr) -> MonitorRef {
+        let target = self.whereis(&name).unwrap_or(Pid::OUTSIDE);
+        self.watch(watcher, target, Some(name))
+    }
+
+    fn watch(&self, watcher: Pid, target: Pid, name: Option<SharedStr>) -> MonitorRef {
+        let reference = MonitorRef::new(self.fresh_id(), watcher);
+        let Some(own) = self.find(watcher) else { return reference };
+        if !hold(&*own, reference, Held::Process(target)) {
+            return reference;
+        }
+        crate::failpoint::point!("monitor between sides");
+        let entry = Watcher { pid: watcher, name };
+        let Some(there) = self.find(target).filter(|there| list(&**there, reference, &entry))
+        else {
+            let target = Some(target).filter(|&pid| pid != Pid::OUTSIDE);
+            self.tell_down(reference, target, &entry, &ExitReason::NoProc);
+            return reference;
+        };
+        crate::failpoint::point!("monitor before look back");
+        // The watcher may have ended, or let go, before the target listed it.
+        if !holds(&*own, reference) {
+            unlist(&*there, reference);
+        }
+        reference
+    }
+
+    /// Queues the `Down` of this monitor, if its watcher still holds it.
+    pub(crate) fn tell_down(
+        &self,
+        reference: MonitorRef,
+        target: Option<Pid>,
+        entry: &Watcher,
+        reason: &ExitReason,
+    ) {
+        let Some(watcher) = self.find(entry.pid) else { return };
+        let pid = target.unwrap_or(Pid::OUTSIDE);
+        let given = reason.clone();
+        let received = match entry.name.clone() {
+            Some(name) => Received::DownName { reference, name, reason: given },
+            None => Received::Down { reference, pid, reason: given },
+        };
+        let mut envelope = Some(Envelope::ticketed(reference.raw(), received));
+        watcher.with(|locked| {
+            let core = locked.core();
+            let Some(ties) = core.ties.as_mut() else { return };
+            let Some(held @ Held::Process(_)) = ties.monitors.get_mut(&reference.raw()) else {
+                return;
+            };
+            *held = Held::Fired;
+            if core.stage != Stage::Live {
+                return;
+            }
+            if let Some(envelope) = envelope.take() {
+                locked.push(envelope);
+            }
+            #[cfg(regrow_proof)]
+            self.trace_down(reference, pid, reason);
+        });
+    }
+
+    /// Lets go of a monitor. With `flush` a `Down` that lies in the mailbox is taken
+    /// back as well. True if it was in time: no `Down` will be seen.
+    pub(crate) fn demonitor(&self, reference: MonitorRef, flush: bool) -> bool {
+        let Some(own) = self.find(reference.watcher()) else { return false };
+        let id = reference.raw();
+        let held = own.with(|locked| {
+            let ties = locked.core().ties.as_mut()?;
+            let taken_back = match ties.monitors.get(&id)? {
+                Held::Process(_) => 0,
+                Held::Fired if !flush => return None,
+                Held::Fired => 1,
+                Held::Group { queued, .. } => *queued,
+            };
+            if let Some(counts) = &mut ties.counts {
+                counts.depth = counts.depth.saturating_sub(taken_back);
+            }
+            ties.monitors.remove(&id)
+        });
+        crate::failpoint::point!("demonitor between sides");
+        match held {
+            None => false,
+            Some(Held::Fired) => false,
+            Some(Held::Process(target)) => {
+                if let Some(target) = self.find(target) {
+                    unlist(&*target, reference);
+                }
+                true
+            }
+            Some(Held::Group { group, .. }) => {
+                self.unwatch_group(group, id);
+                true
+            }
+        }
+    }
+
+    /// The watcher has ended: its entries at the targets go too.
+    pub(crate) fn release(&self, watcher: Pid, held: Vec<(u64, Held)>) {
+        for (id, held) in held {
+            match held {
+                Held::Fired => {}
+                Held::Group { group, .. } => self.unwatch_group(group, id),
+                Held::Process(target) => {
+                    if let Some(target) = self.find(target) {
+                        unlist(&*target, MonitorRef::new(id, watcher));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Makes the watcher's entry; false if it is ending.
+pub(crate) fn hold(watcher: &dyn AnyProcess, reference: MonitorRef, held: Held) -> bool {
+    let mut held = Some(held);
+    watcher.with(|locked| {
+        let core = locked.core();
+        if !core.is_open() {
+            return false;
+        }
+        if let Some(held) = held.take() {
+            core.ties_mut().monitors.insert(reference.raw(), held);
+        }
+        true
+    })
+}
+
+/// Whether the watcher is alive and still waits for this monitor.
+fn holds(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
+    watcher.with(|locked| {
+        let core = locked.core();
+        let ties = core.ties.as_ref();
+        core.stage != Stage::Ended
+            && ties.is_some_and(|ties| ties.monitors.contains(&reference.raw()))
+    })
+}
+
+/// Makes the target's entry; false if it has ended.
+fn list(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool {
+    let mut entry = Some(entry.clone());
+    target.with(|locked| {
+        let core = locked.core();
+        if core.stage == Stage::Ended {
+            return false;
+        }
+        if let Some(entry) = entry.take() {
+            core.ties_mut().watchers.insert(reference.raw(), entry);
+        }
+        true
+    })
+}
+
+fn unlist(target: &dyn AnyProcess, reference: MonitorRef) {
+    target.with(|locked| {
+        let ties = locked.core().ties.as_mut();
+        ties.and_then(|ties| ties.watchers.remove(&reference.raw()))
+    });
+}

@@ -1,0 +1,222 @@
+//! The end of a process: the same steps on every path, in this order.
+//!
+//! 1. The body and its values have been dropped by the caller.
+//! 2. Under the lock: *closing*, with its reason. From here on nothing is accepted.
+//! 3. Names and groups are freed; the table forgets the pid.
+//! 4. Under the lock: *ended*. Whoever comes now is told at once.
+//! 5. The log line, then `Down`s, link exits, callers without a reply.
+//! 6. Under the lock: *settled*. Whoever waits for the end is woken.
+//! 7. What still lay in the mailbox is dropped.
+//!
+//! A link or monitor made between 2 and 4 is served in 5, with the true reason.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::exit::ExitReason;
+use crate::kernel::Kernel;
+use crate::kernel::exits::ExitSignal;
+use crate::lifecycle;
+use crate::pid::{MonitorRef, Pid};
+use crate::process::{AnyProcess, Locked, Parent, Stage, Ties, flag};
+use crate::quietly::quietly;
+use crate::shared_str::SharedStr;
+use crate::signal::ExitKind;
+use crate::sync::atomic::Ordering;
+
+/// How a body came to its end.
+#[derive(Debug)]
+pub(crate) enum End {
+    Returned(ExitReason),
+    /// It ended because it was told to, with this reason: a server that is stopped.
+    Told(ExitReason),
+    Panicked(ExitReason),
+    /// The task was dropped, or a signal ended it.
+    Dropped,
+}
+
+/// What step 2 takes out of the record.
+struct Closing {
+    death: Death,
+    parent: Option<Parent>,
+    names: Vec<(SharedStr, ())>,
+    tags: Vec<(SharedStr, ())>,
+    remains: Remains,
+}
+
+/// What there is to tell of an end.
+struct Death {
+    reason: ExitReason,
+    /// The process failed by itself, as opposed to being told to.
+    failed: bool,
+    /// One of the names that it held.
+    name: Option<SharedStr>,
+}
+
+/// Who waits for an end, by its number.
+type Waiter = (u64, Waker);
+
+/// What is dropped last, unlocked.
+struct Remains {
+    queue: Option<Box<dyn Any + Send>>,
+    task: Option<Waker>,
+    reader: Option<Waker>,
+    /// The reason that another came before.
+    spare: Option<ExitReason>,
+}
+
+impl Kernel {
+    /// Steps 2 to 7.
+    pub(crate) fn bury(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
+        let pid = process.pid();
+        crate::failpoint::point!("death before closing");
+        let closing = process.with(|locked| {
+            process.raise(flag::CONDEMNED);
+            close(locked, end)
+        });
+        let death = closing.death;
+        crate::failpoint::point!("death before names");
+        for (name, ()) in closing.names {
+            self.free_name(name, pid, closing.parent);
+        }
+        crate::failpoint::point!("death before groups");
+        for (tag, ()) in closing.tags {
+            self.leave_group(tag, pid);
+        }
+        self.table.remove(&pid);
+        self.finished.fetch_add(1, Ordering::Relaxed);
+        let flags = process.flags().fetch_or(flag::ENDED, Ordering::SeqCst);
+        if flags & flag::TIMED != 0 {
+            self.timers.drop_target(pid);
+        }
+        crate::failpoint::point!("death before ended");
+        let ties = process.with(|locked| {
+            let core = locked.core();
+            core.stage = Stage::Ended;
+            core.settled = core.ties.is_none() && !death.failed;
+            #[cfg(regrow_proof)]
+            self.trace.record(crate::trace::Event::Exited { pid, reason: death.reason.clone() });
+            core.ties.take()
+        });
+        if ties.is_some() || death.failed {
+            self.announce(process, ties, &death);
+        }
+        let Remains { queue, task, reader, spare } = closing.remains;
+        quietly(|| drop((task, reader)));
+        quietly(|| drop(spare));
+        quietly(|| drop(queue));
+    }
+
+    /// Steps 5 and 6.
+    fn announce(
+        self: &Arc<Self>,
+        process: &dyn AnyProcess,
+        ties: Option<Box<Ties>>,
+        death: &Death,
+    ) {
+        let (pid, reason) = (process.pid(), &death.reason);
+        let mut ties = ties.map_or_else(Ties::default, |ties| *ties);
+        self.log_end(pid, &ties, death);
+        self.tell_watchers(pid, ties.watchers.take(), reason);
+        crate::failpoint::point!("death between monitors and links");
+        self.tell_links(pid, &mut ties, reason);
+        self.release(pid, ties.monitors.take());
+        for (name, _) in ties.vacant.take() {
+            self.clear_vacant(name, pid);
+        }
+        for caller in std::mem::take(&mut ties.unanswered) {
+            quietly(|| caller.settle(Some(reason)));
+        }
+        crate::failpoint::point!("death before settled");
+        let late = self.settle(process, reason);
+        for (_, waiter) in ties.waiters.take().into_iter().chain(late) {
+            quietly(|| waiter.wake());
+        }
+        quietly(|| drop(ties));
+    }
+
+    /// Tells those who linked themselves meanwhile, and settles when there are none;
+    /// gives who began to wait meanwhile.
+    fn settle(self: &Arc<Self>, process: &dyn AnyProcess, reason: &ExitReason) -> Vec<Waiter> {
+        let mut waiters = Vec::new();
+        loop {
+            let late = process.with(|locked| {
+                let core = locked.core();
+                let late = core.ties.take();
+                core.settled = late.as_ref().is_none_or(|late| late.links.is_empty());
+                late
+            });
+            let Some(mut late) = late else { return waiters };
+            waiters.extend(late.waiters.take());
+            if late.links.is_empty() {
+                return waiters;
+            }
+            self.tell_links(process.pid(), &mut late, reason);
+        }
+    }
+
+    fn tell_watchers(
+        &self,
+        pid: Pid,
+        watchers: Vec<(u64, crate::process::Watcher)>,
+        reason: &ExitReason,
+    ) {
+        for (id, watcher) in watchers {
+            self.tell_down(MonitorRef::new(id, watcher.pid), Some(pid), &watcher, reason);
+        }
+    }
+
+    fn tell_links(self: &Arc<Self>, pid: Pid, ties: &mut Ties, reason: &ExitReason) {
+        for (peer, _) in ties.links.take() {
+            if let Some(peer) = self.find(peer) {
+                let signal = ExitSignal { from: pid, reason, kind: ExitKind::Link };
+                self.signal_exit(&*peer, signal);
+            }
+        }
+    }
+
+    fn log_end(&self, pid: Pid, ties: &Ties, death: &Death) {
+        if ties.label.is_some() {
+            self.mark_census();
+        }
+        let level = crate::log_level::LogLevel::for_exit(&death.reason);
+        let label = ties.label.as_deref();
+        if death.failed || (label.is_some() && self.wants_log(level)) {
+            lifecycle::exit(pid, label, death.name.as_deref(), &death.reason);
+        }
+    }
+}
+
+/// Step 2. Nothing is dropped here: what goes is handed out.
+fn close(locked: &mut dyn Locked, end: End) -> Closing {
+    let queue = locked.take_queue();
+    let core = locked.core();
+    core.stage = Stage::Closing;
+    let accepted = core.reason.take();
+    let (reason, failed, spare) = match (end, accepted) {
+        (End::Panicked(own), accepted) => (own, true, accepted),
+        (End::Returned(own) | End::Told(own), Some(accepted)) => (accepted, false, Some(own)),
+        (End::Returned(own), None) => {
+            let failed = own.crash().is_some();
+            (own, failed, None)
+        }
+        (End::Told(own), None) => (own, false, None),
+        (End::Dropped, accepted) => (accepted.unwrap_or(ExitReason::Killed), false, None),
+    };
+    core.reason = Some(reason.clone());
+    let task = core.task.take();
+    let mut death = Death { reason, failed, name: None };
+    let Some(ties) = core.ties.as_mut() else {
+        let remains = Remains { queue, task, reader: None, spare };
+        return Closing { death, parent: None, names: vec![], tags: vec![], remains };
+    };
+    death.name = ties.names.iter().next().map(|(name, ())| name.clone());
+    Closing {
+        death,
+        parent: ties.parent,
+        names: ties.names.take(),
+        tags: ties.tags.take(),
+        remains: Remains { queue, task, reader: ties.reader.take(), spare },
+    }
+}

@@ -1,0 +1,162 @@
+//! Supervision trees for tokio that grow back: the fault-tolerance of Erlang/OTP as a
+//! Rust crate. Cheap processes with mailboxes, links, monitors and exit signals; a
+//! [`GenServer`] with typed calls and casts; a [`Supervisor`] that starts again what
+//! crashes.
+//!
+//! ```
+//! use regrow::{ChildSpec, Runtime, Supervisor};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let rt = Runtime::new();
+//!     let flush = ChildSpec::task("flush", |_| async {
+//!         // … a loop that may panic, and then is started again …
+//!         std::future::pending().await
+//!     });
+//!     let tree = Supervisor::one_for_one().child(flush).start(&rt).await?;
+//!     assert_eq!(tree.count_children().await?.active, 1);
+//!     tree.stop().await?;
+//!     assert_eq!(rt.process_count(), 0);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Three steps on one ladder
+//!
+//! 1. **Supervise a plain async function.** [`ChildSpec::task`] and [`Supervisor`]: no
+//!    trait, no message type, and no panic is lost.
+//! 2. **Processes.** [`Runtime::spawn`] gives a body a [`Context`]: a mailbox of bytes,
+//!    streams and signals; [links](Runtime::link), [monitors](Runtime::monitor),
+//!    [names](Runtime::register), [groups](Runtime::register_tag),
+//!    [timers](Runtime::send_after).
+//! 3. **Behaviours.** [`GenServer`] for a state that handles one message at a time,
+//!    [`Supervisor`] for trees of them.
+//!
+//! # The types to know
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Runtime`] | all processes of one program; cheap to clone |
+//! | [`Pid`] | one incarnation of a process; a stale one is harmless |
+//! | [`ExitReason`] | why a process ended: panic text, error with its sources, place |
+//! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to it, a typed name |
+//! | [`ChildSpec`], [`Supervisor`] | what is kept alive, and what keeps it so |
+//!
+//! # What it is not
+//!
+//! No durable workflows, no actors for ten million messages a second on one core, no
+//! other async runtime than tokio, and nothing for programs built with
+//! `panic = "abort"`: there no crash can be caught. A body that never awaits can't be
+//! stopped; nothing cooperative can.
+//!
+//! # Features
+//!
+//! * `log` (default): [`log::init`], ready-made console output. All events go through
+//!   `tracing` in any case.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
+
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../book/src/introduction.md")]
+    struct Introduction;
+    #[doc = include_str!("../book/src/how-it-is-built.md")]
+    struct HowItIsBuilt;
+}
+
+mod failpoint;
+mod sync;
+mod small_map;
+mod pid;
+mod shared_str;
+mod quietly;
+mod acting;
+mod location;
+mod panic_hook;
+mod crash;
+mod exit;
+mod stream;
+mod message;
+mod signal;
+mod dest;
+mod log_level;
+mod lifecycle;
+mod shutdown;
+mod process;
+mod bell;
+mod timer_queue;
+mod census_bell;
+mod waits;
+#[cfg(regrow_proof)]
+mod trace;
+mod kernel;
+mod record;
+mod life;
+mod mailbox;
+mod runtime;
+mod exits;
+mod counts;
+mod context;
+mod inside;
+mod ended;
+mod spawn;
+mod ties;
+mod names;
+mod groups;
+mod timers;
+mod info;
+mod census;
+mod logging;
+#[cfg(feature = "log")]
+#[cfg_attr(docsrs, doc(cfg(feature = "log")))]
+pub mod log;
+mod name;
+mod call_error;
+mod reply;
+mod call;
+mod starting;
+mod child;
+mod server;
+mod supervisor;
+#[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
+mod checked;
+
+pub use call_error::{CallError, StartError};
+pub use census::Census;
+pub use child::{ChildSpec, ChildType, Restart, StartChild, StartContext, Started, TaskContext};
+pub use context::Context;
+pub use crash::{Crash, CrashKind, Detail};
+pub use dest::Dest;
+pub use ended::{Ended, ProcessHandle};
+pub use exit::{ExitError, ExitReason, Result};
+pub use info::{Leftovers, ProcessInfo};
+pub use inside::Inside;
+pub use location::CrashLocation;
+pub use log_level::LogLevel;
+pub use message::{GroupChange, Message, Received};
+pub use name::Name;
+pub use panic_hook::install_panic_hook;
+pub use pid::{MonitorRef, Pid};
+pub use reply::Reply;
+pub use runtime::Runtime;
+pub use server::{CastTimer, GenServer, ServerContext, ServerRef, ServerSpec};
+pub use shared_str::SharedStr;
+pub use shutdown::Shutdown;
+pub use starting::StartCause;
+pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
+pub use supervisor::{
+    ChildCounts, ChildError, ChildInfo, ChildState, RestartLimitReached, Supervisor, SupervisorRef,
+    SupervisorSpec,
+};
+pub use timers::TimerRef;
+
+/// What a proof run sees and does; exists only under `--cfg regrow_proof`.
+#[cfg(regrow_proof)]
+pub mod proof {
+    pub use crate::failpoint::{FailPlan, arm_failpoints, disarm_failpoints};
+    pub use crate::trace::{Event, Traced};
+}

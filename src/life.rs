@@ -1,0 +1,100 @@
+//! The life of a process: the future its task polls.
+//!
+//! It is two things wide, the record and the boxed body, so that tokio's task cell
+//! stays small. It looks for a fatal signal before each poll, catches panics, and
+//! tears down in `Drop`, so that a task that tokio drops ends like any other.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::acting::Acting;
+use crate::crash::Crash;
+use crate::exit::ExitReason;
+use crate::kernel::teardown::End;
+use crate::lifecycle;
+use crate::process::{AnyProcess, flag};
+use crate::record::{Item, Process};
+use crate::sync::atomic::Ordering;
+
+/// What a process does until it ends.
+pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
+
+/// A process on its way from birth to death.
+pub(crate) struct Life<M: Item> {
+    process: Arc<Process<M>>,
+    /// `None` once the process is buried.
+    body: Option<Body>,
+}
+
+impl<M: Item> Life<M> {
+    pub(crate) fn new(process: Arc<Process<M>>, body: Body) -> Self {
+        Life { process, body: Some(body) }
+    }
+
+    fn acting(&self) -> Acting {
+        Acting::enter(self.process.kernel.number(), self.process.pid())
+    }
+
+    /// Leaves the task's waker in the record; whoever condemned it before finds the
+    /// flag raised by the caller's next look.
+    fn enroll(&self, cx: &Context<'_>) {
+        let mut state = self.process.state.lock();
+        state.core.task = Some(cx.waker().clone());
+        drop(state);
+        self.process.flags().fetch_or(flag::STARTED, Ordering::SeqCst);
+    }
+
+    /// Drops the body, then buries the process.
+    fn end(&mut self, end: End) {
+        let Some(body) = self.body.take() else { return };
+        crate::failpoint::point!("death before body");
+        let acting = self.acting();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
+            self.tell_destructor_panic(payload);
+        }
+        self.process.kernel.bury(&*self.process, end);
+        drop(acting);
+    }
+
+    fn tell_destructor_panic(&self, payload: Box<dyn Any + Send>) {
+        let crash = Crash::from_panic(payload);
+        let pid = self.process.pid();
+        lifecycle::destructor_panicked(pid, crash.message());
+    }
+}
+
+impl<M: Item> Future for Life<M> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.process.flags().load(Ordering::Acquire) & flag::STARTED == 0 {
+            this.enroll(cx);
+        }
+        if this.process.is_condemned() {
+            this.end(End::Dropped);
+            return Poll::Ready(());
+        }
+        let acting = this.acting();
+        let Some(body) = &mut this.body else { return Poll::Ready(()) };
+        let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx)));
+        let polled = polled.map_err(Crash::from_panic);
+        drop(acting);
+        match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(end)) => this.end(end),
+            Err(crash) => this.end(End::Panicked(ExitReason::Crashed(crash))),
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<M: Item> Drop for Life<M> {
+    fn drop(&mut self) {
+        self.end(End::Dropped);
+    }
+}

@@ -1,0 +1,49 @@
+//! The lifecycle log: one line per fact, through `tracing`.
+//!
+//! A subscriber may panic, on a broken standard error for one: that ends here.
+//!
+//! Target `regrow::lifecycle`; fields `pid`, `label`, `name`, `reason`. A restart has no line
+//! of its own: it reads as the old instance's exit, then the new one's spawn.
+
+use tracing::{error, info, warn};
+
+use crate::exit::ExitReason;
+use crate::log_level::LogLevel;
+use crate::pid::Pid;
+use crate::quietly::quietly;
+
+const TARGET: &str = "regrow::lifecycle";
+
+pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
+    quietly(|| match detail {
+        "" => info!(target: TARGET, %pid, label, "spawn"),
+        _ => info!(target: TARGET, %pid, label, detail, "spawn"),
+    });
+}
+
+pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &ExitReason) {
+    quietly(|| {
+        let text = format!("{reason:#}");
+        match LogLevel::for_exit(reason) {
+            LogLevel::Error => error!(target: TARGET, %pid, label, name, reason = text, "exit"),
+            LogLevel::Warn => warn!(target: TARGET, %pid, label, name, reason = text, "exit"),
+            _ => info!(target: TARGET, %pid, label, name, reason = text, "exit"),
+        }
+    });
+}
+
+pub(crate) fn kill(pid: Pid) {
+    quietly(|| info!(target: TARGET, %pid, "kill"));
+}
+
+pub(crate) fn kill_tag(tag: &str, killed: usize) {
+    quietly(|| info!(target: TARGET, tag, killed, "kill tag"));
+}
+
+pub(crate) fn census(labels: &str, tags: &str) {
+    quietly(|| info!(target: TARGET, labels, tags, "census"));
+}
+
+pub(crate) fn destructor_panicked(pid: Pid, text: &str) {
+    quietly(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
+}

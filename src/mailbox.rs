@@ -1,0 +1,249 @@
+//! The receiving side of a process.
+//!
+//! The reader swaps the whole inbox out and works from there, so it takes the lock
+//! once per batch. A mailbox that is counted is taken item by item instead.
+//!
+//! **Invariants**
+//! 1. Nothing is handed out once the process is condemned.
+//! 2. A ticketed item is handed out, or shown to a predicate, only while its ticket is
+//!    held.
+//! 3. A read that is dropped has taken nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::task::coop;
+
+use crate::message::Received;
+use crate::process::{Core, Held, Parked, Ties};
+use crate::record::{Item, Process};
+
+/// A buffer above this many slots is freed when the reader parks.
+const KEPT_SLOTS: usize = 64;
+
+/// A reader that found little looks again only before every so many parks.
+const LOOK_EVERY: u8 = 64;
+
+const FOUND: &str = "a poll has just found an item";
+
+/// The reader's end of a mailbox.
+pub(crate) struct Mailbox<M> {
+    pub(crate) process: Arc<Process<M>>,
+    /// What was swapped out, and what a selective receive left: older than the inbox.
+    local: VecDeque<M>,
+    /// Looking again before parking has paid lately.
+    eager: bool,
+    /// It has yielded once and looks again now.
+    looking: bool,
+    parks: u8,
+}
+
+/// What a refill found.
+enum Refill {
+    Some(usize),
+    /// Nothing; the reader is to yield and look again.
+    Again,
+    Parked,
+}
+
+impl<M: Item> Mailbox<M> {
+    pub(crate) fn new(process: Arc<Process<M>>) -> Self {
+        Mailbox { process, local: VecDeque::new(), eager: false, looking: false, parks: 0 }
+    }
+
+    /// Waits for an item, which [`take`](Self::take) then hands out at once. In two
+    /// steps, because an item that comes out of a `Poll` is copied at every level of
+    /// the way; this way it is moved once.
+    pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            if self.process.is_condemned() {
+                return Poll::Pending;
+            }
+            if let Some(item) = self.local.front() {
+                if self.admit(item) {
+                    budget.made_progress();
+                    return Poll::Ready(());
+                }
+                self.local.pop_front();
+                continue;
+            }
+            if !self.refilled(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The item that [`poll_some`](Self::poll_some) found.
+    pub(crate) fn take(&mut self) -> M {
+        self.local.pop_front().expect(FOUND)
+    }
+
+    /// Waits for an item from `cursor` on that `matches`; [`take_at`](Self::take_at)
+    /// then hands it out, and what it passed stays queued.
+    pub(crate) fn poll_match(
+        &mut self,
+        cx: &mut Context<'_>,
+        cursor: &mut usize,
+        matches: &mut impl FnMut(&M) -> bool,
+    ) -> Poll<()> {
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            if self.process.is_condemned() {
+                return Poll::Pending;
+            }
+            while let Some(item) = self.local.get(*cursor) {
+                if self.taken_back(item) {
+                    self.local.remove(*cursor);
+                    continue;
+                }
+                if !matches(item) {
+                    *cursor += 1;
+                } else if self.admit(item) {
+                    budget.made_progress();
+                    return Poll::Ready(());
+                } else {
+                    self.local.remove(*cursor);
+                }
+            }
+            if !self.refilled(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The item that [`poll_match`](Self::poll_match) stopped at.
+    pub(crate) fn take_at(&mut self, cursor: usize) -> M {
+        self.local.remove(cursor).expect(FOUND)
+    }
+
+    /// Whether there is more to look at; if not, the reader has parked or will be
+    /// polled again.
+    fn refilled(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.refill(cx.waker()) {
+            Refill::Some(found) => {
+                if self.looking {
+                    self.eager = found > 1;
+                }
+                self.looking = false;
+                true
+            }
+            Refill::Again => {
+                self.looking = true;
+                cx.waker().wake_by_ref();
+                false
+            }
+            Refill::Parked => {
+                self.eager &= !self.looking;
+                self.looking = false;
+                false
+            }
+        }
+    }
+
+    fn refill(&mut self, waker: &Waker) -> Refill {
+        let mut state = self.process.state.lock();
+        if state.inbox.is_empty() {
+            if !self.looking {
+                self.parks = self.parks.wrapping_add(1);
+                if self.eager || self.parks.is_multiple_of(LOOK_EVERY) {
+                    return Refill::Again;
+                }
+            }
+            let old = park(&mut state.core, waker);
+            let big = state.inbox.capacity() > KEPT_SLOTS;
+            let spare = big.then(|| std::mem::take(&mut state.inbox));
+            drop(state);
+            drop(old);
+            drop(spare);
+            if self.local.capacity() > KEPT_SLOTS && self.local.is_empty() {
+                self.local = VecDeque::new();
+            }
+            return Refill::Parked;
+        }
+        let found = state.inbox.len();
+        let counted = state.core.ties.as_ref().is_some_and(|ties| ties.counts.is_some());
+        if counted {
+            self.local.extend(state.inbox.pop_front());
+        } else if self.local.is_empty() {
+            std::mem::swap(&mut self.local, &mut state.inbox);
+        } else {
+            self.local.append(&mut state.inbox);
+        }
+        Refill::Some(found)
+    }
+
+    /// Whether it is a signal whose ticket is no longer held: no predicate may see it.
+    fn taken_back(&self, item: &M) -> bool {
+        let Some(envelope) = item.envelope() else { return false };
+        let Some(ticket) = envelope.ticket else { return false };
+        let state = self.process.state.lock();
+        let ties = state.core.ties.as_ref();
+        !ties.is_some_and(|ties| holds(ties, ticket.get(), &envelope.received))
+    }
+
+    /// Counts the item out, and says whether it may be handed out: one whose ticket
+    /// was taken back may not.
+    fn admit(&self, item: &M) -> bool {
+        let ticket = item.envelope().and_then(|envelope| envelope.ticket);
+        let counted = self.process.kernel.mailboxes.counts().is_some();
+        if ticket.is_none() && !counted {
+            return true;
+        }
+        let user = item.is_user();
+        let mut state = self.process.state.lock();
+        let Some(ties) = state.core.ties.as_mut() else { return ticket.is_none() };
+        let admitted = match (ticket, item.envelope()) {
+            (Some(ticket), Some(envelope)) => redeem(ties, ticket.get(), &envelope.received),
+            _ => true,
+        };
+        if let (true, Some(counts)) = (admitted, &mut ties.counts) {
+            counts.depth = counts.depth.saturating_sub(1);
+            counts.users -= usize::from(user);
+        }
+        admitted
+    }
+}
+
+/// Leaves word of who waits; returns a waker to be dropped after unlock.
+fn park(core: &mut Core, waker: &Waker) -> Option<Waker> {
+    if core.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+        core.parked = Parked::Task;
+        return None;
+    }
+    core.parked = Parked::Foreign;
+    core.ties_mut().reader.replace(waker.clone())
+}
+
+/// Whether the ticket of this signal is still held.
+fn holds(ties: &Ties, ticket: u64, signal: &Received) -> bool {
+    match signal {
+        Received::Exit { .. } => ties.exits.iter().any(|(held, _)| *held == ticket),
+        _ => ties.monitors.contains(&ticket),
+    }
+}
+
+/// The same; a ticket for a single signal is used up.
+fn redeem(ties: &mut Ties, ticket: u64, signal: &Received) -> bool {
+    match signal {
+        Received::Exit { .. } => {
+            let at = ties.exits.iter().position(|(held, _)| *held == ticket);
+            at.map(|at| ties.exits.remove(at)).is_some()
+        }
+        Received::Group { .. } => match ties.monitors.get_mut(&ticket) {
+            Some(Held::Group { queued, .. }) => {
+                *queued = queued.saturating_sub(1);
+                true
+            }
+            _ => false,
+        },
+        _ => ties.monitors.remove(&ticket).is_some(),
+    }
+}
+
+impl<M> std::fmt::Debug for Mailbox<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailbox").field("saved", &self.local.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! What processes and monitors are called by.
+
+use std::fmt;
+
+/// The address of one process: exactly this incarnation, for ever.
+///
+/// Pids are unique in their [`Runtime`](crate::Runtime), handed out increasing, and
+/// never reused: a process that is restarted has a new one. A stale or made-up pid is
+/// harmless everywhere: whatever is sent to it goes nowhere and says so. Not for keeping
+/// where the process may be restarted: keep its [name](crate::Name).
+///
+/// The upper 16 bits are kept for a node number, 0 being here. OTP's counterpart is
+/// the pid; unlike there, ours are ordered by age.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::Pid;
+///
+/// let pid = Pid::from_raw(42);
+/// assert_eq!(pid.raw(), 42);
+/// assert_eq!(pid.to_string(), "#42");
+/// assert!(pid > Pid::from_raw(41));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(u64);
+
+impl Pid {
+    /// Who acts when no process does: plain async code, a foreign thread, or a
+    /// `tokio::spawn` inside a process. Never alive, nobody's parent. OTP has no counterpart:
+    /// there everything is a process.
+    pub const OUTSIDE: Pid = Pid(0);
+
+    /// The bits a pid is made of, to be stored or sent elsewhere. [`Pid`] has an
+    /// example.
+    pub const fn raw(self) -> u64 {
+        self.0
+    }
+
+    /// A pid of these bits, whether or not such a process ever was. [`Pid`] has an example.
+    pub const fn from_raw(raw: u64) -> Pid {
+        Pid(raw)
+    }
+
+    /// Whether the pid belongs to another node. Nobody answers there yet, so a
+    /// foreign pid behaves as a dead one.
+    ///
+    /// ```
+    /// use regrow::Pid;
+    ///
+    /// assert!(!Pid::from_raw(42).is_foreign());
+    /// assert!(Pid::from_raw(1 << 48 | 42).is_foreign());
+    /// ```
+    pub const fn is_foreign(self) -> bool {
+        self.0 >> 48 != 0
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 >> 48 {
+            0 => write!(f, "#{}", self.0),
+            node => write!(f, "#{node}.{}", self.0 & 0xFFFF_FFFF_FFFF),
+        }
+    }
+}
+
+impl fmt::Debug for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pid({self})")
+    }
+}
+
+/// Names one monitor, of a process, a name or a group.
+///
+/// It comes back in every message of that monitor. It knows its watcher, so
+/// [`Runtime::demonitor`](crate::Runtime::demonitor) needs nothing else. OTP's
+/// counterpart is the monitor reference.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{Pid, Runtime};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let watcher = rt.spawn(|_| std::future::pending()).pid();
+/// let one = rt.monitor(watcher, watcher);
+/// let two = rt.monitor(watcher, watcher);
+/// assert_eq!(one.watcher(), watcher);
+/// assert_ne!(one.raw(), two.raw()); // two monitors, though of one process
+/// # });
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorRef {
+    id: u64,
+    watcher: Pid,
+}
+
+impl MonitorRef {
+    pub(crate) const fn new(id: u64, watcher: Pid) -> Self {
+        MonitorRef { id, watcher }
+    }
+
+    /// The number of this monitor, unique in its runtime. [`MonitorRef`] has an example.
+    pub const fn raw(self) -> u64 {
+        self.id
+    }
+
+    /// The process that the monitor's messages go to. [`MonitorRef`] has an example.
+    pub const fn watcher(self) -> Pid {
+        self.watcher
+    }
+}
+
+impl fmt::Debug for MonitorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MonitorRef({} of {})", self.id, self.watcher)
+    }
+}

@@ -1,0 +1,196 @@
+//! The part of a process' record that needs no message type.
+
+use std::task::Waker;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+use crate::shared_str::SharedStr;
+use crate::shutdown::Shutdown;
+use crate::small_map::SmallMap;
+
+/// How far a process has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// It takes messages.
+    Live,
+    /// A fatal signal was accepted; the task has yet to notice.
+    Condemned,
+    /// Its body is gone; names and groups are being freed.
+    Closing,
+    /// It is out of every table; links and monitors are being told.
+    Ended,
+}
+
+/// Who waits for the inbox to fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parked {
+    Nobody,
+    /// The process' own task: woken by reference, under the lock.
+    Task,
+    /// Another waker, in [`Ties::reader`]: woken after unlock, since it may be a user's.
+    Foreign,
+}
+
+/// What every process has.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) stage: Stage,
+    /// Everybody who was to be told of the end has been.
+    pub(crate) settled: bool,
+    pub(crate) trap: bool,
+    pub(crate) parked: Parked,
+    /// A foreign reader is to be woken after unlock.
+    pub(crate) ring: bool,
+    pub(crate) reason: Option<ExitReason>,
+    pub(crate) task: Option<Waker>,
+    /// What only some processes need; an ordinary one pays a word for it.
+    pub(crate) ties: Option<Box<Ties>>,
+}
+
+/// What ties a process to others.
+#[derive(Debug, Default)]
+pub(crate) struct Ties {
+    pub(crate) links: SmallMap<Pid, Link>,
+    /// What it watches, by the monitor's number.
+    pub(crate) monitors: SmallMap<u64, Held>,
+    /// Who watches it, by the monitor's number.
+    pub(crate) watchers: SmallMap<u64, Watcher>,
+    /// Tickets of link exits that lie in its mailbox, and whose they are.
+    pub(crate) exits: Vec<(u64, Pid)>,
+    pub(crate) names: SmallMap<SharedStr, ()>,
+    pub(crate) tags: SmallMap<SharedStr, ()>,
+    /// Who waits for its end.
+    pub(crate) waiters: SmallMap<u64, Waker>,
+    /// Names that its dead children left to it, to be taken by their successors.
+    pub(crate) vacant: SmallMap<SharedStr, Pid>,
+    /// What the parent's exit cancels, instead of arriving in the mailbox.
+    pub(crate) stop: Option<CancellationToken>,
+    pub(crate) unanswered: Vec<Box<dyn Unanswered>>,
+    pub(crate) label: Option<SharedStr>,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) reader: Option<Waker>,
+    pub(crate) counts: Option<Counts>,
+}
+
+/// One side of a link.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    /// The number of the call that made it: an `unlink` removes only older ones.
+    pub(crate) id: u64,
+    pub(crate) kind: LinkKind,
+}
+
+/// What the peer's end does here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    /// What OTP's table says.
+    Plain,
+    /// The peer is a child that hasn't acknowledged its start: its end is told by the
+    /// start's result, not by the link.
+    Starting,
+    /// The peer is a task of ours: its normal end is nobody's business.
+    Task,
+    /// We are a task of the peer's, and end with it, whatever its reason.
+    Owner,
+}
+
+/// One monitor, on its watcher's side.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// It waits for this process to end.
+    Process(Pid),
+    /// Its `Down` lies in the mailbox.
+    Fired,
+    /// It tells who joins and leaves this group; so much of that lies in the mailbox.
+    Group { group: SharedStr, queued: usize },
+}
+
+/// One monitor, on its target's side.
+#[derive(Debug, Clone)]
+pub(crate) struct Watcher {
+    pub(crate) pid: Pid,
+    /// The name it was set by.
+    pub(crate) name: Option<SharedStr>,
+}
+
+/// The supervisor of a process, or whoever started it with `start_link`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parent {
+    pub(crate) pid: Pid,
+    /// How long the process may go on after that parent is dead.
+    pub(crate) shutdown: Shutdown,
+    /// Names fall to the parent when the process ends.
+    pub(crate) supervises: bool,
+}
+
+/// Exact counts of a mailbox that is measured or bounded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counts {
+    /// At most this many messages and streams.
+    pub(crate) capacity: usize,
+    /// Messages and streams queued.
+    pub(crate) users: usize,
+    /// Everything queued.
+    pub(crate) depth: usize,
+}
+
+/// A caller whose reply was dropped unsent.
+pub(crate) trait Unanswered: Send {
+    /// Tells it: `None` is "the server lives, but nobody will reply".
+    fn settle(self: Box<Self>, ended: Option<&ExitReason>);
+}
+
+impl std::fmt::Debug for dyn Unanswered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unanswered")
+    }
+}
+
+impl Core {
+    pub(crate) fn new(ties: Option<Box<Ties>>) -> Self {
+        Core {
+            stage: Stage::Live,
+            settled: false,
+            trap: false,
+            parked: Parked::Nobody,
+            ring: false,
+            reason: None,
+            task: None,
+            ties,
+        }
+    }
+
+    pub(crate) fn ties_mut(&mut self) -> &mut Ties {
+        self.ties.get_or_insert_default()
+    }
+
+    /// Whether names, links and monitors may still be added.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage < Stage::Closing
+    }
+
+    /// Wakes whoever waits for the inbox: the task at once, another after unlock.
+    pub(crate) fn notify(&mut self) {
+        match std::mem::replace(&mut self.parked, Parked::Nobody) {
+            Parked::Nobody => {}
+            Parked::Task => self.wake_task(),
+            Parked::Foreign => self.ring = true,
+        }
+    }
+
+    pub(crate) fn wake_task(&self) {
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+
+    /// The foreign reader's waker, if it is due.
+    pub(crate) fn take_rung(&mut self) -> Option<Waker> {
+        if !std::mem::take(&mut self.ring) {
+            return None;
+        }
+        self.ties.as_mut()?.reader.take()
+    }
+}

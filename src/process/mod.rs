@@ -1,0 +1,28 @@
+//! What is remembered of one process, under its one lock.
+//!
+//! **Invariants**
+//! 1. Everything in [`Core`] and the inbox is guarded by one mutex, and no two
+//!    processes are locked at once.
+//! 2. A stage only ever grows: live, condemned, closing, ended.
+//! 3. Under the lock nothing of the user's is dropped, run or woken; only the task's
+//!    own waker is.
+
+pub(crate) mod core;
+pub(crate) mod any;
+
+pub(crate) use any::{AnyProcess, Locked};
+pub(crate) use core::{Core, Counts, Held, Link, LinkKind, Parent, Parked, Stage, Ties, Watcher};
+
+/// Bits that are read without the lock.
+pub(crate) mod flag {
+    /// An exit was accepted, or the process has ended: nothing more is handled.
+    pub(crate) const CONDEMNED: u8 = 1;
+    /// The task's waker is known.
+    pub(crate) const STARTED: u8 = 2;
+    /// Replies were dropped unsent; the server owes their callers the truth.
+    pub(crate) const UNANSWERED: u8 = 4;
+    /// Timers are aimed at it.
+    pub(crate) const TIMED: u8 = 8;
+    /// It is out of the table; a timer aimed at it now is taken back.
+    pub(crate) const ENDED: u8 = 16;
+}

@@ -1,0 +1,662 @@
+//! What a server's handlers are given.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::call_error::StartError;
+use crate::exit::ExitReason;
+use crate::inside::{Inside, sealed};
+use crate::mailbox::Mailbox;
+use crate::message::{Envelope, Received};
+use crate::pid::{MonitorRef, Pid};
+use crate::process::{AnyProcess, flag};
+use crate::record::Process;
+use crate::runtime::Runtime;
+use crate::server::idle::Idle;
+use crate::server::item::Work;
+use crate::server::schedule::Schedule;
+use crate::server::{GenServer, ServerRef};
+use crate::starting::{StartCause, Starting};
+use crate::sync::atomic::Ordering;
+
+/// The inside of a server: its pid, its handle, its runtime, and what it can do to
+/// itself. Its callbacks are given it. OTP: what `self/0` is in a `gen_server`'s callbacks.
+///
+/// # Examples
+///
+/// A server that watches who is in its room, so that nobody who crashed stays:
+///
+/// ```
+/// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
+///
+/// struct Room {
+///     guests: usize,
+/// }
+///
+/// impl GenServer for Room {
+///     type Args = ();
+///     type Call = Reply<usize>;
+///     type Cast = Pid;
+///
+///     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+///         Ok(Room { guests: 0 })
+///     }
+///
+///     async fn handle_call(&mut self, n: Reply<usize>, _: &mut ServerContext<Self>) -> Result {
+///         n.send(self.guests);
+///         Ok(())
+///     }
+///
+///     async fn handle_cast(&mut self, guest: Pid, ctx: &mut ServerContext<Self>) -> Result {
+///         ctx.monitor(guest);
+///         self.guests += 1;
+///         Ok(())
+///     }
+///
+///     async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+///         if let Received::Down { .. } = info {
+///             self.guests -= 1;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let room = Room::start(&rt, ()).await?;
+/// let guest = rt.spawn(|_| std::future::pending());
+/// room.cast(guest.pid());
+/// assert_eq!(room.call(|n| n).await?, 1);
+/// guest.kill();
+/// guest.join().await;
+/// assert_eq!(room.call(|n| n).await?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct ServerContext<S: GenServer> {
+    process: Arc<Process<Work<S>>>,
+    parent: Option<Pid>,
+    cause: StartCause,
+    ignored: bool,
+    /// Never locked, only reached through `&mut`: what it holds need not be `Sync` for
+    /// handlers to keep `&ServerContext` across an await.
+    inner: Mutex<Inner<S>>,
+}
+
+struct Inner<S: GenServer> {
+    mailbox: Mailbox<Work<S>>,
+    continues: VecDeque<S::Cast>,
+    idle: Idle,
+    schedule: Option<Box<Schedule<S>>>,
+    tasks: Option<Arc<Semaphore>>,
+}
+
+/// How a wait for something to handle ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    ForWork,
+    /// The idle time was up.
+    InVain,
+}
+
+/// What the loop does next.
+pub(crate) enum Event<S: GenServer> {
+    Call(S::Call),
+    Cast(S::Cast),
+    Info(Received),
+    /// Nothing came for as long as was asked.
+    Timeout,
+    Stop(ExitReason),
+    /// Nothing to be handled after all.
+    Stale,
+}
+
+impl<S: GenServer> ServerContext<S> {
+    pub(crate) fn new(
+        process: Arc<Process<Work<S>>>,
+        parent: Option<Pid>,
+        cause: StartCause,
+    ) -> Self {
+        let mailbox = Mailbox::new(process.clone());
+        let inner = Mutex::new(Inner {
+            mailbox,
+            continues: VecDeque::new(),
+            idle: Idle::Off,
+            schedule: None,
+            tasks: None,
+        });
+        ServerContext { process, parent, cause, ignored: false, inner }
+    }
+
+    /// The pid of this server. OTP: `self/0`.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// struct Member;
+    /// # impl GenServer for Member {
+    /// #     type Args = &'static str;
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`: each incarnation joins anew.
+    /// async fn init(group: &'static str, ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.runtime().register_tag(group, ctx.pid());
+    ///     Ok(Member)
+    /// }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let member = Member::start(&rt, "room").await?;
+    /// assert_eq!(rt.whereis_tag("room"), [member.pid().unwrap()]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// A direct handle to this server, to be given to others: of this incarnation, so not to
+    /// be kept by who outlives it. What it tells itself by it is handled in its turn; a call
+    /// to itself is refused.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// struct Ticker(u32);
+    /// # impl GenServer for Ticker {
+    /// #     type Args = ();
+    /// #     type Call = Reply<u32>;
+    /// #     type Cast = u32;
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     let this = ctx.this();
+    ///     tokio::spawn(async move { this.cast(1) }); // … from a socket, say
+    ///     Ok(Ticker(0))
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, n: u32, _: &mut ServerContext<Self>) -> Result {
+    /// #         self.0 += n;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let ticker = Ticker::start(&rt, ()).await?;
+    /// while ticker.call(|reply| reply).await? == 0 {}
+    /// assert_eq!(ticker.call(|reply| reply).await?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn this(&self) -> ServerRef<S> {
+        ServerRef::direct(self.process.clone())
+    }
+
+    /// The runtime this server lives in. [`pid`](Self::pid) has an example.
+    pub fn runtime(&self) -> Runtime {
+        Runtime { kernel: self.process.kernel.clone() }
+    }
+
+    /// Why this server was started: the first time, or again, and after what. For a server
+    /// that takes more care after a crash. OTP has no counterpart.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use regrow::{ExitReason, Name, StartCause, Supervisor};
+    ///
+    /// struct Store(StartCause);
+    /// # impl GenServer for Store {
+    /// #     type Args = ();
+    /// #     type Call = Reply<StartCause>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     Ok(Store(ctx.start_cause().clone()))
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0.clone());
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().child(Store::child(()).named("store")).start(&rt).await?;
+    /// let store = rt.server(Name::<Store>::new("store"));
+    /// assert_eq!(store.call(|reply| reply).await?, StartCause::First);
+    ///
+    /// let ended = store.ended();
+    /// rt.kill(store.pid().unwrap());
+    /// ended.await;
+    /// tree.count_children().await?; // answered after the restart
+    /// let cause = store.call(|reply| reply).await?;
+    /// assert_eq!(cause.restarts(), 1);
+    /// assert_eq!(cause, StartCause::Restart { attempt: 1, previous: ExitReason::Killed });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn start_cause(&self) -> &StartCause {
+        &self.cause
+    }
+
+    /// Has `handle_cast` handle this next, before anything that is queued; from `init`,
+    /// before the first message. Several are handled in the order they were given. OTP:
+    /// `{continue, Term}`.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// struct Loader(Vec<&'static str>);
+    /// # impl GenServer for Loader {
+    /// #     type Args = ();
+    /// #     type Call = Reply<Vec<&'static str>>;
+    /// #     type Cast = &'static str;
+    ///
+    /// // … of its `GenServer`: the start returns at once, and nothing is handled before this.
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.continue_with("load");
+    ///     Ok(Loader(Vec::new()))
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0.clone());
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, what: &'static str, _: &mut ServerContext<Self>) -> Result {
+    /// #         self.0.push(what);
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let loader = Loader::start(&rt, ()).await?;
+    /// loader.cast("the first message");
+    /// assert_eq!(loader.call(|reply| reply).await?, ["load", "the first message"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn continue_with(&mut self, cast: S::Cast) {
+        self.inner().continues.push_back(cast);
+    }
+
+    /// Has `handle_timeout` run if no message comes within `limit` from the end of this
+    /// handler on. Any message cancels it: its handler decides anew. A zero limit loses
+    /// to a message that is queued already. OTP: the time-out in a callback's result.
+    ///
+    /// Not for what must happen at a certain time: a busy server never is idle. That is
+    /// [`cast_after`](Self::cast_after).
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use std::time::Duration;
+    /// use regrow::ExitReason;
+    ///
+    /// struct Session;
+    /// # impl GenServer for Session {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.idle_timeout(Duration::from_secs(60));
+    ///     Ok(Session)
+    /// }
+    /// async fn handle_call(&mut self, reply: Reply<()>, ctx: &mut ServerContext<Self>) -> Result {
+    ///     reply.send(());
+    ///     ctx.idle_timeout(Duration::from_secs(60));
+    ///     Ok(())
+    /// }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// async fn handle_timeout(&mut self, _: &mut ServerContext<Self>) -> Result {
+    ///     Err(ExitReason::Shutdown)
+    /// }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let start = tokio::time::Instant::now();
+    /// let session = Session::start(&rt, ()).await?;
+    /// tokio::time::advance(Duration::from_secs(50)).await;
+    /// session.call(|reply| reply).await?;
+    /// assert_eq!(session.ended().await, ExitReason::Shutdown);
+    /// assert_eq!(start.elapsed().as_secs(), 110);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn idle_timeout(&mut self, limit: Duration) {
+        self.inner().idle = Idle::Set(limit);
+    }
+
+    /// What `init` returns in an `Err` when there is nothing to serve: the start gives
+    /// [`StartError::Ignored`], and the process ends normally. A supervisor goes on without
+    /// it, and keeps it as not running. OTP: `ignore`.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use regrow::StartError;
+    ///
+    /// struct Metrics(u16);
+    /// # impl GenServer for Metrics {
+    /// #     type Args = Option<u16>;
+    /// #     type Call = Reply<u16>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init(port: Option<u16>, ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     match port {
+    ///         Some(port) => Ok(Metrics(port)),
+    ///         None => Err(ctx.ignore()), // turned off
+    ///     }
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Reply<u16>, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// assert_eq!(Metrics::start(&rt, None).await.unwrap_err(), StartError::Ignored);
+    /// assert_eq!(rt.process_count(), 0);
+    /// assert_eq!(Metrics::start(&rt, Some(80)).await?.call(|reply| reply).await?, 80);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use = "`init` returns it in an `Err`"]
+    pub fn ignore(&mut self) -> ExitReason {
+        self.ignored = true;
+        ExitReason::Normal
+    }
+
+    /// Turns trapping on or off, and returns the old value: while it is on, exit signals
+    /// arrive in `handle_info`, but for the parent's, which ends the server with
+    /// `terminate` run. OTP: `process_flag(trap_exit, Flag)`.
+    ///
+    /// ```
+    /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
+    ///
+    /// /// Lives through the crashes of what it is linked to, and counts them.
+    /// struct Survivor(u32);
+    ///
+    /// impl GenServer for Survivor {
+    /// #     type Args = ();
+    /// #     type Call = Reply<u32>;
+    /// #     type Cast = Pid;
+    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///         assert!(!ctx.trap_exit(true)); // it was off
+    ///         Ok(Survivor(0))
+    ///     }
+    /// #     async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    ///     async fn handle_cast(&mut self, other: Pid, ctx: &mut ServerContext<Self>) -> Result {
+    ///         ctx.link(other);
+    ///         Ok(())
+    ///     }
+    ///     async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+    ///         self.0 += u32::from(matches!(info, Received::Exit { .. }));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let survivor = Survivor::start(&rt, ()).await?;
+    /// let other = rt.spawn(|mut ctx| async move { panic!("got {:?}", ctx.recv().await) });
+    /// survivor.cast(other.pid());
+    /// assert_eq!(survivor.call(|reply| reply).await?, 0);
+    /// rt.send(other.pid(), b"crash".to_vec());
+    /// other.join().await;
+    /// assert_eq!(survivor.call(|reply| reply).await?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn trap_exit(&mut self, trap: bool) -> bool {
+        self.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
+    }
+
+    /// Links this server to a process, as [`Runtime::link`] does; false if that is dead.
+    /// [`trap_exit`](Self::trap_exit) has an example.
+    pub fn link(&mut self, other: Pid) -> bool {
+        self.runtime().link(self.pid(), other)
+    }
+
+    /// Removes a link, as [`Runtime::unlink`] does, which has an example.
+    pub fn unlink(&mut self, other: Pid) {
+        self.runtime().unlink(self.pid(), other);
+    }
+
+    /// Watches a process, as [`Runtime::monitor`] does; its `Down` arrives in `handle_info`.
+    /// [`ServerContext`] has an example.
+    pub fn monitor(&mut self, target: Pid) -> MonitorRef {
+        self.runtime().monitor(self.pid(), target)
+    }
+
+    /// Lets go of a monitor, and takes back a `Down` that is queued already, as
+    /// [`Runtime::demonitor_flush`] does, which has an example. True if it was in time.
+    pub fn demonitor(&mut self, reference: MonitorRef) -> bool {
+        self.runtime().demonitor_flush(reference)
+    }
+
+    /// Gives this server a label, as [`Runtime::set_label`] does, which has an example. A
+    /// supervised one has its id for a label at first.
+    pub fn set_label(&mut self, label: impl Into<String>) {
+        self.runtime().set_label(self.pid(), label);
+    }
+
+    /// Starts another server, linked to this one from its `init` on. A failing start is
+    /// told by the error alone, not by the link. What may crash by itself is better a child of
+    /// a supervisor: this one falls with it. OTP: `gen_server:start_link/3`.
+    ///
+    /// # Errors
+    ///
+    /// As [`GenServer::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`GenServer::start`].
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::ServerRef;
+    ///
+    /// /// Has a counter of its own; they fall together.
+    /// struct Meter(ServerRef<Counter>);
+    ///
+    /// impl GenServer for Meter {
+    ///     type Args = ();
+    ///     type Call = Reply<ServerRef<Counter>>;
+    ///     type Cast = ();
+    ///
+    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///         Ok(Meter(ctx.start_link(0).await?))
+    ///     }
+    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0.clone());
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let meter = Meter::start(&rt, ()).await?;
+    /// let counter = meter.call(|reply| reply).await?;
+    /// counter.cast(Cast::Crash);
+    /// assert_eq!(meter.ended().await, counter.ended().await);
+    /// assert_eq!(rt.process_count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start_link<T: GenServer>(
+        &mut self,
+        args: T::Args,
+    ) -> Result<ServerRef<T>, StartError> {
+        Starting::new(&self.runtime()).linked(self.pid()).run(args).await
+    }
+
+    pub(crate) fn was_ignored(&self) -> bool {
+        self.ignored
+    }
+
+    pub(crate) fn parent(&self) -> Option<Pid> {
+        self.parent
+    }
+
+    fn inner(&mut self) -> &mut Inner<S> {
+        self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn schedule(&mut self) -> &mut Schedule<S> {
+        self.inner().schedule.get_or_insert_default()
+    }
+
+    pub(crate) fn task_limit(&mut self) -> Option<Arc<Semaphore>> {
+        self.inner().tasks.clone()
+    }
+
+    pub(crate) fn set_task_limit(&mut self, limit: Arc<Semaphore>) {
+        self.inner().tasks = Some(limit);
+    }
+
+    /// Waits for something to handle. Replies that were dropped are settled on the way.
+    pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
+        if self.process.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
+            self.settle();
+        }
+        let condemned = self.process.is_condemned();
+        let inner = self.inner();
+        if !inner.continues.is_empty() || inner.mailbox.poll_some(cx).is_ready() {
+            return Poll::Ready(Waited::ForWork);
+        }
+        if matches!(inner.idle, Idle::Off) || condemned {
+            return Poll::Pending;
+        }
+        inner.idle.poll_up(cx).map(|()| Waited::InVain)
+    }
+
+    /// What [`poll_some`](Self::poll_some) has found.
+    #[inline]
+    pub(crate) fn next_event(&mut self, waited: Waited) -> Event<S> {
+        let parent = self.parent;
+        let inner = self.inner();
+        if waited == Waited::InVain {
+            return Event::Timeout;
+        }
+        if let Some(cast) = inner.continues.pop_front() {
+            return Event::Cast(cast);
+        }
+        let event = match inner.mailbox.take() {
+            Work::Tick(timer) => match self.due(timer) {
+                Some(event) => event,
+                // What was cancelled is never seen, and disturbs nothing.
+                None => return Event::Stale,
+            },
+            work => event(work, parent),
+        };
+        self.inner().idle = Idle::Off;
+        event
+    }
+
+    /// The server lives, and nobody will answer these callers.
+    fn settle(&self) {
+        self.process.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
+        let process: &dyn AnyProcess = &*self.process;
+        let callers = process.with(|locked| {
+            let ties = locked.core().ties.as_mut();
+            ties.map(|ties| std::mem::take(&mut ties.unanswered)).unwrap_or_default()
+        });
+        callers.into_iter().for_each(|caller| caller.settle(None));
+    }
+}
+
+/// The parent's exit ends the server before any handler sees it.
+#[inline]
+fn event<S: GenServer>(work: Work<S>, parent: Option<Pid>) -> Event<S> {
+    match work {
+        Work::Call(call) => Event::Call(call),
+        Work::Cast(cast) => Event::Cast(cast),
+        Work::Stop(reason) => Event::Stop(reason),
+        Work::Tick(_) => Event::Stale,
+        Work::Envelope(envelope) => match *envelope {
+            Envelope { received: Received::Exit { from, reason }, .. } if Some(from) == parent => {
+                Event::Stop(reason)
+            }
+            envelope => Event::Info(envelope.received),
+        },
+    }
+}
+
+impl<S: GenServer> fmt::Debug for ServerContext<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerContext({})", self.pid())
+    }
+}
+
+impl<S: GenServer> sealed::Sealed for ServerContext<S> {}
+
+impl<S: GenServer> Inside for ServerContext<S> {
+    fn pid(&self) -> Pid {
+        ServerContext::pid(self)
+    }
+
+    fn runtime(&self) -> Runtime {
+        ServerContext::runtime(self)
+    }
+}

@@ -1,0 +1,54 @@
+//! Idle time-outs: what a server does when nothing comes.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::task::coop;
+use tokio::time::Sleep;
+
+/// How long a server waits for its next message before it is told that none came.
+#[derive(Default)]
+pub(crate) enum Idle {
+    #[default]
+    Off,
+    /// Set by a handler; counted from when the server begins to wait.
+    Set(Duration),
+    Waiting(Pin<Box<Sleep>>),
+}
+
+impl Idle {
+    /// Ready once, when the time is up. Polled only when the mailbox had nothing.
+    pub(crate) fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Idle::Off => return Poll::Pending,
+            // A zero time-out loses to a queued message: without budget the mailbox was
+            // not looked into.
+            Idle::Set(Duration::ZERO) if !coop::has_budget_remaining() => return Poll::Pending,
+            Idle::Set(Duration::ZERO) => {}
+            Idle::Set(limit) => {
+                *self = Idle::Waiting(Box::pin(tokio::time::sleep(*limit)));
+                return self.poll_up(cx);
+            }
+            Idle::Waiting(sleep) => {
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        }
+        *self = Idle::Off;
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Idle::Off => "Off",
+            Idle::Set(_) => "Set",
+            Idle::Waiting(_) => "Waiting",
+        })
+    }
+}

@@ -1,0 +1,44 @@
+//! What lies in a server's mailbox: one closed enum, moved by value.
+
+use crate::exit::ExitReason;
+use crate::message::Envelope;
+use crate::record::Item;
+use crate::server::GenServer;
+
+/// One item of a server's mailbox.
+pub(crate) enum Work<S: GenServer> {
+    Call(S::Call),
+    Cast(S::Cast),
+    /// Somebody wants the server to stop.
+    Stop(ExitReason),
+    /// A timer of the server's own is due.
+    Tick(u64),
+    /// Messages, streams and signals: boxed, so that calls and casts stay as small as
+    /// they are.
+    Envelope(Box<Envelope>),
+}
+
+impl<S: GenServer> Item for Work<S> {
+    fn from_envelope(envelope: Envelope) -> Self {
+        Work::Envelope(Box::new(envelope))
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        match self {
+            Work::Envelope(envelope) => Some(envelope),
+            _ => None,
+        }
+    }
+
+    fn is_user(&self) -> bool {
+        match self {
+            Work::Call(_) | Work::Cast(_) => true,
+            Work::Stop(_) | Work::Tick(_) => false,
+            Work::Envelope(envelope) => envelope.received.is_user(),
+        }
+    }
+
+    fn from_tick(timer: u64) -> Option<Self> {
+        Some(Work::Tick(timer))
+    }
+}

@@ -1,0 +1,87 @@
+//! The life of a server: init, the loop, terminate.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+
+use crate::crash::Crash;
+use crate::exit::ExitReason;
+use crate::kernel::teardown::End;
+use crate::lifecycle;
+use crate::server::context::Event;
+use crate::server::{GenServer, ServerContext};
+
+/// What init came to, for whoever started the server. Sent only when it lives on; a
+/// start that failed is told by the end of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ack {
+    Started,
+    Ignored,
+}
+
+/// The body of a server's process. The state lies outside of the loop, so that a panic
+/// in a handler leaves it to `terminate`.
+pub(crate) async fn body<S: GenServer>(
+    args: S::Args,
+    mut ctx: ServerContext<S>,
+    ack: oneshot::Sender<Ack>,
+) -> End {
+    let mut state = match S::init(args, &mut ctx).await {
+        Ok(state) => state,
+        Err(reason) => {
+            if ctx.was_ignored() {
+                // Whoever started it may be gone.
+                let _ = ack.send(Ack::Ignored);
+            }
+            return End::Returned(reason);
+        }
+    };
+    if let Some(parent) = ctx.parent() {
+        ctx.runtime().kernel.acknowledge(parent, ctx.pid());
+    }
+    // As above.
+    let _ = ack.send(Ack::Started);
+    let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
+    let end = match served {
+        Ok(end) => end,
+        Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
+    };
+    let end = terminate(&mut state, end).await;
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+        let crash = Crash::from_panic(payload);
+        lifecycle::destructor_panicked(ctx.pid(), crash.message());
+    }
+    end
+}
+
+/// Handles one thing after the other, until something ends it.
+async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
+    loop {
+        let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
+        let handled = match ctx.next_event(waited) {
+            Event::Call(call) => state.handle_call(call, ctx).await,
+            Event::Cast(cast) => state.handle_cast(cast, ctx).await,
+            Event::Info(info) => state.handle_info(info, ctx).await,
+            Event::Timeout => state.handle_timeout(ctx).await,
+            Event::Stale => Ok(()),
+            Event::Stop(reason) => return End::Told(reason),
+        };
+        if let Err(reason) = handled {
+            return End::Returned(reason);
+        }
+    }
+}
+
+/// Runs `terminate`; its panic becomes the reason.
+async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
+    let reason = match &end {
+        End::Returned(reason) | End::Told(reason) | End::Panicked(reason) => reason.clone(),
+        End::Dropped => ExitReason::Killed,
+    };
+    match AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await {
+        Ok(()) => end,
+        Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
+    }
+}

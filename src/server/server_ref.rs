@@ -1,0 +1,529 @@
+//! The handle of a server.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::acting;
+use crate::call::Waiting;
+use crate::call_error::CallError;
+use crate::ended::Ended;
+use crate::exit::ExitReason;
+use crate::kernel::{Kernel, NameEntry};
+use crate::name::Name;
+use crate::pid::Pid;
+use crate::process::AnyProcess;
+use crate::process::any::Refused;
+use crate::record::Process;
+use crate::reply::{Answer, Reply};
+use crate::runtime::Runtime;
+use crate::server::GenServer;
+use crate::server::item::Work;
+use crate::shared_str::SharedStr;
+use crate::waits::WaitEdge;
+
+/// How long a call waits if it doesn't say.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A handle to a server. Cheap to clone; dropping it does nothing to the server.
+///
+/// There are two kinds. A *direct* one, from a start, is this very incarnation: when it
+/// has ended, calls say `NoProc`, for ever. A *named* one, from [`Runtime::server`], is
+/// whoever holds the name at the moment of each call, and so lives through restarts.
+///
+/// OTP: `ServerRef`, a pid or a name; here it knows the type of the server.
+///
+/// # Examples
+///
+/// ```
+/// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+/// # struct Counter(u64);
+/// # enum Call { Get(Reply<u64>) }
+/// # enum Cast { Add(u64), Crash }
+/// # impl GenServer for Counter {
+/// #     type Args = u64;
+/// #     type Call = Call;
+/// #     type Cast = Cast;
+/// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+/// #         Ok(Counter(start))
+/// #     }
+/// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+/// #         let Call::Get(reply) = call;
+/// #         reply.send(self.0);
+/// #         Ok(())
+/// #     }
+/// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+/// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+/// #         Ok(())
+/// #     }
+/// # }
+/// use regrow::{CallError, ExitReason};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let counter = Counter::start(&rt, 40).await?;
+/// assert!(counter.cast(Cast::Add(2)));
+/// assert_eq!(counter.call(Call::Get).await?, 42); // after the cast before it
+/// assert_eq!(counter.call_unlimited(Call::Get).await?, 42);
+///
+/// assert_eq!(counter.stop(ExitReason::Normal).await?, ExitReason::Normal);
+/// assert_eq!(counter.ended().await, ExitReason::Normal); // it remembers
+/// assert!(!counter.cast(Cast::Add(1)));
+/// assert_eq!(counter.call(Call::Get).await, Err(CallError::NoProc));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct ServerRef<S: GenServer> {
+    pub(crate) target: Target<S>,
+}
+
+pub(crate) enum Target<S: GenServer> {
+    Direct(Arc<Process<Work<S>>>),
+    Named { kernel: Arc<Kernel>, name: SharedStr },
+}
+
+impl Runtime {
+    /// A handle to whoever holds the name, resolved anew at each call and cast. Nobody need
+    /// hold it now. [`Name`] has an example.
+    pub fn server<S: GenServer>(&self, name: Name<S>) -> ServerRef<S> {
+        self.server_named(SharedStr::from(name))
+    }
+
+    /// The same for a name that is only known as text. If the holder is no `S`, calls say
+    /// [`CallError::WrongType`].
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::CallError;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let session = format!("session {}", 42);
+    /// let counter = Counter::start(&rt, 7).await?;
+    /// rt.register(&*session, counter.pid().unwrap());
+    /// assert_eq!(rt.server_named::<Counter>(&*session).call(Call::Get).await?, 7);
+    ///
+    /// rt.whereis_or_spawn("raw", |_| std::future::pending());
+    /// let raw = rt.server_named::<Counter>("raw");
+    /// assert_eq!(raw.call(Call::Get).await, Err(CallError::WrongType));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn server_named<S: GenServer>(&self, name: impl Into<SharedStr>) -> ServerRef<S> {
+        ServerRef { target: Target::Named { kernel: self.kernel.clone(), name: name.into() } }
+    }
+
+    /// Turns the detection of deadlocks on or off; it is off at first, and then costs
+    /// nothing. While it is on, a call from a handler that would close a circle of
+    /// servers waiting for each other fails at once, with
+    /// [`CallError::Deadlock`] naming the circle, instead of timing out all round. Right for
+    /// tests, and while developing: each call takes a lock that all share. OTP has no
+    /// counterpart.
+    ///
+    /// ```
+    /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};
+    ///
+    /// /// Asks another of its kind before it answers.
+    /// struct Asker(Name<Asker>);
+    ///
+    /// impl GenServer for Asker {
+    /// #     type Args = Name<Asker>;
+    /// #     type Call = Reply<Result<(), CallError>>;
+    /// #     type Cast = ();
+    /// #     async fn init(next: Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Asker(next))
+    /// #     }
+    ///     async fn handle_call(&mut self, reply: Self::Call, ctx: &mut ServerContext<Self>) -> Result {
+    ///         let answer = ctx.runtime().server(self.0).call(|reply| reply).await;
+    ///         reply.send(answer.and_then(|answer| answer));
+    ///         Ok(())
+    ///     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// rt.detect_deadlocks(true);
+    /// let (one, two) = (Name::new("one"), Name::new("two"));
+    /// let first = Asker::start_named(&rt, one, two).await?;
+    /// let second = Asker::start_named(&rt, two, one).await?;
+    /// let cycle = [&second, &first, &second].map(|server| server.pid().unwrap()).to_vec();
+    /// assert_eq!(first.call(|reply| reply).await?, Err(CallError::Deadlock { cycle }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn detect_deadlocks(&self, on: bool) {
+        self.kernel.waits.detect(on);
+    }
+
+    /// A direct handle to the server that is this process.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NoProc`] if it is not alive, [`CallError::WrongType`] if it is no `S`.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::CallError;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let pid = Counter::start(&rt, 7).await?.pid().unwrap();
+    /// assert_eq!(rt.server_at::<Counter>(pid)?.call(Call::Get).await?, 7);
+    ///
+    /// let raw = rt.spawn(|_| std::future::pending()).pid();
+    /// assert_eq!(rt.server_at::<Counter>(raw).unwrap_err(), CallError::WrongType);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn server_at<S: GenServer>(&self, pid: Pid) -> Result<ServerRef<S>, CallError> {
+        let process = self.kernel.find(pid).ok_or(CallError::NoProc)?;
+        process.into_any().downcast().map(ServerRef::direct).map_err(|_| CallError::WrongType)
+    }
+}
+
+impl<S: GenServer> ServerRef<S> {
+    pub(crate) fn direct(process: Arc<Process<Work<S>>>) -> Self {
+        ServerRef { target: Target::Direct(process) }
+    }
+
+    /// The server's pid; for a named handle the present holder's, if there is one. Of a direct
+    /// handle also when the server has ended.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::Name;
+    ///
+    /// const COUNTER: Name<Counter> = Name::new("counter");
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let named = rt.server(COUNTER);
+    /// assert_eq!(named.pid(), None);
+    /// let direct = Counter::start_named(&rt, COUNTER, 0).await?;
+    /// assert_eq!(named.pid(), direct.pid());
+    /// direct.stop(regrow::ExitReason::Normal).await?;
+    /// assert_eq!((named.pid(), direct.pid().is_some()), (None, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn pid(&self) -> Option<Pid> {
+        match &self.target {
+            Target::Direct(process) => Some(process.pid()),
+            Target::Named { kernel, name } => kernel.whereis(name),
+        }
+    }
+
+    /// The process that a call made now would reach.
+    pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<Work<S>>>>, CallError> {
+        let (kernel, name) = match &self.target {
+            Target::Direct(process) => return Ok(Cow::Borrowed(process)),
+            Target::Named { kernel, name } => (kernel, name),
+        };
+        // A name is freed before the table forgets its holder: where the holder is gone
+        // by now, the name has moved on, and is looked up again.
+        let holder = loop {
+            match kernel.names.get(name) {
+                None => return Err(CallError::NoProc),
+                Some(NameEntry::Vacant(_)) => return Err(CallError::Restarting { retry_in: None }),
+                Some(NameEntry::Held(pid)) => match kernel.find(pid) {
+                    Some(holder) => break holder,
+                    None => continue,
+                },
+            }
+        };
+        holder.into_any().downcast().map(Cow::Owned).map_err(|_| CallError::WrongType)
+    }
+
+    /// Tells the server something, and doesn't wait. False if it is dead or full; nothing
+    /// else tells, and what it was told is dropped then. True is no promise that it is
+    /// handled: the server may end before.
+    ///
+    /// Casts and calls of one sender are handled in the order they were sent. Nothing slows
+    /// down who casts faster than the server handles: where that can be, call. OTP:
+    /// `gen_server:cast/2`, which doesn't say. [`ServerRef`] has an example.
+    pub fn cast(&self, cast: S::Cast) -> bool {
+        self.resolve().is_ok_and(|process| process.send(Work::Cast(cast)).is_ok())
+    }
+
+    /// Asks the server, and waits up to five seconds for the answer. `make` puts the
+    /// [`Reply`] into the question; most often it is the variant itself. OTP:
+    /// `gen_server:call/2`, which ends the caller where this returns an error.
+    /// [`ServerRef`] has an example.
+    ///
+    /// The deadline needs a tokio whose time is enabled.
+    ///
+    /// # Errors
+    ///
+    /// At once, when the server is dead or dies; after five seconds, `Timeout`. See
+    /// [`CallError`] for each.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the server may still handle it. One that was
+    /// never polled has asked nothing.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(Reply<T>) -> S::Call,
+    ) -> Result<T, CallError> {
+        self.call_timeout(make, CALL_TIMEOUT).await
+    }
+
+    /// Asks the server, and waits up to `limit` for the answer. OTP: `gen_server:call/3`.
+    ///
+    /// After a `Timeout` the server may still handle the question, so asking again may do
+    /// twice what it asks for. A late answer goes nowhere: it can't be taken for another's.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::CallError;
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Slow;
+    /// # impl GenServer for Slow {
+    /// #     type Args = ();
+    /// #     type Call = Reply<u32>;
+    /// #     type Cast = ();
+    /// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Slow)
+    /// #     }
+    /// #     async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+    /// #         tokio::time::sleep(Duration::from_secs(8)).await;
+    /// #         reply.send(8);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let slow = Slow::start(&rt, ()).await?; // it takes eight seconds to answer
+    /// assert_eq!(slow.call(|reply| reply).await, Err(CallError::Timeout));
+    /// // It is still at the first question, for three more seconds.
+    /// assert_eq!(slow.call_timeout(|reply| reply, Duration::from_secs(12)).await?, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn call_timeout<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(Reply<T>) -> S::Call,
+        limit: Duration,
+    ) -> Result<T, CallError> {
+        let process = self.resolve()?;
+        let kernel = &process.kernel;
+        let _waits = wait_edge(&process)?;
+        let (answer, caller) = ask(&process, make)?;
+        match Instant::now().checked_add(limit) {
+            None => Waiting::unlimited(answer).await,
+            Some(due) => {
+                let spread = caller.raw() ^ process.pid().raw();
+                Waiting::until(answer, due, kernel, spread).await
+            }
+        }
+    }
+
+    /// Asks the server, and waits however long it takes. For servers whose answer is
+    /// worth it; a supervisor is one. Two servers that ask each other so wait for ever. OTP:
+    /// `gen_server:call/3` with `infinity`. [`ServerRef`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), but for `Timeout`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_unlimited<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(Reply<T>) -> S::Call,
+    ) -> Result<T, CallError> {
+        let process = self.resolve()?;
+        let _waits = wait_edge(&process)?;
+        let (answer, _) = ask(&process, make)?;
+        Waiting::unlimited(answer).await
+    }
+
+    /// Stops the server with this reason, and waits until it has ended, however long that
+    /// takes: what was queued before is handled, and its `terminate` has run by then. Returns
+    /// the true reason of its end, which may be another. A permanent child is started again.
+    /// OTP: `gen_server:stop/3`. [`ServerRef`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// `NoProc` if it is dead, `CallingSelf` from one of its own handlers: return an
+    /// `Err` there instead. Of a named handle also `Restarting` and `WrongType`.
+    ///
+    /// # Cancel safety
+    ///
+    /// A stop that is dropped stops waiting; the server still stops.
+    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
+        let process = self.resolve()?;
+        refuse_self(&process)?;
+        let runtime = Runtime { kernel: process.kernel.clone() };
+        let ended = Ended::of(&runtime, Some(Arc::clone(&process) as _));
+        let stop = Work::Stop(reason);
+        if let Err((refused, _)) = process.send(stop) {
+            drop(refused);
+            return Err(CallError::NoProc);
+        }
+        Ok(ended.await)
+    }
+
+    /// Resolves with the reason when the server has ended, also long after it did. A named
+    /// handle waits for who holds the name now; if nobody does, `NoProc` at once.
+    /// [`ServerRef`] has an example.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Ended`].
+    pub fn ended(&self) -> Ended {
+        match &self.target {
+            Target::Direct(process) => {
+                let runtime = Runtime { kernel: process.kernel.clone() };
+                Ended::of(&runtime, Some(process.clone()))
+            }
+            Target::Named { kernel, name } => {
+                let runtime = Runtime { kernel: kernel.clone() };
+                let holder = kernel.whereis(name).and_then(|pid| kernel.find(pid));
+                Ended::of(&runtime, holder)
+            }
+        }
+    }
+}
+
+fn refuse_self<S: GenServer>(process: &Process<Work<S>>) -> Result<Pid, CallError> {
+    let caller = acting::acting(process.kernel.number());
+    if caller == process.pid() { Err(CallError::CallingSelf) } else { Ok(caller) }
+}
+
+/// Notes who waits for whom, where the runtime detects deadlocks.
+pub(crate) fn wait_edge<S: GenServer>(
+    process: &Process<Work<S>>,
+) -> Result<Option<WaitEdge<'_>>, CallError> {
+    let caller = refuse_self(process)?;
+    let edge = process.kernel.waits.enter(caller, process.pid());
+    edge.map_err(|cycle| CallError::Deadlock { cycle })
+}
+
+/// Queues the question; returns where the answer will be, and who asked.
+pub(crate) fn ask<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<Work<S>>>,
+    make: impl FnOnce(Reply<T>) -> S::Call,
+) -> Result<(oneshot::Receiver<Answer<T>>, Pid), CallError> {
+    let caller = refuse_self(process)?;
+    let (reply, answer) = Reply::new(process.clone());
+    match process.send(Work::Call(make(reply))) {
+        Ok(()) => Ok((answer, caller)),
+        Err((refused, why)) => {
+            // Nobody listens when the refused question's reply is dropped.
+            drop(answer);
+            drop(refused);
+            Err(match why {
+                Refused::Dead => CallError::NoProc,
+                Refused::Full => CallError::Overloaded,
+            })
+        }
+    }
+}
+
+impl<S: GenServer> Clone for ServerRef<S> {
+    fn clone(&self) -> Self {
+        let target = match &self.target {
+            Target::Direct(process) => Target::Direct(process.clone()),
+            Target::Named { kernel, name } => {
+                Target::Named { kernel: kernel.clone(), name: name.clone() }
+            }
+        };
+        ServerRef { target }
+    }
+}
+
+impl<S: GenServer> fmt::Debug for ServerRef<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::Direct(process) => write!(f, "ServerRef({})", process.pid()),
+            Target::Named { name, .. } => write!(f, "ServerRef({name:?})"),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A server as a value, before it runs.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::call_error::StartError;
+use crate::inside::Inside;
+use crate::name::Name;
+use crate::pid::MonitorRef;
+use crate::runtime::Runtime;
+use crate::server::{GenServer, ServerRef};
+use crate::shared_str::SharedStr;
+use crate::starting::Starting;
+
+/// A server being described: its arguments, its name, how long its `init` may take.
+/// Made by [`GenServer::spec`]. OTP: the options of `gen_server:start/4`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{GenServer, Name, Reply, Result, Runtime, ServerContext, StartError};
+///
+/// struct Slow;
+///
+/// impl GenServer for Slow {
+/// #     type Args = ();
+/// #     type Call = Reply<()>;
+/// #     type Cast = ();
+///     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+///         std::future::pending().await // … a database that doesn't answer …
+///     }
+/// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+/// #         Ok(())
+/// #     }
+/// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+/// #         Ok(())
+/// #     }
+/// }
+/// const SLOW: Name<Slow> = Name::new("slow");
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let limit = Duration::from_millis(100);
+/// let slow = Slow::spec(()).named(SLOW).label("slow").init_timeout(limit);
+/// assert_eq!(slow.start(&rt).await.unwrap_err(), StartError::InitTimeout(limit));
+/// assert_eq!((rt.process_count(), rt.whereis("slow")), (0, None));
+/// # });
+/// ```
+#[must_use = "it does nothing until started"]
+pub struct ServerSpec<S: GenServer> {
+    args: S::Args,
+    name: Option<SharedStr>,
+    label: Option<SharedStr>,
+    init_timeout: Option<Duration>,
+}
+
+impl<S: GenServer> ServerSpec<S> {
+    pub(crate) fn new(args: S::Args) -> Self {
+        ServerSpec { args, name: None, label: None, init_timeout: None }
+    }
+
+    /// The name it is registered under, before its `init` runs. By default none.
+    /// [`ServerSpec`] has an example.
+    pub fn named(mut self, name: Name<S>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Its label in the log and the census. By default none. [`ServerSpec`] has an example.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into().into());
+        self
+    }
+
+    /// How long its `init` may take. A server that takes longer is killed, and its name
+    /// is free, before the start says [`StartError::InitTimeout`]. By default as long as
+    /// it takes. [`ServerSpec`] has an example.
+    pub fn init_timeout(mut self, limit: Duration) -> Self {
+        self.init_timeout = Some(limit);
+        self
+    }
+
+    /// Starts it, linked to nobody. Returns when its `init` has. [`ServerSpec`] has an
+    /// example.
+    ///
+    /// # Errors
+    ///
+    /// As [`GenServer::start`], [`StartError::AlreadyStarted`] if the name is held, and
+    /// [`StartError::InitTimeout`]. By then nothing of it is left.
+    ///
+    /// # Panics
+    ///
+    /// As [`GenServer::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A start that is dropped kills the half-started server.
+    pub async fn start(self, runtime: &Runtime) -> Result<ServerRef<S>, StartError> {
+        let (starting, args) = self.starting(runtime);
+        starting.run(args).await
+    }
+
+    /// Starts it linked to the process of this context, from before its `init` on. A
+    /// failing start is told by the error alone, not by the link. OTP:
+    /// `gen_server:start_link`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::ExitReason;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let owner = rt.spawn_fallible(|mut ctx| async move {
+    ///     let counter = Counter::spec(0).start_link(&ctx).await?;
+    ///     counter.cast(Cast::Crash);
+    ///     drop(ctx.recv().await); // it falls with its counter
+    ///     Ok(())
+    /// });
+    /// let reason = owner.join().await;
+    /// assert_eq!(reason.crash().unwrap().message(), "as asked");
+    /// # });
+    /// ```
+    pub async fn start_link(self, parent: &impl Inside) -> Result<ServerRef<S>, StartError> {
+        let (starting, args) = self.starting(&parent.runtime());
+        starting.linked(parent.pid()).run(args).await
+    }
+
+    /// Starts it monitored by the process of this context. A failing start leaves no
+    /// `Down`. OTP: `gen_server:start_monitor`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::{ExitReason, Received};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let watcher = rt.spawn_fallible(|mut ctx| async move {
+    ///     let (counter, reference) = Counter::spec(0).start_monitor(&ctx).await?;
+    ///     let pid = counter.pid().unwrap();
+    ///     let reason = counter.stop(ExitReason::Shutdown).await?;
+    ///     assert_eq!(ctx.recv().await, Received::Down { reference, pid, reason });
+    ///     Ok(())
+    /// });
+    /// assert_eq!(watcher.join().await, ExitReason::Normal);
+    /// # });
+    /// ```
+    pub async fn start_monitor(
+        self,
+        watcher: &impl Inside,
+    ) -> Result<(ServerRef<S>, MonitorRef), StartError> {
+        let (starting, args) = self.starting(&watcher.runtime());
+        starting.run_monitored(args, watcher.pid()).await
+    }
+
+    fn starting(self, runtime: &Runtime) -> (Starting, S::Args) {
+        let mut starting = Starting::new(runtime).within(self.init_timeout);
+        if let Some(name) = self.name {
+            starting = starting.named(name);
+        }
+        if let Some(label) = self.label {
+            starting = starting.labelled(label);
+        }
+        (starting, self.args)
+    }
+}
+
+impl<S: GenServer> fmt::Debug for ServerSpec<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSpec")
+            .field("name", &self.name)
+            .field("label", &self.label)
+            .field("init_timeout", &self.init_timeout)
+            .finish_non_exhaustive()
+    }
+}

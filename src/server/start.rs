@@ -1,0 +1,126 @@
+//! Starting a server, and waiting for its init.
+//!
+//! Until the start is acknowledged the parent's link is one-way: a child that fails is
+//! told by the start's result alone. Dropping the start kills the child.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::call_error::StartError;
+use crate::ended::{Ended, ProcessHandle};
+use crate::exit::ExitReason;
+use crate::pid::{MonitorRef, Pid};
+use crate::process::AnyProcess;
+use crate::record::Process;
+use crate::runtime::Runtime;
+use crate::server::item::Work;
+use crate::server::run::{self, Ack};
+use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::starting::Starting;
+
+/// A server's process, started.
+pub(crate) type Served<S> = Arc<Process<Work<S>>>;
+
+impl Starting {
+    pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
+        self.run_process::<S>(args).await.map(ServerRef::direct)
+    }
+
+    pub(crate) async fn run_process<S: GenServer>(
+        self,
+        args: S::Args,
+    ) -> Result<Served<S>, StartError> {
+        let process = self.bear::<S>()?;
+        self.init(args, process).await
+    }
+
+    /// Starts a server that `watcher` monitors from before its init on. A start that
+    /// failed leaves no `Down`.
+    pub(crate) async fn run_monitored<S: GenServer>(
+        self,
+        args: S::Args,
+        watcher: Pid,
+    ) -> Result<(ServerRef<S>, MonitorRef), StartError> {
+        let process = self.bear::<S>()?;
+        let kernel = process.kernel.clone();
+        let reference = kernel.monitor(watcher, process.pid());
+        match self.init(args, process).await {
+            Ok(process) => Ok((ServerRef::direct(process), reference)),
+            Err(error) => {
+                kernel.demonitor(reference, true);
+                Err(error)
+            }
+        }
+    }
+
+    fn bear<S: GenServer>(&self) -> Result<Served<S>, StartError> {
+        let (process, born) = self.runtime().bear::<Work<S>>(self.birth());
+        match born {
+            Ok(()) => {
+                self.log(process.pid());
+                Ok(process)
+            }
+            Err(stillborn) => Err(self.refused(stillborn)),
+        }
+    }
+
+    async fn init<S: GenServer>(
+        self,
+        args: S::Args,
+        process: Served<S>,
+    ) -> Result<Served<S>, StartError> {
+        let (ack, acknowledged) = oneshot::channel();
+        let parent = self.birth().parent.map(|parent| parent.pid);
+        let context = ServerContext::new(process.clone(), parent, self.cause());
+        self.runtime().spawn_life(process.clone(), Box::pin(run::body(args, context, ack)));
+        let half_started = HalfStarted { runtime: self.runtime(), process: Some(process.clone()) };
+        let limit = self.init_timeout();
+        let acknowledged = match limit {
+            None => Ok(acknowledged.await),
+            Some(limit) => tokio::time::timeout(limit, acknowledged).await,
+        };
+        let error = match (acknowledged, limit) {
+            (Ok(Ok(Ack::Started)), _) => {
+                half_started.keep();
+                return Ok(process);
+            }
+            (Ok(Ok(Ack::Ignored)), _) => Some(StartError::Ignored),
+            (Err(_), Some(limit)) => Some(StartError::InitTimeout(limit)),
+            (Ok(Err(_)) | Err(_), _) => None,
+        };
+        let ended = Ended::of(self.runtime(), Some(process));
+        if matches!(error, Some(StartError::InitTimeout(_))) {
+            drop(half_started);
+        }
+        let reason = ended.await;
+        Err(error.unwrap_or_else(|| failed(reason)))
+    }
+}
+
+/// The error of a process that ended in its init: a start error that it ended with is
+/// told as it is.
+fn failed(reason: ExitReason) -> StartError {
+    let inner = reason.crash().and_then(|crash| crash.downcast_ref::<StartError>());
+    inner.cloned().unwrap_or(StartError::Failed(reason))
+}
+
+/// Kills a process whose start is dropped half way.
+struct HalfStarted<'a> {
+    runtime: &'a Runtime,
+    process: Option<Arc<dyn AnyProcess>>,
+}
+
+impl HalfStarted<'_> {
+    fn keep(mut self) {
+        self.process = None;
+    }
+}
+
+impl Drop for HalfStarted<'_> {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            ProcessHandle { runtime: self.runtime.clone(), process }.kill();
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Work on the side: tasks of a server, and streams that are piped into it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use tokio::sync::Semaphore;
+
+use crate::exit::ExitReason;
+use crate::kernel::births::Birth;
+use crate::kernel::teardown::End;
+use crate::pid::Pid;
+use crate::process::{Link, LinkKind};
+use crate::server::GenServer;
+use crate::server::context::ServerContext;
+
+impl<S: GenServer> ServerContext<S> {
+    /// Runs a future beside this server, as a process of its own, and tells the server
+    /// what came of it: `done` makes a cast of it. So long work doesn't keep other callers
+    /// waiting. Returns the task's pid.
+    ///
+    /// The two are linked: the task ends when the server does, whatever the reason, and
+    /// a task that panics takes the server along, unless it traps exits. OTP: a linked
+    /// `Task`.
+    ///
+    /// It is tempting to await long work in the handler. Then every other caller waits for it:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    ///
+    /// async fn long_work() -> u32 {
+    ///     tokio::time::sleep(Duration::from_secs(2)).await;
+    ///     42
+    /// }
+    ///
+    /// struct Worker;
+    ///
+    /// impl GenServer for Worker {
+    ///     type Args = ();
+    ///     type Call = Reply<u32>;
+    ///     type Cast = (Reply<u32>, u32);
+    ///
+    /// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Worker)
+    /// #     }
+    ///     async fn handle_call(&mut self, reply: Reply<u32>, ctx: &mut ServerContext<Self>) -> Result {
+    ///         // Wrong: reply.send(long_work().await);
+    ///         ctx.spawn_task(long_work(), |result| (reply, result));
+    ///         Ok(())
+    ///     }
+    ///
+    ///     async fn handle_cast(&mut self, done: Self::Cast, _: &mut ServerContext<Self>) -> Result {
+    ///         let (reply, result) = done;
+    ///         reply.send(result);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let worker = Worker::start(&rt, ()).await?;
+    /// let start = tokio::time::Instant::now();
+    /// let both = tokio::join!(worker.call(|reply| reply), worker.call(|reply| reply));
+    /// assert_eq!(both, (Ok(42), Ok(42)));
+    /// assert_eq!(start.elapsed().as_secs(), 2); // not four
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn spawn_task<T, Fut>(
+        &mut self,
+        work: Fut,
+        done: impl FnOnce(T) -> S::Cast + Send + 'static,
+    ) -> Pid
+    where
+        T: Send,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let (this, limit) = (self.this(), self.task_limit());
+        self.launch_task(async move {
+            let _permit = match &limit {
+                Some(limit) => limit.acquire().await.ok(),
+                None => None,
+            };
+            this.cast(done(work.await));
+        })
+    }
+
+    /// At most so many tasks of this server run at once; more wait for their turn.
+    /// Counts those that are spawned from now on. By default there is no limit. OTP has no
+    /// counterpart.
+    ///
+    /// # Panics
+    ///
+    /// If `tasks` is 0: none could ever run.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # async fn long_work() -> u32 {
+    /// #     tokio::time::sleep(Duration::from_secs(2)).await;
+    /// #     42
+    /// # }
+    /// struct Worker;
+    /// # impl GenServer for Worker {
+    /// #     type Args = ();
+    /// #     type Call = Reply<u32>;
+    /// #     type Cast = (Reply<u32>, u32);
+    ///
+    /// // … of its `GenServer`, with the handlers of `spawn_task`'s example:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.limit_tasks(1);
+    ///     Ok(Worker)
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Reply<u32>, ctx: &mut ServerContext<Self>) -> Result {
+    /// #         ctx.spawn_task(long_work(), |result| (reply, result));
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, done: Self::Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         done.0.send(done.1);
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let worker = Worker::start(&rt, ()).await?;
+    /// let start = tokio::time::Instant::now();
+    /// let both = tokio::join!(worker.call(|reply| reply), worker.call(|reply| reply));
+    /// assert_eq!(both, (Ok(42), Ok(42)));
+    /// assert_eq!(start.elapsed().as_secs(), 4); // one after the other
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn limit_tasks(&mut self, tasks: usize) {
+        assert!(tasks > 0, "a limit of no tasks at all lets none run");
+        self.set_task_limit(Arc::new(Semaphore::new(tasks)));
+    }
+
+    /// Tells this server every item of a stream, and `None` when it has ended. The
+    /// stream is polled in a process of its own, linked as a task is; its pid is returned. It
+    /// is polled on while the server is busy: what comes waits in the mailbox. OTP has no
+    /// counterpart.
+    ///
+    /// ```
+    /// use futures_util::stream;
+    /// use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
+    ///
+    /// /// Ends with the sum of what it was told.
+    /// struct Sum(u32);
+    ///
+    /// impl GenServer for Sum {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    ///     type Cast = Option<u32>;
+    ///
+    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///         ctx.pipe(stream::iter([1, 2, 3]), |item| item);
+    ///         Ok(Sum(0))
+    ///     }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    ///     async fn handle_cast(&mut self, item: Self::Cast, _: &mut ServerContext<Self>) -> Result {
+    ///         match item {
+    ///             Some(number) => self.0 += number,
+    ///             None => return Err(ExitReason::shutdown_with(self.0)),
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let sum = Sum::start(&rt, ()).await?;
+    /// assert_eq!(sum.ended().await, ExitReason::shutdown_with(6));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn pipe<T: Send>(
+        &mut self,
+        stream: impl Stream<Item = T> + Send + 'static,
+        mut each: impl FnMut(Option<T>) -> S::Cast + Send + 'static,
+    ) -> Pid {
+        let this = self.this();
+        self.launch_task(async move {
+            let mut stream = std::pin::pin!(stream);
+            loop {
+                let item = stream.next().await;
+                let last = item.is_none();
+                if !this.cast(each(item)) || last {
+                    return;
+                }
+                // A stream that is always ready must not flood a server that isn't.
+                tokio::task::yield_now().await;
+            }
+        })
+    }
+
+    fn launch_task(&self, work: impl Future<Output = ()> + Send + 'static) -> Pid {
+        let runtime = self.runtime();
+        let link = Link { id: runtime.kernel.fresh_id(), kind: LinkKind::Task };
+        let birth = Birth { link: Some((self.pid(), link)), ..Birth::default() };
+        let task = runtime.launch(&birth, |ctx| {
+            Box::pin(async move {
+                let _ctx = ctx;
+                work.await;
+                End::Returned(ExitReason::Normal)
+            })
+        });
+        task.pid()
+    }
+}

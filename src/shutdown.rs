@@ -1,0 +1,50 @@
+//! How a child is stopped.
+
+use std::time::Duration;
+
+/// How a supervisor stops a child: OTP's shutdown value. All times are tokio's.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{ChildSpec, ExitReason, Runtime, Shutdown, Supervisor};
+///
+/// assert_eq!(Shutdown::default(), Shutdown::Timeout(Duration::from_secs(5)));
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let (ready, mut is_ready) = tokio::sync::mpsc::unbounded_channel();
+/// let stubborn = ChildSpec::task("stubborn", |mut ctx| async move {
+///     let stop = ctx.cancellation_token();
+///     ready.send(())?;
+///     stop.cancelled().await;
+///     std::future::pending().await // it was told, and doesn't end
+/// });
+/// let stubborn = stubborn.shutdown(Shutdown::Timeout(Duration::from_secs(2)));
+/// let tree = Supervisor::one_for_one().child(stubborn).start(&rt).await?;
+/// is_ready.recv().await;
+/// let start = tokio::time::Instant::now();
+/// assert_eq!(tree.stop().await?, ExitReason::Shutdown);
+/// assert_eq!(start.elapsed(), Duration::from_secs(2)); // then it was killed
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shutdown {
+    /// Killed at once; its `terminate` is not run.
+    BrutalKill,
+    /// Asked to stop, and killed if it hasn't after this time.
+    Timeout(Duration),
+    /// Asked to stop, and waited for however long it takes. Right for supervisors,
+    /// risky for anything else.
+    Infinity,
+}
+
+impl Default for Shutdown {
+    /// Five seconds, as for an OTP worker.
+    fn default() -> Self {
+        Shutdown::Timeout(Duration::from_secs(5))
+    }
+}

@@ -1,0 +1,139 @@
+//! What a process is to be born with, being put together.
+
+use std::time::Duration;
+
+use crate::call_error::StartError;
+use crate::exit::ExitReason;
+use crate::kernel::births::{Birth, Stillborn};
+use crate::pid::Pid;
+use crate::process::{Link, LinkKind, Parent};
+use crate::runtime::Runtime;
+use crate::shared_str::SharedStr;
+use crate::shutdown::Shutdown;
+
+/// A start being prepared.
+pub(crate) struct Starting {
+    runtime: Runtime,
+    birth: Birth,
+    /// How long its init may take.
+    init_timeout: Option<Duration>,
+    cause: StartCause,
+}
+
+/// Why a server is being started, as its `init` may ask by
+/// [`ServerContext::start_cause`](crate::ServerContext::start_cause), which has an example.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum StartCause {
+    /// It is the first of its kind here.
+    #[default]
+    First,
+    /// Its supervisor starts it again.
+    Restart {
+        /// How many times it was tried until now, this one included.
+        attempt: u32,
+        /// Why the one before ended, or did not start.
+        previous: ExitReason,
+    },
+}
+
+impl StartCause {
+    /// How many restarts there were, this one included: 0 for the first start.
+    /// [`ServerContext::start_cause`](crate::ServerContext::start_cause) has an example.
+    pub fn restarts(&self) -> u32 {
+        match self {
+            StartCause::First => 0,
+            StartCause::Restart { attempt, .. } => *attempt,
+        }
+    }
+}
+
+impl Starting {
+    pub(crate) fn new(runtime: &Runtime) -> Self {
+        Starting {
+            runtime: runtime.clone(),
+            birth: Birth::default(),
+            init_timeout: None,
+            cause: StartCause::First,
+        }
+    }
+
+    pub(crate) fn named(mut self, name: SharedStr) -> Self {
+        self.birth.name = Some(name);
+        self
+    }
+
+    pub(crate) fn labelled(mut self, label: SharedStr) -> Self {
+        self.birth.label = Some(label);
+        self
+    }
+
+    /// Linked to the parent that starts it, from before its init on.
+    pub(crate) fn linked(mut self, parent: Pid) -> Self {
+        let link = Link { id: self.runtime.kernel.fresh_id(), kind: LinkKind::Starting };
+        let shutdown = Shutdown::Infinity;
+        self.birth.link = Some((parent, link));
+        self.birth.parent = Some(Parent { pid: parent, shutdown, supervises: false });
+        self
+    }
+
+    /// Linked to its supervisor, which it may outlive by no more than `shutdown`.
+    pub(crate) fn supervised(mut self, parent: Pid, shutdown: Shutdown) -> Self {
+        self = self.linked(parent);
+        self.birth.parent = Some(Parent { pid: parent, shutdown, supervises: true });
+        self
+    }
+
+    /// A process without an init: its end is told by the link from the first moment on.
+    pub(crate) fn started_at_once(mut self) -> Self {
+        if let Some((_, link)) = &mut self.birth.link {
+            link.kind = LinkKind::Plain;
+        }
+        self
+    }
+
+    /// Killed when its init takes longer than this.
+    pub(crate) fn within(mut self, limit: Option<Duration>) -> Self {
+        self.init_timeout = limit;
+        self
+    }
+
+    pub(crate) fn because(mut self, cause: StartCause) -> Self {
+        self.cause = cause;
+        self
+    }
+
+    pub(crate) fn init_timeout(&self) -> Option<Duration> {
+        self.init_timeout
+    }
+
+    pub(crate) fn cause(&self) -> StartCause {
+        self.cause.clone()
+    }
+
+    pub(crate) fn birth(&self) -> &Birth {
+        &self.birth
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The error of a process that was not born.
+    pub(crate) fn refused(&self, stillborn: Stillborn) -> StartError {
+        match stillborn {
+            Stillborn::Ended(reason) => StartError::Failed(reason),
+            Stillborn::NameTaken(pid) => {
+                let name = self.birth.name.as_ref().map(ToString::to_string).unwrap_or_default();
+                StartError::AlreadyStarted { name, pid }
+            }
+        }
+    }
+
+    /// Tells the log of the birth, if it has a label.
+    pub(crate) fn log(&self, pid: Pid) {
+        if let Some(label) = &self.birth.label {
+            self.runtime.log_spawn(pid, label, "");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a supervisor tells of its children.
+
+use thiserror::Error;
+
+use crate::call_error::CallError;
+use crate::child::ChildType;
+use crate::pid::Pid;
+
+/// One child, as [`SupervisorRef::which_children`](crate::SupervisorRef::which_children)
+/// tells it. OTP: the tuple `{Id, Child, Type, Modules}`.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{ChildSpec, ChildState, ChildType, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let job = ChildSpec::task("job", |_| std::future::pending());
+/// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
+/// let children = tree.which_children().await?;
+/// assert_eq!((children[0].id.as_str(), children[0].kind), ("job", ChildType::Worker));
+/// assert_eq!(children[0].state, ChildState::Running(children[0].pid().unwrap()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChildInfo {
+    /// Its id.
+    pub id: String,
+    /// What it is doing.
+    pub state: ChildState,
+    /// Whether it is a supervisor.
+    pub kind: ChildType,
+}
+
+/// What a child is doing. [`ChildInfo`] has an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChildState {
+    /// It runs as this process.
+    Running(Pid),
+    /// It ended, and is about to be tried again.
+    Restarting,
+    /// It does not run, and will not by itself.
+    Stopped,
+}
+
+impl ChildInfo {
+    /// Its pid, if it runs. [`ChildInfo`] has an example.
+    pub fn pid(&self) -> Option<Pid> {
+        match self.state {
+            ChildState::Running(pid) => Some(pid),
+            ChildState::Restarting | ChildState::Stopped => None,
+        }
+    }
+}
+
+/// How many children a supervisor has. OTP: `count_children/1`. [`SupervisorSpec`] has an
+/// example.
+///
+/// [`SupervisorSpec`]: crate::SupervisorSpec
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ChildCounts {
+    /// All that are known.
+    pub specs: usize,
+    /// Those that run.
+    pub active: usize,
+    /// Those that are supervisors, running or not.
+    pub supervisors: usize,
+    /// Those that are not.
+    pub workers: usize,
+}
+
+/// Why a request about a child was refused.
+/// [`SupervisorRef::terminate_child`](crate::SupervisorRef::terminate_child) has an example.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// The supervisor knows no child of this id.
+    #[error("the supervisor has no child {0:?}")]
+    NotFound(String),
+    /// The supervisor could not be asked.
+    #[error("the supervisor could not be asked")]
+    Unreachable(#[from] CallError),
+}

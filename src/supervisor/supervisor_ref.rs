@@ -1,0 +1,287 @@
+//! The handle of a supervisor.
+
+use async_trait::async_trait;
+
+use crate::call_error::{CallError, StartError};
+use crate::child::{ChildSpec, StartChild, StartContext, Started};
+use crate::ended::Ended;
+use crate::exit::{ExitReason, Result};
+use crate::pid::Pid;
+use crate::runtime::Runtime;
+use crate::server::ServerRef;
+use crate::starting::Starting;
+use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+use crate::supervisor::spec::SupervisorSpec;
+use crate::supervisor::tree::{Call, Tree};
+
+/// A handle to a running supervisor. Cheap to clone; dropping it stops nothing.
+///
+/// Its calls have no time limit: a supervisor is busy while a child's `init` runs or while
+/// it waits for a child to end, and that must not look like a failure. So a child must not
+/// ask its own supervisor from its `init`, nor from its `terminate`: both would wait for
+/// ever, or until the child is killed.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{ChildSpec, ChildState, ExitReason, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let tree = Supervisor::one_for_one().start(&rt).await?;
+/// let pid = tree.start_child(ChildSpec::task("job", |_| std::future::pending())).await?;
+/// assert!(rt.is_alive(pid));
+/// assert_eq!(tree.which_children().await?[0].state, ChildState::Running(pid));
+///
+/// tree.terminate_child("job").await?;
+/// assert!(!rt.is_alive(pid));
+/// assert_eq!(tree.which_children().await?[0].state, ChildState::Stopped);
+/// assert_eq!(tree.stop().await?, ExitReason::Shutdown);
+/// assert_eq!(tree.ended().await, ExitReason::Shutdown);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct SupervisorRef {
+    server: ServerRef<Tree>,
+}
+
+impl SupervisorRef {
+    pub(crate) fn new(server: ServerRef<Tree>) -> Self {
+        SupervisorRef { server }
+    }
+
+    /// A handle to whichever supervisor holds the name at the time of each call, so that
+    /// it lives through restarts. Nobody need hold it now.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor, SupervisorRef};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let sessions = Supervisor::one_for_one().named("sessions");
+    /// let tree = Supervisor::one_for_one().child(sessions).start(&rt).await?;
+    /// let sessions = SupervisorRef::named(&rt, "sessions");
+    /// sessions.start_child(ChildSpec::task("session 1", |_| std::future::pending())).await?;
+    /// assert_eq!(sessions.count_children().await?.active, 1);
+    ///
+    /// // After a restart it is the same handle, of a supervisor as it was described.
+    /// let ended = sessions.ended();
+    /// rt.kill(sessions.pid());
+    /// ended.await;
+    /// tree.count_children().await?; // answered after the restart
+    /// assert_eq!(sessions.count_children().await?.active, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
+        SupervisorRef { server: runtime.server_named(name.into()) }
+    }
+
+    /// The supervisor's pid; for a named handle the present holder's, or
+    /// [`Pid::OUTSIDE`] if there is none. [`named`](Self::named) has an example.
+    pub fn pid(&self) -> Pid {
+        self.server.pid().unwrap_or(Pid::OUTSIDE)
+    }
+
+    /// Starts a child and adds it after the others. Returns when it is ready. It is kept and
+    /// restarted like the others, but not described anywhere: a supervisor that is itself
+    /// restarted begins without it. OTP: `supervisor:start_child/2`.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyStarted` with its pid if a child of this id runs, `AlreadyPresent` if one
+    /// is known; `Ignored` if its `init` chose not to run (it is known from then on,
+    /// unless temporary); else why it failed to start, and then nothing is kept.
+    /// `Unreachable` if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child may still be started.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// let job = ChildSpec::task("job", |_| std::future::pending());
+    /// let pid = tree.start_child(job.clone()).await?;
+    /// let again = tree.start_child(job.clone()).await;
+    /// assert_eq!(again, Err(StartError::AlreadyStarted { name: "job".into(), pid }));
+    ///
+    /// tree.terminate_child("job").await?;
+    /// let again = tree.start_child(job).await;
+    /// assert_eq!(again, Err(StartError::AlreadyPresent("job".into())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
+        let spec = Box::new(spec.into());
+        let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
+        answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
+    }
+
+    /// Stops a child as its spec says, and waits for its end. It stays known, and is not
+    /// started again; a temporary one is forgotten. Of one that does not run: nothing.
+    /// OTP: `supervisor:terminate_child/2`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound) if there is no child of this id,
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child is still stopped.
+    ///
+    /// ```
+    /// use regrow::{ChildError, ChildSpec, Restart, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// let job = ChildSpec::task("job", |_| std::future::pending()).restart(Restart::Temporary);
+    /// tree.start_child(job).await?;
+    /// tree.terminate_child("job").await?;
+    /// let again = tree.terminate_child("job").await; // a temporary one is forgotten
+    /// assert_eq!(again, Err(ChildError::NotFound("job".into())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn terminate_child(&self, id: &str) -> Result<(), ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::TerminateChild { id, reply }).await?
+    }
+
+    /// All children, in start order. It is answered after what the supervisor heard before:
+    /// asked when a child has ended, after its restart was tried. OTP:
+    /// `supervisor:which_children/1`, in reverse order. [`SupervisorRef`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, CallError> {
+        self.server.call_unlimited(Call::WhichChildren).await
+    }
+
+    /// How many children there are. Answered as
+    /// [`which_children`](Self::which_children) is. OTP: `supervisor:count_children/1`.
+    /// [`SupervisorSpec`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn count_children(&self) -> Result<ChildCounts, CallError> {
+        self.server.call_unlimited(Call::CountChildren).await
+    }
+
+    /// Stops the whole tree: its children in reverse, each waited for, then itself, with
+    /// [`Shutdown`](ExitReason::Shutdown). Returns the reason it ended with. A child that
+    /// calls this is stopped like the others, and never sees it return. OTP:
+    /// `gen_server:stop/1` of a supervisor. [`SupervisorRef`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// `NoProc` if it is dead. Of a named handle also `Restarting`, and `WrongType` if the
+    /// holder of the name is no supervisor.
+    ///
+    /// # Cancel safety
+    ///
+    /// A stop that is dropped stops waiting; the tree still stops.
+    pub async fn stop(&self) -> Result<ExitReason, CallError> {
+        self.server.stop(ExitReason::Shutdown).await
+    }
+
+    /// Resolves with the reason when the supervisor has ended, and all its children
+    /// before it; only one that was killed ends before its children do. [`SupervisorRef`] has
+    /// an example.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Ended`].
+    pub fn ended(&self) -> Ended {
+        self.server.ended()
+    }
+}
+
+impl SupervisorSpec {
+    /// Starts it, linked to nobody. Returns when all its children are ready. OTP:
+    /// `supervisor:start_link/2`, without the link. [`SupervisorSpec`] has an example.
+    ///
+    /// It needs a tokio whose time is enabled: without, its first stop of a child is its
+    /// crash.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Child`] names the child that failed; those started before it have
+    /// been stopped, in reverse, and nothing is left. [`StartError::DuplicateId`] and
+    /// [`StartError::Invalid`] tell of a description that can't work, before any child
+    /// was started. [`StartError::AlreadyStarted`] if the supervisor's own name is held.
+    ///
+    /// # Panics
+    ///
+    /// If there is no tokio runtime: neither now nor at any earlier use.
+    ///
+    /// # Cancel safety
+    ///
+    /// A start that is dropped kills the supervisor, and with it all its children.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let job = || ChildSpec::task("job", |_| std::future::pending());
+    /// let error = Supervisor::one_for_one().child(job()).child(job()).start(&rt).await;
+    /// assert_eq!(error.unwrap_err(), StartError::DuplicateId("job".into()));
+    /// assert_eq!(rt.spawned(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start(self, runtime: &Runtime) -> Result<SupervisorRef, StartError> {
+        self.check()?;
+        let starting = Starting::new(runtime).labelled(self.id.clone());
+        let starting = match self.name.clone() {
+            Some(name) => starting.named(name),
+            None => starting,
+        };
+        Ok(SupervisorRef::new(starting.run::<Tree>(self).await?))
+    }
+}
+
+/// Trees nest: a supervisor is a child like any other, that has as long to stop as it
+/// takes.
+impl From<SupervisorSpec> for ChildSpec {
+    fn from(spec: SupervisorSpec) -> Self {
+        let (id, name) = (spec.id.to_string(), spec.name.clone());
+        let child = ChildSpec::new(id, TreeStart(spec)).supervisor();
+        match name {
+            Some(name) => child.named(name.to_string()),
+            None => child,
+        }
+    }
+}
+
+struct TreeStart(SupervisorSpec);
+
+#[async_trait]
+impl StartChild for TreeStart {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        self.0.check()?;
+        ctx.server::<Tree>(self.0.clone()).await
+    }
+}

@@ -1,0 +1,196 @@
+//! The one place through which the kernel takes its locks, atomics and maps.
+//!
+//! A normal build gets `std`'s mutex and a `DashMap`. Under `--cfg regrow_loom`
+//! and `--cfg regrow_shuttle` the same names are model-checked ones, so that the
+//! very code that ships is what the checkers explore.
+//!
+//! **Invariants**
+//! 1. A map's guard never leaves this file: [`Table`] hands out clones, or runs a
+//!    short closure of the kernel's own under the guard.
+//! 2. Lock order is an entry of names or groups, then the process table, then one
+//!    process. Two process locks are never held at once.
+//! 3. No lock is held while a user's code runs, nor across an await.
+
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+mod plain {
+    pub(crate) use std::sync::atomic;
+
+    use std::borrow::Borrow;
+    use std::hash::Hash;
+    use std::sync::PoisonError;
+
+    use dashmap::mapref::entry::Entry;
+
+    /// A mutex that doesn't know poisoning: nothing of ours panics under it.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Mutex(std::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
+            crate::failpoint::point!("lock");
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    type Hasher = foldhash::fast::RandomState;
+
+    /// A concurrent map whose values are present or absent, never borrowed out.
+    pub(crate) struct Table<K, V>(dashmap::DashMap<K, Option<V>, Hasher>);
+
+    impl<K: Eq + Hash, V> Table<K, V> {
+        pub(crate) fn new() -> Self {
+            Table(dashmap::DashMap::with_hasher(Hasher::default()))
+        }
+
+        pub(crate) fn insert(&self, key: K, value: V) {
+            self.0.insert(key, Some(value));
+        }
+
+        pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
+        where
+            K: Borrow<Q>,
+            Q: Eq + Hash + ?Sized,
+            V: Clone,
+        {
+            self.0.get(key).and_then(|guard| guard.value().clone())
+        }
+
+        pub(crate) fn contains(&self, key: &K) -> bool {
+            self.0.contains_key(key)
+        }
+
+        pub(crate) fn remove(&self, key: &K) -> Option<V> {
+            self.0.remove(key).and_then(|(_, value)| value)
+        }
+
+        /// Runs `act` on the entry, whether it is there or not; what `act` leaves
+        /// there is kept, and a `None` is an entry removed.
+        pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
+            match self.0.entry(key) {
+                Entry::Occupied(mut held) => {
+                    let outcome = act(held.get_mut());
+                    if held.get().is_none() {
+                        held.remove();
+                    }
+                    outcome
+                }
+                Entry::Vacant(free) => {
+                    let mut slot = None;
+                    let outcome = act(&mut slot);
+                    if slot.is_some() {
+                        free.insert(slot);
+                    }
+                    outcome
+                }
+            }
+        }
+
+        /// What `pick` says of each entry, without a lock over all of them.
+        pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
+            let picked =
+                self.0.iter().filter_map(|entry| pick(entry.key(), entry.value().as_ref()?));
+            picked.collect()
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
+        }
+    }
+}
+
+#[cfg(any(regrow_loom, regrow_shuttle))]
+mod checked {
+    #[cfg(regrow_loom)]
+    use loom::sync as checker;
+    #[cfg(regrow_shuttle)]
+    use shuttle::sync as checker;
+
+    pub(crate) use checker::atomic;
+
+    use std::borrow::Borrow;
+    use std::collections::HashMap;
+    use std::hash::{BuildHasher, Hash};
+    use std::sync::PoisonError;
+
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(checker::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex(checker::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> checker::MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    type Hasher = foldhash::fast::FixedState;
+    type Shard<K, V> = Mutex<HashMap<K, V, Hasher>>;
+
+    /// Two shards, so that both same-shard and cross-shard interleavings occur.
+    pub(crate) struct Table<K, V>([Shard<K, V>; 2]);
+
+    impl<K: Eq + Hash, V> Table<K, V> {
+        pub(crate) fn new() -> Self {
+            let shard = || Mutex::new(HashMap::with_hasher(Hasher::default()));
+            Table([shard(), shard()])
+        }
+
+        fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> &Shard<K, V> {
+            &self.0[(Hasher::default().hash_one(key) & 1) as usize]
+        }
+
+        pub(crate) fn insert(&self, key: K, value: V) {
+            self.shard(&key).lock().insert(key, value);
+        }
+
+        pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
+        where
+            K: Borrow<Q>,
+            Q: Eq + Hash + ?Sized,
+            V: Clone,
+        {
+            self.shard(key).lock().get(key).cloned()
+        }
+
+        pub(crate) fn contains(&self, key: &K) -> bool {
+            self.shard(key).lock().contains_key(key)
+        }
+
+        pub(crate) fn remove(&self, key: &K) -> Option<V> {
+            self.shard(key).lock().remove(key)
+        }
+
+        pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
+            let mut shard = self.shard(&key).lock();
+            let mut slot = shard.remove(&key);
+            let outcome = act(&mut slot);
+            if let Some(value) = slot {
+                shard.insert(key, value);
+            }
+            outcome
+        }
+
+        pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
+            let mut picked = Vec::new();
+            for shard in &self.0 {
+                picked.extend(shard.lock().iter().filter_map(|(key, value)| pick(key, value)));
+            }
+            picked
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.iter().map(|shard| shard.lock().len()).sum()
+        }
+    }
+}
+
+#[cfg(any(regrow_loom, regrow_shuttle))]
+pub(crate) use checked::{Mutex, Table, atomic};
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+pub(crate) use plain::{Mutex, Table, atomic};

@@ -1,0 +1,265 @@
+//! Exit reasons and crashes: what is known of an end, and what it is equal to.
+
+use std::error::Error;
+use std::fmt;
+use std::future::pending;
+
+use regrow::{Crash, CrashKind, ExitError, ExitReason, LogLevel, Received, Result, Runtime};
+
+/// One error with another as its source.
+#[derive(Debug)]
+struct Chain(&'static str, Option<Box<Chain>>);
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Chain {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.1.as_deref().map(|source| source as _)
+    }
+}
+
+fn chain() -> Chain {
+    Chain("no order", Some(Box::new(Chain("no cheese", Some(Box::new(Chain("no cow", None)))))))
+}
+
+/// How a process ends that panics so.
+async fn crash_of(panics: impl FnOnce() + Send + 'static) -> Crash {
+    let reason = Runtime::new().spawn(|_| async { panics() }).join().await;
+    assert!(reason.is_abnormal() && !reason.is_clean());
+    reason.crash().expect("it panicked").clone()
+}
+
+/// The text of a panic, be it a literal or made at the time.
+#[tokio::test]
+async fn a_panic_tells_its_text() {
+    let (literal, n) = (crash_of(|| panic!("boom")).await, 42);
+    assert_eq!((literal.kind(), literal.message()), (CrashKind::Panic, "boom"));
+    assert_eq!(crash_of(move || panic!("boom {n}")).await.message(), "boom 42");
+    assert_eq!(literal.to_string(), "panic: boom");
+    assert!(literal.error().is_none() && literal.backtrace().is_none());
+    assert!(literal.location().is_none(), "no panic hook is installed");
+}
+
+/// A payload that is no text is told as such.
+#[tokio::test]
+async fn a_panic_without_a_text_is_still_told() {
+    let crash = crash_of(|| std::panic::panic_any(42_u8)).await;
+    assert_eq!(crash.message(), "a panic whose payload is not text");
+}
+
+/// A payload may panic when it is dropped, and so may the payload of that panic.
+#[tokio::test]
+async fn a_payload_that_panics_when_dropped_does_no_harm() {
+    struct Bomb(u8);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                std::panic::panic_any(Bomb(self.0 - 1));
+            }
+        }
+    }
+    let rt = Runtime::new();
+    for fuse in 0..=3 {
+        let watcher = rt.spawn(move |mut ctx| async move {
+            let rt = ctx.runtime();
+            let bomb = rt.spawn(move |_| async move { std::panic::panic_any(Bomb(fuse)) });
+            rt.monitor(ctx.pid(), bomb.pid());
+            let Received::Down { reason, .. } = ctx.recv().await else { panic!() };
+            assert_eq!(reason.crash().unwrap().message(), "a panic whose payload is not text");
+        });
+        assert_eq!(watcher.join().await, ExitReason::Normal);
+    }
+    assert_eq!((rt.process_count(), rt.finished()), (0, 8));
+}
+
+/// An error keeps its type and all of its sources.
+#[tokio::test]
+async fn an_error_keeps_its_whole_story() {
+    let process = Runtime::new().spawn_fallible(|_| async { Err(chain())? });
+    let reason = process.join().await;
+    let crash = reason.crash().unwrap();
+    assert_eq!((crash.kind(), crash.message()), (CrashKind::Error, "no order"));
+    let error: &Chain = crash.downcast_ref().unwrap();
+    assert_eq!(error.source().unwrap().source().unwrap().to_string(), "no cow");
+    assert!(crash.downcast_ref::<fmt::Error>().is_none());
+    assert_eq!(reason.to_string(), "error: no order");
+    let place = crash.location().unwrap();
+    let told = format!("{reason:#}");
+    assert_eq!(told, format!("error: no order: no cheese: no cow (at {place})"));
+}
+
+const FAILS_AT: u32 = line!() + 4;
+
+#[rustfmt::skip]
+fn fails() -> Result {
+    Err(chain())?;
+    Ok(())
+}
+
+/// The place of an error is the user's own `?`, not a line of ours.
+#[tokio::test]
+async fn an_error_knows_the_line_of_its_question_mark() {
+    let reason = Runtime::new().spawn_fallible(|_| async { fails() }).join().await;
+    let place = reason.crash().unwrap().location().unwrap();
+    assert_eq!((place.file(), place.line()), (file!(), FAILS_AT));
+    assert!(place.column() > 0);
+    assert_eq!(place.to_string(), format!("{}:{}:{}", file!(), FAILS_AT, place.column()));
+
+    let here = (ExitReason::from(chain()), line!());
+    assert_eq!(here.0.crash().unwrap().location().unwrap().line(), here.1);
+}
+
+/// Texts, boxed errors, everything that turns into an error turns into a reason.
+#[test]
+fn whatever_is_an_error_is_a_reason() {
+    let boxed: Box<dyn Error + Send + Sync> = Box::new(chain());
+    assert!(ExitReason::from(boxed).crash().unwrap().downcast_ref::<Chain>().is_some());
+    for reason in [ExitReason::from("out of cheese"), ExitReason::from("out of cheese".to_owned())]
+    {
+        let crash = reason.crash().unwrap();
+        assert_eq!((crash.kind(), crash.message()), (CrashKind::Error, "out of cheese"));
+    }
+}
+
+fn all_reasons() -> Vec<ExitReason> {
+    vec![
+        ExitReason::Normal,
+        ExitReason::Shutdown,
+        ExitReason::shutdown_with("done"),
+        ExitReason::Killed,
+        ExitReason::NoProc,
+        ExitReason::crashed("x"),
+        ExitReason::from("x"),
+    ]
+}
+
+/// A reason that left as an error comes back through `?` as it was.
+#[test]
+fn a_reason_survives_being_an_error() {
+    fn back(error: ExitError) -> Result {
+        Err(error)?
+    }
+    fn boxed_back(error: ExitError) -> Result {
+        let boxed: std::result::Result<(), Box<dyn Error + Send + Sync>> = Err(error.into());
+        Ok(boxed?)
+    }
+    for reason in all_reasons() {
+        let error = reason.clone().into_error();
+        assert_eq!(error.reason(), &reason);
+        assert_eq!(error.to_string(), format!("the process ended: {reason}"));
+        assert_eq!(back(error.clone()), Err(reason.clone()));
+        assert_eq!(boxed_back(error), Err(reason));
+    }
+    let error = ExitReason::from(chain()).into_error();
+    assert_eq!(error.source().unwrap().to_string(), "no order");
+    let returned = back(error).unwrap_err();
+    assert!(returned.crash().unwrap().downcast_ref::<Chain>().is_some());
+    assert!(ExitReason::Killed.into_error().source().is_none());
+}
+
+/// Reasons are equal by variant and text, whatever else they carry.
+#[tokio::test]
+async fn equality_is_of_variant_and_text() {
+    let all = all_reasons();
+    for (n, one) in all.iter().enumerate() {
+        for (m, other) in all.iter().enumerate() {
+            assert_eq!(one == other, n == m, "{one:?} and {other:?}");
+        }
+    }
+    assert_eq!(ExitReason::shutdown_with("12"), ExitReason::shutdown_with(12));
+    assert_ne!(ExitReason::shutdown_with(12), ExitReason::shutdown_with(13));
+    assert_ne!(ExitReason::crashed("x"), ExitReason::crashed("y"));
+    assert_eq!(ExitReason::from("no order"), ExitReason::from(chain()));
+    assert_eq!(crash_of(|| panic!("x")).await, crash_of(|| panic!("{}", "x")).await);
+}
+
+/// Which reasons links pass on, and which a supervisor takes for a clean end.
+#[test]
+fn normal_is_not_abnormal_and_shutdown_is_clean() {
+    let classes = |reason: &ExitReason| (reason.is_abnormal(), reason.is_clean());
+    assert_eq!(classes(&ExitReason::Normal), (false, true));
+    for clean in [ExitReason::Shutdown, ExitReason::shutdown_with(1)] {
+        assert_eq!(classes(&clean), (true, true));
+    }
+    for failed in [ExitReason::Killed, ExitReason::NoProc, ExitReason::crashed("x"), "x".into()] {
+        assert_eq!(classes(&failed), (true, false));
+    }
+}
+
+/// A clean stop may carry any value that can be shown.
+#[test]
+fn a_shutdown_carries_its_value() {
+    let reason = ExitReason::shutdown_with(std::net::Ipv4Addr::LOCALHOST);
+    let ExitReason::ShutdownWith(detail) = &reason else { panic!() };
+    assert_eq!(detail.text(), "127.0.0.1");
+    assert_eq!(detail.downcast_ref(), Some(&std::net::Ipv4Addr::LOCALHOST));
+    assert_eq!(detail.downcast_ref::<u8>(), None);
+    assert_eq!(reason.to_string(), "shutdown: 127.0.0.1");
+}
+
+/// A reason fits in two words, and what lies in a mailbox in six.
+#[test]
+fn reasons_are_small() {
+    assert_eq!(size_of::<ExitReason>(), 16);
+    assert!(size_of::<Received>() <= 48);
+}
+
+/// A crash of its own, told by the body itself.
+#[tokio::test]
+async fn a_process_may_say_that_it_crashed() {
+    let process = Runtime::new().spawn_fallible(|_| async { Err(ExitReason::crashed("no more")) });
+    let reason = process.join().await;
+    let crash = reason.crash().unwrap();
+    assert_eq!((crash.kind(), crash.message()), (CrashKind::Explicit, "no more"));
+    assert!(crash.location().is_none() && crash.error().is_none());
+    assert_eq!(reason.to_string(), "no more");
+}
+
+/// A destructor that panics as the body is dropped takes nothing from the reason.
+#[tokio::test]
+async fn a_panic_of_the_body_beats_the_signal_that_follows() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|ctx| async move {
+        ctx.runtime().exit(ctx.pid(), ExitReason::Shutdown);
+        panic!("boom")
+    });
+    assert_eq!(process.join().await.crash().unwrap().message(), "boom");
+    let pending = rt.spawn(|_| pending());
+    rt.exit(pending.pid(), ExitReason::Shutdown);
+    rt.kill(pending.pid());
+    assert_eq!(pending.join().await, ExitReason::Shutdown);
+}
+
+/// Words to levels; what isn't a level is silence.
+#[test]
+fn a_level_is_read_from_its_name() {
+    let words = [
+        ("off", LogLevel::Off),
+        ("error", LogLevel::Error),
+        ("Warn", LogLevel::Warn),
+        ("warning", LogLevel::Warn),
+        (" INFO\n", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("", LogLevel::Off),
+        ("loud", LogLevel::Off),
+    ];
+    for (word, level) in words {
+        assert_eq!(LogLevel::parse(word), level, "{word:?}");
+    }
+    assert_eq!(LogLevel::default(), LogLevel::Off);
+    use LogLevel::{Debug, Error, Info, Off, Warn};
+    assert!([Off, Error, Warn, Info, Debug].is_sorted());
+}
+
+/// A crash is an error, a kill a warning, all else information.
+#[test]
+fn an_end_has_a_level() {
+    let level = |reason: &ExitReason| LogLevel::for_exit(reason);
+    let levels: Vec<_> = all_reasons().iter().map(level).collect();
+    use LogLevel::{Error, Info, Warn};
+    assert_eq!(levels, [Info, Info, Info, Warn, Warn, Error, Error]);
+}

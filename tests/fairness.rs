@@ -1,0 +1,104 @@
+//! A process that always finds mail still lets others run.
+//!
+//! Counted in messages, not in time: between two turns of a sibling on the same thread
+//! the busy process may handle what tokio's budget allows, not all there is.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use regrow::{Context, ExitReason, ProcessHandle, Runtime};
+use support::text;
+use tokio::runtime::Builder;
+
+/// What a sibling may have to wait for at most: tokio polls a task that yielded again
+/// after 61 others at the latest, each with a budget of 128.
+const AT_MOST: usize = 61 * 128 + 128;
+
+/// How much mail there is in all: without a budget, a sibling waits for all of it.
+const MAIL: usize = 200_000;
+
+#[derive(Clone, Copy, Debug)]
+enum Receive {
+    Plain,
+    Selective,
+    Timed,
+}
+
+const RECEIVES: [Receive; 3] = [Receive::Plain, Receive::Selective, Receive::Timed];
+
+impl Receive {
+    async fn one(self, ctx: &mut Context) {
+        match self {
+            Receive::Plain => drop(ctx.recv().await),
+            Receive::Selective => drop(ctx.recv_match(|item| *item == text("x")).await),
+            Receive::Timed => drop(ctx.recv_timeout(Duration::from_secs(1)).await),
+        }
+    }
+}
+
+/// Takes all its mail, of which some lies in its mailbox and some it sends itself.
+fn busy(
+    rt: &Runtime,
+    receive: Receive,
+    queued: usize,
+    handled: &Arc<AtomicUsize>,
+) -> ProcessHandle {
+    let handled = Arc::clone(handled);
+    let process = rt.spawn(move |mut ctx| async move {
+        for round in 0..MAIL {
+            receive.one(&mut ctx).await;
+            handled.fetch_add(1, Ordering::SeqCst);
+            if round + queued < MAIL {
+                ctx.runtime().send(ctx.pid(), b"x".to_vec());
+            }
+        }
+    });
+    for _ in 0..queued {
+        rt.send(process.pid(), b"x".to_vec());
+    }
+    process
+}
+
+/// The most the busy process handled between two turns of a sibling task.
+async fn longest_wait(rt: &Runtime, receive: Receive, queued: usize) -> usize {
+    let handled = Arc::default();
+    let process = busy(rt, receive, queued, &handled);
+    let sibling = tokio::spawn(async move {
+        let (mut before, mut longest) = (0, 0);
+        while before < MAIL {
+            tokio::task::yield_now().await;
+            let now = handled.load(Ordering::SeqCst);
+            longest = longest.max(now - before);
+            before = now;
+        }
+        longest
+    });
+    assert_eq!(process.join().await, ExitReason::Normal);
+    sibling.await.unwrap()
+}
+
+fn nobody_waits_longer_than_a_budget(queued: usize) {
+    let current = Builder::new_current_thread().enable_all().build().unwrap();
+    let worker = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for tokio in [current, worker] {
+        for receive in RECEIVES {
+            let measure = async move { longest_wait(&Runtime::new(), receive, queued).await };
+            // On a worker, not on the thread that blocks.
+            let longest = tokio.block_on(async { tokio::spawn(measure).await.unwrap() });
+            assert!(longest <= AT_MOST, "{receive:?}: waited for {longest} messages");
+        }
+    }
+}
+
+#[test]
+fn a_full_mailbox_starves_no_sibling() {
+    nobody_waits_longer_than_a_budget(MAIL);
+}
+
+#[test]
+fn a_mailbox_that_is_refilled_one_by_one_starves_no_sibling() {
+    nobody_waits_longer_than_a_budget(1);
+}

@@ -1,0 +1,146 @@
+//! With the hook, a crash knows where it panicked.
+//!
+//! The hook is the program's, so these tests have a program of their own.
+
+use std::panic::{catch_unwind, panic_any, resume_unwind, set_hook};
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use regrow::{Crash, Runtime, install_panic_hook};
+
+/// Panics that the hook of before has seen.
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Installs a hook that counts, and ours on top of it, twice.
+fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        set_hook(Box::new(|info| {
+            if info.payload().downcast_ref() == Some(&"counted") {
+                SEEN.fetch_add(1, Ordering::SeqCst);
+            }
+        }));
+        install_panic_hook();
+        install_panic_hook();
+    });
+}
+
+/// How a process ends that panics so.
+async fn crash_of(rt: &Runtime, panics: impl FnOnce() + Send + 'static) -> Crash {
+    let reason = rt.spawn(|_| async { panics() }).join().await;
+    reason.crash().expect("it panicked").clone()
+}
+
+/// The line of a panic in this file.
+async fn line_of(rt: &Runtime, panics: impl FnOnce() + Send + 'static) -> Option<u32> {
+    let crash = crash_of(rt, panics).await;
+    let place = crash.location()?;
+    assert_eq!(place.file(), file!());
+    Some(place.line())
+}
+
+const HERE: u32 = line!() + 4;
+
+#[rustfmt::skip]
+fn panics_here() {
+    panic!("boom");
+}
+
+#[tokio::test]
+async fn a_panic_knows_its_line() {
+    install();
+    let rt = Runtime::new();
+    assert_eq!(line_of(&rt, panics_here).await, Some(HERE));
+    let crash = crash_of(&rt, panics_here).await;
+    let place = crash.location().unwrap();
+    assert_eq!(format!("{crash:#}"), format!("panic: boom (at {place})"));
+}
+
+#[tokio::test]
+async fn the_hook_of_before_still_hears_each_panic_once() {
+    install();
+    let before = SEEN.load(Ordering::SeqCst);
+    crash_of(&Runtime::new(), || panic!("counted")).await;
+    assert_eq!(SEEN.load(Ordering::SeqCst), before + 1);
+}
+
+/// The place is of the panic that ended the process, not of one it caught before.
+#[tokio::test]
+async fn a_caught_panic_is_not_the_place_of_a_later_one() {
+    install();
+    let rt = Runtime::new();
+    let line = line_of(&rt, || {
+        assert!(catch_unwind(|| panic!("caught")).is_err());
+        panics_here();
+    });
+    assert_eq!(line.await, Some(HERE));
+}
+
+/// A panic that is resumed passes no hook: its place is not known, and it doesn't get
+/// that of another process which caught a panic itself.
+#[tokio::test]
+async fn a_resumed_panic_has_no_place_of_another() {
+    install();
+    let rt = Runtime::new();
+    rt.spawn(|_| async { assert!(catch_unwind(panics_here).is_err()) }).join().await;
+    assert_eq!(line_of(&rt, || resume_unwind(Box::new("resumed"))).await, None);
+}
+
+/// Nor does it get that of a panic outside of any process.
+#[tokio::test]
+async fn a_panic_outside_is_no_process_own() {
+    install();
+    let rt = Runtime::new();
+    assert!(catch_unwind(panics_here).is_err());
+    assert!(tokio::spawn(async { panics_here() }).await.is_err());
+    assert_eq!(line_of(&rt, || resume_unwind(Box::new("resumed"))).await, None);
+}
+
+/// A payload that panics as it is dropped doesn't move the place.
+#[tokio::test]
+async fn the_place_is_of_the_first_panic() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as it was dropped");
+        }
+    }
+    install();
+    let before = line!();
+    let line = line_of(&Runtime::new(), || panic_any(Bomb)).await;
+    assert_eq!(line, Some(before + 1));
+}
+
+/// A panic that the process passes on from a task of its own keeps its words.
+#[tokio::test]
+async fn a_panic_passed_on_keeps_its_text() {
+    install();
+    let process = Runtime::new().spawn(|_| async {
+        let failed = tokio::spawn(async { panics_here() }).await.unwrap_err();
+        resume_unwind(failed.into_panic());
+    });
+    let reason = process.join().await;
+    assert_eq!(reason.crash().unwrap().message(), "boom");
+    assert!(reason.crash().unwrap().location().is_none());
+}
+
+/// A destructor's panic is caught on its own and takes no place from the next crash.
+#[tokio::test]
+async fn a_destructors_panic_leaves_no_place_behind() {
+    struct Mine;
+    impl Drop for Mine {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    install();
+    let rt = Runtime::new();
+    let process = rt.spawn(|_| async {
+        let _mine = Mine;
+        std::future::pending().await
+    });
+    tokio::task::yield_now().await;
+    process.kill();
+    assert_eq!(process.join().await, regrow::ExitReason::Killed);
+    assert_eq!(line_of(&rt, || resume_unwind(Box::new("resumed"))).await, None);
+}

@@ -1,0 +1,115 @@
+//! Starting servers: linked, monitored, in time, and again.
+
+mod support;
+
+use std::time::Duration;
+
+use regrow::{
+    ExitReason, GenServer, Inside, Leftovers, Received, Runtime, StartCause, StartError, Supervisor,
+};
+use support::ledger::{Call, Init, LEDGER, Ledger, Setup};
+use tokio::time::Instant;
+
+fn init(init: Init) -> Setup {
+    Setup { init, ..Setup::default() }
+}
+
+/// GS-002: the starter is linked; when the server stops, a trapping starter is told.
+#[tokio::test]
+async fn a_linked_server_tells_its_starter_of_its_end() {
+    let rt = Runtime::new();
+    let starter = rt.spawn(|mut ctx| async move {
+        let rt = ctx.runtime();
+        rt.set_trap_exit(ctx.pid(), true);
+        let server = Ledger::spec(Setup::default()).start_link(&ctx).await.unwrap();
+        let reason = ExitReason::crashed("enough");
+        server.stop(reason.clone()).await.unwrap();
+        let from = server.pid().unwrap();
+        assert_eq!(ctx.recv().await, Received::Exit { from, reason });
+    });
+    assert_eq!(starter.join().await, ExitReason::Normal);
+}
+
+/// GS-003: one `Down` with the returned reference; a start that failed leaves none.
+#[tokio::test]
+async fn a_monitored_server_tells_its_starter_of_its_end() {
+    let rt = Runtime::new();
+    let starter = rt.spawn(|mut ctx| async move {
+        let failed = Ledger::spec(init(Init::Panics)).start_monitor(&ctx).await;
+        assert!(matches!(failed, Err(StartError::Failed(_))));
+        let spec = Ledger::spec(Setup::default()).named(LEDGER);
+        let (server, reference) = spec.start_monitor(&ctx).await.unwrap();
+        server.stop(ExitReason::Shutdown).await.unwrap();
+        let pid = server.pid().unwrap();
+        let down = Received::Down { reference, pid, reason: ExitReason::Shutdown };
+        assert_eq!(ctx.recv().await, down);
+        assert_eq!(ctx.recv_timeout(Duration::ZERO).await, None);
+    });
+    assert_eq!(starter.join().await, ExitReason::Normal);
+}
+
+/// GS-008: exactly at its limit; the half-started server is gone, and its name free.
+#[tokio::test(start_paused = true)]
+async fn an_init_that_takes_too_long_is_killed() {
+    let rt = Runtime::new();
+    let limit = Duration::from_millis(100);
+    let start = Instant::now();
+    let spec = || Ledger::spec(init(Init::Hangs)).named(LEDGER).init_timeout(limit);
+    assert_eq!(spec().start(&rt).await.unwrap_err(), StartError::InitTimeout(limit));
+    assert_eq!(start.elapsed(), limit);
+    assert_eq!(rt.leftovers(), Leftovers::default());
+
+    let child = Ledger::child(init(Init::Hangs)).init_timeout(limit);
+    let error = Supervisor::one_for_one().child(child).start(&rt).await.unwrap_err();
+    let timeout = Box::new(StartError::InitTimeout(limit));
+    assert_eq!(error, StartError::Child { id: "Ledger".into(), error: timeout });
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// A parent that dies while its child's init runs takes the child along.
+#[tokio::test]
+async fn a_parent_that_dies_takes_a_starting_child_along() {
+    let rt = Runtime::new();
+    let parent = rt.spawn(|ctx| async move {
+        drop(Ledger::spec(init(Init::Hangs)).named(LEDGER).start_link(&ctx).await);
+    });
+    while rt.whereis("ledger").is_none() {
+        tokio::task::yield_now().await;
+    }
+    let ended = rt.ended(rt.whereis("ledger").unwrap());
+    parent.kill();
+    assert_eq!(ended.await, ExitReason::Killed);
+    assert_eq!(rt.whereis("ledger"), None);
+}
+
+/// `init` can tell a restart from the first start, and what went before.
+#[tokio::test]
+async fn a_server_knows_why_it_was_started() {
+    let rt = Runtime::new();
+    let child = Ledger::child(Setup::default()).named(LEDGER);
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    let server = rt.server(LEDGER);
+    assert_eq!(server.call(Call::Cause).await, Ok(StartCause::First));
+    for attempt in 1..=3 {
+        rt.kill(server.pid().unwrap());
+        while server.call(Call::Cause).await.map_or(0, |cause| cause.restarts()) != attempt {
+            tokio::task::yield_now().await;
+        }
+        let previous = ExitReason::Killed;
+        let cause = StartCause::Restart { attempt, previous };
+        assert_eq!(server.call(Call::Cause).await, Ok(cause));
+    }
+    tree.stop().await.unwrap();
+}
+
+/// Every context is an inside.
+#[tokio::test]
+async fn a_context_knows_its_process() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|ctx| async move {
+        let inside: &dyn Fn() -> (regrow::Pid, Runtime) = &|| (Inside::pid(&ctx), ctx.runtime());
+        assert_eq!(inside().0, ctx.pid());
+        assert!(inside().1.is_alive(ctx.pid()));
+    });
+    assert_eq!(process.join().await, ExitReason::Normal);
+}

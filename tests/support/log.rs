@@ -1,0 +1,122 @@
+//! A subscriber of our own that keeps every line of the lifecycle log.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// One event as it was told.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) level: Level,
+    pub(crate) target: String,
+    pub(crate) message: String,
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Line {
+    /// The field of this name; empty if the line has none.
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+
+    /// Level and message: `"INFO spawn"`.
+    pub(crate) fn head(&self) -> String {
+        format!("{} {}", self.level, self.message)
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => drop(self.fields.insert(name, format!("{value:?}"))),
+        }
+    }
+}
+
+/// All lines of this thread, for as long as the log lives.
+pub(crate) struct Log {
+    lines: Arc<Mutex<Vec<Line>>>,
+    _listening: DefaultGuard,
+}
+
+impl Log {
+    /// Listens on this thread: for tests on a current-thread runtime.
+    pub(crate) fn listen() -> Self {
+        let lines = Arc::default();
+        let collector = Collector { lines: Arc::clone(&lines) };
+        Log { lines, _listening: tracing::subscriber::set_default(collector) }
+    }
+
+    /// What was told since this was last asked.
+    pub(crate) fn take(&self) -> Vec<Line> {
+        std::mem::take(&mut self.lines.lock().expect("nobody panics while holding it"))
+    }
+
+    /// The same, level and message only.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.take().iter().map(Line::head).collect()
+    }
+}
+
+struct Collector {
+    lines: Arc<Mutex<Vec<Line>>>,
+}
+
+impl Subscriber for Collector {
+    fn enabled(&self, about: &Metadata<'_>) -> bool {
+        about.target().starts_with("regrow")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let about = event.metadata();
+        let mut line = Line {
+            level: *about.level(),
+            target: about.target().to_owned(),
+            message: String::new(),
+            fields: BTreeMap::new(),
+        };
+        event.record(&mut line);
+        self.lines.lock().expect("nobody panics while holding it").push(line);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// A subscriber that panics at every line, as one on a broken stderr may.
+pub(crate) struct Broken;
+
+impl Subscriber for Broken {
+    fn enabled(&self, about: &Metadata<'_>) -> bool {
+        about.target().starts_with("regrow")
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        panic!("stderr is gone");
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}

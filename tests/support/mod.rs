@@ -1,0 +1,112 @@
+//! What the tests share: processes that do as they are told and report what they get,
+//! and ways to see that nothing is left.
+#![allow(dead_code, unused_imports, unreachable_pub)] // no test file uses all of it
+#![allow(clippy::needless_pass_by_value, clippy::manual_async_fn)] // checks are closures
+
+pub mod ledger;
+pub mod listener;
+pub mod log;
+pub mod modules;
+pub mod puppet;
+pub mod race;
+pub mod source;
+pub mod reporter;
+
+pub use listener::Listener;
+pub use puppet::Puppet;
+
+pub use self::{dead_pid as dead, text as message};
+
+use std::future::pending;
+use std::time::Duration;
+
+use regrow::{ExitReason, Leftovers, MonitorRef, Pid, ProcessHandle, Received, Runtime};
+
+/// A process that waits for ever.
+pub fn idler(rt: &Runtime) -> ProcessHandle {
+    rt.spawn(|_| pending())
+}
+
+/// The pid of a process that waits for ever.
+pub fn idle(rt: &Runtime) -> Pid {
+    idler(rt).pid()
+}
+
+/// Kills a process and waits until it has ended.
+pub async fn killed(rt: &Runtime, pid: Pid) {
+    let ended = rt.ended(pid);
+    assert!(rt.kill(pid), "{pid} was to be killed, but is not alive");
+    ended.await;
+}
+
+/// The moment when every process is parked and no signal is on its way. Under paused
+/// time only: it passes when all have nothing left to do.
+pub async fn settled() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// The pid of a process that has ended.
+pub async fn dead_pid(rt: &Runtime) -> Pid {
+    let process = rt.spawn(|_| async {});
+    process.join().await;
+    process.pid()
+}
+
+/// A crash of these words.
+pub fn crash(text: &str) -> ExitReason {
+    ExitReason::crashed(text)
+}
+
+/// A message of this text.
+pub fn text(text: &str) -> Received {
+    Received::Message(text.into())
+}
+
+/// The `Exit` that a trapping process gets.
+pub fn exit(from: Pid, reason: ExitReason) -> Received {
+    Received::Exit { from, reason }
+}
+
+/// The `Down` of this monitor.
+pub fn down(reference: MonitorRef, pid: Pid, reason: ExitReason) -> Received {
+    Received::Down { reference, pid, reason }
+}
+
+/// Yields, to tasks and to threads, until `done`; panics if that never comes.
+pub async fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..20_000_000 {
+        if done() {
+            return;
+        }
+        std::thread::yield_now();
+        tokio::task::yield_now().await;
+    }
+    panic!("never: {what}");
+}
+
+/// Kills all that is alive, and sees that every table is empty then.
+pub async fn assert_nothing_left(rt: &Runtime) {
+    rt.shutdown();
+    for pid in rt.list() {
+        rt.ended(pid).await;
+    }
+    let empty = || rt.leftovers() == Leftovers::default() && rt.spawned() == rt.finished();
+    until("empty tables", empty).await;
+}
+
+/// Runs a closure when dropped.
+pub struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> OnDrop<F> {
+    pub fn new(act: F) -> Self {
+        OnDrop(Some(act))
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(act) = self.0.take() {
+            act();
+        }
+    }
+}

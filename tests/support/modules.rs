@@ -1,0 +1,151 @@
+//! The modules of a crate, in the order they are declared in, and who uses whom.
+
+use std::collections::HashMap;
+
+use super::source::{Source, is_word, words};
+
+/// One module: a file, and those below it.
+#[derive(Debug, Default)]
+pub struct Module {
+    file: String,
+    code: String,
+    /// In the order they are declared in.
+    children: Vec<(String, Module)>,
+    /// Items that are really a child's: by their name here, the child's.
+    passed_on: HashMap<String, String>,
+}
+
+/// A use of something that is declared further down.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upward {
+    pub file: String,
+    pub import: String,
+}
+
+impl Module {
+    /// The crate of these files, from its `src/lib.rs` down.
+    pub fn root(sources: &[Source]) -> Module {
+        Module::read(sources, "src/lib.rs", "src")
+    }
+
+    fn read(sources: &[Source], file: &str, folder: &str) -> Module {
+        let source = sources.iter().find(|source| source.path == file);
+        let code = source.map(Source::shipped).unwrap_or_default();
+        let children = declared(&code).map(|name| {
+            let folder = format!("{folder}/{name}");
+            let alone = format!("{folder}.rs");
+            let file = match sources.iter().any(|source| source.path == alone) {
+                true => alone,
+                false => format!("{folder}/mod.rs"),
+            };
+            (name.to_owned(), Module::read(sources, &file, &folder))
+        });
+        let children: Vec<_> = children.collect();
+        let mut module = Module { file: file.to_owned(), children, ..Module::default() };
+        let own = words(&code, "use").flat_map(|at| paths(&code[at + 3..]));
+        module.passed_on = own
+            .filter_map(|path| {
+                let child = path.first().filter(|name| module.child(name).is_some())?.clone();
+                Some((path.last()?.clone(), child))
+            })
+            .collect();
+        module.code = code;
+        module
+    }
+
+    fn child(&self, name: &str) -> Option<usize> {
+        self.children.iter().position(|(child, _)| child == name)
+    }
+
+    /// All uses of what is declared further down.
+    pub fn upward_uses(&self) -> Vec<Upward> {
+        let mut found = Vec::new();
+        for (place, (_, child)) in self.children.iter().enumerate() {
+            child.check(self, &mut vec![place], &mut found);
+        }
+        found
+    }
+
+    fn check(&self, root: &Module, here: &mut Vec<usize>, found: &mut Vec<Upward>) {
+        let uses =
+            words(&self.code, "crate").filter_map(|at| self.code[at + 5..].strip_prefix("::"));
+        for path in uses.flat_map(paths) {
+            if is_below(here, &root.place_of(&path)) {
+                let import = format!("crate::{}", path.join("::"));
+                found.push(Upward { file: self.file.clone(), import });
+            }
+        }
+        for (place, (_, child)) in self.children.iter().enumerate() {
+            here.push(place);
+            child.check(root, here, found);
+            here.pop();
+        }
+    }
+
+    /// Where the module lies that the path leads into: the places on the way down.
+    fn place_of(&self, path: &[String]) -> Vec<usize> {
+        let Some((first, rest)) = path.split_first() else { return Vec::new() };
+        if let Some(place) = self.child(first) {
+            let below = self.children[place].1.place_of(rest);
+            return [vec![place], below].concat();
+        }
+        match self.passed_on.get(first) {
+            Some(child) => self.place_of(&[child.clone(), first.clone()]),
+            None => Vec::new(),
+        }
+    }
+}
+
+/// Whether `there` is declared below `here`, and is neither around nor inside of it.
+fn is_below(here: &[usize], there: &[usize]) -> bool {
+    let parting = here.iter().zip(there).find(|(here, there)| here != there);
+    parting.is_some_and(|(here, there)| there > here)
+}
+
+/// The names in `mod x;`, in order.
+fn declared(code: &str) -> impl Iterator<Item = &str> {
+    words(code, "mod").filter_map(|at| {
+        let (name, _) = code[at + 3..].split_once([';', '{'])?;
+        let opens = code[at + 3 + name.len()..].starts_with('{');
+        (!opens).then(|| name.trim())
+    })
+}
+
+/// The paths of the use tree or expression that the text starts with.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    tree(text, &[], &mut found);
+    found
+}
+
+/// Reads one branch of a use tree; returns what follows it.
+fn tree<'a>(text: &'a str, before: &[String], found: &mut Vec<Vec<String>>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(rest) = text.strip_prefix('{') {
+        return branches(rest, before, found);
+    }
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    let length = text.find(|c| !is_word(c)).unwrap_or(text.len()).max(first);
+    let (name, rest) = text.split_at(length);
+    let path = [before, &[name.to_owned()]].concat();
+    match rest.strip_prefix("::") {
+        Some(more) if more.starts_with(|c: char| is_word(c) || c == '{') => {
+            tree(more, &path, found)
+        }
+        _ => {
+            found.push(path);
+            rest
+        }
+    }
+}
+
+/// Reads the branches up to the brace that closes them; returns what follows it.
+fn branches<'a>(mut rest: &'a str, before: &[String], found: &mut Vec<Vec<String>>) -> &'a str {
+    loop {
+        rest = rest.trim_start_matches([' ', '\n', ',']);
+        if rest.is_empty() || rest.starts_with('}') {
+            return rest.get(1..).unwrap_or_default();
+        }
+        rest = tree(rest, before, found);
+    }
+}

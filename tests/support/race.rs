@@ -1,0 +1,158 @@
+//! Two racers over many rounds, on 1, 2 and 4 workers, from workers and from threads
+//! that know nothing of tokio.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use regrow::Runtime;
+use tokio::task::yield_now;
+
+use super::assert_nothing_left;
+
+/// How many rounds a race has in all.
+pub const ROUNDS: usize = 20_000;
+
+/// How many workers tokio has.
+pub const WORKERS: [usize; 3] = [1, 2, 4];
+
+/// How many rounds the racers run on without waiting for each other.
+const MEET_EVERY: usize = 8;
+
+/// Runs `act` once for each number of workers.
+pub fn on_workers(act: impl AsyncFn(Runtime)) {
+    for workers in WORKERS {
+        let tokio = tokio_of(workers);
+        tokio.block_on(async { act(Runtime::new()).await });
+    }
+}
+
+/// Lets two racers meet in every round, then checks what came of it. In the end nothing
+/// may be left.
+///
+/// `left` and `right` run over all that `set_up` made, at the same time: on two foreign
+/// threads, and as two tokio tasks.
+pub fn race<T, L, R>(
+    set_up: impl Fn(&Runtime) -> T,
+    left: impl Fn(&Runtime, &T) -> L + Copy + Send + 'static,
+    right: impl Fn(&Runtime, &T) -> R + Copy + Send + 'static,
+    check: impl AsyncFn(&Runtime, T, L, R),
+) where
+    T: Send + Sync + 'static,
+    L: Send + 'static,
+    R: Send + 'static,
+{
+    let rounds = ROUNDS / (2 * WORKERS.len());
+    for workers in WORKERS {
+        for foreign in [true, false] {
+            let tokio = tokio_of(workers);
+            let _inside = tokio.enter();
+            let rt = Runtime::new();
+            let arena: Arena<T> = Arena::new(&rt, (0..rounds).map(|_| set_up(&rt)).collect());
+            let (lefts, rights) = if foreign {
+                let rival = arena.clone();
+                let rival = std::thread::spawn(move || rival.run_on_thread(7, right));
+                (arena.run_on_thread(5, left), rival.join().expect("the right racer"))
+            } else {
+                let rival = tokio.spawn(arena.clone().run_on_worker(7, right));
+                let first = tokio.spawn(arena.clone().run_on_worker(5, left));
+                tokio.block_on(async { (first.await.expect("left"), rival.await.expect("right")) })
+            };
+            tokio.block_on(async {
+                for ((made, left), right) in arena.leave().into_iter().zip(lefts).zip(rights) {
+                    check(&rt, made, left, right).await;
+                }
+                assert_nothing_left(&rt).await;
+            });
+        }
+    }
+}
+
+/// In a proof run, threads lose time at the failpoints.
+#[cfg(regrow_proof)]
+fn arm_failpoints(seed: usize) {
+    let plan = regrow::proof::FailPlan { seed: seed as u64, yields: 50, pauses: 5 };
+    regrow::proof::arm_failpoints(plan);
+}
+
+#[cfg(not(regrow_proof))]
+fn arm_failpoints(_: usize) {}
+
+fn tokio_of(workers: usize) -> tokio::runtime::Runtime {
+    arm_failpoints(workers);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers).enable_all().build().expect("a tokio runtime")
+}
+
+/// What both racers run over, and where they meet.
+struct Arena<T> {
+    rt: Runtime,
+    made: Arc<Vec<T>>,
+    arrivals: Arc<AtomicUsize>,
+}
+
+impl<T> Clone for Arena<T> {
+    fn clone(&self) -> Self {
+        let Arena { rt, made, arrivals } = self;
+        Arena { rt: rt.clone(), made: made.clone(), arrivals: arrivals.clone() }
+    }
+}
+
+impl<T: Send + Sync + 'static> Arena<T> {
+    fn new(rt: &Runtime, made: Vec<T>) -> Self {
+        Arena { rt: rt.clone(), made: Arc::new(made), arrivals: Arc::default() }
+    }
+
+    /// This racer is at this round. Both wait for each other now and then only, since
+    /// a wait is long where other programs want the processor too.
+    fn arrive(&self, round: usize) -> usize {
+        self.arrivals.fetch_add(1, Ordering::AcqRel);
+        if round.is_multiple_of(MEET_EVERY) { 2 * round + 2 } else { 0 }
+    }
+
+    fn arrived(&self, all: usize) -> bool {
+        self.arrivals.load(Ordering::Acquire) >= all
+    }
+
+    fn run_on_thread<R>(&self, pace: usize, act: impl Fn(&Runtime, &T) -> R) -> Vec<R> {
+        let act = |(round, made)| {
+            let all = self.arrive(round);
+            while !self.arrived(all) {
+                std::thread::yield_now();
+            }
+            dawdle(round, pace);
+            act(&self.rt, made)
+        };
+        self.made.iter().enumerate().map(act).collect()
+    }
+
+    fn run_on_worker<R: Send + 'static>(
+        self,
+        pace: usize,
+        act: impl Fn(&Runtime, &T) -> R + Send,
+    ) -> impl Future<Output = Vec<R>> + Send {
+        async move {
+            let mut results = Vec::new();
+            for (round, made) in self.made.iter().enumerate() {
+                let all = self.arrive(round);
+                while !self.arrived(all) {
+                    yield_now().await;
+                }
+                dawdle(round, pace);
+                results.push(act(&self.rt, made));
+            }
+            results
+        }
+    }
+
+    fn leave(self) -> Vec<T> {
+        Arc::into_inner(self.made).expect("both racers have left")
+    }
+}
+
+/// Shifts the racers against each other, by another amount each round.
+fn dawdle(round: usize, pace: usize) {
+    for _ in 0..round * pace % 97 {
+        std::hint::spin_loop();
+    }
+}

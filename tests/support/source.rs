@@ -1,0 +1,204 @@
+//! Source files as the house rules look at them: their code apart from comments and
+//! literals, and the functions in it.
+
+use std::fs;
+use std::path::Path;
+
+/// One file of this repository.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// From the repository's root: `src/kernel/mod.rs`.
+    pub path: String,
+    pub text: String,
+}
+
+/// A function with a body.
+#[derive(Debug)]
+pub struct Function {
+    pub name: String,
+    pub attributes: String,
+    pub body: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    Code,
+    Comment,
+    Literal,
+}
+
+/// The text of one file.
+pub fn read(path: &str) -> Option<String> {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
+}
+
+/// All Rust files below a folder, in alphabetical order; none if it isn't there.
+pub fn sources(folder: &str) -> Vec<Source> {
+    let mut found = Vec::new();
+    for name in entries(folder) {
+        let path = format!("{folder}/{name}");
+        match name.strip_suffix(".rs") {
+            Some(_) => found.extend(read(&path).map(|text| Source { path, text })),
+            None => found.extend(sources(&path)),
+        }
+    }
+    found
+}
+
+/// The names of what lies in a folder, in alphabetical order.
+pub fn entries(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+impl Source {
+    /// The text with comments and literals blanked out, line by line.
+    pub fn code(&self) -> String {
+        only(&self.text, &[Piece::Code])
+    }
+
+    /// The code that ships: without a module of tests at the end.
+    pub fn shipped(&self) -> String {
+        let code = self.code();
+        code.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+    }
+
+    /// How many lines there are besides documentation, which may be long, and how many
+    /// with something other than comments.
+    pub fn size(&self) -> (usize, usize) {
+        let code = only(&self.text, &[Piece::Code, Piece::Literal]);
+        let filled = code.lines().filter(|line| !line.trim().is_empty()).count();
+        let is_doc = |line: &&str| {
+            let line = line.trim_start();
+            line.starts_with("///") || line.starts_with("//!")
+        };
+        (self.text.lines().filter(|line| !is_doc(line)).count(), filled)
+    }
+
+    /// The functions of this file; one inside of another is also a part of that one.
+    pub fn functions(&self) -> Vec<Function> {
+        let code = self.code();
+        words(&code, "fn").filter_map(|at| function(&code, at)).collect()
+    }
+}
+
+/// Where this word stands by itself.
+pub fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let alone = move |at: &usize| {
+        let before = code[..*at].chars().next_back();
+        let after = code[at + word.len()..].chars().next();
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    };
+    code.match_indices(word).map(|(at, _)| at).filter(alone)
+}
+
+pub fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The function whose `fn` is here; none if it has no body.
+fn function(code: &str, at: usize) -> Option<Function> {
+    let head = code[at + 2..].trim_start();
+    let name = head.chars().take_while(|&c| is_word(c)).collect();
+    let mut depth = 0;
+    let opens = code[at..].char_indices().find(|&(_, c)| {
+        depth += i32::from(matches!(c, '(' | '[')) - i32::from(matches!(c, ')' | ']'));
+        depth == 0 && matches!(c, '{' | ';')
+    });
+    let (opens, _) = opens.filter(|&(_, c)| c == '{')?;
+    let body = &code[at + opens..];
+    let mut depth = 0;
+    let closes = body.char_indices().find(|&(_, c)| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        depth == 0
+    });
+    let body = body[..closes?.0].to_owned();
+    let before: Vec<_> = code[..at].lines().rev().skip(1).map(str::trim).collect();
+    let above = before.iter().take_while(|line| line.is_empty() || line.starts_with("#["));
+    let attributes = above.copied().collect::<Vec<_>>().join("\n");
+    Some(Function { name, attributes, body })
+}
+
+/// The text with all other pieces blanked out.
+fn only(text: &str, kept: &[Piece]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut before = ' ';
+    while !rest.is_empty() {
+        let (piece, length) = next_piece(before, rest);
+        let (this, later) = rest.split_at(length);
+        let blank = |c: char| if c == '\n' { '\n' } else { ' ' };
+        match kept.contains(&piece) {
+            true => out.push_str(this),
+            false => out.extend(this.chars().map(blank)),
+        }
+        before = this.chars().next_back().unwrap_or(' ');
+        rest = later;
+    }
+    out
+}
+
+/// What the text starts with, and how long that is in bytes.
+fn next_piece(before: char, rest: &str) -> (Piece, usize) {
+    if let Some(length) = comment(rest) {
+        return (Piece::Comment, length);
+    }
+    if let Some(length) = literal(rest).filter(|_| !is_word(before)) {
+        return (Piece::Literal, length);
+    }
+    (Piece::Code, rest.chars().next().map_or(1, char::len_utf8))
+}
+
+fn comment(rest: &str) -> Option<usize> {
+    if rest.starts_with("//") {
+        return Some(rest.find('\n').unwrap_or(rest.len()));
+    }
+    if !rest.starts_with("/*") {
+        return None;
+    }
+    let mut depth = 0;
+    let ends = rest.as_bytes().windows(2).position(|two| {
+        depth += i32::from(two == b"/*") - i32::from(two == b"*/");
+        depth == 0
+    });
+    Some(ends.map_or(rest.len(), |at| at + 2))
+}
+
+fn literal(rest: &str) -> Option<usize> {
+    let start = rest.strip_prefix(['b', 'c']).unwrap_or(rest);
+    let prefix = rest.len() - start.len();
+    let length = raw_text(start).or_else(|| text(start)).or_else(|| character(start))?;
+    Some(prefix + length)
+}
+
+fn raw_text(rest: &str) -> Option<usize> {
+    let inner = rest.strip_prefix('r')?;
+    let hashes = inner.len() - inner.trim_start_matches('#').len();
+    let inner = inner[hashes..].strip_prefix('"')?;
+    let close = format!("\"{}", "#".repeat(hashes));
+    Some(1 + hashes + 1 + inner.find(&close)? + close.len())
+}
+
+fn text(rest: &str) -> Option<usize> {
+    let mut escaped = false;
+    let inner = rest.strip_prefix('"')?;
+    let close = inner.char_indices().find(|&(_, c)| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    });
+    Some(close?.0 + 2)
+}
+
+/// A character, and not a lifetime.
+fn character(rest: &str) -> Option<usize> {
+    let inner = rest.strip_prefix('\'')?;
+    let first = inner.chars().next()?;
+    let from = if first == '\\' { 2 } else { first.len_utf8() };
+    let close = inner.get(from..)?.find('\'')?;
+    (first == '\\' || close == 0).then_some(1 + from + close + 1)
+}

@@ -1,0 +1,121 @@
+//! Processes under fire: threads and processes that spawn, tie, name, send to and end
+//! each other at random, while every process checks what it receives. Then all comes to
+//! rest, and what must hold then is checked; and after the shutdown nothing is left.
+//!
+//! Invariants are cited by their numbers: I-02 names, I-03 groups, I-04 ties, I-05 one
+//! signal per death, I-06 one reason per death, I-07 the order of a death, I-08 the
+//! order of messages, I-20 timers, I-22 nothing left, I-25 counts and pids.
+
+#[path = "../support/boom.rs"]
+mod boom;
+#[path = "../support/rng.rs"]
+mod rng;
+mod orders;
+mod field;
+mod actor;
+mod soldier;
+mod rest;
+mod verdict;
+#[cfg(regrow_proof)]
+mod trace;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::thread;
+
+use actor::Actor;
+use field::Field;
+use regrow::Leftovers;
+
+const THREADS: u64 = 4;
+
+/// Everything at once from four threads and hundreds of processes.
+#[test]
+#[cfg(not(regrow_proof))]
+fn nothing_is_lost_doubled_or_left_under_fire() {
+    for seed in seeds(1) {
+        fire(200_000, seed);
+    }
+}
+
+/// The same with threads that lose time at the worst of moments, and with a trace that
+/// is read afterwards.
+#[test]
+#[cfg(regrow_proof)]
+fn nothing_is_lost_doubled_or_left_under_fire() {
+    use regrow::proof::{FailPlan, arm_failpoints, disarm_failpoints};
+    for seed in seeds(8) {
+        arm_failpoints(FailPlan { seed, yields: 50, pauses: 10 });
+        fire(25_000, seed);
+        disarm_failpoints();
+    }
+}
+
+fn seeds(count: u64) -> Vec<u64> {
+    if let Ok(seed) = std::env::var("REGROW_SEED") {
+        return vec![seed.parse().expect("REGROW_SEED is a number")];
+    }
+    let full = std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full");
+    (1..=if full { count * 10 } else { count }).collect()
+}
+
+fn fire(operations: i64, seed: u64) {
+    boom::hush_injected_panics();
+    let mut tokio = tokio::runtime::Builder::new_multi_thread();
+    let tokio = tokio.worker_threads(4).enable_all().build().unwrap();
+    let _inside = tokio.enter();
+    let field = Arc::new(Field::new(operations));
+    thread::scope(|scope| {
+        for nth in 1..=THREADS {
+            let mut actor = Actor::new(Arc::clone(&field), u64::MAX - nth, seed << 8 | nth);
+            scope.spawn(move || actor.rage());
+        }
+    });
+    tokio.block_on(settle_accounts(&field));
+    #[cfg(regrow_proof)]
+    field.notes().complaints.extend(trace::violations(&field.rt.trace()));
+    report(&field, seed);
+}
+
+async fn settle_accounts(field: &Field) {
+    let live = rest::rest(field).await;
+    verdict::at_rest(field, &live.iter().map(|soldier| soldier.handle.pid()).collect());
+    let rt = &field.rt;
+    // Those that fall by a link to another are not counted.
+    let stopped = rt.shutdown();
+    if stopped > live.len() {
+        field.complain("shutdown", format!("{stopped} of {} were signalled", live.len()));
+    }
+    for soldier in &live {
+        soldier.handle.join().await;
+    }
+    if rt.leftovers() != Leftovers::default() || rt.spawned() != rt.finished() {
+        field.complain("I-22", (rt.leftovers(), rt.spawned(), rt.finished()));
+    }
+}
+
+fn report(field: &Field, seed: u64) {
+    let notes = field.notes();
+    let complaints: HashSet<&String> = notes.complaints.iter().collect();
+    let first: Vec<&String> = notes.complaints.iter().take(20).collect();
+    let flags = if cfg!(regrow_proof) { "RUSTFLAGS='--cfg regrow_proof' " } else { "" };
+    assert!(
+        complaints.is_empty(),
+        "under fire, seed {seed}, {} violations:\n{first:#?}\n{}\
+         repeat: {flags}REGROW_SEED={seed} cargo test --release --test under_fire",
+        complaints.len(),
+        last_events(field),
+    );
+}
+
+#[cfg(regrow_proof)]
+fn last_events(field: &Field) -> String {
+    let trace = field.rt.trace();
+    let last = &trace[trace.len().saturating_sub(2_000)..];
+    last.iter().map(|line| format!("  {} {:?}\n", line.seq, line.event)).collect()
+}
+
+#[cfg(not(regrow_proof))]
+fn last_events(_: &Field) -> String {
+    String::new()
+}
