@@ -61,7 +61,7 @@ impl Future for Ended {
             if core.settled {
                 return (core.reason.clone(), None);
             }
-            let old = waker.take().and_then(|w| core.ties_mut().waiters.insert(self.waiter, w));
+            let old = waker.take().and_then(|w| core.standing_mut().waiters.insert(self.waiter, w));
             (None, old)
         });
         drop(old);
@@ -73,8 +73,7 @@ impl Drop for Ended {
     fn drop(&mut self) {
         if let Some(process) = &self.process {
             let old = process.with(|locked| {
-                let ties = locked.core().ties.as_mut();
-                ties.and_then(|ties| ties.waiters.remove(&self.waiter))
+                locked.core().standing().and_then(|standing| standing.waiters.remove(&self.waiter))
             });
             drop(old);
         }

@@ -134,8 +134,7 @@ impl Runtime {
         let labelled = process.with(|locked| {
             let core = locked.core();
             core.is_open() && {
-                let ties = core.ties_mut();
-                std::mem::swap(&mut ties.label, &mut label);
+                std::mem::swap(&mut core.standing_mut().label, &mut label);
                 true
             }
         });
@@ -188,10 +187,11 @@ impl ProcessInfo {
         self.monitors = ties.watchers.len();
         let fired = |held: &crate::process::Held| matches!(held, crate::process::Held::Fired);
         self.monitoring = ties.monitors.iter().filter(|(_, held)| !fired(held)).count();
-        self.names = ties.names.iter().map(|(name, ())| name.to_string()).collect();
-        self.tags = ties.tags.iter().map(|(tag, ())| tag.to_string()).collect();
-        self.label = ties.label.as_ref().map(ToString::to_string);
-        self.mailbox_depth = ties.counts.map_or(0, |counts| counts.depth);
+        let Some(standing) = &ties.standing else { return };
+        self.names = standing.names.iter().map(|(name, ())| name.to_string()).collect();
+        self.tags = standing.tags.iter().map(|(tag, ())| tag.to_string()).collect();
+        self.label = standing.label.as_ref().map(ToString::to_string);
+        self.mailbox_depth = standing.counts.map_or(0, |counts| counts.depth);
     }
 }
 

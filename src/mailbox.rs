@@ -163,7 +163,7 @@ impl<M: Item> Mailbox<M> {
             return Refill::Parked;
         }
         let found = state.inbox.len();
-        let counted = state.core.ties.as_ref().is_some_and(|ties| ties.counts.is_some());
+        let counted = state.core.standing().is_some_and(|standing| standing.counts.is_some());
         if counted {
             self.local.extend(state.inbox.pop_front());
         } else if self.local.is_empty() {
@@ -198,7 +198,7 @@ impl<M: Item> Mailbox<M> {
             (Some(ticket), Some(envelope)) => redeem(ties, ticket.get(), &envelope.received),
             _ => true,
         };
-        if let (true, Some(counts)) = (admitted, &mut ties.counts) {
+        if let (true, Some(counts)) = (admitted, state.core.counts()) {
             counts.depth = counts.depth.saturating_sub(1);
             counts.users -= usize::from(user);
         }
@@ -213,7 +213,7 @@ fn park(core: &mut Core, waker: &Waker) -> Option<Waker> {
         return None;
     }
     core.parked = Parked::Foreign;
-    core.ties_mut().reader.replace(waker.clone())
+    core.standing_mut().reader.replace(waker.clone())
 }
 
 /// Whether the ticket of this signal is still held.

@@ -90,7 +90,7 @@ impl<M: Item> Process<M> {
             drop(state);
             return Err((item, refused));
         }
-        state.inbox.push_back(item);
+        push(&mut state.inbox, item);
         state.core.notify();
         if state.core.ring {
             let waker = state.core.take_rung();
@@ -99,6 +99,15 @@ impl<M: Item> Process<M> {
         }
         Ok(())
     }
+}
+
+/// The first item gets a buffer of its own size: most processes that are told of an end
+/// hold no more at any time.
+fn push<M>(inbox: &mut VecDeque<M>, item: M) {
+    if inbox.capacity() == 0 {
+        inbox.reserve_exact(1);
+    }
+    inbox.push_back(item);
 }
 
 fn wake(waker: Option<Waker>) {
@@ -110,7 +119,7 @@ fn wake(waker: Option<Waker>) {
 impl Core {
     /// Takes the item into the counts, if there are any.
     fn count_user<M: Item>(&mut self, item: &M) -> Result<(), Refused> {
-        let Some(counts) = self.ties.as_mut().and_then(|ties| ties.counts.as_mut()) else {
+        let Some(counts) = self.counts() else {
             return Ok(());
         };
         if item.is_user() {
@@ -130,16 +139,16 @@ impl<M: Item> Locked for State<M> {
     }
 
     fn push(&mut self, envelope: Envelope) {
-        if let Some(counts) = self.core.ties.as_mut().and_then(|ties| ties.counts.as_mut()) {
+        if let Some(counts) = self.core.counts() {
             counts.depth += 1;
         }
-        self.inbox.push_back(M::from_envelope(envelope));
+        push(&mut self.inbox, M::from_envelope(envelope));
         self.core.notify();
     }
 
     fn take_queue(&mut self) -> Option<Box<dyn Any + Send>> {
         let queue = std::mem::take(&mut self.inbox);
-        if queue.capacity() == 0 { None } else { Some(Box::new(queue)) }
+        if queue.is_empty() { None } else { Some(Box::new(queue)) }
     }
 }
 

@@ -155,7 +155,7 @@ impl<T: Send + 'static> Drop for Reply<T> {
             if core.stage == Stage::Ended {
                 return core.reason.clone();
             }
-            core.ties_mut().unanswered.extend(caller.take());
+            core.standing_mut().unanswered.extend(caller.take());
             self.server.raise(flag::UNANSWERED);
             core.notify();
             None

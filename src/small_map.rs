@@ -59,6 +59,9 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
                 if let Some(at) = list.iter().position(|(k, _)| *k == key) {
                     return Some(std::mem::replace(&mut list[at].1, value));
                 }
+                if list.capacity() == 0 {
+                    list.reserve_exact(1); // most have one
+                }
                 list.push((key, value));
                 if list.len() > FEW {
                     let all = std::mem::take(list).into_iter().collect();

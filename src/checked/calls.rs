@@ -32,8 +32,10 @@ fn a_reply_dropped_wakes_the_server_that_owes_the_truth() {
                 let process = world.process_of(server);
                 let process: &dyn AnyProcess = &*process;
                 process.with(|locked| {
-                    let ties = locked.core().ties.as_mut();
-                    ties.map(|ties| std::mem::take(&mut ties.unanswered)).unwrap_or_default()
+                    let standing = locked.core().standing();
+                    standing
+                        .map(|standing| std::mem::take(&mut standing.unanswered))
+                        .unwrap_or_default()
                 })
             },
             move |_| drop(reply),

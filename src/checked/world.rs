@@ -15,7 +15,7 @@ use crate::life::Life;
 use crate::mailbox::Mailbox;
 use crate::message::{Envelope, Received};
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AnyProcess, Held, Stage, Ties};
+use crate::process::{AnyProcess, Held, Stage, Standing, Ties};
 use crate::record::Process;
 use crate::runtime::Runtime;
 use crate::shared_str::SharedStr;
@@ -174,6 +174,10 @@ impl World {
         state.core.ties.as_deref().map(look).unwrap_or_default()
     }
 
+    fn standing<R: Default>(&self, pid: Pid, look: impl FnOnce(&Standing) -> R) -> R {
+        self.ties(pid, |ties| ties.standing.as_deref().map(look).unwrap_or_default())
+    }
+
     fn all<R>(&self, act: impl FnOnce(&mut Vec<Made>) -> R) -> R {
         act(&mut self.made.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -276,9 +280,9 @@ impl World {
     }
 
     fn check_names(&self, pid: Pid) {
-        let (names, tags): (Vec<SharedStr>, Vec<SharedStr>) = self.ties(pid, |ties| {
-            let names = ties.names.iter().map(|(name, ())| name.clone()).collect();
-            (names, ties.tags.iter().map(|(tag, ())| tag.clone()).collect())
+        let (names, tags): (Vec<SharedStr>, Vec<SharedStr>) = self.standing(pid, |standing| {
+            let names = standing.names.iter().map(|(name, ())| name.clone()).collect();
+            (names, standing.tags.iter().map(|(tag, ())| tag.clone()).collect())
         });
         for name in names {
             assert_eq!(self.whereis(&name), Some(pid), "{pid} holds {name}");
@@ -293,9 +297,9 @@ impl World {
         for (name, entry) in kernel.names.collect(|name, entry| Some((name.clone(), *entry))) {
             let (NameEntry::Held(pid) | NameEntry::Vacant(pid)) = entry;
             assert!(live.contains(&pid), "{name} is left to {pid}, which is dead");
-            let known = self.ties(pid, |ties| match entry {
-                NameEntry::Held(_) => ties.names.contains(&name),
-                NameEntry::Vacant(_) => ties.vacant.contains(&name),
+            let known = self.standing(pid, |standing| match entry {
+                NameEntry::Held(_) => standing.names.contains(&name),
+                NameEntry::Vacant(_) => standing.vacant.contains(&name),
             });
             assert!(known, "{pid} has {name}, but doesn't know");
         }
@@ -308,7 +312,7 @@ impl World {
             assert!(members.len() + watchers.len() > 0, "{tag} is empty, and still there");
             for member in members {
                 assert!(live.contains(&member), "{member} is dead, and still in {tag}");
-                assert!(self.ties(member, |ties| ties.tags.contains(&tag)));
+                assert!(self.standing(member, |standing| standing.tags.contains(&tag)));
             }
             for watcher in watchers {
                 assert!(live.contains(&watcher), "{watcher} is dead, and still watches {tag}");

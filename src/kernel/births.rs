@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::kernel::names::NameRefused;
 use crate::kernel::teardown::End;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Link, LinkKind, Parent, Stage, Ties};
+use crate::process::{AnyProcess, Link, LinkKind, Parent, Stage, Standing, Ties};
 use crate::shared_str::SharedStr;
 use crate::sync::atomic::Ordering;
 
@@ -31,8 +31,12 @@ impl Birth {
         if ordinary && counts.is_none() {
             return None;
         }
-        let mut ties =
-            Ties { label: self.label.clone(), parent: self.parent, counts, ..Ties::default() };
+        let mut ties = Ties::default();
+        if self.label.is_some() || self.parent.is_some() || counts.is_some() {
+            let (label, parent) = (self.label.clone(), self.parent);
+            let standing = Standing { label, parent, counts, ..Standing::default() };
+            ties.standing = Some(Box::new(standing));
+        }
         if let Some((parent, link)) = self.link {
             let kind = match link.kind {
                 LinkKind::Task => LinkKind::Owner,

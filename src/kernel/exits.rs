@@ -108,9 +108,9 @@ impl Kernel {
 
 /// What a parent's exit cancels in this process, if it asked for that.
 fn stop_token(core: &Core, from: Pid) -> Option<CancellationToken> {
-    let ties = core.ties.as_ref()?;
-    let by_parent = ties.parent.is_some_and(|parent| parent.pid == from);
-    by_parent.then(|| ties.stop.clone()).flatten()
+    let standing = core.ties.as_ref()?.standing.as_ref()?;
+    let by_parent = standing.parent.is_some_and(|parent| parent.pid == from);
+    by_parent.then(|| standing.stop.clone()).flatten()
 }
 
 /// What the signal does to a process in this state. A link's exit acts only if the
@@ -126,7 +126,8 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, u64) {
         LinkKind::Task if !signal.reason.is_abnormal() => Outcome::Ignored,
         LinkKind::Owner if core.stage == Stage::Live => Outcome::Accepted,
         LinkKind::Plain | LinkKind::Task | LinkKind::Owner => {
-            let orphan = ties.parent.filter(|p| p.pid == signal.from && p.supervises);
+            let parent = ties.standing.as_ref().and_then(|standing| standing.parent);
+            let orphan = parent.filter(|p| p.pid == signal.from && p.supervises);
             effect(core, signal, orphan)
         }
     };

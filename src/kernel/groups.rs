@@ -22,7 +22,7 @@ impl Kernel {
                 let core = locked.core();
                 let open = core.is_open();
                 if open {
-                    core.ties_mut().tags.insert(name.clone(), ());
+                    core.standing_mut().tags.insert(name.clone(), ());
                 }
                 open
             });
@@ -50,8 +50,7 @@ impl Kernel {
             }
             if let Some(process) = &process {
                 process.with_deferred(|locked| {
-                    let ties = locked.core().ties.as_mut();
-                    ties.and_then(|ties| ties.tags.remove(&name))
+                    locked.core().standing().and_then(|standing| standing.tags.remove(&name))
                 });
             }
             let wakers = self.tell_group(group, &name, pid, GroupChange::Left);

@@ -206,7 +206,8 @@ fn push_if_trapping(
 /// such a link.
 fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     process.with(|locked| {
-        let Some(ties) = locked.core().ties.as_mut() else { return false };
+        let core = locked.core();
+        let Some(ties) = core.ties.as_mut() else { return false };
         let older = ties.links.get(&peer).is_some_and(|link| link.id < before);
         if older {
             ties.links.remove(&peer);
@@ -214,7 +215,7 @@ fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
         let queued = ties.exits.len();
         ties.exits.retain(|&(link, from)| from != peer || link >= before);
         let taken = queued - ties.exits.len();
-        if let Some(counts) = &mut ties.counts {
+        if let Some(counts) = core.counts() {
             counts.depth = counts.depth.saturating_sub(taken);
         }
         older

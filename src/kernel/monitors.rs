@@ -91,10 +91,11 @@ impl Kernel {
                 Held::Fired => 1,
                 Held::Group { queued, .. } => *queued,
             };
-            if let Some(counts) = &mut ties.counts {
+            let released = ties.monitors.remove(&id);
+            if let Some(counts) = locked.core().counts() {
                 counts.depth = counts.depth.saturating_sub(taken_back);
             }
-            ties.monitors.remove(&id)
+            released
         });
         crate::failpoint::point!("demonitor between sides");
         match held {

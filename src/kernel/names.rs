@@ -52,7 +52,7 @@ impl Kernel {
                 let core = locked.core();
                 let open = core.is_open();
                 if open {
-                    core.ties_mut().names.insert(own.clone(), ());
+                    core.standing_mut().names.insert(own.clone(), ());
                 }
                 open
             });
@@ -84,8 +84,7 @@ impl Kernel {
                 }
                 if let Some(process) = &process {
                     process.with_deferred(|locked| {
-                        let ties = locked.core().ties.as_mut();
-                        ties.and_then(|ties| ties.names.remove(name))
+                        locked.core().standing().and_then(|standing| standing.names.remove(name))
                     });
                 }
                 *entry = None;
@@ -115,7 +114,7 @@ impl Kernel {
                     let core = locked.core();
                     let open = core.is_open();
                     if open {
-                        core.ties_mut().vacant.insert(own.clone(), holder);
+                        core.standing_mut().vacant.insert(own.clone(), holder);
                     }
                     open
                 });
@@ -128,8 +127,7 @@ impl Kernel {
     fn forget_vacant(&self, supervisor: Pid, name: &SharedStr) {
         if let Some(supervisor) = self.find(supervisor) {
             supervisor.with_deferred(|locked| {
-                let ties = locked.core().ties.as_mut();
-                ties.and_then(|ties| ties.vacant.remove(name))
+                locked.core().standing().and_then(|standing| standing.vacant.remove(name))
             });
         }
     }
@@ -139,8 +137,8 @@ impl Kernel {
     pub(crate) fn clear_vacant_of(&self, supervisor: Pid, child: Pid) {
         let Some(process) = self.find(supervisor) else { return };
         let names = process.with(|locked| {
-            let Some(ties) = locked.core().ties.as_mut() else { return Vec::new() };
-            let left = ties.vacant.iter().filter(|(_, holder)| **holder == child);
+            let Some(standing) = locked.core().standing() else { return Vec::new() };
+            let left = standing.vacant.iter().filter(|(_, holder)| **holder == child);
             left.map(|(name, _)| name.clone()).collect()
         });
         for name in names {

@@ -94,12 +94,13 @@ impl Kernel {
         let ties = process.with(|locked| {
             let core = locked.core();
             core.stage = Stage::Ended;
-            core.settled = core.ties.is_none() && !death.failed;
+            let ties = core.ties.take();
+            core.settled = !death.failed && ties.as_ref().is_none_or(|ties| ties.tell_nobody());
             #[cfg(regrow_proof)]
             self.trace.record(crate::trace::Event::Exited { pid, reason: death.reason.clone() });
-            core.ties.take()
+            (!core.settled).then_some(ties)
         });
-        if ties.is_some() || death.failed {
+        if let Some(ties) = ties {
             self.announce(process, ties, &death);
         }
         let Remains { queue, task, reader, spare } = closing.remains;
@@ -122,15 +123,18 @@ impl Kernel {
         crate::failpoint::point!("death between monitors and links");
         self.tell_links(pid, &mut ties, reason);
         self.release(pid, ties.monitors.take());
-        for (name, _) in ties.vacant.take() {
-            self.clear_vacant(name, pid);
-        }
-        for caller in std::mem::take(&mut ties.unanswered) {
-            quietly(|| caller.settle(Some(reason)));
+        if let Some(standing) = &mut ties.standing {
+            for (name, _) in standing.vacant.take() {
+                self.clear_vacant(name, pid);
+            }
+            for caller in std::mem::take(&mut standing.unanswered) {
+                quietly(|| caller.settle(Some(reason)));
+            }
         }
         crate::failpoint::point!("death before settled");
         let late = self.settle(process, reason);
-        for (_, waiter) in ties.waiters.take().into_iter().chain(late) {
+        let waiters = ties.standing.iter_mut().flat_map(|standing| standing.waiters.take());
+        for (_, waiter) in waiters.chain(late) {
             quietly(|| waiter.wake());
         }
         quietly(|| drop(ties));
@@ -148,7 +152,7 @@ impl Kernel {
                 late
             });
             let Some(mut late) = late else { return waiters };
-            waiters.extend(late.waiters.take());
+            waiters.extend(late.standing.iter_mut().flat_map(|standing| standing.waiters.take()));
             if late.links.is_empty() {
                 return waiters;
             }
@@ -177,11 +181,11 @@ impl Kernel {
     }
 
     fn log_end(&self, pid: Pid, ties: &Ties, death: &Death) {
-        if ties.label.is_some() {
+        let label = ties.standing.as_ref().and_then(|standing| standing.label.as_deref());
+        if label.is_some() {
             self.mark_census();
         }
         let level = crate::log_level::LogLevel::for_exit(&death.reason);
-        let label = ties.label.as_deref();
         if death.failed || (label.is_some() && self.wants_log(level)) {
             lifecycle::exit(pid, label, death.name.as_deref(), &death.reason);
         }
@@ -207,16 +211,16 @@ fn close(locked: &mut dyn Locked, end: End) -> Closing {
     core.reason = Some(reason.clone());
     let task = core.task.take();
     let mut death = Death { reason, failed, name: None };
-    let Some(ties) = core.ties.as_mut() else {
+    let Some(standing) = core.standing() else {
         let remains = Remains { queue, task, reader: None, spare };
         return Closing { death, parent: None, names: vec![], tags: vec![], remains };
     };
-    death.name = ties.names.iter().next().map(|(name, ())| name.clone());
+    death.name = standing.names.iter().next().map(|(name, ())| name.clone());
     Closing {
         death,
-        parent: ties.parent,
-        names: ties.names.take(),
-        tags: ties.tags.take(),
-        remains: Remains { queue, task, reader: ties.reader.take(), spare },
+        parent: standing.parent,
+        names: standing.names.take(),
+        tags: standing.tags.take(),
+        remains: Remains { queue, task, reader: standing.reader.take(), spare },
     }
 }

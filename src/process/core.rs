@@ -29,7 +29,7 @@ pub(crate) enum Parked {
     Nobody,
     /// The process' own task: woken by reference, under the lock.
     Task,
-    /// Another waker, in [`Ties::reader`]: woken after unlock, since it may be a user's.
+    /// Another waker, in [`Standing::reader`]: woken after unlock, since it may be a user's.
     Foreign,
 }
 
@@ -59,6 +59,13 @@ pub(crate) struct Ties {
     pub(crate) watchers: SmallMap<u64, Watcher>,
     /// Tickets of link exits that lie in its mailbox, and whose they are.
     pub(crate) exits: Vec<(u64, Pid)>,
+    /// Apart, so that a process that is only linked or watched stays small.
+    pub(crate) standing: Option<Box<Standing>>,
+}
+
+/// What a process is called, belongs to and answers for.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
     /// Who waits for its end.
@@ -148,6 +155,14 @@ impl std::fmt::Debug for dyn Unanswered {
     }
 }
 
+impl Ties {
+    /// Nobody is to be told of an end.
+    pub(crate) fn tell_nobody(&self) -> bool {
+        let Ties { links, monitors, watchers, exits: _, standing } = self;
+        links.is_empty() && monitors.is_empty() && watchers.is_empty() && standing.is_none()
+    }
+}
+
 impl Core {
     pub(crate) fn new(ties: Option<Box<Ties>>) -> Self {
         Core {
@@ -164,6 +179,19 @@ impl Core {
 
     pub(crate) fn ties_mut(&mut self) -> &mut Ties {
         self.ties.get_or_insert_default()
+    }
+
+    pub(crate) fn standing(&mut self) -> Option<&mut Standing> {
+        self.ties.as_mut()?.standing.as_deref_mut()
+    }
+
+    /// Where the mailbox is counted.
+    pub(crate) fn counts(&mut self) -> Option<&mut Counts> {
+        self.standing()?.counts.as_mut()
+    }
+
+    pub(crate) fn standing_mut(&mut self) -> &mut Standing {
+        self.ties_mut().standing.get_or_insert_default()
     }
 
     /// Whether names, links and monitors may still be added.
@@ -191,6 +219,6 @@ impl Core {
         if !std::mem::take(&mut self.ring) {
             return None;
         }
-        self.ties.as_mut()?.reader.take()
+        self.standing()?.reader.take()
     }
 }

@@ -11,7 +11,9 @@ pub(crate) mod core;
 pub(crate) mod any;
 
 pub(crate) use any::{AnyProcess, Locked};
-pub(crate) use core::{Core, Counts, Held, Link, LinkKind, Parent, Parked, Stage, Ties, Watcher};
+pub(crate) use core::{
+    Core, Counts, Held, Link, LinkKind, Parent, Parked, Stage, Standing, Ties, Watcher,
+};
 
 /// Bits that are read without the lock.
 pub(crate) mod flag {

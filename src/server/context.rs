@@ -619,8 +619,8 @@ impl<S: GenServer> ServerContext<S> {
         self.process.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
         let process: &dyn AnyProcess = &*self.process;
         let callers = process.with(|locked| {
-            let ties = locked.core().ties.as_mut();
-            ties.map(|ties| std::mem::take(&mut ties.unanswered)).unwrap_or_default()
+            let standing = locked.core().standing();
+            standing.map(|standing| std::mem::take(&mut standing.unanswered)).unwrap_or_default()
         });
         callers.into_iter().for_each(|caller| caller.settle(None));
     }
