@@ -83,7 +83,7 @@ impl Bells {
         spread: u64,
         due: Instant,
         waker: &Waker,
-    ) -> ArmedBell {
+    ) -> ArmedBell<'_> {
         let shard = (spread as usize) % SHARDS;
         let kept = self.free[shard].lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bell = kept.unwrap_or_else(|| self.cast(shard));
@@ -94,7 +94,7 @@ impl Bells {
             self.start(handle);
             self.look.notify_one();
         }
-        ArmedBell { bell: Some(bell), bells: Arc::clone(self) }
+        ArmedBell { bell: Some(bell), bells: self }
     }
 
     fn cast(&self, shard: usize) -> Arc<Bell> {
@@ -172,12 +172,12 @@ impl Bells {
 
 /// A bell in use; dropping it disarms it and gives it back.
 #[derive(Debug)]
-pub(crate) struct ArmedBell {
+pub(crate) struct ArmedBell<'a> {
     bell: Option<Arc<Bell>>,
-    bells: Arc<Bells>,
+    bells: &'a Bells,
 }
 
-impl ArmedBell {
+impl ArmedBell<'_> {
     pub(crate) fn register(&self, waker: &Waker) {
         if let Some(bell) = &self.bell {
             bell.register(waker);
@@ -185,7 +185,7 @@ impl ArmedBell {
     }
 }
 
-impl Drop for ArmedBell {
+impl Drop for ArmedBell<'_> {
     fn drop(&mut self) {
         if let Some(bell) = self.bell.take() {
             bell.due.store(NEVER, Ordering::SeqCst);

@@ -25,7 +25,7 @@ struct Deadline<'a> {
     /// Told the bells apart.
     spread: u64,
     /// Armed at the first poll that has to wait.
-    bell: Option<ArmedBell>,
+    bell: Option<ArmedBell<'a>>,
 }
 
 impl<'a, T> Waiting<'a, T> {
