@@ -85,6 +85,7 @@ mod signal;
 mod dest;
 mod log_level;
 mod lifecycle;
+mod event;
 mod shutdown;
 mod process;
 mod bell;
@@ -111,6 +112,7 @@ mod timers;
 mod info;
 mod census;
 mod logging;
+mod events;
 #[cfg(feature = "log")]
 #[cfg_attr(docsrs, doc(cfg(feature = "log")))]
 pub mod log;
@@ -132,6 +134,8 @@ pub use context::Context;
 pub use crash::{Crash, CrashKind, Detail};
 pub use dest::Dest;
 pub use ended::{Ended, ProcessHandle};
+pub use event::LifecycleEvent;
+pub use events::Events;
 pub use exit::{ExitError, ExitReason, Result};
 pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;

@@ -1,5 +1,6 @@
 //! What the lifecycle log tells, as users set it.
 
+use crate::event::LifecycleEvent;
 use crate::lifecycle;
 use crate::log_level::LogLevel;
 use crate::pid::Pid;
@@ -64,5 +65,6 @@ impl Runtime {
         if self.wants_log(LogLevel::Info) {
             lifecycle::spawn(pid, label, detail);
         }
+        self.kernel.events.tell(|| LifecycleEvent::Spawned { pid, label: label.into() });
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::bell::Bells;
 use crate::census_bell::CensusBell;
+use crate::event::EventHub;
 use crate::log_level::LogLevel;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Counts};
@@ -40,6 +41,7 @@ pub(crate) struct Kernel {
     pub(crate) timers: TimerQueue,
     pub(crate) bells: Arc<Bells>,
     pub(crate) census: Arc<CensusBell>,
+    pub(crate) events: EventHub,
     /// Rung when a name that was vacant is taken, or is no more.
     pub(crate) vacancies: tokio::sync::Notify,
     pub(crate) waits: Waits,
@@ -99,6 +101,7 @@ impl Kernel {
             timers: TimerQueue::new(),
             bells: Arc::new(Bells::new()),
             census: Arc::new(CensusBell::default()),
+            events: EventHub::default(),
             vacancies: tokio::sync::Notify::new(),
             waits: Waits::default(),
             #[cfg(regrow_proof)]

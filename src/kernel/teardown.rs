@@ -14,6 +14,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::task::Waker;
 
+use crate::event::LifecycleEvent;
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
@@ -188,6 +189,14 @@ impl Kernel {
         let level = crate::log_level::LogLevel::for_exit(&death.reason);
         if death.failed || (label.is_some() && self.wants_log(level)) {
             lifecycle::exit(pid, label, death.name.as_deref(), &death.reason);
+        }
+        if death.failed || label.is_some() {
+            self.events.tell(|| LifecycleEvent::Exited {
+                pid,
+                label: label.map(SharedStr::from),
+                name: death.name.clone(),
+                reason: death.reason.clone(),
+            });
         }
     }
 }
