@@ -124,6 +124,7 @@ mod starting;
 mod child;
 mod server;
 mod supervisor;
+mod task;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
 mod checked;
 
@@ -156,6 +157,7 @@ pub use supervisor::{
     ChildCounts, ChildError, ChildInfo, ChildState, RestartLimitReached, Supervisor, SupervisorRef,
     SupervisorSpec,
 };
+pub use task::{Task, TaskError, TaskStream};
 pub use timers::TimerRef;
 
 /// What a proof run sees and does; exists only under `--cfg regrow_proof`.

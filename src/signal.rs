@@ -9,7 +9,9 @@ pub(crate) enum ExitKind {
     Kill,
     /// [`Runtime::exit`](crate::Runtime::exit) by another, or from outside.
     Exit,
-    /// The same, by the process on itself.
+    /// A task is asked to stop by whoever waits for it.
+    Stop,
+    /// The same as `Exit`, by the process on itself.
     ExitSelf,
     /// A linked process ended.
     Link,
@@ -36,8 +38,8 @@ pub(crate) fn verdict(kind: ExitKind, traps: bool, reason: &ExitReason) -> Verdi
         ExitKind::Kill => Verdict::Die,
         _ if traps => Verdict::Deliver,
         ExitKind::ExitSelf => Verdict::Die,
-        ExitKind::Exit | ExitKind::Link if reason.is_abnormal() => Verdict::Die,
-        ExitKind::Exit | ExitKind::Link => Verdict::Ignore,
+        ExitKind::Exit | ExitKind::Stop | ExitKind::Link if reason.is_abnormal() => Verdict::Die,
+        ExitKind::Exit | ExitKind::Stop | ExitKind::Link => Verdict::Ignore,
     }
 }
 

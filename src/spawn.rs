@@ -240,7 +240,7 @@ impl Runtime {
 
 /// Boxes a body so that its closure runs inside the process, and its captures are
 /// stored once.
-fn plain<F, Fut>(body: F) -> impl FnOnce(Context) -> Body
+pub(crate) fn plain<F, Fut>(body: F) -> impl FnOnce(Context) -> Body
 where
     F: FnOnce(Context) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,

@@ -97,7 +97,11 @@ impl Kernel {
     }
 
     /// Ends a record whose body will not be run.
-    fn never_run(self: &Arc<Self>, process: &dyn AnyProcess, reason: ExitReason) -> Stillborn {
+    pub(crate) fn never_run(
+        self: &Arc<Self>,
+        process: &dyn AnyProcess,
+        reason: ExitReason,
+    ) -> Stillborn {
         let mut accepted = Some(reason.clone());
         process.with(|locked| {
             let core = locked.core();

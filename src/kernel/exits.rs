@@ -11,7 +11,7 @@ use crate::kernel::Kernel;
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, Core, LinkKind, Parent, Stage, flag};
+use crate::process::{AnyProcess, Core, Link, LinkKind, Parent, Stage, flag};
 use crate::shutdown::Shutdown;
 use crate::signal::{ExitKind, Verdict, verdict};
 use crate::sync::atomic::Ordering;
@@ -85,8 +85,9 @@ impl Kernel {
                     core.wake_task();
                 }
                 Outcome::Delivered | Outcome::Orphaned(_) => {
-                    stop = stop_token(locked.core(), signal.from);
+                    stop = stop_token(locked.core(), signal, link);
                     if stop.is_none() {
+                        let link = link.map_or(0, |link| link.id);
                         locked.push_exit(link, signal.from, &mut envelope);
                     }
                 }
@@ -106,32 +107,39 @@ impl Kernel {
     }
 }
 
-/// What a parent's exit cancels in this process, if it asked for that.
-fn stop_token(core: &Core, from: Pid) -> Option<CancellationToken> {
+/// What a wish that it stop cancels in this process, if it asked for that: its parent's
+/// exit, and for a task the failure of its caller.
+fn stop_token(
+    core: &Core,
+    signal: ExitSignal<'_>,
+    link: Option<Link>,
+) -> Option<CancellationToken> {
     let standing = core.ties.as_ref()?.standing.as_ref()?;
-    let by_parent = standing.parent.is_some_and(|parent| parent.pid == from);
-    by_parent.then(|| standing.stop.clone()).flatten()
+    let by_parent = standing.parent.is_some_and(|parent| parent.pid == signal.from);
+    let by_caller = link.is_some_and(|link| link.kind == LinkKind::Caller);
+    let wanted = by_parent || (by_caller && signal.reason.is_abnormal());
+    (wanted || signal.kind == ExitKind::Stop).then(|| standing.stop.clone()).flatten()
 }
 
 /// What the signal does to a process in this state. A link's exit acts only if the
-/// link is still listed here, and then it is no more; its number is told too.
-fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, u64) {
+/// link is still listed here, and then it is no more, but told.
+fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
     if signal.kind != ExitKind::Link {
-        return (effect(core, signal, None), 0);
+        return (effect(core, signal, None), None);
     }
-    let Some(ties) = core.ties.as_mut() else { return (Outcome::Unlinked, 0) };
-    let Some(link) = ties.links.remove(&signal.from) else { return (Outcome::Unlinked, 0) };
+    let Some(ties) = core.ties.as_mut() else { return (Outcome::Unlinked, None) };
+    let Some(link) = ties.links.remove(&signal.from) else { return (Outcome::Unlinked, None) };
     let outcome = match link.kind {
         LinkKind::Starting => Outcome::Ignored,
         LinkKind::Task if !signal.reason.is_abnormal() => Outcome::Ignored,
         LinkKind::Owner if core.stage == Stage::Live => Outcome::Accepted,
-        LinkKind::Plain | LinkKind::Task | LinkKind::Owner => {
+        LinkKind::Plain | LinkKind::Task | LinkKind::Owner | LinkKind::Caller => {
             let parent = ties.standing.as_ref().and_then(|standing| standing.parent);
             let orphan = parent.filter(|p| p.pid == signal.from && p.supervises);
             effect(core, signal, orphan)
         }
     };
-    (outcome, link.id)
+    (outcome, Some(link))
 }
 
 /// What the signal does where it counts. `orphan`: it is the end of its supervisor.

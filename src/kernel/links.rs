@@ -34,6 +34,16 @@ use crate::sync::atomic::Ordering;
 impl Kernel {
     /// Links `a` to `b`; false if either is dead.
     pub(crate) fn link(self: &Arc<Self>, a: Pid, b: Pid) -> bool {
+        self.link_as(a, b, [LinkKind::Plain; 2])
+    }
+
+    /// Links a task to the process that waits for it; false if either is dead.
+    pub(crate) fn link_task(self: &Arc<Self>, task: Pid, caller: Pid) -> bool {
+        self.link_as(task, caller, [LinkKind::Caller, LinkKind::Task])
+    }
+
+    /// What `b` is to `a`, and `a` to `b`.
+    fn link_as(self: &Arc<Self>, a: Pid, b: Pid, kinds: [LinkKind; 2]) -> bool {
         let Some(linker) = self.find(a) else { return false };
         if a == b {
             return true;
@@ -43,7 +53,8 @@ impl Kernel {
             return false;
         };
         let id = self.fresh_id();
-        match list(&*linker, &*target, id, |core| core.is_open()) {
+        let [of_linker, of_target] = kinds.map(|kind| Link { id, kind });
+        match list(&*linker, &*target, of_linker, |core| core.is_open()) {
             Listed::Yes => {}
             Listed::Refused => return false,
             Listed::PeerEnded => {
@@ -52,7 +63,7 @@ impl Kernel {
             }
         }
         crate::failpoint::point!("link between sides");
-        match list(&*target, &*linker, id, |core| !core.settled) {
+        match list(&*target, &*linker, of_target, |core| !core.settled) {
             Listed::Yes => {}
             Listed::PeerEnded => return false,
             Listed::Refused => {
@@ -148,7 +159,7 @@ enum Listed {
 fn list(
     process: &dyn AnyProcess,
     peer: &dyn AnyProcess,
-    id: u64,
+    link: Link,
     takes: impl FnOnce(&Core) -> bool,
 ) -> Listed {
     process.with(|locked| {
@@ -161,8 +172,8 @@ fn list(
         }
         let links = &mut core.ties_mut().links;
         match links.get_mut(&peer.pid()) {
-            Some(link) => link.id = link.id.max(id),
-            None => drop(links.insert(peer.pid(), Link { id, kind: LinkKind::Plain })),
+            Some(older) => older.id = older.id.max(link.id),
+            None => drop(links.insert(peer.pid(), link)),
         }
         Listed::Yes
     })

@@ -101,6 +101,9 @@ pub(crate) enum LinkKind {
     Task,
     /// We are a task of the peer's, and end with it, whatever its reason.
     Owner,
+    /// We are a task of the peer's, and may go on after its normal end; any other is a
+    /// wish that we stop.
+    Caller,
 }
 
 /// One monitor, on its watcher's side.

@@ -1,0 +1,59 @@
+//! Why a task gave no result.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use crate::exit::ExitReason;
+
+/// Why a task gave no result. It is an [`Error`] whose `source` is the error that ended the
+/// task, so `?` in another process' body or handler keeps the whole story.
+///
+/// OTP exits the caller instead; here it is the caller's choice, and `?` is that exit.
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{CrashKind, Runtime, Task, TaskError};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let bad = Task::spawn_nolink(&rt, |_| async { "x".parse::<u16>().expect("a number") });
+/// let Err(TaskError::Exited(reason)) = bad.join().await else { panic!() };
+/// assert_eq!(reason.crash().unwrap().kind(), CrashKind::Panic);
+///
+/// let slow = Task::spawn_nolink(&rt, |_| std::future::pending::<u16>());
+/// assert_eq!(slow.join().await, Err(TaskError::Timeout(Duration::from_secs(5))));
+/// # });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// It ended before it had a result, for this reason.
+    Exited(ExitReason),
+    /// It took longer than this.
+    Timeout(Duration),
+    /// Its result was handed out already: each is, once.
+    Taken,
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskError::Exited(reason) => {
+                write!(f, "the task ended before it had a result: {reason}")
+            }
+            TaskError::Timeout(limit) => write!(f, "the task took longer than {limit:?}"),
+            TaskError::Taken => f.write_str("the task's result was handed out already"),
+        }
+    }
+}
+
+impl Error for TaskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            TaskError::Exited(reason) => reason.crash()?.error().map(|error| error as _),
+            TaskError::Timeout(_) | TaskError::Taken => None,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Tasks that are not wanted any more.
+
+use crate::ended::ProcessHandle;
+use crate::exit::ExitReason;
+use crate::kernel::exits::ExitSignal;
+use crate::shutdown::Shutdown;
+use crate::signal::ExitKind;
+use crate::task::{Task, TaskError};
+
+impl<T> Task<T> {
+    /// Stops the task and waits for its end. The caller's link is gone at once, so whether or not
+    /// it traps, it hears nothing of that end. OTP: `Task.shutdown/2`, whose default is
+    /// [`Shutdown::default`].
+    ///
+    /// Gives the result if it had one by then, or chose to have one when it was asked to stop;
+    /// `None` if it ended of this; [`TaskError::Exited`] if it ended otherwise.
+    ///
+    /// [`BrutalKill`](Shutdown::BrutalKill) kills it at its next await. Otherwise it is asked to
+    /// stop first: one that has asked for its [`TaskContext`](crate::TaskContext)'s token is
+    /// told by that, and any other is dropped at its next await.
+    ///
+    /// # Panics
+    ///
+    /// If tokio's time is not enabled, and it is not `BrutalKill`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, it kills the task.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Runtime, Shutdown, Task};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let mut endless = Task::spawn_nolink(&rt, |_| std::future::pending::<u32>());
+    /// assert!(endless.yield_for(Duration::from_secs(1)).await.is_none());
+    /// assert_eq!(endless.shutdown(Shutdown::default()).await, None);
+    ///
+    /// // One that has something to say when it is asked.
+    /// let mut asked = Task::spawn_nolink(&rt, |mut ctx| async move {
+    ///     ctx.shutdown().await;
+    ///     "all is written"
+    /// });
+    /// assert!(asked.yield_for(Duration::from_secs(1)).await.is_none());
+    /// assert_eq!(asked.shutdown(Shutdown::default()).await, Some(Ok("all is written")));
+    /// assert_eq!(rt.process_count(), 0);
+    /// # });
+    /// ```
+    pub async fn shutdown(mut self, how: Shutdown) -> Option<Result<T, TaskError>> {
+        self.unlink();
+        if let Some(outcome) = self.look_now() {
+            return Some(outcome);
+        }
+        let killed = KilledOnDrop(&self.handle);
+        let reason = stopped(&self.handle, how).await;
+        drop(killed);
+        match self.outcome(reason) {
+            Err(TaskError::Exited(reason)) if is_our_doing(how, &reason) => None,
+            outcome => Some(outcome),
+        }
+    }
+
+    /// Lets go of the task: it goes on, linked to nobody any more, and its result goes
+    /// nowhere. Gives what had come of it already. OTP: `Task.ignore/1`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Runtime, Task};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let slow = Task::spawn_nolink(&rt, |_| tokio::time::sleep(Duration::from_secs(60)));
+    /// let pid = slow.pid();
+    /// assert_eq!(slow.ignore(), None);
+    /// assert!(rt.is_alive(pid));
+    /// # });
+    /// ```
+    pub fn ignore(mut self) -> Option<Result<T, TaskError>> {
+        self.unlink();
+        self.look_now()
+    }
+
+    /// Makes an end of a task whose outcome was not handed out.
+    pub(crate) fn discard(&self) {
+        if self.slot.is_some() {
+            self.unlink();
+            self.handle.kill();
+        }
+    }
+}
+
+/// Stops a process, and waits for its end: politely, as long as it is given for that.
+async fn stopped(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
+    if how != Shutdown::BrutalKill {
+        ask_to_stop(handle);
+    }
+    let in_time = match how {
+        Shutdown::BrutalKill => None,
+        Shutdown::Timeout(grace) => tokio::time::timeout(grace, handle.join()).await.ok(),
+        Shutdown::Infinity => Some(handle.join().await),
+    };
+    match in_time {
+        Some(reason) => reason,
+        None => {
+            handle.kill();
+            handle.join().await
+        }
+    }
+}
+
+fn ask_to_stop(ProcessHandle { runtime, process }: &ProcessHandle) {
+    let (from, reason) = (runtime.acting(), &ExitReason::Shutdown);
+    runtime.kernel.signal_exit(&**process, ExitSignal { from, reason, kind: ExitKind::Stop });
+}
+
+/// Whether a task that was stopped so, and ended with this reason, ended of that.
+fn is_our_doing(how: Shutdown, reason: &ExitReason) -> bool {
+    match reason {
+        ExitReason::Shutdown => how != Shutdown::BrutalKill,
+        ExitReason::Killed => how != Shutdown::Infinity,
+        _ => false,
+    }
+}
+
+/// Kills the process when dropped; one that has ended doesn't mind.
+struct KilledOnDrop<'a>(&'a ProcessHandle);
+
+impl Drop for KilledOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}

@@ -1,0 +1,310 @@
+//! A function applied to every item of a stream, many at a time, each in a process of its
+//! own.
+
+use std::fmt;
+use std::future::{Future, pending};
+use std::num::NonZero;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+
+use crate::inside::Inside;
+use crate::pid::Pid;
+use crate::runtime::Runtime;
+use crate::task::launch::launch;
+use crate::task::under_way::UnderWay;
+use crate::task::{LIMIT, Task, TaskError};
+
+/// A stream of what a function makes of the items of another: each item is a [`Task`], and
+/// so many run at a time.
+///
+/// It takes items from its input when it is polled itself, and never more than
+/// [`concurrency`](Self::concurrency) ahead of what it has given: a slow reader slows it
+/// down, and memory is bounded. Meanwhile the tasks run on. Dropping it kills what is under way.
+/// OTP: `Task.async_stream/3`, where what has been computed waits in a buffer without a
+/// bound.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`concurrency`](Self::concurrency) | one for each core |
+/// | [`unordered`](Self::unordered) | in the order of the input |
+/// | [`timeout`](Self::timeout), [`no_timeout`](Self::no_timeout) | 5 s for each item |
+///
+/// An item whose time is up is killed, and is [`TaskError::Timeout`] in the output; the
+/// others go on. Who wants to end at the first failure does so, and drops the stream. (There
+/// OTP's default is to exit the caller.)
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use futures_util::stream;
+/// use regrow::{ExitReason, Runtime, TaskStream};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let body = rt.spawn_fallible(|ctx| async move {
+///     let start = tokio::time::Instant::now();
+///     let mut squares = TaskStream::new(&ctx, stream::iter(1..=8), |number| async move {
+///         tokio::time::sleep(Duration::from_secs(1)).await; // … something slow …
+///         number * number
+///     })
+///     .concurrency(4);
+///     let mut sum = 0;
+///     while let Some(square) = squares.next().await {
+///         sum += square?;
+///     }
+///     assert_eq!((sum, start.elapsed().as_secs()), (204, 2));
+///     Ok(())
+/// });
+/// assert_eq!(body.join().await, ExitReason::Normal);
+/// # });
+/// ```
+#[must_use = "it starts nothing until it is polled"]
+pub struct TaskStream<T> {
+    /// `None` when the input has ended.
+    input: Option<Box<dyn Input<T>>>,
+    under_way: UnderWay<T>,
+    concurrency: usize,
+    how: How,
+}
+
+/// How each task is started.
+struct How {
+    runtime: Runtime,
+    caller: Option<Pid>,
+    limit: Option<Duration>,
+}
+
+impl<T: Send + 'static> TaskStream<T> {
+    /// Applies `each` to the items, in tasks that are linked to the process this is called
+    /// in: as for [`Task::spawn`], a crash of one is that of a caller that does not trap, and
+    /// for one that does [`TaskError::Exited`] in the output.
+    ///
+    /// `each` is cloned and called inside of each task. OTP: `Task.async_stream/3`.
+    /// [`TaskStream`] has an example.
+    pub fn new<S, F, Fut>(caller: &impl Inside, input: S, each: F) -> Self
+    where
+        S: Stream<Item: Send> + Send + 'static,
+        F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        TaskStream::with(caller.runtime(), Some(caller.pid()), input, each)
+    }
+
+    /// The same in tasks that are linked to nobody: a crash is an `Err` in the output, for
+    /// any caller, also outside of processes. OTP: a `Task.Supervisor`'s
+    /// `async_stream_nolink/4`.
+    ///
+    /// ```
+    /// use futures_util::{StreamExt, stream};
+    /// use regrow::{Runtime, TaskStream};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let texts = stream::iter(["1", "two", "3"]);
+    /// let numbers = TaskStream::nolink(&rt, texts, |text| async { text.parse::<u8>().unwrap() });
+    /// let numbers: Vec<_> = numbers.map(|number| number.ok()).collect().await;
+    /// assert_eq!(numbers, [Some(1), None, Some(3)]);
+    /// # });
+    /// ```
+    pub fn nolink<S, F, Fut>(runtime: &Runtime, input: S, each: F) -> Self
+    where
+        S: Stream<Item: Send> + Send + 'static,
+        F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        TaskStream::with(runtime.clone(), None, input, each)
+    }
+
+    fn with<S, F, Fut>(runtime: Runtime, caller: Option<Pid>, input: S, each: F) -> Self
+    where
+        S: Stream<Item: Send> + Send + 'static,
+        F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        TaskStream {
+            input: Some(Box::new(Mapped { input: Box::pin(input), each })),
+            under_way: UnderWay::in_order(),
+            concurrency: std::thread::available_parallelism().map_or(1, NonZero::get),
+            how: How { runtime, caller, limit: Some(LIMIT) },
+        }
+    }
+
+    /// At most so many items are under way at a time, or finished and not yet given. By default
+    /// one for each core, which is right for work that computes; what mostly waits can
+    /// have many more. OTP: `max_concurrency`. [`TaskStream`] has an example.
+    ///
+    /// # Panics
+    ///
+    /// If `tasks` is 0: none could ever run.
+    pub fn concurrency(mut self, tasks: usize) -> Self {
+        assert!(tasks > 0, "a concurrency of no tasks at all lets none run");
+        self.concurrency = tasks;
+        self
+    }
+
+    /// Gives each as soon as it is finished. By default in the order of the input, where
+    /// one that is slow holds up those after it. OTP: `ordered: false`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use futures_util::{StreamExt, stream};
+    /// use regrow::{Runtime, TaskStream};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let sorted = TaskStream::nolink(&rt, stream::iter([3, 1, 2]), |number| async move {
+    ///     tokio::time::sleep(Duration::from_secs(number)).await;
+    ///     number
+    /// });
+    /// let sorted: Vec<_> = sorted.concurrency(3).unordered().collect().await;
+    /// assert_eq!(sorted, [Ok(1), Ok(2), Ok(3)]);
+    /// # });
+    /// ```
+    pub fn unordered(mut self) -> Self {
+        self.under_way.as_they_finish();
+        self
+    }
+
+    /// How long each item may take, from its start. One that takes longer is killed, and is
+    /// [`TaskError::Timeout`] in the output. By default 5 s. OTP: `timeout`, with
+    /// `on_timeout: :kill_task`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use futures_util::{StreamExt, stream};
+    /// use regrow::{Runtime, TaskError, TaskStream};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let limit = Duration::from_secs(30);
+    /// let naps = TaskStream::nolink(&rt, stream::iter([60, 1]), |seconds| {
+    ///     tokio::time::sleep(Duration::from_secs(seconds))
+    /// });
+    /// let naps: Vec<_> = naps.timeout(limit).collect().await;
+    /// assert_eq!(naps, [Err(TaskError::Timeout(limit)), Ok(())]);
+    /// # });
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.how.limit = Some(limit);
+        self
+    }
+
+    /// Each item may take as long as it does. By default 5 s. OTP: `timeout: :infinity`.
+    pub fn no_timeout(mut self) -> Self {
+        self.how.limit = None;
+        self
+    }
+
+    /// The next outcome, or `None` after the last. It is a [`Stream`] as well.
+    /// [`TaskStream`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Timeout`] and [`TaskError::Exited`] are about this one item; the stream
+    /// goes on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropped, it has taken nothing.
+    pub async fn next(&mut self) -> Option<Result<T, TaskError>> {
+        StreamExt::next(self).await
+    }
+
+    /// Starts as many as there is room for.
+    fn launch(&mut self, cx: &mut Context<'_>) {
+        while self.under_way.len() < self.concurrency
+            && let Some(input) = &mut self.input
+        {
+            match input.poll_launch(cx, &self.how) {
+                Poll::Ready(Some(task)) => self.under_way.push(task),
+                Poll::Ready(None) => self.input = None,
+                Poll::Pending => return,
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Stream for TaskStream<T> {
+    type Item = Result<T, TaskError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.launch(cx);
+        match self.under_way.poll_next(cx) {
+            Poll::Ready(None) if self.input.is_some() => Poll::Pending,
+            outcome => outcome,
+        }
+    }
+}
+
+impl<T> fmt::Debug for TaskStream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskStream")
+            .field("concurrency", &self.concurrency)
+            .field("under_way", &self.under_way.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The input, and what becomes of its items.
+trait Input<T>: Send {
+    fn poll_launch(
+        &mut self,
+        cx: &mut Context<'_>,
+        how: &How,
+    ) -> Poll<Option<Task<Result<T, TaskError>>>>;
+}
+
+struct Mapped<S, F> {
+    input: Pin<Box<S>>,
+    each: F,
+}
+
+impl<T, S, F, Fut> Input<T> for Mapped<S, F>
+where
+    T: Send + 'static,
+    S: Stream<Item: Send> + Send + 'static,
+    F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = T> + Send + 'static,
+{
+    fn poll_launch(
+        &mut self,
+        cx: &mut Context<'_>,
+        how: &How,
+    ) -> Poll<Option<Task<Result<T, TaskError>>>> {
+        let Some(item) = ready!(self.input.as_mut().poll_next(cx)) else {
+            return Poll::Ready(None);
+        };
+        let each = self.each.clone();
+        let (caller, limit) = (how.caller, how.limit);
+        let task = launch(&how.runtime, caller, move |ctx, slot| async move {
+            let mut work = pin!(each(item));
+            let in_time = match limit {
+                None => Ok(work.await),
+                Some(limit) => tokio::time::timeout(limit, &mut work).await.map_err(|_| limit),
+            };
+            let late = in_time.is_err();
+            drop(slot.send(in_time.map_err(TaskError::Timeout)));
+            if late {
+                end_unheard(&ctx, caller).await;
+            }
+        });
+        Poll::Ready(Some(task))
+    }
+}
+
+/// Kills this very process, and its caller hears nothing of it.
+async fn end_unheard(ctx: &impl Inside, caller: Option<Pid>) {
+    if let Some(caller) = caller {
+        ctx.runtime().unlink(caller, ctx.pid());
+    }
+    ctx.runtime().kill(ctx.pid());
+    pending().await
+}
