@@ -1,8 +1,9 @@
 //! Named points in the kernel at which a proof run may lose time, by a seeded plan.
 //!
-//! In a normal build [`point!`] is nothing at all. Under `--cfg regrow_proof` a test
-//! arms a plan, and each point then may yield its thread a few times or hold it for a
-//! moment, so that races that need an unlucky pause get one.
+//! In a normal build [`point!`] and [`step!`] are nothing at all. Under `--cfg regrow_proof`
+//! a test arms a plan, and each point then may yield its thread a few times or hold it for
+//! a moment, so that races that need an unlucky pause get one. A step is between two awaits
+//! of a supervisor: a test is told of it, may kill whom it likes, and the supervisor yields.
 
 /// Marks a point between two steps that another process may come between.
 macro_rules! point {
@@ -12,12 +13,24 @@ macro_rules! point {
     };
 }
 
-pub(crate) use point;
+/// Marks a step of a supervisor between two of its awaits.
+macro_rules! step {
+    ($name:literal) => {
+        #[cfg(regrow_proof)]
+        $crate::failpoint::stepped($name).await;
+    };
+}
+
+pub(crate) use {point, step};
 
 #[cfg(regrow_proof)]
 pub(crate) use plan::reached;
 #[cfg(regrow_proof)]
 pub use plan::{FailPlan, arm_failpoints, disarm_failpoints};
+#[cfg(regrow_proof)]
+pub use steps::at_each_step;
+#[cfg(regrow_proof)]
+pub(crate) use steps::stepped;
 
 #[cfg(regrow_proof)]
 mod plan {
@@ -73,6 +86,32 @@ mod plan {
             }
         } else if roll < yields + pauses {
             std::thread::sleep(Duration::from_micros(drawn % 50));
+        }
+    }
+}
+
+#[cfg(regrow_proof)]
+mod steps {
+    use std::cell::RefCell;
+
+    type Hook = Box<dyn FnMut(&'static str)>;
+
+    thread_local! {
+        static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+    }
+
+    /// Has the hook called at every step of the supervisors of this thread, or nothing
+    /// any more.
+    pub fn at_each_step(hook: Option<Hook>) {
+        HOOK.set(hook);
+    }
+
+    pub(crate) async fn stepped(name: &'static str) {
+        // Taken out while it runs: it may itself make a supervisor step.
+        if let Some(mut hook) = HOOK.take() {
+            hook(name);
+            HOOK.set(Some(hook));
+            tokio::task::yield_now().await;
         }
     }
 }

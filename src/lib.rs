@@ -87,6 +87,8 @@ mod log_level;
 mod lifecycle;
 mod event;
 mod shutdown;
+mod random;
+mod backoff;
 mod process;
 mod bell;
 mod timer_queue;
@@ -128,6 +130,7 @@ mod task;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
 mod checked;
 
+pub use backoff::Backoff;
 pub use call_error::{CallError, StartError};
 pub use census::Census;
 pub use child::{ChildSpec, ChildType, Restart, StartChild, StartContext, Started, TaskContext};
@@ -154,8 +157,8 @@ pub use shutdown::Shutdown;
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{
-    ChildCounts, ChildError, ChildInfo, ChildState, RestartLimitReached, Supervisor, SupervisorRef,
-    SupervisorSpec,
+    AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, History, Incarnation,
+    RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream};
 pub use timers::TimerRef;
@@ -163,6 +166,6 @@ pub use timers::TimerRef;
 /// What a proof run sees and does; exists only under `--cfg regrow_proof`.
 #[cfg(regrow_proof)]
 pub mod proof {
-    pub use crate::failpoint::{FailPlan, arm_failpoints, disarm_failpoints};
+    pub use crate::failpoint::{FailPlan, arm_failpoints, at_each_step, disarm_failpoints};
     pub use crate::trace::{Event, Traced};
 }

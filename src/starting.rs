@@ -6,7 +6,7 @@ use crate::call_error::StartError;
 use crate::exit::ExitReason;
 use crate::kernel::births::{Birth, Stillborn};
 use crate::pid::Pid;
-use crate::process::{Link, LinkKind, Parent};
+use crate::process::{Link, LinkKind, Parent, Seat};
 use crate::runtime::Runtime;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
@@ -73,14 +73,15 @@ impl Starting {
         let link = Link { id: self.runtime.kernel.fresh_id(), kind: LinkKind::Starting };
         let shutdown = Shutdown::Infinity;
         self.birth.link = Some((parent, link));
-        self.birth.parent = Some(Parent { pid: parent, shutdown, supervises: false });
+        self.birth.parent = Some(Parent { pid: parent, shutdown, seat: None });
         self
     }
 
-    /// Linked to its supervisor, which it may outlive by no more than `shutdown`.
-    pub(crate) fn supervised(mut self, parent: Pid, shutdown: Shutdown) -> Self {
+    /// Linked to its supervisor, which it may outlive by no more than `shutdown`, and which
+    /// knows it by its seat.
+    pub(crate) fn supervised(mut self, parent: Pid, seat: Seat, shutdown: Shutdown) -> Self {
         self = self.linked(parent);
-        self.birth.parent = Some(Parent { pid: parent, shutdown, supervises: true });
+        self.birth.parent = Some(Parent { pid: parent, shutdown, seat: Some(seat) });
         self
     }
 

@@ -20,7 +20,8 @@ async fn a_restart_reads_as_an_exit_then_a_spawn() {
     f.tell("a", Tell::Panic);
     f.stopped("a").await;
     let new = f.started("a").await;
-    let lines = log.take();
+    let mut lines = log.take();
+    lines.retain(|line| line.target == "regrow::lifecycle");
     let told: Vec<_> = lines
         .iter()
         .map(|line| (line.head(), line.field("pid").to_owned(), line.field("label").to_owned()))

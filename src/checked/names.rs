@@ -3,10 +3,10 @@
 use crate::checked::check;
 use crate::checked::world::{World, down};
 use crate::exit::ExitReason::{Killed, Shutdown};
-use crate::kernel::NameEntry;
 use crate::kernel::births::{Birth, Stillborn};
+use crate::kernel::{NameEntry, Vacancy};
 use crate::pid::Pid;
-use crate::process::Parent;
+use crate::process::{Parent, Seat};
 
 const NAME: &str = "n";
 
@@ -122,10 +122,15 @@ fn a_name_that_was_taken_away_is_free_for_a_dying_process_too() {
     });
 }
 
+/// An incarnation of a supervisor's one child.
+fn seat(start: u32) -> Seat {
+    Seat { child: 0, start }
+}
+
 /// A live process with the name that has a supervisor.
-fn supervised(world: &World, supervisor: Pid) -> Pid {
+fn supervised(world: &World, supervisor: Pid, start: u32) -> Pid {
     let shutdown = crate::shutdown::Shutdown::Infinity;
-    let parent = Some(Parent { pid: supervisor, shutdown, supervises: true });
+    let parent = Some(Parent { pid: supervisor, shutdown, seat: Some(seat(start)) });
     let name = Some(NAME.into());
     let (pid, born) = world.bear(&Birth { name, parent, ..Birth::default() });
     born.expect("nothing is in its way");
@@ -138,7 +143,7 @@ fn a_name_left_to_a_dying_supervisor_is_free() {
     check(|| {
         let world = World::new();
         let supervisor = world.process();
-        let child = supervised(&world, supervisor);
+        let child = supervised(&world, supervisor, 0);
         world.both(
             move |world| world.end(child, Shutdown),
             move |world| world.end(supervisor, Shutdown),
@@ -154,11 +159,11 @@ fn a_name_left_to_a_supervisor_goes_to_whoever_comes_first() {
     check(|| {
         let world = World::new();
         let (supervisor, b) = (world.process(), world.process());
-        let child = supervised(&world, supervisor);
+        let child = supervised(&world, supervisor, 0);
         world.end(child, Shutdown);
         let (registered, _) = world.both(
             move |world| world.register(NAME, b),
-            move |world| world.kernel.clear_vacant_of(supervisor, child),
+            move |world| world.kernel.clear_vacant_of(supervisor, seat(0)),
         );
         assert!(registered);
         assert_eq!(world.whereis(NAME), Some(b));
@@ -172,14 +177,15 @@ fn a_name_left_by_one_child_is_not_cleared_for_the_next() {
     check(|| {
         let world = World::new();
         let supervisor = world.process();
-        let first = supervised(&world, supervisor);
+        let first = supervised(&world, supervisor, 0);
         world.end(first, Shutdown);
-        let second = supervised(&world, supervisor);
+        let second = supervised(&world, supervisor, 1);
         world.both(
             move |world| world.end(second, Shutdown),
-            move |world| world.kernel.clear_vacant_of(supervisor, first),
+            move |world| world.kernel.clear_vacant_of(supervisor, seat(0)),
         );
-        assert_eq!(world.kernel.names.get(NAME), Some(NameEntry::Vacant(supervisor)));
+        let vacancy = Vacancy { supervisor, until: None };
+        assert_eq!(world.kernel.names.get(NAME), Some(NameEntry::Vacant(vacancy)));
         world.at_rest();
     });
 }

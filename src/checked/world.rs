@@ -10,7 +10,7 @@ use crate::exit::ExitReason;
 use crate::info::Leftovers;
 use crate::kernel::births::{Birth, Stillborn};
 use crate::kernel::teardown::End;
-use crate::kernel::{Kernel, NameEntry};
+use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::life::Life;
 use crate::mailbox::Mailbox;
 use crate::message::{Envelope, Received};
@@ -295,7 +295,7 @@ impl World {
     fn check_entries(&self, live: &[Pid]) {
         let kernel: &Kernel = &self.kernel;
         for (name, entry) in kernel.names.collect(|name, entry| Some((name.clone(), *entry))) {
-            let (NameEntry::Held(pid) | NameEntry::Vacant(pid)) = entry;
+            let (NameEntry::Held(pid) | NameEntry::Vacant(Vacancy { supervisor: pid, .. })) = entry;
             assert!(live.contains(&pid), "{name} is left to {pid}, which is dead");
             let known = self.standing(pid, |standing| match entry {
                 NameEntry::Held(_) => standing.names.contains(&name),

@@ -6,10 +6,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::exit::Result;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 
+mod settings;
 pub(crate) mod task_context;
 pub(crate) mod start;
 
@@ -85,6 +87,9 @@ pub enum ChildType {
 /// |---|---|
 /// | [`restart`](Self::restart) | [`Restart::Permanent`] |
 /// | [`shutdown`](Self::shutdown) | 5 s; for a supervisor as long as it takes |
+/// | [`backoff`](Self::backoff) | its supervisor's, by default none: restarts don't wait |
+/// | [`significant`](Self::significant) | no |
+/// | [`init_timeout`](Self::init_timeout) | as long as it takes |
 /// | [`named`](Self::named) | no name |
 /// | [`with_id`](Self::with_id) | a server's type name, a supervisor's name; else it is given |
 ///
@@ -118,6 +123,8 @@ pub struct ChildSpec {
     pub(crate) shutdown: Shutdown,
     pub(crate) kind: ChildType,
     pub(crate) init_timeout: Option<Duration>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) significant: bool,
 }
 
 impl ChildSpec {
@@ -132,6 +139,8 @@ impl ChildSpec {
             shutdown: Shutdown::default(),
             kind: ChildType::default(),
             init_timeout: None,
+            backoff: None,
+            significant: false,
         }
     }
 
@@ -210,23 +219,26 @@ impl ChildSpec {
         self
     }
 
+    /// How long its restarts wait. By default as its supervisor says, which by default is not
+    /// at all. [`Backoff`] has an example.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// Whether its end may end its supervisor, as that one's
+    /// [`auto_shutdown`](crate::SupervisorSpec::auto_shutdown) says. By default not. A
+    /// permanent child can't be, since it never ends for good: that is refused at the start.
+    /// OTP: `significant`. [`AutoShutdown`](crate::AutoShutdown) has an example.
+    pub fn significant(mut self, significant: bool) -> Self {
+        self.significant = significant;
+        self
+    }
+
     pub(crate) fn supervisor(mut self) -> Self {
         self.kind = ChildType::Supervisor;
         self.shutdown = Shutdown::Infinity;
         self
-    }
-
-    /// The id.
-    ///
-    /// ```
-    /// use regrow::ChildSpec;
-    ///
-    /// let spec = ChildSpec::task("flush", |_| async { Ok(()) });
-    /// assert_eq!(spec.id(), "flush");
-    /// assert_eq!(spec.with_id("flush 2").id(), "flush 2");
-    /// ```
-    pub fn id(&self) -> &str {
-        &self.id
     }
 }
 
@@ -238,6 +250,8 @@ impl fmt::Debug for ChildSpec {
             .field("restart", &self.restart)
             .field("shutdown", &self.shutdown)
             .field("kind", &self.kind)
+            .field("backoff", &self.backoff)
+            .field("significant", &self.significant)
             .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use crate::call_error::StartError;
 use crate::child::{ChildSpec, TaskContext};
 use crate::exit::Result;
 use crate::pid::Pid;
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, Seat};
 use crate::runtime::Runtime;
 use crate::spawn::fallible;
 use crate::starting::{StartCause, Starting};
@@ -103,6 +103,8 @@ impl Started {
 pub struct StartContext {
     pub(crate) runtime: Runtime,
     pub(crate) supervisor: Pid,
+    /// What the supervisor knows this start of the child by.
+    pub(crate) seat: Seat,
     pub(crate) spec: ChildSpec,
     pub(crate) cause: StartCause,
 }
@@ -179,7 +181,7 @@ impl StartContext {
     pub(crate) fn starting(&self) -> Starting {
         let starting = Starting::new(&self.runtime).labelled(self.spec.id.clone());
         let starting = starting
-            .supervised(self.supervisor, self.spec.shutdown)
+            .supervised(self.supervisor, self.seat, self.spec.shutdown)
             .within(self.spec.init_timeout)
             .because(self.cause.clone());
         match self.spec.name.clone() {

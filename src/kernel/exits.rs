@@ -135,7 +135,7 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
         LinkKind::Owner if core.stage == Stage::Live => Outcome::Accepted,
         LinkKind::Plain | LinkKind::Task | LinkKind::Owner | LinkKind::Caller => {
             let parent = ties.standing.as_ref().and_then(|standing| standing.parent);
-            let orphan = parent.filter(|p| p.pid == signal.from && p.supervises);
+            let orphan = parent.filter(|p| p.pid == signal.from && p.seat.is_some());
             effect(core, signal, orphan)
         }
     };

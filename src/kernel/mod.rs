@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::time::Instant;
+
 use crate::bell::Bells;
 use crate::census_bell::CensusBell;
 use crate::event::EventHub;
@@ -56,8 +58,16 @@ pub(crate) struct Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameEntry {
     Held(Pid),
-    /// Its holder is dead; this supervisor is about to restart it.
-    Vacant(Pid),
+    /// Its holder is dead; its supervisor is about to restart it.
+    Vacant(Vacancy),
+}
+
+/// A name between two holders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vacancy {
+    pub(crate) supervisor: Pid,
+    /// When the holder is restarted, if that waits.
+    pub(crate) until: Option<Instant>,
 }
 
 /// Who is in a group, and who watches it.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::kernel::{Kernel, NameEntry};
+use tokio::time::Instant;
+
+use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Parent};
+use crate::process::{AnyProcess, Parent, Seat};
 use crate::shared_str::SharedStr;
 
 /// Why a name was not given.
@@ -60,8 +62,8 @@ impl Kernel {
                 return Err(NameRefused::Dead);
             }
             *entry = Some(NameEntry::Held(process.pid()));
-            if let Some(NameEntry::Vacant(supervisor)) = vacant {
-                self.forget_vacant(supervisor, &own);
+            if let Some(NameEntry::Vacant(vacancy)) = vacant {
+                self.forget_vacant(vacancy.supervisor, &own);
             }
             #[cfg(regrow_proof)]
             self.trace.record(crate::trace::Event::Registered { name: own, pid: process.pid() });
@@ -101,7 +103,7 @@ impl Kernel {
     /// The holder has ended: frees the name if it is still its own. A supervised
     /// holder leaves it vacant, for its successor.
     pub(crate) fn free_name(&self, name: SharedStr, holder: Pid, parent: Option<Parent>) {
-        let heir = parent.filter(|parent| parent.supervises).and_then(|p| self.find(p.pid));
+        let heir = parent.and_then(|parent| Some((self.find(parent.pid)?, parent.seat?)));
         let own = name.clone();
         self.names.with_entry(name, |entry| {
             if *entry != Some(NameEntry::Held(holder)) {
@@ -109,16 +111,16 @@ impl Kernel {
             }
             #[cfg(regrow_proof)]
             self.trace.record(crate::trace::Event::Freed { name: own.clone(), pid: holder });
-            *entry = heir.and_then(|heir| {
+            *entry = heir.and_then(|(heir, seat)| {
                 let (open, _) = heir.with_deferred(|locked| {
                     let core = locked.core();
                     let open = core.is_open();
                     if open {
-                        core.standing_mut().vacant.insert(own.clone(), holder);
+                        core.standing_mut().vacant.insert(own.clone(), seat);
                     }
                     open
                 });
-                open.then(|| NameEntry::Vacant(heir.pid()))
+                open.then(|| NameEntry::Vacant(Vacancy { supervisor: heir.pid(), until: None }))
             });
         });
     }
@@ -132,25 +134,42 @@ impl Kernel {
         }
     }
 
-    /// The supervisor is done with this dead child: what its successor didn't take of
-    /// its names is free.
-    pub(crate) fn clear_vacant_of(&self, supervisor: Pid, child: Pid) {
-        let Some(process) = self.find(supervisor) else { return };
-        let names = process.with(|locked| {
-            let Some(standing) = locked.core().standing() else { return Vec::new() };
-            let left = standing.vacant.iter().filter(|(_, holder)| **holder == child);
-            left.map(|(name, _)| name.clone()).collect()
-        });
-        for name in names {
+    /// The supervisor is done with this incarnation of a child and those before it: what
+    /// a successor didn't take of their names is free.
+    pub(crate) fn clear_vacant_of(&self, supervisor: Pid, last: Seat) {
+        for name in self.vacant_of(supervisor, last) {
             self.forget_vacant(supervisor, &name);
             self.clear_vacant(name, supervisor);
         }
     }
 
+    /// The supervisor restarts this child, but not before then.
+    pub(crate) fn postpone_vacant(&self, supervisor: Pid, last: Seat, until: Instant) {
+        for name in self.vacant_of(supervisor, last) {
+            self.names.with_entry(name, |entry| {
+                if let Some(NameEntry::Vacant(vacancy)) = entry
+                    && vacancy.supervisor == supervisor
+                {
+                    vacancy.until = Some(until);
+                }
+            });
+        }
+    }
+
+    fn vacant_of(&self, supervisor: Pid, last: Seat) -> Vec<SharedStr> {
+        let Some(process) = self.find(supervisor) else { return Vec::new() };
+        process.with(|locked| {
+            let Some(standing) = locked.core().standing() else { return Vec::new() };
+            let left = standing.vacant.iter().filter(|(_, seat)| seat.is_up_to(last));
+            left.map(|(name, _)| name.clone()).collect()
+        })
+    }
+
     /// The supervisor won't restart the holder, or has ended itself.
     pub(crate) fn clear_vacant(&self, name: SharedStr, supervisor: Pid) {
         let cleared = self.names.with_entry(name, |entry| {
-            let vacant = *entry == Some(NameEntry::Vacant(supervisor));
+            let vacant =
+                matches!(entry, Some(NameEntry::Vacant(by)) if by.supervisor == supervisor);
             if vacant {
                 *entry = None;
             }

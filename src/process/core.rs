@@ -71,7 +71,7 @@ pub(crate) struct Standing {
     /// Who waits for its end.
     pub(crate) waiters: SmallMap<u64, Waker>,
     /// Names that its dead children left to it, to be taken by their successors.
-    pub(crate) vacant: SmallMap<SharedStr, Pid>,
+    pub(crate) vacant: SmallMap<SharedStr, Seat>,
     /// What the parent's exit cancels, instead of arriving in the mailbox.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Box<dyn Unanswered>>,
@@ -131,8 +131,25 @@ pub(crate) struct Parent {
     pub(crate) pid: Pid,
     /// How long the process may go on after that parent is dead.
     pub(crate) shutdown: Shutdown,
-    /// Names fall to the parent when the process ends.
-    pub(crate) supervises: bool,
+    /// The parent is its supervisor, which knows it by this: its names fall to that one when
+    /// it ends.
+    pub(crate) seat: Option<Seat>,
+}
+
+/// One incarnation of a child, as its supervisor numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// Which child it is.
+    pub(crate) child: u64,
+    /// Its how many-th start this was; later ones are greater.
+    pub(crate) start: u32,
+}
+
+impl Seat {
+    /// Whether it is this one, or an earlier one of the same child.
+    pub(crate) fn is_up_to(self, last: Seat) -> bool {
+        self.child == last.child && self.start <= last.start
+    }
 }
 
 /// Exact counts of a mailbox that is measured or bounded.

@@ -12,7 +12,7 @@ pub(crate) mod any;
 
 pub(crate) use any::{AnyProcess, Locked};
 pub(crate) use core::{
-    Core, Counts, Held, Link, LinkKind, Parent, Parked, Stage, Standing, Ties, Watcher,
+    Core, Counts, Held, Link, LinkKind, Parent, Parked, Seat, Stage, Standing, Ties, Watcher,
 };
 
 /// Bits that are read without the lock.

@@ -13,7 +13,7 @@ use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
 use crate::exit::ExitReason;
-use crate::kernel::{Kernel, NameEntry};
+use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::name::Name;
 use crate::pid::Pid;
 use crate::process::AnyProcess;
@@ -296,7 +296,10 @@ impl<S: GenServer> ServerRef<S> {
         let holder = loop {
             match kernel.names.get(name) {
                 None => return Err(CallError::NoProc),
-                Some(NameEntry::Vacant(_)) => return Err(CallError::Restarting { retry_in: None }),
+                Some(NameEntry::Vacant(Vacancy { until, .. })) => {
+                    let left = |until: Instant| until.saturating_duration_since(Instant::now());
+                    return Err(CallError::Restarting { retry_in: until.map(left) });
+                }
                 Some(NameEntry::Held(pid)) => match kernel.find(pid) {
                     Some(holder) => break holder,
                     None => continue,

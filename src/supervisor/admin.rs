@@ -1,65 +1,97 @@
 //! What a supervisor does when it is asked.
 
-use std::sync::Arc;
+use tokio::time::Instant;
 
 use crate::call_error::StartError;
 use crate::child::{ChildSpec, ChildType};
-use crate::exit::{ExitReason, Result};
+use crate::exit::Result;
 use crate::pid::Pid;
-use crate::starting::StartCause;
-use crate::supervisor::children::{Child, Decision, Running, decide, start, stop};
+use crate::supervisor::children::{Child, Running};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo, ChildState};
+use crate::supervisor::spec::check_child;
+use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::Tree;
 
 impl Tree {
     pub(crate) async fn start_child(&mut self, spec: ChildSpec) -> Result<Pid, StartError> {
-        if let Some(present) = self.children.get(&spec.id) {
+        if let Some((_, present)) = self.children.by_id(&spec.id) {
             return Err(match present.pid() {
                 Some(pid) => StartError::AlreadyStarted { name: spec.id.to_string(), pid },
                 None => StartError::AlreadyPresent(spec.id.to_string()),
             });
         }
-        let state = match start(&self.runtime, self.pid, &spec, StartCause::First).await {
-            Ok(state) => state,
+        check_child(&spec, self.auto_shutdown)?;
+        let place = self.children.add(spec);
+        match self.begin(place).await {
+            Ok(()) => self.pid_of(place).ok_or(StartError::Ignored),
             Err(error) => {
-                self.log_start_failed(&spec.id, &error);
-                return Err(error);
+                self.rest(place);
+                self.children.remove(place);
+                Err(error)
             }
-        };
-        let pid = match &state {
-            Running::Yes(process) => Ok(process.pid()),
-            _ => Err(StartError::Ignored),
-        };
-        if pid.is_ok() || decide(spec.restart, &ExitReason::Normal) != Decision::Forget {
-            self.children.add(spec, state);
         }
-        pid
     }
 
+    pub(crate) async fn restart_child(&mut self, id: &str) -> Result<Pid, ChildError> {
+        let place = self.find(id)?;
+        self.refuse_unless_stopped(place)?;
+        if let Some(child) = self.children.get_mut(place) {
+            child.tries = 0;
+        }
+        let begun = self.begin(place).await;
+        if begun.is_err() {
+            self.rest(place);
+        }
+        begun?;
+        self.pid_of(place).ok_or(ChildError::NotStarted(StartError::Ignored))
+    }
+
+    pub(crate) fn delete_child(&mut self, id: &str) -> Result<(), ChildError> {
+        let place = self.find(id)?;
+        self.refuse_unless_stopped(place)?;
+        self.rest(place);
+        self.children.remove(place);
+        Ok(())
+    }
+
+    /// Of a child that waits for its restart: calls that off, and with it its group's.
     pub(crate) async fn terminate_child(&mut self, id: &str) -> Result<(), ChildError> {
-        let Some(child) = self.children.get(id) else {
-            return Err(ChildError::NotFound(id.to_owned()));
-        };
-        let forget = decide(child.spec.restart, &ExitReason::Normal) == Decision::Forget;
-        let id = Arc::from(id);
-        stop(&self.runtime, child).await;
-        self.set(&id, Running::No);
-        if forget {
-            self.children.remove(&id);
+        let place = self.find(id)?;
+        let state = self.children.get(place).map(Child::state);
+        let waits = matches!(state, Some(Running::Restarting { .. }));
+        self.halt(place).await;
+        self.rest(place);
+        if waits {
+            self.call_off(place);
         }
         Ok(())
     }
 
+    /// Who waited with this child waits no more.
+    fn call_off(&mut self, place: Place) {
+        for member in self.children.places(self.strategy.group(place)) {
+            let state = self.children.get(member).map(Child::state);
+            if matches!(state, Some(Running::No)) {
+                self.rest(member);
+            }
+        }
+    }
+
+    pub(crate) fn which_child(&self, id: &str) -> Result<ChildInfo, ChildError> {
+        match self.children.by_id(id) {
+            Some((_, child)) => Ok(info(child)),
+            None => Err(ChildError::NotFound(id.to_owned())),
+        }
+    }
+
+    pub(crate) fn child_spec(&self, id: &str) -> Result<ChildSpec, ChildError> {
+        match self.children.by_id(id) {
+            Some((_, child)) => Ok(child.spec.clone()),
+            None => Err(ChildError::NotFound(id.to_owned())),
+        }
+    }
+
     pub(crate) fn which_children(&self) -> Vec<ChildInfo> {
-        let info = |child: &Child| ChildInfo {
-            id: child.spec.id.to_string(),
-            state: match &child.state {
-                Running::Yes(process) => ChildState::Running(process.pid()),
-                Running::Restarting(_) => ChildState::Restarting,
-                Running::No => ChildState::Stopped,
-            },
-            kind: child.spec.kind,
-        };
         self.children.iter().map(info).collect()
     }
 
@@ -74,5 +106,40 @@ impl Tree {
             }
         }
         counts
+    }
+
+    fn find(&self, id: &str) -> Result<Place, ChildError> {
+        let found = self.children.by_id(id);
+        found.map(|(place, _)| place).ok_or_else(|| ChildError::NotFound(id.to_owned()))
+    }
+
+    fn pid_of(&self, place: Place) -> Option<Pid> {
+        self.children.get(place)?.pid()
+    }
+
+    fn refuse_unless_stopped(&self, place: Place) -> Result<(), ChildError> {
+        let Some(child) = self.children.get(place) else { return Ok(()) };
+        let id = || child.spec.id.to_string();
+        match child.state() {
+            Running::Yes(process) => Err(ChildError::Running { id: id(), pid: process.pid() }),
+            Running::Restarting { .. } => Err(ChildError::Restarting(id())),
+            Running::No => Ok(()),
+        }
+    }
+}
+
+fn info(child: &Child) -> ChildInfo {
+    let left = |due: Instant| due.saturating_duration_since(Instant::now());
+    ChildInfo {
+        id: child.spec.id.to_string(),
+        state: match child.state() {
+            Running::Yes(process) => ChildState::Running(process.pid()),
+            Running::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
+            Running::No => ChildState::Stopped,
+        },
+        kind: child.spec.kind,
+        restarts: child.restarts(),
+        since: child.since(),
+        history: child.history.clone(),
     }
 }

@@ -1,182 +1,196 @@
-//! The children of one supervisor: in order, and found by id or pid.
+//! The children of one supervisor: in order, and found by place, id or pid.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::warn;
+use tokio::time::Instant;
 
-use crate::call_error::StartError;
-use crate::child::{ChildSpec, Restart, StartContext};
-use crate::ended::Ended;
-use crate::exit::{ExitReason, Result};
+use crate::child::ChildSpec;
+use crate::exit::ExitReason;
 use crate::pid::Pid;
-use crate::process::AnyProcess;
-use crate::quietly::quietly;
-use crate::runtime::Runtime;
-use crate::shutdown::Shutdown;
+use crate::process::{AnyProcess, Seat};
+use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
-
-/// The target of what supervisors tell the log.
-pub(crate) const TARGET: &str = "regrow::supervisor";
-
-/// How often a killed child that doesn't end is told of.
-const NOT_YIELDING: Duration = Duration::from_secs(5);
+use crate::supervisor::history::{History, Incarnation};
+use crate::supervisor::incarnation::{Decision, decide};
+use crate::supervisor::strategy::Place;
 
 /// One child.
 #[derive(Debug)]
 pub(crate) struct Child {
+    place: Place,
     pub(crate) spec: ChildSpec,
-    pub(crate) state: Running,
-    /// How often it was tried again.
-    pub(crate) restarts: u32,
+    state: Running,
+    /// How often it was started until now, in vain or not.
+    pub(crate) starts: u32,
+    /// How many delayed restarts there were since it last ran well.
+    pub(crate) tries: u32,
+    /// How long the present incarnation, or the next, waits before its start.
+    pub(crate) delay: Duration,
+    /// When its present incarnation was started.
+    started: Instant,
+    /// Why it last ended, or did not start.
+    pub(crate) last: Option<ExitReason>,
+    pub(crate) history: History,
 }
 
 /// What a child is doing.
 #[derive(Debug, Clone)]
 pub(crate) enum Running {
     Yes(Arc<dyn AnyProcess>),
-    /// This process of it ended, and it is about to be tried again.
-    Restarting(Pid),
+    /// It ended, and is tried again by whoever holds this ticket.
+    Restarting {
+        ticket: u64,
+        /// When, if that waits.
+        due: Option<Instant>,
+    },
     /// It ended, was stopped, or never ran.
     No,
 }
 
 impl Child {
-    pub(crate) fn pid(&self) -> Option<Pid> {
+    pub(crate) fn state(&self) -> &Running {
+        &self.state
+    }
+
+    pub(crate) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
         match &self.state {
-            Running::Yes(process) => Some(process.pid()),
-            Running::Restarting(_) | Running::No => None,
+            Running::Yes(process) => Some(process),
+            Running::Restarting { .. } | Running::No => None,
         }
     }
-}
 
-/// What to do about a child that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    Restart,
-    /// It stays known, not running.
-    Keep,
-    Forget,
-}
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.process().map(|process| process.pid())
+    }
 
-/// The restart type's table, as a pure function.
-pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
-    match restart {
-        Restart::Permanent => Decision::Restart,
-        Restart::Transient if reason.is_clean() => Decision::Keep,
-        Restart::Transient => Decision::Restart,
-        Restart::Temporary => Decision::Forget,
+    /// What its latest start is known by.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { child: self.place, start: self.starts }
+    }
+
+    /// It is forgotten when it is over.
+    pub(crate) fn is_temporary(&self) -> bool {
+        decide(self.spec.restart, &ExitReason::Normal) == Decision::Forget
+    }
+
+    /// How many times it was started again.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.starts.saturating_sub(1)
+    }
+
+    /// When the incarnation that runs was started.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.process().map(|_| self.started)
+    }
+
+    /// A start of it begins.
+    pub(crate) fn begin(&mut self) -> StartCause {
+        self.starts = self.starts.saturating_add(1);
+        self.started = Instant::now();
+        match self.last.clone() {
+            None => StartCause::First,
+            Some(previous) => StartCause::Restart { attempt: self.restarts(), previous },
+        }
+    }
+
+    /// Its incarnation is over, or its start has failed. Gives how long that was.
+    pub(crate) fn over(&mut self, pid: Option<Pid>, reason: ExitReason) -> Duration {
+        let ended = Instant::now();
+        self.last = Some(reason.clone());
+        self.history.push(Incarnation {
+            pid,
+            started: self.started,
+            ended,
+            reason,
+            attempt: self.restarts(),
+            delay: std::mem::take(&mut self.delay),
+        });
+        ended.duration_since(self.started)
     }
 }
 
-/// All children of a supervisor, in start order.
+/// All children of a supervisor.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    list: Vec<Child>,
-    by_pid: HashMap<Pid, Arc<str>, foldhash::fast::RandomState>,
+    list: BTreeMap<Place, Child>,
+    by_id: HashMap<SharedStr, Place, foldhash::fast::RandomState>,
+    by_pid: HashMap<Pid, Place, foldhash::fast::RandomState>,
+    next: Place,
 }
 
 impl Children {
+    /// In start order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Child> {
-        self.list.iter()
+        self.list.values()
     }
 
-    pub(crate) fn get(&self, id: &str) -> Option<&Child> {
-        self.list.iter().find(|child| &*child.spec.id == id)
+    /// The places in this range, in start order.
+    pub(crate) fn places(&self, range: RangeInclusive<Place>) -> Vec<Place> {
+        self.list.range(range).map(|(place, _)| *place).collect()
     }
 
-    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Child> {
-        self.list.iter_mut().find(|child| &*child.spec.id == id)
+    pub(crate) fn last_place(&self) -> Option<Place> {
+        self.list.last_key_value().map(|(place, _)| *place)
     }
 
-    /// The id of the child that has this pid.
-    pub(crate) fn id_of(&self, pid: Pid) -> Option<Arc<str>> {
-        self.by_pid.get(&pid).cloned()
+    pub(crate) fn get(&self, place: Place) -> Option<&Child> {
+        self.list.get(&place)
     }
 
-    pub(crate) fn add(&mut self, spec: ChildSpec, state: Running) {
-        let id = Arc::from(&*spec.id);
-        self.list.push(Child { spec, state: Running::No, restarts: 0 });
-        self.set(&id, state);
+    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut Child> {
+        self.list.get_mut(&place)
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<(Place, &Child)> {
+        let place = *self.by_id.get(id)?;
+        Some((place, self.list.get(&place)?))
+    }
+
+    pub(crate) fn by_pid(&self, pid: Pid) -> Option<Place> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    /// Adds a child after the others, not running.
+    pub(crate) fn add(&mut self, spec: ChildSpec) -> Place {
+        let place = self.next;
+        self.next += 1;
+        self.by_id.insert(spec.id.clone(), place);
+        let child = Child {
+            place,
+            spec,
+            state: Running::No,
+            starts: 0,
+            tries: 0,
+            delay: Duration::ZERO,
+            started: Instant::now(),
+            last: None,
+            history: History::default(),
+        };
+        self.list.insert(place, child);
+        place
     }
 
     /// Sets what a child is doing, and keeps the index of pids true.
-    pub(crate) fn set(&mut self, id: &Arc<str>, state: Running) {
-        let Some(child) = self.list.iter_mut().find(|child| *child.spec.id == **id) else {
-            return;
-        };
+    pub(crate) fn set(&mut self, place: Place, state: Running) {
+        let Some(child) = self.list.get_mut(&place) else { return };
         let before = child.pid();
         child.state = state;
-        let after = child.pid();
         if let Some(pid) = before {
             self.by_pid.remove(&pid);
         }
-        if let Some(pid) = after {
-            self.by_pid.insert(pid, id.clone());
+        if let Some(pid) = child.pid() {
+            self.by_pid.insert(pid, place);
         }
     }
 
-    pub(crate) fn remove(&mut self, id: &str) {
-        if let Some(at) = self.list.iter().position(|child| &*child.spec.id == id) {
-            let child = self.list.remove(at);
-            if let Some(pid) = child.pid() {
-                self.by_pid.remove(&pid);
-            }
-        }
-    }
-
-    /// Takes the last child out, whatever it is doing.
-    pub(crate) fn pop(&mut self) -> Option<Child> {
-        let child = self.list.pop()?;
+    pub(crate) fn remove(&mut self, place: Place) {
+        let Some(child) = self.list.remove(&place) else { return };
+        self.by_id.remove(&child.spec.id);
         if let Some(pid) = child.pid() {
             self.by_pid.remove(&pid);
-        }
-        Some(child)
-    }
-}
-
-/// Starts one incarnation. A child that ignores its start runs not, and is no failure.
-pub(crate) async fn start(
-    runtime: &Runtime,
-    supervisor: Pid,
-    spec: &ChildSpec,
-    cause: StartCause,
-) -> Result<Running, StartError> {
-    let mut ctx = StartContext { runtime: runtime.clone(), supervisor, spec: spec.clone(), cause };
-    match spec.start.start(&mut ctx).await {
-        Ok(started) => Ok(Running::Yes(started.process)),
-        Err(StartError::Ignored) => Ok(Running::No),
-        Err(error) => Err(error),
-    }
-}
-
-/// Stops one incarnation as its spec says, and waits for its very end. The link stays
-/// until then, so a supervisor that is killed meanwhile leaves nobody behind.
-pub(crate) async fn stop(runtime: &Runtime, child: &Child) -> Option<ExitReason> {
-    let Running::Yes(process) = &child.state else { return None };
-    let pid = process.pid();
-    let ended = || Ended::of(runtime, Some(process.clone()));
-    let grace = match child.spec.shutdown {
-        Shutdown::BrutalKill => None,
-        Shutdown::Timeout(grace) => Some(grace),
-        Shutdown::Infinity => Some(Duration::MAX),
-    };
-    if let Some(grace) = grace {
-        runtime.exit(pid, ExitReason::Shutdown);
-        if let Ok(reason) = tokio::time::timeout(grace, ended()).await {
-            return Some(reason);
-        }
-    }
-    runtime.kill(pid);
-    // A body that never awaits can't be stopped, only waited for.
-    loop {
-        match tokio::time::timeout(NOT_YIELDING, ended()).await {
-            Ok(reason) => return Some(reason),
-            Err(_) => {
-                let id = &child.spec.id;
-                quietly(|| warn!(target: TARGET, child = %id, %pid, "killed, but not yielding"));
-            }
         }
     }
 }

@@ -1,10 +1,14 @@
 //! What a supervisor tells of its children.
 
-use thiserror::Error;
+use std::time::Duration;
 
-use crate::call_error::CallError;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::call_error::{CallError, StartError};
 use crate::child::ChildType;
 use crate::pid::Pid;
+use crate::supervisor::history::History;
 
 /// One child, as [`SupervisorRef::which_children`](crate::SupervisorRef::which_children)
 /// tells it. OTP: the tuple `{Id, Child, Type, Modules}`.
@@ -34,6 +38,12 @@ pub struct ChildInfo {
     pub state: ChildState,
     /// Whether it is a supervisor.
     pub kind: ChildType,
+    /// How many times it was started again, in vain or not, by its supervisor or by hand.
+    pub restarts: u32,
+    /// When the incarnation that runs was started.
+    pub since: Option<Instant>,
+    /// Those before it.
+    pub history: History,
 }
 
 /// What a child is doing. [`ChildInfo`] has an example.
@@ -42,8 +52,11 @@ pub struct ChildInfo {
 pub enum ChildState {
     /// It runs as this process.
     Running(Pid),
-    /// It ended, and is about to be tried again.
-    Restarting,
+    /// It ended, and is about to be tried again. [`Backoff`](crate::Backoff) has an example.
+    Restarting {
+        /// In how long, if that waits; `None` is as soon as the supervisor comes to it.
+        retry_in: Option<Duration>,
+    },
     /// It does not run, and will not by itself.
     Stopped,
 }
@@ -53,7 +66,7 @@ impl ChildInfo {
     pub fn pid(&self) -> Option<Pid> {
         match self.state {
             ChildState::Running(pid) => Some(pid),
-            ChildState::Restarting | ChildState::Stopped => None,
+            ChildState::Restarting { .. } | ChildState::Stopped => None,
         }
     }
 }
@@ -76,13 +89,27 @@ pub struct ChildCounts {
 }
 
 /// Why a request about a child was refused.
-/// [`SupervisorRef::terminate_child`](crate::SupervisorRef::terminate_child) has an example.
+/// [`SupervisorRef::restart_child`](crate::SupervisorRef::restart_child) has an example.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ChildError {
     /// The supervisor knows no child of this id.
     #[error("the supervisor has no child {0:?}")]
     NotFound(String),
+    /// The child runs: terminate it first.
+    #[error("child {id:?} runs, as {pid}: terminate it first")]
+    Running {
+        /// The child's id.
+        id: String,
+        /// The process it runs as.
+        pid: Pid,
+    },
+    /// The child waits for its restart, which `terminate_child` calls off.
+    #[error("child {0:?} is being restarted: terminate it first")]
+    Restarting(String),
+    /// The child was not started; it stays known, and not running.
+    #[error("the child was not started")]
+    NotStarted(#[from] StartError),
     /// The supervisor could not be asked.
     #[error("the supervisor could not be asked")]
     Unreachable(#[from] CallError),

@@ -9,17 +9,28 @@ use tokio::time::Instant;
 
 use crate::exit::ExitReason;
 
-/// At most so many restarts in any window of this length.
+/// How many restarts there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Intensity {
-    pub(crate) restarts: u32,
-    pub(crate) period: Duration,
+pub(crate) enum Intensity {
+    /// At most so many in any window of this length.
+    Limited {
+        restarts: u32,
+        period: Duration,
+    },
+    Unlimited,
 }
 
 impl Default for Intensity {
     /// Three in five seconds.
     fn default() -> Self {
-        Intensity { restarts: 3, period: Duration::from_secs(5) }
+        Intensity::Limited { restarts: 3, period: Duration::from_secs(5) }
+    }
+}
+
+impl Intensity {
+    /// Not one restart is allowed.
+    pub(crate) fn is_none(self) -> bool {
+        matches!(self, Intensity::Limited { restarts: 0, .. })
     }
 }
 
@@ -28,14 +39,40 @@ impl Default for Intensity {
 pub(crate) struct Window(VecDeque<Instant>);
 
 impl Window {
-    /// Counts a restart that is due now; false if it is one too many. One that is exactly
-    /// a period old counts no more.
-    pub(crate) fn allows(&mut self, limit: Intensity, now: Instant) -> bool {
-        while self.0.front().is_some_and(|&old| now.duration_since(old) >= limit.period) {
+    /// Counts a restart that is due now. One too many is refused, with what is told of it; one
+    /// that is exactly a period old counts no more.
+    pub(crate) fn allows(&mut self, limit: Intensity, now: Instant) -> Result<(), Exceeded> {
+        let Intensity::Limited { restarts, period } = limit else { return Ok(()) };
+        while self.0.front().is_some_and(|&old| now.duration_since(old) >= period) {
             self.0.pop_front();
         }
+        if self.0.len() >= restarts as usize {
+            return Err(Exceeded { restarts, period });
+        }
         self.0.push_back(now);
-        self.0.len() <= limit.restarts as usize
+        Ok(())
+    }
+
+    /// How many more restarts there may be now; `None` is no limit.
+    pub(crate) fn left(&self, limit: Intensity, now: Instant) -> Option<u32> {
+        let Intensity::Limited { restarts, period } = limit else { return None };
+        let counted = self.0.iter().filter(|&&old| now.duration_since(old) < period).count();
+        Some(restarts.saturating_sub(u32::try_from(counted).unwrap_or(u32::MAX)))
+    }
+}
+
+/// The budget is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    pub(crate) restarts: u32,
+    pub(crate) period: Duration,
+}
+
+impl Exceeded {
+    /// The reason that the supervisor of this child ends with.
+    pub(crate) fn by(self, child: &str, last: ExitReason) -> RestartLimitReached {
+        let Exceeded { restarts, period } = self;
+        RestartLimitReached { child: child.to_owned(), restarts, period, last }
     }
 }
 
@@ -85,23 +122,51 @@ impl Error for RestartLimitReached {
 
 #[cfg(test)]
 mod tests {
-    use super::{Intensity, Window};
+    use super::{Exceeded, Intensity, Window};
     use std::time::Duration;
     use tokio::time::Instant;
 
     #[test]
     fn the_window_slides() {
-        let limit = Intensity { restarts: 1, period: Duration::from_secs(1) };
+        let period = Duration::from_secs(1);
+        let limit = Intensity::Limited { restarts: 1, period };
         let start = Instant::now();
         let mut window = Window::default();
-        assert!(window.allows(limit, start));
-        assert!(window.allows(limit, start + Duration::from_secs(1)));
-        assert!(!window.allows(limit, start + Duration::from_millis(1999)));
+        assert_eq!(window.left(limit, start), Some(1));
+        assert_eq!(window.allows(limit, start), Ok(()));
+        assert_eq!(window.left(limit, start), Some(0));
+        let second = start + period;
+        assert_eq!(window.left(limit, second), Some(1));
+        assert_eq!(window.allows(limit, second), Ok(()));
+        let early = second + Duration::from_millis(999);
+        assert_eq!(window.allows(limit, early), Err(Exceeded { restarts: 1, period }));
     }
 
     #[test]
-    fn zero_is_none() {
-        let limit = Intensity { restarts: 0, period: Duration::from_secs(1) };
-        assert!(!Window::default().allows(limit, Instant::now()));
+    fn zero_is_none_and_unlimited_is_a_word() {
+        let now = Instant::now();
+        let none = Intensity::Limited { restarts: 0, period: Duration::from_secs(1) };
+        assert!(none.is_none());
+        assert!(Window::default().allows(none, now).is_err());
+        let mut window = Window::default();
+        for _ in 0..10_000 {
+            assert_eq!(window.allows(Intensity::Unlimited, now), Ok(()));
+        }
+        assert_eq!(window.left(Intensity::Unlimited, now), None);
+        assert!(window.0.is_empty(), "nothing is kept that nobody counts");
+    }
+
+    /// T54: neither the longest period nor a clock that is younger than it overflows.
+    #[test]
+    fn a_huge_period_overflows_nothing() {
+        let limit = Intensity::Limited { restarts: 2, period: Duration::MAX };
+        let start = Instant::now();
+        let mut window = Window::default();
+        for years in 0..2 {
+            let now = start + Duration::from_secs(years * 365 * 24 * 3600);
+            assert_eq!(window.allows(limit, now), Ok(()));
+        }
+        assert_eq!(window.left(limit, start), Some(0));
+        assert!(window.allows(limit, start).is_err());
     }
 }

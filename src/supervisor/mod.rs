@@ -1,13 +1,30 @@
 //! Supervisors: processes that start others, in order, and start them again.
+//!
+//! What is to be done is decided by pure functions over values ([`strategy`],
+//! [`intensity`], [`auto_shutdown`], [`decide`](incarnation::decide)); what was decided is
+//! done in [`one_child`], [`restart`] and [`admin`], by one server, the [`tree`].
 
+pub(crate) mod strategy;
 pub(crate) mod intensity;
+pub(crate) mod auto_shutdown;
+pub(crate) mod history;
+mod context;
 pub(crate) mod spec;
 pub(crate) mod info;
+pub(crate) mod report;
+pub(crate) mod incarnation;
+pub(crate) mod stop;
 pub(crate) mod children;
 pub(crate) mod tree;
+mod one_child;
+mod restart;
 mod admin;
 pub(crate) mod supervisor_ref;
+mod start;
 
+pub use auto_shutdown::AutoShutdown;
+pub use context::SupervisorContext;
+pub use history::{History, Incarnation};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
 pub use intensity::RestartLimitReached;
 pub use spec::{Supervisor, SupervisorSpec};

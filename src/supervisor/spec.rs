@@ -1,16 +1,31 @@
 //! A supervisor as a value, before it runs.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::backoff::Backoff;
 use crate::call_error::StartError;
-use crate::child::ChildSpec;
+use crate::child::{ChildSpec, Restart};
 use crate::exit::Result;
 use crate::shared_str::SharedStr;
+use crate::supervisor::auto_shutdown::AutoShutdown;
+use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::intensity::Intensity;
+use crate::supervisor::strategy::Strategy;
 
-/// Where supervisors come from. OTP: `supervisor`. [`one_for_one`](Self::one_for_one) has
-/// an example.
+/// Where supervisors come from. OTP: `supervisor`.
+///
+/// | children that | strategy |
+/// |---|---|
+/// | need nothing of each other | [`one_for_one`](Self::one_for_one) |
+/// | all need each other | [`one_for_all`](Self::one_for_all) |
+/// | need those before them | [`rest_for_one`](Self::rest_for_one) |
 #[derive(Debug, Clone, Copy)]
 pub struct Supervisor;
 
@@ -42,14 +57,114 @@ impl Supervisor {
     /// # }).unwrap();
     /// ```
     pub fn one_for_one() -> SupervisorSpec {
-        SupervisorSpec {
-            id: "Supervisor".into(),
-            name: None,
-            intensity: Intensity::default(),
-            children: Vec::new(),
-        }
+        SupervisorSpec::new(Strategy::OneForOne)
+    }
+
+    /// A supervisor that starts all its children again when one of them is to be: the others
+    /// are stopped in reverse, each to its very end, and then all are started in order, as at
+    /// first. Temporary ones are stopped, and don't come back. OTP: `one_for_all`.
+    ///
+    /// For children that can't go on without each other. A child that ends for good, as its
+    /// [`Restart`] says, disturbs nobody. If a start fails in a restart, that is
+    /// tried again, and whoever was started by then is stopped again first; each attempt
+    /// counts.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
+    /// let spec = Supervisor::one_for_all().child(child("a")).child(child("b")).child(child("c"));
+    /// let tree = spec.start(&rt).await?;
+    /// let pids = async || {
+    ///     let children = tree.which_children().await?;
+    ///     Ok::<_, regrow::CallError>(children.iter().map(|c| c.pid().unwrap()).collect::<Vec<_>>())
+    /// };
+    /// let before = pids().await?;
+    /// let ended = rt.ended(before[1]);
+    /// rt.kill(before[1]);
+    /// ended.await;
+    /// let after = pids().await?; // answered after the restart
+    /// assert!(before.iter().all(|&old| !rt.is_alive(old)));
+    /// assert!(after.is_sorted()); // in order
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn one_for_all() -> SupervisorSpec {
+        SupervisorSpec::new(Strategy::OneForAll)
+    }
+
+    /// A supervisor that starts the child that ended and those after it again; those before
+    /// it go on. All else is as with [`one_for_all`](Self::one_for_all). OTP: `rest_for_one`.
+    ///
+    /// For children that need those before them: a connection, then what uses it.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
+    /// let spec = Supervisor::rest_for_one().child(child("a")).child(child("b")).child(child("c"));
+    /// let tree = spec.start(&rt).await?;
+    /// let before = tree.which_children().await?;
+    /// let ended = rt.ended(before[1].pid().unwrap());
+    /// rt.kill(before[1].pid().unwrap());
+    /// ended.await;
+    /// let after = tree.which_children().await?; // answered after the restart
+    /// assert_eq!(after[0].pid(), before[0].pid());
+    /// assert!(after[1].pid() > before[2].pid() && after[2].pid() > after[1].pid());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn rest_for_one() -> SupervisorSpec {
+        SupervisorSpec::new(Strategy::RestForOne)
+    }
+
+    /// A supervisor that is described by an init of its own, inside of its process and
+    /// before its first child, each time it is started: for a tree that depends on what is
+    /// only known then. It may choose not to run, by [`SupervisorContext::ignore`].
+    ///
+    /// What the init gives counts, but for name and id, which are needed before; those are
+    /// set here. An error or a panic of it is a failed start. Each start clones the closure
+    /// and calls the clone. OTP: a supervisor's `init/1`.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let workers = |count: usize| {
+    ///     Supervisor::with_init(move |ctx| async move {
+    ///         assert!(ctx.runtime().is_alive(ctx.pid()) && ctx.start_cause().restarts() == 0);
+    ///         if count == 0 {
+    ///             return Err(ctx.ignore());
+    ///         }
+    ///         let worker = |n| ChildSpec::task(format!("worker {n}"), |_| std::future::pending());
+    ///         Ok((0..count).map(worker).fold(Supervisor::one_for_all(), |tree, w| tree.child(w)))
+    ///     })
+    /// };
+    /// let tree = workers(4).named("workers").start(&rt).await?;
+    /// assert_eq!(tree.count_children().await?.active, 4);
+    ///
+    /// assert_eq!(workers(0).start(&rt).await.unwrap_err(), StartError::Ignored);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn with_init<F, Fut>(init: F) -> SupervisorSpec
+    where
+        F: FnOnce(SupervisorContext) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<SupervisorSpec>> + Send + 'static,
+    {
+        let init: Init = Arc::new(move |ctx| init.clone()(ctx).boxed());
+        SupervisorSpec { init: Some(init), ..SupervisorSpec::new(Strategy::OneForOne) }
     }
 }
+
+/// A supervisor's own init.
+type Init =
+    Arc<dyn Fn(SupervisorContext) -> BoxFuture<'static, Result<SupervisorSpec>> + Send + Sync>;
 
 /// A supervisor being described: its children, in order, and its budget.
 ///
@@ -59,6 +174,8 @@ impl Supervisor {
 /// | setting | default |
 /// |---|---|
 /// | [`intensity`](Self::intensity) | 3 restarts in any 5 s |
+/// | [`backoff`](Self::backoff) | none: restarts don't wait |
+/// | [`auto_shutdown`](Self::auto_shutdown) | [`AutoShutdown::Never`] |
 /// | [`named`](Self::named) | no name |
 /// | [`with_id`](Self::with_id) | its name, or `"Supervisor"` |
 ///
@@ -87,16 +204,35 @@ impl Supervisor {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "it does nothing until started"]
 pub struct SupervisorSpec {
     pub(crate) id: SharedStr,
     pub(crate) name: Option<SharedStr>,
+    pub(crate) strategy: Strategy,
     pub(crate) intensity: Intensity,
+    pub(crate) auto_shutdown: AutoShutdown,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) seed: Option<u64>,
     pub(crate) children: Vec<ChildSpec>,
+    pub(crate) init: Option<Init>,
 }
 
 impl SupervisorSpec {
+    fn new(strategy: Strategy) -> Self {
+        SupervisorSpec {
+            id: "Supervisor".into(),
+            name: None,
+            strategy,
+            intensity: Intensity::default(),
+            auto_shutdown: AutoShutdown::default(),
+            backoff: None,
+            seed: None,
+            children: Vec::new(),
+            init: None,
+        }
+    }
+
     /// Adds a child, after those added before: a [`ChildSpec`] or another `SupervisorSpec`.
     /// [`SupervisorSpec`] has an example.
     pub fn child(mut self, child: impl Into<ChildSpec>) -> Self {
@@ -134,7 +270,80 @@ impl SupervisorSpec {
     /// # }).unwrap();
     /// ```
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
-        self.intensity = Intensity { restarts, period };
+        self.intensity = Intensity::Limited { restarts, period };
+        self
+    }
+
+    /// As many restarts as it takes: it never gives up. By default there is a budget, see
+    /// [`intensity`](Self::intensity). With a [`backoff`](Self::backoff) only: without, a
+    /// child that fails at once is started again without a pause, for ever. OTP has no
+    /// counterpart.
+    ///
+    /// ```
+    /// use regrow::{Backoff, ChildSpec, ExitReason, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let feed = ChildSpec::task("feed", |_| async move {
+    ///     told.send(())?;
+    ///     Err(ExitReason::crashed("not there"))
+    /// });
+    /// let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
+    /// let tree = spec.child(feed).start(&rt).await?;
+    /// for _ in 0..100 {
+    ///     hear.recv().await.unwrap();
+    /// }
+    /// tree.stop().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn unlimited_restarts(mut self) -> Self {
+        self.intensity = Intensity::Unlimited;
+        self
+    }
+
+    /// How long restarts wait, for all children that have no [`Backoff`] of their own. By
+    /// default they don't wait.
+    ///
+    /// ```
+    /// use regrow::{Backoff, ChildSpec, ChildState, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
+    /// let spec = Supervisor::one_for_one().backoff(Backoff::new()).jitter_seed(1);
+    /// let spec = spec.child(child("patient")).child(child("hasty").backoff(Backoff::none()));
+    /// let tree = spec.start(&rt).await?;
+    /// for child in tree.which_children().await? {
+    ///     let ended = rt.ended(child.pid().unwrap());
+    ///     rt.kill(child.pid().unwrap());
+    ///     ended.await;
+    /// }
+    /// let [patient, hasty] = &tree.which_children().await?[..] else { panic!() };
+    /// assert!(matches!(patient.state, ChildState::Restarting { retry_in: Some(_) }));
+    /// assert!(matches!(hasty.state, ChildState::Running(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// Where the random numbers of its [`Backoff`]s start, for a test that wants the same
+    /// delays each time. By default nobody knows. [`backoff`](Self::backoff) has an example.
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Whether it stops when its [significant](ChildSpec::significant) children end for good.
+    /// By default never. OTP: `auto_shutdown`. [`AutoShutdown`] has an example.
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.auto_shutdown = auto_shutdown;
         self
     }
 
@@ -156,16 +365,66 @@ impl SupervisorSpec {
         self
     }
 
+    /// This, given by the init of another: under that one's name and id.
+    pub(crate) fn of(self, given: &SupervisorSpec) -> Self {
+        SupervisorSpec { id: given.id.clone(), name: given.name.clone(), ..self }
+    }
+
     /// Refuses what can't work.
     pub(crate) fn check(&self) -> Result<(), StartError> {
-        if self.intensity.period.is_zero() {
-            let what = "the restart period is zero: give `intensity` a period above zero";
-            return Err(StartError::Invalid(what.to_owned()));
+        if self.init.is_some() && !self.children.is_empty() {
+            return invalid("children beside `with_init`: its closure gives them all");
+        }
+        if let Intensity::Limited { period: Duration::ZERO, .. } = self.intensity {
+            return invalid("the restart period is zero: give `intensity` a period above zero");
+        }
+        if let Some(Err(what)) = self.backoff.map(|backoff| backoff.check()) {
+            return invalid(what);
         }
         let mut ids = HashSet::new();
-        match self.children.iter().find(|child| !ids.insert(child.id.clone())) {
-            Some(twice) => Err(StartError::DuplicateId(twice.id.to_string())),
-            None => Ok(()),
+        if let Some(twice) = self.children.iter().find(|child| !ids.insert(child.id.clone())) {
+            return Err(StartError::DuplicateId(twice.id.to_string()));
         }
+        self.children.iter().try_for_each(|child| check_child(child, self.auto_shutdown))
+    }
+}
+
+/// Refuses a child that can't work under such a supervisor.
+pub(crate) fn check_child(child: &ChildSpec, auto: AutoShutdown) -> Result<(), StartError> {
+    let id = &child.id;
+    if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
+        return invalid(format!("child {id:?}: {what}"));
+    }
+    if child.significant && child.restart == Restart::Permanent {
+        return invalid(format!(
+            "child {id:?} is significant and permanent, and would never end for good: \
+             make it transient or temporary"
+        ));
+    }
+    if child.significant && auto == AutoShutdown::Never {
+        return invalid(format!(
+            "child {id:?} is significant, and its supervisor's auto_shutdown is Never: \
+             give that another value"
+        ));
+    }
+    Ok(())
+}
+
+fn invalid(what: impl Into<String>) -> Result<(), StartError> {
+    Err(StartError::Invalid(what.into()))
+}
+
+impl fmt::Debug for SupervisorSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SupervisorSpec")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("strategy", &self.strategy)
+            .field("intensity", &self.intensity)
+            .field("auto_shutdown", &self.auto_shutdown)
+            .field("backoff", &self.backoff)
+            .field("children", &self.children)
+            .field("has_init", &self.init.is_some())
+            .finish_non_exhaustive()
     }
 }

@@ -1,17 +1,13 @@
 //! The handle of a supervisor.
 
-use async_trait::async_trait;
-
 use crate::call_error::{CallError, StartError};
-use crate::child::{ChildSpec, StartChild, StartContext, Started};
+use crate::child::ChildSpec;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::server::ServerRef;
-use crate::starting::Starting;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::tree::{Call, Tree};
 
 /// A handle to a running supervisor. Cheap to clone; dropping it stops nothing.
@@ -126,8 +122,9 @@ impl SupervisorRef {
     }
 
     /// Stops a child as its spec says, and waits for its end. It stays known, and is not
-    /// started again; a temporary one is forgotten. Of one that does not run: nothing.
-    /// OTP: `supervisor:terminate_child/2`.
+    /// started again; a temporary one is forgotten. Of one that does not run: nothing. Of one
+    /// that waits to be started again: calls that off, also for a group that waits with it
+    /// and that stays stopped then, until [`restart_child`](Self::restart_child). OTP: `supervisor:terminate_child/2`.
     ///
     /// # Errors
     ///
@@ -156,6 +153,112 @@ impl SupervisorRef {
     pub async fn terminate_child(&self, id: &str) -> Result<(), ChildError> {
         let id = id.to_owned();
         self.server.call_unlimited(|reply| Call::TerminateChild { id, reply }).await?
+    }
+
+    /// Starts a child that is known and does not run, at its place among the others. Returns
+    /// when it is ready. It counts for no budget. OTP: `supervisor:restart_child/2`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound), [`Running`](ChildError::Running), or
+    /// [`Restarting`](ChildError::Restarting) if it waits to be started again anyway;
+    /// [`NotStarted`](ChildError::NotStarted) if its start failed or was ignored, and then it
+    /// stays known; [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child may still be started.
+    ///
+    /// ```
+    /// use regrow::{ChildError, ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let job = ChildSpec::task("job", |_| std::future::pending());
+    /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
+    /// tree.terminate_child("job").await?;
+    /// let pid = tree.restart_child("job").await?;
+    /// let running = ChildError::Running { id: "job".into(), pid };
+    /// assert_eq!(tree.restart_child("job").await, Err(running.clone()));
+    /// assert_eq!(tree.delete_child("job").await, Err(running));
+    ///
+    /// tree.terminate_child("job").await?;
+    /// tree.delete_child("job").await?;
+    /// let unknown = Err(ChildError::NotFound("job".into()));
+    /// assert_eq!(tree.restart_child("job").await, unknown);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn restart_child(&self, id: &str) -> Result<Pid, ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::RestartChild { id, reply }).await?
+    }
+
+    /// Forgets a child that does not run, so that its id is free. OTP:
+    /// `supervisor:delete_child/2`. [`restart_child`](Self::restart_child) has an example.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound), [`Running`](ChildError::Running) or
+    /// [`Restarting`](ChildError::Restarting);
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child is still forgotten.
+    pub async fn delete_child(&self, id: &str) -> Result<(), ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::DeleteChild { id, reply }).await?
+    }
+
+    /// One child: what it is doing, and its story. Answered as
+    /// [`which_children`](Self::which_children) is. OTP: `supervisor:which_child/2`.
+    /// [`History`](crate::History) has an example.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound) if there is no child of this id,
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn which_child(&self, id: &str) -> Result<ChildInfo, ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::WhichChild { id, reply }).await?
+    }
+
+    /// The description of one child, as it was given. OTP: `supervisor:get_childspec/2`.
+    ///
+    /// # Errors
+    ///
+    /// As [`which_child`](Self::which_child).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    ///
+    /// ```
+    /// use regrow::{ChildError, ChildSpec, Restart, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let job = ChildSpec::task("job", |_| std::future::pending()).restart(Restart::Transient);
+    /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
+    /// let spec = tree.child_spec("job").await?;
+    /// assert_eq!(spec.get_restart(), Restart::Transient);
+    /// tree.start_child(spec.with_id("another")).await?;
+    ///
+    /// let unknown = tree.child_spec("nobody").await.unwrap_err();
+    /// assert_eq!(unknown, ChildError::NotFound("nobody".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn child_spec(&self, id: &str) -> Result<ChildSpec, ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::ChildSpec { id, reply }).await?
     }
 
     /// All children, in start order. It is answered after what the supervisor heard before:
@@ -205,6 +308,33 @@ impl SupervisorRef {
         self.server.stop(ExitReason::Shutdown).await
     }
 
+    /// As [`stop`](Self::stop), with another reason. What another supervisor above makes of
+    /// it, its [`Restart`](crate::Restart) says. OTP: `gen_server:stop/3` of a supervisor.
+    ///
+    /// # Errors
+    ///
+    /// As [`stop`](Self::stop).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`stop`](Self::stop).
+    ///
+    /// ```
+    /// use regrow::{ExitReason, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// let reason = ExitReason::shutdown_with("moved to another host");
+    /// assert_eq!(tree.stop_with(reason.clone()).await?, reason);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn stop_with(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
+        self.server.stop(reason).await
+    }
+
     /// Resolves with the reason when the supervisor has ended, and all its children
     /// before it; only one that was killed ends before its children do. [`SupervisorRef`] has
     /// an example.
@@ -214,74 +344,5 @@ impl SupervisorRef {
     /// As [`Ended`].
     pub fn ended(&self) -> Ended {
         self.server.ended()
-    }
-}
-
-impl SupervisorSpec {
-    /// Starts it, linked to nobody. Returns when all its children are ready. OTP:
-    /// `supervisor:start_link/2`, without the link. [`SupervisorSpec`] has an example.
-    ///
-    /// It needs a tokio whose time is enabled: without, its first stop of a child is its
-    /// crash.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError::Child`] names the child that failed; those started before it have
-    /// been stopped, in reverse, and nothing is left. [`StartError::DuplicateId`] and
-    /// [`StartError::Invalid`] tell of a description that can't work, before any child
-    /// was started. [`StartError::AlreadyStarted`] if the supervisor's own name is held.
-    ///
-    /// # Panics
-    ///
-    /// If there is no tokio runtime: neither now nor at any earlier use.
-    ///
-    /// # Cancel safety
-    ///
-    /// A start that is dropped kills the supervisor, and with it all its children.
-    ///
-    /// ```
-    /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let job = || ChildSpec::task("job", |_| std::future::pending());
-    /// let error = Supervisor::one_for_one().child(job()).child(job()).start(&rt).await;
-    /// assert_eq!(error.unwrap_err(), StartError::DuplicateId("job".into()));
-    /// assert_eq!(rt.spawned(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn start(self, runtime: &Runtime) -> Result<SupervisorRef, StartError> {
-        self.check()?;
-        let starting = Starting::new(runtime).labelled(self.id.clone());
-        let starting = match self.name.clone() {
-            Some(name) => starting.named(name),
-            None => starting,
-        };
-        Ok(SupervisorRef::new(starting.run::<Tree>(self).await?))
-    }
-}
-
-/// Trees nest: a supervisor is a child like any other, that has as long to stop as it
-/// takes.
-impl From<SupervisorSpec> for ChildSpec {
-    fn from(spec: SupervisorSpec) -> Self {
-        let (id, name) = (spec.id.to_string(), spec.name.clone());
-        let child = ChildSpec::new(id, TreeStart(spec)).supervisor();
-        match name {
-            Some(name) => child.named(name.to_string()),
-            None => child,
-        }
-    }
-}
-
-struct TreeStart(SupervisorSpec);
-
-#[async_trait]
-impl StartChild for TreeStart {
-    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
-        self.0.check()?;
-        ctx.server::<Tree>(self.0.clone()).await
     }
 }

@@ -1,49 +1,61 @@
 //! The supervisor's process: a server like any other.
+//!
+//! It traps exits and is linked to its children. During its init and its stop it serves
+//! nobody. What ends meanwhile waits in its mailbox; the exit of a child that was stopped
+//! is taken out with the link, so what comes later from a pid that is no child's is a
+//! stranger's.
 
-use std::sync::Arc;
-
-use tokio::time::Instant;
-use tracing::warn;
-
+use crate::backoff::Backoff;
 use crate::call_error::StartError;
 use crate::child::ChildSpec;
 use crate::exit::{ExitReason, Result};
+use crate::failpoint::step;
 use crate::message::Received;
 use crate::pid::Pid;
-use crate::quietly::quietly;
+use crate::random::Random;
 use crate::reply::Reply;
-use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::starting::StartCause;
-use crate::supervisor::children::{
-    Child, Children, Decision, Running, TARGET, decide, start, stop,
-};
+use crate::supervisor::auto_shutdown::AutoShutdown;
+use crate::supervisor::children::Children;
+use crate::supervisor::context::{SupervisorContext, is_ignore};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::intensity::{Intensity, RestartLimitReached, Window};
+use crate::supervisor::intensity::{Intensity, Window};
+use crate::supervisor::report::Report;
 use crate::supervisor::spec::SupervisorSpec;
+use crate::supervisor::strategy::{Place, Strategy};
 
 /// A running supervisor.
 pub(crate) struct Tree {
-    me: ServerRef<Tree>,
-    pub(crate) pid: Pid,
-    pub(crate) runtime: Runtime,
+    pub(crate) me: ServerRef<Tree>,
+    pub(crate) report: Report,
     pub(crate) children: Children,
-    intensity: Intensity,
-    window: Window,
+    pub(crate) strategy: Strategy,
+    pub(crate) intensity: Intensity,
+    pub(crate) window: Window,
+    pub(crate) auto_shutdown: AutoShutdown,
+    /// What children without a backoff of their own have.
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) random: Random,
+    /// The number of the last retry: a retry with another than its child's is stale.
+    pub(crate) tickets: u64,
 }
 
 /// What a supervisor can be asked.
 pub(crate) enum Call {
     StartChild { spec: Box<ChildSpec>, reply: Reply<Result<Pid, StartError>> },
     TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
+    RestartChild { id: String, reply: Reply<Result<Pid, ChildError>> },
+    DeleteChild { id: String, reply: Reply<Result<(), ChildError>> },
+    WhichChild { id: String, reply: Reply<Result<ChildInfo, ChildError>> },
+    ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
 }
 
 /// What a supervisor tells itself.
 pub(crate) enum Cast {
-    /// The restart of this child failed: try again, after what else is queued.
-    TryAgain { id: Arc<str>, last: ExitReason },
+    /// A restart is due, if the child still waits for this one.
+    TryAgain { place: Place, ticket: u64 },
 }
 
 impl GenServer for Tree {
@@ -53,13 +65,22 @@ impl GenServer for Tree {
 
     async fn init(spec: SupervisorSpec, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
+        step!("before a supervisor's init");
+        let spec = match described(spec, ctx).await {
+            Err(reason) if is_ignore(&reason) => return Err(ctx.ignore()),
+            described => described?,
+        };
         let mut tree = Tree {
             me: ctx.this(),
-            pid: ctx.pid(),
-            runtime: ctx.runtime(),
+            report: Report { runtime: ctx.runtime(), supervisor: ctx.pid(), label: spec.id },
             children: Children::default(),
+            strategy: spec.strategy,
             intensity: spec.intensity,
             window: Window::default(),
+            auto_shutdown: spec.auto_shutdown,
+            backoff: spec.backoff,
+            random: spec.seed.map_or_else(Random::fresh, Random::seeded),
+            tickets: 0,
         };
         for child in spec.children {
             if let Err(error) = tree.add(child).await {
@@ -74,28 +95,30 @@ impl GenServer for Tree {
         match call {
             Call::StartChild { spec, reply } => reply.send(self.start_child(*spec).await),
             Call::TerminateChild { id, reply } => reply.send(self.terminate_child(&id).await),
+            Call::RestartChild { id, reply } => reply.send(self.restart_child(&id).await),
+            Call::DeleteChild { id, reply } => reply.send(self.delete_child(&id)),
+            Call::WhichChild { id, reply } => reply.send(self.which_child(&id)),
+            Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
         }
         Ok(())
     }
 
-    async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         match cast {
-            Cast::TryAgain { id, last } => self.try_again(id, last).await,
+            Cast::TryAgain { place, ticket } => self.try_again(place, ticket, ctx).await,
         }
     }
 
-    async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
-        match info {
-            Received::Exit { from, reason } => self.child_ended(from, reason).await,
-            other => {
-                quietly(
-                    || warn!(target: TARGET, supervisor = %self.pid, ?other, "unexpected message dropped"),
-                );
-                Ok(())
-            }
+    async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
+        if let Received::Exit { from, reason } = &info
+            && let Some(place) = self.children.by_pid(*from)
+        {
+            return self.child_ended(place, *from, reason.clone(), ctx).await;
         }
+        self.report.unexpected(&info);
+        Ok(())
     }
 
     async fn terminate(&mut self, _: &ExitReason) {
@@ -103,105 +126,30 @@ impl GenServer for Tree {
     }
 }
 
+/// The description to run: what the supervisor's own init gives, if it has one.
+async fn described(spec: SupervisorSpec, ctx: &ServerContext<Tree>) -> Result<SupervisorSpec> {
+    let Some(init) = spec.init.clone() else { return Ok(spec) };
+    let cause = ctx.start_cause().clone();
+    let given = init(SupervisorContext { runtime: ctx.runtime(), pid: ctx.pid(), cause }).await?;
+    let given = given.of(&spec);
+    given.check().map_err(ExitReason::from_library)?;
+    Ok(given)
+}
+
 impl Tree {
-    /// Starts a child and adds it after the others; its failure is told by name.
+    /// Adds a child after the others and starts it; its failure is told by name.
     async fn add(&mut self, spec: ChildSpec) -> Result<(), StartError> {
-        match start(&self.runtime, self.pid, &spec, StartCause::First).await {
-            Ok(state) => {
-                self.children.add(spec, state);
-                Ok(())
-            }
-            Err(error) => {
-                self.log_start_failed(&spec.id, &error);
-                Err(StartError::Child { id: spec.id.to_string(), error: Box::new(error) })
-            }
-        }
+        let id = spec.id.to_string();
+        let place = self.children.add(spec);
+        let begun = self.begin(place).await;
+        begun.map_err(|error| StartError::Child { id, error: Box::new(error) })
     }
 
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
-        while let Some(child) = self.children.pop() {
-            stop(&self.runtime, &child).await;
+        while let Some(place) = self.children.last_place() {
+            self.halt(place).await;
+            self.children.remove(place);
         }
-    }
-
-    /// A linked process ended. One that is no child of ours, or no more, changes nothing.
-    async fn child_ended(&mut self, pid: Pid, reason: ExitReason) -> Result {
-        let Some(id) = self.children.id_of(pid) else { return Ok(()) };
-        let Some(child) = self.children.get(&id) else { return Ok(()) };
-        match decide(child.spec.restart, &reason) {
-            Decision::Restart => {
-                self.children.set(&id, Running::Restarting(pid));
-                return self.restart(id, reason).await;
-            }
-            Decision::Keep => self.set(&id, Running::No),
-            Decision::Forget => {
-                self.set(&id, Running::No);
-                self.children.remove(&id);
-            }
-        }
-        Ok(())
-    }
-
-    /// Sets what a child is doing now. Names that its last process left, and that no
-    /// successor took, are free from here on.
-    pub(crate) fn set(&mut self, id: &Arc<str>, state: Running) {
-        let last = self.children.get(id).and_then(|child| match &child.state {
-            Running::Yes(process) => Some(process.pid()),
-            Running::Restarting(was) => Some(*was),
-            Running::No => None,
-        });
-        self.children.set(id, state);
-        if let Some(last) = last {
-            self.runtime.kernel.clear_vacant_of(self.pid, last);
-        }
-    }
-
-    /// A restart that failed is tried again, unless somebody has seen to the child.
-    async fn try_again(&mut self, id: Arc<str>, last: ExitReason) -> Result {
-        let waits = |child: &Child| matches!(child.state, Running::Restarting(_));
-        if self.children.get(&id).is_some_and(waits) {
-            return self.restart(id, last).await;
-        }
-        Ok(())
-    }
-
-    /// One attempt, if the budget allows it. A failed one is tried again after what else
-    /// is queued, so that requests are served in between.
-    async fn restart(&mut self, id: Arc<str>, last: ExitReason) -> Result {
-        if !self.window.allows(self.intensity, Instant::now()) {
-            return Err(self.give_up(&id, last));
-        }
-        let Some(child) = self.children.get_mut(&id) else { return Ok(()) };
-        child.restarts += 1;
-        let cause = StartCause::Restart { attempt: child.restarts, previous: last };
-        let spec = child.spec.clone();
-        match start(&self.runtime, self.pid, &spec, cause).await {
-            Ok(state) => self.set(&id, state),
-            Err(error) => {
-                self.log_start_failed(&id, &error);
-                let last = match error {
-                    StartError::Failed(reason) => reason,
-                    other => ExitReason::from_library(other),
-                };
-                self.me.cast(Cast::TryAgain { id, last });
-            }
-        }
-        Ok(())
-    }
-
-    fn give_up(&self, id: &str, last: ExitReason) -> ExitReason {
-        let Intensity { restarts, period } = self.intensity;
-        let limit = RestartLimitReached { child: id.to_owned(), restarts, period, last };
-        quietly(
-            || warn!(target: TARGET, supervisor = %self.pid, child = id, reason = %limit, "gave up"),
-        );
-        ExitReason::from_library(limit)
-    }
-
-    pub(crate) fn log_start_failed(&self, id: &str, reason: &StartError) {
-        quietly(
-            || warn!(target: TARGET, supervisor = %self.pid, child = id, %reason, "start failed"),
-        );
     }
 }

@@ -1,0 +1,71 @@
+//! What a child's description says, to be read.
+
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::child::{ChildSpec, ChildType, Restart};
+use crate::shutdown::Shutdown;
+
+/// Reading it, as [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) hands it
+/// out. Getters that share their setting's word begin with `get_`, as those of
+/// [`std::process::Command`] do.
+impl ChildSpec {
+    /// The id.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{ChildSpec, ChildType, Restart, Shutdown, Supervisor};
+    ///
+    /// // SUP-014: the defaults.
+    /// let spec = ChildSpec::task("flush", |_| async { Ok(()) });
+    /// assert_eq!((spec.id(), spec.name(), spec.kind()), ("flush", None, ChildType::Worker));
+    /// assert_eq!(spec.get_restart(), Restart::Permanent);
+    /// assert_eq!(spec.get_shutdown(), Shutdown::Timeout(Duration::from_secs(5)));
+    /// assert_eq!((spec.get_init_timeout(), spec.get_backoff()), (None, None));
+    /// assert!(!spec.is_significant());
+    ///
+    /// let tree = ChildSpec::from(Supervisor::one_for_one().named("sessions"));
+    /// assert_eq!((tree.id(), tree.name()), ("sessions", Some("sessions")));
+    /// assert_eq!((tree.kind(), tree.get_shutdown()), (ChildType::Supervisor, Shutdown::Infinity));
+    /// ```
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The name it is registered under, if any. [`id`](Self::id) has an example.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether it is a supervisor. [`id`](Self::id) has an example.
+    pub fn kind(&self) -> ChildType {
+        self.kind
+    }
+
+    /// When it is started again. [`id`](Self::id) has an example.
+    pub fn get_restart(&self) -> Restart {
+        self.restart
+    }
+
+    /// How it is stopped. [`id`](Self::id) has an example.
+    pub fn get_shutdown(&self) -> Shutdown {
+        self.shutdown
+    }
+
+    /// How long its `init` may take; `None` is as long as it takes. [`id`](Self::id) has an
+    /// example.
+    pub fn get_init_timeout(&self) -> Option<Duration> {
+        self.init_timeout
+    }
+
+    /// How long its restarts wait; `None` is as its supervisor says. [`id`](Self::id) has an
+    /// example.
+    pub fn get_backoff(&self) -> Option<Backoff> {
+        self.backoff
+    }
+
+    /// Whether its end may end its supervisor. [`id`](Self::id) has an example.
+    pub fn is_significant(&self) -> bool {
+        self.significant
+    }
+}

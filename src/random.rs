@@ -1,0 +1,49 @@
+//! A few random bits, for what need not be secret.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+/// Xorshift: small, quick, and the same for the same seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        // Spread out, so that small seeds differ from the first number on; never 0.
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// Of a seed that nobody knows.
+    pub(crate) fn fresh() -> Self {
+        Random::seeded(RandomState::new().build_hasher().finish())
+    }
+
+    /// A number from 0 up to, and without, 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let bits = u32::try_from(self.0 >> 32).unwrap_or(u32::MAX);
+        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Random;
+
+    #[test]
+    fn numbers_lie_in_range_and_repeat_by_seed() {
+        let draw = |seed| {
+            let mut random = Random::seeded(seed);
+            (0..1_000).map(|_| random.unit()).collect::<Vec<_>>()
+        };
+        let drawn = draw(7);
+        assert!(drawn.iter().all(|unit| (0.0..1.0).contains(unit)));
+        let mean = drawn.iter().sum::<f64>() / 1_000.0;
+        assert!((0.45..0.55).contains(&mean), "{mean}");
+        assert_eq!(drawn, draw(7));
+        assert_ne!(drawn, draw(8));
+        assert!(Random::fresh().unit() < 1.0);
+    }
+}

@@ -1,0 +1,109 @@
+//! The story of a child: its last incarnations.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+
+/// How many incarnations are kept.
+const KEPT: usize = 8;
+
+/// One incarnation of a child that is over. [`History`] has an example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Incarnation {
+    /// Its pid; `None` if its start failed.
+    pub pid: Option<Pid>,
+    /// When its start began.
+    pub started: Instant,
+    /// When it ended, or failed to start.
+    pub ended: Instant,
+    /// Why.
+    pub reason: ExitReason,
+    /// How many times the child had been started again by then: 0 for the first.
+    pub attempt: u32,
+    /// How long its start had waited: its [`Backoff`](crate::Backoff).
+    pub delay: Duration,
+}
+
+/// The last incarnations of a child that are over, oldest first, eight at most; the one
+/// that runs is not among them. Derefs to a slice. Cheap to clone. OTP has no counterpart.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{ChildSpec, ExitReason, Restart, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let child = ChildSpec::task("worker", |_| std::future::pending());
+/// let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
+/// let first = tree.which_child("worker").await?;
+/// assert!(first.history.is_empty());
+///
+/// let ended = rt.ended(first.pid().unwrap());
+/// rt.kill(first.pid().unwrap());
+/// ended.await;
+/// let second = tree.which_child("worker").await?; // answered after the restart
+/// let [story] = &second.history[..] else { panic!("{second:?}") };
+/// assert_eq!((story.pid, &story.reason), (first.pid(), &ExitReason::Killed));
+/// assert!(story.started <= story.ended && Some(story.started) == first.since);
+/// assert_eq!((story.attempt, second.restarts), (0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History(Option<Arc<Vec<Incarnation>>>);
+
+impl History {
+    /// Adds one, and forgets the oldest if there is no room. What was handed out stays as it
+    /// was.
+    pub(crate) fn push(&mut self, incarnation: Incarnation) {
+        let kept = Arc::make_mut(self.0.get_or_insert_default());
+        if kept.len() == KEPT {
+            kept.remove(0);
+        }
+        kept.push(incarnation);
+    }
+}
+
+impl Deref for History {
+    type Target = [Incarnation];
+
+    fn deref(&self) -> &[Incarnation] {
+        self.0.as_ref().map_or(&[], |kept| kept.as_slice())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{History, Incarnation, KEPT};
+    use crate::exit::ExitReason;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    #[test]
+    fn the_oldest_is_forgotten_and_what_was_handed_out_stays() {
+        let now = Instant::now();
+        let mut history = History::default();
+        let incarnation = |attempt| Incarnation {
+            pid: None,
+            started: now,
+            ended: now,
+            reason: ExitReason::Normal,
+            attempt,
+            delay: Duration::ZERO,
+        };
+        history.push(incarnation(0));
+        let handed_out = history.clone();
+        (1..20).for_each(|attempt| history.push(incarnation(attempt)));
+        assert_eq!(handed_out.len(), 1);
+        assert_eq!(history.len(), KEPT);
+        assert_eq!((history[0].attempt, history[KEPT - 1].attempt), (12, 19));
+    }
+}

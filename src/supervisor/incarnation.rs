@@ -1,0 +1,84 @@
+//! One incarnation of a child: its start, and what its end leads to.
+
+use std::sync::Arc;
+
+use crate::call_error::StartError;
+use crate::child::{ChildSpec, Restart, StartContext};
+use crate::exit::{ExitReason, Result};
+use crate::failpoint::step;
+use crate::process::{AnyProcess, Seat};
+use crate::starting::StartCause;
+use crate::supervisor::report::Report;
+
+/// What to do about a child that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Restart,
+    /// It stays known, not running.
+    Keep,
+    Forget,
+}
+
+/// The restart type's table, as a pure function.
+pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
+    match restart {
+        Restart::Permanent => Decision::Restart,
+        Restart::Transient if reason.is_clean() => Decision::Keep,
+        Restart::Transient => Decision::Restart,
+        Restart::Temporary => Decision::Forget,
+    }
+}
+
+/// Starts one incarnation, linked to the supervisor from before its init on. A child that
+/// ignores its start runs not, and is no failure.
+///
+/// A supervisor that is killed meanwhile drops this at its await, and with it kills what is
+/// half started; what is started ends by its link.
+pub(crate) async fn start(
+    report: &Report,
+    seat: Seat,
+    spec: &ChildSpec,
+    cause: StartCause,
+) -> Result<Option<Arc<dyn AnyProcess>>, StartError> {
+    step!("before a start");
+    let runtime = report.runtime.clone();
+    let supervisor = report.supervisor;
+    let mut ctx = StartContext { runtime, supervisor, seat, spec: spec.clone(), cause };
+    let started = spec.start.start(&mut ctx).await;
+    step!("after a start");
+    match started {
+        Ok(started) => Ok(Some(started.process)),
+        Err(StartError::Ignored) => Ok(None),
+        Err(error) => {
+            report.start_failed(&spec.id, &error);
+            Err(error)
+        }
+    }
+}
+
+/// What a start that failed counts as, where an end is asked for.
+pub(crate) fn as_reason(error: &StartError) -> ExitReason {
+    match error {
+        StartError::Failed(reason) => reason.clone(),
+        other => ExitReason::from_library(other.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision, decide};
+    use crate::child::Restart;
+    use crate::exit::ExitReason;
+
+    #[test]
+    fn the_restart_type_decides() {
+        let clean = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with("x")];
+        let not = [ExitReason::Killed, ExitReason::NoProc, ExitReason::crashed("x")];
+        for reason in clean.iter().chain(&not) {
+            assert_eq!(decide(Restart::Permanent, reason), Decision::Restart);
+            assert_eq!(decide(Restart::Temporary, reason), Decision::Forget);
+        }
+        assert!(clean.iter().all(|r| decide(Restart::Transient, r) == Decision::Keep));
+        assert!(not.iter().all(|r| decide(Restart::Transient, r) == Decision::Restart));
+    }
+}

@@ -1,0 +1,74 @@
+//! What a supervisor does with one of its children: begin it, halt it, let it rest.
+
+use crate::call_error::StartError;
+use crate::exit::{ExitReason, Result};
+use crate::pid::Pid;
+use crate::process::Seat;
+use crate::supervisor::children::Running;
+use crate::supervisor::incarnation::{as_reason, start};
+use crate::supervisor::stop::stop;
+use crate::supervisor::strategy::Place;
+use crate::supervisor::tree::Tree;
+
+impl Tree {
+    /// Starts an incarnation. A child that ignores its start doesn't run, and is forgotten if
+    /// it is temporary.
+    pub(crate) async fn begin(&mut self, place: Place) -> Result<(), StartError> {
+        let Some(child) = self.children.get_mut(place) else { return Ok(()) };
+        let cause = child.begin();
+        let (seat, spec) = (child.seat(), child.spec.clone());
+        match start(&self.report, seat, &spec, cause).await {
+            Ok(Some(process)) => {
+                self.children.set(place, Running::Yes(process));
+                self.free_names(Seat { start: seat.start - 1, ..seat });
+                Ok(())
+            }
+            Ok(None) => {
+                self.rest(place);
+                Ok(())
+            }
+            Err(error) => {
+                self.over(place, None, as_reason(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops a child that runs. Names that it held stay reserved, for its successor.
+    pub(crate) async fn halt(&mut self, place: Place) {
+        let Some(child) = self.children.get(place) else { return };
+        let Some(process) = child.process() else { return };
+        let pid = process.pid();
+        let reason = stop(&self.report, &child.spec, process).await;
+        self.over(place, Some(pid), reason);
+    }
+
+    /// An incarnation is over, or did not start (then it has no pid).
+    pub(crate) fn over(&mut self, place: Place, pid: Option<Pid>, reason: ExitReason) {
+        let fallback = self.backoff;
+        let Some(child) = self.children.get_mut(place) else { return };
+        let run = child.over(pid, reason);
+        let backoff = child.spec.backoff.or(fallback);
+        if pid.is_some() && backoff.is_some_and(|backoff| backoff.is_healthy(run)) {
+            child.tries = 0;
+        }
+        self.children.set(place, Running::No);
+    }
+
+    /// A child that doesn't run, and won't by itself: names that it held are free, and a
+    /// temporary one is forgotten.
+    pub(crate) fn rest(&mut self, place: Place) {
+        let Some(child) = self.children.get(place) else { return };
+        let (seat, temporary) = (child.seat(), child.is_temporary());
+        self.free_names(seat);
+        match temporary {
+            true => self.children.remove(place),
+            false => self.children.set(place, Running::No),
+        }
+    }
+
+    /// Frees what is left of the names of a child's incarnations up to this one.
+    fn free_names(&self, last: Seat) {
+        self.report.runtime.kernel.clear_vacant_of(self.report.supervisor, last);
+    }
+}

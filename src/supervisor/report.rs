@@ -1,0 +1,120 @@
+//! What supervisors tell the log: every line of theirs is written here.
+//!
+//! Target `regrow::supervisor`; fields `supervisor` (its pid), `label`, `child`, `pid`,
+//! `reason`, `restarts`, `budget_left`, `delay`. The one ERROR of a crash is the crashed
+//! process' own, in `regrow::lifecycle`: nothing here is more than WARN.
+//!
+//! | line | level | told |
+//! |---|---|---|
+//! | start failed | WARN | always |
+//! | child ended | WARN, a clean end DEBUG | as [`Runtime::set_log_level`] says |
+//! | restarting | WARN, after a clean end INFO | likewise |
+//! | gave up | WARN | always, once |
+//! | shutdown error: it ended with another reason than asked, or overran its time | WARN | always |
+//! | killed, but not yielding | WARN | always, every 5 s |
+//! | unexpected message dropped | WARN | always |
+
+use std::time::Duration;
+
+use crate::call_error::StartError;
+use crate::exit::ExitReason;
+use crate::log_level::LogLevel;
+use crate::message::Received;
+use crate::pid::Pid;
+use crate::quietly::quietly;
+use crate::runtime::Runtime;
+use crate::shared_str::SharedStr;
+use crate::supervisor::intensity::RestartLimitReached;
+
+/// The target of all of it.
+const TARGET: &str = "regrow::supervisor";
+
+/// Which supervisor it is that speaks.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    pub(crate) runtime: Runtime,
+    pub(crate) supervisor: Pid,
+    pub(crate) label: SharedStr,
+}
+
+/// A restart that was decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decided<'a> {
+    pub(crate) child: &'a str,
+    /// The incarnation that is over; `None` if its start failed.
+    pub(crate) pid: Option<Pid>,
+    pub(crate) reason: &'a ExitReason,
+    /// How many there were of this child, this one included.
+    pub(crate) restarts: u32,
+    /// `None`: no limit.
+    pub(crate) budget_left: Option<u32>,
+    pub(crate) delay: Duration,
+}
+
+/// One line about a child.
+macro_rules! tell {
+    ($level:ident, $report:expr, $child:expr, $($rest:tt)+) => {
+        quietly(|| {
+            tracing::$level!(
+                target: TARGET,
+                supervisor = %$report.supervisor,
+                label = %$report.label,
+                child = %$child,
+                $($rest)+
+            )
+        })
+    };
+}
+
+impl Report {
+    pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
+        tell!(warn, self, child, %reason, "start failed");
+    }
+
+    /// A child ended, and is not started again.
+    pub(crate) fn child_ended(&self, child: &str, pid: Pid, reason: &ExitReason) {
+        if reason.is_clean() {
+            if self.runtime.wants_log(LogLevel::Debug) {
+                tell!(debug, self, child, %pid, %reason, "child ended");
+            }
+        } else if self.runtime.wants_log(LogLevel::Warn) {
+            tell!(warn, self, child, %pid, %reason, "child ended");
+        }
+    }
+
+    /// A child is being started again, and what of the budget is left after that.
+    pub(crate) fn restarting(&self, decided: Decided<'_>) {
+        let Decided { child, pid, reason, restarts, budget_left, delay } = decided;
+        let pid = pid.map(tracing::field::display);
+        if reason.is_clean() {
+            if self.runtime.wants_log(LogLevel::Info) {
+                tell!(info, self, child, pid, %reason, restarts, budget_left, ?delay, "restarting");
+            }
+        } else if self.runtime.wants_log(LogLevel::Warn) {
+            tell!(warn, self, child, pid, %reason, restarts, budget_left, ?delay, "restarting");
+        }
+    }
+
+    pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
+        let restarts = limit.restarts;
+        tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "gave up");
+    }
+
+    pub(crate) fn shutdown_error(&self, child: &str, pid: Pid, reason: &ExitReason, overran: bool) {
+        match overran {
+            true => tell!(warn, self, child, %pid, %reason, "shutdown error: it overran its time"),
+            false => tell!(warn, self, child, %pid, %reason, "shutdown error"),
+        }
+    }
+
+    pub(crate) fn not_yielding(&self, child: &str, pid: Pid) {
+        tell!(warn, self, child, %pid, "killed, but not yielding");
+    }
+
+    pub(crate) fn unexpected(&self, other: &Received) {
+        let Report { supervisor, label, .. } = self;
+        quietly(|| {
+            tracing::warn!(target: TARGET, %supervisor, %label, ?other, "unexpected message dropped");
+        });
+    }
+}

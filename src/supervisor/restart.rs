@@ -1,0 +1,184 @@
+//! What the end of a child leads to.
+//!
+//! A restart is one attempt: it counts, stops the group in reverse, starts it in order. If
+//! a start fails, the group of *that* child is tried again by a message to itself, so
+//! requests are served in between, or, with a backoff, by a timer. What was started before
+//! it and is in its group is stopped by that retry, or, where it waits, at once.
+//!
+//! A child that waits holds a ticket. Whatever is done about it meanwhile, by hand or by a
+//! restart of its group, takes the ticket away; a retry that comes with another ticket is
+//! stale, and does nothing. So a retry can neither bring back what was stopped nor be
+//! lost: who takes the ticket takes over the child.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::exit::{ExitReason, Result};
+use crate::failpoint::step;
+use crate::pid::Pid;
+use crate::server::ServerContext;
+use crate::supervisor::children::{Child, Running};
+use crate::supervisor::incarnation::{Decision, decide};
+use crate::supervisor::intensity::Exceeded;
+use crate::supervisor::report::Decided;
+use crate::supervisor::strategy::Place;
+use crate::supervisor::tree::{Cast, Tree};
+use crate::timer_queue::after;
+
+impl Tree {
+    /// A child ended by itself.
+    pub(crate) async fn child_ended(
+        &mut self,
+        place: Place,
+        pid: Pid,
+        reason: ExitReason,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let Some(child) = self.children.get(place) else { return Ok(()) };
+        if decide(child.spec.restart, &reason) != Decision::Restart {
+            self.report.child_ended(&child.spec.id, pid, &reason);
+            return self.ended_for_good(place, pid, reason);
+        }
+        self.over(place, Some(pid), reason);
+        match self.delay(place) {
+            None => self.restart(place, ctx).await,
+            Some(delay) => {
+                self.wait(place, delay, ctx).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// It is not started again; if it was significant, that may end the supervisor.
+    fn ended_for_good(&mut self, place: Place, pid: Pid, reason: ExitReason) -> Result {
+        let significant = self.children.get(place).is_some_and(|child| child.spec.significant);
+        self.over(place, Some(pid), reason);
+        self.rest(place);
+        let left = |child: &Child| child.spec.significant && !matches!(child.state(), Running::No);
+        match self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
+            true => Err(ExitReason::Shutdown),
+            false => Ok(()),
+        }
+    }
+
+    /// A retry is due. If the child doesn't wait for this one any more, it is stale.
+    pub(crate) async fn try_again(
+        &mut self,
+        place: Place,
+        ticket: u64,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        match self.children.get(place).map(Child::state) {
+            Some(Running::Restarting { ticket: held, .. }) if *held == ticket => {
+                self.restart(place, ctx).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One attempt to restart the group of this child, if the budget allows it.
+    async fn restart(&mut self, place: Place, ctx: &mut ServerContext<Self>) -> Result {
+        if let Err(exceeded) = self.window.allows(self.intensity, Instant::now()) {
+            return Err(self.give_up(place, exceeded));
+        }
+        self.tell_restart(place);
+        step!("before a restart");
+        let group = self.strategy.group(place);
+        self.stop_group(group.clone(), place).await;
+        step!("between a group's stop and its start");
+        for member in self.children.places(group) {
+            if self.begin(member).await.is_err() {
+                self.failed(member, ctx).await;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops who runs in the group, in reverse. Temporary ones are forgotten, and who waited
+    /// for a retry of its own waits no more: all of them are this child's group now.
+    async fn stop_group(&mut self, group: RangeInclusive<Place>, failed: Place) {
+        for member in self.children.places(group).into_iter().rev() {
+            if member == failed {
+                continue;
+            }
+            self.halt(member).await;
+            match self.children.get(member).is_some_and(Child::is_temporary) {
+                true => self.rest(member),
+                false => self.children.set(member, Running::No),
+            }
+        }
+    }
+
+    /// A start in a restart failed: tries again, after what else is queued.
+    async fn failed(&mut self, place: Place, ctx: &mut ServerContext<Self>) {
+        if let Some(delay) = self.delay(place) {
+            return self.wait(place, delay, ctx).await;
+        }
+        let ticket = self.wait_for_ticket(place, None);
+        if !self.me.cast(Cast::TryAgain { place, ticket }) {
+            // A full mailbox refuses casts, but no timers.
+            ctx.cast_after(Duration::ZERO, Cast::TryAgain { place, ticket });
+        }
+    }
+
+    /// Has the child, and its group with it, wait for its restart.
+    async fn wait(&mut self, place: Place, delay: Duration, ctx: &mut ServerContext<Self>) {
+        let due = after(Instant::now(), delay);
+        let ticket = self.wait_for_ticket(place, Some(due));
+        ctx.cast_after(delay, Cast::TryAgain { place, ticket });
+        let group = self.strategy.group(place);
+        self.stop_group(group.clone(), place).await;
+        step!("after a restart was put off");
+        for member in self.children.places(group) {
+            if let Some(child) = self.children.get(member) {
+                let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
+                kernel.postpone_vacant(me, child.seat(), due);
+            }
+        }
+    }
+
+    fn wait_for_ticket(&mut self, place: Place, due: Option<Instant>) -> u64 {
+        self.tickets += 1;
+        self.children.set(place, Running::Restarting { ticket: self.tickets, due });
+        self.tickets
+    }
+
+    /// How long the next restart of this child waits; `None` is not at all. What can only be
+    /// given up is given up at once.
+    fn delay(&mut self, place: Place) -> Option<Duration> {
+        let child = self.children.get_mut(place)?;
+        let backoff = child.spec.backoff.or(self.backoff)?;
+        if self.intensity.is_none() {
+            return None;
+        }
+        child.delay = backoff.delay(child.tries, self.random.unit());
+        child.tries = child.tries.saturating_add(1);
+        (!child.delay.is_zero()).then_some(child.delay)
+    }
+
+    fn tell_restart(&self, place: Place) {
+        let Some(child) = self.children.get(place) else { return };
+        let Some(last) = child.history.last() else { return };
+        self.report.restarting(Decided {
+            child: &child.spec.id,
+            pid: last.pid,
+            reason: &last.reason,
+            restarts: child.starts,
+            budget_left: self.window.left(self.intensity, Instant::now()),
+            delay: child.delay,
+        });
+    }
+
+    /// The reason the supervisor ends with. Its children are stopped by its `terminate`.
+    fn give_up(&mut self, place: Place, exceeded: Exceeded) -> ExitReason {
+        let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
+        let last = child.last.clone().unwrap_or(ExitReason::Normal);
+        let limit = exceeded.by(&child.spec.id, last);
+        self.report.gave_up(&limit);
+        self.rest(place);
+        ExitReason::from_library(limit)
+    }
+}

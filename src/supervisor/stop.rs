@@ -1,0 +1,109 @@
+//! How one child is stopped: asked, waited for, killed, and waited for to its very end.
+//!
+//! The wait is on the child's record, which tells its end last and with the true reason, and
+//! not on the supervisor's mailbox: what comes meanwhile stays there. The link stays until
+//! the end, so a supervisor that is killed while it waits leaves nobody behind. Only then is
+//! it removed, and with it the exit that it brought.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::child::{ChildSpec, Restart};
+use crate::ended::Ended;
+use crate::exit::ExitReason;
+use crate::failpoint::step;
+use crate::process::AnyProcess;
+use crate::shutdown::Shutdown;
+use crate::supervisor::report::Report;
+
+/// How often a killed child that doesn't end is told of.
+const NOT_YIELDING: Duration = Duration::from_secs(5);
+
+/// Stops one incarnation as its spec says, and gives the reason it ended with. An end other
+/// than was asked for is told to the log, and changes nothing.
+pub(crate) async fn stop(
+    report: &Report,
+    spec: &ChildSpec,
+    process: &Arc<dyn AnyProcess>,
+) -> ExitReason {
+    let pid = process.pid();
+    let ended = || Ended::of(&report.runtime, Some(process.clone()));
+    step!("before a stop");
+    let asked = match spec.shutdown {
+        Shutdown::BrutalKill => None,
+        Shutdown::Timeout(grace) => {
+            report.runtime.exit(pid, ExitReason::Shutdown);
+            step!("between a stop's request and its end");
+            timeout(grace, ended()).await.ok()
+        }
+        Shutdown::Infinity => {
+            report.runtime.exit(pid, ExitReason::Shutdown);
+            step!("between a stop's request and its end");
+            Some(ended().await)
+        }
+    };
+    let overran = asked.is_none() && spec.shutdown != Shutdown::BrutalKill;
+    let reason = match asked {
+        Some(reason) => reason,
+        None => kill(report, spec, process).await,
+    };
+    step!("after a stop");
+    report.runtime.unlink(report.supervisor, pid);
+    if overran || is_error(spec.shutdown, spec.restart, &reason) {
+        report.shutdown_error(&spec.id, pid, &reason, overran);
+    }
+    reason
+}
+
+/// A body that never awaits can't be stopped, only waited for.
+async fn kill(report: &Report, spec: &ChildSpec, process: &Arc<dyn AnyProcess>) -> ExitReason {
+    let pid = process.pid();
+    report.runtime.kill(pid);
+    step!("between a kill and its end");
+    loop {
+        let ended = Ended::of(&report.runtime, Some(process.clone()));
+        match timeout(NOT_YIELDING, ended).await {
+            Ok(reason) => return reason,
+            Err(_) => report.not_yielding(&spec.id, pid),
+        }
+    }
+}
+
+/// Whether a child that was stopped ended otherwise than it should have. OTP's table: a
+/// child that isn't permanent may as well have finished by itself.
+fn is_error(how: Shutdown, restart: Restart, reason: &ExitReason) -> bool {
+    match (how, reason) {
+        (Shutdown::BrutalKill, ExitReason::Killed) => false,
+        (Shutdown::Timeout(_) | Shutdown::Infinity, ExitReason::Shutdown) => false,
+        (_, reason) => restart == Restart::Permanent || !reason.is_clean(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_error;
+    use crate::child::Restart::{Permanent, Temporary, Transient};
+    use crate::exit::ExitReason;
+    use crate::shutdown::Shutdown::{BrutalKill, Infinity, Timeout};
+    use std::time::Duration;
+
+    /// SHU-009, T45.
+    #[test]
+    fn ends_other_than_asked_for_are_errors() {
+        let polite = [Timeout(Duration::from_secs(1)), Infinity];
+        for restart in [Permanent, Transient, Temporary] {
+            assert!(!is_error(BrutalKill, restart, &ExitReason::Killed));
+            assert!(is_error(BrutalKill, restart, &ExitReason::crashed("x")));
+            for how in polite {
+                assert!(!is_error(how, restart, &ExitReason::Shutdown));
+                assert!(is_error(how, restart, &ExitReason::Killed));
+                assert!(is_error(how, restart, &ExitReason::crashed("x")));
+                let finished = is_error(how, restart, &ExitReason::Normal);
+                assert_eq!(finished, restart == Permanent);
+            }
+            assert_eq!(is_error(BrutalKill, restart, &ExitReason::Normal), restart == Permanent);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Who goes down and comes back together.
+
+use std::ops::RangeInclusive;
+
+/// A child's place in the start order: later children have greater ones, and none is used
+/// twice.
+pub(crate) type Place = u64;
+
+/// Which children are restarted when one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Strategy {
+    #[default]
+    OneForOne,
+    OneForAll,
+    RestForOne,
+}
+
+impl Strategy {
+    /// The children that are stopped and started again with the one at this place, itself
+    /// included.
+    pub(crate) fn group(self, failed: Place) -> RangeInclusive<Place> {
+        match self {
+            Strategy::OneForOne => failed..=failed,
+            Strategy::OneForAll => Place::MIN..=Place::MAX,
+            Strategy::RestForOne => failed..=Place::MAX,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Strategy};
+
+    /// RST-003.
+    #[test]
+    fn the_strategy_decides_who_goes_down() {
+        let group = |strategy: Strategy, failed| {
+            let group = strategy.group(failed);
+            [1, 2, 7].into_iter().filter(|place| group.contains(place)).collect::<Vec<Place>>()
+        };
+        for failed in [1, 2, 7] {
+            assert_eq!(group(Strategy::OneForOne, failed), [failed]);
+            assert_eq!(group(Strategy::OneForAll, failed), [1, 2, 7]);
+        }
+        assert_eq!(group(Strategy::RestForOne, 1), [1, 2, 7]);
+        assert_eq!(group(Strategy::RestForOne, 2), [2, 7]);
+        assert_eq!(group(Strategy::RestForOne, 7), [7]);
+    }
+}
