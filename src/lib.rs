@@ -86,6 +86,7 @@ mod dest;
 mod log_level;
 mod lifecycle;
 mod event;
+mod stops;
 mod shutdown;
 mod random;
 mod backoff;
@@ -127,6 +128,7 @@ mod child;
 mod server;
 mod supervisor;
 mod task;
+mod run;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
 mod checked;
 
@@ -150,6 +152,7 @@ pub use name::Name;
 pub use panic_hook::install_panic_hook;
 pub use pid::{MonitorRef, Pid};
 pub use reply::Reply;
+pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use runtime::Runtime;
 pub use server::{CastTimer, GenServer, ServerContext, ServerRef, ServerSpec};
 pub use shared_str::SharedStr;
