@@ -163,7 +163,7 @@ pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, History, Incarnation,
     RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
 };
-pub use task::{Task, TaskError, TaskStream};
+pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 pub use timers::TimerRef;
 
 /// What a proof run sees and does; exists only under `--cfg regrow_proof`.

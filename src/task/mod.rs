@@ -17,6 +17,8 @@ mod stop;
 mod many;
 mod under_way;
 mod stream;
+mod supervised;
+mod supervisor;
 
 use std::fmt;
 use std::future::Future;
@@ -35,6 +37,7 @@ use launch::launch_returning;
 
 pub use error::TaskError;
 pub use stream::TaskStream;
+pub use supervisor::{TaskSupervisor, TaskSupervisorRef};
 
 /// How long [`Task::join`] and the items of a [`TaskStream`] have, unless told otherwise.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -54,7 +57,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # When not to use it
 ///
-/// What nobody waits for is better a child of a supervisor. What a server does beside its
+/// What nobody waits for is better a child of a [`TaskSupervisor`], and so is whatever must not be
+/// left behind when the program stops. What a server does beside its
 /// other work is [`ServerContext::spawn_task`](crate::ServerContext::spawn_task): awaiting a task
 /// in a handler keeps everybody else waiting.
 ///

@@ -1,0 +1,77 @@
+//! How a task is born under a supervisor: in the supervisor's process, linked to that and to
+//! its caller before its body runs.
+//!
+//! The handle comes back beside the supervisor's answer, since a task may be over before that
+//! answer is read. What happens when somebody ends between any two steps:
+//!
+//! 1. caller gives up before the supervisor comes to it: nothing is started;
+//! 2. caller gives up after that: the task goes on, its result goes nowhere;
+//! 3. caller ends before the link: the body never runs, and the start has failed;
+//! 4. task ends before the answer: the handle has its outcome.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use crate::call_error::StartError;
+use crate::child::{StartChild, StartContext, Started};
+use crate::context::Context;
+use crate::ended::ProcessHandle;
+use crate::exit::{ExitReason, Result};
+use crate::life::Body;
+use crate::message::Envelope;
+use crate::pid::Pid;
+use crate::process::AnyProcess;
+
+/// A task that was not started yet. It is started once.
+pub(crate) struct Once {
+    order: Mutex<Option<Order>>,
+    /// Whom it is to be linked to.
+    caller: Option<Pid>,
+}
+
+struct Order {
+    body: Box<dyn FnOnce(Context) -> Body + Send>,
+    handle: oneshot::Sender<ProcessHandle>,
+}
+
+impl Once {
+    /// The task, and where its handle arrives.
+    pub(crate) fn new(
+        caller: Option<Pid>,
+        body: impl FnOnce(Context) -> Body + Send + 'static,
+    ) -> (Self, oneshot::Receiver<ProcessHandle>) {
+        let (handle, arrives) = oneshot::channel();
+        let order = Order { body: Box::new(body), handle };
+        (Once { order: Mutex::new(Some(order)), caller }, arrives)
+    }
+
+    fn take(&self) -> Option<Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[async_trait]
+impl StartChild for Once {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        let order = self.take().filter(|order| !order.handle.is_closed());
+        let Some(Order { body, handle }) = order else { return Err(StartError::Ignored) };
+        let starting = ctx.starting().started_at_once();
+        let (process, born) = ctx.runtime.bear::<Envelope>(starting.birth());
+        if let Err(stillborn) = born {
+            return Err(starting.refused(stillborn));
+        }
+        starting.log(process.pid());
+        let kernel = &ctx.runtime.kernel;
+        if let Some(caller) = self.caller
+            && !kernel.link_task(process.pid(), caller)
+        {
+            return Err(starting.refused(kernel.never_run(&*process, ExitReason::NoProc)));
+        }
+        let task = ctx.runtime.run(process, true, body);
+        // A caller that is gone needs none.
+        let _ = handle.send(task.clone());
+        Ok(Started { process: task.process })
+    }
+}
