@@ -18,8 +18,26 @@ pub(crate) struct Waiting<'a, T> {
     deadline: Option<Deadline<'a>>,
 }
 
+/// Waits for a future no longer than to a deadline: then `None`.
+pub(crate) struct Within<'a, F> {
+    pub(crate) future: F,
+    pub(crate) deadline: Option<Deadline<'a>>,
+}
+
+impl<F: Future + Unpin> Future for Within<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(output) = Pin::new(&mut self.future).poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        let due = self.deadline.as_mut().is_some_and(|deadline| deadline.is_due(cx));
+        if due { Poll::Ready(None) } else { Poll::Pending }
+    }
+}
+
 /// When to give up, and who says so.
-struct Deadline<'a> {
+pub(crate) struct Deadline<'a> {
     due: Instant,
     kernel: &'a std::sync::Arc<Kernel>,
     /// Told the bells apart.
@@ -39,7 +57,7 @@ impl<'a, T> Waiting<'a, T> {
         kernel: &'a std::sync::Arc<Kernel>,
         spread: u64,
     ) -> Self {
-        Waiting { answer, deadline: Some(Deadline { due, kernel, spread, bell: None }) }
+        Waiting { answer, deadline: Some(Deadline::new(due, kernel, spread)) }
     }
 }
 
@@ -52,6 +70,9 @@ impl<T> Future for Waiting<'_, T> {
             Poll::Ready(Ok(Err(Lost::Exited(reason)))) => {
                 return Poll::Ready(Err(CallError::Exited(reason)));
             }
+            Poll::Ready(Ok(Err(Lost::Overloaded))) => {
+                return Poll::Ready(Err(CallError::Overloaded));
+            }
             Poll::Ready(Ok(Err(Lost::NoReply)) | Err(_)) => {
                 return Poll::Ready(Err(CallError::NoReply));
             }
@@ -62,7 +83,11 @@ impl<T> Future for Waiting<'_, T> {
     }
 }
 
-impl Deadline<'_> {
+impl<'a> Deadline<'a> {
+    pub(crate) fn new(due: Instant, kernel: &'a std::sync::Arc<Kernel>, spread: u64) -> Self {
+        Deadline { due, kernel, spread, bell: None }
+    }
+
     /// Whether the time is up; if not, the bell will wake this waker.
     fn is_due(&mut self, cx: &Context<'_>) -> bool {
         match &self.bell {

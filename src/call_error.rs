@@ -54,8 +54,8 @@ use crate::pid::Pid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There was no such process when the call was made, or nobody held the name. The
-    /// question was not handled.
+    /// There was no such process when the call was made, or nobody held the name; or it
+    /// ended while the call waited for room in its mailbox. The question was not handled.
     NoProc,
     /// The server ended before it replied, for this reason. Whether it handled the
     /// question isn't known.
@@ -74,8 +74,9 @@ pub enum CallError {
     /// its state at hand; [`continue_with`](crate::ServerContext::continue_with) is for
     /// later.
     CallingSelf,
-    /// The server's mailbox is full: only where mailboxes
-    /// [have a bound](crate::Runtime::with_mailbox_capacity).
+    /// The server's mailbox is full, or was while the call waited for room, or has dropped
+    /// the question for a newer one: only where it [has a bound](crate::Overflow). The
+    /// question was not handled.
     Overloaded,
     /// The process that holds the name is no server of this type.
     WrongType,

@@ -66,8 +66,9 @@ impl Runtime {
         self.kernel.finished.load(Ordering::SeqCst)
     }
 
-    /// How many messages and streams full mailboxes have shed. A server's calls and casts
-    /// that were refused are told to their sender, and not counted here.
+    /// How many messages, streams, casts and calls full mailboxes have cost: refused, dropped
+    /// or evicted. Those that were given back by [`try_cast`](crate::ServerRef::try_cast) are
+    /// not among them. [`ProcessInfo`](crate::ProcessInfo) tells them for one process.
     /// [`with_mailbox_capacity`](Self::with_mailbox_capacity) has an example.
     pub fn dropped_messages(&self) -> u64 {
         self.kernel.dropped.load(Ordering::SeqCst)

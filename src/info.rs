@@ -1,5 +1,6 @@
 //! Looking at one process, or at what is left of all.
 
+use crate::overflow::Overflow;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 
@@ -40,8 +41,16 @@ pub struct ProcessInfo {
     pub tags: Vec<String>,
     /// Its label.
     pub label: Option<String>,
-    /// What is queued and not yet received; 0 unless the runtime counts it.
+    /// What is queued and not yet received; 0 unless it is counted: on a runtime that counts
+    /// it, or where the mailbox has a bound.
     pub mailbox_depth: usize,
+    /// How many messages its mailbox holds at most, signals aside; `None` without a bound.
+    pub mailbox_capacity: Option<usize>,
+    /// What its mailbox does when it is full; `None` without a bound.
+    pub overflow: Option<Overflow>,
+    /// How many messages, streams, casts and calls its full mailbox has cost so far:
+    /// refused, dropped or evicted.
+    pub dropped_messages: u64,
     /// Whether it traps exits.
     pub trap_exit: bool,
 }
@@ -96,6 +105,9 @@ impl Runtime {
                 tags: Vec::new(),
                 label: None,
                 mailbox_depth: 0,
+                mailbox_capacity: None,
+                overflow: None,
+                dropped_messages: 0,
                 trap_exit: core.trap,
             };
             if !core.is_open() {
@@ -191,7 +203,12 @@ impl ProcessInfo {
         self.names = standing.names.iter().map(|(name, ())| name.to_string()).collect();
         self.tags = standing.tags.iter().map(|(tag, ())| tag.to_string()).collect();
         self.label = standing.label.as_ref().map(ToString::to_string);
-        self.mailbox_depth = standing.counts.map_or(0, |counts| counts.depth);
+        if let Some(counts) = &standing.counts {
+            self.mailbox_depth = counts.depth;
+            self.mailbox_capacity = counts.bound();
+            self.overflow = counts.bound().map(|_| counts.overflow);
+            self.dropped_messages = counts.dropped;
+        }
     }
 }
 

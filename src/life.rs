@@ -14,10 +14,11 @@ use std::task::{Context, Poll};
 use crate::acting::Acting;
 use crate::crash::Crash;
 use crate::exit::ExitReason;
+use crate::inbox::Item;
 use crate::kernel::teardown::End;
 use crate::lifecycle;
 use crate::process::{AnyProcess, flag};
-use crate::record::{Item, Process};
+use crate::record::Process;
 use crate::sync::atomic::Ordering;
 
 /// What a process does until it ends.

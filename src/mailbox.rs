@@ -1,7 +1,8 @@
 //! The receiving side of a process.
 //!
 //! The reader swaps the whole inbox out and works from there, so it takes the lock
-//! once per batch. A mailbox that is counted is taken item by item instead.
+//! once per batch. A mailbox that is counted is taken item by item instead, and counted
+//! out in the same step: who finds it full finds what fills it in the inbox.
 //!
 //! **Invariants**
 //! 1. Nothing is handed out once the process is condemned.
@@ -15,9 +16,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::task::coop;
 
-use crate::message::Received;
-use crate::process::{Core, Held, Parked, Ties};
-use crate::record::{Item, Process};
+use crate::inbox::{Item, State};
+use crate::process::{Core, Parked};
+use crate::record::{Process, wake};
 
 /// A buffer above this many slots is freed when the reader parks.
 const KEPT_SLOTS: usize = 64;
@@ -32,6 +33,7 @@ pub(crate) struct Mailbox<M> {
     pub(crate) process: Arc<Process<M>>,
     /// What was swapped out, and what a selective receive left: older than the inbox.
     local: VecDeque<M>,
+    counted: bool,
     /// Looking again before parking has paid lately.
     eager: bool,
     /// It has yielded once and looks again now.
@@ -49,7 +51,8 @@ enum Refill {
 
 impl<M: Item> Mailbox<M> {
     pub(crate) fn new(process: Arc<Process<M>>) -> Self {
-        Mailbox { process, local: VecDeque::new(), eager: false, looking: false, parks: 0 }
+        let counted = process.is_counted();
+        Mailbox { process, local: VecDeque::new(), counted, eager: false, looking: false, parks: 0 }
     }
 
     /// Waits for an item, which [`take`](Self::take) then hands out at once. In two
@@ -68,6 +71,10 @@ impl<M: Item> Mailbox<M> {
                 }
                 self.local.pop_front();
                 continue;
+            }
+            if self.counted && self.take_counted() {
+                budget.made_progress();
+                return Poll::Ready(());
             }
             if !self.refilled(cx) {
                 return Poll::Pending;
@@ -107,6 +114,9 @@ impl<M: Item> Mailbox<M> {
                     self.local.remove(*cursor);
                 }
             }
+            if self.counted && self.move_one() {
+                continue;
+            }
             if !self.refilled(cx) {
                 return Poll::Pending;
             }
@@ -123,10 +133,7 @@ impl<M: Item> Mailbox<M> {
     fn refilled(&mut self, cx: &mut Context<'_>) -> bool {
         match self.refill(cx.waker()) {
             Refill::Some(found) => {
-                if self.looking {
-                    self.eager = found > 1;
-                }
-                self.looking = false;
+                self.found(found);
                 true
             }
             Refill::Again => {
@@ -138,6 +145,42 @@ impl<M: Item> Mailbox<M> {
                 self.eager &= !self.looking;
                 self.looking = false;
                 false
+            }
+        }
+    }
+
+    /// Learns from what there was, if it yielded before it looked.
+    fn found(&mut self, found: usize) {
+        if self.looking {
+            self.eager = found > 1;
+        }
+        self.looking = false;
+    }
+
+    /// Moves an item over that counts until it is admitted: a selective receive may pass
+    /// it. False if there is none.
+    fn move_one(&mut self) -> bool {
+        let mut state = self.process.state.lock();
+        let (found, item) = (state.inbox.len(), state.inbox.pop_front());
+        drop(state);
+        self.local.extend(item);
+        self.found(found);
+        found > 0
+    }
+
+    /// Moves an item over and counts it out. False if there is none to be handed out.
+    fn take_counted(&mut self) -> bool {
+        loop {
+            let mut state = self.process.state.lock();
+            let found = state.inbox.len();
+            let Some(item) = state.inbox.pop_front() else { return false };
+            let (admitted, waker) = count_out(&mut state, &item);
+            drop(state);
+            wake(waker);
+            self.found(found);
+            if admitted {
+                self.local.push_back(item);
+                return true;
             }
         }
     }
@@ -163,9 +206,8 @@ impl<M: Item> Mailbox<M> {
             return Refill::Parked;
         }
         let found = state.inbox.len();
-        let counted = state.core.standing().is_some_and(|standing| standing.counts.is_some());
-        if counted {
-            self.local.extend(state.inbox.pop_front());
+        if self.counted {
+            // It came just now; it is taken in the step that counts it out.
         } else if self.local.is_empty() {
             std::mem::swap(&mut self.local, &mut state.inbox);
         } else {
@@ -180,30 +222,34 @@ impl<M: Item> Mailbox<M> {
         let Some(ticket) = envelope.ticket else { return false };
         let state = self.process.state.lock();
         let ties = state.core.ties.as_ref();
-        !ties.is_some_and(|ties| holds(ties, ticket.get(), &envelope.received))
+        !ties.is_some_and(|ties| ties.holds(ticket.get(), &envelope.received))
     }
 
     /// Counts the item out, and says whether it may be handed out: one whose ticket
     /// was taken back may not.
     fn admit(&self, item: &M) -> bool {
-        let ticket = item.envelope().and_then(|envelope| envelope.ticket);
-        let counted = self.process.kernel.mailboxes.counts().is_some();
-        if ticket.is_none() && !counted {
+        let ticketed = item.envelope().is_some_and(|envelope| envelope.ticket.is_some());
+        if !ticketed && !self.counted {
             return true;
         }
-        let user = item.is_user();
         let mut state = self.process.state.lock();
-        let Some(ties) = state.core.ties.as_mut() else { return ticket.is_none() };
-        let admitted = match (ticket, item.envelope()) {
-            (Some(ticket), Some(envelope)) => redeem(ties, ticket.get(), &envelope.received),
-            _ => true,
-        };
-        if let (true, Some(counts)) = (admitted, state.core.counts()) {
-            counts.depth = counts.depth.saturating_sub(1);
-            counts.users -= usize::from(user);
-        }
+        let (admitted, waker) = count_out(&mut state, item);
+        drop(state);
+        wake(waker);
         admitted
     }
+}
+
+/// Counts the item out, if it may be handed out; says so, and whom to wake after unlock.
+fn count_out<M: Item>(state: &mut State<M>, item: &M) -> (bool, Option<Waker>) {
+    let envelope = item.envelope();
+    let ticket = envelope.and_then(|envelope| Some((envelope.ticket?, &envelope.received)));
+    let admitted = match (ticket, &mut state.core.ties) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some((ticket, signal)), Some(ties)) => ties.redeem(ticket.get(), signal),
+    };
+    (admitted, if admitted { state.count_out(item.is_user()) } else { None })
 }
 
 /// Leaves word of who waits; returns a waker to be dropped after unlock.
@@ -214,32 +260,6 @@ fn park(core: &mut Core, waker: &Waker) -> Option<Waker> {
     }
     core.parked = Parked::Foreign;
     core.standing_mut().reader.replace(waker.clone())
-}
-
-/// Whether the ticket of this signal is still held.
-fn holds(ties: &Ties, ticket: u64, signal: &Received) -> bool {
-    match signal {
-        Received::Exit { .. } => ties.exits.iter().any(|(held, _)| *held == ticket),
-        _ => ties.monitors.contains(&ticket),
-    }
-}
-
-/// The same; a ticket for a single signal is used up.
-fn redeem(ties: &mut Ties, ticket: u64, signal: &Received) -> bool {
-    match signal {
-        Received::Exit { .. } => {
-            let at = ties.exits.iter().position(|(held, _)| *held == ticket);
-            at.map(|at| ties.exits.remove(at)).is_some()
-        }
-        Received::Group { .. } => match ties.monitors.get_mut(&ticket) {
-            Some(Held::Group { queued, .. }) => {
-                *queued = queued.saturating_sub(1);
-                true
-            }
-            _ => false,
-        },
-        _ => ties.monitors.remove(&ticket).is_some(),
-    }
 }
 
 impl<M> std::fmt::Debug for Mailbox<M> {

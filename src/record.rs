@@ -1,52 +1,18 @@
 //! The record of one process: its lock, its inbox, and what sends to it.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
+use crate::evicting::evict;
+use crate::inbox::{Item, State, push};
 use crate::kernel::Kernel;
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, Core, Locked, Stage, Ties, flag};
+use crate::process::{AnyProcess, Entry, IfFull, Locked, Stage, Ties, flag};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
-
-/// What a process' mailbox holds. Raw processes hold envelopes; a server holds its own
-/// closed enum, so that its messages move by value.
-pub(crate) trait Item: Send + 'static {
-    fn from_envelope(envelope: Envelope) -> Self;
-
-    /// The envelope inside, if it is one.
-    fn envelope(&self) -> Option<&Envelope>;
-
-    /// Whether a bound on the mailbox counts it.
-    fn is_user(&self) -> bool;
-
-    /// The expiry of a timer of the process' own, where it has such.
-    fn from_tick(timer: u64) -> Option<Self>
-    where
-        Self: Sized;
-}
-
-impl Item for Envelope {
-    fn from_envelope(envelope: Envelope) -> Self {
-        envelope
-    }
-
-    fn envelope(&self) -> Option<&Envelope> {
-        Some(self)
-    }
-
-    fn is_user(&self) -> bool {
-        self.received.is_user()
-    }
-
-    fn from_tick(_: u64) -> Option<Self> {
-        None
-    }
-}
 
 /// One process.
 pub(crate) struct Process<M> {
@@ -56,19 +22,15 @@ pub(crate) struct Process<M> {
     pub(crate) state: Mutex<State<M>>,
 }
 
-/// What the lock guards.
-pub(crate) struct State<M> {
-    pub(crate) core: Core,
-    pub(crate) inbox: VecDeque<M>,
-}
-
 impl<M: Item> Process<M> {
     pub(crate) fn new(kernel: Arc<Kernel>, ties: Option<Box<Ties>>) -> Arc<Self> {
+        let mut state = State::new(ties);
+        let flags = if state.core.counts().is_some() { flag::COUNTED } else { 0 };
         Arc::new(Process {
             pid: kernel.fresh_pid(),
-            flags: AtomicU8::new(0),
+            flags: AtomicU8::new(flags),
             kernel,
-            state: Mutex::new(State { core: Core::new(ties), inbox: VecDeque::new() }),
+            state: Mutex::new(state),
         })
     }
 
@@ -76,19 +38,27 @@ impl<M: Item> Process<M> {
         self.flags.load(Ordering::Acquire) & flag::CONDEMNED != 0
     }
 
-    /// Queues an item of the process' own kind, or gives it back.
+    /// Its mailbox is counted: [`Counts`](crate::process::Counts).
+    pub(crate) fn is_counted(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0
+    }
+
+    /// Queues an item of the process' own kind, or gives it back. One that a full mailbox
+    /// refuses is counted, as its sender will drop it.
     pub(crate) fn send(&self, item: M) -> Result<(), (M, Refused)> {
+        self.send_or(item, IfFull::Lose).map(|_| ())
+    }
+
+    /// The same for a sender with a choice.
+    pub(crate) fn send_or(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
         crate::failpoint::point!("before push");
+        if self.is_counted() {
+            return self.send_counted(item, if_full);
+        }
         let mut state = self.state.lock();
         if state.core.stage != Stage::Live {
             drop(state);
             return Err((item, Refused::Dead));
-        }
-        if state.core.ties.is_some()
-            && let Err(refused) = state.core.count_user(&item)
-        {
-            drop(state);
-            return Err((item, refused));
         }
         push(&mut state.inbox, item);
         state.core.notify();
@@ -97,59 +67,62 @@ impl<M: Item> Process<M> {
             drop(state);
             wake(waker);
         }
-        Ok(())
+        Ok(Sent::Taken)
+    }
+
+    #[inline(never)]
+    fn send_counted(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        let mut state = self.state.lock();
+        if state.core.stage != Stage::Live {
+            drop(state);
+            return Err((item, Refused::Dead));
+        }
+        let entry = state.entry(&item, if_full);
+        let (mut sent, mut evicted) = (Sent::Taken, None);
+        match entry {
+            Entry::Queue => state.queue(item),
+            Entry::Evict => {
+                evicted = state.evict_oldest();
+                state.queue(item);
+            }
+            Entry::Drop => evicted = Some(item),
+            Entry::Line => {
+                let number = self.kernel.fresh_id();
+                state.line.join(number, item);
+                sent = Sent::InLine(number);
+            }
+            Entry::Lose | Entry::GiveBack => {
+                drop(state);
+                if entry == Entry::Lose {
+                    self.kernel.count_dropped();
+                }
+                return Err((item, Refused::Full));
+            }
+        }
+        let waker = state.core.take_rung();
+        drop(state);
+        wake(waker);
+        if let Some(evicted) = evicted {
+            self.kernel.count_dropped();
+            evict(std::ptr::from_ref(self).addr(), evicted);
+        }
+        Ok(sent)
     }
 }
 
-/// The first item gets a buffer of its own size: most processes that are told of an end
-/// hold no more at any time.
-fn push<M>(inbox: &mut VecDeque<M>, item: M) {
-    if inbox.capacity() == 0 {
-        inbox.reserve_exact(1);
-    }
-    inbox.push_back(item);
-}
-
-fn wake(waker: Option<Waker>) {
+pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
 }
 
-impl Core {
-    /// Takes the item into the counts, if there are any.
-    fn count_user<M: Item>(&mut self, item: &M) -> Result<(), Refused> {
-        let Some(counts) = self.counts() else {
-            return Ok(());
-        };
-        if item.is_user() {
-            if counts.users >= counts.capacity {
-                return Err(Refused::Full);
-            }
-            counts.users += 1;
-        }
-        counts.depth += 1;
-        Ok(())
-    }
-}
-
-impl<M: Item> Locked for State<M> {
-    fn core(&mut self) -> &mut Core {
-        &mut self.core
-    }
-
-    fn push(&mut self, envelope: Envelope) {
-        if let Some(counts) = self.core.counts() {
-            counts.depth += 1;
-        }
-        push(&mut self.inbox, M::from_envelope(envelope));
-        self.core.notify();
-    }
-
-    fn take_queue(&mut self) -> Option<Box<dyn Any + Send>> {
-        let queue = std::mem::take(&mut self.inbox);
-        if queue.is_empty() { None } else { Some(Box::new(queue)) }
-    }
+/// Where an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// In the mailbox, or where the mailbox' policy has put it instead.
+    Taken,
+    /// In the line, under this number.
+    InLine(u64),
 }
 
 impl<M: Item> AnyProcess for Process<M> {
@@ -167,12 +140,8 @@ impl<M: Item> AnyProcess for Process<M> {
         state.core.take_rung()
     }
 
-    fn deliver(&self, received: Received) -> Result<(), Refused> {
-        let item = M::from_envelope(Envelope::plain(received));
-        self.send(item).map_err(|(item, refused)| {
-            drop(item);
-            refused
-        })
+    fn deliver(&self, received: Received) -> bool {
+        self.send(M::from_envelope(Envelope::plain(received))).is_ok()
     }
 
     fn tick(&self, timer: u64) {

@@ -5,13 +5,15 @@
 //! settles that list between two handlers: nobody will answer. Teardown takes the list
 //! in the step that makes the process *ended*: it ended, for that reason. Whoever
 //! comes after finds it ended, and tells its caller itself. So the caller always hears
-//! the truth, and once.
+//! the truth, and once. A question that a full mailbox drops was never handled: its
+//! caller is told that at once.
 
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::evicting::is_evicting;
 use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, Stage, flag};
@@ -24,13 +26,16 @@ pub(crate) type Answer<T> = Result<T, Lost>;
 pub(crate) enum Lost {
     NoReply,
     Exited(ExitReason),
+    /// The question was evicted from a full mailbox.
+    Overloaded,
 }
 
 /// Where the answer of one call goes. It travels inside the call; the server sends it
 /// now, later, or from another process.
 ///
 /// Dropped unsent, it tells the caller: [`NoReply`](crate::CallError::NoReply) while
-/// the server lives, or else the reason the server ended with. OTP: `From`, and
+/// the server lives, [`Overloaded`](crate::CallError::Overloaded) if its mailbox dropped the
+/// question unread, or else the reason the server ended with. OTP: `From`, and
 /// `gen_server:reply/2`; there a caller that nobody answers waits until its time is up.
 ///
 /// # Examples
@@ -147,6 +152,11 @@ impl<T: Send + 'static> Drop for Reply<T> {
     fn drop(&mut self) {
         let Some(slot) = self.slot.take() else { return };
         if slot.is_closed() {
+            return;
+        }
+        if is_evicting(Arc::as_ptr(&self.server).addr()) {
+            // A caller that is gone needs no answer.
+            let _ = slot.send(Err(Lost::Overloaded));
             return;
         }
         let mut caller: Option<Box<dyn Unanswered>> = Some(Box::new(slot));

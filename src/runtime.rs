@@ -5,6 +5,7 @@ use std::sync::{Arc, Once};
 use crate::acting;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::message::{Message, Received};
+use crate::overflow::Overflow;
 use crate::pid::Pid;
 use crate::stream::StreamHandle;
 
@@ -92,14 +93,16 @@ impl Runtime {
     /// # });
     /// ```
     pub fn with_mailbox_depth() -> Self {
-        Runtime::with(Mailboxes::Counted(usize::MAX))
+        Runtime::with(Mailboxes::Counted(usize::MAX, Overflow::Reject))
     }
 
     /// A runtime whose mailboxes hold at most `capacity` messages and streams, and shed
     /// more: the send says so, and [`dropped_messages`](Self::dropped_messages) counts.
     /// A server's calls and casts are messages too: a call to a full server fails with
     /// [`Overloaded`](crate::CallError::Overloaded). Signals are never shed. Mailboxes are
-    /// counted as well. OTP has no counterpart: its mailboxes are unbounded.
+    /// counted as well. A server's own bound, which may have another policy, overrides this
+    /// one: [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity). OTP has no
+    /// counterpart: its mailboxes are unbounded.
     ///
     /// # Panics
     ///
@@ -120,8 +123,7 @@ impl Runtime {
     /// # });
     /// ```
     pub fn with_mailbox_capacity(capacity: usize) -> Self {
-        assert!(capacity > 0, "a mailbox needs room for at least one message");
-        Runtime::with(Mailboxes::Counted(capacity))
+        Runtime::with(Mailboxes::bounded(capacity, Overflow::Reject))
     }
 
     fn with(mailboxes: Mailboxes) -> Self {
@@ -135,8 +137,8 @@ impl Runtime {
     }
 
     /// Sends bytes to a process. True if they are in its mailbox, which doesn't promise that
-    /// it lives to read them. False if it is dead or ending, or its mailbox is full. Never
-    /// blocks, never panics.
+    /// it lives to read them. False if it is dead or ending, or its mailbox is full, unless
+    /// that drops something instead: see [`Overflow`]. Never blocks, never panics.
     ///
     /// What one process sends another arrives in the order it was sent, signals included.
     /// OTP: `Pid ! Message`, which doesn't say. [`Runtime`] has an example.
@@ -189,7 +191,7 @@ impl Runtime {
 
     fn receive(&self, pid: Pid, received: Received) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
-        self.kernel.deliver(&*process, received)
+        process.deliver(received)
     }
 
     /// The process in whose body this is called, or [`Pid::OUTSIDE`].

@@ -9,6 +9,7 @@ use futures_util::future::lazy;
 use crate::context::Context;
 use crate::ended::ProcessHandle;
 use crate::exit::{ExitReason, Result};
+use crate::inbox::Item;
 use crate::kernel::births::{Birth, Stillborn};
 use crate::kernel::teardown::End;
 use crate::kernel::timers::NO_TOKIO;
@@ -18,7 +19,7 @@ use crate::mailbox::Mailbox;
 use crate::message::Envelope;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{AnyProcess, Link, LinkKind};
-use crate::record::{Item, Process};
+use crate::record::Process;
 use crate::runtime::Runtime;
 
 impl Runtime {

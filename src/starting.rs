@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::call_error::StartError;
 use crate::exit::ExitReason;
+use crate::kernel::Mailboxes;
 use crate::kernel::births::{Birth, Stillborn};
 use crate::pid::Pid;
 use crate::process::{Link, LinkKind, Parent, Seat};
@@ -90,6 +91,12 @@ impl Starting {
         if let Some((_, link)) = &mut self.birth.link {
             link.kind = LinkKind::Plain;
         }
+        self
+    }
+
+    /// With a mailbox that is kept like this, if not like all others.
+    pub(crate) fn mailbox(mut self, mailbox: Option<Mailboxes>) -> Self {
+        self.birth.mailbox = mailbox;
         self
     }
 

@@ -12,12 +12,14 @@
 //! task matters, a thread blocks on the [`Life`](crate::life::Life) that ships.
 
 mod world;
+mod post;
 mod names;
 mod links;
 mod monitors;
 mod births;
 mod deaths;
 mod mailboxes;
+mod bounds;
 mod groups;
 mod calls;
 mod lock_order;

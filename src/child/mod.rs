@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::exit::Result;
+use crate::kernel::Mailboxes;
+use crate::overflow::Overflow;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 
@@ -125,6 +127,7 @@ pub struct ChildSpec {
     pub(crate) init_timeout: Option<Duration>,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) significant: bool,
+    pub(crate) mailbox: Option<Mailboxes>,
 }
 
 impl ChildSpec {
@@ -141,6 +144,7 @@ impl ChildSpec {
             init_timeout: None,
             backoff: None,
             significant: false,
+            mailbox: None,
         }
     }
 
@@ -232,6 +236,57 @@ impl ChildSpec {
     /// OTP: `significant`. [`AutoShutdown`](crate::AutoShutdown) has an example.
     pub fn significant(mut self, significant: bool) -> Self {
         self.significant = significant;
+        self
+    }
+
+    /// How many messages, streams, casts and calls the mailbox of a server holds at most, at
+    /// each start, and what it does with more. By default it has no bound, or the one of the
+    /// [runtime](crate::Runtime::with_mailbox_capacity). Only for servers: plain tasks and
+    /// supervisors have the runtime's. [`ServerSpec::mailbox_capacity`] is the same for a
+    /// server without a supervisor.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0: no message could ever be received.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::{Overflow, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let child = Counter::child(0).named("counter").mailbox_capacity(64, Overflow::Wait);
+    /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
+    /// let info = rt.info(rt.whereis("counter").unwrap()).unwrap();
+    /// assert_eq!((info.mailbox_capacity, info.overflow), (Some(64), Some(Overflow::Wait)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// [`ServerSpec::mailbox_capacity`]: crate::ServerSpec::mailbox_capacity
+    pub fn mailbox_capacity(mut self, capacity: usize, overflow: Overflow) -> Self {
+        self.mailbox = Some(Mailboxes::bounded(capacity, overflow));
         self
     }
 

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use crate::exit::ExitReason;
-use crate::kernel::Kernel;
 use crate::kernel::names::NameRefused;
 use crate::kernel::teardown::End;
+use crate::kernel::{Kernel, Mailboxes};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Link, LinkKind, Parent, Stage, Standing, Ties};
 use crate::shared_str::SharedStr;
@@ -21,12 +21,14 @@ pub(crate) struct Birth {
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
+    /// How its mailbox is kept, if not like all others of the runtime.
+    pub(crate) mailbox: Option<Mailboxes>,
 }
 
 impl Birth {
     /// The ties of the new record: none for an ordinary process.
     pub(crate) fn ties(&self, kernel: &Kernel) -> Option<Box<Ties>> {
-        let counts = kernel.mailboxes.counts();
+        let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
         if ordinary && counts.is_none() {
             return None;

@@ -10,11 +10,9 @@ use crate::exit::ExitReason;
 use crate::kernel::Kernel;
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
-use crate::process::any::Refused;
 use crate::process::{AnyProcess, Core, Link, LinkKind, Parent, Stage, flag};
 use crate::shutdown::Shutdown;
 use crate::signal::{ExitKind, Verdict, verdict};
-use crate::sync::atomic::Ordering;
 use crate::timer_queue::Action;
 
 /// An exit signal on its way.
@@ -50,18 +48,6 @@ impl Outcome {
 }
 
 impl Kernel {
-    /// Hands a user's message or stream to the process; a shed one is counted.
-    pub(crate) fn deliver(&self, to: &dyn AnyProcess, received: Received) -> bool {
-        match to.deliver(received) {
-            Ok(()) => true,
-            Err(Refused::Dead) => false,
-            Err(Refused::Full) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                false
-            }
-        }
-    }
-
     /// Sends an exit signal: decides its effect under the target's lock.
     pub(crate) fn signal_exit(
         self: &Arc<Self>,

@@ -8,11 +8,11 @@ use crate::bell::Bells;
 use crate::census_bell::CensusBell;
 use crate::event::EventHub;
 use crate::log_level::LogLevel;
+use crate::overflow::Overflow;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Counts};
 use crate::shared_str::SharedStr;
 use crate::small_map::SmallMap;
-use crate::stops::Stops;
 use crate::sync::Table;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::timer_queue::TimerQueue;
@@ -45,7 +45,6 @@ pub(crate) struct Kernel {
     pub(crate) bells: Arc<Bells>,
     pub(crate) census: Arc<CensusBell>,
     pub(crate) events: EventHub,
-    pub(crate) stops: Stops,
     /// Rung when a name that was vacant is taken, or is no more.
     pub(crate) vacancies: tokio::sync::Notify,
     pub(crate) waits: Waits,
@@ -86,15 +85,21 @@ pub(crate) enum Mailboxes {
     /// Unbounded and not counted: the hot path pays nothing.
     Plain,
     /// Counted, and holding at most this many user messages.
-    Counted(usize),
+    Counted(usize, Overflow),
 }
 
 impl Mailboxes {
     pub(crate) fn counts(self) -> Option<Counts> {
         match self {
             Mailboxes::Plain => None,
-            Mailboxes::Counted(capacity) => Some(Counts { capacity, users: 0, depth: 0 }),
+            Mailboxes::Counted(capacity, overflow) => Some(Counts::new(capacity, overflow)),
         }
+    }
+
+    /// Holding at most so many.
+    pub(crate) fn bounded(capacity: usize, overflow: Overflow) -> Self {
+        assert!(capacity > 0, "a mailbox needs room for at least one message");
+        Mailboxes::Counted(capacity, overflow)
     }
 }
 
@@ -114,7 +119,6 @@ impl Kernel {
             bells: Arc::new(Bells::new()),
             census: Arc::new(CensusBell::default()),
             events: EventHub::default(),
-            stops: Stops::default(),
             vacancies: tokio::sync::Notify::new(),
             waits: Waits::default(),
             #[cfg(regrow_proof)]
@@ -167,6 +171,11 @@ impl Kernel {
             let _ = self.handle.set(handle);
         }
         self.handle.get()
+    }
+
+    /// Counts a message that a full mailbox has cost.
+    pub(crate) fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn wants_log(&self, level: LogLevel) -> bool {

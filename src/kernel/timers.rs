@@ -87,7 +87,7 @@ impl Kernel {
         let from = Pid::OUTSIDE;
         match &timer.action {
             Action::Send(message) => {
-                self.deliver(&*process, Received::Message(message.clone()));
+                process.deliver(Received::Message(message.clone()));
             }
             Action::Exit(reason) => {
                 self.signal_exit(&*process, ExitSignal { from, reason, kind: ExitKind::Exit });

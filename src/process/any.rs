@@ -20,8 +20,9 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// Runs `act` under the process' lock, and returns a foreign reader to be woken.
     fn locked(&self, act: &mut dyn FnMut(&mut dyn Locked)) -> Option<Waker>;
 
-    /// Queues a user's message or stream; gives it back if the process takes none.
-    fn deliver(&self, received: Received) -> Result<(), Refused>;
+    /// Hands the process a user's message or stream. False if it takes none; one that
+    /// found no room is counted.
+    fn deliver(&self, received: Received) -> bool;
 
     /// Queues the expiry of one of a server's own timers.
     fn tick(&self, timer: u64);

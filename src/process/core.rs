@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::ExitReason;
 use crate::pid::Pid;
+use crate::process::counts::Counts;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::small_map::SmallMap;
@@ -68,7 +69,7 @@ pub(crate) struct Ties {
 pub(crate) struct Standing {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
-    /// Who waits for its end.
+    /// Who waits for its end, or for room in its mailbox until then.
     pub(crate) waiters: SmallMap<u64, Waker>,
     /// Names that its dead children left to it, to be taken by their successors.
     pub(crate) vacant: SmallMap<SharedStr, Seat>,
@@ -150,17 +151,6 @@ impl Seat {
     pub(crate) fn is_up_to(self, last: Seat) -> bool {
         self.child == last.child && self.start <= last.start
     }
-}
-
-/// Exact counts of a mailbox that is measured or bounded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Counts {
-    /// At most this many messages and streams.
-    pub(crate) capacity: usize,
-    /// Messages and streams queued.
-    pub(crate) users: usize,
-    /// Everything queued.
-    pub(crate) depth: usize,
 }
 
 /// A caller whose reply was dropped unsent.

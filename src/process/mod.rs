@@ -7,13 +7,16 @@
 //! 3. Under the lock nothing of the user's is dropped, run or woken; only the task's
 //!    own waker is.
 
+pub(crate) mod counts;
 pub(crate) mod core;
+mod tickets;
 pub(crate) mod any;
 
 pub(crate) use any::{AnyProcess, Locked};
 pub(crate) use core::{
-    Core, Counts, Held, Link, LinkKind, Parent, Parked, Seat, Stage, Standing, Ties, Watcher,
+    Core, Held, Link, LinkKind, Parent, Parked, Seat, Stage, Standing, Ties, Watcher,
 };
+pub(crate) use counts::{Counts, Entry, IfFull};
 
 /// Bits that are read without the lock.
 pub(crate) mod flag {
@@ -27,4 +30,6 @@ pub(crate) mod flag {
     pub(crate) const TIMED: u8 = 8;
     /// It is out of the table; a timer aimed at it now is taken back.
     pub(crate) const ENDED: u8 = 16;
+    /// Its mailbox is counted, for all its life.
+    pub(crate) const COUNTED: u8 = 32;
 }

@@ -11,9 +11,12 @@ use crate::call_error::CallError;
 use crate::ended::Ended;
 use crate::kernel::Kernel;
 use crate::kernel::timers::NO_TOKIO;
+use crate::record::Process;
 use crate::reply::Reply;
 use crate::runtime::Runtime;
-use crate::server::server_ref::{Target, ask, wait_edge};
+use crate::server::ask::{ask, wait_edge};
+use crate::server::item::Work;
+use crate::server::server_ref::Target;
 use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
@@ -85,12 +88,7 @@ impl<S: GenServer> ServerRef<S> {
             let restarting = match self.resolve() {
                 Err(restarting @ CallError::Restarting { .. }) => restarting,
                 Err(error) => return Err(error),
-                Ok(process) => match ask(&process, &make) {
-                    Ok((answer, caller)) => {
-                        let _waits = wait_edge(&process)?;
-                        let spread = caller.raw() ^ kernel.number() as u64;
-                        return Waiting::until(answer, due, kernel, spread).await;
-                    }
+                Ok(process) => match ask_until(&process, &make, due).await {
                     Err(CallError::NoProc) => {
                         // It is ending; its name falls vacant, or free, when it has.
                         let runtime = Runtime { kernel: kernel.clone() };
@@ -98,7 +96,7 @@ impl<S: GenServer> ServerRef<S> {
                         timeout_at(due, ended).await.map_err(|_| CallError::Timeout)?;
                         continue;
                     }
-                    Err(error) => return Err(error),
+                    done => return done,
                 },
             };
             timeout_at(due, changed).await.map_err(|_| restarting)?;
@@ -217,4 +215,16 @@ impl<S: GenServer> ServerRef<S> {
             Target::Named { kernel, .. } => kernel,
         }
     }
+}
+
+/// Asks this one. `NoProc` if the question never was in its mailbox.
+async fn ask_until<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<Work<S>>>,
+    make: impl FnOnce(Reply<T>) -> S::Call,
+    due: Instant,
+) -> Result<T, CallError> {
+    let _waits = wait_edge(process)?;
+    let (answer, caller) = ask(process, make)?.queued(Some(due)).await?;
+    let kernel = &process.kernel;
+    Waiting::until(answer, due, kernel, caller.raw() ^ kernel.number() as u64).await
 }

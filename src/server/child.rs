@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use async_trait::async_trait;
 
 use crate::call_error::StartError;
-use crate::child::{ChildSpec, StartChild, StartContext, Started};
+use crate::child::{ChildSpec, ChildType, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::server::GenServer;
 
@@ -66,7 +66,9 @@ impl StartContext {
     /// # }).unwrap();
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
-        let server = self.starting().run_process::<S>(args).await?;
+        // What a supervisor tells itself must not be dropped.
+        let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
+        let server = self.starting().mailbox(own).run_process::<S>(args).await?;
         Ok(Started { process: server })
     }
 }

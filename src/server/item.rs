@@ -1,8 +1,8 @@
 //! What lies in a server's mailbox: one closed enum, moved by value.
 
 use crate::exit::ExitReason;
+use crate::inbox::Item;
 use crate::message::Envelope;
-use crate::record::Item;
 use crate::server::GenServer;
 
 /// One item of a server's mailbox.

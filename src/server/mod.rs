@@ -13,7 +13,9 @@ use crate::starting::Starting;
 
 pub(crate) mod item;
 mod idle;
+mod ask;
 pub(crate) mod server_ref;
+mod casts;
 mod calls;
 mod schedule;
 pub(crate) mod context;

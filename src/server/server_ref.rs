@@ -5,10 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::acting;
 use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
@@ -17,14 +15,13 @@ use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::name::Name;
 use crate::pid::Pid;
 use crate::process::AnyProcess;
-use crate::process::any::Refused;
 use crate::record::Process;
-use crate::reply::{Answer, Reply};
+use crate::reply::Reply;
 use crate::runtime::Runtime;
 use crate::server::GenServer;
+use crate::server::ask::{ask, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::shared_str::SharedStr;
-use crate::waits::WaitEdge;
 
 /// How long a call waits if it doesn't say.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -309,17 +306,6 @@ impl<S: GenServer> ServerRef<S> {
         holder.into_any().downcast().map(Cow::Owned).map_err(|_| CallError::WrongType)
     }
 
-    /// Tells the server something, and doesn't wait. False if it is dead or full; nothing
-    /// else tells, and what it was told is dropped then. True is no promise that it is
-    /// handled: the server may end before.
-    ///
-    /// Casts and calls of one sender are handled in the order they were sent. Nothing slows
-    /// down who casts faster than the server handles: where that can be, call. OTP:
-    /// `gen_server:cast/2`, which doesn't say. [`ServerRef`] has an example.
-    pub fn cast(&self, cast: S::Cast) -> bool {
-        self.resolve().is_ok_and(|process| process.send(Work::Cast(cast)).is_ok())
-    }
-
     /// Asks the server, and waits up to five seconds for the answer. `make` puts the
     /// [`Reply`] into the question; most often it is the variant itself. OTP:
     /// `gen_server:call/2`, which ends the caller where this returns an error.
@@ -396,8 +382,10 @@ impl<S: GenServer> ServerRef<S> {
         let process = self.resolve()?;
         let kernel = &process.kernel;
         let _waits = wait_edge(&process)?;
-        let (answer, caller) = ask(&process, make)?;
-        match Instant::now().checked_add(limit) {
+        let asked = ask(&process, make)?;
+        let due = Instant::now().checked_add(limit);
+        let (answer, caller) = asked.queued(due).await?;
+        match due {
             None => Waiting::unlimited(answer).await,
             Some(due) => {
                 let spread = caller.raw() ^ process.pid().raw();
@@ -423,7 +411,7 @@ impl<S: GenServer> ServerRef<S> {
     ) -> Result<T, CallError> {
         let process = self.resolve()?;
         let _waits = wait_edge(&process)?;
-        let (answer, _) = ask(&process, make)?;
+        let (answer, _) = ask(&process, make)?.queued(None).await?;
         Waiting::unlimited(answer).await
     }
 
@@ -471,41 +459,6 @@ impl<S: GenServer> ServerRef<S> {
                 let holder = kernel.whereis(name).and_then(|pid| kernel.find(pid));
                 Ended::of(&runtime, holder)
             }
-        }
-    }
-}
-
-fn refuse_self<S: GenServer>(process: &Process<Work<S>>) -> Result<Pid, CallError> {
-    let caller = acting::acting(process.kernel.number());
-    if caller == process.pid() { Err(CallError::CallingSelf) } else { Ok(caller) }
-}
-
-/// Notes who waits for whom, where the runtime detects deadlocks.
-pub(crate) fn wait_edge<S: GenServer>(
-    process: &Process<Work<S>>,
-) -> Result<Option<WaitEdge<'_>>, CallError> {
-    let caller = refuse_self(process)?;
-    let edge = process.kernel.waits.enter(caller, process.pid());
-    edge.map_err(|cycle| CallError::Deadlock { cycle })
-}
-
-/// Queues the question; returns where the answer will be, and who asked.
-pub(crate) fn ask<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
-    make: impl FnOnce(Reply<T>) -> S::Call,
-) -> Result<(oneshot::Receiver<Answer<T>>, Pid), CallError> {
-    let caller = refuse_self(process)?;
-    let (reply, answer) = Reply::new(process.clone());
-    match process.send(Work::Call(make(reply))) {
-        Ok(()) => Ok((answer, caller)),
-        Err((refused, why)) => {
-            // Nobody listens when the refused question's reply is dropped.
-            drop(answer);
-            drop(refused);
-            Err(match why {
-                Refused::Dead => CallError::NoProc,
-                Refused::Full => CallError::Overloaded,
-            })
         }
     }
 }

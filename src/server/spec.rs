@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::call_error::StartError;
 use crate::inside::Inside;
+use crate::kernel::Mailboxes;
 use crate::name::Name;
+use crate::overflow::Overflow;
 use crate::pid::MonitorRef;
 use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerRef};
@@ -54,11 +56,12 @@ pub struct ServerSpec<S: GenServer> {
     name: Option<SharedStr>,
     label: Option<SharedStr>,
     init_timeout: Option<Duration>,
+    mailbox: Option<Mailboxes>,
 }
 
 impl<S: GenServer> ServerSpec<S> {
     pub(crate) fn new(args: S::Args) -> Self {
-        ServerSpec { args, name: None, label: None, init_timeout: None }
+        ServerSpec { args, name: None, label: None, init_timeout: None, mailbox: None }
     }
 
     /// The name it is registered under, before its `init` runs. By default none.
@@ -79,6 +82,18 @@ impl<S: GenServer> ServerSpec<S> {
     /// it takes. [`ServerSpec`] has an example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.init_timeout = Some(limit);
+        self
+    }
+
+    /// How many messages, streams, casts and calls its mailbox holds at most, and what it
+    /// does with more. By default it has no bound, or the one of the
+    /// [runtime](Runtime::with_mailbox_capacity). [`Overflow`] has an example.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0: no message could ever be received.
+    pub fn mailbox_capacity(mut self, capacity: usize, overflow: Overflow) -> Self {
+        self.mailbox = Some(Mailboxes::bounded(capacity, overflow));
         self
     }
 
@@ -213,7 +228,7 @@ impl<S: GenServer> ServerSpec<S> {
     }
 
     fn starting(self, runtime: &Runtime) -> (Starting, S::Args) {
-        let mut starting = Starting::new(runtime).within(self.init_timeout);
+        let mut starting = Starting::new(runtime).within(self.init_timeout).mailbox(self.mailbox);
         if let Some(name) = self.name {
             starting = starting.named(name);
         }
@@ -230,6 +245,7 @@ impl<S: GenServer> fmt::Debug for ServerSpec<S> {
             .field("name", &self.name)
             .field("label", &self.label)
             .field("init_timeout", &self.init_timeout)
+            .field("mailbox", &self.mailbox)
             .finish_non_exhaustive()
     }
 }

@@ -83,7 +83,8 @@ impl<S: GenServer> ServerContext<S> {
                 Some(limit) => limit.acquire().await.ok(),
                 None => None,
             };
-            this.cast(done(work.await));
+            // A server that has ended needs no result.
+            let _ = this.cast_wait(done(work.await)).await;
         })
     }
 
@@ -191,7 +192,7 @@ impl<S: GenServer> ServerContext<S> {
             loop {
                 let item = stream.next().await;
                 let last = item.is_none();
-                if !this.cast(each(item)) || last {
+                if this.cast_wait(each(item)).await.is_err() || last {
                     return;
                 }
                 // A stream that is always ready must not flood a server that isn't.

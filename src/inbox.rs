@@ -1,0 +1,130 @@
+//! What lies in a mailbox, and what its process' lock guards.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use crate::line::Line;
+use crate::message::Envelope;
+use crate::process::{Core, Entry, IfFull, Locked, Stage, Ties};
+
+/// What a process' mailbox holds. Raw processes hold envelopes; a server holds its own
+/// closed enum, so that its messages move by value.
+pub(crate) trait Item: Send + 'static {
+    fn from_envelope(envelope: Envelope) -> Self;
+
+    /// The envelope inside, if it is one.
+    fn envelope(&self) -> Option<&Envelope>;
+
+    /// Whether a bound on the mailbox counts it.
+    fn is_user(&self) -> bool;
+
+    /// The expiry of a timer of the process' own, where it has such.
+    fn from_tick(timer: u64) -> Option<Self>
+    where
+        Self: Sized;
+}
+
+impl Item for Envelope {
+    fn from_envelope(envelope: Envelope) -> Self {
+        envelope
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        Some(self)
+    }
+
+    fn is_user(&self) -> bool {
+        self.received.is_user()
+    }
+
+    fn from_tick(_: u64) -> Option<Self> {
+        None
+    }
+}
+
+/// What the lock guards.
+pub(crate) struct State<M> {
+    pub(crate) core: Core,
+    pub(crate) inbox: VecDeque<M>,
+    /// What waits for room in the inbox: empty while there is some.
+    pub(crate) line: Line<M>,
+}
+
+impl<M: Item> Locked for State<M> {
+    fn core(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    fn push(&mut self, envelope: Envelope) {
+        if let Some(counts) = self.core.counts() {
+            counts.count_in(false);
+        }
+        push(&mut self.inbox, M::from_envelope(envelope));
+        self.core.notify();
+    }
+
+    fn take_queue(&mut self) -> Option<Box<dyn Any + Send>> {
+        let queue = std::mem::take(&mut self.inbox);
+        if queue.is_empty() { None } else { Some(Box::new(queue)) }
+    }
+}
+
+/// A mailbox that is counted. What counts as queued lies in the inbox, unless the reader
+/// receives selectively; no server does.
+impl<M: Item> State<M> {
+    pub(crate) fn new(ties: Option<Box<Ties>>) -> Self {
+        State { core: Core::new(ties), inbox: VecDeque::new(), line: Line::new() }
+    }
+
+    /// What becomes of this item; what it costs is counted.
+    pub(crate) fn entry(&mut self, item: &M, if_full: IfFull) -> Entry {
+        let Some(counts) = self.core.counts().filter(|_| item.is_user()) else {
+            return Entry::Queue;
+        };
+        let entry = counts.entry(if_full);
+        if matches!(entry, Entry::Evict | Entry::Drop | Entry::Lose) {
+            counts.dropped += 1;
+        }
+        entry
+    }
+
+    pub(crate) fn queue(&mut self, item: M) {
+        let user = item.is_user();
+        if let Some(counts) = self.core.counts() {
+            counts.count_in(user);
+        }
+        push(&mut self.inbox, item);
+        self.core.notify();
+    }
+
+    pub(crate) fn evict_oldest(&mut self) -> Option<M> {
+        let oldest = self.inbox.iter().position(Item::is_user)?;
+        if let Some(counts) = self.core.counts() {
+            counts.count_out(true);
+        }
+        self.inbox.remove(oldest)
+    }
+
+    /// Counts out what was taken; who has waited longest for the room comes in for it.
+    /// Returns whom to wake after unlock.
+    pub(crate) fn count_out(&mut self, user: bool) -> Option<Waker> {
+        let counts = self.core.counts()?;
+        counts.count_out(user);
+        if !user || self.core.stage != Stage::Live {
+            return None;
+        }
+        let (number, item) = self.line.first()?;
+        self.queue(item);
+        self.core.standing()?.waiters.remove(&number)
+    }
+}
+
+/// The first item gets a buffer of its own size: most processes that are told of an end
+/// hold no more at any time.
+pub(crate) fn push<M>(inbox: &mut VecDeque<M>, item: M) {
+    if inbox.capacity() == 0 {
+        inbox.reserve_exact(1);
+    }
+    inbox.push_back(item);
+}

@@ -1,0 +1,32 @@
+//! Tickets of signals that lie in the mailbox: without its ticket none is handed out.
+
+use crate::message::Received;
+use crate::process::core::{Held, Ties};
+
+impl Ties {
+    /// Whether the ticket of this signal is still held.
+    pub(crate) fn holds(&self, ticket: u64, signal: &Received) -> bool {
+        match signal {
+            Received::Exit { .. } => self.exits.iter().any(|(held, _)| *held == ticket),
+            _ => self.monitors.contains(&ticket),
+        }
+    }
+
+    /// The same; a ticket for a single signal is used up.
+    pub(crate) fn redeem(&mut self, ticket: u64, signal: &Received) -> bool {
+        match signal {
+            Received::Exit { .. } => {
+                let at = self.exits.iter().position(|(held, _)| *held == ticket);
+                at.map(|at| self.exits.remove(at)).is_some()
+            }
+            Received::Group { .. } => match self.monitors.get_mut(&ticket) {
+                Some(Held::Group { queued, .. }) => {
+                    *queued = queued.saturating_sub(1);
+                    true
+                }
+                _ => false,
+            },
+            _ => self.monitors.remove(&ticket).is_some(),
+        }
+    }
+}
