@@ -133,6 +133,8 @@ mod child;
 mod server;
 mod supervisor;
 mod task;
+mod snapshot;
+mod run;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
 mod checked;
 
@@ -162,11 +164,13 @@ pub use runtime::Runtime;
 pub use server::{CastTimer, GenServer, ServerContext, ServerRef, ServerSpec};
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
+pub use snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, History, Incarnation,
-    RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
+    RestartBudget, RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef,
+    SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 pub use timers::TimerRef;

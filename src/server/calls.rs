@@ -209,7 +209,7 @@ impl<S: GenServer> ServerRef<S> {
         self.kernel().tokio().expect(NO_TOKIO).block_on(self.call_timeout(make, limit))
     }
 
-    fn kernel(&self) -> &Arc<Kernel> {
+    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
         match &self.target {
             Target::Direct(process) => &process.kernel,
             Target::Named { kernel, .. } => kernel,

@@ -11,6 +11,7 @@ pub(crate) mod history;
 mod context;
 pub(crate) mod spec;
 pub(crate) mod info;
+pub(crate) mod describe;
 pub(crate) mod report;
 pub(crate) mod incarnation;
 pub(crate) mod stop;
@@ -24,6 +25,7 @@ mod start;
 
 pub use auto_shutdown::AutoShutdown;
 pub use context::SupervisorContext;
+pub use describe::RestartBudget;
 pub use history::{History, Incarnation};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
 pub use intensity::RestartLimitReached;

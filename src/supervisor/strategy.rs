@@ -16,6 +16,15 @@ pub(crate) enum Strategy {
 }
 
 impl Strategy {
+    /// As OTP spells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Strategy::OneForOne => "one_for_one",
+            Strategy::OneForAll => "one_for_all",
+            Strategy::RestForOne => "rest_for_one",
+        }
+    }
+
     /// The children that are stopped and started again with the one at this place, itself
     /// included.
     pub(crate) fn group(self, failed: Place) -> RangeInclusive<Place> {

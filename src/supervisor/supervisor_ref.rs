@@ -1,9 +1,12 @@
 //! The handle of a supervisor.
 
+use std::sync::Arc;
+
 use crate::call_error::{CallError, StartError};
 use crate::child::ChildSpec;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
+use crate::kernel::Kernel;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::server::ServerRef;
@@ -44,6 +47,10 @@ pub struct SupervisorRef {
 }
 
 impl SupervisorRef {
+    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
+        self.server.kernel()
+    }
+
     pub(crate) fn new(server: ServerRef<Tree>) -> Self {
         SupervisorRef { server }
     }

@@ -5,6 +5,8 @@
 //! is taken out with the link, so what comes later from a pid that is no child's is a
 //! stranger's.
 
+use tokio::time::Instant;
+
 use crate::backoff::Backoff;
 use crate::call_error::StartError;
 use crate::child::ChildSpec;
@@ -18,6 +20,7 @@ use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::children::Children;
 use crate::supervisor::context::{SupervisorContext, is_ignore};
+use crate::supervisor::describe::Description;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::{Intensity, Window};
 use crate::supervisor::report::Report;
@@ -38,6 +41,7 @@ pub(crate) struct Tree {
     pub(crate) random: Random,
     /// The number of the last retry: a retry with another than its child's is stale.
     pub(crate) tickets: u64,
+    pub(crate) since: Instant,
 }
 
 /// What a supervisor can be asked.
@@ -50,6 +54,7 @@ pub(crate) enum Call {
     ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
+    Describe(Reply<Description>),
 }
 
 /// What a supervisor tells itself.
@@ -81,6 +86,7 @@ impl GenServer for Tree {
             backoff: spec.backoff,
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             tickets: 0,
+            since: Instant::now(),
         };
         for child in spec.children {
             if let Err(error) = tree.add(child).await {
@@ -101,6 +107,7 @@ impl GenServer for Tree {
             Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
+            Call::Describe(reply) => reply.send(self.describe()),
         }
         Ok(())
     }

@@ -1,0 +1,174 @@
+//! A running tree as a value: who is there, in what state, with what story.
+//!
+//! Nobody is stopped for it. Every supervisor is asked in turn, from the root down, so the
+//! parts of a snapshot are of slightly different moments. One that doesn't answer in time,
+//! since it is starting or stopping a child, is there without its children.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+use crate::supervisor::{Incarnation, RestartBudget};
+
+mod collect;
+mod text;
+mod graph;
+#[cfg(feature = "serde")]
+mod json;
+
+/// A supervision tree at one moment. Its [`Display`](std::fmt::Display) is a text tree;
+/// [`to_dot`](Self::to_dot) and [`to_mermaid`](Self::to_mermaid) are pictures, and with the
+/// feature `serde` it serializes. [`SupervisorRef::tree`](crate::SupervisorRef::tree) takes
+/// it. OTP: what `observer` shows under *Applications*.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{ChildSpec, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let idle = |id| ChildSpec::task(id, |_| std::future::pending());
+/// let ingest = Supervisor::rest_for_one().with_id("ingest").child(idle("feed")).child(idle("parser"));
+/// let tree = Supervisor::one_for_one().named("app").child(idle("kv")).child(ingest).start(&rt).await?;
+/// let feed = tree.tree().await?.find("ingest/feed").unwrap().pid.unwrap();
+/// tokio::time::sleep(Duration::from_secs(3)).await;
+/// rt.kill(feed);
+/// tokio::time::sleep(Duration::from_secs(1)).await;
+///
+/// let snapshot = tree.tree().await?;
+/// assert_eq!(snapshot.root.budget().unwrap().left, 3);
+/// assert_eq!(snapshot.find("ingest").unwrap().budget().unwrap().left, 2);
+/// let expected = "\
+/// app          one_for_one   #1  up 4.0s  3 of 3 restarts left
+/// ├─ kv                      #2  up 4.0s
+/// └─ ingest    rest_for_one  #3  up 4.0s  2 of 3 restarts left
+///    ├─ feed                 #6  up 1.0s  1 restart, last: killed
+///    └─ parser               #7  up 1.0s";
+/// assert_eq!(snapshot.to_string(), expected);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TreeSnapshot {
+    /// The supervisor that was asked first, and below it all the others.
+    pub root: TreeNode,
+    /// When it was taken.
+    pub taken: Instant,
+}
+
+/// One supervisor or child in a [`TreeSnapshot`], which has an example.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TreeNode {
+    /// Its id; the root's is its name, or its label.
+    pub id: String,
+    /// Worker or supervisor.
+    pub kind: NodeKind,
+    /// What it is doing.
+    pub state: NodeState,
+    /// Its pid, if it runs.
+    pub pid: Option<Pid>,
+    /// The names it holds.
+    pub names: Vec<String>,
+    /// How long this incarnation has been running.
+    pub up: Option<Duration>,
+    /// How often it was started again since its supervisor started.
+    pub restarts: u32,
+    /// How much is queued in its mailbox; 0 unless the runtime counts it.
+    pub mailbox_depth: usize,
+    /// Its last incarnations that are over, oldest first.
+    pub history: Vec<Incarnation>,
+    /// Those below it, in start order.
+    pub children: Vec<TreeNode>,
+    /// How many more there are below it, of a supervisor with very many.
+    pub more: usize,
+}
+
+/// What a node of a tree is. [`TreeSnapshot`] has an example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeKind {
+    /// It supervises nobody.
+    Worker,
+    /// It supervises others.
+    Supervisor {
+        /// As OTP spells it: `one_for_one`, …; empty if it did not answer.
+        strategy: &'static str,
+        /// What it still allows; `None` if any number of restarts, or if it did not answer.
+        budget: Option<RestartBudget>,
+    },
+}
+
+/// What a node of a tree is doing. [`TreeSnapshot`] has an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeState {
+    /// It runs.
+    Running,
+    /// It ended and will be started again.
+    Restarting {
+        /// In how long, if it backs off.
+        retry_in: Option<Duration>,
+    },
+    /// It does not run, and will not by itself.
+    Stopped,
+    /// A supervisor that is busy starting or stopping a child, and so told nothing.
+    Busy,
+}
+
+impl TreeSnapshot {
+    /// The node at this path of ids below the root, separated by `/`. [`TreeSnapshot`] has
+    /// an example.
+    pub fn find(&self, path: &str) -> Option<&TreeNode> {
+        path.split('/')
+            .try_fold(&self.root, |node, id| node.children.iter().find(|child| child.id == id))
+    }
+
+    /// All nodes, each before those below it.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let job = ChildSpec::task("job", |_| std::future::pending());
+    /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
+    /// let snapshot = tree.tree().await?;
+    /// let ids: Vec<&str> = snapshot.nodes().iter().map(|node| node.id.as_str()).collect();
+    /// assert_eq!(ids, ["app", "job"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn nodes(&self) -> Vec<&TreeNode> {
+        let mut nodes = Vec::new();
+        let mut next = vec![&self.root];
+        while let Some(node) = next.pop() {
+            nodes.push(node);
+            next.extend(node.children.iter().rev());
+        }
+        nodes
+    }
+}
+
+impl TreeNode {
+    /// What it still allows, if it is a supervisor that limits restarts. [`TreeSnapshot`]
+    /// has an example.
+    pub fn budget(&self) -> Option<RestartBudget> {
+        match self.kind {
+            NodeKind::Supervisor { budget, .. } => budget,
+            NodeKind::Worker => None,
+        }
+    }
+
+    /// Why its last incarnation ended, or did not start; `None` of the first.
+    pub fn last_reason(&self) -> Option<&ExitReason> {
+        self.history.last().map(|last| &last.reason)
+    }
+}

@@ -1,0 +1,132 @@
+//! A snapshot as a text tree.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
+
+/// One line: where it hangs, and three columns and the rest.
+struct Line {
+    branch: String,
+    id: String,
+    kind: String,
+    pid: String,
+    rest: String,
+}
+
+impl fmt::Display for TreeSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = Vec::new();
+        add(&mut lines, &self.root, "", "");
+        let wide = |of: fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0);
+        let id = wide(|line| line.branch.chars().count() + line.id.chars().count());
+        let kind = wide(|line| line.kind.len());
+        let pid = wide(|line| line.pid.len());
+        for (at, line) in lines.iter().enumerate() {
+            let id = id - line.branch.chars().count();
+            let Line { branch, id: name, kind: what, pid: number, rest } = line;
+            let text = format!("{branch}{name:id$}  {what:kind$}  {number:pid$}  {rest}");
+            let end = if at == 0 { "" } else { "\n" };
+            write!(f, "{end}{}", text.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// The node's line, then those below it. `above` is what stands before the branches of
+/// its children.
+fn add(lines: &mut Vec<Line>, node: &TreeNode, branch: &str, above: &str) {
+    lines.push(Line {
+        branch: branch.to_owned(),
+        id: node.id.clone(),
+        kind: kind(node).to_owned(),
+        pid: node.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+        rest: facts(node).join("  "),
+    });
+    let last = node.children.len() + usize::from(node.more > 0);
+    for (at, child) in node.children.iter().enumerate() {
+        match at + 1 == last {
+            true => add(lines, child, &format!("{above}└─ "), &format!("{above}   ")),
+            false => add(lines, child, &format!("{above}├─ "), &format!("{above}│  ")),
+        }
+    }
+    if node.more > 0 {
+        let id = format!("… and {} more", node.more);
+        let [kind, pid, rest] = [const { String::new() }; 3];
+        lines.push(Line { branch: format!("{above}└─ "), id, kind, pid, rest });
+    }
+}
+
+fn kind(node: &TreeNode) -> &'static str {
+    match node.kind {
+        NodeKind::Worker => "",
+        NodeKind::Supervisor { strategy: "", .. } => "supervisor",
+        NodeKind::Supervisor { strategy, .. } => strategy,
+    }
+}
+
+/// What there is to say of it, in this order: state, budget, restarts, names, mailbox.
+pub(super) fn facts(node: &TreeNode) -> Vec<String> {
+    let mut facts = vec![state(node)];
+    if let Some(budget) = node.budget() {
+        facts.push(format!("{} of {} restarts left", budget.left, budget.restarts));
+    }
+    if let Some(reason) = node.last_reason() {
+        facts.push(format!("{}, last: {reason}", restarts(node.restarts)));
+    }
+    let others: Vec<&str> =
+        node.names.iter().map(String::as_str).filter(|name| *name != node.id).collect();
+    if !others.is_empty() {
+        facts.push(format!("named {}", others.join(", ")));
+    }
+    if node.mailbox_depth > 0 {
+        facts.push(format!("{} queued", node.mailbox_depth));
+    }
+    facts
+}
+
+fn restarts(count: u32) -> String {
+    match count {
+        1 => "1 restart".to_owned(),
+        _ => format!("{count} restarts"),
+    }
+}
+
+fn state(node: &TreeNode) -> String {
+    match (node.state, node.up) {
+        (NodeState::Running, Some(up)) => format!("up {}", short(up)),
+        (NodeState::Running, None) => "running".to_owned(),
+        (NodeState::Restarting { retry_in: Some(wait) }, _) => {
+            format!("restarting, next try in {}", short(wait))
+        }
+        (NodeState::Restarting { retry_in: None }, _) => "restarting".to_owned(),
+        (NodeState::Stopped, _) => "stopped".to_owned(),
+        (NodeState::Busy, _) => "busy".to_owned(),
+    }
+}
+
+/// In the unit that fits: `340ms`, `4.0s`, `12m 05s`, `3h 07m`, `2d 04h`.
+fn short(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0 if span.is_zero() => "0s".to_owned(),
+        0 => format!("{}ms", span.as_millis()),
+        1..60 => format!("{:.1}s", span.as_secs_f64()),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+    use std::time::Duration;
+
+    #[test]
+    fn a_span_is_told_in_the_unit_that_fits() {
+        let told = [0, 340, 4_000, 725_000, 11_220_000, 187_200_000];
+        let told = told.map(|millis| short(Duration::from_millis(millis)));
+        assert_eq!(told, ["0s", "340ms", "4.0s", "12m 05s", "3h 07m", "2d 04h"]);
+    }
+}
