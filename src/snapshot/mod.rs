@@ -44,11 +44,11 @@ mod json;
 /// assert_eq!(snapshot.root.budget().unwrap().left, 3);
 /// assert_eq!(snapshot.find("ingest").unwrap().budget().unwrap().left, 2);
 /// let expected = "\
-/// app          one_for_one   #1  up 4.0s  3 of 3 restarts left
-/// ├─ kv                      #2  up 4.0s
-/// └─ ingest    rest_for_one  #3  up 4.0s  2 of 3 restarts left
-///    ├─ feed                 #6  up 1.0s  1 restart, last: killed
-///    └─ parser               #7  up 1.0s";
+/// app           one_for_one   #1  up 4.0s  3 of 3 restarts left
+/// ├─ kv                       #2  up 4.0s
+/// └─ ingest     rest_for_one  #3  up 4.0s  2 of 3 restarts left
+///    ├─ feed                  #6  up 1.0s  1 restart, last: killed
+///    └─ parser                #7  up 1.0s  1 restart, last: shutdown";
 /// assert_eq!(snapshot.to_string(), expected);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
