@@ -13,6 +13,7 @@ use crate::pid::Pid;
 use crate::process::{AnyProcess, Counts};
 use crate::shared_str::SharedStr;
 use crate::small_map::SmallMap;
+use crate::stops::Stops;
 use crate::sync::Table;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::timer_queue::TimerQueue;
@@ -45,6 +46,7 @@ pub(crate) struct Kernel {
     pub(crate) bells: Arc<Bells>,
     pub(crate) census: Arc<CensusBell>,
     pub(crate) events: EventHub,
+    pub(crate) stops: Stops,
     /// Rung when a name that was vacant is taken, or is no more.
     pub(crate) vacancies: tokio::sync::Notify,
     pub(crate) waits: Waits,
@@ -119,6 +121,7 @@ impl Kernel {
             bells: Arc::new(Bells::new()),
             census: Arc::new(CensusBell::default()),
             events: EventHub::default(),
+            stops: Stops::default(),
             vacancies: tokio::sync::Notify::new(),
             waits: Waits::default(),
             #[cfg(regrow_proof)]

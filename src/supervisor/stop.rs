@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::child::{ChildSpec, Restart};
 use crate::ended::Ended;
@@ -16,6 +16,7 @@ use crate::exit::ExitReason;
 use crate::failpoint::step;
 use crate::process::AnyProcess;
 use crate::shutdown::Shutdown;
+use crate::stops::Stop;
 use crate::supervisor::report::Report;
 
 /// How often a killed child that doesn't end is told of.
@@ -30,6 +31,7 @@ pub(crate) async fn stop(
 ) -> ExitReason {
     let pid = process.pid();
     let ended = || Ended::of(&report.runtime, Some(process.clone()));
+    let began = Instant::now();
     step!("before a stop");
     let asked = match spec.shutdown {
         Shutdown::BrutalKill => None,
@@ -51,6 +53,14 @@ pub(crate) async fn stop(
     };
     step!("after a stop");
     report.runtime.unlink(report.supervisor, pid);
+    report.runtime.kernel.stops.record(|| Stop {
+        supervisor: report.supervisor,
+        child: spec.id.clone(),
+        pid,
+        reason: reason.clone(),
+        took: began.elapsed(),
+        overran: reason == ExitReason::Killed && spec.shutdown != Shutdown::BrutalKill,
+    });
     if overran || is_error(spec.shutdown, spec.restart, &reason) {
         report.shutdown_error(&spec.id, pid, &reason, overran);
     }

@@ -1,0 +1,128 @@
+//! The processes below a root: who they are, and what became of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
+use crate::pid::Pid;
+use crate::run::report::{StopOutcome, StoppedChild};
+use crate::runtime::Runtime;
+use crate::shared_str::SharedStr;
+use crate::stops::Stop;
+
+/// A root, and the way to all that its supervisors hold.
+pub(super) struct Below {
+    runtime: Runtime,
+    root_pid: Pid,
+    root: String,
+    began: Instant,
+    /// Who was there when the stop was cut short.
+    cut: Members,
+}
+
+type Members = BTreeMap<Pid, Member>;
+
+/// A child that is there, and whose it is.
+struct Member {
+    supervisor: Pid,
+    child: Option<SharedStr>,
+}
+
+impl Below {
+    pub(super) fn of(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
+        runtime.kernel.stops.remember();
+        let (runtime, began) = (runtime.clone(), Instant::now());
+        Below { runtime, root_pid, root, began, cut: Members::new() }
+    }
+
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Kills the root and everything below it, parents first: so no supervisor can start
+    /// again what is killed. Waits until all have ended, but no longer than `limit`.
+    pub(super) async fn kill_all(&mut self, limit: Duration) {
+        let due = Instant::now() + limit;
+        self.runtime.kill(self.root_pid);
+        loop {
+            let alive = self.members();
+            let new = alive.keys().any(|pid| !self.cut.contains_key(pid));
+            let ended: Vec<_> = alive.keys().map(|&pid| self.runtime.ended(pid)).collect();
+            for &pid in alive.keys() {
+                self.runtime.kill(pid);
+            }
+            self.cut.extend(alive);
+            // One that was just being started is seen in the next round.
+            if !new || timeout_at(due, join_all(ended)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// All that is alive below the root. Parents are older than their children.
+    fn members(&self) -> Members {
+        let table = &self.runtime.kernel.table;
+        let mut all = Members::new();
+        for process in table.collect(|_, process| Some(Arc::clone(process))) {
+            let member = process.with(|locked| {
+                let standing = locked.core().standing()?;
+                let parent = standing.parent.filter(|parent| parent.seat.is_some())?;
+                Some(Member { supervisor: parent.pid, child: standing.label.clone() })
+            });
+            all.extend(member.map(|member| (process.pid(), member)));
+        }
+        let mut below = HashSet::from([self.root_pid]);
+        below.extend(self.cut.keys());
+        all.retain(|pid, member| below.contains(&member.supervisor) && below.insert(*pid));
+        all
+    }
+
+    /// What became of all children since the stop began: those that their supervisors
+    /// stopped, then those that were killed when it was cut short, youngest first.
+    pub(super) fn report(&self) -> Vec<StoppedChild> {
+        let stops = self.runtime.kernel.stops.take();
+        let mut paths = HashMap::from([(self.root_pid, self.root.clone())]);
+        for (&pid, member) in &self.cut {
+            name(&mut paths, pid, member.supervisor, member.child.as_deref().unwrap_or_default());
+        }
+        // A supervisor's own stop is told after those of its children.
+        for stop in stops.iter().rev() {
+            name(&mut paths, stop.pid, stop.supervisor, &stop.child);
+        }
+        let path = |pid: Pid| paths.get(&pid).cloned().unwrap_or_else(|| pid.to_string());
+        let told: HashSet<Pid> = stops.iter().map(|stop| stop.pid).collect();
+        let stopped = stops.iter().map(|stop| StoppedChild {
+            path: path(stop.pid),
+            pid: stop.pid,
+            outcome: outcome(stop),
+            took: stop.took,
+        });
+        let cut = self.cut.keys().rev().filter(|pid| !told.contains(pid));
+        let killed = cut.map(|&pid| StoppedChild {
+            path: path(pid),
+            pid,
+            outcome: match self.runtime.is_alive(pid) {
+                true => StopOutcome::NotYielding,
+                false => StopOutcome::Killed,
+            },
+            took: self.began.elapsed(),
+        });
+        stopped.chain(killed).collect()
+    }
+}
+
+fn name(paths: &mut HashMap<Pid, String>, pid: Pid, supervisor: Pid, child: &str) {
+    let above = paths.get(&supervisor).cloned().unwrap_or_else(|| supervisor.to_string());
+    paths.insert(pid, format!("{above}/{child}"));
+}
+
+fn outcome(stop: &Stop) -> StopOutcome {
+    if stop.overran { StopOutcome::Killed } else { StopOutcome::Stopped(stop.reason.clone()) }
+}

@@ -1,0 +1,119 @@
+//! Why a program did not run, or ran aground.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::call_error::StartError;
+use crate::exit::ExitReason;
+use crate::supervisor::RestartLimitReached;
+
+/// Why [`run`](crate::run) ended in failure. By then everything of the tree has been
+/// stopped, in order.
+///
+/// Its [`Debug`](fmt::Debug) is what its [`Display`](fmt::Display) is, so a `main` that
+/// returns it says something readable, and exits with 1.
+///
+/// ```
+/// use regrow::{ChildSpec, ExitReason, RunError, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all()
+/// # .build().unwrap().block_on(async {
+/// let lost = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
+/// let error = regrow::run(Supervisor::one_for_one().child(lost)).await.unwrap_err();
+/// let RunError::GaveUp { path, limit, .. } = &error else { panic!("{error}") };
+/// assert_eq!((path.as_str(), &limit.last), ("Supervisor/feed", &ExitReason::crashed("no route")));
+/// assert!(error.to_string().starts_with("Supervisor/feed was given up"));
+/// # });
+/// ```
+#[non_exhaustive]
+pub enum RunError {
+    /// The tree did not start.
+    Start(StartError),
+    /// A child used up its restarts, its supervisor gave up, and so did all above it.
+    GaveUp {
+        /// The ids from the root down to the child where it began, separated by `/`.
+        path: String,
+        /// What that child's supervisor gave up with: the child, its budget, its last reason.
+        limit: Box<RestartLimitReached>,
+        /// What the root ended with.
+        reason: ExitReason,
+    },
+    /// The root ended for another reason: it was killed, or crashed.
+    Ended(ExitReason),
+    /// Signals can't be listened to.
+    Signals(std::io::Error),
+    /// The program is built with `panic = "abort"`: no crash could be caught, and so nothing
+    /// restarted. Take that line out of the profile.
+    NoUnwinding,
+}
+
+impl RunError {
+    /// What to end the program with: 1.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::FAILURE
+    }
+
+    /// The error of a root that ended like this by itself.
+    pub(super) fn from_root(root: &str, reason: ExitReason) -> Self {
+        let mut path = root.to_owned();
+        let mut innermost = None;
+        let mut at = Some(&reason);
+        while let Some(limit) = at.and_then(as_limit) {
+            path = format!("{path}/{}", limit.child);
+            innermost = Some(limit.clone());
+            at = Some(&limit.last);
+        }
+        match innermost {
+            Some(limit) => RunError::GaveUp { path, limit: Box::new(limit), reason },
+            None => RunError::Ended(reason),
+        }
+    }
+}
+
+fn as_limit(reason: &ExitReason) -> Option<&RestartLimitReached> {
+    reason.crash()?.downcast_ref()
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Start(error) => {
+                write!(f, "the tree did not start: {error}")?;
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    write!(f, ": {error}")?;
+                    cause = error.source();
+                }
+                Ok(())
+            }
+            RunError::GaveUp { path, limit, .. } => {
+                write!(f, "{path} was given up: {limit}")
+            }
+            RunError::Ended(reason) => write!(f, "the root supervisor ended: {reason:#}"),
+            RunError::Signals(error) => write!(f, "signals can't be listened to: {error}"),
+            RunError::NoUnwinding => f.write_str(
+                "built with panic = \"abort\", so no crash could be caught: take that line out of \
+                 the profile",
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            RunError::Start(error) => Some(error),
+            RunError::GaveUp { limit, .. } => Some(&**limit),
+            RunError::Ended(reason) => reason.crash()?.error().map(|error| error as _),
+            RunError::Signals(error) => Some(error),
+            RunError::NoUnwinding => None,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What the operating system asks a program for.
+
+use std::io;
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To stop, by a signal of this name.
+    Stop(&'static str),
+    /// To read its configuration anew.
+    Reload,
+}
+
+#[cfg(unix)]
+pub(super) use unix::Signals;
+
+#[cfg(not(unix))]
+pub(super) use other::Signals;
+
+#[cfg(unix)]
+mod unix {
+    use super::{Asked, io};
+    use std::future::poll_fn;
+    use std::task::{Context, Poll};
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    /// The signals a daemon knows. Listening to one takes its default action away.
+    #[derive(Debug)]
+    pub(in crate::run) struct Signals {
+        terminate: Signal,
+        interrupt: Signal,
+        hangup: Option<Signal>,
+    }
+
+    impl Signals {
+        /// `SIGHUP` is left alone unless there is something to reload.
+        pub(in crate::run) fn listen(reload: bool) -> io::Result<Self> {
+            let hangup = reload.then(|| signal(SignalKind::hangup())).transpose()?;
+            Ok(Signals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hangup,
+            })
+        }
+
+        pub(in crate::run) async fn next(&mut self) -> Asked {
+            poll_fn(|cx| self.poll_next(cx)).await
+        }
+
+        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
+            if self.terminate.poll_recv(cx).is_ready() {
+                return Poll::Ready(Asked::Stop("SIGTERM"));
+            }
+            if self.interrupt.poll_recv(cx).is_ready() {
+                return Poll::Ready(Asked::Stop("SIGINT"));
+            }
+            match &mut self.hangup {
+                Some(hangup) => hangup.poll_recv(cx).map(|_| Asked::Reload),
+                None => Poll::Pending,
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    use super::{Asked, io};
+    use std::future::poll_fn;
+    use std::task::{Context, Poll};
+    use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
+
+    /// What a console sends.
+    #[derive(Debug)]
+    pub(in crate::run) struct Signals {
+        ctrl_c: CtrlC,
+        ctrl_break: CtrlBreak,
+    }
+
+    impl Signals {
+        pub(in crate::run) fn listen(_: bool) -> io::Result<Self> {
+            Ok(Signals { ctrl_c: ctrl_c()?, ctrl_break: ctrl_break()? })
+        }
+
+        pub(in crate::run) async fn next(&mut self) -> Asked {
+            poll_fn(|cx| self.poll_next(cx)).await
+        }
+
+        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
+            if self.ctrl_c.poll_recv(cx).is_ready() {
+                return Poll::Ready(Asked::Stop("Ctrl-C"));
+            }
+            self.ctrl_break.poll_recv(cx).map(|_| Asked::Stop("Ctrl-Break"))
+        }
+    }
+}
