@@ -106,11 +106,17 @@ mod steps {
         HOOK.set(hook);
     }
 
-    pub(crate) async fn stepped(name: &'static str) {
+    /// Calls the hook, if there is one; false if there is none.
+    fn call(name: &'static str) -> bool {
         // Taken out while it runs: it may itself make a supervisor step.
-        if let Some(mut hook) = HOOK.take() {
-            hook(name);
-            HOOK.set(Some(hook));
+        let Some(mut hook) = HOOK.take() else { return false };
+        hook(name);
+        HOOK.set(Some(hook));
+        true
+    }
+
+    pub(crate) async fn stepped(name: &'static str) {
+        if call(name) {
             tokio::task::yield_now().await;
         }
     }

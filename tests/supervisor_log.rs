@@ -4,11 +4,13 @@ mod support;
 
 use std::time::Duration;
 
-use regrow::{ExitReason, LogLevel, Restart, StartError, Supervisor};
+use regrow::{Backoff, ExitReason, LogLevel, Pid, Restart, StartError, Supervisor};
 use support::log::Log;
 use support::reporter::{Fixture, Tell};
+use support::settled;
+use support::troupe::{Start, Troupe};
 
-/// SYS-008: a restart is the old instance's exit, with its reason, then the new one's
+/// SYS-008, T34: a panic is restarted; a restart is the old instance's exit, with its reason, then the new one's
 /// spawn, under the same label.
 #[tokio::test]
 async fn a_restart_reads_as_an_exit_then_a_spawn() {
@@ -58,35 +60,89 @@ async fn clean_ends_leave_no_error() {
     tree.stop().await.unwrap();
 }
 
-/// SYS-011.
-#[tokio::test]
+/// SYS-011: at the start, at run time and at a restart.
+#[tokio::test(start_paused = true)]
 async fn a_failed_start_is_told_with_child_and_reason() {
-    let f = Fixture::new();
+    let t = Troupe::new();
     let log = Log::listen();
-    let error = Supervisor::one_for_one().child(f.child("bad")).start(&f.rt).await.unwrap_err();
+    let one_failure = |supervisor: Option<Pid>| {
+        let lines = log.take();
+        let told: Vec<_> = lines.iter().filter(|line| line.message == "start failed").collect();
+        let [line] = told[..] else { panic!("{lines:?}") };
+        assert_eq!((line.head().as_str(), line.field("child")), ("WARN start failed", "a"));
+        assert_eq!((line.target.as_str(), line.field("label")), ("regrow::supervisor", "top"));
+        assert!(line.field("reason").contains("a has no luck"));
+        if let Some(supervisor) = supervisor {
+            assert_eq!(line.field("supervisor"), supervisor.to_string());
+        }
+    };
+    let top = Supervisor::one_for_one().named("top");
+    t.next_starts("a", [Start::Fails]);
+    let error = top.clone().child(t.child("a")).start(&t.rt).await.unwrap_err();
     assert!(matches!(error, StartError::Child { .. }));
-    let lines = log.take();
-    let told: Vec<_> = lines.iter().filter(|line| line.message == "start failed").collect();
-    let [line] = told[..] else { panic!("{lines:?}") };
-    assert_eq!(line.field("child"), "bad");
-    assert!(line.field("reason").contains("bad child"));
-    assert_eq!(line.target, "regrow::supervisor");
+    one_failure(None);
+    let tree = top.start(&t.rt).await.unwrap();
+    t.next_starts("a", [Start::Fails]);
+    tree.start_child(t.child("a")).await.unwrap_err();
+    one_failure(Some(tree.pid()));
+    tree.start_child(t.child("a")).await.unwrap();
+    t.next_starts("a", [Start::Fails]);
+    t.crash("a");
+    settled().await;
+    one_failure(Some(tree.pid()));
 }
 
-/// INT-013.
-#[tokio::test]
+/// INT-013: by a supervisor's name and the child at fault.
+#[tokio::test(start_paused = true)]
 async fn giving_up_is_told_once_with_the_child_at_fault() {
-    let mut f = Fixture::new();
-    let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
-    let tree = spec.child(f.child("a").restart(Restart::Permanent)).start(&f.rt).await.unwrap();
-    f.started("a").await;
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().named("top").intensity(0, Duration::from_secs(1));
+    let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     let log = Log::listen();
     let ended = tree.ended();
-    f.tell("a", Tell::Panic);
+    t.crash("a");
     ended.await;
     let lines = log.take();
     let told: Vec<_> = lines.iter().filter(|line| line.message == "gave up").collect();
     let [line] = told[..] else { panic!("{lines:?}") };
     assert_eq!((line.head().as_str(), line.field("child")), ("WARN gave up", "a"));
-    assert_eq!(line.field("supervisor"), tree.pid().to_string());
+    assert_eq!((line.field("supervisor"), line.field("label")), (&*tree.pid().to_string(), "top"));
+    assert_eq!((line.field("restarts"), line.field("budget_left")), ("0", "0"));
+}
+
+/// What was decided, with what is left of the budget: one line of the supervisor's for each
+/// end, as loud as the end and never an error.
+#[tokio::test(start_paused = true)]
+async fn what_a_supervisor_decides_is_told() {
+    let t = Troupe::new();
+    t.rt.set_log_level(LogLevel::Debug);
+    let waits = t.child("w").backoff(Backoff::new().jitter(0.0));
+    let transient = t.child("t").restart(Restart::Transient);
+    let tree = Supervisor::one_for_one().child(t.child("a")).child(waits).child(transient);
+    let tree = tree.start(&t.rt).await.unwrap();
+    let was = ["a", "w", "t"].map(|id| t.rt.whereis(id).unwrap().to_string());
+    settled().await;
+    let log = Log::listen();
+    t.crash("a");
+    t.end("w", ExitReason::Normal);
+    t.end("t", ExitReason::Normal);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut lines = log.take();
+    lines.retain(|line| line.target == "regrow::supervisor");
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            assert_eq!(line.field("supervisor"), tree.pid().to_string());
+            let fields = ["child", "pid", "reason", "restarts", "budget_left", "delay"];
+            [line.head()].into_iter().chain(fields.map(|name| line.field(name).to_owned()))
+        })
+        .map(Vec::from_iter)
+        .collect();
+    let [a, w, t] = was.each_ref().map(String::as_str);
+    let expected = [
+        ["WARN restarting", "a", a, "boom", "1", "2", "0ns"],
+        ["DEBUG child ended", "t", t, "normal", "", "", ""],
+        ["INFO restarting", "w", w, "normal", "1", "1", "1s"],
+    ];
+    assert_eq!(told, expected);
 }

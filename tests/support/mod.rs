@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub)] // no test file uses all of it
 #![allow(clippy::needless_pass_by_value, clippy::manual_async_fn)] // checks are closures
 
+pub mod boom;
 pub mod ledger;
 pub mod listener;
 pub mod log;
@@ -10,6 +11,7 @@ pub mod modules;
 pub mod puppet;
 pub mod race;
 pub mod source;
+pub mod troupe;
 pub mod reporter;
 
 pub use listener::Listener;
