@@ -295,7 +295,8 @@ async fn a_call_in_the_restart_gap_says_restarting() {
     open.send(false).unwrap();
     t.crash("a");
     settled().await;
-    let call = || t.player("a").call(|reply| reply);
+    let player = t.player("a");
+    let call = || player.call(|reply| reply);
     assert_eq!(call().await, Err(CallError::Restarting { retry_in: None }));
     assert_eq!(t.rt.whereis("a"), None);
     open.send(true).unwrap();
