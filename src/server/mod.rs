@@ -19,6 +19,7 @@ mod casts;
 mod calls;
 mod schedule;
 pub(crate) mod context;
+mod ending;
 mod timers;
 mod tasks;
 pub(crate) mod run;
@@ -87,15 +88,26 @@ pub use spec::ServerSpec;
 ///
 /// # How a server ends
 ///
-/// A handler that returns `Err(reason)` ends the server with that reason, and
-/// `Err(ExitReason::Normal)` stops it normally. `?` on any error is "crash with that
-/// error". [`terminate`](Self::terminate) runs after a handler's stop or panic, after
-/// [`ServerRef::stop`], and, if the server traps exits, after its parent's exit: not
-/// after a kill, and not when an exit signal ends a server that does not trap.
+/// A handler that returns `Err(reason)` ends the server with that reason;
+/// [`ctx.stop(reason)`](ServerContext::stop) makes such a result. `?` on any error is "crash
+/// with that error". What becomes of what it has still to do:
 ///
-/// | at the end of the server | the call in hand | calls queued | casts queued |
-/// |---|---|---|---|
-/// | stop, error, panic, exit, kill | `Exited(reason)` unless replied | `Exited(reason)` | dropped |
+/// | what ends it | `terminate` | the call in hand | queued before | queued after, or at all |
+/// |---|---|---|---|---|
+/// | [`ServerRef::stop`] | runs | is finished | is handled | calls `Exited`, casts dropped |
+/// | its parent's exit, trapping | runs | is finished | is handled | calls `Exited`, casts dropped |
+/// | a handler's `Err`, or `?` | runs | `Exited`, unless replied | – | calls `Exited`, casts dropped |
+/// | a panic in a handler | runs | `Exited`, unless replied | – | calls `Exited`, casts dropped |
+/// | an exit signal, not trapping | no | `Exited`, at its next await | – | calls `Exited`, casts dropped |
+/// | [`Runtime::kill`] | no | `Exited`, at its next await | – | calls `Exited`, casts dropped |
+///
+/// `Exited` is [`CallError::Exited`](crate::CallError::Exited) with the true reason, told as
+/// soon as it has ended, also for replies that were kept for later: every call is resolved.
+/// What comes when the server has ended is refused: calls by `NoProc`, casts by false. A
+/// restart keeps nothing: the new incarnation begins with an empty mailbox, and until it
+/// holds the name, calls by that name fail with
+/// [`Restarting`](crate::CallError::Restarting), or
+/// [wait](ServerRef::call_waiting) for it.
 ///
 /// To reply and then stop, send the reply first. OTP's `{stop, Reason, Reply, State}`
 /// replies after `terminate`, so that the caller waits for it; here it doesn't.

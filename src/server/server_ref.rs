@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
-use crate::exit::ExitReason;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::name::Name;
 use crate::pid::Pid;
@@ -19,7 +18,7 @@ use crate::record::Process;
 use crate::reply::Reply;
 use crate::runtime::Runtime;
 use crate::server::GenServer;
-use crate::server::ask::{ask, refuse_self, wait_edge};
+use crate::server::ask::{ask, wait_edge};
 use crate::server::item::Work;
 use crate::shared_str::SharedStr;
 
@@ -413,32 +412,6 @@ impl<S: GenServer> ServerRef<S> {
         let _waits = wait_edge(&process)?;
         let (answer, _) = ask(&process, make)?.queued(None).await?;
         Waiting::unlimited(answer).await
-    }
-
-    /// Stops the server with this reason, and waits until it has ended, however long that
-    /// takes: what was queued before is handled, and its `terminate` has run by then. Returns
-    /// the true reason of its end, which may be another. A permanent child is started again.
-    /// OTP: `gen_server:stop/3`. [`ServerRef`] has an example.
-    ///
-    /// # Errors
-    ///
-    /// `NoProc` if it is dead, `CallingSelf` from one of its own handlers: return an
-    /// `Err` there instead. Of a named handle also `Restarting` and `WrongType`.
-    ///
-    /// # Cancel safety
-    ///
-    /// A stop that is dropped stops waiting; the server still stops.
-    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
-        let process = self.resolve()?;
-        refuse_self(&process)?;
-        let runtime = Runtime { kernel: process.kernel.clone() };
-        let ended = Ended::of(&runtime, Some(Arc::clone(&process) as _));
-        let stop = Work::Stop(reason);
-        if let Err((refused, _)) = process.send(stop) {
-            drop(refused);
-            return Err(CallError::NoProc);
-        }
-        Ok(ended.await)
     }
 
     /// Resolves with the reason when the server has ended, also long after it did. A named

@@ -1,0 +1,161 @@
+//! Stopping a server: from one of its handlers, and from outside.
+//!
+//! The wait is made before the request is queued, so it knows the true reason however soon
+//! the server ends, for whatever cause. A request that is left behind, because its time was
+//! up or its future was dropped, stays queued: the server stops when it comes to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::call_error::CallError;
+use crate::ended::Ended;
+use crate::exit::{ExitReason, Result};
+use crate::runtime::Runtime;
+use crate::server::ask::refuse_self;
+use crate::server::item::Work;
+use crate::server::{GenServer, ServerContext, ServerRef};
+
+impl<S: GenServer> ServerContext<S> {
+    /// What a handler returns to stop this server: `Err(reason)`, in words. `init` may return
+    /// it too, and has failed to start then. OTP: `{stop, Reason, State}`.
+    ///
+    /// It does nothing by itself, and its error may as well be written by hand. Another
+    /// process uses [`ServerRef::stop`].
+    ///
+    /// # Errors
+    ///
+    /// Always: `Err(reason)`.
+    ///
+    /// ```
+    /// use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
+    ///
+    /// /// Is asked once.
+    /// struct Ticket(u32);
+    ///
+    /// impl GenServer for Ticket {
+    /// #     type Args = u32;
+    /// #     type Call = Reply<u32>;
+    /// #     type Cast = ();
+    /// #     async fn init(number: u32, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Ticket(number))
+    /// #     }
+    ///     async fn handle_call(&mut self, reply: Reply<u32>, ctx: &mut ServerContext<Self>) -> Result {
+    ///         reply.send(self.0);
+    ///         ctx.stop(ExitReason::Normal)
+    ///     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let ticket = Ticket::start(&rt, 42).await?;
+    /// assert_eq!(ticket.call(|reply| reply).await?, 42);
+    /// assert_eq!(ticket.ended().await, ExitReason::Normal);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn stop<T>(&self, reason: ExitReason) -> Result<T> {
+        Err(reason)
+    }
+}
+
+impl<S: GenServer> ServerRef<S> {
+    /// Stops the server with this reason, and waits until it has ended, however long that
+    /// takes: what was queued before is handled, and its `terminate` has run by then. Returns
+    /// the true reason of its end, which may be another. A permanent child is started again.
+    /// OTP: `gen_server:stop/1`. [`ServerRef`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// `NoProc` if it is dead, `CallingSelf` from one of its own handlers: return
+    /// [`ServerContext::stop`] there instead. Of a named handle also `Restarting` and
+    /// `WrongType`.
+    ///
+    /// # Cancel safety
+    ///
+    /// A stop that is dropped stops waiting; the server still stops.
+    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
+        Ok(self.ask_to_stop(reason)?.await)
+    }
+
+    /// The same, waiting no longer than `limit`. OTP: `gen_server:stop/3`.
+    ///
+    /// At the deadline nothing is done to the server: it still stops when it comes to the
+    /// request, after what was queued before. One that is stuck in a handler never comes to
+    /// it, and is ended by [`Runtime::kill`], as a supervisor does after its
+    /// [shutdown time](crate::Shutdown).
+    ///
+    /// # Errors
+    ///
+    /// `Timeout` if it has not ended by then; else as [`stop`](Self::stop).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`stop`](Self::stop).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{CallError, ExitReason};
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Stuck;
+    /// # impl GenServer for Stuck {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = ();
+    /// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Stuck)
+    /// #     }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         std::future::pending().await
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let stuck = Stuck::start(&rt, ()).await?;
+    /// stuck.cast(()); // it awaits for ever in there
+    /// let reason = match stuck.stop_timeout(ExitReason::Shutdown, Duration::from_secs(5)).await {
+    ///     Err(CallError::Timeout) => {
+    ///         let ended = stuck.ended();
+    ///         rt.kill(stuck.pid().unwrap());
+    ///         ended.await
+    ///     }
+    ///     stopped => stopped?,
+    /// };
+    /// assert_eq!(reason, ExitReason::Killed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn stop_timeout(
+        &self,
+        reason: ExitReason,
+        limit: Duration,
+    ) -> Result<ExitReason, CallError> {
+        let ended = self.ask_to_stop(reason)?;
+        timeout(limit, ended).await.map_err(|_| CallError::Timeout)
+    }
+
+    /// Queues the request; no bound on the mailbox refuses it.
+    fn ask_to_stop(&self, reason: ExitReason) -> Result<Ended, CallError> {
+        let process = self.resolve()?;
+        refuse_self(&process)?;
+        let runtime = Runtime { kernel: process.kernel.clone() };
+        let ended = Ended::of(&runtime, Some(Arc::clone(&process) as _));
+        match process.send(Work::Stop(reason)) {
+            Ok(()) => Ok(ended),
+            Err((refused, _)) => {
+                drop(refused);
+                Err(CallError::NoProc)
+            }
+        }
+    }
+}
