@@ -41,8 +41,12 @@ impl Bell {
         }
     }
 
-    fn ring(&self) {
-        self.due.store(NEVER, Ordering::SeqCst);
+    /// Rings for the deadline that was seen, unless another was set meanwhile: the bell may
+    /// have gone from a call that is over to one that has just begun.
+    fn ring(&self, seen: u64) {
+        if self.due.compare_exchange(seen, NEVER, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return;
+        }
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
@@ -147,12 +151,12 @@ impl Bells {
         for bell in bells.iter() {
             match bell.due.load(Ordering::SeqCst) {
                 NEVER => {}
-                at if at <= now => due.push(Arc::clone(bell)),
+                at if at <= now => due.push((Arc::clone(bell), at)),
                 at => next = next.min(at),
             }
         }
         drop(bells);
-        due.iter().for_each(|bell| bell.ring());
+        due.iter().for_each(|(bell, seen)| bell.ring(*seen));
         self.next.store(next, Ordering::SeqCst);
         next
     }
@@ -192,5 +196,33 @@ impl Drop for ArmedBell<'_> {
             let shard = &self.bells.free[bell.shard];
             shard.lock().unwrap_or_else(PoisonError::into_inner).push(bell);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bells, NEVER};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::task::Waker;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    /// A bell that was seen to be due, and is another call's by the time it is rung, still
+    /// rings for that one.
+    #[test]
+    fn a_late_ring_leaves_the_next_deadline_alone() {
+        let bells = Arc::new(Bells::new());
+        let now = Instant::now();
+        let first = bells.arm(None, 0, now, Waker::noop());
+        let seen = bells.nanos(now);
+        drop(first);
+        let second = bells.arm(None, 0, now + Duration::from_secs(5), Waker::noop());
+        let bell = second.bell.as_ref().expect("it is armed");
+        bell.ring(seen);
+        let armed = bell.due.load(Ordering::SeqCst);
+        assert_eq!(armed, bells.nanos(now + Duration::from_secs(5)));
+        bell.ring(armed);
+        assert_eq!(bell.due.load(Ordering::SeqCst), NEVER);
     }
 }
