@@ -1,6 +1,7 @@
 //! What a supervisor knows of a child: how to start it, when to start it again, how to
 //! stop it.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -128,6 +129,8 @@ pub struct ChildSpec {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
+    /// The description of the supervisor that it is, for whoever looks a tree over.
+    pub(crate) nested: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ChildSpec {
@@ -145,6 +148,7 @@ impl ChildSpec {
             backoff: None,
             significant: false,
             mailbox: None,
+            nested: None,
         }
     }
 

@@ -22,12 +22,16 @@ mod restart;
 mod admin;
 pub(crate) mod supervisor_ref;
 mod start;
+mod finding;
+mod lint;
 
 pub use auto_shutdown::AutoShutdown;
 pub use context::SupervisorContext;
 pub use describe::RestartBudget;
+pub use finding::{Finding, LintError};
 pub use history::{History, Incarnation};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
 pub use intensity::RestartLimitReached;
+pub use lint::Lint;
 pub use spec::{Supervisor, SupervisorSpec};
 pub use supervisor_ref::SupervisorRef;

@@ -1,5 +1,7 @@
 //! How a supervisor is started: by itself, by another process, by another supervisor.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::call_error::StartError;
@@ -142,7 +144,8 @@ impl SupervisorSpec {
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
-        let child = ChildSpec::new(id, TreeStart(spec)).supervisor();
+        let mut child = ChildSpec::new(id, TreeStart(spec.clone())).supervisor();
+        child.nested = Some(Arc::new(spec));
         match name {
             Some(name) => child.named(name.to_string()),
             None => child,

@@ -1,0 +1,91 @@
+//! What a tree is told of before it runs.
+
+use std::time::Duration;
+
+use regrow::{
+    AutoShutdown, ChildSpec, Finding, Restart, Shutdown, StartError, Supervisor, SupervisorSpec,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn job(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |_| std::future::pending())
+}
+
+fn findings(spec: &SupervisorSpec) -> Vec<Finding> {
+    spec.lint().findings
+}
+
+#[test]
+fn a_sound_tree_is_told_of_nothing() {
+    let inner = Supervisor::rest_for_one().with_id("inner").child(job("a")).child(job("b"));
+    let tree = Supervisor::one_for_one().named("app").child(inner).child(job("c").named("c"));
+    let lint = tree.lint();
+    assert_eq!((lint.worst_stop, lint.most_starts), (Some(15 * SECOND), Some(16)));
+    let text = "a stop takes 15s at worst; one child is started 16 times at most";
+    assert_eq!(lint.to_string(), text);
+    assert_eq!(lint.deny(), Ok(()));
+}
+
+/// T36.
+#[test]
+fn a_time_limit_on_a_supervisor_and_none_on_a_worker_are_told_of() {
+    let inner = Supervisor::one_for_one()
+        .with_id("inner")
+        .child(job("slow").shutdown(Shutdown::Timeout(10 * SECOND)))
+        .child(job("brutal").shutdown(Shutdown::BrutalKill));
+    let inner = ChildSpec::from(inner).shutdown(Shutdown::Timeout(5 * SECOND));
+    let tree = Supervisor::one_for_one().with_id("app").child(inner);
+    let (path, limit, needs) = ("app/inner".to_owned(), 5 * SECOND, Some(10 * SECOND));
+    assert_eq!(findings(&tree), [Finding::HurriedSupervisor { path, limit, needs }]);
+
+    let endless =
+        Supervisor::one_for_one().with_id("app").child(job("a").shutdown(Shutdown::Infinity));
+    let lint = endless.lint();
+    assert_eq!(lint.findings, [Finding::EndlessStop { path: "app/a".into() }]);
+    assert_eq!(lint.worst_stop, None);
+}
+
+#[test]
+fn what_would_be_refused_is_told_of_by_its_path() {
+    let twice = Supervisor::one_for_one().with_id("inner").child(job("a")).child(job("a"));
+    let loud = job("loud").restart(Restart::Transient).significant(true);
+    let tree = Supervisor::one_for_one().with_id("app").child(twice).child(loud);
+    let [Finding::Refused { path: one, .. }, Finding::Refused { path: two, error }] =
+        &findings(&tree)[..]
+    else {
+        panic!("{:?}", findings(&tree))
+    };
+    assert_eq!((one.as_str(), two.as_str()), ("app", "app/inner"));
+    assert_eq!(error, &StartError::DuplicateId("a".into()));
+}
+
+/// T33, T38.
+#[test]
+fn what_stays_down_and_what_never_gives_up_are_told_of() {
+    let host = job("host").restart(Restart::Temporary).significant(true);
+    let game = Supervisor::one_for_one()
+        .with_id("game")
+        .auto_shutdown(AutoShutdown::AnySignificant)
+        .child(host);
+    let endless = Supervisor::one_for_one().with_id("endless").unlimited_restarts().child(job("x"));
+    let deep = Supervisor::one_for_one().with_id("deep").intensity(24, SECOND).child(job("y"));
+    let tree = Supervisor::one_for_one()
+        .with_id("app")
+        .child(ChildSpec::from(game).restart(Restart::Transient))
+        .child(endless)
+        .child(deep);
+    let lint = tree.lint();
+    assert_eq!(
+        lint.findings,
+        [
+            Finding::StaysDown { path: "app/game".into() },
+            Finding::ManyStarts { path: "app/endless/x".into(), starts: None },
+            Finding::ManyStarts { path: "app/deep/y".into(), starts: Some(100) },
+        ]
+    );
+    assert_eq!(lint.most_starts, None);
+    let error = lint.deny().unwrap_err();
+    assert_eq!(error.findings().len(), 3);
+    assert!(error.to_string().contains("app/deep/y may be started 100 times"), "{error}");
+}
