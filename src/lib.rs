@@ -30,7 +30,7 @@
 //!    [names](Runtime::register), [groups](Runtime::register_tag),
 //!    [timers](Runtime::send_after).
 //! 3. **Behaviours.** [`GenServer`] for a state that handles one message at a time,
-//!    [`Supervisor`] for trees of them.
+//!    [`Supervisor`] for trees of them, [`Task`] for work whose result is waited for.
 //!
 //! # The types to know
 //!

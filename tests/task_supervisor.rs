@@ -5,9 +5,10 @@ mod support;
 use std::future::pending;
 use std::time::Duration;
 
+use futures_util::{FutureExt, stream};
 use regrow::{
     ChildError, ExitReason, ProcessHandle, Restart, Runtime, Shutdown, StartError, Supervisor,
-    Task, TaskError, TaskSupervisor, TaskSupervisorRef,
+    Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef,
 };
 use support::{assert_nothing_left, crash, settled};
 use tokio::sync::mpsc::unbounded_channel;
@@ -274,5 +275,76 @@ async fn a_spawn_that_is_dropped_in_time_starts_nothing() {
     assert_eq!(terminated, Ok(()));
     assert_eq!(tasks.children().await.unwrap(), []);
     assert_eq!(told.recv().await, None); // the body was dropped unrun
+    assert_nothing_left(&rt).await;
+}
+
+/// One that gives up after that gets it killed, and its caller hears nothing.
+#[tokio::test(start_paused = true)]
+async fn a_spawn_that_is_dropped_late_kills_what_it_started() {
+    let (rt, tasks) = started().await;
+    let body = rt.spawn_fallible(move |ctx| async move {
+        let mut spawning = Box::pin(tasks.spawn(&ctx, |_| pending::<()>()));
+        assert!(spawning.as_mut().now_or_never().is_none());
+        settled().await;
+        let [task] = tasks.children().await?[..] else { panic!("it was not started") };
+        let ended = ctx.runtime().ended(task);
+        drop(spawning);
+        assert_eq!(ended.await, ExitReason::Killed);
+        settled().await;
+        assert_eq!(tasks.children().await?, []);
+        Ok(())
+    });
+    assert_eq!(body.join().await, ExitReason::Normal);
+    assert_nothing_left(&rt).await;
+}
+
+async fn nap(time: u64) -> u64 {
+    sleep(ms(time)).await;
+    time
+}
+
+/// TSK-026, TSK-029 under a supervisor: items are its children while they run.
+#[tokio::test(start_paused = true)]
+async fn a_supervised_stream_is_as_any() {
+    let (rt, tasks) = started().await;
+    let body = rt.spawn_fallible(move |ctx| async move {
+        let naps = TaskStream::new(&ctx, stream::iter([30, 1_000, 10, 20]), nap);
+        let mut naps = naps.supervised_by(&tasks).concurrency(3).timeout(ms(50));
+        assert_eq!(naps.next().await, Some(Ok(30)));
+        assert_eq!(tasks.children().await?.len(), 1);
+        assert_eq!(naps.next().await, Some(Err(TaskError::Timeout(ms(50)))));
+        assert_eq!(naps.next().await, Some(Ok(10)));
+        assert_eq!(naps.next().await, Some(Ok(20)));
+        assert_eq!(naps.next().await, None);
+        assert_eq!(tasks.children().await?, []);
+        Ok(())
+    });
+    assert_eq!(body.join().await, ExitReason::Normal);
+    assert_nothing_left(&rt).await;
+}
+
+/// Dropped at any moment it leaves no child, nor is a dead supervisor waited for.
+#[tokio::test(start_paused = true)]
+async fn a_supervised_stream_leaves_nothing_behind() {
+    let (rt, tasks) = started().await;
+    for asked in [false, true] {
+        let endless = TaskStream::nolink(&rt, stream::iter([(); 9]), |()| pending::<()>());
+        let mut endless = endless.supervised_by(&tasks).concurrency(3);
+        assert!(endless.next().now_or_never().is_none());
+        if asked {
+            settled().await; // started, and the stream doesn't know yet
+            assert_eq!(tasks.children().await.unwrap().len(), 3);
+        }
+        drop(endless);
+        settled().await;
+        assert_eq!(tasks.children().await.unwrap(), []);
+    }
+    let naps = TaskStream::nolink(&rt, stream::iter([20, 20]), nap);
+    let mut naps = naps.supervised_by(&tasks).concurrency(1);
+    assert!(tokio::time::timeout(ms(10), naps.next()).await.is_err());
+    tasks.stop().await.unwrap();
+    assert_eq!(naps.next().await, Some(Err(TaskError::Exited(ExitReason::Shutdown))));
+    assert!(matches!(naps.next().await, Some(Err(TaskError::NotStarted(_)))));
+    assert_eq!(naps.next().await, None);
     assert_nothing_left(&rt).await;
 }

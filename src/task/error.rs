@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::call_error::StartError;
 use crate::exit::ExitReason;
 
 /// Why a task gave no result. It is an [`Error`] whose `source` is the error that ended the
@@ -35,6 +36,8 @@ pub enum TaskError {
     Timeout(Duration),
     /// Its result was handed out already: each is, once.
     Taken,
+    /// Its supervisor could not start it: an item of a stream's only.
+    NotStarted(StartError),
 }
 
 impl fmt::Display for TaskError {
@@ -45,6 +48,7 @@ impl fmt::Display for TaskError {
             }
             TaskError::Timeout(limit) => write!(f, "the task took longer than {limit:?}"),
             TaskError::Taken => f.write_str("the task's result was handed out already"),
+            TaskError::NotStarted(error) => write!(f, "the task was not started: {error}"),
         }
     }
 }
@@ -53,6 +57,7 @@ impl Error for TaskError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             TaskError::Exited(reason) => reason.crash()?.error().map(|error| error as _),
+            TaskError::NotStarted(error) => Some(error),
             TaskError::Timeout(_) | TaskError::Taken => None,
         }
     }

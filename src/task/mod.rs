@@ -15,10 +15,10 @@ mod error;
 mod launch;
 mod stop;
 mod many;
-mod under_way;
-mod stream;
 mod supervised;
 mod supervisor;
+mod under_way;
+mod stream;
 
 use std::fmt;
 use std::future::Future;

@@ -9,13 +9,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
+use crate::child::TaskContext;
 use crate::inside::Inside;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::task::launch::launch;
-use crate::task::under_way::UnderWay;
-use crate::task::{LIMIT, Task, TaskError};
+use crate::task::under_way::{Stage, UnderWay};
+use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 
 /// A stream of what a function makes of the items of another: each item is a [`Task`], and
 /// so many run at a time.
@@ -30,6 +33,7 @@ use crate::task::{LIMIT, Task, TaskError};
 /// |---|---|
 /// | [`concurrency`](Self::concurrency) | one for each core |
 /// | [`unordered`](Self::unordered) | in the order of the input |
+/// | [`supervised_by`](Self::supervised_by) | nobody |
 /// | [`timeout`](Self::timeout), [`no_timeout`](Self::no_timeout) | 5 s for each item |
 ///
 /// An item whose time is up is killed, and is [`TaskError::Timeout`] in the output; the
@@ -75,8 +79,15 @@ pub struct TaskStream<T> {
 /// How each task is started.
 struct How {
     runtime: Runtime,
+    supervisor: Option<TaskSupervisorRef>,
     caller: Option<Pid>,
     limit: Option<Duration>,
+}
+
+impl How {
+    fn new(runtime: Runtime, caller: Option<Pid>) -> Self {
+        How { runtime, supervisor: None, caller, limit: Some(LIMIT) }
+    }
 }
 
 impl<T: Send + 'static> TaskStream<T> {
@@ -92,7 +103,7 @@ impl<T: Send + 'static> TaskStream<T> {
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        TaskStream::with(caller.runtime(), Some(caller.pid()), input, each)
+        TaskStream::with(How::new(caller.runtime(), Some(caller.pid())), input, each)
     }
 
     /// The same in tasks that are linked to nobody: a crash is an `Err` in the output, for
@@ -118,10 +129,10 @@ impl<T: Send + 'static> TaskStream<T> {
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        TaskStream::with(runtime.clone(), None, input, each)
+        TaskStream::with(How::new(runtime.clone(), None), input, each)
     }
 
-    fn with<S, F, Fut>(runtime: Runtime, caller: Option<Pid>, input: S, each: F) -> Self
+    fn with<S, F, Fut>(how: How, input: S, each: F) -> Self
     where
         S: Stream<Item: Send> + Send + 'static,
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
@@ -131,8 +142,33 @@ impl<T: Send + 'static> TaskStream<T> {
             input: Some(Box::new(Mapped { input: Box::pin(input), each })),
             under_way: UnderWay::in_order(),
             concurrency: std::thread::available_parallelism().map_or(1, NonZero::get),
-            how: How { runtime, caller, limit: Some(LIMIT) },
+            how,
         }
+    }
+
+    /// Makes the tasks children of this supervisor, too: they end with it, and are seen in its
+    /// tree. By default nobody's. OTP: `Task.Supervisor.async_stream/4`.
+    ///
+    /// ```
+    /// use futures_util::{StreamExt, stream};
+    /// use regrow::{ExitReason, Runtime, TaskStream, TaskSupervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tasks = TaskSupervisor::new().start(&rt).await?;
+    /// let body = rt.spawn(move |ctx| async move {
+    ///     let squares = TaskStream::new(&ctx, stream::iter([1, 2]), |n| async move { n * n });
+    ///     let squares: Vec<_> = squares.supervised_by(&tasks).collect().await;
+    ///     assert_eq!(squares, [Ok(1), Ok(4)]);
+    /// });
+    /// assert_eq!(body.join().await, ExitReason::Normal);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn supervised_by(mut self, supervisor: &TaskSupervisorRef) -> Self {
+        self.how.supervisor = Some(supervisor.clone());
+        self
     }
 
     /// At most so many items are under way at a time, or finished and not yet given. By default
@@ -208,8 +244,7 @@ impl<T: Send + 'static> TaskStream<T> {
     ///
     /// # Errors
     ///
-    /// [`TaskError::Timeout`] and [`TaskError::Exited`] are about this one item; the stream
-    /// goes on.
+    /// Each is about this one item, and the stream goes on.
     ///
     /// # Cancel safety
     ///
@@ -224,7 +259,7 @@ impl<T: Send + 'static> TaskStream<T> {
             && let Some(input) = &mut self.input
         {
             match input.poll_launch(cx, &self.how) {
-                Poll::Ready(Some(task)) => self.under_way.push(task),
+                Poll::Ready(Some(stage)) => self.under_way.push(stage),
                 Poll::Ready(None) => self.input = None,
                 Poll::Pending => return,
             }
@@ -255,11 +290,7 @@ impl<T> fmt::Debug for TaskStream<T> {
 
 /// The input, and what becomes of its items.
 trait Input<T>: Send {
-    fn poll_launch(
-        &mut self,
-        cx: &mut Context<'_>,
-        how: &How,
-    ) -> Poll<Option<Task<Result<T, TaskError>>>>;
+    fn poll_launch(&mut self, cx: &mut Context<'_>, how: &How) -> Poll<Option<Stage<T>>>;
 }
 
 struct Mapped<S, F> {
@@ -274,29 +305,30 @@ where
     F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    fn poll_launch(
-        &mut self,
-        cx: &mut Context<'_>,
-        how: &How,
-    ) -> Poll<Option<Task<Result<T, TaskError>>>> {
+    fn poll_launch(&mut self, cx: &mut Context<'_>, how: &How) -> Poll<Option<Stage<T>>> {
         let Some(item) = ready!(self.input.as_mut().poll_next(cx)) else {
             return Poll::Ready(None);
         };
         let each = self.each.clone();
         let (caller, limit) = (how.caller, how.limit);
-        let task = launch(&how.runtime, caller, move |ctx, slot| async move {
+        let body = async move |ctx: TaskContext, slot: oneshot::Sender<_>| {
             let mut work = pin!(each(item));
             let in_time = match limit {
                 None => Ok(work.await),
-                Some(limit) => tokio::time::timeout(limit, &mut work).await.map_err(|_| limit),
+                Some(limit) => timeout(limit, &mut work).await.map_err(|_| limit),
             };
             let late = in_time.is_err();
             drop(slot.send(in_time.map_err(TaskError::Timeout)));
             if late {
                 end_unheard(&ctx, caller).await;
             }
-        });
-        Poll::Ready(Some(task))
+        };
+        Poll::Ready(Some(match how.supervisor.clone() {
+            None => Stage::started(launch(&how.runtime, caller, body)),
+            Some(tasks) => {
+                Stage::Starting(Box::pin(async move { tasks.launch(caller, body).await }))
+            }
+        }))
     }
 }
 

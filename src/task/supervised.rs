@@ -5,7 +5,7 @@
 //! answer is read. What happens when somebody ends between any two steps:
 //!
 //! 1. caller gives up before the supervisor comes to it: nothing is started;
-//! 2. caller gives up after that: the task goes on, its result goes nowhere;
+//! 2. caller gives up after that: wherever the handle is then, dropping it kills the task;
 //! 3. caller ends before the link: the body never runs, and the start has failed;
 //! 4. task ends before the answer: the handle has its outcome.
 
@@ -33,7 +33,33 @@ pub(crate) struct Once {
 
 struct Order {
     body: Box<dyn FnOnce(Context) -> Body + Send>,
-    handle: oneshot::Sender<ProcessHandle>,
+    handle: oneshot::Sender<Born>,
+}
+
+/// The handle on its way. Dropped on it, it kills the task, and its caller hears nothing.
+pub(crate) struct Born {
+    task: ProcessHandle,
+    caller: Option<Pid>,
+    arrived: bool,
+}
+
+impl Born {
+    pub(crate) fn arrive(mut self) -> ProcessHandle {
+        self.arrived = true;
+        self.task.clone()
+    }
+}
+
+impl Drop for Born {
+    fn drop(&mut self) {
+        if self.arrived {
+            return;
+        }
+        if let Some(caller) = self.caller {
+            self.task.runtime.unlink(caller, self.task.pid());
+        }
+        self.task.kill();
+    }
 }
 
 impl Once {
@@ -41,7 +67,7 @@ impl Once {
     pub(crate) fn new(
         caller: Option<Pid>,
         body: impl FnOnce(Context) -> Body + Send + 'static,
-    ) -> (Self, oneshot::Receiver<ProcessHandle>) {
+    ) -> (Self, oneshot::Receiver<Born>) {
         let (handle, arrives) = oneshot::channel();
         let order = Order { body: Box::new(body), handle };
         (Once { order: Mutex::new(Some(order)), caller }, arrives)
@@ -70,8 +96,7 @@ impl StartChild for Once {
             return Err(starting.refused(kernel.never_run(&*process, ExitReason::NoProc)));
         }
         let task = ctx.runtime.run(process, true, body);
-        // A caller that is gone needs none.
-        let _ = handle.send(task.clone());
+        drop(handle.send(Born { task: task.clone(), caller: self.caller, arrived: false }));
         Ok(Started { process: task.process })
     }
 }

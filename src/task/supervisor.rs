@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::call_error::{CallError, StartError};
 use crate::child::{ChildSpec, Restart, TaskContext};
-use crate::ended::Ended;
+use crate::ended::{Ended, ProcessHandle};
 use crate::exit::{ExitReason, Result};
 use crate::inside::Inside;
 use crate::pid::Pid;
@@ -17,7 +17,7 @@ use crate::shutdown::Shutdown;
 use crate::spawn::{fallible, plain};
 use crate::supervisor::{ChildError, ChildInfo, Supervisor, SupervisorRef, SupervisorSpec};
 use crate::task::Task;
-use crate::task::supervised::Once;
+use crate::task::supervised::{Born, Once};
 
 /// A supervisor of tasks, before it runs. Its tasks end when it does, so a program that stops
 /// as a tree leaves none behind, and they are seen in its tree.
@@ -179,8 +179,7 @@ impl TaskSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, the task may have been started: it goes on, and its result goes
-    /// nowhere.
+    /// Dropped half way, it starts nothing, or kills what was started.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime, TaskSupervisor};
@@ -210,7 +209,7 @@ impl TaskSupervisorRef {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        self.launch(Some(caller.pid()), body).await
+        self.launch_returning(Some(caller.pid()), body).await
     }
 
     /// Starts a [`Task`] under this supervisor that is linked to nobody else: its crash is
@@ -230,20 +229,36 @@ impl TaskSupervisorRef {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        self.launch(None, body).await
+        self.launch_returning(None, body).await
     }
 
-    async fn launch<T, F, Fut>(&self, caller: Option<Pid>, body: F) -> Result<Task<T>, StartError>
+    async fn launch_returning<T, F, Fut>(
+        &self,
+        caller: Option<Pid>,
+        body: F,
+    ) -> Result<Task<T>, StartError>
     where
         T: Send + 'static,
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
+        self.launch(caller, |ctx, slot| body(ctx).map(|result| drop(slot.send(result)))).await
+    }
+
+    /// The body leaves its result in the slot.
+    pub(crate) async fn launch<T, F, Fut>(
+        &self,
+        caller: Option<Pid>,
+        body: F,
+    ) -> Result<Task<T>, StartError>
+    where
+        T: Send + 'static,
+        F: FnOnce(TaskContext, oneshot::Sender<T>) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
         let (slot, result) = oneshot::channel();
-        let body = plain(|ctx| body(TaskContext::new(ctx)).map(|result| drop(slot.send(result))));
-        let (once, mut handle) = Once::new(caller, body);
-        self.start(ChildSpec::new(self.fresh_id(), once).restart(Restart::Temporary)).await?;
-        let handle = handle.try_recv().expect("a task that was started has sent its handle");
+        let body = plain(|ctx| body(TaskContext::new(ctx), slot));
+        let handle = self.start_once(Once::new(caller, body)).await?;
         Ok(Task { handle, caller, slot: Some(result) })
     }
 
@@ -256,17 +271,14 @@ impl TaskSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, the task may have been started, or be about to.
+    /// Dropped half way, it starts nothing, or kills what was started.
     pub async fn start_child<F, Fut>(&self, body: F) -> Result<Pid, StartError>
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let (once, handle) = Once::new(None, fallible(|ctx| body(TaskContext::new(ctx))));
-        let started = self.start(ChildSpec::new(self.fresh_id(), once).restart(Restart::Temporary));
-        let pid = started.await;
-        drop(handle);
-        pid
+        let body = fallible(|ctx| body(TaskContext::new(ctx)));
+        Ok(self.start_once(Once::new(None, body)).await?.pid())
     }
 
     /// The same, started again when it ends, as `restart` says. Each start clones the body. OTP:
@@ -278,7 +290,7 @@ impl TaskSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// As [`start_child`](Self::start_child).
+    /// Dropped half way, the task may have been started, or be about to.
     ///
     /// ```
     /// use regrow::{Restart, Runtime, TaskSupervisor};
@@ -310,6 +322,15 @@ impl TaskSupervisorRef {
         Fut: Future<Output = Result> + Send + 'static,
     {
         self.start(ChildSpec::task(self.fresh_id(), body).restart(restart)).await
+    }
+
+    async fn start_once(
+        &self,
+        (task, mut handle): (Once, oneshot::Receiver<Born>),
+    ) -> Result<ProcessHandle, StartError> {
+        self.start(ChildSpec::new(self.fresh_id(), task).restart(Restart::Temporary)).await?;
+        let born = handle.try_recv().expect("a task that was started has sent its handle");
+        Ok(born.arrive())
     }
 
     async fn start(&self, child: ChildSpec) -> Result<Pid, StartError> {

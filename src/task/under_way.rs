@@ -6,8 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
+use crate::call_error::StartError;
 use crate::ended::Ended;
 use crate::task::{Task, TaskError};
 
@@ -45,8 +47,8 @@ impl<T> UnderWay<T> {
         self.running.len() + self.finished.len()
     }
 
-    pub(crate) fn push(&mut self, task: Task<Outcome<T>>) {
-        self.running.push(Running { place: self.started, ended: task.handle.join(), task });
+    pub(crate) fn push(&mut self, stage: Stage<T>) {
+        self.running.push(Running { place: self.started, stage });
         self.started += 1;
     }
 
@@ -74,24 +76,56 @@ impl<T> UnderWay<T> {
     }
 }
 
-/// A task under way; dropped before its end, it is killed.
+/// A task under way.
 struct Running<T> {
     place: u64,
-    ended: Ended,
-    task: Task<Outcome<T>>,
+    stage: Stage<T>,
 }
 
 impl<T> Future for Running<T> {
     type Output = (u64, Outcome<T>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reason = ready!(Pin::new(&mut self.ended).poll(cx));
-        Poll::Ready((self.place, self.task.outcome(reason).and_then(|outcome| outcome)))
+        let outcome = ready!(self.stage.poll(cx));
+        Poll::Ready((self.place, outcome))
     }
 }
 
-impl<T> Drop for Running<T> {
+/// How far a task has come. Dropped before its end, it is killed, or never started.
+pub(crate) enum Stage<T> {
+    /// Its supervisor is asked to start it.
+    Starting(BoxFuture<'static, Result<Task<Outcome<T>>, StartError>>),
+    Started {
+        ended: Ended,
+        task: Task<Outcome<T>>,
+    },
+}
+
+impl<T> Stage<T> {
+    pub(crate) fn started(task: Task<Outcome<T>>) -> Self {
+        Stage::Started { ended: task.handle.join(), task }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+        loop {
+            match self {
+                Stage::Starting(start) => match ready!(start.as_mut().poll(cx)) {
+                    Ok(task) => *self = Stage::started(task),
+                    Err(error) => return Poll::Ready(Err(TaskError::NotStarted(error))),
+                },
+                Stage::Started { ended, task } => {
+                    let reason = ready!(Pin::new(ended).poll(cx));
+                    return Poll::Ready(task.outcome(reason).and_then(|outcome| outcome));
+                }
+            }
+        }
+    }
+}
+
+impl<T> Drop for Stage<T> {
     fn drop(&mut self) {
-        self.task.discard();
+        if let Stage::Started { task, .. } = self {
+            task.discard();
+        }
     }
 }
