@@ -33,7 +33,10 @@ async fn a_caller_that_is_killed_while_it_spawns_leaves_no_task() {
             rt.kill(caller.pid());
             caller.join().await;
             until("the end of all tasks", || rt.process_count() == 1).await;
-            assert_eq!(tasks.children().await.unwrap(), []);
+            // A task is out of the table a moment before its supervisor is told.
+            while !tasks.children().await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
             tasks.stop().await.unwrap();
         }
     }
