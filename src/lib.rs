@@ -136,6 +136,7 @@ mod supervisor;
 mod task;
 mod snapshot;
 mod run;
+pub mod testing;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
 mod checked;
 
@@ -163,7 +164,7 @@ pub use pid::{MonitorRef, Pid};
 pub use reply::Reply;
 pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use runtime::Runtime;
-pub use server::{CastTimer, GenServer, ServerContext, ServerRef, ServerSpec};
+pub use server::{Caller, CastTimer, GenServer, Sender, ServerContext, ServerRef, ServerSpec};
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
 pub use snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};

@@ -17,6 +17,7 @@ use crate::evicting::is_evicting;
 use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, Stage, flag};
+use crate::sync::atomic::Ordering;
 
 /// What a caller waits for.
 pub(crate) type Answer<T> = Result<T, Lost>;
@@ -168,12 +169,24 @@ impl<T: Send + 'static> Drop for Reply<T> {
             core.standing_mut().unanswered.extend(caller.take());
             self.server.raise(flag::UNANSWERED);
             core.notify();
+            // A test's stand-in for a server is not parked at its mailbox.
+            core.wake_task();
             None
         });
         if let Some(caller) = caller {
             caller.settle(ended.as_ref());
         }
     }
+}
+
+/// The server lives, and nobody will answer these callers.
+pub(crate) fn settle_unanswered(server: &dyn AnyProcess) {
+    server.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
+    let callers = server.with(|locked| {
+        let standing = locked.core().standing();
+        standing.map(|standing| std::mem::take(&mut standing.unanswered)).unwrap_or_default()
+    });
+    callers.into_iter().for_each(|caller| caller.settle(None));
 }
 
 impl<T: Send> Unanswered for oneshot::Sender<Answer<T>> {

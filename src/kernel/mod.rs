@@ -47,8 +47,8 @@ pub(crate) struct Kernel {
     pub(crate) census: Arc<CensusBell>,
     pub(crate) events: EventHub,
     pub(crate) stops: Stops,
-    /// Rung when a name that was vacant is taken, or is no more.
-    pub(crate) vacancies: tokio::sync::Notify,
+    /// Rung when a name was given, or is vacant no more.
+    pub(crate) successions: tokio::sync::Notify,
     pub(crate) waits: Waits,
     #[cfg(regrow_proof)]
     pub(crate) trace: crate::trace::Trace,
@@ -122,7 +122,7 @@ impl Kernel {
             census: Arc::new(CensusBell::default()),
             events: EventHub::default(),
             stops: Stops::default(),
-            vacancies: tokio::sync::Notify::new(),
+            successions: tokio::sync::Notify::new(),
             waits: Waits::default(),
             #[cfg(regrow_proof)]
             trace: crate::trace::Trace::default(),

@@ -44,7 +44,7 @@ impl Kernel {
         then: impl FnOnce(),
     ) -> Result<(), NameRefused> {
         let own = name.clone();
-        let vacant = self.names.with_entry(name, |entry| {
+        self.names.with_entry(name, |entry| {
             if let Some(NameEntry::Held(holder)) = *entry {
                 return Err(NameRefused::Taken(holder));
             }
@@ -68,11 +68,9 @@ impl Kernel {
             #[cfg(regrow_proof)]
             self.trace.record(crate::trace::Event::Registered { name: own, pid: process.pid() });
             then();
-            Ok(vacant.is_some())
+            Ok(())
         })?;
-        if vacant {
-            self.vacancies.notify_waiters();
-        }
+        self.successions.notify_waiters();
         Ok(())
     }
 
@@ -176,7 +174,7 @@ impl Kernel {
             vacant
         });
         if cleared {
-            self.vacancies.notify_waiters();
+            self.successions.notify_waiters();
         }
     }
 }

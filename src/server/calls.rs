@@ -81,7 +81,7 @@ impl<S: GenServer> ServerRef<S> {
         let now = Instant::now();
         let due = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
         loop {
-            let changed = kernel.vacancies.notified();
+            let changed = kernel.successions.notified();
             tokio::pin!(changed);
             // From here on no change is missed.
             changed.as_mut().enable();

@@ -16,6 +16,7 @@ use crate::message::{Envelope, Received};
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{AnyProcess, flag};
 use crate::record::Process;
+use crate::reply::settle_unanswered;
 use crate::runtime::Runtime;
 use crate::server::idle::Idle;
 use crate::server::item::Work;
@@ -567,6 +568,15 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().schedule.get_or_insert_default()
     }
 
+    /// What `continue_with` was given and is still to be handled.
+    pub(crate) fn take_continues(&mut self) -> VecDeque<S::Cast> {
+        std::mem::take(&mut self.inner().continues)
+    }
+
+    pub(crate) fn take_idle(&mut self) -> Idle {
+        std::mem::take(&mut self.inner().idle)
+    }
+
     pub(crate) fn task_limit(&mut self) -> Option<Arc<Semaphore>> {
         self.inner().tasks.clone()
     }
@@ -578,7 +588,7 @@ impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle. Replies that were dropped are settled on the way.
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
         if self.process.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
-            self.settle();
+            settle_unanswered(&*self.process);
         }
         let condemned = self.process.is_condemned();
         let inner = self.inner();
@@ -612,17 +622,6 @@ impl<S: GenServer> ServerContext<S> {
         };
         self.inner().idle = Idle::Off;
         event
-    }
-
-    /// The server lives, and nobody will answer these callers.
-    fn settle(&self) {
-        self.process.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
-        let process: &dyn AnyProcess = &*self.process;
-        let callers = process.with(|locked| {
-            let standing = locked.core().standing();
-            standing.map(|standing| std::mem::take(&mut standing.unanswered)).unwrap_or_default()
-        });
-        callers.into_iter().for_each(|caller| caller.settle(None));
     }
 }
 

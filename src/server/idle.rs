@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::coop;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// How long a server waits for its next message before it is told that none came.
 #[derive(Default)]
@@ -20,6 +20,17 @@ pub(crate) enum Idle {
 }
 
 impl Idle {
+    /// What is left of the time, if one was set.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        match self {
+            Idle::Off => None,
+            Idle::Set(limit) => Some(*limit),
+            Idle::Waiting(sleep) => {
+                Some(sleep.deadline().saturating_duration_since(Instant::now()))
+            }
+        }
+    }
+
     /// Ready once, when the time is up. Polled only when the mailbox had nothing.
     pub(crate) fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {

@@ -12,12 +12,13 @@ use crate::runtime::Runtime;
 use crate::starting::Starting;
 
 pub(crate) mod item;
-mod idle;
+pub(crate) mod idle;
 mod ask;
 pub(crate) mod server_ref;
 mod casts;
 mod calls;
-mod schedule;
+mod sender;
+pub(crate) mod schedule;
 pub(crate) mod context;
 mod ending;
 mod timers;
@@ -29,6 +30,7 @@ mod child;
 
 pub use context::ServerContext;
 pub use schedule::CastTimer;
+pub use sender::{Caller, Sender};
 pub use server_ref::ServerRef;
 pub use spec::ServerSpec;
 

@@ -23,7 +23,7 @@ use crate::server::item::Work;
 use crate::shared_str::SharedStr;
 
 /// How long a call waits if it doesn't say.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handle to a server. Cheap to clone; dropping it does nothing to the server.
 ///

@@ -1,0 +1,199 @@
+//! A process in the hands of a test.
+
+use std::fmt;
+use std::future::poll_fn;
+
+use futures_util::FutureExt;
+use tokio::task::unconstrained;
+
+use crate::inside::{Inside, sealed};
+use crate::kernel::births::Birth;
+use crate::mailbox::Mailbox;
+use crate::message::{Envelope, Received};
+use crate::pid::{MonitorRef, Pid};
+use crate::runtime::Runtime;
+use crate::testing::patience::patiently;
+use crate::testing::stand_in::StandIn;
+
+/// A process that keeps everything it receives for the test to look at. It can link,
+/// monitor and trap exits, and be the parent of what is started with
+/// [`start_link`](crate::ServerSpec::start_link). Dropped, it ends normally.
+///
+/// OTP: what the process of a test is there, with its `assert_receive`.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::testing::Probe;
+/// use regrow::{ExitReason, Received, Runtime};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let mut probe = Probe::new(&rt);
+/// let worker = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }).pid();
+/// let reference = probe.monitor(worker);
+/// probe.assert_silent();
+///
+/// rt.send(worker, b"you may end".to_vec());
+/// let reason = ExitReason::Normal;
+/// probe.expect(Received::Down { reference, pid: worker, reason }).await;
+/// # });
+/// ```
+pub struct Probe {
+    mailbox: Mailbox<Envelope>,
+    stand_in: StandIn<Envelope>,
+}
+
+impl Probe {
+    /// A new process. [`Probe`] has an example.
+    ///
+    /// # Panics
+    ///
+    /// If there is no tokio runtime: neither now nor at any earlier use. If `runtime` was shut
+    /// down.
+    pub fn new(runtime: &Runtime) -> Self {
+        let stand_in = StandIn::new(runtime, &Birth::default(), |_| ());
+        Probe { mailbox: Mailbox::new(stand_in.process().clone()), stand_in }
+    }
+
+    /// Its pid, also when it has ended. [`Probe`] has an example.
+    pub fn pid(&self) -> Pid {
+        self.stand_in.pid()
+    }
+
+    /// The next thing it received or receives.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended, so that nothing comes any more. If nothing is due within a day: under
+    /// paused time that is at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a wait that is dropped has taken nothing.
+    ///
+    /// ```
+    /// use regrow::testing::Probe;
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let mut probe = Probe::new(&rt);
+    /// rt.send(probe.pid(), b"hello".to_vec());
+    /// assert_eq!(probe.next().await.message(), Some(b"hello".to_vec()));
+    /// # });
+    /// ```
+    pub async fn next(&mut self) -> Received {
+        let mailbox = &mut self.mailbox;
+        let some = self.stand_in.or_ended(|cx| mailbox.poll_some(cx));
+        match patiently("something to be received", some).await {
+            Ok(()) => self.mailbox.take().received,
+            Err(reason) => panic!("the probe has ended and receives nothing more: {reason}"),
+        }
+    }
+
+    /// Waits for the next thing it receives, which must be this. [`Probe`] has an example.
+    ///
+    /// # Panics
+    ///
+    /// If it is another, telling both; and as [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a wait that is dropped has taken nothing.
+    pub async fn expect(&mut self, expected: Received) {
+        let received = self.next().await;
+        assert!(received == expected, "expected {expected:?}, but received {received:?}");
+    }
+
+    /// What it has received by now and the test has not looked at.
+    ///
+    /// ```
+    /// use regrow::testing::Probe;
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let mut probe = Probe::new(&rt);
+    /// rt.send(probe.pid(), b"one".to_vec());
+    /// rt.send(probe.pid(), b"two".to_vec());
+    /// let texts: Vec<_> = probe.so_far().into_iter().filter_map(|item| item.message()).collect();
+    /// assert_eq!(texts, [b"one", b"two"]);
+    /// probe.assert_silent();
+    /// # });
+    /// ```
+    pub fn so_far(&mut self) -> Vec<Received> {
+        let mut received = Vec::new();
+        // All of it, however much: a wait would be cut short by tokio's budget.
+        while unconstrained(poll_fn(|cx| self.mailbox.poll_some(cx))).now_or_never().is_some() {
+            received.push(self.mailbox.take().received);
+        }
+        received
+    }
+
+    /// Nothing has come by now that the test has not looked at. Under paused time, let 1 ms
+    /// pass before: that is the moment when every process has done what it had to do.
+    /// [`Probe`] has an example.
+    ///
+    /// # Panics
+    ///
+    /// If something has, telling what.
+    #[track_caller]
+    pub fn assert_silent(&mut self) {
+        let received = self.so_far();
+        assert!(received.is_empty(), "expected silence, but received {received:?}");
+    }
+
+    /// Turns trapping on or off, and returns the old value, as
+    /// [`Runtime::set_trap_exit`] does.
+    ///
+    /// ```
+    /// use regrow::testing::Probe;
+    /// use regrow::{ExitReason, Received, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let mut probe = Probe::new(&rt);
+    /// probe.trap_exit(true);
+    /// let worker = rt.spawn(|_| std::future::pending()).pid();
+    /// assert!(probe.link(worker));
+    /// rt.kill(worker);
+    /// probe.expect(Received::Exit { from: worker, reason: ExitReason::Killed }).await;
+    /// # });
+    /// ```
+    pub fn trap_exit(&self, trap: bool) -> bool {
+        self.stand_in.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
+    }
+
+    /// Links it to a process, as [`Runtime::link`] does; false if that is dead.
+    /// [`trap_exit`](Self::trap_exit) has an example.
+    pub fn link(&self, other: Pid) -> bool {
+        self.stand_in.runtime().link(self.pid(), other)
+    }
+
+    /// Watches a process, as [`Runtime::monitor`] does. [`Probe`] has an example.
+    pub fn monitor(&self, target: Pid) -> MonitorRef {
+        self.stand_in.runtime().monitor(self.pid(), target)
+    }
+}
+
+impl sealed::Sealed for Probe {}
+
+impl Inside for Probe {
+    fn pid(&self) -> Pid {
+        Probe::pid(self)
+    }
+
+    fn runtime(&self) -> Runtime {
+        self.stand_in.runtime()
+    }
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Probe({})", self.pid())
+    }
+}
