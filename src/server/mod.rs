@@ -41,6 +41,51 @@ pub use spec::ServerSpec;
 /// way back travels inside each question, so every question has its own answer type,
 /// and the variant is what a caller builds the question with.
 ///
+/// # A skeleton
+///
+/// To be copied and filled in; what else a server may do has a default.
+///
+/// ```
+/// use regrow::{GenServer, Reply, Result, ServerContext};
+///
+/// /// What it keeps.
+/// pub struct Server {}
+///
+/// /// What it can be asked: each question brings its own way back.
+/// pub enum Call {
+///     Ask { reply: Reply<String> },
+/// }
+///
+/// /// What it can be told.
+/// pub enum Cast {
+///     Tell { what: String },
+/// }
+///
+/// impl GenServer for Server {
+///     type Args = ();
+///     type Call = Call;
+///     type Cast = Cast;
+///
+///     async fn init(args: (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+///         Ok(Server {})
+///     }
+///
+///     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+///         match call {
+///             Call::Ask { reply } => reply.send(String::new()),
+///         }
+///         Ok(())
+///     }
+///
+///     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+///         match cast {
+///             Cast::Tell { what } => drop(what),
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+///
 /// # Examples
 ///
 /// ```
