@@ -71,7 +71,7 @@ impl<M: Item> Locked for State<M> {
 }
 
 /// A mailbox that is counted. What counts as queued lies in the inbox, unless the reader
-/// receives selectively; no server does.
+/// receives selectively; a server that is suspended looks in the inbox.
 impl<M: Item> State<M> {
     pub(crate) fn new(ties: Option<Box<Ties>>) -> Self {
         State { core: Core::new(ties), inbox: VecDeque::new(), line: Line::new() }
@@ -102,8 +102,17 @@ impl<M: Item> State<M> {
         let oldest = self.inbox.iter().position(Item::is_user)?;
         if let Some(counts) = self.core.counts() {
             counts.count_out(true);
+            counts.passed -= usize::from(oldest < counts.passed);
         }
         self.inbox.remove(oldest)
+    }
+
+    /// Takes the first that is picked, of what was not looked at before.
+    pub(crate) fn find(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
+        let counts = self.core.counts()?;
+        let found = self.inbox.range(counts.passed..).position(pick);
+        counts.passed = found.map_or(self.inbox.len(), |at| counts.passed + at);
+        self.inbox.remove(counts.passed)
     }
 
     /// Counts out what was taken; who has waited longest for the room comes in for it.

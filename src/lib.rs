@@ -106,6 +106,7 @@ mod record;
 mod place;
 mod life;
 mod mailbox;
+mod urgent;
 mod runtime;
 mod exits;
 mod counts;
@@ -164,7 +165,9 @@ pub use pid::{MonitorRef, Pid};
 pub use reply::Reply;
 pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use runtime::Runtime;
-pub use server::{Caller, CastTimer, GenServer, Sender, ServerContext, ServerRef, ServerSpec};
+pub use server::{
+    Caller, CastTimer, GenServer, Sender, ServerContext, ServerRef, ServerSpec, ServerStatus,
+};
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
 pub use snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};

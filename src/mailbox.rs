@@ -32,8 +32,8 @@ const FOUND: &str = "a poll has just found an item";
 pub(crate) struct Mailbox<M> {
     pub(crate) process: Arc<Process<M>>,
     /// What was swapped out, and what a selective receive left: older than the inbox.
-    local: VecDeque<M>,
-    counted: bool,
+    pub(crate) local: VecDeque<M>,
+    pub(crate) counted: bool,
     /// Looking again before parking has paid lately.
     eager: bool,
     /// It has yielded once and looks again now.
@@ -241,7 +241,7 @@ impl<M: Item> Mailbox<M> {
 }
 
 /// Counts the item out, if it may be handed out; says so, and whom to wake after unlock.
-fn count_out<M: Item>(state: &mut State<M>, item: &M) -> (bool, Option<Waker>) {
+pub(crate) fn count_out<M: Item>(state: &mut State<M>, item: &M) -> (bool, Option<Waker>) {
     let envelope = item.envelope();
     let ticket = envelope.and_then(|envelope| Some((envelope.ticket?, &envelope.received)));
     let admitted = match (ticket, &mut state.core.ties) {
@@ -253,7 +253,7 @@ fn count_out<M: Item>(state: &mut State<M>, item: &M) -> (bool, Option<Waker>) {
 }
 
 /// Leaves word of who waits; returns a waker to be dropped after unlock.
-fn park(core: &mut Core, waker: &Waker) -> Option<Waker> {
+pub(crate) fn park(core: &mut Core, waker: &Waker) -> Option<Waker> {
     if core.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
         core.parked = Parked::Task;
         return None;

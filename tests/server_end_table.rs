@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use regrow::{
-    Backoff, CallError, ChildSpec, ExitReason, GenServer, Name, Reply, Result, Runtime,
+    Backoff, CallError, ChildSpec, ExitReason, GenServer, Name, Received, Reply, Result, Runtime,
     ServerContext, ServerRef, Supervisor,
 };
 use support::settled;
@@ -43,7 +43,7 @@ enum Call {
     Plain(Reply<()>),
 }
 
-/// A cast that tells when it is dropped unhandled.
+/// A cast that tells when it is dropped unhandled. "go on" continues with "stop", which stops.
 struct Note {
     text: &'static str,
     told: UnboundedSender<Told>,
@@ -81,8 +81,16 @@ impl GenServer for Desk {
         Ok(())
     }
 
-    async fn handle_cast(&mut self, mut note: Note, _: &mut ServerContext<Self>) -> Result {
+    async fn handle_cast(&mut self, mut note: Note, ctx: &mut ServerContext<Self>) -> Result {
         note.handled = true;
+        match note.text {
+            "stop" => return ctx.stop(ExitReason::Normal),
+            "go on" => {
+                let (text, told) = ("stop", self.told.clone());
+                ctx.continue_with(Note { text, told, handled: false });
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -211,6 +219,30 @@ async fn a_handlers_stop_and_its_panic_leave_what_is_queued() {
         assert_eq!(answers, [exited(&reason), exited(&reason), exited(&reason)]);
         assert_eq!(told, [Terminated, Dropped("before")]);
     }
+}
+
+/// GS-031.
+#[tokio::test(start_paused = true)]
+async fn a_stop_by_what_it_continues_with_is_one_as_well() {
+    let rt = Runtime::new();
+    let (told, mut hear) = unbounded_channel();
+    let desk = Desk::start(&rt, (told.clone(), false)).await.unwrap();
+    let (pid, watching) = (desk.pid().unwrap(), rt.clone());
+    let watcher = rt.spawn(move |mut ctx| async move {
+        let reference = watching.monitor(ctx.pid(), pid);
+        let down = Received::Down { reference, pid, reason: ExitReason::Normal };
+        assert_eq!(ctx.recv().await, down);
+    });
+    settled().await;
+    for text in ["go on", "never"] {
+        assert!(desk.cast(Note { text, told: told.clone(), handled: false }));
+    }
+    assert_eq!(watcher.join().await, ExitReason::Normal);
+    let mut heard = Vec::new();
+    while let Ok(one) = hear.try_recv() {
+        heard.push(one);
+    }
+    assert_eq!(heard, [Handled("go on"), Handled("stop"), Terminated, Dropped("never")]);
 }
 
 /// GS-044, GS-045. It is ended where it stands, and takes nothing more.

@@ -14,6 +14,8 @@ pub(crate) struct Counts {
     pub(crate) depth: usize,
     /// Messages and streams that the bound has cost.
     pub(crate) dropped: u64,
+    /// How many at the front of the inbox a suspended server has passed.
+    pub(crate) passed: usize,
 }
 
 /// What a sender wants where there is no room.
@@ -46,7 +48,7 @@ pub(crate) enum Entry {
 
 impl Counts {
     pub(crate) fn new(capacity: usize, overflow: Overflow) -> Self {
-        Counts { capacity, overflow, users: 0, depth: 0, dropped: 0 }
+        Counts { capacity, overflow, users: 0, depth: 0, dropped: 0, passed: 0 }
     }
 
     /// What becomes of a user's item that comes now.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -12,18 +11,17 @@ use crate::call_error::StartError;
 use crate::exit::ExitReason;
 use crate::inside::{Inside, sealed};
 use crate::mailbox::Mailbox;
-use crate::message::{Envelope, Received};
+use crate::message::Received;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AnyProcess, flag};
+use crate::process::AnyProcess;
 use crate::record::Process;
-use crate::reply::settle_unanswered;
 use crate::runtime::Runtime;
 use crate::server::idle::Idle;
 use crate::server::item::Work;
 use crate::server::schedule::Schedule;
+use crate::server::system::System;
 use crate::server::{GenServer, ServerRef};
 use crate::starting::{StartCause, Starting};
-use crate::sync::atomic::Ordering;
 
 /// The inside of a server: its pid, its handle, its runtime, and what it can do to
 /// itself. Its callbacks are given it. OTP: what `self/0` is in a `gen_server`'s callbacks.
@@ -81,7 +79,7 @@ use crate::sync::atomic::Ordering;
 /// # }).unwrap();
 /// ```
 pub struct ServerContext<S: GenServer> {
-    process: Arc<Process<Work<S>>>,
+    pub(crate) process: Arc<Process<Work<S>>>,
     parent: Option<Pid>,
     cause: StartCause,
     ignored: bool,
@@ -90,10 +88,10 @@ pub struct ServerContext<S: GenServer> {
     inner: Mutex<Inner<S>>,
 }
 
-struct Inner<S: GenServer> {
-    mailbox: Mailbox<Work<S>>,
-    continues: VecDeque<S::Cast>,
-    idle: Idle,
+pub(crate) struct Inner<S: GenServer> {
+    pub(crate) mailbox: Mailbox<Work<S>>,
+    pub(crate) continues: VecDeque<S::Cast>,
+    pub(crate) idle: Idle,
     schedule: Option<Box<Schedule<S>>>,
     tasks: Option<Arc<Semaphore>>,
 }
@@ -114,6 +112,7 @@ pub(crate) enum Event<S: GenServer> {
     /// Nothing came for as long as was asked.
     Timeout,
     Stop(ExitReason),
+    System(Box<System>),
     /// Nothing to be handled after all.
     Stale,
 }
@@ -560,7 +559,7 @@ impl<S: GenServer> ServerContext<S> {
         self.parent
     }
 
-    fn inner(&mut self) -> &mut Inner<S> {
+    pub(crate) fn inner(&mut self) -> &mut Inner<S> {
         self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -583,62 +582,6 @@ impl<S: GenServer> ServerContext<S> {
 
     pub(crate) fn set_task_limit(&mut self, limit: Arc<Semaphore>) {
         self.inner().tasks = Some(limit);
-    }
-
-    /// Waits for something to handle. Replies that were dropped are settled on the way.
-    pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
-        if self.process.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
-            settle_unanswered(&*self.process);
-        }
-        let condemned = self.process.is_condemned();
-        let inner = self.inner();
-        if !inner.continues.is_empty() || inner.mailbox.poll_some(cx).is_ready() {
-            return Poll::Ready(Waited::ForWork);
-        }
-        if matches!(inner.idle, Idle::Off) || condemned {
-            return Poll::Pending;
-        }
-        inner.idle.poll_up(cx).map(|()| Waited::InVain)
-    }
-
-    /// What [`poll_some`](Self::poll_some) has found.
-    #[inline]
-    pub(crate) fn next_event(&mut self, waited: Waited) -> Event<S> {
-        let parent = self.parent;
-        let inner = self.inner();
-        if waited == Waited::InVain {
-            return Event::Timeout;
-        }
-        if let Some(cast) = inner.continues.pop_front() {
-            return Event::Cast(cast);
-        }
-        let event = match inner.mailbox.take() {
-            Work::Tick(timer) => match self.due(timer) {
-                Some(event) => event,
-                // What was cancelled is never seen, and disturbs nothing.
-                None => return Event::Stale,
-            },
-            work => event(work, parent),
-        };
-        self.inner().idle = Idle::Off;
-        event
-    }
-}
-
-/// The parent's exit ends the server before any handler sees it.
-#[inline]
-fn event<S: GenServer>(work: Work<S>, parent: Option<Pid>) -> Event<S> {
-    match work {
-        Work::Call(call) => Event::Call(call),
-        Work::Cast(cast) => Event::Cast(cast),
-        Work::Stop(reason) => Event::Stop(reason),
-        Work::Tick(_) => Event::Stale,
-        Work::Envelope(envelope) => match *envelope {
-            Envelope { received: Received::Exit { from, reason }, .. } if Some(from) == parent => {
-                Event::Stop(reason)
-            }
-            envelope => Event::Info(envelope.received),
-        },
     }
 }
 

@@ -31,6 +31,13 @@ impl Idle {
         }
     }
 
+    /// Stops its clock; the server's next wait sets it going again.
+    pub(crate) fn hold(&mut self) {
+        if let Some(left) = self.limit() {
+            *self = Idle::Set(left);
+        }
+    }
+
     /// Ready once, when the time is up. Polled only when the mailbox had nothing.
     pub(crate) fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {

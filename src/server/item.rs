@@ -4,6 +4,7 @@ use crate::exit::ExitReason;
 use crate::inbox::Item;
 use crate::message::Envelope;
 use crate::server::GenServer;
+use crate::server::system::System;
 
 /// One item of a server's mailbox.
 pub(crate) enum Work<S: GenServer> {
@@ -11,6 +12,8 @@ pub(crate) enum Work<S: GenServer> {
     Cast(S::Cast),
     /// Somebody wants the server to stop.
     Stop(ExitReason),
+    /// Somebody looks at the server, or holds it. Boxed: it is rare.
+    System(Box<System>),
     /// A timer of the server's own is due.
     Tick(u64),
     /// Messages, streams and signals: boxed, so that calls and casts stay as small as
@@ -33,7 +36,7 @@ impl<S: GenServer> Item for Work<S> {
     fn is_user(&self) -> bool {
         match self {
             Work::Call(_) | Work::Cast(_) => true,
-            Work::Stop(_) | Work::Tick(_) => false,
+            Work::Stop(_) | Work::System(_) | Work::Tick(_) => false,
             Work::Envelope(envelope) => envelope.received.is_user(),
         }
     }

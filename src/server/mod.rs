@@ -11,6 +11,7 @@ use crate::quietly::quietly;
 use crate::runtime::Runtime;
 use crate::starting::Starting;
 
+mod system;
 pub(crate) mod item;
 pub(crate) mod idle;
 mod ask;
@@ -19,10 +20,13 @@ mod casts;
 mod calls;
 mod sender;
 pub(crate) mod schedule;
+mod sys;
 pub(crate) mod context;
 mod ending;
 mod timers;
 mod tasks;
+mod turns;
+pub(crate) mod suspended;
 pub(crate) mod run;
 pub(crate) mod start;
 pub(crate) mod spec;
@@ -33,6 +37,7 @@ pub use schedule::CastTimer;
 pub use sender::{Caller, Sender};
 pub use server_ref::ServerRef;
 pub use spec::ServerSpec;
+pub use system::ServerStatus;
 
 /// A process that keeps a state and handles one message at a time: the behaviour most
 /// processes have. OTP: `gen_server`.
@@ -328,6 +333,15 @@ pub trait GenServer: Sized + Send + 'static {
     fn terminate(&mut self, reason: &ExitReason) -> impl Future<Output = ()> + Send {
         let _ = reason;
         ready(())
+    }
+
+    /// A line that the server publishes of itself, for who [looks at it](ServerRef::get_status):
+    /// how it stands, and nothing secret. If not written, it publishes nothing. It is run in
+    /// the server's process, between two handlers, so it should be quick; its panic is the
+    /// asker's [`NoReply`](crate::CallError::NoReply), and not the server's crash. OTP:
+    /// `format_status/1`. [`ServerRef::get_status`] has an example.
+    fn format_status(&self) -> Option<String> {
+        None
     }
 
     /// Starts a server linked to nobody. Returns when `init` has. For servers of tests and

@@ -11,7 +11,7 @@ use crate::exit::ExitReason;
 use crate::kernel::teardown::End;
 use crate::lifecycle;
 use crate::server::context::Event;
-use crate::server::{GenServer, ServerContext};
+use crate::server::{GenServer, ServerContext, suspended};
 
 /// What init came to, for whoever started the server. Sent only when it lives on; a
 /// start that failed is told by the end of the process.
@@ -65,6 +65,12 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
             Event::Cast(cast) => state.handle_cast(cast, ctx).await,
             Event::Info(info) => state.handle_info(info, ctx).await,
             Event::Timeout => state.handle_timeout(ctx).await,
+            Event::System(request) => {
+                match Box::pin(suspended::serve(*request, state, ctx)).await {
+                    Some(reason) => return End::Told(reason),
+                    None => Ok(()),
+                }
+            }
             Event::Stale => Ok(()),
             Event::Stop(reason) => return End::Told(reason),
         };

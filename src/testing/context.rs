@@ -20,7 +20,7 @@ use crate::runtime::Runtime;
 use crate::server::context::Event;
 use crate::server::item::Work;
 use crate::server::schedule::Planned;
-use crate::server::{GenServer, ServerContext};
+use crate::server::{GenServer, ServerContext, suspended};
 use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
 use crate::testing::patience::patiently;
@@ -223,6 +223,10 @@ impl<S: GenServer> TestContext<S> {
                 Event::Info(info) => state.handle_info(info, ctx).await,
                 Event::Timeout => state.handle_timeout(ctx).await,
                 Event::Stop(reason) => Err(reason),
+                Event::System(request) => match suspended::serve(*request, state, ctx).await {
+                    Some(reason) => Err(reason),
+                    None => continue,
+                },
             };
         }
     }

@@ -299,7 +299,8 @@ impl<S: GenServer> Desk<S> {
                 Event::Cast(cast) => Asked::Cast(cast),
                 Event::Info(info) => Asked::Info(info),
                 Event::Stop(reason) => Asked::Stop(reason),
-                Event::Timeout | Event::Stale => continue,
+                // Nobody answers in its place.
+                Event::System(_) | Event::Timeout | Event::Stale => continue,
             });
         }
     }

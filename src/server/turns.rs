@@ -1,0 +1,116 @@
+//! What a server does next: waiting for something to handle, and taking it.
+//!
+//! In two steps, a poll that finds and a call that takes, so that what is taken is moved
+//! once.
+
+use std::task::{Context, Poll};
+
+use crate::message::{Envelope, Received};
+use crate::pid::Pid;
+use crate::process::{AnyProcess, flag};
+use crate::reply::settle_unanswered;
+use crate::server::context::{Event, Waited};
+use crate::server::idle::Idle;
+use crate::server::item::Work;
+use crate::server::{GenServer, ServerContext};
+use crate::sync::atomic::Ordering;
+
+impl<S: GenServer> ServerContext<S> {
+    /// Waits for something to handle. Replies that were dropped are settled on the way.
+    pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
+        self.attend();
+        let condemned = self.process.is_condemned();
+        let inner = self.inner();
+        if !inner.continues.is_empty() || inner.mailbox.poll_some(cx).is_ready() {
+            return Poll::Ready(Waited::ForWork);
+        }
+        if matches!(inner.idle, Idle::Off) || condemned {
+            return Poll::Pending;
+        }
+        inner.idle.poll_up(cx).map(|()| Waited::InVain)
+    }
+
+    /// What [`poll_some`](Self::poll_some) has found.
+    #[inline]
+    pub(crate) fn next_event(&mut self, waited: Waited) -> Event<S> {
+        let parent = self.parent();
+        let inner = self.inner();
+        if waited == Waited::InVain {
+            return Event::Timeout;
+        }
+        if let Some(cast) = inner.continues.pop_front() {
+            return Event::Cast(cast);
+        }
+        let event = match inner.mailbox.take() {
+            Work::Tick(timer) => match self.due(timer) {
+                Some(event) => event,
+                // What was cancelled is never seen, and disturbs nothing.
+                None => return Event::Stale,
+            },
+            // Looking at a server disturbs nothing either.
+            Work::System(request) => return Event::System(request),
+            work => event(work, parent),
+        };
+        self.inner().idle = Idle::Off;
+        event
+    }
+
+    /// Waits for what a suspended server takes; all else stays queued.
+    pub(crate) fn poll_urgent(&mut self, cx: &mut Context<'_>, cursor: &mut usize) -> Poll<()> {
+        self.attend();
+        let parent = self.parent();
+        self.inner().mailbox.poll_urgent(cx, cursor, |work| is_urgent(work, parent))
+    }
+
+    /// What [`poll_urgent`](Self::poll_urgent) has found.
+    pub(crate) fn take_urgent(&mut self, cursor: usize) -> Event<S> {
+        let parent = self.parent();
+        event(self.inner().mailbox.take_at(cursor), parent)
+    }
+
+    /// From here on everything is taken again.
+    pub(crate) fn read_on(&mut self) {
+        self.inner().mailbox.read_on();
+    }
+
+    /// The clock of the idle time-out stands still until the server waits again.
+    pub(crate) fn hold_idle(&mut self) {
+        self.inner().idle.hold();
+    }
+
+    /// What is to be done between two handlers.
+    fn attend(&self) {
+        if self.process.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
+            settle_unanswered(&*self.process);
+        }
+    }
+}
+
+/// The parent's exit ends the server before any handler sees it.
+#[inline]
+fn event<S: GenServer>(work: Work<S>, parent: Option<Pid>) -> Event<S> {
+    match work {
+        Work::Call(call) => Event::Call(call),
+        Work::Cast(cast) => Event::Cast(cast),
+        Work::Stop(reason) => Event::Stop(reason),
+        Work::System(request) => Event::System(request),
+        Work::Tick(_) => Event::Stale,
+        Work::Envelope(envelope) => match *envelope {
+            Envelope { received: Received::Exit { from, reason }, .. } if Some(from) == parent => {
+                Event::Stop(reason)
+            }
+            envelope => Event::Info(envelope.received),
+        },
+    }
+}
+
+/// What a suspended server takes: system messages, the request to stop, its parent's exit.
+fn is_urgent<S: GenServer>(work: &Work<S>, parent: Option<Pid>) -> bool {
+    match work {
+        Work::Stop(_) | Work::System(_) => true,
+        Work::Envelope(envelope) => {
+            matches!(&envelope.received, Received::Exit { from, .. } if Some(*from) == parent)
+        }
+        Work::Call(_) | Work::Cast(_) | Work::Tick(_) => false,
+    }
+}
