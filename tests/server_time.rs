@@ -155,7 +155,7 @@ async fn casts_come_later_unless_cancelled() {
     assert_eq!(f.within(ms(1_000)).await, [("a", 100), ("b", 200)]);
 }
 
-/// A key that is set again replaces what was set, even if that was due already and lies
+/// T39. A key that is set again replaces what was set, even if that was due already and lies
 /// in the mailbox.
 #[tokio::test(start_paused = true)]
 async fn a_stale_expiry_is_never_seen() {

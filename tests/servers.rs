@@ -106,7 +106,7 @@ async fn a_server_that_calls_or_stops_itself_is_refused() {
     assert_eq!(server.call(Call::Lines).await, Ok(vec![]));
 }
 
-/// GS-021, GS-022.
+/// GS-021.
 #[tokio::test]
 async fn a_reply_may_come_later() {
     let rt = Runtime::new();
