@@ -197,6 +197,8 @@ pub enum StartError {
     /// A child of this id is known to the supervisor, but not running: restart or
     /// delete that one.
     AlreadyPresent(String),
+    /// The dynamic supervisor has as many children as it is to have, this many.
+    MaxChildren(usize),
     /// A setting that can't work, and what to do about it.
     Invalid(String),
     /// The supervisor itself could not be asked.
@@ -219,6 +221,9 @@ impl fmt::Display for StartError {
             StartError::DuplicateId(id) => write!(f, "there are two children with the id {id:?}"),
             StartError::AlreadyPresent(id) => {
                 write!(f, "child {id:?} is present but not running: restart or delete it")
+            }
+            StartError::MaxChildren(most) => {
+                write!(f, "the supervisor has {most} children, and is to have no more")
             }
             StartError::Invalid(what) => f.write_str(what),
             StartError::Unreachable(error) => {

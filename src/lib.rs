@@ -174,9 +174,9 @@ pub use snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{
-    AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, Finding, History, Incarnation,
-    Lint, LintError, RestartBudget, RestartLimitReached, Supervisor, SupervisorContext,
-    SupervisorRef, SupervisorSpec,
+    AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, DynamicSupervisor,
+    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Lint, LintError, RestartBudget,
+    RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 pub use timers::TimerRef;

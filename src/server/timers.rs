@@ -190,7 +190,12 @@ impl<S: GenServer> ServerContext<S> {
         let schedule = self.schedule();
         let known =
             |(id, planned): (&u64, &Planned<S>)| (planned.handle(*id) == timer.0).then_some(*id);
-        let Some(id) = schedule.timers.iter().find_map(known) else { return false };
+        // Only an interval's number moves on.
+        let id = match schedule.timers.get(&timer.0) {
+            Some(Planned::Once { .. }) => Some(timer.0),
+            _ => schedule.timers.iter().find_map(known),
+        };
+        let Some(id) = id else { return false };
         let planned = schedule.timers.remove(&id);
         if let Some(Planned::Once { key: Some(key), .. }) = &planned {
             schedule.keys.remove(key);

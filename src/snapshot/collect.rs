@@ -13,8 +13,9 @@ use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::describe::Description;
+use crate::supervisor::dynamic::nursery::{self, Nursery};
 use crate::supervisor::tree::{Call, Tree};
-use crate::supervisor::{ChildInfo, ChildState, SupervisorRef};
+use crate::supervisor::{ChildInfo, ChildState, DynamicSupervisorRef, SupervisorRef};
 
 /// How long a supervisor may take to answer before it counts as busy.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -33,17 +34,42 @@ impl SupervisorRef {
     ///
     /// Cancel safe: it changes nothing.
     pub async fn tree(&self) -> Result<TreeSnapshot, CallError> {
-        let runtime = Runtime { kernel: self.kernel().clone() };
-        let pid = self.pid();
-        let described = describe(&runtime, pid).await?;
-        let root = root_info(&runtime, pid, described.since);
-        let root = node(&runtime, root, Some(described)).await;
-        Ok(TreeSnapshot { root, taken: Instant::now() })
+        take(&Runtime { kernel: self.kernel().clone() }, self.pid()).await
     }
 }
 
+impl DynamicSupervisorRef {
+    /// The tree below this supervisor as it is now, as [`SupervisorRef::tree`] takes it; of
+    /// very many children the first hundred.
+    ///
+    /// # Errors
+    ///
+    /// As [`SupervisorRef::tree`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn tree(&self) -> Result<TreeSnapshot, CallError> {
+        take(&Runtime { kernel: self.kernel().clone() }, self.pid()).await
+    }
+}
+
+async fn take(runtime: &Runtime, pid: Pid) -> Result<TreeSnapshot, CallError> {
+    let described = describe(runtime, pid).await?;
+    let root = root_info(runtime, pid, described.since);
+    let root = node(runtime, root, Some(described)).await;
+    Ok(TreeSnapshot { root, taken: Instant::now() })
+}
+
 async fn describe(runtime: &Runtime, pid: Pid) -> Result<Description, CallError> {
-    runtime.server_at::<Tree>(pid)?.call_timeout(Call::Describe, PATIENCE).await
+    match runtime.server_at::<Tree>(pid) {
+        Ok(tree) => tree.call_timeout(Call::Describe, PATIENCE).await,
+        Err(CallError::WrongType) => {
+            let nursery = runtime.server_at::<Nursery>(pid)?;
+            nursery.call_timeout(nursery::Call::Describe, PATIENCE).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The node of this child, and all that is below it.

@@ -1,12 +1,13 @@
 //! What a supervisor does with one of its children: begin it, halt it, let it rest.
 
 use crate::call_error::StartError;
+use crate::child::ChildSpec;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::Seat;
 use crate::supervisor::children::Running;
 use crate::supervisor::incarnation::{as_reason, start};
-use crate::supervisor::stop::stop;
+use crate::supervisor::stop::{Leaving, stop};
 use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::Tree;
 
@@ -39,7 +40,9 @@ impl Tree {
         let Some(child) = self.children.get(place) else { return };
         let Some(process) = child.process() else { return };
         let pid = process.pid();
-        let reason = stop(&self.report, &child.spec, process).await;
+        let ChildSpec { id, restart, shutdown, .. } = &child.spec;
+        let leaving = Leaving { id, restart: *restart, shutdown: *shutdown, process };
+        let reason = stop(&self.report, leaving).await;
         self.over(place, Some(pid), reason);
     }
 

@@ -10,6 +10,7 @@
 //! | child ended | WARN, a clean end DEBUG | as [`Runtime::set_log_level`] says |
 //! | restarting | WARN, after a clean end INFO | likewise |
 //! | gave up | WARN | always, once |
+//! | child given up | WARN | always, once |
 //! | shutdown error: it ended with another reason than asked, or overran its time | WARN | always |
 //! | killed, but not yielding | WARN | always, every 5 s |
 //! | unexpected message dropped | WARN | always |
@@ -98,6 +99,12 @@ impl Report {
     pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "gave up");
+    }
+
+    /// A child used up the restarts of its own; its supervisor goes on without it.
+    pub(crate) fn parked(&self, limit: &RestartLimitReached) {
+        let restarts = limit.restarts;
+        tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "child given up");
     }
 
     pub(crate) fn shutdown_error(&self, child: &str, pid: Pid, reason: &ExitReason, overran: bool) {

@@ -10,73 +10,92 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::child::{ChildSpec, Restart};
+use crate::child::Restart;
 use crate::ended::Ended;
 use crate::exit::ExitReason;
 use crate::failpoint::step;
 use crate::process::AnyProcess;
+use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::stops::Stop;
 use crate::supervisor::report::Report;
 
 /// How often a killed child that doesn't end is told of.
-const NOT_YIELDING: Duration = Duration::from_secs(5);
+pub(crate) const NOT_YIELDING: Duration = Duration::from_secs(5);
+
+/// A child that is to go, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving<'a> {
+    pub(crate) id: &'a SharedStr,
+    pub(crate) restart: Restart,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) process: &'a Arc<dyn AnyProcess>,
+}
 
 /// Stops one incarnation as its spec says, and gives the reason it ended with. An end other
 /// than was asked for is told to the log, and changes nothing.
-pub(crate) async fn stop(
-    report: &Report,
-    spec: &ChildSpec,
-    process: &Arc<dyn AnyProcess>,
-) -> ExitReason {
-    let pid = process.pid();
-    let ended = || Ended::of(&report.runtime, Some(process.clone()));
+pub(crate) async fn stop(report: &Report, child: Leaving<'_>) -> ExitReason {
+    let pid = child.process.pid();
     let began = Instant::now();
     step!("before a stop");
-    let asked = match spec.shutdown {
+    let asked = match child.shutdown {
         Shutdown::BrutalKill => None,
         Shutdown::Timeout(grace) => {
             report.runtime.exit(pid, ExitReason::Shutdown);
             step!("between a stop's request and its end");
-            timeout(grace, ended()).await.ok()
+            timeout(grace, child.ended(report)).await.ok()
         }
         Shutdown::Infinity => {
             report.runtime.exit(pid, ExitReason::Shutdown);
             step!("between a stop's request and its end");
-            Some(ended().await)
+            Some(child.ended(report).await)
         }
     };
-    let overran = asked.is_none() && spec.shutdown != Shutdown::BrutalKill;
+    let overran = asked.is_none() && child.shutdown != Shutdown::BrutalKill;
     let reason = match asked {
         Some(reason) => reason,
-        None => kill(report, spec, process).await,
+        None => {
+            report.runtime.kill(pid);
+            step!("between a kill and its end");
+            child.killed(report).await
+        }
     };
     step!("after a stop");
     report.runtime.unlink(report.supervisor, pid);
-    report.runtime.kernel.stops.record(|| Stop {
-        supervisor: report.supervisor,
-        child: spec.id.clone(),
-        pid,
-        reason: reason.clone(),
-        took: began.elapsed(),
-        overran: reason == ExitReason::Killed && spec.shutdown != Shutdown::BrutalKill,
-    });
-    if overran || is_error(spec.shutdown, spec.restart, &reason) {
-        report.shutdown_error(&spec.id, pid, &reason, overran);
-    }
+    child.tell(report, began, &reason, overran);
     reason
 }
 
-/// A body that never awaits can't be stopped, only waited for.
-async fn kill(report: &Report, spec: &ChildSpec, process: &Arc<dyn AnyProcess>) -> ExitReason {
-    let pid = process.pid();
-    report.runtime.kill(pid);
-    step!("between a kill and its end");
-    loop {
-        let ended = Ended::of(&report.runtime, Some(process.clone()));
-        match timeout(NOT_YIELDING, ended).await {
-            Ok(reason) => return reason,
-            Err(_) => report.not_yielding(&spec.id, pid),
+impl Leaving<'_> {
+    pub(crate) fn ended(&self, report: &Report) -> Ended {
+        Ended::of(&report.runtime, Some(self.process.clone()))
+    }
+
+    /// Waits for the end of one that was killed: a body that never awaits can't be stopped,
+    /// only waited for.
+    pub(crate) async fn killed(&self, report: &Report) -> ExitReason {
+        loop {
+            match timeout(NOT_YIELDING, self.ended(report)).await {
+                Ok(reason) => return reason,
+                Err(_) => report.not_yielding(self.id, self.process.pid()),
+            }
+        }
+    }
+
+    /// Tells of its end: whoever remembers stops, and the log if it is not as it should be.
+    pub(crate) fn tell(&self, report: &Report, began: Instant, reason: &ExitReason, overran: bool) {
+        let Leaving { id, restart, shutdown, process } = *self;
+        let pid = process.pid();
+        report.runtime.kernel.stops.record(|| Stop {
+            supervisor: report.supervisor,
+            child: id.clone(),
+            pid,
+            reason: reason.clone(),
+            took: began.elapsed(),
+            overran: *reason == ExitReason::Killed && shutdown != Shutdown::BrutalKill,
+        });
+        if overran || is_error(shutdown, restart, reason) {
+            report.shutdown_error(id, pid, reason, overran);
         }
     }
 }

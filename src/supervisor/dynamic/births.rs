@@ -1,0 +1,202 @@
+//! Starting dynamic children.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use crate::call_error::StartError;
+use crate::child::ChildSpec;
+use crate::crash::Crash;
+use crate::exit::{ExitReason, Result};
+use crate::pid::Pid;
+use crate::process::{AnyProcess, Seat};
+use crate::server::ServerContext;
+use crate::starting::StartCause;
+use crate::supervisor::auto_shutdown::AutoShutdown;
+use crate::supervisor::dynamic::child::{Child, State};
+use crate::supervisor::dynamic::nursery::{Done, For, Nursery, Outcome, PidReply};
+use crate::supervisor::incarnation::start;
+use crate::supervisor::report::Report;
+use crate::supervisor::spec::check_child;
+
+impl Nursery {
+    pub(super) fn start_child(
+        &mut self,
+        spec: ChildSpec,
+        reply: PidReply,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        match self.admits(&spec) {
+            Ok(()) => self.bear(spec, For::One(reply), ctx),
+            Err(error) => {
+                reply.send(Err(error));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether such a child may be started at all.
+    pub(super) fn admits(&self, spec: &ChildSpec) -> Result<(), StartError> {
+        check_child(spec, AutoShutdown::Never)?;
+        match self.spec.max_children {
+            Some(most) if self.children.len() + self.births >= most => {
+                Err(StartError::MaxChildren(most))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts a new child, for whoever it is.
+    pub(super) fn bear(
+        &mut self,
+        spec: ChildSpec,
+        whom: For,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let number = self.fresh();
+        let seat = Seat { child: number, start: 1 };
+        let mut starting =
+            Box::pin(begin(self.report.clone(), seat, spec.clone(), StartCause::First));
+        let child = Child::new(spec, number);
+        match starting.as_mut().now_or_never() {
+            Some(outcome) => self.born(child, whom, outcome, ctx),
+            None => {
+                self.starting += 1;
+                self.births += 1;
+                self.aside(starting.map(|outcome| Done::Born { child, whom, outcome }));
+                Ok(())
+            }
+        }
+    }
+
+    /// A start has come to something.
+    pub(super) fn born(
+        &mut self,
+        child: Child,
+        whom: For,
+        outcome: Outcome,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let seat = child.seat;
+        match outcome {
+            Ok(Some(process)) => {
+                let pid = process.pid();
+                self.answer(whom, Ok(pid), ctx)?;
+                self.enter(child, process, ctx)
+            }
+            Ok(None) => {
+                self.free_names(seat);
+                self.answer(whom, Err(StartError::Ignored), ctx)
+            }
+            Err(error) => {
+                self.free_names(seat);
+                self.answer(whom, Err(error), ctx)
+            }
+        }
+    }
+
+    /// The child runs as this process from now on; or did, if its end was told before.
+    fn enter(
+        &mut self,
+        mut child: Child,
+        process: Arc<dyn AnyProcess>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let pid = process.pid();
+        child.state = State::Running(process);
+        self.children.insert(pid, child);
+        match self.early.remove(&pid) {
+            Some(reason) => self.child_ended(pid, reason, ctx),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the next incarnation of a child that keeps its place until then.
+    pub(super) fn bear_again(&mut self, key: (Pid, u64), ctx: &mut ServerContext<Self>) -> Result {
+        let (pid, ticket) = key;
+        let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
+        let cause = child.begin();
+        let Some(again) = &child.again else { return Ok(()) };
+        let (spec, spare) = (again.spec.clone(), child.spare());
+        let mut starting = Box::pin(begin(self.report.clone(), child.seat, spec, cause));
+        match starting.as_mut().now_or_never() {
+            Some(outcome) => self.reborn(key, spare, outcome, ctx),
+            None => {
+                self.starting += 1;
+                self.aside(starting.map(move |outcome| Done::Reborn {
+                    pid,
+                    ticket,
+                    spare,
+                    outcome,
+                }));
+                Ok(())
+            }
+        }
+    }
+
+    /// A child was started again, or was not; or was not to be any more.
+    pub(super) fn reborn(
+        &mut self,
+        (pid, ticket): (Pid, u64),
+        spare: Child,
+        outcome: Outcome,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
+        if !self.children.get(&pid).is_some_and(waits) {
+            if let Ok(Some(process)) = outcome {
+                self.turn_away(
+                    Child { state: State::Running(process.clone()), ..spare },
+                    process.pid(),
+                    ctx,
+                );
+            }
+            return Ok(());
+        }
+        match outcome {
+            Ok(Some(process)) => {
+                let Some(child) = self.children.remove(&pid) else { return Ok(()) };
+                self.free_names(Seat { start: child.seat.start - 1, ..child.seat });
+                self.enter(child, process, ctx)
+            }
+            Ok(None) => {
+                self.forget(pid);
+                Ok(())
+            }
+            Err(error) => self.failed_again(pid, &error, ctx),
+        }
+    }
+
+    /// Stops a process whose child was called off while it was being started.
+    fn turn_away(&mut self, child: Child, pid: Pid, ctx: &mut ServerContext<Self>) {
+        self.children.insert(pid, child);
+        self.begin_stop(pid, None, ctx);
+    }
+
+    pub(super) fn forget(&mut self, pid: Pid) {
+        if let Some(child) = self.children.remove(&pid) {
+            self.free_names(child.seat);
+        }
+    }
+
+    fn free_names(&self, last: Seat) {
+        self.report.runtime.kernel.clear_vacant_of(self.report.supervisor, last);
+    }
+}
+
+/// One start; a panic in it is its failure.
+fn begin(
+    report: Report,
+    seat: Seat,
+    spec: ChildSpec,
+    cause: StartCause,
+) -> impl Future<Output = Outcome> + Send {
+    let starting = async move { start(&report, seat, &spec, cause).await };
+    AssertUnwindSafe(starting).catch_unwind().map(|started| {
+        started.unwrap_or_else(|payload| {
+            Err(StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload))))
+        })
+    })
+}

@@ -1,0 +1,150 @@
+//! One dynamic child, and what is kept of it: of a temporary one next to nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::child::{ChildSpec, ChildType, Restart};
+use crate::exit::{ExitReason, Result};
+use crate::pid::Pid;
+use crate::process::{AnyProcess, Seat};
+use crate::reply::Reply;
+use crate::server::CastTimer;
+use crate::shared_str::SharedStr;
+use crate::shutdown::Shutdown;
+use crate::starting::StartCause;
+use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
+use crate::supervisor::intensity::Window;
+use crate::supervisor::stop::Leaving;
+
+/// A child that a dynamic supervisor knows.
+pub(super) struct Child {
+    pub(super) id: SharedStr,
+    pub(super) kind: ChildType,
+    pub(super) restart: Restart,
+    pub(super) shutdown: Shutdown,
+    pub(super) state: State,
+    pub(super) started: Instant,
+    pub(super) seat: Seat,
+    /// What it takes to start it again; a temporary child's arguments are let go at once.
+    pub(super) again: Option<Box<Again>>,
+}
+
+/// What a child is doing.
+pub(super) enum State {
+    Running(Arc<dyn AnyProcess>),
+    Stopping(Box<Stopping>),
+    /// It ended, and is started again when this ticket is presented, or its start under this
+    /// ticket has come to something.
+    Restarting {
+        ticket: u64,
+        due: Option<Instant>,
+    },
+    /// It used up its own restarts, and was given up.
+    Parked,
+}
+
+/// A stop under way. The end is told by a monitor, which cannot be taken away; the reason, if
+/// the child ended by itself before that was set, by the link's exit.
+pub(super) struct Stopping {
+    pub(super) process: Arc<dyn AnyProcess>,
+    pub(super) began: Instant,
+    pub(super) timer: Option<CastTimer>,
+    pub(super) overran: bool,
+    pub(super) exit: Option<ExitReason>,
+    pub(super) replies: Vec<Reply<Result<(), ChildError>>>,
+}
+
+/// The rest of a child that may be started again.
+pub(super) struct Again {
+    pub(super) spec: ChildSpec,
+    /// Failed tries since it last ran for a while.
+    pub(super) tries: u32,
+    pub(super) delay: Duration,
+    /// Its own restarts, where each child has a budget.
+    pub(super) window: Window,
+    pub(super) last: Option<ExitReason>,
+}
+
+impl Child {
+    pub(super) fn new(spec: ChildSpec, child: u64) -> Self {
+        let ChildSpec { ref id, kind, restart, shutdown, .. } = spec;
+        Child {
+            id: id.clone(),
+            kind,
+            restart,
+            shutdown,
+            state: State::Parked,
+            started: Instant::now(),
+            seat: Seat { child, start: 1 },
+            again: (restart != Restart::Temporary).then(|| Box::new(Again::new(spec))),
+        }
+    }
+
+    /// What is known of one incarnation, apart from the child: for one that is called off
+    /// while it starts.
+    pub(super) fn spare(&self) -> Self {
+        Child {
+            id: self.id.clone(),
+            kind: self.kind,
+            restart: Restart::Temporary,
+            shutdown: self.shutdown,
+            state: State::Parked,
+            started: self.started,
+            seat: self.seat,
+            again: None,
+        }
+    }
+
+    /// It runs as this process, or did until a moment ago.
+    pub(super) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
+        match &self.state {
+            State::Running(process) => Some(process),
+            State::Stopping(stopping) => Some(&stopping.process),
+            State::Restarting { .. } | State::Parked => None,
+        }
+    }
+
+    pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> Leaving<'a> {
+        Leaving { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
+    }
+
+    pub(super) fn restarts(&self) -> u32 {
+        self.seat.start.saturating_sub(1)
+    }
+
+    /// The next incarnation begins.
+    pub(super) fn begin(&mut self) -> StartCause {
+        self.seat.start = self.seat.start.saturating_add(1);
+        self.started = Instant::now();
+        let last = self.again.as_ref().and_then(|again| again.last.clone());
+        StartCause::Restart {
+            attempt: self.restarts(),
+            previous: last.unwrap_or(ExitReason::Normal),
+        }
+    }
+
+    pub(super) fn info(&self, pid: Pid) -> ChildInfo {
+        let left = |due: Instant| due.saturating_duration_since(Instant::now());
+        ChildInfo {
+            id: self.id.to_string(),
+            state: match &self.state {
+                State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
+                State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
+                State::Parked => ChildState::Stopped,
+            },
+            kind: self.kind,
+            restarts: self.restarts(),
+            since: self.process().map(|_| self.started),
+            history: Default::default(),
+        }
+    }
+}
+
+impl Again {
+    fn new(spec: ChildSpec) -> Self {
+        let delay = Duration::ZERO;
+        Again { spec, tries: 0, delay, window: Window::default(), last: None }
+    }
+}

@@ -1,0 +1,187 @@
+//! The handle of a dynamic supervisor.
+
+use std::sync::Arc;
+
+use crate::call_error::{CallError, StartError};
+use crate::child::ChildSpec;
+use crate::ended::Ended;
+use crate::exit::{ExitReason, Result};
+use crate::kernel::Kernel;
+use crate::pid::Pid;
+use crate::runtime::Runtime;
+use crate::server::ServerRef;
+use crate::shared_str::SharedStr;
+use crate::supervisor::dynamic::find::{Holding, holding};
+use crate::supervisor::dynamic::nursery::{Call, Nursery};
+use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+
+/// A handle to a running dynamic supervisor. Cheap to clone; dropping it stops nothing. A
+/// named one reaches whoever holds the name at each call. Its calls have no time limit.
+/// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
+#[derive(Clone, Debug)]
+pub struct DynamicSupervisorRef {
+    server: ServerRef<Nursery>,
+}
+
+impl DynamicSupervisorRef {
+    pub(crate) fn new(server: ServerRef<Nursery>) -> Self {
+        DynamicSupervisorRef { server }
+    }
+
+    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
+        self.server.kernel()
+    }
+
+    /// A handle to whoever holds this name, resolved anew at each call. Nobody need hold it
+    /// now. [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
+    pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
+        DynamicSupervisorRef { server: runtime.server_named(name.into()) }
+    }
+
+    /// Its pid; of a named handle the present holder's, or [`Pid::OUTSIDE`] if there is none.
+    pub fn pid(&self) -> Pid {
+        self.server.pid().unwrap_or(Pid::OUTSIDE)
+    }
+
+    /// Starts a child, and returns when it is ready. Others are started and stopped
+    /// meanwhile. OTP: `supervisor:start_child/2`. [`DynamicSupervisor`] has an example.
+    ///
+    /// [`DynamicSupervisor`]: crate::DynamicSupervisor
+    ///
+    /// # Errors
+    ///
+    /// Why the child was not started; then nothing of it is kept. A panic of its start is a
+    /// [`Failed`](StartError::Failed) one. [`MaxChildren`](StartError::MaxChildren) if there
+    /// are as many as there may be, [`Invalid`](StartError::Invalid) if it is significant,
+    /// which means nothing here, and [`Unreachable`](StartError::Unreachable) if the
+    /// supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child may still be started.
+    pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
+        let spec = Box::new(spec.into());
+        let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
+        answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
+    }
+
+    /// The holder of this name, or else a child that is started under it: a session, a room,
+    /// a device by its key. However many ask at once, one is started; all others wait for its
+    /// `init` and get its pid, or its error. A holder that is just ending, or is being
+    /// restarted, is waited for. While there is a holder, the supervisor is not asked.
+    ///
+    /// The pid is of this very incarnation, which may end at any time: who finds it dead asks
+    /// again. The holder need not be a child of this supervisor. Elixir: `start_child` with a
+    /// `:via` name, and a look at `{:already_started, pid}`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_child`](Self::start_child).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start_child`](Self::start_child).
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, DynamicSupervisor, Restart, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let rooms = DynamicSupervisor::new().start(&rt).await?;
+    /// let room = ChildSpec::task("room", |_| std::future::pending()).restart(Restart::Temporary);
+    /// let lobby = rooms.get_or_start("lobby", room.clone()).await?;
+    /// assert_eq!(rooms.get_or_start("lobby", room.clone()).await?, lobby);
+    /// assert_eq!(rt.whereis("lobby"), Some(lobby));
+    ///
+    /// rt.kill(lobby);
+    /// assert_ne!(rooms.get_or_start("lobby", room).await?, lobby); // it was waited out
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn get_or_start(
+        &self,
+        name: impl Into<SharedStr>,
+        spec: impl Into<ChildSpec>,
+    ) -> Result<Pid, StartError> {
+        let name = name.into();
+        if let Holding::Held(pid) = holding(self.server.kernel(), &name) {
+            return Ok(pid);
+        }
+        let spec = Box::new(spec.into());
+        let answer = self.server.call_unlimited(|reply| Call::Find { name, spec, reply }).await;
+        answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
+    }
+
+    /// Stops a child as its spec says, and waits for its end; then it is forgotten. One that
+    /// is being restarted, or was given up, goes by its last pid. Others are started and
+    /// stopped meanwhile. OTP: `supervisor:terminate_child/2`. [`DynamicSupervisor`] has an
+    /// example.
+    ///
+    /// [`DynamicSupervisor`]: crate::DynamicSupervisor
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound) if this is no child of it,
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child is still stopped.
+    pub async fn terminate_child(&self, pid: Pid) -> Result<(), ChildError> {
+        self.server.call_unlimited(|reply| Call::TerminateChild { pid, reply }).await?
+    }
+
+    /// All children, in the order of their pids. [`DynamicSupervisor::child_intensity`] has an
+    /// example.
+    ///
+    /// [`DynamicSupervisor::child_intensity`]: crate::DynamicSupervisor::child_intensity
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, CallError> {
+        self.server.call_unlimited(Call::WhichChildren).await
+    }
+
+    /// How many children there are; those that are still starting are not counted.
+    /// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn count_children(&self) -> Result<ChildCounts, CallError> {
+        self.server.call_unlimited(Call::CountChildren).await
+    }
+
+    /// Stops all children, side by side and each in its own time, then the supervisor, with
+    /// [`Shutdown`](ExitReason::Shutdown). Returns the reason it ended with.
+    ///
+    /// # Errors
+    ///
+    /// `NoProc` if it is dead. Of a named handle also `Restarting` and `WrongType`.
+    ///
+    /// # Cancel safety
+    ///
+    /// A stop that is dropped stops waiting; the supervisor still stops.
+    pub async fn stop(&self) -> Result<ExitReason, CallError> {
+        self.server.stop(ExitReason::Shutdown).await
+    }
+
+    /// Resolves with the reason when the supervisor has ended, and all its children before it.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Ended`].
+    pub fn ended(&self) -> Ended {
+        self.server.ended()
+    }
+}

@@ -1,0 +1,128 @@
+//! Finding the holder of a name, or starting one: one winner, for whom all others wait.
+
+use std::sync::Arc;
+
+use crate::call_error::StartError;
+use crate::child::ChildSpec;
+use crate::ended::Ended;
+use crate::exit::Result;
+use crate::kernel::{Kernel, NameEntry};
+use crate::pid::Pid;
+use crate::process::{AnyProcess, flag};
+use crate::server::ServerContext;
+use crate::shared_str::SharedStr;
+use crate::supervisor::dynamic::nursery::{Done, For, Nursery, PidReply};
+use crate::sync::atomic::Ordering;
+
+/// How it is with a name.
+pub(crate) enum Holding {
+    Free,
+    Held(Pid),
+    /// Its holder is on its way out.
+    Ending(Arc<dyn AnyProcess>),
+    /// Its holder is about to be started again by its supervisor.
+    Restarting,
+}
+
+pub(crate) fn holding(kernel: &Kernel, name: &str) -> Holding {
+    loop {
+        match kernel.names.get(name) {
+            None => return Holding::Free,
+            Some(NameEntry::Vacant(_)) => return Holding::Restarting,
+            Some(NameEntry::Held(pid)) => match kernel.find(pid) {
+                // The name has moved on meanwhile.
+                None => continue,
+                Some(holder) => {
+                    let ends = holder.flags().load(Ordering::Acquire) & flag::CONDEMNED != 0;
+                    return if ends { Holding::Ending(holder) } else { Holding::Held(pid) };
+                }
+            },
+        }
+    }
+}
+
+impl Nursery {
+    pub(super) fn find(
+        &mut self,
+        name: SharedStr,
+        spec: Box<ChildSpec>,
+        reply: PidReply,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        if let Some(waiting) = self.finds.get_mut(&name) {
+            waiting.push(reply);
+            return Ok(());
+        }
+        self.finds.insert(name.clone(), vec![reply]);
+        self.look_again(name, spec, ctx)
+    }
+
+    /// Somebody waits for this name: is it held by now?
+    pub(super) fn look_again(
+        &mut self,
+        name: SharedStr,
+        spec: Box<ChildSpec>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let runtime = self.report.runtime.clone();
+        match holding(&runtime.kernel, &name) {
+            Holding::Held(pid) => self.found(&name, &Ok(pid)),
+            Holding::Free => match self.admits(&spec) {
+                Ok(()) => {
+                    let child = (*spec).clone().named(name.to_string());
+                    return self.bear(child, For::Name(name, spec), ctx);
+                }
+                Err(error) => self.found(&name, &Err(error)),
+            },
+            Holding::Ending(holder) => self.aside(async move {
+                Ended::of(&runtime, Some(holder)).await;
+                Done::Vacated { name, spec }
+            }),
+            Holding::Restarting => self.aside(async move {
+                filled(&runtime.kernel, &name).await;
+                Done::Vacated { name, spec }
+            }),
+        }
+        Ok(())
+    }
+
+    /// Tells whoever a start was for what it came to.
+    pub(super) fn answer(
+        &mut self,
+        whom: For,
+        result: Result<Pid, StartError>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        match (whom, result) {
+            (For::One(reply), result) => reply.send(result),
+            // Somebody else was quicker, and may be gone by now.
+            (For::Name(name, spec), Err(StartError::AlreadyStarted { name: held, .. }))
+                if *held == *name =>
+            {
+                return self.look_again(name, spec, ctx);
+            }
+            (For::Name(name, _), result) => self.found(&name, &result),
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, name: &SharedStr, result: &Result<Pid, StartError>) {
+        for reply in self.finds.remove(name).unwrap_or_default() {
+            reply.send(result.clone());
+        }
+    }
+}
+
+/// Waits until a vacant name is held or free.
+async fn filled(kernel: &Kernel, name: &str) {
+    loop {
+        let changed = kernel.successions.notified();
+        let mut changed = std::pin::pin!(changed);
+        // From here on no change is missed.
+        changed.as_mut().enable();
+        if !matches!(kernel.names.get(name), Some(NameEntry::Vacant(_))) {
+            return;
+        }
+        changed.await;
+    }
+}

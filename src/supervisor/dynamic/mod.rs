@@ -1,0 +1,15 @@
+//! Dynamic supervisors: many children of a kind, that come and go, known by their pids.
+
+pub(crate) mod spec;
+mod child;
+pub(crate) mod nursery;
+mod find;
+mod births;
+mod ends;
+mod stops;
+mod queries;
+mod dynamic_ref;
+mod start;
+
+pub use dynamic_ref::DynamicSupervisorRef;
+pub use spec::{DynamicSupervisor, Exhausted};

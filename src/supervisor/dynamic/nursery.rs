@@ -1,0 +1,247 @@
+//! The process of a dynamic supervisor.
+//!
+//! Everything in it is an event: a start that came to something, a child that ended, a stop
+//! that is over, a time that is up. No handler waits for a child, so a slow init or a slow
+//! stop holds up nobody else.
+//!
+//! **Starts.** A start is polled once where it is asked for; one that isn't done then goes
+//! on as a task that the supervisor owns and that falls with it, and with that task the
+//! half-started child. The child is linked to the supervisor from before its init on, so one
+//! that is started already falls by its link. What a start came to is left in `done`, in the
+//! same poll in which it came to it, and the supervisor is told to look: so a supervisor that
+//! stops finds every child that was started, told of or not.
+//!
+//! **A child that ends before its supervisor has heard of its start** leaves an exit from an
+//! unknown pid; while starts are under way such exits are kept, and looked for when the pid
+//! becomes known.
+//!
+//! **Stops.** The child is asked, monitored, and killed when its time is up. The monitor's
+//! `Down` ends the stop; an exit that was under way before tells the true reason.
+//!
+//! **Restarts.** A child that is to be started again keeps its old pid as its key until then,
+//! and holds a ticket; what comes with another ticket is stale. A stale start that succeeds
+//! is stopped again.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::call_error::StartError;
+use crate::child::ChildSpec;
+use crate::exit::{ExitReason, Result};
+use crate::message::Received;
+use crate::pid::Pid;
+use crate::process::AnyProcess;
+use crate::random::Random;
+use crate::reply::Reply;
+use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::shared_str::SharedStr;
+use crate::supervisor::describe::Description;
+use crate::supervisor::dynamic::child::Child;
+use crate::supervisor::dynamic::spec::DynamicSupervisor;
+use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+use crate::supervisor::intensity::Window;
+use crate::supervisor::report::Report;
+
+pub(crate) type PidReply = Reply<Result<Pid, StartError>>;
+
+/// A running dynamic supervisor.
+pub(crate) struct Nursery {
+    pub(super) me: ServerRef<Nursery>,
+    pub(super) report: Report,
+    pub(super) spec: DynamicSupervisor,
+    pub(super) window: Window,
+    pub(super) random: Random,
+    pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
+    /// Starts under way, of new children and of old ones.
+    pub(super) starting: usize,
+    /// Those of new ones.
+    pub(super) births: usize,
+    pub(super) helpers: JoinSet<()>,
+    pub(super) done: Arc<Mutex<Vec<Done>>>,
+    /// Exits of pids that are not known yet.
+    pub(super) early: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
+    /// Who waits for a name to have a holder.
+    pub(super) finds: HashMap<SharedStr, Vec<PidReply>>,
+    pub(super) next: u64,
+    pub(super) since: Instant,
+}
+
+/// What a dynamic supervisor can be asked.
+pub(crate) enum Call {
+    StartChild { spec: Box<ChildSpec>, reply: PidReply },
+    Find { name: SharedStr, spec: Box<ChildSpec>, reply: PidReply },
+    TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
+    WhichChildren(Reply<Vec<ChildInfo>>),
+    CountChildren(Reply<ChildCounts>),
+    Describe(Reply<Description>),
+}
+
+/// What it tells itself.
+pub(crate) enum Cast {
+    /// Something lies in `done`.
+    Look,
+    TryAgain {
+        pid: Pid,
+        ticket: u64,
+    },
+    /// The time of a stop is up.
+    Overdue(Pid),
+}
+
+/// What a start comes to.
+pub(super) type Outcome = Result<Option<Arc<dyn AnyProcess>>, StartError>;
+
+/// Whom a start is for.
+pub(super) enum For {
+    One(PidReply),
+    /// Everybody who waits for this name.
+    Name(SharedStr, Box<ChildSpec>),
+}
+
+/// What a helper is done with.
+pub(super) enum Done {
+    Born {
+        child: Child,
+        whom: For,
+        outcome: Outcome,
+    },
+    Reborn {
+        pid: Pid,
+        ticket: u64,
+        spare: Child,
+        outcome: Outcome,
+    },
+    /// The holder of a name that was on its way out is gone.
+    Vacated {
+        name: SharedStr,
+        spec: Box<ChildSpec>,
+    },
+}
+
+impl GenServer for Nursery {
+    type Args = DynamicSupervisor;
+    type Call = Call;
+    type Cast = Cast;
+
+    async fn init(spec: DynamicSupervisor, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
+        let label = spec.id.clone();
+        Ok(Nursery {
+            me: ctx.this(),
+            report: Report { runtime: ctx.runtime(), supervisor: ctx.pid(), label },
+            random: spec.seed.map_or_else(Random::fresh, Random::seeded),
+            spec,
+            window: Window::default(),
+            children: HashMap::default(),
+            starting: 0,
+            births: 0,
+            helpers: JoinSet::new(),
+            done: Arc::default(),
+            early: HashMap::default(),
+            finds: HashMap::new(),
+            next: 0,
+            since: Instant::now(),
+        })
+    }
+
+    async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+        match call {
+            Call::StartChild { spec, reply } => return self.start_child(*spec, reply, ctx),
+            Call::Find { name, spec, reply } => return self.find(name, spec, reply, ctx),
+            Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
+            Call::WhichChildren(reply) => reply.send(self.which_children()),
+            Call::CountChildren(reply) => reply.send(self.count_children()),
+            Call::Describe(reply) => reply.send(self.describe()),
+        }
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+        match cast {
+            Cast::Look => self.look(ctx),
+            Cast::TryAgain { pid, ticket } => self.try_again(pid, ticket, ctx),
+            Cast::Overdue(pid) => {
+                self.overdue(pid, ctx);
+                Ok(())
+            }
+        }
+    }
+
+    async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
+        match info {
+            Received::Exit { from, reason } if self.children.contains_key(&from) => {
+                self.child_ended(from, reason, ctx)
+            }
+            Received::Exit { from, reason } if self.starting > 0 => {
+                self.early.insert(from, reason);
+                Ok(())
+            }
+            Received::Down { pid, reason, .. } if self.children.contains_key(&pid) => {
+                self.stopped(pid, reason, ctx);
+                Ok(())
+            }
+            other => {
+                self.report.unexpected(&other);
+                Ok(())
+            }
+        }
+    }
+
+    async fn terminate(&mut self, _: &ExitReason) {
+        self.stop_all().await;
+    }
+}
+
+impl Nursery {
+    /// Goes through what helpers are done with.
+    fn look(&mut self, ctx: &mut ServerContext<Self>) -> Result {
+        while self.helpers.try_join_next().is_some() {}
+        for done in self.take_done() {
+            match done {
+                Done::Born { child, whom, outcome } => {
+                    self.births -= 1;
+                    self.landed();
+                    self.born(child, whom, outcome, ctx)?;
+                }
+                Done::Reborn { pid, ticket, spare, outcome } => {
+                    self.landed();
+                    self.reborn((pid, ticket), spare, outcome, ctx)?;
+                }
+                Done::Vacated { name, spec } => self.look_again(name, spec, ctx)?,
+            }
+        }
+        if self.starting == 0 {
+            // Strangers', after all.
+            self.early.clear();
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_done(&self) -> Vec<Done> {
+        std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn landed(&mut self) {
+        self.starting -= 1;
+    }
+
+    /// Has this done beside the loop, and looked at afterwards.
+    pub(super) fn aside(&mut self, work: impl Future<Output = Done> + Send + 'static) {
+        let (done, me) = (self.done.clone(), self.me.clone());
+        self.helpers.spawn(async move {
+            let what = work.await;
+            done.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+            // A supervisor that is gone by now has nothing to look at.
+            drop(me.cast_wait(Cast::Look).await);
+        });
+    }
+
+    pub(super) fn fresh(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}

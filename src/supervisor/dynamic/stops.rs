@@ -1,0 +1,174 @@
+//! Stopping dynamic children: one when it is asked for, all of them at the end.
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::exit::{ExitReason, Result};
+use crate::pid::Pid;
+use crate::reply::Reply;
+use crate::server::ServerContext;
+use crate::shutdown::Shutdown;
+use crate::supervisor::dynamic::child::{Child, State, Stopping};
+use crate::supervisor::dynamic::nursery::{Cast, Done, Nursery};
+use crate::supervisor::info::ChildError;
+use crate::supervisor::stop::NOT_YIELDING;
+use crate::timer_queue::after;
+
+impl Nursery {
+    pub(super) fn terminate_child(
+        &mut self,
+        pid: Pid,
+        reply: Reply<Result<(), ChildError>>,
+        ctx: &mut ServerContext<Self>,
+    ) {
+        match self.children.get_mut(&pid).map(|child| &mut child.state) {
+            None => reply.send(Err(ChildError::NotFound(pid.to_string()))),
+            Some(State::Running(_)) => self.begin_stop(pid, Some(reply), ctx),
+            Some(State::Stopping(stopping)) => stopping.replies.push(reply),
+            Some(State::Restarting { .. } | State::Parked) => {
+                self.forget(pid);
+                reply.send(Ok(()));
+            }
+        }
+    }
+
+    /// Asks the child to stop; its end, or the end of its time, is an event of its own.
+    pub(super) fn begin_stop(
+        &mut self,
+        pid: Pid,
+        reply: Option<Reply<Result<(), ChildError>>>,
+        ctx: &mut ServerContext<Self>,
+    ) {
+        let runtime = self.report.runtime.clone();
+        let Some(child) = self.children.get_mut(&pid) else { return };
+        let State::Running(process) = &child.state else { return };
+        let time = match child.shutdown {
+            Shutdown::BrutalKill => Some(NOT_YIELDING),
+            Shutdown::Timeout(grace) => Some(grace),
+            Shutdown::Infinity => None,
+        };
+        child.state = State::Stopping(Box::new(Stopping {
+            process: process.clone(),
+            began: Instant::now(),
+            timer: time.map(|time| ctx.cast_after(time, Cast::Overdue(pid))),
+            overran: false,
+            exit: None,
+            replies: reply.into_iter().collect(),
+        }));
+        runtime.monitor(self.report.supervisor, pid);
+        match child.shutdown {
+            Shutdown::BrutalKill => runtime.kill(pid),
+            _ => runtime.exit(pid, ExitReason::Shutdown),
+        };
+    }
+
+    /// The time of a stop is up. One that was killed by now does not await.
+    pub(super) fn overdue(&mut self, pid: Pid, ctx: &mut ServerContext<Self>) {
+        let Some(child) = self.children.get_mut(&pid) else { return };
+        let State::Stopping(stopping) = &mut child.state else { return };
+        if stopping.overran || child.shutdown == Shutdown::BrutalKill {
+            self.report.not_yielding(&child.id, pid);
+        } else {
+            stopping.overran = true;
+            self.report.runtime.kill(pid);
+        }
+        stopping.timer = Some(ctx.cast_after(NOT_YIELDING, Cast::Overdue(pid)));
+    }
+
+    /// A stop is over.
+    pub(super) fn stopped(&mut self, pid: Pid, reason: ExitReason, ctx: &mut ServerContext<Self>) {
+        let stops = |child: &Child| matches!(child.state, State::Stopping(_));
+        if !self.children.get(&pid).is_some_and(stops) {
+            return;
+        }
+        let Some(child) = self.children.remove(&pid) else { return };
+        let State::Stopping(stopping) = &child.state else { return };
+        if let Some(timer) = stopping.timer {
+            ctx.cancel(timer);
+        }
+        let reason = stopping.exit.clone().unwrap_or(reason);
+        let leaving = child.leaving(&stopping.process);
+        leaving.tell(&self.report, stopping.began, &reason, stopping.overran);
+        let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
+        self.report.runtime.unlink(me, pid);
+        kernel.clear_vacant_of(me, child.seat);
+        let State::Stopping(stopping) = child.state else { return };
+        for (at, reply) in stopping.replies.into_iter().enumerate() {
+            // Who asked after the first asked for what is gone.
+            reply.send(match at {
+                0 => Ok(()),
+                _ => Err(ChildError::NotFound(pid.to_string())),
+            });
+        }
+    }
+
+    /// Stops everybody at once, each in its own time, and waits for the very end of all.
+    pub(super) async fn stop_all(&mut self) {
+        self.helpers.shutdown().await;
+        let began = Instant::now();
+        let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
+        let late = self.take_done().into_iter().filter_map(started_late);
+        let children = std::mem::take(&mut self.children).into_values().chain(late);
+        for child in children {
+            let Some(process) = child.process() else { continue };
+            let pid = process.pid();
+            let due = match child.shutdown {
+                Shutdown::BrutalKill => Some(began),
+                Shutdown::Timeout(grace) => Some(after(began, grace)),
+                Shutdown::Infinity => None,
+            };
+            match child.shutdown {
+                Shutdown::BrutalKill => self.report.runtime.kill(pid),
+                _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
+            };
+            leaving.push((due, child));
+        }
+        // Whose time is up first is waited for first, so nobody's is overlooked.
+        leaving.sort_by_key(|(due, _)| due.map_or((1, began), |due| (0, due)));
+        let mut killed = Vec::new();
+        for (due, child) in leaving {
+            match self.in_time(due, &child).await {
+                Some(reason) => self.tell_stopped(&child, began, &reason, false),
+                None => killed.push(child),
+            }
+        }
+        for child in killed {
+            let Some(process) = child.process() else { continue };
+            let reason = child.leaving(process).killed(&self.report).await;
+            let overran = child.shutdown != Shutdown::BrutalKill;
+            self.tell_stopped(&child, began, &reason, overran);
+        }
+    }
+
+    /// The reason of a child that ends until then; else it is killed.
+    async fn in_time(&self, due: Option<Instant>, child: &Child) -> Option<ExitReason> {
+        let process = child.process()?;
+        let ended = child.leaving(process).ended(&self.report);
+        match due {
+            None => Some(ended.await),
+            Some(due) => match timeout_at(due, ended).await {
+                Ok(reason) => Some(reason),
+                Err(_) => {
+                    self.report.runtime.kill(process.pid());
+                    None
+                }
+            },
+        }
+    }
+
+    fn tell_stopped(&self, child: &Child, began: Instant, reason: &ExitReason, overran: bool) {
+        if let Some(process) = child.process() {
+            child.leaving(process).tell(&self.report, began, reason, overran);
+        }
+    }
+}
+
+/// A child that was started, and not yet told of.
+fn started_late(done: Done) -> Option<Child> {
+    match done {
+        Done::Born { child, outcome: Ok(Some(process)), .. }
+        | Done::Reborn { spare: child, outcome: Ok(Some(process)), .. } => {
+            Some(Child { state: State::Running(process), ..child })
+        }
+        _ => None,
+    }
+}
