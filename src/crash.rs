@@ -100,6 +100,14 @@ impl Crash {
         Crash(Arc::new(Story { kind, message: message.into(), error, location, backtrace: None }))
     }
 
+    /// The same, without its place, where nobody else has it yet.
+    pub(crate) fn placeless(mut self) -> Self {
+        if let Some(story) = Arc::get_mut(&mut self.0) {
+            story.location = None;
+        }
+        self
+    }
+
     /// Whether it was a panic, an error, or somebody's word. [`CrashKind`] has an example.
     pub fn kind(&self) -> CrashKind {
         self.0.kind

@@ -100,6 +100,14 @@ impl ExitReason {
         ExitReason::Crashed(Crash::from_error(error.into(), None))
     }
 
+    /// A crash of an error that was turned into a reason in our own source.
+    pub(crate) fn placeless(self) -> Self {
+        match self {
+            ExitReason::Crashed(crash) => ExitReason::Crashed(crash.placeless()),
+            other => other,
+        }
+    }
+
     /// Whether links pass it on: true for everything but [`Normal`](Self::Normal).
     ///
     /// ```

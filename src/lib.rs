@@ -145,7 +145,10 @@ pub use backoff::Backoff;
 pub use call_error::{CallError, StartError};
 pub use cast_error::CastError;
 pub use census::Census;
-pub use child::{ChildSpec, ChildType, Restart, StartChild, StartContext, Started, TaskContext};
+pub use child::{
+    BlockingContext, ChildSpec, ChildType, Restart, ShutdownSignal, StartChild, StartContext,
+    Started, TaskContext,
+};
 pub use context::Context;
 pub use crash::{Crash, CrashKind, Detail};
 pub use dest::Dest;

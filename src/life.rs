@@ -3,6 +3,9 @@
 //! It is two things wide, the record and the boxed body, so that tokio's task cell
 //! stays small. It looks for a fatal signal before each poll, catches panics, and
 //! tears down in `Drop`, so that a task that tokio drops ends like any other.
+//!
+//! A body that stands for what can't be dropped, a thread or an operating system's process,
+//! is *held*: condemned, it is polled on, sees that, and returns when that has ended.
 
 use std::any::Any;
 use std::future::Future;
@@ -76,7 +79,7 @@ impl<M: Item> Future for Life<M> {
         if this.process.flags().load(Ordering::Acquire) & flag::STARTED == 0 {
             this.enroll(cx);
         }
-        if this.process.is_condemned() {
+        if this.process.is_to_be_dropped() {
             this.end(End::Dropped);
             return Poll::Ready(());
         }

@@ -38,6 +38,12 @@ impl<M: Item> Process<M> {
         self.flags.load(Ordering::Acquire) & flag::CONDEMNED != 0
     }
 
+    /// It is condemned, and its body may be dropped at once: nothing holds it that can only
+    /// be asked to end.
+    pub(crate) fn is_to_be_dropped(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & (flag::CONDEMNED | flag::HELD) == flag::CONDEMNED
+    }
+
     /// Its mailbox is counted: [`Counts`](crate::process::Counts).
     pub(crate) fn is_counted(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0

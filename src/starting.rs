@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::call_error::StartError;
 use crate::exit::ExitReason;
 use crate::kernel::Mailboxes;
@@ -97,6 +99,12 @@ impl Starting {
     /// With a mailbox that is kept like this, if not like all others.
     pub(crate) fn mailbox(mut self, mailbox: Option<Mailboxes>) -> Self {
         self.birth.mailbox = mailbox;
+        self
+    }
+
+    /// Its parent's exit cancels this, and does nothing else.
+    pub(crate) fn stopped_by(mut self, stop: CancellationToken) -> Self {
+        self.birth.stop = Some(stop);
         self
     }
 

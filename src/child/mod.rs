@@ -15,9 +15,15 @@ use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 
 mod settings;
+pub(crate) mod orders;
 pub(crate) mod task_context;
 pub(crate) mod start;
+mod blocking_context;
+mod blocking;
+mod serve;
 
+pub use blocking_context::BlockingContext;
+pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
 pub use task_context::TaskContext;
 

@@ -7,14 +7,20 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::lazy;
 
 use crate::call_error::StartError;
+use crate::child::orders::{end_of, is_told};
 use crate::child::{ChildSpec, TaskContext};
+use crate::context::Context;
 use crate::exit::Result;
+use crate::life::Body;
+use crate::message::Envelope;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
+use crate::record::Process;
 use crate::runtime::Runtime;
-use crate::spawn::fallible;
 use crate::starting::{StartCause, Starting};
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds
@@ -161,15 +167,31 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let starting = self.starting().started_at_once();
+        let process = self.bear(&self.starting().started_at_once())?;
+        let (told, cause) = (process.clone(), self.cause.clone());
+        let body = move |ctx| body(TaskContext::new(ctx).because(cause));
+        Ok(self.run(process, |ctx| {
+            let inside = lazy(move |_| body(ctx)).flatten();
+            Box::pin(inside.map(move |result| end_of(result, is_told(&told))))
+        }))
+    }
+
+    /// A process that `body` is then [run](Self::run) in, in the tables and told to the log.
+    pub(crate) fn bear(&self, starting: &Starting) -> Result<Arc<Process<Envelope>>, StartError> {
         let (process, born) = self.runtime.bear(starting.birth());
         if let Err(stillborn) = born {
             return Err(starting.refused(stillborn));
         }
         starting.log(process.pid());
-        let body = fallible(move |ctx| body(TaskContext::new(ctx)));
-        let handle = self.runtime.run(process, true, body);
-        Ok(Started { process: handle.process })
+        Ok(process)
+    }
+
+    pub(crate) fn run(
+        &self,
+        process: Arc<Process<Envelope>>,
+        body: impl FnOnce(Context) -> Body,
+    ) -> Started {
+        Started { process: self.runtime.run(process, true, body).process }
     }
 
     /// Why the child is started: the first time, or again, and after what.

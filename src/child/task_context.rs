@@ -1,14 +1,22 @@
 //! What a plain async child is given.
 
 use std::fmt;
+use std::future::Future;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::ended::ProcessHandle;
+use crate::exit::Result;
 use crate::inside::{Inside, sealed};
+use crate::kernel::births::Birth;
 use crate::message::Received;
 use crate::pid::Pid;
+use crate::process::{Link, LinkKind};
 use crate::runtime::Runtime;
+use crate::spawn::fallible;
+use crate::starting::StartCause;
 
 /// The inside of a plain async child.
 ///
@@ -17,7 +25,14 @@ use crate::runtime::Runtime;
 /// [`cancellation_token`](Self::cancellation_token) or awaits
 /// [`shutdown`](Self::shutdown): from the first use on it is told instead, and has its
 /// spec's shutdown time to end. Ask before the first await, or a stop that comes earlier
-/// drops it still. OTP: `process_flag(trap_exit, true)` at the start of the child.
+/// drops it still. OTP: `process_flag(trap_exit, true)` at the start of the child. A child
+/// that was told so and returns `Ok(())` ended as told, with
+/// [`Shutdown`](crate::ExitReason::Shutdown).
+///
+/// What is spawned by [`tokio::spawn`] is outside of the child: it outlives it, and its panic
+/// is nobody's. [`spawn_link`](Self::spawn_link) is for what belongs to it; a task that can't
+/// be spawned so, say by a library, can be given the token, which is cancelled at the latest
+/// when the child has ended.
 ///
 /// # Examples
 ///
@@ -51,11 +66,18 @@ use crate::runtime::Runtime;
 pub struct TaskContext {
     context: Context,
     stop: Option<CancellationToken>,
+    /// `None`: the first start, as for most.
+    cause: Option<Box<StartCause>>,
 }
 
 impl TaskContext {
     pub(crate) fn new(context: Context) -> Self {
-        TaskContext { context, stop: None }
+        TaskContext { context, stop: None, cause: None }
+    }
+
+    pub(crate) fn because(mut self, cause: StartCause) -> Self {
+        self.cause = (cause.restarts() > 0).then(|| Box::new(cause));
+        self
     }
 
     /// The pid of this process; the next incarnation has another.
@@ -89,6 +111,35 @@ impl TaskContext {
         self.context.runtime()
     }
 
+    /// Why it was started: the first time, or again, and after what. A task of a
+    /// [`Task`](crate::Task) is always the first.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, StartCause, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let import = ChildSpec::task("import", |mut ctx| async move {
+    ///     told.send(ctx.start_cause().clone())?;
+    ///     if ctx.start_cause().restarts() == 0 {
+    ///         Err("the file is locked")?;
+    ///     }
+    ///     ctx.shutdown().await;
+    ///     Ok(())
+    /// });
+    /// let _tree = Supervisor::one_for_one().child(import).start(&rt).await?;
+    /// assert_eq!(hear.recv().await, Some(StartCause::First));
+    /// let Some(StartCause::Restart { attempt, previous }) = hear.recv().await else { panic!() };
+    /// assert_eq!((attempt, previous.to_string().as_str()), (1, "error: the file is locked"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn start_cause(&self) -> &StartCause {
+        self.cause.as_deref().unwrap_or(&StartCause::First)
+    }
+
     /// Takes the next item of the mailbox, as [`Context::recv`] does. With the token in use,
     /// the supervisor's exit is not among them. [`TaskContext`] has an example.
     ///
@@ -99,16 +150,100 @@ impl TaskContext {
         self.context.recv().await
     }
 
-    /// A token that is cancelled when the supervisor asks this child to stop, or ends.
+    /// The first item that `matches`, as [`Context::recv_match`], which has an example.
+    ///
+    /// # Panics
+    ///
+    /// As [`Context::recv_match`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a receive that is dropped has taken nothing.
+    pub async fn recv_match(&mut self, matches: impl FnMut(&Received) -> bool) -> Received {
+        self.context.recv_match(matches).await
+    }
+
+    /// The next item, or `None` if none came within `limit`, as [`Context::recv_timeout`],
+    /// which has an example.
+    ///
+    /// # Panics
+    ///
+    /// If tokio's time is not enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. Nothing is lost when the time is up.
+    pub async fn recv_timeout(&mut self, limit: Duration) -> Option<Received> {
+        self.context.recv_timeout(limit).await
+    }
+
+    /// Runs a future as a process that ends with this one, whatever its reason. When it ends
+    /// normally, nothing happens. When it fails, this child ends with the same reason, also if
+    /// it is told of exit signals by [`recv`](Self::recv): as if it had awaited the future in
+    /// its own body, and beside everything else. OTP: `spawn_link/1`, where the normal end of
+    /// the child would leave the other one behind.
+    ///
+    /// A child that is stopped may still use its helpers while it cleans up; they are dropped
+    /// at their next await when it has ended.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let child = ChildSpec::task("reader", |mut ctx| async move {
+    ///     let helper = ctx.spawn_link(std::future::pending()); // it ends with this child
+    ///     ctx.spawn_link(async {
+    ///         std::fs::read("/no/such/file")?; // and this child with it
+    ///         Ok(())
+    ///     });
+    ///     told.send(helper)?;
+    ///     ctx.shutdown().await;
+    ///     Ok(())
+    /// });
+    /// let child = child.restart(Restart::Temporary);
+    /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
+    /// let reason = hear.recv().await.unwrap().join().await;
+    /// assert!(reason.crash().unwrap().downcast_ref::<std::io::Error>().is_some());
+    /// assert_eq!(rt.process_count(), 1); // its supervisor
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn spawn_link<Fut>(&self, work: Fut) -> ProcessHandle
+    where
+        Fut: Future<Output = Result> + Send + 'static,
+    {
+        let runtime = self.runtime();
+        let link = Link { id: runtime.kernel.fresh_id(), kind: LinkKind::Helper };
+        let birth = Birth { link: Some((self.pid(), link)), ..Birth::default() };
+        runtime.launch(&birth, fallible(|_| work))
+    }
+
+    /// A token that is cancelled when the supervisor asks this child to stop, or ends, and at
+    /// the latest when this child has ended. To cancel it by hand is nobody else's stop.
+    ///
     /// Turns trapping on at its first use, so from then on other exit signals arrive in
     /// [`recv`](Self::recv), as [`Received::Exit`]. [`TaskContext`] has an example.
     pub fn cancellation_token(&mut self) -> CancellationToken {
-        if let Some(token) = &self.stop {
-            return token.clone();
-        }
-        let token = CancellationToken::new();
-        self.context.stop_by(token.clone());
-        self.stop.insert(token).clone()
+        self.stop().child_token()
+    }
+
+    /// Whether it was asked to stop by now. Turns trapping on at its first use, as
+    /// [`cancellation_token`](Self::cancellation_token) does. For a long computation that
+    /// yields now and then; [`BlockingContext::is_stopping`](crate::BlockingContext::is_stopping)
+    /// has an example.
+    pub fn is_stopping(&mut self) -> bool {
+        self.stop().is_cancelled()
+    }
+
+    fn stop(&mut self) -> &CancellationToken {
+        self.stop.get_or_insert_with(|| {
+            let token = CancellationToken::new();
+            self.context.stop_by(token.clone());
+            token
+        })
     }
 
     /// Resolves when the supervisor asks this child to stop, or ends; at once, if it has. The
@@ -140,7 +275,7 @@ impl TaskContext {
     /// # }).unwrap();
     /// ```
     pub async fn shutdown(&mut self) {
-        self.cancellation_token().cancelled().await;
+        self.stop().cancelled().await;
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::exit::ExitReason;
 use crate::kernel::names::NameRefused;
 use crate::kernel::teardown::End;
@@ -23,6 +25,8 @@ pub(crate) struct Birth {
     pub(crate) parent: Option<Parent>,
     /// How its mailbox is kept, if not like all others of the runtime.
     pub(crate) mailbox: Option<Mailboxes>,
+    /// What the parent's exit cancels.
+    pub(crate) stop: Option<CancellationToken>,
 }
 
 impl Birth {
@@ -35,13 +39,13 @@ impl Birth {
         }
         let mut ties = Ties::default();
         if self.label.is_some() || self.parent.is_some() || counts.is_some() {
-            let (label, parent) = (self.label.clone(), self.parent);
-            let standing = Standing { label, parent, counts, ..Standing::default() };
+            let (label, parent, stop) = (self.label.clone(), self.parent, self.stop.clone());
+            let standing = Standing { label, parent, counts, stop, ..Standing::default() };
             ties.standing = Some(Box::new(standing));
         }
         if let Some((parent, link)) = self.link {
             let kind = match link.kind {
-                LinkKind::Task => LinkKind::Owner,
+                LinkKind::Task | LinkKind::Helper => LinkKind::Owner,
                 _ => LinkKind::Plain,
             };
             ties.links.insert(parent, Link { kind, ..link });

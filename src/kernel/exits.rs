@@ -107,6 +107,14 @@ fn stop_token(
     (wanted || signal.kind == ExitKind::Stop).then(|| standing.stop.clone()).flatten()
 }
 
+/// Whether it is the parent's exit, and this process asked for that as a wish that it stop.
+fn is_told_to_stop(core: &Core, signal: ExitSignal<'_>) -> bool {
+    let standing = core.ties.as_ref().and_then(|ties| ties.standing.as_ref());
+    standing.is_some_and(|standing| {
+        standing.stop.is_some() && standing.parent.is_some_and(|parent| parent.pid == signal.from)
+    })
+}
+
 /// What the signal does to a process in this state. A link's exit acts only if the
 /// link is still listed here, and then it is no more, but told.
 fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
@@ -117,9 +125,13 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
     let Some(link) = ties.links.remove(&signal.from) else { return (Outcome::Unlinked, None) };
     let outcome = match link.kind {
         LinkKind::Starting => Outcome::Ignored,
-        LinkKind::Task if !signal.reason.is_abnormal() => Outcome::Ignored,
-        LinkKind::Owner if core.stage == Stage::Live => Outcome::Accepted,
-        LinkKind::Plain | LinkKind::Task | LinkKind::Owner | LinkKind::Caller => {
+        LinkKind::Task | LinkKind::Helper if !signal.reason.is_abnormal() => Outcome::Ignored,
+        LinkKind::Owner | LinkKind::Helper if core.stage == Stage::Live => Outcome::Accepted,
+        LinkKind::Plain
+        | LinkKind::Task
+        | LinkKind::Helper
+        | LinkKind::Owner
+        | LinkKind::Caller => {
             let parent = ties.standing.as_ref().and_then(|standing| standing.parent);
             let orphan = parent.filter(|p| p.pid == signal.from && p.seat.is_some());
             effect(core, signal, orphan)
@@ -135,7 +147,8 @@ fn effect(core: &Core, signal: ExitSignal<'_>, orphan: Option<Parent>) -> Outcom
         Stage::Condemned => return Outcome::Dying,
         Stage::Closing | Stage::Ended => return Outcome::Gone,
     }
-    match verdict(signal.kind, core.trap, signal.reason) {
+    let traps = core.trap || is_told_to_stop(core, signal);
+    match verdict(signal.kind, traps, signal.reason) {
         Verdict::Ignore => Outcome::Ignored,
         Verdict::Die => Outcome::Accepted,
         Verdict::Deliver => match orphan.map(|parent| parent.shutdown) {

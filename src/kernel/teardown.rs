@@ -128,6 +128,9 @@ impl Kernel {
             for (name, _) in standing.vacant.take() {
                 self.clear_vacant(name, pid);
             }
+            if let Some(stop) = standing.stop.take() {
+                quietly(|| stop.cancel());
+            }
             for caller in std::mem::take(&mut standing.unanswered) {
                 quietly(|| caller.settle(Some(reason)));
             }

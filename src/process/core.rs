@@ -73,7 +73,7 @@ pub(crate) struct Standing {
     pub(crate) waiters: SmallMap<u64, Waker>,
     /// Names that its dead children left to it, to be taken by their successors.
     pub(crate) vacant: SmallMap<SharedStr, Seat>,
-    /// What the parent's exit cancels, instead of arriving in the mailbox.
+    /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Box<dyn Unanswered>>,
     pub(crate) label: Option<SharedStr>,
@@ -98,6 +98,8 @@ pub(crate) enum LinkKind {
     /// The peer is a child that hasn't acknowledged its start: its end is told by the
     /// start's result, not by the link.
     Starting,
+    /// The peer helps us: its failure is ours, trapped or not.
+    Helper,
     /// The peer is a task of ours: its normal end is nobody's business.
     Task,
     /// We are a task of the peer's, and end with it, whatever its reason.

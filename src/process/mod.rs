@@ -32,4 +32,6 @@ pub(crate) mod flag {
     pub(crate) const ENDED: u8 = 16;
     /// Its mailbox is counted, for all its life.
     pub(crate) const COUNTED: u8 = 32;
+    /// It is asked to end when it is condemned, and not dropped.
+    pub(crate) const HELD: u8 = 64;
 }

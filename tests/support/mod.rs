@@ -4,6 +4,7 @@
 #![allow(clippy::needless_pass_by_value, clippy::manual_async_fn)] // checks are closures
 
 pub mod boom;
+pub mod kinds;
 pub mod ledger;
 pub mod listener;
 pub mod log;

@@ -1,0 +1,198 @@
+//! Existing servers as children: anything that takes a signal to shut down gracefully.
+//!
+//! The supervisor's exit, or its end, cancels the token that the signal waits for; nothing
+//! else reaches the server. What comes between the two: a server that ends before it was told
+//! ended by itself; one that ends after ended as told, also if nobody had seen the signal yet.
+//! A kill drops it at its next await.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context as Polling, Poll};
+
+use async_trait::async_trait;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::call_error::StartError;
+use crate::child::orders::{end_of, reason_of};
+use crate::child::{ChildSpec, StartChild, StartContext, Started};
+use crate::exit::{ExitReason, Result};
+
+/// Resolves when a server is to shut down: what [`ChildSpec::serve`] gives it. It is `'static`,
+/// `Send`, and each clone of it resolves. [`ChildSpec::serve`] has an example.
+///
+/// # Cancel safety
+///
+/// Cancel safe. Once it has resolved, its clones resolve at once.
+#[must_use = "a server that isn't given it never hears that it is to shut down"]
+pub struct ShutdownSignal {
+    stop: CancellationToken,
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl ShutdownSignal {
+    fn new(stop: CancellationToken) -> Self {
+        let stopping = Box::pin(stop.clone().cancelled_owned());
+        ShutdownSignal { stop, stopping }
+    }
+
+    /// The same as a token, for servers that want one. It is cancelled at the latest when the
+    /// child has ended, so what else is given it does not stay behind.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let server = ChildSpec::serve("server", move |shutdown| {
+    ///     let token = shutdown.cancellation_token();
+    ///     told.send(token.clone()).unwrap();
+    ///     async move { Ok::<(), std::io::Error>(token.cancelled().await) }
+    /// });
+    /// let tree = Supervisor::one_for_one().child(server).start(&rt).await?;
+    /// let token = hear.recv().await.unwrap();
+    /// tree.stop().await?;
+    /// assert!(token.is_cancelled());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.stop.child_token()
+    }
+}
+
+impl Future for ShutdownSignal {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<()> {
+        self.stopping.as_mut().poll(cx)
+    }
+}
+
+impl Clone for ShutdownSignal {
+    fn clone(&self) -> Self {
+        ShutdownSignal::new(self.stop.clone())
+    }
+}
+
+impl fmt::Debug for ShutdownSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShutdownSignal").field("shut_down", &self.stop.is_cancelled()).finish()
+    }
+}
+
+impl ChildSpec {
+    /// An existing server as a child: anything that runs until a signal tells it to shut down,
+    /// as those of axum, hyper and tonic do. Each start clones the closure and calls the clone,
+    /// inside of the new process.
+    ///
+    /// When its supervisor stops it, or ends, the signal resolves, and the server has its
+    /// [`shutdown`](Self::shutdown) time to answer what is under way; then it is dropped. An
+    /// error, or a panic, is a crash; `Ok(())` is a normal end, and after the signal an end as
+    /// told, with [`Shutdown`](crate::ExitReason::Shutdown). Exit signals of others drop it as
+    /// they do any process that doesn't [trap](crate::Runtime::set_trap_exit) them.
+    ///
+    /// With axum it reads so, where `listener` is a [`Keep`](crate::Keep) that lets the port
+    /// stay open through restarts:
+    ///
+    /// ```text
+    /// ChildSpec::serve("http", move |shutdown| async move {
+    ///     let socket = tokio::net::TcpListener::from_std(listener.get().await?.try_clone()?)?;
+    ///     axum::serve(socket, app).with_graceful_shutdown(shutdown).await?;
+    ///     Ok::<_, ExitReason>(())
+    /// })
+    /// ```
+    ///
+    /// OTP: a `ranch` or `cowboy` listener under a supervisor of one's own.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use regrow::{ChildSpec, Result, Runtime, ShutdownSignal, Supervisor};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use tokio::net::{TcpListener, TcpStream};
+    ///
+    /// /// Greets whoever connects, until it is told to shut down.
+    /// async fn greeter(port: Arc<TcpListener>, mut shutdown: ShutdownSignal) -> std::io::Result<()> {
+    ///     loop {
+    ///         tokio::select! {
+    ///             () = &mut shutdown => return Ok(()),
+    ///             client = port.accept() => client?.0.write_all(b"hello").await?,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let port = Arc::new(TcpListener::bind("127.0.0.1:0").await?);
+    /// let address = port.local_addr()?;
+    /// let server = ChildSpec::serve("greeter", |shutdown| greeter(port, shutdown));
+    /// let tree = Supervisor::one_for_one().child(server).start(&rt).await?;
+    ///
+    /// let mut text = String::new();
+    /// TcpStream::connect(address).await?.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "hello");
+    /// tree.stop().await?;
+    /// assert!(TcpStream::connect(address).await.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn serve<F, S, E>(id: impl Into<String>, server: F) -> Self
+    where
+        F: FnOnce(ShutdownSignal) -> S + Clone + Send + Sync + 'static,
+        S: IntoFuture<Output = Result<(), E>> + 'static,
+        S::IntoFuture: Send,
+        E: Into<ExitReason> + 'static,
+    {
+        ChildSpec::new(id, ServeStart(server))
+    }
+}
+
+impl StartContext {
+    /// Starts an existing server as the child, as [`ChildSpec::serve`] does, which has an
+    /// example.
+    ///
+    /// # Errors
+    ///
+    /// As [`task`](Self::task).
+    ///
+    /// # Cancel safety
+    ///
+    /// It never waits: polled once, it is done.
+    pub async fn serve<F, S, E>(&mut self, server: F) -> Result<Started, StartError>
+    where
+        F: FnOnce(ShutdownSignal) -> S + Send + 'static,
+        S: IntoFuture<Output = Result<(), E>> + 'static,
+        S::IntoFuture: Send,
+        E: Into<ExitReason> + 'static,
+    {
+        let stop = CancellationToken::new();
+        let starting = self.starting().started_at_once().stopped_by(stop.clone());
+        let process = self.bear(&starting)?;
+        Ok(self.run(process, |ctx| {
+            Box::pin(async move {
+                let _ctx = ctx;
+                let served = server(ShutdownSignal::new(stop.clone())).into_future().await;
+                end_of(served.map_err(reason_of), stop.is_cancelled())
+            })
+        }))
+    }
+}
+
+/// Starts a clone of a server.
+struct ServeStart<F>(F);
+
+#[async_trait]
+impl<F, S, E> StartChild for ServeStart<F>
+where
+    F: FnOnce(ShutdownSignal) -> S + Clone + Send + Sync + 'static,
+    S: IntoFuture<Output = Result<(), E>> + 'static,
+    S::IntoFuture: Send,
+    E: Into<ExitReason> + 'static,
+{
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        ctx.serve(self.0.clone()).await
+    }
+}
