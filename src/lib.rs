@@ -146,8 +146,8 @@ pub use call_error::{CallError, StartError};
 pub use cast_error::CastError;
 pub use census::Census;
 pub use child::{
-    BlockingContext, ChildSpec, ChildType, Restart, ShutdownSignal, StartChild, StartContext,
-    Started, TaskContext,
+    BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, Restart, ShutdownSignal, StartChild,
+    StartContext, Started, TaskContext,
 };
 pub use context::Context;
 pub use crash::{Crash, CrashKind, Detail};

@@ -21,8 +21,10 @@ pub(crate) mod start;
 mod blocking_context;
 mod blocking;
 mod serve;
+mod keep;
 
 pub use blocking_context::BlockingContext;
+pub use keep::{Keep, KeepGuard};
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
 pub use task_context::TaskContext;
