@@ -57,12 +57,11 @@ async fn a_clean_stop_is_in_reverse_and_takes_no_longer_than_it_must() {
         Supervisor::one_for_one().with_id("inner").child(polite("b")).child(slow("c", SECOND));
     let tree = Supervisor::one_for_one().named("app").child(polite("a")).child(inner);
     let report = stopped(Run::new(tree)).await.unwrap();
-    let (shutdown, normal) =
-        (StopOutcome::Stopped(ExitReason::Shutdown), StopOutcome::Stopped(ExitReason::Normal));
+    let shutdown = StopOutcome::Stopped(ExitReason::Shutdown);
     assert_eq!(
         outcomes(&report),
         [
-            ("app/inner/c", &normal, SECOND),
+            ("app/inner/c", &shutdown, SECOND),
             ("app/inner/b", &shutdown, Duration::ZERO),
             ("app/inner", &shutdown, SECOND),
             ("app/a", &shutdown, Duration::ZERO),
@@ -72,7 +71,7 @@ async fn a_clean_stop_is_in_reverse_and_takes_no_longer_than_it_must() {
     assert!(report.is_clean());
     let text = report.to_string();
     assert!(text.starts_with("stopped by its token in 1.0s\n"), "{text}");
-    assert!(text.contains("app/inner/c") && text.contains("stopped (normal)"), "{text}");
+    assert!(text.contains("app/inner/c") && text.contains("stopped (shutdown)"), "{text}");
 }
 
 /// The nearer of the two deadlines wins.
