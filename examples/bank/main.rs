@@ -1,0 +1,167 @@
+//! A bank whose transfers crash half-way, and that loses no money.
+//!
+//! You learn how servers that may crash at any line keep a promise: what must survive is on a
+//! disk, each write moves money from one place to another, every step may be asked for
+//! twice, and whoever comes after a crash undoes what was half done. On the way: deferred
+//! replies, a `continue_with`, an idle time-out and linked tasks, each where it is natural.
+//!
+//! ```text
+//! cargo run --example bank
+//! ```
+//!
+//! You will see transfers go well and crash, accounts and the clearing house crash, and a
+//! storm of all that; after each, the same sum. It takes a second.
+
+mod account;
+mod clearing;
+mod disk;
+
+use std::error::Error;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use regrow::{CallError, ExitReason, GenServer, Leftovers, Runtime, Supervisor, SupervisorRef};
+
+use account::{Account, Ask, surely};
+use clearing::{CLEARING, Clearing, Order, Outcome};
+use disk::{Accident, Shared, Transfer};
+
+const OWNERS: [(&str, u32); 3] = [("ann", 100), ("bob", 50), ("cat", 0)];
+const UNDONE: Result<Outcome, CallError> = Ok(Err("undone"));
+const DONE: Result<Outcome, CallError> = Ok(Ok(()));
+
+/// The bank, as its customers see it.
+struct Bank {
+    rt: Runtime,
+    disk: Shared,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // The crashes are on purpose, and are told below.
+    std::panic::set_hook(Box::new(|_| {}));
+    let bank = Bank { rt: Runtime::new(), disk: Shared::default() };
+    let tree = bank.open().await?;
+
+    println!("Transfers that go well, or are refused:");
+    assert_eq!(bank.pay("ann", "bob", 30, Accident::None).await, DONE);
+    let refused = bank.pay("cat", "bob", 1, Accident::None).await;
+    assert_eq!(refused, Ok(Err("not enough money")));
+    bank.count();
+
+    println!("Cat's landlord waits until she has 40; nobody else waits for that:");
+    let (had, paid) =
+        tokio::join!(bank.balance("cat", 40), bank.pay("bob", "cat", 45, Accident::None));
+    assert_eq!((had, paid), (45, DONE));
+    bank.count();
+
+    println!("A transfer panics half-way:");
+    assert_eq!(bank.pay("ann", "bob", 20, Accident::TaskPanics).await, UNDONE);
+    assert_eq!(bank.balance("ann", 0).await, 70);
+    bank.count();
+
+    println!("An account crashes when it is paid, and is asked again; it counts once:");
+    assert_eq!(bank.pay("ann", "cat", 20, Accident::PayeeCrashes).await, DONE);
+    assert_eq!((bank.balance("ann", 0).await, bank.balance("cat", 0).await), (50, 65));
+    bank.count();
+
+    println!("The clearing house is killed half-way; its successor undoes what it finds:");
+    let killed = CallError::Exited(ExitReason::Killed);
+    assert_eq!(bank.pay_but_kill("ann", "bob", 50).await, Err(killed));
+    assert_eq!(bank.balance("ann", 50).await, 50); // answered when the money is back
+    bank.count();
+
+    println!("A storm of it all:");
+    bank.storm().await;
+    bank.count();
+
+    println!("Nobody comes for a while, so statements are sent:");
+    while bank.disk.lock().unwrap().statements < OWNERS.len() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tree.stop().await?;
+    assert_eq!(bank.rt.leftovers(), Leftovers::default());
+    println!("No money was lost.");
+    Ok(())
+}
+
+impl Bank {
+    async fn open(&self) -> Result<SupervisorRef, Box<dyn Error>> {
+        let mut spec = Supervisor::one_for_one().intensity(1_000, Duration::from_secs(1));
+        for (owner, balance) in OWNERS {
+            self.disk.lock().unwrap().balances.insert(owner, balance);
+            let account = Account::child((owner, self.disk.clone()));
+            spec = spec.child(account.with_id(owner).named(owner));
+        }
+        let clearing = Clearing::child(self.disk.clone()).named(CLEARING);
+        Ok(spec.child(clearing).start(&self.rt).await?)
+    }
+
+    async fn pay(
+        &self,
+        from: &'static str,
+        to: &'static str,
+        amount: u32,
+        accident: Accident,
+    ) -> Result<Outcome, CallError> {
+        let outcome = self.order(Transfer { from, to, amount, accident }).await;
+        println!("     {from} pays {to} {amount}: {outcome:?}");
+        outcome
+    }
+
+    async fn order(&self, transfer: Transfer) -> Result<Outcome, CallError> {
+        self.rt.server(CLEARING).call(|reply| Order(transfer, reply)).await
+    }
+
+    /// An account's balance, once it is at least so much.
+    async fn balance(&self, owner: &'static str, least: u32) -> u32 {
+        surely(&self.rt, owner, |reply| Ask::AtLeast(least, reply)).await
+    }
+
+    async fn pay_but_kill(
+        &self,
+        from: &'static str,
+        to: &'static str,
+        amount: u32,
+    ) -> Result<Outcome, CallError> {
+        let kill = async {
+            while self.disk.lock().unwrap().on_its_way() == 0 {
+                tokio::task::yield_now().await;
+            }
+            self.rt.kill(self.rt.whereis(CLEARING.as_str()).unwrap());
+        };
+        tokio::join!(self.pay(from, to, amount, Accident::TaskHangs), kill).0
+    }
+
+    /// Sixty transfers at once, a third of them with an accident, and kills all the while.
+    async fn storm(&self) {
+        let names = OWNERS.map(|(name, _)| name);
+        let payments = (0..60_usize).map(|n| {
+            let (from, to) = (names[n % 3], names[(n + 1 + n / 3 % 2) % 3]);
+            let accident = match n % 9 {
+                0 | 5 => Accident::TaskPanics,
+                7 => Accident::PayeeCrashes,
+                _ => Accident::None,
+            };
+            self.order(Transfer { from, to, amount: 1 + n as u32 % 13, accident })
+        });
+        let kills = async {
+            for owner in names {
+                self.rt.whereis(owner).map(|pid| self.rt.kill(pid));
+                tokio::task::yield_now().await;
+            }
+        };
+        let (outcomes, ()) = tokio::join!(join_all(payments), kills);
+        let done = outcomes.iter().filter(|outcome| **outcome == DONE).count();
+        let undone = outcomes.iter().filter(|outcome| **outcome == UNDONE).count();
+        println!("     of {}, {done} are done and {undone} undone", outcomes.len());
+        assert!(outcomes.iter().all(Result::is_ok) && self.disk.lock().unwrap().open.is_empty());
+    }
+
+    /// What there is, wherever it is: always the same.
+    fn count(&self) {
+        let total = self.disk.lock().unwrap().total();
+        assert_eq!(total, 150);
+        println!("     in all: {total}\n");
+    }
+}
