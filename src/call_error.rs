@@ -205,6 +205,16 @@ pub enum StartError {
     Unreachable(CallError),
 }
 
+impl StartError {
+    /// What a start that failed counts as, where an end is asked for.
+    pub(crate) fn as_reason(&self) -> ExitReason {
+        match self {
+            StartError::Failed(reason) => reason.clone(),
+            other => ExitReason::from_library(other.clone()),
+        }
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -49,10 +49,10 @@ pub enum LifecycleEvent {
         supervisor: Pid,
         /// Its id.
         child: SharedStr,
-        /// Why, as the start's error says it.
+        /// Why: what it ended with, or the start's error.
         reason: ExitReason,
     },
-    /// A child ended that nobody had asked to.
+    /// A child ended that nobody had asked to, and is not started again.
     ChildEnded {
         /// Whose child.
         supervisor: Pid,
@@ -63,16 +63,18 @@ pub enum LifecycleEvent {
         /// Why.
         reason: ExitReason,
     },
-    /// A child is going to be started again.
+    /// A child is being started again.
     Restarting {
         /// Whose child.
         supervisor: Pid,
         /// Its id.
         child: SharedStr,
+        /// Why its last incarnation ended, or did not start.
+        reason: ExitReason,
         /// Which restart it is, counted from 1.
         attempt: u32,
-        /// In how long, if the child backs off.
-        delay: Option<Duration>,
+        /// How long it has waited for that, by its backoff.
+        delay: Duration,
         /// How many restarts the budget still allows after this one; `None` if any number.
         budget_left: Option<u32>,
     },
@@ -86,6 +88,18 @@ pub enum LifecycleEvent {
         /// Which incarnation.
         pid: Pid,
         /// What it ended with.
+        reason: ExitReason,
+        /// Whether its time was up, so that it was killed.
+        overran: bool,
+    },
+    /// A dynamic child used up the restarts of its own, and was given up; its supervisor goes
+    /// on without it.
+    Parked {
+        /// Whose child.
+        supervisor: Pid,
+        /// Its id.
+        child: SharedStr,
+        /// Which limit it reached.
         reason: ExitReason,
     },
     /// A supervisor ran out of restarts, and ends.

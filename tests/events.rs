@@ -2,7 +2,9 @@
 
 mod support;
 
-use regrow::{ChildSpec, ExitReason, LifecycleEvent, Runtime, Supervisor};
+use std::time::Duration;
+
+use regrow::{ChildSpec, ExitReason, LifecycleEvent, Restart, Runtime, Supervisor};
 use support::{crash, idler};
 use tokio::task::yield_now;
 
@@ -73,4 +75,56 @@ async fn events_end_with_their_runtime() {
     last.join().await;
     drop(last);
     assert_eq!(events.next().await, None);
+}
+
+/// A child that waits for a word, and ends like this then.
+fn ends(id: &str, end: fn() -> regrow::Result) -> ChildSpec {
+    let body = move |mut ctx: regrow::TaskContext| async move {
+        ctx.recv().await;
+        end()
+    };
+    ChildSpec::task(id, body).named(id)
+}
+
+/// All there is but lives and deaths, until the runtime is gone.
+async fn decisions(mut events: regrow::Events) -> Vec<LifecycleEvent> {
+    let mut told = Vec::new();
+    while let Some(event) = events.next().await {
+        if !matches!(event, LifecycleEvent::Spawned { .. } | LifecycleEvent::Exited { .. }) {
+            told.push(event);
+        }
+    }
+    told
+}
+
+/// What supervisors decide is told in order, with what is left of the budget.
+#[tokio::test(start_paused = true)]
+async fn a_supervisors_decisions_are_told() {
+    let rt = Runtime::new();
+    let spec = Supervisor::one_for_one()
+        .intensity(1, Duration::from_secs(1))
+        .child(ends("failing", || Err(crash("no luck"))))
+        .child(ends("done", || Ok(())).restart(Restart::Transient));
+    let tree = spec.start(&rt).await.unwrap();
+    let events = rt.events();
+    let (supervisor, ended) = (tree.pid(), tree.ended());
+    let pid = rt.whereis("done").unwrap();
+    for name in ["done", "failing", "failing"] {
+        rt.send_named(name, Vec::new());
+        support::settled().await;
+    }
+    let reason = ended.await;
+    drop((rt, tree));
+    let restarting = LifecycleEvent::Restarting {
+        supervisor,
+        child: "failing".into(),
+        reason: crash("no luck"),
+        attempt: 1,
+        delay: Duration::ZERO,
+        budget_left: Some(0),
+    };
+    let child = "done".into();
+    let ended = LifecycleEvent::ChildEnded { supervisor, child, pid, reason: ExitReason::Normal };
+    let gave_up = LifecycleEvent::GaveUp { supervisor, child: "failing".into(), reason };
+    assert_eq!(decisions(events).await, [ended, restarting, gave_up]);
 }

@@ -56,14 +56,6 @@ pub(crate) async fn start(
     }
 }
 
-/// What a start that failed counts as, where an end is asked for.
-pub(crate) fn as_reason(error: &StartError) -> ExitReason {
-    match error {
-        StartError::Failed(reason) => reason.clone(),
-        other => ExitReason::from_library(other.clone()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Decision, decide};

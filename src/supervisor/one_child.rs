@@ -6,7 +6,7 @@ use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::Seat;
 use crate::supervisor::children::Running;
-use crate::supervisor::incarnation::{as_reason, start};
+use crate::supervisor::incarnation::start;
 use crate::supervisor::stop::{Leaving, stop};
 use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::Tree;
@@ -29,7 +29,7 @@ impl Tree {
                 Ok(())
             }
             Err(error) => {
-                self.over(place, None, as_reason(&error));
+                self.over(place, None, error.as_reason());
                 Err(error)
             }
         }

@@ -18,6 +18,7 @@
 use std::time::Duration;
 
 use crate::call_error::StartError;
+use crate::event::LifecycleEvent;
 use crate::exit::ExitReason;
 use crate::log_level::LogLevel;
 use crate::message::Received;
@@ -70,10 +71,19 @@ macro_rules! tell {
 impl Report {
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
         tell!(warn, self, child, %reason, "start failed");
+        self.event(|supervisor| LifecycleEvent::StartFailed {
+            supervisor,
+            child: child.into(),
+            reason: reason.as_reason(),
+        });
     }
 
     /// A child ended, and is not started again.
     pub(crate) fn child_ended(&self, child: &str, pid: Pid, reason: &ExitReason) {
+        self.event(|supervisor| {
+            let (child, reason) = (child.into(), reason.clone());
+            LifecycleEvent::ChildEnded { supervisor, child, pid, reason }
+        });
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Debug) {
                 tell!(debug, self, child, %pid, %reason, "child ended");
@@ -86,6 +96,14 @@ impl Report {
     /// A child is being started again, and what of the budget is left after that.
     pub(crate) fn restarting(&self, decided: Decided<'_>) {
         let Decided { child, pid, reason, restarts, budget_left, delay } = decided;
+        self.event(|supervisor| LifecycleEvent::Restarting {
+            supervisor,
+            child: child.into(),
+            reason: reason.clone(),
+            attempt: restarts,
+            delay,
+            budget_left,
+        });
         let pid = pid.map(tracing::field::display);
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Info) {
@@ -99,12 +117,22 @@ impl Report {
     pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "gave up");
+        self.event(|supervisor| LifecycleEvent::GaveUp {
+            supervisor,
+            child: limit.child.as_str().into(),
+            reason: ExitReason::from_library(limit.clone()),
+        });
     }
 
     /// A child used up the restarts of its own; its supervisor goes on without it.
     pub(crate) fn parked(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "child given up");
+        self.event(|supervisor| LifecycleEvent::Parked {
+            supervisor,
+            child: limit.child.as_str().into(),
+            reason: ExitReason::from_library(limit.clone()),
+        });
     }
 
     pub(crate) fn shutdown_error(&self, child: &str, pid: Pid, reason: &ExitReason, overran: bool) {
@@ -112,10 +140,19 @@ impl Report {
             true => tell!(warn, self, child, %pid, %reason, "shutdown error: it overran its time"),
             false => tell!(warn, self, child, %pid, %reason, "shutdown error"),
         }
+        self.event(|supervisor| {
+            let (child, reason) = (child.into(), reason.clone());
+            LifecycleEvent::ShutdownFailed { supervisor, child, pid, reason, overran }
+        });
     }
 
     pub(crate) fn not_yielding(&self, child: &str, pid: Pid) {
         tell!(warn, self, child, %pid, "killed, but not yielding");
+    }
+
+    /// Tells listeners the same.
+    fn event(&self, make: impl FnOnce(Pid) -> LifecycleEvent) {
+        self.runtime.kernel.events.tell(|| make(self.supervisor));
     }
 
     pub(crate) fn unexpected(&self, other: &Received) {

@@ -11,7 +11,7 @@ use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::State;
 use crate::supervisor::dynamic::nursery::{Cast, Nursery};
 use crate::supervisor::dynamic::spec::Exhausted;
-use crate::supervisor::incarnation::{Decision, as_reason, decide};
+use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::Exceeded;
 use crate::supervisor::report::Decided;
 use crate::timer_queue::after;
@@ -57,7 +57,7 @@ impl Nursery {
         error: &StartError,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let reason = as_reason(error);
+        let reason = error.as_reason();
         let (ticket, delay) = self.put_off(pid, reason);
         if delay.is_zero() {
             // After what else is queued, so that requests are served in between.
