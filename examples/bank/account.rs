@@ -6,6 +6,9 @@ use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
 
 use crate::disk::{Accident, Shared, Transfer};
 
+/// After so long without a visitor a statement is sent.
+const QUIET: Duration = Duration::from_millis(200);
+
 pub(crate) struct Account {
     owner: &'static str,
     disk: Shared,
@@ -24,12 +27,13 @@ impl GenServer for Account {
     type Call = Ask;
     type Cast = ();
 
-    async fn init((owner, disk): Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+    async fn init((owner, disk): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.idle_timeout(QUIET);
         Ok(Account { owner, disk, waiting: Vec::new() })
     }
 
     async fn handle_call(&mut self, ask: Ask, ctx: &mut ServerContext<Self>) -> Result {
-        ctx.idle_timeout(Duration::from_millis(200));
+        ctx.idle_timeout(QUIET);
         let mut disk = self.disk.lock().unwrap();
         match ask {
             Ask::AtLeast(amount, reply) => self.waiting.push((amount, reply)),
@@ -53,7 +57,6 @@ impl GenServer for Account {
         Ok(())
     }
 
-    /// A statement, once it has been quiet for a while.
     async fn handle_timeout(&mut self, _: &mut ServerContext<Self>) -> Result {
         let mut disk = self.disk.lock().unwrap();
         println!("     to {}: your balance is {}", self.owner, disk.balances[self.owner]);
