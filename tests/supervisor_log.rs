@@ -146,3 +146,19 @@ async fn what_a_supervisor_decides_is_told() {
     ];
     assert_eq!(told, expected);
 }
+
+/// The exit of a child that was stopped, or that failed to start, is nobody's surprise.
+#[tokio::test(start_paused = true)]
+async fn a_stopped_childs_exit_is_no_strangers() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_all().intensity(9, Duration::from_secs(1));
+    let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
+    let log = Log::listen();
+    t.next_starts("b", [Start::Fails]);
+    t.crash("a");
+    settled().await;
+    tree.terminate_child("b").await.unwrap();
+    settled().await;
+    let heads = log.heads();
+    assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
+}
