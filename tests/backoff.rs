@@ -203,6 +203,19 @@ async fn a_stale_retry_is_not_acted_on() {
     assert_eq!(t.rt.whereis("a"), by_hand);
     assert!(t.told().await.is_empty());
 
+    // Waiting again when the old retry comes: it waits its own time.
+    t.crash("a");
+    settled().await;
+    sleep(ms(500)).await;
+    tree.terminate_child("a").await.unwrap();
+    tree.restart_child("a").await.unwrap();
+    t.crash("a");
+    t.told().await;
+    sleep(ms(900)).await;
+    assert!(t.told().await.is_empty(), "that was the old retry");
+    sleep(ms(100)).await;
+    assert_eq!(t.told().await, ["a starts"]);
+
     // Deleted, and another of the same id added.
     t.crash("a");
     settled().await;

@@ -205,6 +205,18 @@ async fn a_pid_is_one_incarnation_and_a_name_is_whoever_holds_it() {
     assert!(new > old.pid().unwrap());
 }
 
+/// A name that the next incarnation doesn't take is free as soon as that runs.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_the_successor_does_not_take_is_free() {
+    let t = Troupe::new();
+    let _tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
+    assert!(t.rt.register("passing", t.rt.whereis("a").unwrap()));
+    t.crash("a");
+    settled().await;
+    assert_eq!(t.player("passing").call(|reply| reply).await, Err(CallError::NoProc));
+    assert!(t.player("a").call(|reply| reply).await.is_ok());
+}
+
 struct Counter(u64);
 
 enum Cast {
