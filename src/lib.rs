@@ -53,6 +53,8 @@
 //!
 //! * `log` (default): [`log::init`], ready-made console output. All events go through
 //!   `tracing` in any case.
+//! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
+//!   programs of the operating system as children.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -145,6 +147,9 @@ pub use backoff::Backoff;
 pub use call_error::{CallError, StartError};
 pub use cast_error::CastError;
 pub use census::Census;
+#[cfg(feature = "process")]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+pub use child::CommandFailed;
 pub use child::{
     BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, Restart, ShutdownSignal, StartChild,
     StartContext, Started, TaskContext,

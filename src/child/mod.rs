@@ -22,8 +22,15 @@ mod blocking_context;
 mod blocking;
 mod serve;
 mod keep;
+#[cfg(feature = "process")]
+mod output;
+#[cfg(feature = "process")]
+mod command;
 
 pub use blocking_context::BlockingContext;
+#[cfg(feature = "process")]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+pub use command::CommandFailed;
 pub use keep::{Keep, KeepGuard};
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
@@ -91,8 +98,12 @@ pub enum ChildType {
 ///
 /// Made from a server ([`GenServer::child`](crate::GenServer::child)), from a plain async
 /// closure ([`task`](Self::task)), from a supervisor
-/// ([`SupervisorSpec`](crate::SupervisorSpec)), or from anything that implements
-/// [`StartChild`]. OTP: the child specification.
+/// ([`SupervisorSpec`](crate::SupervisorSpec)), from a blocking function
+/// ([`blocking`](Self::blocking)), from a server that shuts down gracefully
+/// ([`serve`](Self::serve)), from a program of the operating system (`command`, with the feature
+/// `process`), or from anything that implements [`StartChild`]. All are started, stopped,
+/// restarted and told of alike. What must outlive a restart is a [`Keep`]. OTP: the child
+/// specification.
 ///
 /// | setting | default |
 /// |---|---|

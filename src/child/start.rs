@@ -24,9 +24,18 @@ use crate::runtime::Runtime;
 use crate::starting::{StartCause, Starting};
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds
-/// many kinds. Implement it with the `async-trait` crate, by hand only for a child whose
-/// start is more than a closure or a server: [`ChildSpec::task`] and
-/// [`GenServer::child`](crate::GenServer::child) do that.
+/// many kinds. Implement it with the `async-trait` crate, by hand only for a child whose start
+/// is more than that: one that may fail before it runs, that looks something up, or that decides
+/// what to start. Whatever it is, it starts one process through the [`StartContext`], and from
+/// then on is a child like any other.
+///
+/// | through | starts | the same as a [`ChildSpec`] |
+/// |---|---|---|
+/// | [`task`](StartContext::task) | a plain async closure | [`ChildSpec::task`] |
+/// | [`server`](StartContext::server) | a server | [`GenServer::child`](crate::GenServer::child) |
+/// | [`blocking`](StartContext::blocking) | a function, on a thread | [`ChildSpec::blocking`] |
+/// | [`serve`](StartContext::serve) | a server that is told to shut down by a signal | [`ChildSpec::serve`] |
+/// | `command`, with the feature `process` | a program | `ChildSpec::command` |
 ///
 /// OTP: the `start` function of a child specification. There it may return the pid of any
 /// process; here a [`Started`] comes from the [`StartContext`] alone, so a child is always
