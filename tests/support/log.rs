@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// One event as it was told.
 #[derive(Clone, Debug)]
@@ -52,6 +52,7 @@ pub(crate) struct Log {
 impl Log {
     /// Listens on this thread: for tests on a current-thread runtime.
     pub(crate) fn listen() -> Self {
+        keep_lines_wanted();
         let lines = Arc::default();
         let collector = Collector { lines: Arc::clone(&lines) };
         Log { lines, _listening: tracing::subscriber::set_default(collector) }
@@ -66,6 +67,14 @@ impl Log {
     pub(crate) fn heads(&self) -> Vec<String> {
         self.take().iter().map(Line::head).collect()
     }
+}
+
+/// While there is at most one subscriber, `tracing` may decide for good that a line is wanted
+/// by nobody, when another thread without a subscriber comes by first. So there are always more.
+fn keep_lines_wanted() {
+    static WANTED: OnceLock<[Dispatch; 2]> = OnceLock::new();
+    let collector = || Dispatch::new(Collector { lines: Arc::default() });
+    WANTED.get_or_init(|| [collector(), collector()]);
 }
 
 struct Collector {
