@@ -120,10 +120,12 @@ async fn a_question_by_hand_is_answered_truthfully() {
     assert_eq!(answer.by_now(), None, "it was taken");
 
     let (call, answer) = ctx.question(Call::Later);
-    let waiting = tokio::spawn(answer);
+    let start = Instant::now();
+    let waiting = tokio::spawn(tokio::time::timeout(ms(1_000), answer));
     tokio::task::yield_now().await;
     drop(call);
-    assert_eq!(waiting.await.unwrap(), Err(CallError::NoReply));
+    assert_eq!(waiting.await.unwrap(), Ok(Err(CallError::NoReply)));
+    assert_eq!(start.elapsed(), Duration::ZERO, "nobody woke it");
 
     let (call, answer) = ctx.question(Call::Later);
     rt.exit(ctx.pid(), crash("out of paper"));

@@ -285,7 +285,7 @@ impl SupervisorRef {
 
     /// How many children there are. Answered as
     /// [`which_children`](Self::which_children) is. OTP: `supervisor:count_children/1`.
-    /// [`SupervisorSpec`] has an example.
+    /// [`SupervisorSpec`](crate::SupervisorSpec) has an example.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ use crate::task::launch::launch;
 use crate::task::under_way::{Stage, UnderWay};
 use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 
-/// A stream of what a function makes of the items of another: each item is a [`Task`], and
+/// A stream of what a function makes of the items of another: each item is a [`Task`](crate::Task), and
 /// so many run at a time.
 ///
 /// It takes items from its input when it is polled itself, and never more than
@@ -92,7 +92,7 @@ impl How {
 
 impl<T: Send + 'static> TaskStream<T> {
     /// Applies `each` to the items, in tasks that are linked to the process this is called
-    /// in: as for [`Task::spawn`], a crash of one is that of a caller that does not trap, and
+    /// in: as for [`Task::spawn`](crate::Task::spawn), a crash of one is that of a caller that does not trap, and
     /// for one that does [`TaskError::Exited`] in the output.
     ///
     /// `each` is cloned and called inside of each task. OTP: `Task.async_stream/3`.
