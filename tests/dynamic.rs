@@ -219,6 +219,23 @@ async fn a_slow_stop_and_a_slow_start_hold_up_nobody() {
     assert_eq!(t.told().await, ["deaf starts", "deaf stops: shutdown", "late fails"]);
 }
 
+/// A child that took its link away is stopped all the same.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_unlinked_itself_is_found_ended() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let all = [Shutdown::Timeout(SECOND), Shutdown::BrutalKill, Shutdown::Infinity];
+    for (shutdown, takes) in all.into_iter().zip([SECOND, 5 * SECOND, 5 * SECOND]) {
+        let job = told("job", Restart::Permanent).shutdown(shutdown);
+        let pid = jobs.start_child(job).await.unwrap();
+        rt.unlink(pid, jobs.pid());
+        let began = Instant::now();
+        assert_eq!(jobs.terminate_child(pid).await, Ok(()));
+        assert!(!rt.is_alive(pid) && began.elapsed() == takes, "{shutdown:?}");
+    }
+    assert_eq!(counts(&jobs).await, (0, 0, 0, 0));
+}
+
 /// DYN-012.
 #[tokio::test(start_paused = true)]
 async fn a_crash_too_many_ends_all() {

@@ -187,10 +187,20 @@ impl Children {
     }
 
     pub(crate) fn remove(&mut self, place: Place) {
-        let Some(child) = self.list.remove(&place) else { return };
+        drop(self.take(place));
+    }
+
+    /// Takes a child out: its description, and its process if it runs.
+    pub(crate) fn take(
+        &mut self,
+        place: Place,
+    ) -> Option<(ChildSpec, Option<Arc<dyn AnyProcess>>)> {
+        let child = self.list.remove(&place)?;
         self.by_id.remove(&child.spec.id);
-        if let Some(pid) = child.pid() {
-            self.by_pid.remove(&pid);
+        let process = child.process().cloned();
+        if let Some(process) = &process {
+            self.by_pid.remove(&process.pid());
         }
+        Some((child.spec, process))
     }
 }

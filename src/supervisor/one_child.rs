@@ -1,7 +1,6 @@
 //! What a supervisor does with one of its children: begin it, halt it, let it rest.
 
 use crate::call_error::StartError;
-use crate::child::ChildSpec;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::Seat;
@@ -40,9 +39,7 @@ impl Tree {
         let Some(child) = self.children.get(place) else { return };
         let Some(process) = child.process() else { return };
         let pid = process.pid();
-        let ChildSpec { id, restart, shutdown, .. } = &child.spec;
-        let leaving = Leaving { id, restart: *restart, shutdown: *shutdown, process };
-        let reason = stop(&self.report, leaving).await;
+        let reason = stop(&self.report, Leaving::of(&child.spec, process)).await;
         self.over(place, Some(pid), reason);
     }
 

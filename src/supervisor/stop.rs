@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::child::Restart;
+use crate::child::{ChildSpec, Restart};
 use crate::ended::Ended;
 use crate::exit::ExitReason;
 use crate::failpoint::step;
@@ -35,6 +35,13 @@ pub(crate) struct Leaving<'a> {
 /// Stops one incarnation as its spec says, and gives the reason it ended with. An end other
 /// than was asked for is told to the log, and changes nothing.
 pub(crate) async fn stop(report: &Report, child: Leaving<'_>) -> ExitReason {
+    let reason = stop_for_good(report, child).await;
+    report.runtime.unlink(report.supervisor, child.process.pid());
+    reason
+}
+
+/// The same at a supervisor's own end, which looks at no exit any more.
+pub(crate) async fn stop_for_good(report: &Report, child: Leaving<'_>) -> ExitReason {
     let pid = child.process.pid();
     let began = Instant::now();
     step!("before a stop");
@@ -61,12 +68,16 @@ pub(crate) async fn stop(report: &Report, child: Leaving<'_>) -> ExitReason {
         }
     };
     step!("after a stop");
-    report.runtime.unlink(report.supervisor, pid);
     child.tell(report, began, &reason, overran);
     reason
 }
 
-impl Leaving<'_> {
+impl<'a> Leaving<'a> {
+    pub(crate) fn of(spec: &'a ChildSpec, process: &'a Arc<dyn AnyProcess>) -> Self {
+        let ChildSpec { id, restart, shutdown, .. } = spec;
+        Leaving { id, restart: *restart, shutdown: *shutdown, process }
+    }
+
     pub(crate) fn ended(&self, report: &Report) -> Ended {
         Ended::of(&report.runtime, Some(self.process.clone()))
     }

@@ -25,6 +25,7 @@ use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::{Intensity, Window};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::SupervisorSpec;
+use crate::supervisor::stop::{Leaving, stop_for_good};
 use crate::supervisor::strategy::{Place, Strategy};
 
 /// A running supervisor.
@@ -155,8 +156,9 @@ impl Tree {
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
         while let Some(place) = self.children.last_place() {
-            self.halt(place).await;
-            self.children.remove(place);
+            if let Some((spec, Some(process))) = self.children.take(place) {
+                stop_for_good(&self.report, Leaving::of(&spec, &process)).await;
+            }
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
 use crate::reply::Reply;
-use crate::server::CastTimer;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::starting::StartCause;
@@ -45,14 +44,13 @@ pub(super) enum State {
     Parked,
 }
 
-/// A stop under way. The end is told by a monitor, which cannot be taken away; the reason, if
-/// the child ended by itself before that was set, by the link's exit.
+/// A stop under way.
 pub(super) struct Stopping {
     pub(super) process: Arc<dyn AnyProcess>,
     pub(super) began: Instant,
-    pub(super) timer: Option<CastTimer>,
+    /// When it is looked at next.
+    pub(super) due: Instant,
     pub(super) overran: bool,
-    pub(super) exit: Option<ExitReason>,
     pub(super) replies: Vec<Reply<Result<(), ChildError>>>,
 }
 

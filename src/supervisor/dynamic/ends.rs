@@ -17,8 +17,7 @@ use crate::supervisor::report::Decided;
 use crate::timer_queue::after;
 
 impl Nursery {
-    /// A child's link broke. One that is being stopped is waited for by its monitor; the true
-    /// reason may come this way.
+    /// A child's link broke.
     pub(super) fn child_ended(
         &mut self,
         pid: Pid,
@@ -26,10 +25,10 @@ impl Nursery {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
-        match &mut child.state {
+        match &child.state {
             State::Running(_) => {}
-            State::Stopping(stopping) => {
-                stopping.exit = Some(reason);
+            State::Stopping(_) => {
+                self.stopped(pid, &reason);
                 return Ok(());
             }
             State::Restarting { .. } | State::Parked => return Ok(()),

@@ -15,14 +15,15 @@
 //! unknown pid; while starts are under way such exits are kept, and looked for when the pid
 //! becomes known.
 //!
-//! **Stops.** The child is asked, monitored, and killed when its time is up. The monitor's
-//! `Down` ends the stop; an exit that was under way before tells the true reason.
+//! **Stops.** The child is asked, and killed when its time is up; its link's exit ends the
+//! stop. One timer serves all stops. Whose time is up is looked at, and every few seconds
+//! whoever has all the time there is, so that a child that took its link away is found ended.
 //!
 //! **Restarts.** A child that is to be started again keeps its old pid as its key until then,
 //! and holds a ticket; what comes with another ticket is stale. A stale start that succeeds
 //! is stopped again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,6 +65,10 @@ pub(crate) struct Nursery {
     pub(super) done: Arc<Mutex<Vec<Done>>>,
     /// Exits of pids that are not known yet.
     pub(super) early: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
+    /// Stops under way, by when they are looked at next.
+    pub(super) stopping: BTreeSet<(Instant, Pid)>,
+    /// When the timer of all stops is due.
+    pub(super) next_sweep: Option<Instant>,
     /// Who waits for a name to have a holder.
     pub(super) finds: HashMap<SharedStr, Vec<PidReply>>,
     pub(super) next: u64,
@@ -88,8 +93,8 @@ pub(crate) enum Cast {
         pid: Pid,
         ticket: u64,
     },
-    /// The time of a stop is up.
-    Overdue(Pid),
+    /// The time of some stop is up.
+    Sweep,
 }
 
 /// What a start comes to.
@@ -142,6 +147,8 @@ impl GenServer for Nursery {
             helpers: JoinSet::new(),
             done: Arc::default(),
             early: HashMap::default(),
+            stopping: BTreeSet::new(),
+            next_sweep: None,
             finds: HashMap::new(),
             next: 0,
             since: Instant::now(),
@@ -164,8 +171,8 @@ impl GenServer for Nursery {
         match cast {
             Cast::Look => self.look(ctx),
             Cast::TryAgain { pid, ticket } => self.try_again(pid, ticket, ctx),
-            Cast::Overdue(pid) => {
-                self.overdue(pid, ctx);
+            Cast::Sweep => {
+                self.sweep(ctx);
                 Ok(())
             }
         }
@@ -178,10 +185,6 @@ impl GenServer for Nursery {
             }
             Received::Exit { from, reason } if self.starting > 0 => {
                 self.early.insert(from, reason);
-                Ok(())
-            }
-            Received::Down { pid, reason, .. } if self.children.contains_key(&pid) => {
-                self.stopped(pid, reason, ctx);
                 Ok(())
             }
             other => {

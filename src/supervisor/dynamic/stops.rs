@@ -4,6 +4,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
+use crate::process::AnyProcess;
 use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shutdown::Shutdown;
@@ -41,55 +42,75 @@ impl Nursery {
         let runtime = self.report.runtime.clone();
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };
-        let time = match child.shutdown {
-            Shutdown::BrutalKill => Some(NOT_YIELDING),
-            Shutdown::Timeout(grace) => Some(grace),
-            Shutdown::Infinity => None,
+        let process = process.clone();
+        let began = Instant::now();
+        let due = match child.shutdown {
+            Shutdown::Timeout(grace) => after(began, grace),
+            Shutdown::BrutalKill | Shutdown::Infinity => began + NOT_YIELDING,
         };
-        child.state = State::Stopping(Box::new(Stopping {
-            process: process.clone(),
-            began: Instant::now(),
-            timer: time.map(|time| ctx.cast_after(time, Cast::Overdue(pid))),
-            overran: false,
-            exit: None,
-            replies: reply.into_iter().collect(),
-        }));
-        runtime.monitor(self.report.supervisor, pid);
         match child.shutdown {
             Shutdown::BrutalKill => runtime.kill(pid),
             _ => runtime.exit(pid, ExitReason::Shutdown),
         };
+        let replies = reply.into_iter().collect();
+        let stopping = Stopping { process, began, due, overran: false, replies };
+        child.state = State::Stopping(Box::new(stopping));
+        self.stopping.insert((due, pid));
+        self.set_sweep(ctx);
     }
 
-    /// The time of a stop is up. One that was killed by now does not await.
-    pub(super) fn overdue(&mut self, pid: Pid, ctx: &mut ServerContext<Self>) {
+    /// Sees to it that whose time is up first is looked at then.
+    fn set_sweep(&mut self, ctx: &mut ServerContext<Self>) {
+        let Some(&(due, _)) = self.stopping.first() else { return };
+        if self.next_sweep.is_none_or(|next| due < next) {
+            self.next_sweep = Some(due);
+            ctx.cast_after(due.saturating_duration_since(Instant::now()), Cast::Sweep);
+        }
+    }
+
+    /// Looks at all whose time is up.
+    pub(super) fn sweep(&mut self, ctx: &mut ServerContext<Self>) {
+        self.next_sweep = None;
+        let now = Instant::now();
+        while let Some(&(due, pid)) = self.stopping.first()
+            && due <= now
+        {
+            self.stopping.remove(&(due, pid));
+            self.overdue(pid, now);
+        }
+        self.set_sweep(ctx);
+    }
+
+    /// Kills a child whose time is up, unless it has all the time there is. One that was
+    /// killed before does not await. One that has ended unheard had taken its link away.
+    fn overdue(&mut self, pid: Pid, now: Instant) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Stopping(stopping) = &mut child.state else { return };
-        if stopping.overran || child.shutdown == Shutdown::BrutalKill {
-            self.report.not_yielding(&child.id, pid);
-        } else {
-            stopping.overran = true;
-            self.report.runtime.kill(pid);
+        if let Some(reason) = ended(&*stopping.process) {
+            self.stopped(pid, &reason);
+            return;
         }
-        stopping.timer = Some(ctx.cast_after(NOT_YIELDING, Cast::Overdue(pid)));
+        match child.shutdown {
+            Shutdown::Infinity => {}
+            Shutdown::Timeout(_) if !stopping.overran => {
+                stopping.overran = true;
+                self.report.runtime.kill(pid);
+            }
+            Shutdown::Timeout(_) | Shutdown::BrutalKill => self.report.not_yielding(&child.id, pid),
+        }
+        stopping.due = now + NOT_YIELDING;
+        self.stopping.insert((stopping.due, pid));
     }
 
     /// A stop is over.
-    pub(super) fn stopped(&mut self, pid: Pid, reason: ExitReason, ctx: &mut ServerContext<Self>) {
-        let stops = |child: &Child| matches!(child.state, State::Stopping(_));
-        if !self.children.get(&pid).is_some_and(stops) {
-            return;
-        }
+    pub(super) fn stopped(&mut self, pid: Pid, reason: &ExitReason) {
         let Some(child) = self.children.remove(&pid) else { return };
-        let State::Stopping(stopping) = &child.state else { return };
-        if let Some(timer) = stopping.timer {
-            ctx.cancel(timer);
+        if let State::Stopping(stopping) = &child.state {
+            self.stopping.remove(&(stopping.due, pid));
+            let leaving = child.leaving(&stopping.process);
+            leaving.tell(&self.report, stopping.began, reason, stopping.overran);
         }
-        let reason = stopping.exit.clone().unwrap_or(reason);
-        let leaving = child.leaving(&stopping.process);
-        leaving.tell(&self.report, stopping.began, &reason, stopping.overran);
         let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-        self.report.runtime.unlink(me, pid);
         kernel.clear_vacant_of(me, child.seat);
         let State::Stopping(stopping) = child.state else { return };
         for (at, reply) in stopping.replies.into_iter().enumerate() {
@@ -160,6 +181,14 @@ impl Nursery {
             child.leaving(process).tell(&self.report, began, reason, overran);
         }
     }
+}
+
+/// The reason of a process that has ended.
+fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
+    process.with(|locked| {
+        let core = locked.core();
+        core.settled.then(|| core.reason.clone().unwrap_or(ExitReason::NoProc))
+    })
 }
 
 /// A child that was started, and not yet told of.

@@ -1,0 +1,254 @@
+//! What supervision costs: a restart, a start and a stop on demand, the stop of many.
+//!
+//! Raw: a watcher by hand. It is a task beside each child that spawns it, awaits its join
+//! handle, spawns it again when it panicked and gives it five seconds to stop; starts and
+//! stops are told through oneshots. It counts no restarts and knows no names.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use regrow::{ChildSpec, DynamicSupervisor, Restart, Runtime, Supervisor, SupervisorSpec};
+use support::{Bench, Question, nanos_each};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+/// How many children a group has.
+const GROUP: usize = 100;
+
+fn main() {
+    // A panic's message is no part of the question.
+    std::panic::set_hook(Box::new(|_| {}));
+    let bench = Bench::new("supervision");
+    let question = |text, unit, target, size| Question { text, unit, target: Some(target), size };
+    let ask = question("restart after a panic, one_for_one", "ns", 1.4, 20_000);
+    bench.compare(&ask, raw_restart, |n| restart(n, Supervisor::one_for_one(), 1));
+    let ask = question("restart of a group of 100, beside one of 1", "ns", 43.0, 1_000);
+    bench.compare(&ask, raw_restart, |n| restart(n, Supervisor::one_for_all(), GROUP));
+    let ask = question("dynamic child, started", "ns", 1.4, 50_000);
+    bench.compare(&ask, |n| raw_dynamic(n, Part::Start), |n| dynamic(n, Part::Start));
+    let ask = question("dynamic child, terminated", "ns", 1.4, 50_000);
+    bench.compare(&ask, |n| raw_dynamic(n, Part::Terminate), |n| dynamic(n, Part::Terminate));
+    let ask = question("stop of 50,000, static", "ns/child", 1.4, 50_000);
+    bench.compare(&ask, raw_stop, stop_static);
+    let ask = question("stop of 50,000, dynamic", "ns/child", 1.4, 50_000);
+    bench.compare(&ask, raw_stop, stop_dynamic);
+    let ask = question("temporary child, come and gone", "ns", 1.4, 1_000_000);
+    bench.compare(&ask, raw_passing, passing);
+}
+
+/// A child that says it is up, and panics when it is told to.
+async fn raw_child(up: mpsc::UnboundedSender<oneshot::Sender<()>>) {
+    let (crash, crashes) = oneshot::channel();
+    let _ = up.send(crash);
+    let _ = crashes.await;
+    panic!("as asked");
+}
+
+async fn raw_restart(size: usize) -> f64 {
+    let (up, mut is_up) = mpsc::unbounded_channel();
+    let watcher = tokio::spawn(async move {
+        for _ in 0..=size {
+            let child = tokio::spawn(raw_child(up.clone()));
+            assert!(child.await.is_err());
+        }
+    });
+    let mut crash = is_up.recv().await.expect("it is up");
+    let start = Instant::now();
+    for _ in 0..size {
+        let _ = crash.send(());
+        crash = is_up.recv().await.expect("it is up again");
+    }
+    let cost = nanos_each(start, size);
+    drop(crash);
+    watcher.await.expect("it ends");
+    cost
+}
+
+async fn restart(size: usize, tree: SupervisorSpec, children: usize) -> f64 {
+    let rt = Runtime::new();
+    let (up, mut is_up) = mpsc::unbounded_channel();
+    let mut tree = tree.unlimited_restarts();
+    for n in 0..children - 1 {
+        tree = tree.child(ChildSpec::task(format!("{n}"), |_| std::future::pending()));
+    }
+    let last = ChildSpec::task("last", move |_| async move {
+        raw_child(up).await;
+        Ok(())
+    });
+    let tree = tree.child(last).start(&rt).await.expect("it starts");
+    let mut crash = is_up.recv().await.expect("it is up");
+    let start = Instant::now();
+    for _ in 0..size {
+        let _ = crash.send(());
+        crash = is_up.recv().await.expect("it is up again");
+    }
+    let cost = nanos_each(start, size);
+    tree.stop().await.expect("it stops");
+    cost
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Start,
+    Terminate,
+}
+
+/// What a watcher is told: to stop its child, and to tell when it has.
+type Stop = oneshot::Sender<()>;
+
+/// Keeps one task running, as one does by hand: spawns it, waits for its end or for a stop,
+/// spawns it again if it panicked. Whoever is stopped has five seconds.
+async fn raw_watcher(stopped: oneshot::Receiver<Stop>, up: oneshot::Sender<()>) {
+    let spawn = || {
+        let (stop, mut mailbox) = mpsc::unbounded_channel::<()>();
+        (stop, tokio::spawn(async move { drop(mailbox.recv().await) }))
+    };
+    let (mut stop, mut child) = spawn();
+    let _ = up.send(());
+    let mut stopped = std::pin::pin!(stopped);
+    let told = loop {
+        tokio::select! {
+            told = &mut stopped => break told,
+            Err(_) = &mut child => (stop, child) = spawn(),
+        }
+    };
+    drop(stop);
+    if tokio::time::timeout(Duration::from_secs(5), &mut child).await.is_err() {
+        child.abort();
+    }
+    if let Ok(done) = told {
+        let _ = done.send(());
+    }
+}
+
+async fn raw_start() -> oneshot::Sender<Stop> {
+    let (stop, stopped) = oneshot::channel();
+    let (up, is_up) = oneshot::channel();
+    tokio::spawn(raw_watcher(stopped, up));
+    is_up.await.expect("it is up");
+    stop
+}
+
+async fn raw_terminate(stop: oneshot::Sender<Stop>) {
+    let (done, is_done) = oneshot::channel();
+    let _ = stop.send(done);
+    is_done.await.expect("it has stopped");
+}
+
+async fn raw_dynamic(size: usize, part: Part) -> f64 {
+    let mut children = Vec::with_capacity(size);
+    let start = Instant::now();
+    for _ in 0..size {
+        children.push(raw_start().await);
+    }
+    let started = nanos_each(start, size);
+    let start = Instant::now();
+    for child in children {
+        raw_terminate(child).await;
+    }
+    part.of(started, nanos_each(start, size))
+}
+
+impl Part {
+    fn of(self, started: f64, terminated: f64) -> f64 {
+        match self {
+            Part::Start => started,
+            Part::Terminate => terminated,
+        }
+    }
+}
+
+fn idle() -> ChildSpec {
+    ChildSpec::task("idle", |mut ctx| async move {
+        ctx.recv().await;
+        Ok(())
+    })
+    .restart(Restart::Temporary)
+}
+
+async fn dynamic(size: usize, part: Part) -> f64 {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.expect("it starts");
+    let child = idle();
+    let mut children = Vec::with_capacity(size);
+    let start = Instant::now();
+    for _ in 0..size {
+        children.push(jobs.start_child(child.clone()).await.expect("it starts"));
+    }
+    let started = nanos_each(start, size);
+    let start = Instant::now();
+    for child in children {
+        jobs.terminate_child(child).await.expect("it stops");
+    }
+    let terminated = nanos_each(start, size);
+    jobs.stop().await.expect("it stops");
+    part.of(started, terminated)
+}
+
+/// The last first, each awaited.
+async fn raw_stop(size: usize) -> f64 {
+    let mut children = Vec::with_capacity(size);
+    for _ in 0..size {
+        children.push(raw_start().await);
+    }
+    let start = Instant::now();
+    for child in children.into_iter().rev() {
+        raw_terminate(child).await;
+    }
+    nanos_each(start, size)
+}
+
+async fn stop_static(size: usize) -> f64 {
+    let rt = Runtime::new();
+    let mut tree = Supervisor::one_for_one();
+    for n in 0..size {
+        tree = tree.child(idle().with_id(format!("{n}")));
+    }
+    let tree = tree.start(&rt).await.expect("it starts");
+    let start = Instant::now();
+    tree.stop().await.expect("it stops");
+    nanos_each(start, size)
+}
+
+async fn stop_dynamic(size: usize) -> f64 {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.expect("it starts");
+    for _ in 0..size {
+        jobs.start_child(idle()).await.expect("it starts");
+    }
+    let start = Instant::now();
+    jobs.stop().await.expect("it stops");
+    nanos_each(start, size)
+}
+
+/// Each ends at once, and its watcher with it.
+async fn raw_passing(size: usize) -> f64 {
+    let start = Instant::now();
+    let mut watchers = JoinSet::new();
+    for _ in 0..size {
+        let (up, is_up) = oneshot::channel();
+        watchers.spawn(async move {
+            let (_, receiver) = mpsc::unbounded_channel::<Vec<u8>>();
+            let child = tokio::spawn(async move { drop(receiver) });
+            let _ = up.send(());
+            child.await.expect("it ends");
+        });
+        is_up.await.expect("it is up");
+        while watchers.try_join_next().is_some() {}
+    }
+    while watchers.join_next().await.is_some() {}
+    nanos_each(start, size)
+}
+
+async fn passing(size: usize) -> f64 {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.expect("it starts");
+    let child = ChildSpec::task("job", |_| async { Ok(()) }).restart(Restart::Temporary);
+    let start = Instant::now();
+    for _ in 0..size {
+        jobs.start_child(child.clone()).await.expect("it starts");
+    }
+    jobs.stop().await.expect("it stops");
+    nanos_each(start, size)
+}
