@@ -102,7 +102,7 @@ type Stop = oneshot::Sender<()>;
 async fn raw_watcher(stopped: oneshot::Receiver<Stop>, up: oneshot::Sender<()>) {
     let spawn = || {
         let (stop, mut mailbox) = mpsc::unbounded_channel::<()>();
-        (stop, tokio::spawn(async move { drop(mailbox.recv().await) }))
+        (stop, tokio::spawn(async move { while mailbox.recv().await.is_some() {} }))
     };
     let (mut stop, mut child) = spawn();
     let _ = up.send(());
