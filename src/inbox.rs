@@ -4,6 +4,8 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use tokio::time::Instant;
+
 use crate::line::Line;
 use crate::message::Envelope;
 use crate::process::{Core, Entry, IfFull, Locked, Stage, Ties};
@@ -23,6 +25,22 @@ pub(crate) trait Item: Send + 'static {
     fn from_tick(timer: u64) -> Option<Self>
     where
         Self: Sized;
+
+    /// Whether what takes it has handlers, which can be tracked.
+    const HANDLED: bool = false;
+
+    /// The same with the time of now, if it is of a kind that is tracked.
+    fn stamped(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+
+    /// When it was stamped.
+    fn stamp(&self) -> Option<Instant> {
+        None
+    }
 }
 
 impl Item for Envelope {
@@ -60,8 +78,23 @@ impl<M: Item> Locked for State<M> {
         if let Some(counts) = self.core.counts() {
             counts.count_in(false);
         }
-        push(&mut self.inbox, M::from_envelope(envelope));
+        self.put(M::from_envelope(envelope));
         self.core.notify();
+    }
+
+    fn track(&mut self, on: bool) {
+        let on = on && M::HANDLED;
+        if self.core.tracked == on {
+            return;
+        }
+        self.core.tracked = on;
+        if let Some(activity) = self.core.standing().and_then(|s| s.activity.as_mut()) {
+            activity.handled = 0;
+        }
+    }
+
+    fn oldest_queued(&self) -> Option<Instant> {
+        self.inbox.front()?.stamp()
     }
 
     fn take_queue(&mut self) -> Option<Box<dyn Any + Send>> {
@@ -94,7 +127,7 @@ impl<M: Item> State<M> {
         if let Some(counts) = self.core.counts() {
             counts.count_in(user);
         }
-        push(&mut self.inbox, item);
+        self.put(item);
         self.core.notify();
     }
 
@@ -129,9 +162,16 @@ impl<M: Item> State<M> {
     }
 }
 
+impl<M: Item> State<M> {
+    /// Last in the queue, with the time where that is tracked.
+    pub(crate) fn put(&mut self, item: M) {
+        push(&mut self.inbox, if self.core.tracked { item.stamped() } else { item });
+    }
+}
+
 /// The first item gets a buffer of its own size: most processes that are told of an end
 /// hold no more at any time.
-pub(crate) fn push<M>(inbox: &mut VecDeque<M>, item: M) {
+fn push<M>(inbox: &mut VecDeque<M>, item: M) {
     if inbox.capacity() == 0 {
         inbox.reserve_exact(1);
     }

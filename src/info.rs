@@ -1,7 +1,13 @@
 //! Looking at one process, or at what is left of all.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::activity::Handling;
 use crate::overflow::Overflow;
 use crate::pid::Pid;
+use crate::process::Locked;
 use crate::runtime::Runtime;
 
 /// A snapshot of one live process. OTP: `process_info/1`.
@@ -53,6 +59,15 @@ pub struct ProcessInfo {
     pub dropped_messages: u64,
     /// Whether it traps exits.
     pub trap_exit: bool,
+    /// How many handlers of it have returned; `None` unless it is a server whose handlers are
+    /// [tracked](Runtime::track_handlers), as with the two below.
+    pub handled: Option<u64>,
+    /// Which callback runs; `None` also while it waits, or is
+    /// [suspended](crate::ServerRef::suspend).
+    pub handling: Option<Handling>,
+    /// For how long the oldest in its mailbox has been there, signals included; `None` also if
+    /// that is empty.
+    pub oldest_queued: Option<Duration>,
 }
 
 /// What is still there of a runtime: all zero at rest, after its
@@ -109,12 +124,18 @@ impl Runtime {
                 overflow: None,
                 dropped_messages: 0,
                 trap_exit: core.trap,
+                handled: None,
+                handling: None,
+                oldest_queued: None,
             };
             if !core.is_open() {
                 return None;
             }
             if let Some(ties) = &core.ties {
                 info.tell(ties);
+            }
+            if core.tracked {
+                info.tell_work(locked);
             }
             Some(info)
         })?;
@@ -143,12 +164,15 @@ impl Runtime {
     pub fn set_label(&self, pid: Pid, label: impl Into<String>) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
         let mut label = Some(label.into().into());
-        let labelled = process.with(|locked| {
+        // A span that says the old label is dropped after unlock.
+        let (labelled, _old) = process.with(|locked| {
             let core = locked.core();
-            core.is_open() && {
-                std::mem::swap(&mut core.standing_mut().label, &mut label);
-                true
+            if !core.is_open() {
+                return (false, None);
             }
+            let standing = core.standing_mut();
+            std::mem::swap(&mut standing.label, &mut label);
+            (true, standing.span.take())
         });
         if labelled {
             self.kernel.mark_census();
@@ -209,6 +233,18 @@ impl ProcessInfo {
             self.overflow = counts.bound().map(|_| counts.overflow);
             self.dropped_messages = counts.dropped;
         }
+    }
+}
+
+impl ProcessInfo {
+    fn tell_work(&mut self, locked: &mut dyn Locked) {
+        let (now, in_inbox) = (Instant::now(), locked.oldest_queued());
+        let activity = locked.core().standing().and_then(|standing| standing.activity.as_mut());
+        let oldest = activity.as_ref().and_then(|activity| activity.next_queued).or(in_inbox);
+        self.oldest_queued = oldest.map(|at| now.saturating_duration_since(at));
+        self.handled = Some(activity.as_ref().map_or(0, |activity| activity.handled));
+        let running = activity.and_then(|activity| activity.running);
+        self.handling = running.map(|running| running.handling(now));
     }
 }
 

@@ -22,6 +22,7 @@ use crate::kernel::teardown::End;
 use crate::lifecycle;
 use crate::process::{AnyProcess, flag};
 use crate::record::Process;
+use crate::span;
 use crate::sync::atomic::Ordering;
 
 /// What a process does until it ends.
@@ -57,11 +58,15 @@ impl<M: Item> Life<M> {
         let Some(body) = self.body.take() else { return };
         crate::failpoint::point!("death before body");
         let acting = self.acting();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.drop_inside(body))) {
             self.tell_destructor_panic(payload);
         }
         self.process.kernel.bury(&*self.process, end);
         drop(acting);
+    }
+
+    fn drop_inside(&self, body: Body) {
+        span::inside(&self.process.kernel, &*self.process, || drop(body));
     }
 
     fn tell_destructor_panic(&self, payload: Box<dyn Any + Send>) {
@@ -85,7 +90,9 @@ impl<M: Item> Future for Life<M> {
         }
         let acting = this.acting();
         let Some(body) = &mut this.body else { return Poll::Ready(()) };
-        let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx)));
+        let (kernel, process) = (&this.process.kernel, &*this.process);
+        let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
+        let polled = catch_unwind(poll);
         let polled = polled.map_err(Crash::from_panic);
         drop(acting);
         match polled {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::task::coop;
+use tokio::time::Instant;
 
 use crate::inbox::{Item, State};
 use crate::process::{Core, Parked};
@@ -85,6 +86,11 @@ impl<M: Item> Mailbox<M> {
     /// The item that [`poll_some`](Self::poll_some) found.
     pub(crate) fn take(&mut self) -> M {
         self.local.pop_front().expect(FOUND)
+    }
+
+    /// When the item that is taken next was queued, if it is out of the inbox and stamped.
+    pub(crate) fn next_queued(&self) -> Option<Instant> {
+        self.local.front()?.stamp()
     }
 
     /// Waits for an item from `cursor` on that `matches`; [`take_at`](Self::take_at)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::evicting::evict;
-use crate::inbox::{Item, State, push};
+use crate::inbox::{Item, State};
 use crate::kernel::Kernel;
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
@@ -66,7 +66,7 @@ impl<M: Item> Process<M> {
             drop(state);
             return Err((item, Refused::Dead));
         }
-        push(&mut state.inbox, item);
+        state.put(item);
         state.core.notify();
         if state.core.ring {
             let waker = state.core.take_rung();

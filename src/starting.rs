@@ -20,6 +20,8 @@ pub(crate) struct Starting {
     birth: Birth,
     /// How long its init may take.
     init_timeout: Option<Duration>,
+    /// How long its handlers may run untold, if not as all others.
+    warn_after: Option<Duration>,
     cause: StartCause,
 }
 
@@ -57,6 +59,7 @@ impl Starting {
             runtime: runtime.clone(),
             birth: Birth::default(),
             init_timeout: None,
+            warn_after: None,
             cause: StartCause::First,
         }
     }
@@ -114,6 +117,12 @@ impl Starting {
         self
     }
 
+    /// Told of when a handler of it runs longer than this.
+    pub(crate) fn warned_after(mut self, limit: Option<Duration>) -> Self {
+        self.warn_after = limit;
+        self
+    }
+
     pub(crate) fn because(mut self, cause: StartCause) -> Self {
         self.cause = cause;
         self
@@ -121,6 +130,10 @@ impl Starting {
 
     pub(crate) fn init_timeout(&self) -> Option<Duration> {
         self.init_timeout
+    }
+
+    pub(crate) fn warn_after(&self) -> Option<Duration> {
+        self.warn_after
     }
 
     pub(crate) fn cause(&self) -> StartCause {

@@ -148,6 +148,7 @@ pub struct ChildSpec {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
+    pub(crate) warn_after: Option<Duration>,
     /// The description of the supervisor that it is, for whoever looks a tree over.
     pub(crate) nested: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -167,6 +168,7 @@ impl ChildSpec {
             backoff: None,
             significant: false,
             mailbox: None,
+            warn_after: None,
             nested: None,
         }
     }
@@ -310,6 +312,15 @@ impl ChildSpec {
     /// [`ServerSpec::mailbox_capacity`]: crate::ServerSpec::mailbox_capacity
     pub fn mailbox_capacity(mut self, capacity: usize, overflow: Overflow) -> Self {
         self.mailbox = Some(Mailboxes::bounded(capacity, overflow));
+        self
+    }
+
+    /// Warns of a handler of a server that runs longer than this, in place of what
+    /// [`Runtime::warn_after`](crate::Runtime::warn_after) says for all; [`Duration::MAX`] for
+    /// never. By default as for all. Plain tasks have no handlers.
+    /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after) has an example.
+    pub fn warn_after(mut self, limit: Duration) -> Self {
+        self.warn_after = Some(limit);
         self
     }
 

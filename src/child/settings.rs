@@ -23,6 +23,7 @@ impl ChildSpec {
     /// assert_eq!(spec.get_shutdown(), Shutdown::Timeout(Duration::from_secs(5)));
     /// assert_eq!((spec.get_init_timeout(), spec.get_backoff()), (None, None));
     /// assert!(!spec.is_significant());
+    /// assert_eq!(spec.get_warn_after(), None);
     ///
     /// let tree = ChildSpec::from(Supervisor::one_for_one().named("sessions"));
     /// assert_eq!((tree.id(), tree.name()), ("sessions", Some("sessions")));
@@ -62,6 +63,12 @@ impl ChildSpec {
     /// example.
     pub fn get_backoff(&self) -> Option<Backoff> {
         self.backoff
+    }
+
+    /// How long its handlers may run before that is told; `None` is as for all.
+    /// [`id`](Self::id) has an example.
+    pub fn get_warn_after(&self) -> Option<Duration> {
+        self.warn_after
     }
 
     /// Whether its end may end its supervisor. [`id`](Self::id) has an example.

@@ -214,6 +214,7 @@ impl StartContext {
         let starting = starting
             .supervised(self.supervisor, self.seat, self.spec.shutdown)
             .within(self.spec.init_timeout)
+            .warned_after(self.spec.warn_after)
             .because(self.cause.clone());
         match self.spec.name.clone() {
             Some(name) => starting.named(name),

@@ -18,6 +18,7 @@ use crate::sync::Table;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::timer_queue::TimerQueue;
 use crate::waits::Waits;
+use crate::watching::Watching;
 
 pub(crate) mod exits;
 pub(crate) mod links;
@@ -50,6 +51,7 @@ pub(crate) struct Kernel {
     /// Rung when a name was given, or is vacant no more.
     pub(crate) successions: tokio::sync::Notify,
     pub(crate) waits: Waits,
+    pub(crate) watching: Watching,
     #[cfg(regrow_proof)]
     pub(crate) trace: crate::trace::Trace,
     log_level: AtomicU8,
@@ -124,6 +126,7 @@ impl Kernel {
             stops: Stops::default(),
             successions: tokio::sync::Notify::new(),
             waits: Waits::default(),
+            watching: Watching::default(),
             #[cfg(regrow_proof)]
             trace: crate::trace::Trace::default(),
             log_level: AtomicU8::new(LogLevel::Off as u8),

@@ -5,6 +5,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Waker;
 
+use tokio::time::Instant;
+
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::Core;
@@ -37,6 +39,12 @@ pub(crate) trait Locked {
 
     /// Queues a signal and wakes the reader. No bound holds it up.
     fn push(&mut self, envelope: Envelope);
+
+    /// Turns the tracking of its handlers on or off, if it has any.
+    fn track(&mut self, on: bool);
+
+    /// When the first in the inbox was queued, where that is tracked.
+    fn oldest_queued(&self) -> Option<Instant>;
 
     /// Takes everything queued out, to be dropped after unlock.
     fn take_queue(&mut self) -> Option<Box<dyn Any + Send>>;

@@ -1,9 +1,12 @@
 //! The part of a process' record that needs no message type.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
+use crate::activity::Activity;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::process::counts::Counts;
@@ -44,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) parked: Parked,
     /// A foreign reader is to be woken after unlock.
     pub(crate) ring: bool,
+    /// What is queued is stamped with the time.
+    pub(crate) tracked: bool,
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
     /// What only some processes need; an ordinary one pays a word for it.
@@ -80,6 +85,10 @@ pub(crate) struct Standing {
     pub(crate) parent: Option<Parent>,
     pub(crate) reader: Option<Waker>,
     pub(crate) counts: Option<Counts>,
+    /// What a server is at, where it is watched.
+    pub(crate) activity: Option<Box<Activity>>,
+    /// Its span, once it has needed one. Nothing of it is dropped under the lock.
+    pub(crate) span: Option<Arc<Span>>,
 }
 
 /// One side of a link.
@@ -183,6 +192,7 @@ impl Core {
             trap: false,
             parked: Parked::Nobody,
             ring: false,
+            tracked: false,
             reason: None,
             task: None,
             ties,

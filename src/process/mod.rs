@@ -34,4 +34,6 @@ pub(crate) mod flag {
     pub(crate) const COUNTED: u8 = 32;
     /// It is asked to end when it is condemned, and not dropped.
     pub(crate) const HELD: u8 = 64;
+    /// Somebody may want to know what it handles: it is to look at the runtime's switches.
+    pub(crate) const WATCHED: u8 = 128;
 }

@@ -11,7 +11,6 @@ use crate::call_error::StartError;
 use crate::exit::ExitReason;
 use crate::inside::{Inside, sealed};
 use crate::mailbox::Mailbox;
-use crate::message::Received;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::AnyProcess;
 use crate::record::Process;
@@ -19,7 +18,7 @@ use crate::runtime::Runtime;
 use crate::server::idle::Idle;
 use crate::server::item::Work;
 use crate::server::schedule::Schedule;
-use crate::server::system::System;
+use crate::server::watch::Watch;
 use crate::server::{GenServer, ServerRef};
 use crate::starting::{StartCause, Starting};
 
@@ -93,28 +92,8 @@ pub(crate) struct Inner<S: GenServer> {
     pub(crate) continues: VecDeque<S::Cast>,
     pub(crate) idle: Idle,
     schedule: Option<Box<Schedule<S>>>,
+    pub(crate) watch: Option<Box<Watch>>,
     tasks: Option<Arc<Semaphore>>,
-}
-
-/// How a wait for something to handle ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waited {
-    ForWork,
-    /// The idle time was up.
-    InVain,
-}
-
-/// What the loop does next.
-pub(crate) enum Event<S: GenServer> {
-    Call(S::Call),
-    Cast(S::Cast),
-    Info(Received),
-    /// Nothing came for as long as was asked.
-    Timeout,
-    Stop(ExitReason),
-    System(Box<System>),
-    /// Nothing to be handled after all.
-    Stale,
 }
 
 impl<S: GenServer> ServerContext<S> {
@@ -129,6 +108,7 @@ impl<S: GenServer> ServerContext<S> {
             continues: VecDeque::new(),
             idle: Idle::Off,
             schedule: None,
+            watch: None,
             tasks: None,
         });
         ServerContext { process, parent, cause, ignored: false, inner }

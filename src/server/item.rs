@@ -1,5 +1,7 @@
 //! What lies in a server's mailbox: one closed enum, moved by value.
 
+use tokio::time::Instant;
+
 use crate::exit::ExitReason;
 use crate::inbox::Item;
 use crate::message::Envelope;
@@ -16,9 +18,17 @@ pub(crate) enum Work<S: GenServer> {
     System(Box<System>),
     /// A timer of the server's own is due.
     Tick(u64),
+    /// Any of these, and when it was queued: where handlers are tracked.
+    Stamped(Box<Stamped<S>>),
     /// Messages, streams and signals: boxed, so that calls and casts stay as small as
     /// they are.
     Envelope(Box<Envelope>),
+}
+
+/// Never one inside of another.
+pub(crate) struct Stamped<S: GenServer> {
+    pub(crate) at: Instant,
+    pub(crate) work: Work<S>,
 }
 
 impl<S: GenServer> Item for Work<S> {
@@ -29,6 +39,7 @@ impl<S: GenServer> Item for Work<S> {
     fn envelope(&self) -> Option<&Envelope> {
         match self {
             Work::Envelope(envelope) => Some(envelope),
+            Work::Stamped(stamped) => stamped.work.envelope(),
             _ => None,
         }
     }
@@ -38,10 +49,24 @@ impl<S: GenServer> Item for Work<S> {
             Work::Call(_) | Work::Cast(_) => true,
             Work::Stop(_) | Work::System(_) | Work::Tick(_) => false,
             Work::Envelope(envelope) => envelope.received.is_user(),
+            Work::Stamped(stamped) => stamped.work.is_user(),
         }
     }
 
     fn from_tick(timer: u64) -> Option<Self> {
         Some(Work::Tick(timer))
+    }
+
+    const HANDLED: bool = true;
+
+    fn stamped(self) -> Self {
+        Work::Stamped(Box::new(Stamped { at: Instant::now(), work: self }))
+    }
+
+    fn stamp(&self) -> Option<Instant> {
+        match self {
+            Work::Stamped(stamped) => Some(stamped.at),
+            _ => None,
+        }
     }
 }

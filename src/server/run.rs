@@ -6,11 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
+use crate::activity::Callback;
 use crate::crash::Crash;
 use crate::exit::ExitReason;
 use crate::kernel::teardown::End;
 use crate::lifecycle;
-use crate::server::context::Event;
+use crate::server::event::Event;
 use crate::server::{GenServer, ServerContext, suspended};
 
 /// What init came to, for whoever started the server. Sent only when it lives on; a
@@ -28,6 +29,7 @@ pub(crate) async fn body<S: GenServer>(
     mut ctx: ServerContext<S>,
     ack: oneshot::Sender<Ack>,
 ) -> End {
+    ctx.begin_init();
     let mut state = match S::init(args, &mut ctx).await {
         Ok(state) => state,
         Err(reason) => {
@@ -48,6 +50,7 @@ pub(crate) async fn body<S: GenServer>(
         Ok(end) => end,
         Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
     };
+    ctx.begin(Callback::Terminate);
     let end = terminate(&mut state, end).await;
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
         let crash = Crash::from_panic(payload);

@@ -57,11 +57,13 @@ pub struct ServerSpec<S: GenServer> {
     label: Option<SharedStr>,
     init_timeout: Option<Duration>,
     mailbox: Option<Mailboxes>,
+    warn_after: Option<Duration>,
 }
 
 impl<S: GenServer> ServerSpec<S> {
     pub(crate) fn new(args: S::Args) -> Self {
-        ServerSpec { args, name: None, label: None, init_timeout: None, mailbox: None }
+        let (name, label, mailbox) = (None, None, None);
+        ServerSpec { args, name, label, init_timeout: None, mailbox, warn_after: None }
     }
 
     /// The name it is registered under, before its `init` runs. By default none.
@@ -94,6 +96,49 @@ impl<S: GenServer> ServerSpec<S> {
     /// If `capacity` is 0: no message could ever be received.
     pub fn mailbox_capacity(mut self, capacity: usize, overflow: Overflow) -> Self {
         self.mailbox = Some(Mailboxes::bounded(capacity, overflow));
+        self
+    }
+
+    /// Warns of a handler of it that runs longer than this, in place of what
+    /// [`Runtime::warn_after`] says for all; [`Duration::MAX`] for never. By default as for
+    /// all.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// rt.warn_after(Duration::from_millis(200));
+    /// // A counter that may take its time.
+    /// let counter = Counter::spec(40).warn_after(Duration::from_secs(2)).start(&rt).await?;
+    /// assert_eq!(counter.call(Call::Get).await?, 40);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn warn_after(mut self, limit: Duration) -> Self {
+        self.warn_after = Some(limit);
         self
     }
 
@@ -229,6 +274,7 @@ impl<S: GenServer> ServerSpec<S> {
 
     fn starting(self, runtime: &Runtime) -> (Starting, S::Args) {
         let mut starting = Starting::new(runtime).within(self.init_timeout).mailbox(self.mailbox);
+        starting = starting.warned_after(self.warn_after);
         if let Some(name) = self.name {
             starting = starting.named(name);
         }
@@ -246,6 +292,7 @@ impl<S: GenServer> fmt::Debug for ServerSpec<S> {
             .field("label", &self.label)
             .field("init_timeout", &self.init_timeout)
             .field("mailbox", &self.mailbox)
+            .field("warn_after", &self.warn_after)
             .finish_non_exhaustive()
     }
 }

@@ -73,6 +73,7 @@ impl Starting {
         let (ack, acknowledged) = oneshot::channel();
         let parent = self.birth().parent.map(|parent| parent.pid);
         let context = ServerContext::new(process.clone(), parent, self.cause());
+        let context = context.with_limit(self.warn_after());
         self.runtime().spawn_life(process.clone(), Box::pin(run::body(args, context, ack)));
         let half_started = HalfStarted { runtime: self.runtime(), process: Some(process.clone()) };
         let limit = self.init_timeout();

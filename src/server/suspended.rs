@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::exit::ExitReason;
 use crate::quietly::quietly;
-use crate::server::context::Event;
+use crate::server::event::Event;
 use crate::server::system::{ServerStatus, System};
 use crate::server::{GenServer, ServerContext};
 

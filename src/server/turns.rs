@@ -9,16 +9,28 @@ use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
 use crate::reply::settle_unanswered;
-use crate::server::context::{Event, Waited};
+use crate::server::event::{Event, Waited};
 use crate::server::idle::Idle;
-use crate::server::item::Work;
+use crate::server::item::{Stamped, Work};
 use crate::server::{GenServer, ServerContext};
 use crate::sync::atomic::Ordering;
 
 impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle. Replies that were dropped are settled on the way.
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
-        self.attend();
+        if let Some(found) = self.found_before() {
+            return Poll::Ready(found);
+        }
+        let polled = self.poll_plain(cx);
+        if self.inner().watch.is_none() {
+            return polled;
+        }
+        self.poll_watched(cx, polled)
+    }
+
+    #[inline]
+    fn poll_plain(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
+        self.between_handlers();
         let condemned = self.process.is_condemned();
         let inner = self.inner();
         if !inner.continues.is_empty() || inner.mailbox.poll_some(cx).is_ready() {
@@ -33,7 +45,17 @@ impl<S: GenServer> ServerContext<S> {
     /// What [`poll_some`](Self::poll_some) has found.
     #[inline]
     pub(crate) fn next_event(&mut self, waited: Waited) -> Event<S> {
-        let parent = self.parent();
+        let event = self.taken(waited);
+        if self.inner().watch.is_some()
+            && let Some(callback) = event.callback()
+        {
+            self.begin(callback);
+        }
+        event
+    }
+
+    #[inline]
+    fn taken(&mut self, waited: Waited) -> Event<S> {
         let inner = self.inner();
         if waited == Waited::InVain {
             return Event::Timeout;
@@ -41,7 +63,13 @@ impl<S: GenServer> ServerContext<S> {
         if let Some(cast) = inner.continues.pop_front() {
             return Event::Cast(cast);
         }
-        let event = match inner.mailbox.take() {
+        let work = inner.mailbox.take();
+        self.turn(work)
+    }
+
+    #[inline]
+    fn turn(&mut self, work: Work<S>) -> Event<S> {
+        let event = match work {
             Work::Tick(timer) => match self.due(timer) {
                 Some(event) => event,
                 // What was cancelled is never seen, and disturbs nothing.
@@ -49,23 +77,34 @@ impl<S: GenServer> ServerContext<S> {
             },
             // Looking at a server disturbs nothing either.
             Work::System(request) => return Event::System(request),
-            work => event(work, parent),
+            Work::Stamped(stamped) => return self.turn_stamped(*stamped),
+            work => event(work, self.parent()),
         };
         self.inner().idle = Idle::Off;
         event
     }
 
+    #[inline(never)]
+    fn turn_stamped(&mut self, stamped: Stamped<S>) -> Event<S> {
+        self.turn(stamped.work)
+    }
+
     /// Waits for what a suspended server takes; all else stays queued.
     pub(crate) fn poll_urgent(&mut self, cx: &mut Context<'_>, cursor: &mut usize) -> Poll<()> {
-        self.attend();
+        self.between_handlers();
         let parent = self.parent();
-        self.inner().mailbox.poll_urgent(cx, cursor, |work| is_urgent(work, parent))
+        let polled = self.inner().mailbox.poll_urgent(cx, cursor, |work| is_urgent(work, parent));
+        self.note_queue();
+        polled
     }
 
     /// What [`poll_urgent`](Self::poll_urgent) has found.
     pub(crate) fn take_urgent(&mut self, cursor: usize) -> Event<S> {
         let parent = self.parent();
-        event(self.inner().mailbox.take_at(cursor), parent)
+        match self.inner().mailbox.take_at(cursor) {
+            Work::Stamped(stamped) => event(stamped.work, parent),
+            work => event(work, parent),
+        }
     }
 
     /// From here on everything is taken again.
@@ -78,10 +117,20 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().idle.hold();
     }
 
-    /// What is to be done between two handlers.
-    fn attend(&self) {
-        if self.process.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
+    fn between_handlers(&mut self) {
+        let flags = self.process.flags().load(Ordering::Acquire);
+        if flags & (flag::UNANSWERED | flag::WATCHED) != 0 {
+            self.attend(flags);
+        }
+    }
+
+    #[inline(never)]
+    fn attend(&mut self, flags: u8) {
+        if flags & flag::UNANSWERED != 0 {
             settle_unanswered(&*self.process);
+        }
+        if flags & flag::WATCHED != 0 {
+            self.rest();
         }
     }
 }
@@ -94,7 +143,8 @@ fn event<S: GenServer>(work: Work<S>, parent: Option<Pid>) -> Event<S> {
         Work::Cast(cast) => Event::Cast(cast),
         Work::Stop(reason) => Event::Stop(reason),
         Work::System(request) => Event::System(request),
-        Work::Tick(_) => Event::Stale,
+        // Both are looked into before.
+        Work::Tick(_) | Work::Stamped(_) => Event::Stale,
         Work::Envelope(envelope) => match *envelope {
             Envelope { received: Received::Exit { from, reason }, .. } if Some(from) == parent => {
                 Event::Stop(reason)
@@ -111,6 +161,7 @@ fn is_urgent<S: GenServer>(work: &Work<S>, parent: Option<Pid>) -> bool {
         Work::Envelope(envelope) => {
             matches!(&envelope.received, Received::Exit { from, .. } if Some(*from) == parent)
         }
+        Work::Stamped(stamped) => is_urgent(&stamped.work, parent),
         Work::Call(_) | Work::Cast(_) | Work::Tick(_) => false,
     }
 }

@@ -17,7 +17,7 @@ use crate::kernel::births::Birth;
 use crate::process::AnyProcess;
 use crate::reply::Reply;
 use crate::runtime::Runtime;
-use crate::server::context::Event;
+use crate::server::event::Event;
 use crate::server::item::Work;
 use crate::server::schedule::Planned;
 use crate::server::{GenServer, ServerContext, suspended};

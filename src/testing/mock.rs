@@ -14,7 +14,7 @@ use crate::message::Received;
 use crate::name::Name;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
-use crate::server::context::Event;
+use crate::server::event::Event;
 use crate::server::item::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::starting::StartCause;

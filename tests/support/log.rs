@@ -71,7 +71,7 @@ impl Log {
 
 /// While there is at most one subscriber, `tracing` may decide for good that a line is wanted
 /// by nobody, when another thread without a subscriber comes by first. So there are always more.
-fn keep_lines_wanted() {
+pub(crate) fn keep_lines_wanted() {
     static WANTED: OnceLock<[Dispatch; 2]> = OnceLock::new();
     let collector = || Dispatch::new(Collector { lines: Arc::default() });
     WANTED.get_or_init(|| [collector(), collector()]);

@@ -1,0 +1,48 @@
+//! The span of a process.
+//!
+//! It is made when it is first needed, kept in the record, and handed out shared: a span is
+//! cloned, entered and dropped by the user's subscriber, which must not happen under the
+//! lock. One that was made while the label was changed is used once and not kept.
+
+use std::sync::Arc;
+
+use tracing::{Level, Span, info_span, span_enabled};
+
+use crate::kernel::Kernel;
+use crate::process::AnyProcess;
+
+const TARGET: &str = "regrow::process";
+
+/// Does a part of what a process does, inside its span where it has one.
+pub(crate) fn inside<R>(kernel: &Kernel, process: &dyn AnyProcess, act: impl FnOnce() -> R) -> R {
+    if !kernel.watching.spans() {
+        return act();
+    }
+    match span(process) {
+        Some(span) => span.in_scope(act),
+        None => act(),
+    }
+}
+
+#[cold]
+fn span(process: &dyn AnyProcess) -> Option<Arc<Span>> {
+    if !span_enabled!(target: TARGET, Level::INFO) {
+        return None;
+    }
+    let (kept, label) = process.with(|locked| match locked.core().standing() {
+        Some(standing) => (standing.span.clone(), standing.label.clone()),
+        None => (None, None),
+    });
+    if kept.is_some() {
+        return kept;
+    }
+    let (pid, text) = (process.pid(), label.as_deref());
+    let span = info_span!(target: TARGET, parent: None, "process", %pid, label = text);
+    let span = Arc::new(span);
+    let old = process.with(|locked| {
+        let standing = locked.core().standing_mut();
+        (standing.label == label).then(|| standing.span.replace(span.clone()))
+    });
+    drop(old);
+    Some(span)
+}
