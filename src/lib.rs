@@ -66,6 +66,18 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../book/src/introduction.md")]
     struct Introduction;
+    #[doc = include_str!("../book/src/if-you-know-erlang.md")]
+    struct IfYouKnowErlang;
+    #[doc = include_str!("../book/src/if-you-know-tokio.md")]
+    struct IfYouKnowTokio;
+    #[doc = include_str!("../book/src/a-first-server.md")]
+    struct AFirstServer;
+    #[doc = include_str!("../book/src/processes.md")]
+    struct Processes;
+    #[doc = include_str!("../book/src/when-processes-die.md")]
+    struct WhenProcessesDie;
+    #[doc = include_str!("../book/src/time-and-names.md")]
+    struct TimeAndNames;
     #[doc = include_str!("../book/src/how-it-is-built.md")]
     struct HowItIsBuilt;
 }
