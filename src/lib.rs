@@ -152,6 +152,7 @@ mod starting;
 mod child;
 mod server;
 mod supervisor;
+mod registry;
 mod task;
 mod snapshot;
 mod run;
@@ -187,6 +188,7 @@ pub use name::Name;
 pub use overflow::Overflow;
 pub use panic_hook::install_panic_hook;
 pub use pid::{MonitorRef, Pid};
+pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 pub use reply::Reply;
 pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use runtime::Runtime;
@@ -200,8 +202,9 @@ pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, DynamicSupervisor,
-    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Lint, LintError, RestartBudget,
-    RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
+    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Lint, LintError, PartitionKey,
+    PartitionSupervisor, PartitionSupervisorRef, RestartBudget, RestartLimitReached, Supervisor,
+    SupervisorContext, SupervisorRef, SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 pub use timers::TimerRef;

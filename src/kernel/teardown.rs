@@ -2,7 +2,7 @@
 //!
 //! 1. The body and its values have been dropped by the caller.
 //! 2. Under the lock: *closing*, with its reason. From here on nothing is accepted.
-//! 3. Names and groups are freed; the table forgets the pid.
+//! 3. Names, groups and registries are left; the table forgets the pid.
 //! 4. Under the lock: *ended*. Whoever comes now is told at once.
 //! 5. The log line, then `Down`s, link exits, callers without a reply.
 //! 6. Under the lock: *settled*. Whoever waits for the end is woken.
@@ -20,7 +20,7 @@ use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::lifecycle;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AnyProcess, Locked, Parent, Stage, Ties, flag};
+use crate::process::{AnyProcess, Locked, Parent, Registrar, Stage, Ties, flag};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
@@ -43,6 +43,7 @@ struct Closing {
     parent: Option<Parent>,
     names: Vec<(SharedStr, ())>,
     tags: Vec<(SharedStr, ())>,
+    registries: Vec<(u64, Arc<dyn Registrar>)>,
     remains: Remains,
 }
 
@@ -84,6 +85,10 @@ impl Kernel {
         crate::failpoint::point!("death before groups");
         for (tag, ()) in closing.tags {
             self.leave_group(tag, pid);
+        }
+        for (_, registry) in closing.registries {
+            // Keys and values are a user's.
+            quietly(|| registry.forget(pid));
         }
         self.table.remove(&pid);
         self.finished.fetch_add(1, Ordering::Relaxed);
@@ -225,7 +230,8 @@ fn close(locked: &mut dyn Locked, end: End) -> Closing {
     let mut death = Death { reason, failed, name: None };
     let Some(standing) = core.standing() else {
         let remains = Remains { queue, task, reader: None, spare };
-        return Closing { death, parent: None, names: vec![], tags: vec![], remains };
+        let (names, tags, registries) = (vec![], vec![], vec![]);
+        return Closing { death, parent: None, names, tags, registries, remains };
     };
     death.name = standing.names.iter().next().map(|(name, ())| name.clone());
     Closing {
@@ -233,6 +239,7 @@ fn close(locked: &mut dyn Locked, end: End) -> Closing {
         parent: standing.parent,
         names: standing.names.take(),
         tags: standing.tags.take(),
+        registries: standing.registries.take(),
         remains: Remains { queue, task, reader: standing.reader.take(), spare },
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Ties {
 pub(crate) struct Standing {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
+    /// Registries that it is in, by their numbers.
+    pub(crate) registries: SmallMap<u64, Arc<dyn Registrar>>,
     /// Who waits for its end, or for room in its mailbox until then.
     pub(crate) waiters: SmallMap<u64, Waker>,
     /// Names that its dead children left to it, to be taken by their successors.
@@ -181,6 +183,18 @@ impl Ties {
     pub(crate) fn tell_nobody(&self) -> bool {
         let Ties { links, monitors, watchers, exits: _, standing } = self;
         links.is_empty() && monitors.is_empty() && watchers.is_empty() && standing.is_none()
+    }
+}
+
+/// A registry, to a process that is in it.
+pub(crate) trait Registrar: Send + Sync {
+    /// The process is ending: it is in there no more. Runs no lock of any process.
+    fn forget(&self, pid: Pid);
+}
+
+impl std::fmt::Debug for dyn Registrar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registrar")
     }
 }
 

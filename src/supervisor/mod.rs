@@ -23,6 +23,7 @@ mod admin;
 pub(crate) mod supervisor_ref;
 pub(crate) mod dynamic;
 mod start;
+mod partition;
 mod finding;
 mod lint;
 
@@ -35,5 +36,6 @@ pub use history::{History, Incarnation};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
 pub use intensity::RestartLimitReached;
 pub use lint::Lint;
+pub use partition::{PartitionKey, PartitionSupervisor, PartitionSupervisorRef};
 pub use spec::{Supervisor, SupervisorSpec};
 pub use supervisor_ref::SupervisorRef;
