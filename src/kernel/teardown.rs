@@ -68,6 +68,15 @@ struct Remains {
     spare: Option<ExitReason>,
 }
 
+impl Remains {
+    fn drop_quietly(self) {
+        let Remains { queue, task, reader, spare } = self;
+        quietly(|| drop((task, reader)));
+        quietly(|| drop(spare));
+        quietly(|| drop(queue));
+    }
+}
+
 impl Kernel {
     /// Steps 2 to 7.
     pub(crate) fn bury(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
@@ -109,10 +118,7 @@ impl Kernel {
         if let Some(ties) = ties {
             self.announce(process, ties, &death);
         }
-        let Remains { queue, task, reader, spare } = closing.remains;
-        quietly(|| drop((task, reader)));
-        quietly(|| drop(spare));
-        quietly(|| drop(queue));
+        closing.remains.drop_quietly();
     }
 
     /// Steps 5 and 6.

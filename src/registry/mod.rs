@@ -136,6 +136,7 @@ where
     ///
     /// [`AlreadyRegistered`](RegistryError::AlreadyRegistered) if the key is held,
     /// [`NoProc`](RegistryError::NoProc) if the process is not alive. Nothing changes then.
+    #[allow(clippy::needless_pass_by_value)] // a key is a value; its users write it in place
     pub fn register(&self, pid: Pid, key: K, value: V) -> Result<(), RegistryError> {
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid).ok_or(RegistryError::NoProc(pid))?;
