@@ -58,6 +58,7 @@ impl GenServer for Counter {
     }
 }
 
+// ANCHOR: main
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let rt = Runtime::new();
@@ -85,3 +86,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(error, CallError::NoProc);
     Ok(())
 }
+// ANCHOR_END: main

@@ -78,6 +78,16 @@ mod pages {
     struct WhenProcessesDie;
     #[doc = include_str!("../book/src/time-and-names.md")]
     struct TimeAndNames;
+    #[doc = include_str!("../book/src/the-same-loop.md")]
+    struct TheSameLoop;
+    #[doc = include_str!("../book/src/genserver.md")]
+    struct Servers;
+    #[doc = include_str!("../book/src/replies-later.md")]
+    struct RepliesLater;
+    #[doc = include_str!("../book/src/how-servers-end.md")]
+    struct HowServersEnd;
+    #[doc = include_str!("../book/src/call-cast-or-info.md")]
+    struct CallCastOrInfo;
     #[doc = include_str!("../book/src/how-it-is-built.md")]
     struct HowItIsBuilt;
 }
