@@ -1,0 +1,205 @@
+//! A crawler that gets through, whatever its site does.
+//!
+//! It crawls a small site that it serves itself. Some pages answer 500 at first, some hang.
+//! You learn how to keep a pool of workers busy and bounded (`TaskStream`), how to put a time
+//! limit on each page and kill what overruns it, how to fail and be started again after a
+//! while (`Backoff`, with jitter), and how the next incarnation goes on where the last one
+//! stopped (`Keep`).
+//!
+//! ```text
+//! cargo run --example crawler
+//! ```
+//!
+//! You will see each round of the crawler: what it fetched, what failed, the restart after
+//! its backoff; in the end every page has been fetched, none twice.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream;
+use regrow::{
+    Backoff, ChildSpec, ExitReason, Keep, LifecycleEvent, Restart, Result, Runtime, Supervisor,
+    TaskContext, TaskError, TaskStream,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How many pages the site has.
+const PAGES: u32 = 60;
+
+/// How many are fetched at a time.
+const POOL: usize = 6;
+
+/// How long a page may take.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long the crawler waits before it tries again, at first.
+const FIRST: Duration = Duration::from_millis(50);
+
+/// What is known so far. It outlives the crawler's restarts.
+#[derive(Default)]
+struct Progress {
+    /// Pages that are linked to from fetched ones.
+    known: BTreeSet<u32>,
+    /// Fetched pages, and how many bytes they had.
+    fetched: BTreeMap<u32, usize>,
+}
+
+type Shared = Arc<Mutex<Progress>>;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let site = listener.local_addr()?;
+    let site_task = ChildSpec::task("site", {
+        let listener = Arc::new(listener);
+        move |ctx| serve(listener, ctx)
+    });
+
+    let progress: Shared = Arc::default();
+    let keep = Keep::with({
+        let progress = progress.clone();
+        move || progress.clone()
+    });
+    let crawler = ChildSpec::task("crawler", move |ctx| crawl(site, keep, ctx))
+        .restart(Restart::Transient) // it is done when it returns `Ok`
+        .backoff(Backoff::default().first(FIRST).max(5 * FIRST)); // half of it is random
+
+    let rt = Runtime::new();
+    let mut events = rt.events();
+    let tree = Supervisor::one_for_one()
+        .named("crawl")
+        .intensity(20, Duration::from_secs(5))
+        .child(site_task)
+        .child(crawler)
+        .start(&rt)
+        .await?;
+    println!("{}\n", tree.tree().await?);
+
+    while let Some(event) = events.next().await {
+        match event {
+            LifecycleEvent::Restarting { attempt, delay, reason, .. } => {
+                println!("   {reason}: restart {attempt}, after {} ms", delay.as_millis());
+            }
+            LifecycleEvent::ChildEnded { child, .. } if child == "crawler" => break,
+            _ => {}
+        }
+    }
+    let crawler = tree.which_child("crawler").await?;
+    println!("\n{}", tree.tree().await?);
+    {
+        let progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes: usize = progress.fetched.values().sum();
+        println!(
+            "\n{} pages, {bytes} bytes, {} restarts",
+            progress.fetched.len(),
+            crawler.restarts
+        );
+        assert_eq!(progress.fetched.len() as u32, PAGES);
+    }
+    assert!(crawler.restarts > 0, "the site was too kind");
+    tree.stop().await?;
+    Ok(())
+}
+
+/// One incarnation: fetches what is known and not yet fetched, round after round, and fails
+/// in the end of a round in which a page did.
+async fn crawl(site: SocketAddr, keep: Keep<Shared>, ctx: TaskContext) -> Result {
+    let progress = keep.get().await?;
+    let read = || progress.lock().unwrap_or_else(PoisonError::into_inner);
+    read().known.insert(0);
+    loop {
+        let missing: Vec<u32> = {
+            let progress = read();
+            let new = progress.known.iter().filter(|page| !progress.fetched.contains_key(page));
+            new.copied().collect()
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let asked = missing.len();
+        let pages = stream::iter(missing);
+        let mut answers = TaskStream::nolink(&ctx.runtime(), pages, move |page| async move {
+            (page, fetch(site, page).await.map_err(|error| error.to_string()))
+        })
+        .concurrency(POOL)
+        .timeout(PATIENCE)
+        .unordered();
+        let (mut refused, mut late) = (0, 0);
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok((page, Ok(text))) => {
+                    let mut progress = read();
+                    progress.known.extend(links(&text));
+                    let before = progress.fetched.insert(page, text.len());
+                    assert!(before.is_none(), "page {page} was fetched twice");
+                }
+                Ok((_, Err(_))) => refused += 1,
+                Err(TaskError::Timeout(_)) => late += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let fetched = asked - refused - late;
+        println!("{}: {fetched} fetched, {refused} refused, {late} hung", ctx.pid());
+        if refused + late > 0 {
+            return Err(ExitReason::crashed(format!("{} pages to go", refused + late)));
+        }
+    }
+}
+
+fn links(text: &str) -> Vec<u32> {
+    text.split_whitespace().filter_map(|word| word.strip_prefix('/')?.parse().ok()).collect()
+}
+
+async fn fetch(site: SocketAddr, page: u32) -> Result<String, Box<dyn Error + Send + Sync>> {
+    let mut socket = TcpStream::connect(site).await?;
+    socket.write_all(format!("GET /{page} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+    if !head.starts_with("HTTP/1.0 200") {
+        return Err(head.into());
+    }
+    Ok(body.to_owned())
+}
+
+/// The site: page n links to 2n + 1 and 2n + 2. Every seventh page fails the first two times
+/// it is asked for, every eleventh hangs the first time.
+async fn serve(listener: Arc<TcpListener>, ctx: TaskContext) -> Result {
+    let asked: Arc<Mutex<HashMap<u32, u32>>> = Arc::default();
+    loop {
+        let (socket, _) = listener.accept().await?;
+        let asked = asked.clone();
+        ctx.spawn_link(async move {
+            // A visitor that leaves early is no failure of the site.
+            let _ = answer(socket, &asked).await;
+            Ok(())
+        });
+    }
+}
+
+async fn answer(mut socket: TcpStream, asked: &Mutex<HashMap<u32, u32>>) -> std::io::Result<()> {
+    let mut request = [0; 256];
+    let read = socket.read(&mut request).await?;
+    let request = String::from_utf8_lossy(&request[..read]).into_owned();
+    let page = links(&request).first().copied().unwrap_or(0);
+    let before = {
+        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = asked.entry(page).or_default();
+        *times += 1;
+        *times - 1
+    };
+    if page % 11 == 5 && before == 0 {
+        return std::future::pending().await;
+    }
+    if page % 7 == 3 && before < 2 {
+        return socket.write_all(b"HTTP/1.0 500 Not Today\r\n\r\n").await;
+    }
+    let next = [2 * page + 1, 2 * page + 2].into_iter().filter(|next| *next < PAGES);
+    let links: Vec<String> = next.map(|next| format!("/{next}")).collect();
+    let text = format!("HTTP/1.0 200 OK\r\n\r\npage {page} links to {}", links.join(" "));
+    socket.write_all(text.as_bytes()).await
+}
