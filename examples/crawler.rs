@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use futures_util::stream;
 use regrow::{
-    Backoff, ChildSpec, ExitReason, Keep, LifecycleEvent, Restart, Result, Runtime, Supervisor,
-    TaskContext, TaskError, TaskStream,
+    Backoff, ChildSpec, Events, ExitReason, Keep, LifecycleEvent, Restart, Result, Runtime,
+    Supervisor, TaskContext, TaskError, TaskStream,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .backoff(Backoff::default().first(FIRST).max(5 * FIRST)); // half of it is random
 
     let rt = Runtime::new();
-    let mut events = rt.events();
+    let events = rt.events();
     let tree = Supervisor::one_for_one()
         .named("crawl")
         .intensity(20, Duration::from_secs(5))
@@ -79,6 +79,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     println!("{}\n", tree.tree().await?);
 
+    finished(events).await;
+    let crawler = tree.which_child("crawler").await?;
+    println!("\n{}", tree.tree().await?);
+    let (pages, bytes) = totals(&progress);
+    println!("\n{pages} pages, {bytes} bytes, {} restarts", crawler.restarts);
+    assert_eq!(pages, PAGES as usize);
+    assert!(crawler.restarts > 0, "the site was too kind");
+    tree.stop().await?;
+    Ok(())
+}
+
+/// Tells of each restart, until the crawler is done.
+async fn finished(mut events: Events) {
     while let Some(event) = events.next().await {
         match event {
             LifecycleEvent::Restarting { attempt, delay, reason, .. } => {
@@ -88,66 +101,70 @@ async fn main() -> Result<(), Box<dyn Error>> {
             _ => {}
         }
     }
-    let crawler = tree.which_child("crawler").await?;
-    println!("\n{}", tree.tree().await?);
-    {
-        let progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes: usize = progress.fetched.values().sum();
-        println!(
-            "\n{} pages, {bytes} bytes, {} restarts",
-            progress.fetched.len(),
-            crawler.restarts
-        );
-        assert_eq!(progress.fetched.len() as u32, PAGES);
-    }
-    assert!(crawler.restarts > 0, "the site was too kind");
-    tree.stop().await?;
-    Ok(())
+}
+
+fn totals(progress: &Shared) -> (usize, usize) {
+    let progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+    (progress.fetched.len(), progress.fetched.values().sum())
 }
 
 /// One incarnation: fetches what is known and not yet fetched, round after round, and fails
 /// in the end of a round in which a page did.
 async fn crawl(site: SocketAddr, keep: Keep<Shared>, ctx: TaskContext) -> Result {
     let progress = keep.get().await?;
-    let read = || progress.lock().unwrap_or_else(PoisonError::into_inner);
-    read().known.insert(0);
     loop {
-        let missing: Vec<u32> = {
-            let progress = read();
-            let new = progress.known.iter().filter(|page| !progress.fetched.contains_key(page));
-            new.copied().collect()
-        };
+        let missing = missing(&progress);
         if missing.is_empty() {
             return Ok(());
         }
-        let asked = missing.len();
-        let pages = stream::iter(missing);
-        let mut answers = TaskStream::nolink(&ctx.runtime(), pages, move |page| async move {
-            (page, fetch(site, page).await.map_err(|error| error.to_string()))
-        })
+        let to_go = round(site, missing, &progress, &ctx).await?;
+        if to_go > 0 {
+            return Err(ExitReason::crashed(format!("{to_go} pages to go")));
+        }
+    }
+}
+
+/// What is known and not yet fetched; at first the front page.
+fn missing(progress: &Shared) -> Vec<u32> {
+    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+    progress.known.insert(0);
+    let new = progress.known.iter().filter(|page| !progress.fetched.contains_key(page));
+    new.copied().collect()
+}
+
+/// Fetches all of these, so many at a time; gives how many are to go still.
+async fn round(
+    site: SocketAddr,
+    pages: Vec<u32>,
+    progress: &Shared,
+    ctx: &TaskContext,
+) -> Result<usize> {
+    let asked = pages.len();
+    let fetch = move |page| async move {
+        let text = fetch(site, page).await;
+        (page, text.map_err(|error| error.to_string()))
+    };
+    let mut answers = TaskStream::nolink(&ctx.runtime(), stream::iter(pages), fetch)
         .concurrency(POOL)
         .timeout(PATIENCE)
         .unordered();
-        let (mut refused, mut late) = (0, 0);
-        while let Some(answer) = answers.next().await {
-            match answer {
-                Ok((page, Ok(text))) => {
-                    let mut progress = read();
-                    progress.known.extend(links(&text));
-                    let before = progress.fetched.insert(page, text.len());
-                    assert!(before.is_none(), "page {page} was fetched twice");
-                }
-                Ok((_, Err(_))) => refused += 1,
-                Err(TaskError::Timeout(_)) => late += 1,
-                Err(error) => return Err(error.into()),
+    let (mut refused, mut late) = (0, 0);
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok((page, Ok(text))) => {
+                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                progress.known.extend(links(&text));
+                let before = progress.fetched.insert(page, text.len());
+                assert!(before.is_none(), "page {page} was fetched twice");
             }
-        }
-        let fetched = asked - refused - late;
-        println!("{}: {fetched} fetched, {refused} refused, {late} hung", ctx.pid());
-        if refused + late > 0 {
-            return Err(ExitReason::crashed(format!("{} pages to go", refused + late)));
+            Ok((_, Err(_))) => refused += 1,
+            Err(TaskError::Timeout(_)) => late += 1,
+            Err(error) => return Err(error.into()),
         }
     }
+    let fetched = asked - refused - late;
+    println!("{}: {fetched} fetched, {refused} refused, {late} hung", ctx.pid());
+    Ok(refused + late)
 }
 
 fn links(text: &str) -> Vec<u32> {
