@@ -99,6 +99,12 @@ impl Starting {
         self
     }
 
+    /// Ready only when its init is over.
+    pub(crate) fn with_init(mut self) -> Self {
+        self.birth.has_init = true;
+        self
+    }
+
     /// With a mailbox that is kept like this, if not like all others.
     pub(crate) fn mailbox(mut self, mailbox: Option<Mailboxes>) -> Self {
         self.birth.mailbox = mailbox;

@@ -413,6 +413,44 @@ impl GenServer for Slow {
     }
 }
 
+/// A server that crashes as soon as its init, which takes a second, is over.
+struct Brief;
+
+impl GenServer for Brief {
+    type Args = ();
+    type Call = ();
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut regrow::ServerContext<Self>) -> regrow::Result<Self> {
+        tokio::time::sleep(SECOND).await;
+        ctx.continue_with(());
+        Ok(Brief)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut regrow::ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut regrow::ServerContext<Self>) -> regrow::Result {
+        Err(crash("brief"))
+    }
+}
+
+/// A restart that is called off, and that ends before it is heard of: nobody waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_was_called_off_may_end_by_itself() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let brief = Brief::child(()).named("brief").shutdown(Shutdown::Infinity);
+    let pid = jobs.start_child(brief).await.unwrap();
+    settled().await;
+    assert_eq!((counts(&jobs).await, rt.process_count()), ((1, 0, 0, 1), 2));
+    assert_eq!(jobs.terminate_child(pid).await, Ok(()));
+    tokio::time::sleep(SECOND).await;
+    assert_eq!((counts(&jobs).await, rt.process_count()), ((0, 0, 0, 0), 1));
+    assert!(jobs.start_child(told("next", Restart::Temporary).named("brief")).await.is_ok());
+}
+
 /// Stopped or killed in the middle of starts, it leaves nobody.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_left_of_starts_under_way() {
@@ -481,6 +519,77 @@ async fn a_name_is_found_or_started_once() {
     let failed = Err(StartError::Failed(crash("bad has no luck")));
     assert_eq!(tokio::join!(ask(), ask()), (failed.clone(), failed));
     assert!(ask().await.is_ok());
+}
+
+/// Who asks while the winner is in its init waits for it as well, and hears its error, also
+/// when it asks another supervisor.
+#[tokio::test(start_paused = true)]
+async fn who_asks_late_waits_for_the_init_of_the_winner() {
+    let t = Troupe::new();
+    let rooms = DynamicSupervisor::new().start(&t.rt).await.unwrap();
+    let others = DynamicSupervisor::new().start(&t.rt).await.unwrap();
+    let began = Instant::now();
+    let ask = |rooms: &DynamicSupervisorRef, delay: Duration, room: ChildSpec| {
+        let (rooms, name) = (rooms.clone(), room.id().to_owned());
+        async move {
+            tokio::time::sleep(delay).await;
+            (rooms.get_or_start(name, room).await, began.elapsed())
+        }
+    };
+    let room = || slow_server("room");
+    let (one, two, three) = tokio::join!(
+        ask(&rooms, Duration::ZERO, room()),
+        ask(&rooms, SECOND / 2, room()),
+        ask(&others, SECOND / 2, room()),
+    );
+    assert_eq!((&two, &three, one.1), (&one, &one, SECOND));
+    assert_eq!(t.rt.whereis("room"), one.0.ok());
+
+    t.next_starts("bad", [Start::FailsAfter(SECOND), Start::FailsAfter(SECOND)]);
+    let (one, two) = tokio::join!(
+        ask(&rooms, Duration::ZERO, t.child("bad")),
+        ask(&rooms, SECOND / 2, t.child("bad")),
+    );
+    assert_eq!((&one, one.1), (&two, 2 * SECOND));
+    assert!(matches!(one.0, Err(StartError::Failed(_))), "{one:?}");
+}
+
+/// Asks for its own name in its init.
+struct Own(Pid);
+
+impl GenServer for Own {
+    type Args = DynamicSupervisorRef;
+    type Call = regrow::Reply<Pid>;
+    type Cast = ();
+
+    async fn init(
+        rooms: DynamicSupervisorRef,
+        _: &mut regrow::ServerContext<Self>,
+    ) -> regrow::Result<Self> {
+        Ok(Own(rooms.get_or_start("own", told("other", Restart::Temporary)).await.unwrap()))
+    }
+
+    async fn handle_call(
+        &mut self,
+        reply: regrow::Reply<Pid>,
+        _: &mut regrow::ServerContext<Self>,
+    ) -> regrow::Result {
+        reply.send(self.0);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut regrow::ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+}
+
+/// Nobody waits for itself.
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_its_own_name_in_its_init_finds_itself() {
+    let rt = Runtime::new();
+    let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let own = rooms.get_or_start("own", Own::child(rooms.clone())).await.unwrap();
+    assert_eq!(rt.server_named::<Own>("own").call(|reply| reply).await, Ok(own));
 }
 
 /// A tree shows the first hundred of very many.

@@ -27,6 +27,8 @@ pub(crate) struct Birth {
     pub(crate) mailbox: Option<Mailboxes>,
     /// What the parent's exit cancels.
     pub(crate) stop: Option<CancellationToken>,
+    /// It is [ready](Kernel::ready) only when its init is over.
+    pub(crate) has_init: bool,
 }
 
 impl Birth {
@@ -34,13 +36,16 @@ impl Birth {
     pub(crate) fn ties(&self, kernel: &Kernel) -> Option<Box<Ties>> {
         let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
-        if ordinary && counts.is_none() {
+        // Nobody finds one without a name before its start has returned.
+        let starting = self.has_init && self.name.is_some();
+        if ordinary && counts.is_none() && !starting {
             return None;
         }
         let mut ties = Ties::default();
-        if self.label.is_some() || self.parent.is_some() || counts.is_some() {
+        if self.label.is_some() || self.parent.is_some() || counts.is_some() || starting {
             let (label, parent, stop) = (self.label.clone(), self.parent, self.stop.clone());
-            let standing = Standing { label, parent, counts, stop, ..Standing::default() };
+            let standing =
+                Standing { label, parent, counts, stop, starting, ..Standing::default() };
             ties.standing = Some(Box::new(standing));
         }
         if let Some((parent, link)) = self.link {
@@ -100,6 +105,31 @@ impl Kernel {
             self.mark_census();
         }
         Ok(())
+    }
+
+    /// Who was born to this parent and is linked to it still.
+    pub(crate) fn offspring(&self, parent: Pid) -> Vec<Arc<dyn AnyProcess>> {
+        let Some(process) = self.find(parent) else { return Vec::new() };
+        let linked: Vec<Pid> = process.with(|locked| {
+            let ties = locked.core().ties.as_ref();
+            ties.map_or_else(Vec::new, |ties| ties.links.iter().map(|(&pid, _)| pid).collect())
+        });
+        let is_born_to_it = |process: &Arc<dyn AnyProcess>| {
+            let own = process.with(|locked| locked.core().standing()?.parent);
+            own.is_some_and(|own| own.pid == parent)
+        };
+        linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_born_to_it).collect()
+    }
+
+    /// Its init is over: who waits for the holder of its name may have it.
+    pub(crate) fn ready(&self, process: &dyn AnyProcess) {
+        let waited_for = process.with(|locked| {
+            let standing = locked.core().standing();
+            standing.is_some_and(|standing| std::mem::take(&mut standing.starting))
+        });
+        if waited_for {
+            self.successions.notify_waiters();
+        }
     }
 
     /// Ends a record whose body will not be run.

@@ -87,6 +87,8 @@ pub(crate) struct Standing {
     pub(crate) parent: Option<Parent>,
     pub(crate) reader: Option<Waker>,
     pub(crate) counts: Option<Counts>,
+    /// It was born with a name, and its init is not over.
+    pub(crate) starting: bool,
     /// What a server is at, where it is watched.
     pub(crate) activity: Option<Box<Activity>>,
     /// Its span, once it has needed one. Nothing of it is dropped under the lock.

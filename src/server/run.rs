@@ -43,6 +43,7 @@ pub(crate) async fn body<S: GenServer>(
     if let Some(parent) = ctx.parent() {
         ctx.runtime().kernel.acknowledge(parent, ctx.pid());
     }
+    ctx.runtime().kernel.ready(&*ctx.process);
     // As above.
     let _ = ack.send(Ack::Started);
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;

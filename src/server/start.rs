@@ -31,8 +31,9 @@ impl Starting {
         self,
         args: S::Args,
     ) -> Result<Served<S>, StartError> {
-        let process = self.bear::<S>()?;
-        self.init(args, process).await
+        let starting = self.with_init();
+        let process = starting.bear::<S>()?;
+        starting.init(args, process).await
     }
 
     /// Starts a server that `watcher` monitors from before its init on. A start that
@@ -42,10 +43,11 @@ impl Starting {
         args: S::Args,
         watcher: Pid,
     ) -> Result<(ServerRef<S>, MonitorRef), StartError> {
-        let process = self.bear::<S>()?;
+        let starting = self.with_init();
+        let process = starting.bear::<S>()?;
         let kernel = process.kernel.clone();
         let reference = kernel.monitor(watcher, process.pid());
-        match self.init(args, process).await {
+        match starting.init(args, process).await {
             Ok(process) => Ok((ServerRef::direct(process), reference)),
             Err(error) => {
                 kernel.demonitor(reference, true);

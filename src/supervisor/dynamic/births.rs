@@ -171,6 +171,10 @@ impl Nursery {
 
     /// Stops a process whose child was called off while it was being started.
     fn turn_away(&mut self, child: Child, pid: Pid, ctx: &mut ServerContext<Self>) {
+        if self.early.remove(&pid).is_some() {
+            self.free_names(child.seat);
+            return;
+        }
         self.children.insert(pid, child);
         self.begin_stop(pid, None, ctx);
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::acting::acting;
 use crate::call_error::{CallError, StartError};
 use crate::child::ChildSpec;
 use crate::ended::Ended;
@@ -67,8 +68,12 @@ impl DynamicSupervisorRef {
 
     /// The holder of this name, or else a child that is started under it: a session, a room,
     /// a device by its key. However many ask at once, one is started; all others wait for its
-    /// `init` and get its pid, or its error. A holder that is just ending, or is being
-    /// restarted, is waited for. While there is a holder, the supervisor is not asked.
+    /// `init` and get its pid, or its error. A holder that is in its `init`, is just ending, or
+    /// is being restarted, is waited for, whoever started it; if its start fails, whoever asked
+    /// another supervisor than the one that tried has it tried again. While there is a holder,
+    /// the supervisor is not asked.
+    ///
+    /// Two servers that ask for each other in their `init`s wait for ever, as in OTP.
     ///
     /// The pid is of this very incarnation, which may end at any time: who finds it dead asks
     /// again. The holder need not be a child of this supervisor. Elixir: `start_child` with a
@@ -105,8 +110,14 @@ impl DynamicSupervisorRef {
         spec: impl Into<ChildSpec>,
     ) -> Result<Pid, StartError> {
         let name = name.into();
-        if let Holding::Held(pid) = holding(self.server.kernel(), &name) {
-            return Ok(pid);
+        let kernel = self.server.kernel();
+        match holding(kernel, &name) {
+            Holding::Held(pid) => return Ok(pid),
+            // It asks for itself, and would wait for ever.
+            Holding::Starting(holder) if holder.pid() == acting(kernel.number()) => {
+                return Ok(holder.pid());
+            }
+            _ => {}
         }
         let spec = Box::new(spec.into());
         let answer = self.server.call_unlimited(|reply| Call::Find { name, spec, reply }).await;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{Either, select};
+
 use crate::call_error::StartError;
 use crate::child::ChildSpec;
 use crate::ended::Ended;
@@ -9,6 +11,7 @@ use crate::exit::Result;
 use crate::kernel::{Kernel, NameEntry};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
+use crate::runtime::Runtime;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
 use crate::supervisor::dynamic::nursery::{Done, For, Nursery, PidReply};
@@ -18,6 +21,8 @@ use crate::sync::atomic::Ordering;
 pub(crate) enum Holding {
     Free,
     Held(Pid),
+    /// Its holder is still in its init.
+    Starting(Arc<dyn AnyProcess>),
     /// Its holder is on its way out.
     Ending(Arc<dyn AnyProcess>),
     /// Its holder is about to be started again by its supervisor.
@@ -32,13 +37,20 @@ pub(crate) fn holding(kernel: &Kernel, name: &str) -> Holding {
             Some(NameEntry::Held(pid)) => match kernel.find(pid) {
                 // The name has moved on meanwhile.
                 None => continue,
-                Some(holder) => {
-                    let ends = holder.flags().load(Ordering::Acquire) & flag::CONDEMNED != 0;
-                    return if ends { Holding::Ending(holder) } else { Holding::Held(pid) };
-                }
+                Some(holder) if is_ending(&*holder) => return Holding::Ending(holder),
+                Some(holder) if is_starting(&*holder) => return Holding::Starting(holder),
+                Some(_) => return Holding::Held(pid),
             },
         }
     }
+}
+
+fn is_ending(holder: &dyn AnyProcess) -> bool {
+    holder.flags().load(Ordering::Acquire) & flag::CONDEMNED != 0
+}
+
+fn is_starting(holder: &dyn AnyProcess) -> bool {
+    holder.with(|locked| locked.core().standing().is_some_and(|standing| standing.starting))
 }
 
 impl Nursery {
@@ -74,13 +86,17 @@ impl Nursery {
                 }
                 Err(error) => self.found(&name, &Err(error)),
             },
+            Holding::Starting(holder) => self.aside(async move {
+                started(&runtime, holder).await;
+                Done::Waited { name, spec }
+            }),
             Holding::Ending(holder) => self.aside(async move {
                 Ended::of(&runtime, Some(holder)).await;
-                Done::Vacated { name, spec }
+                Done::Waited { name, spec }
             }),
             Holding::Restarting => self.aside(async move {
                 filled(&runtime.kernel, &name).await;
-                Done::Vacated { name, spec }
+                Done::Waited { name, spec }
             }),
         }
         Ok(())
@@ -109,6 +125,23 @@ impl Nursery {
     fn found(&mut self, name: &SharedStr, result: &Result<Pid, StartError>) {
         for reply in self.finds.remove(name).unwrap_or_default() {
             reply.send(result.clone());
+        }
+    }
+}
+
+/// Waits until the init of a holder is over, or the holder is.
+async fn started(runtime: &Runtime, holder: Arc<dyn AnyProcess>) {
+    let mut ended = Ended::of(runtime, Some(holder.clone()));
+    loop {
+        let ready = runtime.kernel.successions.notified();
+        let mut ready = std::pin::pin!(ready);
+        // From here on no change is missed.
+        ready.as_mut().enable();
+        if !is_starting(&*holder) {
+            return;
+        }
+        if let Either::Right(_) = select(ready, &mut ended).await {
+            return;
         }
     }
 }

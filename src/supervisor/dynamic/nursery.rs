@@ -9,7 +9,8 @@
 //! half-started child. The child is linked to the supervisor from before its init on, so one
 //! that is started already falls by its link. What a start came to is left in `done`, in the
 //! same poll in which it came to it, and the supervisor is told to look: so a supervisor that
-//! stops finds every child that was started, told of or not.
+//! stops finds every child that was started, told of or not. What was only half started then
+//! is killed, and found by its link: the stop waits for its end, too.
 //!
 //! **A child that ends before its supervisor has heard of its start** leaves an exit from an
 //! unknown pid; while starts are under way such exits are kept, and looked for when the pid
@@ -120,8 +121,8 @@ pub(super) enum Done {
         spare: Child,
         outcome: Outcome,
     },
-    /// The holder of a name that was on its way out is gone.
-    Vacated {
+    /// A name's holder was on its way, in or out: how is it with the name now?
+    Waited {
         name: SharedStr,
         spec: Box<ChildSpec>,
     },
@@ -214,7 +215,7 @@ impl Nursery {
                     self.landed();
                     self.reborn((pid, ticket), spare, outcome, ctx)?;
                 }
-                Done::Vacated { name, spec } => self.look_again(name, spec, ctx)?,
+                Done::Waited { name, spec } => self.look_again(name, spec, ctx)?,
             }
         }
         if self.starting == 0 {

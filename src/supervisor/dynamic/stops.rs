@@ -1,17 +1,21 @@
 //! Stopping dynamic children: one when it is asked for, all of them at the end.
 
+use std::sync::Arc;
+
 use tokio::time::{Instant, timeout_at};
 
+use crate::child::Restart;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::AnyProcess;
 use crate::reply::Reply;
 use crate::server::ServerContext;
+use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::supervisor::dynamic::child::{Child, State, Stopping};
 use crate::supervisor::dynamic::nursery::{Cast, Done, Nursery};
 use crate::supervisor::info::ChildError;
-use crate::supervisor::stop::NOT_YIELDING;
+use crate::supervisor::stop::{Leaving, NOT_YIELDING};
 use crate::timer_queue::after;
 
 impl Nursery {
@@ -124,12 +128,10 @@ impl Nursery {
 
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
     pub(super) async fn stop_all(&mut self) {
-        self.helpers.shutdown().await;
+        let half_started = self.drop_helpers().await;
         let began = Instant::now();
         let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
-        let late = self.take_done().into_iter().filter_map(started_late);
-        let children = std::mem::take(&mut self.children).into_values().chain(late);
-        for child in children {
+        for child in std::mem::take(&mut self.children).into_values() {
             let Some(process) = child.process() else { continue };
             let pid = process.pid();
             let due = match child.shutdown {
@@ -158,6 +160,31 @@ impl Nursery {
             let overran = child.shutdown != Shutdown::BrutalKill;
             self.tell_stopped(&child, began, &reason, overran);
         }
+        for process in half_started {
+            let id = label(&*process);
+            let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
+            let leaving = Leaving { id: &id, restart, shutdown, process: &process };
+            leaving.killed(&self.report).await;
+        }
+    }
+
+    /// Drops the starts under way, and kills and gives what they had started by then.
+    async fn drop_helpers(&mut self) -> Vec<Arc<dyn AnyProcess>> {
+        if self.helpers.is_empty() {
+            return Vec::new();
+        }
+        self.helpers.shutdown().await;
+        for child in self.take_done().into_iter().filter_map(started_late) {
+            if let Some(process) = child.process() {
+                self.children.insert(process.pid(), child);
+            }
+        }
+        let mut half_started = self.report.runtime.kernel.offspring(self.report.supervisor);
+        half_started.retain(|process| !self.children.contains_key(&process.pid()));
+        for process in &half_started {
+            self.report.runtime.kill(process.pid());
+        }
+        half_started
     }
 
     /// The reason of a child that ends until then; else it is killed.
@@ -189,6 +216,12 @@ fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
         let core = locked.core();
         core.settled.then(|| core.reason.clone().unwrap_or(ExitReason::NoProc))
     })
+}
+
+/// What it is called: its id.
+fn label(process: &dyn AnyProcess) -> SharedStr {
+    let label = process.with(|locked| locked.core().standing()?.label.clone());
+    label.unwrap_or_else(|| "half started".into())
 }
 
 /// A child that was started, and not yet told of.
