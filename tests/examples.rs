@@ -13,6 +13,9 @@ fn printed(example: &str) -> String {
     if cfg!(feature = "serde") {
         cargo.arg("--all-features"); // built already
     }
+    if example == "chat" {
+        cargo.args(["--", "--selftest"]);
+    }
     let run = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
     let told = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{example} failed:\n{told}");

@@ -1,0 +1,210 @@
+//! One client: its socket, its name, the room it is in.
+
+use std::time::Duration;
+
+use futures_util::{Stream, stream};
+use regrow::{
+    DynamicSupervisorRef, ExitReason, GenServer, MonitorRef, Received, Reply, Result,
+    ServerContext, ServerRef, SupervisorRef,
+};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::Settings;
+use crate::room::{self, Member, NameTaken, Room, name_of};
+
+const HELP: &str = "/join ROOM, /who, /tree, /crash, /topple, /quit; all else is said";
+
+/// How long it waits for its room, also through a restart of that.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// Somebody at the door.
+pub(crate) struct Arrival {
+    pub(crate) stream: Option<TcpStream>,
+    pub(crate) settings: Settings,
+}
+
+pub(crate) struct Connection {
+    socket: OwnedWriteHalf,
+    settings: Settings,
+    name: Option<String>,
+    place: Option<Place>,
+}
+
+/// The room somebody is in: its topic, and the monitor that tells when it falls over.
+struct Place {
+    topic: String,
+    watch: MonitorRef,
+}
+
+pub(crate) enum Cast {
+    /// The user typed a line, or hung up.
+    Typed(Option<String>),
+    /// A room has something for the user.
+    Heard(String),
+    /// The user was silent for too long.
+    Silent,
+}
+
+impl GenServer for Connection {
+    type Args = Arrival;
+    type Call = Reply<()>;
+    type Cast = Cast;
+
+    // ANCHOR: init
+    async fn init(arrival: Arrival, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        let Some(stream) = arrival.stream else { return Err(ctx.ignore()) };
+        let (read, socket) = stream.into_split();
+        // A process of its own reads; it lives and ends with this one.
+        ctx.pipe(lines(read), Cast::Typed);
+        let settings = arrival.settings;
+        let mut new = Connection { socket, settings, name: None, place: None };
+        new.be_patient(ctx);
+        new.write("Who are you?").await?;
+        Ok(new)
+    }
+    // ANCHOR_END: init
+
+    async fn handle_call(&mut self, here: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        here.send(());
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+        match cast {
+            Cast::Typed(Some(line)) => {
+                self.be_patient(ctx);
+                self.typed(line.trim(), ctx).await
+            }
+            Cast::Typed(None) => ctx.stop(ExitReason::Normal),
+            Cast::Heard(line) => self.write(&line).await,
+            Cast::Silent => {
+                self.write("You have been silent for too long.").await?;
+                ctx.stop(ExitReason::shutdown_with("was silent for too long"))
+            }
+        }
+    }
+
+    // ANCHOR: fell
+    /// The room fell over: it is opened anew by its supervisor, and we go back in.
+    async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
+        let Received::DownName { reference, .. } = info else { return Ok(()) };
+        if let Some(place) = self.place.take_if(|place| place.watch == reference) {
+            self.enter(place.topic, ctx).await?;
+            self.write("* the room fell over, and was opened again").await?;
+        }
+        Ok(())
+    }
+    // ANCHOR_END: fell
+}
+
+impl Connection {
+    async fn typed(&mut self, line: &str, ctx: &mut ServerContext<Self>) -> Result {
+        if self.place.is_none() {
+            return self.introduce(line, ctx).await;
+        }
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("", _) => Ok(()),
+            ("/join", topic) if !topic.is_empty() => self.join(topic, ctx).await,
+            ("/who", _) => {
+                let names = self.room(ctx).call(room::Call::Who).await?;
+                self.write(&format!("* here: {}", names.join(", "))).await
+            }
+            ("/tree", _) => {
+                let tree = SupervisorRef::named(&ctx.runtime(), "chat").tree().await?;
+                self.write(&tree.to_string()).await
+            }
+            ("/crash", _) => panic!("as its user asked"),
+            ("/topple", _) => self.tell_room(room::Cast::Topple, ctx).await,
+            ("/quit", _) => ctx.stop(ExitReason::Normal),
+            (command, _) if command.starts_with('/') => self.write(HELP).await,
+            _ => {
+                let said = room::Cast::Say { from: ctx.pid(), line: line.to_owned() };
+                self.tell_room(said, ctx).await
+            }
+        }
+    }
+
+    /// The first line is a name; the lobby says whether it will do.
+    async fn introduce(&mut self, name: &str, ctx: &mut ServerContext<Self>) -> Result {
+        if name.is_empty() || name.starts_with('/') {
+            return self.write("Who are you?").await;
+        }
+        self.name = Some(name.to_owned());
+        self.enter("lobby".to_owned(), ctx).await?;
+        match &self.place {
+            Some(_) => self.write(&format!("Hello, {name}. {HELP}.")).await,
+            None => self.write("That name is taken. Who are you?").await,
+        }
+    }
+
+    async fn join(&mut self, topic: &str, ctx: &mut ServerContext<Self>) -> Result {
+        if let Some(old) = self.place.take() {
+            ctx.demonitor(old.watch);
+            let room = ctx.runtime().server_named::<Room>(name_of(&old.topic));
+            room.cast(room::Cast::Leave(ctx.pid()));
+        }
+        self.enter(topic.to_owned(), ctx).await?;
+        match &self.place {
+            Some(_) => self.write(&format!("* this is {topic}")).await,
+            None => self.write("That name is taken here. Who are you?").await,
+        }
+    }
+
+    // ANCHOR: enter
+    /// Finds the room or has it opened, and joins it. Without a place afterwards: there is
+    /// somebody else of that name.
+    async fn enter(&mut self, topic: String, ctx: &mut ServerContext<Self>) -> Result {
+        let (rt, name) = (ctx.runtime(), name_of(&topic));
+        let rooms = DynamicSupervisorRef::named(&rt, "rooms");
+        rooms.get_or_start(name.clone(), Room::open(&topic, self.settings.empty)).await?;
+        let watch = rt.monitor_name(ctx.pid(), &name);
+        let member = Member {
+            pid: ctx.pid(),
+            name: self.name.clone().unwrap_or_default(),
+            ear: ctx.this().sender(Cast::Heard),
+        };
+        let join = |reply| room::Call::Join { member: member.clone(), reply };
+        match rt.server_named::<Room>(name).call_waiting(join, OPENING).await? {
+            Ok(()) => self.place = Some(Place { topic, watch }),
+            Err(NameTaken) => drop(ctx.demonitor(watch)),
+        }
+        Ok(())
+    }
+    // ANCHOR_END: enter
+
+    fn room(&self, ctx: &ServerContext<Self>) -> ServerRef<Room> {
+        let topic = self.place.as_ref().map_or("", |place| &place.topic);
+        ctx.runtime().server_named(name_of(topic))
+    }
+
+    async fn tell_room(&mut self, cast: room::Cast, ctx: &mut ServerContext<Self>) -> Result {
+        if self.room(ctx).cast(cast) {
+            return Ok(());
+        }
+        self.write("* nobody heard that: the room is being opened again").await
+    }
+
+    // ANCHOR: patience
+    /// Begins the wait anew: each line of the user does, and nothing else.
+    fn be_patient(&self, ctx: &mut ServerContext<Self>) {
+        ctx.cast_after_as("silent", self.settings.patience, Cast::Silent);
+    }
+    // ANCHOR_END: patience
+
+    /// Waits for as long as the client takes nothing; the room doesn't wait with it.
+    async fn write(&mut self, line: &str) -> Result {
+        self.socket.write_all(format!("{line}\n").as_bytes()).await?;
+        Ok(())
+    }
+}
+
+/// What is typed, until the user hangs up or the line breaks.
+fn lines(read: OwnedReadHalf) -> impl Stream<Item = String> + Send {
+    let lines = BufReader::new(read).lines();
+    stream::unfold(lines, |mut lines| async move {
+        let line = lines.next_line().await.ok().flatten()?;
+        Some((line, lines))
+    })
+}
