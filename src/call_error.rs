@@ -178,6 +178,8 @@ pub enum StartError {
     Failed(ExitReason),
     /// Its `init` took longer than this, so it was killed.
     InitTimeout(Duration),
+    /// It did not say within this time that it is ready, so it was stopped.
+    NotReady(Duration),
     /// The name is held by another process; `init` was not run.
     AlreadyStarted {
         /// The name.
@@ -220,6 +222,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Ignored => f.write_str("init chose not to run"),
             StartError::Failed(reason) => write!(f, "it ended before it was ready: {reason}"),
+            StartError::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
             StartError::InitTimeout(limit) => write!(f, "its init took longer than {limit:?}"),
             StartError::AlreadyStarted { name, pid } => {
                 write!(f, "{name:?} is running already, as {pid}")

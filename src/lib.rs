@@ -113,6 +113,7 @@ mod lifecycle;
 mod event;
 mod stops;
 mod shutdown;
+mod health;
 mod random;
 mod backoff;
 mod overflow;
@@ -146,6 +147,7 @@ mod names;
 mod groups;
 mod timers;
 mod info;
+mod healths;
 mod tracking;
 mod census;
 mod logging;
@@ -165,6 +167,8 @@ mod supervisor;
 mod registry;
 mod task;
 mod snapshot;
+#[cfg(feature = "axum")]
+mod http;
 mod run;
 pub mod testing;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
@@ -189,6 +193,10 @@ pub use ended::{Ended, ProcessHandle};
 pub use event::LifecycleEvent;
 pub use events::Events;
 pub use exit::{ExitError, ExitReason, Result};
+pub use health::Health;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use http::tree_routes;
 pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;
 pub use location::CrashLocation;
@@ -207,7 +215,7 @@ pub use server::{
 };
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
-pub use snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
+pub use snapshot::{NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{

@@ -35,20 +35,19 @@ use crate::starting::StartCause;
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
-/// let shout = ChildSpec::blocking("shout", |mut ctx| {
-///     let mut heard = 0;
+/// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+/// let shout = ChildSpec::blocking("shout", move |mut ctx| {
 ///     while let Some(Received::Message(text)) = ctx.recv() {
-///         heard += text.len(); // … something slow and blocking …
+///         told.send(text.len())?; // … something slow and blocking …
 ///     }
 ///     assert!(ctx.is_stopping());
-///     assert_eq!(heard, 3);
 ///     Ok(())
 /// });
 /// let tree = Supervisor::one_for_one().child(shout.restart(Restart::Transient)).start(&rt).await?;
 /// let pid = tree.which_child("shout").await?.pid().unwrap();
 /// assert!(rt.send(pid, b"hey".to_vec()));
+/// assert_eq!(hear.recv().await, Some(3));
 /// let ended = rt.ended(pid);
-/// # while rt.info(pid).is_some_and(|info| info.mailbox_depth > 0) { tokio::task::yield_now().await; }
 /// tree.stop().await?;
 /// assert!(ended.await.is_clean());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -145,6 +145,7 @@ pub struct ChildSpec {
     pub(crate) shutdown: Shutdown,
     pub(crate) kind: ChildType,
     pub(crate) init_timeout: Option<Duration>,
+    pub(crate) ready_within: Option<Duration>,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
@@ -165,6 +166,7 @@ impl ChildSpec {
             shutdown: Shutdown::default(),
             kind: ChildType::default(),
             init_timeout: None,
+            ready_within: None,
             backoff: None,
             significant: false,
             mailbox: None,
@@ -245,6 +247,39 @@ impl ChildSpec {
     /// long as it takes. [`ServerSpec`](crate::ServerSpec) has an example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.init_timeout = Some(limit);
+        self
+    }
+
+    /// Counts it as started only when it has said that it is [ready](crate::Health::Ready), or
+    /// degraded: the next child starts then. One that takes longer than this is stopped, and its
+    /// start has failed, with [`NotReady`](crate::StartError::NotReady). By default it counts as
+    /// started as soon as its `init` has returned. OTP has no counterpart.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{ChildSpec, Health, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let database = ChildSpec::task("database", |ctx| async move {
+    ///     tokio::time::sleep(Duration::from_secs(2)).await; // … recovering its journal …
+    ///     ctx.set_health(Health::Ready);
+    ///     std::future::pending().await
+    /// });
+    /// let website = ChildSpec::task("website", |_| std::future::pending());
+    /// let start = tokio::time::Instant::now();
+    /// Supervisor::rest_for_one()
+    ///     .child(database.ready_within(Duration::from_secs(30)))
+    ///     .child(website) // finds a database that serves
+    ///     .start(&rt)
+    ///     .await?;
+    /// assert_eq!(start.elapsed(), Duration::from_secs(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn ready_within(mut self, limit: Duration) -> Self {
+        self.ready_within = Some(limit);
         self
     }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::ended::ProcessHandle;
 use crate::exit::Result;
+use crate::health::Health;
 use crate::inside::{Inside, sealed};
 use crate::kernel::births::Birth;
 use crate::message::Received;
@@ -219,6 +220,11 @@ impl TaskContext {
         let link = Link { id: runtime.kernel.fresh_id(), kind: LinkKind::Helper };
         let birth = Birth { link: Some((self.pid(), link)), ..Birth::default() };
         runtime.launch(&birth, fallible(|_| work))
+    }
+
+    /// Says how this child is doing, to whoever asks after the tree. [`Health`] has an example.
+    pub fn set_health(&self, health: Health) {
+        self.runtime().set_health(self.pid(), health);
     }
 
     /// A token that is cancelled when the supervisor asks this child to stop, or ends, and at

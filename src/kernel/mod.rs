@@ -50,6 +50,8 @@ pub(crate) struct Kernel {
     pub(crate) stops: Stops,
     /// Rung when a name was given, or is vacant no more.
     pub(crate) successions: tokio::sync::Notify,
+    /// Rung when a process says how it is doing.
+    pub(crate) healths: tokio::sync::Notify,
     pub(crate) waits: Waits,
     pub(crate) watching: Watching,
     #[cfg(regrow_proof)]
@@ -125,6 +127,7 @@ impl Kernel {
             events: EventHub::default(),
             stops: Stops::default(),
             successions: tokio::sync::Notify::new(),
+            healths: tokio::sync::Notify::new(),
             waits: Waits::default(),
             watching: Watching::default(),
             #[cfg(regrow_proof)]

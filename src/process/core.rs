@@ -8,6 +8,7 @@ use tracing::Span;
 
 use crate::activity::Activity;
 use crate::exit::ExitReason;
+use crate::health::Health;
 use crate::pid::Pid;
 use crate::process::counts::Counts;
 use crate::shared_str::SharedStr;
@@ -89,6 +90,8 @@ pub(crate) struct Standing {
     pub(crate) counts: Option<Counts>,
     /// It was born with a name, and its init is not over.
     pub(crate) starting: bool,
+    /// How it says it is doing.
+    pub(crate) health: Option<Health>,
     /// What a server is at, where it is watched.
     pub(crate) activity: Option<Box<Activity>>,
     /// Its span, once it has needed one. Nothing of it is dropped under the lock.
@@ -221,6 +224,10 @@ impl Core {
 
     pub(crate) fn standing(&mut self) -> Option<&mut Standing> {
         self.ties.as_mut()?.standing.as_deref_mut()
+    }
+
+    pub(crate) fn said_health(&mut self) -> Option<Health> {
+        self.standing()?.health.clone()
     }
 
     /// Where the mailbox is counted.

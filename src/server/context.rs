@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::call_error::StartError;
 use crate::exit::ExitReason;
+use crate::health::Health;
 use crate::inside::{Inside, sealed};
 use crate::mailbox::Mailbox;
 use crate::pid::{MonitorRef, Pid};
@@ -455,6 +456,11 @@ impl<S: GenServer> ServerContext<S> {
     /// supervised one has its id for a label at first.
     pub fn set_label(&mut self, label: impl Into<String>) {
         self.runtime().set_label(self.pid(), label);
+    }
+
+    /// Says how this server is doing, to whoever asks after the tree. [`Health`] has an example.
+    pub fn set_health(&mut self, health: Health) {
+        self.runtime().set_health(self.pid(), health);
     }
 
     /// Starts another server, linked to this one from its `init` on. A failing start is

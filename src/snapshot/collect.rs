@@ -115,6 +115,7 @@ fn leaf(runtime: &Runtime, info: &ChildInfo) -> TreeNode {
         up: info.since.filter(|_| info.pid().is_some()).map(|since| since.elapsed()),
         restarts: info.restarts,
         mailbox_depth: process.map_or(0, |process| process.mailbox_depth),
+        health: info.pid().and_then(|pid| runtime.health(pid)).unwrap_or_default(),
         history: info.history.to_vec(),
         children: Vec::new(),
         more: 0,

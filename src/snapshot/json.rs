@@ -10,7 +10,7 @@ use crate::supervisor::Incarnation;
 
 impl TreeSnapshot {
     /// The tree as JSON. A node has `id`, `kind` (`worker` or `supervisor`), `state`
-    /// (`running`, `restarting`, `stopped` or `busy`), `restarts`, `names`, `mailbox_depth`,
+    /// (`running`, `restarting`, `stopped` or `busy`), `restarts`, `names`, `health`, `mailbox_depth`,
     /// `history`, `children` and `more`, and where they apply `pid`, `up_ms`, `retry_in_ms`,
     /// `strategy` and `budget`. Times are milliseconds.
     ///
@@ -52,7 +52,7 @@ impl Serialize for Node<'_> {
         let Node { node, taken } = self;
         let below = |node| Node { node, taken: *taken };
         let story = |incarnation| Story { incarnation, taken: *taken };
-        let mut out = serializer.serialize_struct("TreeNode", 14)?;
+        let mut out = serializer.serialize_struct("TreeNode", 15)?;
         out.serialize_field("id", &node.id)?;
         out.serialize_field("kind", kind(node))?;
         strategy::<S>(&mut out, node)?;
@@ -62,6 +62,7 @@ impl Serialize for Node<'_> {
         out.serialize_field("up_ms", &node.up.map(millis))?;
         out.serialize_field("retry_in_ms", &retry_in(node).map(millis))?;
         out.serialize_field("restarts", &node.restarts)?;
+        out.serialize_field("health", &node.health.to_string())?;
         out.serialize_field("mailbox_depth", &node.mailbox_depth)?;
         out.serialize_field("history", &node.history.iter().map(story).collect::<Vec<_>>())?;
         out.serialize_field("children", &node.children.iter().map(below).collect::<Vec<_>>())?;

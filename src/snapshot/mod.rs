@@ -9,14 +9,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::exit::ExitReason;
+use crate::health::Health;
 use crate::pid::Pid;
 use crate::supervisor::{Incarnation, RestartBudget};
 
 mod collect;
 mod text;
 mod graph;
+mod health;
 #[cfg(feature = "serde")]
 mod json;
+
+pub use health::TreeHealth;
 
 /// A supervision tree at one moment. Its [`Display`](std::fmt::Display) is a text tree;
 /// [`to_dot`](Self::to_dot) and [`to_mermaid`](Self::to_mermaid) are pictures, and with the
@@ -82,6 +86,8 @@ pub struct TreeNode {
     pub restarts: u32,
     /// How much is queued in its mailbox; 0 unless the runtime counts it.
     pub mailbox_depth: usize,
+    /// How it says it is doing; ready, if it says nothing.
+    pub health: Health,
     /// Its last incarnations that are over, oldest first.
     pub history: Vec<Incarnation>,
     /// Those below it, in start order.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::health::Health;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 
 /// One line: where it hangs, and three columns and the rest.
@@ -65,7 +66,7 @@ fn kind(node: &TreeNode) -> &'static str {
     }
 }
 
-/// What there is to say of it, in this order: state, budget, restarts, names, mailbox.
+/// What there is to say of it, in this order: state, budget, restarts, names, health, mailbox.
 pub(super) fn facts(node: &TreeNode) -> Vec<String> {
     let mut facts = vec![state(node)];
     if let Some(budget) = node.budget() {
@@ -78,6 +79,12 @@ pub(super) fn facts(node: &TreeNode) -> Vec<String> {
         node.names.iter().map(String::as_str).filter(|name| *name != node.id).collect();
     if !others.is_empty() {
         facts.push(format!("named {}", others.join(", ")));
+    }
+    if node.health != Health::Ready {
+        facts.push(match &node.health {
+            Health::Degraded(why) => format!("degraded: {why}"),
+            health => health.to_string(),
+        });
     }
     if node.mailbox_depth > 0 {
         facts.push(format!("{} queued", node.mailbox_depth));

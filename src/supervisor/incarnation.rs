@@ -1,14 +1,22 @@
 //! One incarnation of a child: its start, and what its end leads to.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::time::timeout;
 
 use crate::call_error::StartError;
-use crate::child::{ChildSpec, Restart, StartContext};
+use crate::child::{ChildSpec, Restart, StartContext, Started};
+use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
 use crate::process::{AnyProcess, Seat};
+use crate::runtime::Runtime;
 use crate::starting::StartCause;
 use crate::supervisor::report::Report;
+use crate::supervisor::stop::{Leaving, stop};
 
 /// What to do about a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +54,10 @@ pub(crate) async fn start(
     let mut ctx = StartContext { runtime, supervisor, seat, spec: spec.clone(), cause };
     let started = spec.start.start(&mut ctx).await;
     step!("after a start");
+    let started = match (started, spec.ready_within) {
+        (Ok(started), Some(limit)) => ready(report, spec, started, limit).await,
+        (started, _) => started,
+    };
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
@@ -53,6 +65,42 @@ pub(crate) async fn start(
             report.start_failed(&spec.id, &error);
             Err(error)
         }
+    }
+}
+
+/// Waits until the child has said that it serves. One that ends before has failed; one that
+/// takes too long is stopped.
+async fn ready(
+    report: &Report,
+    spec: &ChildSpec,
+    started: Started,
+    limit: Duration,
+) -> Result<Started, StartError> {
+    let runtime = &report.runtime;
+    let ended = Ended::of(runtime, Some(started.process.clone()));
+    let process = started.process.clone();
+    let serving = pin!(serving(runtime, &*process));
+    match timeout(limit, select(ended, serving)).await {
+        Ok(Either::Right(_)) => Ok(started),
+        Ok(Either::Left((reason, _))) => Err(StartError::Failed(reason)),
+        Err(_) => {
+            stop(report, Leaving::of(spec, &started.process)).await;
+            Err(StartError::NotReady(limit))
+        }
+    }
+}
+
+async fn serving(runtime: &Runtime, process: &dyn AnyProcess) {
+    loop {
+        let said = runtime.kernel.healths.notified();
+        let mut said = pin!(said);
+        // From here on nothing that is said is missed.
+        said.as_mut().enable();
+        let health = process.with(|locked| locked.core().said_health());
+        if health.is_some_and(|health| health.is_serving()) {
+            return;
+        }
+        said.await;
     }
 }
 

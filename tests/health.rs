@@ -1,0 +1,147 @@
+//! How children say they are doing, what becomes of that up the tree, and who waits for it.
+
+mod support;
+
+use std::time::Duration;
+
+use regrow::{
+    ChildError, ChildSpec, ExitReason, Health, Leftovers, Runtime, StartError, Supervisor,
+    SupervisorRef, TaskContext,
+};
+use support::{crash, dead, settled};
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A child that says what it is sent of itself.
+fn moody(id: &str) -> ChildSpec {
+    let body = |mut ctx: TaskContext| async move {
+        ctx.set_health(Health::Starting);
+        loop {
+            let Some(said) = ctx.recv().await.message() else { continue };
+            ctx.set_health(match said.as_slice() {
+                b"ready" => Health::Ready,
+                b"stopping" => Health::Stopping,
+                b"crash" => return Err(crash("boom")),
+                why => Health::Degraded(String::from_utf8_lossy(why).into_owned().into()),
+            });
+        }
+    };
+    ChildSpec::task(id, body).named(id)
+}
+
+async fn say(rt: &Runtime, name: &str, what: &str) {
+    assert!(rt.send_named(name, what.as_bytes().to_vec()));
+    settled().await;
+}
+
+async fn told(tree: &SupervisorRef) -> String {
+    tree.tree().await.unwrap().health().to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_is_as_well_as_its_worst_child() {
+    let rt = Runtime::new();
+    let inner = Supervisor::one_for_one().with_id("inner").child(moody("a")).child(moody("b"));
+    let quiet = ChildSpec::task("quiet", |_| std::future::pending());
+    let tree = Supervisor::one_for_one().child(quiet).child(inner).start(&rt).await.unwrap();
+    settled().await;
+    assert_eq!(told(&tree).await, "inner/a is starting");
+    say(&rt, "a", "ready").await;
+    assert_eq!(told(&tree).await, "inner/b is starting");
+    say(&rt, "b", "the upstream answers 503").await;
+    assert_eq!(told(&tree).await, "inner/b: the upstream answers 503");
+    assert!(tree.tree().await.unwrap().health().is_serving());
+    say(&rt, "a", "stopping").await;
+    assert_eq!(told(&tree).await, "inner/a is stopping");
+    assert!(!tree.tree().await.unwrap().health().is_serving());
+    say(&rt, "a", "ready").await;
+    say(&rt, "b", "ready").await;
+    assert_eq!(told(&tree).await, "ready");
+    assert!(tree.tree().await.unwrap().to_string().lines().all(|line| !line.contains("degraded")));
+    let gone = dead(&rt).await;
+    assert_eq!((rt.health(gone), rt.set_health(gone, Health::Ready)), (None, false));
+}
+
+/// A child that is waiting for its restart does not serve.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_backs_off_is_starting() {
+    let rt = Runtime::new();
+    let child = moody("a").backoff(regrow::Backoff::default());
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    say(&rt, "a", "ready").await;
+    assert_eq!(told(&tree).await, "ready");
+    say(&rt, "a", "crash").await;
+    assert_eq!(told(&tree).await, "a is starting");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_child_starts_when_this_one_serves() {
+    let rt = Runtime::new();
+    let spec = Supervisor::one_for_one().child(moody("a").ready_within(5 * SECOND));
+    let spec = spec.child(ChildSpec::task("b", |_| std::future::pending()).named("b"));
+    let starting = tokio::spawn({
+        let rt = rt.clone();
+        async move { spec.start(&rt).await }
+    });
+    settled().await;
+    assert_eq!(rt.whereis("b"), None);
+    say(&rt, "a", "a little slow").await; // degraded serves, too
+    let tree = starting.await.unwrap().unwrap();
+    assert!(rt.whereis("b").is_some());
+    tree.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_ready_in_time_has_failed_to_start() {
+    let rt = Runtime::new();
+    let began = Instant::now();
+    let spec = Supervisor::one_for_one().child(moody("a").ready_within(2 * SECOND));
+    let error = spec.start(&rt).await.unwrap_err();
+    let late = StartError::NotReady(2 * SECOND);
+    assert_eq!(error, StartError::Child { id: "a".into(), error: Box::new(late) });
+    assert_eq!(error.to_string(), "child \"a\" was not started: it was not ready within 2s");
+    assert_eq!(began.elapsed(), 2 * SECOND);
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_ends_before_it_is_ready_has_failed_to_start() {
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    let broken = ChildSpec::task("broken", |_| async { Err(crash("no disk")) });
+    let failed = tree.start_child(broken.ready_within(SECOND)).await;
+    assert_eq!(failed, Err(StartError::Failed(crash("no disk"))));
+    assert!(matches!(tree.which_child("broken").await, Err(ChildError::NotFound(_))));
+    assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
+}
+
+/// A probe asks; an orchestrator acts.
+#[cfg(feature = "axum")]
+#[tokio::test(start_paused = true)]
+async fn probes_and_the_tree_are_routes() {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one().named("app").child(moody("a")).start(&rt).await.unwrap();
+    let ask = async |path: &str| {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = regrow::tree_routes(&tree).oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = to_bytes(answer.into_body(), 10_000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    settled().await;
+    assert_eq!(ask("/healthz").await, (200, "alive\n".into()));
+    assert_eq!(ask("/readyz").await, (503, "a is starting\n".into()));
+    say(&rt, "a", "ready").await;
+    assert_eq!(ask("/readyz").await, (200, "ready\n".into()));
+    assert!(ask("/tree").await.1.starts_with("app"));
+    #[cfg(feature = "serde")]
+    assert!(ask("/tree.json").await.1.starts_with('{'));
+    tree.stop().await.unwrap();
+    assert_eq!(ask("/healthz").await.0, 503);
+    assert_eq!(ask("/readyz").await, (503, "there is no such process\n".into()));
+}
