@@ -88,6 +88,8 @@ mod pages {
     struct HowServersEnd;
     #[doc = include_str!("../book/src/call-cast-or-info.md")]
     struct CallCastOrInfo;
+    #[doc = include_str!("../book/src/in-pictures.md")]
+    struct InPictures;
     #[doc = include_str!("../book/src/how-it-is-built.md")]
     struct HowItIsBuilt;
 }
