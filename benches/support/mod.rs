@@ -185,7 +185,9 @@ fn print_answer(question: &Question, turns: &[(f64, f64)]) {
         Some(_) => "ok",
         None => "",
     };
-    let cells = [format!("{raw:.0}"), format!("{regrow:.0}"), format!("{ratio:.2}"), target];
+    let digits = if question.unit == "per op" { 2 } else { 0 };
+    let ratio = if ratio.is_finite() { format!("{ratio:.2}") } else { "-".into() };
+    let cells = [format!("{raw:.digits$}"), format!("{regrow:.digits$}"), ratio, target];
     print_row(question.text, question.unit, cells, verdict);
 }
 

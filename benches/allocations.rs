@@ -1,0 +1,135 @@
+//! How often a message asks the allocator for memory, in the steady state.
+//!
+//! Counted by a global allocator that counts. Counts are the same in each run; a hundredth of
+//! an allocation is a buffer that grew once.
+//!
+//! Raw: an mpsc channel, which asks for a block of 32 slots now and then, and a oneshot.
+
+mod support;
+
+use std::alloc::System;
+
+use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use support::{Bench, Question};
+use tokio::sync::{mpsc, oneshot};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// How many messages warm up.
+const WARM: usize = 10_000;
+
+/// How many messages lie in a mailbox at most.
+const BATCH: usize = 32;
+
+fn main() {
+    let bench = Bench::new("allocations");
+    let question = |text, target| Question { text, unit: "per op", target, size: 50_000 };
+    bench.compare(&question("a cast", None), raw_cast, |n| async move {
+        without_questions(regrow(n, cast).await)
+    });
+    bench.compare(&question("a call, 5 s deadline", Some(1.01)), raw_call, |n| regrow(n, call));
+}
+
+type Ask = Option<oneshot::Sender<u64>>;
+
+fn raw_server() -> mpsc::UnboundedSender<Ask> {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<Ask>();
+    tokio::spawn(async move {
+        while let Some(ask) = receiver.recv().await {
+            if let Some(reply) = ask {
+                let _ = reply.send(1);
+            }
+        }
+    });
+    sender
+}
+
+async fn raw_cast(size: usize) -> f64 {
+    let server = raw_server();
+    let tell = async |times: usize| {
+        for n in 0..times {
+            let _ = server.send(None);
+            if n % BATCH == 0 {
+                raw_ask(&server).await;
+            }
+        }
+    };
+    tell(WARM).await;
+    let region = Region::new(ALLOCATOR);
+    tell(size).await;
+    without_questions(each(&region, size))
+}
+
+/// What the questions in between cost is known: one each.
+fn without_questions(each: f64) -> f64 {
+    (each - 1.0 / BATCH as f64).max(0.0)
+}
+
+async fn raw_ask(server: &mpsc::UnboundedSender<Ask>) {
+    let (reply, answer) = oneshot::channel();
+    let _ = server.send(Some(reply));
+    answer.await.expect("it answers");
+}
+
+async fn raw_call(size: usize) -> f64 {
+    let server = raw_server();
+    for _ in 0..WARM {
+        raw_ask(&server).await;
+    }
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..size {
+        raw_ask(&server).await;
+    }
+    each(&region, size)
+}
+
+fn each(region: &Region<'_, System>, size: usize) -> f64 {
+    region.change().allocations as f64 / size as f64
+}
+
+async fn regrow(size: usize, send: impl AsyncFn(&ServerRef<Server>, usize)) -> f64 {
+    let rt = Runtime::new();
+    let server = Server::start(&rt, ()).await.expect("it starts");
+    send(&server, WARM).await;
+    let region = Region::new(ALLOCATOR);
+    send(&server, size).await;
+    each(&region, size)
+}
+
+async fn cast(server: &ServerRef<Server>, times: usize) {
+    for n in 0..times {
+        server.cast(());
+        if n % BATCH == 0 {
+            server.call(|reply| reply).await.expect("it answers");
+        }
+    }
+}
+
+async fn call(server: &ServerRef<Server>, times: usize) {
+    for _ in 0..times {
+        server.call(|reply| reply).await.expect("it answers");
+    }
+}
+
+struct Server;
+
+impl GenServer for Server {
+    type Args = ();
+    type Call = Reply<u64>;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Server)
+    }
+
+    async fn handle_call(&mut self, reply: Reply<u64>, _: &mut ServerContext<Self>) -> Result {
+        reply.send(1);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
