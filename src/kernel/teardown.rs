@@ -11,7 +11,7 @@
 //! A link or monitor made between 2 and 4 is served in 5, with the true reason.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use crate::event::LifecycleEvent;
@@ -43,7 +43,7 @@ struct Closing {
     parent: Option<Parent>,
     names: Vec<(SharedStr, ())>,
     tags: Vec<(SharedStr, ())>,
-    registries: Vec<(u64, Arc<dyn Registrar>)>,
+    registries: Vec<(u64, Weak<dyn Registrar>)>,
     remains: Remains,
 }
 
@@ -96,8 +96,8 @@ impl Kernel {
             self.leave_group(tag, pid);
         }
         for (_, registry) in closing.registries {
-            // Keys and values are a user's.
-            quietly(|| registry.forget(pid));
+            // Keys and values are a user's, and may go with the registry's last handle.
+            quietly(|| registry.upgrade().into_iter().for_each(|registry| registry.forget(pid)));
         }
         self.table.remove(&pid);
         self.finished.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! The part of a process' record that needs no message type.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,7 @@ pub(crate) struct Standing {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
     /// Registries that it is in, by their numbers.
-    pub(crate) registries: SmallMap<u64, Arc<dyn Registrar>>,
+    pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
     /// Who waits for its end, or for room in its mailbox until then.
     pub(crate) waiters: SmallMap<u64, Waker>,
     /// Names that its dead children left to it, to be taken by their successors.

@@ -1,39 +1,51 @@
 //! Registries: processes found by keys of any type, with a value beside each.
 //!
-//! What happens when a process ends between any two steps of a registration: the entry is
-//! made first, then the process is told, under its lock, which registries it is in. If it is
-//! ending by then, the entry is taken back; if not, its teardown leaves the registry, after
-//! its names and before anybody is told. So whoever sees the `Down` finds no entry.
+//! **A registration** is made under the registry's lock: the key is free; under the process'
+//! lock as well, the process is open, and notes the registry; the entry is made. A process
+//! that closes before that note is refused. One that closes after it finds the note, and its
+//! teardown, before anybody is told of the end, waits for the registry's lock and takes the
+//! entry out. So who was told of an end never sees an entry of that process.
+//!
+//! **The order of locks**: the registry's, then one process', or one listener's. A teardown
+//! holds no lock when it comes.
+//!
+//! **What is a user's**: keys are hashed, compared and cloned, and values cloned, under the
+//! registry's lock, as in any table. Everything else of theirs, destructors, closures and
+//! wakers, is run after it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::iter::once_with;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use thiserror::Error;
-use tokio::sync::broadcast;
 
 use crate::exit::Result;
 use crate::pid::Pid;
-use crate::process::Registrar;
+use crate::process::{AnyProcess, Registrar};
+use crate::quietly::quietly;
 use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerRef};
 
+mod entries;
 mod changes;
 
-pub use changes::{RegistryChange, RegistryChanges};
+use changes::{Listeners, Told};
+use entries::Entries;
 
-/// How many changes a listener may lie behind before it misses the oldest.
-const KEPT: usize = 1024;
+pub use changes::{RegistryChange, RegistryChanges};
 
 /// Finds processes by keys of type `K`, and keeps a value of type `V` beside each. Cheap to
 /// clone; clones share everything.
 ///
 /// In a [unique](Self::unique) registry a key has one holder; in a
 /// [duplicate](Self::duplicate) one it may have many, as the subscribers of a topic. An entry
-/// vanishes when its process ends, before anybody is told of that end. For keys that are
-/// plain names, [`Runtime::register`] is simpler, and what a supervisor keeps through a
-/// restart; groups without values are [`Runtime::register_tag`].
+/// vanishes when its process ends, before anybody is told of that end; all of them with the
+/// last handle. For keys that are plain names, [`Runtime::register`] is simpler, and what a
+/// supervisor keeps through a restart; groups without values are [`Runtime::register_tag`].
+///
+/// `Hash`, `Eq` and `Clone` of a key, and `Clone` of a value, are called under the registry's
+/// lock: they must not use the registry. Destructors and closures may.
 ///
 /// Elixir: `Registry`. There a process registers itself; here anybody may register it.
 ///
@@ -75,21 +87,19 @@ struct Shared<K, V> {
     /// The number it is known by to its members.
     number: u64,
     unique: bool,
-    entries: Mutex<Entries<K, V>>,
-    changes: broadcast::Sender<RegistryChange<K>>,
+    state: Mutex<State<K, V>>,
 }
 
-struct Entries<K, V> {
-    by_key: HashMap<K, Vec<(Pid, V)>>,
-    by_pid: HashMap<Pid, Vec<K>, foldhash::fast::RandomState>,
+struct State<K, V> {
+    entries: Entries<K, V>,
+    listeners: Listeners<K>,
 }
 
 /// Why a process was not registered. [`Registry`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// The key is held: in a unique registry by anybody, in a duplicate one by the same
-    /// process.
+    /// The registry is unique, and the key is held, be it by the same process.
     #[error("the key is held by {pid}")]
     AlreadyRegistered {
         /// Who holds it.
@@ -110,23 +120,17 @@ where
         Registry::new(runtime, true)
     }
 
-    /// A registry in which a key may have many holders, each once. [`Registry`] has an
-    /// example.
+    /// A registry in which a key may have many holders, and a process may be under a key many
+    /// times. [`Registry`] has an example.
     pub fn duplicate(runtime: &Runtime) -> Self {
         Registry::new(runtime, false)
     }
 
     fn new(runtime: &Runtime, unique: bool) -> Self {
-        let entries = Entries { by_key: HashMap::new(), by_pid: HashMap::default() };
-        Registry {
-            shared: Arc::new(Shared {
-                runtime: runtime.clone(),
-                number: runtime.kernel.fresh_id(),
-                unique,
-                entries: Mutex::new(entries),
-                changes: broadcast::channel(KEPT).0,
-            }),
-        }
+        let state = State { entries: Entries::default(), listeners: Listeners::default() };
+        let number = runtime.kernel.fresh_id();
+        let (runtime, state) = (runtime.clone(), Mutex::new(state));
+        Registry { shared: Arc::new(Shared { runtime, number, unique, state }) }
     }
 
     /// Registers a process under this key, with this value. Elixir: `Registry.register/3`.
@@ -134,35 +138,50 @@ where
     ///
     /// # Errors
     ///
-    /// [`AlreadyRegistered`](RegistryError::AlreadyRegistered) if the key is held,
-    /// [`NoProc`](RegistryError::NoProc) if the process is not alive. Nothing changes then.
-    #[allow(clippy::needless_pass_by_value)] // a key is a value; its users write it in place
+    /// [`AlreadyRegistered`](RegistryError::AlreadyRegistered) if the registry is unique and
+    /// the key is held, [`NoProc`](RegistryError::NoProc) if the process is not alive. Nothing
+    /// changes then.
     pub fn register(&self, pid: Pid, key: K, value: V) -> Result<(), RegistryError> {
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid).ok_or(RegistryError::NoProc(pid))?;
-        shared.change(RegistryChange::Registered { key: key.clone(), pid }, |entries| {
-            entries.add(pid, &key, value, shared.unique)
-        })?;
-        let mut registrar: Option<Arc<dyn Registrar>> = Some(shared.clone());
-        let open = process.with(|locked| {
-            let core = locked.core();
-            if core.is_open()
-                && let Some(registrar) = registrar.take()
+        let mut entry = Some(([key.clone(), key], value));
+        let told = shared.change(|state| {
+            let Some(([_, key], _)) = &entry else { return Ok(Told::default()) };
+            if shared.unique
+                && let Some(pid) = state.entries.holder(key)
             {
-                core.standing_mut().registries.insert(shared.number, registrar);
-                return true;
+                return Err(RegistryError::AlreadyRegistered { pid });
             }
-            false
-        });
-        if !open {
-            shared.take_out(pid, &key);
-            return Err(RegistryError::NoProc(pid));
-        }
+            if !self.note(&*process) {
+                return Err(RegistryError::NoProc(pid));
+            }
+            let registered = || RegistryChange::Registered { key: key.clone(), pid };
+            let told = state.listeners.tell(once_with(registered));
+            if let Some((keys, value)) = entry.take() {
+                state.entries.add(pid, keys, value);
+            }
+            Ok(told)
+        })?;
+        told.wake();
         Ok(())
     }
 
-    /// Takes the process' entry of this key out. False if there was none. Elixir:
-    /// `Registry.unregister/2`.
+    /// The process is to tell this registry of its end; false if that has come.
+    fn note(&self, process: &dyn AnyProcess) -> bool {
+        let shared: Weak<dyn Registrar> = Arc::<Shared<K, V>>::downgrade(&self.shared);
+        let (open, _) = process.with_deferred(|locked| {
+            let core = locked.core();
+            let open = core.is_open();
+            if open {
+                core.standing_mut().registries.insert(self.shared.number, shared);
+            }
+            open
+        });
+        open
+    }
+
+    /// Takes the process' entry of this key out, all of them in a duplicate registry. False
+    /// if there was none. Elixir: `Registry.unregister/2`.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};
@@ -179,16 +198,33 @@ where
     /// # });
     /// ```
     pub fn unregister(&self, pid: Pid, key: &K) -> bool {
-        self.shared.take_out(pid, key)
+        let shared = &self.shared;
+        let process = shared.runtime.kernel.find(pid);
+        let (removed, told) = shared.change(|state| {
+            let removed = state.entries.remove(pid, key);
+            if let Some(process) = &process
+                && !state.entries.contains(pid)
+            {
+                process.with_deferred(|locked| {
+                    let standing = locked.core().standing();
+                    standing.and_then(|standing| standing.registries.remove(&shared.number))
+                });
+            }
+            let gone = removed.iter().map(|_| RegistryChange::unregistered(key, pid));
+            let told = state.listeners.tell(gone);
+            (removed, told)
+        });
+        told.wake();
+        !removed.is_empty()
     }
 
-    /// Who is registered under this key, and with what. Elixir: `Registry.lookup/2`.
-    /// [`Registry`] has an example.
+    /// Who is registered under this key, and with what, in the order of registration. Elixir:
+    /// `Registry.lookup/2`. [`Registry`] has an example.
     pub fn lookup(&self, key: &K) -> Vec<(Pid, V)>
     where
         V: Clone,
     {
-        self.shared.lock().by_key.get(key).cloned().unwrap_or_default()
+        self.shared.lock().entries.lookup(key)
     }
 
     /// The holder of this key; in a duplicate registry the one that has been longest.
@@ -206,7 +242,7 @@ where
     /// # });
     /// ```
     pub fn whereis(&self, key: &K) -> Option<Pid> {
-        self.shared.lock().by_key.get(key).and_then(|held| Some(held.first()?.0))
+        self.shared.lock().entries.holder(key)
     }
 
     /// A direct handle to the holder of this key, if it is a server of this type: of this
@@ -247,8 +283,9 @@ where
         self.shared.runtime.server_at(self.whereis(key)?).ok()
     }
 
-    /// Changes the value beside a process' entry; false if there is none. `change` runs under
-    /// the registry's lock: it must not use the registry. Elixir: `Registry.update_value/3`.
+    /// Changes the value beside a process' entry, the oldest one of this key; false if there
+    /// is none. `change` is given a copy, which then takes the value's place, and is called
+    /// again if somebody else was quicker. Elixir: `Registry.update_value/3`.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};
@@ -262,11 +299,21 @@ where
     /// assert_eq!(scores.lookup(&"ann"), [(pid, 2)]);
     /// # });
     /// ```
-    pub fn update(&self, pid: Pid, key: &K, change: impl FnOnce(&mut V)) -> bool {
-        let mut entries = self.shared.lock();
-        let held =
-            entries.by_key.get_mut(key).and_then(|held| held.iter_mut().find(|e| e.0 == pid));
-        held.map(|(_, value)| change(value)).is_some()
+    pub fn update(&self, pid: Pid, key: &K, mut change: impl FnMut(&mut V)) -> bool
+    where
+        V: Clone,
+    {
+        loop {
+            let Some((version, mut value)) = self.shared.change(|s| s.entries.copy(pid, key))
+            else {
+                return false;
+            };
+            change(&mut value);
+            // What it replaces, or itself, is dropped unlocked.
+            if self.shared.change(|s| s.entries.replace(key, version, value)).is_ok() {
+                return true;
+            }
+        }
     }
 
     /// Calls `each` with every holder of this key and its value, as they were at one moment.
@@ -278,82 +325,61 @@ where
         self.lookup(key).into_iter().for_each(|(pid, value)| each(pid, value));
     }
 
-    /// The keys a process is registered under, in the order of their registration. Elixir:
-    /// `Registry.keys/2`. [`unregister`](Self::unregister) has an example.
+    /// The keys a process is registered under, in the order of registration; one that it is
+    /// under many times as often. Elixir: `Registry.keys/2`. [`unregister`](Self::unregister)
+    /// has an example.
     pub fn keys(&self, pid: Pid) -> Vec<K> {
-        self.shared.lock().by_pid.get(&pid).cloned().unwrap_or_default()
+        self.shared.lock().entries.keys(pid)
     }
 
     /// How many entries there are. [`unregister`](Self::unregister) has an example.
     pub fn count(&self) -> usize {
-        self.shared.lock().by_key.values().map(Vec::len).sum()
+        self.shared.lock().entries.len()
     }
 
     /// All keys that have a holder, in no order.
     pub fn all_keys(&self) -> Vec<K> {
-        self.shared.lock().by_key.keys().cloned().collect()
+        self.shared.lock().entries.all_keys()
+    }
+
+    /// Everything in it as it is at one moment, in no order: to be filtered and counted as any
+    /// iterator. Elixir: `Registry.select/2`.
+    ///
+    /// ```
+    /// use regrow::{Registry, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let scores: Registry<&str, u32> = Registry::unique(&rt);
+    /// for (name, score) in [("ann", 3), ("bob", 0), ("eve", 7)] {
+    ///     scores.register(rt.spawn(|_| std::future::pending()).pid(), name, score).unwrap();
+    /// }
+    /// let winners = scores.entries().into_iter().filter(|(_, _, score)| *score > 2);
+    /// assert_eq!(winners.count(), 2);
+    /// # });
+    /// ```
+    pub fn entries(&self) -> Vec<(K, Pid, V)>
+    where
+        V: Clone,
+    {
+        self.shared.lock().entries.all()
     }
 
     /// Registrations and their ends from now on. [`RegistryChanges`] has an example. Elixir:
     /// the listeners of a registry.
     pub fn changes(&self) -> RegistryChanges<K> {
-        RegistryChanges::new(self.shared.changes.subscribe())
+        self.shared.change(|state| state.listeners.add())
     }
 }
 
 impl<K, V> Shared<K, V> {
-    fn lock(&self) -> MutexGuard<'_, Entries<K, V>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State<K, V>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a change, and tells it under the same lock, so that changes are told in order.
-    fn change<T, E>(
-        &self,
-        change: RegistryChange<K>,
-        act: impl FnOnce(&mut Entries<K, V>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let mut entries = self.lock();
-        let done = act(&mut entries)?;
-        // Nobody need listen.
-        let _ = self.changes.send(change);
-        Ok(done)
-    }
-}
-
-impl<K: Eq + Hash + Clone, V> Shared<K, V> {
-    /// What is taken out is dropped unlocked.
-    fn take_out(&self, pid: Pid, key: &K) -> bool {
-        let change = RegistryChange::Unregistered { key: key.clone(), pid };
-        let removed = self.change(change, |entries| entries.remove(pid, key).ok_or(()));
-        removed.is_ok()
-    }
-}
-
-impl<K: Eq + Hash + Clone, V> Entries<K, V> {
-    fn add(&mut self, pid: Pid, key: &K, value: V, unique: bool) -> Result<(), RegistryError> {
-        let held = self.by_key.entry(key.clone()).or_default();
-        if let Some((holder, _)) = held.iter().find(|(holder, _)| unique || *holder == pid) {
-            return Err(RegistryError::AlreadyRegistered { pid: *holder });
-        }
-        held.push((pid, value));
-        self.by_pid.entry(pid).or_default().push(key.clone());
-        Ok(())
-    }
-
-    fn remove(&mut self, pid: Pid, key: &K) -> Option<V> {
-        let held = self.by_key.get_mut(key)?;
-        let at = held.iter().position(|(holder, _)| *holder == pid)?;
-        let (_, value) = held.remove(at);
-        if held.is_empty() {
-            self.by_key.remove(key);
-        }
-        if let Some(keys) = self.by_pid.get_mut(&pid) {
-            keys.retain(|other| other != key);
-            if keys.is_empty() {
-                self.by_pid.remove(&pid);
-            }
-        }
-        Some(value)
+    /// Runs `act` under the lock; what it returns outlives that.
+    fn change<R>(&self, act: impl FnOnce(&mut State<K, V>) -> R) -> R {
+        act(&mut self.lock())
     }
 }
 
@@ -363,10 +389,23 @@ where
     V: Send + 'static,
 {
     fn forget(&self, pid: Pid) {
-        let keys = self.lock().by_pid.get(&pid).cloned().unwrap_or_default();
-        for key in keys {
-            self.take_out(pid, &key);
+        let (removed, told) = self.change(|state| {
+            let removed = state.entries.remove_all(pid);
+            let gone = removed.iter().map(|(key, _)| RegistryChange::unregistered(key, pid));
+            let told = state.listeners.tell(gone);
+            (removed, told)
+        });
+        quietly(|| told.wake());
+        for entry in removed {
+            quietly(|| drop(entry));
         }
+    }
+}
+
+impl<K, V> Drop for Shared<K, V> {
+    fn drop(&mut self) {
+        let told = self.change(|state| state.listeners.close());
+        told.wake();
     }
 }
 
@@ -379,6 +418,6 @@ impl<K, V> Clone for Registry<K, V> {
 impl<K, V> fmt::Debug for Registry<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.shared.unique { "unique" } else { "duplicate" };
-        write!(f, "Registry({kind}, {} keys)", self.shared.lock().by_key.len())
+        write!(f, "Registry({kind}, {} entries)", self.shared.lock().entries.len())
     }
 }

@@ -1,0 +1,168 @@
+//! The tables of a registry: by key, and by process.
+//!
+//! Each entry has a number, later ones are greater, and is found by it on both sides: so
+//! nothing is looked for among the many holders of a key, or the many keys of a process.
+//! What is removed is handed out, for it is a user's, and not to be dropped in here.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::pid::Pid;
+use crate::small_map::SmallMap;
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+pub(super) struct Entries<K, V> {
+    by_key: Map<K, SmallMap<u64, Entry<V>>>,
+    by_pid: Map<Pid, SmallMap<u64, K>>,
+    last: u64,
+    len: usize,
+}
+
+struct Entry<V> {
+    pid: Pid,
+    value: V,
+    /// How often the value was replaced.
+    changes: u64,
+}
+
+/// One value of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Version {
+    number: u64,
+    changes: u64,
+}
+
+impl<K, V> Default for Entries<K, V> {
+    fn default() -> Self {
+        Entries { by_key: Map::default(), by_pid: Map::default(), last: 0, len: 0 }
+    }
+}
+
+impl<K, V> Entries<K, V> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the process is in here at all.
+    pub(super) fn contains(&self, pid: Pid) -> bool {
+        self.by_pid.contains_key(&pid)
+    }
+}
+
+impl<K: Eq + Hash + Clone, V> Entries<K, V> {
+    /// The holder of the key that has been it for longest.
+    pub(super) fn holder(&self, key: &K) -> Option<Pid> {
+        let held = self.by_key.get(key)?.iter();
+        held.min_by_key(|(number, _)| **number).map(|(_, entry)| entry.pid)
+    }
+
+    /// The key is given twice, once for each side.
+    pub(super) fn add(&mut self, pid: Pid, [key, own]: [K; 2], value: V) {
+        self.last += 1;
+        self.len += 1;
+        let entry = Entry { pid, value, changes: 0 };
+        self.by_key.entry(key).or_default().insert(self.last, entry);
+        self.by_pid.entry(pid).or_default().insert(self.last, own);
+    }
+
+    /// Takes out all entries of this process under this key.
+    pub(super) fn remove(&mut self, pid: Pid, key: &K) -> Vec<Removed<K, V>> {
+        let numbers = self.numbers(pid, key);
+        numbers.into_iter().filter_map(|number| self.take(pid, key, number)).collect()
+    }
+
+    /// Takes out all entries of this process.
+    pub(super) fn remove_all(&mut self, pid: Pid) -> Vec<(K, Removed<K, V>)> {
+        let mut keys = self.by_pid.remove(&pid).unwrap_or_default().take();
+        keys.sort_unstable_by_key(|(number, _)| *number);
+        let removed = keys.into_iter().filter_map(|(number, key)| {
+            let removed = self.take(pid, &key, number)?;
+            Some((key, removed))
+        });
+        removed.collect()
+    }
+
+    fn take(&mut self, pid: Pid, key: &K, number: u64) -> Option<Removed<K, V>> {
+        let held = self.by_key.get_mut(key)?;
+        let value = held.remove(&number)?.value;
+        let key = if held.is_empty() { self.by_key.remove_entry(key) } else { None };
+        self.len -= 1;
+        let mut own = None;
+        if let Some(keys) = self.by_pid.get_mut(&pid) {
+            own = keys.remove(&number);
+            if keys.is_empty() {
+                self.by_pid.remove(&pid);
+            }
+        }
+        Some(Removed { _key: key.map(|(key, _)| key), _own: own, _value: value })
+    }
+
+    /// The entries of this process under this key, looked for where there are fewer.
+    fn numbers(&self, pid: Pid, key: &K) -> Vec<u64> {
+        let (Some(held), Some(keys)) = (self.by_key.get(key), self.by_pid.get(&pid)) else {
+            return Vec::new();
+        };
+        let mut numbers: Vec<u64> = if held.len() < keys.len() {
+            held.iter().filter(|(_, entry)| entry.pid == pid).map(|(n, _)| *n).collect()
+        } else {
+            keys.iter().filter(|(_, own)| *own == key).map(|(n, _)| *n).collect()
+        };
+        numbers.sort_unstable();
+        numbers
+    }
+
+    pub(super) fn keys(&self, pid: Pid) -> Vec<K> {
+        let Some(keys) = self.by_pid.get(&pid) else { return Vec::new() };
+        let mut keys: Vec<_> = keys.iter().collect();
+        keys.sort_unstable_by_key(|(number, _)| **number);
+        keys.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    pub(super) fn all_keys(&self) -> Vec<K> {
+        self.by_key.keys().cloned().collect()
+    }
+
+    /// Puts a value in the place of this version of it, if it is still there; gives the one
+    /// that is to be dropped.
+    pub(super) fn replace(&mut self, key: &K, version: Version, value: V) -> Result<V, V> {
+        let held = self.by_key.get_mut(key).and_then(|held| held.get_mut(&version.number));
+        match held {
+            Some(entry) if entry.changes == version.changes => {
+                entry.changes += 1;
+                Ok(std::mem::replace(&mut entry.value, value))
+            }
+            _ => Err(value),
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> Entries<K, V> {
+    pub(super) fn lookup(&self, key: &K) -> Vec<(Pid, V)> {
+        let Some(held) = self.by_key.get(key) else { return Vec::new() };
+        let mut held: Vec<_> = held.iter().collect();
+        held.sort_unstable_by_key(|(number, _)| **number);
+        held.into_iter().map(|(_, entry)| (entry.pid, entry.value.clone())).collect()
+    }
+
+    pub(super) fn all(&self) -> Vec<(K, Pid, V)> {
+        let all = self.by_key.iter().flat_map(|(key, held)| {
+            held.iter().map(move |(_, entry)| (key.clone(), entry.pid, entry.value.clone()))
+        });
+        all.collect()
+    }
+
+    /// The oldest entry of this process under this key.
+    pub(super) fn copy(&self, pid: Pid, key: &K) -> Option<(Version, V)> {
+        let number = *self.numbers(pid, key).first()?;
+        let entry = self.by_key.get(key)?.get(&number)?;
+        Some((Version { number, changes: entry.changes }, entry.value.clone()))
+    }
+}
+
+/// What is left of an entry, to be dropped unlocked.
+pub(super) struct Removed<K, V> {
+    _key: Option<K>,
+    _own: Option<K>,
+    _value: V,
+}
