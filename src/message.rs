@@ -123,6 +123,15 @@ impl Received {
     }
 
     /// Whether a bound on the mailbox counts it: signals are exempt.
+    /// What the log may say of it: never what a user wrote.
+    pub(crate) fn outline(&self) -> String {
+        match self {
+            Received::Message(message) => format!("a message of {} bytes", message.len()),
+            Received::Stream(_) => "a stream".to_owned(),
+            signal => format!("{signal:?}"),
+        }
+    }
+
     pub(crate) fn is_user(&self) -> bool {
         matches!(self, Received::Message(_) | Received::Stream(_))
     }

@@ -264,7 +264,7 @@ pub trait GenServer: Sized + Send + 'static {
     ) -> impl Future<Output = Result> + Send {
         let pid = ctx.pid();
         quietly(
-            || tracing::warn!(target: "regrow::server", %pid, ?info, "unexpected message dropped"),
+            || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), "unexpected message dropped"),
         );
         ready(Ok(()))
     }

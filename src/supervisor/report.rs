@@ -158,7 +158,7 @@ impl Report {
     pub(crate) fn unexpected(&self, other: &Received) {
         let Report { supervisor, label, .. } = self;
         quietly(|| {
-            tracing::warn!(target: TARGET, %supervisor, %label, ?other, "unexpected message dropped");
+            tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");
         });
     }
 }
