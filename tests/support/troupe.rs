@@ -176,6 +176,11 @@ impl Troupe {
         self.end(id, ExitReason::crashed("boom"));
     }
 
+    /// Takes one thing that was told, if there is any by now.
+    pub fn try_told(&mut self) -> bool {
+        self.told.try_recv().is_ok()
+    }
+
     /// What was told since this was last asked, when nothing is left to do.
     pub async fn told(&mut self) -> Vec<String> {
         settled().await;

@@ -1,0 +1,78 @@
+//! What a dynamic supervisor keeps of children that came and went: nothing.
+//!
+//! Alone in its file, for the allocator counts what the whole program asks for.
+//! `REGROW_CHILDREN=1000000 cargo test --release --test dynamic_memory` is the long run.
+
+mod support;
+
+use peak_alloc::PeakAlloc;
+use regrow::{ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Runtime, StartError};
+use support::troupe::{Start, Troupe};
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// What may differ from one moment to the next, whatever came before: buffers, mostly.
+const SLACK: usize = 64 * 1024;
+
+fn children() -> usize {
+    std::env::var("REGROW_CHILDREN").map_or(50_000, |n| n.parse().expect("a number"))
+}
+
+/// Temporary children with arguments of 200 bytes, that end as this says.
+fn job(crash: bool) -> ChildSpec {
+    let argument = vec![1_u8; 200];
+    let body = move |_| async move {
+        match crash && argument[0] == 1 {
+            true => Err(regrow::ExitReason::crashed("as planned")),
+            false => Ok(()),
+        }
+    };
+    ChildSpec::task("job", body).restart(Restart::Temporary)
+}
+
+/// So many children come and go.
+async fn come_and_go(jobs: &DynamicSupervisorRef, t: &Troupe, children: usize) {
+    for n in 0..children {
+        if n % 16 == 0 {
+            t.next_starts("picky", [Start::Ignores]);
+            let picky = t.child("picky").restart(Restart::Temporary);
+            assert_eq!(jobs.start_child(picky).await, Err(StartError::Ignored));
+        }
+        let pid = jobs.start_child(job(n % 2 == 0)).await.unwrap();
+        if n % 64 == 0 {
+            t.rt.ended(pid).await;
+        }
+        if n % 1_000 == 0 {
+            // It leaves of its own accord, like all others.
+            while jobs.count_children().await.unwrap().specs > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    while jobs.count_children().await.unwrap().specs > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// DYN-003, T44.
+#[tokio::test]
+async fn nothing_is_kept_of_temporary_children() {
+    let mut t = Troupe::on(Runtime::new());
+    let jobs = DynamicSupervisor::new().intensity(0, std::time::Duration::from_secs(1));
+    let jobs = jobs.start(&t.rt).await.unwrap();
+    come_and_go(&jobs, &t, 2_000).await;
+    while t.try_told() {}
+    let before = ALLOCATOR.current_usage();
+    ALLOCATOR.reset_peak_usage();
+
+    for _ in 0..children() / 2_000 {
+        come_and_go(&jobs, &t, 2_000).await;
+        while t.try_told() {}
+    }
+
+    let (kept, peak) = (ALLOCATOR.current_usage(), ALLOCATOR.peak_usage());
+    assert!(kept < before + SLACK, "{before} bytes before, {kept} after");
+    assert!(peak < before + 32 * SLACK, "{before} bytes before, {peak} at the most");
+    assert!(t.rt.spawned() > children() as u64);
+}
