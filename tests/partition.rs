@@ -5,8 +5,8 @@ mod support;
 use std::collections::HashSet;
 
 use regrow::{
-    GenServer, PartitionKey, PartitionSupervisor, PartitionSupervisorRef, Pid, Reply, Result,
-    Runtime, ServerContext, StartError,
+    CallError, ChildSpec, DynamicSupervisor, GenServer, PartitionKey, PartitionSupervisor,
+    PartitionSupervisorRef, Pid, Reply, Result, Runtime, ServerContext, StartError, TaskSupervisor,
 };
 use support::settled;
 
@@ -107,4 +107,53 @@ async fn a_partition_knows_its_index_also_after_a_restart() {
     assert_eq!((after.0, after.1), (1, 1));
     assert_ne!(after.2, before.1.2);
     assert_eq!(ask(2).await, before.2);
+}
+
+/// Very many children, spread over several supervisors: one that is killed takes along its own
+/// only, and comes back empty under the same key.
+#[tokio::test(start_paused = true)]
+async fn dynamic_supervisors_are_partitions() {
+    let rt = Runtime::new();
+    let spec = |index| DynamicSupervisor::new().max_children(index + 1);
+    let jobs = PartitionSupervisor::<DynamicSupervisor>::new("jobs", spec);
+    let jobs = jobs.partitions(2).start(&rt).await.unwrap();
+    let job = || ChildSpec::task("job", |_| std::future::pending());
+    let first = jobs.partition(0).start_child(job()).await.unwrap();
+    let second = jobs.partition(1).start_child(job()).await.unwrap();
+    assert_eq!(jobs.partition(2).start_child(job()).await, Err(StartError::MaxChildren(1)));
+    assert!(jobs.partition(-3).start_child(job()).await.is_ok());
+
+    rt.kill(jobs.at(0).pid());
+    settled().await;
+    assert!(!rt.is_alive(first) && rt.is_alive(second));
+    let mut active = Vec::new();
+    for partition in jobs.all() {
+        active.push(partition.count_children().await.unwrap().active);
+    }
+    assert_eq!(active, [0, 2]);
+    assert!(jobs.partition(0).start_child(job()).await.is_ok());
+    assert_eq!(jobs.partition(0).start_child(job()).await, Err(StartError::MaxChildren(1)));
+    jobs.stop().await.unwrap();
+    assert_eq!(rt.process_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn task_supervisors_are_partitions() {
+    let rt = Runtime::new();
+    let tasks = PartitionSupervisor::<TaskSupervisor>::new("tasks", |_| TaskSupervisor::new());
+    let tasks = tasks.partitions(3).start(&rt).await.unwrap();
+    let body = |_| std::future::pending();
+    let pid = tasks.partition("ann").start_child(body).await.unwrap();
+    let found = tasks.partition("ann").children().await.unwrap();
+    assert_eq!(found, [pid]);
+    assert_eq!(tasks.all().len(), 3);
+}
+
+/// One partition that nobody started.
+#[tokio::test(start_paused = true)]
+async fn a_partition_beyond_the_last_is_nobody() {
+    let rt = Runtime::new();
+    let all = partitions().partitions(3).start(&rt).await.unwrap();
+    assert_eq!(all.at(3).call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(all.at(2).call(|reply| reply).await.unwrap().0, 2);
 }

@@ -1,25 +1,28 @@
-//! One kind of server many times over, and keys that choose among them.
+//! One kind of process many times over, and keys that choose among them.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call_error::StartError;
+use crate::call_error::{CallError, StartError};
 use crate::child::ChildSpec;
-use crate::exit::Result;
+use crate::exit::{ExitReason, Result};
 use crate::runtime::Runtime;
-use crate::server::{GenServer, ServerRef};
-use crate::supervisor::{Supervisor, SupervisorRef, SupervisorSpec};
+use crate::shared_str::SharedStr;
+use crate::supervisor::partition_key::PartitionKey;
+use crate::supervisor::partitioned::Partitioned;
+use crate::supervisor::spec::{Supervisor, SupervisorSpec};
+use crate::supervisor::supervisor_ref::SupervisorRef;
 
-/// A server that is a bottleneck, started many times over: each *partition* is one of them,
-/// with a state of its own, and a key always chooses the same one. For counters, caches,
-/// connection pools, rate limits: whatever falls apart by a key. Not for a state that must
+/// A server, or a [`DynamicSupervisor`](crate::DynamicSupervisor), that is a bottleneck,
+/// started many times over: each *partition* is one of them, with a state of its own, and a
+/// key always chooses the same one. For counters, caches, connection pools, rate limits, many
+/// children that are started at once: whatever falls apart by a key. Not for a state that must
 /// be seen as a whole.
 ///
 /// Partitions are named, so a handle lives through their restarts; the supervisor has the
-/// partitions `0` to `n - 1` as its children, one for one. Elixir: `PartitionSupervisor`.
+/// partitions `0` to `n - 1` as its children, one for one. What can be partitioned is
+/// [`Partitioned`]. Elixir: `PartitionSupervisor`.
 ///
 /// # Examples
 ///
@@ -63,20 +66,20 @@ use crate::supervisor::{Supervisor, SupervisorRef, SupervisorSpec};
 /// # }).unwrap();
 /// ```
 #[must_use = "it does nothing until started"]
-pub struct PartitionSupervisor<S: GenServer> {
+pub struct PartitionSupervisor<P: Partitioned> {
     name: String,
     partitions: Option<usize>,
-    args: Arc<dyn Fn(usize) -> S::Args + Send + Sync>,
+    args: Arc<dyn Fn(usize) -> P::Args + Send + Sync>,
     intensity: Option<(u32, Duration)>,
 }
 
-impl<S: GenServer> PartitionSupervisor<S> {
+impl<P: Partitioned> PartitionSupervisor<P> {
     /// Partitions under this name, which is the supervisor's; `args` gives the arguments of
-    /// the partition of this index, at each of its starts. [`PartitionSupervisor`] has an
-    /// example.
+    /// the partition of this index, of a server at each of its starts. [`PartitionSupervisor`]
+    /// has an example.
     pub fn new(
         name: impl Into<String>,
-        args: impl Fn(usize) -> S::Args + Send + Sync + 'static,
+        args: impl Fn(usize) -> P::Args + Send + Sync + 'static,
     ) -> Self {
         let (name, args) = (name.into(), Arc::new(args));
         PartitionSupervisor { name, partitions: None, args, intensity: None }
@@ -111,7 +114,7 @@ impl<S: GenServer> PartitionSupervisor<S> {
     /// # Cancel safety
     ///
     /// A start that is dropped kills the supervisor, and with it all its partitions.
-    pub async fn start(self, runtime: &Runtime) -> Result<PartitionSupervisorRef<S>, StartError> {
+    pub async fn start(self, runtime: &Runtime) -> Result<PartitionSupervisorRef<P>, StartError> {
         let (name, partitions) = (self.name.clone(), self.count());
         let tree = self.spec()?.start(runtime).await?;
         Ok(PartitionSupervisorRef {
@@ -173,7 +176,7 @@ impl<S: GenServer> PartitionSupervisor<S> {
 
     fn child(&self, index: usize) -> ChildSpec {
         let args = self.args.clone();
-        let child = S::child_with(move || args(index)).with_id(index.to_string());
+        let child = P::partition(move || args(index)).with_id(index.to_string());
         child.named(partition_name(&self.name, index))
     }
 
@@ -189,43 +192,47 @@ fn partition_name(name: &str, index: usize) -> String {
 
 /// A handle to running partitions. Cheap to clone; dropping it stops nothing.
 /// [`PartitionSupervisor`] has an example.
-pub struct PartitionSupervisorRef<S> {
+pub struct PartitionSupervisorRef<P: Partitioned> {
     runtime: Runtime,
     tree: SupervisorRef,
-    name: Arc<str>,
-    partitions: usize,
-    server: PhantomData<fn() -> S>,
+    name: SharedStr,
+    /// One for each partition, so that choosing one makes no new name.
+    handles: Arc<[P::Handle]>,
 }
 
-impl<S: GenServer> PartitionSupervisorRef<S> {
+impl<P: Partitioned> PartitionSupervisorRef<P> {
     /// A handle to partitions that run, or will run, under this name, so many of them. As
     /// many as were started, or keys go astray. [`PartitionSupervisor::spec`] has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>, partitions: usize) -> Self {
-        let name = name.into();
-        PartitionSupervisorRef {
-            tree: SupervisorRef::named(runtime, name.clone()),
-            runtime: runtime.clone(),
-            name: name.into(),
-            partitions: partitions.max(1),
-            server: PhantomData,
-        }
+        let name = SharedStr::from(name.into());
+        let handle = |index| P::handle(runtime, partition_name(&name, index));
+        let handles = (0..partitions.max(1)).map(handle).collect();
+        let tree = SupervisorRef::named(runtime, name.to_string());
+        PartitionSupervisorRef { runtime: runtime.clone(), tree, name, handles }
     }
 
     /// The partition of this key. Integers go by their absolute value modulo the number of
     /// partitions, everything else by a hash that is the same in every run of one build.
     /// [`PartitionSupervisor`] has an example.
-    pub fn partition(&self, key: impl Into<PartitionKey>) -> ServerRef<S> {
-        self.at(key.into().index(self.partitions))
+    pub fn partition(&self, key: impl Into<PartitionKey>) -> P::Handle {
+        self.at(key.into().index(self.handles.len()))
     }
 
     /// The partition of this index, counted from 0. Calls say `NoProc` where there is none.
-    pub fn at(&self, index: usize) -> ServerRef<S> {
-        self.runtime.server_named(partition_name(&self.name, index))
+    pub fn at(&self, index: usize) -> P::Handle {
+        let stranger = || P::handle(&self.runtime, partition_name(&self.name, index));
+        self.handles.get(index).cloned().unwrap_or_else(stranger)
     }
 
     /// How many partitions there are. [`PartitionSupervisor`] has an example.
     pub fn partitions(&self) -> usize {
-        self.partitions
+        self.handles.len()
+    }
+
+    /// A handle to each of them, in order: to ask all, or count what all have.
+    /// [`Partitioned`] has an example.
+    pub fn all(&self) -> &[P::Handle] {
+        &self.handles
     }
 
     /// The supervisor of the partitions.
@@ -242,105 +249,30 @@ impl<S: GenServer> PartitionSupervisorRef<S> {
     /// # Cancel safety
     ///
     /// As [`SupervisorRef::stop`].
-    pub async fn stop(&self) -> Result<crate::exit::ExitReason, crate::call_error::CallError> {
+    pub async fn stop(&self) -> Result<ExitReason, CallError> {
         self.tree.stop().await
     }
 }
 
-impl<S> Clone for PartitionSupervisorRef<S> {
+impl<P: Partitioned> Clone for PartitionSupervisorRef<P> {
     fn clone(&self) -> Self {
         PartitionSupervisorRef {
             runtime: self.runtime.clone(),
             tree: self.tree.clone(),
             name: self.name.clone(),
-            partitions: self.partitions,
-            server: PhantomData,
+            handles: self.handles.clone(),
         }
     }
 }
 
-impl<S> fmt::Debug for PartitionSupervisorRef<S> {
+impl<P: Partitioned> fmt::Debug for PartitionSupervisorRef<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PartitionSupervisorRef({:?}, {})", self.name, self.partitions)
+        write!(f, "PartitionSupervisorRef({:?}, {})", self.name, self.handles.len())
     }
 }
 
-impl<S: GenServer> fmt::Debug for PartitionSupervisor<S> {
+impl<P: Partitioned> fmt::Debug for PartitionSupervisor<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartitionSupervisor").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// What chooses a partition. Integers, texts and pids are such keys as they are; of anything
-/// else, [`PartitionKey::of`].
-///
-/// ```
-/// use regrow::PartitionKey;
-///
-/// assert_eq!(PartitionKey::from(-7), PartitionKey::from(7u64));
-/// assert_eq!(PartitionKey::of(&("eu", 3)), PartitionKey::of(&("eu", 3)));
-/// assert_ne!(PartitionKey::from("eu"), PartitionKey::from("us"));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PartitionKey(u128);
-
-impl PartitionKey {
-    /// The key of any value that can be hashed.
-    pub fn of(value: &(impl Hash + ?Sized)) -> Self {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        PartitionKey(u128::from(hasher.finish()))
-    }
-
-    fn index(self, partitions: usize) -> usize {
-        // Smaller than the number of partitions.
-        (self.0 % partitions as u128) as usize
-    }
-}
-
-macro_rules! integers {
-    ($($signed:ty)+; $($unsigned:ty)+) => {
-        $(impl From<$signed> for PartitionKey {
-            fn from(key: $signed) -> Self {
-                PartitionKey(u128::from((i128::from(key)).unsigned_abs()))
-            }
-        })+
-        $(impl From<$unsigned> for PartitionKey {
-            fn from(key: $unsigned) -> Self {
-                PartitionKey(u128::from(key))
-            }
-        })+
-    };
-}
-
-integers!(i8 i16 i32 i64 i128; u8 u16 u32 u64 u128);
-
-impl From<usize> for PartitionKey {
-    fn from(key: usize) -> Self {
-        PartitionKey(key as u128)
-    }
-}
-
-impl From<isize> for PartitionKey {
-    fn from(key: isize) -> Self {
-        PartitionKey(key.unsigned_abs() as u128)
-    }
-}
-
-impl From<&str> for PartitionKey {
-    fn from(key: &str) -> Self {
-        PartitionKey::of(key)
-    }
-}
-
-impl From<&String> for PartitionKey {
-    fn from(key: &String) -> Self {
-        PartitionKey::of(key.as_str())
-    }
-}
-
-impl From<crate::pid::Pid> for PartitionKey {
-    fn from(pid: crate::pid::Pid) -> Self {
-        PartitionKey::from(pid.raw())
     }
 }

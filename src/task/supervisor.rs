@@ -15,7 +15,9 @@ use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::shutdown::Shutdown;
 use crate::spawn::{fallible, plain};
-use crate::supervisor::{ChildError, ChildInfo, Supervisor, SupervisorRef, SupervisorSpec};
+use crate::supervisor::{
+    ChildError, ChildInfo, Partitioned, Supervisor, SupervisorRef, SupervisorSpec,
+};
 use crate::task::Task;
 use crate::task::supervised::{Born, Once};
 
@@ -120,6 +122,19 @@ impl TaskSupervisor {
 impl From<TaskSupervisor> for ChildSpec {
     fn from(supervisor: TaskSupervisor) -> Self {
         supervisor.spec.into()
+    }
+}
+
+impl Partitioned for TaskSupervisor {
+    type Args = TaskSupervisor;
+    type Handle = TaskSupervisorRef;
+
+    fn partition(args: impl Fn() -> TaskSupervisor + Send + Sync + 'static) -> ChildSpec {
+        args().into()
+    }
+
+    fn handle(runtime: &Runtime, name: String) -> TaskSupervisorRef {
+        TaskSupervisorRef::named(runtime, name)
     }
 }
 

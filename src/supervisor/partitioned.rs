@@ -1,0 +1,76 @@
+//! What a partition can be.
+
+use crate::child::ChildSpec;
+use crate::runtime::Runtime;
+use crate::server::{GenServer, ServerRef};
+use crate::supervisor::dynamic::{DynamicSupervisor, DynamicSupervisorRef};
+
+/// What a [`PartitionSupervisor`](crate::PartitionSupervisor) can start many times over: every
+/// [`GenServer`], and [`DynamicSupervisor`] and [`TaskSupervisor`](crate::TaskSupervisor),
+/// whose arguments are themselves.
+///
+/// # Examples
+///
+/// Children that are started by many at once, spread over four supervisors:
+///
+/// ```
+/// use regrow::{ChildSpec, DynamicSupervisor, PartitionSupervisor, Runtime};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let spec = |_| DynamicSupervisor::new().max_children(1_000);
+/// let sessions = PartitionSupervisor::<DynamicSupervisor>::new("sessions", spec);
+/// let sessions = sessions.partitions(4).start(&rt).await?;
+/// for user in ["ann", "bob", "eve"] {
+///     let session = ChildSpec::task(user, |_| std::future::pending());
+///     sessions.partition(user).get_or_start(user, session).await?;
+/// }
+/// let mut active = 0;
+/// for partition in sessions.all() {
+///     active += partition.count_children().await?.active;
+/// }
+/// assert_eq!(active, 3);
+/// sessions.stop().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub trait Partitioned: 'static {
+    /// What one partition is started with.
+    type Args;
+
+    /// What one partition is reached by, whichever incarnation has its name.
+    type Handle: Clone + Send + Sync;
+
+    /// One partition as a child; its id and its name are given to it afterwards.
+    fn partition(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> ChildSpec;
+
+    /// A handle to the partition of this name.
+    fn handle(runtime: &Runtime, name: String) -> Self::Handle;
+}
+
+impl<S: GenServer> Partitioned for S {
+    type Args = S::Args;
+    type Handle = ServerRef<S>;
+
+    fn partition(args: impl Fn() -> S::Args + Send + Sync + 'static) -> ChildSpec {
+        S::child_with(args)
+    }
+
+    fn handle(runtime: &Runtime, name: String) -> ServerRef<S> {
+        runtime.server_named(name)
+    }
+}
+
+impl Partitioned for DynamicSupervisor {
+    type Args = DynamicSupervisor;
+    type Handle = DynamicSupervisorRef;
+
+    fn partition(args: impl Fn() -> DynamicSupervisor + Send + Sync + 'static) -> ChildSpec {
+        args().into()
+    }
+
+    fn handle(runtime: &Runtime, name: String) -> DynamicSupervisorRef {
+        DynamicSupervisorRef::named(runtime, name)
+    }
+}
