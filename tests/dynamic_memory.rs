@@ -21,9 +21,9 @@ fn children() -> usize {
 
 /// Temporary children with arguments of 200 bytes, that end as this says.
 fn job(crash: bool) -> ChildSpec {
-    let argument = vec![1_u8; 200];
+    let argument = "x".repeat(200);
     let body = move |_| async move {
-        match crash && argument[0] == 1 {
+        match crash && argument.starts_with('x') {
             true => Err(regrow::ExitReason::crashed("as planned")),
             false => Ok(()),
         }
