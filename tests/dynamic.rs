@@ -77,7 +77,7 @@ impl StartChild for Panicking {
 }
 
 /// DYN-002: what a start may come to. (A start gives no value beside its pid; a server is
-/// asked for it.)
+/// asked for it, by the handle that `start_server` gives.)
 #[tokio::test(start_paused = true)]
 async fn a_start_is_good_ignored_failed_or_a_panic() {
     let t = Troupe::new();
@@ -581,6 +581,19 @@ impl GenServer for Own {
     async fn handle_cast(&mut self, (): (), _: &mut regrow::ServerContext<Self>) -> regrow::Result {
         Ok(())
     }
+}
+
+/// DYN-002: a start that gives more than a pid.
+#[tokio::test(start_paused = true)]
+async fn a_server_is_started_and_reached_by_its_handle() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let slow = jobs.start_server::<Slow>(()).await.unwrap();
+    assert_eq!(slow.call(|reply| reply).await, Ok(()));
+    assert_eq!(slow.pid(), Some(only_child(&jobs).await));
+    jobs.stop().await.unwrap();
+    let gone = jobs.start_server::<Slow>(()).await;
+    assert!(matches!(gone, Err(StartError::Unreachable(_))), "{gone:?}");
 }
 
 /// Nobody waits for itself.

@@ -10,7 +10,7 @@ use crate::exit::{ExitReason, Result};
 use crate::kernel::Kernel;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
-use crate::server::ServerRef;
+use crate::server::{GenServer, ServerRef};
 use crate::shared_str::SharedStr;
 use crate::supervisor::dynamic::find::{Holding, holding};
 use crate::supervisor::dynamic::nursery::{Call, Nursery};
@@ -64,6 +64,60 @@ impl DynamicSupervisorRef {
         let spec = Box::new(spec.into());
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
+    }
+
+    /// Starts a server as a child, with all defaults, and gives a direct handle to it: of this
+    /// very incarnation. For one that is restarted, give it a name, or for more than the
+    /// defaults use [`start_child`](Self::start_child) and [`Runtime::server_at`].
+    ///
+    /// # Errors
+    ///
+    /// As [`start_child`](Self::start_child); and [`Unreachable`](StartError::Unreachable) if
+    /// the server has ended by now.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start_child`](Self::start_child).
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, ServerContext};
+    /// # struct Counter(u64);
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Reply<u64>;
+    /// #     type Cast = ();
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, reply: Reply<u64>, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::{DynamicSupervisor, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let counters = DynamicSupervisor::new().start(&rt).await?;
+    /// let counter = counters.start_server::<Counter>(40).await?;
+    /// assert_eq!(counter.call(|reply| reply).await?, 40);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start_server<S: GenServer>(
+        &self,
+        args: S::Args,
+    ) -> Result<ServerRef<S>, StartError>
+    where
+        S::Args: Clone + Sync,
+    {
+        let pid = self.start_child(S::child(args)).await?;
+        let runtime = Runtime { kernel: self.kernel().clone() };
+        runtime.server_at(pid).map_err(StartError::Unreachable)
     }
 
     /// The holder of this name, or else a child that is started under it: a session, a room,
