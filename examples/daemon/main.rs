@@ -1,0 +1,218 @@
+//! A program that somebody operates: a configuration file, signals, a deadline, exit codes.
+//!
+//! You learn how `Run` makes a program out of a tree: `SIGHUP` restarts the one subtree that
+//! reads the configuration, `SIGTERM` and Ctrl-C stop everything in order, and one deadline
+//! holds for all of it. A program of the operating system is a child among others, and what it
+//! prints goes to the log.
+//!
+//! ```text
+//! cargo run --features process --example daemon -- my.conf [--hang]
+//! cargo run --features process --example daemon -- --selftest
+//! ```
+//!
+//! Without a file it writes one, and says where. You will see the tree, and a line whenever the
+//! configuration is read. Change the file and send `SIGHUP`; send `SIGTERM`, and the report tells
+//! what each child did and how long it took. `--hang` adds a child that doesn't listen: that stop
+//! takes as long as `deadline_ms` says. A file that is bad at a reload leaves `intake` stopped, with
+//! an ERROR in the log, until the next `SIGHUP` finds a good one.
+//!
+//! | exit code | |
+//! |---|---|
+//! | 0 | stopped, and every child in its time |
+//! | 1 | the stop was cut short, or the tree gave up |
+//! | 2 | the configuration can't be read |
+
+mod selftest;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use regrow::{
+    ChildSpec, GenServer, LogLevel, Restart, Result, Run, Runtime, ServerContext, Shutdown,
+    Supervisor, SupervisorRef, SupervisorSpec, TaskContext,
+};
+use tokio::process::Command;
+use tokio::time::{MissedTickBehavior, sleep};
+
+/// How long one job takes.
+const JOB: Duration = Duration::from_millis(20);
+
+/// What the file says.
+struct Config {
+    greeting: String,
+    every: Duration,
+    deadline: Duration,
+}
+
+impl Config {
+    const DEFAULT: &str = "greeting = good morning\nevery_ms = 200\ndeadline_ms = 10000\n";
+
+    fn read(path: &Path) -> Result<Config, Box<dyn Error + Send + Sync>> {
+        let text = std::fs::read_to_string(path)?;
+        let value = |key: &str| {
+            let pairs = text.lines().filter_map(|line| line.split_once('='));
+            let mut found = pairs.filter(|(name, _)| name.trim() == key);
+            found.next().map(|(_, value)| value.trim()).ok_or(format!("there is no `{key}`"))
+        };
+        let millis = |key| Ok::<_, Box<dyn Error + Send + Sync>>(value(key)?.parse()?);
+        let every = Duration::from_millis(millis("every_ms")?);
+        let deadline = Duration::from_millis(millis("deadline_ms")?);
+        Ok(Config { greeting: value("greeting")?.to_owned(), every, deadline })
+    }
+}
+
+/// The jobs come first and stop last, so that nobody sends any more when they drain; `intake`
+/// is what a reload restarts.
+fn tree(path: PathBuf, hang: bool) -> SupervisorSpec {
+    let sent = Arc::new(AtomicU32::new(0));
+    let jobs = ChildSpec::task("jobs", {
+        let sent = sent.clone();
+        move |ctx| work(sent, ctx)
+    });
+    let helper = ChildSpec::command("helper", || {
+        let mut helper = Command::new("sh");
+        helper.args(["-c", "echo at your service; exec sleep 100000"]).stdout(Stdio::piped());
+        helper
+    });
+    let feed = Feed::child((path, sent)).with_id("feed");
+    let hung = ChildSpec::task("hung", |mut ctx| async move {
+        ctx.cancellation_token(); // asks to be told, and doesn't listen
+        std::future::pending().await
+    });
+    let mut tree = Supervisor::one_for_one()
+        .named("daemon")
+        .child(jobs.named("jobs").shutdown(Shutdown::Timeout(Duration::from_secs(5))))
+        .child(helper)
+        .child(Supervisor::one_for_one().with_id("intake").child(feed));
+    if hang {
+        tree = tree.child(hung.shutdown(Shutdown::Infinity));
+    }
+    tree.child(ChildSpec::task("herald", herald).restart(Restart::Temporary))
+}
+
+/// Does one job after the other. Asked to stop, it does those that wait still.
+async fn work(sent: Arc<AtomicU32>, mut ctx: TaskContext) -> Result {
+    let stop = ctx.cancellation_token();
+    let mut done = 0;
+    while let Some(_job) = stop.run_until_cancelled(ctx.recv()).await {
+        sleep(JOB).await;
+        done += 1;
+    }
+    let before = done;
+    while let Some(_job) = ctx.recv_timeout(Duration::ZERO).await {
+        sleep(JOB).await;
+        done += 1;
+    }
+    println!("jobs: {} drained, {done} of {} done", done - before, sent.load(Ordering::SeqCst));
+    Ok(())
+}
+
+/// Sends jobs as the configuration says, which it reads when it starts.
+struct Feed {
+    job: String,
+    sent: Arc<AtomicU32>,
+}
+
+impl Feed {
+    fn send(&self, rt: &Runtime) {
+        for _ in 0..5 {
+            let went = rt.send_named("jobs", self.job.clone().into_bytes());
+            self.sent.fetch_add(u32::from(went), Ordering::SeqCst);
+        }
+    }
+}
+
+impl GenServer for Feed {
+    type Args = (PathBuf, Arc<AtomicU32>);
+    type Call = ();
+    type Cast = ();
+
+    async fn init((path, sent): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        let Config { greeting: job, every, .. } = Config::read(&path)?;
+        println!("feed: {job}, every {every:?}");
+        ctx.cast_every(every, MissedTickBehavior::Skip, || ());
+        let feed = Feed { job, sent };
+        feed.send(&ctx.runtime());
+        Ok(feed)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), ctx: &mut ServerContext<Self>) -> Result {
+        self.send(&ctx.runtime());
+        Ok(())
+    }
+}
+
+/// Says when all are there: the root answers once it has started its children.
+async fn herald(ctx: TaskContext) -> Result {
+    println!("{}", SupervisorRef::named(&ctx.runtime(), "daemon").tree().await?);
+    println!("daemon {} is up", std::process::id());
+    Ok(())
+}
+
+#[tokio::main]
+async fn daemon(path: PathBuf, hang: bool) -> ExitCode {
+    regrow::log::init(LogLevel::Info);
+    let config = match Config::read(&path) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::from(2);
+        }
+    };
+    let rt = Runtime::new();
+    rt.set_log_level(LogLevel::Info);
+    let run = Run::new(tree(path, hang)).on(&rt).deadline(config.deadline);
+    match run.restart_on_hangup("intake").run().await {
+        Ok(report) => {
+            println!("{report}");
+            report.exit_code()
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let mut flag = |flag: &str| {
+        let many = args.len();
+        args.retain(|arg| arg != flag);
+        args.len() < many
+    };
+    let (test, hang) = (flag("--selftest"), flag("--hang"));
+    if test {
+        return match selftest::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("selftest: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let path = args.pop().map_or_else(|| fresh_file("daemon"), |path| Ok(path.into()));
+    match path {
+        Ok(path) => daemon(path, hang),
+        Err(error) => {
+            eprintln!("no configuration: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes a configuration of the defaults.
+fn fresh_file(name: &str) -> std::io::Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("regrow-{name}-{}.conf", std::process::id()));
+    std::fs::write(&path, Config::DEFAULT)?;
+    println!("the configuration is {}", path.display());
+    Ok(path)
+}

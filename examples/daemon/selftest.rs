@@ -1,0 +1,83 @@
+//! The daemon operated by a program: started, reloaded, stopped, and looked at.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::{Config, fresh_file};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Starts this very program as another process, and operates it.
+pub(crate) fn run() -> Outcome {
+    let path = fresh_file("selftest")?;
+    let mut program = Program::start(&path)?;
+    program.says("feed: good morning, every 200ms")?;
+    program.says("is up")?;
+
+    std::fs::write(&path, Config::DEFAULT.replace("morning", "evening"))?;
+    program.signal("HUP")?;
+    program.says("feed: good evening")?;
+
+    program.signal("TERM")?;
+    let jobs = program.says("jobs: ")?;
+    let counts: Vec<u32> = jobs.split(' ').filter_map(|word| word.parse().ok()).collect();
+    ensure(counts.len() == 3 && counts[1] > 0 && counts[1] == counts[2], "a job was lost")?;
+    program.says("stopped by SIGTERM")?;
+    ensure(program.code()? == Some(0), "a clean stop exits with 0")?;
+
+    std::fs::remove_file(&path)?;
+    ensure(Program::start(&path)?.code()? == Some(2), "no configuration exits with 2")
+}
+
+fn ensure(holds: bool, what: &str) -> Outcome {
+    if holds { Ok(()) } else { Err(what.into()) }
+}
+
+/// Another process, the end of which is not left to chance.
+struct Program(Child, mpsc::Receiver<String>);
+
+impl Program {
+    fn start(path: &Path) -> std::io::Result<Program> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut child = command.arg(path).stdout(Stdio::piped()).spawn()?;
+        let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
+        let (tell, hear) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.into_iter().flatten().map_while(Result::ok) {
+                println!("    {line}");
+                drop(tell.send(line));
+            }
+        });
+        Ok(Program(child, hear))
+    }
+
+    /// Reads on until a line holds this.
+    fn says(&mut self, text: &str) -> Outcome<String> {
+        loop {
+            match self.1.recv_timeout(Duration::from_secs(20)) {
+                Ok(line) if line.contains(text) => return Ok(line),
+                Ok(_) => {}
+                Err(_) => return Err(format!("it never said {text:?}").into()),
+            }
+        }
+    }
+
+    fn signal(&self, signal: &str) -> std::io::Result<()> {
+        let id = self.0.id().to_string();
+        Command::new("kill").args(["-s", signal, &id]).status().map(drop)
+    }
+
+    fn code(&mut self) -> std::io::Result<Option<i32>> {
+        Ok(self.0.wait()?.code())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.0.kill()); // it has ended, unless something went wrong
+    }
+}
