@@ -88,6 +88,20 @@ mod pages {
     struct HowServersEnd;
     #[doc = include_str!("../book/src/call-cast-or-info.md")]
     struct CallCastOrInfo;
+    #[doc = include_str!("../book/src/let-it-crash.md")]
+    struct LetItCrash;
+    #[doc = include_str!("../book/src/supervise-a-future.md")]
+    struct SuperviseAFuture;
+    #[doc = include_str!("../book/src/supervisors.md")]
+    struct Supervisors;
+    #[doc = include_str!("../book/src/strategies-and-intensity.md")]
+    struct StrategiesAndIntensity;
+    #[doc = include_str!("../book/src/backoff.md")]
+    struct Backoffs;
+    #[doc = include_str!("../book/src/children-by-the-dozen.md")]
+    struct ChildrenByTheDozen;
+    #[doc = include_str!("../book/src/a-tree-that-starts-and-stops.md")]
+    struct ATreeThatStartsAndStops;
     #[doc = include_str!("../book/src/in-pictures.md")]
     struct InPictures;
     #[doc = include_str!("../book/src/how-it-is-built.md")]
