@@ -1,0 +1,128 @@
+//! What the model does when it is told to.
+
+use crate::model::{Child, Model, Over, State, Tree};
+use crate::plan::{Command, End, Spec};
+
+/// What a request came to, as far as the model knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    None,
+    Ok,
+    NotFound,
+    Running,
+    AlreadyPresent,
+    Failed,
+    Ignored,
+    NoProc,
+}
+
+impl Model {
+    pub(crate) fn die(&mut self, ends: &[(u32, End)], order: &[u32]) {
+        let Some(root) = &self.root else { return };
+        let mut all = Vec::new();
+        root.states(&mut all);
+        let holder = all.iter().find(|(_, children)| children.iter().any(|c| order.contains(&c.0)));
+        let Some(&(number, _)) = holder else { return };
+        self.with(number, |model, tree| {
+            for &(id, end) in ends {
+                let Some(at) = tree.at(id) else { continue };
+                if let State::Running(None) = tree.children[at].state {
+                    tree.children[at].state = State::Dead(end);
+                }
+            }
+            ((), model.ended(tree, order))
+        });
+    }
+
+    pub(crate) fn obey(&mut self, command: &Command) -> Answer {
+        match command {
+            Command::Advance(time) => {
+                self.now += time;
+                Answer::None
+            }
+            Command::StopSupervisor(number) => {
+                self.with(*number, |model, tree| {
+                    model.stop_children(tree);
+                    ((), Some(Over::Shutdown))
+                });
+                Answer::None
+            }
+            Command::Terminate { sup, id } => self.ask(*sup, *id, Model::terminate),
+            Command::Restart { sup, id } => self.ask(*sup, *id, Model::start_by_hand),
+            Command::Delete { sup, id } => self.ask(*sup, *id, Model::delete),
+            Command::Add { sup, spec } => {
+                let taken = self.holds(spec.id);
+                let done = self.with(*sup, |model, tree| (model.add(tree, spec, taken), None));
+                done.unwrap_or(Answer::NoProc)
+            }
+            Command::End(_) => unreachable!("ends are explained apart"),
+        }
+    }
+
+    /// Asks this supervisor about one of its children.
+    fn ask(
+        &mut self,
+        sup: u32,
+        id: u32,
+        act: fn(&mut Model, &mut Tree, usize) -> Answer,
+    ) -> Answer {
+        let done = self.with(sup, |model, tree| match tree.at(id) {
+            Some(at) => (act(model, tree, at), None),
+            None => (Answer::NotFound, None),
+        });
+        done.unwrap_or(Answer::NoProc)
+    }
+
+    fn terminate(&mut self, tree: &mut Tree, at: usize) -> Answer {
+        self.stop(&mut tree.children[at]);
+        if tree.children[at].spec.is_temporary() {
+            tree.children.remove(at);
+        }
+        Answer::Ok
+    }
+
+    fn delete(&mut self, tree: &mut Tree, at: usize) -> Answer {
+        if matches!(tree.children[at].state, State::Running(_)) {
+            return Answer::Running;
+        }
+        tree.children.remove(at);
+        Answer::Ok
+    }
+
+    fn start_by_hand(&mut self, tree: &mut Tree, at: usize) -> Answer {
+        let child = &mut tree.children[at];
+        if matches!(child.state, State::Running(_)) {
+            return Answer::Running;
+        }
+        match self.start(&child.spec.clone()) {
+            Ok(state) => {
+                child.state = state;
+                if matches!(child.state, State::Stopped) { Answer::Ignored } else { Answer::Ok }
+            }
+            Err(()) => Answer::Failed,
+        }
+    }
+
+    fn add(&mut self, tree: &mut Tree, spec: &Spec, taken: bool) -> Answer {
+        if let Some(at) = tree.at(spec.id) {
+            let runs = matches!(tree.children[at].state, State::Running(_));
+            return if runs { Answer::Running } else { Answer::AlreadyPresent };
+        }
+        if taken {
+            return Answer::Running;
+        }
+        let Ok(state) = self.start(spec) else { return Answer::Failed };
+        let ignored = matches!(state, State::Stopped);
+        if !(ignored && spec.is_temporary()) {
+            tree.children.push(Child { spec: spec.clone(), state });
+        }
+        if ignored { Answer::Ignored } else { Answer::Ok }
+    }
+
+    /// Whether a process of this number is alive, and so has its name.
+    fn holds(&self, id: u32) -> bool {
+        let mut all = Vec::new();
+        self.root.iter().for_each(|root| root.states(&mut all));
+        all.iter().any(|(_, children)| children.contains(&(id, true)))
+    }
+}

@@ -1,0 +1,136 @@
+//! Trees and commands of a seed.
+
+use crate::plan::{
+    Auto, Command, End, Kind, Program, ROOT, Restart, Script, Shutdown, Spec, Start, Stop,
+    Strategy, Sup,
+};
+use crate::rng::Rng;
+
+/// How many nodes a tree has at most.
+const NODES: u32 = 40;
+
+struct Draw {
+    rng: Rng,
+    next: u32,
+}
+
+pub(crate) fn program(seed: u64, commands: usize, bursts: bool) -> Program {
+    let mut draw = Draw { rng: Rng::new(seed), next: 0 };
+    let mut tree = draw.sup(1);
+    // The first start of the root is good, or there would be nothing to see.
+    good(&mut tree);
+    let commands = (0..commands).map(|_| draw.command(&tree, bursts)).collect();
+    Program { tree, commands }
+}
+
+fn good(sup: &mut Sup) {
+    for child in &mut sup.children {
+        match &mut child.kind {
+            Kind::Supervisor(inner) => good(inner),
+            Kind::Worker(script) => {
+                if script.starts.first() == Some(&Start::Fails) {
+                    script.starts[0] = Start::Good;
+                }
+            }
+        }
+    }
+}
+
+impl Draw {
+    fn sup(&mut self, depth: u32) -> Sup {
+        let strategies = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
+        let strategy = self.rng.pick(&strategies);
+        let auto = self.rng.weighted(&[(3, Auto::Never), (1, Auto::Any), (1, Auto::All)]);
+        let restarts = self.rng.below(6) as u32;
+        let period = self.rng.pick(&[100, 500, 2_000, 10_000]);
+        let children = 1 + self.rng.below(if depth == 1 { 6 } else { 4 });
+        let children = (0..children).filter_map(|_| self.child(depth, auto)).collect();
+        Sup { strategy, restarts, period, auto, children }
+    }
+
+    fn child(&mut self, depth: u32, auto: Auto) -> Option<Spec> {
+        if self.next >= NODES {
+            return None;
+        }
+        self.next += 1;
+        let id = self.next;
+        let types = [(3, Restart::Permanent), (2, Restart::Transient), (1, Restart::Temporary)];
+        let restart = self.rng.weighted(&types);
+        let loud = auto != Auto::Never && restart != Restart::Permanent;
+        let significant = loud && self.rng.percent(40);
+        if depth < 4 && self.rng.percent(25) {
+            let kind = Kind::Supervisor(self.sup(depth + 1));
+            return Some(Spec { id, restart, shutdown: Shutdown::Infinity, significant, kind });
+        }
+        let stop = self.rng.weighted(&[(6, Stop::AtOnce), (2, Stop::Takes(30)), (1, Stop::Deaf)]);
+        let limits = [(4, Shutdown::Time(50)), (1, Shutdown::Time(10)), (1, Shutdown::Brutal)];
+        let shutdown = match stop {
+            Stop::Deaf => self.rng.weighted(&limits),
+            _ if self.rng.percent(20) => Shutdown::Infinity,
+            _ => self.rng.weighted(&limits),
+        };
+        let kinds = [(8, Start::Good), (2, Start::Fails), (1, Start::Ignores)];
+        let starts = (0..self.rng.below(8)).map(|_| self.rng.weighted(&kinds)).collect();
+        let kind = Kind::Worker(Script { starts, stop });
+        Some(Spec { id, restart, shutdown, significant, kind })
+    }
+
+    fn command(&mut self, tree: &Sup, bursts: bool) -> Command {
+        let sups = supervisors(tree);
+        let (sup, children) = sups[self.rng.below(sups.len())].clone();
+        // Now and then of another supervisor, or of nobody.
+        let stranger = self.rng.below(NODES as usize + 2) as u32;
+        let own = children.is_empty() || self.rng.percent(5);
+        let id = if own { stranger } else { children[self.rng.below(children.len())] };
+        match self.rng.below(20) {
+            0..10 => self.end(&children, bursts),
+            10 => Command::Terminate { sup, id },
+            11 | 12 => Command::Restart { sup, id },
+            13 => Command::Delete { sup, id },
+            14 if sup != ROOT => Command::StopSupervisor(sup),
+            14 | 15 => self.add(sup, &children),
+            _ => Command::Advance(self.rng.pick(&[1, 60, 300, 1_500, 11_000])),
+        }
+    }
+
+    fn end(&mut self, children: &[u32], bursts: bool) -> Command {
+        let mut children = children.to_vec();
+        let mut ends = Vec::new();
+        let most = if bursts { 1 + self.rng.below(3) } else { 1 };
+        while ends.len() < most && !children.is_empty() {
+            let id = children.swap_remove(self.rng.below(children.len()));
+            let kinds = [(3, End::Crash), (2, End::Kill), (1, End::Normal), (1, End::Shutdown)];
+            let end = if bursts { End::Kill } else { self.rng.weighted(&kinds) };
+            ends.push((id, end));
+        }
+        Command::End(ends)
+    }
+
+    fn add(&mut self, sup: u32, children: &[u32]) -> Command {
+        let starts = vec![self.rng.weighted(&[(3, Start::Good), (1, Start::Fails)])];
+        let id = if !children.is_empty() && self.rng.percent(30) {
+            children[self.rng.below(children.len())] // one that there may be
+        } else {
+            self.next += 1;
+            self.next
+        };
+        let restart = self.rng.pick(&[Restart::Permanent, Restart::Temporary]);
+        let kind = Kind::Worker(Script { starts, stop: Stop::AtOnce });
+        let shutdown = Shutdown::Time(50);
+        Command::Add { sup, spec: Spec { id, restart, shutdown, significant: false, kind } }
+    }
+}
+
+fn supervisors(tree: &Sup) -> Vec<(u32, Vec<u32>)> {
+    fn walk(number: u32, sup: &Sup, all: &mut Vec<(u32, Vec<u32>)>) {
+        all.push((number, sup.children.iter().map(|child| child.id).collect()));
+        for child in &sup.children {
+            if let Kind::Supervisor(inner) = &child.kind {
+                walk(child.id, inner, all);
+            }
+        }
+    }
+    let mut all = Vec::new();
+    walk(ROOT, tree, &mut all);
+    all
+}

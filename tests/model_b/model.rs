@@ -1,0 +1,224 @@
+//! OTP's supervisor as a sequential program, with a clock of its own.
+//!
+//! Only stops take time. Everything that is told of children is a line of the trace, with
+//! the time at which it happens.
+
+use crate::plan::{Auto, End, Kind, Restart, Script, Shutdown, Spec, Start, Stop, Sup};
+
+/// One supervisor as it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    pub(crate) number: u32,
+    pub(crate) spec: Sup,
+    pub(crate) children: Vec<Child>,
+    /// When it restarted something.
+    pub(crate) window: Vec<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Child {
+    pub(crate) spec: Spec,
+    pub(crate) state: State,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    Running(Option<Box<Tree>>),
+    /// It has ended, and its supervisor has yet to hear of it.
+    Dead(End),
+    /// Its start failed; it is tried again with this ticket.
+    Waiting(u64),
+    Stopped,
+}
+
+/// How a supervisor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    Shutdown,
+    GaveUp,
+}
+
+/// The whole tree, its clock, and what was told.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    pub(crate) now: u64,
+    pub(crate) trace: Vec<(u64, String)>,
+    /// How often each worker was started.
+    pub(crate) starts: std::collections::HashMap<u32, usize>,
+    pub(crate) root: Option<Tree>,
+    pub(crate) tickets: u64,
+}
+
+impl Model {
+    pub(crate) fn new() -> Self {
+        Model { now: 0, trace: Vec::new(), starts: Default::default(), root: None, tickets: 0 }
+    }
+
+    pub(crate) fn tell(&mut self, what: String) {
+        self.trace.push((self.now, what));
+    }
+
+    /// Starts a supervisor and all its children, or nobody.
+    pub(crate) fn start_tree(&mut self, number: u32, spec: &Sup) -> Result<Tree, ()> {
+        let mut tree = Tree { number, spec: spec.clone(), children: vec![], window: vec![] };
+        for child in &spec.children {
+            match self.start(child) {
+                Ok(state) => {
+                    let gone = matches!(state, State::Stopped) && child.is_temporary();
+                    if !gone {
+                        tree.children.push(Child { spec: child.clone(), state });
+                    }
+                }
+                Err(()) => {
+                    self.stop_children(&mut tree);
+                    return Err(());
+                }
+            }
+        }
+        Ok(tree)
+    }
+
+    pub(crate) fn start(&mut self, spec: &Spec) -> Result<State, ()> {
+        let script = match &spec.kind {
+            Kind::Supervisor(sup) => {
+                let tree = self.start_tree(spec.id, sup)?;
+                return Ok(State::Running(Some(Box::new(tree))));
+            }
+            Kind::Worker(script) => script,
+        };
+        let nth = self.starts.entry(spec.id).or_default();
+        let start = script.starts.get(*nth).copied().unwrap_or(Start::Good);
+        *nth += 1;
+        match start {
+            Start::Good => {
+                self.tell(format!("{} starts", spec.id));
+                Ok(State::Running(None))
+            }
+            Start::Fails => {
+                self.tell(format!("{} fails", spec.id));
+                Err(())
+            }
+            Start::Ignores => {
+                self.tell(format!("{} ignores", spec.id));
+                Ok(State::Stopped)
+            }
+        }
+    }
+
+    /// Stops a child, and takes the time that it needs.
+    pub(crate) fn stop(&mut self, child: &mut Child) {
+        match std::mem::replace(&mut child.state, State::Stopped) {
+            State::Running(Some(mut tree)) => self.stop_children(&mut tree),
+            State::Running(None) => {
+                let Kind::Worker(Script { stop, .. }) = child.spec.kind else { unreachable!() };
+                if child.spec.shutdown == Shutdown::Brutal {
+                    return;
+                }
+                self.tell(format!("{} stops", child.spec.id));
+                self.now += match (stop, child.spec.shutdown) {
+                    (Stop::AtOnce, _) => 0,
+                    (Stop::Takes(time), Shutdown::Time(limit)) => time.min(limit),
+                    (Stop::Takes(time), _) => time,
+                    (Stop::Deaf, Shutdown::Time(limit)) => limit,
+                    (Stop::Deaf, _) => unreachable!("a deaf child has a time limit"),
+                };
+            }
+            State::Dead(_) | State::Waiting(_) | State::Stopped => {}
+        }
+    }
+
+    pub(crate) fn stop_children(&mut self, tree: &mut Tree) {
+        while let Some(mut child) = tree.children.pop() {
+            self.stop(&mut child);
+        }
+    }
+
+    /// Does this to the supervisor of this number, then lets everybody above hear of its end,
+    /// if it ended by that.
+    pub(crate) fn with<R>(
+        &mut self,
+        number: u32,
+        act: impl FnOnce(&mut Model, &mut Tree) -> (R, Option<Over>),
+    ) -> Option<R> {
+        let mut root = self.root.take()?;
+        let mut act = Some(act);
+        let mut result = None;
+        let over = self.descend(&mut root, number, &mut |model, tree| {
+            let (outcome, over) = act.take()?(model, tree);
+            result = Some(outcome);
+            over
+        });
+        if over.is_none() {
+            self.root = Some(root);
+        }
+        result
+    }
+
+    fn descend(
+        &mut self,
+        tree: &mut Tree,
+        number: u32,
+        act: &mut dyn FnMut(&mut Model, &mut Tree) -> Option<Over>,
+    ) -> Option<Over> {
+        if tree.number == number {
+            return act(self, tree);
+        }
+        for at in 0..tree.children.len() {
+            let State::Running(Some(inner)) = &mut tree.children[at].state else { continue };
+            let mut inner = std::mem::replace(&mut **inner, Tree::none());
+            let over = self.descend(&mut inner, number, act);
+            let Some(over) = over else {
+                tree.children[at].state = State::Running(Some(Box::new(inner)));
+                continue;
+            };
+            tree.children[at].state = State::Dead(match over {
+                Over::Shutdown => End::Shutdown,
+                Over::GaveUp => End::Crash,
+            });
+            let id = tree.children[at].spec.id;
+            return self.ended(tree, &[id]);
+        }
+        None
+    }
+}
+
+impl Tree {
+    fn none() -> Self {
+        let spec = Sup {
+            strategy: crate::plan::Strategy::OneForOne,
+            restarts: 0,
+            period: 1,
+            auto: Auto::Never,
+            children: vec![],
+        };
+        Tree { number: u32::MAX, spec, children: vec![], window: vec![] }
+    }
+
+    pub(crate) fn at(&self, id: u32) -> Option<usize> {
+        self.children.iter().position(|child| child.spec.id == id)
+    }
+
+    /// Every supervisor of the tree, and what it knows of its children.
+    pub(crate) fn states(&self, all: &mut Vec<(u32, Vec<(u32, bool)>)>) {
+        let runs = |child: &Child| matches!(child.state, State::Running(_));
+        let children = self.children.iter().map(|child| (child.spec.id, runs(child)));
+        all.push((self.number, children.collect()));
+        for child in &self.children {
+            if let State::Running(Some(inner)) = &child.state {
+                inner.states(all);
+            }
+        }
+    }
+}
+
+impl Child {
+    pub(crate) fn waits(&self, with: u64) -> bool {
+        matches!(self.state, State::Waiting(ticket) if ticket == with)
+    }
+}
+
+impl Spec {
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.restart == Restart::Temporary
+    }
+}

@@ -1,0 +1,125 @@
+//! What a run is made of: a tree, the scripts of its children, and commands.
+
+/// A supervisor, as it is described.
+#[derive(Debug, Clone)]
+pub(crate) struct Sup {
+    pub(crate) strategy: Strategy,
+    pub(crate) restarts: u32,
+    pub(crate) period: u64,
+    pub(crate) auto: Auto,
+    pub(crate) children: Vec<Spec>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    OneForOne,
+    OneForAll,
+    RestForOne,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auto {
+    Never,
+    Any,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    Permanent,
+    Transient,
+    Temporary,
+}
+
+/// Milliseconds, where it is a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shutdown {
+    Brutal,
+    Time(u64),
+    Infinity,
+}
+
+/// A child, as it is described. Its id is its name, and unique in the whole tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) id: u32,
+    pub(crate) restart: Restart,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) significant: bool,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Worker(Script),
+    Supervisor(Sup),
+}
+
+/// How a worker behaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    /// How its starts go, one after the other; good ones after those.
+    pub(crate) starts: Vec<Start>,
+    pub(crate) stop: Stop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    Good,
+    Fails,
+    Ignores,
+}
+
+/// What it does when it is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    AtOnce,
+    /// It takes so many milliseconds.
+    Takes(u64),
+    /// It never does.
+    Deaf,
+}
+
+/// How a worker ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Normal,
+    Shutdown,
+    Crash,
+    Kill,
+}
+
+/// One thing that is done to the tree.
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    /// These children of one supervisor end, at one instant.
+    End(Vec<(u32, End)>),
+    /// A supervisor inside of the tree is stopped, by somebody else.
+    StopSupervisor(u32),
+    Terminate {
+        sup: u32,
+        id: u32,
+    },
+    Restart {
+        sup: u32,
+        id: u32,
+    },
+    Delete {
+        sup: u32,
+        id: u32,
+    },
+    Add {
+        sup: u32,
+        spec: Spec,
+    },
+    Advance(u64),
+}
+
+/// The root's number.
+pub(crate) const ROOT: u32 = 0;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) tree: Sup,
+    pub(crate) commands: Vec<Command>,
+}
