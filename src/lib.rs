@@ -102,6 +102,12 @@ mod pages {
     struct ChildrenByTheDozen;
     #[doc = include_str!("../book/src/a-tree-that-starts-and-stops.md")]
     struct ATreeThatStartsAndStops;
+    #[doc = include_str!("../book/src/otp-word-by-word.md")]
+    struct OtpWordByWord;
+    #[doc = include_str!("../book/src/defaults.md")]
+    struct Defaults;
+    #[doc = include_str!("../book/src/glossary.md")]
+    struct Glossary;
     #[doc = include_str!("../book/src/in-pictures.md")]
     struct InPictures;
     #[doc = include_str!("../book/src/how-it-is-built.md")]
