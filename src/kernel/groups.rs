@@ -48,13 +48,16 @@ impl Kernel {
             if group.members.remove(&pid).is_none() {
                 return (false, Wakers::new());
             }
+            let wakers = self.tell_group(group, &name, pid, GroupChange::Left);
+            vanish_if_empty(entry);
+            crate::failpoint::point!("leave between entry and member");
+            // Last: a member that forgot the group does not wait for it in its end, and
+            // its `Down` would come before the news that it left.
             if let Some(process) = &process {
                 process.with_deferred(|locked| {
                     locked.core().standing().and_then(|standing| standing.tags.remove(&name))
                 });
             }
-            let wakers = self.tell_group(group, &name, pid, GroupChange::Left);
-            vanish_if_empty(entry);
             (true, wakers)
         });
         wakers.into_iter().for_each(Waker::wake);

@@ -82,14 +82,16 @@ impl Kernel {
                 if *entry != Some(NameEntry::Held(holder)) {
                     return false;
                 }
+                *entry = None;
+                #[cfg(regrow_proof)]
+                self.trace.record(crate::trace::Event::Freed { name: name.clone(), pid: holder });
+                crate::failpoint::point!("unregister between entry and holder");
+                // Last: a holder that forgot the name does not wait for it in its end.
                 if let Some(process) = &process {
                     process.with_deferred(|locked| {
                         locked.core().standing().and_then(|standing| standing.names.remove(name))
                     });
                 }
-                *entry = None;
-                #[cfg(regrow_proof)]
-                self.trace.record(crate::trace::Event::Freed { name: name.clone(), pid: holder });
                 true
             });
             if removed {

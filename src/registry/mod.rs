@@ -202,6 +202,9 @@ where
         let process = shared.runtime.kernel.find(pid);
         let (removed, told) = shared.change(|state| {
             let removed = state.entries.remove(pid, key);
+            let gone = removed.iter().map(|_| RegistryChange::unregistered(key, pid));
+            let told = state.listeners.tell(gone);
+            // Last: a process that forgot the registry does not wait for it in its end.
             if let Some(process) = &process
                 && !state.entries.contains(pid)
             {
@@ -210,8 +213,6 @@ where
                     standing.and_then(|standing| standing.registries.remove(&shared.number))
                 });
             }
-            let gone = removed.iter().map(|_| RegistryChange::unregistered(key, pid));
-            let told = state.listeners.tell(gone);
             (removed, told)
         });
         told.wake();
