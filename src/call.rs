@@ -40,8 +40,6 @@ impl<F: Future + Unpin> Future for Within<'_, F> {
 pub(crate) struct Deadline<'a> {
     due: Instant,
     kernel: &'a std::sync::Arc<Kernel>,
-    /// Told the bells apart.
-    spread: u64,
     /// Armed at the first poll that has to wait.
     bell: Option<ArmedBell<'a>>,
 }
@@ -55,9 +53,8 @@ impl<'a, T> Waiting<'a, T> {
         answer: oneshot::Receiver<Answer<T>>,
         due: Instant,
         kernel: &'a std::sync::Arc<Kernel>,
-        spread: u64,
     ) -> Self {
-        Waiting { answer, deadline: Some(Deadline::new(due, kernel, spread)) }
+        Waiting { answer, deadline: Some(Deadline::new(due, kernel)) }
     }
 }
 
@@ -84,8 +81,8 @@ impl<T> Future for Waiting<'_, T> {
 }
 
 impl<'a> Deadline<'a> {
-    pub(crate) fn new(due: Instant, kernel: &'a std::sync::Arc<Kernel>, spread: u64) -> Self {
-        Deadline { due, kernel, spread, bell: None }
+    pub(crate) fn new(due: Instant, kernel: &'a std::sync::Arc<Kernel>) -> Self {
+        Deadline { due, kernel, bell: None }
     }
 
     /// Whether the time is up; if not, the bell will wake this waker.
@@ -94,7 +91,7 @@ impl<'a> Deadline<'a> {
             None => {
                 let bells = &self.kernel.bells;
                 let handle = self.kernel.tokio();
-                self.bell = Some(bells.arm(handle, self.spread, self.due, cx.waker()));
+                self.bell = Some(bells.arm(handle, self.due, cx.waker()));
                 false
             }
             Some(bell) => {

@@ -165,15 +165,34 @@ impl<M: Item> State<M> {
 impl<M: Item> State<M> {
     /// Last in the queue, with the time where that is tracked.
     pub(crate) fn put(&mut self, item: M) {
-        push(&mut self.inbox, if self.core.tracked { item.stamped() } else { item });
+        self.put_as(item, |item| item);
+    }
+
+    /// The same for what is yet to be made an item of.
+    #[inline]
+    pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
+        let inbox = &mut self.inbox;
+        if inbox.len() == inbox.capacity() {
+            make_room(inbox);
+        }
+        // So that it is known that what is made below need not be dropped here.
+        assert!(inbox.len() < inbox.capacity(), "room was just made");
+        if self.core.tracked {
+            inbox.push_back(wrap(value).stamped());
+        } else {
+            inbox.push_back(wrap(value));
+        }
     }
 }
 
 /// The first item gets a buffer of its own size: most processes that are told of an end
 /// hold no more at any time.
-fn push<M>(inbox: &mut VecDeque<M>, item: M) {
+#[cold]
+#[inline(never)]
+fn make_room<M>(inbox: &mut VecDeque<M>) {
     if inbox.capacity() == 0 {
         inbox.reserve_exact(1);
+    } else {
+        inbox.reserve(1);
     }
-    inbox.push_back(item);
 }

@@ -233,11 +233,16 @@ impl<M: Item> Mailbox<M> {
 
     /// Counts the item out, and says whether it may be handed out: one whose ticket
     /// was taken back may not.
+    #[inline]
     fn admit(&self, item: &M) -> bool {
         let ticketed = item.envelope().is_some_and(|envelope| envelope.ticket.is_some());
         if !ticketed && !self.counted {
             return true;
         }
+        self.admit_counted(item)
+    }
+
+    fn admit_counted(&self, item: &M) -> bool {
         let mut state = self.process.state.lock();
         let (admitted, waker) = count_out(&mut state, item);
         drop(state);

@@ -57,16 +57,29 @@ impl<M: Item> Process<M> {
 
     /// The same for a sender with a choice.
     pub(crate) fn send_or(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        self.send_as(item, |item| item, if_full)
+    }
+
+    /// The same for what is yet to be made an item of, by `wrap`. That is done where the item
+    /// will lie: one that is put together first and then moved there costs more than the
+    /// lock does.
+    #[inline]
+    pub(crate) fn send_as<T>(
+        &self,
+        value: T,
+        wrap: impl FnOnce(T) -> M,
+        if_full: IfFull,
+    ) -> Result<Sent, (M, Refused)> {
         crate::failpoint::point!("before push");
         if self.is_counted() {
-            return self.send_counted(item, if_full);
+            return self.send_counted(wrap(value), if_full);
         }
         let mut state = self.state.lock();
         if state.core.stage != Stage::Live {
             drop(state);
-            return Err((item, Refused::Dead));
+            return Err((wrap(value), Refused::Dead));
         }
-        state.put(item);
+        state.put_as(value, wrap);
         state.core.notify();
         if state.core.ring {
             let waker = state.core.take_rung();
@@ -147,7 +160,8 @@ impl<M: Item> AnyProcess for Process<M> {
     }
 
     fn deliver(&self, received: Received) -> bool {
-        self.send(M::from_envelope(Envelope::plain(received))).is_ok()
+        let wrap = |received| M::from_envelope(Envelope::plain(received));
+        self.send_as(received, wrap, IfFull::Lose).is_ok()
     }
 
     fn tick(&self, timer: u64) {

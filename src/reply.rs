@@ -94,6 +94,7 @@ pub struct Reply<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Reply<T> {
+    #[inline]
     pub(crate) fn new(server: Arc<dyn AnyProcess>) -> (Self, oneshot::Receiver<Answer<T>>) {
         let (slot, answer) = oneshot::channel();
         (Reply { slot: Some(slot), server }, answer)

@@ -33,17 +33,22 @@ impl Waits {
 
     /// Adds an edge, if they are kept. An edge that closes a circle is not added, and the
     /// circle is returned: from the caller round to the caller.
+    #[inline]
     pub(crate) fn enter(&self, caller: Pid, server: Pid) -> Result<Option<WaitEdge<'_>>, Vec<Pid>> {
         if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        self.note(caller, server).map(Some)
+    }
+
+    fn note(&self, caller: Pid, server: Pid) -> Result<WaitEdge<'_>, Vec<Pid>> {
         let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
         let mut path = vec![caller, server];
         if leads_to(&edges, caller, &mut path) {
             return Err(path);
         }
         edges.entry(caller).or_default().push(server);
-        Ok(Some(WaitEdge { waits: self, caller, server }))
+        Ok(WaitEdge { waits: self, caller, server })
     }
 }
 

@@ -17,27 +17,18 @@ use crate::server::GenServer;
 use crate::server::item::Work;
 use crate::waits::WaitEdge;
 
-/// A question that was asked.
-pub(crate) struct Asked<S: GenServer, T> {
-    answer: oneshot::Receiver<Answer<T>>,
-    caller: Pid,
-    /// It waits for room.
-    place: Option<Place<Work<S>>>,
-}
+/// Where the answer of a call will be.
+pub(crate) type Slot<T> = oneshot::Receiver<Answer<T>>;
 
-/// Asks the question. It is queued, or waits for room where the mailbox lets it.
+/// Asks the question: it is queued, or [waits for room](let_in) where the mailbox lets it.
+#[inline]
 pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<Work<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
-) -> Result<Asked<S, T>, CallError> {
-    let caller = refuse_self(process)?;
+) -> Result<(Slot<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process.clone());
-    match process.send_or(Work::Call(make(reply)), IfFull::WaitOrLose) {
-        Ok(Sent::Taken) => Ok(Asked { answer, caller, place: None }),
-        Ok(Sent::InLine(number)) => {
-            let place = Some(Place::new(process.clone(), number));
-            Ok(Asked { answer, caller, place })
-        }
+    match process.send_as(make(reply), Work::Call, IfFull::WaitOrLose) {
+        Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
             // Nobody listens when the refused question's reply is dropped.
             drop(answer);
@@ -47,34 +38,33 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     }
 }
 
-impl<S: GenServer, T> Asked<S, T> {
-    /// Where the answer will be, and who asked: as soon as the question is queued. One that
-    /// still waits for room when the time is up is taken back, and so is one whose server
-    /// ends: it was not handled.
-    pub(crate) async fn queued(
-        self,
-        due: Option<Instant>,
-    ) -> Result<(oneshot::Receiver<Answer<T>>, Pid), CallError> {
-        let Asked { answer, caller, place } = self;
-        if let Some(place) = place
-            && let Err((question, error)) = Box::pin(wait_for_room(place, caller, due)).await
-        {
+/// Waits for the question under this number in the line to be queued. One that still waits
+/// for room when the time is up is taken back, and so is one whose server ends: it was not
+/// handled.
+pub(crate) async fn let_in<S: GenServer, T>(
+    process: &Arc<Process<Work<S>>>,
+    number: u64,
+    answer: Slot<T>,
+    due: Option<Instant>,
+) -> Result<Slot<T>, CallError> {
+    let place = Place::new(process.clone(), number);
+    match wait_for_room(place, due).await {
+        Ok(()) => Ok(answer),
+        Err((question, error)) => {
+            // As above.
             drop(answer);
             drop(question);
-            return Err(error);
+            Err(error)
         }
-        Ok((answer, caller))
     }
 }
 
 async fn wait_for_room<S: GenServer>(
     mut place: Place<Work<S>>,
-    caller: Pid,
     due: Option<Instant>,
 ) -> Result<(), (Work<S>, CallError)> {
     let process = place.process().clone();
-    let spread = caller.raw() ^ process.pid().raw();
-    let deadline = due.map(|due| Deadline::new(due, &process.kernel, spread));
+    let deadline = due.map(|due| Deadline::new(due, &process.kernel));
     match (Within { future: &mut place, deadline }).await {
         Some(let_in) => let_in.map_err(|question| (question, CallError::NoProc)),
         None => match place.give_up() {
@@ -86,16 +76,18 @@ async fn wait_for_room<S: GenServer>(
 }
 
 /// Who asks; no server may ask itself.
+#[inline]
 pub(crate) fn refuse_self<S: GenServer>(process: &Process<Work<S>>) -> Result<Pid, CallError> {
     let caller = acting::acting(process.kernel.number());
     if caller == process.pid() { Err(CallError::CallingSelf) } else { Ok(caller) }
 }
 
 /// Notes who waits for whom, where the runtime detects deadlocks.
+#[inline]
 pub(crate) fn wait_edge<S: GenServer>(
     process: &Process<Work<S>>,
+    caller: Pid,
 ) -> Result<Option<WaitEdge<'_>>, CallError> {
-    let caller = refuse_self(process)?;
     let edge = process.kernel.waits.enter(caller, process.pid());
     edge.map_err(|cycle| CallError::Deadlock { cycle })
 }

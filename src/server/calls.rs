@@ -12,9 +12,10 @@ use crate::ended::Ended;
 use crate::kernel::Kernel;
 use crate::kernel::timers::NO_TOKIO;
 use crate::record::Process;
+use crate::record::Sent;
 use crate::reply::Reply;
 use crate::runtime::Runtime;
-use crate::server::ask::{ask, wait_edge};
+use crate::server::ask::{ask, let_in, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::server::server_ref::Target;
 use crate::server::{GenServer, ServerRef};
@@ -223,8 +224,11 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     due: Instant,
 ) -> Result<T, CallError> {
-    let _waits = wait_edge(process)?;
-    let (answer, caller) = ask(process, make)?.queued(Some(due)).await?;
-    let kernel = &process.kernel;
-    Waiting::until(answer, due, kernel, caller.raw() ^ kernel.number() as u64).await
+    let caller = refuse_self(process)?;
+    let _waits = wait_edge(process, caller)?;
+    let (mut answer, sent) = ask(process, make)?;
+    if let Sent::InLine(number) = sent {
+        answer = Box::pin(let_in(process, number, answer, Some(due))).await?;
+    }
+    Waiting::until(answer, due, &process.kernel).await
 }

@@ -6,7 +6,7 @@ use crate::place::Place;
 use crate::process::IfFull;
 use crate::process::any::Refused;
 use crate::record::Sent;
-use crate::server::ask::wait_edge;
+use crate::server::ask::{refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::server::{GenServer, ServerRef};
 
@@ -21,7 +21,7 @@ impl<S: GenServer> ServerRef<S> {
     /// where that can be, call, or [`cast_wait`](Self::cast_wait). OTP: `gen_server:cast/2`,
     /// which doesn't say. [`ServerRef`] has an example.
     pub fn cast(&self, cast: S::Cast) -> bool {
-        self.resolve().is_ok_and(|process| process.send(Work::Cast(cast)).is_ok())
+        self.resolve().is_ok_and(|process| process.send_as(cast, Work::Cast, IfFull::Lose).is_ok())
     }
 
     /// As [`cast`](Self::cast), but gives back what is refused, and says why. OTP has no
@@ -36,7 +36,7 @@ impl<S: GenServer> ServerRef<S> {
             Ok(process) => process,
             Err(reason) => return Err(CastError::new(reason, cast)),
         };
-        let sent = process.send_or(Work::Cast(cast), IfFull::GiveBack);
+        let sent = process.send_as(cast, Work::Cast, IfFull::GiveBack);
         sent.map(|_| ()).map_err(|(work, refused)| given_back(work, refused.into()))
     }
 
@@ -104,7 +104,8 @@ impl<S: GenServer> ServerRef<S> {
             Ok(process) => process,
             Err(reason) => return Err(CastError::new(reason, full)),
         };
-        let _waits = match wait_edge(&process) {
+        let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
+        let _waits = match edge {
             Ok(edge) => edge,
             Err(reason) => return Err(CastError::new(reason, full)),
         };

@@ -59,6 +59,7 @@ impl<S: GenServer> Item for Work<S> {
 
     const HANDLED: bool = true;
 
+    #[inline]
     fn stamped(self) -> Self {
         Work::Stamped(Box::new(Stamped { at: Instant::now(), work: self }))
     }

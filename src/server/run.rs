@@ -1,6 +1,7 @@
 //! The life of a server: init, the loop, terminate.
 
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
@@ -8,10 +9,11 @@ use tokio::sync::oneshot;
 
 use crate::activity::Callback;
 use crate::crash::Crash;
-use crate::exit::ExitReason;
+use crate::exit::{ExitReason, Result};
 use crate::kernel::teardown::End;
 use crate::lifecycle;
 use crate::server::event::Event;
+use crate::server::item::Work;
 use crate::server::{GenServer, ServerContext, suspended};
 
 /// What init came to, for whoever started the server. Sent only when it lives on; a
@@ -64,24 +66,44 @@ pub(crate) async fn body<S: GenServer>(
 async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     loop {
         let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
-        let handled = match ctx.next_event(waited) {
-            Event::Call(call) => state.handle_call(call, ctx).await,
-            Event::Cast(cast) => state.handle_cast(cast, ctx).await,
-            Event::Info(info) => state.handle_info(info, ctx).await,
-            Event::Timeout => state.handle_timeout(ctx).await,
-            Event::System(request) => {
-                match Box::pin(suspended::serve(*request, state, ctx)).await {
-                    Some(reason) => return End::Told(reason),
-                    None => Ok(()),
-                }
+        let handled = match ctx.next_work(waited) {
+            Some(Work::Call(call)) => {
+                ctx.begin_if_watched(Callback::HandleCall);
+                state.handle_call(call, ctx).await
             }
-            Event::Stale => Ok(()),
-            Event::Stop(reason) => return End::Told(reason),
+            Some(Work::Cast(cast)) => {
+                ctx.begin_if_watched(Callback::HandleCast);
+                state.handle_cast(cast, ctx).await
+            }
+            other => match serve_event(ctx.event(other), state, ctx).await {
+                ControlFlow::Continue(handled) => handled,
+                ControlFlow::Break(end) => return end,
+            },
         };
         if let Err(reason) = handled {
             return End::Returned(reason);
         }
     }
+}
+
+/// What is neither a call nor a cast by itself.
+async fn serve_event<S: GenServer>(
+    event: Event<S>,
+    state: &mut S,
+    ctx: &mut ServerContext<S>,
+) -> ControlFlow<End, Result> {
+    ControlFlow::Continue(match event {
+        Event::Call(call) => state.handle_call(call, ctx).await,
+        Event::Cast(cast) => state.handle_cast(cast, ctx).await,
+        Event::Info(info) => state.handle_info(info, ctx).await,
+        Event::Timeout => state.handle_timeout(ctx).await,
+        Event::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
+            Some(reason) => return ControlFlow::Break(End::Told(reason)),
+            None => Ok(()),
+        },
+        Event::Stale => Ok(()),
+        Event::Stop(reason) => return ControlFlow::Break(End::Told(reason)),
+    })
 }
 
 /// Runs `terminate`; its panic becomes the reason.

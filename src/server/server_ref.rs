@@ -15,10 +15,11 @@ use crate::name::Name;
 use crate::pid::Pid;
 use crate::process::AnyProcess;
 use crate::record::Process;
+use crate::record::Sent;
 use crate::reply::Reply;
 use crate::runtime::Runtime;
 use crate::server::GenServer;
-use crate::server::ask::{ask, wait_edge};
+use crate::server::ask::{ask, let_in, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::shared_str::SharedStr;
 
@@ -282,27 +283,12 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// The process that a call made now would reach.
+    #[inline]
     pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<Work<S>>>>, CallError> {
-        let (kernel, name) = match &self.target {
-            Target::Direct(process) => return Ok(Cow::Borrowed(process)),
-            Target::Named { kernel, name } => (kernel, name),
-        };
-        // A name is freed before the table forgets its holder: where the holder is gone
-        // by now, the name has moved on, and is looked up again.
-        let holder = loop {
-            match kernel.names.get(name) {
-                None => return Err(CallError::NoProc),
-                Some(NameEntry::Vacant(Vacancy { until, .. })) => {
-                    let left = |until: Instant| until.saturating_duration_since(Instant::now());
-                    return Err(CallError::Restarting { retry_in: until.map(left) });
-                }
-                Some(NameEntry::Held(pid)) => match kernel.find(pid) {
-                    Some(holder) => break holder,
-                    None => continue,
-                },
-            }
-        };
-        holder.into_any().downcast().map(Cow::Owned).map_err(|_| CallError::WrongType)
+        match &self.target {
+            Target::Direct(process) => Ok(Cow::Borrowed(process)),
+            Target::Named { kernel, name } => holder(kernel, name).map(Cow::Owned),
+        }
     }
 
     /// Asks the server, and waits up to five seconds for the answer. `make` puts the
@@ -379,17 +365,16 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<T, CallError> {
         let process = self.resolve()?;
-        let kernel = &process.kernel;
-        let _waits = wait_edge(&process)?;
-        let asked = ask(&process, make)?;
+        let caller = refuse_self(&process)?;
+        let _waits = wait_edge(&process, caller)?;
+        let (mut answer, sent) = ask(&process, make)?;
         let due = Instant::now().checked_add(limit);
-        let (answer, caller) = asked.queued(due).await?;
+        if let Sent::InLine(number) = sent {
+            answer = Box::pin(let_in(&process, number, answer, due)).await?;
+        }
         match due {
             None => Waiting::unlimited(answer).await,
-            Some(due) => {
-                let spread = caller.raw() ^ process.pid().raw();
-                Waiting::until(answer, due, kernel, spread).await
-            }
+            Some(due) => Waiting::until(answer, due, &process.kernel).await,
         }
     }
 
@@ -409,8 +394,12 @@ impl<S: GenServer> ServerRef<S> {
         make: impl FnOnce(Reply<T>) -> S::Call,
     ) -> Result<T, CallError> {
         let process = self.resolve()?;
-        let _waits = wait_edge(&process)?;
-        let (answer, _) = ask(&process, make)?.queued(None).await?;
+        let caller = refuse_self(&process)?;
+        let _waits = wait_edge(&process, caller)?;
+        let (mut answer, sent) = ask(&process, make)?;
+        if let Sent::InLine(number) = sent {
+            answer = Box::pin(let_in(&process, number, answer, None)).await?;
+        }
         Waiting::unlimited(answer).await
     }
 
@@ -434,6 +423,26 @@ impl<S: GenServer> ServerRef<S> {
             }
         }
     }
+}
+
+/// Who holds this name, if it is a server of this type.
+fn holder<S: GenServer>(kernel: &Kernel, name: &str) -> Result<Arc<Process<Work<S>>>, CallError> {
+    // A name is freed before the table forgets its holder: where the holder is gone
+    // by now, the name has moved on, and is looked up again.
+    let holder = loop {
+        match kernel.names.get(name) {
+            None => return Err(CallError::NoProc),
+            Some(NameEntry::Vacant(Vacancy { until, .. })) => {
+                let left = |until: Instant| until.saturating_duration_since(Instant::now());
+                return Err(CallError::Restarting { retry_in: until.map(left) });
+            }
+            Some(NameEntry::Held(pid)) => match kernel.find(pid) {
+                Some(holder) => break holder,
+                None => continue,
+            },
+        }
+    };
+    holder.into_any().downcast().map_err(|_| CallError::WrongType)
 }
 
 impl<S: GenServer> Clone for ServerRef<S> {

@@ -10,9 +10,8 @@ use tokio::time::Instant;
 use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::exit::Result;
-use crate::process::AnyProcess;
 use crate::reply::Reply;
-use crate::server::ask::wait_edge;
+use crate::server::ask::{refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::server::system::{ServerStatus, System};
 use crate::server::{GenServer, ServerRef};
@@ -160,7 +159,8 @@ impl<S: GenServer> ServerRef<S> {
         make: impl FnOnce(Reply<T>) -> System,
     ) -> Result<T, CallError> {
         let process = self.resolve()?;
-        let _waits = wait_edge(&process)?;
+        let caller = refuse_self(&process)?;
+        let _waits = wait_edge(&process, caller)?;
         let (reply, answer) = Reply::new(process.clone().into_owned());
         let due = Instant::now() + TIMEOUT;
         if let Err((refused, _)) = process.send(Work::System(Box::new(make(reply)))) {
@@ -169,6 +169,6 @@ impl<S: GenServer> ServerRef<S> {
             drop(refused);
             return Err(CallError::NoProc);
         }
-        Waiting::until(answer, due, &process.kernel, process.pid().raw()).await
+        Waiting::until(answer, due, &process.kernel).await
     }
 }

@@ -5,6 +5,7 @@
 
 use std::task::{Context, Poll};
 
+use crate::activity::Callback;
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
@@ -42,32 +43,48 @@ impl<S: GenServer> ServerContext<S> {
         inner.idle.poll_up(cx).map(|()| Waited::InVain)
     }
 
-    /// What [`poll_some`](Self::poll_some) has found.
+    /// What [`poll_some`](Self::poll_some) has found, as it lay in the mailbox; `None` if
+    /// the idle time is up. A call or a cast goes from here to its handler as it is: putting
+    /// it into another enum on the way costs more than all else that is done to it.
     #[inline]
-    pub(crate) fn next_event(&mut self, waited: Waited) -> Event<S> {
-        let event = self.taken(waited);
-        if self.inner().watch.is_some()
-            && let Some(callback) = event.callback()
-        {
+    pub(crate) fn next_work(&mut self, waited: Waited) -> Option<Work<S>> {
+        let inner = self.inner();
+        if waited == Waited::InVain {
+            return None;
+        }
+        if let Some(cast) = inner.continues.pop_front() {
+            return Some(Work::Cast(cast));
+        }
+        let work = inner.mailbox.take();
+        if matches!(work, Work::Call(_) | Work::Cast(_)) {
+            inner.idle = Idle::Off;
+        }
+        Some(work)
+    }
+
+    /// A handler begins, where that is watched.
+    #[inline]
+    pub(crate) fn begin_if_watched(&mut self, callback: Callback) {
+        if self.inner().watch.is_some() {
             self.begin(callback);
+        }
+    }
+
+    /// What [`poll_some`](Self::poll_some) has found, to be handled by whoever asks.
+    pub(crate) fn next_event(&mut self, waited: Waited) -> Event<S> {
+        let work = self.next_work(waited);
+        self.event(work)
+    }
+
+    /// What [`next_work`](Self::next_work) has taken.
+    pub(crate) fn event(&mut self, work: Option<Work<S>>) -> Event<S> {
+        let event = work.map_or(Event::Timeout, |work| self.turn(work));
+        if let Some(callback) = event.callback() {
+            self.begin_if_watched(callback);
         }
         event
     }
 
-    #[inline]
-    fn taken(&mut self, waited: Waited) -> Event<S> {
-        let inner = self.inner();
-        if waited == Waited::InVain {
-            return Event::Timeout;
-        }
-        if let Some(cast) = inner.continues.pop_front() {
-            return Event::Cast(cast);
-        }
-        let work = inner.mailbox.take();
-        self.turn(work)
-    }
-
-    #[inline]
     fn turn(&mut self, work: Work<S>) -> Event<S> {
         let event = match work {
             Work::Tick(timer) => match self.due(timer) {
@@ -78,14 +95,19 @@ impl<S: GenServer> ServerContext<S> {
             // Looking at a server disturbs nothing either.
             Work::System(request) => return Event::System(request),
             Work::Stamped(stamped) => return self.turn_stamped(*stamped),
+            // Said where it was taken; what is continued with disturbs nothing.
+            Work::Call(call) => return Event::Call(call),
+            Work::Cast(cast) => return Event::Cast(cast),
             work => event(work, self.parent()),
         };
         self.inner().idle = Idle::Off;
         event
     }
 
-    #[inline(never)]
     fn turn_stamped(&mut self, stamped: Stamped<S>) -> Event<S> {
+        if matches!(stamped.work, Work::Call(_) | Work::Cast(_)) {
+            self.inner().idle = Idle::Off;
+        }
         self.turn(stamped.work)
     }
 
@@ -136,7 +158,6 @@ impl<S: GenServer> ServerContext<S> {
 }
 
 /// The parent's exit ends the server before any handler sees it.
-#[inline]
 fn event<S: GenServer>(work: Work<S>, parent: Option<Pid>) -> Event<S> {
     match work {
         Work::Call(call) => Event::Call(call),
