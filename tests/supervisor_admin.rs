@@ -42,6 +42,22 @@ async fn an_id_is_given_once() {
     assert_eq!(error, StartError::AlreadyPresent("a".into()));
 }
 
+/// SUP-010, SUP-011: as in OTP, a spec is looked at before its id is looked up.
+#[tokio::test(start_paused = true)]
+async fn a_spec_that_cannot_be_is_refused_whoever_has_its_id() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    let never = || t.child("a").restart(Restart::Permanent).significant(true);
+    for _ in 0..2 {
+        let error = tree.start_child(never()).await.unwrap_err();
+        assert!(
+            matches!(&error, StartError::Invalid(why) if why.contains("significant")),
+            "{error}"
+        );
+        tree.terminate_child("a").await.unwrap();
+    }
+}
+
 /// SUP-016, SUP-017, INT-010: however often, it counts for no budget.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_is_terminated_stays_known_and_stopped() {

@@ -15,13 +15,13 @@ use crate::supervisor::tree::Tree;
 
 impl Tree {
     pub(crate) async fn start_child(&mut self, spec: ChildSpec) -> Result<Pid, StartError> {
+        check_child(&spec, self.auto_shutdown)?;
         if let Some((_, present)) = self.children.by_id(&spec.id) {
             return Err(match present.pid() {
                 Some(pid) => StartError::AlreadyStarted { name: spec.id.to_string(), pid },
                 None => StartError::AlreadyPresent(spec.id.to_string()),
             });
         }
-        check_child(&spec, self.auto_shutdown)?;
         let place = self.children.add(spec);
         match self.begin(place).await {
             Ok(()) => self.pid_of(place).ok_or(StartError::Ignored),
