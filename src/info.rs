@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::activity::Handling;
+use crate::doing::Doing;
 use crate::overflow::Overflow;
 use crate::pid::Pid;
-use crate::process::Locked;
+use crate::process::{Locked, Parked};
 use crate::runtime::Runtime;
 
 /// A snapshot of one live process. OTP: `process_info/1`.
@@ -65,6 +66,8 @@ pub struct ProcessInfo {
     /// Which callback runs; `None` also while it waits, or is
     /// [suspended](crate::ServerRef::suspend).
     pub handling: Option<Handling>,
+    /// Whether it waits for a message. [`doing`](Self::doing) says it in a word.
+    pub receiving: bool,
     /// For how long the oldest in its mailbox has been there, signals included; `None` also if
     /// that is empty.
     pub oldest_queued: Option<Duration>,
@@ -89,6 +92,13 @@ pub struct Leftovers {
     pub timers: usize,
     /// Calls under way that have a deadline.
     pub calls: usize,
+}
+
+impl Doing {
+    /// What this process is doing now; of one that has ended, whatever else may be.
+    pub(crate) fn of(runtime: &Runtime, pid: Pid) -> Self {
+        runtime.info(pid).map_or(Doing::Working, |info| info.doing())
+    }
 }
 
 impl Runtime {
@@ -126,6 +136,7 @@ impl Runtime {
                 trap_exit: core.trap,
                 handled: None,
                 handling: None,
+                receiving: core.parked != Parked::Nobody,
                 oldest_queued: None,
             };
             if !core.is_open() {
@@ -218,6 +229,15 @@ impl Runtime {
 }
 
 impl ProcessInfo {
+    /// What it is doing, in a word. [`Doing`] has an example.
+    pub fn doing(&self) -> Doing {
+        match self.handling {
+            Some(handling) => Doing::Handling(handling),
+            None if self.receiving => Doing::Receiving,
+            None => Doing::Working,
+        }
+    }
+
     fn tell(&mut self, ties: &crate::process::Ties) {
         self.links = ties.links.len();
         self.monitors = ties.watchers.len();

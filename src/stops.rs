@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::doing::Doing;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::shared_str::SharedStr;
@@ -20,8 +21,10 @@ pub(crate) struct Stop {
     /// What it ended with.
     pub(crate) reason: ExitReason,
     pub(crate) took: Duration,
-    /// Its time was up, and it was killed.
-    pub(crate) overran: bool,
+    /// Its time was up, and it was killed while it did this.
+    pub(crate) overran: Option<Doing>,
+    /// It was killed at once, as its spec says.
+    pub(crate) brutally: bool,
 }
 
 #[derive(Debug, Default)]

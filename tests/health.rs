@@ -145,3 +145,29 @@ async fn probes_and_the_tree_are_routes() {
     assert_eq!(ask("/healthz").await.0, 503);
     assert_eq!(ask("/readyz").await, (503, "there is no such process\n".into()));
 }
+
+/// A child on a thread of its own speaks for itself as any other, also while it starts.
+#[tokio::test]
+async fn a_blocking_child_says_how_it_is_doing() {
+    let rt = Runtime::new();
+    let (door, is_open) = std::sync::mpsc::channel();
+    let is_open = std::sync::Arc::new(std::sync::Mutex::new(is_open));
+    let store = ChildSpec::blocking("store", move |ctx| {
+        ctx.set_health(Health::Starting);
+        is_open.lock().unwrap().recv().unwrap(); // … recovers its journal …
+        ctx.set_health(Health::Degraded("no replica".into()));
+        while !ctx.wait_stop(SECOND) {}
+        Ok(())
+    });
+    let tree = Supervisor::one_for_one().child(store.ready_within(3600 * SECOND));
+    let starting = tokio::spawn({
+        let rt = rt.clone();
+        async move { tree.start(&rt).await.unwrap() }
+    });
+    support::until("the thread", || !rt.list().is_empty()).await;
+    assert!(!starting.is_finished());
+    door.send(()).unwrap();
+    let tree = starting.await.unwrap();
+    assert_eq!(told(&tree).await, "store: no replica");
+    tree.stop().await.unwrap();
+}

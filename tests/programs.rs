@@ -2,87 +2,55 @@
 //! signals, while it works and while a child of it hangs.
 #![cfg(all(unix, feature = "process"))]
 
-use std::io::{BufRead, BufReader, Lines};
+#[path = "support/program.rs"]
+mod program;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// The example, built once, where cargo puts it: beside the directory of this test.
+use program::{Program, reported};
+
 fn daemon() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--example", "daemon"]);
-        if cfg!(feature = "serde") {
-            cargo.arg("--all-features"); // built already
-        } else {
-            cargo.arg("--features=process");
-        }
-        assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-        let here = std::env::current_exe().unwrap();
-        here.ancestors().nth(2).unwrap().join("examples/daemon")
-    })
+    BUILT.get_or_init(|| program::example("daemon", "process"))
 }
 
-/// A daemon with a configuration of its own.
-struct Daemon {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    conf: PathBuf,
-}
+/// A configuration of a daemon's own.
+struct Conf(PathBuf);
 
-impl Daemon {
-    fn start(name: &str, deadline_ms: u32, flags: &[&str]) -> Daemon {
+impl Conf {
+    fn new(name: &str) -> Conf {
         let file = format!("regrow-programs-{name}-{}.conf", std::process::id());
-        let conf = std::env::temp_dir().join(file);
-        let text = format!("greeting = hello\nevery_ms = 200\ndeadline_ms = {deadline_ms}\n");
-        std::fs::write(&conf, text).unwrap();
-        let mut command = Command::new(daemon());
-        command.arg(&conf).args(flags).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut daemon = Daemon { child, lines, conf };
-        daemon.says("is up");
-        daemon
+        Conf(std::env::temp_dir().join(file))
     }
 
-    /// Reads on until a line holds this.
-    fn says(&mut self, text: &str) -> String {
-        let line = self.lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(text)));
-        line.unwrap_or_else(|| panic!("it never said {text:?}")).unwrap()
+    fn write(&self, greeting: &str, deadline_ms: u32) {
+        let text = format!("greeting = {greeting}\nevery_ms = 200\ndeadline_ms = {deadline_ms}\n");
+        std::fs::write(&self.0, text).unwrap();
     }
 
-    fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
-    }
-
-    /// All it says from here on, and its exit code.
-    fn rest(mut self) -> (Vec<String>, Option<i32>) {
-        let rest = self.lines.by_ref().map(Result::unwrap).collect();
-        (rest, self.child.wait().unwrap().code())
+    /// A daemon that is up.
+    fn start(&self, deadline_ms: u32, flags: &[&str]) -> Program {
+        self.write("hello", deadline_ms);
+        let mut program = Program::start(Command::new(daemon()).arg(&self.0).args(flags));
+        program.says("is up");
+        program
     }
 }
 
-impl Drop for Daemon {
+impl Drop for Conf {
     fn drop(&mut self) {
-        drop(self.child.kill()); // it has ended, unless the test failed
-        drop(std::fs::remove_file(&self.conf));
+        drop(std::fs::remove_file(&self.0));
     }
-}
-
-/// The children that a report names, in their order, and what became of each.
-fn reported(lines: &[String]) -> Vec<(&str, &str)> {
-    let from = lines.iter().position(|line| line.starts_with("stopped by")).expect("a report");
-    let children = lines[from + 1..].iter();
-    children.map(|line| line.trim().split_once("  ").expect("a path and more")).collect()
 }
 
 /// What is under way is finished, everybody stops in reverse order, long before the deadline.
 #[test]
 fn a_terminated_daemon_drains_and_exits_with_success() {
-    let daemon = Daemon::start("drains", 600_000, &[]);
+    let conf = Conf::new("drains");
+    let mut daemon = conf.start(600_000, &[]);
     let asked = Instant::now();
     daemon.signal("TERM");
     let (lines, code) = daemon.rest();
@@ -102,7 +70,8 @@ fn a_terminated_daemon_drains_and_exits_with_success() {
 #[test]
 fn a_hung_child_is_cut_short_at_the_deadline_and_named() {
     let deadline = Duration::from_millis(700);
-    let daemon = Daemon::start("hangs", 700, &["--hang"]);
+    let conf = Conf::new("hangs");
+    let mut daemon = conf.start(700, &["--hang"]);
     let asked = Instant::now();
     daemon.signal("TERM");
     let (lines, code) = daemon.rest();
@@ -114,13 +83,15 @@ fn a_hung_child_is_cut_short_at_the_deadline_and_named() {
     );
     let report = reported(&lines);
     let hung = report.iter().find(|(path, _)| *path == "daemon/hung").expect("it is named");
-    assert!(hung.1.ends_with("overran its time, killed"), "{report:?}");
+    let told = "overran its time, killed: it was at work of its own";
+    assert!(hung.1.ends_with(told), "{report:?}");
 }
 
 /// Whoever is in a hurry asks twice: then no deadline is waited for.
 #[test]
 fn a_second_signal_ends_a_hung_daemon_at_once() {
-    let daemon = Daemon::start("hurries", 600_000, &["--hang"]);
+    let conf = Conf::new("hurries");
+    let mut daemon = conf.start(600_000, &["--hang"]);
     daemon.signal("TERM");
     daemon.signal("INT");
     let (lines, code) = daemon.rest();
@@ -134,4 +105,38 @@ fn a_daemon_without_a_configuration_does_not_start() {
     let run = Command::new(daemon()).arg("/no/such/file").output().unwrap();
     assert_eq!(run.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&run.stderr).contains("/no/such/file"));
+}
+
+/// A configuration that is no good at a reload costs the one subtree that reads it, until one
+/// that is comes with the next hangup; all else goes on.
+#[test]
+fn a_bad_configuration_at_a_reload_stops_what_reads_it_until_the_next() {
+    let conf = Conf::new("reloads");
+    let mut daemon = conf.start(600_000, &[]);
+    std::fs::write(&conf.0, "greeting = nothing else\n").unwrap();
+    daemon.signal("HUP");
+    let told = daemon.logs("reload failed");
+    assert!(told.contains("ERROR") && told.contains("there is no `every_ms`"), "{told}");
+
+    conf.write("welcome back", 600_000);
+    daemon.signal("HUP");
+    daemon.says("feed: welcome back");
+    daemon.signal("TERM");
+    let (lines, code) = daemon.rest();
+    assert_eq!(code, Some(0), "{lines:#?}");
+}
+
+/// A stop finds what failed to reload stopped, and that is no failure of the stop.
+#[test]
+fn a_daemon_may_be_stopped_with_a_bad_configuration() {
+    let conf = Conf::new("fails");
+    let mut daemon = conf.start(600_000, &[]);
+    std::fs::remove_file(&conf.0).unwrap();
+    daemon.signal("HUP");
+    daemon.logs("reload failed");
+    daemon.signal("TERM");
+    let (lines, code) = daemon.rest();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let paths: Vec<&str> = reported(&lines).iter().map(|(path, _)| *path).collect();
+    assert_eq!(paths, ["daemon/helper", "daemon/jobs"]);
 }

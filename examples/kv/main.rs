@@ -30,7 +30,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regrow::{Keep, LogLevel, Result, Run, Runtime, Supervisor, SupervisorRef, SupervisorSpec};
+use regrow::{
+    ChildSpec, Keep, LogLevel, Restart, Result, Run, Runtime, Supervisor, SupervisorRef,
+    SupervisorSpec,
+};
 
 /// The store first, since the front needs it; so the front stops first.
 fn tree(rt: &Runtime, port: http::Port, file: &Path) -> SupervisorSpec {
@@ -40,6 +43,17 @@ fn tree(rt: &Runtime, port: http::Port, file: &Path) -> SupervisorSpec {
         .intensity(100, Duration::from_secs(10))
         .child(store)
         .child(http::child(rt, port, ask))
+}
+
+/// Says where it serves and what the tree is, when all of it is there: the root answers once it
+/// has started its children.
+fn herald(says: String) -> ChildSpec {
+    let herald = ChildSpec::task("herald", |ctx| async move {
+        println!("{}", SupervisorRef::named(&ctx.runtime(), "kv").tree().await?);
+        println!("{says}");
+        Ok(())
+    });
+    herald.restart(Restart::Temporary)
 }
 
 /// Binds once, whatever is restarted later.
@@ -57,13 +71,8 @@ async fn serve(address: String, file: PathBuf) -> Result<ExitCode> {
     regrow::log::init(LogLevel::Info);
     let (rt, port) = (Runtime::new(), port(address));
     let address = port.get().await?.local_addr()?;
-    let tree = SupervisorRef::named(&rt, "kv");
-    let run = tokio::spawn(Run::new(self::tree(&rt, port, &file)).on(&rt).run());
-    println!("http://{address}, {}", file.display());
-    if let Ok(tree) = tree.tree().await {
-        println!("{tree}");
-    }
-    let report = run.await??;
+    let herald = herald(format!("http://{address}, {}", file.display()));
+    let report = Run::new(tree(&rt, port, &file).child(herald)).on(&rt).run().await?;
     println!("{report}");
     Ok(report.exit_code())
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::health::Health;
 use crate::inside::{Inside, sealed};
 use crate::message::Received;
 use crate::pid::Pid;
@@ -82,6 +83,11 @@ impl BlockingContext {
     /// [`TaskContext::start_cause`](crate::TaskContext::start_cause) has an example.
     pub fn start_cause(&self) -> &StartCause {
         &self.cause
+    }
+
+    /// Says how this child is doing, to whoever asks after the tree. [`Health`] has an example.
+    pub fn set_health(&self, health: Health) {
+        self.runtime().set_health(self.pid(), health);
     }
 
     /// Whether the child is to stop. It costs next to nothing: look often. [`BlockingContext`]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
+use crate::doing::Doing;
 use crate::pid::Pid;
 use crate::run::report::{StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
@@ -29,6 +30,7 @@ type Members = BTreeMap<Pid, Member>;
 struct Member {
     supervisor: Pid,
     child: Option<SharedStr>,
+    doing: Doing,
 }
 
 impl Below {
@@ -71,12 +73,16 @@ impl Below {
         let table = &self.runtime.kernel.table;
         let mut all = Members::new();
         for process in table.collect(|_, process| Some(Arc::clone(process))) {
-            let member = process.with(|locked| {
+            let pid = process.pid();
+            let place = process.with(|locked| {
                 let standing = locked.core().standing()?;
                 let parent = standing.parent.filter(|parent| parent.seat.is_some())?;
-                Some(Member { supervisor: parent.pid, child: standing.label.clone() })
+                Some((parent.pid, standing.label.clone()))
             });
-            all.extend(member.map(|member| (process.pid(), member)));
+            all.extend(place.map(|(supervisor, child)| {
+                let doing = Doing::of(&self.runtime, pid);
+                (pid, Member { supervisor, child, doing })
+            }));
         }
         let mut below = HashSet::from([self.root_pid]);
         below.extend(self.cut.keys());
@@ -102,16 +108,18 @@ impl Below {
             path: path(stop.pid),
             pid: stop.pid,
             outcome: outcome(stop),
+            doing: stop.overran,
             took: stop.took,
         });
-        let cut = self.cut.keys().rev().filter(|pid| !told.contains(pid));
-        let killed = cut.map(|&pid| StoppedChild {
+        let cut = self.cut.iter().rev().filter(|(pid, _)| !told.contains(pid));
+        let killed = cut.map(|(&pid, member)| StoppedChild {
             path: path(pid),
             pid,
             outcome: match self.runtime.is_alive(pid) {
                 true => StopOutcome::NotYielding,
                 false => StopOutcome::Killed,
             },
+            doing: Some(member.doing),
             took: self.began.elapsed(),
         });
         stopped.chain(killed).collect()
@@ -124,5 +132,9 @@ fn name(paths: &mut HashMap<Pid, String>, pid: Pid, supervisor: Pid, child: &str
 }
 
 fn outcome(stop: &Stop) -> StopOutcome {
-    if stop.overran { StopOutcome::Killed } else { StopOutcome::Stopped(stop.reason.clone()) }
+    match stop {
+        Stop { overran: Some(_), .. } => StopOutcome::Killed,
+        Stop { brutally: true, .. } => StopOutcome::KilledAtOnce,
+        Stop { reason, .. } => StopOutcome::Stopped(reason.clone()),
+    }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::call_error::StartError;
 use crate::exit::ExitReason;
+use crate::story::Story;
 use crate::supervisor::RestartLimitReached;
 
 /// Why [`run`](crate::run) ended in failure. By then everything of the tree has been
@@ -78,15 +79,7 @@ fn as_limit(reason: &ExitReason) -> Option<&RestartLimitReached> {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunError::Start(error) => {
-                write!(f, "the tree did not start: {error}")?;
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    write!(f, ": {error}")?;
-                    cause = error.source();
-                }
-                Ok(())
-            }
+            RunError::Start(error) => write!(f, "the tree did not start: {}", Story(error)),
             RunError::GaveUp { path, limit, .. } => {
                 write!(f, "{path} was given up: {limit}")
             }

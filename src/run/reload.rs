@@ -4,6 +4,7 @@ use tracing::error;
 
 use crate::quietly::quietly;
 use crate::runtime::Runtime;
+use crate::story::Story;
 use crate::supervisor::{ChildError, SupervisorRef};
 
 /// Restarts the child at this path, beside whatever else the program waits for.
@@ -35,5 +36,6 @@ async fn restart(runtime: &Runtime, root: SupervisorRef, path: &str) -> Result<(
 }
 
 fn tell(path: &str, error: &ChildError) {
-    quietly(|| error!(target: "regrow::run", child = path, reason = %error, "reload failed"));
+    let reason = Story(error);
+    quietly(|| error!(target: "regrow::run", child = path, %reason, "reload failed"));
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
+use crate::doing::Doing;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 
@@ -56,6 +57,9 @@ pub struct StoppedChild {
     pub pid: Pid,
     /// What became of it.
     pub outcome: StopOutcome,
+    /// What it was doing when its time was up or the stop was cut short; `None` of one that
+    /// ended in its time.
+    pub doing: Option<Doing>,
     /// How long it took from being asked to its very end; of what was killed when the stop
     /// was cut short, from the beginning of that.
     pub took: Duration,
@@ -67,6 +71,8 @@ pub struct StoppedChild {
 pub enum StopOutcome {
     /// It ended in its time, with this reason.
     Stopped(ExitReason),
+    /// It was killed at once, as its [`BrutalKill`](crate::Shutdown::BrutalKill) says.
+    KilledAtOnce,
     /// Its time was up, and it was killed.
     Killed,
     /// It was killed and is still there: its body does not await. The program goes on
@@ -78,6 +84,7 @@ impl fmt::Display for StopOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StopOutcome::Stopped(reason) => write!(f, "stopped ({reason})"),
+            StopOutcome::KilledAtOnce => f.write_str("killed at once, as it is to be"),
             StopOutcome::Killed => f.write_str("overran its time, killed"),
             StopOutcome::NotYielding => f.write_str("never awaits, left behind"),
         }
@@ -90,7 +97,8 @@ impl StopReport {
     pub fn is_clean(&self) -> bool {
         let stopped = |child: &StoppedChild| match &child.outcome {
             StopOutcome::Stopped(reason) => reason.is_clean(),
-            _ => false,
+            StopOutcome::KilledAtOnce => true,
+            StopOutcome::Killed | StopOutcome::NotYielding => false,
         };
         !self.forced && self.children.iter().all(stopped)
     }
@@ -114,8 +122,11 @@ impl fmt::Display for StopReport {
         let how = if *forced { ", forced" } else { "" };
         write!(f, "stopped by {cause} in {took:.1?}{how}")?;
         let wide = children.iter().map(|child| child.path.len()).max().unwrap_or(0);
-        for StoppedChild { path, pid, outcome, took } in children {
+        for StoppedChild { path, pid, outcome, doing, took } in children {
             write!(f, "\n  {path:wide$}  {pid:>6}  {took:>8.1?}  {outcome}")?;
+            if let Some(doing) = doing {
+                write!(f, ": it was {doing}")?;
+            }
         }
         Ok(())
     }

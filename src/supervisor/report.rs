@@ -18,6 +18,7 @@
 use std::time::Duration;
 
 use crate::call_error::StartError;
+use crate::doing::Doing;
 use crate::event::LifecycleEvent;
 use crate::exit::ExitReason;
 use crate::log_level::LogLevel;
@@ -135,11 +136,20 @@ impl Report {
         });
     }
 
-    pub(crate) fn shutdown_error(&self, child: &str, pid: Pid, reason: &ExitReason, overran: bool) {
+    pub(crate) fn shutdown_error(
+        &self,
+        child: &str,
+        pid: Pid,
+        reason: &ExitReason,
+        overran: Option<Doing>,
+    ) {
         match overran {
-            true => tell!(warn, self, child, %pid, %reason, "shutdown error: it overran its time"),
-            false => tell!(warn, self, child, %pid, %reason, "shutdown error"),
+            Some(doing) => {
+                tell!(warn, self, child, %pid, %reason, %doing, "shutdown error: it overran its time");
+            }
+            None => tell!(warn, self, child, %pid, %reason, "shutdown error"),
         }
+        let overran = overran.is_some();
         self.event(|supervisor| {
             let (child, reason) = (child.into(), reason.clone());
             LifecycleEvent::ShutdownFailed { supervisor, child, pid, reason, overran }

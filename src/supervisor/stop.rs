@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use crate::child::{ChildSpec, Restart};
+use crate::doing::Doing;
 use crate::ended::Ended;
 use crate::exit::ExitReason;
 use crate::failpoint::step;
@@ -58,13 +59,14 @@ pub(crate) async fn stop_for_good(report: &Report, child: Leaving<'_>) -> ExitRe
             Some(child.ended(report).await)
         }
     };
-    let overran = asked.is_none() && child.shutdown != Shutdown::BrutalKill;
-    let reason = match asked {
-        Some(reason) => reason,
+    let (reason, overran) = match asked {
+        Some(reason) => (reason, None),
         None => {
+            let polite = child.shutdown != Shutdown::BrutalKill;
+            let doing = polite.then(|| Doing::of(&report.runtime, pid));
             report.runtime.kill(pid);
             step!("between a kill and its end");
-            child.killed(report).await
+            (child.killed(report).await, doing)
         }
     };
     step!("after a stop");
@@ -94,7 +96,13 @@ impl<'a> Leaving<'a> {
     }
 
     /// Tells of its end: whoever remembers stops, and the log if it is not as it should be.
-    pub(crate) fn tell(&self, report: &Report, began: Instant, reason: &ExitReason, overran: bool) {
+    pub(crate) fn tell(
+        &self,
+        report: &Report,
+        began: Instant,
+        reason: &ExitReason,
+        overran: Option<Doing>,
+    ) {
         let Leaving { id, restart, shutdown, process } = *self;
         let pid = process.pid();
         report.runtime.kernel.stops.record(|| Stop {
@@ -103,9 +111,10 @@ impl<'a> Leaving<'a> {
             pid,
             reason: reason.clone(),
             took: began.elapsed(),
-            overran: *reason == ExitReason::Killed && shutdown != Shutdown::BrutalKill,
+            overran,
+            brutally: shutdown == Shutdown::BrutalKill && *reason == ExitReason::Killed,
         });
-        if overran || is_error(shutdown, restart, reason) {
+        if overran.is_some() || is_error(shutdown, restart, reason) {
             report.shutdown_error(id, pid, reason, overran);
         }
     }

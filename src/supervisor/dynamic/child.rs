@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::child::{ChildSpec, ChildType, Restart};
+use crate::doing::Doing;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
@@ -50,7 +51,7 @@ pub(super) struct Stopping {
     pub(super) began: Instant,
     /// When it is looked at next.
     pub(super) due: Instant,
-    pub(super) overran: bool,
+    pub(super) overran: Option<Doing>,
     pub(super) replies: Vec<Reply<Result<(), ChildError>>>,
 }
 

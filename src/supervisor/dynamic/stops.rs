@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::child::Restart;
+use crate::doing::Doing;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::AnyProcess;
@@ -57,7 +58,7 @@ impl Nursery {
             _ => runtime.exit(pid, ExitReason::Shutdown),
         };
         let replies = reply.into_iter().collect();
-        let stopping = Stopping { process, began, due, overran: false, replies };
+        let stopping = Stopping { process, began, due, overran: None, replies };
         child.state = State::Stopping(Box::new(stopping));
         self.stopping.insert((due, pid));
         self.set_sweep(ctx);
@@ -96,8 +97,8 @@ impl Nursery {
         }
         match child.shutdown {
             Shutdown::Infinity => {}
-            Shutdown::Timeout(_) if !stopping.overran => {
-                stopping.overran = true;
+            Shutdown::Timeout(_) if stopping.overran.is_none() => {
+                stopping.overran = Some(Doing::of(&self.report.runtime, pid));
                 self.report.runtime.kill(pid);
             }
             Shutdown::Timeout(_) | Shutdown::BrutalKill => self.report.not_yielding(&child.id, pid),
@@ -150,14 +151,14 @@ impl Nursery {
         let mut killed = Vec::new();
         for (due, child) in leaving {
             match self.in_time(due, &child).await {
-                Some(reason) => self.tell_stopped(&child, began, &reason, false),
-                None => killed.push(child),
+                Ok(reason) => self.tell_stopped(&child, began, &reason, None),
+                Err(doing) => killed.push((child, doing)),
             }
         }
-        for child in killed {
+        for (child, doing) in killed {
             let Some(process) = child.process() else { continue };
             let reason = child.leaving(process).killed(&self.report).await;
-            let overran = child.shutdown != Shutdown::BrutalKill;
+            let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
             self.tell_stopped(&child, began, &reason, overran);
         }
         for process in half_started {
@@ -187,23 +188,30 @@ impl Nursery {
         half_started
     }
 
-    /// The reason of a child that ends until then; else it is killed.
-    async fn in_time(&self, due: Option<Instant>, child: &Child) -> Option<ExitReason> {
-        let process = child.process()?;
+    /// The reason of a child that ends until then; else it is killed, at what it is doing.
+    async fn in_time(
+        &self,
+        due: Option<Instant>,
+        child: &Child,
+    ) -> Result<ExitReason, Option<Doing>> {
+        let process = child.process().ok_or(None)?;
         let ended = child.leaving(process).ended(&self.report);
-        match due {
-            None => Some(ended.await),
-            Some(due) => match timeout_at(due, ended).await {
-                Ok(reason) => Some(reason),
-                Err(_) => {
-                    self.report.runtime.kill(process.pid());
-                    None
-                }
-            },
-        }
+        let Some(due) = due else { return Ok(ended.await) };
+        timeout_at(due, ended).await.map_err(|_| {
+            let (runtime, pid) = (&self.report.runtime, process.pid());
+            let doing = Doing::of(runtime, pid);
+            runtime.kill(pid);
+            Some(doing)
+        })
     }
 
-    fn tell_stopped(&self, child: &Child, began: Instant, reason: &ExitReason, overran: bool) {
+    fn tell_stopped(
+        &self,
+        child: &Child,
+        began: Instant,
+        reason: &ExitReason,
+        overran: Option<Doing>,
+    ) {
         if let Some(process) = child.process() {
             child.leaving(process).tell(&self.report, began, reason, overran);
         }

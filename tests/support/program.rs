@@ -1,0 +1,75 @@
+//! An example as the operating system sees it: a process with an output and an exit code.
+#![allow(dead_code)] // no test file uses all of it
+
+use std::io::{BufRead, BufReader, Lines};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+
+/// Where this example is, built once more if need be: beside the directory of this test.
+pub(crate) fn example(name: &str, features: &str) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--example", name]);
+    if cfg!(feature = "serde") {
+        cargo.arg("--all-features"); // built already
+    } else {
+        cargo.arg(format!("--features={features}"));
+    }
+    assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+    let here = std::env::current_exe().unwrap();
+    here.ancestors().nth(2).unwrap().join("examples").join(name)
+}
+
+/// One that runs.
+pub(crate) struct Program {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Program {
+    pub(crate) fn start(command: &mut Command) -> Program {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        Program { child, lines, log }
+    }
+
+    /// Reads on until a line holds this.
+    pub(crate) fn says(&mut self, text: &str) -> String {
+        find(&mut self.lines, text)
+    }
+
+    /// The same of its log.
+    pub(crate) fn logs(&mut self, text: &str) -> String {
+        find(&mut self.log, text)
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+    }
+
+    /// All it says from here on, and its exit code.
+    pub(crate) fn rest(&mut self) -> (Vec<String>, Option<i32>) {
+        let rest = self.lines.by_ref().map(Result::unwrap).collect();
+        (rest, self.child.wait().unwrap().code())
+    }
+}
+
+fn find(lines: &mut impl Iterator<Item = std::io::Result<String>>, text: &str) -> String {
+    let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(text)));
+    line.unwrap_or_else(|| panic!("it never said {text:?}")).unwrap()
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.child.kill()); // it has ended, unless the test failed
+    }
+}
+
+/// The children that a report names, in their order, and what became of each.
+pub(crate) fn reported(lines: &[String]) -> Vec<(&str, &str)> {
+    let from = lines.iter().position(|line| line.starts_with("stopped by")).expect("a report");
+    let children = lines[from + 1..].iter();
+    children.map(|line| line.trim().split_once("  ").expect("a path and more")).collect()
+}
