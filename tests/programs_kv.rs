@@ -42,7 +42,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<(u16
 
 /// Writes one key after the other until nobody answers: how many were acknowledged. Tells when
 /// the first few were.
-fn write(client: usize, address: SocketAddr, going: Sender<()>) -> u32 {
+fn write(client: usize, address: SocketAddr, going: &Sender<()>) -> u32 {
     let mut keys = 0;
     while let Ok((status, _)) = ask(address, "PUT", &format!("/kv/{client}-{keys}"), "there") {
         keys += u32::from(status == 204);
@@ -63,7 +63,7 @@ fn a_terminated_store_loses_nothing_that_it_acknowledged() {
     let (going, is_going) = channel();
     let client = |client| {
         let going = going.clone();
-        thread::spawn(move || write(client, address, going))
+        thread::spawn(move || write(client, address, &going))
     };
     let clients: Vec<_> = (0..CLIENTS).map(client).collect();
     for _ in 0..CLIENTS {
