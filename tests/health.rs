@@ -168,6 +168,7 @@ async fn a_blocking_child_says_how_it_is_doing() {
     assert!(!starting.is_finished());
     door.send(()).unwrap();
     let tree = starting.await.unwrap();
-    assert_eq!(told(&tree).await, "store: no replica");
+    let health = tree.tree().await.unwrap().health();
+    assert_eq!(health.to_string(), "store: no replica");
     tree.stop().await.unwrap();
 }

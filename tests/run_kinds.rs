@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::future::pending;
 use std::time::Duration;
 
 use regrow::{
     ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason, GenServer, Leftovers, Restart,
-    Result, Run, Runtime, ServerContext, Shutdown, StopOutcome, StopReport, Supervisor,
+    Result, Run, RunError, Runtime, ServerContext, Shutdown, StopOutcome, StopReport, Supervisor,
 };
 use support::settled;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,8 +33,8 @@ impl Manner {
     async fn act(self) {
         match self {
             Manner::Polite => {}
-            Manner::Slow => tokio::time::sleep(SECOND).await,
-            Manner::Deaf => std::future::pending().await,
+            Manner::Slow => drop(timeout(SECOND, pending::<()>()).await),
+            Manner::Deaf => pending().await,
         }
     }
 
@@ -136,7 +139,12 @@ async fn filled(rt: &Runtime, children: [(&str, Manner); 2]) {
     }
 }
 
-async fn stopped(rt: &Runtime, [a, b]: [(Kind, Manner); 2], limit: Duration) -> StopReport {
+/// Starts a program of these two, and gives what stops it.
+async fn running(
+    rt: &Runtime,
+    [a, b]: [(Kind, Manner); 2],
+    limit: Duration,
+) -> (JoinHandle<std::result::Result<StopReport, RunError>>, CancellationToken) {
     let stop = CancellationToken::new();
     let tree = Supervisor::one_for_one().with_id("app").child((a.0.make)("a", a.1)).child((b
         .0
@@ -147,6 +155,12 @@ async fn stopped(rt: &Runtime, [a, b]: [(Kind, Manner); 2], limit: Duration) -> 
     let program = tokio::spawn(run.run());
     support::until("all", || rt.list().len() >= 3).await;
     filled(rt, [("a", a.1), ("b", b.1)]).await;
+    (program, stop)
+}
+
+/// Stops it when all is at rest.
+async fn stopped(rt: &Runtime, both: [(Kind, Manner); 2], limit: Duration) -> StopReport {
+    let (program, stop) = running(rt, both, limit).await;
     settled().await;
     stop.cancel();
     program.await.unwrap().unwrap()
@@ -230,7 +244,9 @@ async fn threads_and_programs_stop_in_their_turn_as_well() {
             for both in [[one, other], [other, one]] {
                 let rt = Runtime::new();
                 let [a, b] = both.map(|kind| (kind, Manner::Polite));
-                let report = stopped(&rt, [a, b], 600 * SECOND).await;
+                let (program, stop) = running(&rt, [a, b], 600 * SECOND).await;
+                stop.cancel();
+                let report = program.await.unwrap().unwrap();
                 let paths: Vec<_> = report.children.iter().map(|c| c.path.clone()).collect();
                 let order = [expected("b", b), expected("a", a)].concat();
                 assert_eq!(paths, order.into_iter().map(|(path, ..)| path).collect::<Vec<_>>());
