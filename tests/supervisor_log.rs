@@ -149,7 +149,7 @@ async fn what_a_supervisor_decides_is_told() {
 
 /// The exit of a child that was stopped, or that failed to start, is nobody's surprise.
 #[tokio::test(start_paused = true)]
-async fn a_stopped_childs_exit_is_no_strangers() {
+async fn the_exit_of_a_child_that_was_stopped_is_no_strangers() {
     let t = Troupe::new();
     let spec = Supervisor::one_for_all().intensity(9, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
