@@ -52,7 +52,10 @@ impl GenServer for Worker {
             *nth - 1
         };
         match script.starts.get(nth).copied().unwrap_or(Start::Good) {
-            Start::Good => {
+            start @ (Start::Good | Start::Takes(_)) => {
+                if let Start::Takes(time) = start {
+                    tokio::time::sleep(Duration::from_millis(time)).await;
+                }
                 stage.tell(format!("{id} starts"));
                 Ok(Worker { id, script, stage })
             }
@@ -92,6 +95,10 @@ impl GenServer for Worker {
 
 pub(crate) fn name(id: u32) -> String {
     format!("node {id}")
+}
+
+pub(crate) fn number(name: &str) -> Option<u32> {
+    name.strip_prefix("node ")?.parse().ok()
 }
 
 pub(crate) fn supervisor(number: u32, sup: &Sup, stage: &Stage) -> SupervisorSpec {

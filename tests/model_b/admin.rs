@@ -13,6 +13,7 @@ pub(crate) enum Answer {
     AlreadyPresent,
     Failed,
     Ignored,
+    Invalid,
     NoProc,
 }
 
@@ -27,6 +28,7 @@ impl Model {
             for &(id, end) in ends {
                 let Some(at) = tree.at(id) else { continue };
                 if let State::Running(None) = tree.children[at].state {
+                    model.ends(id, end);
                     tree.children[at].state = State::Dead(end);
                 }
             }
@@ -43,10 +45,12 @@ impl Model {
             Command::StopSupervisor(number) => {
                 self.with(*number, |model, tree| {
                     model.stop_children(tree);
+                    model.ends(tree.number, End::Shutdown);
                     ((), Some(Over::Shutdown))
                 });
                 Answer::None
             }
+            Command::Stranger(..) => Answer::None,
             Command::Terminate { sup, id } => self.ask(*sup, *id, Model::terminate),
             Command::Restart { sup, id } => self.ask(*sup, *id, Model::start_by_hand),
             Command::Delete { sup, id } => self.ask(*sup, *id, Model::delete),
@@ -104,6 +108,9 @@ impl Model {
     }
 
     fn add(&mut self, tree: &mut Tree, spec: &Spec, taken: bool) -> Answer {
+        if spec.significant {
+            return Answer::Invalid;
+        }
         if let Some(at) = tree.at(spec.id) {
             let runs = matches!(tree.children[at].state, State::Running(_));
             return if runs { Answer::Running } else { Answer::AlreadyPresent };

@@ -69,7 +69,8 @@ impl Draw {
             _ if self.rng.percent(20) => Shutdown::Infinity,
             _ => self.rng.weighted(&limits),
         };
-        let kinds = [(8, Start::Good), (2, Start::Fails), (1, Start::Ignores)];
+        let kinds =
+            [(8, Start::Good), (2, Start::Fails), (1, Start::Ignores), (1, Start::Takes(20))];
         let starts = (0..self.rng.below(8)).map(|_| self.rng.weighted(&kinds)).collect();
         let kind = Kind::Worker(Script { starts, stop });
         Some(Spec { id, restart, shutdown, significant, kind })
@@ -89,6 +90,7 @@ impl Draw {
             13 => Command::Delete { sup, id },
             14 if sup != ROOT => Command::StopSupervisor(sup),
             14 | 15 => self.add(sup, &children),
+            16 => Command::Stranger(sup, self.rng.pick(&[End::Normal, End::Shutdown, End::Crash])),
             _ => Command::Advance(self.rng.pick(&[1, 60, 300, 1_500, 11_000])),
         }
     }
@@ -115,9 +117,11 @@ impl Draw {
             self.next
         };
         let restart = self.rng.pick(&[Restart::Permanent, Restart::Temporary]);
+        // Significant and permanent can't be.
+        let significant = restart == Restart::Permanent && self.rng.percent(10);
         let kind = Kind::Worker(Script { starts, stop: Stop::AtOnce });
         let shutdown = Shutdown::Time(50);
-        Command::Add { sup, spec: Spec { id, restart, shutdown, significant: false, kind } }
+        Command::Add { sup, spec: Spec { id, restart, shutdown, significant, kind } }
     }
 }
 

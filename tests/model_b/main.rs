@@ -19,6 +19,7 @@ mod restart;
 mod admin;
 mod draw;
 mod actor;
+mod seen;
 mod runner;
 
 use plan::Program;

@@ -1,6 +1,6 @@
 //! OTP's supervisor as a sequential program, with a clock of its own.
 //!
-//! Only stops take time. Everything that is told of children is a line of the trace, with
+//! Only starts and stops take time. Everything that is told of children is a line of the trace, with
 //! the time at which it happens.
 
 use crate::plan::{Auto, End, Kind, Restart, Script, Shutdown, Spec, Start, Stop, Sup};
@@ -39,10 +39,14 @@ pub(crate) enum Over {
 }
 
 /// The whole tree, its clock, and what was told.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     pub(crate) now: u64,
     pub(crate) trace: Vec<(u64, String)>,
+    /// Who ended, and how.
+    pub(crate) ended: Vec<(u32, End)>,
+    /// Which restarts were decided: whose, of whom, and how many were left then.
+    pub(crate) restarts: Vec<(u32, u32, u32)>,
     /// How often each worker was started.
     pub(crate) starts: std::collections::HashMap<u32, usize>,
     pub(crate) root: Option<Tree>,
@@ -50,12 +54,12 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new() -> Self {
-        Model { now: 0, trace: Vec::new(), starts: Default::default(), root: None, tickets: 0 }
-    }
-
     pub(crate) fn tell(&mut self, what: String) {
         self.trace.push((self.now, what));
+    }
+
+    pub(crate) fn ends(&mut self, id: u32, end: End) {
+        self.ended.push((id, end));
     }
 
     /// Starts a supervisor and all its children, or nobody.
@@ -71,6 +75,7 @@ impl Model {
                 }
                 Err(()) => {
                     self.stop_children(&mut tree);
+                    self.ends(number, End::Crash);
                     return Err(());
                 }
             }
@@ -90,16 +95,21 @@ impl Model {
         let start = script.starts.get(*nth).copied().unwrap_or(Start::Good);
         *nth += 1;
         match start {
-            Start::Good => {
+            Start::Good | Start::Takes(_) => {
+                if let Start::Takes(time) = start {
+                    self.now += time;
+                }
                 self.tell(format!("{} starts", spec.id));
                 Ok(State::Running(None))
             }
             Start::Fails => {
                 self.tell(format!("{} fails", spec.id));
+                self.ends(spec.id, End::Crash);
                 Err(())
             }
             Start::Ignores => {
                 self.tell(format!("{} ignores", spec.id));
+                self.ends(spec.id, End::Normal);
                 Ok(State::Stopped)
             }
         }
@@ -108,20 +118,27 @@ impl Model {
     /// Stops a child, and takes the time that it needs.
     pub(crate) fn stop(&mut self, child: &mut Child) {
         match std::mem::replace(&mut child.state, State::Stopped) {
-            State::Running(Some(mut tree)) => self.stop_children(&mut tree),
+            State::Running(Some(mut tree)) => {
+                self.stop_children(&mut tree);
+                self.ends(child.spec.id, End::Shutdown);
+            }
             State::Running(None) => {
                 let Kind::Worker(Script { stop, .. }) = child.spec.kind else { unreachable!() };
                 if child.spec.shutdown == Shutdown::Brutal {
-                    return;
+                    return self.ends(child.spec.id, End::Kill);
                 }
                 self.tell(format!("{} stops", child.spec.id));
-                self.now += match (stop, child.spec.shutdown) {
-                    (Stop::AtOnce, _) => 0,
-                    (Stop::Takes(time), Shutdown::Time(limit)) => time.min(limit),
-                    (Stop::Takes(time), _) => time,
-                    (Stop::Deaf, Shutdown::Time(limit)) => limit,
+                let (takes, end) = match (stop, child.spec.shutdown) {
+                    (Stop::AtOnce, _) => (0, End::Shutdown),
+                    (Stop::Takes(time), Shutdown::Time(limit)) if time > limit => {
+                        (limit, End::Kill)
+                    }
+                    (Stop::Takes(time), _) => (time, End::Shutdown),
+                    (Stop::Deaf, Shutdown::Time(limit)) => (limit, End::Kill),
                     (Stop::Deaf, _) => unreachable!("a deaf child has a time limit"),
                 };
+                self.now += takes;
+                self.ends(child.spec.id, end);
             }
             State::Dead(_) | State::Waiting(_) | State::Stopped => {}
         }

@@ -66,6 +66,8 @@ pub(crate) struct Script {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
     Good,
+    /// It is good, after so many milliseconds.
+    Takes(u64),
     Fails,
     Ignores,
 }
@@ -81,7 +83,7 @@ pub(crate) enum Stop {
 }
 
 /// How a worker ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     Normal,
     Shutdown,
@@ -94,8 +96,10 @@ pub(crate) enum End {
 pub(crate) enum Command {
     /// These children of one supervisor end, at one instant.
     End(Vec<(u32, End)>),
-    /// A supervisor inside of the tree is stopped, by somebody else.
+    /// A supervisor is stopped, by somebody else than its own.
     StopSupervisor(u32),
+    /// A stranger sends a supervisor an exit signal, which is no business of its.
+    Stranger(u32, End),
     Terminate {
         sup: u32,
         id: u32,

@@ -33,6 +33,10 @@ impl Model {
             };
             if over.is_some() {
                 self.stop_children(tree);
+                self.ends(
+                    tree.number,
+                    if over == Some(Over::GaveUp) { End::Crash } else { End::Shutdown },
+                );
                 return over;
             }
         }
@@ -80,6 +84,8 @@ impl Model {
             return Some(Over::GaveUp);
         }
         tree.window.push(now);
+        let left = tree.spec.restarts - tree.window.len() as u32;
+        self.restarts.push((tree.number, tree.children[at].spec.id, left));
         let failed = tree.children[at].spec.id;
         let first = match tree.spec.strategy {
             Strategy::OneForAll => 0,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use regrow::{ChildError, ChildState, ExitReason, Leftovers, Runtime, StartError, SupervisorRef};
 
-use crate::actor::{self, Stage, Worker, name};
+use crate::actor::{self, Stage, Worker, name, number};
 use crate::admin::Answer;
 use crate::model::Model;
-use crate::plan::{Command, End, Program, ROOT};
+use crate::plan::{Command, End, Program, ROOT, Spec};
+use crate::seen::Seen;
 
 /// What is different, if something is.
 pub(crate) fn run(program: &Program) -> Result<(), String> {
@@ -18,63 +19,176 @@ pub(crate) fn run(program: &Program) -> Result<(), String> {
 
 async fn play(program: &Program) -> Result<(), String> {
     let (rt, stage) = (Runtime::new(), Stage::new());
-    let mut model = Model::new();
+    let mut seen = Seen::new(rt.events(), &program.tree);
+    let mut model = Model::default();
     model.root = model.start_tree(ROOT, &program.tree).ok();
     let _ = actor::supervisor(ROOT, &program.tree, &stage).start(&rt).await;
-    model = compare(&rt, &stage, vec![(model, Answer::None)], Answer::None).await?;
-    for (nth, command) in program.commands.iter().enumerate() {
+    let all = Commands { rt: &rt, stage: &stage };
+    model = all.compare(&mut seen, vec![(model, Answer::None)], Answer::None).await?;
+    let stop = Command::StopSupervisor(ROOT);
+    for (nth, command) in program.commands.iter().chain([&stop]).enumerate() {
         if model.root.is_none() {
             break;
         }
-        let answer = obey(&rt, &stage, command).await;
-        let told = compare(&rt, &stage, explain(&model, command), answer).await;
+        let told = all.one(&mut seen, &model, command).await;
         model = told.map_err(|what| format!("after command {nth}, {command:?}:\n{what}"))?;
     }
-    rt.shutdown();
-    tokio::time::sleep(Duration::from_millis(1)).await;
     match rt.leftovers() == Leftovers::default() && rt.spawned() == rt.finished() {
         true => Ok(()),
-        false => Err(format!("left in the end: {:?}", rt.leftovers())),
+        false => Err(format!("I-22, I-25: left in the end: {:?}", rt.leftovers())),
     }
 }
 
-/// Does it, and says what it came to.
-async fn obey(rt: &Runtime, stage: &Stage, command: &Command) -> Answer {
-    let sup = |number: u32| SupervisorRef::named(rt, name(number));
-    match command {
-        Command::End(ends) => {
-            for &(id, end) in ends {
-                finish(rt, id, end);
-            }
-            Answer::None
+/// What commands are carried out on.
+struct Commands<'a> {
+    rt: &'a Runtime,
+    stage: &'a Stage,
+}
+
+impl Commands<'_> {
+    /// Carries out a command, here and in the model.
+    async fn one(
+        &self,
+        seen: &mut Seen,
+        model: &Model,
+        command: &Command,
+    ) -> Result<Model, String> {
+        let answer = self.obey(command).await;
+        let took = self.now() - model.now;
+        if let (Command::Add { spec, .. }, Answer::Ok | Answer::Ignored) = (command, &answer) {
+            seen.added(spec);
         }
-        Command::StopSupervisor(number) => {
-            if let Some(pid) = rt.whereis(&name(*number)) {
-                // It may end before it hears of it, and be no supervisor any more.
-                if sup(*number).stop().await.is_ok() {
-                    rt.ended(pid).await;
+        let worlds = explain(model, command);
+        // Whoever asks is answered at the very moment when it is done; who stops a supervisor,
+        // before its own has seen to its end: I-18.
+        let due = worlds[0].0.now - model.now;
+        let in_time = match command {
+            Command::End(_) | Command::Stranger(..) => took == 0,
+            Command::StopSupervisor(_) => took <= due,
+            _ => took == due || answer == Answer::NoProc,
+        };
+        if !in_time {
+            return Err(format!("I-18: it took {took} ms and not {due}"));
+        }
+        self.compare(seen, worlds, answer).await
+    }
+
+    fn now(&self) -> u64 {
+        self.stage.zero.elapsed().as_millis() as u64
+    }
+
+    fn sup(&self, number: u32) -> SupervisorRef {
+        SupervisorRef::named(self.rt, name(number))
+    }
+
+    /// Does it, and says what it came to.
+    async fn obey(&self, command: &Command) -> Answer {
+        let rt = self.rt;
+        match command {
+            Command::End(ends) => {
+                for &(id, end) in ends {
+                    finish(rt, id, end);
                 }
+                Answer::None
             }
-            Answer::None
-        }
-        Command::Terminate { sup: of, id } => answer(&sup(*of).terminate_child(&name(*id)).await),
-        Command::Restart { sup: of, id } => answer(&sup(*of).restart_child(&name(*id)).await),
-        Command::Delete { sup: of, id } => answer(&sup(*of).delete_child(&name(*id)).await),
-        Command::Add { sup: of, spec } => {
-            match sup(*of).start_child(actor::child(spec, stage)).await {
-                Ok(_) => Answer::Ok,
-                // Of another supervisor, or of this one: the name tells no difference.
-                Err(StartError::AlreadyStarted { .. }) => Answer::Running,
-                Err(StartError::AlreadyPresent(_)) => Answer::AlreadyPresent,
-                Err(StartError::Ignored) => Answer::Ignored,
-                Err(StartError::Unreachable(_)) => Answer::NoProc,
-                Err(_) => Answer::Failed,
+            Command::StopSupervisor(number) => {
+                if let Some(pid) = rt.whereis(&name(*number)) {
+                    // It may end before it hears of it, and be no supervisor any more.
+                    if self.sup(*number).stop().await.is_ok() {
+                        rt.ended(pid).await;
+                    }
+                }
+                Answer::None
+            }
+            Command::Stranger(number, end) => {
+                if let Some(pid) = rt.whereis(&name(*number)) {
+                    rt.exit(pid, reason(*end));
+                }
+                Answer::None
+            }
+            Command::Terminate { sup, id } => {
+                answer(&self.sup(*sup).terminate_child(&name(*id)).await)
+            }
+            Command::Restart { sup, id } => answer(&self.sup(*sup).restart_child(&name(*id)).await),
+            Command::Delete { sup, id } => answer(&self.sup(*sup).delete_child(&name(*id)).await),
+            Command::Add { sup, spec } => self.add(*sup, spec).await,
+            Command::Advance(time) => {
+                tokio::time::sleep(Duration::from_millis(*time)).await;
+                Answer::None
             }
         }
-        Command::Advance(time) => {
-            tokio::time::sleep(Duration::from_millis(*time)).await;
-            Answer::None
+    }
+
+    async fn add(&self, sup: u32, spec: &Spec) -> Answer {
+        match self.sup(sup).start_child(actor::child(spec, self.stage)).await {
+            Ok(_) => Answer::Ok,
+            // Of another supervisor, or of this one: the name tells no difference.
+            Err(StartError::AlreadyStarted { .. }) => Answer::Running,
+            Err(StartError::AlreadyPresent(_)) => Answer::AlreadyPresent,
+            Err(StartError::Ignored) => Answer::Ignored,
+            Err(StartError::Invalid(_)) => Answer::Invalid,
+            Err(StartError::Unreachable(_)) => Answer::NoProc,
+            Err(_) => Answer::Failed,
         }
+    }
+
+    /// The one world that explains what is seen, or what is seen instead.
+    async fn compare(
+        &self,
+        seen: &mut Seen,
+        worlds: Vec<(Model, Answer)>,
+        answer: Answer,
+    ) -> Result<Model, String> {
+        let latest = worlds.iter().map(|(model, _)| model.now).max().unwrap_or(0);
+        let rest = latest.saturating_sub(self.now()) + 1;
+        tokio::time::sleep(Duration::from_millis(rest)).await;
+        let now = self.now();
+        seen.read()?;
+        let mut ended = std::mem::take(&mut seen.ended);
+        ended.sort();
+        let got = World {
+            trace: std::mem::take(&mut *self.stage.trace.lock().unwrap()),
+            ended,
+            restarts: std::mem::take(&mut seen.restarts),
+            states: look(self.rt).await?,
+            answer,
+        };
+        let mut expected = Vec::new();
+        for (mut model, said) in worlds {
+            let world = World::of(&mut model, said);
+            if world == got {
+                model.now = now;
+                return Ok(model);
+            }
+            expected.push(format!("{world:?}"));
+        }
+        Err(format!("expected\n{}\ngot\n{got:?}", expected.join("\nor\n")))
+    }
+}
+
+/// What can be seen of a command.
+#[derive(Debug, PartialEq)]
+struct World {
+    trace: Vec<(u64, String)>,
+    ended: Vec<(u32, End)>,
+    /// Each of them counted: I-13, I-14.
+    restarts: Vec<(u32, u32, u32)>,
+    states: States,
+    answer: Answer,
+}
+
+/// Every supervisor, and of each child whether it runs.
+type States = Vec<(u32, Vec<(u32, bool)>)>;
+
+impl World {
+    fn of(model: &mut Model, answer: Answer) -> World {
+        let mut states = Vec::new();
+        model.root.iter().for_each(|root| root.states(&mut states));
+        states.sort();
+        let mut ended = std::mem::take(&mut model.ended);
+        ended.sort();
+        let trace = std::mem::take(&mut model.trace);
+        World { trace, ended, restarts: std::mem::take(&mut model.restarts), states, answer }
     }
 }
 
@@ -83,9 +197,16 @@ fn finish(rt: &Runtime, id: u32, end: End) {
     let Ok(worker) = rt.server_at::<Worker>(pid) else { return };
     match end {
         End::Kill => drop(rt.kill(pid)),
-        End::Normal => drop(worker.cast(ExitReason::Normal)),
-        End::Shutdown => drop(worker.cast(ExitReason::Shutdown)),
-        End::Crash => drop(worker.cast(ExitReason::crashed("boom"))),
+        End::Normal | End::Shutdown | End::Crash => drop(worker.cast(reason(end))),
+    }
+}
+
+fn reason(end: End) -> ExitReason {
+    match end {
+        End::Normal => ExitReason::Normal,
+        End::Shutdown => ExitReason::Shutdown,
+        End::Crash => ExitReason::crashed("boom"),
+        End::Kill => ExitReason::Killed,
     }
 }
 
@@ -132,51 +253,24 @@ fn orders(ids: &[u32]) -> Vec<Vec<u32>> {
     (0..ids.len()).flat_map(first).collect()
 }
 
-/// The one world that explains what is seen, or what is seen instead.
-async fn compare(
-    rt: &Runtime,
-    stage: &Stage,
-    worlds: Vec<(Model, Answer)>,
-    answer: Answer,
-) -> Result<Model, String> {
-    let latest = worlds.iter().map(|(model, _)| model.now).max().unwrap_or(0);
-    let now = stage.zero.elapsed().as_millis() as u64;
-    tokio::time::sleep(Duration::from_millis(latest.saturating_sub(now) + 1)).await;
-    let now = stage.zero.elapsed().as_millis() as u64;
-    let trace = std::mem::take(&mut *stage.trace.lock().unwrap());
-    let states = look(rt).await;
-    let mut expected = Vec::new();
-    for (mut model, said) in worlds {
-        let told = std::mem::take(&mut model.trace);
-        let mut known = Vec::new();
-        model.root.iter().for_each(|root| root.states(&mut known));
-        known.sort();
-        if (&told, &known, &said) == (&trace, &states, &answer) {
-            model.now = now;
-            return Ok(model);
-        }
-        expected.push(format!("{told:?}\n{known:?}\n{said:?}"));
-    }
-    let expected = expected.join("\nor\n");
-    Err(format!("expected\n{expected}\ngot\n{trace:?}\n{states:?}\n{answer:?}"))
-}
-
 /// Every supervisor there is, and its children.
-async fn look(rt: &Runtime) -> Vec<(u32, Vec<(u32, bool)>)> {
-    let number = |name: &str| name.strip_prefix("node ").and_then(|n| n.parse::<u32>().ok());
+async fn look(rt: &Runtime) -> Result<States, String> {
     let mut all = Vec::new();
     for pid in rt.list() {
         let Some(info) = rt.info(pid) else { continue };
         let Some(of) = info.names.first().and_then(|name| number(name)) else { continue };
-        let Ok(children) = SupervisorRef::named(rt, name(of)).which_children().await else {
-            continue;
-        };
-        let child = |child: &regrow::ChildInfo| {
-            let runs = matches!(child.state, ChildState::Running(_));
-            (number(&child.id).unwrap_or(u32::MAX), runs)
-        };
+        let sup = SupervisorRef::named(rt, name(of));
+        let Ok(children) = sup.which_children().await else { continue };
+        let runs = |child: &regrow::ChildInfo| matches!(child.state, ChildState::Running(_));
+        let counts = sup.count_children().await.map_err(|error| error.to_string())?;
+        let active = children.iter().filter(|child| runs(child)).count();
+        if (counts.specs, counts.active) != (children.len(), active) {
+            return Err(format!("I-17: {counts:?} of {children:?}"));
+        }
+        let child =
+            |child: &regrow::ChildInfo| (number(&child.id).unwrap_or(u32::MAX), runs(child));
         all.push((of, children.iter().map(child).collect()));
     }
     all.sort();
-    all
+    Ok(all)
 }

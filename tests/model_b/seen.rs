@@ -1,0 +1,100 @@
+//! What the events tell of a run, in the model's words, and what must hold of them whatever
+//! the model says.
+//!
+//! Invariants are cited by their numbers: I-12 one incarnation of a child at a time, I-14 a
+//! restart follows an end, I-16 who is restarted at all.
+
+use std::collections::HashMap;
+
+use futures_util::FutureExt;
+use regrow::{Events, ExitReason, LifecycleEvent, Pid};
+use tokio::task::unconstrained;
+
+use crate::actor::number;
+use crate::plan::{End, Kind, Restart, Spec, Sup};
+
+/// What the events have told so far.
+pub(crate) struct Seen {
+    events: Events,
+    /// The running incarnation of each node.
+    alive: HashMap<u32, Pid>,
+    numbers: HashMap<Pid, u32>,
+    types: HashMap<u32, Restart>,
+    pub(crate) ended: Vec<(u32, End)>,
+    pub(crate) restarts: Vec<(u32, u32, u32)>,
+}
+
+impl Seen {
+    pub(crate) fn new(events: Events, tree: &Sup) -> Self {
+        let (alive, numbers, types) = Default::default();
+        let mut seen = Seen { events, alive, numbers, types, ended: vec![], restarts: vec![] };
+        seen.learn(tree);
+        seen
+    }
+
+    fn learn(&mut self, tree: &Sup) {
+        for child in &tree.children {
+            self.types.insert(child.id, child.restart);
+            if let Kind::Supervisor(inner) = &child.kind {
+                self.learn(inner);
+            }
+        }
+    }
+
+    /// A child that was added may be of another type than one of its id before.
+    pub(crate) fn added(&mut self, spec: &Spec) {
+        self.types.insert(spec.id, spec.restart);
+    }
+
+    /// Reads what has happened since.
+    pub(crate) fn read(&mut self) -> Result<(), String> {
+        // However many there are: tokio would let others have their turn after so many.
+        while let Some(Some(event)) = unconstrained(self.events.next()).now_or_never() {
+            let wrong = |what: &str| Err(format!("{what}: {event:?}"));
+            match &event {
+                LifecycleEvent::Spawned { pid, label } => {
+                    let Some(id) = number(label) else { continue };
+                    self.numbers.insert(*pid, id);
+                    if self.alive.insert(id, *pid).is_some() {
+                        return wrong("I-12: two incarnations at once");
+                    }
+                }
+                LifecycleEvent::Exited { pid, reason, .. } => {
+                    let Some(&id) = self.numbers.get(pid) else { continue };
+                    self.ended.push((id, class(reason)));
+                    if self.alive.remove(&id) != Some(*pid) {
+                        return wrong("I-12: another incarnation ends");
+                    }
+                }
+                LifecycleEvent::Restarting { supervisor, child, reason, budget_left, .. } => {
+                    let (Some(of), Some(id)) = (self.numbers.get(supervisor), number(child)) else {
+                        return wrong("a restart of nobody's");
+                    };
+                    self.restarts.push((*of, id, budget_left.unwrap_or(u32::MAX)));
+                    if self.alive.contains_key(&id) {
+                        return wrong("I-14: a restart of one that runs");
+                    }
+                    match self.types.get(&id) {
+                        Some(Restart::Permanent) => {}
+                        Some(Restart::Transient) if !reason.is_clean() => {}
+                        _ => return wrong("I-16: that is not to be restarted"),
+                    }
+                }
+                _ => {}
+            }
+        }
+        match self.events.missed() {
+            0 => Ok(()),
+            many => Err(format!("{many} events were missed")),
+        }
+    }
+}
+
+fn class(reason: &ExitReason) -> End {
+    match reason {
+        ExitReason::Normal => End::Normal,
+        ExitReason::Shutdown => End::Shutdown,
+        ExitReason::Killed => End::Kill,
+        _ => End::Crash,
+    }
+}
