@@ -44,7 +44,7 @@ impl GenServer for Worker {
     type Cast = ExitReason;
 
     async fn init((id, script, stage): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
-        ctx.trap_exit(true);
+        ctx.trap_exit(script.stop != Stop::Unasked);
         let nth = {
             let mut starts = stage.starts.lock().unwrap();
             let nth = starts.entry(id).or_default();
@@ -86,7 +86,8 @@ impl GenServer for Worker {
             self.stage.tell(format!("{} stops", self.id));
         }
         match self.script.stop {
-            Stop::AtOnce => {}
+            Stop::AtOnce | Stop::Unasked => {}
+            Stop::Panics => panic!("at its end"),
             Stop::Takes(time) => tokio::time::sleep(Duration::from_millis(time)).await,
             Stop::Deaf => std::future::pending().await,
         }

@@ -1,7 +1,7 @@
 //! What the model does when it is told to.
 
 use crate::model::{Child, Model, Over, State, Tree};
-use crate::plan::{Command, End, Spec};
+use crate::plan::{Command, End, ROOT, Spec};
 
 /// What a request came to, as far as the model knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +42,8 @@ impl Model {
                 self.now += time;
                 Answer::None
             }
-            Command::StopSupervisor(number) => {
-                self.with(*number, |model, tree| {
-                    model.stop_children(tree);
-                    model.ends(tree.number, End::Shutdown);
-                    ((), Some(Over::Shutdown))
-                });
-                Answer::None
-            }
+            Command::StopSupervisor(number) => self.stop_supervisor(*number),
+            Command::ParentEnds => self.stop_supervisor(ROOT),
             Command::Stranger(..) => Answer::None,
             Command::Terminate { sup, id } => self.ask(*sup, *id, Model::terminate),
             Command::Restart { sup, id } => self.ask(*sup, *id, Model::start_by_hand),
@@ -61,6 +55,15 @@ impl Model {
             }
             Command::End(_) => unreachable!("ends are explained apart"),
         }
+    }
+
+    fn stop_supervisor(&mut self, number: u32) -> Answer {
+        self.with(number, |model, tree| {
+            model.stop_children(tree);
+            model.ends(tree.number, End::Shutdown);
+            ((), Some(Over::Shutdown))
+        });
+        Answer::None
     }
 
     /// Asks this supervisor about one of its children.

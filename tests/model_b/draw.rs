@@ -19,7 +19,9 @@ pub(crate) fn program(seed: u64, commands: usize, bursts: bool) -> Program {
     let mut tree = draw.sup(1);
     // The first start of the root is good, or there would be nothing to see.
     good(&mut tree);
-    let commands = (0..commands).map(|_| draw.command(&tree, bursts)).collect();
+    let mut commands: Vec<_> = (0..commands).map(|_| draw.command(&tree, bursts)).collect();
+    let last = draw.rng.percent(50);
+    commands.push(if last { Command::ParentEnds } else { Command::StopSupervisor(ROOT) });
     Program { tree, commands }
 }
 
@@ -60,9 +62,17 @@ impl Draw {
         let significant = loud && self.rng.percent(40);
         if depth < 4 && self.rng.percent(25) {
             let kind = Kind::Supervisor(self.sup(depth + 1));
-            return Some(Spec { id, restart, shutdown: Shutdown::Infinity, significant, kind });
+            // More than enough, or all the time there is.
+            let shutdown = self.rng.pick(&[Shutdown::Infinity, Shutdown::Time(60_000)]);
+            return Some(Spec { id, restart, shutdown, significant, kind });
         }
-        let stop = self.rng.weighted(&[(6, Stop::AtOnce), (2, Stop::Takes(30)), (1, Stop::Deaf)]);
+        let stop = self.rng.weighted(&[
+            (6, Stop::AtOnce),
+            (2, Stop::Takes(30)),
+            (1, Stop::Deaf),
+            (1, Stop::Panics),
+            (1, Stop::Unasked),
+        ]);
         let limits = [(4, Shutdown::Time(50)), (1, Shutdown::Time(10)), (1, Shutdown::Brutal)];
         let shutdown = match stop {
             Stop::Deaf => self.rng.weighted(&limits),

@@ -127,9 +127,12 @@ impl Model {
                 if child.spec.shutdown == Shutdown::Brutal {
                     return self.ends(child.spec.id, End::Kill);
                 }
-                self.tell(format!("{} stops", child.spec.id));
+                if stop != Stop::Unasked {
+                    self.tell(format!("{} stops", child.spec.id));
+                }
                 let (takes, end) = match (stop, child.spec.shutdown) {
-                    (Stop::AtOnce, _) => (0, End::Shutdown),
+                    (Stop::AtOnce | Stop::Unasked, _) => (0, End::Shutdown),
+                    (Stop::Panics, _) => (0, End::Crash),
                     (Stop::Takes(time), Shutdown::Time(limit)) if time > limit => {
                         (limit, End::Kill)
                     }

@@ -80,6 +80,10 @@ pub(crate) enum Stop {
     Takes(u64),
     /// It never does.
     Deaf,
+    /// It panics instead.
+    Panics,
+    /// It does not trap exits, and so is never asked.
+    Unasked,
 }
 
 /// How a worker ends by itself.
@@ -117,6 +121,8 @@ pub(crate) enum Command {
         spec: Spec,
     },
     Advance(u64),
+    /// The root's parent ends.
+    ParentEnds,
 }
 
 /// The root's number.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use regrow::{ChildError, ChildState, ExitReason, Leftovers, Runtime, StartError, SupervisorRef};
+use regrow::{
+    ChildError, ChildState, ExitReason, Leftovers, ProcessHandle, Runtime, StartError,
+    SupervisorRef, SupervisorSpec,
+};
 
 use crate::actor::{self, Stage, Worker, name, number};
 use crate::admin::Answer;
@@ -22,25 +25,37 @@ async fn play(program: &Program) -> Result<(), String> {
     let mut seen = Seen::new(rt.events(), &program.tree);
     let mut model = Model::default();
     model.root = model.start_tree(ROOT, &program.tree).ok();
-    let _ = actor::supervisor(ROOT, &program.tree, &stage).start(&rt).await;
-    let all = Commands { rt: &rt, stage: &stage };
+    let parent = parent(&rt, actor::supervisor(ROOT, &program.tree, &stage));
+    let all = Commands { rt: &rt, stage: &stage, parent: &parent };
     model = all.compare(&mut seen, vec![(model, Answer::None)], Answer::None).await?;
-    let stop = Command::StopSupervisor(ROOT);
-    for (nth, command) in program.commands.iter().chain([&stop]).enumerate() {
+    for (nth, command) in program.commands.iter().enumerate() {
         if model.root.is_none() {
             break;
         }
         let told = all.one(&mut seen, &model, command).await;
         model = told.map_err(|what| format!("after command {nth}, {command:?}:\n{what}"))?;
     }
+    rt.shutdown();
+    parent.join().await;
     match rt.leftovers() == Leftovers::default() && rt.spawned() == rt.finished() {
         true => Ok(()),
         false => Err(format!("I-22, I-25: left in the end: {:?}", rt.leftovers())),
     }
 }
 
+/// Whoever starts the tree; a message ends it.
+fn parent(rt: &Runtime, tree: SupervisorSpec) -> ProcessHandle {
+    rt.spawn_fallible(|mut ctx| async move {
+        ctx.runtime().set_trap_exit(ctx.pid(), true);
+        drop(tree.start_link(&ctx).await);
+        while ctx.recv().await.message().is_none() {}
+        Err(ExitReason::Shutdown)
+    })
+}
+
 /// What commands are carried out on.
 struct Commands<'a> {
+    parent: &'a ProcessHandle,
     rt: &'a Runtime,
     stage: &'a Stage,
 }
@@ -86,9 +101,7 @@ impl Commands<'_> {
         let rt = self.rt;
         match command {
             Command::End(ends) => {
-                for &(id, end) in ends {
-                    finish(rt, id, end);
-                }
+                ends.iter().for_each(|&(id, end)| finish(rt, id, end));
                 Answer::None
             }
             Command::StopSupervisor(number) => {
@@ -98,6 +111,11 @@ impl Commands<'_> {
                         rt.ended(pid).await;
                     }
                 }
+                Answer::None
+            }
+            Command::ParentEnds => {
+                rt.send(self.parent.pid(), Vec::new());
+                rt.ended(rt.whereis(&name(ROOT)).expect("there is a root")).await;
                 Answer::None
             }
             Command::Stranger(number, end) => {
@@ -146,8 +164,9 @@ impl Commands<'_> {
         seen.read()?;
         let mut ended = std::mem::take(&mut seen.ended);
         ended.sort();
+        let trace = std::mem::take(&mut *self.stage.trace.lock().unwrap());
         let got = World {
-            trace: std::mem::take(&mut *self.stage.trace.lock().unwrap()),
+            trace,
             ended,
             restarts: std::mem::take(&mut seen.restarts),
             states: look(self.rt).await?,

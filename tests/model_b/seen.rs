@@ -19,7 +19,8 @@ pub(crate) struct Seen {
     /// The running incarnation of each node.
     alive: HashMap<u32, Pid>,
     numbers: HashMap<Pid, u32>,
-    types: HashMap<u32, Restart>,
+    /// A node that was added may be of another type than one of its id before.
+    types: HashMap<u32, Vec<Restart>>,
     pub(crate) ended: Vec<(u32, End)>,
     pub(crate) restarts: Vec<(u32, u32, u32)>,
 }
@@ -34,16 +35,15 @@ impl Seen {
 
     fn learn(&mut self, tree: &Sup) {
         for child in &tree.children {
-            self.types.insert(child.id, child.restart);
+            self.added(child);
             if let Kind::Supervisor(inner) = &child.kind {
                 self.learn(inner);
             }
         }
     }
 
-    /// A child that was added may be of another type than one of its id before.
     pub(crate) fn added(&mut self, spec: &Spec) {
-        self.types.insert(spec.id, spec.restart);
+        self.types.entry(spec.id).or_default().push(spec.restart);
     }
 
     /// Reads what has happened since.
@@ -67,17 +67,8 @@ impl Seen {
                     }
                 }
                 LifecycleEvent::Restarting { supervisor, child, reason, budget_left, .. } => {
-                    let (Some(of), Some(id)) = (self.numbers.get(supervisor), number(child)) else {
-                        return wrong("a restart of nobody's");
-                    };
-                    self.restarts.push((*of, id, budget_left.unwrap_or(u32::MAX)));
-                    if self.alive.contains_key(&id) {
-                        return wrong("I-14: a restart of one that runs");
-                    }
-                    match self.types.get(&id) {
-                        Some(Restart::Permanent) => {}
-                        Some(Restart::Transient) if !reason.is_clean() => {}
-                        _ => return wrong("I-16: that is not to be restarted"),
+                    if let Err(what) = self.restart(*supervisor, child, reason, *budget_left) {
+                        return wrong(what);
                     }
                 }
                 _ => {}
@@ -87,6 +78,31 @@ impl Seen {
             0 => Ok(()),
             many => Err(format!("{many} events were missed")),
         }
+    }
+}
+
+impl Seen {
+    fn restart(
+        &mut self,
+        supervisor: Pid,
+        child: &str,
+        reason: &ExitReason,
+        left: Option<u32>,
+    ) -> Result<(), &'static str> {
+        let nobody = "a restart of nobody's";
+        let of = *self.numbers.get(&supervisor).ok_or(nobody)?;
+        let id = number(child).ok_or(nobody)?;
+        self.restarts.push((of, id, left.unwrap_or(u32::MAX)));
+        if self.alive.contains_key(&id) {
+            return Err("I-14: a restart of one that runs");
+        }
+        let due = |of: &Restart| match of {
+            Restart::Permanent => true,
+            Restart::Transient => !reason.is_clean(),
+            Restart::Temporary => false,
+        };
+        let may = self.types.get(&id).is_some_and(|types| types.iter().any(due));
+        if may { Ok(()) } else { Err("I-16: that is not to be restarted") }
     }
 }
 
