@@ -102,6 +102,8 @@ mod pages {
     struct ChildrenByTheDozen;
     #[doc = include_str!("../book/src/a-tree-that-starts-and-stops.md")]
     struct ATreeThatStartsAndStops;
+    #[doc = include_str!("../book/src/testing.md")]
+    struct Testing;
     #[doc = include_str!("../book/src/otp-word-by-word.md")]
     struct OtpWordByWord;
     #[doc = include_str!("../book/src/defaults.md")]

@@ -1,0 +1,103 @@
+//! Tests, three ways: a handler by hand, a stand-in for a neighbour, a tree and its crash.
+//!
+//! You learn to test servers without starting them, their callers, and restarts without a sleep.
+//!
+//! ```text
+//! cargo run --example testing
+//! ```
+//!
+//! You will see a line for each that holds.
+
+use std::time::Duration;
+
+use regrow::testing::{Mock, TestContext, await_restart};
+use regrow::{
+    Backoff, ExitReason, GenServer, Leftovers, Name, Reply, Result, Runtime, ServerContext,
+    ServerRef, Supervisor,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Counts who is in.
+struct Door(u32);
+
+impl GenServer for Door {
+    type Args = ();
+    type Call = Reply<u32>;
+    type Cast = &'static str;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Door(0))
+    }
+
+    async fn handle_call(&mut self, guests: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+        guests.send(self.0);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, guest: &'static str, _: &mut ServerContext<Self>) -> Result {
+        assert!(!guest.is_empty(), "a guest without a name");
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+// ANCHOR: hand
+async fn a_door_counts() -> Result {
+    let mut ctx = TestContext::new(&Runtime::new());
+    let mut door = Door::init((), &mut ctx).await?;
+    door.handle_cast("ada", &mut ctx).await?;
+    let (question, answer) = ctx.question(|reply| reply);
+    door.handle_call(question, &mut ctx).await?;
+    assert_eq!(answer.await?, 1);
+    Ok(())
+}
+// ANCHOR_END: hand
+
+// ANCHOR: mock
+async fn sign(door: ServerRef<Door>) -> String {
+    door.call(|reply| reply).await.map_or("closed".into(), |guests| format!("{guests} inside"))
+}
+
+async fn a_sign_says_when_the_door_is_gone() -> Result {
+    let mut door = Mock::<Door>::new(&Runtime::new());
+    let says = tokio::spawn(sign(door.server()));
+    door.next_call().await.send(7);
+    assert_eq!(says.await?, "7 inside");
+    let says = tokio::spawn(sign(door.server()));
+    let _unanswered = door.next_call().await;
+    door.end(ExitReason::crashed("off its hinges")).await;
+    assert_eq!(says.await?, "closed");
+    Ok(())
+}
+// ANCHOR_END: mock
+
+// ANCHOR: tree
+async fn a_door_that_crashes_is_back_after_a_minute() -> Result {
+    let (rt, name) = (Runtime::new(), Name::<Door>::new("door"));
+    let minute =
+        Backoff::new().first(Duration::from_secs(60)).max(Duration::from_secs(60)).jitter(0.0);
+    let child = Door::child(()).named(name.clone()).backoff(minute);
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
+    let start = tokio::time::Instant::now();
+    let back = await_restart(&rt, name.as_str()); // made before the crash, awaited after it
+    rt.server(name.clone()).cast("");
+    back.await;
+    assert_eq!(start.elapsed(), MINUTE); // exactly, and at once
+    assert_eq!(rt.server(name).call(|reply| reply).await?, 0);
+    tree.stop().await?;
+    assert_eq!(rt.leftovers(), Leftovers::default());
+    Ok(())
+}
+// ANCHOR_END: tree
+
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn main() -> Result {
+    a_door_counts().await?;
+    println!("a door counts");
+    a_sign_says_when_the_door_is_gone().await?;
+    println!("a sign says when the door is gone");
+    a_door_that_crashes_is_back_after_a_minute().await?;
+    println!("a door that crashes is back after a minute");
+    Ok(())
+}
