@@ -6,7 +6,7 @@
 //! cargo run --example testing
 //! ```
 //!
-//! You will see a line for each that holds.
+//! You will see that all three hold.
 
 use std::time::Duration;
 
@@ -77,11 +77,11 @@ async fn a_door_that_crashes_is_back_after_a_minute() -> Result {
     let (rt, name) = (Runtime::new(), Name::<Door>::new("door"));
     let minute =
         Backoff::new().first(Duration::from_secs(60)).max(Duration::from_secs(60)).jitter(0.0);
-    let child = Door::child(()).named(name.clone()).backoff(minute);
+    let child = Door::child(()).named(name).backoff(minute);
     let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
     let start = tokio::time::Instant::now();
     let back = await_restart(&rt, name.as_str()); // made before the crash, awaited after it
-    rt.server(name.clone()).cast("");
+    rt.server(name).cast("");
     back.await;
     assert_eq!(start.elapsed(), MINUTE); // exactly, and at once
     assert_eq!(rt.server(name).call(|reply| reply).await?, 0);
@@ -94,10 +94,8 @@ async fn a_door_that_crashes_is_back_after_a_minute() -> Result {
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result {
     a_door_counts().await?;
-    println!("a door counts");
     a_sign_says_when_the_door_is_gone().await?;
-    println!("a sign says when the door is gone");
     a_door_that_crashes_is_back_after_a_minute().await?;
-    println!("a door that crashes is back after a minute");
+    println!("a door counts, a sign says when it is gone, and it is back after a minute");
     Ok(())
 }
