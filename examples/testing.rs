@@ -79,8 +79,7 @@ async fn a_door_that_crashes_is_back_after_a_minute() -> Result {
         Backoff::new().first(Duration::from_secs(60)).max(Duration::from_secs(60)).jitter(0.0);
     let child = Door::child(()).named(name).backoff(minute);
     let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
-    let start = tokio::time::Instant::now();
-    let back = await_restart(&rt, name.as_str()); // made before the crash, awaited after it
+    let (start, back) = (tokio::time::Instant::now(), await_restart(&rt, name.as_str()));
     rt.server(name).cast("");
     back.await;
     assert_eq!(start.elapsed(), MINUTE); // exactly, and at once
