@@ -104,6 +104,8 @@ mod pages {
     struct ATreeThatStartsAndStops;
     #[doc = include_str!("../book/src/testing.md")]
     struct Testing;
+    #[doc = include_str!("../book/src/the-chat-server.md")]
+    struct TheChatServer;
     #[doc = include_str!("../book/src/in-production.md")]
     struct InProduction;
     #[doc = include_str!("../book/src/otp-word-by-word.md")]
