@@ -104,6 +104,10 @@ mod pages {
     struct ATreeThatStartsAndStops;
     #[doc = include_str!("../book/src/testing.md")]
     struct Testing;
+    #[doc = include_str!("../book/src/observing.md")]
+    struct Observing;
+    #[doc = include_str!("../book/src/under-load.md")]
+    struct UnderLoad;
     #[doc = include_str!("../book/src/the-chat-server.md")]
     struct TheChatServer;
     #[doc = include_str!("../book/src/in-production.md")]
