@@ -112,6 +112,8 @@ mod pages {
     struct TheChatServer;
     #[doc = include_str!("../book/src/in-production.md")]
     struct InProduction;
+    #[doc = include_str!("../book/src/patterns.md")]
+    struct Patterns;
     #[doc = include_str!("../book/src/otp-word-by-word.md")]
     struct OtpWordByWord;
     #[doc = include_str!("../book/src/defaults.md")]
