@@ -114,6 +114,10 @@ mod pages {
     struct InProduction;
     #[doc = include_str!("../book/src/patterns.md")]
     struct Patterns;
+    #[doc = include_str!("../book/src/semantics.md")]
+    struct Semantics;
+    #[doc = include_str!("../book/src/what-costs-what.md")]
+    struct WhatCostsWhat;
     #[doc = include_str!("../book/src/otp-word-by-word.md")]
     struct OtpWordByWord;
     #[doc = include_str!("../book/src/defaults.md")]
