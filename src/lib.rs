@@ -41,6 +41,35 @@
 //! | [`ExitReason`] | why a process ended: panic text, error with its sources, place |
 //! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to it, a typed name |
 //! | [`ChildSpec`], [`Supervisor`] | what is kept alive, and what keeps it so |
+//! | [`DynamicSupervisor`], [`PartitionSupervisor`] | children by the dozen, and several of one |
+//! | [`Registry`] | processes by keys of any type |
+//! | [`Task`], [`TaskSupervisor`] | work with a result |
+//! | [`Run`], [`StopReport`] | a tree as a program, and how its stop went |
+//! | [`TreeSnapshot`], [`LifecycleEvent`], [`ProcessInfo`] | what is there, what happens, how one is |
+//!
+//! # Cookbook
+//!
+//! | how do I … | |
+//! |---|---|
+//! | keep a loop alive | [`ChildSpec::task`], and [`Restart`] for when |
+//! | supervise code that blocks | [`ChildSpec::blocking`] |
+//! | supervise axum, tonic, hyper | [`ChildSpec::serve`] |
+//! | make a program of a tree | [`run`](run()), or [`Run`] for deadlines and reloads |
+//! | find a server after its restart | [`Name`] and [`Runtime::server`] |
+//! | ask through a restart | [`ServerRef::call_waiting`] |
+//! | answer later | keep the [`Reply`] |
+//! | do slow work beside a server | [`ServerContext::spawn_task`] |
+//! | do something later, or never | [`ServerContext::cast_after_as`] |
+//! | start one for each key, once | [`DynamicSupervisorRef::get_or_start`] |
+//! | hear of an end | [`Runtime::monitor`], [`Runtime::ended`] |
+//! | share an end | [`Runtime::link`], [`TaskContext::spawn_link`] |
+//! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
+//! | keep a port open through a crash | [`Keep`] |
+//! | bear no flood | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
+//! | do many things at once, with a bound | [`Task`]'s streams: [`TaskStream`] |
+//! | see what is going on | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
+//! | find two servers that wait for each other | [`Runtime::detect_deadlocks`] |
+//! | test all that | [`testing`] |
 //!
 //! # What it is not
 //!
@@ -55,6 +84,9 @@
 //!   `tracing` in any case.
 //! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
 //!   programs of the operating system as children.
+//! * `serde`: snapshots of trees as JSON.
+//! * `axum`: probes and the tree as routes,
+//!   [`tree_routes`](https://docs.rs/regrow/latest/regrow/fn.tree_routes.html).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
