@@ -42,36 +42,40 @@ pub struct Ended {
     process: Option<Arc<dyn AnyProcess>>,
     /// The number of our waker in the record.
     waiter: u64,
+    /// Whether it may be there.
+    listed: bool,
 }
 
 impl Ended {
     pub(crate) fn of(runtime: &Runtime, process: Option<Arc<dyn AnyProcess>>) -> Self {
-        Ended { process, waiter: runtime.kernel.fresh_id() }
+        Ended { process, waiter: runtime.kernel.fresh_id(), listed: false }
     }
 }
 
 impl Future for Ended {
     type Output = ExitReason;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        let Some(process) = &self.process else { return Poll::Ready(ExitReason::NoProc) };
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        let this = &mut *self;
+        let Some(process) = &this.process else { return Poll::Ready(ExitReason::NoProc) };
         let mut waker = Some(cx.waker().clone());
         let (reason, old) = process.with(|locked| {
             let core = locked.core();
             if core.settled {
                 return (core.reason.clone(), None);
             }
-            let old = waker.take().and_then(|w| core.standing_mut().waiters.insert(self.waiter, w));
+            let old = waker.take().and_then(|w| core.standing_mut().waiters.insert(this.waiter, w));
             (None, old)
         });
         drop(old);
+        this.listed = reason.is_none();
         reason.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        if let Some(process) = &self.process {
+        if let Some(process) = self.process.as_ref().filter(|_| self.listed) {
             let old = process.with(|locked| {
                 locked.core().standing().and_then(|standing| standing.waiters.remove(&self.waiter))
             });
