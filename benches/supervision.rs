@@ -8,7 +8,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use regrow::{ChildSpec, DynamicSupervisor, Restart, Runtime, Supervisor, SupervisorSpec};
+use regrow::{ChildSpec, DynamicSupervisor, Restart, Result, Runtime, Supervisor, SupervisorSpec};
 use support::{Bench, Question, nanos_each};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -38,7 +38,7 @@ fn main() {
 }
 
 /// A child that says it is up, and panics when it is told to.
-async fn raw_child(up: mpsc::UnboundedSender<oneshot::Sender<()>>) {
+async fn crashing(up: mpsc::UnboundedSender<oneshot::Sender<()>>) -> Result {
     let (crash, crashes) = oneshot::channel();
     let _ = up.send(crash);
     let _ = crashes.await;
@@ -49,7 +49,7 @@ async fn raw_restart(size: usize) -> f64 {
     let (up, mut is_up) = mpsc::unbounded_channel();
     let watcher = tokio::spawn(async move {
         for _ in 0..=size {
-            let child = tokio::spawn(raw_child(up.clone()));
+            let child = tokio::spawn(crashing(up.clone()));
             assert!(child.await.is_err());
         }
     });
@@ -72,10 +72,7 @@ async fn restart(size: usize, tree: SupervisorSpec, children: usize) -> f64 {
     for n in 0..children - 1 {
         tree = tree.child(ChildSpec::task(format!("{n}"), |_| std::future::pending()));
     }
-    let last = ChildSpec::task("last", move |_| async move {
-        raw_child(up).await;
-        Ok(())
-    });
+    let last = ChildSpec::task("last", move |_| crashing(up));
     let tree = tree.child(last).start(&rt).await.expect("it starts");
     let mut crash = is_up.recv().await.expect("it is up");
     let start = Instant::now();
