@@ -109,6 +109,7 @@ impl Bells {
         due: Instant,
         waker: &Waker,
     ) -> ArmedBell<'_> {
+        self.start(handle);
         let kept = self.lane().pop();
         let bell = kept.unwrap_or_else(|| self.cast());
         bell.register(waker);
@@ -116,7 +117,6 @@ impl Bells {
         bell.due.store(due, Ordering::SeqCst);
         if due < self.next.load(Ordering::SeqCst) {
             self.told.fetch_min(due, Ordering::SeqCst);
-            self.start(handle);
             self.look.notify_one();
         }
         ArmedBell { bell: Some(bell), bells: self }
@@ -132,13 +132,16 @@ impl Bells {
         bell
     }
 
+    /// Panics, in the one who would wait, if tokio's time is not enabled.
     fn start(self: &Arc<Self>, handle: Option<&Handle>) {
         if self.started.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(handle) = handle
-            && !self.started.swap(true, Ordering::SeqCst)
-        {
+        let Some(handle) = handle else { return };
+        let inside = handle.enter();
+        drop(tokio::time::sleep(Duration::ZERO));
+        drop(inside);
+        if !self.started.swap(true, Ordering::SeqCst) {
             handle.spawn(Arc::clone(self).sweep());
         }
     }

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::bell::ArmedBell;
 use crate::call_error::CallError;
+use crate::deadline::Deadline;
 use crate::kernel::Kernel;
 use crate::reply::{Answer, Lost};
 
@@ -16,32 +16,6 @@ use crate::reply::{Answer, Lost};
 pub(crate) struct Waiting<'a, T> {
     answer: oneshot::Receiver<Answer<T>>,
     deadline: Option<Deadline<'a>>,
-}
-
-/// Waits for a future no longer than to a deadline: then `None`.
-pub(crate) struct Within<'a, F> {
-    pub(crate) future: F,
-    pub(crate) deadline: Option<Deadline<'a>>,
-}
-
-impl<F: Future + Unpin> Future for Within<'_, F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(output) = Pin::new(&mut self.future).poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        let due = self.deadline.as_mut().is_some_and(|deadline| deadline.is_due(cx));
-        if due { Poll::Ready(None) } else { Poll::Pending }
-    }
-}
-
-/// When to give up, and who says so.
-pub(crate) struct Deadline<'a> {
-    due: Instant,
-    kernel: &'a std::sync::Arc<Kernel>,
-    /// Armed at the first poll that has to wait.
-    bell: Option<ArmedBell<'a>>,
 }
 
 impl<'a, T> Waiting<'a, T> {
@@ -77,27 +51,5 @@ impl<T> Future for Waiting<'_, T> {
         }
         let due = self.deadline.as_mut().is_some_and(|deadline| deadline.is_due(cx));
         if due { Poll::Ready(Err(CallError::Timeout)) } else { Poll::Pending }
-    }
-}
-
-impl<'a> Deadline<'a> {
-    pub(crate) fn new(due: Instant, kernel: &'a std::sync::Arc<Kernel>) -> Self {
-        Deadline { due, kernel, bell: None }
-    }
-
-    /// Whether the time is up; if not, the bell will wake this waker.
-    fn is_due(&mut self, cx: &Context<'_>) -> bool {
-        match &self.bell {
-            None => {
-                let bells = &self.kernel.bells;
-                let handle = self.kernel.tokio();
-                self.bell = Some(bells.arm(handle, self.due, cx.waker()));
-                false
-            }
-            Some(bell) => {
-                bell.register(cx.waker());
-                Instant::now() >= self.due
-            }
-        }
     }
 }

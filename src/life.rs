@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::acting::Acting;
+use crate::body::Body;
 use crate::crash::Crash;
 use crate::exit::ExitReason;
 use crate::inbox::Item;
@@ -24,9 +25,6 @@ use crate::process::{AnyProcess, flag};
 use crate::record::Process;
 use crate::span;
 use crate::sync::atomic::Ordering;
-
-/// What a process does until it ends.
-pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
 
 /// A process on its way from birth to death.
 pub(crate) struct Life<M: Item> {

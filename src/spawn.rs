@@ -3,9 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::lazy;
-
+use crate::body::Body;
 use crate::context::Context;
 use crate::ended::ProcessHandle;
 use crate::exit::{ExitReason, Result};
@@ -13,7 +11,7 @@ use crate::inbox::Item;
 use crate::kernel::births::{Birth, Stillborn};
 use crate::kernel::teardown::End;
 use crate::kernel::timers::NO_TOKIO;
-use crate::life::{Body, Life};
+use crate::life::Life;
 use crate::log_level::LogLevel;
 use crate::mailbox::Mailbox;
 use crate::message::Envelope;
@@ -246,10 +244,7 @@ where
     F: FnOnce(Context) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    |ctx| {
-        let inside = lazy(move |_| body(ctx)).flatten();
-        Box::pin(inside.map(|()| End::Returned(ExitReason::Normal)))
-    }
+    |ctx| crate::body::body(|| body(ctx), |()| End::Returned(ExitReason::Normal))
 }
 
 pub(crate) fn fallible<F, Fut>(body: F) -> impl FnOnce(Context) -> Body
@@ -258,7 +253,7 @@ where
     Fut: Future<Output = Result> + Send + 'static,
 {
     |ctx| {
-        let inside = lazy(move |_| body(ctx)).flatten();
-        Box::pin(inside.map(|result| End::Returned(result.err().unwrap_or(ExitReason::Normal))))
+        let returned = |result: Result| result.err().unwrap_or(ExitReason::Normal);
+        crate::body::body(|| body(ctx), move |result| End::Returned(returned(result)))
     }
 }

@@ -7,15 +7,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
-use futures_util::future::lazy;
 
+use crate::body::Body;
 use crate::call_error::StartError;
 use crate::child::orders::{end_of, is_told};
 use crate::child::{ChildSpec, TaskContext};
 use crate::context::Context;
 use crate::exit::Result;
-use crate::life::Body;
 use crate::message::Envelope;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
@@ -120,7 +118,7 @@ pub struct StartContext {
     pub(crate) supervisor: Pid,
     /// What the supervisor knows this start of the child by.
     pub(crate) seat: Seat,
-    pub(crate) spec: ChildSpec,
+    pub(crate) spec: Arc<ChildSpec>,
     pub(crate) cause: StartCause,
 }
 
@@ -179,10 +177,8 @@ impl StartContext {
         let process = self.bear(&self.starting().started_at_once())?;
         let (told, cause) = (process.clone(), self.cause.clone());
         let body = move |ctx| body(TaskContext::new(ctx).because(cause));
-        Ok(self.run(process, |ctx| {
-            let inside = lazy(move |_| body(ctx)).flatten();
-            Box::pin(inside.map(move |result| end_of(result, is_told(&told))))
-        }))
+        let finish = move |result| end_of(result, is_told(&told));
+        Ok(self.run(process, |ctx| crate::body::body(|| body(ctx), finish)))
     }
 
     /// A process that `body` is then [run](Self::run) in, in the tables and told to the log.

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::acting;
-use crate::call::{Deadline, Within};
 use crate::call_error::CallError;
+use crate::deadline::until;
 use crate::pid::Pid;
 use crate::place::Place;
 use crate::process::{AnyProcess, IfFull};
@@ -64,8 +64,7 @@ async fn wait_for_room<S: GenServer>(
     due: Option<Instant>,
 ) -> Result<(), (Work<S>, CallError)> {
     let process = place.process().clone();
-    let deadline = due.map(|due| Deadline::new(due, &process.kernel));
-    match (Within { future: &mut place, deadline }).await {
+    match until(&process.kernel, due, &mut place).await {
         Some(let_in) => let_in.map_err(|question| (question, CallError::NoProc)),
         None => match place.give_up() {
             Some(question) => Err((question, CallError::Overloaded)),

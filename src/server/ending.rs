@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use crate::call_error::CallError;
+use crate::deadline::within;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::runtime::Runtime;
@@ -141,7 +140,7 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<ExitReason, CallError> {
         let ended = self.ask_to_stop(reason)?;
-        timeout(limit, ended).await.map_err(|_| CallError::Timeout)
+        within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)
     }
 
     /// Queues the request; no bound on the mailbox refuses it.

@@ -296,8 +296,6 @@ impl<S: GenServer> ServerRef<S> {
     /// `gen_server:call/2`, which ends the caller where this returns an error.
     /// [`ServerRef`] has an example.
     ///
-    /// The deadline needs a tokio whose time is enabled.
-    ///
     /// # Errors
     ///
     /// At once, when the server is dead or dies; after five seconds, `Timeout`. See
@@ -307,6 +305,10 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// A call that is dropped stops waiting; the server may still handle it. One that was
     /// never polled has asked nothing.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait, and tokio's time is not enabled.
     pub async fn call<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,

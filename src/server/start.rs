@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::call_error::StartError;
+use crate::deadline::within;
 use crate::ended::{Ended, ProcessHandle};
 use crate::exit::ExitReason;
 use crate::pid::{MonitorRef, Pid};
@@ -80,17 +81,17 @@ impl Starting {
         let half_started = HalfStarted { runtime: self.runtime(), process: Some(process.clone()) };
         let limit = self.init_timeout();
         let acknowledged = match limit {
-            None => Ok(acknowledged.await),
-            Some(limit) => tokio::time::timeout(limit, acknowledged).await,
+            None => Some(acknowledged.await),
+            Some(limit) => within(&self.runtime().kernel, limit, acknowledged).await,
         };
         let error = match (acknowledged, limit) {
-            (Ok(Ok(Ack::Started)), _) => {
+            (Some(Ok(Ack::Started)), _) => {
                 half_started.keep();
                 return Ok(process);
             }
-            (Ok(Ok(Ack::Ignored)), _) => Some(StartError::Ignored),
-            (Err(_), Some(limit)) => Some(StartError::InitTimeout(limit)),
-            (Ok(Err(_)) | Err(_), _) => None,
+            (Some(Ok(Ack::Ignored)), _) => Some(StartError::Ignored),
+            (None, Some(limit)) => Some(StartError::InitTimeout(limit)),
+            (Some(Err(_)) | None, _) => None,
         };
         let ended = Ended::of(self.runtime(), Some(process));
         if matches!(error, Some(StartError::InitTimeout(_))) {

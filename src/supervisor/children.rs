@@ -21,7 +21,7 @@ use crate::supervisor::strategy::Place;
 #[derive(Debug)]
 pub(crate) struct Child {
     place: Place,
-    pub(crate) spec: ChildSpec,
+    pub(crate) spec: Arc<ChildSpec>,
     state: Running,
     /// How often it was started until now, in vain or not.
     pub(crate) starts: u32,
@@ -35,6 +35,9 @@ pub(crate) struct Child {
     pub(crate) last: Option<ExitReason>,
     pub(crate) history: History,
 }
+
+/// What is left of a child that was taken out: its description, and its process if it ran.
+type Taken = (Arc<ChildSpec>, Option<Arc<dyn AnyProcess>>);
 
 /// What a child is doing.
 #[derive(Debug, Clone)]
@@ -154,7 +157,7 @@ impl Children {
     }
 
     /// Adds a child after the others, not running.
-    pub(crate) fn add(&mut self, spec: ChildSpec) -> Place {
+    pub(crate) fn add(&mut self, spec: Arc<ChildSpec>) -> Place {
         let place = self.next;
         self.next += 1;
         self.by_id.insert(spec.id.clone(), place);
@@ -191,10 +194,7 @@ impl Children {
     }
 
     /// Takes a child out: its description, and its process if it runs.
-    pub(crate) fn take(
-        &mut self,
-        place: Place,
-    ) -> Option<(ChildSpec, Option<Arc<dyn AnyProcess>>)> {
+    pub(crate) fn take(&mut self, place: Place) -> Option<Taken> {
         let child = self.list.remove(&place)?;
         self.by_id.remove(&child.spec.id);
         let process = child.process().cloned();

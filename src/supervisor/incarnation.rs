@@ -45,7 +45,7 @@ pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
 pub(crate) async fn start(
     report: &Report,
     seat: Seat,
-    spec: &ChildSpec,
+    spec: &Arc<ChildSpec>,
     cause: StartCause,
 ) -> Result<Option<Arc<dyn AnyProcess>>, StartError> {
     step!("before a start");

@@ -8,9 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::child::{ChildSpec, Restart};
+use crate::deadline::within;
 use crate::doing::Doing;
 use crate::ended::Ended;
 use crate::exit::ExitReason;
@@ -51,7 +52,7 @@ pub(crate) async fn stop_for_good(report: &Report, child: Leaving<'_>) -> ExitRe
         Shutdown::Timeout(grace) => {
             report.runtime.exit(pid, ExitReason::Shutdown);
             step!("between a stop's request and its end");
-            timeout(grace, child.ended(report)).await.ok()
+            within(&report.runtime.kernel, grace, child.ended(report)).await
         }
         Shutdown::Infinity => {
             report.runtime.exit(pid, ExitReason::Shutdown);
@@ -88,9 +89,9 @@ impl<'a> Leaving<'a> {
     /// only waited for.
     pub(crate) async fn killed(&self, report: &Report) -> ExitReason {
         loop {
-            match timeout(NOT_YIELDING, self.ended(report)).await {
-                Ok(reason) => return reason,
-                Err(_) => report.not_yielding(self.id, self.process.pid()),
+            match within(&report.runtime.kernel, NOT_YIELDING, self.ended(report)).await {
+                Some(reason) => return reason,
+                None => report.not_yielding(self.id, self.process.pid()),
             }
         }
     }

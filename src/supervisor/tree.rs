@@ -5,6 +5,8 @@
 //! is taken out with the link, so what comes later from a pid that is no child's is a
 //! stranger's.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
@@ -47,7 +49,7 @@ pub(crate) struct Tree {
 
 /// What a supervisor can be asked.
 pub(crate) enum Call {
-    StartChild { spec: Box<ChildSpec>, reply: Reply<Result<Pid, StartError>> },
+    StartChild { spec: Arc<ChildSpec>, reply: Reply<Result<Pid, StartError>> },
     TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
     RestartChild { id: String, reply: Reply<Result<Pid, ChildError>> },
     DeleteChild { id: String, reply: Reply<Result<(), ChildError>> },
@@ -90,7 +92,7 @@ impl GenServer for Tree {
             since: Instant::now(),
         };
         for child in spec.children {
-            if let Err(error) = tree.add(child).await {
+            if let Err(error) = tree.add(Arc::new(child)).await {
                 tree.stop_all().await;
                 return Err(ExitReason::from_library(error));
             }
@@ -100,7 +102,7 @@ impl GenServer for Tree {
 
     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
         match call {
-            Call::StartChild { spec, reply } => reply.send(self.start_child(*spec).await),
+            Call::StartChild { spec, reply } => reply.send(self.start_child(spec).await),
             Call::TerminateChild { id, reply } => reply.send(self.terminate_child(&id).await),
             Call::RestartChild { id, reply } => reply.send(self.restart_child(&id).await),
             Call::DeleteChild { id, reply } => reply.send(self.delete_child(&id)),
@@ -146,7 +148,7 @@ async fn described(spec: SupervisorSpec, ctx: &ServerContext<Tree>) -> Result<Su
 
 impl Tree {
     /// Adds a child after the others and starts it; its failure is told by name.
-    async fn add(&mut self, spec: ChildSpec) -> Result<(), StartError> {
+    async fn add(&mut self, spec: Arc<ChildSpec>) -> Result<(), StartError> {
         let id = spec.id.to_string();
         let place = self.children.add(spec);
         let begun = self.begin(place).await;

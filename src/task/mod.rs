@@ -28,6 +28,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::child::TaskContext;
+use crate::deadline::within;
 use crate::ended::ProcessHandle;
 use crate::exit::ExitReason;
 use crate::inside::Inside;
@@ -273,7 +274,7 @@ impl<T> Task<T> {
     /// # });
     /// ```
     pub async fn yield_for(&mut self, limit: Duration) -> Option<Result<T, TaskError>> {
-        let ended = tokio::time::timeout(limit, self.handle.join()).await.ok();
+        let ended = within(&self.handle.runtime.kernel, limit, self.handle.join()).await;
         self.look(ended)
     }
 

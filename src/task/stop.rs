@@ -1,5 +1,6 @@
 //! Tasks that are not wanted any more.
 
+use crate::deadline::within;
 use crate::ended::ProcessHandle;
 use crate::exit::ExitReason;
 use crate::kernel::exits::ExitSignal;
@@ -99,7 +100,7 @@ async fn stopped(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
     }
     let in_time = match how {
         Shutdown::BrutalKill => None,
-        Shutdown::Timeout(grace) => tokio::time::timeout(grace, handle.join()).await.ok(),
+        Shutdown::Timeout(grace) => within(&handle.runtime.kernel, grace, handle.join()).await,
         Shutdown::Infinity => Some(handle.join().await),
     };
     match in_time {

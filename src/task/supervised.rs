@@ -14,12 +14,12 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
+use crate::body::Body;
 use crate::call_error::StartError;
 use crate::child::{StartChild, StartContext, Started};
 use crate::context::Context;
 use crate::ended::ProcessHandle;
 use crate::exit::{ExitReason, Result};
-use crate::life::Body;
 use crate::message::Envelope;
 use crate::pid::Pid;
 use crate::process::AnyProcess;

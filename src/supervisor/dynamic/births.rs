@@ -24,7 +24,7 @@ use crate::supervisor::spec::check_child;
 impl Nursery {
     pub(super) fn start_child(
         &mut self,
-        spec: ChildSpec,
+        spec: Arc<ChildSpec>,
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
@@ -51,7 +51,7 @@ impl Nursery {
     /// Starts a new child, for whoever it is.
     pub(super) fn bear(
         &mut self,
-        spec: ChildSpec,
+        spec: Arc<ChildSpec>,
         whom: For,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
@@ -194,7 +194,7 @@ impl Nursery {
 fn begin(
     report: Report,
     seat: Seat,
-    spec: ChildSpec,
+    spec: Arc<ChildSpec>,
     cause: StartCause,
 ) -> impl Future<Output = Outcome> + Send {
     let starting = async move { start(&report, seat, &spec, cause).await };

@@ -57,7 +57,7 @@ pub(super) struct Stopping {
 
 /// The rest of a child that may be started again.
 pub(super) struct Again {
-    pub(super) spec: ChildSpec,
+    pub(super) spec: Arc<ChildSpec>,
     /// Failed tries since it last ran for a while.
     pub(super) tries: u32,
     pub(super) delay: Duration,
@@ -67,8 +67,8 @@ pub(super) struct Again {
 }
 
 impl Child {
-    pub(super) fn new(spec: ChildSpec, child: u64) -> Self {
-        let ChildSpec { ref id, kind, restart, shutdown, .. } = spec;
+    pub(super) fn new(spec: Arc<ChildSpec>, child: u64) -> Self {
+        let ChildSpec { ref id, kind, restart, shutdown, .. } = *spec;
         Child {
             id: id.clone(),
             kind,
@@ -142,7 +142,7 @@ impl Child {
 }
 
 impl Again {
-    fn new(spec: ChildSpec) -> Self {
+    fn new(spec: Arc<ChildSpec>) -> Self {
         let delay = Duration::ZERO;
         Again { spec, tries: 0, delay, window: Window::default(), last: None }
     }

@@ -57,7 +57,7 @@ impl Nursery {
     pub(super) fn find(
         &mut self,
         name: SharedStr,
-        spec: Box<ChildSpec>,
+        spec: Arc<ChildSpec>,
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
@@ -73,7 +73,7 @@ impl Nursery {
     pub(super) fn look_again(
         &mut self,
         name: SharedStr,
-        spec: Box<ChildSpec>,
+        spec: Arc<ChildSpec>,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let runtime = self.report.runtime.clone();
@@ -82,7 +82,7 @@ impl Nursery {
             Holding::Free => match self.admits(&spec) {
                 Ok(()) => {
                     let child = (*spec).clone().named(name.to_string());
-                    return self.bear(child, For::Name(name, spec), ctx);
+                    return self.bear(Arc::new(child), For::Name(name, spec), ctx);
                 }
                 Err(error) => self.found(&name, &Err(error)),
             },

@@ -78,8 +78,8 @@ pub(crate) struct Nursery {
 
 /// What a dynamic supervisor can be asked.
 pub(crate) enum Call {
-    StartChild { spec: Box<ChildSpec>, reply: PidReply },
-    Find { name: SharedStr, spec: Box<ChildSpec>, reply: PidReply },
+    StartChild { spec: Arc<ChildSpec>, reply: PidReply },
+    Find { name: SharedStr, spec: Arc<ChildSpec>, reply: PidReply },
     TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
@@ -105,7 +105,7 @@ pub(super) type Outcome = Result<Option<Arc<dyn AnyProcess>>, StartError>;
 pub(super) enum For {
     One(PidReply),
     /// Everybody who waits for this name.
-    Name(SharedStr, Box<ChildSpec>),
+    Name(SharedStr, Arc<ChildSpec>),
 }
 
 /// What a helper is done with.
@@ -124,7 +124,7 @@ pub(super) enum Done {
     /// A name's holder was on its way, in or out: how is it with the name now?
     Waited {
         name: SharedStr,
-        spec: Box<ChildSpec>,
+        spec: Arc<ChildSpec>,
     },
 }
 
@@ -158,7 +158,7 @@ impl GenServer for Nursery {
 
     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
         match call {
-            Call::StartChild { spec, reply } => return self.start_child(*spec, reply, ctx),
+            Call::StartChild { spec, reply } => return self.start_child(spec, reply, ctx),
             Call::Find { name, spec, reply } => return self.find(name, spec, reply, ctx),
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::child::Restart;
+use crate::deadline::until;
 use crate::doing::Doing;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
@@ -196,9 +197,9 @@ impl Nursery {
     ) -> Result<ExitReason, Option<Doing>> {
         let process = child.process().ok_or(None)?;
         let ended = child.leaving(process).ended(&self.report);
-        let Some(due) = due else { return Ok(ended.await) };
-        timeout_at(due, ended).await.map_err(|_| {
-            let (runtime, pid) = (&self.report.runtime, process.pid());
+        let runtime = &self.report.runtime;
+        until(&runtime.kernel, due, ended).await.ok_or_else(|| {
+            let pid = process.pid();
             let doing = Doing::of(runtime, pid);
             runtime.kill(pid);
             Some(doing)
