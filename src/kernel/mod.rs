@@ -24,6 +24,7 @@ pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
 pub(crate) mod names;
+mod orphans;
 pub(crate) mod groups;
 pub(crate) mod teardown;
 pub(crate) mod births;

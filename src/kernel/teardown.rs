@@ -131,9 +131,10 @@ impl Kernel {
         let (pid, reason) = (process.pid(), &death.reason);
         let mut ties = ties.map_or_else(Ties::default, |ties| *ties);
         self.log_end(pid, &ties, death);
+        let signal = ExitSignal { from: pid, reason, kind: ExitKind::Link };
         self.tell_watchers(pid, ties.watchers.take(), reason);
         crate::failpoint::point!("death between monitors and links");
-        self.tell_links(pid, &mut ties, reason);
+        self.tell_links(&mut ties, signal);
         self.release(pid, ties.monitors.take());
         if let Some(standing) = &mut ties.standing {
             for (name, _) in standing.vacant.take() {
@@ -171,7 +172,8 @@ impl Kernel {
             if late.links.is_empty() {
                 return waiters;
             }
-            self.tell_links(process.pid(), &mut late, reason);
+            let (from, kind) = (process.pid(), ExitKind::Link);
+            self.tell_links(&mut late, ExitSignal { from, reason, kind });
         }
     }
 
@@ -183,15 +185,6 @@ impl Kernel {
     ) {
         for (id, watcher) in watchers {
             self.tell_down(MonitorRef::new(id, watcher.pid), Some(pid), &watcher, reason);
-        }
-    }
-
-    fn tell_links(self: &Arc<Self>, pid: Pid, ties: &mut Ties, reason: &ExitReason) {
-        for (peer, _) in ties.links.take() {
-            if let Some(peer) = self.find(peer) {
-                let signal = ExitSignal { from: pid, reason, kind: ExitKind::Link };
-                self.signal_exit(&*peer, signal);
-            }
         }
     }
 

@@ -81,6 +81,8 @@ pub(crate) struct Standing {
     pub(crate) waiters: SmallMap<u64, Waker>,
     /// Names that its dead children left to it, to be taken by their successors.
     pub(crate) vacant: SmallMap<SharedStr, Seat>,
+    /// What its killed children left, by the seat that those had.
+    pub(crate) orphans: Vec<(Seat, Pid)>,
     /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Box<dyn Unanswered>>,

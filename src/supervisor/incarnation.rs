@@ -8,7 +8,8 @@ use futures_util::future::{Either, select};
 use tokio::time::timeout;
 
 use crate::call_error::StartError;
-use crate::child::{ChildSpec, Restart, StartContext, Started};
+use crate::child::{ChildSpec, ChildType, Restart, StartContext, Started};
+use crate::deadline::within;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
@@ -16,7 +17,7 @@ use crate::process::{AnyProcess, Seat};
 use crate::runtime::Runtime;
 use crate::starting::StartCause;
 use crate::supervisor::report::Report;
-use crate::supervisor::stop::{Leaving, stop};
+use crate::supervisor::stop::{Leaving, NOT_YIELDING, stop};
 
 /// What to do about a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub(crate) async fn start(
     cause: StartCause,
 ) -> Result<Option<Arc<dyn AnyProcess>>, StartError> {
     step!("before a start");
+    alone(report, seat, spec).await;
     let runtime = report.runtime.clone();
     let supervisor = report.supervisor;
     let mut ctx = StartContext { runtime, supervisor, seat, spec: spec.clone(), cause };
@@ -64,6 +66,20 @@ pub(crate) async fn start(
         Err(error) => {
             report.start_failed(&spec.id, &error);
             Err(error)
+        }
+    }
+}
+
+/// Waits for what earlier incarnations left, if they were supervisors that were killed.
+async fn alone(report: &Report, seat: Seat, spec: &ChildSpec) {
+    if spec.kind == ChildType::Worker {
+        return;
+    }
+    let Report { runtime, supervisor, .. } = report;
+    for orphan in runtime.kernel.take_orphans(*supervisor, seat) {
+        let mut ended = runtime.ended(orphan);
+        while within(&runtime.kernel, NOT_YIELDING, &mut ended).await.is_none() {
+            report.left_behind(&spec.id, orphan);
         }
     }
 }

@@ -160,6 +160,11 @@ impl Report {
         tell!(warn, self, child, %pid, "killed, but not yielding");
     }
 
+    /// The child waits for a process that its killed predecessor left.
+    pub(crate) fn left_behind(&self, child: &str, pid: Pid) {
+        tell!(warn, self, child, %pid, "not started while a process of its predecessor is ending");
+    }
+
     /// Tells listeners the same.
     fn event(&self, make: impl FnOnce(Pid) -> LifecycleEvent) {
         self.runtime.kernel.events.tell(|| make(self.supervisor));

@@ -1,0 +1,188 @@
+//! What a killed supervisor leaves is waited for by whoever starts the supervisor anew: no
+//! child overlaps with its successor, and none finds its own name taken. SUP-032, ONE-014, and
+//! the invariant that incarnations of one id never overlap, I-12. OTP starts it at once, and
+//! may run out of restarts over the names.
+
+mod support;
+
+use std::time::Duration;
+
+use regrow::{
+    ChildSpec, DynamicSupervisor, ExitReason, Leftovers, Restart, Runtime, Shutdown, Supervisor,
+    SupervisorRef, SupervisorSpec,
+};
+use support::settled;
+use support::troupe::{Stop, Troupe};
+use tokio::time::{Instant, sleep};
+
+fn ms(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
+fn inner() -> SupervisorSpec {
+    Supervisor::one_for_one().named("inner")
+}
+
+/// Kills the supervisor of this name, once everybody rests.
+async fn strike(rt: &Runtime, name: &str) {
+    settled().await;
+    assert!(rt.kill(rt.whereis(name).expect("it runs")));
+}
+
+/// The second start comes when the first incarnation is gone; it is one restart.
+#[tokio::test(start_paused = true)]
+async fn the_next_incarnation_waits_for_what_the_killed_one_left() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(30)));
+    let inner = inner().child(t.child("brisk")).child(t.child("slow"));
+    let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner);
+    let top = top.start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await, ["brisk starts", "slow starts"]);
+    strike(&t.rt, "inner").await;
+    let began = Instant::now();
+    let mut told = Vec::new();
+    while told.len() < 5 {
+        sleep(ms(1)).await;
+        told.extend(t.told().await);
+    }
+    told[..2].sort();
+    let order = ["brisk stops: killed", "slow stops: killed", "slow is gone"];
+    assert_eq!(told[..3], order);
+    assert_eq!(told[3..], ["brisk starts", "slow starts"]);
+    assert!((ms(30)..ms(40)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// One that ignores its end is killed when its time is up, and the next comes then.
+#[tokio::test(start_paused = true)]
+async fn a_deaf_child_delays_the_next_incarnation_by_its_own_time() {
+    let t = Troupe::new();
+    t.on_stop("deaf", Stop::Deaf);
+    let inner = inner().child(t.child("deaf").shutdown(Shutdown::Timeout(ms(700))));
+    let top = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap();
+    strike(&t.rt, "inner").await;
+    let killed = t.rt.whereis("deaf").unwrap();
+    let began = Instant::now();
+    assert_eq!(t.rt.ended(killed).await, ExitReason::Killed);
+    assert_eq!(began.elapsed(), ms(700));
+    settled().await;
+    assert!(t.rt.whereis("deaf").is_some_and(|next| next != killed));
+    assert!(top.stop().await.is_ok());
+}
+
+/// Grandchildren too: their own supervisor stops them, in its order and their times.
+#[tokio::test(start_paused = true)]
+async fn a_whole_tree_that_was_left_is_waited_for() {
+    let mut t = Troupe::new();
+    t.on_stop("a", Stop::Takes(ms(30)));
+    t.on_stop("b", Stop::Takes(ms(40)));
+    let deep = Supervisor::one_for_one().named("deep").child(t.child("a")).child(t.child("b"));
+    let top = Supervisor::one_for_one().child(inner().child(deep)).start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await.len(), 2);
+    strike(&t.rt, "inner").await;
+    sleep(ms(75)).await;
+    let story = ["b stops: shutdown", "b is gone", "a stops: shutdown", "a is gone"];
+    let told = t.told().await;
+    assert_eq!(told[..4], story);
+    assert_eq!(told[4..], ["a starts", "b starts"]);
+    assert!(top.stop().await.is_ok());
+}
+
+/// A supervisor that overran its time in a restart of its group was killed as well.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_killed_by_its_own_is_waited_for_as_well() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let inner = ChildSpec::from(inner().child(t.child("slow")));
+    let spec = Supervisor::one_for_all().child(t.child("x"));
+    let spec = spec.child(inner.shutdown(Shutdown::Timeout(ms(10))));
+    let top = spec.start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await.len(), 2);
+    t.crash("x");
+    sleep(ms(60)).await;
+    let told = t.told().await;
+    let gone = told.iter().position(|line| line == "slow is gone");
+    let again = told.iter().position(|line| line == "slow starts");
+    assert!(gone.is_some() && gone < again, "{told:?}");
+    assert!(top.stop().await.is_ok());
+}
+
+/// And by hand: terminated, and killed for its slowness; then restarted.
+#[tokio::test(start_paused = true)]
+async fn a_restart_by_hand_waits_for_what_was_left() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let inner = ChildSpec::from(inner().child(t.child("slow")));
+    let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));
+    let top = top.start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await, ["slow starts"]);
+    let began = Instant::now();
+    assert_eq!(top.terminate_child("inner").await, Ok(()));
+    assert_eq!(began.elapsed(), ms(0), "a brutal kill waits for the killed alone");
+    assert!(top.restart_child("inner").await.is_ok());
+    assert_eq!(began.elapsed(), ms(50));
+    assert_eq!(t.told().await, ["slow stops: killed", "slow is gone", "slow starts"]);
+    assert!(top.stop().await.is_ok());
+}
+
+/// A dynamic supervisor serves others meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_supervisor_waits_beside_its_loop() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
+    let inner = ChildSpec::from(inner().child(t.child("slow"))).restart(Restart::Permanent);
+    pool.start_child(inner).await.unwrap();
+    assert_eq!(t.told().await, ["slow starts"]);
+    strike(&t.rt, "inner").await;
+    let began = Instant::now();
+    pool.start_child(t.child("other")).await.unwrap();
+    assert_eq!(began.elapsed(), ms(0));
+    sleep(ms(55)).await;
+    let story = ["slow stops: killed", "other starts", "slow is gone", "slow starts"];
+    assert_eq!(t.told().await, story);
+    assert!(pool.stop().await.is_ok());
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// Whoever is killed again while it waits, or is stopped, leaves nobody.
+#[tokio::test(start_paused = true)]
+async fn the_waiting_supervisor_may_be_killed_meanwhile() {
+    let t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let top = Supervisor::one_for_one().child(inner().child(t.child("slow")));
+    let top = top.start(&t.rt).await.unwrap();
+    strike(&t.rt, "inner").await;
+    sleep(ms(10)).await;
+    t.rt.kill(top.pid());
+    sleep(ms(50)).await;
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+    assert_eq!(t.rt.spawned(), t.rt.finished());
+}
+
+/// On several threads the killed children and the restart race: no name is ever found taken,
+/// so each kill costs one restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_threads_no_restart_is_lost_over_a_name() {
+    let rt = Runtime::new();
+    let idle = |name: &'static str| ChildSpec::task(name, |_| std::future::pending()).named(name);
+    let inner = ["a", "b", "c", "d"].map(idle).into_iter().fold(inner(), SupervisorSpec::child);
+    let top = Supervisor::one_for_one().intensity(200, Duration::from_secs(3600)).child(inner);
+    let top = top.start(&rt).await.unwrap();
+    for nth in 1..=200 {
+        let before = pid(&top).await;
+        rt.kill(before);
+        while top.which_child("inner").await.unwrap().pid().is_none_or(|pid| pid == before) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(top.which_child("inner").await.unwrap().restarts, nth);
+    }
+    assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+async fn pid(top: &SupervisorRef) -> regrow::Pid {
+    top.which_child("inner").await.unwrap().pid().expect("it runs")
+}
