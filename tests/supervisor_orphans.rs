@@ -186,3 +186,20 @@ async fn on_threads_no_restart_is_lost_over_a_name() {
 async fn pid(top: &SupervisorRef) -> regrow::Pid {
     top.which_child("inner").await.unwrap().pid().expect("it runs")
 }
+
+/// What an orphan leaves that is killed itself is waited for as well.
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_orphan_leaves_is_waited_for() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
+    let deep = ChildSpec::from(deep).shutdown(Shutdown::BrutalKill);
+    let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
+    let top = top.start(&t.rt).await.unwrap();
+    strike(&t.rt, "inner").await;
+    sleep(ms(60)).await;
+    let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
+    assert_eq!(t.told().await, story);
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert!(top.stop().await.is_ok());
+}

@@ -3,60 +3,78 @@
 //! They are noted with the supervisor's own supervisor, under the seat that it had there,
 //! before that one is told of its end. The next incarnation in that seat waits for them: so an
 //! old and a new child of one id never overlap, and the new one finds its name free.
+//!
+//! Each of them is told that heir before it is told of the end: an orphan may be a supervisor
+//! too, and be killed, and what it leaves is noted there as well.
 
 use std::sync::Arc;
 
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Seat, Ties};
-
-/// Processes, and the seat that their supervisor had.
-type Orphans = Vec<(Seat, Pid)>;
+use crate::process::{AnyProcess, Core, Heir, Seat, Ties};
 
 impl Kernel {
     /// Tells everybody linked to this process of its end: its supervisor last, when it is
     /// known who is left.
     pub(crate) fn tell_links(self: &Arc<Self>, ties: &mut Ties, signal: ExitSignal<'_>) {
-        let parent = ties.standing.as_ref().and_then(|standing| standing.parent);
-        let seat = parent.and_then(|parent| Some((parent, parent.seat?)));
+        let heir = heir(ties);
         let mut above = None;
-        let mut orphans = Vec::new();
+        let mut left = Vec::new();
         for (peer, _) in ties.links.take() {
             let Some(peer) = self.find(peer) else { continue };
-            if seat.is_some_and(|(parent, _)| parent.pid == peer.pid()) {
+            let Some(heir) = heir else {
+                self.signal_exit(&*peer, signal);
+                continue;
+            };
+            if peer.pid() == heir.supervisor {
                 above = Some(peer);
                 continue;
             }
-            let outcome = self.signal_exit(&*peer, signal);
-            if let Some((_, seat)) = seat
-                && outcome.was_alive()
-                && is_child_of(&*peer, signal.from)
-            {
-                orphans.push((seat, peer.pid()));
+            let child = adopt(&*peer, signal.from, heir);
+            let alive = self.signal_exit(&*peer, signal).was_alive();
+            if child && alive {
+                left.push(peer.pid());
             }
         }
+        if let Some(heir) = heir.filter(|_| !left.is_empty()) {
+            self.note(heir, left);
+        }
         if let Some(above) = above {
-            if !orphans.is_empty() {
-                self.note(&*above, orphans);
-            }
             self.signal_exit(&*above, signal);
         }
     }
 
-    /// Notes them with this supervisor, in place of those that have ended meanwhile.
-    fn note(&self, supervisor: &dyn AnyProcess, orphans: Orphans) {
-        let noted = supervisor.with(|locked| {
-            locked.core().standing().map(|standing| standing.orphans.clone()).unwrap_or_default()
+    /// Notes the children of an orphan before it is out of the table: who waits for it there
+    /// would else find it gone, and nobody noted yet.
+    pub(crate) fn note_children(&self, orphan: &dyn AnyProcess, heir: Heir) {
+        let peers: Vec<Pid> = orphan.with(|locked| {
+            let ties = locked.core().ties.as_ref();
+            ties.map_or_else(Vec::new, |ties| ties.links.iter().map(|(peer, _)| *peer).collect())
         });
-        let gone: Orphans =
-            noted.into_iter().filter(|(_, pid)| !self.table.contains(pid)).collect();
+        let is_child = |peer: &Pid| {
+            self.find(*peer).is_some_and(|process| adopt(&*process, orphan.pid(), heir))
+        };
+        let children: Vec<_> = peers.into_iter().filter(is_child).collect();
+        if !children.is_empty() {
+            self.note(heir, children);
+        }
+    }
+
+    /// Notes them with the heir, in place of those that have ended meanwhile.
+    fn note(&self, heir: Heir, left: Vec<Pid>) {
+        let Some(supervisor) = self.find(heir.supervisor) else { return };
+        let noted = supervisor.with(|locked| {
+            let estate = locked.core().standing().and_then(|own| own.estate.as_ref());
+            estate.map(|estate| estate.orphans.clone()).unwrap_or_default()
+        });
+        let gone: Vec<_> = noted.into_iter().filter(|(_, pid)| !self.table.contains(pid)).collect();
         supervisor.with(|locked| {
             let core = locked.core();
             if core.is_open() {
-                let noted = &mut core.standing_mut().orphans;
+                let noted = &mut core.standing_mut().estate.get_or_insert_default().orphans;
                 noted.retain(|orphan| !gone.contains(orphan));
-                noted.extend(orphans);
+                noted.extend(left.into_iter().map(|pid| (heir.seat, pid)));
             }
         });
     }
@@ -64,15 +82,34 @@ impl Kernel {
     /// Takes what incarnations before this one have left.
     pub(crate) fn take_orphans(&self, supervisor: Pid, seat: Seat) -> Vec<Pid> {
         let Some(supervisor) = self.find(supervisor) else { return Vec::new() };
-        supervisor.with(|locked| {
-            let Some(standing) = locked.core().standing() else { return Vec::new() };
-            let left = standing.orphans.extract_if(.., |(of, _)| of.is_up_to(seat));
-            left.map(|(_, pid)| pid).collect()
-        })
+        let take = |core: &mut Core| {
+            let estate = core.standing()?.estate.as_mut()?;
+            let left = estate.orphans.extract_if(.., |(of, _)| of.is_up_to(seat));
+            Some(left.map(|(_, pid)| pid).collect())
+        };
+        supervisor.with(|locked| take(locked.core())).unwrap_or_default()
     }
 }
 
-fn is_child_of(process: &dyn AnyProcess, supervisor: Pid) -> bool {
-    let parent = process.with(|locked| locked.core().standing().and_then(|own| own.parent));
-    parent.is_some_and(|parent| parent.seat.is_some() && parent.pid == supervisor)
+/// With whom the children of a process with these ties are noted.
+fn heir(ties: &Ties) -> Option<Heir> {
+    let standing = ties.standing.as_ref()?;
+    let own = standing.estate.as_ref().and_then(|estate| estate.heir);
+    own.or_else(|| {
+        let parent = standing.parent?;
+        Some(Heir { supervisor: parent.pid, seat: parent.seat? })
+    })
+}
+
+/// Tells a child of this supervisor, which has ended, who the heir is. False if it is none.
+fn adopt(process: &dyn AnyProcess, supervisor: Pid, heir: Heir) -> bool {
+    process.with(|locked| {
+        let core = locked.core();
+        let parent = core.standing().and_then(|own| own.parent);
+        let child = parent.is_some_and(|own| own.seat.is_some() && own.pid == supervisor);
+        if child && core.is_open() {
+            core.standing_mut().estate.get_or_insert_default().heir = Some(heir);
+        }
+        child
+    })
 }

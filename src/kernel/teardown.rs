@@ -20,7 +20,7 @@ use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::lifecycle;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AnyProcess, Locked, Parent, Registrar, Stage, Ties, flag};
+use crate::process::{AnyProcess, Heir, Locked, Parent, Registrar, Stage, Ties, flag};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
@@ -41,6 +41,8 @@ pub(crate) enum End {
 struct Closing {
     death: Death,
     parent: Option<Parent>,
+    /// It is an orphan.
+    heir: Option<Heir>,
     names: Vec<(SharedStr, ())>,
     tags: Vec<(SharedStr, ())>,
     registries: Vec<(u64, Weak<dyn Registrar>)>,
@@ -98,6 +100,9 @@ impl Kernel {
         for (_, registry) in closing.registries {
             // Keys and values are a user's, and may go with the registry's last handle.
             quietly(|| registry.upgrade().into_iter().for_each(|registry| registry.forget(pid)));
+        }
+        if let Some(heir) = closing.heir {
+            self.note_children(process, heir);
         }
         self.table.remove(&pid);
         self.finished.fetch_add(1, Ordering::Relaxed);
@@ -230,12 +235,13 @@ fn close(locked: &mut dyn Locked, end: End) -> Closing {
     let Some(standing) = core.standing() else {
         let remains = Remains { queue, task, reader: None, spare };
         let (names, tags, registries) = (vec![], vec![], vec![]);
-        return Closing { death, parent: None, names, tags, registries, remains };
+        return Closing { death, parent: None, heir: None, names, tags, registries, remains };
     };
     death.name = standing.names.iter().next().map(|(name, ())| name.clone());
     Closing {
         death,
         parent: standing.parent,
+        heir: standing.estate.as_ref().and_then(|estate| estate.heir),
         names: standing.names.take(),
         tags: standing.tags.take(),
         registries: standing.registries.take(),

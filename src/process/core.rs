@@ -81,8 +81,7 @@ pub(crate) struct Standing {
     pub(crate) waiters: SmallMap<u64, Waker>,
     /// Names that its dead children left to it, to be taken by their successors.
     pub(crate) vacant: SmallMap<SharedStr, Seat>,
-    /// What its killed children left, by the seat that those had.
-    pub(crate) orphans: Vec<(Seat, Pid)>,
+    pub(crate) estate: Option<Box<Estate>>,
     /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Box<dyn Unanswered>>,
@@ -155,6 +154,22 @@ pub(crate) struct Parent {
     /// The parent is its supervisor, which knows it by this: its names fall to that one when
     /// it ends.
     pub(crate) seat: Option<Seat>,
+}
+
+/// What comes of killed supervisors.
+#[derive(Debug, Default)]
+pub(crate) struct Estate {
+    /// Its own supervisor was killed: who that one's supervisor was.
+    pub(crate) heir: Option<Heir>,
+    /// What its own killed children left, by the seat that those had.
+    pub(crate) orphans: Vec<(Seat, Pid)>,
+}
+
+/// Who starts a killed supervisor anew, and in which seat.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heir {
+    pub(crate) supervisor: Pid,
+    pub(crate) seat: Seat,
 }
 
 /// One incarnation of a child, as its supervisor numbers them.

@@ -76,10 +76,16 @@ async fn alone(report: &Report, seat: Seat, spec: &ChildSpec) {
         return;
     }
     let Report { runtime, supervisor, .. } = report;
-    for orphan in runtime.kernel.take_orphans(*supervisor, seat) {
-        let mut ended = runtime.ended(orphan);
-        while within(&runtime.kernel, NOT_YIELDING, &mut ended).await.is_none() {
-            report.left_behind(&spec.id, orphan);
+    loop {
+        let left = runtime.kernel.take_orphans(*supervisor, seat);
+        if left.is_empty() {
+            return;
+        }
+        for orphan in left {
+            let mut ended = runtime.ended(orphan);
+            while within(&runtime.kernel, NOT_YIELDING, &mut ended).await.is_none() {
+                report.left_behind(&spec.id, orphan);
+            }
         }
     }
 }

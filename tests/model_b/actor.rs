@@ -10,7 +10,9 @@ use regrow::{
 };
 use tokio::time::Instant;
 
-use crate::plan::{Auto, Kind, ROOT, Restart, Script, Shutdown, Spec, Start, Stop, Strategy, Sup};
+use crate::plan::{
+    Auto, Backoff, Kind, ROOT, Restart, Script, Shutdown, Spec, Start, Stop, Strategy, Sup,
+};
 
 /// What all workers of a run share: what they tell, and how often each was started.
 #[derive(Clone)]
@@ -52,9 +54,17 @@ impl GenServer for Worker {
             *nth - 1
         };
         match script.starts.get(nth).copied().unwrap_or(Start::Good) {
-            start @ (Start::Good | Start::Takes(_)) => {
+            start @ (Start::Good | Start::Takes(_) | Start::Lives(_)) => {
                 if let Start::Takes(time) = start {
                     tokio::time::sleep(Duration::from_millis(time)).await;
+                }
+                if let Start::Lives(time) = start {
+                    let end = ExitReason::crashed("its time is up");
+                    ctx.cast_after(Duration::from_millis(time), end);
+                }
+                let sibling = script.link.and_then(|other| ctx.runtime().whereis(&name(other)));
+                if let Some(sibling) = sibling {
+                    ctx.runtime().link(ctx.pid(), sibling);
                 }
                 stage.tell(format!("{id} starts"));
                 Ok(Worker { id, script, stage })
@@ -134,6 +144,14 @@ pub(crate) fn child(spec: &Spec, stage: &Stage) -> ChildSpec {
         Restart::Permanent => regrow::Restart::Permanent,
         Restart::Transient => regrow::Restart::Transient,
         Restart::Temporary => regrow::Restart::Temporary,
+    };
+    let child = match spec.backoff {
+        None => child,
+        Some(Backoff { first, max, healthy }) => {
+            let [first, max, healthy] = [first, max, healthy].map(Duration::from_millis);
+            let backoff = regrow::Backoff::new().first(first).max(max).jitter(0.0);
+            child.backoff(backoff.reset_after(healthy))
+        }
     };
     debug_assert_ne!(spec.id, ROOT);
     let child = child.with_id(name(spec.id)).named(name(spec.id));

@@ -46,7 +46,17 @@ pub(crate) struct Spec {
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) significant: bool,
+    pub(crate) backoff: Option<Backoff>,
     pub(crate) kind: Kind,
+}
+
+/// The second restart waits twice as long as the first, the third twice as long again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backoff {
+    pub(crate) first: u64,
+    pub(crate) max: u64,
+    /// How long it must run to be healthy.
+    pub(crate) healthy: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +71,8 @@ pub(crate) struct Script {
     /// How its starts go, one after the other; good ones after those.
     pub(crate) starts: Vec<Start>,
     pub(crate) stop: Stop,
+    /// A sibling that it links itself to, if that one runs.
+    pub(crate) link: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +80,8 @@ pub(crate) enum Start {
     Good,
     /// It is good, after so many milliseconds.
     Takes(u64),
+    /// It is good, and crashes so many milliseconds later.
+    Lives(u64),
     Fails,
     Ignores,
 }
@@ -102,6 +116,7 @@ pub(crate) enum Command {
     End(Vec<(u32, End)>),
     /// A supervisor is stopped, by somebody else than its own.
     StopSupervisor(u32),
+    KillSupervisor(u32),
     /// A stranger sends a supervisor an exit signal, which is no business of its.
     Stranger(u32, End),
     Terminate {
