@@ -5,7 +5,8 @@
 //! old and a new child of one id never overlap, and the new one finds its name free.
 //!
 //! Each of them is told that heir before it is told of the end: an orphan may be a supervisor
-//! too, and be killed, and what it leaves is noted there as well.
+//! too, and be killed, and what it leaves is noted there as well. And what is noted with one
+//! that ends falls to its own supervisor.
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ impl Kernel {
                 left.push(peer.pid());
             }
         }
+        left.extend(own_orphans(ties).filter(|pid| self.table.contains(pid)));
         if let Some(heir) = heir.filter(|_| !left.is_empty()) {
             self.note(heir, left);
         }
@@ -48,16 +50,17 @@ impl Kernel {
     /// Notes the children of an orphan before it is out of the table: who waits for it there
     /// would else find it gone, and nobody noted yet.
     pub(crate) fn note_children(&self, orphan: &dyn AnyProcess, heir: Heir) {
-        let peers: Vec<Pid> = orphan.with(|locked| {
-            let ties = locked.core().ties.as_ref();
-            ties.map_or_else(Vec::new, |ties| ties.links.iter().map(|(peer, _)| *peer).collect())
+        let (peers, mut left) = orphan.with(|locked| {
+            let Some(ties) = &locked.core().ties else { return Default::default() };
+            let peers: Vec<Pid> = ties.links.iter().map(|(peer, _)| *peer).collect();
+            (peers, own_orphans(ties).collect::<Vec<_>>())
         });
         let is_child = |peer: &Pid| {
             self.find(*peer).is_some_and(|process| adopt(&*process, orphan.pid(), heir))
         };
-        let children: Vec<_> = peers.into_iter().filter(is_child).collect();
-        if !children.is_empty() {
-            self.note(heir, children);
+        left.extend(peers.into_iter().filter(is_child));
+        if !left.is_empty() {
+            self.note(heir, left);
         }
     }
 
@@ -99,6 +102,12 @@ fn heir(ties: &Ties) -> Option<Heir> {
         let parent = standing.parent?;
         Some(Heir { supervisor: parent.pid, seat: parent.seat? })
     })
+}
+
+/// What this one's own killed children left: its heir's business from now on.
+fn own_orphans(ties: &Ties) -> impl Iterator<Item = Pid> {
+    let estate = ties.standing.as_ref().and_then(|standing| standing.estate.as_ref());
+    estate.into_iter().flat_map(|estate| &estate.orphans).map(|(_, pid)| *pid)
 }
 
 /// Tells a child of this supervisor, which has ended, who the heir is. False if it is none.

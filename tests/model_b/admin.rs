@@ -10,6 +10,7 @@ pub(crate) enum Answer {
     Ok,
     NotFound,
     Running,
+    Restarting,
     AlreadyPresent,
     Failed,
     Ignored,
@@ -28,21 +29,30 @@ impl Model {
             for &(id, end) in ends {
                 let Some(at) = tree.at(id) else { continue };
                 if let State::Running(None) = tree.children[at].state {
-                    model.ends(id, end);
                     tree.children[at].state = State::Dead(end);
+                    model.ends(id, end);
                 }
             }
-            ((), model.ended(tree, order))
+            let fallen = model.bereave(tree);
+            ((), model.ended(tree, &[order, &fallen].concat()))
         });
     }
 
     pub(crate) fn obey(&mut self, command: &Command) -> Answer {
         match command {
             Command::Advance(time) => {
-                self.now += time;
+                self.run_to(self.now + time);
                 Answer::None
             }
             Command::StopSupervisor(number) => self.stop_supervisor(*number),
+            Command::KillSupervisor(number) => {
+                self.with(*number, |model, tree| {
+                    model.ends(tree.number, End::Kill);
+                    let alone = model.fall(tree);
+                    ((), Some(Over::Killed(alone)))
+                });
+                Answer::None
+            }
             Command::ParentEnds => self.stop_supervisor(ROOT),
             Command::Stranger(..) => Answer::None,
             Command::Terminate { sup, id } => self.ask(*sup, *id, Model::terminate),
@@ -74,7 +84,12 @@ impl Model {
         act: fn(&mut Model, &mut Tree, usize) -> Answer,
     ) -> Answer {
         let done = self.with(sup, |model, tree| match tree.at(id) {
-            Some(at) => (act(model, tree, at), None),
+            Some(at) => {
+                let answer = act(model, tree, at);
+                model.answered = Some(model.now);
+                let fallen = model.bereave(tree);
+                (answer, model.ended(tree, &fallen))
+            }
             None => (Answer::NotFound, None),
         });
         done.unwrap_or(Answer::NoProc)
@@ -83,30 +98,39 @@ impl Model {
     fn terminate(&mut self, tree: &mut Tree, at: usize) -> Answer {
         self.stop(&mut tree.children[at]);
         if tree.children[at].spec.is_temporary() {
-            tree.children.remove(at);
+            tree.remove(at);
         }
         Answer::Ok
     }
 
     fn delete(&mut self, tree: &mut Tree, at: usize) -> Answer {
-        if matches!(tree.children[at].state, State::Running(_)) {
-            return Answer::Running;
+        match tree.children[at].state {
+            State::Running(_) => return Answer::Running,
+            State::Waiting(_) => return Answer::Restarting,
+            State::Dead(_) | State::Stopped => {}
         }
-        tree.children.remove(at);
+        tree.remove(at);
         Answer::Ok
     }
 
     fn start_by_hand(&mut self, tree: &mut Tree, at: usize) -> Answer {
         let child = &mut tree.children[at];
-        if matches!(child.state, State::Running(_)) {
-            return Answer::Running;
+        match child.state {
+            State::Running(_) => return Answer::Running,
+            State::Waiting(_) => return Answer::Restarting,
+            State::Dead(_) | State::Stopped => {}
         }
+        (child.began, child.tries) = (self.now, 0);
+        self.now = self.now.max(child.alone);
         match self.start(&child.spec.clone()) {
             Ok(state) => {
                 child.state = state;
                 if matches!(child.state, State::Stopped) { Answer::Ignored } else { Answer::Ok }
             }
-            Err(()) => Answer::Failed,
+            Err(()) => {
+                child.alone = child.alone.max(std::mem::take(&mut self.left));
+                Answer::Failed
+            }
         }
     }
 
@@ -121,10 +145,11 @@ impl Model {
         if taken {
             return Answer::Running;
         }
+        let began = self.now;
         let Ok(state) = self.start(spec) else { return Answer::Failed };
         let ignored = matches!(state, State::Stopped);
         if !(ignored && spec.is_temporary()) {
-            tree.children.push(Child { spec: spec.clone(), state });
+            tree.children.push(Child::new(spec, state, began));
         }
         if ignored { Answer::Ignored } else { Answer::Ok }
     }

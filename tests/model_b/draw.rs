@@ -1,7 +1,7 @@
 //! Trees and commands of a seed.
 
 use crate::plan::{
-    Auto, Command, End, Kind, Program, ROOT, Restart, Script, Shutdown, Spec, Start, Stop,
+    Auto, Backoff, Command, End, Kind, Program, ROOT, Restart, Script, Shutdown, Spec, Start, Stop,
     Strategy, Sup,
 };
 use crate::rng::Rng;
@@ -46,7 +46,8 @@ impl Draw {
         let restarts = self.rng.below(6) as u32;
         let period = self.rng.pick(&[100, 500, 2_000, 10_000]);
         let children = 1 + self.rng.below(if depth == 1 { 6 } else { 4 });
-        let children = (0..children).filter_map(|_| self.child(depth, auto)).collect();
+        let mut children: Vec<_> = (0..children).filter_map(|_| self.child(depth, auto)).collect();
+        self.link(&mut children);
         Sup { strategy, restarts, period, auto, children }
     }
 
@@ -63,8 +64,11 @@ impl Draw {
         if depth < 4 && self.rng.percent(25) {
             let kind = Kind::Supervisor(self.sup(depth + 1));
             // More than enough, or all the time there is.
-            let shutdown = self.rng.pick(&[Shutdown::Infinity, Shutdown::Time(60_000)]);
-            return Some(Spec { id, restart, shutdown, significant, kind });
+            let limits =
+                [(4, Shutdown::Infinity), (4, Shutdown::Time(60_000)), (1, Shutdown::Brutal)];
+            let shutdown = self.rng.weighted(&limits);
+            let backoff = self.backoff();
+            return Some(Spec { id, restart, shutdown, significant, backoff, kind });
         }
         let stop = self.rng.weighted(&[
             (6, Stop::AtOnce),
@@ -79,11 +83,36 @@ impl Draw {
             _ if self.rng.percent(20) => Shutdown::Infinity,
             _ => self.rng.weighted(&limits),
         };
-        let kinds =
-            [(8, Start::Good), (2, Start::Fails), (1, Start::Ignores), (1, Start::Takes(20))];
+        let life = self.rng.pick(&[400, 1_700, 6_000, 45_000]) + u64::from(id);
+        let kinds = [
+            (16, Start::Good),
+            (4, Start::Fails),
+            (2, Start::Ignores),
+            (2, Start::Takes(20)),
+            (1, Start::Lives(life)),
+        ];
         let starts = (0..self.rng.below(8)).map(|_| self.rng.weighted(&kinds)).collect();
-        let kind = Kind::Worker(Script { starts, stop });
-        Some(Spec { id, restart, shutdown, significant, kind })
+        let kind = Kind::Worker(Script { starts, stop, link: None });
+        Some(Spec { id, restart, shutdown, significant, backoff: self.backoff(), kind })
+    }
+
+    /// Longer than any stop takes.
+    fn backoff(&mut self) -> Option<Backoff> {
+        let first = self.rng.pick(&[5_000, 20_000]) + self.rng.below(500) as u64;
+        let healthy = self.rng.pick(&[1_000, 60_000]);
+        let backoff = Backoff { first, max: 4 * first - 1, healthy };
+        self.rng.percent(15).then_some(backoff)
+    }
+
+    /// Now and then a worker is linked to one of its siblings.
+    fn link(&mut self, children: &mut [Spec]) {
+        let is_worker = |child: &&Spec| matches!(child.kind, Kind::Worker(_));
+        let workers: Vec<_> = children.iter().filter(is_worker).map(|child| child.id).collect();
+        for child in children {
+            let Kind::Worker(script) = &mut child.kind else { continue };
+            let sibling = self.rng.pick(&workers);
+            script.link = (sibling != child.id && self.rng.percent(10)).then_some(sibling);
+        }
     }
 
     fn command(&mut self, tree: &Sup, bursts: bool) -> Command {
@@ -94,6 +123,9 @@ impl Draw {
         let own = children.is_empty() || self.rng.percent(5);
         let id = if own { stranger } else { children[self.rng.below(children.len())] };
         match self.rng.below(20) {
+            0 if self.rng.percent(30) && (sup != ROOT || self.rng.percent(5)) => {
+                Command::KillSupervisor(sup)
+            }
             0..10 => self.end(&children, bursts),
             10 => Command::Terminate { sup, id },
             11 | 12 => Command::Restart { sup, id },
@@ -101,7 +133,7 @@ impl Draw {
             14 if sup != ROOT => Command::StopSupervisor(sup),
             14 | 15 => self.add(sup, &children),
             16 => Command::Stranger(sup, self.rng.pick(&[End::Normal, End::Shutdown, End::Crash])),
-            _ => Command::Advance(self.rng.pick(&[1, 60, 300, 1_500, 11_000])),
+            _ => Command::Advance(self.rng.pick(&[1, 60, 300, 1_500, 11_000, 70_000])),
         }
     }
 
@@ -129,9 +161,9 @@ impl Draw {
         let restart = self.rng.pick(&[Restart::Permanent, Restart::Temporary]);
         // Significant and permanent can't be.
         let significant = restart == Restart::Permanent && self.rng.percent(10);
-        let kind = Kind::Worker(Script { starts, stop: Stop::AtOnce });
-        let shutdown = Shutdown::Time(50);
-        Command::Add { sup, spec: Spec { id, restart, shutdown, significant, kind } }
+        let kind = Kind::Worker(Script { starts, stop: Stop::AtOnce, link: None });
+        let (shutdown, backoff) = (Shutdown::Time(50), self.backoff());
+        Command::Add { sup, spec: Spec { id, restart, shutdown, significant, backoff, kind } }
     }
 }
 

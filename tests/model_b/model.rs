@@ -1,9 +1,13 @@
 //! OTP's supervisor as a sequential program, with a clock of its own.
 //!
 //! Only starts and stops take time. Everything that is told of children is a line of the trace, with
-//! the time at which it happens.
+//! the time at which it happens. What happens by itself, later, is in [`time`](crate::time); what
+//! is about the children of killed supervisors and about links is in [`ties`](crate::ties).
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::plan::{Auto, End, Kind, Restart, Script, Shutdown, Spec, Start, Stop, Sup};
+use crate::time::{Due, Timer};
 
 /// One supervisor as it runs.
 #[derive(Debug, Clone)]
@@ -13,12 +17,20 @@ pub(crate) struct Tree {
     pub(crate) children: Vec<Child>,
     /// When it restarted something.
     pub(crate) window: Vec<u64>,
+    /// When the last of those is gone that it leaves.
+    pub(crate) leaves: u64,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Child {
     pub(crate) spec: Spec,
     pub(crate) state: State,
+    /// When its incarnation was begun.
+    pub(crate) began: u64,
+    /// How many delayed restarts there were since it last ran well.
+    pub(crate) tries: u32,
+    /// When the last of those is gone that a killed incarnation left.
+    pub(crate) alone: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -36,6 +48,8 @@ pub(crate) enum State {
 pub(crate) enum Over {
     Shutdown,
     GaveUp,
+    /// What it left is gone at this time.
+    Killed(u64),
 }
 
 /// The whole tree, its clock, and what was told.
@@ -45,12 +59,30 @@ pub(crate) struct Model {
     pub(crate) trace: Vec<(u64, String)>,
     /// Who ended, and how.
     pub(crate) ended: Vec<(u32, End)>,
+    /// When a request was answered, if something went on after that.
+    pub(crate) answered: Option<u64>,
     /// Which restarts were decided: whose, of whom, and how many were left then.
     pub(crate) restarts: Vec<(u32, u32, u32)>,
     /// How often each worker was started.
-    pub(crate) starts: std::collections::HashMap<u32, usize>,
+    pub(crate) starts: HashMap<u32, usize>,
     pub(crate) root: Option<Tree>,
     pub(crate) tickets: u64,
+    pub(crate) timers: Vec<Timer>,
+    /// Until when the last command, or what came of itself, went on.
+    pub(crate) busy: u64,
+    /// Something came of itself while another went on: what comes first can't be told.
+    pub(crate) undecided: bool,
+    /// Until when what killed supervisors left is ending.
+    pub(crate) falling: u64,
+    /// Something fell since this was last looked at.
+    pub(crate) falls: bool,
+    /// When the last of those is gone that a supervisor left whose start failed.
+    pub(crate) left: u64,
+    /// Workers that run.
+    pub(crate) alive: BTreeSet<u32>,
+    pub(crate) links: BTreeSet<(u32, u32)>,
+    /// Who has lost who it was linked to, and how that one ended.
+    pub(crate) bereft: VecDeque<(u32, End)>,
 }
 
 impl Model {
@@ -60,22 +92,26 @@ impl Model {
 
     pub(crate) fn ends(&mut self, id: u32, end: End) {
         self.ended.push((id, end));
+        self.unlink(id, end);
     }
 
     /// Starts a supervisor and all its children, or nobody.
     pub(crate) fn start_tree(&mut self, number: u32, spec: &Sup) -> Result<Tree, ()> {
-        let mut tree = Tree { number, spec: spec.clone(), children: vec![], window: vec![] };
+        let mut tree = Tree::new(number, spec);
         for child in &spec.children {
+            let began = self.now;
             match self.start(child) {
                 Ok(state) => {
                     let gone = matches!(state, State::Stopped) && child.is_temporary();
                     if !gone {
-                        tree.children.push(Child { spec: child.clone(), state });
+                        tree.children.push(Child::new(child, state, began));
                     }
                 }
                 Err(()) => {
+                    tree.leaves = std::mem::take(&mut self.left);
                     self.stop_children(&mut tree);
                     self.ends(number, End::Crash);
+                    self.left = tree.leaves;
                     return Err(());
                 }
             }
@@ -95,10 +131,15 @@ impl Model {
         let start = script.starts.get(*nth).copied().unwrap_or(Start::Good);
         *nth += 1;
         match start {
-            Start::Good | Start::Takes(_) => {
+            Start::Good | Start::Takes(_) | Start::Lives(_) => {
+                let nth = *nth;
                 if let Start::Takes(time) = start {
                     self.now += time;
                 }
+                if let Start::Lives(time) = start {
+                    self.set_timer(time, Due::Crash { id: spec.id, nth });
+                }
+                self.link(spec.id, script.link);
                 self.tell(format!("{} starts", spec.id));
                 Ok(State::Running(None))
             }
@@ -118,38 +159,48 @@ impl Model {
     /// Stops a child, and takes the time that it needs.
     pub(crate) fn stop(&mut self, child: &mut Child) {
         match std::mem::replace(&mut child.state, State::Stopped) {
+            State::Running(Some(mut tree)) if child.spec.shutdown == Shutdown::Brutal => {
+                self.ends(child.spec.id, End::Kill);
+                child.alone = self.fall(&mut tree);
+            }
             State::Running(Some(mut tree)) => {
                 self.stop_children(&mut tree);
                 self.ends(child.spec.id, End::Shutdown);
+                child.alone = child.alone.max(tree.leaves);
             }
-            State::Running(None) => {
-                let Kind::Worker(Script { stop, .. }) = child.spec.kind else { unreachable!() };
-                if child.spec.shutdown == Shutdown::Brutal {
-                    return self.ends(child.spec.id, End::Kill);
-                }
-                if stop != Stop::Unasked {
-                    self.tell(format!("{} stops", child.spec.id));
-                }
-                let (takes, end) = match (stop, child.spec.shutdown) {
-                    (Stop::AtOnce | Stop::Unasked, _) => (0, End::Shutdown),
-                    (Stop::Panics, _) => (0, End::Crash),
-                    (Stop::Takes(time), Shutdown::Time(limit)) if time > limit => {
-                        (limit, End::Kill)
-                    }
-                    (Stop::Takes(time), _) => (time, End::Shutdown),
-                    (Stop::Deaf, Shutdown::Time(limit)) => (limit, End::Kill),
-                    (Stop::Deaf, _) => unreachable!("a deaf child has a time limit"),
-                };
-                self.now += takes;
-                self.ends(child.spec.id, end);
-            }
-            State::Dead(_) | State::Waiting(_) | State::Stopped => {}
+            State::Running(None) => self.stop_worker(&child.spec, End::Shutdown),
+            State::Dead(_) => {}
+            State::Waiting(_) | State::Stopped => return,
         }
+        child.is_over(self.now);
+    }
+
+    /// Asks a worker to end with this, and waits as long as it may take.
+    pub(crate) fn stop_worker(&mut self, spec: &Spec, asked: End) {
+        let Kind::Worker(Script { stop, .. }) = spec.kind else { unreachable!() };
+        if spec.shutdown == Shutdown::Brutal {
+            return self.ends(spec.id, End::Kill);
+        }
+        if stop != Stop::Unasked {
+            self.tell(format!("{} stops", spec.id));
+        }
+        let (takes, end) = match (stop, spec.shutdown) {
+            (Stop::AtOnce | Stop::Unasked, _) => (0, asked),
+            (Stop::Panics, _) => (0, End::Crash),
+            (Stop::Takes(time), Shutdown::Time(limit)) if time > limit => (limit, End::Kill),
+            (Stop::Takes(time), _) => (time, asked),
+            (Stop::Deaf, Shutdown::Time(limit)) => (limit, End::Kill),
+            (Stop::Deaf, _) => unreachable!("a deaf child has a time limit"),
+        };
+        self.now += takes;
+        self.ends(spec.id, end);
     }
 
     pub(crate) fn stop_children(&mut self, tree: &mut Tree) {
         while let Some(mut child) = tree.children.pop() {
             self.stop(&mut child);
+            tree.forget(&child);
+            self.bereave(tree);
         }
     }
 
@@ -191,9 +242,14 @@ impl Model {
                 tree.children[at].state = State::Running(Some(Box::new(inner)));
                 continue;
             };
+            tree.children[at].alone = tree.children[at].alone.max(inner.leaves);
             tree.children[at].state = State::Dead(match over {
                 Over::Shutdown => End::Shutdown,
                 Over::GaveUp => End::Crash,
+                Over::Killed(alone) => {
+                    tree.children[at].alone = alone;
+                    End::Kill
+                }
             });
             let id = tree.children[at].spec.id;
             return self.ended(tree, &[id]);
@@ -203,6 +259,20 @@ impl Model {
 }
 
 impl Tree {
+    fn new(number: u32, spec: &Sup) -> Self {
+        Tree { number, spec: spec.clone(), children: vec![], window: vec![], leaves: 0 }
+    }
+
+    pub(crate) fn remove(&mut self, at: usize) {
+        let child = self.children.remove(at);
+        self.forget(&child);
+    }
+
+    /// A child is known no more. What its killed incarnations left is the supervisor's.
+    pub(crate) fn forget(&mut self, child: &Child) {
+        self.leaves = self.leaves.max(child.alone);
+    }
+
     fn none() -> Self {
         let spec = Sup {
             strategy: crate::plan::Strategy::OneForOne,
@@ -211,7 +281,7 @@ impl Tree {
             auto: Auto::Never,
             children: vec![],
         };
-        Tree { number: u32::MAX, spec, children: vec![], window: vec![] }
+        Tree::new(u32::MAX, &spec)
     }
 
     pub(crate) fn at(&self, id: u32) -> Option<usize> {
@@ -232,6 +302,17 @@ impl Tree {
 }
 
 impl Child {
+    pub(crate) fn new(spec: &Spec, state: State, began: u64) -> Child {
+        Child { spec: spec.clone(), state, began, tries: 0, alone: 0 }
+    }
+
+    /// Its incarnation is over: if that was a healthy one, its backoff starts afresh.
+    pub(crate) fn is_over(&mut self, now: u64) {
+        if self.spec.backoff.is_some_and(|backoff| now - self.began >= backoff.healthy) {
+            self.tries = 0;
+        }
+    }
+
     pub(crate) fn waits(&self, with: u64) -> bool {
         matches!(self.state, State::Waiting(ticket) if ticket == with)
     }

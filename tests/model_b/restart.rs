@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::model::{Model, Over, State, Tree};
 use crate::plan::{Auto, End, Restart, Strategy};
+use crate::time::Due;
 
 /// What lies in a supervisor's mailbox.
 enum Event {
@@ -20,7 +21,16 @@ type Mailbox = VecDeque<Event>;
 impl Model {
     /// The supervisor hears of these ends, in this order. What it ends with, if it does.
     pub(crate) fn ended(&mut self, tree: &mut Tree, ids: &[u32]) -> Option<Over> {
-        let mut mailbox: Mailbox = ids.iter().map(|&id| Event::Exit(id)).collect();
+        let mailbox = ids.iter().map(|&id| Event::Exit(id)).collect();
+        self.hears(tree, mailbox)
+    }
+
+    /// A restart that waited is due.
+    pub(crate) fn retried(&mut self, tree: &mut Tree, id: u32, ticket: u64) -> Option<Over> {
+        self.hears(tree, [Event::Retry { id, ticket }].into())
+    }
+
+    fn hears(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
         while let Some(event) = mailbox.pop_front() {
             let over = match event {
                 Event::Exit(id) => self.exit(tree, id, &mut mailbox),
@@ -59,10 +69,17 @@ impl Model {
         let clean = matches!(end, End::Normal | End::Shutdown);
         let significant = tree.children[at].spec.significant;
         tree.children[at].state = State::Stopped;
+        tree.children[at].is_over(self.now);
         match tree.children[at].spec.restart {
-            Restart::Temporary => drop(tree.children.remove(at)),
+            Restart::Temporary => tree.remove(at),
             Restart::Transient if clean => {}
-            _ => return self.restart(tree, at, mailbox),
+            _ => match self.delay(tree, at) {
+                None => return self.restart(tree, at, mailbox),
+                Some(delay) => {
+                    self.wait(tree, at, delay, mailbox);
+                    return None;
+                }
+            },
         }
         let left = |child: &crate::model::Child| {
             child.spec.significant && !matches!(child.state, State::Stopped)
@@ -87,32 +104,56 @@ impl Model {
         let left = tree.spec.restarts - tree.window.len() as u32;
         self.restarts.push((tree.number, tree.children[at].spec.id, left));
         let failed = tree.children[at].spec.id;
-        let first = match tree.spec.strategy {
-            Strategy::OneForAll => 0,
-            Strategy::OneForOne | Strategy::RestForOne => at,
-        };
-        if tree.spec.strategy != Strategy::OneForOne {
-            self.stop_group(tree, first, failed);
-        }
+        let first = tree.group(at);
+        self.stop_group(tree, first, failed, mailbox);
         let first = first.min(tree.at(failed)?);
-        if let Some(next) = self.start_group(tree, first, failed) {
-            self.tickets += 1;
-            let ticket = self.tickets;
-            tree.children[next].state = State::Waiting(ticket);
-            mailbox.push_back(Event::Retry { id: tree.children[next].spec.id, ticket });
+        let next = self.start_group(tree, first, failed)?;
+        match self.delay(tree, next) {
+            Some(delay) => self.wait(tree, next, delay, mailbox),
+            None => {
+                let (id, ticket) = self.waits(tree, next);
+                mailbox.push_back(Event::Retry { id, ticket });
+            }
         }
         None
     }
 
+    /// How long the next restart waits, if it does: what can only be given up is so at once.
+    fn delay(&mut self, tree: &mut Tree, at: usize) -> Option<u64> {
+        let child = &mut tree.children[at];
+        let backoff = child.spec.backoff.filter(|_| tree.spec.restarts > 0)?;
+        let grown = backoff.first << child.tries.min(20);
+        child.tries += 1;
+        Some(grown.min(backoff.max))
+    }
+
+    /// The child waits for its restart, and its group with it.
+    fn wait(&mut self, tree: &mut Tree, at: usize, delay: u64, mailbox: &mut Mailbox) {
+        let (id, ticket) = self.waits(tree, at);
+        self.set_timer(delay, Due::Retry { sup: tree.number, id, ticket });
+        let first = tree.group(at);
+        self.stop_group(tree, first, id, mailbox);
+    }
+
+    fn waits(&mut self, tree: &mut Tree, at: usize) -> (u32, u64) {
+        self.tickets += 1;
+        tree.children[at].state = State::Waiting(self.tickets);
+        (tree.children[at].spec.id, self.tickets)
+    }
+
     /// All but the failed one, in reverse; the temporary ones are forgotten.
-    fn stop_group(&mut self, tree: &mut Tree, first: usize, failed: u32) {
+    fn stop_group(&mut self, tree: &mut Tree, first: usize, failed: u32, mailbox: &mut Mailbox) {
+        if tree.spec.strategy == Strategy::OneForOne {
+            return;
+        }
         for at in (first..tree.children.len()).rev() {
             if tree.children[at].spec.id == failed {
                 continue;
             }
             self.stop(&mut tree.children[at]);
+            mailbox.extend(self.bereave(tree).into_iter().map(Event::Exit));
             if tree.children[at].spec.is_temporary() {
-                tree.children.remove(at);
+                tree.remove(at);
             }
         }
     }
@@ -124,12 +165,29 @@ impl Model {
             if one && tree.children[at].spec.id != failed {
                 continue;
             }
-            let spec = tree.children[at].spec.clone();
+            let child = &mut tree.children[at];
+            child.began = self.now;
+            self.now = self.now.max(child.alone);
+            let spec = child.spec.clone();
             match self.start(&spec) {
                 Ok(state) => tree.children[at].state = state,
-                Err(()) => return Some(at),
+                Err(()) => {
+                    let left = std::mem::take(&mut self.left);
+                    tree.children[at].alone = tree.children[at].alone.max(left);
+                    return Some(at);
+                }
             }
         }
         None
+    }
+}
+
+impl Tree {
+    /// Where the group of this child begins.
+    fn group(&self, at: usize) -> usize {
+        match self.spec.strategy {
+            Strategy::OneForAll => 0,
+            Strategy::OneForOne | Strategy::RestForOne => at,
+        }
     }
 }

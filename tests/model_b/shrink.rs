@@ -24,7 +24,7 @@ fn without_commands(mut best: Program) -> Program {
             shorter.commands.drain(at..(at + chunk).min(best.commands.len()));
             match run(&shorter) {
                 Err(_) => best = shorter,
-                Ok(()) => at += chunk,
+                Ok(_) => at += chunk,
             }
         }
         chunk /= 2;
