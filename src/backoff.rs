@@ -44,7 +44,8 @@ use std::time::Duration;
 /// The supervisor does all else as ever. The child is
 /// [`Restarting`](crate::ChildState::Restarting), with the time of its next try, and calls by
 /// name fail with [`Restarting`](crate::CallError::Restarting) and that time.
-/// `terminate_child` calls the try off; a stop of the supervisor as well.
+/// `terminate_child` calls the try off; a stop of the supervisor as well. A child that is then
+/// started by `restart_child` begins again with the shortest delay.
 ///
 /// Where a group restarts, the backoff of the child that failed counts, and the group waits
 /// for it: its other members are stopped at once, and started again with it. If the start of

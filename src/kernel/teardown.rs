@@ -101,9 +101,7 @@ impl Kernel {
             // Keys and values are a user's, and may go with the registry's last handle.
             quietly(|| registry.upgrade().into_iter().for_each(|registry| registry.forget(pid)));
         }
-        if let Some(heir) = closing.heir {
-            self.note_children(process, heir);
-        }
+        closing.heir.into_iter().for_each(|heir| self.note_children(process, heir));
         self.table.remove(&pid);
         self.finished.fetch_add(1, Ordering::Relaxed);
         let flags = process.flags().fetch_or(flag::ENDED, Ordering::SeqCst);

@@ -83,6 +83,11 @@ impl Draw {
             _ if self.rng.percent(20) => Shutdown::Infinity,
             _ => self.rng.weighted(&limits),
         };
+        let kind = Kind::Worker(Script { starts: self.starts(id), stop, link: None });
+        Some(Spec { id, restart, shutdown, significant, backoff: self.backoff(), kind })
+    }
+
+    fn starts(&mut self, id: u32) -> Vec<Start> {
         let life = self.rng.pick(&[400, 1_700, 6_000, 45_000]) + u64::from(id);
         let kinds = [
             (16, Start::Good),
@@ -91,9 +96,7 @@ impl Draw {
             (2, Start::Takes(20)),
             (1, Start::Lives(life)),
         ];
-        let starts = (0..self.rng.below(8)).map(|_| self.rng.weighted(&kinds)).collect();
-        let kind = Kind::Worker(Script { starts, stop, link: None });
-        Some(Spec { id, restart, shutdown, significant, backoff: self.backoff(), kind })
+        (0..self.rng.below(8)).map(|_| self.rng.weighted(&kinds)).collect()
     }
 
     /// Longer than any stop takes.

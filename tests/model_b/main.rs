@@ -5,8 +5,10 @@
 //! commands are drawn: ends of every kind, all administration calls, time that passes. After
 //! each the trace of starts and ends with its times, the result of the call, and the state of
 //! every child are compared with what [`model`] says, which was written from OTP's rules.
-//! In a burst several siblings die at one instant, and some order of their deaths must
-//! explain all that is seen.
+//! Supervisors are killed, workers crash after a while or with a sibling that they are linked
+//! to, restarts wait. Where two things that nobody asked for come at one instant, a run ends: it
+//! can't be told which is the first. In a burst several siblings die at one instant, and some
+//! order of their deaths must explain all that is seen from then on.
 //!
 //! The invariants that hold whatever the model says are cited by their numbers: I-12 one
 //! incarnation at a time, I-13 and I-14 restarts and their budget, I-16 who is restarted,

@@ -104,10 +104,17 @@ impl Commands<'_> {
     async fn obey(&self, command: &Command) -> Answer {
         let rt = self.rt;
         match command {
-            Command::End(ends) => {
-                ends.iter().for_each(|&(id, end)| finish(rt, id, end));
-                Answer::None
+            Command::Terminate { sup, id } => {
+                return answer(&self.sup(*sup).terminate_child(&name(*id)).await);
             }
+            Command::Restart { sup, id } => {
+                return answer(&self.sup(*sup).restart_child(&name(*id)).await);
+            }
+            Command::Delete { sup, id } => {
+                return answer(&self.sup(*sup).delete_child(&name(*id)).await);
+            }
+            Command::Add { sup, spec } => return self.add(*sup, spec).await,
+            Command::End(ends) => ends.iter().for_each(|&(id, end)| finish(rt, id, end)),
             Command::StopSupervisor(number) => {
                 if let Some(pid) = rt.whereis(&name(*number)) {
                     // It may end before it hears of it, and be no supervisor any more.
@@ -115,36 +122,24 @@ impl Commands<'_> {
                         rt.ended(pid).await;
                     }
                 }
-                Answer::None
             }
             Command::KillSupervisor(number) => {
                 // By now a worker may have the number.
                 let is_tree = |pid: &Pid| rt.server_at::<Worker>(*pid).is_err();
                 rt.whereis(&name(*number)).filter(is_tree).map(|pid| rt.kill(pid));
-                Answer::None
             }
             Command::ParentEnds => {
                 rt.send(self.parent.pid(), Vec::new());
                 rt.ended(rt.whereis(&name(ROOT)).expect("there is a root")).await;
-                Answer::None
             }
             Command::Stranger(number, end) => {
                 if let Some(pid) = rt.whereis(&name(*number)) {
                     rt.exit(pid, reason(*end));
                 }
-                Answer::None
             }
-            Command::Terminate { sup, id } => {
-                answer(&self.sup(*sup).terminate_child(&name(*id)).await)
-            }
-            Command::Restart { sup, id } => answer(&self.sup(*sup).restart_child(&name(*id)).await),
-            Command::Delete { sup, id } => answer(&self.sup(*sup).delete_child(&name(*id)).await),
-            Command::Add { sup, spec } => self.add(*sup, spec).await,
-            Command::Advance(time) => {
-                tokio::time::sleep(Duration::from_millis(*time)).await;
-                Answer::None
-            }
+            Command::Advance(time) => tokio::time::sleep(Duration::from_millis(*time)).await,
         }
+        Answer::None
     }
 
     async fn add(&self, sup: u32, spec: &Spec) -> Answer {
