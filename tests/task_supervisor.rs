@@ -252,29 +252,47 @@ async fn a_dead_caller_gets_no_task() {
 #[tokio::test(start_paused = true)]
 async fn a_spawn_that_is_dropped_in_time_starts_nothing() {
     let (rt, tasks) = started().await;
-    // Keeps the supervisor busy.
-    let stubborn = tasks
-        .clone()
-        .with_shutdown(Shutdown::Timeout(ms(100)))
-        .start_child(|mut task| async move {
-            task.shutdown().await;
-            pending().await
-        })
-        .await
-        .unwrap();
-    settled().await;
     let (tell, mut told) = unbounded_channel::<()>();
-    let late = tasks.spawn_nolink(move |_| async move { tell.send(()) });
-    let terminated = tasks.terminate_child(stubborn);
-    let (given_up, terminated) = tokio::join!(
-        biased;
-        async { tokio::time::timeout(ms(50), async { sleep(ms(1)).await; late.await }).await },
-        terminated,
-    );
-    assert!(given_up.is_err());
-    assert_eq!(terminated, Ok(()));
+    let mut late = Box::pin(tasks.spawn_nolink(move |_| async move { tell.send(()) }));
+    assert!(late.as_mut().now_or_never().is_none(), "it is asked for");
+    drop(late);
     assert_eq!(tasks.children().await.unwrap(), []);
     assert_eq!(told.recv().await, None); // the body was dropped unrun
+    assert_nothing_left(&rt).await;
+}
+
+/// However many of them ignore their end, they are stopped at once and not one by one.
+#[tokio::test(start_paused = true)]
+async fn a_stop_takes_as_long_as_the_slowest_task() {
+    let (rt, tasks) = started().await;
+    for time in [300, 100, 200] {
+        let slow = tasks.clone().with_shutdown(Shutdown::Timeout(ms(time)));
+        let deaf = |mut task: regrow::TaskContext| async move {
+            task.shutdown().await;
+            pending().await
+        };
+        slow.start_child(deaf).await.unwrap();
+    }
+    settled().await;
+    let began = Instant::now();
+    assert_eq!(tasks.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(began.elapsed(), ms(300));
+    assert_nothing_left(&rt).await;
+}
+
+/// One more than there may be is refused, and its body dropped.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_has_no_more_tasks_than_it_may() {
+    let rt = Runtime::new();
+    let tasks = TaskSupervisor::new().max_children(2).start(&rt).await.unwrap();
+    let first = tasks.spawn_nolink(|_| pending::<()>()).await.unwrap();
+    tasks.start_child(|_| pending()).await.unwrap();
+    let refused = Some(StartError::MaxChildren(2));
+    assert_eq!(tasks.spawn_nolink(|_| async {}).await.err(), refused);
+    assert_eq!(tasks.start_child(|_| async { Ok(()) }).await.err(), refused);
+    assert_eq!(first.shutdown(Shutdown::BrutalKill).await, None);
+    assert_eq!(tasks.spawn_nolink(|_| async { 3 }).await.unwrap().join().await, Ok(3));
+    tasks.stop().await.unwrap();
     assert_nothing_left(&rt).await;
 }
 

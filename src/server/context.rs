@@ -3,16 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::call_error::StartError;
 use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::inside::{Inside, sealed};
 use crate::mailbox::Mailbox;
-use crate::pid::{MonitorRef, Pid};
+use crate::pid::Pid;
 use crate::process::AnyProcess;
 use crate::record::Process;
 use crate::runtime::Runtime;
@@ -21,7 +19,7 @@ use crate::server::item::Work;
 use crate::server::schedule::Schedule;
 use crate::server::watch::Watch;
 use crate::server::{GenServer, ServerRef};
-use crate::starting::{StartCause, Starting};
+use crate::starting::StartCause;
 
 /// The inside of a server: its pid, its handle, its runtime, and what it can do to
 /// itself. Its callbacks are given it. OTP: what `self/0` is in a `gen_server`'s callbacks.
@@ -243,101 +241,9 @@ impl<S: GenServer> ServerContext<S> {
         &self.cause
     }
 
-    /// Has `handle_cast` handle this next, before anything that is queued; from `init`,
-    /// before the first message. Several are handled in the order they were given. OTP:
-    /// `{continue, Term}`.
-    ///
-    /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// struct Loader(Vec<&'static str>);
-    /// # impl GenServer for Loader {
-    /// #     type Args = ();
-    /// #     type Call = Reply<Vec<&'static str>>;
-    /// #     type Cast = &'static str;
-    ///
-    /// // … of its `GenServer`: the start returns at once, and nothing is handled before this.
-    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
-    ///     ctx.continue_with("load");
-    ///     Ok(Loader(Vec::new()))
-    /// }
-    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         reply.send(self.0.clone());
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, what: &'static str, _: &mut ServerContext<Self>) -> Result {
-    /// #         self.0.push(what);
-    /// #         Ok(())
-    /// #     }
-    /// # }
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let loader = Loader::start(&rt, ()).await?;
-    /// loader.cast("the first message");
-    /// assert_eq!(loader.call(|reply| reply).await?, ["load", "the first message"]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub fn continue_with(&mut self, cast: S::Cast) {
-        self.inner().continues.push_back(cast);
-    }
-
-    /// Has `handle_timeout` run if no message comes within `limit` from the end of this
-    /// handler on. Any message cancels it: its handler decides anew. A zero limit loses
-    /// to a message that is queued already. OTP: the time-out in a callback's result.
-    ///
-    /// Not for what must happen at a certain time: a busy server never is idle. That is
-    /// [`cast_after`](Self::cast_after).
-    ///
-    /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// use std::time::Duration;
-    /// use regrow::ExitReason;
-    ///
-    /// struct Session;
-    /// # impl GenServer for Session {
-    /// #     type Args = ();
-    /// #     type Call = Reply<()>;
-    /// #     type Cast = ();
-    ///
-    /// // … of its `GenServer`:
-    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
-    ///     ctx.idle_timeout(Duration::from_secs(60));
-    ///     Ok(Session)
-    /// }
-    /// async fn handle_call(&mut self, reply: Reply<()>, ctx: &mut ServerContext<Self>) -> Result {
-    ///     reply.send(());
-    ///     ctx.idle_timeout(Duration::from_secs(60));
-    ///     Ok(())
-    /// }
-    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
-    /// #         Ok(())
-    /// #     }
-    /// async fn handle_timeout(&mut self, _: &mut ServerContext<Self>) -> Result {
-    ///     Err(ExitReason::Shutdown)
-    /// }
-    /// # }
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let start = tokio::time::Instant::now();
-    /// let session = Session::start(&rt, ()).await?;
-    /// tokio::time::advance(Duration::from_secs(50)).await;
-    /// session.call(|reply| reply).await?;
-    /// assert_eq!(session.ended().await, ExitReason::Shutdown);
-    /// assert_eq!(start.elapsed().as_secs(), 110);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub fn idle_timeout(&mut self, limit: Duration) {
-        self.inner().idle = Idle::Set(limit);
-    }
-
     /// What `init` returns in an `Err` when there is nothing to serve: the start gives
-    /// [`StartError::Ignored`], and the process ends normally. A supervisor goes on without
-    /// it, and keeps it as not running. OTP: `ignore`.
+    /// [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally. A
+    /// supervisor goes on without it, and keeps it as not running. OTP: `ignore`.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -380,78 +286,6 @@ impl<S: GenServer> ServerContext<S> {
         ExitReason::Normal
     }
 
-    /// Turns trapping on or off, and returns the old value: while it is on, exit signals
-    /// arrive in `handle_info`, but for the parent's, which ends the server with
-    /// `terminate` run. OTP: `process_flag(trap_exit, Flag)`.
-    ///
-    /// ```
-    /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
-    ///
-    /// /// Lives through the crashes of what it is linked to, and counts them.
-    /// struct Survivor(u32);
-    ///
-    /// impl GenServer for Survivor {
-    /// #     type Args = ();
-    /// #     type Call = Reply<u32>;
-    /// #     type Cast = Pid;
-    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
-    ///         assert!(!ctx.trap_exit(true)); // it was off
-    ///         Ok(Survivor(0))
-    ///     }
-    /// #     async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    ///     async fn handle_cast(&mut self, other: Pid, ctx: &mut ServerContext<Self>) -> Result {
-    ///         ctx.link(other);
-    ///         Ok(())
-    ///     }
-    ///     async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
-    ///         self.0 += u32::from(matches!(info, Received::Exit { .. }));
-    ///         Ok(())
-    ///     }
-    /// }
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let survivor = Survivor::start(&rt, ()).await?;
-    /// let other = rt.spawn(|mut ctx| async move { panic!("got {:?}", ctx.recv().await) });
-    /// survivor.cast(other.pid());
-    /// assert_eq!(survivor.call(|reply| reply).await?, 0);
-    /// rt.send(other.pid(), b"crash".to_vec());
-    /// other.join().await;
-    /// assert_eq!(survivor.call(|reply| reply).await?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub fn trap_exit(&mut self, trap: bool) -> bool {
-        self.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
-    }
-
-    /// Links this server to a process, as [`Runtime::link`] does; false if that is dead.
-    /// [`trap_exit`](Self::trap_exit) has an example.
-    pub fn link(&mut self, other: Pid) -> bool {
-        self.runtime().link(self.pid(), other)
-    }
-
-    /// Removes a link, as [`Runtime::unlink`] does, which has an example.
-    pub fn unlink(&mut self, other: Pid) {
-        self.runtime().unlink(self.pid(), other);
-    }
-
-    /// Watches a process, as [`Runtime::monitor`] does; its `Down` arrives in `handle_info`.
-    /// [`ServerContext`] has an example.
-    pub fn monitor(&mut self, target: Pid) -> MonitorRef {
-        self.runtime().monitor(self.pid(), target)
-    }
-
-    /// Lets go of a monitor, and takes back a `Down` that is queued already, as
-    /// [`Runtime::demonitor_flush`] does, which has an example. True if it was in time.
-    pub fn demonitor(&mut self, reference: MonitorRef) -> bool {
-        self.runtime().demonitor_flush(reference)
-    }
-
     /// Gives this server a label, as [`Runtime::set_label`] does, which has an example. A
     /// supervised one has its id for a label at first.
     pub fn set_label(&mut self, label: impl Into<String>) {
@@ -461,80 +295,6 @@ impl<S: GenServer> ServerContext<S> {
     /// Says how this server is doing, to whoever asks after the tree. [`Health`] has an example.
     pub fn set_health(&mut self, health: Health) {
         self.runtime().set_health(self.pid(), health);
-    }
-
-    /// Starts another server, linked to this one from its `init` on. A failing start is
-    /// told by the error alone, not by the link. What may crash by itself is better a child of
-    /// a supervisor: this one falls with it. OTP: `gen_server:start_link/3`.
-    ///
-    /// # Errors
-    ///
-    /// As [`GenServer::start`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`GenServer::start`].
-    ///
-    /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
-    /// use regrow::ServerRef;
-    ///
-    /// /// Has a counter of its own; they fall together.
-    /// struct Meter(ServerRef<Counter>);
-    ///
-    /// impl GenServer for Meter {
-    ///     type Args = ();
-    ///     type Call = Reply<ServerRef<Counter>>;
-    ///     type Cast = ();
-    ///
-    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
-    ///         Ok(Meter(ctx.start_link(0).await?))
-    ///     }
-    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         reply.send(self.0.clone());
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
-    /// #         Ok(())
-    /// #     }
-    /// }
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let meter = Meter::start(&rt, ()).await?;
-    /// let counter = meter.call(|reply| reply).await?;
-    /// counter.cast(Cast::Crash);
-    /// assert_eq!(meter.ended().await, counter.ended().await);
-    /// assert_eq!(rt.process_count(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn start_link<T: GenServer>(
-        &mut self,
-        args: T::Args,
-    ) -> Result<ServerRef<T>, StartError> {
-        Starting::new(&self.runtime()).linked(self.pid()).run(args).await
     }
 
     pub(crate) fn was_ignored(&self) -> bool {

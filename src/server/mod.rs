@@ -25,6 +25,8 @@ pub(crate) mod event;
 mod slow;
 mod watch;
 pub(crate) mod context;
+mod ties;
+mod steps;
 mod ending;
 mod timers;
 mod tasks;

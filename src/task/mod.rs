@@ -16,6 +16,7 @@ mod launch;
 mod stop;
 mod many;
 mod supervised;
+mod supervisor_ref;
 mod supervisor;
 mod under_way;
 mod stream;
@@ -38,7 +39,8 @@ use launch::launch_returning;
 
 pub use error::TaskError;
 pub use stream::TaskStream;
-pub use supervisor::{TaskSupervisor, TaskSupervisorRef};
+pub use supervisor::TaskSupervisor;
+pub use supervisor_ref::TaskSupervisorRef;
 
 /// How long [`Task::join`] and the items of a [`TaskStream`] have, unless told otherwise.
 const LIMIT: Duration = Duration::from_secs(5);
