@@ -42,6 +42,17 @@ pub enum Shutdown {
     Infinity,
 }
 
+impl Shutdown {
+    /// How long it has after it was asked, if that is limited.
+    pub(crate) fn grace(self) -> Option<Duration> {
+        match self {
+            Shutdown::BrutalKill => Some(Duration::ZERO),
+            Shutdown::Timeout(grace) => Some(grace),
+            Shutdown::Infinity => None,
+        }
+    }
+}
+
 impl Default for Shutdown {
     /// Five seconds, as for an OTP worker.
     fn default() -> Self {

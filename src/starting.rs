@@ -76,7 +76,7 @@ impl Starting {
 
     /// Linked to the parent that starts it, from before its init on.
     pub(crate) fn linked(mut self, parent: Pid) -> Self {
-        let link = Link { id: self.runtime.kernel.fresh_id(), kind: LinkKind::Starting };
+        let link = Link { id: self.runtime.kernel.fresh_id(), kind: LinkKind::Awaited };
         let shutdown = Shutdown::Infinity;
         self.birth.link = Some((parent, link));
         self.birth.parent = Some(Parent { pid: parent, shutdown, seat: None });

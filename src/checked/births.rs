@@ -8,7 +8,7 @@ use crate::pid::Pid;
 use crate::process::{Link, LinkKind};
 
 fn bear_linked(world: &World, parent: Pid, starting: bool) -> (Pid, Result<(), Stillborn>) {
-    let kind = if starting { LinkKind::Starting } else { LinkKind::Plain };
+    let kind = if starting { LinkKind::Awaited } else { LinkKind::Plain };
     let link = Link { id: world.kernel.fresh_id(), kind };
     world.bear(&Birth { link: Some((parent, link)), ..Birth::default() })
 }

@@ -112,9 +112,9 @@ pub(crate) struct Link {
 pub(crate) enum LinkKind {
     /// What OTP's table says.
     Plain,
-    /// The peer is a child that hasn't acknowledged its start: its end is told by the
-    /// start's result, not by the link.
-    Starting,
+    /// The peer is a child that hasn't acknowledged its start, or is being stopped: its end is
+    /// told by what the start or the stop comes to, not by the link.
+    Awaited,
     /// The peer helps us: its failure is ours, trapped or not.
     Helper,
     /// The peer is a task of ours: its normal end is nobody's business.

@@ -10,7 +10,6 @@
 //! stale, and does nothing. So a retry can neither bring back what was stopped nor be
 //! lost: who takes the ticket takes over the child.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -85,10 +84,10 @@ impl Tree {
         }
         self.tell_restart(place);
         step!("before a restart");
-        let group = self.strategy.group(place);
-        self.stop_group(group.clone(), place).await;
+        let group = self.children.places(self.strategy.group(place));
+        self.stop_group(&group, place).await;
         step!("between a group's stop and its start");
-        for member in self.children.places(group) {
+        for member in group {
             if self.begin(member).await.is_err() {
                 self.failed(member, ctx).await;
                 break;
@@ -99,15 +98,14 @@ impl Tree {
 
     /// Stops who runs in the group, in reverse. Temporary ones are forgotten, and who waited
     /// for a retry of its own waits no more: all of them are this child's group now.
-    async fn stop_group(&mut self, group: RangeInclusive<Place>, failed: Place) {
-        for member in self.children.places(group).into_iter().rev() {
-            if member == failed {
-                continue;
-            }
+    async fn stop_group(&mut self, group: &[Place], failed: Place) {
+        for &member in group.iter().rev().filter(|member| **member != failed) {
             self.halt(member).await;
-            match self.children.get(member).is_some_and(Child::is_temporary) {
-                true => self.rest(member),
-                false => self.children.set(member, Running::No),
+            let Some(child) = self.children.get(member) else { continue };
+            if child.is_temporary() {
+                self.rest(member);
+            } else if !matches!(child.state(), Running::No) {
+                self.children.set(member, Running::No);
             }
         }
     }
@@ -129,10 +127,10 @@ impl Tree {
         let due = after(Instant::now(), delay);
         let ticket = self.wait_for_ticket(place, Some(due));
         ctx.cast_after(delay, Cast::TryAgain { place, ticket });
-        let group = self.strategy.group(place);
-        self.stop_group(group.clone(), place).await;
+        let group = self.children.places(self.strategy.group(place));
+        self.stop_group(&group, place).await;
         step!("after a restart was put off");
-        for member in self.children.places(group) {
+        for member in group {
             if let Some(child) = self.children.get(member) {
                 let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
                 kernel.postpone_vacant(me, child.seat(), due);

@@ -2,8 +2,8 @@
 //!
 //! The wait is on the child's record, which tells its end last and with the true reason, and
 //! not on the supervisor's mailbox: what comes meanwhile stays there. The link stays until
-//! the end, so a supervisor that is killed while it waits leaves nobody behind. Only then is
-//! it removed, and with it the exit that it brought.
+//! the end, so a supervisor that is killed while it waits leaves nobody behind; but it brings
+//! no exit any more. One that it had brought before is taken out again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::child::{ChildSpec, Restart};
-use crate::deadline::within;
+use crate::deadline::{until, within};
 use crate::doing::Doing;
 use crate::ended::Ended;
 use crate::exit::ExitReason;
@@ -21,6 +21,7 @@ use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::stops::Stop;
 use crate::supervisor::report::Report;
+use crate::timer_queue::after;
 
 /// How often a killed child that doesn't end is told of.
 pub(crate) const NOT_YIELDING: Duration = Duration::from_secs(5);
@@ -37,27 +38,17 @@ pub(crate) struct Leaving<'a> {
 /// Stops one incarnation as its spec says, and gives the reason it ended with. An end other
 /// than was asked for is told to the log, and changes nothing.
 pub(crate) async fn stop(report: &Report, child: Leaving<'_>) -> ExitReason {
-    let reason = stop_for_good(report, child).await;
-    report.runtime.unlink(report.supervisor, child.process.pid());
-    reason
-}
-
-/// The same at a supervisor's own end, which looks at no exit any more.
-pub(crate) async fn stop_for_good(report: &Report, child: Leaving<'_>) -> ExitReason {
     let pid = child.process.pid();
+    let linked = report.runtime.kernel.await_end(report.supervisor, pid);
     let began = Instant::now();
     step!("before a stop");
     let asked = match child.shutdown {
         Shutdown::BrutalKill => None,
-        Shutdown::Timeout(grace) => {
+        how => {
             report.runtime.exit(pid, ExitReason::Shutdown);
             step!("between a stop's request and its end");
-            within(&report.runtime.kernel, grace, child.ended(report)).await
-        }
-        Shutdown::Infinity => {
-            report.runtime.exit(pid, ExitReason::Shutdown);
-            step!("between a stop's request and its end");
-            Some(child.ended(report).await)
+            let grace = how.grace().map(|grace| after(began, grace));
+            until(&report.runtime.kernel, grace, child.ended(report)).await
         }
     };
     let (reason, overran) = match asked {
@@ -72,6 +63,9 @@ pub(crate) async fn stop_for_good(report: &Report, child: Leaving<'_>) -> ExitRe
     };
     step!("after a stop");
     child.tell(report, began, &reason, overran);
+    if !linked {
+        report.runtime.unlink(report.supervisor, pid);
+    }
     reason
 }
 

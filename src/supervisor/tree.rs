@@ -27,7 +27,7 @@ use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::{Intensity, Window};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::SupervisorSpec;
-use crate::supervisor::stop::{Leaving, stop_for_good};
+use crate::supervisor::stop::{Leaving, stop};
 use crate::supervisor::strategy::{Place, Strategy};
 
 /// A running supervisor.
@@ -159,7 +159,7 @@ impl Tree {
     async fn stop_all(&mut self) {
         while let Some(place) = self.children.last_place() {
             if let Some((spec, Some(process))) = self.children.take(place) {
-                stop_for_good(&self.report, Leaving::of(&spec, &process)).await;
+                stop(&self.report, Leaving::of(&spec, &process)).await;
             }
         }
     }
