@@ -73,10 +73,9 @@
 //!
 //! # What it is not
 //!
-//! No durable workflows, no actors for ten million messages a second on one core, no
-//! other async runtime than tokio, and nothing for programs built with
-//! `panic = "abort"`: there no crash can be caught. A body that never awaits can't be
-//! stopped; nothing cooperative can.
+//! No durable workflows, no other nodes, no other async runtime than tokio, and nothing for
+//! programs built with `panic = "abort"`: there no crash can be caught. A body that never
+//! awaits can't be stopped; nothing cooperative can.
 //!
 //! # Features
 //!
