@@ -9,9 +9,10 @@ use crate::child::ChildSpec;
 use crate::exit::{ExitReason, Result};
 use crate::runtime::Runtime;
 use crate::shared_str::SharedStr;
+use crate::supervisor::begin::Supervisor;
 use crate::supervisor::partition_key::PartitionKey;
 use crate::supervisor::partitioned::Partitioned;
-use crate::supervisor::spec::{Supervisor, SupervisorSpec};
+use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::supervisor_ref::SupervisorRef;
 
 /// A server, or a [`DynamicSupervisor`](crate::DynamicSupervisor), that is a bottleneck,
