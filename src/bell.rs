@@ -11,6 +11,10 @@
 //!
 //! A call is often over before the task comes to look. It sleeps until that call's deadline
 //! all the same: so the calls that follow need not tell it again, each of them.
+//!
+//! When the runtime is shut down, the task ends as soon as no bell is armed. It says so before
+//! it looks for the last time; and whoever arms looks whether it is there after that, and
+//! starts it anew if not. So a wait that outlasts a shutdown still ends in time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -115,6 +119,7 @@ impl Bells {
         bell.register(waker);
         let due = self.nanos(due);
         bell.due.store(due, Ordering::SeqCst);
+        self.start(handle);
         if due < self.next.load(Ordering::SeqCst) {
             self.told.fetch_min(due, Ordering::SeqCst);
             self.look.notify_one();
@@ -134,7 +139,7 @@ impl Bells {
 
     /// Panics, in the one who would wait, if tokio's time is not enabled.
     fn start(self: &Arc<Self>, handle: Option<&Handle>) {
-        if self.started.load(Ordering::Relaxed) {
+        if self.started.load(Ordering::SeqCst) {
             return;
         }
         let Some(handle) = handle else { return };
@@ -155,7 +160,7 @@ impl Bells {
     async fn sweep(self: Arc<Self>) {
         loop {
             let next = self.ring_due();
-            if self.closed.load(Ordering::SeqCst) {
+            if self.closed.load(Ordering::SeqCst) && self.rests() {
                 return;
             }
             let base = self.base.get().copied();
@@ -191,13 +196,23 @@ impl Bells {
         next
     }
 
+    /// Nobody waits, and whoever will starts another task.
+    fn rests(&self) -> bool {
+        if self.armed() > 0 {
+            return false;
+        }
+        self.started.store(false, Ordering::SeqCst);
+        // Who armed one just now may have seen that this task is there.
+        self.armed() == 0 || self.started.swap(true, Ordering::SeqCst)
+    }
+
     /// Bells that are armed: calls under way with a deadline.
     pub(crate) fn armed(&self) -> usize {
         let bells = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         bells.iter().filter(|bell| bell.due.load(Ordering::SeqCst) != NEVER).count()
     }
 
-    /// Ends the task.
+    /// Ends the task as soon as nobody waits.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.look.notify_one();
@@ -225,6 +240,9 @@ impl Drop for ArmedBell<'_> {
             // A look that comes before this rings for nothing, which does no harm.
             bell.due.store(NEVER, Ordering::Release);
             self.bells.lane().push(bell);
+            if self.bells.closed.load(Ordering::Relaxed) {
+                self.bells.look.notify_one();
+            }
         }
     }
 }
@@ -232,10 +250,12 @@ impl Drop for ArmedBell<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Bells, NEVER};
+    use std::future::poll_fn;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
-    use std::task::Waker;
+    use std::task::{Poll, Waker};
     use std::time::Duration;
+    use tokio::runtime::Handle;
     use tokio::time::Instant;
 
     /// A bell that was seen to be due, and is another call's by the time it is rung, still
@@ -254,5 +274,33 @@ mod tests {
         assert_eq!(armed, bells.nanos(now + Duration::from_secs(5)));
         bell.ring(armed);
         assert_eq!(bell.due.load(Ordering::SeqCst), NEVER);
+    }
+
+    /// Waits for a bell; when it is armed, `armed` is run.
+    async fn rung(bells: &Arc<Bells>, after: Duration, armed: impl Fn()) {
+        let (handle, due) = (Handle::current(), Instant::now() + after);
+        let mut bell = None;
+        poll_fn(|cx| {
+            if bell.is_some() {
+                return Poll::Ready(());
+            }
+            bell = Some(bells.arm(Some(&handle), due, cx.waker()));
+            armed();
+            Poll::Pending
+        })
+        .await;
+        assert_eq!(Instant::now(), due);
+    }
+
+    /// The runtime's shutdown ends no wait that has its own end, and keeps no task for nothing.
+    #[tokio::test(start_paused = true)]
+    async fn bells_ring_after_the_end_and_then_rest() {
+        let (bells, second) = (Arc::new(Bells::new()), Duration::from_secs(1));
+        rung(&bells, second, || bells.close()).await;
+        tokio::task::yield_now().await;
+        assert!(!bells.started.load(Ordering::SeqCst));
+        rung(&bells, second, || {}).await;
+        tokio::task::yield_now().await;
+        assert!(!bells.started.load(Ordering::SeqCst));
     }
 }

@@ -91,6 +91,14 @@ impl Starting {
         self
     }
 
+    /// A supervisor, which may leave children when it ends.
+    pub(crate) fn of_a_line(mut self) -> Self {
+        if let Some(Parent { pid, seat: Some(seat), .. }) = self.birth.parent {
+            self.birth.line = Some(self.runtime.kernel.line(pid, seat));
+        }
+        self
+    }
+
     /// A process without an init: its end is told by the link from the first moment on.
     pub(crate) fn started_at_once(mut self) -> Self {
         if let Some((_, link)) = &mut self.birth.link {

@@ -203,3 +203,41 @@ async fn what_a_killed_orphan_leaves_is_waited_for() {
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
 }
+
+/// A supervisor that is killed while it waits for what another had left passes that on.
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_waiter_waited_for_is_waited_for_further_up() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
+    let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
+    let top = top.start(&t.rt).await.unwrap();
+    strike(&t.rt, "deep").await;
+    strike(&t.rt, "inner").await; // which waits
+    sleep(ms(60)).await;
+    let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
+    assert_eq!(t.told().await, story);
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert!(top.stop().await.is_ok());
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// One that overruns its time as an orphan is killed; what it leaves goes as far up as there is
+/// somebody, even if the one above it is long gone.
+#[tokio::test(start_paused = true)]
+async fn what_is_left_goes_as_far_up_as_there_is_somebody() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let low = Supervisor::one_for_one().named("low").child(t.child("slow"));
+    let low = ChildSpec::from(low).shutdown(Shutdown::Timeout(ms(20)));
+    let deep = Supervisor::one_for_one().named("deep").child(low);
+    let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
+    let top = top.start(&t.rt).await.unwrap();
+    strike(&t.rt, "deep").await;
+    strike(&t.rt, "inner").await;
+    sleep(ms(70)).await;
+    let story = ["slow starts", "slow stops: shutdown", "slow is gone", "slow starts"];
+    assert_eq!(t.told().await, story);
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert!(top.stop().await.is_ok());
+}

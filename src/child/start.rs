@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::body::Body;
 use crate::call_error::StartError;
 use crate::child::orders::{end_of, is_told};
-use crate::child::{ChildSpec, TaskContext};
+use crate::child::{ChildSpec, ChildType, TaskContext};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::message::Envelope;
@@ -212,6 +212,10 @@ impl StartContext {
             .within(self.spec.init_timeout)
             .warned_after(self.spec.warn_after)
             .because(self.cause.clone());
+        let starting = match self.spec.kind {
+            ChildType::Worker => starting,
+            ChildType::Supervisor => starting.of_a_line(),
+        };
         match self.spec.name.clone() {
             Some(name) => starting.named(name),
             None => starting,

@@ -12,7 +12,7 @@ use crate::kernel::names::NameRefused;
 use crate::kernel::teardown::End;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Link, LinkKind, Parent, Stage, Standing, Ties};
+use crate::process::{AnyProcess, Estate, Line, Link, LinkKind, Parent, Stage, Standing, Ties};
 use crate::shared_str::SharedStr;
 use crate::sync::atomic::Ordering;
 
@@ -23,6 +23,8 @@ pub(crate) struct Birth {
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
+    /// Of a supervisor: who is above it.
+    pub(crate) line: Option<Arc<Line>>,
     /// How its mailbox is kept, if not like all others of the runtime.
     pub(crate) mailbox: Option<Mailboxes>,
     /// What the parent's exit cancels.
@@ -44,8 +46,12 @@ impl Birth {
         let mut ties = Ties::default();
         if self.label.is_some() || self.parent.is_some() || counts.is_some() || starting {
             let (label, parent, stop) = (self.label.clone(), self.parent, self.stop.clone());
+            let estate = self
+                .line
+                .clone()
+                .map(|line| Box::new(Estate { line: Some(line), ..Estate::default() }));
             let standing =
-                Standing { label, parent, counts, stop, starting, ..Standing::default() };
+                Standing { label, parent, counts, stop, starting, estate, ..Standing::default() };
             ties.standing = Some(Box::new(standing));
         }
         if let Some((parent, link)) = self.link {

@@ -1,124 +1,97 @@
-//! What a killed supervisor leaves: children that are ending, and have not ended.
+//! What a supervisor leaves that ends before its children do, as one that is killed does.
 //!
-//! They are noted with the supervisor's own supervisor, under the seat that it had there,
-//! before that one is told of its end. The next incarnation in that seat waits for them: so an
-//! old and a new child of one id never overlap, and the new one finds its name free.
+//! Before it leaves the table it notes them with the supervisor above, under the seat that it
+//! has there; with one further up, if that one has ended too. Whoever starts the next
+//! incarnation in a seat waits for what is noted under it: so an old and a new child of one id
+//! never overlap, and the new one finds its name free.
 //!
-//! Each of them is told that heir before it is told of the end: an orphan may be a supervisor
-//! too, and be killed, and what it leaves is noted there as well. And what is noted with one
-//! that ends falls to its own supervisor.
+//! Who waits until a process is out of the table knows of all that it leaves:
+//!
+//! 1. it is out: it had noted its children before;
+//! 2. it passes on what it leaves, and says under the same lock that it has: whoever is told of
+//!    to be noted with it later is noted further up;
+//! 3. the one above passes on at that moment: either it still takes the note, and passes that
+//!    on as well, or it says that it has, and the note goes further up.
 
 use std::sync::Arc;
 
 use crate::kernel::Kernel;
-use crate::kernel::exits::ExitSignal;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Core, Heir, Seat, Ties};
+use crate::process::{AnyProcess, Core, Estate, Line, Seat};
 
 impl Kernel {
-    /// Tells everybody linked to this process of its end: its supervisor last, when it is
-    /// known who is left.
-    pub(crate) fn tell_links(self: &Arc<Self>, ties: &mut Ties, signal: ExitSignal<'_>) {
-        let heir = heir(ties);
-        let mut above = None;
-        let mut left = Vec::new();
-        for (peer, _) in ties.links.take() {
-            let Some(peer) = self.find(peer) else { continue };
-            let Some(heir) = heir else {
-                self.signal_exit(&*peer, signal);
-                continue;
-            };
-            if peer.pid() == heir.supervisor {
-                above = Some(peer);
-                continue;
-            }
-            let child = adopt(&*peer, signal.from, heir);
-            let alive = self.signal_exit(&*peer, signal).was_alive();
-            if child && alive {
-                left.push(peer.pid());
-            }
-        }
-        left.extend(own_orphans(ties).filter(|pid| self.table.contains(pid)));
-        if let Some(heir) = heir.filter(|_| !left.is_empty()) {
-            self.note(heir, left);
-        }
-        if let Some(above) = above {
-            self.signal_exit(&*above, signal);
-        }
+    /// What a supervisor that is born in this seat knows of those above it.
+    pub(crate) fn line(&self, supervisor: Pid, seat: Seat) -> Arc<Line> {
+        let own = |core: &mut Core| core.standing()?.estate.as_ref()?.line.clone();
+        let above = self.find(supervisor).and_then(|above| above.with(|locked| own(locked.core())));
+        Arc::new(Line { supervisor, seat, above })
     }
 
-    /// Notes the children of an orphan before it is out of the table: who waits for it there
-    /// would else find it gone, and nobody noted yet.
-    pub(crate) fn note_children(&self, orphan: &dyn AnyProcess, heir: Heir) {
-        let (peers, mut left) = orphan.with(|locked| {
-            let Some(ties) = &locked.core().ties else { return Default::default() };
-            let peers: Vec<Pid> = ties.links.iter().map(|(peer, _)| *peer).collect();
-            (peers, own_orphans(ties).collect::<Vec<_>>())
-        });
-        let is_child = |peer: &Pid| {
-            self.find(*peer).is_some_and(|process| adopt(&*process, orphan.pid(), heir))
-        };
-        left.extend(peers.into_iter().filter(is_child));
-        if !left.is_empty() {
-            self.note(heir, left);
-        }
-    }
-
-    /// Notes them with the heir, in place of those that have ended meanwhile.
-    fn note(&self, heir: Heir, left: Vec<Pid>) {
-        let Some(supervisor) = self.find(heir.supervisor) else { return };
-        let noted = supervisor.with(|locked| {
-            let estate = locked.core().standing().and_then(|own| own.estate.as_ref());
-            estate.map(|estate| estate.orphans.clone()).unwrap_or_default()
-        });
-        let gone: Vec<_> = noted.into_iter().filter(|(_, pid)| !self.table.contains(pid)).collect();
-        supervisor.with(|locked| {
+    /// Passes on what a supervisor leaves, when it is about to be out of the table.
+    pub(crate) fn pass_on(&self, supervisor: &dyn AnyProcess, line: &Arc<Line>) {
+        let (mut left, linked) = supervisor.with(|locked| {
             let core = locked.core();
-            if core.is_open() {
-                let noted = &mut core.standing_mut().estate.get_or_insert_default().orphans;
-                noted.retain(|orphan| !gone.contains(orphan));
-                noted.extend(left.into_iter().map(|pid| (heir.seat, pid)));
-            }
+            let estate = estate(core);
+            estate.passed_on = true;
+            let left = std::mem::take(&mut estate.orphans);
+            let left: Vec<Pid> = left.into_iter().map(|(_, pid)| pid).collect();
+            let links = core.ties.iter().flat_map(|ties| ties.links.iter());
+            (left, links.map(|(peer, _)| *peer).collect::<Vec<_>>())
         });
-    }
-
-    /// Takes what incarnations before this one have left.
-    pub(crate) fn take_orphans(&self, supervisor: Pid, seat: Seat) -> Vec<Pid> {
-        let Some(supervisor) = self.find(supervisor) else { return Vec::new() };
-        let take = |core: &mut Core| {
-            let estate = core.standing()?.estate.as_mut()?;
-            let left = estate.orphans.extract_if(.., |(of, _)| of.is_up_to(seat));
-            Some(left.map(|(_, pid)| pid).collect())
-        };
-        supervisor.with(|locked| take(locked.core())).unwrap_or_default()
-    }
-}
-
-/// With whom the children of a process with these ties are noted.
-fn heir(ties: &Ties) -> Option<Heir> {
-    let standing = ties.standing.as_ref()?;
-    let own = standing.estate.as_ref().and_then(|estate| estate.heir);
-    own.or_else(|| {
-        let parent = standing.parent?;
-        Some(Heir { supervisor: parent.pid, seat: parent.seat? })
-    })
-}
-
-/// What this one's own killed children left: its heir's business from now on.
-fn own_orphans(ties: &Ties) -> impl Iterator<Item = Pid> {
-    let estate = ties.standing.as_ref().and_then(|standing| standing.estate.as_ref());
-    estate.into_iter().flat_map(|estate| &estate.orphans).map(|(_, pid)| *pid)
-}
-
-/// Tells a child of this supervisor, which has ended, who the heir is. False if it is none.
-fn adopt(process: &dyn AnyProcess, supervisor: Pid, heir: Heir) -> bool {
-    process.with(|locked| {
-        let core = locked.core();
-        let parent = core.standing().and_then(|own| own.parent);
-        let child = parent.is_some_and(|own| own.seat.is_some() && own.pid == supervisor);
-        if child && core.is_open() {
-            core.standing_mut().estate.get_or_insert_default().heir = Some(heir);
+        left.extend(linked.into_iter().filter(|peer| self.is_child(*peer, supervisor.pid())));
+        left.retain(|pid| self.table.contains(pid));
+        if !left.is_empty() {
+            self.note(line, &left);
         }
-        child
-    })
+    }
+
+    /// Whether this process was started by that supervisor.
+    fn is_child(&self, process: Pid, supervisor: Pid) -> bool {
+        let Some(process) = self.find(process) else { return false };
+        let parent = process.with(|locked| locked.core().standing().and_then(|own| own.parent));
+        parent.is_some_and(|parent| parent.seat.is_some() && parent.pid == supervisor)
+    }
+
+    /// Notes them with the first in this line that has not passed on what it leaves.
+    fn note(&self, line: &Arc<Line>, left: &[Pid]) {
+        let mut next = Some(line);
+        while let Some(line) = next {
+            let noted = self.find(line.supervisor).is_some_and(|above| {
+                above.with(|locked| {
+                    let estate = estate(locked.core());
+                    if !estate.passed_on {
+                        estate.orphans.extend(left.iter().map(|pid| (line.seat, *pid)));
+                    }
+                    !estate.passed_on
+                })
+            });
+            if noted {
+                // Of those that nobody waits for none is kept for long.
+                self.orphans(line.supervisor, line.seat);
+                return;
+            }
+            next = line.above.as_ref();
+        }
+    }
+
+    /// What incarnations up to this one have left, and has not ended.
+    pub(crate) fn orphans(&self, supervisor: Pid, seat: Seat) -> Vec<Pid> {
+        let Some(supervisor) = self.find(supervisor) else { return Vec::new() };
+        let noted = |core: &mut Core| Some(core.standing()?.estate.as_ref()?.orphans.clone());
+        let noted = supervisor.with(|locked| noted(locked.core())).unwrap_or_default();
+        let ended = |pid: &Pid| !self.table.contains(pid);
+        let gone: Vec<Pid> = noted.iter().map(|(_, pid)| *pid).filter(ended).collect();
+        if !gone.is_empty() {
+            supervisor.with(|locked| {
+                let orphans = &mut estate(locked.core()).orphans;
+                orphans.retain(|(_, pid)| !gone.contains(pid));
+            });
+        }
+        let left = noted.into_iter().filter(|(of, pid)| of.is_up_to(seat) && !gone.contains(pid));
+        left.map(|(_, pid)| pid).collect()
+    }
+}
+
+fn estate(core: &mut Core) -> &mut Estate {
+    core.standing_mut().estate.get_or_insert_default()
 }

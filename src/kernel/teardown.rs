@@ -20,7 +20,7 @@ use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::lifecycle;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AnyProcess, Heir, Locked, Parent, Registrar, Stage, Ties, flag};
+use crate::process::{AnyProcess, Line, Locked, Parent, Registrar, Stage, Ties, flag};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
@@ -41,8 +41,8 @@ pub(crate) enum End {
 struct Closing {
     death: Death,
     parent: Option<Parent>,
-    /// It is an orphan.
-    heir: Option<Heir>,
+    /// Of a supervisor that has one above it.
+    line: Option<Arc<Line>>,
     names: Vec<(SharedStr, ())>,
     tags: Vec<(SharedStr, ())>,
     registries: Vec<(u64, Weak<dyn Registrar>)>,
@@ -101,7 +101,7 @@ impl Kernel {
             // Keys and values are a user's, and may go with the registry's last handle.
             quietly(|| registry.upgrade().into_iter().for_each(|registry| registry.forget(pid)));
         }
-        closing.heir.into_iter().for_each(|heir| self.note_children(process, heir));
+        closing.line.iter().for_each(|line| self.pass_on(process, line));
         self.table.remove(&pid);
         self.finished.fetch_add(1, Ordering::Relaxed);
         let flags = process.flags().fetch_or(flag::ENDED, Ordering::SeqCst);
@@ -134,10 +134,9 @@ impl Kernel {
         let (pid, reason) = (process.pid(), &death.reason);
         let mut ties = ties.map_or_else(Ties::default, |ties| *ties);
         self.log_end(pid, &ties, death);
-        let signal = ExitSignal { from: pid, reason, kind: ExitKind::Link };
         self.tell_watchers(pid, ties.watchers.take(), reason);
         crate::failpoint::point!("death between monitors and links");
-        self.tell_links(&mut ties, signal);
+        self.tell_links(pid, &mut ties, reason);
         self.release(pid, ties.monitors.take());
         if let Some(standing) = &mut ties.standing {
             for (name, _) in standing.vacant.take() {
@@ -175,8 +174,7 @@ impl Kernel {
             if late.links.is_empty() {
                 return waiters;
             }
-            let (from, kind) = (process.pid(), ExitKind::Link);
-            self.tell_links(&mut late, ExitSignal { from, reason, kind });
+            self.tell_links(process.pid(), &mut late, reason);
         }
     }
 
@@ -188,6 +186,15 @@ impl Kernel {
     ) {
         for (id, watcher) in watchers {
             self.tell_down(MonitorRef::new(id, watcher.pid), Some(pid), &watcher, reason);
+        }
+    }
+
+    fn tell_links(self: &Arc<Self>, pid: Pid, ties: &mut Ties, reason: &ExitReason) {
+        for (peer, _) in ties.links.take() {
+            if let Some(peer) = self.find(peer) {
+                let signal = ExitSignal { from: pid, reason, kind: ExitKind::Link };
+                self.signal_exit(&*peer, signal);
+            }
         }
     }
 
@@ -233,13 +240,13 @@ fn close(locked: &mut dyn Locked, end: End) -> Closing {
     let Some(standing) = core.standing() else {
         let remains = Remains { queue, task, reader: None, spare };
         let (names, tags, registries) = (vec![], vec![], vec![]);
-        return Closing { death, parent: None, heir: None, names, tags, registries, remains };
+        return Closing { death, parent: None, line: None, names, tags, registries, remains };
     };
     death.name = standing.names.iter().next().map(|(name, ())| name.clone());
     Closing {
         death,
         parent: standing.parent,
-        heir: standing.estate.as_ref().and_then(|estate| estate.heir),
+        line: standing.estate.as_ref().and_then(|estate| estate.line.clone()),
         names: standing.names.take(),
         tags: standing.tags.take(),
         registries: standing.registries.take(),

@@ -156,20 +156,23 @@ pub(crate) struct Parent {
     pub(crate) seat: Option<Seat>,
 }
 
-/// What comes of killed supervisors.
+/// What comes of supervisors that end before their children do.
 #[derive(Debug, Default)]
 pub(crate) struct Estate {
-    /// Its own supervisor was killed: who that one's supervisor was.
-    pub(crate) heir: Option<Heir>,
-    /// What its own killed children left, by the seat that those had.
+    /// Of a supervisor: who is above it.
+    pub(crate) line: Option<Arc<Line>>,
+    /// What its children left, by the seat that those had.
     pub(crate) orphans: Vec<(Seat, Pid)>,
+    /// It is ending, and has passed these on.
+    pub(crate) passed_on: bool,
 }
 
-/// Who starts a killed supervisor anew, and in which seat.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Heir {
+/// Who starts a supervisor anew, and in which seat; and who starts that one.
+#[derive(Debug)]
+pub(crate) struct Line {
     pub(crate) supervisor: Pid,
     pub(crate) seat: Seat,
+    pub(crate) above: Option<Arc<Line>>,
 }
 
 /// One incarnation of a child, as its supervisor numbers them.

@@ -14,8 +14,8 @@ pub(crate) mod any;
 
 pub(crate) use any::{AnyProcess, Locked};
 pub(crate) use core::{
-    Core, Heir, Held, Link, LinkKind, Parent, Parked, Registrar, Seat, Stage, Standing, Ties,
-    Watcher,
+    Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar, Seat, Stage, Standing,
+    Ties, Watcher,
 };
 pub(crate) use counts::{Counts, Entry, IfFull};
 

@@ -26,8 +26,9 @@ impl Supervisor {
     /// It starts its children in order, each after the one before is ready; stops them
     /// one at a time in reverse; and gives up when they end too often. It is a process, linked
     /// to its children: if it is killed, they end with it, and a supervisor above it starts it
-    /// anew when they have ended: those that trap exits may take their shutdown times for that.
-    /// OTP: `one_for_one`, which does not wait for them.
+    /// anew when they have ended: those that trap exits may take their shutdown times for that,
+    /// and one with [`Shutdown::Infinity`](crate::Shutdown::Infinity) as long as it likes. OTP:
+    /// `one_for_one`, which does not wait for them.
     ///
     /// Not for children that need each other's state: when one of those ends the others would
     /// go on with what is no more. Put them in one process, or let the one hold the name by

@@ -77,7 +77,7 @@ async fn alone(report: &Report, seat: Seat, spec: &ChildSpec) {
     }
     let Report { runtime, supervisor, .. } = report;
     loop {
-        let left = runtime.kernel.take_orphans(*supervisor, seat);
+        let left = runtime.kernel.orphans(*supervisor, seat);
         if left.is_empty() {
             return;
         }
