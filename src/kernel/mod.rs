@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
-use crate::bell::Bells;
+use crate::bells::Bells;
 use crate::census_bell::CensusBell;
 use crate::event::EventHub;
 use crate::log_level::LogLevel;
