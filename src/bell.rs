@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::quietly::quietly;
+
 /// Of a bell: it is not armed. Of an instant: it never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
 pub(crate) const LANES: usize = 8;
@@ -62,8 +64,9 @@ impl Bell {
             return;
         }
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It may be a user's, and the others are waiting.
         if let Some(waker) = waker {
-            waker.wake();
+            quietly(|| waker.wake());
         }
     }
 }

@@ -17,7 +17,7 @@
 //! starts it anew if not. So a wait that outlasts a shutdown still ends in time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -63,7 +63,8 @@ impl Bells {
         waker: &Waker,
     ) -> ArmedBell<'_> {
         self.start(handle);
-        let kept = self.lane().pop();
+        let lane = &self.free[lane()];
+        let kept = lane.lock().pop();
         let bell = kept.unwrap_or_else(|| self.cast());
         bell.register(waker);
         let due = self.nanos(due);
@@ -73,11 +74,7 @@ impl Bells {
             self.told.fetch_min(due, Ordering::SeqCst);
             self.look.notify_one();
         }
-        ArmedBell { bell: Some(bell), bells: self }
-    }
-
-    fn lane(&self) -> MutexGuard<'_, Vec<Arc<Bell>>> {
-        self.free[lane()].lock()
+        ArmedBell { bell: Some(bell), lane, bells: self }
     }
 
     fn cast(&self) -> Arc<Bell> {
@@ -172,6 +169,7 @@ impl Bells {
 #[derive(Debug)]
 pub(crate) struct ArmedBell<'a> {
     bell: Option<Arc<Bell>>,
+    lane: &'a Lane,
     bells: &'a Bells,
 }
 
@@ -188,7 +186,8 @@ impl Drop for ArmedBell<'_> {
         if let Some(bell) = self.bell.take() {
             // A look that comes before this rings for nothing, which does no harm.
             bell.due.store(NEVER, Ordering::Release);
-            self.bells.lane().push(bell);
+            // To where it came from, or one thread might take all that others give back.
+            self.lane.lock().push(bell);
             if self.bells.closed.load(Ordering::Relaxed) {
                 self.bells.look.notify_one();
             }
@@ -224,6 +223,17 @@ mod tests {
         assert_eq!(armed, bells.nanos(now + Duration::from_secs(5)));
         bell.ring(armed);
         assert_eq!(bell.due.load(Ordering::SeqCst), NEVER);
+    }
+
+    /// One thread arms them and another lets them go: there are no more for that.
+    #[test]
+    fn bells_go_back_to_where_they_came_from() {
+        let bells = Arc::new(Bells::new());
+        for _ in 0..100 {
+            let armed = bells.arm(None, Instant::now(), Waker::noop());
+            std::thread::scope(|scope| drop(scope.spawn(|| drop(armed)).join()));
+        }
+        assert_eq!(bells.all.lock().unwrap().len(), 1);
     }
 
     /// Waits for a bell; when it is armed, `armed` is run.

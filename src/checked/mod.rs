@@ -18,6 +18,7 @@ mod links;
 mod monitors;
 mod births;
 mod deaths;
+mod orphans;
 mod mailboxes;
 mod bounds;
 mod groups;

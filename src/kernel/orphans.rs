@@ -2,8 +2,9 @@
 //!
 //! Before it leaves the table it notes them with the supervisor above, under the seat that it
 //! has there; with one further up, if that one has ended too. Whoever starts the next
-//! incarnation in a seat waits for what is noted under it: so an old and a new child of one id
-//! never overlap, and the new one finds its name free.
+//! incarnation in a seat waits for what is noted under it: so an old and a new incarnation of
+//! a child never overlap, and the new one finds its name free. A child that was deleted, and
+//! another started under its id, sit in different seats.
 //!
 //! Who waits until a process is out of the table knows of all that it leaves:
 //!
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use crate::kernel::Kernel;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Core, Estate, Line, Seat};
+use crate::process::{AnyProcess, Core, Estate, Line, Seat, Stage};
 
 impl Kernel {
     /// What a supervisor that is born in this seat knows of those above it.
@@ -58,6 +59,10 @@ impl Kernel {
         while let Some(line) = next {
             let noted = self.find(line.supervisor).is_some_and(|above| {
                 above.with(|locked| {
+                    // One that has ended has passed on all it had, and has nothing any more.
+                    if locked.core().stage == Stage::Ended {
+                        return false;
+                    }
                     let estate = estate(locked.core());
                     if !estate.passed_on {
                         estate.orphans.extend(left.iter().map(|pid| (line.seat, *pid)));
@@ -78,17 +83,21 @@ impl Kernel {
     pub(crate) fn orphans(&self, supervisor: Pid, seat: Seat) -> Vec<Pid> {
         let Some(supervisor) = self.find(supervisor) else { return Vec::new() };
         let noted = |core: &mut Core| Some(core.standing()?.estate.as_ref()?.orphans.clone());
-        let noted = supervisor.with(|locked| noted(locked.core())).unwrap_or_default();
-        let ended = |pid: &Pid| !self.table.contains(pid);
-        let gone: Vec<Pid> = noted.iter().map(|(_, pid)| *pid).filter(ended).collect();
-        if !gone.is_empty() {
+        loop {
+            let noted = supervisor.with(|locked| noted(locked.core())).unwrap_or_default();
+            crate::failpoint::point!("orphans between list and table");
+            let ended = |pid: &Pid| !self.table.contains(pid);
+            let gone: Vec<Pid> = noted.iter().map(|(_, pid)| *pid).filter(ended).collect();
+            if gone.is_empty() {
+                let left = noted.into_iter().filter(|(of, _)| of.is_up_to(seat));
+                return left.map(|(_, pid)| pid).collect();
+            }
+            // One that is gone may have passed on what it left after this list was read.
             supervisor.with(|locked| {
                 let orphans = &mut estate(locked.core()).orphans;
                 orphans.retain(|(_, pid)| !gone.contains(pid));
             });
         }
-        let left = noted.into_iter().filter(|(of, pid)| of.is_up_to(seat) && !gone.contains(pid));
-        left.map(|(_, pid)| pid).collect()
     }
 }
 
