@@ -1,7 +1,7 @@
 //! What the model does when it is told to.
 
 use crate::model::{Child, Model, Over, State, Tree};
-use crate::plan::{Command, End, ROOT, Spec};
+use crate::plan::{Auto, Command, End, ROOT, Restart, Spec};
 
 /// What a request came to, as far as the model knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,14 +45,7 @@ impl Model {
                 Answer::None
             }
             Command::StopSupervisor(number) => self.stop_supervisor(*number),
-            Command::KillSupervisor(number) => {
-                self.with(*number, |model, tree| {
-                    model.ends(tree.number, End::Kill);
-                    let alone = model.fall(tree);
-                    ((), Some(Over::Killed(alone)))
-                });
-                Answer::None
-            }
+            Command::Kill(numbers) => self.kill(numbers),
             Command::ParentEnds => self.stop_supervisor(ROOT),
             Command::Stranger(..) => Answer::None,
             Command::Terminate { sup, id } => self.ask(*sup, *id, Model::terminate),
@@ -65,6 +58,25 @@ impl Model {
             }
             Command::End(_) => unreachable!("ends are explained apart"),
         }
+    }
+
+    fn kill(&mut self, numbers: &[u32]) -> Answer {
+        let Some((upper, lower)) = numbers.split_last() else { return Answer::None };
+        self.with(*upper, |model, tree| {
+            for number in lower {
+                let Some(at) = tree.at(*number) else { continue };
+                let child = &mut tree.children[at];
+                if let State::Running(Some(inner)) = &mut child.state {
+                    model.ends(*number, End::Kill);
+                    child.alone = model.fall(inner);
+                    child.state = State::Dead(End::Kill);
+                }
+            }
+            model.ends(tree.number, End::Kill);
+            let alone = model.fall(tree);
+            ((), Some(Over::Killed(alone)))
+        });
+        Answer::None
     }
 
     fn stop_supervisor(&mut self, number: u32) -> Answer {
@@ -135,7 +147,8 @@ impl Model {
     }
 
     fn add(&mut self, tree: &mut Tree, spec: &Spec, taken: bool) -> Answer {
-        if spec.significant {
+        let quiet = tree.spec.auto == Auto::Never || spec.restart == Restart::Permanent;
+        if spec.significant && quiet {
             return Answer::Invalid;
         }
         if let Some(at) = tree.at(spec.id) {

@@ -17,6 +17,11 @@ struct Draw {
 pub(crate) fn program(seed: u64, commands: usize, bursts: bool) -> Program {
     let mut draw = Draw { rng: Rng::new(seed), next: 0 };
     let mut tree = draw.sup(1);
+    // Most trees last for a while.
+    if draw.rng.percent(90) {
+        (tree.restarts, tree.period, tree.auto) = (5, 100, Auto::Never);
+        tree.children.iter_mut().for_each(|child| child.significant = false);
+    }
     // The first start of the root is good, or there would be nothing to see.
     good(&mut tree);
     let mut commands: Vec<_> = (0..commands).map(|_| draw.command(&tree, bursts)).collect();
@@ -45,7 +50,7 @@ impl Draw {
         let auto = self.rng.weighted(&[(3, Auto::Never), (1, Auto::Any), (1, Auto::All)]);
         let restarts = self.rng.below(6) as u32;
         let period = self.rng.pick(&[100, 500, 2_000, 10_000]);
-        let children = 1 + self.rng.below(if depth == 1 { 6 } else { 4 });
+        let children = 1 + self.rng.below(if depth == 1 { 8 } else { 5 });
         let mut children: Vec<_> = (0..children).filter_map(|_| self.child(depth, auto)).collect();
         self.link(&mut children);
         Sup { strategy, restarts, period, auto, children }
@@ -127,7 +132,14 @@ impl Draw {
         let id = if own { stranger } else { children[self.rng.below(children.len())] };
         match self.rng.below(20) {
             0 if self.rng.percent(30) && (sup != ROOT || self.rng.percent(5)) => {
-                Command::KillSupervisor(sup)
+                let pair = children.iter().find(|id| sups.iter().any(|(number, _)| number == *id));
+                let lower = pair.copied().filter(|_| self.rng.percent(50));
+                Command::Kill(lower.into_iter().chain([sup]).collect())
+            }
+            // One that was added, perhaps.
+            1 if !bursts => {
+                let any = 1 + self.rng.below(self.next as usize) as u32;
+                Command::End(vec![(any, self.end_kind())])
             }
             0..10 => self.end(&children, bursts),
             10 => Command::Terminate { sup, id },
@@ -146,11 +158,15 @@ impl Draw {
         let most = if bursts { 1 + self.rng.below(3) } else { 1 };
         while ends.len() < most && !children.is_empty() {
             let id = children.swap_remove(self.rng.below(children.len()));
-            let kinds = [(3, End::Crash), (2, End::Kill), (1, End::Normal), (1, End::Shutdown)];
-            let end = if bursts { End::Kill } else { self.rng.weighted(&kinds) };
+            let end = if bursts { End::Kill } else { self.end_kind() };
             ends.push((id, end));
         }
         Command::End(ends)
+    }
+
+    fn end_kind(&mut self) -> End {
+        let kinds = [(3, End::Crash), (2, End::Kill), (1, End::Normal), (1, End::Shutdown)];
+        self.rng.weighted(&kinds)
     }
 
     fn add(&mut self, sup: u32, children: &[u32]) -> Command {
@@ -161,11 +177,18 @@ impl Draw {
             self.next += 1;
             self.next
         };
-        let restart = self.rng.pick(&[Restart::Permanent, Restart::Temporary]);
-        // Significant and permanent can't be.
-        let significant = restart == Restart::Permanent && self.rng.percent(10);
-        let kind = Kind::Worker(Script { starts, stop: Stop::AtOnce, link: None });
-        let (shutdown, backoff) = (Shutdown::Time(50), self.backoff());
+        let types = [Restart::Permanent, Restart::Transient, Restart::Temporary];
+        let restart = self.rng.pick(&types);
+        // Not all of them can be: a permanent one, or where nobody looks at it.
+        let significant = self.rng.percent(15);
+        let (kind, shutdown) = match self.rng.percent(15) && self.next < NODES {
+            true => (Kind::Supervisor(self.sup(4)), Shutdown::Infinity),
+            false => {
+                let script = Script { starts, stop: Stop::AtOnce, link: None };
+                (Kind::Worker(script), Shutdown::Time(50))
+            }
+        };
+        let backoff = self.backoff();
         Command::Add { sup, spec: Spec { id, restart, shutdown, significant, backoff, kind } }
     }
 }

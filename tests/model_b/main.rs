@@ -34,7 +34,6 @@ mod runner;
 mod shrink;
 
 use plan::Program;
-use runner::Run;
 
 /// How many seeds are run: few in a debug build.
 const SEEDS: u64 = if cfg!(debug_assertions) { 150 } else { 10_000 };
@@ -58,13 +57,14 @@ fn deaths_at_one_instant_are_explained_by_some_order_of_them() {
 
 fn prove(test: &str, program: impl Fn(u64) -> Program) {
     std::panic::set_hook(Box::new(|_| {}));
-    let (mut runs, mut ties) = (0, 0);
+    let (mut runs, mut ties, mut commands) = (0, 0, 0);
     for seed in seeds() {
         let program = program(seed);
         let first = match runner::run(&program) {
             Ok(run) => {
                 runs += 1;
-                ties += u32::from(run == Run::UpToATie);
+                ties += u32::from(run.tie);
+                commands += run.commands;
                 continue;
             }
             Err(first) => first,
@@ -78,6 +78,9 @@ fn prove(test: &str, program: impl Fn(u64) -> Program) {
             short.tree, short.commands,
         );
     }
+    println!("{runs} runs of {commands} commands, {ties} up to a tie");
+    let enough = runs < 100 || commands >= runs * COMMANDS as u32 / 2;
+    assert!(enough, "the trees end too soon");
     assert!(ties * 4 <= runs, "{ties} of {runs} runs were cut short by a tie");
 }
 

@@ -116,7 +116,8 @@ pub(crate) enum Command {
     End(Vec<(u32, End)>),
     /// A supervisor is stopped, by somebody else than its own.
     StopSupervisor(u32),
-    KillSupervisor(u32),
+    /// A supervisor is killed; or two at one instant, of which the second is above the first.
+    Kill(Vec<u32>),
     /// A stranger sends a supervisor an exit signal, which is no business of its.
     Stranger(u32, End),
     Terminate {

@@ -16,11 +16,12 @@ use crate::world::{Guess, World, explain, explained, look};
 
 /// What came of a run that the model explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Run {
-    Explained,
-    /// To a point at which two things happened at once that nobody had asked for: either may
-    /// have been the first.
-    UpToATie,
+pub(crate) struct Run {
+    /// How many commands it took: a tree may end before them.
+    pub(crate) commands: u32,
+    /// Two things happened at once that nobody had asked for, and either may have been the
+    /// first: it ended there.
+    pub(crate) tie: bool,
 }
 
 /// What is different, if something is.
@@ -39,18 +40,19 @@ async fn play(program: &Program) -> Result<Run, String> {
     let parent = parent(&rt, actor::supervisor(ROOT, &program.tree, &stage));
     let all = Commands { rt: &rt, stage: &stage, parent: &parent };
     let mut models = all.compare(&mut seen, first, Answer::None).await?;
+    let mut commands = 0;
     for (nth, command) in program.commands.iter().enumerate() {
         if !models.iter().any(|model| model.root.is_some()) {
             break;
         }
+        commands += 1;
         let told = all.one(&mut seen, &models, command).await;
         models = told.map_err(|what| format!("after command {nth}, {command:?}:\n{what}"))?;
     }
     rt.shutdown();
     parent.join().await;
     match rt.leftovers() == Leftovers::default() && rt.spawned() == rt.finished() {
-        true if models.is_empty() => Ok(Run::UpToATie),
-        true => Ok(Run::Explained),
+        true => Ok(Run { commands, tie: models.is_empty() }),
         false => Err(format!("I-22, I-25: left in the end: {:?}", rt.leftovers())),
     }
 }
@@ -123,10 +125,12 @@ impl Commands<'_> {
                     }
                 }
             }
-            Command::KillSupervisor(number) => {
-                // By now a worker may have the number.
-                let is_tree = |pid: &Pid| rt.server_at::<Worker>(*pid).is_err();
-                rt.whereis(&name(*number)).filter(is_tree).map(|pid| rt.kill(pid));
+            Command::Kill(numbers) => {
+                for number in numbers {
+                    // By now a worker may have it.
+                    let is_tree = |pid: &Pid| rt.server_at::<Worker>(*pid).is_err();
+                    rt.whereis(&name(*number)).filter(is_tree).map(|pid| rt.kill(pid));
+                }
             }
             Command::ParentEnds => {
                 rt.send(self.parent.pid(), Vec::new());

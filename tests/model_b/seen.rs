@@ -34,16 +34,14 @@ impl Seen {
     }
 
     fn learn(&mut self, tree: &Sup) {
-        for child in &tree.children {
-            self.added(child);
-            if let Kind::Supervisor(inner) = &child.kind {
-                self.learn(inner);
-            }
-        }
+        tree.children.iter().for_each(|child| self.added(child));
     }
 
     pub(crate) fn added(&mut self, spec: &Spec) {
         self.types.entry(spec.id).or_default().push(spec.restart);
+        if let Kind::Supervisor(inner) = &spec.kind {
+            self.learn(inner);
+        }
     }
 
     /// Reads what has happened since.

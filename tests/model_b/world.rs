@@ -53,7 +53,7 @@ pub(crate) fn explain(before: &Model, command: &Command) -> Vec<Guess> {
     };
     let took = model.answered.take().unwrap_or(model.now) - before.now;
     let due = match command {
-        Command::Stranger(..) | Command::KillSupervisor(_) => Due::After(0),
+        Command::Stranger(..) | Command::Kill(_) => Due::After(0),
         Command::Advance(time) => Due::After(*time),
         Command::StopSupervisor(_) => Due::Within(took),
         _ if answer == Answer::NoProc => Due::Within(0),
@@ -123,8 +123,8 @@ impl World {
     }
 
     fn sort(&mut self, falls: bool) {
-        self.ended.sort();
         if falls {
+            self.ended.sort();
             self.trace.sort();
         }
     }
