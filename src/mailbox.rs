@@ -83,6 +83,11 @@ impl<M: Item> Mailbox<M> {
         }
     }
 
+    /// What [`take`](Self::take) takes next.
+    pub(crate) fn first(&self) -> &M {
+        self.local.front().expect(FOUND)
+    }
+
     /// The item that [`poll_some`](Self::poll_some) found.
     pub(crate) fn take(&mut self) -> M {
         self.local.pop_front().expect(FOUND)

@@ -102,6 +102,7 @@ impl<T: Send + 'static> Reply<T> {
 
     /// Sends the answer. If the caller has stopped waiting, it goes nowhere. [`Reply`] has an
     /// example.
+    #[inline]
     pub fn send(mut self, value: T) {
         crate::failpoint::point!("reply send");
         if let Some(slot) = self.slot.take() {
@@ -151,8 +152,18 @@ impl<T: Send + 'static> Reply<T> {
 }
 
 impl<T: Send + 'static> Drop for Reply<T> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(slot) = self.slot.take() else { return };
+        if let Some(slot) = self.slot.take() {
+            self.unsent(slot);
+        }
+    }
+}
+
+impl<T: Send + 'static> Reply<T> {
+    #[cold]
+    #[inline(never)]
+    fn unsent(&self, slot: oneshot::Sender<Answer<T>>) {
         if slot.is_closed() {
             return;
         }

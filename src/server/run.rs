@@ -67,14 +67,8 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     loop {
         let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
         let handled = match ctx.next_work(waited) {
-            Some(Work::Call(call)) => {
-                ctx.begin_if_watched(Callback::HandleCall);
-                state.handle_call(call, ctx).await
-            }
-            Some(Work::Cast(cast)) => {
-                ctx.begin_if_watched(Callback::HandleCast);
-                state.handle_cast(cast, ctx).await
-            }
+            Some(Work::Call(call)) => state.handle_call(call, ctx).await,
+            Some(Work::Cast(cast)) => state.handle_cast(cast, ctx).await,
             other => match serve_event(ctx.event(other), state, ctx).await {
                 ControlFlow::Continue(handled) => handled,
                 ControlFlow::Break(end) => return end,

@@ -53,13 +53,19 @@ impl<S: GenServer> ServerContext<S> {
             return None;
         }
         if let Some(cast) = inner.continues.pop_front() {
+            self.begin_if_watched(Callback::HandleCast);
             return Some(Work::Cast(cast));
         }
-        let work = inner.mailbox.take();
-        if matches!(work, Work::Call(_) | Work::Cast(_)) {
+        let callback = match inner.mailbox.first() {
+            Work::Call(_) => Some(Callback::HandleCall),
+            Work::Cast(_) => Some(Callback::HandleCast),
+            _ => None,
+        };
+        if let Some(callback) = callback {
             inner.idle = Idle::Off;
+            self.begin_if_watched(callback);
         }
-        Some(work)
+        Some(self.inner().mailbox.take())
     }
 
     /// A handler begins, where that is watched.
@@ -72,8 +78,11 @@ impl<S: GenServer> ServerContext<S> {
 
     /// What [`poll_some`](Self::poll_some) has found, to be handled by whoever asks.
     pub(crate) fn next_event(&mut self, waited: Waited) -> Event<S> {
-        let work = self.next_work(waited);
-        self.event(work)
+        match self.next_work(waited) {
+            Some(Work::Call(call)) => Event::Call(call),
+            Some(Work::Cast(cast)) => Event::Cast(cast),
+            other => self.event(other),
+        }
     }
 
     /// What [`next_work`](Self::next_work) has taken.
