@@ -162,3 +162,20 @@ async fn the_exit_of_a_child_that_was_stopped_is_no_strangers() {
     let heads = log.heads();
     assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
 }
+
+/// Nor is that of one that had ended, and whose exit lay in the mailbox, when its group was
+/// stopped for another.
+#[tokio::test(start_paused = true)]
+async fn the_exit_of_a_child_that_fell_with_another_is_no_strangers() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_all().intensity(1, Duration::from_secs(1));
+    let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
+    let log = Log::listen();
+    for child in ["a", "b"] {
+        t.rt.kill(t.rt.whereis(child).unwrap());
+    }
+    settled().await;
+    let heads = log.heads();
+    assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
+    assert_eq!(tree.count_children().await.unwrap().active, 2);
+}

@@ -22,17 +22,23 @@ fn child(world: &World, supervisor: Pid) -> Pid {
     pid
 }
 
+/// Three supervisors, each above the next, and a worker that lives through their ends.
+fn line(world: &World) -> [Pid; 4] {
+    let top = world.trapping();
+    let upper = child(world, top);
+    let lower = child(world, upper);
+    let worker = child(world, lower);
+    world.set_trap_exit(worker, true);
+    [top, upper, lower, worker]
+}
+
 /// L6. Two supervisors, one above the other, end at once: whoever is told that the upper one
 /// has ended knows of a process that is to be waited for, down to the child that lives on.
 #[test]
 fn what_two_that_end_together_leave_is_known_above() {
     check(|| {
         let world = World::new();
-        let top = world.trapping();
-        let upper = child(&world, top);
-        let lower = child(&world, upper);
-        let worker = child(&world, lower);
-        world.set_trap_exit(worker, true);
+        let [top, upper, lower, worker] = line(&world);
         let ((), (), ()) = world.three(
             move |world| world.end(upper, Killed),
             move |world| world.end(lower, Killed),
@@ -54,11 +60,7 @@ fn what_two_that_end_together_leave_is_known_above() {
 fn what_is_left_while_the_one_above_ends_is_known_above_that() {
     check(|| {
         let world = World::new();
-        let top = world.trapping();
-        let upper = child(&world, top);
-        let lower = child(&world, upper);
-        let worker = child(&world, lower);
-        world.set_trap_exit(worker, true);
+        let [top, upper, lower, worker] = line(&world);
         world.end(lower, Killed);
         let ((), left) = world.both(
             move |world| world.end(upper, Shutdown),

@@ -136,11 +136,7 @@ impl Nursery {
         for child in std::mem::take(&mut self.children).into_values() {
             let Some(process) = child.process() else { continue };
             let pid = process.pid();
-            let due = match child.shutdown {
-                Shutdown::BrutalKill => Some(began),
-                Shutdown::Timeout(grace) => Some(after(began, grace)),
-                Shutdown::Infinity => None,
-            };
+            let due = child.shutdown.grace().map(|grace| after(began, grace));
             match child.shutdown {
                 Shutdown::BrutalKill => self.report.runtime.kill(pid),
                 _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
