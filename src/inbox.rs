@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::line::Line;
 use crate::message::Envelope;
-use crate::process::{Core, Entry, IfFull, Locked, Stage, Ties};
+use crate::process::{AnyMail, Core, Entry, IfFull, Stage, State, Ties};
 
 /// What a process' mailbox holds. Raw processes hold envelopes; a server holds its own
 /// closed enum, so that its messages move by value.
@@ -61,36 +61,20 @@ impl Item for Envelope {
     }
 }
 
-/// What the lock guards.
-pub(crate) struct State<M> {
-    pub(crate) core: Core,
+/// What has been sent to a process.
+pub(crate) struct Mail<M> {
     pub(crate) inbox: VecDeque<M>,
     /// What waits for room in the inbox: empty while there is some.
     pub(crate) line: Line<M>,
 }
 
-impl<M: Item> Locked for State<M> {
-    fn core(&mut self) -> &mut Core {
-        &mut self.core
+impl<M: Item> AnyMail for Mail<M> {
+    fn put_envelope(&mut self, envelope: Envelope, tracked: bool) {
+        self.put_as(envelope, M::from_envelope, tracked);
     }
 
-    fn push(&mut self, envelope: Envelope) {
-        if let Some(counts) = self.core.counts() {
-            counts.count_in(false);
-        }
-        self.put(M::from_envelope(envelope));
-        self.core.notify();
-    }
-
-    fn track(&mut self, on: bool) {
-        let on = on && M::HANDLED;
-        if self.core.tracked == on {
-            return;
-        }
-        self.core.tracked = on;
-        if let Some(activity) = self.core.standing().and_then(|s| s.activity.as_mut()) {
-            activity.handled = 0;
-        }
+    fn is_handled(&self) -> bool {
+        M::HANDLED
     }
 
     fn oldest_queued(&self) -> Option<Instant> {
@@ -103,11 +87,29 @@ impl<M: Item> Locked for State<M> {
     }
 }
 
+impl<M: Item> Mail<M> {
+    /// Puts last in the inbox what is yet to be made an item of.
+    #[inline]
+    pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M, tracked: bool) {
+        let inbox = &mut self.inbox;
+        if inbox.len() == inbox.capacity() {
+            make_room(inbox);
+        }
+        // So that it is known that what is made below need not be dropped here.
+        assert!(inbox.len() < inbox.capacity(), "room was just made");
+        if tracked {
+            inbox.push_back(wrap(value).stamped());
+        } else {
+            inbox.push_back(wrap(value));
+        }
+    }
+}
+
 /// A mailbox that is counted. What counts as queued lies in the inbox, unless the reader
 /// receives selectively; a server that is suspended looks in the inbox.
-impl<M: Item> State<M> {
+impl<M: Item> State<Mail<M>> {
     pub(crate) fn new(ties: Option<Box<Ties>>) -> Self {
-        State { core: Core::new(ties), inbox: VecDeque::new(), line: Line::new() }
+        State { core: Core::new(ties), mail: Mail { inbox: VecDeque::new(), line: Line::new() } }
     }
 
     /// What becomes of this item; what it costs is counted.
@@ -132,20 +134,20 @@ impl<M: Item> State<M> {
     }
 
     pub(crate) fn evict_oldest(&mut self) -> Option<M> {
-        let oldest = self.inbox.iter().position(Item::is_user)?;
+        let oldest = self.mail.inbox.iter().position(Item::is_user)?;
         if let Some(counts) = self.core.counts() {
             counts.count_out(true);
             counts.passed -= usize::from(oldest < counts.passed);
         }
-        self.inbox.remove(oldest)
+        self.mail.inbox.remove(oldest)
     }
 
     /// Takes the first that is picked, of what was not looked at before.
     pub(crate) fn find(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
         let counts = self.core.counts()?;
-        let found = self.inbox.range(counts.passed..).position(pick);
-        counts.passed = found.map_or(self.inbox.len(), |at| counts.passed + at);
-        self.inbox.remove(counts.passed)
+        let found = self.mail.inbox.range(counts.passed..).position(pick);
+        counts.passed = found.map_or(self.mail.inbox.len(), |at| counts.passed + at);
+        self.mail.inbox.remove(counts.passed)
     }
 
     /// Counts out what was taken; who has waited longest for the room comes in for it.
@@ -156,13 +158,13 @@ impl<M: Item> State<M> {
         if !user || self.core.stage != Stage::Live {
             return None;
         }
-        let (number, item) = self.line.first()?;
+        let (number, item) = self.mail.line.first()?;
         self.queue(item);
         self.core.standing()?.waiters.remove(&number)
     }
 }
 
-impl<M: Item> State<M> {
+impl<M: Item> State<Mail<M>> {
     /// Last in the queue, with the time where that is tracked.
     pub(crate) fn put(&mut self, item: M) {
         self.put_as(item, |item| item);
@@ -171,17 +173,7 @@ impl<M: Item> State<M> {
     /// The same for what is yet to be made an item of.
     #[inline]
     pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
-        let inbox = &mut self.inbox;
-        if inbox.len() == inbox.capacity() {
-            make_room(inbox);
-        }
-        // So that it is known that what is made below need not be dropped here.
-        assert!(inbox.len() < inbox.capacity(), "room was just made");
-        if self.core.tracked {
-            inbox.push_back(wrap(value).stamped());
-        } else {
-            inbox.push_back(wrap(value));
-        }
+        self.mail.put_as(value, wrap, self.core.tracked);
     }
 }
 

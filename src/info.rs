@@ -257,7 +257,7 @@ impl ProcessInfo {
 }
 
 impl ProcessInfo {
-    fn tell_work(&mut self, locked: &mut dyn Locked) {
+    fn tell_work(&mut self, locked: &mut Locked) {
         let (now, in_inbox) = (Instant::now(), locked.oldest_queued());
         let activity = locked.core().standing().and_then(|standing| standing.activity.as_mut());
         let oldest = activity.as_ref().and_then(|activity| activity.next_queued).or(in_inbox);

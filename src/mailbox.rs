@@ -17,8 +17,8 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::task::coop;
 use tokio::time::Instant;
 
-use crate::inbox::{Item, State};
-use crate::process::{Core, Parked};
+use crate::inbox::{Item, Mail};
+use crate::process::{Core, Parked, State};
 use crate::record::{Process, wake};
 
 /// A buffer above this many slots is freed when the reader parks.
@@ -172,7 +172,7 @@ impl<M: Item> Mailbox<M> {
     /// it. False if there is none.
     fn move_one(&mut self) -> bool {
         let mut state = self.process.state.lock();
-        let (found, item) = (state.inbox.len(), state.inbox.pop_front());
+        let (found, item) = (state.mail.inbox.len(), state.mail.inbox.pop_front());
         drop(state);
         self.local.extend(item);
         self.found(found);
@@ -183,8 +183,8 @@ impl<M: Item> Mailbox<M> {
     fn take_counted(&mut self) -> bool {
         loop {
             let mut state = self.process.state.lock();
-            let found = state.inbox.len();
-            let Some(item) = state.inbox.pop_front() else { return false };
+            let found = state.mail.inbox.len();
+            let Some(item) = state.mail.inbox.pop_front() else { return false };
             let (admitted, waker) = count_out(&mut state, &item);
             drop(state);
             wake(waker);
@@ -198,7 +198,7 @@ impl<M: Item> Mailbox<M> {
 
     fn refill(&mut self, waker: &Waker) -> Refill {
         let mut state = self.process.state.lock();
-        if state.inbox.is_empty() {
+        if state.mail.inbox.is_empty() {
             if !self.looking {
                 self.parks = self.parks.wrapping_add(1);
                 if self.eager || self.parks.is_multiple_of(LOOK_EVERY) {
@@ -206,8 +206,8 @@ impl<M: Item> Mailbox<M> {
                 }
             }
             let old = park(&mut state.core, waker);
-            let big = state.inbox.capacity() > KEPT_SLOTS;
-            let spare = big.then(|| std::mem::take(&mut state.inbox));
+            let big = state.mail.inbox.capacity() > KEPT_SLOTS;
+            let spare = big.then(|| std::mem::take(&mut state.mail.inbox));
             drop(state);
             drop(old);
             drop(spare);
@@ -216,13 +216,13 @@ impl<M: Item> Mailbox<M> {
             }
             return Refill::Parked;
         }
-        let found = state.inbox.len();
+        let found = state.mail.inbox.len();
         if self.counted {
             // It came just now; it is taken in the step that counts it out.
         } else if self.local.is_empty() {
-            std::mem::swap(&mut self.local, &mut state.inbox);
+            std::mem::swap(&mut self.local, &mut state.mail.inbox);
         } else {
-            self.local.append(&mut state.inbox);
+            self.local.append(&mut state.mail.inbox);
         }
         Refill::Some(found)
     }
@@ -257,7 +257,7 @@ impl<M: Item> Mailbox<M> {
 }
 
 /// Counts the item out, if it may be handed out; says so, and whom to wake after unlock.
-pub(crate) fn count_out<M: Item>(state: &mut State<M>, item: &M) -> (bool, Option<Waker>) {
+pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool, Option<Waker>) {
     let envelope = item.envelope();
     let ticket = envelope.and_then(|envelope| Some((envelope.ticket?, &envelope.received)));
     let admitted = match (ticket, &mut state.core.ties) {

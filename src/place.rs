@@ -21,8 +21,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::inbox::{Item, State};
-use crate::process::Stage;
+use crate::inbox::{Item, Mail};
+use crate::process::{Stage, State};
 use crate::record::Process;
 
 /// One item in the line. Resolves when it was let in, or with the item when the process is
@@ -58,10 +58,10 @@ impl<M: Item> Place<M> {
 
     /// The item, if it is still in the line, and the waker left there: both to be dropped
     /// after unlock.
-    fn leave(&self, state: &mut State<M>) -> (Option<M>, Option<Waker>) {
+    fn leave(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
         let standing = state.core.standing();
         let waker = standing.and_then(|standing| standing.waiters.remove(&self.number));
-        (state.line.leave(self.number), waker)
+        (state.mail.line.leave(self.number), waker)
     }
 }
 
@@ -71,7 +71,7 @@ impl<M: Item> Future for Place<M> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = cx.waker().clone();
         let mut state = self.process.state.lock();
-        if !state.line.contains(self.number) {
+        if !state.mail.line.contains(self.number) {
             return Poll::Ready(Ok(()));
         }
         if state.core.stage == Stage::Live {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::evicting::evict;
-use crate::inbox::{Item, State};
+use crate::inbox::{Item, Mail};
 use crate::kernel::Kernel;
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, Entry, IfFull, Locked, Stage, Ties, flag};
+use crate::process::{AnyProcess, Entry, IfFull, Locked, Stage, State, Ties, flag};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
 
@@ -19,7 +19,7 @@ pub(crate) struct Process<M> {
     pid: Pid,
     flags: AtomicU8,
     pub(crate) kernel: Arc<Kernel>,
-    pub(crate) state: Mutex<State<M>>,
+    pub(crate) state: Mutex<State<Mail<M>>>,
 }
 
 impl<M: Item> Process<M> {
@@ -107,7 +107,7 @@ impl<M: Item> Process<M> {
             Entry::Drop => evicted = Some(item),
             Entry::Line => {
                 let number = self.kernel.fresh_id();
-                state.line.join(number, item);
+                state.mail.line.join(number, item);
                 sent = Sent::InLine(number);
             }
             Entry::Lose | Entry::GiveBack => {
@@ -153,10 +153,8 @@ impl<M: Item> AnyProcess for Process<M> {
         &self.flags
     }
 
-    fn locked(&self, act: &mut dyn FnMut(&mut dyn Locked)) -> Option<Waker> {
-        let mut state = self.state.lock();
-        act(&mut *state);
-        state.core.take_rung()
+    fn state(&self) -> &Mutex<Locked> {
+        &self.state
     }
 
     fn deliver(&self, received: Received) -> bool {

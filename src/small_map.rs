@@ -1,5 +1,5 @@
-//! A map for the few: links, monitors and names are mostly none or a handful, and
-//! now and then thousands.
+//! A map for the few: links, monitors and names are mostly none or one, sometimes a
+//! handful, and now and then thousands.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,22 +9,25 @@ const FEW: usize = 8;
 
 type Many<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// A list of pairs that turns into a hash table when it grows past eight.
+/// One entry in place, then a list, then a hash table.
 #[derive(Debug)]
 pub(crate) enum SmallMap<K, V> {
+    /// None, or one: that is no allocation.
+    One(Option<(K, V)>),
     Few(Vec<(K, V)>),
     Many(Box<Many<K, V>>),
 }
 
 impl<K, V> Default for SmallMap<K, V> {
     fn default() -> Self {
-        SmallMap::Few(Vec::new())
+        SmallMap::One(None)
     }
 }
 
 impl<K: Eq + Hash, V> SmallMap<K, V> {
     pub(crate) fn len(&self) -> usize {
         match self {
+            SmallMap::One(one) => usize::from(one.is_some()),
             SmallMap::Few(list) => list.len(),
             SmallMap::Many(table) => table.len(),
         }
@@ -36,6 +39,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         match self {
+            SmallMap::One(one) => one.as_ref().filter(|(k, _)| k == key).map(|(_, v)| v),
             SmallMap::Few(list) => list.iter().find(|(k, _)| k == key).map(|(_, v)| v),
             SmallMap::Many(table) => table.get(key),
         }
@@ -43,6 +47,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
 
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         match self {
+            SmallMap::One(one) => one.as_mut().filter(|(k, _)| k == key).map(|(_, v)| v),
             SmallMap::Few(list) => list.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v),
             SmallMap::Many(table) => table.get_mut(key),
         }
@@ -54,55 +59,88 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
 
     /// Adds the entry, or replaces the value it had and returns that.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        if let Some(held) = self.get_mut(&key) {
+            return Some(std::mem::replace(held, value));
+        }
         match self {
+            SmallMap::One(one) => match one.take() {
+                None => *one = Some((key, value)),
+                Some(first) => *self = SmallMap::Few(vec![first, (key, value)]),
+            },
             SmallMap::Few(list) => {
-                if let Some(at) = list.iter().position(|(k, _)| *k == key) {
-                    return Some(std::mem::replace(&mut list[at].1, value));
-                }
-                if list.capacity() == 0 {
-                    list.reserve_exact(1); // most have one
-                }
                 list.push((key, value));
                 if list.len() > FEW {
                     let all = std::mem::take(list).into_iter().collect();
                     *self = SmallMap::Many(Box::new(all));
                 }
-                None
             }
-            SmallMap::Many(table) => table.insert(key, value),
+            SmallMap::Many(table) => drop(table.insert(key, value)),
         }
+        None
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        match self {
+        let (removed, empty) = match self {
+            SmallMap::One(one) => (one.take_if(|(k, _)| k == key)?.1, false),
             SmallMap::Few(list) => {
                 let at = list.iter().position(|(k, _)| k == key)?;
-                Some(list.remove(at).1)
+                (list.remove(at).1, list.is_empty())
             }
-            SmallMap::Many(table) => {
-                let removed = table.remove(key);
-                if table.is_empty() {
-                    *self = SmallMap::default();
-                }
-                removed
-            }
+            SmallMap::Many(table) => (table.remove(key)?, table.is_empty()),
+        };
+        if empty {
+            *self = SmallMap::default();
         }
+        Some(removed)
     }
 
     /// All entries; in order of insertion while they are few.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let (few, many) = match self {
-            SmallMap::Few(list) => (Some(list.iter().map(|(k, v)| (k, v))), None),
-            SmallMap::Many(table) => (None, Some(table.iter())),
+            SmallMap::One(one) => (one.as_slice(), None),
+            SmallMap::Few(list) => (list.as_slice(), None),
+            SmallMap::Many(table) => (&[][..], Some(table.iter())),
         };
-        few.into_iter().flatten().chain(many.into_iter().flatten())
+        few.iter().map(|(k, v)| (k, v)).chain(many.into_iter().flatten())
     }
+}
 
-    /// Empties the map into a list.
-    pub(crate) fn take(&mut self) -> Vec<(K, V)> {
-        match std::mem::take(self) {
-            SmallMap::Few(list) => list,
-            SmallMap::Many(table) => table.into_iter().collect(),
+impl<K, V> SmallMap<K, V> {
+    /// Empties it.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+}
+
+impl<K, V> IntoIterator for SmallMap<K, V> {
+    type Item = (K, V);
+    type IntoIter = IntoIter<K, V>;
+
+    /// In the order of [`iter`](Self::iter).
+    fn into_iter(self) -> IntoIter<K, V> {
+        match self {
+            SmallMap::One(one) => IntoIter::One(one.into_iter()),
+            SmallMap::Few(list) => IntoIter::Few(list.into_iter()),
+            SmallMap::Many(table) => IntoIter::Many(table.into_iter()),
+        }
+    }
+}
+
+/// All entries of a [`SmallMap`].
+pub(crate) enum IntoIter<K, V> {
+    One(std::option::IntoIter<(K, V)>),
+    Few(std::vec::IntoIter<(K, V)>),
+    Many(std::collections::hash_map::IntoIter<K, V>),
+}
+
+impl<K, V> Iterator for IntoIter<K, V> {
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        match self {
+            IntoIter::One(one) => one.next(),
+            IntoIter::Few(list) => list.next(),
+            IntoIter::Many(table) => table.next(),
         }
     }
 }
@@ -127,5 +165,15 @@ mod tests {
         }
         assert!(map.is_empty());
         assert!(map.take().is_empty());
+    }
+
+    #[test]
+    fn one_becomes_two_in_order_and_is_taken_whole() {
+        let mut map = SmallMap::default();
+        assert_eq!((map.insert('a', 1), map.insert('a', 2), map.len()), (None, Some(1), 1));
+        assert_eq!((map.remove(&'b'), map.iter().collect::<Vec<_>>()), (None, vec![(&'a', &2)]));
+        map.insert('b', 3);
+        assert_eq!(map.take().into_iter().collect::<Vec<_>>(), [('a', 2), ('b', 3)]);
+        assert!(map.is_empty());
     }
 }

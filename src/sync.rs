@@ -23,13 +23,15 @@ mod plain {
 
     /// A mutex that doesn't know poisoning: nothing of ours panics under it.
     #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+    pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) const fn new(value: T) -> Self {
             Mutex(std::sync::Mutex::new(value))
         }
+    }
 
+    impl<T: ?Sized> Mutex<T> {
         pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
             crate::failpoint::point!("lock");
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -114,18 +116,48 @@ mod checked {
     use std::borrow::Borrow;
     use std::collections::HashMap;
     use std::hash::{BuildHasher, Hash};
+    use std::ops::{Deref, DerefMut};
     use std::sync::PoisonError;
 
+    /// A checker's mutex can't hold what has no size, so it guards the way to another, which
+    /// is never contended.
     #[derive(Debug)]
-    pub(crate) struct Mutex<T>(checker::Mutex<T>);
+    pub(crate) struct Mutex<T: ?Sized> {
+        gate: checker::Mutex<()>,
+        value: std::sync::Mutex<T>,
+    }
+
+    /// The value is let go before the gate.
+    pub(crate) struct MutexGuard<'a, T: ?Sized> {
+        value: std::sync::MutexGuard<'a, T>,
+        _gate: checker::MutexGuard<'a, ()>,
+    }
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Mutex(checker::Mutex::new(value))
+            Mutex { gate: checker::Mutex::new(()), value: std::sync::Mutex::new(value) }
         }
+    }
 
-        pub(crate) fn lock(&self) -> checker::MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    impl<T: ?Sized> Mutex<T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+            MutexGuard { value, _gate: gate }
+        }
+    }
+
+    impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.value
+        }
+    }
+
+    impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.value
         }
     }
 

@@ -148,7 +148,7 @@ impl World {
 
     /// How many items lie in the mailbox, tickets or not.
     pub(crate) fn queued(&self, pid: Pid) -> usize {
-        self.process_of(pid).state.lock().inbox.len()
+        self.process_of(pid).state.lock().mail.inbox.len()
     }
 
     /// The reason that the process ended with, or will end with.

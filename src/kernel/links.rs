@@ -212,7 +212,7 @@ fn no_proc(dead: Pid) -> Envelope {
 }
 
 fn push_if_trapping(
-    locked: &mut dyn Locked,
+    locked: &mut Locked,
     ticket: u64,
     from: Pid,
     envelope: &mut Option<Envelope>,

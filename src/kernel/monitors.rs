@@ -10,6 +10,7 @@ use crate::message::{Envelope, Received};
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{AnyProcess, Held, Stage, Watcher};
 use crate::shared_str::SharedStr;
+use crate::small_map::SmallMap;
 
 impl Kernel {
     pub(crate) fn monitor(&self, watcher: Pid, target: Pid) -> MonitorRef {
@@ -115,7 +116,7 @@ impl Kernel {
     }
 
     /// The watcher has ended: its entries at the targets go too.
-    pub(crate) fn release(&self, watcher: Pid, held: Vec<(u64, Held)>) {
+    pub(crate) fn release(&self, watcher: Pid, held: SmallMap<u64, Held>) {
         for (id, held) in held {
             match held {
                 Held::Fired => {}

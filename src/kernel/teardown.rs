@@ -20,10 +20,11 @@ use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::lifecycle;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AnyProcess, Line, Locked, Parent, Registrar, Stage, Ties, flag};
+use crate::process::{AnyProcess, Line, Locked, Parent, Registrar, Stage, Ties, Watcher, flag};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
+use crate::small_map::SmallMap;
 use crate::sync::atomic::Ordering;
 
 /// How a body came to its end.
@@ -43,9 +44,9 @@ struct Closing {
     parent: Option<Parent>,
     /// Of a supervisor that has one above it.
     line: Option<Arc<Line>>,
-    names: Vec<(SharedStr, ())>,
-    tags: Vec<(SharedStr, ())>,
-    registries: Vec<(u64, Weak<dyn Registrar>)>,
+    names: SmallMap<SharedStr, ()>,
+    tags: SmallMap<SharedStr, ()>,
+    registries: SmallMap<u64, Weak<dyn Registrar>>,
     remains: Remains,
 }
 
@@ -181,7 +182,7 @@ impl Kernel {
     fn tell_watchers(
         &self,
         pid: Pid,
-        watchers: Vec<(u64, crate::process::Watcher)>,
+        watchers: SmallMap<u64, Watcher>,
         reason: &ExitReason,
     ) {
         for (id, watcher) in watchers {
@@ -219,7 +220,7 @@ impl Kernel {
 }
 
 /// Step 2. Nothing is dropped here: what goes is handed out.
-fn close(locked: &mut dyn Locked, end: End) -> Closing {
+fn close(locked: &mut Locked, end: End) -> Closing {
     let queue = locked.take_queue();
     let core = locked.core();
     core.stage = Stage::Closing;
@@ -239,7 +240,7 @@ fn close(locked: &mut dyn Locked, end: End) -> Closing {
     let mut death = Death { reason, failed, name: None };
     let Some(standing) = core.standing() else {
         let remains = Remains { queue, task, reader: None, spare };
-        let (names, tags, registries) = (vec![], vec![], vec![]);
+        let (names, tags, registries) = Default::default();
         return Closing { death, parent: None, line: None, names, tags, registries, remains };
     };
     death.name = standing.names.iter().next().map(|(name, ())| name.clone());

@@ -1,15 +1,13 @@
 //! A process whose message type doesn't matter.
 
 use std::any::Any;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Waker;
 
-use tokio::time::Instant;
-
-use crate::message::{Envelope, Received};
+use crate::message::Received;
 use crate::pid::Pid;
-use crate::process::Core;
+use crate::process::Locked;
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
 
 /// What the kernel needs of a process: to lock it, and to put signals in its inbox.
@@ -19,8 +17,8 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// The [`flag`] bits.
     fn flags(&self) -> &AtomicU8;
 
-    /// Runs `act` under the process' lock, and returns a foreign reader to be woken.
-    fn locked(&self, act: &mut dyn FnMut(&mut dyn Locked)) -> Option<Waker>;
+    /// All of it that changes, behind its lock.
+    fn state(&self) -> &Mutex<Locked>;
 
     /// Hands the process a user's message or stream. False if it takes none; one that
     /// found no room is counted.
@@ -31,34 +29,6 @@ pub(crate) trait AnyProcess: Send + Sync {
 
     /// For a [`ServerRef`](crate::ServerRef) of a pid or name: the process itself.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-}
-
-/// A locked process.
-pub(crate) trait Locked {
-    fn core(&mut self) -> &mut Core;
-
-    /// Queues a signal and wakes the reader. No bound holds it up.
-    fn push(&mut self, envelope: Envelope);
-
-    /// Turns the tracking of its handlers on or off, if it has any.
-    fn track(&mut self, on: bool);
-
-    /// When the first in the inbox was queued, where that is tracked.
-    fn oldest_queued(&self) -> Option<Instant>;
-
-    /// Takes everything queued out, to be dropped after unlock.
-    fn take_queue(&mut self) -> Option<Box<dyn Any + Send>>;
-}
-
-impl dyn Locked + '_ {
-    /// Queues an exit; that of a link carries its number, and can be taken back by it.
-    pub(crate) fn push_exit(&mut self, link: u64, from: Pid, envelope: &mut Option<Envelope>) {
-        let Some(envelope) = envelope.take() else { return };
-        if link != 0 {
-            self.core().ties_mut().exits.push((link, from));
-        }
-        self.push(Envelope { ticket: NonZeroU64::new(link), ..envelope });
-    }
 }
 
 /// Why a message was not queued.
@@ -72,7 +42,8 @@ pub(crate) enum Refused {
 
 impl dyn AnyProcess + '_ {
     /// Runs `act` under the lock; a foreign reader is woken after it.
-    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut dyn Locked) -> R) -> R {
+    #[inline]
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
         let (outcome, waker) = self.with_deferred(act);
         if let Some(waker) = waker {
             waker.wake();
@@ -81,18 +52,14 @@ impl dyn AnyProcess + '_ {
     }
 
     /// The same, when the caller still holds a map's entry: it wakes later.
+    #[inline]
     pub(crate) fn with_deferred<R>(
         &self,
-        act: impl FnOnce(&mut dyn Locked) -> R,
+        act: impl FnOnce(&mut Locked) -> R,
     ) -> (R, Option<Waker>) {
-        let mut act = Some(act);
-        let mut outcome = None;
-        let waker = self.locked(&mut |locked| {
-            if let Some(act) = act.take() {
-                outcome = Some(act(locked));
-            }
-        });
-        (outcome.expect("`locked` runs its closure exactly once"), waker)
+        let mut locked = self.state().lock();
+        let outcome = act(&mut locked);
+        (outcome, locked.core.take_rung())
     }
 
     pub(crate) fn raise(&self, bits: u8) {

@@ -74,7 +74,8 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
 
     /// Takes out all entries of this process.
     pub(super) fn remove_all(&mut self, pid: Pid) -> Vec<(K, Removed<K, V>)> {
-        let mut keys = self.by_pid.remove(&pid).unwrap_or_default().take();
+        let keys = self.by_pid.remove(&pid).unwrap_or_default();
+        let mut keys: Vec<_> = keys.into_iter().collect();
         keys.sort_unstable_by_key(|(number, _)| *number);
         let removed = keys.into_iter().filter_map(|(number, key)| {
             let removed = self.take(pid, &key, number)?;
