@@ -44,7 +44,7 @@ impl Runtime {
         let kernel = &self.kernel;
         let mut census = Census::default();
         for process in kernel.table.collect(|_, process| Some(Arc::clone(process))) {
-            let label = process.with(|locked| locked.core().standing()?.label.clone());
+            let label = process.with(|locked| locked.core().ties()?.label.clone());
             if let Some(label) = label {
                 *census.labels.entry(label.to_string()).or_default() += 1;
             }

@@ -64,7 +64,7 @@ impl Future for Ended {
             if core.settled {
                 return (core.reason.clone(), None);
             }
-            let old = waker.take().and_then(|w| core.standing_mut().waiters.insert(this.waiter, w));
+            let old = waker.take().and_then(|w| core.ties_mut().waiters.insert(this.waiter, w));
             (None, old)
         });
         drop(old);
@@ -77,7 +77,7 @@ impl Drop for Ended {
     fn drop(&mut self) {
         if let Some(process) = self.process.as_ref().filter(|_| self.listed) {
             let old = process.with(|locked| {
-                locked.core().standing().and_then(|standing| standing.waiters.remove(&self.waiter))
+                locked.core().ties().and_then(|ties| ties.waiters.remove(&self.waiter))
             });
             drop(old);
         }

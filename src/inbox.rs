@@ -160,7 +160,7 @@ impl<M: Item> State<Mail<M>> {
         }
         let (number, item) = self.mail.line.first()?;
         self.queue(item);
-        self.core.standing()?.waiters.remove(&number)
+        self.core.ties()?.waiters.remove(&number)
     }
 }
 

@@ -181,9 +181,8 @@ impl Runtime {
             if !core.is_open() {
                 return (false, None);
             }
-            let standing = core.standing_mut();
-            std::mem::swap(&mut standing.label, &mut label);
-            (true, standing.span.take())
+            std::mem::swap(&mut core.ties_mut().label, &mut label);
+            (true, core.standing().and_then(|standing| standing.span.take()))
         });
         if labelled {
             self.kernel.mark_census();
@@ -243,10 +242,10 @@ impl ProcessInfo {
         self.monitors = ties.watchers.len();
         let fired = |held: &crate::process::Held| matches!(held, crate::process::Held::Fired);
         self.monitoring = ties.monitors.iter().filter(|(_, held)| !fired(held)).count();
+        self.label = ties.label.as_ref().map(ToString::to_string);
         let Some(standing) = &ties.standing else { return };
         self.names = standing.names.iter().map(|(name, ())| name.to_string()).collect();
         self.tags = standing.tags.iter().map(|(tag, ())| tag.to_string()).collect();
-        self.label = standing.label.as_ref().map(ToString::to_string);
         if let Some(counts) = &standing.counts {
             self.mailbox_depth = counts.depth;
             self.mailbox_capacity = counts.bound();

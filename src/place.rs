@@ -59,8 +59,7 @@ impl<M: Item> Place<M> {
     /// The item, if it is still in the line, and the waker left there: both to be dropped
     /// after unlock.
     fn leave(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
-        let standing = state.core.standing();
-        let waker = standing.and_then(|standing| standing.waiters.remove(&self.number));
+        let waker = state.core.ties().and_then(|ties| ties.waiters.remove(&self.number));
         (state.mail.line.leave(self.number), waker)
     }
 }
@@ -75,7 +74,7 @@ impl<M: Item> Future for Place<M> {
             return Poll::Ready(Ok(()));
         }
         if state.core.stage == Stage::Live {
-            let old = state.core.standing_mut().waiters.insert(self.number, waker);
+            let old = state.core.ties_mut().waiters.insert(self.number, waker);
             drop(state);
             drop(old);
             return Poll::Pending;

@@ -29,9 +29,10 @@ fn span(process: &dyn AnyProcess) -> Option<Arc<Span>> {
     if !span_enabled!(target: TARGET, Level::INFO) {
         return None;
     }
-    let (kept, label) = process.with(|locked| match locked.core().standing() {
-        Some(standing) => (standing.span.clone(), standing.label.clone()),
-        None => (None, None),
+    let (kept, label) = process.with(|locked| {
+        let core = locked.core();
+        let kept = core.standing().and_then(|standing| standing.span.clone());
+        (kept, core.ties().and_then(|ties| ties.label.clone()))
     });
     if kept.is_some() {
         return kept;
@@ -40,8 +41,9 @@ fn span(process: &dyn AnyProcess) -> Option<Arc<Span>> {
     let span = info_span!(target: TARGET, parent: None, "process", %pid, label = text);
     let span = Arc::new(span);
     let old = process.with(|locked| {
-        let standing = locked.core().standing_mut();
-        (standing.label == label).then(|| standing.span.replace(span.clone()))
+        let core = locked.core();
+        let same = core.ties_mut().label == label;
+        same.then(|| core.standing_mut().span.replace(span.clone()))
     });
     drop(old);
     Some(span)

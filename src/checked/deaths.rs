@@ -208,8 +208,8 @@ fn whoever_stops_waiting_for_an_end_leaves_nothing() {
         );
         let process = world.process_of(pid);
         let process: &dyn AnyProcess = &*process;
-        let waiters = process
-            .with(|locked| locked.core().standing().map_or(0, |standing| standing.waiters.len()));
+        let waiters =
+            process.with(|locked| locked.core().ties().map_or(0, |ties| ties.waiters.len()));
         assert_eq!(waiters, 0);
         world.at_rest();
     });

@@ -153,7 +153,8 @@ impl Post {
     /// What counts, and what there is of it.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let mut state = self.process.state.lock();
-        let (counts, queued) = (*state.core.counts().expect("it is bounded"), state.mail.inbox.len());
+        let (counts, queued) =
+            (*state.core.counts().expect("it is bounded"), state.mail.inbox.len());
         assert_eq!(counts.depth, queued);
         (counts.users, queued)
     }

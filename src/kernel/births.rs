@@ -44,14 +44,15 @@ impl Birth {
             return None;
         }
         let mut ties = Ties::default();
-        if self.label.is_some() || self.parent.is_some() || counts.is_some() || starting {
-            let (label, parent, stop) = (self.label.clone(), self.parent, self.stop.clone());
+        ties.label.clone_from(&self.label);
+        ties.parent = self.parent;
+        if counts.is_some() || starting || self.stop.is_some() || self.line.is_some() {
+            let stop = self.stop.clone();
             let estate = self
                 .line
                 .clone()
                 .map(|line| Box::new(Estate { line: Some(line), ..Estate::default() }));
-            let standing =
-                Standing { label, parent, counts, stop, starting, estate, ..Standing::default() };
+            let standing = Standing { counts, stop, starting, estate, ..Standing::default() };
             ties.standing = Some(Box::new(standing));
         }
         if let Some((parent, link)) = self.link {
@@ -121,7 +122,7 @@ impl Kernel {
             ties.map_or_else(Vec::new, |ties| ties.links.iter().map(|(&pid, _)| pid).collect())
         });
         let is_born_to_it = |process: &Arc<dyn AnyProcess>| {
-            let own = process.with(|locked| locked.core().standing()?.parent);
+            let own = process.with(|locked| locked.core().ties()?.parent);
             own.is_some_and(|own| own.pid == parent)
         };
         linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_born_to_it).collect()

@@ -100,8 +100,9 @@ fn stop_token(
     signal: ExitSignal<'_>,
     link: Option<Link>,
 ) -> Option<CancellationToken> {
-    let standing = core.ties.as_ref()?.standing.as_ref()?;
-    let by_parent = standing.parent.is_some_and(|parent| parent.pid == signal.from);
+    let ties = core.ties.as_ref()?;
+    let standing = ties.standing.as_ref()?;
+    let by_parent = ties.parent.is_some_and(|parent| parent.pid == signal.from);
     let by_caller = link.is_some_and(|link| link.kind == LinkKind::Caller);
     let wanted = by_parent || (by_caller && signal.reason.is_abnormal());
     (wanted || signal.kind == ExitKind::Stop).then(|| standing.stop.clone()).flatten()
@@ -109,9 +110,9 @@ fn stop_token(
 
 /// Whether it is the parent's exit, and this process asked for that as a wish that it stop.
 fn is_told_to_stop(core: &Core, signal: ExitSignal<'_>) -> bool {
-    let standing = core.ties.as_ref().and_then(|ties| ties.standing.as_ref());
-    standing.is_some_and(|standing| {
-        standing.stop.is_some() && standing.parent.is_some_and(|parent| parent.pid == signal.from)
+    core.ties.as_ref().is_some_and(|ties| {
+        ties.standing.as_ref().is_some_and(|standing| standing.stop.is_some())
+            && ties.parent.is_some_and(|parent| parent.pid == signal.from)
     })
 }
 
@@ -132,8 +133,7 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
         | LinkKind::Helper
         | LinkKind::Owner
         | LinkKind::Caller => {
-            let parent = ties.standing.as_ref().and_then(|standing| standing.parent);
-            let orphan = parent.filter(|p| p.pid == signal.from && p.seat.is_some());
+            let orphan = ties.parent.filter(|p| p.pid == signal.from && p.seat.is_some());
             effect(core, signal, orphan)
         }
     };

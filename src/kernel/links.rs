@@ -211,12 +211,7 @@ fn no_proc(dead: Pid) -> Envelope {
     Envelope::plain(Received::Exit { from: dead, reason: ExitReason::NoProc })
 }
 
-fn push_if_trapping(
-    locked: &mut Locked,
-    ticket: u64,
-    from: Pid,
-    envelope: &mut Option<Envelope>,
-) {
+fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut Option<Envelope>) {
     let core = locked.core();
     if core.trap && core.stage == Stage::Live {
         locked.push_exit(ticket, from, envelope);

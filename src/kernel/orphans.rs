@@ -49,7 +49,7 @@ impl Kernel {
     /// Whether this process was started by that supervisor.
     fn is_child(&self, process: Pid, supervisor: Pid) -> bool {
         let Some(process) = self.find(process) else { return false };
-        let parent = process.with(|locked| locked.core().standing().and_then(|own| own.parent));
+        let parent = process.with(|locked| locked.core().ties()?.parent);
         parent.is_some_and(|parent| parent.seat.is_some() && parent.pid == supervisor)
     }
 

@@ -20,7 +20,9 @@ use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::lifecycle;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AnyProcess, Line, Locked, Parent, Registrar, Stage, Ties, Watcher, flag};
+use crate::process::{
+    AnyProcess, Line, Locked, Parent, Registrar, Stage, Standing, Ties, Watcher, flag,
+};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
@@ -41,13 +43,18 @@ pub(crate) enum End {
 /// What step 2 takes out of the record.
 struct Closing {
     death: Death,
+    belongings: Option<Belongings>,
+    remains: Remains,
+}
+
+/// What a process that had a standing is found by, and is to be no more.
+struct Belongings {
     parent: Option<Parent>,
     /// Of a supervisor that has one above it.
     line: Option<Arc<Line>>,
     names: SmallMap<SharedStr, ()>,
     tags: SmallMap<SharedStr, ()>,
     registries: SmallMap<u64, Weak<dyn Registrar>>,
-    remains: Remains,
 }
 
 /// What there is to tell of an end.
@@ -58,9 +65,6 @@ struct Death {
     /// One of the names that it held.
     name: Option<SharedStr>,
 }
-
-/// Who waits for an end, by its number.
-type Waiter = (u64, Waker);
 
 /// What is dropped last, unlocked.
 struct Remains {
@@ -91,18 +95,9 @@ impl Kernel {
         });
         let death = closing.death;
         crate::failpoint::point!("death before names");
-        for (name, ()) in closing.names {
-            self.free_name(name, pid, closing.parent);
+        if let Some(belongings) = closing.belongings {
+            self.give_up(process, belongings);
         }
-        crate::failpoint::point!("death before groups");
-        for (tag, ()) in closing.tags {
-            self.leave_group(tag, pid);
-        }
-        for (_, registry) in closing.registries {
-            // Keys and values are a user's, and may go with the registry's last handle.
-            quietly(|| registry.upgrade().into_iter().for_each(|registry| registry.forget(pid)));
-        }
-        closing.line.iter().for_each(|line| self.pass_on(process, line));
         self.table.remove(&pid);
         self.finished.fetch_add(1, Ordering::Relaxed);
         let flags = process.flags().fetch_or(flag::ENDED, Ordering::SeqCst);
@@ -125,6 +120,24 @@ impl Kernel {
         closing.remains.drop_quietly();
     }
 
+    /// Step 3, but for the table.
+    #[inline(never)]
+    fn give_up(&self, process: &dyn AnyProcess, belongings: Belongings) {
+        let pid = process.pid();
+        for (name, ()) in belongings.names {
+            self.free_name(name, pid, belongings.parent);
+        }
+        crate::failpoint::point!("death before groups");
+        for (tag, ()) in belongings.tags {
+            self.leave_group(tag, pid);
+        }
+        for (_, registry) in belongings.registries {
+            // Keys and values are a user's, and may go with the registry's last handle.
+            quietly(|| registry.upgrade().into_iter().for_each(|registry| registry.forget(pid)));
+        }
+        belongings.line.iter().for_each(|line| self.pass_on(process, line));
+    }
+
     /// Steps 5 and 6.
     fn announce(
         self: &Arc<Self>,
@@ -133,58 +146,48 @@ impl Kernel {
         death: &Death,
     ) {
         let (pid, reason) = (process.pid(), &death.reason);
-        let mut ties = ties.map_or_else(Ties::default, |ties| *ties);
+        let mut ties = ties.unwrap_or_default();
         self.log_end(pid, &ties, death);
-        self.tell_watchers(pid, ties.watchers.take(), reason);
+        if !ties.watchers.is_empty() {
+            self.tell_watchers(pid, ties.watchers.take(), reason);
+        }
         crate::failpoint::point!("death between monitors and links");
         self.tell_links(pid, &mut ties, reason);
-        self.release(pid, ties.monitors.take());
+        if !ties.monitors.is_empty() {
+            self.release(pid, ties.monitors.take());
+        }
         if let Some(standing) = &mut ties.standing {
-            for (name, _) in standing.vacant.take() {
-                self.clear_vacant(name, pid);
-            }
-            if let Some(stop) = standing.stop.take() {
-                quietly(|| stop.cancel());
-            }
-            for caller in std::mem::take(&mut standing.unanswered) {
-                quietly(|| caller.settle(Some(reason)));
-            }
+            self.settle_standing(pid, standing, reason);
         }
         crate::failpoint::point!("death before settled");
-        let late = self.settle(process, reason);
-        let waiters = ties.standing.iter_mut().flat_map(|standing| standing.waiters.take());
-        for (_, waiter) in waiters.chain(late) {
+        while let Some(mut late) = settle(process) {
+            self.tell_links(pid, &mut late, reason);
+            late.waiters.take().into_iter().for_each(|(waiter, waker)| {
+                ties.waiters.insert(waiter, waker);
+            });
+        }
+        for (_, waiter) in ties.waiters.take() {
             quietly(|| waiter.wake());
         }
         quietly(|| drop(ties));
     }
 
-    /// Tells those who linked themselves meanwhile, and settles when there are none;
-    /// gives who began to wait meanwhile.
-    fn settle(self: &Arc<Self>, process: &dyn AnyProcess, reason: &ExitReason) -> Vec<Waiter> {
-        let mut waiters = Vec::new();
-        loop {
-            let late = process.with(|locked| {
-                let core = locked.core();
-                let late = core.ties.take();
-                core.settled = late.as_ref().is_none_or(|late| late.links.is_empty());
-                late
-            });
-            let Some(mut late) = late else { return waiters };
-            waiters.extend(late.standing.iter_mut().flat_map(|standing| standing.waiters.take()));
-            if late.links.is_empty() {
-                return waiters;
-            }
-            self.tell_links(process.pid(), &mut late, reason);
+    /// What a process answered for, and does no more.
+    #[inline(never)]
+    fn settle_standing(&self, pid: Pid, standing: &mut Standing, reason: &ExitReason) {
+        for (name, _) in standing.vacant.take() {
+            self.clear_vacant(name, pid);
+        }
+        if let Some(stop) = standing.stop.take() {
+            quietly(|| stop.cancel());
+        }
+        for caller in std::mem::take(&mut standing.unanswered) {
+            quietly(|| caller.settle(Some(reason)));
         }
     }
 
-    fn tell_watchers(
-        &self,
-        pid: Pid,
-        watchers: SmallMap<u64, Watcher>,
-        reason: &ExitReason,
-    ) {
+    #[inline(never)]
+    fn tell_watchers(&self, pid: Pid, watchers: SmallMap<u64, Watcher>, reason: &ExitReason) {
         for (id, watcher) in watchers {
             self.tell_down(MonitorRef::new(id, watcher.pid), Some(pid), &watcher, reason);
         }
@@ -200,7 +203,7 @@ impl Kernel {
     }
 
     fn log_end(&self, pid: Pid, ties: &Ties, death: &Death) {
-        let label = ties.standing.as_ref().and_then(|standing| standing.label.as_deref());
+        let label = ties.label.as_deref();
         if label.is_some() {
             self.mark_census();
         }
@@ -217,6 +220,17 @@ impl Kernel {
             });
         }
     }
+}
+
+/// Step 6: it is settled if nobody linked itself, or began to wait, meanwhile. Else gives
+/// those.
+fn settle(process: &dyn AnyProcess) -> Option<Box<Ties>> {
+    process.with(|locked| {
+        let core = locked.core();
+        let late = core.ties.take();
+        core.settled = late.is_none();
+        late
+    })
 }
 
 /// Step 2. Nothing is dropped here: what goes is handed out.
@@ -237,20 +251,18 @@ fn close(locked: &mut Locked, end: End) -> Closing {
     };
     core.reason = Some(reason.clone());
     let task = core.task.take();
-    let mut death = Death { reason, failed, name: None };
-    let Some(standing) = core.standing() else {
-        let remains = Remains { queue, task, reader: None, spare };
-        let (names, tags, registries) = Default::default();
-        return Closing { death, parent: None, line: None, names, tags, registries, remains };
-    };
-    death.name = standing.names.iter().next().map(|(name, ())| name.clone());
-    Closing {
-        death,
-        parent: standing.parent,
+    let parent = core.ties().and_then(|ties| ties.parent);
+    let standing = core.standing();
+    let reader = standing.and_then(|standing| standing.reader.take());
+    let belongings = core.standing().map(|standing| Belongings {
+        parent,
         line: standing.estate.as_ref().and_then(|estate| estate.line.clone()),
         names: standing.names.take(),
         tags: standing.tags.take(),
         registries: standing.registries.take(),
-        remains: Remains { queue, task, reader: standing.reader.take(), spare },
-    }
+    });
+    let first = belongings.as_ref().and_then(|belongings| belongings.names.iter().next());
+    let name = first.map(|(name, ())| name.clone());
+    let death = Death { reason, failed, name };
+    Closing { death, belongings, remains: Remains { queue, task, reader, spare } }
 }

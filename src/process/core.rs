@@ -66,27 +66,27 @@ pub(crate) struct Ties {
     pub(crate) watchers: SmallMap<u64, Watcher>,
     /// Tickets of link exits that lie in its mailbox, and whose they are.
     pub(crate) exits: Vec<(u64, Pid)>,
-    /// Apart, so that a process that is only linked or watched stays small.
+    /// Who waits for its end, or for room in its mailbox until then.
+    pub(crate) waiters: SmallMap<u64, Waker>,
+    pub(crate) label: Option<SharedStr>,
+    pub(crate) parent: Option<Parent>,
+    /// Apart: a child of a supervisor has all of the above, and mostly nothing of this.
     pub(crate) standing: Option<Box<Standing>>,
 }
 
-/// What a process is called, belongs to and answers for.
+/// What a process is named, belongs to and answers for.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
     /// Registries that it is in, by their numbers.
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
-    /// Who waits for its end, or for room in its mailbox until then.
-    pub(crate) waiters: SmallMap<u64, Waker>,
     /// Names that its dead children left to it, to be taken by their successors.
     pub(crate) vacant: SmallMap<SharedStr, Seat>,
     pub(crate) estate: Option<Box<Estate>>,
     /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Box<dyn Unanswered>>,
-    pub(crate) label: Option<SharedStr>,
-    pub(crate) parent: Option<Parent>,
     pub(crate) reader: Option<Waker>,
     pub(crate) counts: Option<Counts>,
     /// It was born with a name, and its init is not over.
@@ -206,8 +206,10 @@ impl std::fmt::Debug for dyn Unanswered {
 impl Ties {
     /// Nobody is to be told of an end.
     pub(crate) fn tell_nobody(&self) -> bool {
-        let Ties { links, monitors, watchers, exits: _, standing } = self;
-        links.is_empty() && monitors.is_empty() && watchers.is_empty() && standing.is_none()
+        let Ties { links, monitors, watchers, exits: _, waiters, label, parent: _, standing } =
+            self;
+        let nobody = links.is_empty() && monitors.is_empty() && watchers.is_empty();
+        nobody && waiters.is_empty() && label.is_none() && standing.is_none()
     }
 }
 
@@ -242,8 +244,12 @@ impl Core {
         self.ties.get_or_insert_default()
     }
 
+    pub(crate) fn ties(&mut self) -> Option<&mut Ties> {
+        self.ties.as_deref_mut()
+    }
+
     pub(crate) fn standing(&mut self) -> Option<&mut Standing> {
-        self.ties.as_mut()?.standing.as_deref_mut()
+        self.ties()?.standing.as_deref_mut()
     }
 
     pub(crate) fn said_health(&mut self) -> Option<Health> {

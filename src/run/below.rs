@@ -75,9 +75,9 @@ impl Below {
         for process in table.collect(|_, process| Some(Arc::clone(process))) {
             let pid = process.pid();
             let place = process.with(|locked| {
-                let standing = locked.core().standing()?;
-                let parent = standing.parent.filter(|parent| parent.seat.is_some())?;
-                Some((parent.pid, standing.label.clone()))
+                let ties = locked.core().ties()?;
+                let parent = ties.parent.filter(|parent| parent.seat.is_some())?;
+                Some((parent.pid, ties.label.clone()))
             });
             all.extend(place.map(|(supervisor, child)| {
                 let doing = Doing::of(&self.runtime, pid);

@@ -68,10 +68,10 @@ async fn tell(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
 /// Looks, and tells if it is time to.
 fn look(process: &dyn AnyProcess) -> Look {
     let (look, label) = process.with(|locked| {
-        let Some(standing) = locked.core().standing() else { return (Look::Sleep, None) };
-        let activity = standing.activity.as_mut();
+        let core = locked.core();
+        let activity = core.standing().and_then(|standing| standing.activity.as_mut());
         let look = activity.map_or(Look::Sleep, |activity| activity.look(Instant::now()));
-        (look, standing.label.clone())
+        (look, core.ties().and_then(|ties| ties.label.clone()))
     });
     if let Look::Tell(Handling { callback, elapsed }) = look {
         let (pid, label) = (process.pid(), label.as_deref());

@@ -225,7 +225,7 @@ fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
 
 /// What it is called: its id.
 fn label(process: &dyn AnyProcess) -> SharedStr {
-    let label = process.with(|locked| locked.core().standing()?.label.clone());
+    let label = process.with(|locked| locked.core().ties()?.label.clone());
     label.unwrap_or_else(|| "half started".into())
 }
 
