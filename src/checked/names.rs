@@ -163,7 +163,7 @@ fn a_name_left_to_a_supervisor_goes_to_whoever_comes_first() {
         world.end(child, Shutdown);
         let (registered, _) = world.both(
             move |world| world.register(NAME, b),
-            move |world| world.kernel.clear_vacant_of(supervisor, seat(0)),
+            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), seat(0)),
         );
         assert!(registered);
         assert_eq!(world.whereis(NAME), Some(b));
@@ -182,7 +182,7 @@ fn a_name_left_by_one_child_is_not_cleared_for_the_next() {
         let second = supervised(&world, supervisor, 1);
         world.both(
             move |world| world.end(second, Shutdown),
-            move |world| world.kernel.clear_vacant_of(supervisor, seat(0)),
+            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), seat(0)),
         );
         let vacancy = Vacancy { supervisor, until: None };
         assert_eq!(world.kernel.names.get(NAME), Some(NameEntry::Vacant(vacancy)));

@@ -140,7 +140,7 @@ pub enum ChildType {
 pub struct ChildSpec {
     pub(crate) id: SharedStr,
     pub(crate) name: Option<SharedStr>,
-    pub(crate) start: Arc<dyn StartChild>,
+    pub(crate) start: start::Start,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) kind: ChildType,
@@ -158,10 +158,14 @@ impl ChildSpec {
     /// A child that anything at all can be: permanent, a worker, five seconds to stop.
     /// [`StartChild`] has an example.
     pub fn new(id: impl Into<String>, start: impl StartChild) -> Self {
+        ChildSpec::started_by(id, start::Start::Awaited(Arc::new(start)))
+    }
+
+    fn started_by(id: impl Into<String>, start: start::Start) -> Self {
         ChildSpec {
             id: id.into().into(),
             name: None,
-            start: Arc::new(start),
+            start,
             restart: Restart::default(),
             shutdown: Shutdown::default(),
             kind: ChildType::default(),
@@ -210,7 +214,7 @@ impl ChildSpec {
         F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        ChildSpec::new(id, start::TaskStart(body))
+        ChildSpec::started_by(id, start::Start::task(body))
     }
 
     /// Its id, unique among its siblings, and its label in the log. By default a server's type

@@ -174,6 +174,14 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
+        self.task_at_once(body)
+    }
+
+    fn task_at_once<F, Fut>(&self, body: F) -> Result<Started, StartError>
+    where
+        F: FnOnce(TaskContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result> + Send + 'static,
+    {
         let process = self.bear(&self.starting().started_at_once())?;
         let (told, cause) = (process.clone(), self.cause.clone());
         let body = move |ctx| body(TaskContext::new(ctx).because(cause));
@@ -223,16 +231,21 @@ impl StartContext {
     }
 }
 
-/// Starts a clone of a closure.
-pub(crate) struct TaskStart<F>(pub(crate) F);
+/// How a child's process is started.
+#[derive(Clone)]
+pub(crate) enum Start {
+    /// By what never waits.
+    AtOnce(Arc<dyn Fn(&StartContext) -> Result<Started, StartError> + Send + Sync>),
+    Awaited(Arc<dyn StartChild>),
+}
 
-#[async_trait]
-impl<F, Fut> StartChild for TaskStart<F>
-where
-    F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = Result> + Send + 'static,
-{
-    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
-        ctx.task(self.0.clone()).await
+impl Start {
+    /// By a clone of a closure.
+    pub(crate) fn task<F, Fut>(body: F) -> Self
+    where
+        F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result> + Send + 'static,
+    {
+        Start::AtOnce(Arc::new(move |ctx| ctx.task_at_once(body.clone())))
     }
 }

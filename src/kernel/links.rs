@@ -134,25 +134,24 @@ impl Kernel {
         })
     }
 
-    /// From now on the end of `child` is told by whoever waits for it, and not by the link,
-    /// which stays. False if there is no such link, or no more: then its exit may be queued.
-    pub(crate) fn await_end(&self, parent: Pid, child: Pid) -> bool {
-        self.set_kind(parent, child, LinkKind::Awaited)
-    }
-
     /// The child has started: from now on its end reaches the parent by the link.
     /// False if the parent no longer lists it.
     pub(crate) fn acknowledge(&self, parent: Pid, child: Pid) -> bool {
-        self.set_kind(parent, child, LinkKind::Plain)
+        self.find(parent).is_some_and(|parent| set_kind(&*parent, child, LinkKind::Plain))
     }
+}
 
-    fn set_kind(&self, of: Pid, peer: Pid, kind: LinkKind) -> bool {
-        let Some(process) = self.find(of) else { return false };
-        process.with(|locked| {
-            let link = locked.core().ties.as_mut().and_then(|ties| ties.links.get_mut(&peer));
-            link.map(|link| link.kind = kind).is_some()
-        })
-    }
+/// From now on the end of `child` is told by whoever waits for it, and not by the link,
+/// which stays. False if there is no such link, or no more: then its exit may be queued.
+pub(crate) fn await_end(parent: &dyn AnyProcess, child: Pid) -> bool {
+    set_kind(parent, child, LinkKind::Awaited)
+}
+
+fn set_kind(of: &dyn AnyProcess, peer: Pid, kind: LinkKind) -> bool {
+    of.with(|locked| {
+        let link = locked.core().ties.as_mut().and_then(|ties| ties.links.get_mut(&peer));
+        link.map(|link| link.kind = kind).is_some()
+    })
 }
 
 /// What became of an entry.

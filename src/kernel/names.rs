@@ -136,16 +136,17 @@ impl Kernel {
 
     /// The supervisor is done with this incarnation of a child and those before it: what
     /// a successor didn't take of their names is free.
-    pub(crate) fn clear_vacant_of(&self, supervisor: Pid, last: Seat) {
-        for name in self.vacant_of(supervisor, last) {
-            self.forget_vacant(supervisor, &name);
-            self.clear_vacant(name, supervisor);
+    pub(crate) fn clear_vacant_of(&self, supervisor: &dyn AnyProcess, last: Seat) {
+        for name in vacant_of(supervisor, last) {
+            self.forget_vacant(supervisor.pid(), &name);
+            self.clear_vacant(name, supervisor.pid());
         }
     }
 
     /// The supervisor restarts this child, but not before then.
     pub(crate) fn postpone_vacant(&self, supervisor: Pid, last: Seat, until: Instant) {
-        for name in self.vacant_of(supervisor, last) {
+        let Some(process) = self.find(supervisor) else { return };
+        for name in vacant_of(&*process, last) {
             self.names.with_entry(name, |entry| {
                 if let Some(NameEntry::Vacant(vacancy)) = entry
                     && vacancy.supervisor == supervisor
@@ -154,15 +155,6 @@ impl Kernel {
                 }
             });
         }
-    }
-
-    fn vacant_of(&self, supervisor: Pid, last: Seat) -> Vec<SharedStr> {
-        let Some(process) = self.find(supervisor) else { return Vec::new() };
-        process.with(|locked| {
-            let Some(standing) = locked.core().standing() else { return Vec::new() };
-            let left = standing.vacant.iter().filter(|(_, seat)| seat.is_up_to(last));
-            left.map(|(name, _)| name.clone()).collect()
-        })
     }
 
     /// The supervisor won't restart the holder, or has ended itself.
@@ -179,4 +171,15 @@ impl Kernel {
             self.successions.notify_waiters();
         }
     }
+}
+
+/// Names that incarnations up to this one have left to their supervisor.
+fn vacant_of(supervisor: &dyn AnyProcess, last: Seat) -> Vec<SharedStr> {
+    supervisor.with(|locked| match locked.core().standing() {
+        Some(standing) if !standing.vacant.is_empty() => {
+            let left = standing.vacant.iter().filter(|(_, seat)| seat.is_up_to(last));
+            left.map(|(name, _)| name.clone()).collect()
+        }
+        _ => Vec::new(),
+    })
 }

@@ -100,7 +100,7 @@ impl Child {
     }
 
     /// Its incarnation is over, or its start has failed. Gives how long that was.
-    pub(crate) fn over(&mut self, pid: Option<Pid>, reason: ExitReason) -> Duration {
+    fn over(&mut self, pid: Option<Pid>, reason: ExitReason) -> Duration {
         let ended = Instant::now();
         self.last = Some(reason.clone());
         self.history.push(Incarnation {
@@ -179,14 +179,29 @@ impl Children {
     /// Sets what a child is doing, and keeps the index of pids true.
     pub(crate) fn set(&mut self, place: Place, state: Running) {
         let Some(child) = self.list.get_mut(&place) else { return };
-        let before = child.pid();
-        child.state = state;
-        if let Some(pid) = before {
-            self.by_pid.remove(&pid);
+        let before = std::mem::replace(&mut child.state, state);
+        if let Running::Yes(process) = before {
+            self.by_pid.remove(&process.pid());
         }
-        if let Some(pid) = child.pid() {
-            self.by_pid.insert(pid, place);
+        if let Running::Yes(process) = &child.state {
+            self.by_pid.insert(process.pid(), place);
         }
+    }
+
+    /// An incarnation of a child is over, or did not start (then it has no pid). Gives the
+    /// child, and how long that was.
+    pub(crate) fn over(
+        &mut self,
+        place: Place,
+        pid: Option<Pid>,
+        reason: ExitReason,
+    ) -> Option<(&mut Child, Duration)> {
+        let child = self.list.get_mut(&place)?;
+        let run = child.over(pid, reason);
+        if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
+            self.by_pid.remove(&process.pid());
+        }
+        Some((child, run))
     }
 
     pub(crate) fn remove(&mut self, place: Place) {

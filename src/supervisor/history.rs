@@ -1,5 +1,6 @@
 //! The story of a child: its last incarnations.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 
-/// How many incarnations are kept.
+/// How many incarnations are told of.
 const KEPT: usize = 8;
 
 /// One incarnation of a child that is over. [`History`] has an example.
@@ -57,7 +58,7 @@ pub struct Incarnation {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Default)]
 pub struct History(Option<Arc<Vec<Incarnation>>>);
 
 impl History {
@@ -65,8 +66,10 @@ impl History {
     /// was.
     pub(crate) fn push(&mut self, incarnation: Incarnation) {
         let kept = Arc::make_mut(self.0.get_or_insert_default());
-        if kept.len() == KEPT {
-            kept.remove(0);
+        if kept.len() == 2 * KEPT {
+            // Half of them at once: to move all that stay, each time, costs more than to keep
+            // some that nobody sees.
+            kept.drain(..=KEPT);
         }
         kept.push(incarnation);
     }
@@ -76,7 +79,21 @@ impl Deref for History {
     type Target = [Incarnation];
 
     fn deref(&self) -> &[Incarnation] {
-        self.0.as_ref().map_or(&[], |kept| kept.as_slice())
+        self.0.as_ref().map_or(&[], |kept| &kept[kept.len().saturating_sub(KEPT)..])
+    }
+}
+
+impl PartialEq for History {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for History {}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -105,5 +122,8 @@ mod tests {
         assert_eq!(handed_out.len(), 1);
         assert_eq!(history.len(), KEPT);
         assert_eq!((history[0].attempt, history[KEPT - 1].attempt), (12, 19));
+        let mut shorter = History::default();
+        (12..20).for_each(|attempt| shorter.push(incarnation(attempt)));
+        assert_eq!(history, shorter); // what isn't told of doesn't count
     }
 }

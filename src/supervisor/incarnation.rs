@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 use tokio::time::timeout;
 
 use crate::call_error::StartError;
+use crate::child::start::Start;
 use crate::child::{ChildSpec, ChildType, Restart, StartContext, Started};
 use crate::deadline::within;
 use crate::ended::Ended;
@@ -18,6 +19,9 @@ use crate::runtime::Runtime;
 use crate::starting::StartCause;
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::{Leaving, NOT_YIELDING, stop};
+
+/// What a start comes to.
+pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, StartError>;
 
 /// What to do about a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,18 +52,46 @@ pub(crate) async fn start(
     seat: Seat,
     spec: &Arc<ChildSpec>,
     cause: StartCause,
-) -> Result<Option<Arc<dyn AnyProcess>>, StartError> {
+) -> Outcome {
     step!("before a start");
-    alone(report, seat, spec).await;
-    let runtime = report.runtime.clone();
-    let supervisor = report.supervisor;
-    let mut ctx = StartContext { runtime, supervisor, seat, spec: spec.clone(), cause };
-    let started = spec.start.start(&mut ctx).await;
+    if spec.kind == ChildType::Supervisor {
+        alone(report, seat, spec).await;
+    }
+    let mut ctx = context(report, seat, spec, cause);
+    let started = match &spec.start {
+        Start::AtOnce(start) => start(&ctx),
+        Start::Awaited(start) => start.start(&mut ctx).await,
+    };
     step!("after a start");
     let started = match (started, spec.ready_within) {
         (Ok(started), Some(limit)) => ready(report, spec, started, limit).await,
         (started, _) => started,
     };
+    come_to(report, spec, started)
+}
+
+/// The same for a child whose start never waits; `None` for any other, of which nothing was
+/// done.
+pub(crate) fn start_at_once(
+    report: &Report,
+    seat: Seat,
+    spec: &Arc<ChildSpec>,
+    cause: &StartCause,
+) -> Option<Outcome> {
+    let Start::AtOnce(start) = &spec.start else { return None };
+    if spec.kind == ChildType::Supervisor || spec.ready_within.is_some() {
+        return None;
+    }
+    let started = start(&context(report, seat, spec, cause.clone()));
+    Some(come_to(report, spec, started))
+}
+
+fn context(report: &Report, seat: Seat, spec: &Arc<ChildSpec>, cause: StartCause) -> StartContext {
+    let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
+    StartContext { runtime, supervisor, seat, spec: spec.clone(), cause }
+}
+
+fn come_to(report: &Report, spec: &ChildSpec, started: Result<Started, StartError>) -> Outcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
@@ -72,9 +104,6 @@ pub(crate) async fn start(
 
 /// Waits for what earlier incarnations left, if they were supervisors that were killed.
 async fn alone(report: &Report, seat: Seat, spec: &ChildSpec) {
-    if spec.kind == ChildType::Worker {
-        return;
-    }
     let Report { runtime, supervisor, .. } = report;
     loop {
         let left = runtime.kernel.orphans(*supervisor, seat);

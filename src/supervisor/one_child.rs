@@ -20,7 +20,7 @@ impl Tree {
         match start(&self.report, seat, &spec, cause).await {
             Ok(Some(process)) => {
                 self.children.set(place, Running::Yes(process));
-                self.free_names(Seat { start: seat.start - 1, ..seat });
+                self.report.free_names(Seat { start: seat.start - 1, ..seat });
                 Ok(())
             }
             Ok(None) => {
@@ -46,13 +46,11 @@ impl Tree {
     /// An incarnation is over, or did not start (then it has no pid).
     pub(crate) fn over(&mut self, place: Place, pid: Option<Pid>, reason: ExitReason) {
         let fallback = self.backoff;
-        let Some(child) = self.children.get_mut(place) else { return };
-        let run = child.over(pid, reason);
+        let Some((child, run)) = self.children.over(place, pid, reason) else { return };
         let backoff = child.spec.backoff.or(fallback);
         if pid.is_some() && backoff.is_some_and(|backoff| backoff.is_healthy(run)) {
             child.tries = 0;
         }
-        self.children.set(place, Running::No);
     }
 
     /// A child that doesn't run, and won't by itself: names that it held are free, and a
@@ -60,15 +58,10 @@ impl Tree {
     pub(crate) fn rest(&mut self, place: Place) {
         let Some(child) = self.children.get(place) else { return };
         let (seat, temporary) = (child.seat(), child.is_temporary());
-        self.free_names(seat);
+        self.report.free_names(seat);
         match temporary {
             true => self.children.remove(place),
             false => self.children.set(place, Running::No),
         }
-    }
-
-    /// Frees what is left of the names of a child's incarnations up to this one.
-    fn free_names(&self, last: Seat) {
-        self.report.runtime.kernel.clear_vacant_of(self.report.supervisor, last);
     }
 }

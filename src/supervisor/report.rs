@@ -15,18 +15,23 @@
 //! | killed, but not yielding | WARN | always, every 5 s |
 //! | unexpected message dropped | WARN | always |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call_error::StartError;
 use crate::doing::Doing;
 use crate::event::LifecycleEvent;
 use crate::exit::ExitReason;
+use crate::kernel::exits::ExitSignal;
 use crate::log_level::LogLevel;
 use crate::message::Received;
 use crate::pid::Pid;
+use crate::process::{AnyProcess, Seat};
 use crate::quietly::quietly;
 use crate::runtime::Runtime;
+use crate::server::{GenServer, ServerContext};
 use crate::shared_str::SharedStr;
+use crate::signal::ExitKind;
 use crate::supervisor::intensity::RestartLimitReached;
 
 /// The target of all of it.
@@ -37,6 +42,8 @@ const TARGET: &str = "regrow::supervisor";
 pub(crate) struct Report {
     pub(crate) runtime: Runtime,
     pub(crate) supervisor: Pid,
+    /// The same, without looking it up.
+    pub(crate) own: Arc<dyn AnyProcess>,
     pub(crate) label: SharedStr,
 }
 
@@ -70,6 +77,22 @@ macro_rules! tell {
 }
 
 impl Report {
+    pub(crate) fn new<S: GenServer>(ctx: &ServerContext<S>, label: SharedStr) -> Self {
+        Report { runtime: ctx.runtime(), supervisor: ctx.pid(), own: ctx.process.clone(), label }
+    }
+
+    /// The polite signal.
+    pub(crate) fn ask_to_stop(&self, child: &dyn AnyProcess) {
+        let (from, reason) = (self.supervisor, &ExitReason::Shutdown);
+        let signal = ExitSignal { from, reason, kind: ExitKind::Exit };
+        self.runtime.kernel.signal_exit(child, signal);
+    }
+
+    /// Frees what is left of the names of a child's incarnations up to this one.
+    pub(crate) fn free_names(&self, last: Seat) {
+        self.runtime.kernel.clear_vacant_of(&*self.own, last);
+    }
+
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
         tell!(warn, self, child, %reason, "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {

@@ -16,6 +16,7 @@ use crate::doing::Doing;
 use crate::ended::Ended;
 use crate::exit::ExitReason;
 use crate::failpoint::step;
+use crate::kernel::links::await_end;
 use crate::process::AnyProcess;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
@@ -39,13 +40,13 @@ pub(crate) struct Leaving<'a> {
 /// than was asked for is told to the log, and changes nothing.
 pub(crate) async fn stop(report: &Report, child: Leaving<'_>) -> ExitReason {
     let pid = child.process.pid();
-    let linked = report.runtime.kernel.await_end(report.supervisor, pid);
+    let linked = await_end(&*report.own, pid);
     let began = Instant::now();
     step!("before a stop");
     let asked = match child.shutdown {
         Shutdown::BrutalKill => None,
         how => {
-            report.runtime.exit(pid, ExitReason::Shutdown);
+            report.ask_to_stop(&**child.process);
             step!("between a stop's request and its end");
             let grace = how.grace().map(|grace| after(began, grace));
             until(&report.runtime.kernel, grace, child.ended(report)).await

@@ -80,7 +80,7 @@ impl GenServer for Tree {
         };
         let mut tree = Tree {
             me: ctx.this(),
-            report: Report { runtime: ctx.runtime(), supervisor: ctx.pid(), label: spec.id },
+            report: Report::new(ctx, spec.id),
             children: Children::default(),
             strategy: spec.strategy,
             intensity: spec.intensity,

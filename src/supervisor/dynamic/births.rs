@@ -1,7 +1,8 @@
 //! Starting dynamic children.
 
+use std::any::Any;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -16,8 +17,8 @@ use crate::server::ServerContext;
 use crate::starting::StartCause;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::nursery::{Done, For, Nursery, Outcome, PidReply};
-use crate::supervisor::incarnation::start;
+use crate::supervisor::dynamic::nursery::{Done, For, Nursery, PidReply};
+use crate::supervisor::incarnation::{Outcome, start, start_at_once};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::check_child;
 
@@ -57,6 +58,9 @@ impl Nursery {
     ) -> Result {
         let number = self.fresh();
         let seat = Seat { child: number, start: 1 };
+        if let Some(outcome) = begin_at_once(&self.report, seat, &spec, &StartCause::First) {
+            return self.born(Child::new(spec, number), whom, outcome, ctx);
+        }
         let mut starting =
             Box::pin(begin(self.report.clone(), seat, spec.clone(), StartCause::First));
         let child = Child::new(spec, number);
@@ -87,11 +91,11 @@ impl Nursery {
                 self.enter(child, process, ctx)
             }
             Ok(None) => {
-                self.free_names(seat);
+                self.report.free_names(seat);
                 self.answer(whom, Err(StartError::Ignored), ctx)
             }
             Err(error) => {
-                self.free_names(seat);
+                self.report.free_names(seat);
                 self.answer(whom, Err(error), ctx)
             }
         }
@@ -120,6 +124,9 @@ impl Nursery {
         let cause = child.begin();
         let Some(again) = &child.again else { return Ok(()) };
         let (spec, spare) = (again.spec.clone(), child.spare());
+        if let Some(outcome) = begin_at_once(&self.report, child.seat, &spec, &cause) {
+            return self.reborn(key, spare, outcome, ctx);
+        }
         let mut starting = Box::pin(begin(self.report.clone(), child.seat, spec, cause));
         match starting.as_mut().now_or_never() {
             Some(outcome) => self.reborn(key, spare, outcome, ctx),
@@ -158,7 +165,7 @@ impl Nursery {
         match outcome {
             Ok(Some(process)) => {
                 let Some(child) = self.children.remove(&pid) else { return Ok(()) };
-                self.free_names(Seat { start: child.seat.start - 1, ..child.seat });
+                self.report.free_names(Seat { start: child.seat.start - 1, ..child.seat });
                 self.enter(child, process, ctx)
             }
             Ok(None) => {
@@ -172,7 +179,7 @@ impl Nursery {
     /// Stops a process whose child was called off while it was being started.
     fn turn_away(&mut self, child: Child, pid: Pid, ctx: &mut ServerContext<Self>) {
         if self.early.remove(&pid).is_some() {
-            self.free_names(child.seat);
+            self.report.free_names(child.seat);
             return;
         }
         self.children.insert(pid, child);
@@ -181,12 +188,8 @@ impl Nursery {
 
     pub(super) fn forget(&mut self, pid: Pid) {
         if let Some(child) = self.children.remove(&pid) {
-            self.free_names(child.seat);
+            self.report.free_names(child.seat);
         }
-    }
-
-    fn free_names(&self, last: Seat) {
-        self.report.runtime.kernel.clear_vacant_of(self.report.supervisor, last);
     }
 }
 
@@ -198,9 +201,20 @@ fn begin(
     cause: StartCause,
 ) -> impl Future<Output = Outcome> + Send {
     let starting = async move { start(&report, seat, &spec, cause).await };
-    AssertUnwindSafe(starting).catch_unwind().map(|started| {
-        started.unwrap_or_else(|payload| {
-            Err(StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload))))
-        })
-    })
+    AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(panicked))
+}
+
+/// The same for a child whose start never waits.
+fn begin_at_once(
+    report: &Report,
+    seat: Seat,
+    spec: &Arc<ChildSpec>,
+    cause: &StartCause,
+) -> Option<Outcome> {
+    let starting = AssertUnwindSafe(|| start_at_once(report, seat, spec, cause));
+    catch_unwind(starting).unwrap_or_else(|payload| Some(panicked(payload)))
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> Outcome {
+    Err(StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload))))
 }

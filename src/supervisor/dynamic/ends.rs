@@ -145,7 +145,7 @@ impl Nursery {
         } else {
             self.report.gave_up(&limit);
         }
-        self.report.runtime.kernel.clear_vacant_of(self.report.supervisor, seat);
+        self.report.free_names(seat);
         if parks { Ok(()) } else { Err(ExitReason::from_library(limit)) }
     }
 

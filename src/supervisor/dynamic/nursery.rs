@@ -36,7 +36,6 @@ use crate::child::ChildSpec;
 use crate::exit::{ExitReason, Result};
 use crate::message::Received;
 use crate::pid::Pid;
-use crate::process::AnyProcess;
 use crate::random::Random;
 use crate::reply::Reply;
 use crate::server::{GenServer, ServerContext, ServerRef};
@@ -44,6 +43,7 @@ use crate::shared_str::SharedStr;
 use crate::supervisor::describe::Description;
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
+use crate::supervisor::incarnation::Outcome;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::Window;
 use crate::supervisor::report::Report;
@@ -98,9 +98,6 @@ pub(crate) enum Cast {
     Sweep,
 }
 
-/// What a start comes to.
-pub(super) type Outcome = Result<Option<Arc<dyn AnyProcess>>, StartError>;
-
 /// Whom a start is for.
 pub(super) enum For {
     One(PidReply),
@@ -138,7 +135,7 @@ impl GenServer for Nursery {
         let label = spec.id.clone();
         Ok(Nursery {
             me: ctx.this(),
-            report: Report { runtime: ctx.runtime(), supervisor: ctx.pid(), label },
+            report: Report::new(ctx, label),
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             spec,
             window: Window::default(),

@@ -116,8 +116,7 @@ impl Nursery {
             let leaving = child.leaving(&stopping.process);
             leaving.tell(&self.report, stopping.began, reason, stopping.overran);
         }
-        let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-        kernel.clear_vacant_of(me, child.seat);
+        self.report.free_names(child.seat);
         let State::Stopping(stopping) = child.state else { return };
         for (at, reply) in stopping.replies.into_iter().enumerate() {
             // Who asked after the first asked for what is gone.
