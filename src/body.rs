@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 
 /// What a process does until it ends.
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;

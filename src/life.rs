@@ -19,7 +19,7 @@ use crate::body::Body;
 use crate::crash::Crash;
 use crate::exit::ExitReason;
 use crate::inbox::Item;
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::lifecycle;
 use crate::process::{AnyProcess, flag};
 use crate::record::Process;

@@ -9,7 +9,7 @@ use crate::ended::ProcessHandle;
 use crate::exit::{ExitReason, Result};
 use crate::inbox::Item;
 use crate::kernel::births::{Birth, Stillborn};
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::kernel::timers::NO_TOKIO;
 use crate::life::Life;
 use crate::log_level::LogLevel;

@@ -6,7 +6,7 @@ use crate::checked::check;
 use crate::checked::post::Post;
 use crate::checked::world::World;
 use crate::exit::ExitReason::Shutdown;
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 
 /// L8.
 #[test]

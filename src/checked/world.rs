@@ -9,7 +9,7 @@ use crate::checked::{block_on, thread};
 use crate::exit::ExitReason;
 use crate::info::Leftovers;
 use crate::kernel::births::{Birth, Stillborn};
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::life::Life;
 use crate::mailbox::Mailbox;

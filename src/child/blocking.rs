@@ -30,7 +30,7 @@ use crate::child::{BlockingContext, ChildSpec, StartChild, StartContext, Started
 use crate::context::Context;
 use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::kernel::timers::NO_TOKIO;
 use crate::message::Envelope;
 use crate::process::AnyProcess;

@@ -29,7 +29,7 @@ use crate::child::orders::{Order, Orders, end_of};
 use crate::child::output::Printing;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::process::AnyProcess;
 
 /// How long a program that has ended may be outlived by who still holds its pipes, before

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::exit::{ExitReason, Result};
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::message::Envelope;
 use crate::process::{AnyProcess, flag};
 use crate::record::Process;

@@ -231,11 +231,13 @@ impl StartContext {
     }
 }
 
+/// A start that never waits.
+type StartNow = dyn Fn(&StartContext) -> Result<Started, StartError> + Send + Sync;
+
 /// How a child's process is started.
 #[derive(Clone)]
 pub(crate) enum Start {
-    /// By what never waits.
-    AtOnce(Arc<dyn Fn(&StartContext) -> Result<Started, StartError> + Send + Sync>),
+    AtOnce(Arc<StartNow>),
     Awaited(Arc<dyn StartChild>),
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::ExitReason;
+use crate::kernel::closing::End;
 use crate::kernel::names::NameRefused;
-use crate::kernel::teardown::End;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Estate, Line, Link, LinkKind, Parent, Stage, Standing, Ties};

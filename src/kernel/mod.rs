@@ -26,6 +26,7 @@ pub(crate) mod monitors;
 pub(crate) mod names;
 mod orphans;
 pub(crate) mod groups;
+pub(crate) mod closing;
 pub(crate) mod teardown;
 pub(crate) mod births;
 pub(crate) mod timers;

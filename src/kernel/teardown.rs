@@ -10,79 +10,21 @@
 //!
 //! A link or monitor made between 2 and 4 is served in 5, with the true reason.
 
-use std::any::Any;
-use std::sync::{Arc, Weak};
-use std::task::Waker;
+use std::sync::Arc;
 
 use crate::event::LifecycleEvent;
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
+use crate::kernel::closing::{Belongings, Death, End, close};
 use crate::kernel::exits::ExitSignal;
 use crate::lifecycle;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{
-    AnyProcess, Line, Locked, Parent, Registrar, Stage, Standing, Ties, Watcher, flag,
-};
+use crate::process::{AnyProcess, Stage, Standing, Ties, Watcher, flag};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
 use crate::small_map::SmallMap;
 use crate::sync::atomic::Ordering;
-
-/// How a body came to its end.
-#[derive(Debug)]
-pub(crate) enum End {
-    Returned(ExitReason),
-    /// It ended because it was told to, with this reason: a server that is stopped.
-    Told(ExitReason),
-    Panicked(ExitReason),
-    /// The task was dropped, or a signal ended it.
-    Dropped,
-}
-
-/// What step 2 takes out of the record.
-struct Closing {
-    death: Death,
-    belongings: Option<Belongings>,
-    remains: Remains,
-}
-
-/// What a process that had a standing is found by, and is to be no more.
-struct Belongings {
-    parent: Option<Parent>,
-    /// Of a supervisor that has one above it.
-    line: Option<Arc<Line>>,
-    names: SmallMap<SharedStr, ()>,
-    tags: SmallMap<SharedStr, ()>,
-    registries: SmallMap<u64, Weak<dyn Registrar>>,
-}
-
-/// What there is to tell of an end.
-struct Death {
-    reason: ExitReason,
-    /// The process failed by itself, as opposed to being told to.
-    failed: bool,
-    /// One of the names that it held.
-    name: Option<SharedStr>,
-}
-
-/// What is dropped last, unlocked.
-struct Remains {
-    queue: Option<Box<dyn Any + Send>>,
-    task: Option<Waker>,
-    reader: Option<Waker>,
-    /// The reason that another came before.
-    spare: Option<ExitReason>,
-}
-
-impl Remains {
-    fn drop_quietly(self) {
-        let Remains { queue, task, reader, spare } = self;
-        quietly(|| drop((task, reader)));
-        quietly(|| drop(spare));
-        quietly(|| drop(queue));
-    }
-}
 
 impl Kernel {
     /// Steps 2 to 7.
@@ -231,38 +173,4 @@ fn settle(process: &dyn AnyProcess) -> Option<Box<Ties>> {
         core.settled = late.is_none();
         late
     })
-}
-
-/// Step 2. Nothing is dropped here: what goes is handed out.
-fn close(locked: &mut Locked, end: End) -> Closing {
-    let queue = locked.take_queue();
-    let core = locked.core();
-    core.stage = Stage::Closing;
-    let accepted = core.reason.take();
-    let (reason, failed, spare) = match (end, accepted) {
-        (End::Panicked(own), accepted) => (own, true, accepted),
-        (End::Returned(own) | End::Told(own), Some(accepted)) => (accepted, false, Some(own)),
-        (End::Returned(own), None) => {
-            let failed = own.crash().is_some();
-            (own, failed, None)
-        }
-        (End::Told(own), None) => (own, false, None),
-        (End::Dropped, accepted) => (accepted.unwrap_or(ExitReason::Killed), false, None),
-    };
-    core.reason = Some(reason.clone());
-    let task = core.task.take();
-    let parent = core.ties().and_then(|ties| ties.parent);
-    let standing = core.standing();
-    let reader = standing.and_then(|standing| standing.reader.take());
-    let belongings = core.standing().map(|standing| Belongings {
-        parent,
-        line: standing.estate.as_ref().and_then(|estate| estate.line.clone()),
-        names: standing.names.take(),
-        tags: standing.tags.take(),
-        registries: standing.registries.take(),
-    });
-    let first = belongings.as_ref().and_then(|belongings| belongings.names.iter().next());
-    let name = first.map(|(name, ())| name.clone());
-    let death = Death { reason, failed, name };
-    Closing { death, belongings, remains: Remains { queue, task, reader, spare } }
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::activity::Callback;
 use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::lifecycle;
 use crate::server::event::Event;
 use crate::server::item::Work;

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::exit::ExitReason;
 use crate::kernel::births::Birth;
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::pid::Pid;
 use crate::process::{Link, LinkKind};
 use crate::server::GenServer;

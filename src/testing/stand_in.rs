@@ -18,7 +18,7 @@ use crate::ended::Ended;
 use crate::exit::ExitReason;
 use crate::inbox::Item;
 use crate::kernel::births::Birth;
-use crate::kernel::teardown::End;
+use crate::kernel::closing::End;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
 use crate::record::Process;

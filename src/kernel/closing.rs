@@ -1,0 +1,101 @@
+//! The first step of an end: under the lock, the process refuses what comes, and what has to
+//! go is taken out of its record. Nothing of it is dropped there.
+
+use std::any::Any;
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+
+use crate::exit::ExitReason;
+use crate::process::{Line, Locked, Parent, Registrar, Stage};
+use crate::quietly::quietly;
+use crate::shared_str::SharedStr;
+use crate::small_map::SmallMap;
+
+/// How a body came to its end.
+#[derive(Debug)]
+pub(crate) enum End {
+    Returned(ExitReason),
+    /// It ended because it was told to, with this reason: a server that is stopped.
+    Told(ExitReason),
+    Panicked(ExitReason),
+    /// The task was dropped, or a signal ended it.
+    Dropped,
+}
+
+/// What step 2 takes out of the record.
+pub(super) struct Closing {
+    pub(super) death: Death,
+    pub(super) belongings: Option<Belongings>,
+    pub(super) remains: Remains,
+}
+
+/// What a process that had a standing is found by, and is to be no more.
+pub(super) struct Belongings {
+    pub(super) parent: Option<Parent>,
+    /// Of a supervisor that has one above it.
+    pub(super) line: Option<Arc<Line>>,
+    pub(super) names: SmallMap<SharedStr, ()>,
+    pub(super) tags: SmallMap<SharedStr, ()>,
+    pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
+}
+
+/// What there is to tell of an end.
+pub(super) struct Death {
+    pub(super) reason: ExitReason,
+    /// The process failed by itself, as opposed to being told to.
+    pub(super) failed: bool,
+    /// One of the names that it held.
+    pub(super) name: Option<SharedStr>,
+}
+
+/// What is dropped last, unlocked.
+pub(super) struct Remains {
+    queue: Option<Box<dyn Any + Send>>,
+    task: Option<Waker>,
+    reader: Option<Waker>,
+    /// The reason that another came before.
+    spare: Option<ExitReason>,
+}
+
+impl Remains {
+    pub(super) fn drop_quietly(self) {
+        let Remains { queue, task, reader, spare } = self;
+        quietly(|| drop((task, reader)));
+        quietly(|| drop(spare));
+        quietly(|| drop(queue));
+    }
+}
+
+/// Step 2. Nothing is dropped here: what goes is handed out.
+pub(super) fn close(locked: &mut Locked, end: End) -> Closing {
+    let queue = locked.take_queue();
+    let core = locked.core();
+    core.stage = Stage::Closing;
+    let accepted = core.reason.take();
+    let (reason, failed, spare) = match (end, accepted) {
+        (End::Panicked(own), accepted) => (own, true, accepted),
+        (End::Returned(own) | End::Told(own), Some(accepted)) => (accepted, false, Some(own)),
+        (End::Returned(own), None) => {
+            let failed = own.crash().is_some();
+            (own, failed, None)
+        }
+        (End::Told(own), None) => (own, false, None),
+        (End::Dropped, accepted) => (accepted.unwrap_or(ExitReason::Killed), false, None),
+    };
+    core.reason = Some(reason.clone());
+    let task = core.task.take();
+    let parent = core.ties().and_then(|ties| ties.parent);
+    let standing = core.standing();
+    let reader = standing.and_then(|standing| standing.reader.take());
+    let belongings = core.standing().map(|standing| Belongings {
+        parent,
+        line: standing.estate.as_ref().and_then(|estate| estate.line.clone()),
+        names: standing.names.take(),
+        tags: standing.tags.take(),
+        registries: standing.registries.take(),
+    });
+    let first = belongings.as_ref().and_then(|belongings| belongings.names.iter().next());
+    let name = first.map(|(name, ())| name.clone());
+    let death = Death { reason, failed, name };
+    Closing { death, belongings, remains: Remains { queue, task, reader, spare } }
+}
