@@ -55,26 +55,31 @@ impl Bells {
         }
     }
 
-    /// Takes a bell and arms it for this waker.
-    pub(crate) fn arm(
+    /// Takes a bell and arms it for this waker. Panics, in the one who would wait, if tokio's
+    /// time is not enabled.
+    pub(crate) fn arm<'h>(
         self: &Arc<Self>,
-        handle: Option<&Handle>,
+        handle: impl FnOnce() -> Option<&'h Handle>,
         due: Instant,
         waker: &Waker,
     ) -> ArmedBell<'_> {
-        self.start(handle);
         let lane = &self.free[lane()];
         let kept = lane.lock().pop();
         let bell = kept.unwrap_or_else(|| self.cast());
         bell.register(waker);
         let due = self.nanos(due);
         bell.due.store(due, Ordering::SeqCst);
-        self.start(handle);
+        let armed = ArmedBell { bell: Some(bell), lane, bells: self };
+        if !self.started.load(Ordering::SeqCst)
+            && let Some(handle) = handle()
+        {
+            self.start(handle);
+        }
         if due < self.next.load(Ordering::SeqCst) {
             self.told.fetch_min(due, Ordering::SeqCst);
             self.look.notify_one();
         }
-        ArmedBell { bell: Some(bell), lane, bells: self }
+        armed
     }
 
     fn cast(&self) -> Arc<Bell> {
@@ -83,12 +88,8 @@ impl Bells {
         bell
     }
 
-    /// Panics, in the one who would wait, if tokio's time is not enabled.
-    fn start(self: &Arc<Self>, handle: Option<&Handle>) {
-        if self.started.load(Ordering::SeqCst) {
-            return;
-        }
-        let Some(handle) = handle else { return };
+    #[cold]
+    fn start(self: &Arc<Self>, handle: &Handle) {
         let inside = handle.enter();
         drop(tokio::time::sleep(Duration::ZERO));
         drop(inside);
@@ -213,10 +214,10 @@ mod tests {
     fn a_late_ring_leaves_the_next_deadline_alone() {
         let bells = Arc::new(Bells::new());
         let now = Instant::now();
-        let first = bells.arm(None, now, Waker::noop());
+        let first = bells.arm(|| None, now, Waker::noop());
         let seen = bells.nanos(now);
         drop(first);
-        let second = bells.arm(None, now + Duration::from_secs(5), Waker::noop());
+        let second = bells.arm(|| None, now + Duration::from_secs(5), Waker::noop());
         let bell = second.bell.as_ref().expect("it is armed");
         bell.ring(seen);
         let armed = bell.due.load(Ordering::SeqCst);
@@ -230,7 +231,7 @@ mod tests {
     fn bells_go_back_to_where_they_came_from() {
         let bells = Arc::new(Bells::new());
         for _ in 0..100 {
-            let armed = bells.arm(None, Instant::now(), Waker::noop());
+            let armed = bells.arm(|| None, Instant::now(), Waker::noop());
             std::thread::scope(|scope| drop(scope.spawn(|| drop(armed)).join()));
         }
         assert_eq!(bells.all.lock().unwrap().len(), 1);
@@ -244,7 +245,7 @@ mod tests {
             if bell.is_some() {
                 return Poll::Ready(());
             }
-            bell = Some(bells.arm(Some(&handle), due, cx.waker()));
+            bell = Some(bells.arm(|| Some(&handle), due, cx.waker()));
             armed();
             Poll::Pending
         })

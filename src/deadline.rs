@@ -63,9 +63,8 @@ impl<'a> Deadline<'a> {
     pub(crate) fn is_due(&mut self, cx: &Context<'_>) -> bool {
         match &self.bell {
             None => {
-                let bells = &self.kernel.bells;
-                let handle = self.kernel.tokio();
-                self.bell = Some(bells.arm(handle, self.due, cx.waker()));
+                let kernel = self.kernel;
+                self.bell = Some(kernel.bells.arm(|| kernel.tokio(), self.due, cx.waker()));
                 false
             }
             Some(bell) => {
