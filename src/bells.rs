@@ -1,13 +1,14 @@
 //! Deadlines of calls, nearly free.
 //!
-//! A bell is an instant and a waker. Arming one is a store, and so is disarming it: no
-//! timer is made. One task per runtime sleeps until the earliest deadline there was
-//! when it last looked, rings what is due, and looks again.
+//! A bell is an instant and a waker, on a [shelf](crate::bell). Arming one is a few stores, and
+//! so is taking it back: no timer is made. One task per runtime sleeps until the earliest
+//! deadline there was when it last looked, rings what is due, and looks again.
 //!
 //! **Why none is missed.** The task sets `next` to *never* before it looks, and to the
-//! earliest deadline it saw after. Whoever arms stores its deadline, then reads `next`:
-//! either the look sees the deadline, or `next` reads as *never* or as something later
-//! than the deadline, and the task is told to look again.
+//! earliest deadline it saw after. Whoever arms puts its deadline on a shelf, then reads `next`.
+//! Whichever of the two had the shelf's lock later knows what the other did before: either the
+//! look sees the deadline, or `next` reads as *never* or as something later than the deadline,
+//! and the task is told to look again.
 //!
 //! A call is often over before the task comes to look. It sleeps until that call's deadline
 //! all the same: so the calls that follow need not tell it again, each of them.
@@ -17,7 +18,7 @@
 //! starts it anew if not. So a wait that outlasts a shutdown still ends in time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -25,13 +26,13 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::bell::{Bell, LANES, Lane, NEVER, lane};
+use crate::bell::{NEVER, SHELVES, Shelf, own_shelf};
+use crate::quietly::quietly;
 
 /// All bells of a runtime.
 #[derive(Debug)]
 pub(crate) struct Bells {
-    free: [Lane; LANES],
-    all: Mutex<Vec<Arc<Bell>>>,
+    shelves: [Shelf; SHELVES],
     base: OnceLock<Instant>,
     next: AtomicU64,
     /// The earliest deadline whose owner told the task to look.
@@ -44,8 +45,7 @@ pub(crate) struct Bells {
 impl Bells {
     pub(crate) fn new() -> Self {
         Bells {
-            free: Default::default(),
-            all: Mutex::default(),
+            shelves: Default::default(),
             base: OnceLock::new(),
             next: AtomicU64::new(NEVER),
             told: AtomicU64::new(NEVER),
@@ -55,21 +55,16 @@ impl Bells {
         }
     }
 
-    /// Takes a bell and arms it for this waker. Panics, in the one who would wait, if tokio's
-    /// time is not enabled.
+    /// Arms a bell for this waker. Panics, in the one who would wait, if tokio's time is not
+    /// enabled.
     pub(crate) fn arm<'h>(
         self: &Arc<Self>,
         handle: impl FnOnce() -> Option<&'h Handle>,
         due: Instant,
         waker: &Waker,
     ) -> ArmedBell<'_> {
-        let lane = &self.free[lane()];
-        let kept = lane.lock().pop();
-        let bell = kept.unwrap_or_else(|| self.cast());
-        bell.register(waker);
-        let due = self.nanos(due);
-        bell.due.store(due, Ordering::SeqCst);
-        let armed = ArmedBell { bell: Some(bell), lane, bells: self };
+        let (due, shelf) = (self.nanos(due), &self.shelves[own_shelf()]);
+        let armed = ArmedBell { at: shelf.arm(due, waker), shelf, bells: self };
         if !self.started.load(Ordering::SeqCst)
             && let Some(handle) = handle()
         {
@@ -80,12 +75,6 @@ impl Bells {
             self.look.notify_one();
         }
         armed
-    }
-
-    fn cast(&self) -> Arc<Bell> {
-        let bell = Arc::new(Bell::new());
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&bell));
-        bell
     }
 
     #[cold]
@@ -126,18 +115,13 @@ impl Bells {
         self.next.store(NEVER, Ordering::SeqCst);
         let told = self.told.swap(NEVER, Ordering::SeqCst);
         let now = self.nanos(Instant::now());
-        let bells = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = NEVER;
         let mut due = Vec::new();
-        for bell in bells.iter() {
-            match bell.due.load(Ordering::SeqCst) {
-                NEVER => {}
-                at if at <= now => due.push((Arc::clone(bell), at)),
-                at => next = next.min(at),
-            }
+        let nexts = self.shelves.iter().map(|shelf| shelf.take_due(now, &mut due));
+        let next = nexts.fold(NEVER, u64::min);
+        for waker in due {
+            // It may be a user's, and the others are waiting.
+            quietly(|| waker.wake());
         }
-        drop(bells);
-        due.iter().for_each(|(bell, seen)| bell.ring(*seen));
         let next = next.min(told);
         self.next.store(next, Ordering::SeqCst);
         next
@@ -155,8 +139,7 @@ impl Bells {
 
     /// Bells that are armed: calls under way with a deadline.
     pub(crate) fn armed(&self) -> usize {
-        let bells = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        bells.iter().filter(|bell| bell.due.load(Ordering::SeqCst) != NEVER).count()
+        self.shelves.iter().map(Shelf::armed).sum()
     }
 
     /// Ends the task as soon as nobody waits.
@@ -166,32 +149,26 @@ impl Bells {
     }
 }
 
-/// A bell in use; dropping it disarms it and gives it back.
+/// A bell in use; dropping it takes it back.
 #[derive(Debug)]
 pub(crate) struct ArmedBell<'a> {
-    bell: Option<Arc<Bell>>,
-    lane: &'a Lane,
+    at: usize,
+    /// Where it came from: else one thread might take all that others give back.
+    shelf: &'a Shelf,
     bells: &'a Bells,
 }
 
 impl ArmedBell<'_> {
     pub(crate) fn register(&self, waker: &Waker) {
-        if let Some(bell) = &self.bell {
-            bell.register(waker);
-        }
+        self.shelf.register(self.at, waker);
     }
 }
 
 impl Drop for ArmedBell<'_> {
     fn drop(&mut self) {
-        if let Some(bell) = self.bell.take() {
-            // A look that comes before this rings for nothing, which does no harm.
-            bell.due.store(NEVER, Ordering::Release);
-            // To where it came from, or one thread might take all that others give back.
-            self.lane.lock().push(bell);
-            if self.bells.closed.load(Ordering::Relaxed) {
-                self.bells.look.notify_one();
-            }
+        self.shelf.disarm(self.at);
+        if self.bells.closed.load(Ordering::Relaxed) {
+            self.bells.look.notify_one();
         }
     }
 }
@@ -199,7 +176,6 @@ impl Drop for ArmedBell<'_> {
 #[cfg(test)]
 mod tests {
     use super::Bells;
-    use crate::bell::NEVER;
     use std::future::poll_fn;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
@@ -207,24 +183,6 @@ mod tests {
     use std::time::Duration;
     use tokio::runtime::Handle;
     use tokio::time::Instant;
-
-    /// A bell that was seen to be due, and is another call's by the time it is rung, still
-    /// rings for that one.
-    #[test]
-    fn a_late_ring_leaves_the_next_deadline_alone() {
-        let bells = Arc::new(Bells::new());
-        let now = Instant::now();
-        let first = bells.arm(|| None, now, Waker::noop());
-        let seen = bells.nanos(now);
-        drop(first);
-        let second = bells.arm(|| None, now + Duration::from_secs(5), Waker::noop());
-        let bell = second.bell.as_ref().expect("it is armed");
-        bell.ring(seen);
-        let armed = bell.due.load(Ordering::SeqCst);
-        assert_eq!(armed, bells.nanos(now + Duration::from_secs(5)));
-        bell.ring(armed);
-        assert_eq!(bell.due.load(Ordering::SeqCst), NEVER);
-    }
 
     /// One thread arms them and another lets them go: there are no more for that.
     #[test]
@@ -234,7 +192,8 @@ mod tests {
             let armed = bells.arm(|| None, Instant::now(), Waker::noop());
             std::thread::scope(|scope| drop(scope.spawn(|| drop(armed)).join()));
         }
-        assert_eq!(bells.all.lock().unwrap().len(), 1);
+        let first = bells.arm(|| None, Instant::now(), Waker::noop());
+        assert_eq!(first.at, 0);
     }
 
     /// Waits for a bell; when it is armed, `armed` is run.
