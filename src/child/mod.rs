@@ -102,8 +102,8 @@ pub enum ChildType {
 /// ([`blocking`](Self::blocking)), from a server that shuts down gracefully
 /// ([`serve`](Self::serve)), from a program of the operating system (`command`, with the feature
 /// `process`), or from anything that implements [`StartChild`]. All are started, stopped,
-/// restarted and told of alike. What must outlive a restart is a [`Keep`]. OTP: the child
-/// specification.
+/// restarted and told of alike. What must outlive a restart is a [`Keep`]. Cheap to
+/// clone. OTP: the child specification.
 ///
 /// | setting | default |
 /// |---|---|
@@ -138,6 +138,12 @@ pub enum ChildType {
 #[derive(Clone)]
 #[must_use = "it does nothing until a supervisor is given it"]
 pub struct ChildSpec {
+    pub(crate) spec: Arc<Spec>,
+}
+
+/// What a [`ChildSpec`] says. Shared by its clones, its supervisor and each of its starts.
+#[derive(Clone)]
+pub(crate) struct Spec {
     pub(crate) id: SharedStr,
     pub(crate) name: Option<SharedStr>,
     pub(crate) start: start::Start,
@@ -162,7 +168,7 @@ impl ChildSpec {
     }
 
     fn started_by(id: impl Into<String>, start: start::Start) -> Self {
-        ChildSpec {
+        let spec = Spec {
             id: id.into().into(),
             name: None,
             start,
@@ -176,7 +182,13 @@ impl ChildSpec {
             mailbox: None,
             warn_after: None,
             nested: None,
-        }
+        };
+        ChildSpec { spec: Arc::new(spec) }
+    }
+
+    /// To be changed: apart from its clones, if it has any.
+    pub(crate) fn edit(&mut self) -> &mut Spec {
+        Arc::make_mut(&mut self.spec)
     }
 
     /// A plain async closure as a child. Each start clones the closure and calls the
@@ -220,7 +232,7 @@ impl ChildSpec {
     /// Its id, unique among its siblings, and its label in the log. By default a server's type
     /// name, a supervisor's name or `"Supervisor"`. [`ChildSpec`] has an example.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
-        self.id = id.into().into();
+        self.edit().id = id.into().into();
         self
     }
 
@@ -228,21 +240,21 @@ impl ChildSpec {
     /// somebody else holds it the start fails, with
     /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). [`ChildSpec`] has an example.
     pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into().into());
+        self.edit().name = Some(name.into().into());
         self
     }
 
     /// When it is started again. By default [`Restart::Permanent`]. [`Restart`] has an
     /// example.
     pub fn restart(mut self, restart: Restart) -> Self {
-        self.restart = restart;
+        self.edit().restart = restart;
         self
     }
 
     /// How it is stopped. By default a worker has five seconds, a supervisor as long as
     /// it takes. [`Shutdown`] has an example.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.shutdown = shutdown;
+        self.edit().shutdown = shutdown;
         self
     }
 
@@ -250,7 +262,7 @@ impl ChildSpec {
     /// the start has failed, with [`InitTimeout`](crate::StartError::InitTimeout). By default as
     /// long as it takes. [`ServerSpec`](crate::ServerSpec) has an example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
-        self.init_timeout = Some(limit);
+        self.edit().init_timeout = Some(limit);
         self
     }
 
@@ -283,14 +295,14 @@ impl ChildSpec {
     /// # }).unwrap();
     /// ```
     pub fn ready_within(mut self, limit: Duration) -> Self {
-        self.ready_within = Some(limit);
+        self.edit().ready_within = Some(limit);
         self
     }
 
     /// How long its restarts wait. By default as its supervisor says, which by default is not
     /// at all. [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = Some(backoff);
+        self.edit().backoff = Some(backoff);
         self
     }
 
@@ -299,7 +311,7 @@ impl ChildSpec {
     /// permanent child can't be, since it never ends for good: that is refused at the start.
     /// OTP: `significant`. [`AutoShutdown`](crate::AutoShutdown) has an example.
     pub fn significant(mut self, significant: bool) -> Self {
-        self.significant = significant;
+        self.edit().significant = significant;
         self
     }
 
@@ -350,7 +362,7 @@ impl ChildSpec {
     ///
     /// [`ServerSpec::mailbox_capacity`]: crate::ServerSpec::mailbox_capacity
     pub fn mailbox_capacity(mut self, capacity: usize, overflow: Overflow) -> Self {
-        self.mailbox = Some(Mailboxes::bounded(capacity, overflow));
+        self.edit().mailbox = Some(Mailboxes::bounded(capacity, overflow));
         self
     }
 
@@ -359,18 +371,19 @@ impl ChildSpec {
     /// never. By default as for all. Plain tasks have no handlers.
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after) has an example.
     pub fn warn_after(mut self, limit: Duration) -> Self {
-        self.warn_after = Some(limit);
+        self.edit().warn_after = Some(limit);
         self
     }
 
     pub(crate) fn supervisor(mut self) -> Self {
-        self.kind = ChildType::Supervisor;
-        self.shutdown = Shutdown::Infinity;
+        let spec = self.edit();
+        spec.kind = ChildType::Supervisor;
+        spec.shutdown = Shutdown::Infinity;
         self
     }
 }
 
-impl fmt::Debug for ChildSpec {
+impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChildSpec")
             .field("id", &self.id)
@@ -381,5 +394,11 @@ impl fmt::Debug for ChildSpec {
             .field("backoff", &self.backoff)
             .field("significant", &self.significant)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ChildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.spec.fmt(f)
     }
 }

@@ -30,49 +30,49 @@ impl ChildSpec {
     /// assert_eq!((tree.kind(), tree.get_shutdown()), (ChildType::Supervisor, Shutdown::Infinity));
     /// ```
     pub fn id(&self) -> &str {
-        &self.id
+        &self.spec.id
     }
 
     /// The name it is registered under, if any. [`id`](Self::id) has an example.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.spec.name.as_deref()
     }
 
     /// Whether it is a supervisor. [`id`](Self::id) has an example.
     pub fn kind(&self) -> ChildType {
-        self.kind
+        self.spec.kind
     }
 
     /// When it is started again. [`id`](Self::id) has an example.
     pub fn get_restart(&self) -> Restart {
-        self.restart
+        self.spec.restart
     }
 
     /// How it is stopped. [`id`](Self::id) has an example.
     pub fn get_shutdown(&self) -> Shutdown {
-        self.shutdown
+        self.spec.shutdown
     }
 
     /// How long its `init` may take; `None` is as long as it takes. [`id`](Self::id) has an
     /// example.
     pub fn get_init_timeout(&self) -> Option<Duration> {
-        self.init_timeout
+        self.spec.init_timeout
     }
 
     /// How long its restarts wait; `None` is as its supervisor says. [`id`](Self::id) has an
     /// example.
     pub fn get_backoff(&self) -> Option<Backoff> {
-        self.backoff
+        self.spec.backoff
     }
 
     /// How long its handlers may run before that is told; `None` is as for all.
     /// [`id`](Self::id) has an example.
     pub fn get_warn_after(&self) -> Option<Duration> {
-        self.warn_after
+        self.spec.warn_after
     }
 
     /// Whether its end may end its supervisor. [`id`](Self::id) has an example.
     pub fn is_significant(&self) -> bool {
-        self.significant
+        self.spec.significant
     }
 }

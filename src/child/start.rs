@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::body::Body;
 use crate::call_error::StartError;
 use crate::child::orders::{end_of, is_told};
-use crate::child::{ChildSpec, ChildType, TaskContext};
+use crate::child::{ChildType, Spec, TaskContext};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::message::Envelope;
@@ -118,7 +118,7 @@ pub struct StartContext {
     pub(crate) supervisor: Pid,
     /// What the supervisor knows this start of the child by.
     pub(crate) seat: Seat,
-    pub(crate) spec: Arc<ChildSpec>,
+    pub(crate) spec: Arc<Spec>,
     pub(crate) cause: StartCause,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::call_error::StartError;
-use crate::child::{ChildSpec, ChildType};
+use crate::child::{ChildSpec, ChildType, Spec};
 use crate::exit::Result;
 use crate::pid::Pid;
 use crate::supervisor::children::{Child, Running};
@@ -16,7 +16,7 @@ use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::Tree;
 
 impl Tree {
-    pub(crate) async fn start_child(&mut self, spec: Arc<ChildSpec>) -> Result<Pid, StartError> {
+    pub(crate) async fn start_child(&mut self, spec: Arc<Spec>) -> Result<Pid, StartError> {
         check_child(&spec, self.auto_shutdown)?;
         if let Some((_, present)) = self.children.by_id(&spec.id) {
             return Err(match present.pid() {
@@ -89,7 +89,7 @@ impl Tree {
 
     pub(crate) fn child_spec(&self, id: &str) -> Result<ChildSpec, ChildError> {
         match self.children.by_id(id) {
-            Some((_, child)) => Ok((*child.spec).clone()),
+            Some((_, child)) => Ok(ChildSpec { spec: child.spec.clone() }),
             None => Err(ChildError::NotFound(id.to_owned())),
         }
     }

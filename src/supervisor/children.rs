@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::child::ChildSpec;
+use crate::child::Spec;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
@@ -21,7 +21,7 @@ use crate::supervisor::strategy::Place;
 #[derive(Debug)]
 pub(crate) struct Child {
     place: Place,
-    pub(crate) spec: Arc<ChildSpec>,
+    pub(crate) spec: Arc<Spec>,
     state: Running,
     /// How often it was started until now, in vain or not.
     pub(crate) starts: u32,
@@ -37,7 +37,7 @@ pub(crate) struct Child {
 }
 
 /// What is left of a child that was taken out: its description, and its process if it ran.
-type Taken = (Arc<ChildSpec>, Option<Arc<dyn AnyProcess>>);
+type Taken = (Arc<Spec>, Option<Arc<dyn AnyProcess>>);
 
 /// What a child is doing.
 #[derive(Debug, Clone)]
@@ -157,7 +157,7 @@ impl Children {
     }
 
     /// Adds a child after the others, not running.
-    pub(crate) fn add(&mut self, spec: Arc<ChildSpec>) -> Place {
+    pub(crate) fn add(&mut self, spec: Arc<Spec>) -> Place {
         let place = self.next;
         self.next += 1;
         self.by_id.insert(spec.id.clone(), place);

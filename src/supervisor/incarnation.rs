@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::call_error::StartError;
 use crate::child::start::Start;
-use crate::child::{ChildSpec, ChildType, Restart, StartContext, Started};
+use crate::child::{ChildType, Restart, Spec, StartContext, Started};
 use crate::deadline::within;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
@@ -50,7 +50,7 @@ pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
 pub(crate) async fn start(
     report: &Report,
     seat: Seat,
-    spec: &Arc<ChildSpec>,
+    spec: &Arc<Spec>,
     cause: StartCause,
 ) -> Outcome {
     step!("before a start");
@@ -75,7 +75,7 @@ pub(crate) async fn start(
 pub(crate) fn start_at_once(
     report: &Report,
     seat: Seat,
-    spec: &Arc<ChildSpec>,
+    spec: &Arc<Spec>,
     cause: &StartCause,
 ) -> Option<Outcome> {
     let Start::AtOnce(start) = &spec.start else { return None };
@@ -86,12 +86,12 @@ pub(crate) fn start_at_once(
     Some(come_to(report, spec, started))
 }
 
-fn context(report: &Report, seat: Seat, spec: &Arc<ChildSpec>, cause: StartCause) -> StartContext {
+fn context(report: &Report, seat: Seat, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
     let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
     StartContext { runtime, supervisor, seat, spec: spec.clone(), cause }
 }
 
-fn come_to(report: &Report, spec: &ChildSpec, started: Result<Started, StartError>) -> Outcome {
+fn come_to(report: &Report, spec: &Spec, started: Result<Started, StartError>) -> Outcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
@@ -103,7 +103,7 @@ fn come_to(report: &Report, spec: &ChildSpec, started: Result<Started, StartErro
 }
 
 /// Waits for what earlier incarnations left, if they were supervisors that were killed.
-async fn alone(report: &Report, seat: Seat, spec: &ChildSpec) {
+async fn alone(report: &Report, seat: Seat, spec: &Spec) {
     let Report { runtime, supervisor, .. } = report;
     loop {
         let left = runtime.kernel.orphans(*supervisor, seat);
@@ -123,7 +123,7 @@ async fn alone(report: &Report, seat: Seat, spec: &ChildSpec) {
 /// takes too long is stopped.
 async fn ready(
     report: &Report,
-    spec: &ChildSpec,
+    spec: &Spec,
     started: Started,
     limit: Duration,
 ) -> Result<Started, StartError> {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::child::{ChildSpec, ChildType, Restart};
+use crate::child::{ChildType, Restart, Spec};
 use crate::shutdown::Shutdown;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::finding::{Finding, LintError};
@@ -117,6 +117,7 @@ impl Walk {
         };
         let mut worst = Some(Duration::ZERO);
         for child in &spec.children {
+            let child = &child.spec;
             let path = format!("{path}/{}", child.id);
             let needs = self.child(child, &path, starts);
             worst = worst.zip(needs).map(|(sum, needs)| sum.saturating_add(needs));
@@ -124,7 +125,7 @@ impl Walk {
         worst
     }
 
-    fn child(&mut self, child: &ChildSpec, path: &str, starts: Option<u64>) -> Option<Duration> {
+    fn child(&mut self, child: &Spec, path: &str, starts: Option<u64>) -> Option<Duration> {
         if let Some(name) = &child.name {
             self.names.push((name.to_string(), path.to_owned()));
         }
@@ -150,7 +151,7 @@ impl Walk {
 
     fn nested(
         &mut self,
-        child: &ChildSpec,
+        child: &Spec,
         spec: &SupervisorSpec,
         path: &str,
         starts: Option<u64>,
@@ -167,7 +168,7 @@ impl Walk {
         needs
     }
 
-    fn many_starts(&mut self, child: &ChildSpec, path: &str, starts: Option<u64>) {
+    fn many_starts(&mut self, child: &Spec, path: &str, starts: Option<u64>) {
         if child.restart == Restart::Temporary {
             return;
         }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use crate::backoff::Backoff;
 use crate::call_error::StartError;
-use crate::child::{ChildSpec, Restart};
+use crate::child::{ChildSpec, Restart, Spec};
 use crate::exit::Result;
 use crate::shared_str::SharedStr;
 use crate::supervisor::auto_shutdown::AutoShutdown;
@@ -237,15 +237,15 @@ impl SupervisorSpec {
             return invalid(what);
         }
         let mut ids = HashSet::new();
-        if let Some(twice) = self.children.iter().find(|child| !ids.insert(child.id.clone())) {
-            return Err(StartError::DuplicateId(twice.id.to_string()));
+        if let Some(twice) = self.children.iter().find(|child| !ids.insert(child.spec.id.clone())) {
+            return Err(StartError::DuplicateId(twice.spec.id.to_string()));
         }
-        self.children.iter().try_for_each(|child| check_child(child, self.auto_shutdown))
+        self.children.iter().try_for_each(|child| check_child(&child.spec, self.auto_shutdown))
     }
 }
 
 /// Refuses a child that can't work under such a supervisor.
-pub(crate) fn check_child(child: &ChildSpec, auto: AutoShutdown) -> Result<(), StartError> {
+pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
     let id = &child.id;
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
         return invalid(format!("child {id:?}: {what}"));

@@ -145,7 +145,7 @@ impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
         let mut child = ChildSpec::new(id, TreeStart(spec.clone())).supervisor();
-        child.nested = Some(Arc::new(spec));
+        child.edit().nested = Some(Arc::new(spec));
         match name {
             Some(name) => child.named(name.to_string()),
             None => child,

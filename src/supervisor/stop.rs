@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::child::{ChildSpec, Restart};
+use crate::child::{Restart, Spec};
 use crate::deadline::{until, within};
 use crate::doing::Doing;
 use crate::ended::Ended;
@@ -71,8 +71,8 @@ pub(crate) async fn stop(report: &Report, child: Leaving<'_>) -> ExitReason {
 }
 
 impl<'a> Leaving<'a> {
-    pub(crate) fn of(spec: &'a ChildSpec, process: &'a Arc<dyn AnyProcess>) -> Self {
-        let ChildSpec { id, restart, shutdown, .. } = spec;
+    pub(crate) fn of(spec: &'a Spec, process: &'a Arc<dyn AnyProcess>) -> Self {
+        let Spec { id, restart, shutdown, .. } = spec;
         Leaving { id, restart: *restart, shutdown: *shutdown, process }
     }
 

@@ -123,7 +123,7 @@ impl SupervisorRef {
     /// # }).unwrap();
     /// ```
     pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
-        let spec = Arc::new(spec.into());
+        let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }

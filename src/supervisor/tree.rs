@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::call_error::StartError;
-use crate::child::ChildSpec;
+use crate::child::{ChildSpec, Spec};
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
 use crate::message::Received;
@@ -49,7 +49,7 @@ pub(crate) struct Tree {
 
 /// What a supervisor can be asked.
 pub(crate) enum Call {
-    StartChild { spec: Arc<ChildSpec>, reply: Reply<Result<Pid, StartError>> },
+    StartChild { spec: Arc<Spec>, reply: Reply<Result<Pid, StartError>> },
     TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
     RestartChild { id: String, reply: Reply<Result<Pid, ChildError>> },
     DeleteChild { id: String, reply: Reply<Result<(), ChildError>> },
@@ -92,7 +92,7 @@ impl GenServer for Tree {
             since: Instant::now(),
         };
         for child in spec.children {
-            if let Err(error) = tree.add(Arc::new(child)).await {
+            if let Err(error) = tree.add(child.spec).await {
                 tree.stop_all().await;
                 return Err(ExitReason::from_library(error));
             }
@@ -148,7 +148,7 @@ async fn described(spec: SupervisorSpec, ctx: &ServerContext<Tree>) -> Result<Su
 
 impl Tree {
     /// Adds a child after the others and starts it; its failure is told by name.
-    async fn add(&mut self, spec: Arc<ChildSpec>) -> Result<(), StartError> {
+    async fn add(&mut self, spec: Arc<Spec>) -> Result<(), StartError> {
         let id = spec.id.to_string();
         let place = self.children.add(spec);
         let begun = self.begin(place).await;

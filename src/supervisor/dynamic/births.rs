@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::call_error::StartError;
-use crate::child::ChildSpec;
+use crate::child::Spec;
 use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
@@ -25,7 +25,7 @@ use crate::supervisor::spec::check_child;
 impl Nursery {
     pub(super) fn start_child(
         &mut self,
-        spec: Arc<ChildSpec>,
+        spec: Arc<Spec>,
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
@@ -39,7 +39,7 @@ impl Nursery {
     }
 
     /// Whether such a child may be started at all.
-    pub(super) fn admits(&self, spec: &ChildSpec) -> Result<(), StartError> {
+    pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
         check_child(spec, AutoShutdown::Never)?;
         match self.spec.max_children {
             Some(most) if self.children.len() + self.births >= most => {
@@ -52,7 +52,7 @@ impl Nursery {
     /// Starts a new child, for whoever it is.
     pub(super) fn bear(
         &mut self,
-        spec: Arc<ChildSpec>,
+        spec: Arc<Spec>,
         whom: For,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
@@ -197,7 +197,7 @@ impl Nursery {
 fn begin(
     report: Report,
     seat: Seat,
-    spec: Arc<ChildSpec>,
+    spec: Arc<Spec>,
     cause: StartCause,
 ) -> impl Future<Output = Outcome> + Send {
     let starting = async move { start(&report, seat, &spec, cause).await };
@@ -208,7 +208,7 @@ fn begin(
 fn begin_at_once(
     report: &Report,
     seat: Seat,
-    spec: &Arc<ChildSpec>,
+    spec: &Arc<Spec>,
     cause: &StartCause,
 ) -> Option<Outcome> {
     let starting = AssertUnwindSafe(|| start_at_once(report, seat, spec, cause));

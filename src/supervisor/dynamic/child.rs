@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::child::{ChildSpec, ChildType, Restart};
+use crate::child::{ChildType, Restart, Spec};
 use crate::doing::Doing;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
@@ -57,7 +57,7 @@ pub(super) struct Stopping {
 
 /// The rest of a child that may be started again.
 pub(super) struct Again {
-    pub(super) spec: Arc<ChildSpec>,
+    pub(super) spec: Arc<Spec>,
     /// Failed tries since it last ran for a while.
     pub(super) tries: u32,
     pub(super) delay: Duration,
@@ -67,8 +67,8 @@ pub(super) struct Again {
 }
 
 impl Child {
-    pub(super) fn new(spec: Arc<ChildSpec>, child: u64) -> Self {
-        let ChildSpec { ref id, kind, restart, shutdown, .. } = *spec;
+    pub(super) fn new(spec: Arc<Spec>, child: u64) -> Self {
+        let Spec { ref id, kind, restart, shutdown, .. } = *spec;
         Child {
             id: id.clone(),
             kind,
@@ -142,7 +142,7 @@ impl Child {
 }
 
 impl Again {
-    fn new(spec: Arc<ChildSpec>) -> Self {
+    fn new(spec: Arc<Spec>) -> Self {
         let delay = Duration::ZERO;
         Again { spec, tries: 0, delay, window: Window::default(), last: None }
     }

@@ -61,7 +61,7 @@ impl DynamicSupervisorRef {
     ///
     /// A call that is dropped stops waiting; the child may still be started.
     pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
-        let spec = Arc::new(spec.into());
+        let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }
@@ -173,7 +173,7 @@ impl DynamicSupervisorRef {
             }
             _ => {}
         }
-        let spec = Arc::new(spec.into());
+        let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::Find { name, spec, reply }).await;
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }

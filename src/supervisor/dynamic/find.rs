@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 
 use crate::call_error::StartError;
-use crate::child::ChildSpec;
+use crate::child::Spec;
 use crate::ended::Ended;
 use crate::exit::Result;
 use crate::kernel::{Kernel, NameEntry};
@@ -57,7 +57,7 @@ impl Nursery {
     pub(super) fn find(
         &mut self,
         name: SharedStr,
-        spec: Arc<ChildSpec>,
+        spec: Arc<Spec>,
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
@@ -73,7 +73,7 @@ impl Nursery {
     pub(super) fn look_again(
         &mut self,
         name: SharedStr,
-        spec: Arc<ChildSpec>,
+        spec: Arc<Spec>,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let runtime = self.report.runtime.clone();
@@ -81,8 +81,9 @@ impl Nursery {
             Holding::Held(pid) => self.found(&name, &Ok(pid)),
             Holding::Free => match self.admits(&spec) {
                 Ok(()) => {
-                    let child = (*spec).clone().named(name.to_string());
-                    return self.bear(Arc::new(child), For::Name(name, spec), ctx);
+                    let mut child = spec.clone();
+                    Arc::make_mut(&mut child).name = Some(name.clone());
+                    return self.bear(child, For::Name(name, spec), ctx);
                 }
                 Err(error) => self.found(&name, &Err(error)),
             },

@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::call_error::StartError;
-use crate::child::ChildSpec;
+use crate::child::Spec;
 use crate::exit::{ExitReason, Result};
 use crate::message::Received;
 use crate::pid::Pid;
@@ -78,8 +78,8 @@ pub(crate) struct Nursery {
 
 /// What a dynamic supervisor can be asked.
 pub(crate) enum Call {
-    StartChild { spec: Arc<ChildSpec>, reply: PidReply },
-    Find { name: SharedStr, spec: Arc<ChildSpec>, reply: PidReply },
+    StartChild { spec: Arc<Spec>, reply: PidReply },
+    Find { name: SharedStr, spec: Arc<Spec>, reply: PidReply },
     TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
@@ -102,7 +102,7 @@ pub(crate) enum Cast {
 pub(super) enum For {
     One(PidReply),
     /// Everybody who waits for this name.
-    Name(SharedStr, Arc<ChildSpec>),
+    Name(SharedStr, Arc<Spec>),
 }
 
 /// What a helper is done with.
@@ -121,7 +121,7 @@ pub(super) enum Done {
     /// A name's holder was on its way, in or out: how is it with the name now?
     Waited {
         name: SharedStr,
-        spec: Arc<ChildSpec>,
+        spec: Arc<Spec>,
     },
 }
 

@@ -67,7 +67,7 @@ impl From<DynamicSupervisor> for ChildSpec {
     fn from(spec: DynamicSupervisor) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
         let mut child = ChildSpec::new(id, NurseryStart(spec.clone())).supervisor();
-        child.nested = Some(Arc::new(spec));
+        child.edit().nested = Some(Arc::new(spec));
         match name {
             Some(name) => child.named(name.to_string()),
             None => child,
