@@ -22,13 +22,12 @@ pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
 }
 
 pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &ExitReason) {
-    quietly(|| {
-        let text = format!("{reason:#}");
-        match LogLevel::for_exit(reason) {
-            LogLevel::Error => error!(target: TARGET, %pid, label, name, reason = text, "exit"),
-            LogLevel::Warn => warn!(target: TARGET, %pid, label, name, reason = text, "exit"),
-            _ => info!(target: TARGET, %pid, label, name, reason = text, "exit"),
-        }
+    // Put into words only where somebody listens.
+    let text = || format!("{reason:#}");
+    quietly(|| match LogLevel::for_exit(reason) {
+        LogLevel::Error => error!(target: TARGET, %pid, label, name, reason = text(), "exit"),
+        LogLevel::Warn => warn!(target: TARGET, %pid, label, name, reason = text(), "exit"),
+        _ => info!(target: TARGET, %pid, label, name, reason = text(), "exit"),
     });
 }
 

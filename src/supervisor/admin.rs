@@ -62,7 +62,7 @@ impl Tree {
         let place = self.find(id)?;
         let state = self.children.get(place).map(Child::state);
         let waits = matches!(state, Some(Running::Restarting { .. }));
-        self.halt(place).await;
+        self.halt(place, Instant::now()).await;
         self.rest(place);
         if waits {
             self.call_off(place);

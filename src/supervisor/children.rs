@@ -100,8 +100,7 @@ impl Child {
     }
 
     /// Its incarnation is over, or its start has failed. Gives how long that was.
-    fn over(&mut self, pid: Option<Pid>, reason: ExitReason) -> Duration {
-        let ended = Instant::now();
+    fn over(&mut self, pid: Option<Pid>, reason: ExitReason, ended: Instant) -> Duration {
         self.last = Some(reason.clone());
         self.history.push(Incarnation {
             pid,
@@ -132,6 +131,10 @@ impl Children {
 
     /// The places in this range, in start order.
     pub(crate) fn places(&self, range: RangeInclusive<Place>) -> Vec<Place> {
+        if range.start() == range.end() {
+            let only = *range.start();
+            return self.list.contains_key(&only).then_some(only).into_iter().collect();
+        }
         self.list.range(range).map(|(place, _)| *place).collect()
     }
 
@@ -195,9 +198,10 @@ impl Children {
         place: Place,
         pid: Option<Pid>,
         reason: ExitReason,
+        ended: Instant,
     ) -> Option<(&mut Child, Duration)> {
         let child = self.list.get_mut(&place)?;
-        let run = child.over(pid, reason);
+        let run = child.over(pid, reason, ended);
         if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
             self.by_pid.remove(&process.pid());
         }

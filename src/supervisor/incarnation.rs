@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::call_error::StartError;
 use crate::child::start::Start;
@@ -135,7 +135,7 @@ async fn ready(
         Ok(Either::Right(_)) => Ok(started),
         Ok(Either::Left((reason, _))) => Err(StartError::Failed(reason)),
         Err(_) => {
-            stop(report, Leaving::of(spec, &started.process)).await;
+            stop(report, Leaving::of(spec, &started.process), Instant::now()).await;
             Err(StartError::NotReady(limit))
         }
     }

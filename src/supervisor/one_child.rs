@@ -1,5 +1,7 @@
 //! What a supervisor does with one of its children: begin it, halt it, let it rest.
 
+use tokio::time::Instant;
+
 use crate::call_error::StartError;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
@@ -28,25 +30,33 @@ impl Tree {
                 Ok(())
             }
             Err(error) => {
-                self.over(place, None, error.as_reason());
+                self.over(place, None, error.as_reason(), Instant::now());
                 Err(error)
             }
         }
     }
 
-    /// Stops a child that runs. Names that it held stay reserved, for its successor.
-    pub(crate) async fn halt(&mut self, place: Place) {
-        let Some(child) = self.children.get(place) else { return };
-        let Some(process) = child.process() else { return };
+    /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved,
+    /// for its successor.
+    pub(crate) async fn halt(&mut self, place: Place, now: Instant) -> Instant {
+        let Some(child) = self.children.get(place) else { return now };
+        let Some(process) = child.process() else { return now };
         let pid = process.pid();
-        let reason = stop(&self.report, Leaving::of(&child.spec, process)).await;
-        self.over(place, Some(pid), reason);
+        let (reason, ended) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
+        self.over(place, Some(pid), reason, ended);
+        ended
     }
 
     /// An incarnation is over, or did not start (then it has no pid).
-    pub(crate) fn over(&mut self, place: Place, pid: Option<Pid>, reason: ExitReason) {
+    pub(crate) fn over(
+        &mut self,
+        place: Place,
+        pid: Option<Pid>,
+        reason: ExitReason,
+        ended: Instant,
+    ) {
         let fallback = self.backoff;
-        let Some((child, run)) = self.children.over(place, pid, reason) else { return };
+        let Some((child, run)) = self.children.over(place, pid, reason, ended) else { return };
         let backoff = child.spec.backoff.or(fallback);
         if pid.is_some() && backoff.is_some_and(|backoff| backoff.is_healthy(run)) {
             child.tries = 0;

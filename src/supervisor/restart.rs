@@ -40,9 +40,10 @@ impl Tree {
             self.report.child_ended(&child.spec.id, pid, &reason);
             return self.ended_for_good(place, pid, reason);
         }
-        self.over(place, Some(pid), reason);
+        let now = Instant::now();
+        self.over(place, Some(pid), reason, now);
         match self.delay(place) {
-            None => self.restart(place, ctx).await,
+            None => self.restart(place, now, ctx).await,
             Some(delay) => {
                 self.wait(place, delay, ctx).await;
                 Ok(())
@@ -53,7 +54,7 @@ impl Tree {
     /// It is not started again; if it was significant, that may end the supervisor.
     fn ended_for_good(&mut self, place: Place, pid: Pid, reason: ExitReason) -> Result {
         let significant = self.children.get(place).is_some_and(|child| child.spec.significant);
-        self.over(place, Some(pid), reason);
+        self.over(place, Some(pid), reason, Instant::now());
         self.rest(place);
         let left = |child: &Child| child.spec.significant && !matches!(child.state(), Running::No);
         match self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
@@ -71,21 +72,26 @@ impl Tree {
     ) -> Result {
         match self.children.get(place).map(Child::state) {
             Some(Running::Restarting { ticket: held, .. }) if *held == ticket => {
-                self.restart(place, ctx).await
+                self.restart(place, Instant::now(), ctx).await
             }
             _ => Ok(()),
         }
     }
 
     /// One attempt to restart the group of this child, if the budget allows it.
-    async fn restart(&mut self, place: Place, ctx: &mut ServerContext<Self>) -> Result {
-        if let Err(exceeded) = self.window.allows(self.intensity, Instant::now()) {
+    async fn restart(
+        &mut self,
+        place: Place,
+        now: Instant,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        if let Err(exceeded) = self.window.allows(self.intensity, now) {
             return Err(self.give_up(place, exceeded));
         }
-        self.tell_restart(place);
+        self.tell_restart(place, now);
         step!("before a restart");
         let group = self.children.places(self.strategy.group(place));
-        self.stop_group(&group, place).await;
+        self.stop_group(&group, place, now).await;
         step!("between a group's stop and its start");
         for member in group {
             if self.begin(member).await.is_err() {
@@ -98,9 +104,9 @@ impl Tree {
 
     /// Stops who runs in the group, in reverse. Temporary ones are forgotten, and who waited
     /// for a retry of its own waits no more: all of them are this child's group now.
-    async fn stop_group(&mut self, group: &[Place], failed: Place) {
+    async fn stop_group(&mut self, group: &[Place], failed: Place, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != failed) {
-            self.halt(member).await;
+            now = self.halt(member, now).await;
             let Some(child) = self.children.get(member) else { continue };
             if child.is_temporary() {
                 self.rest(member);
@@ -124,11 +130,12 @@ impl Tree {
 
     /// Has the child, and its group with it, wait for its restart.
     async fn wait(&mut self, place: Place, delay: Duration, ctx: &mut ServerContext<Self>) {
-        let due = after(Instant::now(), delay);
+        let now = Instant::now();
+        let due = after(now, delay);
         let ticket = self.wait_for_ticket(place, Some(due));
         ctx.cast_after(delay, Cast::TryAgain { place, ticket });
         let group = self.children.places(self.strategy.group(place));
-        self.stop_group(&group, place).await;
+        self.stop_group(&group, place, now).await;
         step!("after a restart was put off");
         for member in group {
             if let Some(child) = self.children.get(member) {
@@ -157,7 +164,7 @@ impl Tree {
         (!child.delay.is_zero()).then_some(child.delay)
     }
 
-    fn tell_restart(&self, place: Place) {
+    fn tell_restart(&self, place: Place, now: Instant) {
         let Some(child) = self.children.get(place) else { return };
         let Some(last) = child.history.last() else { return };
         self.report.restarting(Decided {
@@ -165,7 +172,7 @@ impl Tree {
             pid: last.pid,
             reason: &last.reason,
             restarts: child.starts,
-            budget_left: self.window.left(self.intensity, Instant::now()),
+            budget_left: self.window.left(self.intensity, now),
             delay: child.delay,
         });
     }

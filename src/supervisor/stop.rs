@@ -36,12 +36,15 @@ pub(crate) struct Leaving<'a> {
     pub(crate) process: &'a Arc<dyn AnyProcess>,
 }
 
-/// Stops one incarnation as its spec says, and gives the reason it ended with. An end other
-/// than was asked for is told to the log, and changes nothing.
-pub(crate) async fn stop(report: &Report, child: Leaving<'_>) -> ExitReason {
-    let pid = child.process.pid();
+/// Stops one incarnation as its spec says, from now on, and gives the reason it ended with,
+/// and when. An end other than was asked for is told to the log, and changes nothing.
+pub(crate) async fn stop(
+    report: &Report,
+    child: Leaving<'_>,
+    now: Instant,
+) -> (ExitReason, Instant) {
+    let (pid, began) = (child.process.pid(), now);
     let linked = await_end(&*report.own, pid);
-    let began = Instant::now();
     step!("before a stop");
     let asked = match child.shutdown {
         Shutdown::BrutalKill => None,
@@ -67,7 +70,7 @@ pub(crate) async fn stop(report: &Report, child: Leaving<'_>) -> ExitReason {
     if !linked {
         report.runtime.unlink(report.supervisor, pid);
     }
-    reason
+    (reason, Instant::now())
 }
 
 impl<'a> Leaving<'a> {

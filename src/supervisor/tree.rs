@@ -157,9 +157,10 @@ impl Tree {
 
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
+        let mut now = Instant::now();
         while let Some(place) = self.children.last_place() {
             if let Some((spec, Some(process))) = self.children.take(place) {
-                stop(&self.report, Leaving::of(&spec, &process)).await;
+                (_, now) = stop(&self.report, Leaving::of(&spec, &process), now).await;
             }
         }
     }
