@@ -7,9 +7,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::quietly::quietly;
+
 /// Of a bell: it is not armed. Of an instant: it never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
 pub(crate) const SHELVES: usize = 8;
+/// So many are kept while nobody uses any.
+const KEPT: usize = 64;
 
 thread_local! {
     static PLACE: u8 = const { 0 };
@@ -92,11 +96,18 @@ impl Shelf {
         drop(old);
     }
 
-    /// Takes a bell back, rung or not.
+    /// Takes a bell back, rung or not. When the last of many comes back they are let go, or
+    /// each look would go through all that were ever needed at once.
     pub(crate) fn disarm(&self, at: usize) {
         let mut bells = self.lock();
         bells.all[at].due = NEVER;
         bells.free.push(at);
+        if bells.free.len() > KEPT && bells.free.len() == bells.all.len() {
+            let many = std::mem::take(&mut *bells);
+            drop(bells);
+            // Wakers of whom nobody waits for any more.
+            quietly(|| drop(many));
+        }
     }
 
     /// Disarms all bells that are due, and hands out whom they wake. The next deadline of the
@@ -135,6 +146,16 @@ mod tests {
         assert_eq!((shelf.take_due(20, &mut due), due.len()), (30, 2));
         bells.into_iter().for_each(|bell| shelf.disarm(bell));
         assert_eq!((shelf.take_due(99, &mut due), due.len()), (NEVER, 2));
+    }
+
+    #[test]
+    fn many_are_let_go_when_the_last_comes_back() {
+        let shelf = Shelf::default();
+        for many in [super::KEPT, 10 * super::KEPT] {
+            let bells: Vec<usize> = (0..many).map(|_| shelf.arm(1, Waker::noop())).collect();
+            bells.into_iter().for_each(|bell| shelf.disarm(bell));
+            assert_eq!(shelf.lock().all.len(), if many > super::KEPT { 0 } else { many });
+        }
     }
 
     /// Of what was handed out, nothing can be taken for the next that uses the bell.

@@ -3,7 +3,7 @@
 //! A timer that is made for each wait is put into tokio's wheel and taken out again; and if
 //! nothing else is in there, the worker that sleeps over it is woken each time, to look at
 //! the time anew. A stop of a hundred children woke it a hundred times. A [bell](crate::bells)
-//! is a store. It is for waits that are mostly over before their time is up: of those that
+//! is a few stores. It is for waits that are mostly over before their time is up: of those that
 //! are not, each has all bells looked at.
 
 use std::future::Future;

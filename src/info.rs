@@ -239,7 +239,7 @@ impl ProcessInfo {
 
     fn tell(&mut self, ties: &crate::process::Ties) {
         self.links = ties.links.len();
-        self.monitors = ties.watchers.len();
+        self.monitors = ties.watchers.as_ref().map_or(0, |watchers| watchers.len());
         let fired = |held: &crate::process::Held| matches!(held, crate::process::Held::Fired);
         self.monitoring = ties.monitors.iter().filter(|(_, held)| !fired(held)).count();
         self.label = ties.label.as_ref().map(ToString::to_string);

@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use regrow::{
-    ChildError, ChildSpec, ExitReason, Health, Leftovers, Runtime, StartError, Supervisor,
-    SupervisorRef, TaskContext,
+    ChildError, ChildSpec, DynamicSupervisor, ExitReason, Health, Leftovers, Runtime, StartError,
+    Supervisor, SupervisorRef, TaskContext,
 };
 use support::{crash, dead, settled};
 use tokio::time::Instant;
@@ -102,6 +102,30 @@ async fn who_is_not_ready_in_time_has_failed_to_start() {
     assert_eq!(error, StartError::Child { id: "a".into(), error: Box::new(late) });
     assert_eq!(error.to_string(), "child \"a\" was not started: it was not ready within 2s");
     assert_eq!(began.elapsed(), 2 * SECOND);
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// The same under a dynamic supervisor, which waits beside its loop: the child hears its own
+/// supervisor's wish that it stop, and has its time for that.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_ready_in_time_is_asked_to_stop_by_its_supervisor() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let (drained, mut is_drained) = tokio::sync::mpsc::unbounded_channel();
+    let slow = ChildSpec::task("slow", move |mut ctx: TaskContext| async move {
+        ctx.set_health(Health::Starting);
+        ctx.shutdown().await;
+        tokio::time::sleep(SECOND).await;
+        drained.send(Instant::now())?;
+        Ok(())
+    });
+    let start = Instant::now();
+    let failed = jobs.start_child(slow.ready_within(2 * SECOND)).await;
+    assert_eq!(failed, Err(StartError::NotReady(2 * SECOND)));
+    assert_eq!(start.elapsed(), 3 * SECOND);
+    assert_eq!(is_drained.recv().await, Some(Instant::now()));
+    assert_eq!(jobs.count_children().await.unwrap().specs, 0);
+    jobs.stop().await.unwrap();
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 

@@ -267,11 +267,14 @@ impl World {
         });
         for (id, target) in held {
             assert!(live.contains(&target), "{pid} watches {target}, which is dead");
-            let listed = self.ties(target, |ties| ties.watchers.contains(&id));
+            let listed = self.ties(target, |ties| {
+                ties.watchers.as_ref().is_some_and(|watchers| watchers.contains(&id))
+            });
             assert!(listed, "{pid} watches {target}, which doesn't know");
         }
         let watchers: Vec<(u64, Pid)> = self.ties(pid, |ties| {
-            ties.watchers.iter().map(|(&id, watcher)| (id, watcher.pid)).collect()
+            let all = ties.watchers.iter().flat_map(|watchers| watchers.iter());
+            all.map(|(&id, watcher)| (id, watcher.pid)).collect()
         });
         for (id, watcher) in watchers {
             let holds = self.ties(watcher, |ties| ties.monitors.contains(&id));

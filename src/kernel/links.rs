@@ -227,9 +227,11 @@ fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
         if older {
             ties.links.remove(&peer);
         }
-        let queued = ties.exits.len();
-        ties.exits.retain(|&(link, from)| from != peer || link >= before);
-        let taken = queued - ties.exits.len();
+        let taken = ties.exits.as_mut().map_or(0, |exits| {
+            let queued = exits.len();
+            exits.retain(|&(link, from)| from != peer || link >= before);
+            queued - exits.len()
+        });
         if let Some(counts) = core.counts() {
             counts.depth = counts.depth.saturating_sub(taken);
         }

@@ -165,7 +165,7 @@ fn list(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool
             return false;
         }
         if let Some(entry) = entry.take() {
-            core.ties_mut().watchers.insert(reference.raw(), entry);
+            core.ties_mut().watchers.get_or_insert_default().insert(reference.raw(), entry);
         }
         true
     })
@@ -174,6 +174,6 @@ fn list(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool
 fn unlist(target: &dyn AnyProcess, reference: MonitorRef) {
     target.with(|locked| {
         let ties = locked.core().ties.as_mut();
-        ties.and_then(|ties| ties.watchers.remove(&reference.raw()))
+        ties.and_then(|ties| ties.watchers.as_mut()?.remove(&reference.raw()))
     });
 }

@@ -90,8 +90,8 @@ impl Kernel {
         let (pid, reason) = (process.pid(), &death.reason);
         let mut ties = ties.unwrap_or_default();
         self.log_end(pid, &ties, death);
-        if !ties.watchers.is_empty() {
-            self.tell_watchers(pid, ties.watchers.take(), reason);
+        if let Some(watchers) = ties.watchers.take() {
+            self.tell_watchers(pid, *watchers, reason);
         }
         crate::failpoint::point!("death between monitors and links");
         self.tell_links(pid, &mut ties, reason);
@@ -102,13 +102,15 @@ impl Kernel {
             self.settle_standing(pid, standing, reason);
         }
         crate::failpoint::point!("death before settled");
+        let mut late_waiters = Vec::new();
         while let Some(mut late) = settle(process) {
+            late_waiters.extend(late.waiters.take());
+            if late.links.is_empty() {
+                break;
+            }
             self.tell_links(pid, &mut late, reason);
-            late.waiters.take().into_iter().for_each(|(waiter, waker)| {
-                ties.waiters.insert(waiter, waker);
-            });
         }
-        for (_, waiter) in ties.waiters.take() {
+        for (_, waiter) in ties.waiters.take().into_iter().chain(late_waiters) {
             quietly(|| waiter.wake());
         }
         quietly(|| drop(ties));
@@ -164,13 +166,12 @@ impl Kernel {
     }
 }
 
-/// Step 6: it is settled if nobody linked itself, or began to wait, meanwhile. Else gives
-/// those.
+/// Step 6: it is settled if nobody linked itself meanwhile. Gives who did, or began to wait.
 fn settle(process: &dyn AnyProcess) -> Option<Box<Ties>> {
     process.with(|locked| {
         let core = locked.core();
         let late = core.ties.take();
-        core.settled = late.is_none();
+        core.settled = late.as_ref().is_none_or(|late| late.links.is_empty());
         late
     })
 }

@@ -58,14 +58,15 @@ pub(crate) struct Core {
 
 /// What ties a process to others.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "a word where none came, instead of three")]
 pub(crate) struct Ties {
     pub(crate) links: SmallMap<Pid, Link>,
     /// What it watches, by the monitor's number.
     pub(crate) monitors: SmallMap<u64, Held>,
     /// Who watches it, by the monitor's number.
-    pub(crate) watchers: SmallMap<u64, Watcher>,
+    pub(crate) watchers: Option<Box<SmallMap<u64, Watcher>>>,
     /// Tickets of link exits that lie in its mailbox, and whose they are.
-    pub(crate) exits: Vec<(u64, Pid)>,
+    pub(crate) exits: Option<Box<Vec<(u64, Pid)>>>,
     /// Who waits for its end, or for room in its mailbox until then.
     pub(crate) waiters: SmallMap<u64, Waker>,
     pub(crate) label: Option<SharedStr>,
@@ -208,8 +209,13 @@ impl Ties {
     pub(crate) fn tell_nobody(&self) -> bool {
         let Ties { links, monitors, watchers, exits: _, waiters, label, parent: _, standing } =
             self;
-        let nobody = links.is_empty() && monitors.is_empty() && watchers.is_empty();
-        nobody && waiters.is_empty() && label.is_none() && standing.is_none()
+        let unwatched = watchers.as_ref().is_none_or(|watchers| watchers.is_empty());
+        links.is_empty()
+            && monitors.is_empty()
+            && unwatched
+            && waiters.is_empty()
+            && label.is_none()
+            && standing.is_none()
     }
 }
 

@@ -7,7 +7,9 @@ impl Ties {
     /// Whether the ticket of this signal is still held.
     pub(crate) fn holds(&self, ticket: u64, signal: &Received) -> bool {
         match signal {
-            Received::Exit { .. } => self.exits.iter().any(|(held, _)| *held == ticket),
+            Received::Exit { .. } => {
+                self.exits.iter().flat_map(|exits| exits.iter()).any(|(held, _)| *held == ticket)
+            }
             _ => self.monitors.contains(&ticket),
         }
     }
@@ -16,8 +18,9 @@ impl Ties {
     pub(crate) fn redeem(&mut self, ticket: u64, signal: &Received) -> bool {
         match signal {
             Received::Exit { .. } => {
-                let at = self.exits.iter().position(|(held, _)| *held == ticket);
-                at.map(|at| self.exits.remove(at)).is_some()
+                let Some(exits) = &mut self.exits else { return false };
+                let at = exits.iter().position(|(held, _)| *held == ticket);
+                at.map(|at| exits.remove(at)).is_some()
             }
             Received::Group { .. } => match self.monitors.get_mut(&ticket) {
                 Some(Held::Group { queued, .. }) => {

@@ -13,7 +13,8 @@ use crate::small_map::SmallMap;
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 pub(super) struct Entries<K, V> {
-    by_key: Map<K, SmallMap<u64, Entry<V>>>,
+    /// An entry lies apart, or the table would be as large as all values.
+    by_key: Map<K, SmallMap<u64, Box<Entry<V>>>>,
     by_pid: Map<Pid, SmallMap<u64, K>>,
     last: u64,
     len: usize,
@@ -61,7 +62,7 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
     pub(super) fn add(&mut self, pid: Pid, [key, own]: [K; 2], value: V) {
         self.last += 1;
         self.len += 1;
-        let entry = Entry { pid, value, changes: 0 };
+        let entry = Box::new(Entry { pid, value, changes: 0 });
         self.by_key.entry(key).or_default().insert(self.last, entry);
         self.by_pid.entry(pid).or_default().insert(self.last, own);
     }

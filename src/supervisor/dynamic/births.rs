@@ -13,6 +13,7 @@ use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
+use crate::quietly::quietly;
 use crate::server::ServerContext;
 use crate::starting::StartCause;
 use crate::supervisor::auto_shutdown::AutoShutdown;
@@ -58,12 +59,13 @@ impl Nursery {
     ) -> Result {
         let number = self.fresh();
         let seat = Seat { child: number, start: 1 };
+        let child = Child::new(spec.clone(), number);
         if let Some(outcome) = begin_at_once(&self.report, seat, &spec, &StartCause::First) {
-            return self.born(Child::new(spec, number), whom, outcome, ctx);
+            // What a temporary child captured goes with it.
+            quietly(|| drop(spec));
+            return self.born(child, whom, outcome, ctx);
         }
-        let mut starting =
-            Box::pin(begin(self.report.clone(), seat, spec.clone(), StartCause::First));
-        let child = Child::new(spec, number);
+        let mut starting = Box::pin(begin(self.report.clone(), seat, spec, StartCause::First));
         match starting.as_mut().now_or_never() {
             Some(outcome) => self.born(child, whom, outcome, ctx),
             None => {
