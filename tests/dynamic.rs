@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use regrow::GenServer;
@@ -616,4 +618,39 @@ async fn a_tree_shows_some_of_many() {
     let tree = jobs.tree().await.unwrap();
     assert_eq!((tree.root.children.len(), tree.root.more), (100, 3));
     assert!(tree.to_string().ends_with("\n└─ … and 3 more"), "{tree}");
+}
+
+/// What it captured panics when it is dropped; once, for a panic while another unwinds is the
+/// end of the program.
+struct Bomb(Arc<AtomicBool>);
+
+impl Clone for Bomb {
+    fn clone(&self) -> Self {
+        Bomb(Arc::default())
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "as armed");
+    }
+}
+
+/// A temporary child's arguments are let go at once, and what their destructors do is not its
+/// supervisor's crash, nor a failed start.
+#[tokio::test(start_paused = true)]
+async fn what_a_temporary_child_captured_goes_quietly() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let armed = Arc::new(AtomicBool::new(true));
+    let bomb = Bomb(armed.clone());
+    let child = ChildSpec::task("job", move |_| async move {
+        let _bomb = bomb;
+        std::future::pending().await
+    });
+    let job = jobs.start_child(child.restart(Restart::Temporary)).await.unwrap();
+    assert!(!armed.load(Ordering::SeqCst), "it went off");
+    assert!(rt.is_alive(job) && rt.is_alive(jobs.pid()));
+    assert_eq!(jobs.count_children().await.unwrap().active, 1);
+    jobs.stop().await.unwrap();
 }
