@@ -1,6 +1,6 @@
 //! Deadlines of calls, nearly free.
 //!
-//! A bell is an instant and a waker, on a [shelf](crate::bell). Arming one is a few stores, and
+//! A bell is an instant and a waker, on a [shelf](crate::shelf). Arming one is a few stores, and
 //! so is taking it back: no timer is made. One task per runtime sleeps until the earliest
 //! deadline there was when it last looked, rings what is due, and looks again.
 //!
@@ -26,8 +26,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::bell::{NEVER, SHELVES, Shelf, own_shelf};
 use crate::quietly::quietly;
+use crate::shelf::{NEVER, SHELVES, Shelf, own_shelf};
 
 /// All bells of a runtime.
 #[derive(Debug)]

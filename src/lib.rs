@@ -191,7 +191,7 @@ mod doing;
 mod stops;
 mod watching;
 mod process;
-mod bell;
+mod shelf;
 mod bells;
 mod timer_queue;
 mod census_bell;

@@ -16,6 +16,7 @@ pub(crate) mod item;
 pub(crate) mod idle;
 mod ask;
 pub(crate) mod server_ref;
+mod handles;
 mod casts;
 mod calls;
 mod sender;
