@@ -39,6 +39,14 @@ pub(crate) struct Child {
 /// What is left of a child that was taken out: its description, and its process if it ran.
 type Taken = (Arc<Spec>, Option<Arc<dyn AnyProcess>>);
 
+/// How an incarnation ended, or why it did not start; then it has no pid.
+#[derive(Debug)]
+pub(crate) struct Over {
+    pub(crate) pid: Option<Pid>,
+    pub(crate) reason: ExitReason,
+    pub(crate) at: Instant,
+}
+
 /// What a child is doing.
 #[derive(Debug, Clone)]
 pub(crate) enum Running {
@@ -99,18 +107,19 @@ impl Child {
         }
     }
 
-    /// Its incarnation is over, or its start has failed. Gives how long that was.
-    fn over(&mut self, pid: Option<Pid>, reason: ExitReason, ended: Instant) -> Duration {
+    /// Gives how long that was.
+    fn over(&mut self, over: Over) -> Duration {
+        let Over { pid, reason, at } = over;
         self.last = Some(reason.clone());
         self.history.push(Incarnation {
             pid,
             started: self.started,
-            ended,
+            ended: at,
             reason,
             attempt: self.restarts(),
             delay: std::mem::take(&mut self.delay),
         });
-        ended.duration_since(self.started)
+        at.duration_since(self.started)
     }
 }
 
@@ -191,17 +200,10 @@ impl Children {
         }
     }
 
-    /// An incarnation of a child is over, or did not start (then it has no pid). Gives the
-    /// child, and how long that was.
-    pub(crate) fn over(
-        &mut self,
-        place: Place,
-        pid: Option<Pid>,
-        reason: ExitReason,
-        ended: Instant,
-    ) -> Option<(&mut Child, Duration)> {
+    /// An incarnation of a child is over. Gives the child, and how long that was.
+    pub(crate) fn over(&mut self, place: Place, over: Over) -> Option<(&mut Child, Duration)> {
         let child = self.list.get_mut(&place)?;
-        let run = child.over(pid, reason, ended);
+        let run = child.over(over);
         if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
             self.by_pid.remove(&process.pid());
         }

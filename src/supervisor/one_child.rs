@@ -3,10 +3,9 @@
 use tokio::time::Instant;
 
 use crate::call_error::StartError;
-use crate::exit::{ExitReason, Result};
-use crate::pid::Pid;
+use crate::exit::Result;
 use crate::process::Seat;
-use crate::supervisor::children::Running;
+use crate::supervisor::children::{Over, Running};
 use crate::supervisor::incarnation::start;
 use crate::supervisor::stop::{Leaving, stop};
 use crate::supervisor::strategy::Place;
@@ -30,7 +29,8 @@ impl Tree {
                 Ok(())
             }
             Err(error) => {
-                self.over(place, None, error.as_reason(), Instant::now());
+                let at = Instant::now();
+                self.over(place, Over { pid: None, reason: error.as_reason(), at });
                 Err(error)
             }
         }
@@ -42,23 +42,17 @@ impl Tree {
         let Some(child) = self.children.get(place) else { return now };
         let Some(process) = child.process() else { return now };
         let pid = process.pid();
-        let (reason, ended) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
-        self.over(place, Some(pid), reason, ended);
-        ended
+        let (reason, at) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
+        self.over(place, Over { pid: Some(pid), reason, at });
+        at
     }
 
-    /// An incarnation is over, or did not start (then it has no pid).
-    pub(crate) fn over(
-        &mut self,
-        place: Place,
-        pid: Option<Pid>,
-        reason: ExitReason,
-        ended: Instant,
-    ) {
-        let fallback = self.backoff;
-        let Some((child, run)) = self.children.over(place, pid, reason, ended) else { return };
+    /// An incarnation is over; one that ran well begins to count anew.
+    pub(crate) fn over(&mut self, place: Place, over: Over) {
+        let (fallback, ran) = (self.backoff, over.pid.is_some());
+        let Some((child, run)) = self.children.over(place, over) else { return };
         let backoff = child.spec.backoff.or(fallback);
-        if pid.is_some() && backoff.is_some_and(|backoff| backoff.is_healthy(run)) {
+        if ran && backoff.is_some_and(|backoff| backoff.is_healthy(run)) {
             child.tries = 0;
         }
     }

@@ -18,7 +18,7 @@ use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
 use crate::pid::Pid;
 use crate::server::ServerContext;
-use crate::supervisor::children::{Child, Running};
+use crate::supervisor::children::{Child, Over, Running};
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::Exceeded;
 use crate::supervisor::report::Decided;
@@ -41,7 +41,7 @@ impl Tree {
             return self.ended_for_good(place, pid, reason);
         }
         let now = Instant::now();
-        self.over(place, Some(pid), reason, now);
+        self.over(place, Over { pid: Some(pid), reason, at: now });
         match self.delay(place) {
             None => self.restart(place, now, ctx).await,
             Some(delay) => {
@@ -54,7 +54,7 @@ impl Tree {
     /// It is not started again; if it was significant, that may end the supervisor.
     fn ended_for_good(&mut self, place: Place, pid: Pid, reason: ExitReason) -> Result {
         let significant = self.children.get(place).is_some_and(|child| child.spec.significant);
-        self.over(place, Some(pid), reason, Instant::now());
+        self.over(place, Over { pid: Some(pid), reason, at: Instant::now() });
         self.rest(place);
         let left = |child: &Child| child.spec.significant && !matches!(child.state(), Running::No);
         match self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
