@@ -6,16 +6,16 @@
 
 use std::collections::HashMap;
 
-use futures_util::FutureExt;
 use regrow::{Events, ExitReason, LifecycleEvent, Pid};
-use tokio::task::unconstrained;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::actor::number;
 use crate::plan::{End, Kind, Restart, Spec, Sup};
 
 /// What the events have told so far.
 pub(crate) struct Seen {
-    events: Events,
+    /// And how many of them were missed until then.
+    events: UnboundedReceiver<(LifecycleEvent, u64)>,
     /// The running incarnation of each node.
     alive: HashMap<u32, Pid>,
     numbers: HashMap<Pid, u32>,
@@ -26,7 +26,14 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn new(events: Events, tree: &Sup) -> Self {
+    /// The events are taken as they come: one command may cause more than are kept.
+    pub(crate) fn new(mut all: Events, tree: &Sup) -> Self {
+        let (tell, events) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(event) = all.next().await {
+                let _ = tell.send((event, all.missed()));
+            }
+        });
         let (alive, numbers, types) = Default::default();
         let mut seen = Seen { events, alive, numbers, types, ended: vec![], restarts: vec![] };
         seen.learn(tree);
@@ -46,8 +53,10 @@ impl Seen {
 
     /// Reads what has happened since.
     pub(crate) fn read(&mut self) -> Result<(), String> {
-        // However many there are: tokio would let others have their turn after so many.
-        while let Some(Some(event)) = unconstrained(self.events.next()).now_or_never() {
+        while let Ok((event, missed)) = self.events.try_recv() {
+            if missed > 0 {
+                return Err(format!("{missed} events were missed"));
+            }
             let wrong = |what: &str| Err(format!("{what}: {event:?}"));
             match &event {
                 LifecycleEvent::Spawned { pid, label } => {
@@ -72,10 +81,7 @@ impl Seen {
                 _ => {}
             }
         }
-        match self.events.missed() {
-            0 => Ok(()),
-            many => Err(format!("{many} events were missed")),
-        }
+        Ok(())
     }
 }
 

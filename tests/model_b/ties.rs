@@ -25,15 +25,20 @@ impl Model {
     }
 
     /// Who has lost a sibling that it was linked to, and doesn't trap exits, ends like that one.
-    /// Gives who that is; their supervisor has yet to hear of it.
+    /// Gives who that is; their supervisor has yet to hear of it. It acts beside those who end by
+    /// the end of one that ended so: in what order to them, nobody asked for.
     pub(crate) fn bereave(&mut self, tree: &mut Tree) -> Vec<u32> {
         let mut fallen = Vec::new();
+        let mut first = self.bereft.len();
         while let Some((id, end)) = self.bereft.pop_front() {
+            let is_first = first > 0;
+            first = first.saturating_sub(1);
             let Some(at) = tree.at(id) else { continue };
             let child = &mut tree.children[at];
             if matches!(child.state, State::Running(None)) && !child.spec.traps() {
                 child.state = State::Dead(end);
                 self.ends(id, end);
+                self.falls |= !is_first;
                 fallen.push(id);
             }
         }
