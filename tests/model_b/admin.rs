@@ -34,6 +34,8 @@ impl Model {
                 }
             }
             let fallen = model.bereave(tree);
+            // Beside what the supervisor does about the first of several ends.
+            model.falls |= ends.len() > 1 && !fallen.is_empty();
             ((), model.ended(tree, &[order, &fallen].concat()))
         });
     }
