@@ -27,12 +27,12 @@ use crate::starting::{StartCause, Starting};
 /// what to start. Whatever it is, it starts one process through the [`StartContext`], and from
 /// then on is a child like any other.
 ///
-/// | through | starts | the same as a [`ChildSpec`] |
+/// | through | starts | the same as a [`ChildSpec`](crate::ChildSpec) |
 /// |---|---|---|
-/// | [`task`](StartContext::task) | a plain async closure | [`ChildSpec::task`] |
+/// | [`task`](StartContext::task) | a plain async closure | [`ChildSpec::task`](crate::ChildSpec::task) |
 /// | [`server`](StartContext::server) | a server | [`GenServer::child`](crate::GenServer::child) |
-/// | [`blocking`](StartContext::blocking) | a function, on a thread | [`ChildSpec::blocking`] |
-/// | [`serve`](StartContext::serve) | a server that is told to shut down by a signal | [`ChildSpec::serve`] |
+/// | [`blocking`](StartContext::blocking) | a function, on a thread | [`ChildSpec::blocking`](crate::ChildSpec::blocking) |
+/// | [`serve`](StartContext::serve) | a server that is told to shut down by a signal | [`ChildSpec::serve`](crate::ChildSpec::serve) |
 /// | `command`, with the feature `process` | a program | `ChildSpec::command` |
 ///
 /// OTP: the `start` function of a child specification. There it may return the pid of any
