@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use regrow::{
-    AutoShutdown, ChildSpec, ExitReason, GenServer, Result, ServerContext, Supervisor,
+    AutoShutdown, ChildSpec, ExitReason, GenServer, Pid, Result, ServerContext, Supervisor,
     SupervisorSpec,
 };
 use tokio::time::Instant;
@@ -63,6 +63,9 @@ impl GenServer for Worker {
                     ctx.cast_after(Duration::from_millis(time), end);
                 }
                 let sibling = script.link.and_then(|other| ctx.runtime().whereis(&name(other)));
+                // A supervisor may have its id by now.
+                let is_worker = |pid: &Pid| ctx.runtime().server_at::<Worker>(*pid).is_ok();
+                let sibling = sibling.filter(is_worker);
                 if let Some(sibling) = sibling {
                     ctx.runtime().link(ctx.pid(), sibling);
                 }
