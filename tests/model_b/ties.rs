@@ -38,7 +38,7 @@ impl Model {
             if matches!(child.state, State::Running(None)) && !child.spec.traps() {
                 child.state = State::Dead(end);
                 self.ends(id, end);
-                self.falls |= !is_first;
+                self.undecided |= !is_first;
                 fallen.push(id);
             }
         }
@@ -46,9 +46,10 @@ impl Model {
     }
 
     /// The children of a supervisor that is killed end, all at once, each in its own time. Gives
-    /// when the last of them is gone.
+    /// when the last of them is gone. Who waits for a sibling's end may crash by itself meanwhile.
     pub(crate) fn fall(&mut self, tree: &mut Tree) -> u64 {
         let (now, mut last) = (self.now, self.now.max(tree.leaves));
+        let crashes = self.crashes();
         for child in tree.children.drain(..) {
             last = last.max(self.falls(child));
             self.now = now;
@@ -57,6 +58,7 @@ impl Model {
         }
         self.falling = self.falling.max(last);
         self.falls = true;
+        self.undecided |= crashes.iter().any(|(id, at)| *at <= last && !self.alive.contains(id));
         last
     }
 

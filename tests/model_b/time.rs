@@ -30,6 +30,15 @@ impl Model {
         self.timers.iter().map(|timer| timer.at).min()
     }
 
+    /// Who is going to crash by itself, and when.
+    pub(crate) fn crashes(&self) -> Vec<(u32, u64)> {
+        let crash = |timer: &Timer| match timer.due {
+            Due::Crash { id, .. } if self.is_due(timer.due) => Some((id, timer.at)),
+            Due::Crash { .. } | Due::Retry { .. } => None,
+        };
+        self.timers.iter().filter_map(crash).collect()
+    }
+
     fn is_due(&self, due: Due) -> bool {
         match due {
             Due::Crash { id, nth } => {
