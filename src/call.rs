@@ -1,53 +1,59 @@
 //! Waiting for the answer of a call.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::call_error::CallError;
 use crate::deadline::Deadline;
-use crate::kernel::Kernel;
-use crate::reply::{Answer, Lost};
+use crate::inbox::Item;
+use crate::process::AnyProcess;
+use crate::record::Process;
+use crate::slot::{Answer, Awaited, Lost};
 
 /// The answer of one call, under its deadline.
 pub(crate) struct Waiting<'a, T> {
-    answer: oneshot::Receiver<Answer<T>>,
+    answer: Awaited<T>,
+    server: &'a dyn AnyProcess,
     deadline: Option<Deadline<'a>>,
 }
 
 impl<'a, T> Waiting<'a, T> {
-    pub(crate) fn unlimited(answer: oneshot::Receiver<Answer<T>>) -> Self {
-        Waiting { answer, deadline: None }
-    }
-
-    pub(crate) fn until(
-        answer: oneshot::Receiver<Answer<T>>,
-        due: Instant,
-        kernel: &'a std::sync::Arc<Kernel>,
+    /// Without end, where there is no instant.
+    #[inline]
+    pub(crate) fn until<M: Item>(
+        answer: Awaited<T>,
+        due: Option<Instant>,
+        server: &'a Process<M>,
     ) -> Self {
-        Waiting { answer, deadline: Some(Deadline::new(due, kernel)) }
+        let deadline = due.map(|due| Deadline::new(due, &server.kernel));
+        Waiting { answer, server, deadline }
     }
 }
 
-impl<T> Future for Waiting<'_, T> {
+/// What it comes to for the caller.
+pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
+    answer.map_err(|lost| match lost {
+        Lost::Exited(reason) => CallError::Exited(reason),
+        Lost::Overloaded => CallError::Overloaded,
+        Lost::NoReply => CallError::NoReply,
+    })
+}
+
+/// Of the task that asks for it.
+pub(crate) fn own_waker() -> impl Future<Output = Waker> {
+    poll_fn(|cx| Poll::Ready(cx.waker().clone()))
+}
+
+impl<T: Send + 'static> Future for Waiting<'_, T> {
     type Output = Result<T, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match Pin::new(&mut self.answer).poll(cx) {
-            Poll::Ready(Ok(Ok(value))) => return Poll::Ready(Ok(value)),
-            Poll::Ready(Ok(Err(Lost::Exited(reason)))) => {
-                return Poll::Ready(Err(CallError::Exited(reason)));
-            }
-            Poll::Ready(Ok(Err(Lost::Overloaded))) => {
-                return Poll::Ready(Err(CallError::Overloaded));
-            }
-            Poll::Ready(Ok(Err(Lost::NoReply)) | Err(_)) => {
-                return Poll::Ready(Err(CallError::NoReply));
-            }
-            Poll::Pending => {}
+        let server = self.server;
+        if let Poll::Ready(answer) = self.answer.poll(cx, server) {
+            return Poll::Ready(outcome(answer));
         }
         let due = self.deadline.as_mut().is_some_and(|deadline| deadline.is_due(cx));
         if due { Poll::Ready(Err(CallError::Timeout)) } else { Poll::Pending }

@@ -205,6 +205,8 @@ mod record;
 mod place;
 mod span;
 mod body;
+mod slot;
+mod owed;
 mod life;
 mod mailbox;
 mod urgent;

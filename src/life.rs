@@ -21,6 +21,7 @@ use crate::exit::ExitReason;
 use crate::inbox::Item;
 use crate::kernel::closing::End;
 use crate::lifecycle;
+use crate::owed;
 use crate::process::{AnyProcess, flag};
 use crate::record::Process;
 use crate::span;
@@ -38,8 +39,13 @@ impl<M: Item> Life<M> {
         Life { process, body: Some(body) }
     }
 
-    fn acting(&self) -> Acting {
-        Acting::enter(self.process.kernel.number(), self.process.pid())
+    fn record(&self) -> usize {
+        Arc::as_ptr(&self.process).addr()
+    }
+
+    /// Its body runs, or is dropped.
+    fn serving(&self) -> Acting {
+        Acting::serve(self.process.kernel.number(), self.process.pid(), self.record())
     }
 
     /// Leaves the task's waker in the record; whoever condemned it before finds the
@@ -55,10 +61,13 @@ impl<M: Item> Life<M> {
     fn end(&mut self, end: End) {
         let Some(body) = self.body.take() else { return };
         crate::failpoint::point!("death before body");
-        let acting = self.acting();
+        let serving = self.serving();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.drop_inside(body))) {
             self.tell_destructor_panic(payload);
         }
+        drop(serving);
+        owed::hand_over(&*self.process, self.record());
+        let acting = Acting::enter(self.process.kernel.number(), self.process.pid());
         self.process.kernel.bury(&*self.process, end);
         drop(acting);
     }
@@ -86,13 +95,14 @@ impl<M: Item> Future for Life<M> {
             this.end(End::Dropped);
             return Poll::Ready(());
         }
-        let acting = this.acting();
+        let serving = this.serving();
         let Some(body) = &mut this.body else { return Poll::Ready(()) };
         let (kernel, process) = (&this.process.kernel, &*this.process);
         let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
         let polled = catch_unwind(poll);
         let polled = polled.map_err(Crash::from_panic);
-        drop(acting);
+        drop(serving);
+        owed::hand_over(&*this.process, this.record());
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(end)) => this.end(end),

@@ -1,35 +1,18 @@
 //! The way back of a call.
 //!
-//! What happens when the server ends between any two steps: a reply that is dropped
-//! unsent puts its slot on the server's list, under the server's lock. A live server
-//! settles that list between two handlers: nobody will answer. Teardown takes the list
-//! in the step that makes the process *ended*: it ended, for that reason. Whoever
-//! comes after finds it ended, and tells its caller itself. So the caller always hears
-//! the truth, and once. A question that a full mailbox drops was never handled: its
-//! caller is told that at once.
+//! A reply that is dropped unsent inside of its server is [kept](crate::owed) until the handler
+//! is over; one that is dropped elsewhere says so in its [slot](crate::slot), and the caller
+//! finds out why. A question that a full mailbox drops was never handled: its caller is told
+//! that at once.
 
 use std::fmt;
 use std::sync::Arc;
-
-use tokio::sync::oneshot;
+use std::task::Waker;
 
 use crate::evicting::is_evicting;
-use crate::exit::ExitReason;
-use crate::process::core::Unanswered;
-use crate::process::{AnyProcess, Stage, flag};
-use crate::sync::atomic::Ordering;
-
-/// What a caller waits for.
-pub(crate) type Answer<T> = Result<T, Lost>;
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum Lost {
-    NoReply,
-    Exited(ExitReason),
-    /// The question was evicted from a full mailbox.
-    Overloaded,
-}
+use crate::owed;
+use crate::record::Process;
+use crate::slot::{Awaited, Lost, Slot};
 
 /// Where the answer of one call goes. It travels inside the call; the server sends it
 /// now, later, or from another process.
@@ -89,15 +72,17 @@ pub(crate) enum Lost {
 /// `tokio::spawn(async move { reply.send(work().await) })`. If that work panics, the
 /// caller is told `NoReply`.
 pub struct Reply<T: Send + 'static> {
-    slot: Option<oneshot::Sender<Answer<T>>>,
-    server: Arc<dyn AnyProcess>,
+    slot: Option<Arc<Slot<T>>>,
+    /// The address of its record: as long as the caller waits, no other has it.
+    server: usize,
 }
 
 impl<T: Send + 'static> Reply<T> {
+    /// Of this server; whoever waits is woken by this waker, until it is polled by another.
     #[inline]
-    pub(crate) fn new(server: Arc<dyn AnyProcess>) -> (Self, oneshot::Receiver<Answer<T>>) {
-        let (slot, answer) = oneshot::channel();
-        (Reply { slot: Some(slot), server }, answer)
+    pub(crate) fn new<M>(server: &Arc<Process<M>>, waker: Waker) -> (Self, Awaited<T>) {
+        let (slot, awaited) = Slot::new(waker);
+        (Reply { slot: Some(slot), server: Arc::as_ptr(server).addr() }, awaited)
     }
 
     /// Sends the answer. If the caller has stopped waiting, it goes nowhere. [`Reply`] has an
@@ -106,8 +91,7 @@ impl<T: Send + 'static> Reply<T> {
     pub fn send(mut self, value: T) {
         crate::failpoint::point!("reply send");
         if let Some(slot) = self.slot.take() {
-            // A caller that is gone needs no answer.
-            let _ = slot.send(Ok(value));
+            slot.answer(Ok(value));
         }
     }
 
@@ -147,7 +131,7 @@ impl<T: Send + 'static> Reply<T> {
     /// # }).unwrap();
     /// ```
     pub fn is_awaited(&self) -> bool {
-        self.slot.as_ref().is_some_and(|slot| !slot.is_closed())
+        self.slot.as_ref().is_some_and(Slot::is_shared)
     }
 }
 
@@ -155,57 +139,22 @@ impl<T: Send + 'static> Drop for Reply<T> {
     #[inline]
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            self.unsent(slot);
+            unsent(self.server, slot);
         }
     }
 }
 
-impl<T: Send + 'static> Reply<T> {
-    #[cold]
-    #[inline(never)]
-    fn unsent(&self, slot: oneshot::Sender<Answer<T>>) {
-        if slot.is_closed() {
-            return;
-        }
-        if is_evicting(Arc::as_ptr(&self.server).addr()) {
-            // A caller that is gone needs no answer.
-            let _ = slot.send(Err(Lost::Overloaded));
-            return;
-        }
-        let mut caller: Option<Box<dyn Unanswered>> = Some(Box::new(slot));
-        let ended = self.server.with(|locked| {
-            let core = locked.core();
-            if core.stage == Stage::Ended {
-                return core.reason.clone();
-            }
-            core.standing_mut().unanswered.extend(caller.take());
-            self.server.raise(flag::UNANSWERED);
-            core.notify();
-            // A test's stand-in for a server is not parked at its mailbox.
-            core.wake_task();
-            None
-        });
-        if let Some(caller) = caller {
-            caller.settle(ended.as_ref());
-        }
+#[cold]
+#[inline(never)]
+fn unsent<T: Send + 'static>(server: usize, slot: Arc<Slot<T>>) {
+    if !slot.is_shared() {
+        return;
     }
-}
-
-/// The server lives, and nobody will answer these callers.
-pub(crate) fn settle_unanswered(server: &dyn AnyProcess) {
-    server.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
-    let callers = server.with(|locked| {
-        let standing = locked.core().standing();
-        standing.map(|standing| std::mem::take(&mut standing.unanswered)).unwrap_or_default()
-    });
-    callers.into_iter().for_each(|caller| caller.settle(None));
-}
-
-impl<T: Send> Unanswered for oneshot::Sender<Answer<T>> {
-    fn settle(self: Box<Self>, ended: Option<&ExitReason>) {
-        let lost = ended.map_or(Lost::NoReply, |reason| Lost::Exited(reason.clone()));
-        // A caller that is gone needs no answer.
-        let _ = self.send(Err(lost));
+    if is_evicting(server) {
+        return slot.answer(Err(Lost::Overloaded));
+    }
+    if !owed::keep(server, &slot) {
+        slot.give_up();
     }
 }
 

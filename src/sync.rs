@@ -29,6 +29,10 @@ mod plain {
         pub(crate) const fn new(value: T) -> Self {
             Mutex(std::sync::Mutex::new(value))
         }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        }
     }
 
     impl<T: ?Sized> Mutex<T> {
@@ -136,6 +140,10 @@ mod checked {
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
             Mutex { gate: checker::Mutex::new(()), value: std::sync::Mutex::new(value) }
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.value.into_inner().unwrap_or_else(PoisonError::into_inner)
         }
     }
 

@@ -1,50 +1,83 @@
-//! Callers whose server ends: the kernel's part in a call.
+//! Callers whose server answers, doesn't, or ends: the kernel's part in a call.
 
-use crate::checked::check;
+use std::future::poll_fn;
+use std::sync::Arc;
+
 use crate::checked::world::World;
+use crate::checked::{block_on, check, thread};
 use crate::exit::ExitReason::Shutdown;
-use crate::process::AnyProcess;
-use crate::reply::{Lost, Reply};
+use crate::message::Envelope;
+use crate::process::{AnyProcess, flag};
+use crate::record::Process;
+use crate::reply::Reply;
+use crate::slot::{Answer, Awaited, Lost, settle_unanswered};
+use crate::sync::atomic::Ordering;
 
-/// L13.
+/// Waits as a caller does, whose question reaches `answering` in the poll that it is asked in.
+fn asked(
+    server: &Arc<Process<Envelope>>,
+    answering: impl FnOnce(Reply<u8>) + Send + 'static,
+) -> Answer<u8> {
+    let (mut answering, mut awaited, mut helper) = (Some(answering), None, None);
+    let answer = block_on(poll_fn(|cx| {
+        let awaited: &mut Awaited<u8> = awaited.get_or_insert_with(|| {
+            let (reply, awaited) = Reply::new(server, cx.waker().clone());
+            let answering = answering.take().expect("it is asked once");
+            helper = Some(thread::spawn(move || answering(reply)));
+            awaited
+        });
+        awaited.poll(cx, &**server)
+    }));
+    helper.expect("it was asked").join().expect("it answers");
+    answer
+}
+
+/// L13. It is woken, and finds what it was woken for.
 #[test]
-fn a_reply_dropped_as_the_server_ends_tells_its_reason() {
+fn an_answer_comes_as_its_caller_begins_to_wait() {
     check(|| {
         let world = World::new();
-        let server = world.process();
-        let (reply, mut answer) = Reply::<u8>::new(world.process_of(server));
-        world.both(move |_| drop(reply), move |world| world.end(server, Shutdown));
-        let answer = answer.try_recv().expect("an answer, whatever it is");
-        assert!(matches!(answer, Err(Lost::Exited(Shutdown))), "{answer:?}");
+        let pid = world.process();
+        let answer = asked(&world.process_of(pid), |reply| reply.send(7));
+        assert!(matches!(answer, Ok(7)), "{answer:?}");
+        world.end(pid, Shutdown);
         world.at_rest();
     });
 }
 
 /// L13.
 #[test]
-fn a_reply_dropped_wakes_the_server_that_owes_the_truth() {
+fn a_reply_dropped_as_the_server_ends_tells_its_reason() {
     check(|| {
         let world = World::new();
-        let server = world.process();
-        let (reply, mut answer) = Reply::<u8>::new(world.process_of(server));
-        let (unanswered, ()) = world.both(
-            move |world| {
-                let process = world.process_of(server);
-                let process: &dyn AnyProcess = &*process;
-                process.with(|locked| {
-                    let standing = locked.core().standing();
-                    standing
-                        .map(|standing| std::mem::take(&mut standing.unanswered))
-                        .unwrap_or_default()
-                })
-            },
-            move |_| drop(reply),
-        );
-        for caller in unanswered {
-            caller.settle(None);
-        }
-        world.end(server, Shutdown);
-        let answer = answer.try_recv().expect("an answer, whatever it is");
+        let pid = world.process();
+        let server = world.process_of(pid);
+        let ending = world.clone();
+        let end = thread::spawn(move || ending.end(pid, Shutdown));
+        let answer = asked(&server, drop);
+        end.join().expect("it ends");
+        assert!(matches!(answer, Err(Lost::Exited(Shutdown))), "{answer:?}");
+        world.at_rest();
+    });
+}
+
+/// L13. Between two handlers it settles what it owes; what comes after that, its end does.
+#[test]
+fn a_reply_dropped_is_settled_by_the_server_or_by_its_end() {
+    check(|| {
+        let world = World::new();
+        let pid = world.process();
+        let server = world.process_of(pid);
+        let serving = world.clone();
+        let serve = thread::spawn(move || {
+            let server = serving.process_of(pid);
+            if server.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
+                settle_unanswered(&*server);
+            }
+            serving.end(pid, Shutdown);
+        });
+        let answer = asked(&server, drop);
+        serve.join().expect("it ends");
         assert!(matches!(answer, Err(Lost::NoReply | Lost::Exited(Shutdown))), "{answer:?}");
         world.at_rest();
     });

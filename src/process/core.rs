@@ -87,7 +87,7 @@ pub(crate) struct Standing {
     pub(crate) estate: Option<Box<Estate>>,
     /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
     pub(crate) stop: Option<CancellationToken>,
-    pub(crate) unanswered: Vec<Box<dyn Unanswered>>,
+    pub(crate) unanswered: Vec<Arc<dyn Unanswered>>,
     pub(crate) reader: Option<Waker>,
     pub(crate) counts: Option<Counts>,
     /// It was born with a name, and its init is not over.
@@ -193,9 +193,9 @@ impl Seat {
 }
 
 /// A caller whose reply was dropped unsent.
-pub(crate) trait Unanswered: Send {
+pub(crate) trait Unanswered: Send + Sync {
     /// Tells it: `None` is "the server lives, but nobody will reply".
-    fn settle(self: Box<Self>, ended: Option<&ExitReason>);
+    fn settle(self: Arc<Self>, ended: Option<&ExitReason>);
 }
 
 impl std::fmt::Debug for dyn Unanswered {

@@ -1,8 +1,8 @@
 //! Asking: a question is queued, or waits for room where the mailbox lets it.
 
 use std::sync::Arc;
+use std::task::Waker;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::acting;
@@ -12,21 +12,21 @@ use crate::pid::Pid;
 use crate::place::Place;
 use crate::process::{AnyProcess, IfFull};
 use crate::record::{Process, Sent};
-use crate::reply::{Answer, Reply};
+use crate::reply::Reply;
 use crate::server::GenServer;
 use crate::server::item::Work;
+use crate::slot::Awaited;
 use crate::waits::WaitEdge;
 
-/// Where the answer of a call will be.
-pub(crate) type Slot<T> = oneshot::Receiver<Answer<T>>;
-
 /// Asks the question: it is queued, or [waits for room](let_in) where the mailbox lets it.
+/// This waker is woken when it is answered.
 #[inline]
 pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<Work<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
-) -> Result<(Slot<T>, Sent), CallError> {
-    let (reply, answer) = Reply::new(process.clone());
+    waker: Waker,
+) -> Result<(Awaited<T>, Sent), CallError> {
+    let (reply, answer) = Reply::new(process, waker);
     match process.send_as(make(reply), Work::Call, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
@@ -41,15 +41,15 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
 /// Waits for the question under this number in the line to be queued. One that still waits
 /// for room when the time is up is taken back, and so is one whose server ends: it was not
 /// handled.
-pub(crate) async fn let_in<S: GenServer, T>(
+pub(crate) async fn let_in<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<Work<S>>>,
     number: u64,
-    answer: Slot<T>,
+    answer: Awaited<T>,
     due: Option<Instant>,
-) -> Result<Slot<T>, CallError> {
+) -> Result<Awaited<T>, CallError> {
     let place = Place::new(process.clone(), number);
     match wait_for_room(place, due).await {
-        Ok(()) => Ok(answer),
+        Ok(()) => Ok(answer.later()),
         Err((question, error)) => {
             // As above.
             drop(answer);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::call::Waiting;
+use crate::call::{Waiting, own_waker};
 use crate::call_error::CallError;
 use crate::ended::Ended;
 use crate::kernel::Kernel;
@@ -226,9 +226,9 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
 ) -> Result<T, CallError> {
     let caller = refuse_self(process)?;
     let _waits = wait_edge(process, caller)?;
-    let (mut answer, sent) = ask(process, make)?;
+    let (mut answer, sent) = ask(process, make, own_waker().await)?;
     if let Sent::InLine(number) = sent {
         answer = Box::pin(let_in(process, number, answer, Some(due))).await?;
     }
-    Waiting::until(answer, due, &process.kernel).await
+    Waiting::until(answer, Some(due), process).await
 }

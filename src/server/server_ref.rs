@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::Waiting;
+use crate::call::{Waiting, own_waker};
 use crate::call_error::CallError;
 use crate::ended::Ended;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
@@ -223,15 +223,12 @@ impl<S: GenServer> ServerRef<S> {
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let (mut answer, sent) = ask(&process, make)?;
+        let (mut answer, sent) = ask(&process, make, own_waker().await)?;
         let due = Instant::now().checked_add(limit);
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, due)).await?;
         }
-        match due {
-            None => Waiting::unlimited(answer).await,
-            Some(due) => Waiting::until(answer, due, &process.kernel).await,
-        }
+        Waiting::until(answer, due, &process).await
     }
 
     /// Asks the server, and waits however long it takes. For servers whose answer is
@@ -252,11 +249,11 @@ impl<S: GenServer> ServerRef<S> {
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let (mut answer, sent) = ask(&process, make)?;
+        let (mut answer, sent) = ask(&process, make, own_waker().await)?;
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, None)).await?;
         }
-        Waiting::unlimited(answer).await
+        Waiting::until(answer, None, &process).await
     }
 
     /// Resolves with the reason when the server has ended, also long after it did. A named

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::Waiting;
+use crate::call::{Waiting, own_waker};
 use crate::call_error::CallError;
 use crate::exit::Result;
 use crate::reply::Reply;
@@ -161,7 +161,7 @@ impl<S: GenServer> ServerRef<S> {
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let (reply, answer) = Reply::new(process.clone().into_owned());
+        let (reply, answer) = Reply::new(&process, own_waker().await);
         let due = Instant::now() + TIMEOUT;
         if let Err((refused, _)) = process.send(Work::System(Box::new(make(reply)))) {
             // Nobody listens when the refused request's reply is dropped.
@@ -169,6 +169,6 @@ impl<S: GenServer> ServerRef<S> {
             drop(refused);
             return Err(CallError::NoProc);
         }
-        Waiting::until(answer, due, &process.kernel).await
+        Waiting::until(answer, Some(due), &process).await
     }
 }

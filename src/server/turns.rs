@@ -3,17 +3,19 @@
 //! In two steps, a poll that finds and a call that takes, so that what is taken is moved
 //! once.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::activity::Callback;
 use crate::message::{Envelope, Received};
+use crate::owed;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
-use crate::reply::settle_unanswered;
 use crate::server::event::{Event, Waited};
 use crate::server::idle::Idle;
 use crate::server::item::{Stamped, Work};
 use crate::server::{GenServer, ServerContext};
+use crate::slot::settle_unanswered;
 use crate::sync::atomic::Ordering;
 
 impl<S: GenServer> ServerContext<S> {
@@ -149,6 +151,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     fn between_handlers(&mut self) {
+        owed::settle(Arc::as_ptr(&self.process).addr());
         let flags = self.process.flags().load(Ordering::Acquire);
         if flags & (flag::UNANSWERED | flag::WATCHED) != 0 {
             self.attend(flags);

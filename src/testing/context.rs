@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::Waiting;
+use crate::call::outcome;
 use crate::call_error::CallError;
 use crate::exit::{ExitReason, Result};
 use crate::kernel::births::Birth;
@@ -22,6 +22,7 @@ use crate::server::item::Work;
 use crate::server::schedule::Planned;
 use crate::server::{GenServer, ServerContext, suspended};
 use crate::shared_str::SharedStr;
+use crate::slot::Awaited;
 use crate::starting::StartCause;
 use crate::testing::patience::patiently;
 use crate::testing::stand_in::{StandIn, settle};
@@ -155,9 +156,9 @@ impl<S: GenServer> TestContext<S> {
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
     ) -> (S::Call, Answer<T>) {
-        let (reply, answer) = Reply::new(self.stand_in.process().clone());
-        let server = self.stand_in.process().clone();
-        (make(reply), Answer { waiting: Some(Waiting::unlimited(answer)), server })
+        let server = self.stand_in.process();
+        let (reply, answer) = Reply::new(server, Waker::noop().clone());
+        (make(reply), Answer { awaited: Some(answer.later()), server: server.clone() })
     }
 
     /// Lets the next thing be handled, as a running server would: what was to be continued
@@ -356,16 +357,16 @@ impl SetTimer {
 #[must_use = "it does nothing unless awaited or asked"]
 pub struct Answer<T> {
     /// `None` once it was taken.
-    waiting: Option<Waiting<'static, T>>,
+    awaited: Option<Awaited<T>>,
     server: Arc<dyn AnyProcess>,
 }
 
-impl<T> Answer<T> {
+impl<T: Send + 'static> Answer<T> {
     /// The answer, if there is one by now; `None` also when it was taken before.
     /// [`TestContext`] has an example.
     pub fn by_now(&mut self) -> Option<Result<T, CallError>> {
         let mut cx = Context::from_waker(Waker::noop());
-        self.waiting.as_ref()?;
+        self.awaited.as_ref()?;
         match Pin::new(self).poll(&mut cx) {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
@@ -373,15 +374,22 @@ impl<T> Answer<T> {
     }
 }
 
-impl<T> Future for Answer<T> {
+impl<T: Send + 'static> Future for Answer<T> {
     type Output = Result<T, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        settle(&*self.server);
-        let Some(waiting) = &mut self.waiting else { panic!("the answer was taken already") };
-        let answer = ready!(Pin::new(waiting).poll(cx));
-        self.waiting = None;
-        Poll::Ready(answer)
+        let Answer { awaited: place, server } = &mut *self;
+        let Some(awaited) = place else { panic!("the answer was taken already") };
+        let answer = match awaited.poll(cx, &**server) {
+            Poll::Pending => {
+                // The server may owe it the truth, from now on or since before.
+                settle(&**server);
+                ready!(awaited.poll(cx, &**server))
+            }
+            Poll::Ready(answer) => answer,
+        };
+        *place = None;
+        Poll::Ready(outcome(answer))
     }
 }
 

@@ -22,8 +22,8 @@ use crate::kernel::closing::End;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
 use crate::record::Process;
-use crate::reply::settle_unanswered;
 use crate::runtime::Runtime;
+use crate::slot::settle_unanswered;
 use crate::sync::atomic::Ordering;
 
 /// The process, for as long as the test holds this; then it ends normally.

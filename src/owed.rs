@@ -1,0 +1,66 @@
+//! Replies that are dropped unsent inside of their own server: in one of its handlers, or as
+//! its state is dropped.
+//!
+//! The thread keeps them until the handler is over, without a lock. Then the server tells the
+//! callers that nobody will answer. Where a poll of the server ends before the handler does,
+//! or its body is dropped, they are handed over to its record: it is told in time, or gives
+//! the callers the reason of its end.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use crate::acting;
+use crate::process::AnyProcess;
+use crate::process::core::Unanswered;
+use crate::slot::{Slot, owe};
+
+/// A caller, and the address of the record of who owes it the truth.
+type Owed = (usize, Arc<dyn Unanswered>);
+
+thread_local! {
+    static ANY: Cell<bool> = const { Cell::new(false) };
+    static OWED: RefCell<Vec<Owed>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps a caller for the server whose record is at this address, if that one acts here.
+pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<Slot<T>>) -> bool {
+    if acting::serving() != server {
+        return false;
+    }
+    ANY.set(true);
+    OWED.with_borrow_mut(|owed| owed.push((server, caller.clone())));
+    true
+}
+
+/// The server lives, and has handled what it dropped those replies in.
+#[inline]
+pub(crate) fn settle(server: usize) {
+    if ANY.get() {
+        take(server).into_iter().for_each(|caller| caller.settle(None));
+    }
+}
+
+/// From here on its record knows of them.
+#[inline]
+pub(crate) fn hand_over(server: &dyn AnyProcess, address: usize) {
+    if ANY.get() {
+        hand_over_all(server, take(address));
+    }
+}
+
+#[cold]
+fn hand_over_all(server: &dyn AnyProcess, callers: Vec<Arc<dyn Unanswered>>) {
+    if let Err((callers, reason)) = owe(server, callers) {
+        callers.into_iter().for_each(|caller| caller.settle(Some(&reason)));
+    }
+}
+
+#[cold]
+fn take(server: usize) -> Vec<Arc<dyn Unanswered>> {
+    OWED.with_borrow_mut(|owed| {
+        let (own, others): (Vec<_>, Vec<_>) = owed.drain(..).partition(|(of, _)| *of == server);
+        ANY.set(!others.is_empty());
+        *owed = others;
+        own.into_iter().map(|(_, caller)| caller).collect()
+    })
+}

@@ -1,0 +1,225 @@
+//! Replies that nobody sends: what the caller hears, and when, wherever they are dropped.
+
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::stream::poll_fn as stream;
+use regrow::{CallError, ExitReason, GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep};
+
+fn ms(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
+/// Keeps questions, or hands them on.
+#[derive(Default)]
+struct Desk {
+    kept: Vec<Reply<u32>>,
+}
+
+enum Ask {
+    Keep(Reply<u32>),
+    HandOn(UnboundedSender<Reply<u32>>, Reply<u32>),
+    /// Drops it, and then works for that long; then it may fail.
+    DropAndWork(Duration, Result, Reply<u32>),
+}
+
+enum Tell {
+    Work(Duration),
+    /// Drops those of another server.
+    Drop(Vec<Reply<u32>>),
+    /// Reads these beside its mailbox, and drops each where it is read.
+    Read(UnboundedReceiver<Reply<u32>>),
+    Forget,
+}
+
+impl GenServer for Desk {
+    type Args = ();
+    type Call = Ask;
+    type Cast = Tell;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Desk::default())
+    }
+
+    async fn handle_call(&mut self, ask: Ask, _: &mut ServerContext<Self>) -> Result {
+        match ask {
+            Ask::Keep(reply) => self.kept.push(reply),
+            Ask::HandOn(to, reply) => to.send(reply).map_err(|_| "nobody there")?,
+            Ask::DropAndWork(time, end, reply) => {
+                drop(reply);
+                sleep(time).await;
+                return end;
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, tell: Tell, ctx: &mut ServerContext<Self>) -> Result {
+        match tell {
+            Tell::Work(time) => sleep(time).await,
+            Tell::Drop(replies) => drop(replies),
+            Tell::Read(mut replies) => {
+                let each = stream(move |cx| {
+                    while let Poll::Ready(reply) = replies.poll_recv(cx) {
+                        let Some(reply) = reply else { return Poll::Ready(None) };
+                        drop(reply);
+                    }
+                    Poll::<Option<()>>::Pending
+                });
+                ctx.pipe(each, |_| Tell::Forget);
+            }
+            Tell::Forget => self.kept.clear(),
+        }
+        Ok(())
+    }
+}
+
+async fn desk(rt: &Runtime) -> ServerRef<Desk> {
+    Desk::start(rt, ()).await.unwrap()
+}
+
+/// What comes of the call, and after how many milliseconds.
+async fn timed(
+    desk: &ServerRef<Desk>,
+    ask: impl FnOnce(Reply<u32>) -> Ask,
+) -> (Result<u32, CallError>, u64) {
+    let start = Instant::now();
+    let answer = desk.call_unlimited(ask).await;
+    (answer, start.elapsed().as_millis() as u64)
+}
+
+/// The server may still fail in the handler that dropped it: that would be the reason.
+#[tokio::test(start_paused = true)]
+async fn the_handler_that_drops_a_reply_is_awaited() {
+    let rt = Runtime::new();
+    let desk = desk(&rt).await;
+    let first = timed(&desk, |reply| Ask::DropAndWork(ms(20), Ok(()), reply));
+    assert_eq!(first.await, (Err(CallError::NoReply), 20));
+    let reason = ExitReason::crashed("no more ink");
+    let end = Err(reason.clone());
+    let last = timed(&desk, |reply| Ask::DropAndWork(ms(30), end, reply));
+    assert_eq!(last.await, (Err(CallError::Exited(reason)), 30));
+}
+
+/// A reply that was dropped in one handler is none of the next one's.
+#[tokio::test(start_paused = true)]
+async fn the_handler_that_comes_next_is_not_awaited() {
+    let rt = Runtime::new();
+    let desk = desk(&rt).await;
+    let (dropped, _) =
+        tokio::join!(timed(&desk, |reply| Ask::DropAndWork(ms(0), Ok(()), reply)), async {
+            desk.cast(Tell::Work(ms(500)))
+        });
+    assert!(dropped.1 < 500, "{dropped:?}");
+    let (kept, _) = tokio::join!(timed(&desk, Ask::Keep), async {
+        desk.cast(Tell::Forget);
+        desk.cast(Tell::Work(ms(500)));
+    });
+    assert_eq!(kept.0, Err(CallError::NoReply));
+    assert!(kept.1 <= 500, "what was in hand when it was asked, and no more: {kept:?}");
+}
+
+/// Killed in the handler that dropped it, or later with the reply in its state.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_goes_with_its_server_tells_the_reason() {
+    let rt = Runtime::new();
+    for ask in [|reply| Ask::DropAndWork(ms(900), Ok(()), reply), Ask::Keep as fn(_) -> _] {
+        let desk = desk(&rt).await;
+        let (answer, ()) = tokio::join!(timed(&desk, ask), async {
+            sleep(ms(10)).await;
+            rt.kill(desk.pid().unwrap());
+        });
+        assert_eq!(answer, (Err(CallError::Exited(ExitReason::Killed)), 10));
+    }
+}
+
+/// By a task that is no process, and by another server.
+#[tokio::test(start_paused = true)]
+async fn a_reply_may_be_dropped_elsewhere() {
+    let rt = Runtime::new();
+    let (first, second) = (desk(&rt).await, desk(&rt).await);
+    let (to, mut handed) = unbounded_channel();
+    let (answer, ()) = tokio::join!(timed(&first, |reply| Ask::HandOn(to.clone(), reply)), async {
+        drop(handed.recv().await);
+    });
+    assert_eq!(answer, (Err(CallError::NoReply), 0));
+    let (answer, ()) = tokio::join!(timed(&first, |reply| Ask::HandOn(to.clone(), reply)), async {
+        second.cast(Tell::Drop(vec![handed.recv().await.unwrap()]));
+    });
+    assert_eq!(answer, (Err(CallError::NoReply), 0));
+    let (answer, ()) = tokio::join!(timed(&first, |reply| Ask::HandOn(to, reply)), async {
+        let reply = handed.recv().await.unwrap();
+        first.stop(ExitReason::Shutdown).await.unwrap();
+        assert!(reply.is_awaited());
+        second.cast(Tell::Drop(vec![reply]));
+    });
+    assert_eq!(answer, (Err(CallError::Exited(ExitReason::Shutdown)), 0));
+}
+
+/// Where a stream that it reads ends up with them.
+#[tokio::test(start_paused = true)]
+async fn a_reply_may_be_dropped_by_a_stream() {
+    let rt = Runtime::new();
+    let desk = desk(&rt).await;
+    let (to, read) = unbounded_channel();
+    desk.cast(Tell::Read(read));
+    for _ in 0..2 {
+        let answer = timed(&desk, |reply| Ask::HandOn(to.clone(), reply)).await;
+        assert_eq!(answer, (Err(CallError::NoReply), 0));
+    }
+}
+
+/// A call that was polled once is awaited by another task: one that is answered after that, one
+/// that is given up after that, and one that was given up before.
+#[tokio::test(start_paused = true)]
+async fn a_call_may_move_to_another_task() {
+    let rt = Runtime::new();
+    let desk = desk(&rt).await;
+    let (to, mut handed) = unbounded_channel();
+    let mut polled = async || {
+        let (desk, to) = (desk.clone(), to.clone());
+        let ask = move |reply| Ask::HandOn(to, reply);
+        let mut call = Box::pin(async move { desk.call_unlimited(ask).await });
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        (call, handed.recv().await.unwrap())
+    };
+    let (call, reply) = polled().await;
+    let moved = tokio::spawn(call);
+    yield_now().await;
+    reply.send(7);
+    assert_eq!(moved.await.unwrap(), Ok(7));
+    let (call, reply) = polled().await;
+    let moved = tokio::spawn(call);
+    yield_now().await;
+    drop(reply);
+    assert_eq!(moved.await.unwrap(), Err(CallError::NoReply));
+    let (mut call, reply) = polled().await;
+    drop(reply);
+    // From here on the server owes it the truth, and is told to wake the wrong one.
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(tokio::spawn(call).await.unwrap(), Err(CallError::NoReply));
+}
+
+/// The caller's value is let go where the caller is gone, and nobody is told anything.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_given_up_is_not_awaited() {
+    let rt = Runtime::new();
+    let desk = desk(&rt).await;
+    let (to, mut handed) = unbounded_channel();
+    let ask = |reply| Ask::HandOn(to.clone(), reply);
+    let late = desk.call_timeout(ask, ms(10)).await;
+    assert_eq!(late, Err(CallError::Timeout));
+    let reply = handed.recv().await.unwrap();
+    assert!(!reply.is_awaited());
+    reply.send(1);
+    assert_eq!(desk.call_timeout(ask, ms(10)).await, Err(CallError::Timeout));
+    drop(handed.recv().await);
+    assert_eq!(
+        timed(&desk, |reply| Ask::DropAndWork(ms(0), Ok(()), reply)).await.0,
+        Err(CallError::NoReply)
+    );
+}
