@@ -136,7 +136,11 @@ impl Runtime {
                 trap_exit: core.trap,
                 handled: None,
                 handling: None,
-                receiving: core.parked != Parked::Nobody,
+                receiving: match core.parked {
+                    Parked::Nobody => false,
+                    Parked::Ahead => process.has_handled(),
+                    Parked::Task | Parked::Foreign => true,
+                },
                 oldest_queued: None,
             };
             if !core.is_open() {

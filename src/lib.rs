@@ -208,6 +208,7 @@ mod body;
 mod slot;
 mod owed;
 mod life;
+mod parking;
 mod mailbox;
 mod urgent;
 mod runtime;

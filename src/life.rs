@@ -95,6 +95,7 @@ impl<M: Item> Future for Life<M> {
             this.end(End::Dropped);
             return Poll::Ready(());
         }
+        this.process.polled();
         let serving = this.serving();
         let Some(body) = &mut this.body else { return Poll::Ready(()) };
         let (kernel, process) = (&this.process.kernel, &*this.process);

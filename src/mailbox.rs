@@ -18,14 +18,9 @@ use tokio::task::coop;
 use tokio::time::Instant;
 
 use crate::inbox::{Item, Mail};
-use crate::process::{Core, Parked, State};
+use crate::parking::Parking;
+use crate::process::State;
 use crate::record::{Process, wake};
-
-/// A buffer above this many slots is freed when the reader parks.
-const KEPT_SLOTS: usize = 64;
-
-/// A reader that found little looks again only before every so many parks.
-const LOOK_EVERY: u8 = 64;
 
 const FOUND: &str = "a poll has just found an item";
 
@@ -35,25 +30,13 @@ pub(crate) struct Mailbox<M> {
     /// What was swapped out, and what a selective receive left: older than the inbox.
     pub(crate) local: VecDeque<M>,
     pub(crate) counted: bool,
-    /// Looking again before parking has paid lately.
-    eager: bool,
-    /// It has yielded once and looks again now.
-    looking: bool,
-    parks: u8,
-}
-
-/// What a refill found.
-enum Refill {
-    Some(usize),
-    /// Nothing; the reader is to yield and look again.
-    Again,
-    Parked,
+    pub(crate) parking: Parking,
 }
 
 impl<M: Item> Mailbox<M> {
     pub(crate) fn new(process: Arc<Process<M>>) -> Self {
         let counted = process.is_counted();
-        Mailbox { process, local: VecDeque::new(), counted, eager: false, looking: false, parks: 0 }
+        Mailbox { process, local: VecDeque::new(), counted, parking: Parking::default() }
     }
 
     /// Waits for an item, which [`take`](Self::take) then hands out at once. In two
@@ -77,7 +60,7 @@ impl<M: Item> Mailbox<M> {
                 budget.made_progress();
                 return Poll::Ready(());
             }
-            if !self.refilled(cx) {
+            if self.parking.waits_ahead(&self.process, cx.waker()) || !self.refilled(cx) {
                 return Poll::Pending;
             }
         }
@@ -141,31 +124,8 @@ impl<M: Item> Mailbox<M> {
 
     /// Whether there is more to look at; if not, the reader has parked or will be
     /// polled again.
-    fn refilled(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.refill(cx.waker()) {
-            Refill::Some(found) => {
-                self.found(found);
-                true
-            }
-            Refill::Again => {
-                self.looking = true;
-                cx.waker().wake_by_ref();
-                false
-            }
-            Refill::Parked => {
-                self.eager &= !self.looking;
-                self.looking = false;
-                false
-            }
-        }
-    }
-
-    /// Learns from what there was, if it yielded before it looked.
-    fn found(&mut self, found: usize) {
-        if self.looking {
-            self.eager = found > 1;
-        }
-        self.looking = false;
+    fn refilled(&mut self, cx: &Context<'_>) -> bool {
+        self.parking.refill(&self.process, &mut self.local, cx)
     }
 
     /// Moves an item over that counts until it is admitted: a selective receive may pass
@@ -175,7 +135,7 @@ impl<M: Item> Mailbox<M> {
         let (found, item) = (state.mail.inbox.len(), state.mail.inbox.pop_front());
         drop(state);
         self.local.extend(item);
-        self.found(found);
+        self.parking.found(found);
         found > 0
     }
 
@@ -188,43 +148,12 @@ impl<M: Item> Mailbox<M> {
             let (admitted, waker) = count_out(&mut state, &item);
             drop(state);
             wake(waker);
-            self.found(found);
+            self.parking.found(found);
             if admitted {
                 self.local.push_back(item);
                 return true;
             }
         }
-    }
-
-    fn refill(&mut self, waker: &Waker) -> Refill {
-        let mut state = self.process.state.lock();
-        if state.mail.inbox.is_empty() {
-            if !self.looking {
-                self.parks = self.parks.wrapping_add(1);
-                if self.eager || self.parks.is_multiple_of(LOOK_EVERY) {
-                    return Refill::Again;
-                }
-            }
-            let old = park(&mut state.core, waker);
-            let big = state.mail.inbox.capacity() > KEPT_SLOTS;
-            let spare = big.then(|| std::mem::take(&mut state.mail.inbox));
-            drop(state);
-            drop(old);
-            drop(spare);
-            if self.local.capacity() > KEPT_SLOTS && self.local.is_empty() {
-                self.local = VecDeque::new();
-            }
-            return Refill::Parked;
-        }
-        let found = state.mail.inbox.len();
-        if self.counted {
-            // It came just now; it is taken in the step that counts it out.
-        } else if self.local.is_empty() {
-            std::mem::swap(&mut self.local, &mut state.mail.inbox);
-        } else {
-            self.local.append(&mut state.mail.inbox);
-        }
-        Refill::Some(found)
     }
 
     /// Whether it is a signal whose ticket is no longer held: no predicate may see it.
@@ -266,16 +195,6 @@ pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool,
         (Some((ticket, signal)), Some(ties)) => ties.redeem(ticket.get(), signal),
     };
     (admitted, if admitted { state.count_out(item.is_user()) } else { None })
-}
-
-/// Leaves word of who waits; returns a waker to be dropped after unlock.
-pub(crate) fn park(core: &mut Core, waker: &Waker) -> Option<Waker> {
-    if core.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
-        core.parked = Parked::Task;
-        return None;
-    }
-    core.parked = Parked::Foreign;
-    core.standing_mut().reader.replace(waker.clone())
 }
 
 impl<M> std::fmt::Debug for Mailbox<M> {

@@ -12,12 +12,16 @@ use crate::pid::Pid;
 use crate::process::any::Refused;
 use crate::process::{AnyProcess, Entry, IfFull, Locked, Stage, State, Ties, flag};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 /// One process.
 pub(crate) struct Process<M> {
     pid: Pid,
     flags: AtomicU8,
+    /// How often its task was polled; only that counts.
+    polls: AtomicU32,
+    /// It has parked ahead, and handled what it took.
+    waits: AtomicBool,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) state: Mutex<State<Mail<M>>>,
 }
@@ -29,6 +33,8 @@ impl<M: Item> Process<M> {
         Arc::new(Process {
             pid: kernel.fresh_pid(),
             flags: AtomicU8::new(flags),
+            polls: AtomicU32::new(0),
+            waits: AtomicBool::new(false),
             kernel,
             state: Mutex::new(state),
         })
@@ -36,6 +42,23 @@ impl<M: Item> Process<M> {
 
     pub(crate) fn is_condemned(&self) -> bool {
         self.flags.load(Ordering::Acquire) & flag::CONDEMNED != 0
+    }
+
+    /// A poll of its task begins.
+    #[inline]
+    pub(crate) fn polled(&self) {
+        self.polls.store(self.polls().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// Says whether it waits, where it has parked ahead.
+    #[inline]
+    pub(crate) fn waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Release);
     }
 
     /// It is condemned, and its body may be dropped at once: nothing holds it that can only
@@ -155,6 +178,10 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn state(&self) -> &Mutex<Locked> {
         &self.state
+    }
+
+    fn has_handled(&self) -> bool {
+        self.waits.load(Ordering::Acquire)
     }
 
     fn deliver(&self, received: Received) -> bool {

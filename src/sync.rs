@@ -13,7 +13,7 @@
 
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod plain {
-    pub(crate) use std::sync::atomic;
+    pub(crate) use std::sync::{MutexGuard, atomic};
 
     use std::borrow::Borrow;
     use std::hash::Hash;
@@ -36,7 +36,7 @@ mod plain {
     }
 
     impl<T: ?Sized> Mutex<T> {
-        pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             crate::failpoint::point!("lock");
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
@@ -231,6 +231,6 @@ mod checked {
 }
 
 #[cfg(any(regrow_loom, regrow_shuttle))]
-pub(crate) use checked::{Mutex, Table, atomic};
+pub(crate) use checked::{Mutex, MutexGuard, Table, atomic};
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
-pub(crate) use plain::{Mutex, Table, atomic};
+pub(crate) use plain::{Mutex, MutexGuard, Table, atomic};

@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use tokio::task::coop;
 
 use crate::inbox::Item;
-use crate::mailbox::{Mailbox, count_out, park};
+use crate::mailbox::{Mailbox, count_out};
+use crate::parking::park;
 use crate::record::wake;
 
 impl<M: Item> Mailbox<M> {
@@ -27,6 +28,7 @@ impl<M: Item> Mailbox<M> {
             return self.poll_match(cx, cursor, &mut urgent);
         }
         let budget = ready!(coop::poll_proceed(cx));
+        self.parking.look();
         loop {
             if self.process.is_condemned() {
                 return Poll::Pending;

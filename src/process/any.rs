@@ -20,6 +20,9 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// All of it that changes, behind its lock.
     fn state(&self) -> &Mutex<Locked>;
 
+    /// Where it has parked ahead: whether it has handled what it took.
+    fn has_handled(&self) -> bool;
+
     /// Hands the process a user's message or stream. False if it takes none; one that
     /// found no room is counted.
     fn deliver(&self, received: Received) -> bool;

@@ -34,6 +34,8 @@ pub(crate) enum Parked {
     Nobody,
     /// The process' own task: woken by reference, under the lock.
     Task,
+    /// The same, before it has handled what it took.
+    Ahead,
     /// Another waker, in [`Standing::reader`]: woken after unlock, since it may be a user's.
     Foreign,
 }
@@ -280,9 +282,14 @@ impl Core {
     pub(crate) fn notify(&mut self) {
         match std::mem::replace(&mut self.parked, Parked::Nobody) {
             Parked::Nobody => {}
-            Parked::Task => self.wake_task(),
+            Parked::Task | Parked::Ahead => self.wake_task(),
             Parked::Foreign => self.ring = true,
         }
+    }
+
+    /// Whether this wakes the process' own task.
+    pub(crate) fn is_task(&self, waker: &Waker) -> bool {
+        self.task.as_ref().is_some_and(|task| task.will_wake(waker))
     }
 
     pub(crate) fn wake_task(&self) {

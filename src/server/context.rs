@@ -101,7 +101,8 @@ impl<S: GenServer> ServerContext<S> {
         parent: Option<Pid>,
         cause: StartCause,
     ) -> Self {
-        let mailbox = Mailbox::new(process.clone());
+        let mut mailbox = Mailbox::new(process.clone());
+        mailbox.parking.lead();
         let inner = Mutex::new(Inner {
             mailbox,
             continues: VecDeque::new(),

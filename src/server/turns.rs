@@ -36,6 +36,10 @@ impl<S: GenServer> ServerContext<S> {
         self.between_handlers();
         let condemned = self.process.is_condemned();
         let inner = self.inner();
+        if !matches!(inner.idle, Idle::Off) {
+            // The time that is up loses to what is queued.
+            inner.mailbox.parking.look();
+        }
         if !inner.continues.is_empty() || inner.mailbox.poll_some(cx).is_ready() {
             return Poll::Ready(Waited::ForWork);
         }
