@@ -1,14 +1,13 @@
 //! Deadlines of calls, nearly free.
 //!
-//! A bell is an instant and a waker, on a [shelf](crate::shelf). Arming one is a few stores, and
-//! so is taking it back: no timer is made. One task per runtime sleeps until the earliest
+//! A bell is an instant and a waker, on a [stand](crate::stand) or a [shelf](crate::shelf).
+//! Arming one is a few stores, and so is taking it back: no timer is made. One task per runtime sleeps until the earliest
 //! deadline there was when it last looked, rings what is due, and looks again.
 //!
 //! **Why none is missed.** The task sets `next` to *never* before it looks, and to the
-//! earliest deadline it saw after. Whoever arms puts its deadline on a shelf, then reads `next`.
-//! Whichever of the two had the shelf's lock later knows what the other did before: either the
-//! look sees the deadline, or `next` reads as *never* or as something later than the deadline,
-//! and the task is told to look again.
+//! earliest deadline it saw after. Whoever arms exchanges its bell's deadline, then reads `next`; all in one order.
+//! So either the look sees the deadline, or `next` reads as *never* or as something later than
+//! the deadline, and the task is told to look again. A shelf's lock does the same.
 //!
 //! A call is often over before the task comes to look. It sleeps until that call's deadline
 //! all the same: so the calls that follow need not tell it again, each of them.
@@ -28,10 +27,13 @@ use tokio::time::Instant;
 
 use crate::quietly::quietly;
 use crate::shelf::{NEVER, SHELVES, Shelf, own_shelf};
+use crate::stand::{Bell, LAST, Stand};
 
 /// All bells of a runtime.
 #[derive(Debug)]
 pub(crate) struct Bells {
+    stand: Stand,
+    /// Where those hang that find their place taken.
     shelves: [Shelf; SHELVES],
     base: OnceLock<Instant>,
     next: AtomicU64,
@@ -45,6 +47,7 @@ pub(crate) struct Bells {
 impl Bells {
     pub(crate) fn new() -> Self {
         Bells {
+            stand: Stand::default(),
             shelves: Default::default(),
             base: OnceLock::new(),
             next: AtomicU64::new(NEVER),
@@ -63,8 +66,12 @@ impl Bells {
         due: Instant,
         waker: &Waker,
     ) -> ArmedBell<'_> {
-        let (due, shelf) = (self.nanos(due), &self.shelves[own_shelf()]);
-        let armed = ArmedBell { at: shelf.arm(due, waker), shelf, bells: self };
+        let due = self.nanos(due);
+        let place = match self.stand.arm(due, waker) {
+            Some(bell) => Place::Stand(bell),
+            None => self.hang(due, waker),
+        };
+        let armed = ArmedBell { place, bells: self };
         if !self.started.load(Ordering::SeqCst)
             && let Some(handle) = handle()
         {
@@ -75,6 +82,12 @@ impl Bells {
             self.look.notify_one();
         }
         armed
+    }
+
+    #[inline(never)]
+    fn hang(&self, due: u64, waker: &Waker) -> Place<'_> {
+        let shelf = &self.shelves[own_shelf()];
+        Place::Shelf(shelf, shelf.arm(due, waker))
     }
 
     #[cold]
@@ -90,7 +103,8 @@ impl Bells {
     fn nanos(&self, at: Instant) -> u64 {
         let base =
             self.base.get_or_init(|| at.checked_sub(Duration::from_secs(3600)).unwrap_or(at));
-        u64::try_from(at.saturating_duration_since(*base).as_nanos()).unwrap_or(NEVER - 1)
+        u64::try_from(at.saturating_duration_since(*base).as_nanos())
+            .map_or(LAST, |nanos| nanos.min(LAST))
     }
 
     async fn sweep(self: Arc<Self>) {
@@ -118,6 +132,7 @@ impl Bells {
         let mut due = Vec::new();
         let nexts = self.shelves.iter().map(|shelf| shelf.take_due(now, &mut due));
         let next = nexts.fold(NEVER, u64::min);
+        let next = next.min(self.stand.take_due(now, &mut due));
         for waker in due {
             // It may be a user's, and the others are waiting.
             quietly(|| waker.wake());
@@ -139,7 +154,7 @@ impl Bells {
 
     /// Bells that are armed: calls under way with a deadline.
     pub(crate) fn armed(&self) -> usize {
-        self.shelves.iter().map(Shelf::armed).sum()
+        self.shelves.iter().map(Shelf::armed).sum::<usize>() + self.stand.armed()
     }
 
     /// Ends the task as soon as nobody waits.
@@ -152,21 +167,32 @@ impl Bells {
 /// A bell in use; dropping it takes it back.
 #[derive(Debug)]
 pub(crate) struct ArmedBell<'a> {
-    at: usize,
-    /// Where it came from: else one thread might take all that others give back.
-    shelf: &'a Shelf,
+    place: Place<'a>,
     bells: &'a Bells,
+}
+
+/// Where it came from, and is given back to.
+#[derive(Debug)]
+enum Place<'a> {
+    Stand(&'a Bell),
+    Shelf(&'a Shelf, usize),
 }
 
 impl ArmedBell<'_> {
     pub(crate) fn register(&self, waker: &Waker) {
-        self.shelf.register(self.at, waker);
+        match self.place {
+            Place::Stand(bell) => bell.register(waker),
+            Place::Shelf(shelf, at) => shelf.register(at, waker),
+        }
     }
 }
 
 impl Drop for ArmedBell<'_> {
     fn drop(&mut self) {
-        self.shelf.disarm(self.at);
+        match self.place {
+            Place::Stand(bell) => bell.disarm(),
+            Place::Shelf(shelf, at) => shelf.disarm(at),
+        }
         if self.bells.closed.load(Ordering::Relaxed) {
             self.bells.look.notify_one();
         }
@@ -175,7 +201,7 @@ impl Drop for ArmedBell<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Bells;
+    use super::{Bells, Place};
     use std::future::poll_fn;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
@@ -188,12 +214,14 @@ mod tests {
     #[test]
     fn bells_go_back_to_where_they_came_from() {
         let bells = Arc::new(Bells::new());
+        let arm = || bells.arm(|| None, Instant::now(), Waker::noop());
         for _ in 0..100 {
-            let armed = bells.arm(|| None, Instant::now(), Waker::noop());
+            let armed = [arm(), arm(), arm()];
             std::thread::scope(|scope| drop(scope.spawn(|| drop(armed)).join()));
         }
-        let first = bells.arm(|| None, Instant::now(), Waker::noop());
-        assert_eq!(first.at, 0);
+        let [first, second, third] = [arm(), arm(), arm()];
+        assert!(matches!((&first.place, &second.place), (Place::Stand(_), Place::Stand(_))));
+        assert!(matches!(third.place, Place::Shelf(_, 0)));
     }
 
     /// Waits for a bell; when it is armed, `armed` is run.

@@ -192,6 +192,7 @@ mod stops;
 mod watching;
 mod process;
 mod shelf;
+mod stand;
 mod bells;
 mod timer_queue;
 mod census_bell;

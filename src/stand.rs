@@ -1,0 +1,160 @@
+//! A stand of bells, where a task finds the one again that it used last.
+//!
+//! Where a bell stands follows from the waker, and it keeps that waker when it is taken back.
+//! So a task that makes one call after the other arms its bell by one exchange, and takes it
+//! back by a store. Where others are in its place, there are the [shelves](crate::shelf).
+//!
+//! What happens between any two steps:
+//!
+//! 1. A bell is *held* by whoever has exchanged `FREE` for something else, until it stores
+//!    `FREE` again. Only the holder gives it a waker, and another `due`, but for:
+//! 2. The look, which rings: under the waker's lock it disowns the bell, exchanges `due` for
+//!    `RUNG`, and takes the waker out. If the holder has taken the bell back, or armed it anew,
+//!    that fails, and the bell is owned as before.
+//! 3. Who has armed a bell looks whether it owns it only then. If a look has disowned it, that
+//!    is seen, for both are of one order with the exchanges of `due`: the bell gets its waker
+//!    anew, under the lock.
+
+use std::sync::OnceLock;
+use std::task::Waker;
+
+use crate::shelf::NEVER;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+/// The last instant that a bell can be armed for.
+pub(crate) const LAST: u64 = NEVER - 2;
+
+/// Nobody holds it.
+const FREE: u64 = NEVER;
+/// It is held, but not armed: it has rung, or is about to be armed.
+const RUNG: u64 = NEVER - 1;
+
+/// Few of them, where all ways that they may be used are gone through.
+const BELLS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 };
+
+/// Who was the last to use it: what tells a waker from others, as long as it is kept.
+type Mark = (usize, usize);
+
+fn mark(waker: &Waker) -> Mark {
+    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
+}
+
+/// One bell, on cache lines of its own.
+#[repr(align(64))]
+#[derive(Debug)]
+pub(crate) struct Bell {
+    due: AtomicU64,
+    /// A [`Mark`]. Its data are 0 while the waker is not there.
+    data: AtomicUsize,
+    vtable: AtomicUsize,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Bell {
+    fn new() -> Self {
+        Bell {
+            due: AtomicU64::new(FREE),
+            data: AtomicUsize::new(0),
+            vtable: AtomicUsize::new(0),
+            waker: Mutex::new(None),
+        }
+    }
+
+    fn is_of(&self, (data, vtable): Mark) -> bool {
+        self.data.load(SeqCst) == data && self.vtable.load(SeqCst) == vtable
+    }
+
+    fn take(&self, due: u64) -> bool {
+        self.due.compare_exchange(FREE, due, SeqCst, SeqCst).is_ok()
+    }
+
+    /// Arms it with another waker than the one it has. Of the holder.
+    #[cold]
+    #[inline(never)]
+    fn arm_anew(&self, due: u64, waker: &Waker) {
+        self.due.store(RUNG, SeqCst);
+        self.register(waker);
+        self.due.store(due, SeqCst);
+    }
+
+    /// Whom it wakes, if it is due still.
+    fn ring(&self, now: u64) -> Option<Waker> {
+        let mut kept = self.waker.lock();
+        let due = self.due.load(SeqCst);
+        if due > now {
+            return None;
+        }
+        let data = self.data.swap(0, SeqCst);
+        if self.due.compare_exchange(due, RUNG, SeqCst, SeqCst).is_ok() {
+            return kept.take();
+        }
+        self.data.store(data, SeqCst);
+        None
+    }
+
+    /// Another waker is woken by it from here on. Of the holder.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let (data, vtable) = mark(waker);
+        if !self.is_of((data, vtable)) {
+            let waker = waker.clone();
+            let mut kept = self.waker.lock();
+            self.data.store(data, SeqCst);
+            self.vtable.store(vtable, SeqCst);
+            let old = kept.replace(waker);
+            drop(kept);
+            drop(old);
+        }
+    }
+
+    /// Takes it back, rung or not. Of the holder.
+    #[inline]
+    pub(crate) fn disarm(&self) {
+        self.due.store(FREE, std::sync::atomic::Ordering::Release);
+    }
+}
+
+/// The bells. They are made when the first is needed.
+#[derive(Debug, Default)]
+pub(crate) struct Stand(OnceLock<Box<[Bell]>>);
+
+impl Stand {
+    fn bells(&self) -> &[Bell] {
+        self.0.get().map_or(&[], |bells| bells)
+    }
+
+    /// Arms a bell for this waker, if one is free where it may stand.
+    #[inline]
+    pub(crate) fn arm(&self, due: u64, waker: &Waker) -> Option<&Bell> {
+        let bells = self.0.get_or_init(|| (0..BELLS).map(|_| Bell::new()).collect());
+        let mark = mark(waker);
+        // The addresses of tasks differ in the middle: this brings that to the top.
+        let place = (mark.0 as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let own = place as usize % BELLS;
+        let mut places = [&bells[own], &bells[own ^ 1]].into_iter();
+        if let Some(bell) = places.clone().find(|bell| bell.is_of(mark) && bell.take(due)) {
+            if !bell.is_of(mark) {
+                bell.arm_anew(due, waker);
+            }
+            return Some(bell);
+        }
+        let bell = places.find(|bell| bell.take(RUNG))?;
+        bell.arm_anew(due, waker);
+        Some(bell)
+    }
+
+    /// Rings all bells that are due: hands out whom they wake. The next deadline of the others.
+    pub(crate) fn take_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
+        let armed = |bell: &&Bell| bell.due.load(SeqCst) <= now;
+        for bell in self.bells().iter().filter(armed) {
+            due.extend(bell.ring(now));
+        }
+        let dues = self.bells().iter().map(|bell| bell.due.load(SeqCst));
+        dues.filter(|due| *due <= LAST).min().unwrap_or(NEVER)
+    }
+
+    /// How many are armed.
+    pub(crate) fn armed(&self) -> usize {
+        self.bells().iter().filter(|bell| bell.due.load(SeqCst) <= LAST).count()
+    }
+}
