@@ -191,8 +191,6 @@ mod doing;
 mod stops;
 mod watching;
 mod process;
-mod shelf;
-mod stand;
 mod bells;
 mod timer_queue;
 mod census_bell;

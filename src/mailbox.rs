@@ -43,6 +43,9 @@ impl<M: Item> Mailbox<M> {
     /// steps, because an item that comes out of a `Poll` is copied at every level of
     /// the way; this way it is moved once.
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.local.is_empty() && self.parking.waits_ahead(&self.process, cx.waker()) {
+            return Poll::Pending;
+        }
         let budget = ready!(coop::poll_proceed(cx));
         loop {
             if self.process.is_condemned() {
@@ -60,7 +63,7 @@ impl<M: Item> Mailbox<M> {
                 budget.made_progress();
                 return Poll::Ready(());
             }
-            if self.parking.waits_ahead(&self.process, cx.waker()) || !self.refilled(cx) {
+            if !self.refilled(cx) {
                 return Poll::Pending;
             }
         }

@@ -23,6 +23,8 @@ mod mailboxes;
 mod bounds;
 mod groups;
 mod calls;
+#[cfg(regrow_shuttle)]
+mod bells;
 mod lock_order;
 
 use std::sync::Arc;

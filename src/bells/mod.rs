@@ -1,6 +1,6 @@
 //! Deadlines of calls, nearly free.
 //!
-//! A bell is an instant and a waker, on a [stand](crate::stand) or a [shelf](crate::shelf).
+//! A bell is an instant and a waker, on a [stand](crate::bells::stand) or a [shelf](crate::bells::shelf).
 //! Arming one is a few stores, and so is taking it back: no timer is made. One task per runtime sleeps until the earliest
 //! deadline there was when it last looked, rings what is due, and looks again.
 //!
@@ -16,6 +16,9 @@
 //! it looks for the last time; and whoever arms looks whether it is there after that, and
 //! starts it anew if not. So a wait that outlasts a shutdown still ends in time.
 
+mod shelf;
+pub(crate) mod stand;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -25,9 +28,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::bells::shelf::{NEVER, SHELVES, Shelf, own_shelf};
+use crate::bells::stand::{Bell, LAST, Stand};
 use crate::quietly::quietly;
-use crate::shelf::{NEVER, SHELVES, Shelf, own_shelf};
-use crate::stand::{Bell, LAST, Stand};
 
 /// All bells of a runtime.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Where a bell stands follows from the waker, and it keeps that waker when it is taken back.
 //! So a task that makes one call after the other arms its bell by one exchange, and takes it
-//! back by a store. Where others are in its place, there are the [shelves](crate::shelf).
+//! back by a store. Where others are in its place, there are the [shelves](crate::bells::shelf).
 //!
 //! What happens between any two steps:
 //!
@@ -18,7 +18,7 @@
 use std::sync::OnceLock;
 use std::task::Waker;
 
-use crate::shelf::NEVER;
+use crate::bells::shelf::NEVER;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
@@ -93,6 +93,14 @@ impl Bell {
         None
     }
 
+    /// Whether a look that comes now or later wakes this waker, or one has. Of the holder.
+    #[cfg(regrow_shuttle)]
+    pub(crate) fn is_heard(&self, waker: &Waker) -> bool {
+        let kept = self.waker.lock();
+        let is_kept = kept.as_ref().is_some_and(|kept| kept.will_wake(waker));
+        is_kept || self.due.load(SeqCst) == RUNG
+    }
+
     /// Another waker is woken by it from here on. Of the holder.
     pub(crate) fn register(&self, waker: &Waker) {
         let (data, vtable) = mark(waker);
@@ -156,5 +164,79 @@ impl Stand {
     /// How many are armed.
     pub(crate) fn armed(&self) -> usize {
         self.bells().iter().filter(|bell| bell.due.load(SeqCst) <= LAST).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LAST, Stand};
+    use crate::bells::shelf::NEVER;
+    use std::sync::Arc;
+    use std::task::{Wake, Waker};
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn look(stand: &Stand, now: u64) -> (u64, Vec<Waker>) {
+        let mut due = Vec::new();
+        (stand.take_due(now, &mut due), due)
+    }
+
+    /// It is rung once, by a look at its time or later, for whom it was armed; armed again, for
+    /// the same one or another, it is again.
+    #[test]
+    fn a_bell_rings_when_it_is_due_for_who_armed_it_last() {
+        let (stand, tasks) =
+            (Stand::default(), [Waker::from(Arc::new(Task)), Waker::noop().clone()]);
+        assert_eq!((look(&stand, LAST).0, stand.armed()), (NEVER, 0));
+        for (waker, due) in [(&tasks[0], 10), (&tasks[1], 20), (&tasks[0], 30), (&tasks[0], 40)] {
+            let bell = stand.arm(due, waker).unwrap();
+            assert_eq!((look(&stand, due - 1).0, stand.armed()), (due, 1));
+            let (next, rung) = look(&stand, due);
+            assert!(rung.len() == 1 && rung[0].will_wake(waker));
+            assert_eq!((next, look(&stand, due).1.len(), stand.armed()), (NEVER, 0, 0));
+            bell.disarm();
+        }
+    }
+
+    /// One that is taken back is silent, and stays where its task finds it: with its waker.
+    #[test]
+    fn a_bell_is_found_again() {
+        let (stand, task) = (Stand::default(), Arc::new(Task));
+        let waker = Waker::from(task.clone());
+        let places = [1, 2, 3].map(|due| {
+            let bell = stand.arm(due, &waker).unwrap();
+            bell.disarm();
+            std::ptr::from_ref(bell).addr()
+        });
+        assert!(places.iter().all(|place| *place == places[0]));
+        assert_eq!(Arc::strong_count(&task), 3, "one waker is kept");
+        assert_eq!(look(&stand, LAST).1.len(), 0);
+    }
+
+    /// A task has two places, where others may be; then it is to look elsewhere.
+    #[test]
+    fn a_place_that_is_taken_is_not_given_away() {
+        let (stand, waker) = (Stand::default(), Waker::noop());
+        let both = [stand.arm(1, waker).unwrap(), stand.arm(2, waker).unwrap()];
+        assert!(stand.arm(3, waker).is_none());
+        both[0].disarm();
+        assert!(stand.arm(3, waker).is_some());
+        assert_eq!(stand.armed(), 2);
+        // One that has rung is its holder's until it is taken back.
+        assert_eq!(look(&stand, 3).1.len(), 2);
+        assert!(stand.arm(4, waker).is_none());
+    }
+
+    /// Who waits may be polled by another task than the one that armed the bell.
+    #[test]
+    fn another_can_be_woken_by_an_armed_bell() {
+        let (stand, other) = (Stand::default(), Waker::from(Arc::new(Task)));
+        let bell = stand.arm(1, Waker::noop()).unwrap();
+        bell.register(&other);
+        assert!(look(&stand, 1).1[0].will_wake(&other));
     }
 }
