@@ -43,7 +43,7 @@ impl<M: Item> Mailbox<M> {
     /// steps, because an item that comes out of a `Poll` is copied at every level of
     /// the way; this way it is moved once.
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.local.is_empty() && self.parking.waits_ahead(&self.process, cx.waker()) {
+        if self.local.is_empty() && self.parking.waits_ahead(&self.process) {
             return Poll::Pending;
         }
         let budget = ready!(coop::poll_proceed(cx));

@@ -9,6 +9,7 @@
 //! for a reader that does nothing else when it finds nothing.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::task::{Context, Waker};
 
 use crate::inbox::{Item, Mail};
@@ -32,20 +33,13 @@ pub(crate) struct Parking {
     parks: u8,
     /// It may wait ahead.
     leads: bool,
-    /// It has, as it took what is in hand.
-    ahead: Option<Ahead>,
-}
-
-/// In which poll of its task a process waits ahead, and by which waker: that of the task, so
-/// no other can look the same.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Ahead {
-    poll: u32,
-    waker: (usize, usize),
+    /// It has, as it took what is in hand, in this poll of its task.
+    ahead: Option<NonZeroU32>,
 }
 
 impl Parking {
-    /// Of a reader that does nothing else when it finds nothing.
+    /// Of a reader that is polled by its process' task only, and does nothing else when it
+    /// finds nothing.
     pub(crate) fn lead(&mut self) {
         self.leads = true;
     }
@@ -70,11 +64,8 @@ impl Parking {
 
     /// Whether it waits ahead, and all this is still the same poll.
     #[inline]
-    pub(crate) fn waits_ahead<M>(&mut self, process: &Process<M>, waker: &Waker) -> bool
-    where
-        M: Item,
-    {
-        let waits = self.ahead.take().is_some_and(|ahead| ahead == Ahead::by(process, waker));
+    pub(crate) fn waits_ahead<M: Item>(&mut self, process: &Process<M>) -> bool {
+        let waits = self.ahead.take().is_some_and(|poll| poll.get() == process.polls());
         if waits {
             process.waits(true);
         }
@@ -105,7 +96,7 @@ impl Parking {
                 process.waits(false);
                 state.core.parked = Parked::Ahead;
                 self.parks = self.parks.wrapping_add(1);
-                self.ahead = Some(Ahead::by(process, cx.waker()));
+                self.ahead = NonZeroU32::new(process.polls());
             }
         } else {
             local.append(&mut state.mail.inbox);
@@ -142,13 +133,6 @@ impl Parking {
         }
         self.eager &= !self.looking;
         self.looking = false;
-    }
-}
-
-impl Ahead {
-    fn by<M: Item>(process: &Process<M>, waker: &Waker) -> Self {
-        let waker = (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr());
-        Ahead { poll: process.polls(), waker }
     }
 }
 
