@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::acting;
 use crate::process::AnyProcess;
 use crate::process::core::Unanswered;
-use crate::slot::{Slot, owe};
+use crate::slot::{Slot, owe, settle_all};
 
 /// A caller, and the address of the record of who owes it the truth.
 type Owed = (usize, Arc<dyn Unanswered>);
@@ -36,7 +36,7 @@ pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<Slot<T>>) -> b
 #[inline]
 pub(crate) fn settle(server: usize) {
     if ANY.get() {
-        take(server).into_iter().for_each(|caller| caller.settle(None));
+        settle_all(take(server), None);
     }
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn hand_over(server: &dyn AnyProcess, address: usize) {
 #[cold]
 fn hand_over_all(server: &dyn AnyProcess, callers: Vec<Arc<dyn Unanswered>>) {
     if let Err((callers, reason)) = owe(server, callers) {
-        callers.into_iter().for_each(|caller| caller.settle(Some(&reason)));
+        settle_all(callers, Some(&reason));
     }
 }
 

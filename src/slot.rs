@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, Stage, flag};
+use crate::quietly::quietly;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 
@@ -173,5 +174,12 @@ pub(crate) fn settle_unanswered(server: &dyn AnyProcess) {
         let standing = locked.core().standing();
         standing.map(|standing| std::mem::take(&mut standing.unanswered)).unwrap_or_default()
     });
-    callers.into_iter().for_each(|caller| caller.settle(None));
+    settle_all(callers, None);
+}
+
+/// Each hears it, whatever waking another does.
+pub(crate) fn settle_all(callers: Vec<Arc<dyn Unanswered>>, ended: Option<&ExitReason>) {
+    for caller in callers {
+        quietly(|| caller.settle(ended));
+    }
 }
