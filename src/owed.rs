@@ -27,9 +27,10 @@ pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<Slot<T>>) -> b
     if acting::serving() != server {
         return false;
     }
-    ANY.set(true);
-    OWED.with_borrow_mut(|owed| owed.push((server, caller.clone())));
-    true
+    // A thread that is ending keeps nothing any more.
+    let kept = OWED.try_with(|owed| owed.borrow_mut().push((server, caller.clone()))).is_ok();
+    ANY.set(kept || ANY.get());
+    kept
 }
 
 /// The server lives, and has handled what it dropped those replies in.
@@ -57,10 +58,12 @@ fn hand_over_all(server: &dyn AnyProcess, callers: Vec<Arc<dyn Unanswered>>) {
 
 #[cold]
 fn take(server: usize) -> Vec<Arc<dyn Unanswered>> {
-    OWED.with_borrow_mut(|owed| {
+    let taken = OWED.try_with(|owed| {
+        let mut owed = owed.borrow_mut();
         let (own, others): (Vec<_>, Vec<_>) = owed.drain(..).partition(|(of, _)| *of == server);
         ANY.set(!others.is_empty());
         *owed = others;
         own.into_iter().map(|(_, caller)| caller).collect()
-    })
+    });
+    taken.unwrap_or_default()
 }

@@ -91,7 +91,9 @@ impl Parking {
             // It came just now; it is taken in the step that counts it out.
         } else if local.is_empty() {
             std::mem::swap(local, &mut state.mail.inbox);
-            let alone = found == 1 && self.leads && !self.looks();
+            // A buffer that is big is freed by a reader that parks.
+            let small = local.capacity().max(state.mail.inbox.capacity()) <= KEPT_SLOTS;
+            let alone = found == 1 && small && self.leads && !self.looks();
             if alone && state.core.is_task(cx.waker()) {
                 process.waits(false);
                 state.core.parked = Parked::Ahead;

@@ -66,7 +66,8 @@ impl<T> Slot<T> {
 
     /// Nobody will answer, and the caller is to find out why.
     pub(crate) fn give_up(self: Arc<Self>) {
-        self.fill(Content::Unsent);
+        // As its reply is dropped, perhaps by a panic.
+        quietly(|| self.fill(Content::Unsent));
     }
 
     /// What is in there by now; nothing, and this waker is woken when there is.

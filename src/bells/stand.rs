@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 use std::task::Waker;
 
 use crate::bells::shelf::NEVER;
+use crate::quietly::quietly;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
@@ -45,7 +46,7 @@ fn mark(waker: &Waker) -> Mark {
 #[derive(Debug)]
 pub(crate) struct Bell {
     due: AtomicU64,
-    /// A [`Mark`]. Its data are 0 while the waker is not there.
+    /// A [`Mark`]. Its table is 0, which none is at, while the waker is not there.
     data: AtomicUsize,
     vtable: AtomicUsize,
     waker: Mutex<Option<Waker>>,
@@ -85,11 +86,11 @@ impl Bell {
         if due > now {
             return None;
         }
-        let data = self.data.swap(0, SeqCst);
+        let vtable = self.vtable.swap(0, SeqCst);
         if self.due.compare_exchange(due, RUNG, SeqCst, SeqCst).is_ok() {
             return kept.take();
         }
-        self.data.store(data, SeqCst);
+        self.vtable.store(vtable, SeqCst);
         None
     }
 
@@ -103,15 +104,17 @@ impl Bell {
 
     /// Another waker is woken by it from here on. Of the holder.
     pub(crate) fn register(&self, waker: &Waker) {
-        let (data, vtable) = mark(waker);
-        if !self.is_of((data, vtable)) {
+        if !self.is_of(mark(waker)) {
             let waker = waker.clone();
+            // Only while it is kept does it differ from all others; a clone may look otherwise.
+            let (data, vtable) = mark(&waker);
             let mut kept = self.waker.lock();
             self.data.store(data, SeqCst);
             self.vtable.store(vtable, SeqCst);
             let old = kept.replace(waker);
             drop(kept);
-            drop(old);
+            // Somebody else's.
+            quietly(|| drop(old));
         }
     }
 
@@ -229,6 +232,17 @@ mod tests {
         // One that has rung is its holder's until it is taken back.
         assert_eq!(look(&stand, 3).1.len(), 2);
         assert!(stand.arm(4, waker).is_none());
+    }
+
+    /// Of whatever kind its waker is: its data may be null, or another's after a clone.
+    #[test]
+    fn a_bell_rings_for_wakers_of_all_kinds() {
+        let stand = Stand::default();
+        for _ in 0..3 {
+            let bell = stand.arm(1, Waker::noop()).unwrap();
+            assert_eq!(look(&stand, 1).1.len(), 1, "noop's data are null");
+            bell.disarm();
+        }
     }
 
     /// Who waits may be polled by another task than the one that armed the bell.
