@@ -51,6 +51,10 @@ pub(crate) fn hand_over(server: &dyn AnyProcess, address: usize) {
 
 #[cold]
 fn hand_over_all(server: &dyn AnyProcess, callers: Vec<Arc<dyn Unanswered>>) {
+    if callers.is_empty() {
+        // They are another's, in whose handler this one is polled: it is not to be woken.
+        return;
+    }
     if let Err((callers, reason)) = owe(server, callers) {
         settle_all(callers, Some(&reason));
     }

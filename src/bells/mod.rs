@@ -1,11 +1,13 @@
 //! Deadlines of calls, nearly free.
 //!
-//! A bell is an instant and a waker, on a [stand](crate::bells::stand) or a [shelf](crate::bells::shelf).
-//! Arming one is a few stores, and so is taking it back: no timer is made. One task per runtime sleeps until the earliest
+//! A bell is an instant and a waker, on a [stand](crate::bells::stand) or a
+//! [shelf](crate::bells::shelf). Arming one is a few stores, and so is taking it back: no timer
+//! is made. One task per runtime sleeps until the earliest
 //! deadline there was when it last looked, rings what is due, and looks again.
 //!
 //! **Why none is missed.** The task sets `next` to *never* before it looks, and to the
-//! earliest deadline it saw after. Whoever arms exchanges its bell's deadline, then reads `next`; all in one order.
+//! earliest deadline it saw after. Whoever arms exchanges its bell's deadline, then reads
+//! `next`; all in one order.
 //! So either the look sees the deadline, or `next` reads as *never* or as something later than
 //! the deadline, and the task is told to look again. A shelf's lock does the same.
 //!
