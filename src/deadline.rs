@@ -64,7 +64,8 @@ impl<'a> Deadline<'a> {
         match &self.bell {
             None => {
                 let kernel = self.kernel;
-                self.bell = Some(kernel.bells.arm(|| kernel.tokio(), self.due, cx.waker()));
+                let bell = self.bell.insert(kernel.bells.arm(self.due, cx.waker()));
+                bell.announce(|| kernel.tokio());
                 false
             }
             Some(bell) => {

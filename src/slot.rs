@@ -18,6 +18,7 @@ use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, Stage, flag};
 use crate::quietly::quietly;
+use crate::record::wake;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 
@@ -33,13 +34,14 @@ pub(crate) enum Lost {
     Overloaded,
 }
 
-/// What is in a slot.
-enum Content<T> {
-    /// Nothing yet; this is to be woken.
-    Awaited(Waker),
-    Answer(Answer<T>),
-    /// Its reply was dropped, elsewhere than in its server.
-    Unsent,
+/// What is in a slot. If it is neither, its reply was dropped, elsewhere than in its server.
+///
+/// Two fields, and no enum: the answer is copied out of there twice, and what is copied whole
+/// just after its parts were waits for them.
+struct Content<T> {
+    answer: Option<Answer<T>>,
+    /// Who waits for it.
+    waker: Option<Waker>,
 }
 
 /// Held by the caller and by one other: a reply, or the list of those that a server owes.
@@ -49,7 +51,8 @@ impl<T> Slot<T> {
     /// A slot to be filled, and its caller's end.
     #[inline]
     pub(crate) fn new(waker: Waker) -> (Arc<Self>, Awaited<T>) {
-        let slot = Arc::new(Slot(Mutex::new(Content::Awaited(waker))));
+        let content = Content { answer: None, waker: Some(waker) };
+        let slot = Arc::new(Slot(Mutex::new(content)));
         (slot.clone(), Awaited { slot: Some(slot), is_new: true })
     }
 
@@ -61,31 +64,36 @@ impl<T> Slot<T> {
 
     #[inline]
     pub(crate) fn answer(self: Arc<Self>, answer: Answer<T>) {
-        self.fill(Content::Answer(answer));
+        self.fill(Some(answer));
     }
 
     /// Nobody will answer, and the caller is to find out why.
     pub(crate) fn give_up(self: Arc<Self>) {
         // As its reply is dropped, perhaps by a panic.
-        quietly(|| self.fill(Content::Unsent));
+        quietly(|| self.fill(None));
     }
 
-    /// What is in there by now; nothing, and this waker is woken when there is.
-    fn look(&self, waker: &Waker) -> Option<Content<T>> {
-        let next = Content::Awaited(waker.clone());
+    /// What is in there, or pending, and then this waker is woken when there is.
+    fn look(&self, waker: &Waker) -> Poll<Option<Answer<T>>> {
+        let waker = waker.clone();
         let mut content = self.0.lock();
-        let before = std::mem::replace(&mut *content, next);
+        if content.waker.is_none() {
+            return Poll::Ready(content.answer.take());
+        }
+        let old = content.waker.replace(waker);
         drop(content);
-        if matches!(before, Content::Awaited(_)) { None } else { Some(before) }
+        drop(old);
+        Poll::Pending
     }
 
     #[inline]
-    fn fill(self: Arc<Self>, content: Content<T>) {
-        let before = std::mem::replace(&mut *self.0.lock(), content);
+    fn fill(self: Arc<Self>, answer: Option<Answer<T>>) {
+        let mut content = self.0.lock();
+        content.answer = answer;
+        let waker = content.waker.take();
+        drop(content);
         drop(self);
-        if let Content::Awaited(waker) = before {
-            waker.wake();
-        }
+        wake(waker);
     }
 }
 
@@ -116,20 +124,19 @@ impl<T: Send + 'static> Awaited<T> {
             self.slot = Some(slot);
             return Poll::Pending;
         }
-        let content = match Arc::try_unwrap(slot) {
-            Ok(slot) => slot.0.into_inner(),
+        let answer = match Arc::try_unwrap(slot) {
+            Ok(slot) => slot.0.into_inner().answer,
             Err(slot) => match slot.look(cx.waker()) {
-                Some(content) => content,
-                None => {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => {
                     self.slot = Some(slot);
                     return Poll::Pending;
                 }
             },
         };
-        match content {
-            Content::Answer(answer) => Poll::Ready(answer),
-            // Where the one who owed it is gone, with nothing said, that is the same.
-            Content::Awaited(_) | Content::Unsent => self.ask(cx.waker(), server),
+        match answer {
+            Some(answer) => Poll::Ready(answer),
+            None => self.ask(cx.waker(), server),
         }
     }
 

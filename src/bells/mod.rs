@@ -63,36 +63,33 @@ impl Bells {
         }
     }
 
-    /// Arms a bell for this waker. Panics, in the one who would wait, if tokio's time is not
-    /// enabled.
-    pub(crate) fn arm<'h>(
-        self: &Arc<Self>,
-        handle: impl FnOnce() -> Option<&'h Handle>,
-        due: Instant,
-        waker: &Waker,
-    ) -> ArmedBell<'_> {
+    /// Arms a bell for this waker. Whoever keeps it [announces](ArmedBell::announce) it then.
+    #[inline]
+    pub(crate) fn arm(self: &Arc<Self>, due: Instant, waker: &Waker) -> ArmedBell<'_> {
         let due = self.nanos(due);
         let place = match self.stand.arm(due, waker) {
             Some(bell) => Place::Stand(bell),
-            None => self.hang(due, waker),
+            None => {
+                let (shelf, at) = self.hang(due, waker);
+                Place::Shelf(shelf, at)
+            }
         };
-        let armed = ArmedBell { place, bells: self };
-        if !self.started.load(Ordering::SeqCst)
-            && let Some(handle) = handle()
-        {
-            self.start(handle);
-        }
-        if due < self.next.load(Ordering::SeqCst) {
-            self.told.fetch_min(due, Ordering::SeqCst);
-            self.look.notify_one();
-        }
-        armed
+        ArmedBell { place, due, bells: self }
     }
 
+    #[cold]
     #[inline(never)]
-    fn hang(&self, due: u64, waker: &Waker) -> Place<'_> {
+    fn hang(&self, due: u64, waker: &Waker) -> (&Shelf, usize) {
         let shelf = &self.shelves[own_shelf()];
-        Place::Shelf(shelf, shelf.arm(due, waker))
+        (shelf, shelf.arm(due, waker))
+    }
+
+    /// The task is to look again.
+    #[cold]
+    #[inline(never)]
+    fn tell(&self, due: u64) {
+        self.told.fetch_min(due, Ordering::SeqCst);
+        self.look.notify_one();
     }
 
     #[cold]
@@ -173,7 +170,8 @@ impl Bells {
 #[derive(Debug)]
 pub(crate) struct ArmedBell<'a> {
     place: Place<'a>,
-    bells: &'a Bells,
+    due: u64,
+    bells: &'a Arc<Bells>,
 }
 
 /// Where it came from, and is given back to.
@@ -184,6 +182,21 @@ enum Place<'a> {
 }
 
 impl ArmedBell<'_> {
+    /// Sees to it that the task looks in time. To be called at once where the bell is kept: to
+    /// move it after its parts are written costs as much as to arm it. Panics, in the one who
+    /// would wait, if tokio's time is not enabled.
+    #[inline]
+    pub(crate) fn announce<'h>(&self, handle: impl FnOnce() -> Option<&'h Handle>) {
+        if !self.bells.started.load(Ordering::SeqCst)
+            && let Some(handle) = handle()
+        {
+            self.bells.start(handle);
+        }
+        if self.due < self.bells.next.load(Ordering::SeqCst) {
+            self.bells.tell(self.due);
+        }
+    }
+
     pub(crate) fn register(&self, waker: &Waker) {
         match self.place {
             Place::Stand(bell) => bell.register(waker),
@@ -219,7 +232,7 @@ mod tests {
     #[test]
     fn bells_go_back_to_where_they_came_from() {
         let bells = Arc::new(Bells::new());
-        let arm = || bells.arm(|| None, Instant::now(), Waker::noop());
+        let arm = || bells.arm(Instant::now(), Waker::noop());
         for _ in 0..100 {
             let armed = [arm(), arm(), arm()];
             std::thread::scope(|scope| drop(scope.spawn(|| drop(armed)).join()));
@@ -237,7 +250,7 @@ mod tests {
             if bell.is_some() {
                 return Poll::Ready(());
             }
-            bell = Some(bells.arm(|| Some(&handle), due, cx.waker()));
+            bell.insert(bells.arm(due, cx.waker())).announce(|| Some(&handle));
             armed();
             Poll::Pending
         })

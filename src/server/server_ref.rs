@@ -220,11 +220,12 @@ impl<S: GenServer> ServerRef<S> {
         make: impl FnOnce(Reply<T>) -> S::Call,
         limit: Duration,
     ) -> Result<T, CallError> {
+        let due = Instant::now().checked_add(limit);
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let (mut answer, sent) = ask(&process, make, own_waker().await)?;
-        let due = Instant::now().checked_add(limit);
+        let waker = own_waker().await;
+        let (mut answer, sent) = ask(&process, make, waker)?;
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, due)).await?;
         }
