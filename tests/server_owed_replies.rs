@@ -1,0 +1,180 @@
+//! Replies that are dropped in odd places: in a handler in which another server is polled, where
+//! one of the callers can't be woken, as a thread ends.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use regrow::{CallError, GenServer, Reply, Result, Runtime, ServerContext};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::yield_now;
+
+/// Keeps questions, and does with them what it is told.
+#[derive(Default)]
+struct Desk(Replies);
+
+type Replies = Vec<Reply<u32>>;
+type Act = Box<dyn FnOnce(Replies) + Send>;
+
+impl GenServer for Desk {
+    type Args = ();
+    type Call = Reply<u32>;
+    type Cast = Act;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Desk::default())
+    }
+
+    async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+        self.0.push(reply);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, act: Act, _: &mut ServerContext<Self>) -> Result {
+        act(std::mem::take(&mut self.0));
+        Ok(())
+    }
+}
+
+/// Counts how often it is polled until somebody comes.
+struct Guard(Arc<Polls>);
+
+#[derive(Default)]
+struct Polls {
+    count: AtomicUsize,
+    come: Notify,
+}
+
+impl GenServer for Guard {
+    type Args = Arc<Polls>;
+    type Call = Reply<u32>;
+    type Cast = ();
+
+    async fn init(polls: Arc<Polls>, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Guard(polls))
+    }
+
+    /// Answers nothing.
+    async fn handle_call(&mut self, _: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        let mut come = Box::pin(self.0.come.notified());
+        poll_fn(|cx| {
+            self.0.count.fetch_add(1, Ordering::SeqCst);
+            come.as_mut().poll(cx)
+        })
+        .await;
+        Ok(())
+    }
+}
+
+/// A server's whole life on this thread, in a tokio of its own, in another's handler.
+fn guarded() {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    tokio.block_on(async {
+        let (rt, polls) = (Runtime::new(), Arc::new(Polls::default()));
+        let guard = Guard::start(&rt, polls.clone()).await.unwrap();
+        assert_eq!(guard.call_unlimited(|reply| reply).await, Err(CallError::NoReply));
+        guard.cast(());
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert_eq!(polls.count.load(Ordering::SeqCst), 1, "nobody had come");
+        polls.come.notify_one();
+        assert_eq!(guard.call_unlimited(|reply| reply).await, Err(CallError::NoReply));
+    });
+}
+
+/// A server of another tokio runtime is polled on this very thread, in the handler of one that
+/// owes somebody the truth: each caller hears of its own server, and nobody is woken for what
+/// another owes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_in_the_handler_of_another_owes_its_own() {
+    let rt = Runtime::new();
+    let desk = Desk::start(&rt, ()).await.unwrap();
+    let (done, mut is_done) = oneshot::channel();
+    let (answer, _) = tokio::join!(desk.call_unlimited(|reply| reply), async {
+        desk.cast(Box::new(|replies| {
+            drop(replies);
+            tokio::task::block_in_place(guarded);
+            done.send(()).unwrap();
+        }))
+    });
+    assert_eq!(answer, Err(CallError::NoReply));
+    is_done.try_recv().expect("the other's life went as it should, and is over");
+}
+
+/// Panics when it is woken, or counts that.
+#[derive(Default)]
+struct Sleeper {
+    panics: bool,
+    woken: AtomicUsize,
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.panics, "as asked");
+    }
+}
+
+/// Three calls, each polled once by hand: of those callers the second can't be woken.
+#[tokio::test(start_paused = true)]
+async fn one_who_cannot_be_woken_harms_no_other() {
+    for lives in [true, false] {
+        let (told, is_told) = oneshot::channel();
+        let rt = Runtime::new();
+        let desk = Desk::start(&rt, ()).await.unwrap();
+        let sleepers =
+            [false, true, false].map(|panics| Arc::new(Sleeper { panics, ..Sleeper::default() }));
+        let wakers = sleepers.clone().map(Waker::from);
+        let mut calls = [(); 3].map(|()| Box::pin(desk.call_unlimited(|reply| reply)));
+        for (call, waker) in calls.iter_mut().zip(&wakers) {
+            assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        }
+        desk.cast(Box::new(move |replies| {
+            drop(replies);
+            assert!(lives, "out of ink");
+        }));
+        if lives {
+            // Its next handler comes after it has told them.
+            desk.cast(Box::new(move |_| told.send(()).unwrap()));
+            is_told.await.unwrap();
+        } else {
+            assert!(desk.ended().await.is_abnormal());
+        }
+        for ((mut call, waker), sleeper) in calls.into_iter().zip(&wakers).zip(&sleepers) {
+            assert_eq!(sleeper.woken.load(Ordering::SeqCst), 1);
+            let Poll::Ready(answer) = call.as_mut().poll(&mut Context::from_waker(waker)) else {
+                panic!("it was woken for nothing")
+            };
+            match answer {
+                Err(CallError::NoReply) => assert!(lives),
+                Err(CallError::Exited(reason)) => assert!(!lives && reason.is_abnormal()),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+thread_local! {
+    static KEPT: RefCell<Vec<Reply<u32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Some are dropped by a thread that is ending, when that remembers nothing any more.
+#[tokio::test]
+async fn a_reply_may_be_dropped_with_a_thread() {
+    let rt = Runtime::new();
+    let desk = Desk::start(&rt, ()).await.unwrap();
+    let (answer, _) = tokio::join!(desk.call_unlimited(|reply| reply), async {
+        desk.cast(Box::new(|replies| {
+            let ends = move || KEPT.with_borrow_mut(|kept| kept.extend(replies));
+            std::thread::spawn(ends).join().unwrap();
+        }))
+    });
+    assert_eq!(answer, Err(CallError::NoReply));
+}
