@@ -71,29 +71,29 @@ impl Shelf {
         let at = bells.take();
         if bells.wakes(at, waker) {
             bells.all[at].due = due;
-        } else {
-            drop(bells);
-            self.set_waker(at, waker, Some(due));
+            return at;
         }
+        bells.free.push(at);
+        drop(bells);
+        // It may panic, and nobody would take the bell back.
+        let waker = waker.clone();
+        let mut bells = self.lock();
+        let at = bells.take();
+        bells.all[at].due = due;
+        let old = bells.all[at].waker.replace(waker);
+        drop(bells);
+        quietly(|| drop(old));
         at
     }
 
     /// Another waker is woken by an armed bell.
     pub(crate) fn register(&self, at: usize, waker: &Waker) {
-        if !self.lock().wakes(at, waker) {
-            self.set_waker(at, waker, None);
+        if self.lock().wakes(at, waker) {
+            return;
         }
-    }
-
-    #[cold]
-    fn set_waker(&self, at: usize, waker: &Waker, due: Option<u64>) {
         let waker = waker.clone();
-        let mut bells = self.lock();
-        let bell = &mut bells.all[at];
-        let old = bell.waker.replace(waker);
-        bell.due = due.unwrap_or(bell.due);
-        drop(bells);
-        drop(old);
+        let old = self.lock().all[at].waker.replace(waker);
+        quietly(|| drop(old));
     }
 
     /// Takes a bell back, rung or not. When the last of many comes back they are let go, or

@@ -12,8 +12,8 @@
 //!    `RUNG`, and takes the waker out. If the holder has taken the bell back, or armed it anew,
 //!    that fails, and the bell is owned as before.
 //! 3. Who has armed a bell looks whether it owns it only then. If a look has disowned it, that
-//!    is seen, for both are of one order with the exchanges of `due`: the bell gets its waker
-//!    anew, under the lock.
+//!    is seen, for both are of one order with the exchanges of `due`: it takes the bell back, and
+//!    arms one for its waker anew.
 
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -70,15 +70,6 @@ impl Bell {
         self.due.compare_exchange(FREE, due, SeqCst, SeqCst).is_ok()
     }
 
-    /// Arms it with another waker than the one it has. Of the holder.
-    #[cold]
-    #[inline(never)]
-    fn arm_anew(&self, due: u64, waker: &Waker) {
-        self.due.store(RUNG, SeqCst);
-        self.register(waker);
-        self.due.store(due, SeqCst);
-    }
-
     /// Whom it wakes, if it is due still.
     fn ring(&self, now: u64) -> Option<Waker> {
         let mut kept = self.waker.lock();
@@ -105,17 +96,20 @@ impl Bell {
     /// Another waker is woken by it from here on. Of the holder.
     pub(crate) fn register(&self, waker: &Waker) {
         if !self.is_of(mark(waker)) {
-            let waker = waker.clone();
-            // Only while it is kept does it differ from all others; a clone may look otherwise.
-            let (data, vtable) = mark(&waker);
-            let mut kept = self.waker.lock();
-            self.data.store(data, SeqCst);
-            self.vtable.store(vtable, SeqCst);
-            let old = kept.replace(waker);
-            drop(kept);
-            // Somebody else's.
-            quietly(|| drop(old));
+            self.keep(waker.clone());
         }
+    }
+
+    fn keep(&self, waker: Waker) {
+        // Only while it is kept does it differ from all others; a clone may look otherwise.
+        let (data, vtable) = mark(&waker);
+        let mut kept = self.waker.lock();
+        self.data.store(data, SeqCst);
+        self.vtable.store(vtable, SeqCst);
+        let old = kept.replace(waker);
+        drop(kept);
+        // Somebody else's.
+        quietly(|| drop(old));
     }
 
     /// Takes it back, rung or not. Of the holder.
@@ -142,15 +136,25 @@ impl Stand {
         // The addresses of tasks differ in the middle: this brings that to the top.
         let place = (mark.0 as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let own = place as usize % BELLS;
-        let mut places = [&bells[own], &bells[own ^ 1]].into_iter();
-        if let Some(bell) = places.clone().find(|bell| bell.is_of(mark) && bell.take(due)) {
-            if !bell.is_of(mark) {
-                bell.arm_anew(due, waker);
+        let places = [&bells[own], &bells[own ^ 1]];
+        if let Some(bell) = places.into_iter().find(|bell| bell.is_of(mark) && bell.take(due)) {
+            if bell.is_of(mark) {
+                return Some(bell);
             }
-            return Some(bell);
+            bell.disarm();
         }
-        let bell = places.find(|bell| bell.take(RUNG))?;
-        bell.arm_anew(due, waker);
+        Stand::arm_anew(places, due, waker)
+    }
+
+    /// Arms one with another waker than it has.
+    #[cold]
+    #[inline(never)]
+    fn arm_anew<'a>(places: [&'a Bell; 2], due: u64, waker: &Waker) -> Option<&'a Bell> {
+        // It may panic, and nobody would take the bell back.
+        let waker = waker.clone();
+        let bell = places.into_iter().find(|bell| bell.take(RUNG))?;
+        bell.keep(waker);
+        bell.due.store(due, SeqCst);
         Some(bell)
     }
 
