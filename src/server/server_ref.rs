@@ -170,7 +170,8 @@ impl<S: GenServer> ServerRef<S> {
         self.call_timeout(make, CALL_TIMEOUT).await
     }
 
-    /// Asks the server, and waits up to `limit` for the answer. OTP: `gen_server:call/3`.
+    /// Asks the server, and waits up to `limit` for the answer, from the first poll on. OTP:
+    /// `gen_server:call/3`.
     ///
     /// After a `Timeout` the server may still handle the question, so asking again may do
     /// twice what it asks for. A late answer goes nowhere: it can't be taken for another's.
