@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use crate::inbox::{Item, Mail};
 use crate::parking::Parking;
 use crate::process::State;
-use crate::record::{Process, wake};
+use crate::quietly::wake;
+use crate::record::Process;
 
 const FOUND: &str = "a poll has just found an item";
 

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::evicting::evict;
 use crate::inbox::{Item, Mail};
@@ -11,6 +10,7 @@ use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::any::Refused;
 use crate::process::{AnyProcess, Entry, IfFull, Locked, Stage, State, Ties, flag};
+use crate::quietly::wake;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
@@ -149,12 +149,6 @@ impl<M: Item> Process<M> {
             evict(std::ptr::from_ref(self).addr(), evicted);
         }
         Ok(sent)
-    }
-}
-
-pub(crate) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }
 

@@ -17,8 +17,7 @@ use std::task::{Context, Poll, Waker};
 use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, Stage, flag};
-use crate::quietly::quietly;
-use crate::record::wake;
+use crate::quietly::{quietly, wake};
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 
@@ -69,8 +68,7 @@ impl<T> Slot<T> {
 
     /// Nobody will answer, and the caller is to find out why.
     pub(crate) fn give_up(self: Arc<Self>) {
-        // As its reply is dropped, perhaps by a panic.
-        quietly(|| self.fill(None));
+        self.fill(None);
     }
 
     /// What is in there, or pending, and then this waker is woken when there is.

@@ -13,7 +13,7 @@ use tokio::task::coop;
 use crate::inbox::Item;
 use crate::mailbox::{Mailbox, count_out};
 use crate::parking::park;
-use crate::record::wake;
+use crate::quietly::wake;
 
 impl<M: Item> Mailbox<M> {
     /// Waits for an item that is `urgent`; [`take_at`](Self::take_at) then hands it out.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use regrow::{Context, ExitReason, ProcessHandle, Runtime};
+use regrow::{Context, ExitReason, GenServer, ProcessHandle, Runtime, ServerContext};
 use support::text;
 use tokio::runtime::Builder;
 
@@ -101,4 +101,77 @@ fn a_full_mailbox_starves_no_sibling() {
 #[test]
 fn a_mailbox_that_is_refilled_one_by_one_starves_no_sibling() {
     nobody_waits_longer_than_a_budget(1);
+}
+
+/// Never has nothing to do: it continues with itself, or is idle for no time at all; and gives
+/// up in the end.
+#[derive(Clone, Copy, Debug)]
+enum Restless {
+    Continues,
+    Idles,
+}
+
+struct Worker {
+    how: Restless,
+    turns: usize,
+    handled: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    fn turn(&mut self, ctx: &mut ServerContext<Self>) -> regrow::Result {
+        self.turns += 1;
+        self.handled.store(self.turns, Ordering::SeqCst);
+        if self.turns == MAIL {
+            return Err(ExitReason::Normal);
+        }
+        match self.how {
+            Restless::Continues => ctx.continue_with(()),
+            Restless::Idles => ctx.idle_timeout(Duration::ZERO),
+        }
+        Ok(())
+    }
+}
+
+impl GenServer for Worker {
+    type Args = (Restless, Arc<AtomicUsize>);
+    type Call = ();
+    type Cast = ();
+
+    async fn init(
+        (how, handled): Self::Args,
+        ctx: &mut ServerContext<Self>,
+    ) -> regrow::Result<Self> {
+        ctx.continue_with(());
+        Ok(Worker { how, turns: 0, handled })
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), ctx: &mut ServerContext<Self>) -> regrow::Result {
+        self.turn(ctx)
+    }
+
+    async fn handle_timeout(&mut self, ctx: &mut ServerContext<Self>) -> regrow::Result {
+        self.turn(ctx)
+    }
+}
+
+/// Others on its thread run meanwhile, and may kill it.
+#[tokio::test]
+async fn a_server_that_never_waits_starves_no_sibling_and_can_be_killed() {
+    let rt = Runtime::new();
+    for how in [Restless::Continues, Restless::Idles] {
+        let handled = Arc::new(AtomicUsize::new(0));
+        let worker = Worker::start(&rt, (how, handled.clone())).await.unwrap();
+        for _ in 0..10 {
+            let before = handled.load(Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            let meanwhile = handled.load(Ordering::SeqCst) - before;
+            assert!(meanwhile <= AT_MOST, "{how:?}: waited for {meanwhile} turns");
+        }
+        rt.kill(worker.pid().unwrap());
+        assert_eq!(worker.ended().await, ExitReason::Killed, "{how:?}");
+    }
 }

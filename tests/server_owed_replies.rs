@@ -1,13 +1,14 @@
 //! Replies that are dropped in odd places: in a handler in which another server is polled, where
 //! one of the callers can't be woken, as a thread ends.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use regrow::{CallError, GenServer, Reply, Result, Runtime, ServerContext};
+use regrow::{CallError, ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 
@@ -122,10 +123,19 @@ impl Wake for Sleeper {
     }
 }
 
+/// What becomes of three questions in one handler.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Fate {
+    Answered,
+    Dropped,
+    /// And then the handler fails.
+    Crashed,
+}
+
 /// Three calls, each polled once by hand: of those callers the second can't be woken.
 #[tokio::test(start_paused = true)]
 async fn one_who_cannot_be_woken_harms_no_other() {
-    for lives in [true, false] {
+    for fate in [Fate::Answered, Fate::Dropped, Fate::Crashed] {
         let (told, is_told) = oneshot::channel();
         let rt = Runtime::new();
         let desk = Desk::start(&rt, ()).await.unwrap();
@@ -136,45 +146,80 @@ async fn one_who_cannot_be_woken_harms_no_other() {
         for (call, waker) in calls.iter_mut().zip(&wakers) {
             assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
         }
-        desk.cast(Box::new(move |replies| {
-            drop(replies);
-            assert!(lives, "out of ink");
+        desk.cast(Box::new(move |replies| match fate {
+            Fate::Answered => replies.into_iter().for_each(|reply| reply.send(7)),
+            Fate::Dropped => drop(replies),
+            Fate::Crashed => {
+                drop(replies);
+                panic!("out of ink");
+            }
         }));
-        if lives {
+        if fate == Fate::Crashed {
+            assert!(desk.ended().await.is_abnormal());
+        } else {
             // Its next handler comes after it has told them.
             desk.cast(Box::new(move |_| told.send(()).unwrap()));
             is_told.await.unwrap();
-        } else {
-            assert!(desk.ended().await.is_abnormal());
         }
         for ((mut call, waker), sleeper) in calls.into_iter().zip(&wakers).zip(&sleepers) {
             assert_eq!(sleeper.woken.load(Ordering::SeqCst), 1);
             let Poll::Ready(answer) = call.as_mut().poll(&mut Context::from_waker(waker)) else {
                 panic!("it was woken for nothing")
             };
-            match answer {
-                Err(CallError::NoReply) => assert!(lives),
-                Err(CallError::Exited(reason)) => assert!(!lives && reason.is_abnormal()),
+            let told = match answer {
+                Ok(7) => Fate::Answered,
+                Err(CallError::NoReply) => Fate::Dropped,
+                Err(CallError::Exited(reason)) if reason.is_abnormal() => Fate::Crashed,
                 other => panic!("{other:?}"),
-            }
+            };
+            assert_eq!(told, fate);
         }
     }
 }
 
 thread_local! {
-    static KEPT: RefCell<Vec<Reply<u32>>> = const { RefCell::new(Vec::new()) };
+    /// What goes with a thread. What is first used after it goes before it.
+    static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Some are dropped by a thread that is ending, when that remembers nothing any more.
+/// By a thread that is ending, where nobody serves.
 #[tokio::test]
 async fn a_reply_may_be_dropped_with_a_thread() {
     let rt = Runtime::new();
     let desk = Desk::start(&rt, ()).await.unwrap();
     let (answer, _) = tokio::join!(desk.call_unlimited(|reply| reply), async {
         desk.cast(Box::new(|replies| {
-            let ends = move || KEPT.with_borrow_mut(|kept| kept.extend(replies));
+            let ends = move || KEPT.with_borrow_mut(|kept| kept.push(Box::new(replies)));
             std::thread::spawn(ends).join().unwrap();
         }))
     });
     assert_eq!(answer, Err(CallError::NoReply));
+}
+
+/// A thread ends, and with it a tokio and a server of it that owes an answer: by then the thread
+/// remembers nothing of what its servers owe, though it has done so before.
+#[tokio::test]
+async fn a_server_may_end_with_its_thread() {
+    let (asked, is_asked) = oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        KEPT.with_borrow_mut(|kept| kept.push(Box::new("goes last")));
+        let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let desk = tokio.block_on(async {
+            let desk = Desk::start(&Runtime::new(), ()).await.unwrap();
+            let (answer, _) = tokio::join!(desk.call_unlimited(|reply| reply), async {
+                desk.cast(Box::new(drop))
+            });
+            assert_eq!(answer, Err(CallError::NoReply));
+            desk
+        });
+        let mut call = Box::pin(async move { desk.call_unlimited(|reply| reply).await });
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        // It takes the question.
+        tokio.block_on(yield_now());
+        asked.send(call).ok().expect("somebody waits");
+        KEPT.with_borrow_mut(|kept| kept.push(Box::new(tokio)));
+    });
+    let call = is_asked.await.unwrap();
+    thread.join().unwrap();
+    assert_eq!(call.await, Err(CallError::Exited(ExitReason::Killed)));
 }

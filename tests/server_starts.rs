@@ -2,12 +2,16 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow::{
-    ExitReason, GenServer, Inside, Leftovers, Received, Runtime, StartCause, StartError, Supervisor,
+    ExitReason, GenServer, Inside, Leftovers, Name, Received, Result, Runtime, ServerContext,
+    StartCause, StartError, Supervisor,
 };
 use support::ledger::{Call, Init, LEDGER, Ledger, Setup};
+use tokio::select;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 fn init(init: Init) -> Setup {
@@ -80,6 +84,58 @@ async fn a_parent_that_dies_takes_a_starting_child_along() {
     parent.kill();
     assert_eq!(ended.await, ExitReason::Killed);
     assert_eq!(rt.whereis("ledger"), None);
+}
+
+/// Says that it is about to have started.
+struct Prompt;
+
+impl GenServer for Prompt {
+    type Args = Arc<Notify>;
+    type Call = ();
+    type Cast = ();
+
+    async fn init(about: Arc<Notify>, _: &mut ServerContext<Self>) -> Result<Self> {
+        about.notify_one();
+        Ok(Prompt)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+/// The child has started when its parent gives up on that, and the parent hasn't looked yet: the
+/// child is killed, and the parent hears nothing of it, linked or watching, trapping or not.
+#[tokio::test]
+async fn a_start_that_is_given_up_is_not_heard_of() {
+    let rt = Runtime::new();
+    for (traps, watches) in [(false, false), (true, false), (false, true)] {
+        let parent = rt.spawn(move |mut ctx| async move {
+            let (rt, about) = (ctx.runtime(), Arc::new(Notify::new()));
+            rt.set_trap_exit(ctx.pid(), traps);
+            let spec = Prompt::spec(about.clone()).named(Name::new("prompt"));
+            let start = async {
+                if watches {
+                    spec.start_monitor(&ctx).await.map(drop)
+                } else {
+                    spec.start_link(&ctx).await.map(drop)
+                }
+            };
+            let child = async {
+                about.notified().await;
+                rt.ended(rt.whereis("prompt").unwrap())
+            };
+            let ended = select! { biased; ended = child => ended, _ = start => panic!("too late") };
+            assert_eq!(ended.await, ExitReason::Killed);
+            assert_eq!(ctx.recv_timeout(Duration::ZERO).await, None);
+        });
+        assert_eq!(parent.join().await, ExitReason::Normal, "traps {traps}, watches {watches}");
+    }
+    assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
 /// `init` can tell a restart from the first start, and what went before.

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::future::Future;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::stream;
@@ -98,6 +100,37 @@ impl Fixture {
     async fn within(&mut self, time: Duration) -> Vec<Heard> {
         tokio::time::sleep(time).await;
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
+    }
+}
+
+/// An interval longer than any clock is one that never comes.
+#[tokio::test(start_paused = true)]
+async fn an_interval_may_be_as_long_as_it_likes() {
+    let mut f = Fixture::new().await;
+    for missed in [MissedTickBehavior::Burst, MissedTickBehavior::Delay, MissedTickBehavior::Skip] {
+        f.run(move |ctx| {
+            ctx.cast_every(Duration::MAX, missed, || Cast::Say("tick"));
+        });
+    }
+    assert_eq!(f.within(ms(1_000)).await, []);
+    assert_eq!(f.server.call(|reply| reply).await, Ok(()));
+}
+
+/// A limit of hours says nothing of those that are set after it, nor one of for ever.
+#[tokio::test(start_paused = true)]
+async fn a_long_limit_hides_no_shorter_one() {
+    for long in [ms(3 * 3_600_000), Duration::from_secs(1 << 40), Duration::MAX] {
+        let f = Fixture::new().await;
+        f.server.cast(Cast::Work("late", ms(10_000)));
+        let mut first = Box::pin(f.server.call_timeout(|reply| reply, long));
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        for _ in 0..3 {
+            let start = Instant::now();
+            let second = f.server.call_timeout(|reply| reply, ms(1_000));
+            assert_eq!(second.await, Err(CallError::Timeout));
+            assert_eq!(start.elapsed(), ms(1_000));
+        }
+        assert_eq!(first.await, Ok(()));
     }
 }
 

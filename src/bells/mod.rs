@@ -103,8 +103,7 @@ impl Bells {
     }
 
     fn nanos(&self, at: Instant) -> u64 {
-        let base =
-            self.base.get_or_init(|| at.checked_sub(Duration::from_secs(3600)).unwrap_or(at));
+        let base = self.base.get_or_init(|| base(at));
         u64::try_from(at.saturating_duration_since(*base).as_nanos())
             .map_or(LAST, |nanos| nanos.min(LAST))
     }
@@ -164,6 +163,13 @@ impl Bells {
         self.closed.store(true, Ordering::SeqCst);
         self.look.notify_one();
     }
+}
+
+/// What instants are counted from, of which this is the first: before it, and before now. Those
+/// of a call that began a while ago come after it, too.
+fn base(first: Instant) -> Instant {
+    let first = first.min(Instant::now());
+    first.checked_sub(Duration::from_secs(3600)).unwrap_or(first)
 }
 
 /// A bell in use; dropping it takes it back.

@@ -125,7 +125,7 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
     let Some(ties) = core.ties.as_mut() else { return (Outcome::Unlinked, None) };
     let Some(link) = ties.links.remove(&signal.from) else { return (Outcome::Unlinked, None) };
     let outcome = match link.kind {
-        LinkKind::Awaited => Outcome::Ignored,
+        LinkKind::Awaited | LinkKind::GivenUp => Outcome::Ignored,
         LinkKind::Task | LinkKind::Helper if !signal.reason.is_abnormal() => Outcome::Ignored,
         LinkKind::Owner | LinkKind::Helper if core.stage == Stage::Live => Outcome::Accepted,
         LinkKind::Plain

@@ -137,7 +137,22 @@ impl Kernel {
     /// The child has started: from now on its end reaches the parent by the link.
     /// False if the parent no longer lists it.
     pub(crate) fn acknowledge(&self, parent: Pid, child: Pid) -> bool {
-        self.find(parent).is_some_and(|parent| set_kind(&*parent, child, LinkKind::Plain))
+        let Some(parent) = self.find(parent) else { return false };
+        parent.with(|locked| {
+            let links = locked.core().ties.as_mut().map(|ties| &mut ties.links);
+            let link = links.and_then(|links| links.get_mut(&child));
+            let link = link.filter(|link| link.kind != LinkKind::GivenUp);
+            link.map(|link| link.kind = LinkKind::Plain).is_some()
+        })
+    }
+
+    /// Nobody waits for the start of `child` any more, and nobody is to hear of its end: not
+    /// if it has started just now, nor if it has ended since.
+    pub(crate) fn give_up_start(&self, parent: Pid, child: Pid) {
+        let Some(parent) = self.find(parent) else { return };
+        if !set_kind(&*parent, child, LinkKind::GivenUp) {
+            remove_link(&*parent, child, self.fresh_id());
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::task::Waker;
 use crate::message::Received;
 use crate::pid::Pid;
 use crate::process::Locked;
+use crate::quietly::wake;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
 
@@ -48,9 +49,7 @@ impl dyn AnyProcess + '_ {
     #[inline]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
         let (outcome, waker) = self.with_deferred(act);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(waker);
         outcome
     }
 

@@ -118,6 +118,8 @@ pub(crate) enum LinkKind {
     /// The peer is a child that hasn't acknowledged its start, or is being stopped: its end is
     /// told by what the start or the stop comes to, not by the link.
     Awaited,
+    /// The peer is a child whose start nobody waits for any more: nobody hears of its end.
+    GivenUp,
     /// The peer helps us: its failure is ours, trapped or not.
     Helper,
     /// The peer is a task of ours: its normal end is nobody's business.

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
+
+use crate::server::turns::poll_turn;
 
 /// How long a server waits for its next message before it is told that none came.
 #[derive(Default)]
@@ -44,8 +45,7 @@ impl Idle {
             Idle::Off => return Poll::Pending,
             // A zero time-out loses to a queued message: without budget the mailbox was
             // not looked into.
-            Idle::Set(Duration::ZERO) if !coop::has_budget_remaining() => return Poll::Pending,
-            Idle::Set(Duration::ZERO) => {}
+            Idle::Set(Duration::ZERO) => ready!(poll_turn(cx)),
             Idle::Set(limit) => {
                 *self = Idle::Waiting(Box::pin(tokio::time::sleep(*limit)));
                 return self.poll_up(cx);

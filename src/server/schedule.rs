@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::server::GenServer;
 use crate::shared_str::SharedStr;
+use crate::timer_queue::after;
 
 /// One timer that a server set for itself, by
 /// [`cast_after`](crate::ServerContext::cast_after) or
@@ -103,13 +104,13 @@ pub(crate) fn next_due(
     missed: MissedTickBehavior,
 ) -> Instant {
     match missed {
-        MissedTickBehavior::Burst => due + period,
-        MissedTickBehavior::Delay => now + period,
+        MissedTickBehavior::Burst => after(due, period),
+        MissedTickBehavior::Delay => after(now, period),
         MissedTickBehavior::Skip => {
             let behind = now.saturating_duration_since(due).as_nanos();
             let period_nanos = period.as_nanos().max(1);
             let into = u64::try_from(behind % period_nanos).unwrap_or(0);
-            now + period - Duration::from_nanos(into)
+            after(now, period - Duration::from_nanos(into))
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::call_error::StartError;
 use crate::deadline::within;
 use crate::ended::{Ended, ProcessHandle};
 use crate::exit::ExitReason;
+use crate::kernel::Kernel;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::AnyProcess;
 use crate::record::Process;
@@ -48,13 +49,9 @@ impl Starting {
         let process = starting.bear::<S>()?;
         let kernel = process.kernel.clone();
         let reference = kernel.monitor(watcher, process.pid());
-        match starting.init(args, process).await {
-            Ok(process) => Ok((ServerRef::direct(process), reference)),
-            Err(error) => {
-                kernel.demonitor(reference, true);
-                Err(error)
-            }
-        }
+        let watched = HalfWatched { kernel, reference, kept: false };
+        let process = starting.init(args, process).await?;
+        Ok((ServerRef::direct(process), watched.keep()))
     }
 
     fn bear<S: GenServer>(&self) -> Result<Served<S>, StartError> {
@@ -78,7 +75,8 @@ impl Starting {
         let context = ServerContext::new(process.clone(), parent, self.cause());
         let context = context.with_limit(self.warn_after());
         self.runtime().spawn_life(process.clone(), Box::pin(run::body(args, context, ack)));
-        let half_started = HalfStarted { runtime: self.runtime(), process: Some(process.clone()) };
+        let half_started =
+            HalfStarted { runtime: self.runtime(), parent, process: Some(process.clone()) };
         let limit = self.init_timeout();
         let acknowledged = match limit {
             None => Some(acknowledged.await),
@@ -109,9 +107,10 @@ fn failed(reason: ExitReason) -> StartError {
     inner.cloned().unwrap_or(StartError::Failed(reason))
 }
 
-/// Kills a process whose start is dropped half way.
+/// Kills a process whose start is dropped half way. Nobody hears of it.
 struct HalfStarted<'a> {
     runtime: &'a Runtime,
+    parent: Option<Pid>,
     process: Option<Arc<dyn AnyProcess>>,
 }
 
@@ -123,8 +122,32 @@ impl HalfStarted<'_> {
 
 impl Drop for HalfStarted<'_> {
     fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
-            ProcessHandle { runtime: self.runtime.clone(), process }.kill();
+        let Some(process) = self.process.take() else { return };
+        if let Some(parent) = self.parent {
+            self.runtime.kernel.give_up_start(parent, process.pid());
+        }
+        ProcessHandle { runtime: self.runtime.clone(), process }.kill();
+    }
+}
+
+/// A monitor of a process whose start has not succeeded yet: without that it leaves no `Down`.
+struct HalfWatched {
+    kernel: Arc<Kernel>,
+    reference: MonitorRef,
+    kept: bool,
+}
+
+impl HalfWatched {
+    fn keep(mut self) -> MonitorRef {
+        self.kept = true;
+        self.reference
+    }
+}
+
+impl Drop for HalfWatched {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.kernel.demonitor(self.reference, true);
         }
     }
 }

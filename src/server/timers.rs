@@ -14,7 +14,7 @@ use crate::server::context::ServerContext;
 use crate::server::event::Event;
 use crate::server::schedule::{CastTimer, Planned, Ticking, next_due};
 use crate::shared_str::SharedStr;
-use crate::timer_queue::Action;
+use crate::timer_queue::{Action, after};
 
 impl<S: GenServer> ServerContext<S> {
     /// Tells this server something after `delay`, unless it is cancelled. It is handled
@@ -176,7 +176,7 @@ impl<S: GenServer> ServerContext<S> {
         make: impl FnMut() -> S::Cast + Send + 'static,
     ) -> CastTimer {
         assert!(!period.is_zero(), "an interval needs a period above zero");
-        let due = Instant::now() + period;
+        let due = after(Instant::now(), period);
         let ticking = Ticking { make: Box::new(make), handle: 0, period, missed, due };
         let id = self.plan(period, Planned::Every(Box::new(ticking)));
         if let Some(Planned::Every(ticking)) = self.schedule().timers.get_mut(&id) {

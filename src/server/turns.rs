@@ -4,7 +4,9 @@
 //! once.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+
+use tokio::task::coop;
 
 use crate::activity::Callback;
 use crate::message::{Envelope, Received};
@@ -40,7 +42,10 @@ impl<S: GenServer> ServerContext<S> {
             // The time that is up loses to what is queued.
             inner.mailbox.parking.look();
         }
-        if !inner.continues.is_empty() || inner.mailbox.poll_some(cx).is_ready() {
+        if !inner.continues.is_empty() {
+            return if condemned { Poll::Pending } else { poll_turn(cx).map(|()| Waited::ForWork) };
+        }
+        if inner.mailbox.poll_some(cx).is_ready() {
             return Poll::Ready(Waited::ForWork);
         }
         if matches!(inner.idle, Idle::Off) || condemned {
@@ -171,6 +176,13 @@ impl<S: GenServer> ServerContext<S> {
             self.rest();
         }
     }
+}
+
+/// What finds something without a look at anything of tokio's takes its turn as well: a server
+/// that always has something to do lets others run, and can be killed.
+pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
+    ready!(coop::poll_proceed(cx)).made_progress();
+    Poll::Ready(())
 }
 
 /// The parent's exit ends the server before any handler sees it.
