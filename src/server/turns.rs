@@ -4,9 +4,7 @@
 //! once.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-
-use tokio::task::coop;
+use std::task::{Context, Poll};
 
 use crate::activity::Callback;
 use crate::message::{Envelope, Received};
@@ -14,7 +12,7 @@ use crate::owed;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
 use crate::server::event::{Event, Waited};
-use crate::server::idle::Idle;
+use crate::server::idle::{Idle, poll_turn};
 use crate::server::item::{Stamped, Work};
 use crate::server::{GenServer, ServerContext};
 use crate::slot::settle_unanswered;
@@ -176,13 +174,6 @@ impl<S: GenServer> ServerContext<S> {
             self.rest();
         }
     }
-}
-
-/// What finds something without a look at anything of tokio's takes its turn as well: a server
-/// that always has something to do lets others run, and can be killed.
-pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
-    ready!(coop::poll_proceed(cx)).made_progress();
-    Poll::Ready(())
 }
 
 /// The parent's exit ends the server before any handler sees it.
