@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+
+use tokio::task::coop;
 
 use crate::exit::ExitReason;
 use crate::pid::Pid;
@@ -57,7 +59,12 @@ impl Future for Ended {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let this = &mut *self;
-        let Some(process) = &this.process else { return Poll::Ready(ExitReason::NoProc) };
+        // Who waits for one that has ended, over and over, lets others run.
+        let budget = ready!(coop::poll_proceed(cx));
+        let Some(process) = &this.process else {
+            budget.made_progress();
+            return Poll::Ready(ExitReason::NoProc);
+        };
         let mut waker = Some(cx.waker().clone());
         let (reason, old) = process.with(|locked| {
             let core = locked.core();
@@ -69,7 +76,9 @@ impl Future for Ended {
         });
         drop(old);
         this.listed = reason.is_none();
-        reason.map_or(Poll::Pending, Poll::Ready)
+        let Some(reason) = reason else { return Poll::Pending };
+        budget.made_progress();
+        Poll::Ready(reason)
     }
 }
 

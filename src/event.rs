@@ -11,6 +11,7 @@ use tokio::sync::broadcast::{self, Receiver, Sender};
 
 use crate::exit::ExitReason;
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 
 /// How many events a listener may lie behind before it misses the oldest.
@@ -137,7 +138,7 @@ impl EventHub {
         let listened = self.sender.get().filter(|sender| sender.receiver_count() > 0);
         if let Some(sender) = listened {
             // Who stopped listening this very moment misses nothing.
-            let _ = sender.send(make());
+            quietly(|| drop(sender.send(make())));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::health::Health;
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::runtime::Runtime;
 
 impl Runtime {
@@ -31,7 +32,7 @@ impl Runtime {
                 true
             }
         });
-        self.kernel.healths.notify_waiters();
+        quietly(|| self.kernel.healths.notify_waiters());
         said
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::line::Line;
 use crate::message::Envelope;
 use crate::process::{AnyMail, Core, Entry, IfFull, Stage, State, Ties};
+use crate::quietly::drop_each;
 
 /// What a process' mailbox holds. Raw processes hold envelopes; a server holds its own
 /// closed enum, so that its messages move by value.
@@ -83,7 +84,16 @@ impl<M: Item> AnyMail for Mail<M> {
 
     fn take_queue(&mut self) -> Option<Box<dyn Any + Send>> {
         let queue = std::mem::take(&mut self.inbox);
-        if queue.is_empty() { None } else { Some(Box::new(queue)) }
+        if queue.is_empty() { None } else { Some(Box::new(Leftover(queue))) }
+    }
+}
+
+/// What was queued when its process ended.
+struct Leftover<M>(VecDeque<M>);
+
+impl<M> Drop for Leftover<M> {
+    fn drop(&mut self) {
+        drop_each(self.0.drain(..));
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::inbox::{Item, Mail};
 use crate::parking::Parking;
 use crate::process::State;
-use crate::quietly::wake;
+use crate::quietly::{drop_each, wake};
 use crate::record::Process;
 
 const FOUND: &str = "a poll has just found an item";
@@ -199,6 +199,12 @@ pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool,
         (Some((ticket, signal)), Some(ties)) => ties.redeem(ticket.get(), signal),
     };
     (admitted, if admitted { state.count_out(item.is_user()) } else { None })
+}
+
+impl<M> Drop for Mailbox<M> {
+    fn drop(&mut self) {
+        drop_each(self.local.drain(..));
+    }
 }
 
 impl<M> std::fmt::Debug for Mailbox<M> {

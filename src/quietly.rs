@@ -1,5 +1,6 @@
 //! A net under what is a user's and may panic.
 
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
@@ -16,5 +17,37 @@ pub(crate) fn quietly(act: impl FnOnce()) {
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         quietly(|| waker.wake());
+    }
+}
+
+/// Drops these one by one: whatever the destructor of one does, the next is dropped as well.
+pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
+    for value in values {
+        quietly(|| drop(value));
+    }
+}
+
+/// A user's value whose destructor harms nobody who happens to drop it last.
+#[derive(Clone)]
+pub(crate) struct Quiet<T>(Option<T>);
+
+impl<T> Quiet<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Quiet(Some(value))
+    }
+}
+
+impl<T> Deref for Quiet<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T> Drop for Quiet<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        quietly(|| drop(value));
     }
 }

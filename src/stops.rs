@@ -4,7 +4,7 @@
 //! load for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::doing::Doing;
@@ -27,27 +27,44 @@ pub(crate) struct Stop {
     pub(crate) brutally: bool,
 }
 
+/// What one who asked has been told, in the order in which the stops ended.
+pub(crate) type Remembered = Arc<Mutex<Vec<Stop>>>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Stops {
     on: AtomicBool,
-    list: Mutex<Vec<Stop>>,
+    /// Of all who remember them; who has forgotten is told no more.
+    lists: Mutex<Vec<Weak<Mutex<Vec<Stop>>>>>,
 }
 
 impl Stops {
-    pub(crate) fn remember(&self) {
+    /// Of all stops from here on, as long as that is kept.
+    pub(crate) fn remember(&self) -> Remembered {
+        let list = Remembered::default();
+        let mut lists = lock(&self.lists);
+        lists.push(Arc::downgrade(&list));
         self.on.store(true, Ordering::Release);
+        list
     }
 
     pub(crate) fn record(&self, make: impl FnOnce() -> Stop) {
-        if self.on.load(Ordering::Acquire) {
-            let stop = make();
-            self.list.lock().unwrap_or_else(PoisonError::into_inner).push(stop);
+        if !self.on.load(Ordering::Acquire) {
+            return;
         }
+        let stop = make();
+        let mut lists = lock(&self.lists);
+        lists.retain(|list| match list.upgrade() {
+            Some(list) => {
+                lock(&list).push(stop.clone());
+                true
+            }
+            None => false,
+        });
+        self.on.store(!lists.is_empty(), Ordering::Release);
+        drop(lists);
     }
+}
 
-    /// All of them, in the order in which the stops ended; remembers no more.
-    pub(crate) fn take(&self) -> Vec<Stop> {
-        self.on.store(false, Ordering::Release);
-        std::mem::take(&mut *self.list.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -21,6 +21,7 @@ use crate::dest::Dest;
 use crate::exit::ExitReason;
 use crate::message::Message;
 use crate::pid::Pid;
+use crate::quietly::drop_each;
 use crate::small_map::SmallMap;
 
 /// What a timer does when it is due.
@@ -46,7 +47,7 @@ pub(crate) struct Timer {
 
 impl Timer {
     /// The process whose end drops the timer: none for one aimed at a name.
-    fn target(&self) -> Pid {
+    pub(crate) fn target(&self) -> Pid {
         match self.to {
             Dest::Pid(pid) => pid,
             Dest::Name(_) => Pid::OUTSIDE,
@@ -124,7 +125,7 @@ impl TimerQueue {
         let keys = timers.take();
         let dropped: Vec<_> = keys.into_iter().map(|(_, (key, _))| queue.take(&key)).collect();
         drop(queue);
-        drop(dropped);
+        drop_each(dropped);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -135,11 +136,11 @@ impl TimerQueue {
     pub(crate) fn close(&self) {
         let mut queue = self.lock();
         queue.closed = true;
-        let timers = std::mem::take(&mut queue.delays);
-        let armed = std::mem::take(&mut queue.armed);
+        let armed = std::mem::take(&mut queue.armed).into_values().flatten();
+        let dropped: Vec<_> = armed.map(|(_, (key, _))| queue.take(&key)).collect();
         let driver = queue.driver.take();
         drop(queue);
-        drop((timers, armed));
+        drop_each(dropped);
         if let Some(driver) = driver {
             driver.wake();
         }

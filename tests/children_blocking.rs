@@ -213,3 +213,28 @@ async fn stops_race_with_ends() {
         assert_eq!(rt.leftovers(), regrow::Leftovers::default());
     }
 }
+
+/// What the thread waits for may block it by itself, and use up what would have woken it: that it
+/// is to stop is not lost on that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_that_blocks_its_thread_ends_with_it() {
+    let rt = Runtime::new();
+    let (open, gate) = mpsc::channel::<()>();
+    let (up, mut is_up) = unbounded_channel();
+    let gate = Arc::new(Mutex::new(gate));
+    let waits = ChildSpec::blocking("waits", move |ctx| {
+        let blocks = async {
+            up.send(ctx.cancellation_token()).unwrap();
+            gate.lock().unwrap().recv().ok();
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(ctx.block_on(blocks), None);
+        Ok(())
+    });
+    let tree = Supervisor::one_for_one().child(waits).start(&rt).await.unwrap();
+    let stop = is_up.recv().await.unwrap();
+    let stopping = tokio::spawn(async move { tree.stop().await });
+    stop.cancelled().await;
+    open.send(()).unwrap();
+    assert_eq!(stopping.await.unwrap(), Ok(ExitReason::Shutdown));
+}

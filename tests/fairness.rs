@@ -9,7 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use regrow::{Context, ExitReason, GenServer, ProcessHandle, Runtime, ServerContext};
+use futures_util::{StreamExt, stream};
+use regrow::{
+    Context, ExitReason, GenServer, ProcessHandle, Registry, Runtime, ServerContext, TaskStream,
+    TaskSupervisor,
+};
 use support::text;
 use tokio::runtime::Builder;
 
@@ -174,4 +178,85 @@ async fn a_server_that_never_waits_starves_no_sibling_and_can_be_killed() {
         rt.kill(worker.pid().unwrap());
         assert_eq!(worker.ended().await, ExitReason::Killed, "{how:?}");
     }
+}
+
+/// Counts a turn; false when it is time to give up.
+fn goes_on(turns: &AtomicUsize) -> bool {
+    turns.fetch_add(1, Ordering::SeqCst) < MAIL
+}
+
+async fn starves_nobody_and_can_be_killed(process: ProcessHandle, handled: Arc<AtomicUsize>) {
+    for _ in 0..10 {
+        let before = handled.load(Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        let meanwhile = handled.load(Ordering::SeqCst) - before;
+        assert!(meanwhile <= AT_MOST, "waited for {meanwhile} turns");
+    }
+    process.kill();
+    assert_eq!(process.join().await, ExitReason::Killed);
+}
+
+/// What is waited for is always there already.
+#[tokio::test]
+async fn whoever_waits_for_the_dead_starves_nobody() {
+    let rt = Runtime::new();
+    let (dead, handled) = (support::dead(&rt).await, Arc::default());
+    let counts = Arc::clone(&handled);
+    let process = rt.spawn(move |ctx| async move {
+        let rt = ctx.runtime();
+        while goes_on(&counts) {
+            rt.spawn_link(dead, |_| std::future::pending()).join().await;
+        }
+    });
+    starves_nobody_and_can_be_killed(process, handled).await;
+}
+
+/// A listener that causes the next change by each that it hears of.
+#[tokio::test]
+async fn whoever_listens_to_itself_starves_nobody() {
+    let (rt, handled) = (Runtime::new(), Arc::default());
+    let counts = Arc::clone(&handled);
+    let process = rt.spawn(move |ctx| async move {
+        let registry = Registry::<u8, ()>::unique(&ctx.runtime());
+        let mut changes = registry.changes();
+        registry.register(ctx.pid(), 1, ()).unwrap();
+        while goes_on(&counts) {
+            changes.next().await;
+            if !registry.unregister(ctx.pid(), &1) {
+                registry.register(ctx.pid(), 1, ()).unwrap();
+            }
+        }
+    });
+    starves_nobody_and_can_be_killed(process, handled).await;
+}
+
+/// A stream of tasks that nobody starts, for their supervisor is gone.
+#[tokio::test]
+async fn whoever_reads_tasks_that_cannot_start_starves_nobody() {
+    let (rt, handled) = (Runtime::new(), Arc::default());
+    let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
+    tasks.stop().await.unwrap();
+    let counts = Arc::clone(&handled);
+    let process = rt.spawn(move |ctx| async move {
+        let each = TaskStream::nolink(&ctx.runtime(), stream::repeat(()), |()| async {});
+        let mut each = each.supervised_by(&tasks);
+        while goes_on(&counts) {
+            drop(each.next().await);
+        }
+    });
+    starves_nobody_and_can_be_killed(process, handled).await;
+}
+
+/// As many at once as there are.
+#[tokio::test]
+async fn whoever_starts_tasks_without_a_bound_starves_nobody() {
+    let (rt, handled) = (Runtime::new(), Arc::new(AtomicUsize::new(0)));
+    let counts = Arc::clone(&handled);
+    let process = rt.spawn(move |ctx| async move {
+        let counted = stream::iter(0..MAIL).inspect(move |_| assert!(goes_on(&counts)));
+        let all = TaskStream::nolink(&ctx.runtime(), counted, |_| std::future::pending::<()>());
+        let mut all = all.concurrency(usize::MAX);
+        all.next().await;
+    });
+    starves_nobody_and_can_be_killed(process, handled).await;
 }

@@ -237,3 +237,32 @@ async fn a_linked_start_that_fails_sends_no_exit() {
     });
     assert_eq!(parent.join().await, ExitReason::Normal);
 }
+
+/// Panics as it is to start.
+struct Panics;
+
+#[async_trait::async_trait]
+impl regrow::StartChild for Panics {
+    async fn start(&self, _: &mut regrow::StartContext) -> Result<regrow::Started, StartError> {
+        panic!("no configuration")
+    }
+}
+
+/// A panic of a start function, as the tree starts, is the supervisor's crash; who was started
+/// before has stopped in order by then, and its name is free.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_start_leaves_nobody_behind() {
+    let mut t = Troupe::new();
+    t.on_stop("a", Stop::Takes(Duration::from_secs(1)));
+    let tree = || {
+        let patient = Supervisor::one_for_one().child(t.child("a"));
+        patient.child(ChildSpec::new("bad", Panics))
+    };
+    for _ in 0..2 {
+        let error = tree().start(&t.rt).await.unwrap_err();
+        assert!(matches!(&error, StartError::Failed(reason) if reason.is_abnormal()), "{error}");
+        assert_eq!(t.rt.leftovers(), Leftovers::default());
+    }
+    let told = ["a starts", "a stops: shutdown", "a is gone"];
+    assert_eq!(t.told().await, [told, told].concat());
+}

@@ -11,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::exit::Result;
 use crate::kernel::Mailboxes;
 use crate::overflow::Overflow;
+use crate::quietly::Quiet;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 
@@ -146,7 +147,7 @@ pub struct ChildSpec {
 pub(crate) struct Spec {
     pub(crate) id: SharedStr,
     pub(crate) name: Option<SharedStr>,
-    pub(crate) start: start::Start,
+    pub(crate) start: Quiet<start::Start>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) kind: ChildType,
@@ -157,7 +158,7 @@ pub(crate) struct Spec {
     pub(crate) mailbox: Option<Mailboxes>,
     pub(crate) warn_after: Option<Duration>,
     /// The description of the supervisor that it is, for whoever looks a tree over.
-    pub(crate) nested: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) nested: Option<Quiet<Arc<dyn Any + Send + Sync>>>,
 }
 
 impl ChildSpec {
@@ -171,7 +172,7 @@ impl ChildSpec {
         let spec = Spec {
             id: id.into().into(),
             name: None,
-            start,
+            start: Quiet::new(start),
             restart: Restart::default(),
             shutdown: Shutdown::default(),
             kind: ChildType::default(),

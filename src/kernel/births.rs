@@ -13,6 +13,7 @@ use crate::kernel::names::NameRefused;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Estate, Line, Link, LinkKind, Parent, Stage, Standing, Ties};
+use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::sync::atomic::Ordering;
 
@@ -135,7 +136,7 @@ impl Kernel {
             standing.is_some_and(|standing| std::mem::take(&mut standing.starting))
         });
         if waited_for {
-            self.successions.notify_waiters();
+            quietly(|| self.successions.notify_waiters());
         }
     }
 

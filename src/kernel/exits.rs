@@ -11,6 +11,7 @@ use crate::kernel::Kernel;
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Core, Link, LinkKind, Parent, Stage, flag};
+use crate::quietly::quietly;
 use crate::shutdown::Shutdown;
 use crate::signal::{ExitKind, Verdict, verdict};
 use crate::timer_queue::Action;
@@ -84,7 +85,7 @@ impl Kernel {
             outcome
         });
         if let Some(stop) = stop {
-            stop.cancel();
+            quietly(|| stop.cancel());
         }
         if let Outcome::Orphaned(grace) = outcome {
             self.arm_timer(Dest::Pid(to.pid()), grace, None, Action::Kill);

@@ -8,6 +8,7 @@ use crate::kernel::{Group, Kernel};
 use crate::message::{Envelope, GroupChange, Received};
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{AnyProcess, Held, Stage};
+use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 
 /// A group's watchers as they are told: their wakers wait for the entry's release.
@@ -35,7 +36,7 @@ impl Kernel {
             }
             (true, self.tell_group(group, &name, process.pid(), GroupChange::Joined))
         });
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(|waker| quietly(|| waker.wake()));
         joined
     }
 
@@ -60,7 +61,7 @@ impl Kernel {
             }
             (true, wakers)
         });
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(|waker| quietly(|| waker.wake()));
         left
     }
 

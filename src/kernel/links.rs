@@ -243,9 +243,10 @@ fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
             ties.links.remove(&peer);
         }
         let taken = ties.exits.as_mut().map_or(0, |exits| {
-            let queued = exits.len();
-            exits.retain(|&(link, from)| from != peer || link >= before);
-            queued - exits.len()
+            let of_it =
+                |(&link, &from): (&u64, &Pid)| (from == peer && link < before).then_some(link);
+            let taken: Vec<u64> = exits.iter().filter_map(of_it).collect();
+            taken.iter().filter(|link| exits.remove(link).is_some()).count()
         });
         if let Some(counts) = core.counts() {
             counts.depth = counts.depth.saturating_sub(taken);

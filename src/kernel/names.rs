@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Parent, Seat};
+use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 
 /// Why a name was not given.
@@ -70,7 +71,7 @@ impl Kernel {
             then();
             Ok(())
         })?;
-        self.successions.notify_waiters();
+        quietly(|| self.successions.notify_waiters());
         Ok(())
     }
 
@@ -168,7 +169,7 @@ impl Kernel {
             vacant
         });
         if cleared {
-            self.successions.notify_waiters();
+            quietly(|| self.successions.notify_waiters());
         }
     }
 }

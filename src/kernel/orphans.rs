@@ -14,6 +14,7 @@
 //! 3. the one above passes on at that moment: either it still takes the note, and passes that
 //!    on as well, or it says that it has, and the note goes further up.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::kernel::Kernel;
@@ -87,7 +88,7 @@ impl Kernel {
             let noted = supervisor.with(|locked| noted(locked.core())).unwrap_or_default();
             crate::failpoint::point!("orphans between list and table");
             let ended = |pid: &Pid| !self.table.contains(pid);
-            let gone: Vec<Pid> = noted.iter().map(|(_, pid)| *pid).filter(ended).collect();
+            let gone: HashSet<Pid> = noted.iter().map(|(_, pid)| *pid).filter(ended).collect();
             if gone.is_empty() {
                 let left = noted.into_iter().filter(|(of, _)| of.is_up_to(seat));
                 return left.map(|(_, pid)| pid).collect();

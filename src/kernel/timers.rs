@@ -14,6 +14,7 @@ use crate::kernel::exits::ExitSignal;
 use crate::message::Received;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
+use crate::quietly::quietly;
 use crate::signal::ExitKind;
 use crate::sync::atomic::Ordering;
 use crate::timer_queue::{Action, Timer, TimerQueue, after};
@@ -112,8 +113,14 @@ pub(crate) const NO_TOKIO: &str =
 async fn drive(queue: TimerQueue, kernel: Weak<Kernel>) {
     while let Some(due) = poll_fn(|cx| queue.poll_due(cx)).await {
         let Some(kernel) = kernel.upgrade() else { return };
-        due.iter().for_each(|timer| kernel.fire(timer));
-        drop((due, kernel));
+        for timer in due {
+            // One before it may have led somebody to cancel it.
+            if timer.period.is_none() || queue.due(timer.target(), timer.id).is_some() {
+                quietly(|| kernel.fire(&timer));
+            }
+            quietly(|| drop(timer));
+        }
+        drop(kernel);
         yield_now().await;
     }
 }

@@ -60,7 +60,6 @@ pub(crate) struct Core {
 
 /// What ties a process to others.
 #[derive(Debug, Default)]
-#[expect(clippy::box_collection, reason = "a word where none came, instead of three")]
 pub(crate) struct Ties {
     pub(crate) links: SmallMap<Pid, Link>,
     /// What it watches, by the monitor's number.
@@ -68,7 +67,7 @@ pub(crate) struct Ties {
     /// Who watches it, by the monitor's number.
     pub(crate) watchers: Option<Box<SmallMap<u64, Watcher>>>,
     /// Tickets of link exits that lie in its mailbox, and whose they are.
-    pub(crate) exits: Option<Box<Vec<(u64, Pid)>>>,
+    pub(crate) exits: Option<Box<SmallMap<u64, Pid>>>,
     /// Who waits for its end, or for room in its mailbox until then.
     pub(crate) waiters: SmallMap<u64, Waker>,
     pub(crate) label: Option<SharedStr>,

@@ -8,7 +8,7 @@ impl Ties {
     pub(crate) fn holds(&self, ticket: u64, signal: &Received) -> bool {
         match signal {
             Received::Exit { .. } => {
-                self.exits.iter().flat_map(|exits| exits.iter()).any(|(held, _)| *held == ticket)
+                self.exits.as_ref().is_some_and(|exits| exits.contains(&ticket))
             }
             _ => self.monitors.contains(&ticket),
         }
@@ -18,9 +18,7 @@ impl Ties {
     pub(crate) fn redeem(&mut self, ticket: u64, signal: &Received) -> bool {
         match signal {
             Received::Exit { .. } => {
-                let Some(exits) = &mut self.exits else { return false };
-                let at = exits.iter().position(|(held, _)| *held == ticket);
-                at.map(|at| exits.remove(at)).is_some()
+                self.exits.as_mut().is_some_and(|exits| exits.remove(&ticket).is_some())
             }
             Received::Group { .. } => match self.monitors.get_mut(&ticket) {
                 Some(Held::Group { queued, .. }) => {

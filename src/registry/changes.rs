@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::{Stream, StreamExt};
+use tokio::task::coop;
 
 use crate::pid::Pid;
 use crate::quietly::quietly;
@@ -86,9 +87,11 @@ impl<K> Stream for RegistryChanges<K> {
     type Item = RegistryChange<K>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let budget = ready!(coop::poll_proceed(cx));
         let waker = cx.waker().clone();
         let mut queue = self.inbox.lock();
         if let Some(change) = queue.changes.pop_front() {
+            budget.made_progress();
             return Poll::Ready(Some(change));
         }
         if queue.closed {

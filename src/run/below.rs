@@ -1,7 +1,7 @@
 //! The processes below a root: who they are, and what became of them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,7 +12,7 @@ use crate::pid::Pid;
 use crate::run::report::{StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
 use crate::shared_str::SharedStr;
-use crate::stops::Stop;
+use crate::stops::{Remembered, Stop};
 
 /// A root, and the way to all that its supervisors hold.
 pub(super) struct Below {
@@ -20,6 +20,7 @@ pub(super) struct Below {
     root_pid: Pid,
     root: String,
     began: Instant,
+    stops: Remembered,
     /// Who was there when the stop was cut short.
     cut: Members,
 }
@@ -35,9 +36,9 @@ struct Member {
 
 impl Below {
     pub(super) fn of(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
-        runtime.kernel.stops.remember();
+        let stops = runtime.kernel.stops.remember();
         let (runtime, began) = (runtime.clone(), Instant::now());
-        Below { runtime, root_pid, root, began, cut: Members::new() }
+        Below { runtime, root_pid, root, began, stops, cut: Members::new() }
     }
 
     pub(super) fn root(&self) -> &str {
@@ -56,13 +57,14 @@ impl Below {
         loop {
             let alive = self.members();
             let new = alive.keys().any(|pid| !self.cut.contains_key(pid));
-            let ended: Vec<_> = alive.keys().map(|&pid| self.runtime.ended(pid)).collect();
+            let all = alive.keys().copied().chain([self.root_pid]);
+            let ended: Vec<_> = all.map(|pid| self.runtime.ended(pid)).collect();
             for &pid in alive.keys() {
                 self.runtime.kill(pid);
             }
             self.cut.extend(alive);
             // One that was just being started is seen in the next round.
-            if !new || timeout_at(due, join_all(ended)).await.is_err() {
+            if timeout_at(due, join_all(ended)).await.is_err() || !new {
                 return;
             }
         }
@@ -90,10 +92,27 @@ impl Below {
         all
     }
 
+    /// The stops of those below the root, and of no other tree. A supervisor's own is told after
+    /// those of its children.
+    fn own_stops(&self) -> Vec<Stop> {
+        let all = self.stops.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut below = HashSet::from([self.root_pid]);
+        below.extend(self.cut.keys());
+        let mut own: Vec<Stop> = Vec::new();
+        for stop in all.into_iter().rev() {
+            if below.contains(&stop.supervisor) {
+                below.insert(stop.pid);
+                own.push(stop);
+            }
+        }
+        own.reverse();
+        own
+    }
+
     /// What became of all children since the stop began: those that their supervisors
     /// stopped, then those that were killed when it was cut short, youngest first.
     pub(super) fn report(&self) -> Vec<StoppedChild> {
-        let stops = self.runtime.kernel.stops.take();
+        let stops = self.own_stops();
         let mut paths = HashMap::from([(self.root_pid, self.root.clone())]);
         for (&pid, member) in &self.cut {
             name(&mut paths, pid, member.supervisor, member.child.as_deref().unwrap_or_default());

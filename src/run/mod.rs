@@ -11,10 +11,11 @@
 //! moment is an error still.
 
 use std::future::{Future, pending};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::select;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::ExitReason;
@@ -27,6 +28,7 @@ mod report;
 mod signals;
 mod reload;
 mod below;
+mod called_off;
 
 pub use error::RunError;
 pub use report::{StopCause, StopOutcome, StopReport, StoppedChild};
@@ -182,7 +184,8 @@ impl Run {
     }
 
     /// Installs the [panic hook](crate::install_panic_hook), starts the tree and returns when
-    /// it has been stopped, or has ended.
+    /// it has been stopped, or has ended. Asked to stop while the tree still starts, it stops
+    /// it when it is up; if the deadline comes before that, or a second signal, it kills it.
     ///
     /// # Errors
     ///
@@ -220,7 +223,17 @@ impl Run {
         signals: &mut Option<Signals>,
     ) -> Result<StopReport, RunError> {
         let root = self.tree.id.to_string();
-        let tree = self.tree.clone().start(runtime).await.map_err(RunError::Start)?;
+        let (pid, starting) = self.tree.clone().begin(runtime).map_err(RunError::Start)?;
+        let mut starting = pin!(starting);
+        let up = async { Ok(starting.as_mut().await) };
+        let asked = async { Err(self.asked(signals).await) };
+        let tree = match first(up, asked).await {
+            Ok(started) => started.map_err(RunError::Start)?,
+            Err(cause) => {
+                let below = Below::of(runtime, pid, root);
+                return self.call_off(starting, signals, below, cause).await;
+            }
+        };
         let cause = loop {
             match self.wait(&tree, signals).await {
                 Woken::Ended(reason) if reason.is_clean() => break StopCause::TreeEnded,
@@ -234,17 +247,40 @@ impl Run {
                 }
             }
         };
-        self.stop(runtime, &tree, signals, (cause, root)).await
+        self.stop(&tree, signals, Below::of(runtime, pid, root), cause).await
+    }
+
+    async fn token(&self) -> StopCause {
+        match &self.stop_on {
+            Some(token) => token.cancelled().await,
+            None => pending().await,
+        }
+        StopCause::Token
+    }
+
+    fn tell(&self) {
+        if let Some(token) = &self.cancel_on_stop {
+            token.cancel();
+        }
+    }
+
+    /// Waits until the time is up, or a second signal says that it is.
+    async fn cut_short(&self, signals: &mut Option<Signals>, began: Instant) {
+        let limit = async {
+            match began.checked_add(self.deadline) {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
+        };
+        let again = async { while next(signals).await == Asked::Reload {} };
+        first(limit, again).await;
     }
 
     async fn wait(&self, tree: &SupervisorRef, signals: &mut Option<Signals>) -> Woken {
         let ended = async { Woken::Ended(tree.ended().await) };
         let asked = async { Woken::Asked(next(signals).await) };
         let token = async {
-            match &self.stop_on {
-                Some(token) => token.cancelled().await,
-                None => pending().await,
-            }
+            self.token().await;
             Woken::Token
         };
         first(ended, first(asked, token)).await
@@ -252,33 +288,23 @@ impl Run {
 
     async fn stop(
         &self,
-        runtime: &Runtime,
         tree: &SupervisorRef,
         signals: &mut Option<Signals>,
-        (cause, root): (StopCause, String),
+        mut below: Below,
+        cause: StopCause,
     ) -> Result<StopReport, RunError> {
-        let mut below = Below::of(runtime, tree.pid(), root);
-        if let Some(token) = &self.cancel_on_stop {
-            token.cancel();
-        }
+        self.tell();
         let ended = tree.ended();
         let asked = async {
             // A root that is gone by now has told why.
             drop(tree.stop().await);
-            ended.await
+            Some(ended.await)
         };
-        let limit = async {
-            match below.began().checked_add(self.deadline) {
-                Some(due) => sleep_until(due).await,
-                None => pending().await,
-            }
-        };
-        let again = async { while next(signals).await == Asked::Reload {} };
         let cut_short = async {
-            first(limit, again).await;
+            self.cut_short(signals, below.began()).await;
             None
         };
-        let reason = first(async { Some(asked.await) }, cut_short).await;
+        let reason = first(asked, cut_short).await;
         let forced = reason.is_none();
         if forced {
             below.kill_all(LAST_WAIT).await;
@@ -301,5 +327,5 @@ async fn next(signals: &mut Option<Signals>) -> Asked {
 }
 
 async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
-    select(std::pin::pin!(one), std::pin::pin!(other)).await.factor_first().0
+    select(pin!(one), pin!(other)).await.factor_first().0
 }

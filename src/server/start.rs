@@ -3,6 +3,7 @@
 //! Until the start is acknowledged the parent's link is one-way: a child that fails is
 //! told by the start's result alone. Dropping the start kills the child.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -36,6 +37,18 @@ impl Starting {
         let starting = self.with_init();
         let process = starting.bear::<S>()?;
         starting.init(args, process).await
+    }
+
+    /// Begins the start of a server: who it is, and what the start comes to. That is to be
+    /// polled at once.
+    pub(crate) fn begin<S: GenServer>(
+        self,
+        args: S::Args,
+    ) -> Result<(Pid, impl Future<Output = Result<ServerRef<S>, StartError>>), StartError> {
+        let starting = self.with_init();
+        let process = starting.bear::<S>()?;
+        let pid = process.pid();
+        Ok((pid, async { starting.init(args, process).await.map(ServerRef::direct) }))
     }
 
     /// Starts a server that `watcher` monitors from before its init on. A start that

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::exit::Result;
+use crate::quietly::Quiet;
 use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::spec::{Init, SupervisorSpec};
 use crate::supervisor::strategy::Strategy;
@@ -152,6 +153,6 @@ impl Supervisor {
         Fut: Future<Output = Result<SupervisorSpec>> + Send + 'static,
     {
         let init: Init = Arc::new(move |ctx| init.clone()(ctx).boxed());
-        SupervisorSpec { init: Some(init), ..SupervisorSpec::new(Strategy::OneForOne) }
+        SupervisorSpec { init: Some(Quiet::new(init)), ..SupervisorSpec::new(Strategy::OneForOne) }
     }
 }

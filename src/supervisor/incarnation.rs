@@ -58,7 +58,7 @@ pub(crate) async fn start(
         alone(report, seat, spec).await;
     }
     let mut ctx = context(report, seat, spec, cause);
-    let started = match &spec.start {
+    let started = match &*spec.start {
         Start::AtOnce(start) => start(&ctx),
         Start::Awaited(start) => start.start(&mut ctx).await,
     };
@@ -78,7 +78,7 @@ pub(crate) fn start_at_once(
     spec: &Arc<Spec>,
     cause: &StartCause,
 ) -> Option<Outcome> {
-    let Start::AtOnce(start) = &spec.start else { return None };
+    let Start::AtOnce(start) = &*spec.start else { return None };
     if spec.kind == ChildType::Supervisor || spec.ready_within.is_some() {
         return None;
     }

@@ -11,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::call_error::StartError;
 use crate::child::{ChildSpec, Restart, Spec};
 use crate::exit::Result;
+use crate::quietly::Quiet;
 use crate::shared_str::SharedStr;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::context::SupervisorContext;
@@ -70,7 +71,7 @@ pub struct SupervisorSpec {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) seed: Option<u64>,
     pub(crate) children: Vec<ChildSpec>,
-    pub(crate) init: Option<Init>,
+    pub(crate) init: Option<Quiet<Init>>,
 }
 
 impl SupervisorSpec {

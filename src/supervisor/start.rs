@@ -8,7 +8,8 @@ use crate::call_error::StartError;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::inside::Inside;
-use crate::pid::MonitorRef;
+use crate::pid::{MonitorRef, Pid};
+use crate::quietly::Quiet;
 use crate::runtime::Runtime;
 use crate::starting::Starting;
 use crate::supervisor::spec::SupervisorSpec;
@@ -129,6 +130,15 @@ impl SupervisorSpec {
         Ok((SupervisorRef::new(server), reference))
     }
 
+    /// Begins a start: who the root is, and what it comes to. That is to be polled at once.
+    pub(crate) fn begin(
+        self,
+        runtime: &Runtime,
+    ) -> Result<(Pid, impl Future<Output = Result<SupervisorRef, StartError>>), StartError> {
+        let (pid, started) = self.starting(runtime)?.begin::<Tree>(self)?;
+        Ok((pid, async { started.await.map(SupervisorRef::new) }))
+    }
+
     fn starting(&self, runtime: &Runtime) -> Result<Starting, StartError> {
         self.check()?;
         let starting = Starting::new(runtime).labelled(self.id.clone());
@@ -145,7 +155,7 @@ impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
         let mut child = ChildSpec::new(id, TreeStart(spec.clone())).supervisor();
-        child.edit().nested = Some(Arc::new(spec));
+        child.edit().nested = Some(Quiet::new(Arc::new(spec)));
         match name {
             Some(name) => child.named(name.to_string()),
             None => child,

@@ -5,13 +5,16 @@
 //! is taken out with the link, so what comes later from a pid that is no child's is a
 //! stranger's.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::call_error::StartError;
 use crate::child::{ChildSpec, Spec};
+use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
 use crate::message::Received;
@@ -92,10 +95,14 @@ impl GenServer for Tree {
             since: Instant::now(),
         };
         for child in spec.children {
-            if let Err(error) = tree.add(child.spec).await {
-                tree.stop_all().await;
-                return Err(ExitReason::from_library(error));
-            }
+            // A panic is the supervisor's, when those it has started have stopped.
+            let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => ExitReason::from_library(error),
+                Err(payload) => ExitReason::Crashed(Crash::from_panic(payload)),
+            };
+            tree.stop_all().await;
+            return Err(reason);
         }
         Ok(tree)
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::oneshot;
+use tokio::task::coop;
 use tokio::time::timeout;
 
 use crate::child::TaskContext;
@@ -258,8 +259,13 @@ impl<T: Send + 'static> TaskStream<T> {
         while self.under_way.len() < self.concurrency
             && let Some(input) = &mut self.input
         {
+            // Each takes a turn, or an input that never ends would be read in one go.
+            let Poll::Ready(turn) = coop::poll_proceed(cx) else { return };
             match input.poll_launch(cx, &self.how) {
-                Poll::Ready(Some(stage)) => self.under_way.push(stage),
+                Poll::Ready(Some(stage)) => {
+                    turn.made_progress();
+                    self.under_way.push(stage);
+                }
                 Poll::Ready(None) => self.input = None,
                 Poll::Pending => return,
             }
@@ -271,9 +277,14 @@ impl<T: Send + 'static> Stream for TaskStream<T> {
     type Item = Result<T, TaskError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let turn = ready!(coop::poll_proceed(cx));
         self.launch(cx);
         match self.under_way.poll_next(cx) {
             Poll::Ready(None) if self.input.is_some() => Poll::Pending,
+            Poll::Ready(Some(outcome)) => {
+                turn.made_progress();
+                Poll::Ready(Some(outcome))
+            }
             outcome => outcome,
         }
     }

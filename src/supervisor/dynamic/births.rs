@@ -155,12 +155,13 @@ impl Nursery {
     ) -> Result {
         let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
         if !self.children.get(&pid).is_some_and(waits) {
-            if let Ok(Some(process)) = outcome {
-                self.turn_away(
+            match outcome {
+                Ok(Some(process)) => self.turn_away(
                     Child { state: State::Running(process.clone()), ..spare },
                     process.pid(),
                     ctx,
-                );
+                ),
+                Ok(None) | Err(_) => self.report.free_names(spare.seat),
             }
             return Ok(());
         }

@@ -26,7 +26,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -201,18 +201,24 @@ impl Nursery {
     /// Goes through what helpers are done with.
     fn look(&mut self, ctx: &mut ServerContext<Self>) -> Result {
         while self.helpers.try_join_next().is_some() {}
-        for done in self.take_done() {
-            match done {
+        let mut all = self.take_done().into_iter();
+        while let Some(done) = all.next() {
+            let looked = match done {
                 Done::Born { child, whom, outcome } => {
                     self.births -= 1;
                     self.landed();
-                    self.born(child, whom, outcome, ctx)?;
+                    self.born(child, whom, outcome, ctx)
                 }
                 Done::Reborn { pid, ticket, spare, outcome } => {
                     self.landed();
-                    self.reborn((pid, ticket), spare, outcome, ctx)?;
+                    self.reborn((pid, ticket), spare, outcome, ctx)
                 }
-                Done::Waited { name, spec } => self.look_again(name, spec, ctx)?,
+                Done::Waited { name, spec } => self.look_again(name, spec, ctx),
+            };
+            if looked.is_err() {
+                // It gives up: the others are stopped with the rest.
+                self.done().extend(all);
+                return looked;
             }
         }
         if self.starting == 0 {
@@ -223,7 +229,11 @@ impl Nursery {
     }
 
     pub(super) fn take_done(&self) -> Vec<Done> {
-        std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.done())
+    }
+
+    pub(super) fn done(&self) -> MutexGuard<'_, Vec<Done>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn landed(&mut self) {

@@ -8,6 +8,7 @@ use crate::call_error::StartError;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::inside::Inside;
+use crate::quietly::Quiet;
 use crate::runtime::Runtime;
 use crate::starting::Starting;
 use crate::supervisor::dynamic::dynamic_ref::DynamicSupervisorRef;
@@ -67,7 +68,7 @@ impl From<DynamicSupervisor> for ChildSpec {
     fn from(spec: DynamicSupervisor) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
         let mut child = ChildSpec::new(id, NurseryStart(spec.clone())).supervisor();
-        child.edit().nested = Some(Arc::new(spec));
+        child.edit().nested = Some(Quiet::new(Arc::new(spec)));
         match name {
             Some(name) => child.named(name.to_string()),
             None => child,

@@ -70,7 +70,9 @@ impl Nursery {
         let Some(&(due, _)) = self.stopping.first() else { return };
         if self.next_sweep.is_none_or(|next| due < next) {
             self.next_sweep = Some(due);
-            ctx.cast_after(due.saturating_duration_since(Instant::now()), Cast::Sweep);
+            let delay = due.saturating_duration_since(Instant::now());
+            // In place of one that was to come later.
+            ctx.cast_after_as("sweep", delay, Cast::Sweep);
         }
     }
 
@@ -167,7 +169,7 @@ impl Nursery {
 
     /// Drops the starts under way, and kills and gives what they had started by then.
     async fn drop_helpers(&mut self) -> Vec<Arc<dyn AnyProcess>> {
-        if self.helpers.is_empty() {
+        if self.helpers.is_empty() && self.done().is_empty() {
             return Vec::new();
         }
         self.helpers.shutdown().await;
