@@ -3,11 +3,18 @@
 mod support;
 
 use std::future::pending;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use regrow::{CallError, ChildSpec, DynamicSupervisor, Runtime, Shutdown};
+use regrow::{
+    CallError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Leftovers, Pid, Reply, Result,
+    Runtime, ServerContext, Shutdown,
+};
 use support::settled;
 use support::troupe::{Start, Troupe};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,4 +62,102 @@ async fn stops_need_one_timer() {
     }
     assert_eq!(rt.leftovers().timers, 1);
     rt.kill(long);
+}
+
+/// A server that starts when it may, and then fails, or takes its time to stop.
+struct Late(UnboundedSender<ExitReason>);
+
+#[derive(Clone)]
+struct Plan {
+    may: Arc<Notify>,
+    fails: bool,
+    begins: UnboundedSender<Pid>,
+    stopped: UnboundedSender<ExitReason>,
+}
+
+impl GenServer for Late {
+    type Args = Plan;
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init(plan: Plan, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
+        plan.begins.send(ctx.pid()).unwrap();
+        plan.may.notified().await;
+        if plan.fails {
+            ctx.continue_with(());
+        }
+        Ok(Late(plan.stopped))
+    }
+
+    async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Err(ExitReason::crashed("at once"))
+    }
+
+    async fn terminate(&mut self, reason: &ExitReason) {
+        if !reason.is_abnormal() {
+            for _ in 0..100 {
+                yield_now().await;
+            }
+        }
+        self.0.send(reason.clone()).unwrap();
+    }
+}
+
+/// Says so, and holds up whoever drops it, until it is opened.
+struct Gate(UnboundedSender<()>, mpsc::Receiver<()>);
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap();
+    }
+}
+
+/// Two come up while the supervisor is busy, with a description that it refuses. The first fails
+/// at once, and for that the supervisor gives up: the second is stopped in order, and waited for.
+/// One worker is held up; on the other, the first has failed before anybody sees that it is up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_up_as_its_supervisor_gives_up_is_stopped() {
+    let rt = Runtime::with_mailbox_depth();
+    let jobs = DynamicSupervisor::new().max_children(2).intensity(0, SECOND);
+    let jobs = jobs.start(&rt).await.unwrap();
+    let start = |child: ChildSpec| {
+        let jobs = jobs.clone();
+        tokio::spawn(async move { jobs.start_child(child).await })
+    };
+    let ((stopped, mut is_stopped), (begins, mut is_begun)) =
+        (unbounded_channel(), unbounded_channel());
+    let mut late = async |fails| {
+        let may = Arc::new(Notify::new());
+        let (begins, stopped) = (begins.clone(), stopped.clone());
+        start(Late::child(Plan { may: may.clone(), fails, begins, stopped }));
+        (may, is_begun.recv().await.unwrap())
+    };
+    let ((fail, first), (go_on, second)) = (late(true).await, late(false).await);
+
+    let ((shut, mut is_shut), (open, opened)) = (unbounded_channel(), mpsc::channel());
+    let gate = Arc::new(Mutex::new(Gate(shut, opened)));
+    start(ChildSpec::task("one too many", move |_| async move {
+        drop(gate);
+        Ok(())
+    }));
+    is_shut.recv().await.unwrap();
+    fail.notify_one();
+    rt.ended(first).await;
+    go_on.notify_one();
+    // The exit of the first, and that both are done with their starts.
+    while rt.info(jobs.pid()).unwrap().mailbox_depth < 3 {
+        yield_now().await;
+    }
+    open.send(()).unwrap();
+    assert!(jobs.ended().await.is_abnormal());
+    assert!(!rt.is_alive(second));
+    assert_eq!(rt.leftovers(), Leftovers::default());
+    let reasons: Vec<_> = std::iter::from_fn(|| is_stopped.try_recv().ok()).collect();
+    assert_eq!(reasons, [ExitReason::crashed("at once"), ExitReason::Shutdown]);
 }
