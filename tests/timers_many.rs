@@ -2,9 +2,13 @@
 
 mod support;
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use regrow::{ExitReason, Leftovers, Runtime};
+use regrow::{ExitReason, Leftovers, Runtime, TimerRef};
 use support::{Listener, idle, killed, message, settled};
 use tokio::time::{Instant, sleep};
 
@@ -136,6 +140,39 @@ async fn an_interval_stays_cancelled() {
         killed(&rt, target.pid).await;
     }
     assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// Wakes by cancelling an interval.
+struct Cancels(TimerRef);
+
+impl Wake for Cancels {
+    fn wake(self: Arc<Self>) {
+        assert!(self.0.cancel());
+    }
+}
+
+/// Of timers that are due at one instant one leads to a cancel of another, an interval: that does
+/// not come then.
+#[tokio::test(start_paused = true)]
+async fn an_interval_that_is_cancelled_as_it_is_due_does_not_come() {
+    let rt = Runtime::new();
+    let mut target = Listener::new(&rt);
+    let reader = rt.spawn({
+        let target = target.pid;
+        move |mut ctx| async move {
+            let rt = ctx.runtime();
+            rt.send_after(ctx.pid(), ms(10), b"m".to_vec());
+            let interval = rt.send_interval(target, ms(10), b"tick".to_vec());
+            let waker = Waker::from(Arc::new(Cancels(interval)));
+            let receives = pin!(ctx.recv());
+            assert!(receives.poll(&mut Context::from_waker(&waker)).is_pending());
+            std::future::pending::<()>().await;
+        }
+    });
+    sleep(ms(100)).await;
+    rt.send(target.pid, b"nothing".to_vec());
+    assert_eq!(target.next().await, message("nothing"));
+    killed(&rt, reader.pid()).await;
 }
 
 /// TMR-008. The target dies at the very instant: the timer is delivered or dropped, and
