@@ -61,7 +61,6 @@ impl Stops {
             None => false,
         });
         self.on.store(!lists.is_empty(), Ordering::Release);
-        drop(lists);
     }
 }
 

@@ -46,7 +46,7 @@ impl GenServer for Counter {
 
 async fn waits(rt: &Runtime, counter: &ServerRef<Counter>) {
     let pid = counter.pid().unwrap();
-    while !rt.info(pid).is_some_and(|info| info.receiving && info.mailbox_depth == 0) {
+    while !rt.info(pid).is_some_and(|info| info.receiving) {
         yield_now().await;
     }
 }

@@ -1,14 +1,17 @@
 //! Replies that are dropped in odd places: in a handler in which another server is polled, where
 //! one of the callers can't be woken, as a thread ends.
 
+mod support;
+
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use regrow::{CallError, ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
+use support::sleeper::sleeper;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 
@@ -109,20 +112,6 @@ async fn a_server_in_the_handler_of_another_owes_its_own() {
     is_done.try_recv().expect("the other's life went as it should, and is over");
 }
 
-/// Panics when it is woken, or counts that.
-#[derive(Default)]
-struct Sleeper {
-    panics: bool,
-    woken: AtomicUsize,
-}
-
-impl Wake for Sleeper {
-    fn wake(self: Arc<Self>) {
-        self.woken.fetch_add(1, Ordering::SeqCst);
-        assert!(!self.panics, "as asked");
-    }
-}
-
 /// What becomes of three questions in one handler.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Fate {
@@ -139,11 +128,9 @@ async fn one_who_cannot_be_woken_harms_no_other() {
         let (told, is_told) = oneshot::channel();
         let rt = Runtime::new();
         let desk = Desk::start(&rt, ()).await.unwrap();
-        let sleepers =
-            [false, true, false].map(|panics| Arc::new(Sleeper { panics, ..Sleeper::default() }));
-        let wakers = sleepers.clone().map(Waker::from);
+        let sleepers = [false, true, false].map(sleeper);
         let mut calls = [(); 3].map(|()| Box::pin(desk.call_unlimited(|reply| reply)));
-        for (call, waker) in calls.iter_mut().zip(&wakers) {
+        for (call, (_, waker)) in calls.iter_mut().zip(&sleepers) {
             assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
         }
         desk.cast(Box::new(move |replies| match fate {
@@ -161,8 +148,8 @@ async fn one_who_cannot_be_woken_harms_no_other() {
             desk.cast(Box::new(move |_| told.send(()).unwrap()));
             is_told.await.unwrap();
         }
-        for ((mut call, waker), sleeper) in calls.into_iter().zip(&wakers).zip(&sleepers) {
-            assert_eq!(sleeper.woken.load(Ordering::SeqCst), 1);
+        for (mut call, (sleeper, waker)) in calls.into_iter().zip(&sleepers) {
+            assert_eq!(sleeper.woken(), 1);
             let Poll::Ready(answer) = call.as_mut().poll(&mut Context::from_waker(waker)) else {
                 panic!("it was woken for nothing")
             };

@@ -3,6 +3,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use regrow::{
@@ -136,6 +137,46 @@ async fn a_start_that_is_given_up_is_not_heard_of() {
         assert_eq!(parent.join().await, ExitReason::Normal, "traps {traps}, watches {watches}");
     }
     assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// Tells that its init runs, and is held up there without an await.
+struct Held;
+
+impl GenServer for Held {
+    type Args = (Arc<Notify>, Receiver<()>);
+    type Call = ();
+    type Cast = ();
+
+    async fn init((runs, gate): Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+        runs.notify_one();
+        tokio::task::block_in_place(|| gate.recv().unwrap());
+        Ok(Held)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+/// The other way round: the parent gives up while the child, in its init, can't be killed; that
+/// it has started is told after that, and changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_start_that_is_given_up_does_not_succeed_later() {
+    let rt = Runtime::new();
+    let parent = rt.spawn(|mut ctx| async move {
+        let (rt, runs, (open, gate)) = (ctx.runtime(), Arc::new(Notify::new()), channel());
+        let start = Held::spec((runs.clone(), gate)).named(Name::new("held"));
+        select! { biased; () = runs.notified() => {}, _ = start.start_link(&ctx) => panic!("too late") }
+        let ended = rt.ended(rt.whereis("held").unwrap());
+        open.send(()).unwrap();
+        assert_eq!(ended.await, ExitReason::Killed);
+        assert_eq!(ctx.recv_timeout(Duration::ZERO).await, None);
+    });
+    assert_eq!(parent.join().await, ExitReason::Normal);
 }
 
 /// `init` can tell a restart from the first start, and what went before.

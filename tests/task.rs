@@ -543,3 +543,21 @@ async fn tasks_spawn_tasks() {
     assert_eq!(mail, [exit(pid, reason.clone())]);
     assert_nothing_left(&rt).await;
 }
+
+/// More of them than a turn may look at, all over: each gives its result at once.
+#[tokio::test(start_paused = true)]
+async fn many_that_are_over_are_all_looked_at() {
+    let rt = Runtime::new();
+    let start = || (0..1_000).map(|n| Task::spawn_nolink(&rt, move |_| async move { n }));
+    let mut tasks: Vec<_> = start().collect();
+    settled().await;
+    let looked = Task::yield_many(&mut tasks, Duration::ZERO).await;
+    assert!(looked.iter().zip(0..).all(|(outcome, n)| *outcome == Some(Ok(n))));
+    let tasks: Vec<_> = start().collect();
+    settled().await;
+    assert_eq!(Task::join_many(tasks, Duration::ZERO).await, Ok((0..1_000).collect()));
+    let tasks: Vec<_> = start().collect();
+    settled().await;
+    assert!(tasks.into_iter().zip(0..).all(|(task, n)| task.ignore() == Some(Ok(n))));
+    assert_nothing_left(&rt).await;
+}

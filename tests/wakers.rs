@@ -5,35 +5,16 @@ mod support;
 
 use std::future::{Future, pending};
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::Context;
 use std::time::Duration;
 
 use regrow::{ChildSpec, ExitReason, Runtime, Supervisor};
+use support::sleeper::sleeper;
 use support::{idler, settled};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// Counts how often it is woken, and may panic then.
-struct Sleeper {
-    panics: bool,
-    woken: AtomicUsize,
-}
-
-impl Wake for Sleeper {
-    fn wake(self: Arc<Self>) {
-        self.woken.fetch_add(1, Ordering::SeqCst);
-        assert!(!self.panics, "as asked");
-    }
-}
-
-fn sleeper(panics: bool) -> (Arc<Sleeper>, Waker) {
-    let sleeper = Arc::new(Sleeper { panics, woken: AtomicUsize::new(0) });
-    (sleeper.clone(), Waker::from(sleeper))
-}
 
 /// Watchers of a group receive by hand, and one of its members dies: its end is whole.
 #[tokio::test(start_paused = true)]
@@ -62,7 +43,7 @@ async fn a_member_of_a_group_ends_as_it_should() {
     assert_eq!(timeout(HOUR, member.join()).await, Ok(ExitReason::Killed));
     settled().await;
     for (sleeper, _) in sleepers {
-        assert_eq!(sleeper.woken.load(Ordering::SeqCst), 1);
+        assert_eq!(sleeper.woken(), 1);
     }
 }
 

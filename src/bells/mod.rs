@@ -2,8 +2,8 @@
 //!
 //! A bell is an instant and a waker, on a [stand](crate::bells::stand) or a
 //! [shelf](crate::bells::shelf). Arming one is a few stores, and so is taking it back: no timer
-//! is made. One task per runtime sleeps until the earliest
-//! deadline there was when it last looked, rings what is due, and looks again.
+//! is made. One task per runtime sleeps until the earliest deadline there was when it last
+//! looked, rings what is due, and looks again.
 //!
 //! **Why none is missed.** The task sets `next` to *never* before it looks, and to the
 //! earliest deadline it saw after. Whoever arms exchanges its bell's deadline, then reads

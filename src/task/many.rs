@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use tokio::task::unconstrained;
 
 use crate::task::{Task, TaskError};
 
@@ -51,7 +52,7 @@ impl<T> Task<T> {
         let mut ends: FuturesUnordered<_> = tasks
             .iter()
             .enumerate()
-            .map(|(at, task)| task.handle.join().map(move |reason| (at, reason)))
+            .map(|(at, task)| unconstrained(task.handle.join()).map(move |reason| (at, reason)))
             .collect();
         let all = async {
             while let Some((at, reason)) = ends.next().await {
@@ -95,7 +96,8 @@ impl<T> Task<T> {
         tasks: &mut [Task<T>],
         limit: Duration,
     ) -> Vec<Option<Result<T, TaskError>>> {
-        let mut ends: FuturesUnordered<_> = tasks.iter().map(|task| task.handle.join()).collect();
+        let mut ends: FuturesUnordered<_> =
+            tasks.iter().map(|task| unconstrained(task.handle.join())).collect();
         let all = async { while ends.next().await.is_some() {} };
         // Those that took too long are told by what they left.
         let _ = tokio::time::timeout(limit, all).await;

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 
 use crate::child::TaskContext;
 use crate::deadline::within;
@@ -300,7 +301,7 @@ impl<T> Task<T> {
 
     /// The same as [`look`](Self::look), without waiting.
     fn look_now(&mut self) -> Option<Result<T, TaskError>> {
-        let ended = self.handle.join().now_or_never();
+        let ended = unconstrained(self.handle.join()).now_or_never();
         self.look(ended)
     }
 

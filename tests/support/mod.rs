@@ -11,6 +11,7 @@ pub mod log;
 pub mod modules;
 pub mod puppet;
 pub mod race;
+pub mod sleeper;
 pub mod source;
 pub mod troupe;
 pub mod reporter;
