@@ -154,3 +154,25 @@ async fn siblings_that_fall_together_are_one_restart() {
         tree.stop().await.unwrap();
     }
 }
+
+/// The ticket of a child whose retry was taken over by a sibling that failed before it is spent:
+/// what calls the group's retry off covers it, and it can be restarted by hand.
+#[tokio::test(start_paused = true)]
+async fn a_retry_taken_over_by_a_sibling_leaves_nothing_restarting_for_ever() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_all().intensity(9, Duration::from_secs(60));
+    let spec = spec.child(t.child("a")).child(t.child("b")).child(t.child("c"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    t.on_stop("a", Stop::Takes(Duration::from_millis(100)));
+    t.next_starts("a", [Start::Good, Start::Fails]);
+    t.next_starts("b", [Start::Fails]);
+    t.crash("c");
+    // Asked while the retry stops a: served before the next retry.
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    tree.terminate_child("a").await.unwrap();
+    assert_eq!(states(&tree).await, ["a stopped", "b stopped", "c stopped"]);
+    let call = t.player("b").call(|reply| reply).await;
+    assert_eq!(call, Err(CallError::NoProc));
+    assert!(tree.restart_child("b").await.is_ok());
+    assert_eq!(states(&tree).await, ["a stopped", "b runs", "c stopped"]);
+}
