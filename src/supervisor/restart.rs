@@ -72,6 +72,9 @@ impl Tree {
     ) -> Result {
         match self.children.get(place).map(Child::state) {
             Some(Running::Restarting { ticket: held, .. }) if *held == ticket => {
+                // The ticket is spent before the attempt: if a sibling fails to start in it,
+                // the sibling waits for the next one, and this child does not.
+                self.children.set(place, Running::No);
                 self.restart(place, Instant::now(), ctx).await
             }
             _ => Ok(()),
