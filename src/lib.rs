@@ -273,7 +273,7 @@ pub use exit::{ExitError, ExitReason, Result};
 pub use health::Health;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use http::tree_routes;
+pub use http::{tree_routes, tree_routes_within};
 pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;
 pub use location::CrashLocation;
@@ -292,7 +292,7 @@ pub use server::{
 };
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
-pub use snapshot::{NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
+pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{

@@ -145,6 +145,20 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.resolve().map(|process| process.pid())
+    }
+
+    /// Whether its process is in the table, or its name reserved for a successor.
+    pub(crate) fn is_there(&self) -> bool {
+        match self.resolve() {
+            Ok(process) => process.kernel.table.contains(&process.pid()),
+            Err(CallError::Restarting { .. }) => true,
+            Err(_) => false,
+        }
+    }
+
     /// Asks the server, and waits up to five seconds for the answer. `make` puts the
     /// [`Reply`] into the question; most often it is the variant itself. OTP:
     /// `gen_server:call/2`, which ends the caller where this returns an error.

@@ -15,8 +15,8 @@ impl Tree {
     /// Starts an incarnation. A child that ignores its start doesn't run, and is forgotten if
     /// it is temporary.
     pub(crate) async fn begin(&mut self, place: Place) -> Result<(), StartError> {
-        let Some(child) = self.children.get_mut(place) else { return Ok(()) };
-        let cause = child.begin();
+        let budget = self.window.budget(self.intensity);
+        let Some((cause, child)) = self.children.begin(place, budget) else { return Ok(()) };
         let (seat, spec) = (child.seat(), child.spec.clone());
         match start(&self.report, seat, &spec, cause).await {
             Ok(Some(process)) => {
@@ -39,8 +39,8 @@ impl Tree {
     /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved,
     /// for its successor.
     pub(crate) async fn halt(&mut self, place: Place, now: Instant) -> Instant {
-        let Some(child) = self.children.get(place) else { return now };
-        let Some(process) = child.process() else { return now };
+        let budget = self.window.budget(self.intensity);
+        let Some((child, process)) = self.children.begin_stop(place, budget) else { return now };
         let pid = process.pid();
         let (reason, at) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
         self.over(place, Over { pid: Some(pid), reason, at });
