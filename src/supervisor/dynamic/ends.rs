@@ -139,6 +139,9 @@ impl Nursery {
         let limit = exceeded.by(&child.id, last.unwrap_or(ExitReason::Normal));
         let seat = child.seat;
         let parks = self.spec.child_budget.is_some_and(|b| b.exhausted == Exhausted::GiveUp);
+        if !parks {
+            self.report.restarts_nobody();
+        }
         if parks {
             child.state = State::Parked;
             self.report.parked(&limit);
