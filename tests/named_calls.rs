@@ -312,7 +312,7 @@ async fn a_child_of_a_dynamic_supervisor_that_is_stopping_is_not_restarting() {
 async fn a_child_that_waits_for_its_restart_is_not_restarting_once_its_supervisor_stops() {
     let rt = Runtime::new();
     let deaf = ChildSpec::task("deaf", |_| pending());
-    let backoff = regrow::Backoff::fixed(Duration::from_secs(60));
+    let backoff = regrow::Backoff::new();
     let tree = patient().child(desk(PERMANENT).backoff(backoff)).child(deaf.named("deaf"));
     let tree = tree.start(&rt).await.unwrap();
     rt.kill(rt.whereis("desk").unwrap());

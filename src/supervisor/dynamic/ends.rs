@@ -158,13 +158,11 @@ impl Nursery {
         let limit = exceeded.by(&child.id, last.unwrap_or(ExitReason::Normal));
         let seat = child.seat;
         let parks = self.spec.child_budget.is_some_and(|b| b.exhausted == Exhausted::GiveUp);
-        if !parks {
-            self.report.restarts_nobody();
-        }
         if parks {
             child.state = State::Parked;
             self.report.parked(&limit);
         } else {
+            self.report.restarts_nobody();
             self.report.gave_up(&limit);
         }
         self.report.free_names(seat);
