@@ -162,6 +162,8 @@ mod pages {
 }
 
 mod failpoint;
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+mod table;
 mod sync;
 mod small_map;
 mod pid;
@@ -182,6 +184,7 @@ mod log_level;
 mod lifecycle;
 mod event;
 mod shutdown;
+mod restart;
 mod health;
 mod random;
 mod backoff;

@@ -8,6 +8,7 @@ use crate::call_error::StartError;
 use crate::child::{ChildSpec, ChildType, Spec};
 use crate::exit::Result;
 use crate::pid::Pid;
+use crate::process::ChildStop;
 use crate::supervisor::children::{Child, Running};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo, ChildState};
 use crate::supervisor::spec::check_child;
@@ -46,7 +47,7 @@ impl Tree {
         let place = self.find(id)?;
         let state = self.children.get(place).map(Child::state);
         let waits = matches!(state, Some(Running::Restarting { .. }));
-        self.halt(place, Instant::now()).await;
+        self.halt(place, ChildStop::ForGood, Instant::now()).await;
         self.rest(place);
         if waits {
             self.call_off(place);

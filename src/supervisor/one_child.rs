@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::call_error::StartError;
 use crate::exit::Result;
-use crate::process::Seat;
+use crate::process::{ChildStop, Seat};
 use crate::supervisor::children::{Over, Running};
 use crate::supervisor::incarnation::start;
 use crate::supervisor::stop::{Leaving, stop};
@@ -36,12 +36,13 @@ impl Tree {
         }
     }
 
-    /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved,
-    /// for its successor.
-    pub(crate) async fn halt(&mut self, place: Place, now: Instant) -> Instant {
+    /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved
+    /// where a successor follows.
+    pub(crate) async fn halt(&mut self, place: Place, how: ChildStop, now: Instant) -> Instant {
         let budget = self.window.budget(self.intensity);
         let Some((child, process)) = self.children.begin_stop(place, budget) else { return now };
         let pid = process.pid();
+        self.report.stops(&**process, how);
         let (reason, at) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
         self.over(place, Over { pid: Some(pid), reason, at });
         at

@@ -9,7 +9,7 @@ use crate::deadline::until;
 use crate::doing::Doing;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, ChildStop};
 use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
@@ -49,6 +49,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };
         let process = process.clone();
+        self.report.stops(&*process, ChildStop::ForGood);
         let began = Instant::now();
         let due = match child.shutdown {
             Shutdown::Timeout(grace) => after(began, grace),
@@ -132,6 +133,7 @@ impl Nursery {
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
     pub(super) async fn stop_all(&mut self) {
         self.show_ending();
+        self.report.restarts_nobody();
         let half_started = self.drop_helpers().await;
         let began = Instant::now();
         let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
