@@ -15,6 +15,7 @@ pub(crate) mod info;
 pub(crate) mod describe;
 pub(crate) mod report;
 pub(crate) mod stop;
+mod attempt;
 pub(crate) mod incarnation;
 pub(crate) mod children;
 pub(crate) mod tree;

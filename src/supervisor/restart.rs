@@ -181,7 +181,8 @@ impl Tree {
     fn give_up(&mut self, place: Place, exceeded: Exceeded) -> ExitReason {
         let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let limit = exceeded.by(&child.spec.id, last);
+        let pid = child.history.last().and_then(|over| over.pid);
+        let limit = exceeded.by(&child.spec.id, last, self.report.origin(pid));
         self.report.gave_up(&limit);
         self.rest(place);
         ExitReason::from_library(limit)
