@@ -168,6 +168,7 @@ mod pid;
 mod shared_str;
 mod story;
 mod quietly;
+mod turn;
 mod acting;
 mod evicting;
 mod location;

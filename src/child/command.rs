@@ -31,6 +31,7 @@ use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
 use crate::process::AnyProcess;
+use crate::turn::turn;
 
 /// How long a program that has ended may be outlived by who still holds its pipes, before
 /// what they print is lost.
@@ -133,6 +134,7 @@ impl StartContext {
     ///
     /// It never waits: polled once, it is done.
     pub async fn command(&mut self, mut command: Command) -> Result<Started, StartError> {
+        turn().await;
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         let stop = CancellationToken::new();
         let process = self.bear(&self.starting().stopped_by(stop.clone()))?;

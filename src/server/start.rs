@@ -21,6 +21,7 @@ use crate::server::item::Work;
 use crate::server::run::{self, Ack};
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::starting::Starting;
+use crate::turn::turn;
 
 /// A server's process, started.
 pub(crate) type Served<S> = Arc<Process<Work<S>>>;
@@ -34,6 +35,7 @@ impl Starting {
         self,
         args: S::Args,
     ) -> Result<Served<S>, StartError> {
+        turn().await;
         let starting = self.with_init();
         let process = starting.bear::<S>()?;
         starting.init(args, process).await
@@ -58,6 +60,7 @@ impl Starting {
         args: S::Args,
         watcher: Pid,
     ) -> Result<(ServerRef<S>, MonitorRef), StartError> {
+        turn().await;
         let starting = self.with_init();
         let process = starting.bear::<S>()?;
         let kernel = process.kernel.clone();

@@ -16,6 +16,7 @@ use crate::supervisor::describe::Description;
 use crate::supervisor::dynamic::nursery::{self, Nursery};
 use crate::supervisor::tree::{Call, Tree};
 use crate::supervisor::{ChildInfo, ChildState, DynamicSupervisorRef, SupervisorRef};
+use crate::turn::turn;
 
 /// How long a supervisor may take to answer before it counts as busy.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -55,6 +56,7 @@ impl DynamicSupervisorRef {
 }
 
 async fn take(runtime: &Runtime, pid: Pid) -> Result<TreeSnapshot, CallError> {
+    turn().await;
     let described = describe(runtime, pid).await?;
     let root = root_info(runtime, pid, described.since);
     let root = node(runtime, root, Some(described)).await;
