@@ -1,11 +1,13 @@
 //! Calls for special occasions: through a restart, to many at once, from a thread.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
+use crate::blocking_wait::wait;
 use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
@@ -164,6 +166,11 @@ impl<S: GenServer> ServerRef<S> {
 
     /// Asks from a thread that may block, and waits up to `limit` for the answer.
     ///
+    /// The limit goes by the clock of the runtime's tokio, so a paused clock holds. If that
+    /// tokio is blocked, or driven by nobody, it ends by the system's clock: at the limit, and
+    /// under a paused clock a second after it. While a paused clock stands still, because its
+    /// tokio is busy or `spawn_blocking` holds it, the call waits.
+    ///
     /// # Errors
     ///
     /// As [`call`](Self::call).
@@ -211,7 +218,11 @@ impl<S: GenServer> ServerRef<S> {
         make: impl FnOnce(Reply<T>) -> S::Call,
         limit: Duration,
     ) -> Result<T, CallError> {
-        self.kernel().tokio().expect(NO_TOKIO).block_on(self.call_timeout(make, limit))
+        let tokio = self.kernel().tokio().expect(NO_TOKIO);
+        // It panics inside of async code, where the thread must not block.
+        tokio.block_on(ready(()));
+        let _inside = tokio.enter();
+        wait(self.call_timeout(make, limit))
     }
 
     pub(crate) fn kernel(&self) -> &Arc<Kernel> {
