@@ -11,9 +11,10 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use crate::doing::Doing;
+use crate::kernel::stopping::{Above, BegunStop};
 use crate::pid::Pid;
 use crate::process::{LinkKind, Stage};
-use crate::run::report::{CutShort, StopOutcome, StoppedChild};
+use crate::run::report::{CutShort, StopCause, StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
 use crate::shared_str::SharedStr;
 use crate::stops::{Remembered, Stop};
@@ -66,6 +67,15 @@ impl Below {
 
     pub(super) fn root(&self) -> &str {
         &self.root
+    }
+
+    /// Lets all below the root know that they are about to be stopped, as long as that lasts.
+    pub(super) fn begin_stop(&self, cause: &StopCause) -> BegunStop {
+        let by = match cause {
+            StopCause::Signal(_) => Above::Signal,
+            _ => Above::Other,
+        };
+        self.runtime.kernel.begin_stop(self.root_pid, by)
     }
 
     /// Kills the root and everything below it, parents first: so no supervisor can start

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::kernel::stopping::BegunStop;
 use crate::run::below::{Below, Cut};
 use crate::run::report::{CutShort, StopCause, StopReport};
 use crate::run::signals::Asked;
@@ -18,6 +19,7 @@ pub(super) struct Stop {
     cause: StopCause,
     pub(super) began: Instant,
     below: Arc<Below>,
+    _begun: BegunStop,
 }
 
 impl Stop {
@@ -47,10 +49,11 @@ impl Run {
             watchdog.begun(&cause, self.deadline);
         }
         let below = stopping.begin(&cause).expect("the root is set before the stop begins");
+        let begun = below.begin_stop(&cause);
         if let Some(token) = &self.cancel_on_stop {
             token.cancel();
         }
-        Stop { cause, began: Instant::now(), below }
+        Stop { cause, began: Instant::now(), below, _begun: begun }
     }
 
     /// Waits until the time is up, or a second signal says that it is.

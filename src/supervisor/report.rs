@@ -88,6 +88,11 @@ impl Report {
         self.runtime.kernel.signal_exit(child, signal);
     }
 
+    /// The supervisor stops all of its children from now on.
+    pub(crate) fn begins_to_stop(&self) {
+        self.own.with(|locked| locked.core().asked = true);
+    }
+
     /// Frees what is left of the names of a child's incarnations up to this one.
     pub(crate) fn free_names(&self, last: Seat) {
         self.runtime.kernel.clear_vacant_of(&*self.own, last);

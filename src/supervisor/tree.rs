@@ -188,6 +188,7 @@ impl Tree {
 
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
+        self.report.begins_to_stop();
         let mut now = Instant::now();
         while let Some(place) = self.children.last_place() {
             if let Some((spec, Some(process))) = self.children.take(place) {
