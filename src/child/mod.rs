@@ -117,6 +117,10 @@ pub(crate) struct Spec {
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
     pub(crate) warn_after: Option<Duration>,
+    #[cfg(feature = "process")]
+    pub(crate) stop_window: Duration,
+    #[cfg(feature = "process")]
+    pub(crate) own_group: bool,
     /// The description of the supervisor that it is, for whoever looks a tree over.
     pub(crate) nested: Option<Quiet<Arc<dyn Any + Send + Sync>>>,
 }
@@ -143,6 +147,10 @@ impl ChildSpec {
             significant: false,
             mailbox: None,
             warn_after: None,
+            #[cfg(feature = "process")]
+            stop_window: command::STOP_WINDOW,
+            #[cfg(feature = "process")]
+            own_group: false,
             nested: None,
         };
         ChildSpec { spec: Arc::new(spec) }
