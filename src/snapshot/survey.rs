@@ -160,10 +160,10 @@ async fn ask(
 ) -> (Pid, Result<Read, CallError>) {
     let turn = published.turn().await;
     let answer = match runtime.server_at::<Tree>(pid) {
-        Ok(tree) => tree.call_unlimited(|reply| tree::Call::Publish { reply, _turn: turn }).await,
+        Ok(tree) => tree.call_unlimited(|reply| tree::Call::Publish(reply, turn)).await,
         Err(CallError::WrongType) => match runtime.server_at::<Nursery>(pid) {
             Ok(tree) => {
-                let publish = |reply| nursery::Call::Publish { reply, _turn: turn };
+                let publish = |reply| nursery::Call::Publish(reply, turn);
                 tree.call_unlimited(publish).await
             }
             Err(error) => Err(error),
