@@ -168,6 +168,7 @@ mod pid;
 mod shared_str;
 mod story;
 mod quietly;
+mod turn;
 mod acting;
 mod evicting;
 mod location;
@@ -193,6 +194,7 @@ mod stops;
 mod watching;
 mod process;
 mod bells;
+mod blocking_wait;
 mod timer_queue;
 mod census_bell;
 mod waits;
@@ -274,7 +276,7 @@ pub use exit::{ExitError, ExitReason, Result};
 pub use health::Health;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use http::tree_routes;
+pub use http::{tree_routes, tree_routes_within};
 pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;
 pub use location::CrashLocation;
@@ -293,7 +295,7 @@ pub use server::{
 };
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
-pub use snapshot::{NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
+pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{

@@ -36,6 +36,7 @@ use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::record::Process;
 use crate::shared_str::SharedStr;
+use crate::turn::turn;
 
 /// What a function came to on its thread.
 type Outcome = std::result::Result<Result, Crash>;
@@ -106,9 +107,10 @@ impl StartContext {
     where
         F: FnOnce(BlockingContext) -> Result + Send + 'static,
     {
+        turn().await;
         let stop = CancellationToken::new();
         let starting = self.starting().started_at_once().stopped_by(stop.clone());
-        let process = self.bear(&starting)?;
+        let process = self.bear::<Envelope>(&starting)?;
         let mut orders = Orders::hold(process.clone(), stop.clone());
         let (name, cause) = (self.spec.id.clone(), self.cause.clone());
         Ok(self.run(process.clone(), |ctx: Context| {

@@ -1,5 +1,6 @@
 //! The part of a process' record that needs no message type.
 
+use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -183,7 +184,8 @@ pub(crate) enum ChildStop {
     ForRestart,
 }
 
-/// What comes of supervisors that end before their children do.
+/// What only a supervisor has: what it leaves if it ends before its children do, and what it
+/// shows of itself.
 #[derive(Debug, Default)]
 pub(crate) struct Estate {
     /// Of a supervisor: who is above it.
@@ -192,6 +194,8 @@ pub(crate) struct Estate {
     pub(crate) orphans: Vec<(Seat, Pid)>,
     /// It is ending, and has passed these on.
     pub(crate) passed_on: bool,
+    /// What it shows of itself to those who don't want to wait for its answer.
+    pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Who starts a supervisor anew, and in which seat; and who starts that one.
@@ -295,6 +299,15 @@ impl Core {
 
     pub(crate) fn standing_mut(&mut self) -> &mut Standing {
         self.ties_mut().standing.get_or_insert_default()
+    }
+
+    /// Shows this from here on, and until the process has ended. To be called once.
+    pub(crate) fn publish(&mut self, cell: Arc<dyn Any + Send + Sync>) {
+        self.standing_mut().estate.get_or_insert_default().published = Some(cell);
+    }
+
+    pub(crate) fn published(&mut self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.standing()?.estate.as_ref()?.published.clone()
     }
 
     /// Whether names, links and monitors may still be added.

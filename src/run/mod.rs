@@ -22,6 +22,7 @@ use crate::exit::ExitReason;
 use crate::panic_hook::install_panic_hook;
 use crate::runtime::Runtime;
 use crate::supervisor::{SupervisorRef, SupervisorSpec};
+use crate::turn::turn;
 
 mod error;
 mod report;
@@ -202,6 +203,7 @@ impl Run {
     ///
     /// Not cancel safe: a run that is dropped leaves its tree as it is.
     pub async fn run(self) -> Result<StopReport, RunError> {
+        turn().await;
         if cfg!(panic = "abort") {
             return Err(RunError::NoUnwinding);
         }
@@ -237,7 +239,9 @@ impl Run {
         let cause = loop {
             match self.wait(&tree, signals).await {
                 Woken::Ended(reason) if reason.is_clean() => break StopCause::TreeEnded,
-                Woken::Ended(reason) => return Err(RunError::from_root(&root, reason)),
+                Woken::Ended(reason) => {
+                    return Err(RunError::from_root(runtime, (&root, pid), reason));
+                }
                 Woken::Asked(Asked::Stop(signal)) => break StopCause::Signal(signal),
                 Woken::Token => break StopCause::Token,
                 Woken::Asked(Asked::Reload) => {
@@ -310,7 +314,7 @@ impl Run {
             below.kill_all(LAST_WAIT).await;
         }
         match reason.filter(|reason| !reason.is_clean()) {
-            Some(reason) => Err(RunError::from_root(below.root(), reason)),
+            Some(reason) => Err(below.error(reason)),
             None => {
                 let (took, children) = (below.began().elapsed(), below.report());
                 Ok(StopReport { cause, took, forced, children })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::{Waiting, own_waker};
+use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
 use crate::kernel::Kernel;
@@ -22,6 +22,7 @@ use crate::server::GenServer;
 use crate::server::ask::{ask, let_in, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::shared_str::SharedStr;
+use crate::turn::turn_of_caller;
 
 /// How long a call waits if it doesn't say.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -172,6 +173,20 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.resolve().map(|process| process.pid())
+    }
+
+    /// Whether its process is in the table, or its name reserved for a successor.
+    pub(crate) fn is_there(&self) -> bool {
+        match self.resolve() {
+            Ok(process) => process.kernel.table.contains(&process.pid()),
+            Err(CallError::Restarting { .. }) => true,
+            Err(_) => false,
+        }
+    }
+
     /// Asks the server, and waits up to five seconds for the answer. `make` puts the
     /// [`Reply`] into the question; most often it is the variant itself. OTP:
     /// `gen_server:call/2`, which ends the caller where this returns an error.
@@ -181,6 +196,15 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// At once, when the server is dead or dies; after five seconds, `Timeout`. See
     /// [`CallError`] for each.
+    ///
+    /// # Calling again
+    ///
+    /// A loop such as `while server.call(..).await.is_err() {}` lets other tasks run, also
+    /// where there is one thread: each call, like every async method of this crate, takes part
+    /// in tokio's cooperative budget. But such a loop is never idle, and a paused clock moves
+    /// only while all are: under it no virtual time passes, and a restart that
+    /// [waits](crate::Backoff) never comes. [`call_waiting`](Self::call_waiting) waits for the
+    /// restart.
     ///
     /// # Cancel safety
     ///
@@ -249,10 +273,10 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<T, CallError> {
         let due = Instant::now().checked_add(limit);
+        let waker = turn_of_caller().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let waker = own_waker().await;
         let told = |error| self.told(error, &process);
         let (mut answer, sent) = ask(&process, make, waker).map_err(told)?;
         if let Sent::InLine(number) = sent {
@@ -276,11 +300,12 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
     ) -> Result<T, CallError> {
+        let waker = turn_of_caller().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
         let told = |error| self.told(error, &process);
-        let (mut answer, sent) = ask(&process, make, own_waker().await).map_err(told)?;
+        let (mut answer, sent) = ask(&process, make, waker).map_err(told)?;
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
         }

@@ -10,7 +10,6 @@ use crate::exit::Result;
 use crate::pid::Pid;
 use crate::process::ChildStop;
 use crate::supervisor::children::{Child, Running};
-use crate::supervisor::describe::Description;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo, ChildState};
 use crate::supervisor::spec::check_child;
 use crate::supervisor::strategy::Place;
@@ -82,16 +81,6 @@ impl Tree {
 
     pub(crate) fn which_children(&self) -> Vec<ChildInfo> {
         self.children.iter().map(info).collect()
-    }
-
-    pub(crate) fn describe(&self) -> Description {
-        Description {
-            strategy: self.strategy.name(),
-            since: self.since,
-            budget: self.window.budget(self.intensity),
-            children: self.which_children(),
-            more: 0,
-        }
     }
 
     pub(crate) fn count_children(&self) -> ChildCounts {
