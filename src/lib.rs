@@ -162,8 +162,6 @@ mod pages {
 }
 
 mod failpoint;
-#[cfg(not(any(regrow_loom, regrow_shuttle)))]
-mod table;
 mod sync;
 mod small_map;
 mod pid;
