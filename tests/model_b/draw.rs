@@ -130,11 +130,13 @@ impl Draw {
     /// Now and then a worker is linked to one of its siblings.
     fn link(&mut self, children: &mut [Spec]) {
         let is_worker = |child: &&Spec| matches!(child.kind, Kind::Worker(_));
+        // Where the supervisor is busy, it cannot be told what comes of the second end.
+        let often = if self.mode == Mode::Queue { 2 } else { 10 };
         let workers: Vec<_> = children.iter().filter(is_worker).map(|child| child.id).collect();
         for child in children {
             let Kind::Worker(script) = &mut child.kind else { continue };
             let sibling = self.rng.pick(&workers);
-            script.link = (sibling != child.id && self.rng.percent(10)).then_some(sibling);
+            script.link = (sibling != child.id && self.rng.percent(often)).then_some(sibling);
         }
     }
 
