@@ -162,6 +162,8 @@ mod pages {
 }
 
 mod failpoint;
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+mod table;
 mod sync;
 mod small_map;
 mod pid;
@@ -182,6 +184,7 @@ mod log_level;
 mod lifecycle;
 mod event;
 mod shutdown;
+mod restart;
 mod health;
 mod random;
 mod backoff;
@@ -273,7 +276,7 @@ pub use exit::{ExitError, ExitReason, Result};
 pub use health::Health;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use http::tree_routes;
+pub use http::{tree_routes, tree_routes_within};
 pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;
 pub use location::CrashLocation;
@@ -292,14 +295,14 @@ pub use server::{
 };
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
-pub use snapshot::{NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
+pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, DynamicSupervisor,
-    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Lint, LintError, PartitionKey,
-    PartitionSupervisor, PartitionSupervisorRef, Partitioned, RestartBudget, RestartLimitReached,
-    Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
+    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Limit, Lint, LintError,
+    PartitionKey, PartitionSupervisor, PartitionSupervisorRef, Partitioned, RestartBudget,
+    RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 pub use timers::TimerRef;

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::exit::Result;
 use crate::message::Envelope;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildRole, ChildStop, Seat};
 use crate::record::Process;
 use crate::runtime::Runtime;
 use crate::starting::{StartCause, Starting};
@@ -215,8 +215,10 @@ impl StartContext {
 
     pub(crate) fn starting(&self) -> Starting {
         let starting = Starting::new(&self.runtime).labelled(self.spec.id.clone());
+        let (restart, stop) = (self.spec.restart, ChildStop::No);
+        let role = ChildRole { seat: self.seat, restart, stop };
         let starting = starting
-            .supervised(self.supervisor, self.seat, self.spec.shutdown)
+            .supervised(self.supervisor, role, self.spec.shutdown)
             .within(self.spec.init_timeout)
             .warned_after(self.spec.warn_after)
             .because(self.cause.clone());

@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout};
 use crate::call_error::StartError;
 use crate::child::start::Start;
 use crate::child::{ChildType, Restart, Spec, StartContext, Started};
-use crate::deadline::within;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
@@ -18,7 +17,7 @@ use crate::process::{AnyProcess, Seat};
 use crate::runtime::Runtime;
 use crate::starting::StartCause;
 use crate::supervisor::report::Report;
-use crate::supervisor::stop::{Leaving, NOT_YIELDING, stop};
+use crate::supervisor::stop::{Leaving, stop};
 
 /// What a start comes to.
 pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, StartError>;
@@ -35,10 +34,9 @@ pub(crate) enum Decision {
 /// The restart type's table, as a pure function.
 pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
     match restart {
-        Restart::Permanent => Decision::Restart,
-        Restart::Transient if reason.is_clean() => Decision::Keep,
-        Restart::Transient => Decision::Restart,
+        restart if restart.restarts_after(reason) => Decision::Restart,
         Restart::Temporary => Decision::Forget,
+        Restart::Permanent | Restart::Transient => Decision::Keep,
     }
 }
 
@@ -54,9 +52,6 @@ pub(crate) async fn start(
     cause: StartCause,
 ) -> Outcome {
     step!("before a start");
-    if spec.kind == ChildType::Supervisor {
-        alone(report, seat, spec).await;
-    }
     let mut ctx = context(report, seat, spec, cause);
     let started = match &*spec.start {
         Start::AtOnce(start) => start(&ctx),
@@ -98,23 +93,6 @@ fn come_to(report: &Report, spec: &Spec, started: Result<Started, StartError>) -
         Err(error) => {
             report.start_failed(&spec.id, &error);
             Err(error)
-        }
-    }
-}
-
-/// Waits for what earlier incarnations left, if they were supervisors that were killed.
-async fn alone(report: &Report, seat: Seat, spec: &Spec) {
-    let Report { runtime, supervisor, .. } = report;
-    loop {
-        let left = runtime.kernel.orphans(*supervisor, seat);
-        if left.is_empty() {
-            return;
-        }
-        for orphan in left {
-            let mut ended = runtime.ended(orphan);
-            while within(&runtime.kernel, NOT_YIELDING, &mut ended).await.is_none() {
-                report.left_behind(&spec.id, orphan);
-            }
         }
     }
 }

@@ -44,6 +44,16 @@ impl DynamicSupervisorRef {
         self.server.pid().unwrap_or(Pid::OUTSIDE)
     }
 
+    /// Whether it is there, as [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive) says.
+    pub fn is_alive(&self) -> bool {
+        self.server.is_there()
+    }
+
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.server.reach()
+    }
+
     /// Starts a child, and returns when it is ready. Others are started and stopped
     /// meanwhile. OTP: `supervisor:start_child/2`. [`DynamicSupervisor`] has an example.
     ///

@@ -1,12 +1,14 @@
 //! A dynamic supervisor as a value, before it runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::call_error::StartError;
 use crate::exit::Result;
 use crate::shared_str::SharedStr;
-use crate::supervisor::intensity::Intensity;
+use crate::supervisor::intensity::{Intensity, Window};
+use crate::supervisor::picture::{Published, Step};
 
 /// A supervisor of children that come and go: connections, sessions, rooms, jobs. It starts
 /// with none; [`start_child`](crate::DynamicSupervisorRef::start_child) adds one at any time, and it
@@ -118,9 +120,11 @@ impl DynamicSupervisor {
         self
     }
 
-    /// How many restarts it bears in any `period`, of all its children together; one more,
-    /// and it gives up. By default three in five seconds. A single child that always fails
-    /// takes all others down with it: see [`child_intensity`](Self::child_intensity).
+    /// How many restarts it allows within any `period`, of all its children together; one more,
+    /// and it gives up. By default three in five seconds. A restart that waits for a [`Backoff`]
+    /// does not count, and is bounded by [`give_up_after`](Backoff::give_up_after). A single child
+    /// that always fails takes all others down with it: see
+    /// [`child_intensity`](Self::child_intensity).
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Intensity::Limited { restarts, period };
         self
@@ -203,6 +207,16 @@ impl DynamicSupervisor {
     pub fn max_children(mut self, most: usize) -> Self {
         self.max_children = Some(most);
         self
+    }
+
+    /// What it publishes before it has a child.
+    pub(super) fn published(&self) -> Arc<Published> {
+        let published = Published::new("dynamic", Step::Serving);
+        published.change(|picture| {
+            picture.is_partial = true;
+            picture.set_budget(Window::default().budget(self.intensity));
+        });
+        published
     }
 
     pub(super) fn check(&self) -> Result<(), StartError> {
