@@ -30,6 +30,7 @@ use crate::child::output::Printing;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
+use crate::message::Envelope;
 use crate::process::AnyProcess;
 
 /// How long a program that has ended may be outlived by who still holds its pipes, before
@@ -135,13 +136,15 @@ impl StartContext {
     pub async fn command(&mut self, mut command: Command) -> Result<Started, StartError> {
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         let stop = CancellationToken::new();
-        let process = self.bear(&self.starting().stopped_by(stop.clone()))?;
+        let starting = self.starting().stopped_by(stop.clone());
+        let process = self.bear::<Envelope>(&starting)?;
         let child = match command.kill_on_drop(true).spawn() {
             Ok(child) => child,
             Err(error) => {
                 let text = format!("`{program}` can't be started: {error}");
                 let reason = ExitReason::from_library(io::Error::new(error.kind(), text));
                 self.runtime.kernel.never_run(&*process, reason.clone());
+                self.begun.remove(process.pid());
                 return Err(StartError::Failed(reason));
             }
         };

@@ -18,6 +18,7 @@ use crate::shutdown::Shutdown;
 mod settings;
 pub(crate) mod orders;
 pub(crate) mod task_context;
+pub(crate) mod begun;
 pub(crate) mod start;
 mod blocking_context;
 mod blocking;
@@ -220,9 +221,11 @@ impl ChildSpec {
         self
     }
 
-    /// How long its `init` may take, at each start. One that takes longer is killed, and
-    /// the start has failed, with [`InitTimeout`](crate::StartError::InitTimeout). By default as
-    /// long as it takes. [`ServerSpec`](crate::ServerSpec) has an example.
+    /// How long each start may take: a server's `init`, or the whole of a
+    /// [`StartChild::start`]. One that takes longer is dropped there; a half-started server is
+    /// killed, and everything else that the start began is stopped. Then the start has failed,
+    /// with [`InitTimeout`](crate::StartError::InitTimeout). By default as long as it takes.
+    /// [`ServerSpec`](crate::ServerSpec) has an example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.edit().init_timeout = Some(limit);
         self

@@ -135,7 +135,7 @@ impl Kernel {
     pub(crate) fn child_at(&self, supervisor: Pid, seat: Seat) -> Option<Pid> {
         let sits_there = |process: &Arc<dyn AnyProcess>| {
             let parent = process.with(|locked| locked.core().ties()?.parent);
-            parent.is_some_and(|parent| parent.seat == Some(seat))
+            parent.and_then(|parent| parent.role).is_some_and(|role| role.seat == seat)
         };
         let born = self.offspring(supervisor);
         born.iter().find(|process| sits_there(process)).map(|process| process.pid())

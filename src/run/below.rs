@@ -8,7 +8,9 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use crate::doing::Doing;
+use crate::exit::ExitReason;
 use crate::pid::Pid;
+use crate::run::error::RunError;
 use crate::run::report::{StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
 use crate::shared_str::SharedStr;
@@ -41,8 +43,9 @@ impl Below {
         Below { runtime, root_pid, root, began, stops, cut: Members::new() }
     }
 
-    pub(super) fn root(&self) -> &str {
-        &self.root
+    /// The error of the root, when it ended with this reason by itself.
+    pub(super) fn error(&self, reason: ExitReason) -> RunError {
+        RunError::from_root(&self.runtime, (&self.root, self.root_pid), reason)
     }
 
     pub(super) fn began(&self) -> Instant {

@@ -237,7 +237,9 @@ impl Run {
         let cause = loop {
             match self.wait(&tree, signals).await {
                 Woken::Ended(reason) if reason.is_clean() => break StopCause::TreeEnded,
-                Woken::Ended(reason) => return Err(RunError::from_root(&root, reason)),
+                Woken::Ended(reason) => {
+                    return Err(RunError::from_root(runtime, (&root, pid), reason));
+                }
                 Woken::Asked(Asked::Stop(signal)) => break StopCause::Signal(signal),
                 Woken::Token => break StopCause::Token,
                 Woken::Asked(Asked::Reload) => {
@@ -310,7 +312,7 @@ impl Run {
             below.kill_all(LAST_WAIT).await;
         }
         match reason.filter(|reason| !reason.is_clean()) {
-            Some(reason) => Err(RunError::from_root(below.root(), reason)),
+            Some(reason) => Err(below.error(reason)),
             None => {
                 let (took, children) = (below.began().elapsed(), below.report());
                 Ok(StopReport { cause, took, forced, children })

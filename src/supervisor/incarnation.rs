@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
 use crate::call_error::StartError;
+use crate::child::begun::Begun;
 use crate::child::start::Start;
 use crate::child::{ChildType, Restart, Spec, StartContext, Started};
 use crate::ended::Ended;
@@ -16,11 +17,20 @@ use crate::failpoint::step;
 use crate::process::{AnyProcess, Seat};
 use crate::runtime::Runtime;
 use crate::starting::StartCause;
+use crate::supervisor::attempt::attempt;
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::{Leaving, stop};
 
 /// What a start comes to.
-pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, StartError>;
+pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
+
+/// A start that failed.
+#[derive(Debug)]
+pub(crate) struct NotStarted {
+    pub(crate) error: StartError,
+    /// Another process held the child's name when the start came to register it.
+    pub(crate) outrun: bool,
+}
 
 /// What to do about a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +53,8 @@ pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
 /// Starts one incarnation, linked to the supervisor from before its init on. A child that
 /// ignores its start runs not, and is no failure.
 ///
-/// A supervisor that is killed meanwhile drops this at its await, and with it kills what is
-/// half started; what is started ends by its link.
+/// A supervisor that is killed meanwhile drops this at its await, and with it kills what the
+/// start has begun.
 pub(crate) async fn start(
     report: &Report,
     seat: Seat,
@@ -54,15 +64,21 @@ pub(crate) async fn start(
     step!("before a start");
     let mut ctx = context(report, seat, spec, cause);
     let started = match &*spec.start {
-        Start::AtOnce(start) => start(&ctx),
-        Start::Awaited(start) => start.start(&mut ctx).await,
+        Start::AtOnce(start) => {
+            let started = start(&ctx);
+            ctx.outrun = is_outrun(&started);
+            started
+        }
+        Start::Awaited(start) => attempt(report, spec, &mut ctx, &**start).await,
     };
     step!("after a start");
     let started = match (started, spec.ready_within) {
         (Ok(started), Some(limit)) => ready(report, spec, started, limit).await,
         (started, _) => started,
     };
-    come_to(report, spec, started)
+    let outrun = ctx.outrun;
+    ctx.over();
+    come_to(report, spec, started, outrun)
 }
 
 /// The same for a child whose start never waits; `None` for any other, of which nothing was
@@ -78,21 +94,34 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, seat, spec, cause.clone()));
-    Some(come_to(report, spec, started))
+    let outrun = is_outrun(&started);
+    Some(come_to(report, spec, started, outrun))
+}
+
+/// Of a start that does nothing but register and run.
+fn is_outrun(started: &Result<Started, StartError>) -> bool {
+    matches!(started, Err(StartError::AlreadyStarted { .. }))
 }
 
 fn context(report: &Report, seat: Seat, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
     let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
-    StartContext { runtime, supervisor, seat, spec: spec.clone(), cause }
+    let begun = Begun::default();
+    StartContext { runtime, supervisor, seat, spec: spec.clone(), cause, begun, outrun: false }
 }
 
-fn come_to(report: &Report, spec: &Spec, started: Result<Started, StartError>) -> Outcome {
+fn come_to(
+    report: &Report,
+    spec: &Spec,
+    started: Result<Started, StartError>,
+    outrun: bool,
+) -> Outcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {
             report.start_failed(&spec.id, &error);
-            Err(error)
+            let outrun = outrun && matches!(error, StartError::AlreadyStarted { .. });
+            Err(NotStarted { error, outrun })
         }
     }
 }

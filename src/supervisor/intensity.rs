@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::exit::ExitReason;
+use crate::kernel::Kernel;
+use crate::pid::Pid;
 
 /// How many restarts there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,12 +75,12 @@ pub(crate) enum Exceeded {
 
 impl Exceeded {
     /// The reason that the supervisor of this child ends with.
-    pub(crate) fn by(self, child: &str, last: ExitReason) -> RestartLimitReached {
+    pub(crate) fn by(self, child: &str, last: ExitReason, origin: Origin) -> RestartLimitReached {
         let (limit, restarts, period) = match self {
             Exceeded::Budget { restarts, period } => (Limit::Budget, restarts, period),
             Exceeded::NoHealthyRun { tries, within } => (Limit::NoHealthyRun, tries, within),
         };
-        RestartLimitReached { child: child.to_owned(), limit, restarts, period, last }
+        RestartLimitReached { child: child.to_owned(), limit, restarts, period, last, origin }
     }
 }
 
@@ -126,11 +129,41 @@ pub struct RestartLimitReached {
     pub period: Duration,
     /// The reason of that child's last end.
     pub last: ExitReason,
+    /// Which supervisor gave up. It tells an own error from one that was passed on by `?`.
+    pub(crate) origin: Origin,
 }
+
+/// The supervisor that gave up, and the last incarnation of the child that it gave up.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    /// Its runtime: pids of different runtimes may be equal.
+    pub(crate) kernel: Weak<Kernel>,
+    pub(crate) supervisor: Option<Pid>,
+    /// `None` if its last start failed.
+    pub(crate) child: Option<Pid>,
+}
+
+impl Origin {
+    /// Whether this very process gave up.
+    pub(crate) fn is(&self, kernel: &Arc<Kernel>, pid: Option<Pid>) -> bool {
+        std::ptr::eq(self.kernel.as_ptr(), Arc::as_ptr(kernel))
+            && pid.is_some()
+            && self.supervisor == pid
+    }
+}
+
+/// Where an error comes from is no part of what it says.
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origin {}
 
 impl fmt::Display for RestartLimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RestartLimitReached { child, limit, restarts, period, last } = self;
+        let RestartLimitReached { child, limit, restarts, period, last, .. } = self;
         match limit {
             Limit::Budget => write!(
                 f,

@@ -17,6 +17,7 @@ pub(crate) mod describe;
 pub(crate) mod picture;
 pub(crate) mod report;
 pub(crate) mod stop;
+mod attempt;
 pub(crate) mod incarnation;
 pub(crate) mod children;
 pub(crate) mod tree;

@@ -6,7 +6,7 @@ use crate::call_error::StartError;
 use crate::exit::Result;
 use crate::process::{ChildStop, Seat};
 use crate::supervisor::children::{Over, Running};
-use crate::supervisor::incarnation::start;
+use crate::supervisor::incarnation::{NotStarted, start};
 use crate::supervisor::stop::{Leaving, stop};
 use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::Tree;
@@ -28,7 +28,7 @@ impl Tree {
                 self.rest(place);
                 Ok(())
             }
-            Err(error) => {
+            Err(NotStarted { error, .. }) => {
                 let at = Instant::now();
                 self.over(place, Over { pid: None, reason: error.as_reason(), at });
                 Err(error)

@@ -13,6 +13,7 @@
 //! | child given up | WARN | always, once |
 //! | shutdown error: it ended with another reason than asked, or overran its time | WARN | always |
 //! | killed, but not yielding | WARN | always, every 5 s |
+//! | stopped: the start of its child returned another process | WARN | always |
 //! | unexpected message dropped | WARN | always |
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerContext};
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
-use crate::supervisor::intensity::RestartLimitReached;
+use crate::supervisor::intensity::{Origin, RestartLimitReached};
 
 /// The target of all of it.
 const TARGET: &str = "regrow::supervisor";
@@ -79,6 +80,12 @@ macro_rules! tell {
 impl Report {
     pub(crate) fn new<S: GenServer>(ctx: &ServerContext<S>, label: SharedStr) -> Self {
         Report { runtime: ctx.runtime(), supervisor: ctx.pid(), own: ctx.process.clone(), label }
+    }
+
+    /// Marks an error of this supervisor that gives up a child, which last ran as this process.
+    pub(crate) fn origin(&self, child: Option<Pid>) -> Origin {
+        let kernel = Arc::downgrade(&self.runtime.kernel);
+        Origin { kernel, supervisor: Some(self.supervisor), child }
     }
 
     /// The polite signal.
@@ -192,6 +199,11 @@ impl Report {
 
     pub(crate) fn not_yielding(&self, child: &str, pid: Pid) {
         tell!(warn, self, child, %pid, "killed, but not yielding");
+    }
+
+    /// A start began more than the process that it returned.
+    pub(crate) fn surplus(&self, child: &str, pid: Pid) {
+        tell!(warn, self, child, %pid, "stopped: the start of its child returned another process");
     }
 
     /// The child waits for a process that its killed predecessor left.

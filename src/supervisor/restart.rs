@@ -237,7 +237,8 @@ impl Tree {
         self.report.restarts_nobody();
         let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let limit = exceeded.by(&child.spec.id, last);
+        let pid = child.history.last().and_then(|over| over.pid);
+        let limit = exceeded.by(&child.spec.id, last, self.report.origin(pid));
         self.report.gave_up(&limit);
         self.rest(place);
         ExitReason::from_library(limit)

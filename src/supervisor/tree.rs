@@ -39,7 +39,7 @@ use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::shared_str::SharedStr;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::children::Children;
-use crate::supervisor::context::{SupervisorContext, is_ignore};
+use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::{Intensity, Window};
 use crate::supervisor::picture::{Published, Step, Turn};
@@ -122,10 +122,7 @@ impl GenServer for Tree {
         let published = Published::new("", Step::Describing { since: Instant::now() });
         published.attach(&*ctx.process);
         step!("before a supervisor's init");
-        let spec = match described(spec, ctx).await {
-            Err(reason) if is_ignore(&reason) => return Err(ctx.ignore()),
-            described => described?,
-        };
+        let spec = described(spec, ctx).await?;
         let mut tree = Tree {
             me: ctx.this(),
             report: Report::new(ctx, spec.id),
@@ -145,7 +142,7 @@ impl GenServer for Tree {
             // A panic is the supervisor's, when those it has started have stopped.
             let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
                 Ok(Ok(())) => continue,
-                Ok(Err(error)) => ExitReason::from_library(error),
+                Ok(Err(error)) => ctx.refuse(error),
                 Err(payload) => ExitReason::Crashed(Crash::from_panic(payload)),
             };
             tree.stop_all().await;
@@ -194,12 +191,16 @@ impl GenServer for Tree {
 }
 
 /// The description to run: what the supervisor's own init gives, if it has one.
-async fn described(spec: SupervisorSpec, ctx: &ServerContext<Tree>) -> Result<SupervisorSpec> {
+async fn described(spec: SupervisorSpec, ctx: &mut ServerContext<Tree>) -> Result<SupervisorSpec> {
     let Some(init) = spec.init.clone() else { return Ok(spec) };
     let cause = ctx.start_cause().clone();
-    let given = init(SupervisorContext { runtime: ctx.runtime(), pid: ctx.pid(), cause }).await?;
-    let given = given.of(&spec);
-    given.check().map_err(ExitReason::from_library)?;
+    let own = SupervisorContext::new(ctx.runtime(), ctx.pid(), cause);
+    let given = match init(own.clone()).await {
+        Ok(given) => given.of(&spec),
+        Err(reason) if own.made(&reason) => return Err(ctx.ignore()),
+        Err(reason) => return Err(reason),
+    };
+    given.check().map_err(|error| ctx.refuse(error))?;
     Ok(given)
 }
 

@@ -20,7 +20,7 @@ use crate::supervisor::alone::alone;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::nursery::{Done, For, Nursery, PidReply};
-use crate::supervisor::incarnation::{Outcome, start, start_at_once};
+use crate::supervisor::incarnation::{NotStarted, Outcome, start, start_at_once};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::check_child;
 
@@ -90,16 +90,23 @@ impl Nursery {
         match outcome {
             Ok(Some(process)) => {
                 let pid = process.pid();
-                self.answer(whom, Ok(pid), ctx)?;
+                self.answer(whom, Ok(pid));
                 self.enter(child, process, ctx)
             }
             Ok(None) => {
                 self.report.free_names(seat);
-                self.answer(whom, Err(StartError::Ignored), ctx)
+                self.answer(whom, Err(StartError::Ignored));
+                Ok(())
             }
-            Err(error) => {
+            Err(NotStarted { error, outrun }) => {
                 self.report.free_names(seat);
-                self.answer(whom, Err(error), ctx)
+                match whom {
+                    // Another process registered the name since it was looked at, and may be
+                    // gone by now.
+                    For::Name(name, spec) if outrun => return self.look_again(name, spec, ctx),
+                    whom => self.answer(whom, Err(error)),
+                }
+                Ok(())
             }
         }
     }
@@ -176,7 +183,7 @@ impl Nursery {
                 self.forget(pid);
                 Ok(())
             }
-            Err(error) => self.failed_again(pid, &error, ctx),
+            Err(NotStarted { error, .. }) => self.failed_again(pid, &error, ctx),
         }
     }
 
@@ -225,5 +232,6 @@ fn begin_at_once(
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Outcome {
-    Err(StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload))))
+    let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
+    Err(NotStarted { error, outrun: false })
 }

@@ -155,7 +155,8 @@ impl Nursery {
     fn exhausted(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let last = child.again.as_ref().and_then(|again| again.last.clone());
-        let limit = exceeded.by(&child.id, last.unwrap_or(ExitReason::Normal));
+        let origin = self.report.origin(Some(pid));
+        let limit = exceeded.by(&child.id, last.unwrap_or(ExitReason::Normal), origin);
         let seat = child.seat;
         let parks = self.spec.child_budget.is_some_and(|b| b.exhausted == Exhausted::GiveUp);
         if parks {
