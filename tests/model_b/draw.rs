@@ -123,7 +123,8 @@ impl Draw {
     fn backoff(&mut self) -> Option<Backoff> {
         let first = self.rng.pick(&[5_000, 20_000]) + self.rng.below(500) as u64;
         let healthy = self.rng.pick(&[1_000, 60_000]);
-        let backoff = Backoff { first, max: 4 * first - 1, healthy };
+        let patience = first.is_multiple_of(3).then_some(healthy + 6 * first);
+        let backoff = Backoff { first, max: 4 * first - 1, healthy, patience };
         self.rng.percent(15).then_some(backoff)
     }
 
