@@ -297,9 +297,9 @@ pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, DynamicSupervisor,
-    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Lint, LintError, PartitionKey,
-    PartitionSupervisor, PartitionSupervisorRef, Partitioned, RestartBudget, RestartLimitReached,
-    Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
+    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Limit, Lint, LintError,
+    PartitionKey, PartitionSupervisor, PartitionSupervisorRef, Partitioned, RestartBudget,
+    RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 pub use timers::TimerRef;

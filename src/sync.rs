@@ -1,12 +1,14 @@
 //! The one place through which the kernel takes its locks, atomics and maps.
 //!
-//! A normal build gets `std`'s mutex and a `DashMap`. Under `--cfg regrow_loom`
-//! and `--cfg regrow_shuttle` the same names are model-checked ones, so that the
-//! very code that ships is what the checkers explore.
+//! A normal build gets `std`'s mutex and a map in shards, each behind a lock that lets no
+//! reader overtake a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle`
+//! the same names are model-checked ones, so that the very code that ships is what the
+//! checkers explore.
 //!
 //! **Invariants**
 //! 1. A map's guard never leaves this file: [`Table`] hands out clones, or runs a
-//!    short closure of the kernel's own under the guard.
+//!    short closure of the kernel's own under the guard. That closure does not use the same
+//!    table: even a second read of one shard waits for a writer that waits for the first.
 //! 2. Lock order is an entry of names or groups, then the process table, then one
 //!    process. Two process locks are never held at once.
 //! 3. No lock is held while a user's code runs, nor across an await.
@@ -16,10 +18,13 @@ mod plain {
     pub(crate) use std::sync::{MutexGuard, atomic};
 
     use std::borrow::Borrow;
-    use std::hash::Hash;
-    use std::sync::PoisonError;
+    use std::hash::{BuildHasher, Hash};
+    use std::num::NonZero;
+    use std::sync::{OnceLock, PoisonError};
 
-    use dashmap::mapref::entry::Entry;
+    use hashbrown::HashTable;
+    use hashbrown::hash_table::Entry;
+    use parking_lot::RwLock;
 
     /// A mutex that doesn't know poisoning: nothing of ours panics under it.
     #[derive(Debug, Default)]
@@ -43,44 +48,102 @@ mod plain {
     }
 
     type Hasher = foldhash::fast::RandomState;
+    type Entries<K, V> = HashTable<(K, Option<V>)>;
+
+    /// On cache lines of its own: two at once, as processors fetch them.
+    #[repr(align(128))]
+    struct Shard<K, V>(RwLock<Entries<K, V>>);
 
     /// A concurrent map whose values are present or absent, never borrowed out.
-    pub(crate) struct Table<K, V>(dashmap::DashMap<K, Option<V>, Hasher>);
+    ///
+    /// Each key belongs to one shard. The lock of a shard is fair: a writer that waits goes
+    /// before readers that come later, so no number of readers holds it up for longer than
+    /// the reads under way.
+    pub(crate) struct Table<K, V> {
+        hasher: Hasher,
+        /// How far a hash is shifted to give the index of its shard.
+        shift: u32,
+        shards: Box<[Shard<K, V>]>,
+    }
+
+    /// Four for each processor, so that two threads seldom meet in one.
+    fn shard_count() -> usize {
+        static COUNT: OnceLock<usize> = OnceLock::new();
+        *COUNT.get_or_init(|| {
+            let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+            (processors * 4).next_power_of_two()
+        })
+    }
 
     impl<K: Eq + Hash, V> Table<K, V> {
         pub(crate) fn new() -> Self {
-            Table(dashmap::DashMap::with_hasher(Hasher::default()))
+            let count = shard_count();
+            let shard = |_| Shard(RwLock::new(HashTable::new()));
+            let shards = (0..count).map(shard).collect();
+            Table { hasher: Hasher::default(), shift: u64::BITS - count.trailing_zeros(), shards }
+        }
+
+        /// Above the low bits, which choose the bucket inside of a shard, and below the seven
+        /// highest, which tell its entries apart.
+        #[inline]
+        fn shard(&self, hash: u64) -> &RwLock<Entries<K, V>> {
+            &self.shards[((hash << 7) >> self.shift) as usize].0
         }
 
         pub(crate) fn insert(&self, key: K, value: V) {
-            self.0.insert(key, Some(value));
+            let before = self.with_entry(key, |entry| entry.replace(value));
+            drop(before);
         }
 
+        #[inline]
         pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
         where
             K: Borrow<Q>,
             Q: Eq + Hash + ?Sized,
             V: Clone,
         {
-            self.0.get(key).and_then(|guard| guard.value().clone())
+            self.read(key, V::clone)
+        }
+
+        /// What `look` says of the value, if there is one: it runs beside other readers.
+        #[inline]
+        pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
+        where
+            K: Borrow<Q>,
+            Q: Eq + Hash + ?Sized,
+        {
+            let hash = self.hasher.hash_one(key);
+            let shard = self.shard(hash).read();
+            let (_, value) = shard.find(hash, |(held, _)| held.borrow() == key)?;
+            value.as_ref().map(look)
         }
 
         pub(crate) fn contains(&self, key: &K) -> bool {
-            self.0.contains_key(key)
+            self.read(key, |_| ()).is_some()
         }
 
         pub(crate) fn remove(&self, key: &K) -> Option<V> {
-            self.0.remove(key).and_then(|(_, value)| value)
+            let hash = self.hasher.hash_one(key);
+            let mut shard = self.shard(hash).write();
+            let found = shard.find_entry(hash, |(held, _)| held == key);
+            let removed = found.ok().map(|entry| entry.remove().0);
+            // The key, too, is dropped unlocked.
+            drop(shard);
+            removed.and_then(|(_, value)| value)
         }
 
         /// Runs `act` on the entry, whether it is there or not; what `act` leaves
         /// there is kept, and a `None` is an entry removed.
         pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
-            match self.0.entry(key) {
+            let hash = self.hasher.hash_one(&key);
+            let mut shard = self.shard(hash).write();
+            let rehash = |(held, _): &(K, Option<V>)| self.hasher.hash_one(held);
+            let mut spare = None;
+            let outcome = match shard.entry(hash, |(held, _)| *held == key, rehash) {
                 Entry::Occupied(mut held) => {
-                    let outcome = act(held.get_mut());
-                    if held.get().is_none() {
-                        held.remove();
+                    let outcome = act(&mut held.get_mut().1);
+                    if held.get().1.is_none() {
+                        spare = Some(held.remove().0);
                     }
                     outcome
                 }
@@ -88,22 +151,29 @@ mod plain {
                     let mut slot = None;
                     let outcome = act(&mut slot);
                     if slot.is_some() {
-                        free.insert(slot);
+                        free.insert((key, slot));
                     }
                     outcome
                 }
-            }
+            };
+            drop(shard);
+            drop(spare);
+            outcome
         }
 
-        /// What `pick` says of each entry, without a lock over all of them.
+        /// What `pick` says of each entry, without a lock over all of them. `pick` must not
+        /// use the table.
         pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
-            let picked =
-                self.0.iter().filter_map(|entry| pick(entry.key(), entry.value().as_ref()?));
-            picked.collect()
+            let mut picked = Vec::new();
+            for Shard(shard) in &self.shards {
+                let shard = shard.read();
+                picked.extend(shard.iter().filter_map(|(key, value)| pick(key, value.as_ref()?)));
+            }
+            picked
         }
 
         pub(crate) fn len(&self) -> usize {
-            self.0.len()
+            self.shards.iter().map(|Shard(shard)| shard.read().len()).sum()
         }
     }
 }
@@ -195,7 +265,15 @@ mod checked {
             Q: Eq + Hash + ?Sized,
             V: Clone,
         {
-            self.shard(key).lock().get(key).cloned()
+            self.read(key, V::clone)
+        }
+
+        pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
+        where
+            K: Borrow<Q>,
+            Q: Eq + Hash + ?Sized,
+        {
+            self.shard(key).lock().get(key).map(look)
         }
 
         pub(crate) fn contains(&self, key: &K) -> bool {

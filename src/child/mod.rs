@@ -151,6 +151,8 @@ pub(crate) struct Spec {
     pub(crate) start: Quiet<start::Start>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
+    /// The description says it; else it is the default.
+    pub(crate) shutdown_is_set: bool,
     pub(crate) kind: ChildType,
     pub(crate) init_timeout: Option<Duration>,
     pub(crate) ready_within: Option<Duration>,
@@ -176,6 +178,7 @@ impl ChildSpec {
             start: Quiet::new(start),
             restart: Restart::default(),
             shutdown: Shutdown::default(),
+            shutdown_is_set: false,
             kind: ChildType::default(),
             init_timeout: None,
             ready_within: None,
@@ -256,7 +259,8 @@ impl ChildSpec {
     /// How it is stopped. By default a worker has five seconds, a supervisor as long as
     /// it takes. [`Shutdown`] has an example.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.edit().shutdown = shutdown;
+        let spec = self.edit();
+        (spec.shutdown, spec.shutdown_is_set) = (shutdown, true);
         self
     }
 

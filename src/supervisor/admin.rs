@@ -35,23 +35,8 @@ impl Tree {
         }
     }
 
-    pub(crate) async fn restart_child(&mut self, id: &str) -> Result<Pid, ChildError> {
-        let place = self.find(id)?;
-        self.refuse_unless_stopped(place)?;
-        if let Some(child) = self.children.get_mut(place) {
-            child.tries = 0;
-        }
-        let begun = self.begin(place).await;
-        if begun.is_err() {
-            self.rest(place);
-        }
-        begun?;
-        self.pid_of(place).ok_or(ChildError::NotStarted(StartError::Ignored))
-    }
-
     pub(crate) fn delete_child(&mut self, id: &str) -> Result<(), ChildError> {
-        let place = self.find(id)?;
-        self.refuse_unless_stopped(place)?;
+        let place = self.stopped(id)?;
         self.rest(place);
         self.children.remove(place);
         Ok(())
@@ -130,13 +115,15 @@ impl Tree {
         self.children.get(place)?.pid()
     }
 
-    fn refuse_unless_stopped(&self, place: Place) -> Result<(), ChildError> {
-        let Some(child) = self.children.get(place) else { return Ok(()) };
+    /// The place of a child that neither runs nor waits.
+    pub(crate) fn stopped(&self, id: &str) -> Result<Place, ChildError> {
+        let place = self.find(id)?;
+        let Some(child) = self.children.get(place) else { return Ok(place) };
         let id = || child.spec.id.to_string();
         match child.state() {
             Running::Yes(process) => Err(ChildError::Running { id: id(), pid: process.pid() }),
             Running::Restarting { .. } => Err(ChildError::Restarting(id())),
-            Running::No => Ok(()),
+            Running::No => Ok(place),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::child::Spec;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
@@ -15,6 +15,7 @@ use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
 use crate::supervisor::history::{History, Incarnation};
 use crate::supervisor::incarnation::{Decision, decide};
+use crate::supervisor::restarts::{RestartState, Run};
 use crate::supervisor::strategy::Place;
 
 /// One child.
@@ -25,10 +26,7 @@ pub(crate) struct Child {
     state: Running,
     /// How often it was started until now, in vain or not.
     pub(crate) starts: u32,
-    /// How many delayed restarts there were since it last ran well.
-    pub(crate) tries: u32,
-    /// How long the present incarnation, or the next, waits before its start.
-    pub(crate) delay: Duration,
+    pub(crate) restarts: RestartState,
     /// When its present incarnation was started.
     started: Instant,
     /// Why it last ended, or did not start.
@@ -51,14 +49,28 @@ pub(crate) struct Over {
 #[derive(Debug, Clone)]
 pub(crate) enum Running {
     Yes(Arc<dyn AnyProcess>),
-    /// It ended, and is tried again by whoever holds this ticket.
+    /// It ended, and its group is started again by the retry with this ticket.
     Restarting {
         ticket: u64,
-        /// When, if that waits.
+        /// When, if that waits for a time.
         due: Option<Instant>,
+        retry: Retry,
     },
     /// It ended, was stopped, or never ran.
     No,
+}
+
+/// What a retry has still to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// A start failed: the retry counts against the window.
+    Counted,
+    /// The retry has waited for its delay, and counts against nothing.
+    Delayed,
+    /// The restart was decided, and waited for what a killed incarnation left.
+    Decided,
+    /// A start by hand waited for the same.
+    ByHand,
 }
 
 impl Child {
@@ -107,8 +119,7 @@ impl Child {
         }
     }
 
-    /// Gives how long that was.
-    fn over(&mut self, over: Over) -> Duration {
+    fn over(&mut self, over: Over, fallback: Option<Backoff>) {
         let Over { pid, reason, at } = over;
         self.last = Some(reason.clone());
         self.history.push(Incarnation {
@@ -117,9 +128,10 @@ impl Child {
             ended: at,
             reason,
             attempt: self.restarts(),
-            delay: std::mem::take(&mut self.delay),
+            delay: self.restarts.delay(),
         });
-        at.duration_since(self.started)
+        let run = Run { started: self.started, ended: at, ran: pid.is_some() };
+        self.restarts.over(self.spec.backoff.or(fallback), run);
     }
 }
 
@@ -178,8 +190,7 @@ impl Children {
             spec,
             state: Running::No,
             starts: 0,
-            tries: 0,
-            delay: Duration::ZERO,
+            restarts: RestartState::default(),
             started: Instant::now(),
             last: None,
             history: History::default(),
@@ -200,14 +211,14 @@ impl Children {
         }
     }
 
-    /// An incarnation of a child is over. Gives the child, and how long that was.
-    pub(crate) fn over(&mut self, place: Place, over: Over) -> Option<(&mut Child, Duration)> {
-        let child = self.list.get_mut(&place)?;
-        let run = child.over(over);
+    /// An incarnation of a child is over; `fallback` is the backoff of a child that has none of
+    /// its own.
+    pub(crate) fn over(&mut self, place: Place, over: Over, fallback: Option<Backoff>) {
+        let Some(child) = self.list.get_mut(&place) else { return };
+        child.over(over, fallback);
         if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
             self.by_pid.remove(&process.pid());
         }
-        Some((child, run))
     }
 
     pub(crate) fn remove(&mut self, place: Place) {

@@ -11,7 +11,6 @@ use crate::call_error::StartError;
 use crate::child::begun::Begun;
 use crate::child::start::Start;
 use crate::child::{ChildType, Restart, Spec, StartContext, Started};
-use crate::deadline::within;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
@@ -20,7 +19,7 @@ use crate::runtime::Runtime;
 use crate::starting::StartCause;
 use crate::supervisor::attempt::attempt;
 use crate::supervisor::report::Report;
-use crate::supervisor::stop::{Leaving, NOT_YIELDING, stop};
+use crate::supervisor::stop::{Leaving, stop};
 
 /// What a start comes to.
 pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
@@ -64,9 +63,6 @@ pub(crate) async fn start(
     cause: StartCause,
 ) -> Outcome {
     step!("before a start");
-    if spec.kind == ChildType::Supervisor {
-        alone(report, seat, spec).await;
-    }
     let mut ctx = context(report, seat, spec, cause);
     let started = match &*spec.start {
         Start::AtOnce(start) => {
@@ -127,23 +123,6 @@ fn come_to(
             report.start_failed(&spec.id, &error);
             let outrun = outrun && matches!(error, StartError::AlreadyStarted { .. });
             Err(NotStarted { error, outrun })
-        }
-    }
-}
-
-/// Waits for what earlier incarnations left, if they were supervisors that were killed.
-async fn alone(report: &Report, seat: Seat, spec: &Spec) {
-    let Report { runtime, supervisor, .. } = report;
-    loop {
-        let left = runtime.kernel.orphans(*supervisor, seat);
-        if left.is_empty() {
-            return;
-        }
-        for orphan in left {
-            let mut ended = runtime.ended(orphan);
-            while within(&runtime.kernel, NOT_YIELDING, &mut ended).await.is_none() {
-                report.left_behind(&spec.id, orphan);
-            }
         }
     }
 }

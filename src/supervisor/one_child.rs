@@ -47,14 +47,9 @@ impl Tree {
         at
     }
 
-    /// An incarnation is over; one that ran well begins to count anew.
+    /// An incarnation is over.
     pub(crate) fn over(&mut self, place: Place, over: Over) {
-        let (fallback, ran) = (self.backoff, over.pid.is_some());
-        let Some((child, run)) = self.children.over(place, over) else { return };
-        let backoff = child.spec.backoff.or(fallback);
-        if ran && backoff.is_some_and(|backoff| backoff.is_healthy(run)) {
-            child.tries = 0;
-        }
+        self.children.over(place, over, self.backoff);
     }
 
     /// A child that doesn't run, and won't by itself: names that it held are free, and a

@@ -1,14 +1,28 @@
 //! The supervisor's process: a server like any other.
 //!
-//! It traps exits and is linked to its children. During its init and its stop it serves
-//! nobody. What ends meanwhile waits in its mailbox; the exit of a child that was stopped
-//! is taken out with the link, so what comes later from a pid that is no child's is a
-//! stranger's.
+//! It traps exits and is linked to its children. What ends while it waits for a child stays in
+//! its mailbox; the exit of a child that was stopped is taken out with the link, so what comes
+//! later from a pid that is no child's is a stranger's.
+//!
+//! The loop waits at the pace of a child in these places, and in no other. In each it serves
+//! no request meanwhile, as a supervisor of OTP:
+//!
+//! | it waits for | where | why it may |
+//! |---|---|---|
+//! | a child's `init`, or a [`StartChild`](crate::StartChild) | `start` | children start in order, each after the one before is ready; bounded by the child's `init_timeout`, if it has one |
+//! | `ready_within` | `ready` | the same order; bounded by that limit |
+//! | the end of a child that it stops | `stop` | children stop in reverse order, one at a time; bounded by the child's shutdown time and, unless it is infinite, by the kill that follows |
+//! | the end of a child that it killed | `killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
+//! | its own init | `described` | there is no child yet |
+//!
+//! What a killed supervisor left, and the delay of a backoff, are waited for beside the loop.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
@@ -22,6 +36,7 @@ use crate::pid::Pid;
 use crate::random::Random;
 use crate::reply::Reply;
 use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::shared_str::SharedStr;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::children::Children;
 use crate::supervisor::context::SupervisorContext;
@@ -47,8 +62,15 @@ pub(crate) struct Tree {
     pub(crate) random: Random,
     /// The number of the last retry: a retry with another than its child's is stale.
     pub(crate) tickets: u64,
+    /// Waits beside the loop.
+    pub(crate) helpers: JoinSet<()>,
+    /// Starts by hand that wait, by their tickets.
+    pub(crate) by_hand: HashMap<u64, ByHand>,
     pub(crate) since: Instant,
 }
+
+/// A start by hand: of which child, and the answer that is due.
+type ByHand = (SharedStr, Reply<Result<Pid, ChildError>>);
 
 /// What a supervisor can be asked.
 pub(crate) enum Call {
@@ -89,6 +111,8 @@ impl GenServer for Tree {
             backoff: spec.backoff,
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             tickets: 0,
+            helpers: JoinSet::new(),
+            by_hand: HashMap::new(),
             since: Instant::now(),
         };
         for child in spec.children {
@@ -108,7 +132,7 @@ impl GenServer for Tree {
         match call {
             Call::StartChild { spec, reply } => reply.send(self.start_child(spec).await),
             Call::TerminateChild { id, reply } => reply.send(self.terminate_child(&id).await),
-            Call::RestartChild { id, reply } => reply.send(self.restart_child(&id).await),
+            Call::RestartChild { id, reply } => self.restart_child(&id, reply).await,
             Call::DeleteChild { id, reply } => reply.send(self.delete_child(&id)),
             Call::WhichChild { id, reply } => reply.send(self.which_child(&id)),
             Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),

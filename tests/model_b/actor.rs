@@ -27,9 +27,12 @@ impl Stage {
         Stage { zero: Instant::now(), trace: Arc::default(), starts: Arc::default() }
     }
 
+    pub(crate) fn now(&self) -> u64 {
+        self.zero.elapsed().as_millis() as u64
+    }
+
     fn tell(&self, what: String) {
-        let at = self.zero.elapsed().as_millis() as u64;
-        self.trace.lock().unwrap().push((at, what));
+        self.trace.lock().unwrap().push((self.now(), what));
     }
 }
 

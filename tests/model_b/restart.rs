@@ -1,28 +1,15 @@
 //! What a supervisor does about ends.
 
-use std::collections::VecDeque;
-
 use crate::model::{Model, Over, State, Tree};
 use crate::plan::{Auto, End, Restart, Strategy};
+use crate::queue::{Event, Mailbox};
 use crate::time::Due;
-
-/// What lies in a supervisor's mailbox.
-enum Event {
-    Exit(u32),
-    /// A start failed, and is tried again, unless somebody has seen to the child.
-    Retry {
-        id: u32,
-        ticket: u64,
-    },
-}
-
-type Mailbox = VecDeque<Event>;
 
 impl Model {
     /// The supervisor hears of these ends, in this order. What it ends with, if it does.
     pub(crate) fn ended(&mut self, tree: &mut Tree, ids: &[u32]) -> Option<Over> {
-        let mailbox = ids.iter().map(|&id| Event::Exit(id)).collect();
-        self.hears(tree, mailbox)
+        let exits = ids.iter().filter_map(|&id| tree.exit_of(id)).collect();
+        self.hears(tree, exits)
     }
 
     /// A restart that waited is due.
@@ -30,16 +17,22 @@ impl Model {
         self.hears(tree, [Event::Retry { id, ticket }].into())
     }
 
-    fn hears(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
-        while let Some(event) = mailbox.pop_front() {
+    /// Takes one after the other from the mailbox, until no more comes.
+    pub(crate) fn hears(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
+        while let Some(event) = self.next(tree, &mut mailbox) {
             let over = match event {
-                Event::Exit(id) => self.exit(tree, id, &mut mailbox),
+                Event::Exit { id, death } => self.exit(tree, id, death, &mut mailbox),
                 Event::Retry { id, ticket } => match tree.at(id) {
                     Some(at) if tree.children[at].waits(ticket) => {
+                        tree.children[at].state = State::Stopped;
                         self.restart(tree, at, &mut mailbox)
                     }
                     _ => None,
                 },
+                Event::Ask { nth, request } => {
+                    self.asked(tree, nth, &request, &mut mailbox);
+                    None
+                }
             };
             if over.is_some() {
                 self.stop_children(tree);
@@ -47,14 +40,21 @@ impl Model {
                     tree.number,
                     if over == Some(Over::GaveUp) { End::Crash } else { End::Shutdown },
                 );
+                self.leave_unanswered(tree, mailbox);
                 return over;
             }
         }
         None
     }
 
-    fn exit(&mut self, tree: &mut Tree, id: u32, mailbox: &mut Mailbox) -> Option<Over> {
-        let at = tree.at(id)?;
+    fn exit(
+        &mut self,
+        tree: &mut Tree,
+        id: u32,
+        death: u64,
+        mailbox: &mut Mailbox,
+    ) -> Option<Over> {
+        let at = tree.at(id).filter(|&at| tree.children[at].death == death)?;
         let State::Dead(end) = tree.children[at].state else { return None };
         self.one_ended(tree, at, end, mailbox)
     }
@@ -112,7 +112,7 @@ impl Model {
             Some(delay) => self.wait(tree, next, delay, mailbox),
             None => {
                 let (id, ticket) = self.waits(tree, next);
-                mailbox.push_back(Event::Retry { id, ticket });
+                self.post(tree, mailbox, Event::Retry { id, ticket });
             }
         }
         None
@@ -151,7 +151,7 @@ impl Model {
                 continue;
             }
             self.stop(&mut tree.children[at]);
-            mailbox.extend(self.bereave(tree).into_iter().map(Event::Exit));
+            self.post_fallen(tree, mailbox);
             if tree.children[at].spec.is_temporary() {
                 tree.remove(at);
             }
@@ -170,7 +170,7 @@ impl Model {
             self.now = self.now.max(child.alone);
             let spec = child.spec.clone();
             match self.start(&spec) {
-                Ok(state) => tree.children[at].state = state,
+                Ok(state) => tree.children[at].starts(state, self.now),
                 Err(()) => {
                     let left = std::mem::take(&mut self.left);
                     tree.children[at].alone = tree.children[at].alone.max(left);
@@ -183,6 +183,12 @@ impl Model {
 }
 
 impl Tree {
+    /// What tells of the last death of this child.
+    pub(crate) fn exit_of(&self, id: u32) -> Option<Event> {
+        let death = self.children[self.at(id)?].death;
+        Some(Event::Exit { id, death })
+    }
+
     /// Where the group of this child begins.
     fn group(&self, at: usize) -> usize {
         match self.spec.strategy {

@@ -20,7 +20,9 @@ pub(crate) enum Due {
 
 impl Model {
     pub(crate) fn set_timer(&mut self, after: u64, due: Due) {
-        self.timers.push(Timer { at: self.now + after, due });
+        let at = self.now + after;
+        self.timers.push(Timer { at, due });
+        self.soonest = Some(self.soonest.map_or(at, |first| first.min(at)));
     }
 
     /// When something is due next.
@@ -28,6 +30,13 @@ impl Model {
         let all = std::mem::take(&mut self.timers);
         self.timers = all.into_iter().filter(|timer| self.is_due(timer.due)).collect();
         self.timers.iter().map(|timer| timer.at).min()
+    }
+
+    /// In how many milliseconds the retry with this ticket is due, if it is delayed.
+    pub(crate) fn waits_for(&self, with: u64) -> Option<u64> {
+        let retry =
+            |timer: &&Timer| matches!(timer.due, Due::Retry { ticket, .. } if ticket == with);
+        self.timers.iter().find(retry).map(|timer| timer.at.saturating_sub(self.now))
     }
 
     /// Who is going to crash by itself, and when.
@@ -66,10 +75,10 @@ impl Model {
 
     /// Does this. If something else is due before it is over, either may be the first.
     pub(crate) fn during<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
-        let next = self.next_due();
+        self.soonest = self.next_due();
         let outcome = act(self);
         self.busy = self.now;
-        self.undecided |= next.is_some_and(|at| at <= self.busy);
+        self.undecided |= self.soonest.is_some_and(|at| at <= self.busy);
         outcome
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::call_error::StartError;
-use crate::child::Spec;
+use crate::child::{ChildType, Spec};
 use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
@@ -16,6 +16,7 @@ use crate::process::{AnyProcess, Seat};
 use crate::quietly::quietly;
 use crate::server::ServerContext;
 use crate::starting::StartCause;
+use crate::supervisor::alone::alone;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::nursery::{Done, For, Nursery, PidReply};
@@ -210,7 +211,12 @@ fn begin(
     spec: Arc<Spec>,
     cause: StartCause,
 ) -> impl Future<Output = Outcome> + Send {
-    let starting = async move { start(&report, seat, &spec, cause).await };
+    let starting = async move {
+        if spec.kind == ChildType::Supervisor {
+            alone(&report, (spec.id.clone(), seat)).await;
+        }
+        start(&report, seat, &spec, cause).await
+    };
     AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(panicked))
 }
 

@@ -1,7 +1,6 @@
 //! One dynamic child, and what is kept of it: of a temporary one next to nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,6 +15,7 @@ use crate::shutdown::Shutdown;
 use crate::starting::StartCause;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
 use crate::supervisor::intensity::Window;
+use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::Leaving;
 
 /// A child that a dynamic supervisor knows.
@@ -40,6 +40,8 @@ pub(super) enum State {
     Restarting {
         ticket: u64,
         due: Option<Instant>,
+        /// It counts against a window when it is attempted.
+        counts: bool,
     },
     /// It used up its own restarts, and was given up.
     Parked,
@@ -58,9 +60,7 @@ pub(super) struct Stopping {
 /// The rest of a child that may be started again.
 pub(super) struct Again {
     pub(super) spec: Arc<Spec>,
-    /// Failed tries since it last ran for a while.
-    pub(super) tries: u32,
-    pub(super) delay: Duration,
+    pub(super) restarts: RestartState,
     /// Its own restarts, where each child has a budget.
     pub(super) window: Window,
     pub(super) last: Option<ExitReason>,
@@ -143,7 +143,7 @@ impl Child {
 
 impl Again {
     fn new(spec: Arc<Spec>) -> Self {
-        let delay = Duration::ZERO;
-        Again { spec, tries: 0, delay, window: Window::default(), last: None }
+        let restarts = RestartState::default();
+        Again { spec, restarts, window: Window::default(), last: None }
     }
 }

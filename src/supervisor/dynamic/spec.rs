@@ -118,9 +118,11 @@ impl DynamicSupervisor {
         self
     }
 
-    /// How many restarts it bears in any `period`, of all its children together; one more,
-    /// and it gives up. By default three in five seconds. A single child that always fails
-    /// takes all others down with it: see [`child_intensity`](Self::child_intensity).
+    /// How many restarts it allows within any `period`, of all its children together; one more,
+    /// and it gives up. By default three in five seconds. A restart that waits for a [`Backoff`]
+    /// does not count, and is bounded by [`give_up_after`](Backoff::give_up_after). A single child
+    /// that always fails takes all others down with it: see
+    /// [`child_intensity`](Self::child_intensity).
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Intensity::Limited { restarts, period };
         self
