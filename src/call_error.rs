@@ -54,16 +54,23 @@ use crate::pid::Pid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There was no such process when the call was made, or nobody held the name; or it
-    /// ended while the call waited for room in its mailbox. The question was not handled.
+    /// There was no such process when the call was made, or nobody held the name and nobody
+    /// will be [started](Self::Restarting) under it; or it ended while the call waited for
+    /// room in its mailbox. The question was not handled.
     NoProc,
     /// The server ended before it replied, for this reason. Whether it handled the
     /// question isn't known.
     Exited(ExitReason),
-    /// The holder of the name has ended and its supervisor is about to restart it: try
-    /// again soon. The question was not handled.
+    /// Only by name: the holder of the name has ended, or has accepted an exit, and its
+    /// supervisor will start a successor: try again soon. The question was not handled.
+    ///
+    /// Said of a permanent child whatever its reason, of a transient one after an abnormal
+    /// reason, and of both while their group is restarted; not of a temporary child, nor
+    /// while the supervisor stops that child, stops itself or is ending: there
+    /// [`NoProc`](Self::NoProc). It is what is known at that moment: the supervisor may find
+    /// that it has no restart left.
     Restarting {
-        /// In how long, if it is known.
+        /// In how long, where a backoff says so; `None` is at once, or not known yet.
         retry_in: Option<Duration>,
     },
     /// The server lives, but dropped the reply: nobody will answer.

@@ -162,12 +162,15 @@ mod pages {
 }
 
 mod failpoint;
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+mod table;
 mod sync;
 mod small_map;
 mod pid;
 mod shared_str;
 mod story;
 mod quietly;
+mod turn;
 mod acting;
 mod evicting;
 mod location;
@@ -182,6 +185,7 @@ mod log_level;
 mod lifecycle;
 mod event;
 mod shutdown;
+mod restart;
 mod health;
 mod random;
 mod backoff;
@@ -192,6 +196,7 @@ mod stops;
 mod watching;
 mod process;
 mod bells;
+mod blocking_wait;
 mod timer_queue;
 mod census_bell;
 mod waits;
@@ -273,7 +278,7 @@ pub use exit::{ExitError, ExitReason, Result};
 pub use health::Health;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use http::tree_routes;
+pub use http::{tree_routes, tree_routes_within};
 pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;
 pub use location::CrashLocation;
@@ -292,7 +297,7 @@ pub use server::{
 };
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
-pub use snapshot::{NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
+pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{

@@ -6,7 +6,7 @@
 //! checkers explore.
 //!
 //! **Invariants**
-//! 1. A map's guard never leaves this file: [`Table`] hands out clones, or runs a
+//! 1. A map's guard never leaves its file: [`Table`] hands out clones, or runs a
 //!    short closure of the kernel's own under the guard. That closure does not use the same
 //!    table: even a second read of one shard waits for a writer that waits for the first.
 //! 2. Lock order is an entry of names or groups, then the process table, then one
@@ -17,14 +17,9 @@
 mod plain {
     pub(crate) use std::sync::{MutexGuard, atomic};
 
-    use std::borrow::Borrow;
-    use std::hash::{BuildHasher, Hash};
-    use std::num::NonZero;
-    use std::sync::{OnceLock, PoisonError};
+    use std::sync::PoisonError;
 
-    use hashbrown::HashTable;
-    use hashbrown::hash_table::Entry;
-    use parking_lot::RwLock;
+    pub(crate) use crate::table::Table;
 
     /// A mutex that doesn't know poisoning: nothing of ours panics under it.
     #[derive(Debug, Default)]
@@ -44,136 +39,6 @@ mod plain {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             crate::failpoint::point!("lock");
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-    }
-
-    type Hasher = foldhash::fast::RandomState;
-    type Entries<K, V> = HashTable<(K, Option<V>)>;
-
-    /// On cache lines of its own: two at once, as processors fetch them.
-    #[repr(align(128))]
-    struct Shard<K, V>(RwLock<Entries<K, V>>);
-
-    /// A concurrent map whose values are present or absent, never borrowed out.
-    ///
-    /// Each key belongs to one shard. The lock of a shard is fair: a writer that waits goes
-    /// before readers that come later, so no number of readers holds it up for longer than
-    /// the reads under way.
-    pub(crate) struct Table<K, V> {
-        hasher: Hasher,
-        /// How far a hash is shifted to give the index of its shard.
-        shift: u32,
-        shards: Box<[Shard<K, V>]>,
-    }
-
-    /// Four for each processor, so that two threads seldom meet in one.
-    fn shard_count() -> usize {
-        static COUNT: OnceLock<usize> = OnceLock::new();
-        *COUNT.get_or_init(|| {
-            let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-            (processors * 4).next_power_of_two()
-        })
-    }
-
-    impl<K: Eq + Hash, V> Table<K, V> {
-        pub(crate) fn new() -> Self {
-            let count = shard_count();
-            let shard = |_| Shard(RwLock::new(HashTable::new()));
-            let shards = (0..count).map(shard).collect();
-            Table { hasher: Hasher::default(), shift: u64::BITS - count.trailing_zeros(), shards }
-        }
-
-        /// Above the low bits, which choose the bucket inside of a shard, and below the seven
-        /// highest, which tell its entries apart.
-        #[inline]
-        fn shard(&self, hash: u64) -> &RwLock<Entries<K, V>> {
-            &self.shards[((hash << 7) >> self.shift) as usize].0
-        }
-
-        pub(crate) fn insert(&self, key: K, value: V) {
-            let before = self.with_entry(key, |entry| entry.replace(value));
-            drop(before);
-        }
-
-        #[inline]
-        pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
-        where
-            K: Borrow<Q>,
-            Q: Eq + Hash + ?Sized,
-            V: Clone,
-        {
-            self.read(key, V::clone)
-        }
-
-        /// What `look` says of the value, if there is one: it runs beside other readers.
-        #[inline]
-        pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
-        where
-            K: Borrow<Q>,
-            Q: Eq + Hash + ?Sized,
-        {
-            let hash = self.hasher.hash_one(key);
-            let shard = self.shard(hash).read();
-            let (_, value) = shard.find(hash, |(held, _)| held.borrow() == key)?;
-            value.as_ref().map(look)
-        }
-
-        pub(crate) fn contains(&self, key: &K) -> bool {
-            self.read(key, |_| ()).is_some()
-        }
-
-        pub(crate) fn remove(&self, key: &K) -> Option<V> {
-            let hash = self.hasher.hash_one(key);
-            let mut shard = self.shard(hash).write();
-            let found = shard.find_entry(hash, |(held, _)| held == key);
-            let removed = found.ok().map(|entry| entry.remove().0);
-            // The key, too, is dropped unlocked.
-            drop(shard);
-            removed.and_then(|(_, value)| value)
-        }
-
-        /// Runs `act` on the entry, whether it is there or not; what `act` leaves
-        /// there is kept, and a `None` is an entry removed.
-        pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
-            let hash = self.hasher.hash_one(&key);
-            let mut shard = self.shard(hash).write();
-            let rehash = |(held, _): &(K, Option<V>)| self.hasher.hash_one(held);
-            let mut spare = None;
-            let outcome = match shard.entry(hash, |(held, _)| *held == key, rehash) {
-                Entry::Occupied(mut held) => {
-                    let outcome = act(&mut held.get_mut().1);
-                    if held.get().1.is_none() {
-                        spare = Some(held.remove().0);
-                    }
-                    outcome
-                }
-                Entry::Vacant(free) => {
-                    let mut slot = None;
-                    let outcome = act(&mut slot);
-                    if slot.is_some() {
-                        free.insert((key, slot));
-                    }
-                    outcome
-                }
-            };
-            drop(shard);
-            drop(spare);
-            outcome
-        }
-
-        /// What `pick` says of each entry, without a lock over all of them. `pick` must not
-        /// use the table.
-        pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
-            let mut picked = Vec::new();
-            for Shard(shard) in &self.shards {
-                let shard = shard.read();
-                picked.extend(shard.iter().filter_map(|(key, value)| pick(key, value.as_ref()?)));
-            }
-            picked
-        }
-
-        pub(crate) fn len(&self) -> usize {
-            self.shards.iter().map(|Shard(shard)| shard.read().len()).sum()
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
+use crate::turn::turn;
 
 /// How long a program that has ended may be outlived by who still holds its pipes, before
 /// what they print is lost.
@@ -134,6 +135,7 @@ impl StartContext {
     ///
     /// It never waits: polled once, it is done.
     pub async fn command(&mut self, mut command: Command) -> Result<Started, StartError> {
+        turn().await;
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         let stop = CancellationToken::new();
         let starting = self.starting().stopped_by(stop.clone());

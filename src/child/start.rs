@@ -18,10 +18,11 @@ use crate::exit::Result;
 use crate::inbox::Item;
 use crate::message::Envelope;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildRole, ChildStop, Seat};
 use crate::record::Process;
 use crate::runtime::Runtime;
 use crate::starting::{StartCause, Starting};
+use crate::turn::turn;
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds
 /// many kinds. Implement it with the `async-trait` crate, by hand only for a child whose start
@@ -205,6 +206,7 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
+        turn().await;
         let process = self.bear(&self.starting().started_at_once())?;
         Ok(self.run_task(process, body))
     }
@@ -290,8 +292,10 @@ impl StartContext {
 
     pub(crate) fn starting(&self) -> Starting {
         let starting = Starting::new(&self.runtime).labelled(self.spec.id.clone());
+        let (restart, stop) = (self.spec.restart, ChildStop::No);
+        let role = ChildRole { seat: self.seat, restart, stop };
         let starting = starting
-            .supervised(self.supervisor, self.seat, self.spec.shutdown)
+            .supervised(self.supervisor, role, self.spec.shutdown)
             .warned_after(self.spec.warn_after)
             .because(self.cause.clone());
         let starting = match self.spec.kind {

@@ -134,7 +134,7 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
         | LinkKind::Helper
         | LinkKind::Owner
         | LinkKind::Caller => {
-            let orphan = ties.parent.filter(|p| p.pid == signal.from && p.seat.is_some());
+            let orphan = ties.parent.filter(|p| p.pid == signal.from && p.role.is_some());
             effect(core, signal, orphan)
         }
     };

@@ -1,5 +1,6 @@
 //! The part of a process' record that needs no message type.
 
+use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -11,6 +12,7 @@ use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::pid::Pid;
 use crate::process::counts::Counts;
+use crate::restart::Restart;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::small_map::SmallMap;
@@ -85,6 +87,8 @@ pub(crate) struct Standing {
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
     /// Names that its dead children left to it, to be taken by their successors.
     pub(crate) vacant: SmallMap<SharedStr, Seat>,
+    /// It is a supervisor that restarts nobody any more: it is stopping, or has given up.
+    pub(crate) stopping: bool,
     pub(crate) estate: Option<Box<Estate>>,
     /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
     pub(crate) stop: Option<CancellationToken>,
@@ -155,12 +159,33 @@ pub(crate) struct Parent {
     pub(crate) pid: Pid,
     /// How long the process may go on after that parent is dead.
     pub(crate) shutdown: Shutdown,
-    /// The parent is its supervisor, which knows it by this: its names fall to that one when
-    /// it ends.
-    pub(crate) seat: Option<Seat>,
+    /// The parent is its supervisor.
+    pub(crate) role: Option<ChildRole>,
 }
 
-/// What comes of supervisors that end before their children do.
+/// What the supervisor of a process does when it ends, as far as is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChildRole {
+    /// What the supervisor knows it by.
+    pub(crate) seat: Seat,
+    pub(crate) restart: Restart,
+    pub(crate) stop: ChildStop,
+}
+
+/// Whether a supervisor has begun to stop a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ChildStop {
+    /// It has not: what the child's end leads to, its restart type says.
+    #[default]
+    No,
+    /// It starts no successor.
+    ForGood,
+    /// It stops the child with its group, and starts a successor.
+    ForRestart,
+}
+
+/// What only a supervisor has: what it leaves if it ends before its children do, and what it
+/// shows of itself.
 #[derive(Debug, Default)]
 pub(crate) struct Estate {
     /// Of a supervisor: who is above it.
@@ -169,6 +194,8 @@ pub(crate) struct Estate {
     pub(crate) orphans: Vec<(Seat, Pid)>,
     /// It is ending, and has passed these on.
     pub(crate) passed_on: bool,
+    /// What it shows of itself to those who don't want to wait for its answer.
+    pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Who starts a supervisor anew, and in which seat; and who starts that one.
@@ -272,6 +299,15 @@ impl Core {
 
     pub(crate) fn standing_mut(&mut self) -> &mut Standing {
         self.ties_mut().standing.get_or_insert_default()
+    }
+
+    /// Shows this from here on, and until the process has ended. To be called once.
+    pub(crate) fn publish(&mut self, cell: Arc<dyn Any + Send + Sync>) {
+        self.standing_mut().estate.get_or_insert_default().published = Some(cell);
+    }
+
+    pub(crate) fn published(&mut self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.standing()?.estate.as_ref()?.published.clone()
     }
 
     /// Whether names, links and monitors may still be added.

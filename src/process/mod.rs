@@ -11,12 +11,13 @@ pub(crate) mod counts;
 pub(crate) mod core;
 pub(crate) mod state;
 mod tickets;
+mod succession;
 pub(crate) mod any;
 
 pub(crate) use any::AnyProcess;
 pub(crate) use core::{
-    Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar, Seat, Stage, Standing,
-    Ties, Watcher,
+    ChildRole, ChildStop, Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar,
+    Seat, Stage, Standing, Ties, Watcher,
 };
 pub(crate) use counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State};

@@ -81,7 +81,7 @@ impl Below {
             let pid = process.pid();
             let place = process.with(|locked| {
                 let ties = locked.core().ties()?;
-                let parent = ties.parent.filter(|parent| parent.seat.is_some())?;
+                let parent = ties.parent.filter(|parent| parent.role.is_some())?;
                 Some((parent.pid, ties.label.clone()))
             });
             all.extend(place.map(|(supervisor, child)| {

@@ -22,6 +22,7 @@ use crate::exit::ExitReason;
 use crate::panic_hook::install_panic_hook;
 use crate::runtime::Runtime;
 use crate::supervisor::{SupervisorRef, SupervisorSpec};
+use crate::turn::turn;
 
 mod error;
 mod report;
@@ -202,6 +203,7 @@ impl Run {
     ///
     /// Not cancel safe: a run that is dropped leaves its tree as it is.
     pub async fn run(self) -> Result<StopReport, RunError> {
+        turn().await;
         if cfg!(panic = "abort") {
             return Err(RunError::NoUnwinding);
         }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::{Waiting, own_waker};
+use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
-use crate::kernel::{Kernel, NameEntry, Vacancy};
+use crate::kernel::Kernel;
+use crate::kernel::names::Holder;
 use crate::pid::Pid;
 use crate::process::AnyProcess;
 use crate::record::Process;
@@ -21,6 +22,7 @@ use crate::server::GenServer;
 use crate::server::ask::{ask, let_in, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::shared_str::SharedStr;
+use crate::turn::turn_of_caller;
 
 /// How long a call waits if it doesn't say.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -141,7 +143,47 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<Work<S>>>>, CallError> {
         match &self.target {
             Target::Direct(process) => Ok(Cow::Borrowed(process)),
-            Target::Named { kernel, name } => holder(kernel, name).map(Cow::Owned),
+            Target::Named { kernel, name } => server(kernel.holder(name)).map(Cow::Owned),
+        }
+    }
+
+    /// Why this process takes nothing any more, to whoever asks by this handle. A direct one
+    /// knows no other process; by name, one that is being restarted is told from one that is
+    /// not.
+    #[cold]
+    pub(crate) fn refusal(&self, process: &Process<Work<S>>) -> CallError {
+        match &self.target {
+            Target::Direct(_) => CallError::NoProc,
+            Target::Named { kernel, name } => match kernel.holder_after(name, process) {
+                // Somebody else has taken the name since: the successor, or a stranger.
+                Holder::Process(holder) => match is_successor(&*holder) {
+                    true => CallError::Restarting { retry_in: None },
+                    false => CallError::NoProc,
+                },
+                nobody => nobody.error(),
+            },
+        }
+    }
+
+    /// An error of a question that this process was asked by this handle.
+    pub(crate) fn told(&self, error: CallError, process: &Process<Work<S>>) -> CallError {
+        match error {
+            CallError::NoProc => self.refusal(process),
+            other => other,
+        }
+    }
+
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.resolve().map(|process| process.pid())
+    }
+
+    /// Whether its process is in the table, or its name reserved for a successor.
+    pub(crate) fn is_there(&self) -> bool {
+        match self.resolve() {
+            Ok(process) => process.kernel.table.contains(&process.pid()),
+            Err(CallError::Restarting { .. }) => true,
+            Err(_) => false,
         }
     }
 
@@ -154,6 +196,15 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// At once, when the server is dead or dies; after five seconds, `Timeout`. See
     /// [`CallError`] for each.
+    ///
+    /// # Calling again
+    ///
+    /// A loop such as `while server.call(..).await.is_err() {}` lets other tasks run, also
+    /// where there is one thread: each call, like every async method of this crate, takes part
+    /// in tokio's cooperative budget. But such a loop is never idle, and a paused clock moves
+    /// only while all are: under it no virtual time passes, and a restart that
+    /// [waits](crate::Backoff) never comes. [`call_waiting`](Self::call_waiting) waits for the
+    /// restart.
     ///
     /// # Cancel safety
     ///
@@ -222,13 +273,14 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<T, CallError> {
         let due = Instant::now().checked_add(limit);
+        let waker = turn_of_caller().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let waker = own_waker().await;
-        let (mut answer, sent) = ask(&process, make, waker)?;
+        let told = |error| self.told(error, &process);
+        let (mut answer, sent) = ask(&process, make, waker).map_err(told)?;
         if let Sent::InLine(number) = sent {
-            answer = Box::pin(let_in(&process, number, answer, due)).await?;
+            answer = Box::pin(let_in(&process, number, answer, due)).await.map_err(told)?;
         }
         Waiting::until(answer, due, &process).await
     }
@@ -248,12 +300,14 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
     ) -> Result<T, CallError> {
+        let waker = turn_of_caller().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let (mut answer, sent) = ask(&process, make, own_waker().await)?;
+        let told = |error| self.told(error, &process);
+        let (mut answer, sent) = ask(&process, make, waker).map_err(told)?;
         if let Sent::InLine(number) = sent {
-            answer = Box::pin(let_in(&process, number, answer, None)).await?;
+            answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
         }
         Waiting::until(answer, None, &process).await
     }
@@ -280,24 +334,31 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// Who holds this name, if it is a server of this type.
-fn holder<S: GenServer>(kernel: &Kernel, name: &str) -> Result<Arc<Process<Work<S>>>, CallError> {
-    // A name is freed before the table forgets its holder: where the holder is gone
-    // by now, the name has moved on, and is looked up again.
-    let holder = loop {
-        match kernel.names.get(name) {
-            None => return Err(CallError::NoProc),
-            Some(NameEntry::Vacant(Vacancy { until, .. })) => {
+/// The holder of a name, if it is a server of this type.
+fn server<S: GenServer>(holder: Holder) -> Result<Arc<Process<Work<S>>>, CallError> {
+    match holder {
+        Holder::Process(holder) => holder.into_any().downcast().map_err(|_| CallError::WrongType),
+        nobody => Err(nobody.error()),
+    }
+}
+
+/// Whether a supervisor has started it in the place of another.
+fn is_successor(holder: &dyn AnyProcess) -> bool {
+    let parent = holder.with(|locked| locked.core().ties()?.parent);
+    parent.and_then(|parent| parent.role).is_some_and(|role| role.seat.start > 1)
+}
+
+impl Holder {
+    /// What a caller is told where nobody holds the name.
+    fn error(self) -> CallError {
+        match self {
+            Holder::Successor { until } => {
                 let left = |until: Instant| until.saturating_duration_since(Instant::now());
-                return Err(CallError::Restarting { retry_in: until.map(left) });
+                CallError::Restarting { retry_in: until.map(left) }
             }
-            Some(NameEntry::Held(pid)) => match kernel.find(pid) {
-                Some(holder) => break holder,
-                None => continue,
-            },
+            Holder::Process(_) | Holder::Nobody => CallError::NoProc,
         }
-    };
-    holder.into_any().downcast().map_err(|_| CallError::WrongType)
+    }
 }
 
 impl<S: GenServer> Clone for ServerRef<S> {

@@ -8,8 +8,8 @@ use crate::call_error::StartError;
 use crate::child::{ChildSpec, ChildType, Spec};
 use crate::exit::Result;
 use crate::pid::Pid;
+use crate::process::ChildStop;
 use crate::supervisor::children::{Child, Running};
-use crate::supervisor::describe::Description;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo, ChildState};
 use crate::supervisor::spec::check_child;
 use crate::supervisor::strategy::Place;
@@ -47,7 +47,7 @@ impl Tree {
         let place = self.find(id)?;
         let state = self.children.get(place).map(Child::state);
         let waits = matches!(state, Some(Running::Restarting { .. }));
-        self.halt(place, Instant::now()).await;
+        self.halt(place, ChildStop::ForGood, Instant::now()).await;
         self.rest(place);
         if waits {
             self.call_off(place);
@@ -81,16 +81,6 @@ impl Tree {
 
     pub(crate) fn which_children(&self) -> Vec<ChildInfo> {
         self.children.iter().map(info).collect()
-    }
-
-    pub(crate) fn describe(&self) -> Description {
-        Description {
-            strategy: self.strategy.name(),
-            since: self.since,
-            budget: self.window.budget(self.intensity),
-            children: self.which_children(),
-            more: 0,
-        }
     }
 
     pub(crate) fn count_children(&self) -> ChildCounts {

@@ -1,4 +1,7 @@
 //! The children of one supervisor: in order, and found by place, id or pid.
+//!
+//! All changes of a child go through [`Children`], which repeats each in the picture that the
+//! supervisor [publishes](crate::supervisor::picture): one short lock a change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -13,8 +16,10 @@ use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
 use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
+use crate::supervisor::describe::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 use crate::supervisor::incarnation::{Decision, decide};
+use crate::supervisor::picture::{Published, ShownState};
 use crate::supervisor::restarts::{RestartState, Run};
 use crate::supervisor::strategy::Place;
 
@@ -33,9 +38,6 @@ pub(crate) struct Child {
     pub(crate) last: Option<ExitReason>,
     pub(crate) history: History,
 }
-
-/// What is left of a child that was taken out: its description, and its process if it ran.
-type Taken = (Arc<Spec>, Option<Arc<dyn AnyProcess>>);
 
 /// How an incarnation ended, or why it did not start; then it has no pid.
 #[derive(Debug)]
@@ -110,7 +112,7 @@ impl Child {
     }
 
     /// A start of it begins.
-    pub(crate) fn begin(&mut self) -> StartCause {
+    fn begin(&mut self) -> StartCause {
         self.starts = self.starts.saturating_add(1);
         self.started = Instant::now();
         match self.last.clone() {
@@ -119,25 +121,36 @@ impl Child {
         }
     }
 
-    fn over(&mut self, over: Over, fallback: Option<Backoff>) {
+    /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
+    fn over(&mut self, over: Over, fallback: Option<Backoff>) -> Incarnation {
         let Over { pid, reason, at } = over;
         self.last = Some(reason.clone());
-        self.history.push(Incarnation {
+        let delay = self.restarts.delay();
+        let run = Run { started: self.started, ended: at, ran: pid.is_some() };
+        self.restarts.over(self.spec.backoff.or(fallback), run);
+        Incarnation {
             pid,
             started: self.started,
             ended: at,
             reason,
             attempt: self.restarts(),
-            delay: self.restarts.delay(),
-        });
-        let run = Run { started: self.started, ended: at, ran: pid.is_some() };
-        self.restarts.over(self.spec.backoff.or(fallback), run);
+            delay,
+        }
+    }
+
+    fn shown_state(&self) -> ShownState {
+        match &self.state {
+            Running::Yes(process) => ShownState::Running(process.pid()),
+            Running::Restarting { due, .. } => ShownState::Restarting { due: *due },
+            Running::No => ShownState::Stopped,
+        }
     }
 }
 
 /// All children of a supervisor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Children {
+    published: Arc<Published>,
     list: BTreeMap<Place, Child>,
     by_id: HashMap<SharedStr, Place, foldhash::fast::RandomState>,
     by_pid: HashMap<Pid, Place, foldhash::fast::RandomState>,
@@ -145,6 +158,21 @@ pub(crate) struct Children {
 }
 
 impl Children {
+    /// None, and none in what is published.
+    pub(crate) fn new(published: Arc<Published>) -> Self {
+        Children {
+            published,
+            list: BTreeMap::new(),
+            by_id: HashMap::default(),
+            by_pid: HashMap::default(),
+            next: 0,
+        }
+    }
+
+    pub(crate) fn published(&self) -> &Published {
+        &self.published
+    }
+
     /// In start order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Child> {
         self.list.values()
@@ -185,6 +213,7 @@ impl Children {
         let place = self.next;
         self.next += 1;
         self.by_id.insert(spec.id.clone(), place);
+        self.published.add(place, &spec);
         let child = Child {
             place,
             spec,
@@ -199,6 +228,30 @@ impl Children {
         place
     }
 
+    /// A start of a child begins, with so many restarts left: why, and what is known of it.
+    pub(crate) fn begin(
+        &mut self,
+        place: Place,
+        budget: Option<RestartBudget>,
+    ) -> Option<(StartCause, &Child)> {
+        let child = self.list.get_mut(&place)?;
+        let cause = child.begin();
+        self.published.begin(place, child.starts, child.started, budget);
+        Some((cause, child))
+    }
+
+    /// A stop of a child begins, if it runs, with so many restarts left.
+    pub(crate) fn begin_stop(
+        &self,
+        place: Place,
+        budget: Option<RestartBudget>,
+    ) -> Option<(&Child, &Arc<dyn AnyProcess>)> {
+        let child = self.list.get(&place)?;
+        let process = child.process()?;
+        self.published.begin_stop(place, budget);
+        Some((child, process))
+    }
+
     /// Sets what a child is doing, and keeps the index of pids true.
     pub(crate) fn set(&mut self, place: Place, state: Running) {
         let Some(child) = self.list.get_mut(&place) else { return };
@@ -209,30 +262,27 @@ impl Children {
         if let Running::Yes(process) = &child.state {
             self.by_pid.insert(process.pid(), place);
         }
+        self.published.set(place, child.shown_state());
     }
 
     /// An incarnation of a child is over; `fallback` is the backoff of a child that has none of
     /// its own.
     pub(crate) fn over(&mut self, place: Place, over: Over, fallback: Option<Backoff>) {
         let Some(child) = self.list.get_mut(&place) else { return };
-        child.over(over, fallback);
+        let incarnation = child.over(over, fallback);
         if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
             self.by_pid.remove(&process.pid());
         }
+        self.published.over(place, &mut child.history, incarnation);
     }
 
+    /// Forgets a child.
     pub(crate) fn remove(&mut self, place: Place) {
-        drop(self.take(place));
-    }
-
-    /// Takes a child out: its description, and its process if it runs.
-    pub(crate) fn take(&mut self, place: Place) -> Option<Taken> {
-        let child = self.list.remove(&place)?;
+        let Some(child) = self.list.remove(&place) else { return };
         self.by_id.remove(&child.spec.id);
-        let process = child.process().cloned();
-        if let Some(process) = &process {
+        if let Some(process) = child.process() {
             self.by_pid.remove(&process.pid());
         }
-        Some((child.spec, process))
+        self.published.remove(place);
     }
 }

@@ -44,10 +44,9 @@ pub(crate) enum Decision {
 /// The restart type's table, as a pure function.
 pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
     match restart {
-        Restart::Permanent => Decision::Restart,
-        Restart::Transient if reason.is_clean() => Decision::Keep,
-        Restart::Transient => Decision::Restart,
+        restart if restart.restarts_after(reason) => Decision::Restart,
         Restart::Temporary => Decision::Forget,
+        Restart::Permanent | Restart::Transient => Decision::Keep,
     }
 }
 

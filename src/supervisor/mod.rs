@@ -14,6 +14,7 @@ pub(crate) mod spec;
 mod begin;
 pub(crate) mod info;
 pub(crate) mod describe;
+pub(crate) mod picture;
 pub(crate) mod report;
 pub(crate) mod stop;
 mod attempt;

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::call_error::StartError;
 use crate::exit::Result;
-use crate::process::Seat;
+use crate::process::{ChildStop, Seat};
 use crate::supervisor::children::{Over, Running};
 use crate::supervisor::incarnation::{NotStarted, start};
 use crate::supervisor::stop::{Leaving, stop};
@@ -15,8 +15,8 @@ impl Tree {
     /// Starts an incarnation. A child that ignores its start doesn't run, and is forgotten if
     /// it is temporary.
     pub(crate) async fn begin(&mut self, place: Place) -> Result<(), StartError> {
-        let Some(child) = self.children.get_mut(place) else { return Ok(()) };
-        let cause = child.begin();
+        let budget = self.window.budget(self.intensity);
+        let Some((cause, child)) = self.children.begin(place, budget) else { return Ok(()) };
         let (seat, spec) = (child.seat(), child.spec.clone());
         match start(&self.report, seat, &spec, cause).await {
             Ok(Some(process)) => {
@@ -36,12 +36,13 @@ impl Tree {
         }
     }
 
-    /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved,
-    /// for its successor.
-    pub(crate) async fn halt(&mut self, place: Place, now: Instant) -> Instant {
-        let Some(child) = self.children.get(place) else { return now };
-        let Some(process) = child.process() else { return now };
+    /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved
+    /// where a successor follows.
+    pub(crate) async fn halt(&mut self, place: Place, how: ChildStop, now: Instant) -> Instant {
+        let budget = self.window.budget(self.intensity);
+        let Some((child, process)) = self.children.begin_stop(place, budget) else { return now };
         let pid = process.pid();
+        self.report.stops(&**process, how);
         let (reason, at) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
         self.over(place, Over { pid: Some(pid), reason, at });
         at

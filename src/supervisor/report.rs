@@ -27,7 +27,7 @@ use crate::kernel::exits::ExitSignal;
 use crate::log_level::LogLevel;
 use crate::message::Received;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildStop, Seat};
 use crate::quietly::quietly;
 use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerContext};
@@ -93,6 +93,17 @@ impl Report {
         let (from, reason) = (self.supervisor, &ExitReason::Shutdown);
         let signal = ExitSignal { from, reason, kind: ExitKind::Exit };
         self.runtime.kernel.signal_exit(child, signal);
+    }
+
+    /// Notes that this child is being stopped, before it is: callers by its name are told
+    /// whether a successor follows.
+    pub(crate) fn stops(&self, child: &dyn AnyProcess, stop: ChildStop) {
+        child.with(|locked| locked.core().note_stop(stop));
+    }
+
+    /// The supervisor restarts nobody any more.
+    pub(crate) fn restarts_nobody(&self) {
+        self.runtime.kernel.end_succession(&*self.own);
     }
 
     /// Frees what is left of the names of a child's incarnations up to this one.

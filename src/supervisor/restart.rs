@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
 use crate::pid::Pid;
+use crate::process::ChildStop;
 use crate::server::ServerContext;
 use crate::supervisor::children::{Child, Over, Retry, Running};
 use crate::supervisor::incarnation::{Decision, decide};
@@ -66,10 +67,11 @@ impl Tree {
         self.over(place, Over { pid: Some(pid), reason, at: Instant::now() });
         self.rest(place);
         let left = |child: &Child| child.spec.significant && !matches!(child.state(), Running::No);
-        match self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
-            true => Err(ExitReason::Shutdown),
-            false => Ok(()),
+        if !self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
+            return Ok(());
         }
+        self.report.restarts_nobody();
+        Err(ExitReason::Shutdown)
     }
 
     /// A retry is due. If the child doesn't wait for this one any more, it is stale.
@@ -150,7 +152,12 @@ impl Tree {
     /// for a retry of its own waits no more: all of them are this child's group now.
     async fn stop_group(&mut self, group: &[Place], failed: Place, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != failed) {
-            now = self.halt(member, now).await;
+            let Some(child) = self.children.get(member) else { continue };
+            let stop = match child.is_temporary() {
+                true => ChildStop::ForGood,
+                false => ChildStop::ForRestart,
+            };
+            now = self.halt(member, stop, now).await;
             let Some(child) = self.children.get(member) else { continue };
             if child.is_temporary() {
                 self.rest(member);
@@ -227,6 +234,7 @@ impl Tree {
 
     /// The reason the supervisor ends with. Its children are stopped by its `terminate`.
     fn give_up(&mut self, place: Place, exceeded: Exceeded) -> ExitReason {
+        self.report.restarts_nobody();
         let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
         let pid = child.history.last().and_then(|over| over.pid);

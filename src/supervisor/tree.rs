@@ -40,9 +40,9 @@ use crate::shared_str::SharedStr;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::children::Children;
 use crate::supervisor::context::SupervisorContext;
-use crate::supervisor::describe::Description;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::{Intensity, Window};
+use crate::supervisor::picture::{Published, Step, Turn};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::stop::{Leaving, stop};
@@ -66,7 +66,6 @@ pub(crate) struct Tree {
     pub(crate) helpers: JoinSet<()>,
     /// Starts by hand that wait, by their tickets.
     pub(crate) by_hand: HashMap<u64, ByHand>,
-    pub(crate) since: Instant,
 }
 
 /// A start by hand: of which child, and the answer that is due.
@@ -74,15 +73,37 @@ type ByHand = (SharedStr, Reply<Result<Pid, ChildError>>);
 
 /// What a supervisor can be asked.
 pub(crate) enum Call {
-    StartChild { spec: Arc<Spec>, reply: Reply<Result<Pid, StartError>> },
-    TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
-    RestartChild { id: String, reply: Reply<Result<Pid, ChildError>> },
-    DeleteChild { id: String, reply: Reply<Result<(), ChildError>> },
-    WhichChild { id: String, reply: Reply<Result<ChildInfo, ChildError>> },
-    ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
+    StartChild {
+        spec: Arc<Spec>,
+        reply: Reply<Result<Pid, StartError>>,
+    },
+    TerminateChild {
+        id: String,
+        reply: Reply<Result<(), ChildError>>,
+    },
+    RestartChild {
+        id: String,
+        reply: Reply<Result<Pid, ChildError>>,
+    },
+    DeleteChild {
+        id: String,
+        reply: Reply<Result<(), ChildError>>,
+    },
+    WhichChild {
+        id: String,
+        reply: Reply<Result<ChildInfo, ChildError>>,
+    },
+    ChildSpec {
+        id: String,
+        reply: Reply<Result<ChildSpec, ChildError>>,
+    },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    Describe(Reply<Description>),
+    /// To have handled all that came before, and to have it in what is published.
+    Publish {
+        reply: Reply<()>,
+        _turn: Option<Turn>,
+    },
 }
 
 /// What a supervisor tells itself.
@@ -98,12 +119,14 @@ impl GenServer for Tree {
 
     async fn init(spec: SupervisorSpec, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
+        let published = Published::new("", Step::Describing { since: Instant::now() });
+        published.attach(&*ctx.process);
         step!("before a supervisor's init");
         let spec = described(spec, ctx).await?;
         let mut tree = Tree {
             me: ctx.this(),
             report: Report::new(ctx, spec.id),
-            children: Children::default(),
+            children: Children::new(published),
             strategy: spec.strategy,
             intensity: spec.intensity,
             window: Window::default(),
@@ -113,8 +136,8 @@ impl GenServer for Tree {
             tickets: 0,
             helpers: JoinSet::new(),
             by_hand: HashMap::new(),
-            since: Instant::now(),
         };
+        tree.introduce();
         for child in spec.children {
             // A panic is the supervisor's, when those it has started have stopped.
             let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
@@ -138,7 +161,10 @@ impl GenServer for Tree {
             Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Describe(reply) => reply.send(self.describe()),
+            Call::Publish { reply, .. } => {
+                self.publish_budget();
+                reply.send(());
+            }
         }
         Ok(())
     }
@@ -189,11 +215,31 @@ impl Tree {
 
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
+        self.report.restarts_nobody();
         let mut now = Instant::now();
+        self.children.published().change(|picture| picture.ending = Some(now));
         while let Some(place) = self.children.last_place() {
-            if let Some((spec, Some(process))) = self.children.take(place) {
-                (_, now) = stop(&self.report, Leaving::of(&spec, &process), now).await;
+            let budget = self.window.budget(self.intensity);
+            if let Some((child, process)) = self.children.begin_stop(place, budget) {
+                (_, now) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
             }
+            self.children.remove(place);
         }
+    }
+
+    /// Publishes what it is, before its first child.
+    fn introduce(&self) {
+        let (strategy, budget) = (self.strategy.name(), self.window.budget(self.intensity));
+        self.children.published().change(|picture| {
+            (picture.strategy, picture.since) = (strategy, Instant::now());
+            picture.set_budget(budget);
+            picture.step = Step::Serving;
+        });
+    }
+
+    /// The budget grows by itself as time passes, so what is published of it ages.
+    fn publish_budget(&self) {
+        let budget = self.window.budget(self.intensity);
+        self.children.published().change(|picture| picture.set_budget(budget));
     }
 }

@@ -15,6 +15,7 @@ use crate::shutdown::Shutdown;
 use crate::starting::StartCause;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
 use crate::supervisor::intensity::Window;
+use crate::supervisor::picture::{Shown, ShownState};
 use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::Leaving;
 
@@ -136,6 +137,24 @@ impl Child {
             kind: self.kind,
             restarts: self.restarts(),
             since: self.process().map(|_| self.started),
+            history: Default::default(),
+        }
+    }
+}
+
+impl Child {
+    /// What is published of it.
+    pub(super) fn shown(&self, pid: Pid) -> Shown {
+        Shown {
+            id: self.id.clone(),
+            kind: self.kind,
+            state: match &self.state {
+                State::Running(_) | State::Stopping(_) => ShownState::Running(pid),
+                State::Restarting { due, .. } => ShownState::Restarting { due: *due },
+                State::Parked => ShownState::Stopped,
+            },
+            restarts: self.restarts(),
+            started: self.started,
             history: Default::default(),
         }
     }

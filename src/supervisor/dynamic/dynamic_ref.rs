@@ -15,6 +15,7 @@ use crate::shared_str::SharedStr;
 use crate::supervisor::dynamic::find::{Holding, holding};
 use crate::supervisor::dynamic::nursery::{Call, Nursery};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+use crate::turn::turn;
 
 /// A handle to a running dynamic supervisor. Cheap to clone; dropping it stops nothing. A
 /// named one reaches whoever holds the name at each call. Its calls have no time limit.
@@ -42,6 +43,16 @@ impl DynamicSupervisorRef {
     /// Its pid; of a named handle the present holder's, or [`Pid::OUTSIDE`] if there is none.
     pub fn pid(&self) -> Pid {
         self.server.pid().unwrap_or(Pid::OUTSIDE)
+    }
+
+    /// Whether it is there, as [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive) says.
+    pub fn is_alive(&self) -> bool {
+        self.server.is_there()
+    }
+
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.server.reach()
     }
 
     /// Starts a child, and returns when it is ready. Others are started and stopped
@@ -163,6 +174,7 @@ impl DynamicSupervisorRef {
         name: impl Into<SharedStr>,
         spec: impl Into<ChildSpec>,
     ) -> Result<Pid, StartError> {
+        turn().await;
         let name = name.into();
         let kernel = self.server.kernel();
         match holding(kernel, &name) {

@@ -163,6 +163,7 @@ impl Nursery {
             child.state = State::Parked;
             self.report.parked(&limit);
         } else {
+            self.report.restarts_nobody();
             self.report.gave_up(&limit);
         }
         self.report.free_names(seat);

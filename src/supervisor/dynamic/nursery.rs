@@ -23,6 +23,10 @@
 //! **Restarts.** A child that is to be started again keeps its old pid as its key until then,
 //! and holds a ticket; what comes with another ticket is stale. A stale start that succeeds
 //! is stopped again.
+//!
+//! **What it publishes** costs one store an event: how many children it has. The first of them
+//! it shows as they were when it was last asked for that, and while it stops those that it waits
+//! for; a hundred at most.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -40,12 +44,12 @@ use crate::random::Random;
 use crate::reply::Reply;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::shared_str::SharedStr;
-use crate::supervisor::describe::Description;
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
 use crate::supervisor::incarnation::Outcome;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::Window;
+use crate::supervisor::picture::{Published, Turn};
 use crate::supervisor::report::Report;
 
 pub(crate) type PidReply = Reply<Result<Pid, StartError>>;
@@ -73,17 +77,31 @@ pub(crate) struct Nursery {
     /// Who waits for a name to have a holder.
     pub(super) finds: HashMap<SharedStr, Vec<PidReply>>,
     pub(super) next: u64,
-    pub(super) since: Instant,
+    pub(super) published: Arc<Published>,
 }
 
 /// What a dynamic supervisor can be asked.
 pub(crate) enum Call {
-    StartChild { spec: Arc<Spec>, reply: PidReply },
-    Find { name: SharedStr, spec: Arc<Spec>, reply: PidReply },
-    TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
+    StartChild {
+        spec: Arc<Spec>,
+        reply: PidReply,
+    },
+    Find {
+        name: SharedStr,
+        spec: Arc<Spec>,
+        reply: PidReply,
+    },
+    TerminateChild {
+        pid: Pid,
+        reply: Reply<Result<(), ChildError>>,
+    },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    Describe(Reply<Description>),
+    /// To have handled all that came before, and to have it in what is published.
+    Publish {
+        reply: Reply<()>,
+        _turn: Option<Turn>,
+    },
 }
 
 /// What it tells itself.
@@ -133,6 +151,8 @@ impl GenServer for Nursery {
     async fn init(spec: DynamicSupervisor, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
         let label = spec.id.clone();
+        let published = spec.published();
+        published.attach(&*ctx.process);
         Ok(Nursery {
             me: ctx.this(),
             report: Report::new(ctx, label),
@@ -149,35 +169,31 @@ impl GenServer for Nursery {
             next_sweep: None,
             finds: HashMap::new(),
             next: 0,
-            since: Instant::now(),
+            published,
         })
     }
 
     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
-        match call {
-            Call::StartChild { spec, reply } => return self.start_child(spec, reply, ctx),
-            Call::Find { name, spec, reply } => return self.find(name, spec, reply, ctx),
-            Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
-            Call::WhichChildren(reply) => reply.send(self.which_children()),
-            Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Describe(reply) => reply.send(self.describe()),
-        }
-        Ok(())
+        let handled = self.called(call, ctx);
+        self.published.set_count(self.children.len());
+        handled
     }
 
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
-        match cast {
+        let handled = match cast {
             Cast::Look => self.look(ctx),
             Cast::TryAgain { pid, ticket } => self.try_again(pid, ticket, ctx),
             Cast::Sweep => {
                 self.sweep(ctx);
                 Ok(())
             }
-        }
+        };
+        self.published.set_count(self.children.len());
+        handled
     }
 
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
-        match info {
+        let handled = match info {
             Received::Exit { from, reason } if self.children.contains_key(&from) => {
                 self.child_ended(from, reason, ctx)
             }
@@ -189,7 +205,9 @@ impl GenServer for Nursery {
                 self.report.unexpected(&other);
                 Ok(())
             }
-        }
+        };
+        self.published.set_count(self.children.len());
+        handled
     }
 
     async fn terminate(&mut self, _: &ExitReason) {
@@ -198,6 +216,21 @@ impl GenServer for Nursery {
 }
 
 impl Nursery {
+    fn called(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+        match call {
+            Call::StartChild { spec, reply } => return self.start_child(spec, reply, ctx),
+            Call::Find { name, spec, reply } => return self.find(name, spec, reply, ctx),
+            Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
+            Call::WhichChildren(reply) => reply.send(self.which_children()),
+            Call::CountChildren(reply) => reply.send(self.count_children()),
+            Call::Publish { reply, .. } => {
+                self.publish();
+                reply.send(());
+            }
+        }
+        Ok(())
+    }
+
     /// Goes through what helpers are done with.
     fn look(&mut self, ctx: &mut ServerContext<Self>) -> Result {
         while self.helpers.try_join_next().is_some() {}

@@ -1,12 +1,14 @@
 //! A dynamic supervisor as a value, before it runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::call_error::StartError;
 use crate::exit::Result;
 use crate::shared_str::SharedStr;
-use crate::supervisor::intensity::Intensity;
+use crate::supervisor::intensity::{Intensity, Window};
+use crate::supervisor::picture::{Published, Step};
 
 /// A supervisor of children that come and go: connections, sessions, rooms, jobs. It starts
 /// with none; [`start_child`](crate::DynamicSupervisorRef::start_child) adds one at any time, and it
@@ -205,6 +207,16 @@ impl DynamicSupervisor {
     pub fn max_children(mut self, most: usize) -> Self {
         self.max_children = Some(most);
         self
+    }
+
+    /// What it publishes before it has a child.
+    pub(super) fn published(&self) -> Arc<Published> {
+        let published = Published::new("dynamic", Step::Serving);
+        published.change(|picture| {
+            picture.is_partial = true;
+            picture.set_budget(Window::default().budget(self.intensity));
+        });
+        published
     }
 
     pub(super) fn check(&self) -> Result<(), StartError> {

@@ -9,7 +9,7 @@ use crate::deadline::until;
 use crate::doing::Doing;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, ChildStop};
 use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
@@ -49,6 +49,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };
         let process = process.clone();
+        self.report.stops(&*process, ChildStop::ForGood);
         let began = Instant::now();
         let due = match child.shutdown {
             Shutdown::Timeout(grace) => after(began, grace),
@@ -131,6 +132,8 @@ impl Nursery {
 
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
     pub(super) async fn stop_all(&mut self) {
+        self.show_ending();
+        self.report.restarts_nobody();
         let half_started = self.drop_helpers().await;
         let began = Instant::now();
         let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
@@ -146,19 +149,25 @@ impl Nursery {
         }
         // Whose time is up first is waited for first, so nobody's is overlooked.
         leaving.sort_by_key(|(due, _)| due.map_or((1, began), |due| (0, due)));
-        let mut killed = Vec::new();
-        for (due, child) in leaving {
+        let (mut killed, mut leaving) = (Vec::new(), leaving.into_iter());
+        while let Some((due, child)) = leaving.next() {
+            let later = leaving.as_slice().iter().map(|(_, child)| child);
+            self.show_wait(&child, began, later, killed.len());
             match self.in_time(due, &child).await {
                 Ok(reason) => self.tell_stopped(&child, began, &reason, None),
                 Err(doing) => killed.push((child, doing)),
             }
         }
-        for (child, doing) in killed {
+        let mut killed = killed.into_iter();
+        while let Some((child, doing)) = killed.next() {
+            let later = killed.as_slice().iter().map(|(child, _)| child);
+            self.show_wait(&child, began, later, 0);
             let Some(process) = child.process() else { continue };
             let reason = child.leaving(process).killed(&self.report).await;
             let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
             self.tell_stopped(&child, began, &reason, overran);
         }
+        self.show_half_started(half_started.len());
         for process in half_started {
             let id = label(&*process);
             let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
