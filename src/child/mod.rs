@@ -242,7 +242,9 @@ impl ChildSpec {
     /// Counts it as started only when it has said that it is [ready](crate::Health::Ready), or
     /// degraded: the next child starts then. One that takes longer than this is stopped, and its
     /// start has failed, with [`NotReady`](crate::StartError::NotReady). By default it counts as
-    /// started as soon as its `init` has returned. OTP has no counterpart.
+    /// started as soon as its `init` has returned. A supervisor that says nothing is ready when
+    /// all its children have started, each of them ready where its own description asks for
+    /// that. OTP has no counterpart.
     ///
     /// ```
     /// use std::time::Duration;

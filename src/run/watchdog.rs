@@ -177,7 +177,8 @@ impl Watch {
                 }
                 Woken::News(Some(News::Returned(limit))) => {
                     self.begun.get_or_insert((StopCause::TreeEnded, Instant::now()));
-                    self.due = self.armed.then(|| Instant::now() + limit + MARGIN);
+                    let due = Instant::now().checked_add(limit.saturating_add(MARGIN));
+                    self.due = due.filter(|_| self.armed);
                 }
                 Woken::Token => self.begin(&StopCause::Token),
                 Woken::Signal(asked) => {
