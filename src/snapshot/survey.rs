@@ -109,6 +109,17 @@ impl Survey {
         }
     }
 
+    /// How many children there are in all that was found.
+    #[cfg(feature = "axum")]
+    pub(crate) fn size(&self) -> usize {
+        let shown = |(pid, read): (&Pid, &Option<Read>)| match read {
+            Some((picture, _)) => picture.children.len(),
+            None => published(&self.runtime, *pid)
+                .map_or(0, |cell| cell.change(|picture| picture.children.len())),
+        };
+        self.asked.iter().map(shown).sum()
+    }
+
     /// What is known of this supervisor by now; `None` if it has not begun.
     pub(super) fn known(&self, pid: Pid) -> Option<Known> {
         let asked = self.asked.get(&pid);
