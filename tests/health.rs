@@ -304,3 +304,26 @@ async fn a_blocking_child_says_how_it_is_doing() {
     assert_eq!(health.to_string(), "store: no replica");
     tree.stop().await.unwrap();
 }
+
+/// A probe must not need what a stuck program has none of: a thread that may block.
+#[cfg(feature = "axum")]
+#[test]
+fn probes_are_answered_while_all_blocking_threads_are_busy() {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    tokio.block_on(async {
+        let rt = Runtime::new();
+        let tree = Supervisor::one_for_one().named("app").start(&rt).await.unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || drop(held.recv()));
+        let routes = regrow::tree_routes(&tree);
+        for route in ["/healthz", "/readyz", "/tree"] {
+            assert_eq!(ask(&routes, route).await.0, 200, "{route}");
+        }
+        drop(release);
+        busy.await.unwrap();
+    });
+}
