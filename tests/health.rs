@@ -92,6 +92,26 @@ async fn the_next_child_starts_when_this_one_serves() {
     tree.stop().await.unwrap();
 }
 
+/// A supervisor says nothing of its health, and could not be ready in any time.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_is_ready_when_its_children_have_started() {
+    let rt = Runtime::new();
+    let inner =
+        Supervisor::one_for_one().with_id("inner").child(moody("a").ready_within(5 * SECOND));
+    let inner = ChildSpec::from(inner).ready_within(SECOND);
+    let pool = ChildSpec::from(regrow::DynamicSupervisor::new()).ready_within(SECOND);
+    let spec = Supervisor::one_for_one().child(inner).child(pool);
+    let starting = tokio::spawn({
+        let rt = rt.clone();
+        async move { spec.start(&rt).await }
+    });
+    tokio::time::sleep(3 * SECOND).await;
+    say(&rt, "a", "ready").await;
+    let tree = starting.await.unwrap().unwrap();
+    assert_eq!(tree.count_children().await.unwrap().active, 2);
+    tree.stop().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_is_not_ready_in_time_has_failed_to_start() {
     let rt = Runtime::new();

@@ -54,6 +54,9 @@ pub(crate) struct Core {
     pub(crate) ring: bool,
     /// What is queued is stamped with the time.
     pub(crate) tracked: bool,
+    /// Its parent's exit signal has arrived: it was asked to stop, or told to. A supervisor stops
+    /// its children from then on, whoever asked it.
+    pub(crate) asked: bool,
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
     /// What only some processes need; an ordinary one pays a word for it.
@@ -270,6 +273,7 @@ impl Core {
             parked: Parked::Nobody,
             ring: false,
             tracked: false,
+            asked: false,
             reason: None,
             task: None,
             ties,

@@ -195,7 +195,7 @@ impl Tree {
 
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
-        self.report.restarts_nobody();
+        self.report.begins_to_stop();
         let mut now = Instant::now();
         self.children.published().change(|picture| picture.ending = Some(now));
         while let Some(place) = self.children.last_place() {

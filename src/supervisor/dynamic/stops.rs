@@ -133,7 +133,7 @@ impl Nursery {
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
     pub(super) async fn stop_all(&mut self) {
         self.show_ending();
-        self.report.restarts_nobody();
+        self.report.begins_to_stop();
         let half_started = self.drop_helpers().await;
         let began = Instant::now();
         let (mut killed, mut leaving) = (Vec::new(), self.ask_all(began).into_iter());
