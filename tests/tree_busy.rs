@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    Busy, CallError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Health, NodeKind,
-    NodeState, Reply, Result, Runtime, ServerContext, Shutdown, Supervisor, SupervisorRef,
-    SupervisorSpec, TaskContext, TreeNode,
+    Busy, CallError, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason, GenServer,
+    Health, NodeKind, NodeState, Reply, Result, Runtime, ServerContext, Shutdown, Supervisor,
+    SupervisorRef, SupervisorSpec, TaskContext, TreeNode,
 };
 use support::settled;
 use tokio::time::Instant;
@@ -107,14 +107,16 @@ async fn the_json_of_a_busy_supervisor_says_that_it_is_the_last_known_picture() 
 async fn a_supervisor_below_a_busy_one_answers_for_itself() {
     let rt = Runtime::new();
     let below = Supervisor::one_for_one().with_id("below").child(idle("a"));
-    let spec =
-        Supervisor::one_for_one().child(below).child(DynamicSupervisor::new().with_id("jobs"));
+    let spec = Supervisor::one_for_one().child(below).child(DynamicSupervisor::new().named("jobs"));
     let app = begun(&rt, "app", spec.child(never_ready("new"))).await;
+    let jobs = DynamicSupervisorRef::named(&rt, "jobs");
+    jobs.start_child(idle("job")).await.unwrap(); // shown by those alone that are asked
     let snapshot = app.tree().await.unwrap();
     let state = |path: &str| snapshot.find(path).unwrap().state;
     assert_eq!(snapshot.root.state, NodeState::Busy);
     assert_eq!((state("below"), state("below/a")), (NodeState::Running, NodeState::Running));
-    assert_eq!((state("jobs"), state("new")), (NodeState::Running, NodeState::Starting));
+    assert_eq!((state("jobs"), state("jobs/job")), (NodeState::Running, NodeState::Running));
+    assert_eq!(state("new"), NodeState::Starting);
 }
 
 /// So many supervisors, one in the other, with this child in the innermost.
