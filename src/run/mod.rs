@@ -26,6 +26,7 @@ use crate::supervisor::{SupervisorRef, SupervisorSpec};
 
 mod error;
 mod report;
+mod table;
 mod signals;
 mod default_action;
 mod reload;

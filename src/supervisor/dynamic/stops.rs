@@ -14,6 +14,7 @@ use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
+use crate::supervisor::dynamic::asked::{Asked, ended};
 use crate::supervisor::dynamic::child::{Child, State, Stopping};
 use crate::supervisor::dynamic::nursery::{Cast, Done, Nursery};
 use crate::supervisor::info::ChildError;
@@ -134,7 +135,7 @@ impl Nursery {
         self.report.begins_to_stop();
         let half_started = self.drop_helpers().await;
         let began = Instant::now();
-        let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
+        let mut asked = Asked::new(&self.report, began);
         for child in std::mem::take(&mut self.children).into_values() {
             let Some(process) = child.process() else { continue };
             let pid = process.pid();
@@ -143,22 +144,19 @@ impl Nursery {
                 Shutdown::BrutalKill => self.report.runtime.kill(pid),
                 _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
             };
-            leaving.push((due, child));
+            asked.push(due, child);
         }
-        // Whose time is up first is waited for first, so nobody's is overlooked.
-        leaving.sort_by_key(|(due, _)| due.map_or((1, began), |due| (0, due)));
-        let mut killed = Vec::new();
-        for (due, child) in leaving {
-            match self.in_time(due, &child).await {
-                Ok(reason) => self.tell_stopped(&child, began, &reason, None),
-                Err(doing) => killed.push((child, doing)),
+        for _ in 0..asked.sort() {
+            let Some((due, child)) = asked.first() else { break };
+            match self.in_time(due, child).await {
+                Ok(reason) => asked.tell_first(&reason),
+                Err(doing) => asked.first_is_killed(doing),
             }
         }
-        for (child, doing) in killed {
-            let Some(process) = child.process() else { continue };
+        while let Some((_, child)) = asked.first() {
+            let Some(process) = child.process() else { break };
             let reason = child.leaving(process).killed(&self.report).await;
-            let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
-            self.tell_stopped(&child, began, &reason, overran);
+            asked.tell_first(&reason);
         }
         for process in half_started {
             let id = label(&*process);
@@ -203,26 +201,6 @@ impl Nursery {
             Some(doing)
         })
     }
-
-    fn tell_stopped(
-        &self,
-        child: &Child,
-        began: Instant,
-        reason: &ExitReason,
-        overran: Option<Doing>,
-    ) {
-        if let Some(process) = child.process() {
-            child.leaving(process).tell(&self.report, began, reason, overran);
-        }
-    }
-}
-
-/// The reason of a process that has ended.
-fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
-    process.with(|locked| {
-        let core = locked.core();
-        core.settled.then(|| core.reason.clone().unwrap_or(ExitReason::NoProc))
-    })
 }
 
 /// What it is called: its id.
