@@ -81,8 +81,8 @@ impl ChildSpec {
     ///
     /// The last line is for signals that reach more than this program: `Ctrl-C` in a terminal
     /// signals the program and its children at once, and systemd (`KillMode=control-group`, its
-    /// default) every process of the unit. Such an end is told to the log at INFO, and is no
-    /// crash. What it costs: a program that crashes is started again 100 ms later than it could
+    /// default) every process of the unit. Such an end is no crash; one with
+    /// a code that says nothing of a signal is told to the log, at INFO. What it costs: a program that crashes is started again 100 ms later than it could
     /// be, and whoever waits for its end learns of it as much later. A stop whose order takes longer
     /// than that to reach the child, because other children stop before it, is waited for. In a
     /// stop that a signal to [`Run`](crate::Run) began, any end within this time after the child
@@ -282,7 +282,9 @@ async fn attend(mut program: Program, mut orders: Orders, printing: Printing) ->
         Asked::Killed => false,
     };
     if stopped {
-        printing.stopped_by_another(status);
+        if !status.success() && !is_terminated(status) {
+            printing.stopped_by_another(status);
+        }
         return end_of(Ok(()), true);
     }
     match status.success() {

@@ -27,6 +27,7 @@ use crate::turn::turn;
 
 mod error;
 mod report;
+mod table;
 mod signals;
 mod default_action;
 mod reload;

@@ -1,7 +1,7 @@
 //! What the log is told of the outcome of a run.
 //!
-//! Target `regrow::run`; fields `cause`, `took`, `forced`, `children`, `unclean`; of a run that
-//! failed `error`.
+//! Target `regrow::run`; fields `cause`, `took`, `forced`, `children`; where not all were clean also
+//! `unclean`, how many, and `first`, the first of them; of a run that failed `error`.
 //!
 //! | line | level |
 //! |---|---|
@@ -19,24 +19,32 @@ use crate::quietly::quietly;
 use crate::run::error::RunError;
 use crate::run::report::StopReport;
 
+/// So many of the children that held up a stop are named in the log.
+const NAMED: usize = 5;
+
 /// Tells how a run went.
 pub(super) fn tell(outcome: &Result<StopReport, RunError>) {
     quietly(|| match outcome {
-        Ok(report) => {
-            let StopReport { cause, took, forced, children } = report;
-            let (children, unclean) = (children.len(), report.unclean().count());
-            match report.is_clean() {
-                true => info!(
-                    target: "regrow::run", %cause, ?took, forced, children, unclean, "stopped"
-                ),
-                false => warn!(
-                    target: "regrow::run", %cause, ?took, forced, children, unclean,
-                    "stopped, but not cleanly"
-                ),
-            }
-        }
+        Ok(report) => stopped(report),
         Err(error) => error!(target: "regrow::run", %error, "the run failed"),
     });
+}
+
+fn stopped(report: &StopReport) {
+    let StopReport { cause, took, forced, children } = report;
+    let children = children.len();
+    if report.is_clean() {
+        info!(target: "regrow::run", %cause, ?took, forced, children, "stopped");
+        return;
+    }
+    let all = report.unclean();
+    let (unclean, first) = (all.len(), all.iter().take(NAMED));
+    let first = first.map(|child| format!("{} {}", child.path, child.outcome));
+    let first = first.collect::<Vec<_>>().join("; ");
+    warn!(
+        target: "regrow::run", %cause, ?took, forced, children, unclean, first,
+        "stopped, but not cleanly"
+    );
 }
 
 /// Tells of a process that ends because no async code of it runs any more.

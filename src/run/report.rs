@@ -9,7 +9,8 @@ use crate::exit::ExitReason;
 use crate::pid::Pid;
 
 /// How a program was stopped: why, in how long, and what each child did about it. Its
-/// [`Display`](fmt::Display) is a table for people, its [`Termination`] an exit code for
+/// [`Display`](fmt::Display) is a table for people: of many children it counts what became of those
+/// of each supervisor, and names the ones that did not stop as they should have. Its [`Termination`] an exit code for
 /// whoever started the program. [`Run`](crate::Run) has an example. OTP has no counterpart.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -127,7 +128,7 @@ impl fmt::Display for StopOutcome {
 
 impl StopOutcome {
     /// Whether it ended in its time, as it was asked to or by itself.
-    fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         match self {
             StopOutcome::Stopped(reason) => reason.is_clean(),
             StopOutcome::KilledAtOnce => true,
@@ -140,12 +141,7 @@ impl StopReport {
     /// Whether every child ended in its time, as it was asked to or by itself, and nobody
     /// had to be killed. [`Run`](crate::Run) has an example.
     pub fn is_clean(&self) -> bool {
-        !self.forced && self.unclean().next().is_none()
-    }
-
-    /// The children that did not stop as they should have.
-    pub(super) fn unclean(&self) -> impl Iterator<Item = &StoppedChild> {
-        self.children.iter().filter(|child| !child.outcome.is_clean())
+        !self.forced && self.children.iter().all(|child| child.outcome.is_clean())
     }
 
     /// What to end the program with: success if the stop was [clean](Self::is_clean),
@@ -158,21 +154,5 @@ impl StopReport {
 impl Termination for StopReport {
     fn report(self) -> ExitCode {
         self.exit_code()
-    }
-}
-
-impl fmt::Display for StopReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cause, took, forced, children } = self;
-        let how = if *forced { ", forced" } else { "" };
-        write!(f, "stopped by {cause} in {took:.1?}{how}")?;
-        let wide = children.iter().map(|child| child.path.len()).max().unwrap_or(0);
-        for StoppedChild { path, pid, outcome, doing, took } in children {
-            write!(f, "\n  {path:wide$}  {pid:>6}  {took:>8.1?}  {outcome}")?;
-            if let Some(doing) = doing {
-                write!(f, ": it was {doing}")?;
-            }
-        }
-        Ok(())
     }
 }

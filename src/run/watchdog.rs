@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::kernel::stopping::BegunStop;
 use crate::run::below::Cut;
 use crate::run::default_action::Listening;
 use crate::run::outcome;
@@ -136,8 +137,15 @@ fn run(
     };
     let (listening, signals) = listening.unzip();
     if ready.send(Ok(listening)).is_ok() {
-        let watch =
-            Watch { watched, signals, armed, begun: None, due: None, by: CutShort::Deadline };
+        let watch = Watch {
+            watched,
+            signals,
+            armed,
+            begun: None,
+            stopping: None,
+            due: None,
+            by: CutShort::Deadline,
+        };
         tokio.block_on(watch.watch(hand, news));
     }
 }
@@ -150,6 +158,8 @@ struct Watch {
     armed: bool,
     /// Why the stop has begun and when, if it has.
     begun: Option<(StopCause, Instant)>,
+    /// Says so to the tree.
+    stopping: Option<BegunStop>,
     /// When the run should have returned.
     due: Option<Instant>,
     by: CutShort,
@@ -224,9 +234,9 @@ impl Watch {
         if self.begun.is_none() {
             self.begun = Some((cause.clone(), Instant::now()));
             self.due = self.due_after(self.watched.deadline);
-            if self.armed {
-                self.watched.stopping.begin(cause);
-            }
+            // The tree learns of it at once, however long the run takes to be polled.
+            let below = self.watched.stopping.begin(cause);
+            self.stopping = below.map(|below| below.begin_stop(cause));
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod spec;
 mod child;
+mod asked;
 pub(crate) mod nursery;
 mod find;
 mod births;

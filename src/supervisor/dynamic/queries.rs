@@ -68,9 +68,8 @@ impl Nursery {
         child: &'a Child,
         began: Instant,
         later: impl ExactSizeIterator<Item = &'a Child>,
-        others: usize,
     ) {
-        self.published.set_count(1 + later.len() + others);
+        self.published.set_count(1 + later.len());
         let Some(process) = child.process() else { return };
         let key = process.pid().raw();
         let step = Step::Stopping { key, since: began };

@@ -14,6 +14,7 @@ use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
+use crate::supervisor::dynamic::asked::{Asked, ended};
 use crate::supervisor::dynamic::child::{Child, State, Stopping};
 use crate::supervisor::dynamic::nursery::{Cast, Done, Nursery};
 use crate::supervisor::info::ChildError;
@@ -135,24 +136,20 @@ impl Nursery {
         self.show_ending();
         self.report.begins_to_stop();
         let half_started = self.drop_helpers().await;
-        let began = Instant::now();
-        let (mut killed, mut leaving) = (Vec::new(), self.ask_all(began).into_iter());
-        while let Some((due, child)) = leaving.next() {
-            let later = leaving.as_slice().iter().map(|(_, child)| child);
-            self.show_wait(&child, began, later, killed.len());
-            match self.in_time(due, &child).await {
-                Ok(reason) => self.tell_stopped(&child, began, &reason, None),
-                Err(doing) => killed.push((child, doing)),
+        let mut asked = self.ask_all();
+        for _ in 0..asked.sort() {
+            let Some((due, child)) = asked.first() else { break };
+            self.show_wait(child, asked.began(), asked.later());
+            match self.in_time(due, child).await {
+                Ok(reason) => asked.tell_first(&reason),
+                Err(doing) => asked.first_is_killed(doing),
             }
         }
-        let mut killed = killed.into_iter();
-        while let Some((child, doing)) = killed.next() {
-            let later = killed.as_slice().iter().map(|(child, _)| child);
-            self.show_wait(&child, began, later, 0);
-            let Some(process) = child.process() else { continue };
+        while let Some((_, child)) = asked.first() {
+            self.show_wait(child, asked.began(), asked.later());
+            let Some(process) = child.process() else { break };
             let reason = child.leaving(process).killed(&self.report).await;
-            let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
-            self.tell_stopped(&child, began, &reason, overran);
+            asked.tell_first(&reason);
         }
         self.show_half_started(half_started.len());
         for process in half_started {
@@ -162,10 +159,9 @@ impl Nursery {
         }
     }
 
-    /// Asks everybody to stop, and gives them with the ends of their times: those whose time is
-    /// up first are waited for first, so nobody's is overlooked.
-    fn ask_all(&mut self, began: Instant) -> Vec<(Option<Instant>, Child)> {
-        let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
+    fn ask_all(&mut self) -> Asked {
+        let began = Instant::now();
+        let mut asked = Asked::new(&self.report, began);
         for child in std::mem::take(&mut self.children).into_values() {
             let Some(process) = child.process() else { continue };
             let pid = process.pid();
@@ -174,10 +170,9 @@ impl Nursery {
                 Shutdown::BrutalKill => self.report.runtime.kill(pid),
                 _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
             };
-            leaving.push((due, child));
+            asked.push(due, child);
         }
-        leaving.sort_by_key(|(due, _)| due.map_or((1, began), |due| (0, due)));
-        leaving
+        asked
     }
 
     /// Drops the starts under way, and kills and gives what they had started by then.
@@ -215,26 +210,6 @@ impl Nursery {
             Some(doing)
         })
     }
-
-    fn tell_stopped(
-        &self,
-        child: &Child,
-        began: Instant,
-        reason: &ExitReason,
-        overran: Option<Doing>,
-    ) {
-        if let Some(process) = child.process() {
-            child.leaving(process).tell(&self.report, began, reason, overran);
-        }
-    }
-}
-
-/// The reason of a process that has ended.
-fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
-    process.with(|locked| {
-        let core = locked.core();
-        core.settled.then(|| core.reason.clone().unwrap_or(ExitReason::NoProc))
-    })
 }
 
 /// What it is called: its id.
