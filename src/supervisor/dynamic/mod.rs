@@ -2,6 +2,7 @@
 
 pub(crate) mod spec;
 mod child;
+mod given_up;
 pub(crate) mod nursery;
 mod find;
 mod births;
