@@ -208,6 +208,17 @@ pub enum StartError {
     AlreadyPresent(String),
     /// The dynamic supervisor has as many children as it is to have, this many.
     MaxChildren(usize),
+    /// The last child of this name ended too often, and its dynamic supervisor gave it up alone.
+    /// Nothing is started under the name until a restart would be within the child's own budget
+    /// again: [`DynamicSupervisor::child_intensity`](crate::DynamicSupervisor::child_intensity).
+    GivenUp {
+        /// The name.
+        name: String,
+        /// In how long the next start under this name is tried.
+        retry_in: Duration,
+        /// Why the child last ended, or was not started.
+        reason: ExitReason,
+    },
     /// A setting that can't work, and what to do about it.
     Invalid(String),
     /// The supervisor itself could not be asked.
@@ -245,6 +256,11 @@ impl fmt::Display for StartError {
             StartError::MaxChildren(most) => {
                 write!(f, "the supervisor has {most} children, and is to have no more")
             }
+            StartError::GivenUp { name, retry_in, reason } => write!(
+                f,
+                "{name:?} ended too often and was given up: not started again for {retry_in:?}, \
+                 last: {reason}"
+            ),
             StartError::Invalid(what) => f.write_str(what),
             StartError::Unreachable(error) => {
                 write!(f, "the supervisor could not be asked: {error}")
@@ -257,7 +273,9 @@ impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             StartError::Child { error, .. } => Some(&**error),
-            StartError::Failed(reason) => reason.crash()?.error().map(|error| error as _),
+            StartError::Failed(reason) | StartError::GivenUp { reason, .. } => {
+                reason.crash()?.error().map(|error| error as _)
+            }
             StartError::Unreachable(error) => Some(error),
             _ => None,
         }

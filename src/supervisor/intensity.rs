@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
 use crate::pid::Pid;
+use crate::timer_queue::after;
 
 /// How many restarts there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,13 @@ impl Window {
         }
         self.0.push_back(now);
         Ok(())
+    }
+
+    /// When the next restart is within the limit again, after one was refused. Where none ever
+    /// is, a period from now.
+    pub(crate) fn next(&self, limit: Intensity, now: Instant) -> Instant {
+        let Intensity::Limited { period, .. } = limit else { return now };
+        after(self.0.front().copied().unwrap_or(now), period)
     }
 
     /// How many more restarts there may be now; `None` is no limit.

@@ -173,12 +173,13 @@ impl Report {
     }
 
     /// A child used up the restarts of its own; its supervisor goes on without it.
-    pub(crate) fn parked(&self, limit: &RestartLimitReached) {
+    pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "child given up");
+        tell!(warn, self, limit.child, %pid, reason = %limit, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
             child: limit.child.as_str().into(),
+            pid,
             reason: ExitReason::from_library(limit.clone()),
         });
     }

@@ -31,7 +31,8 @@ impl Nursery {
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        match self.admits(&spec) {
+        let way = spec.name.as_ref().map_or(Ok(()), |name| self.make_way(name));
+        match way.and_then(|()| self.admits(&spec)) {
             Ok(()) => self.bear(spec, For::One(reply), ctx),
             Err(error) => {
                 reply.send(Err(error));
@@ -44,7 +45,7 @@ impl Nursery {
     pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
         check_child(spec, AutoShutdown::Never)?;
         match self.spec.max_children {
-            Some(most) if self.children.len() + self.births >= most => {
+            Some(most) if self.children.len() - self.given_up() + self.births >= most => {
                 Err(StartError::MaxChildren(most))
             }
             _ => Ok(()),
@@ -120,7 +121,10 @@ impl Nursery {
     ) -> Result {
         let pid = process.pid();
         child.state = State::Running(process);
-        self.children.insert(pid, child);
+        if child.told == Pid::OUTSIDE {
+            child.told = pid;
+        }
+        self.insert(pid, child);
         match self.early.remove(&pid) {
             Some(reason) => self.child_ended(pid, reason, ctx),
             None => Ok(()),
@@ -175,7 +179,7 @@ impl Nursery {
         }
         match outcome {
             Ok(Some(process)) => {
-                let Some(child) = self.children.remove(&pid) else { return Ok(()) };
+                let Some(child) = self.take(pid) else { return Ok(()) };
                 self.report.free_names(Seat { start: child.seat.start - 1, ..child.seat });
                 self.enter(child, process, ctx)
             }
@@ -193,12 +197,12 @@ impl Nursery {
             self.report.free_names(child.seat);
             return;
         }
-        self.children.insert(pid, child);
+        self.insert(pid, Child { told: pid, ..child });
         self.begin_stop(pid, None, ctx);
     }
 
     pub(super) fn forget(&mut self, pid: Pid) {
-        if let Some(child) = self.children.remove(&pid) {
+        if let Some(child) = self.take(pid) {
             self.report.free_names(child.seat);
         }
     }

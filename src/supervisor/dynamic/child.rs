@@ -13,6 +13,8 @@ use crate::reply::Reply;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::starting::StartCause;
+use crate::supervisor::dynamic::given_up::GivenUp;
+use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
 use crate::supervisor::intensity::Window;
 use crate::supervisor::picture::{Shown, ShownState};
@@ -28,12 +30,16 @@ pub(super) struct Child {
     pub(super) state: State,
     pub(super) started: Instant,
     pub(super) seat: Seat,
+    /// The pid that its first start returned: the one by which its user knows it.
+    pub(super) told: Pid,
     /// What it takes to start it again; a temporary child's arguments are let go at once.
     pub(super) again: Option<Box<Again>>,
 }
 
 /// What a child is doing.
 pub(super) enum State {
+    /// Its first start is under way; it is in no table.
+    Starting,
     Running(Arc<dyn AnyProcess>),
     Stopping(Box<Stopping>),
     /// It ended, and is started again when this ticket is presented, or its start under this
@@ -44,8 +50,8 @@ pub(super) enum State {
         /// It counts against a window when it is attempted.
         counts: bool,
     },
-    /// It used up its own restarts, and was given up.
-    Parked,
+    /// It used up its own restarts. It stays known.
+    GivenUp(Box<GivenUp>),
 }
 
 /// A stop under way.
@@ -65,6 +71,7 @@ pub(super) struct Again {
     /// Its own restarts, where each child has a budget.
     pub(super) window: Window,
     pub(super) last: Option<ExitReason>,
+    pub(super) history: History,
 }
 
 impl Child {
@@ -75,9 +82,10 @@ impl Child {
             kind,
             restart,
             shutdown,
-            state: State::Parked,
+            state: State::Starting,
             started: Instant::now(),
             seat: Seat { child, start: 1 },
+            told: Pid::OUTSIDE,
             again: (restart != Restart::Temporary).then(|| Box::new(Again::new(spec))),
         }
     }
@@ -90,9 +98,10 @@ impl Child {
             kind: self.kind,
             restart: Restart::Temporary,
             shutdown: self.shutdown,
-            state: State::Parked,
+            state: State::Starting,
             started: self.started,
             seat: self.seat,
+            told: Pid::OUTSIDE,
             again: None,
         }
     }
@@ -102,12 +111,22 @@ impl Child {
         match &self.state {
             State::Running(process) => Some(process),
             State::Stopping(stopping) => Some(&stopping.process),
-            State::Restarting { .. } | State::Parked => None,
+            State::Starting | State::Restarting { .. } | State::GivenUp(_) => None,
         }
     }
 
     pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> Leaving<'a> {
         Leaving { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
+    }
+
+    /// Its incarnations that are over.
+    fn history(&self) -> History {
+        self.again.as_ref().map(|again| again.history.clone()).unwrap_or_default()
+    }
+
+    /// The name of all its incarnations, if it may be started again.
+    pub(super) fn name(&self) -> Option<SharedStr> {
+        self.again.as_ref()?.spec.name.clone()
     }
 
     pub(super) fn restarts(&self) -> u32 {
@@ -132,12 +151,12 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
                 State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
-                State::Parked => ChildState::Stopped,
+                State::Starting | State::GivenUp(_) => ChildState::Stopped,
             },
             kind: self.kind,
             restarts: self.restarts(),
             since: self.process().map(|_| self.started),
-            history: Default::default(),
+            history: self.history(),
         }
     }
 }
@@ -151,11 +170,11 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ShownState::Running(pid),
                 State::Restarting { due, .. } => ShownState::Restarting { due: *due },
-                State::Parked => ShownState::Stopped,
+                State::Starting | State::GivenUp(_) => ShownState::Stopped,
             },
             restarts: self.restarts(),
             started: self.started,
-            history: Default::default(),
+            history: self.history(),
         }
     }
 }
@@ -163,6 +182,7 @@ impl Child {
 impl Again {
     fn new(spec: Arc<Spec>) -> Self {
         let restarts = RestartState::default();
-        Again { spec, restarts, window: Window::default(), last: None }
+        let history = History::default();
+        Again { spec, restarts, window: Window::default(), last: None, history }
     }
 }

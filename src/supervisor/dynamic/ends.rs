@@ -7,10 +7,12 @@ use tokio::time::Instant;
 use crate::call_error::StartError;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::State;
 use crate::supervisor::dynamic::nursery::{Cast, Nursery};
 use crate::supervisor::dynamic::spec::Exhausted;
+use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::{Exceeded, Intensity, Window};
 use crate::supervisor::report::Decided;
@@ -32,7 +34,7 @@ impl Nursery {
                 self.stopped(pid, &reason);
                 return Ok(());
             }
-            State::Restarting { .. } | State::Parked => return Ok(()),
+            State::Starting | State::Restarting { .. } | State::GivenUp(_) => return Ok(()),
         }
         if decide(child.restart, &reason) != Decision::Restart {
             self.report.child_ended(&child.id, pid, &reason);
@@ -85,9 +87,19 @@ impl Nursery {
     fn next(&mut self, pid: Pid, reason: ExitReason, run: Run) -> Next {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
         let (fallback, intensity) = (self.spec.backoff, own.unwrap_or(self.spec.intensity));
-        let again = self.children.get_mut(&pid).and_then(|child| child.again.as_mut());
-        let Some(again) = again else { return Next::AtOnce };
+        let Some(child) = self.children.get_mut(&pid) else { return Next::AtOnce };
+        let attempt = child.restarts();
+        let Some(again) = child.again.as_mut() else { return Next::AtOnce };
         let backoff = again.spec.backoff.or(fallback);
+        let oldest = again.history.push(Incarnation {
+            pid: run.ran.then_some(pid),
+            started: run.started,
+            ended: run.ended,
+            reason: reason.clone(),
+            attempt,
+            delay: again.restarts.delay(),
+        });
+        quietly(|| drop(oldest));
         again.last = Some(reason);
         again.restarts.over(backoff, run);
         again.restarts.next(Rules { backoff, intensity }, run.ended, || self.random.unit())
@@ -155,19 +167,25 @@ impl Nursery {
     fn exhausted(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let last = child.again.as_ref().and_then(|again| again.last.clone());
+        let last = last.unwrap_or(ExitReason::Normal);
         let origin = self.report.origin(Some(pid));
-        let limit = exceeded.by(&child.id, last.unwrap_or(ExitReason::Normal), origin);
-        let seat = child.seat;
-        let parks = self.spec.child_budget.is_some_and(|b| b.exhausted == Exhausted::GiveUp);
-        if parks {
-            child.state = State::Parked;
-            self.report.parked(&limit);
-        } else {
-            self.report.restarts_nobody();
-            self.report.gave_up(&limit);
+        let limit = exceeded.by(&child.id, last.clone(), origin);
+        let (seat, alone) = (child.seat, self.spec.child_budget.map(|budget| budget.exhausted));
+        let (window, intensity) = self.budget_of(pid);
+        let until = window.next(intensity, Instant::now());
+        match alone {
+            Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
+            Some(Exhausted::Forget) => drop(self.take(pid)),
+            Some(Exhausted::Escalate) | None => {
+                self.report.restarts_nobody();
+                self.report.gave_up(&limit);
+                self.report.free_names(seat);
+                return Err(ExitReason::from_library(limit));
+            }
         }
+        self.report.parked(pid, &limit);
         self.report.free_names(seat);
-        if parks { Ok(()) } else { Err(ExitReason::from_library(limit)) }
+        Ok(())
     }
 
     fn tell_restart(&mut self, pid: Pid) {

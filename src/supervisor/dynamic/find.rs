@@ -79,7 +79,7 @@ impl Nursery {
         let runtime = self.report.runtime.clone();
         match holding(&runtime.kernel, &name) {
             Holding::Held(pid) => self.found(&name, &Ok(pid)),
-            Holding::Free => match self.admits(&spec) {
+            Holding::Free => match self.make_way(&name).and_then(|()| self.admits(&spec)) {
                 Ok(()) => {
                     let mut child = spec.clone();
                     Arc::make_mut(&mut child).name = Some(name.clone());

@@ -3,6 +3,7 @@
 pub(crate) mod spec;
 mod child;
 mod asked;
+mod given_up;
 pub(crate) mod nursery;
 mod find;
 mod births;

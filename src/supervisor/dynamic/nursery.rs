@@ -45,6 +45,7 @@ use crate::reply::Reply;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::shared_str::SharedStr;
 use crate::supervisor::dynamic::child::Child;
+use crate::supervisor::dynamic::given_up::Index;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
 use crate::supervisor::incarnation::Outcome;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
@@ -62,6 +63,7 @@ pub(crate) struct Nursery {
     pub(super) window: Window,
     pub(super) random: Random,
     pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
+    pub(super) index: Index,
     /// Starts under way, of new children and of old ones.
     pub(super) starting: usize,
     /// Those of new ones.
@@ -147,6 +149,7 @@ impl GenServer for Nursery {
             spec,
             window: Window::default(),
             children: HashMap::default(),
+            index: Index::default(),
             starting: 0,
             births: 0,
             helpers: JoinSet::new(),

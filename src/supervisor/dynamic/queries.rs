@@ -62,7 +62,7 @@ impl Nursery {
     }
 
     /// Shows that it waits for the end of this child, which was asked to stop then, and next
-    /// for those and so many others. A hundred are shown at once, so that each costs a small share of that.
+    /// for those. A hundred are shown at once, so that each costs a small share of that.
     pub(super) fn show_wait<'a>(
         &self,
         child: &'a Child,

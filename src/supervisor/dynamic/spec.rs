@@ -80,8 +80,19 @@ pub(super) struct ChildBudget {
 pub enum Exhausted {
     /// The supervisor gives up, and with it all its children, as OTP's does.
     Escalate,
-    /// The child is given up alone: it stays known, not running, until it is terminated.
+    /// The child is given up alone. It stays known with its history, not running, until it is
+    /// terminated or another is started under its name. It takes no room of
+    /// [`max_children`](DynamicSupervisor::max_children), and holds no name.
+    ///
+    /// As long as a restart would exceed its budget,
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) and
+    /// [`start_child`](crate::DynamicSupervisorRef::start_child) under its name give
+    /// [`StartError::GivenUp`]. So however many ask for a child that always fails, it is started
+    /// no more often than its budget allows. The latest 1,000 are kept; older ones are forgotten.
     GiveUp,
+    /// The child is given up alone and forgotten, with its history. The next
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) starts it anew at once.
+    Forget,
 }
 
 impl Default for DynamicSupervisor {
@@ -186,8 +197,8 @@ impl DynamicSupervisor {
         self
     }
 
-    /// How many children it has at most, those that are starting, restarting or given up
-    /// among them. By default any number.
+    /// How many children it has at most, those that are starting or restarting among them, and
+    /// those that were given up not. By default any number.
     ///
     /// ```
     /// use regrow::{ChildSpec, DynamicSupervisor, Runtime, StartError};

@@ -28,11 +28,15 @@ impl Nursery {
         reply: Reply<Result<(), ChildError>>,
         ctx: &mut ServerContext<Self>,
     ) {
+        let asked = pid;
+        let pid = self.present(asked);
         match self.children.get_mut(&pid).map(|child| &mut child.state) {
-            None => reply.send(Err(ChildError::NotFound(pid.to_string()))),
+            None | Some(State::Starting) => {
+                reply.send(Err(ChildError::NotFound(asked.to_string())))
+            }
             Some(State::Running(_)) => self.begin_stop(pid, Some(reply), ctx),
             Some(State::Stopping(stopping)) => stopping.replies.push(reply),
-            Some(State::Restarting { .. } | State::Parked) => {
+            Some(State::Restarting { .. } | State::GivenUp(_)) => {
                 self.forget(pid);
                 reply.send(Ok(()));
             }
@@ -114,7 +118,7 @@ impl Nursery {
 
     /// A stop is over.
     pub(super) fn stopped(&mut self, pid: Pid, reason: &ExitReason) {
-        let Some(child) = self.children.remove(&pid) else { return };
+        let Some(child) = self.take(pid) else { return };
         if let State::Stopping(stopping) = &child.state {
             self.stopping.remove(&(stopping.due, pid));
             let leaving = child.leaving(&stopping.process);
