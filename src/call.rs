@@ -1,8 +1,8 @@
 //! Waiting for the answer of a call.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
@@ -40,11 +40,6 @@ pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
         Lost::Overloaded => CallError::Overloaded,
         Lost::NoReply => CallError::NoReply,
     })
-}
-
-/// Of the task that asks for it.
-pub(crate) fn own_waker() -> impl Future<Output = Waker> {
-    poll_fn(|cx| Poll::Ready(cx.waker().clone()))
 }
 
 impl<T: Send + 'static> Future for Waiting<'_, T> {

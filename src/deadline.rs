@@ -1,10 +1,24 @@
-//! Waiting no longer than to an instant, without a timer of one's own.
+//! Waiting no longer than to an instant.
 //!
-//! A timer that is made for each wait is put into tokio's wheel and taken out again; and if
-//! nothing else is in there, the worker that sleeps over it is woken each time, to look at
-//! the time anew. A stop of a hundred children woke it a hundred times. A [bell](crate::bells)
-//! is a few stores. It is for waits that are mostly over before their time is up: of those that
-//! are not, each has all bells looked at.
+//! **A deadline belongs to the one who waits.** It is timed by the tokio that polls the caller,
+//! whatever the runtime of the process that it waits for does meanwhile.
+//!
+//! | the caller is polled by | its deadline is |
+//! |---|---|
+//! | the tokio of the regrow runtime | a [slot](crate::bells), if the sweeper looks in time; else a timer of tokio's |
+//! | another tokio | a timer of that tokio's |
+//! | a thread that waits in [`wait`](crate::blocking_wait) | a slot, and the system's clock where the regrow runtime's tokio does not run |
+//! | any other executor | a slot |
+//!
+//! A timer of tokio's that is made for each wait is put into its wheel and taken out again; and
+//! if nothing else is in there, the worker that sleeps over it is woken each time, to look at
+//! the time anew. A stop of a hundred children woke it a hundred times. A slot is a few stores.
+//! It is for waits that are mostly over before their time is up: of those that are not, each has
+//! all slots looked at.
+//!
+//! Which tokio polls the caller is known from its waker, if that is the waker of a tokio task
+//! that has used a slot of this runtime before: a task stays with its tokio. Otherwise the
+//! thread is asked, which costs two atomic exchanges.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,10 +26,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::bells::ArmedBell;
+use crate::bells::{ArmedBell, Timed};
+use crate::blocking_wait::{is_waiting, look_at};
 use crate::kernel::Kernel;
+use crate::kernel::timers::NO_TOKIO;
 use crate::timer_queue::after;
 
 /// Waits for a future no longer than to a deadline: then `None`.
@@ -46,32 +63,138 @@ impl<F: Future + Unpin> Future for Within<'_, F> {
     }
 }
 
-/// When to give up, and who says so.
+/// When to give up, and what wakes the caller then.
 pub(crate) struct Deadline<'a> {
     due: Instant,
     kernel: &'a Arc<Kernel>,
     /// Armed at the first poll that has to wait.
-    bell: Option<ArmedBell<'a>>,
+    slot: Option<ArmedBell<'a>>,
+    other: Other<'a>,
+}
+
+/// What wakes the caller in place of a slot that the sweeper looks at in time.
+enum Other<'a> {
+    None,
+    Timer { sleep: Pin<Box<Sleep>>, _counted: Timed<'a> },
+    Outside(Box<Outside<'a>>),
 }
 
 impl<'a> Deadline<'a> {
     pub(crate) fn new(due: Instant, kernel: &'a Arc<Kernel>) -> Self {
-        Deadline { due, kernel, bell: None }
+        Deadline { due, kernel, slot: None, other: Other::None }
     }
 
-    /// Whether the time is up; if not, the bell will wake this waker.
-    pub(crate) fn is_due(&mut self, cx: &Context<'_>) -> bool {
-        match &self.bell {
-            None => {
-                let kernel = self.kernel;
-                let bell = self.bell.insert(kernel.bells.arm(self.due, cx.waker()));
-                bell.announce(|| kernel.tokio());
-                false
-            }
-            Some(bell) => {
-                bell.register(cx.waker());
-                Instant::now() >= self.due
+    /// Whether the time is up; if not, this waker will be woken.
+    pub(crate) fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(slot) = &self.slot {
+            slot.register(cx.waker());
+            return Instant::now() >= self.due;
+        }
+        match &mut self.other {
+            Other::None => {}
+            Other::Timer { sleep, .. } => return sleep.as_mut().poll(cx).is_ready(),
+            Other::Outside(outside) => return outside.is_due(cx),
+        }
+        let kernel = self.kernel;
+        self.slot = kernel.bells.rearm(self.due, cx.waker());
+        if self.slot.as_ref().is_some_and(ArmedBell::is_in_time) {
+            return false;
+        }
+        self.wait_otherwise(cx)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_otherwise(&mut self, cx: &mut Context<'_>) -> bool {
+        let kernel = self.kernel;
+        // A task that has used a slot is polled by this tokio.
+        let mut is_ours = self.slot.take().is_some();
+        if !is_ours {
+            let current = Handle::try_current().ok().filter(|_| !is_waiting());
+            let Some(current) = current else { return self.wait_outside(cx) };
+            is_ours = kernel.tokio().is_some_and(|own| own.id() == current.id());
+            if is_ours {
+                self.slot = Some(kernel.bells.arm(self.due, cx.waker()));
+                if self.slot.as_ref().is_some_and(ArmedBell::is_in_time) {
+                    return false;
+                }
+                self.slot = None;
             }
         }
+        let mut sleep = Box::pin(sleep_until(self.due));
+        let is_due = sleep.as_mut().poll(cx).is_ready();
+        self.other = Other::Timer { sleep, _counted: kernel.bells.count_timed() };
+        if is_ours {
+            let left = self.due.saturating_duration_since(Instant::now());
+            kernel.bells.want(left, kernel.tokio());
+        }
+        is_due
+    }
+
+    fn wait_outside(&mut self, cx: &mut Context<'_>) -> bool {
+        let outside = Outside::new(self.due, self.kernel, cx);
+        self.other = Other::Outside(Box::new(outside));
+        match &mut self.other {
+            Other::Outside(outside) => outside.is_due(cx),
+            _ => false,
+        }
+    }
+}
+
+/// So long a tokio that is driven may take to give a sign, once a limit is over by the system's
+/// clock.
+const SIGN_WITHIN: Duration = Duration::from_secs(1);
+
+/// The deadline of a caller on a thread that no tokio polls it on.
+///
+/// It goes by the clock of the regrow runtime's tokio, which may be paused. While that clock is
+/// the system's, the two agree, and a thread that looks at the time finds it up. Where it is
+/// behind, and the system's clock says that the time is up, the tokio is asked for a sign: one
+/// that is driven gives it, and its clock decides; one that gives none within a second is
+/// driven by nobody, or blocked, and its clock will not move.
+struct Outside<'a> {
+    slot: ArmedBell<'a>,
+    kernel: &'a Arc<Kernel>,
+    tokio: &'a Handle,
+    /// By that tokio's clock.
+    due: Instant,
+    /// When to look, by the system's clock.
+    look: std::time::Instant,
+    /// How often the sweeper had looked as it was asked for a sign.
+    asked: Option<u64>,
+}
+
+impl<'a> Outside<'a> {
+    fn new(due: Instant, kernel: &'a Arc<Kernel>, cx: &Context<'_>) -> Self {
+        let tokio = kernel.tokio().expect(NO_TOKIO);
+        // By the clock that `due` was read from: this thread's.
+        let left = due.saturating_duration_since(Instant::now());
+        let _inside = tokio.enter();
+        let due = after(Instant::now(), left);
+        let slot = kernel.bells.arm_outside(due, cx.waker(), tokio);
+        let now = std::time::Instant::now();
+        let look = now.checked_add(left).unwrap_or(now + Duration::from_secs(1 << 32));
+        Outside { slot, kernel, tokio, due, look, asked: None }
+    }
+
+    fn is_due(&mut self, cx: &Context<'_>) -> bool {
+        self.slot.register(cx.waker());
+        let _inside = self.tokio.enter();
+        if Instant::now() >= self.due {
+            return true;
+        }
+        if !is_waiting() {
+            return false;
+        }
+        let (bells, now) = (&self.kernel.bells, std::time::Instant::now());
+        if now >= self.look {
+            if self.asked.is_some_and(|looks| !bells.has_looked_since(looks)) {
+                return true;
+            }
+            self.asked = Some(bells.ask_for_a_sign());
+            self.look = now + SIGN_WITHIN;
+        }
+        look_at(self.look);
+        false
     }
 }

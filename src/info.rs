@@ -226,7 +226,7 @@ impl Runtime {
             links,
             monitors,
             timers: kernel.timers.len(),
-            calls: kernel.bells.armed(),
+            calls: kernel.bells.under_way(),
         }
     }
 }

@@ -162,14 +162,13 @@ mod pages {
 }
 
 mod failpoint;
-#[cfg(not(any(regrow_loom, regrow_shuttle)))]
-mod table;
 mod sync;
 mod small_map;
 mod pid;
 mod shared_str;
 mod story;
 mod quietly;
+mod turn;
 mod acting;
 mod evicting;
 mod location;
@@ -195,6 +194,7 @@ mod stops;
 mod watching;
 mod process;
 mod bells;
+mod blocking_wait;
 mod timer_queue;
 mod census_bell;
 mod waits;
@@ -288,6 +288,7 @@ pub use panic_hook::install_panic_hook;
 pub use pid::{MonitorRef, Pid};
 pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 pub use reply::Reply;
+pub use run::{CutShort, Program, main};
 pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use runtime::Runtime;
 pub use server::{

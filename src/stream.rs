@@ -4,6 +4,8 @@ use std::fmt;
 
 use tokio::sync::mpsc;
 
+use crate::turn::turn;
+
 /// How many chunks a stream made by [`stream`] holds before its writer waits.
 const DEFAULT_CAPACITY: usize = 16;
 
@@ -87,6 +89,7 @@ impl StreamWriter {
     ///
     /// A write that is dropped has written nothing; its chunk is lost with it.
     pub async fn write(&self, chunk: Vec<u8>) -> Result<(), Vec<u8>> {
+        turn().await;
         self.0.send(chunk).await.map_err(|refused| refused.0)
     }
 }

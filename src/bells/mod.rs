@@ -1,50 +1,82 @@
 //! Deadlines of calls, nearly free.
 //!
-//! A bell is an instant and a waker, on a [stand](crate::bells::stand) or a
-//! [shelf](crate::bells::shelf). Arming one is a few stores, and so is taking it back: no timer
-//! is made. One task per runtime sleeps until the earliest deadline there was when it last
-//! looked, rings what is due, and looks again.
+//! A *slot* is a deadline and a waker, in the [per-task cache](crate::bells::stand) or in a
+//! [pool](crate::bells::shelf). Arming one is a few stores, and so is taking it back: no timer
+//! is made. One task per runtime, the *sweeper*, sleeps until its next look, wakes what is due,
+//! and looks again.
 //!
-//! **Why none is missed.** The task sets `next` to *never* before it looks, and to the
-//! earliest deadline it saw after. Whoever arms exchanges its bell's deadline, then reads
-//! `next`; all in one order.
-//! So either the look sees the deadline, or `next` reads as *never* or as something later than
-//! the deadline, and the task is told to look again. A shelf's lock does the same.
+//! **The sweeper is not to be relied on by those it would look too late for.** `next` is the
+//! instant of its next look, *never* while there is none.
 //!
-//! A call is often over before the task comes to look. It sleeps until that call's deadline
-//! all the same: so the calls that follow need not tell it again, each of them.
+//! 1. The sweeper sets `next` to *never* before it looks, and to the instant that its timer is
+//!    set to, after it looked. From then until that instant nothing but the timer wakes it.
+//! 2. A caller arms its slot, then reads `next`; all in one order. If `next` is later than the
+//!    deadline, the caller takes the slot back and waits on a timer of its own. If not, the
+//!    slot was armed before the look at `next` began, and that look sees it.
+//! 3. So a caller never has to wake the sweeper for its own deadline. Only while `next` is
+//!    *never*, when no slot depends on the sweeper, does a caller ask for a look: for the calls
+//!    that follow. A task that a worker's task wakes may sit in a slot of that worker that no
+//!    other worker takes from, until the waking task yields; a sweeper that sat there behind a
+//!    task that blocks made every deadline of the runtime late.
+//! 4. A thread that is no worker may ask for a look at any time: what it wakes goes to all
+//!    workers.
 //!
-//! When the runtime is shut down, the task ends as soon as no bell is armed. It says so before
-//! it looks for the last time; and whoever arms looks whether it is there after that, and
-//! starts it anew if not. So a wait that outlasts a shutdown still ends in time.
+//! A call is mostly over before its time. The sweeper looks at that time all the same, so the
+//! calls that follow find a `next` that is earlier than their deadlines. It looks every five
+//! seconds while anybody waits, and earlier if a caller with a shorter limit had to use a
+//! timer.
+//!
+//! When the runtime is shut down, callers use timers of their own, and the sweeper ends as soon
+//! as no slot is armed.
 
 mod shelf;
 pub(crate) mod stand;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::select;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use crate::bells::shelf::{NEVER, SHELVES, Shelf, own_shelf};
-use crate::bells::stand::{Bell, LAST, Stand};
+use crate::bells::stand::{Bell, LAST, Stand, table};
 use crate::quietly::quietly;
 
-/// All bells of a runtime.
+/// The sweeper looks at least so often while a slot is armed: the time limit of most calls.
+const LOOK_EVERY: u64 = 5_000_000_000;
+/// It does not look more often than this for the sake of calls to come.
+const LOOK_AT_MOST_EVERY: u64 = 1_000_000;
+/// A deadline that is so much later than the next look is worth a timer of its own: under a
+/// paused clock each look on the way to it is a step of the clock.
+const FAR: u64 = 3_600_000_000_000;
+
+/// All slots of a runtime.
 #[derive(Debug)]
 pub(crate) struct Bells {
     stand: Stand,
-    /// Where those hang that find their place taken.
+    /// Where those are armed that find their place taken.
     shelves: [Shelf; SHELVES],
     base: OnceLock<Instant>,
     next: AtomicU64,
-    /// The earliest deadline whose owner told the task to look.
-    told: AtomicU64,
-    look: Notify,
+    /// The shortest time that a caller with a timer of its own had left, since the last look.
+    shortest: AtomicU64,
+    /// The table of the wakers of tokio's tasks, as soon as it is known.
+    task_table: AtomicUsize,
+    /// How often the sweeper has looked: a sign of life of its tokio.
+    looks: AtomicU64,
+    /// Waits with a timer of their own.
+    timed: AtomicUsize,
+    /// By a task; heeded while `next` is never.
+    wanted: Notify,
+    /// By a thread that is no worker of this tokio; heeded always.
+    outside: Notify,
     started: AtomicBool,
     closed: AtomicBool,
 }
@@ -56,49 +88,88 @@ impl Bells {
             shelves: Default::default(),
             base: OnceLock::new(),
             next: AtomicU64::new(NEVER),
-            told: AtomicU64::new(NEVER),
-            look: Notify::new(),
+            shortest: AtomicU64::new(NEVER),
+            task_table: AtomicUsize::new(0),
+            looks: AtomicU64::new(0),
+            timed: AtomicUsize::new(0),
+            wanted: Notify::new(),
+            outside: Notify::new(),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
     }
 
-    /// Arms a bell for this waker. Whoever keeps it [announces](ArmedBell::announce) it then.
+    /// Arms the slot that this waker's task used last. `None` if it is not to be had, or if the
+    /// waker is not that of a task: then only the thread knows which tokio polls the caller.
     #[inline]
-    pub(crate) fn arm(self: &Arc<Self>, due: Instant, waker: &Waker) -> ArmedBell<'_> {
+    pub(crate) fn rearm(&self, due: Instant, waker: &Waker) -> Option<ArmedBell<'_>> {
+        if table(waker) != self.task_table.load(Ordering::Relaxed) {
+            return None;
+        }
         let due = self.nanos(due);
-        let place = match self.stand.arm(due, waker) {
-            Some(bell) => Place::Stand(bell),
-            None => {
-                let (shelf, at) = self.hang(due, waker);
-                Place::Shelf(shelf, at)
-            }
-        };
-        ArmedBell { place, due, bells: self }
+        let bell = self.stand.rearm(due, waker)?;
+        Some(ArmedBell { place: Place::Stand(bell), due, bells: self })
     }
 
+    /// Arms a slot for a caller that this runtime's tokio polls.
     #[cold]
     #[inline(never)]
-    fn hang(&self, due: u64, waker: &Waker) -> (&Shelf, usize) {
+    pub(crate) fn arm(&self, due: Instant, waker: &Waker) -> ArmedBell<'_> {
+        let due = self.nanos(due);
+        match self.stand.arm(due, waker) {
+            Some(bell) => ArmedBell { place: Place::Stand(bell), due, bells: self },
+            None => self.hang(due, waker),
+        }
+    }
+
+    fn hang(&self, due: u64, waker: &Waker) -> ArmedBell<'_> {
         let shelf = &self.shelves[own_shelf()];
-        (shelf, shelf.arm(due, waker))
+        let at = shelf.arm(due, waker);
+        ArmedBell { place: Place::Shelf(shelf, at), due, bells: self }
     }
 
-    /// The task is to look again.
-    #[cold]
-    #[inline(never)]
-    fn tell(&self, due: u64) {
-        self.told.fetch_min(due, Ordering::SeqCst);
-        self.look.notify_one();
+    /// Arms a slot for a caller on a thread that is no worker of any tokio, and has the sweeper
+    /// look in time: as soon as this tokio runs it. Panics if tokio's time is not enabled.
+    pub(crate) fn arm_outside(
+        self: &Arc<Self>,
+        due: Instant,
+        waker: &Waker,
+        handle: &Handle,
+    ) -> ArmedBell<'_> {
+        let bell = self.hang(self.nanos(due), waker);
+        self.start(handle);
+        if !bell.is_in_time() {
+            self.outside.notify_one();
+        }
+        bell
     }
 
-    #[cold]
+    /// A caller with a timer of its own, which had this long to wait: calls as short as this
+    /// one may follow.
+    pub(crate) fn want(self: &Arc<Self>, left: Duration, handle: Option<&Handle>) {
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let left = u64::try_from(left.as_nanos()).unwrap_or(LAST);
+        self.shortest.fetch_min(left, Ordering::SeqCst);
+        if self.next.load(Ordering::SeqCst) == NEVER
+            && let Some(handle) = handle
+        {
+            self.start(handle);
+            self.wanted.notify_one();
+        }
+    }
+
     fn start(self: &Arc<Self>, handle: &Handle) {
+        if self.started.load(Ordering::SeqCst) {
+            return;
+        }
         let inside = handle.enter();
         drop(tokio::time::sleep(Duration::ZERO));
         drop(inside);
         if !self.started.swap(true, Ordering::SeqCst) {
-            handle.spawn(Arc::clone(self).sweep());
+            // With a budget, its own timer might not be looked at.
+            handle.spawn(unconstrained(Arc::clone(self).sweep()));
         }
     }
 
@@ -109,59 +180,92 @@ impl Bells {
     }
 
     async fn sweep(self: Arc<Self>) {
+        let sweeping = Sweeping(&self);
+        poll_fn(|cx| Poll::Ready(self.task_table.store(table(cx.waker()), Ordering::Relaxed)))
+            .await;
         loop {
-            let next = self.ring_due();
-            if self.closed.load(Ordering::SeqCst) && self.rests() {
-                return;
+            let next = self.look();
+            if self.closed.load(Ordering::SeqCst) && self.armed() == 0 {
+                break;
             }
             let base = self.base.get().copied();
             let at = base.and_then(|base| base.checked_add(Duration::from_nanos(next)));
             match at.filter(|_| next != NEVER) {
-                None => self.look.notified().await,
+                None => {
+                    select(pin!(self.wanted.notified()), pin!(self.outside.notified())).await;
+                }
                 Some(at) => {
-                    let _ = tokio::time::timeout_at(at, self.look.notified()).await;
+                    let _ = tokio::time::timeout_at(at, self.outside.notified()).await;
                 }
             }
         }
+        drop(sweeping);
     }
 
-    /// Rings all bells that are due; returns and publishes the next deadline.
-    fn ring_due(&self) -> u64 {
+    /// Wakes all that are due; returns the instant of the next look, and publishes it.
+    fn look(&self) -> u64 {
         self.next.store(NEVER, Ordering::SeqCst);
-        let told = self.told.swap(NEVER, Ordering::SeqCst);
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        let shortest = self.shortest.swap(NEVER, Ordering::SeqCst);
         let now = self.nanos(Instant::now());
         let mut due = Vec::new();
         let nexts = self.shelves.iter().map(|shelf| shelf.take_due(now, &mut due));
-        let next = nexts.fold(NEVER, u64::min);
-        let next = next.min(self.stand.take_due(now, &mut due));
+        let earliest = nexts.fold(NEVER, u64::min);
+        let earliest = earliest.min(self.stand.take_due(now, &mut due));
         for waker in due {
             // It may be a user's, and the others are waiting.
             quietly(|| waker.wake());
         }
-        let next = next.min(told);
-        self.next.store(next, Ordering::SeqCst);
+        if earliest == NEVER && shortest == NEVER {
+            return NEVER;
+        }
+        let wait = shortest.clamp(LOOK_AT_MOST_EVERY, LOOK_EVERY);
+        let next = earliest.min(now.saturating_add(wait));
+        if !self.closed.load(Ordering::SeqCst) {
+            self.next.store(next, Ordering::SeqCst);
+        }
         next
     }
 
-    /// Nobody waits, and whoever will starts another task.
-    fn rests(&self) -> bool {
-        if self.armed() > 0 {
-            return false;
-        }
-        self.started.store(false, Ordering::SeqCst);
-        // Who armed one just now may have seen that this task is there.
-        self.armed() == 0 || self.started.swap(true, Ordering::SeqCst)
-    }
-
-    /// Bells that are armed: calls under way with a deadline.
-    pub(crate) fn armed(&self) -> usize {
+    /// Slots that are armed.
+    fn armed(&self) -> usize {
         self.shelves.iter().map(Shelf::armed).sum::<usize>() + self.stand.armed()
     }
 
-    /// Ends the task as soon as nobody waits.
+    /// Waits under way that have a deadline.
+    pub(crate) fn under_way(&self) -> usize {
+        self.armed() + self.timed.load(Ordering::SeqCst)
+    }
+
+    /// Counts a wait with a timer of its own.
+    pub(crate) fn count_timed(&self) -> Timed<'_> {
+        self.timed.fetch_add(1, Ordering::SeqCst);
+        Timed(self)
+    }
+
+    /// How often the sweeper has looked; it is asked to do so once more.
+    pub(crate) fn ask_for_a_sign(&self) -> u64 {
+        let looks = self.looks.load(Ordering::SeqCst);
+        self.outside.notify_one();
+        looks
+    }
+
+    /// Whether the sweeper has looked since.
+    pub(crate) fn has_looked_since(&self, looks: u64) -> bool {
+        self.looks.load(Ordering::SeqCst) != looks
+    }
+
+    /// Ends the sweeper as soon as no slot is armed. While one is, it is left to its timer.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.look.notify_one();
+        self.end_if_idle();
+    }
+
+    #[cold]
+    fn end_if_idle(&self) {
+        if self.armed() == 0 {
+            self.outside.notify_one();
+        }
     }
 }
 
@@ -172,12 +276,32 @@ fn base(first: Instant) -> Instant {
     first.checked_sub(Duration::from_secs(3600)).unwrap_or(first)
 }
 
-/// A bell in use; dropping it takes it back.
+/// While the sweeper lives. Its tokio may drop it at any time: then nobody is to rely on it.
+struct Sweeping<'a>(&'a Bells);
+
+impl Drop for Sweeping<'_> {
+    fn drop(&mut self) {
+        self.0.next.store(NEVER, Ordering::SeqCst);
+        self.0.started.store(false, Ordering::SeqCst);
+    }
+}
+
+/// A wait with a timer of its own, counted while it lasts.
+#[derive(Debug)]
+pub(crate) struct Timed<'a>(&'a Bells);
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        self.0.timed.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A slot in use; dropping it takes it back.
 #[derive(Debug)]
 pub(crate) struct ArmedBell<'a> {
     place: Place<'a>,
     due: u64,
-    bells: &'a Arc<Bells>,
+    bells: &'a Bells,
 }
 
 /// Where it came from, and is given back to.
@@ -188,19 +312,12 @@ enum Place<'a> {
 }
 
 impl ArmedBell<'_> {
-    /// Sees to it that the task looks in time. To be called at once where the bell is kept: to
-    /// move it after its parts are written costs as much as to arm it. Panics, in the one who
-    /// would wait, if tokio's time is not enabled.
+    /// Whether the sweeper's next look comes in time for it. To be asked at once where the slot
+    /// is kept: to move it after its parts are written costs as much as to arm it.
     #[inline]
-    pub(crate) fn announce<'h>(&self, handle: impl FnOnce() -> Option<&'h Handle>) {
-        if !self.bells.started.load(Ordering::SeqCst)
-            && let Some(handle) = handle()
-        {
-            self.bells.start(handle);
-        }
-        if self.due < self.bells.next.load(Ordering::SeqCst) {
-            self.bells.tell(self.due);
-        }
+    pub(crate) fn is_in_time(&self) -> bool {
+        let next = self.bells.next.load(Ordering::SeqCst);
+        next <= self.due && self.due - next < FAR
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
@@ -218,26 +335,29 @@ impl Drop for ArmedBell<'_> {
             Place::Shelf(shelf, at) => shelf.disarm(at),
         }
         if self.bells.closed.load(Ordering::Relaxed) {
-            self.bells.look.notify_one();
+            self.bells.end_if_idle();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Bells, Place};
+    use super::{Bells, LOOK_EVERY, NEVER, Place};
     use std::future::poll_fn;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
     use std::task::{Poll, Waker};
     use std::time::Duration;
     use tokio::runtime::Handle;
-    use tokio::time::Instant;
+    use tokio::task::yield_now;
+    use tokio::time::{Instant, sleep};
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     /// One thread arms them and another lets them go: there are no more for that.
     #[test]
-    fn bells_go_back_to_where_they_came_from() {
-        let bells = Arc::new(Bells::new());
+    fn slots_go_back_to_where_they_came_from() {
+        let bells = Bells::new();
         let arm = || bells.arm(Instant::now(), Waker::noop());
         for _ in 0..100 {
             let armed = [arm(), arm(), arm()];
@@ -248,31 +368,72 @@ mod tests {
         assert!(matches!(third.place, Place::Shelf(_, 0)));
     }
 
-    /// Waits for a bell; when it is armed, `armed` is run.
-    async fn rung(bells: &Arc<Bells>, after: Duration, armed: impl Fn()) {
-        let (handle, due) = (Handle::current(), Instant::now() + after);
-        let mut bell = None;
+    /// A caller whose deadline comes before the next look must not rely on it; it asks for
+    /// looks in time for those that follow.
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_is_in_time_if_the_sweeper_looks_before_its_deadline() {
+        let (bells, handle) = (Arc::new(Bells::new()), Handle::current());
+        let in_time = |after| bells.arm(Instant::now() + after, Waker::noop()).is_in_time();
+        assert!(!in_time(SECOND), "there is no sweeper yet");
+        bells.want(SECOND, Some(&handle));
+        assert!(!in_time(SECOND), "it has not looked yet");
+        yield_now().await;
+        assert!(in_time(SECOND) && !in_time(SECOND / 2));
+        assert!(!in_time(2 * Duration::from_secs(3600)), "too many looks on the way");
+        bells.want(SECOND / 2, Some(&handle));
+        yield_now().await;
+        assert!(!in_time(SECOND / 2), "a sweeper with a timer is not woken by a task");
+        sleep(SECOND).await;
+        assert!(in_time(SECOND / 2), "its next look heeds what was wanted");
+    }
+
+    /// With nobody waiting, and no call since the last look, the sweeper has no timer.
+    #[tokio::test(start_paused = true)]
+    async fn a_sweeper_that_nobody_needs_sets_no_timer() {
+        let (bells, handle) = (Arc::new(Bells::new()), Handle::current());
+        bells.want(SECOND, Some(&handle));
+        yield_now().await;
+        assert_ne!(bells.next.load(Ordering::SeqCst), NEVER);
+        sleep(SECOND * 2).await;
+        assert_eq!(bells.next.load(Ordering::SeqCst), NEVER);
+        let far = bells.arm(Instant::now() + 60 * SECOND, Waker::noop());
+        bells.want(SECOND, Some(&handle));
+        yield_now().await;
+        let looks = bells.looks.load(Ordering::SeqCst);
+        sleep(Duration::from_nanos(4 * LOOK_EVERY)).await;
+        assert!(bells.has_looked_since(looks) && bells.next.load(Ordering::SeqCst) != NEVER);
+        drop(far);
+    }
+
+    /// Waits on an armed slot.
+    async fn wait(bells: &Arc<Bells>, after: Duration) {
+        let (due, mut slot) = (Instant::now() + after, None);
         poll_fn(|cx| {
-            if bell.is_some() {
+            if slot.is_some() {
                 return Poll::Ready(());
             }
-            bell.insert(bells.arm(due, cx.waker())).announce(|| Some(&handle));
-            armed();
+            let slot = slot.insert(bells.arm(due, cx.waker()));
+            assert!(slot.is_in_time());
             Poll::Pending
         })
         .await;
         assert_eq!(Instant::now(), due);
     }
 
-    /// The runtime's shutdown ends no wait that has its own end, and keeps no task for nothing.
+    /// The runtime's shutdown ends no wait, and keeps no task for nothing.
     #[tokio::test(start_paused = true)]
-    async fn bells_ring_after_the_end_and_then_rest() {
-        let (bells, second) = (Arc::new(Bells::new()), Duration::from_secs(1));
-        rung(&bells, second, || bells.close()).await;
-        tokio::task::yield_now().await;
+    async fn a_closed_sweeper_wakes_those_who_wait_and_then_ends() {
+        let (bells, handle) = (Arc::new(Bells::new()), Handle::current());
+        bells.want(SECOND, Some(&handle));
+        yield_now().await;
+        let waiting = bells.clone();
+        let waiting = tokio::spawn(async move { wait(&waiting, 2 * SECOND).await });
+        yield_now().await;
+        bells.close();
+        waiting.await.unwrap();
+        yield_now().await;
         assert!(!bells.started.load(Ordering::SeqCst));
-        rung(&bells, second, || {}).await;
-        tokio::task::yield_now().await;
-        assert!(!bells.started.load(Ordering::SeqCst));
+        bells.want(SECOND, Some(&handle));
+        assert!(!bells.started.load(Ordering::SeqCst), "callers have timers of their own");
     }
 }

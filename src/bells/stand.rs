@@ -38,7 +38,12 @@ const BELLS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 
 type Mark = (usize, usize);
 
 fn mark(waker: &Waker) -> Mark {
-    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
+    (waker.data().addr(), table(waker))
+}
+
+/// What tells one kind of waker from others.
+pub(crate) fn table(waker: &Waker) -> usize {
+    std::ptr::from_ref(waker.vtable()).addr()
 }
 
 /// One bell, on cache lines of its own.
@@ -128,22 +133,31 @@ impl Stand {
         self.0.get().map_or(&[], |bells| bells)
     }
 
-    /// Arms a bell for this waker, if one is free where it may stand.
+    /// Arms the bell that this waker's task used last.
     #[inline]
-    pub(crate) fn arm(&self, due: u64, waker: &Waker) -> Option<&Bell> {
-        let bells = self.0.get_or_init(|| (0..BELLS).map(|_| Bell::new()).collect());
+    pub(crate) fn rearm(&self, due: u64, waker: &Waker) -> Option<&Bell> {
         let mark = mark(waker);
-        // The addresses of tasks differ in the middle: this brings that to the top.
-        let place = (mark.0 as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let own = place as usize % BELLS;
-        let places = [&bells[own], &bells[own ^ 1]];
-        if let Some(bell) = places.into_iter().find(|bell| bell.is_of(mark) && bell.take(due)) {
-            if bell.is_of(mark) {
-                return Some(bell);
-            }
-            bell.disarm();
+        let bell = self.places(mark).into_iter().find(|bell| bell.is_of(mark) && bell.take(due))?;
+        if bell.is_of(mark) {
+            return Some(bell);
         }
-        Stand::arm_anew(places, due, waker)
+        bell.disarm();
+        None
+    }
+
+    /// Arms a bell for this waker, if one is free where it may stand.
+    pub(crate) fn arm(&self, due: u64, waker: &Waker) -> Option<&Bell> {
+        let again = self.rearm(due, waker);
+        again.or_else(|| Stand::arm_anew(self.places(mark(waker)), due, waker))
+    }
+
+    #[inline]
+    fn places(&self, (data, _): Mark) -> [&Bell; 2] {
+        let bells = self.0.get_or_init(|| (0..BELLS).map(|_| Bell::new()).collect());
+        // The addresses of tasks differ in the middle: this brings that to the top.
+        let place = (data as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let own = place as usize % BELLS;
+        [&bells[own], &bells[own ^ 1]]
     }
 
     /// Arms one with another waker than it has.

@@ -36,6 +36,7 @@ use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::record::Process;
 use crate::shared_str::SharedStr;
+use crate::turn::turn;
 
 /// What a function came to on its thread.
 type Outcome = std::result::Result<Result, Crash>;
@@ -106,6 +107,7 @@ impl StartContext {
     where
         F: FnOnce(BlockingContext) -> Result + Send + 'static,
     {
+        turn().await;
         let stop = CancellationToken::new();
         let starting = self.starting().started_at_once().stopped_by(stop.clone());
         let process = self.bear::<Envelope>(&starting)?;

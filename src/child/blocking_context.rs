@@ -3,15 +3,14 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context as Polling, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking_wait::wait;
 use crate::context::Context;
+use crate::deadline::within;
 use crate::health::Health;
 use crate::inside::{Inside, sealed};
 use crate::message::Received;
@@ -24,7 +23,10 @@ use crate::starting::StartCause;
 /// Everything that waits here ends at once when the child is to stop: because its supervisor
 /// says so, or has ended, or because it was killed. Other exit signals are as for any process
 /// that does not [trap](Runtime::set_trap_exit) them: they are the reason it ends with, and a
-/// wish that it stop. Times are those of the system's clock, also where tokio's is paused.
+/// wish that it stop.
+///
+/// Time limits go by the clock of the runtime's tokio, so a paused clock holds here, too. If
+/// that tokio is blocked or gone, they end by the system's clock.
 ///
 /// The thread is inside of tokio, so [`tokio::spawn`] works on it. Whatever is spawned so is
 /// outside of the child, and does not end with it.
@@ -101,13 +103,14 @@ impl BlockingContext {
     /// [`ChildSpec::blocking`](crate::ChildSpec::blocking) has an example.
     #[must_use = "it says whether to stop"]
     pub fn wait_stop(&self, limit: Duration) -> bool {
-        wait(self.stop.cancelled(), Some(limit)).is_some()
+        let kernel = self.runtime().kernel;
+        wait(within(&kernel, limit, pin!(self.stop.cancelled()))).is_some()
     }
 
     /// Takes the next item of the mailbox, waiting until there is one. `None` when the child is
     /// to stop, whatever is queued. [`BlockingContext`] has an example.
     pub fn recv(&mut self) -> Option<Received> {
-        wait(or_stop(&self.stop, self.context.recv()), None).flatten()
+        wait(or_stop(&self.stop, self.context.recv()))
     }
 
     /// The next item, or `None` if none came within `limit`, or the child is to stop.
@@ -136,7 +139,9 @@ impl BlockingContext {
     /// # }).unwrap();
     /// ```
     pub fn recv_timeout(&mut self, limit: Duration) -> Option<Received> {
-        wait(or_stop(&self.stop, self.context.recv()), Some(limit)).flatten()
+        let kernel = self.runtime().kernel;
+        let received = pin!(or_stop(&self.stop, self.context.recv()));
+        wait(within(&kernel, limit, received)).flatten()
     }
 
     /// Runs a future to its end on this thread: a call of a server, say. `None`, and the future
@@ -162,7 +167,7 @@ impl BlockingContext {
     /// # }).unwrap();
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
-        wait(or_stop(&self.stop, future), None).flatten()
+        wait(or_stop(&self.stop, future))
     }
 
     /// A token that is cancelled when the child is to stop, and at the latest when it has
@@ -182,41 +187,6 @@ async fn or_stop<F: Future>(stop: &CancellationToken, future: F) -> Option<F::Ou
         Poll::Pending => future.as_mut().poll(cx).map(Some),
     })
     .await
-}
-
-/// Wakes a thread that waits in [`wait`]. It says so, too: what is polled there may block the
-/// thread by itself, and use up what would have unparked it.
-struct Unpark {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.thread.unpark();
-    }
-}
-
-/// Polls a future on this thread until it is ready, or the time is up.
-fn wait<F: Future>(future: F, limit: Option<Duration>) -> Option<F::Output> {
-    let end = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let unpark = Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
-    let waker = Waker::from(unpark.clone());
-    let mut cx = Polling::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return Some(output);
-        }
-        while !unpark.woken.swap(false, Ordering::Acquire) {
-            match end.map(|end| end.saturating_duration_since(Instant::now())) {
-                None => thread::park(),
-                Some(Duration::ZERO) => return None,
-                Some(left) => thread::park_timeout(left),
-            }
-        }
-    }
 }
 
 impl fmt::Debug for BlockingContext {

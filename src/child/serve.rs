@@ -8,7 +8,7 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::task::{Context as Polling, Poll};
+use std::task::{Context as Polling, Poll, ready};
 
 use async_trait::async_trait;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -18,6 +18,7 @@ use crate::child::orders::{end_of, reason_of};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
 use crate::message::Envelope;
+use crate::turn::{poll_turn, turn};
 
 /// Resolves when a server is to shut down: what [`ChildSpec::serve`] gives it. It is `'static`,
 /// `Send`, and each clone of it resolves. [`ChildSpec::serve`] has an example.
@@ -68,7 +69,8 @@ impl Future for ShutdownSignal {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<()> {
-        self.stopping.as_mut().poll(cx)
+        ready!(self.stopping.as_mut().poll(cx));
+        poll_turn(cx)
     }
 }
 
@@ -169,6 +171,7 @@ impl StartContext {
         S::IntoFuture: Send,
         E: Into<ExitReason> + 'static,
     {
+        turn().await;
         let stop = CancellationToken::new();
         let starting = self.starting().started_at_once().stopped_by(stop.clone());
         let process = self.bear::<Envelope>(&starting)?;

@@ -22,6 +22,7 @@ use crate::process::{AnyProcess, ChildRole, ChildStop, Seat};
 use crate::record::Process;
 use crate::runtime::Runtime;
 use crate::starting::{StartCause, Starting};
+use crate::turn::turn;
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds
 /// many kinds. Implement it with the `async-trait` crate, by hand only for a child whose start
@@ -205,6 +206,7 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
+        turn().await;
         let process = self.bear(&self.starting().started_at_once())?;
         Ok(self.run_task(process, body))
     }

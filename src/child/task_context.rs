@@ -18,6 +18,7 @@ use crate::process::{Link, LinkKind};
 use crate::runtime::Runtime;
 use crate::spawn::fallible;
 use crate::starting::StartCause;
+use crate::turn::turn;
 
 /// The inside of a plain async child.
 ///
@@ -281,6 +282,7 @@ impl TaskContext {
     /// # }).unwrap();
     /// ```
     pub async fn shutdown(&mut self) {
+        turn().await;
         self.stop().cancelled().await;
     }
 }

@@ -95,6 +95,7 @@ impl<K> Stream for RegistryChanges<K> {
             return Poll::Ready(Some(change));
         }
         if queue.closed {
+            budget.made_progress();
             return Poll::Ready(None);
         }
         let before = queue.waker.replace(waker);

@@ -1,12 +1,14 @@
 //! Calls for special occasions: through a restart, to many at once, from a thread.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::call::{Waiting, own_waker};
+use crate::blocking_wait::wait;
+use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
 use crate::kernel::Kernel;
@@ -19,12 +21,14 @@ use crate::server::ask::{ask, let_in, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::server::server_ref::Target;
 use crate::server::{GenServer, ServerRef};
+use crate::turn::{turn, turn_of_caller};
 
 impl<S: GenServer> ServerRef<S> {
     /// Asks by name, and, where the holder has ended and is about to be restarted, waits
     /// for its successor: all within `limit`. `make` may be called more than once. A call
     /// that was queued when its server ended is not repeated: it may have been handled. OTP
-    /// has no counterpart: there a caller fails in the gap.
+    /// has no counterpart: there a caller fails in the gap. Unlike a loop of calls it is idle
+    /// meanwhile, so under a paused clock the time to the restart passes.
     ///
     /// # Errors
     ///
@@ -83,6 +87,7 @@ impl<S: GenServer> ServerRef<S> {
         let now = Instant::now();
         let due = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
         loop {
+            turn().await;
             let changed = kernel.successions.notified();
             tokio::pin!(changed);
             // From here on no change is missed.
@@ -157,10 +162,16 @@ impl<S: GenServer> ServerRef<S> {
         make: impl Fn(Reply<T>) -> S::Call,
         limit: Duration,
     ) -> Vec<Result<T, CallError>> {
+        turn().await;
         join_all(servers.iter().map(|server| server.call_timeout(&make, limit))).await
     }
 
     /// Asks from a thread that may block, and waits up to `limit` for the answer.
+    ///
+    /// The limit goes by the clock of the runtime's tokio, so a paused clock holds. If that
+    /// tokio is blocked, or driven by nobody, it ends by the system's clock: at the limit, and
+    /// under a paused clock a second after it. While a paused clock stands still, because its
+    /// tokio is busy or `spawn_blocking` holds it, the call waits.
     ///
     /// # Errors
     ///
@@ -209,7 +220,11 @@ impl<S: GenServer> ServerRef<S> {
         make: impl FnOnce(Reply<T>) -> S::Call,
         limit: Duration,
     ) -> Result<T, CallError> {
-        self.kernel().tokio().expect(NO_TOKIO).block_on(self.call_timeout(make, limit))
+        let tokio = self.kernel().tokio().expect(NO_TOKIO);
+        // It panics inside of async code, where the thread must not block.
+        tokio.block_on(ready(()));
+        let _inside = tokio.enter();
+        wait(self.call_timeout(make, limit))
     }
 
     pub(crate) fn kernel(&self) -> &Arc<Kernel> {
@@ -226,9 +241,10 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     due: Instant,
 ) -> Result<T, CallError> {
+    let waker = turn_of_caller().await;
     let caller = refuse_self(process)?;
     let _waits = wait_edge(process, caller)?;
-    let (mut answer, sent) = ask(process, make, own_waker().await)?;
+    let (mut answer, sent) = ask(process, make, waker)?;
     if let Sent::InLine(number) = sent {
         answer = Box::pin(let_in(process, number, answer, Some(due))).await?;
     }

@@ -9,6 +9,7 @@ use crate::record::Sent;
 use crate::server::ask::{refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::server::{GenServer, ServerRef};
+use crate::turn::turn;
 
 impl<S: GenServer> ServerRef<S> {
     /// Tells the server something, and doesn't wait. False if it is dead or full, and then
@@ -98,6 +99,7 @@ impl<S: GenServer> ServerRef<S> {
     /// # }).unwrap();
     /// ```
     pub async fn cast_wait(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
+        turn().await;
         let full = match self.try_cast(cast) {
             Err(CastError { reason: CallError::Overloaded, cast }) => cast,
             done => return done,

@@ -10,6 +10,7 @@ use crate::exit::Result;
 use crate::process::AnyProcess;
 use crate::server::GenServer;
 use crate::server::item::Work;
+use crate::turn::turn;
 
 impl StartContext {
     /// Starts a server as the child, and returns when its `init` has.
@@ -69,6 +70,7 @@ impl StartContext {
     /// # }).unwrap();
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
+        turn().await;
         // What a supervisor tells itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
         let starting = self.starting().mailbox(own).with_init();

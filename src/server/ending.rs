@@ -15,6 +15,7 @@ use crate::runtime::Runtime;
 use crate::server::ask::refuse_self;
 use crate::server::item::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::turn::turn;
 
 impl<S: GenServer> ServerContext<S> {
     /// What a handler returns to stop this server: `Err(reason)`, in words. `init` may return
@@ -79,6 +80,7 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// A stop that is dropped stops waiting; the server still stops.
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
+        turn().await;
         Ok(self.ask_to_stop(reason)?.await)
     }
 
@@ -139,6 +141,7 @@ impl<S: GenServer> ServerRef<S> {
         reason: ExitReason,
         limit: Duration,
     ) -> Result<ExitReason, CallError> {
+        turn().await;
         let ended = self.ask_to_stop(reason)?;
         within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)
     }

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
+
+use crate::turn::poll_turn;
 
 /// How long a server waits for its next message before it is told that none came.
 #[derive(Default)]
@@ -58,13 +59,6 @@ impl Idle {
         *self = Idle::Off;
         Poll::Ready(())
     }
-}
-
-/// What finds something without a look at anything of tokio's takes its turn as well: a server
-/// that always has something to do lets others run, and can be killed.
-pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
-    ready!(coop::poll_proceed(cx)).made_progress();
-    Poll::Ready(())
 }
 
 impl fmt::Debug for Idle {

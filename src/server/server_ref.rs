@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::{Waiting, own_waker};
+use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
 use crate::kernel::Kernel;
@@ -22,6 +22,7 @@ use crate::server::GenServer;
 use crate::server::ask::{ask, let_in, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::shared_str::SharedStr;
+use crate::turn::turn_of_caller;
 
 /// How long a call waits if it doesn't say.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -196,6 +197,15 @@ impl<S: GenServer> ServerRef<S> {
     /// At once, when the server is dead or dies; after five seconds, `Timeout`. See
     /// [`CallError`] for each.
     ///
+    /// # Calling again
+    ///
+    /// A loop such as `while server.call(..).await.is_err() {}` lets other tasks run, also
+    /// where there is one thread: each call, like every async method of this crate, takes part
+    /// in tokio's cooperative budget. But such a loop is never idle, and a paused clock moves
+    /// only while all are: under it no virtual time passes, and a restart that
+    /// [waits](crate::Backoff) never comes. [`call_waiting`](Self::call_waiting) waits for the
+    /// restart.
+    ///
     /// # Cancel safety
     ///
     /// A call that is dropped stops waiting; the server may still handle it. One that was
@@ -263,10 +273,10 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<T, CallError> {
         let due = Instant::now().checked_add(limit);
+        let waker = turn_of_caller().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let waker = own_waker().await;
         let told = |error| self.told(error, &process);
         let (mut answer, sent) = ask(&process, make, waker).map_err(told)?;
         if let Sent::InLine(number) = sent {
@@ -290,11 +300,12 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
     ) -> Result<T, CallError> {
+        let waker = turn_of_caller().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
         let told = |error| self.told(error, &process);
-        let (mut answer, sent) = ask(&process, make, own_waker().await).map_err(told)?;
+        let (mut answer, sent) = ask(&process, make, waker).map_err(told)?;
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
         }

@@ -20,12 +20,14 @@ use crate::server::item::Work;
 use crate::server::run::{self, Ack};
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::starting::Starting;
+use crate::turn::turn;
 
 /// A server's process, started.
 pub(crate) type Served<S> = Arc<Process<Work<S>>>;
 
 impl Starting {
     pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
+        turn().await;
         let starting = self.with_init();
         let process = starting.bear::<S>()?;
         starting.init(args, process).await.map(ServerRef::direct)
@@ -50,6 +52,7 @@ impl Starting {
         args: S::Args,
         watcher: Pid,
     ) -> Result<(ServerRef<S>, MonitorRef), StartError> {
+        turn().await;
         let starting = self.with_init();
         let process = starting.bear::<S>()?;
         let kernel = process.kernel.clone();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::{Waiting, own_waker};
+use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::exit::Result;
 use crate::reply::Reply;
@@ -15,6 +15,7 @@ use crate::server::ask::{refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::server::system::{ServerStatus, System};
 use crate::server::{GenServer, ServerRef};
+use crate::turn::turn_of_caller;
 
 /// How long a request waits, as in OTP.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -158,10 +159,11 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         make: impl FnOnce(Reply<T>) -> System,
     ) -> Result<T, CallError> {
+        let waker = turn_of_caller().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let _waits = wait_edge(&process, caller)?;
-        let (reply, answer) = Reply::new(&process, own_waker().await);
+        let (reply, answer) = Reply::new(&process, waker);
         let due = Instant::now() + TIMEOUT;
         if let Err((refused, _)) = process.send(Work::System(Box::new(make(reply)))) {
             // Nobody listens when the refused request's reply is dropped.

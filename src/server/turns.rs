@@ -12,11 +12,12 @@ use crate::owed;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, flag};
 use crate::server::event::{Event, Waited};
-use crate::server::idle::{Idle, poll_turn};
+use crate::server::idle::Idle;
 use crate::server::item::{Stamped, Work};
 use crate::server::{GenServer, ServerContext};
 use crate::slot::settle_unanswered;
 use crate::sync::atomic::Ordering;
+use crate::turn::poll_turn;
 
 impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle. Replies that were dropped are settled on the way.

@@ -15,6 +15,7 @@ use crate::snapshot::survey::{Answer, Known, Survey, half_started};
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::picture::{Picture, Shown, ShownState, Step};
 use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
+use crate::turn::turn;
 
 /// How long all supervisors of a tree may take to answer, if nothing else is said.
 pub(crate) const LIMIT: Duration = Duration::from_millis(250);
@@ -70,6 +71,7 @@ impl SupervisorRef {
     }
 
     pub(crate) async fn survey(&self, limit: Duration) -> Result<Survey, CallError> {
+        turn().await;
         let pid = self.reach()?;
         Survey::take(&Runtime { kernel: self.kernel().clone() }, pid, limit).await
     }
@@ -103,6 +105,7 @@ impl DynamicSupervisorRef {
     ///
     /// As [`tree`](Self::tree).
     pub async fn tree_within(&self, limit: Duration) -> Result<TreeSnapshot, CallError> {
+        turn().await;
         let runtime = Runtime { kernel: self.kernel().clone() };
         Ok(Survey::take(&runtime, self.reach()?, limit).await?.tree())
     }

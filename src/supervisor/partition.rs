@@ -14,6 +14,7 @@ use crate::supervisor::partition_key::PartitionKey;
 use crate::supervisor::partitioned::Partitioned;
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::supervisor_ref::SupervisorRef;
+use crate::turn::turn;
 
 /// A server, or a [`DynamicSupervisor`](crate::DynamicSupervisor), that is a bottleneck,
 /// started many times over: each *partition* is one of them, with a state of its own, and a
@@ -116,6 +117,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     ///
     /// A start that is dropped kills the supervisor, and with it all its partitions.
     pub async fn start(self, runtime: &Runtime) -> Result<PartitionSupervisorRef<P>, StartError> {
+        turn().await;
         let (name, partitions) = (self.name.clone(), self.count());
         let tree = self.spec()?.start(runtime).await?;
         Ok(PartitionSupervisorRef {

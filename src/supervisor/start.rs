@@ -15,6 +15,7 @@ use crate::starting::Starting;
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::supervisor_ref::SupervisorRef;
 use crate::supervisor::tree::Tree;
+use crate::turn::turn;
 
 impl SupervisorSpec {
     /// Starts it, linked to nobody. Returns when all its children are ready. OTP:
@@ -52,6 +53,7 @@ impl SupervisorSpec {
     /// # }).unwrap();
     /// ```
     pub async fn start(self, runtime: &Runtime) -> Result<SupervisorRef, StartError> {
+        turn().await;
         let starting = self.starting(runtime)?;
         Ok(SupervisorRef::new(starting.run::<Tree>(self).await?))
     }
@@ -89,6 +91,7 @@ impl SupervisorSpec {
     /// # }).unwrap();
     /// ```
     pub async fn start_link(self, parent: &impl Inside) -> Result<SupervisorRef, StartError> {
+        turn().await;
         let starting = self.starting(&parent.runtime())?.linked(parent.pid());
         Ok(SupervisorRef::new(starting.run::<Tree>(self).await?))
     }
@@ -125,6 +128,7 @@ impl SupervisorSpec {
         self,
         watcher: &impl Inside,
     ) -> Result<(SupervisorRef, MonitorRef), StartError> {
+        turn().await;
         let starting = self.starting(&watcher.runtime())?;
         let (server, reference) = starting.run_monitored::<Tree>(self, watcher.pid()).await?;
         Ok((SupervisorRef::new(server), reference))

@@ -7,6 +7,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::task::unconstrained;
 
 use crate::task::{Task, TaskError};
+use crate::turn::turn;
 
 impl<T> Task<T> {
     /// Waits for all of these, and gives their results in the order of the tasks. The first
@@ -47,6 +48,7 @@ impl<T> Task<T> {
         tasks: impl IntoIterator<Item = Task<T>>,
         limit: Duration,
     ) -> Result<Vec<T>, TaskError> {
+        turn().await;
         let mut tasks: Vec<_> = tasks.into_iter().collect();
         let mut results: Vec<_> = tasks.iter().map(|_| None).collect();
         let mut ends: FuturesUnordered<_> = tasks
@@ -96,6 +98,7 @@ impl<T> Task<T> {
         tasks: &mut [Task<T>],
         limit: Duration,
     ) -> Vec<Option<Result<T, TaskError>>> {
+        turn().await;
         let mut ends: FuturesUnordered<_> =
             tasks.iter().map(|task| unconstrained(task.handle.join())).collect();
         let all = async { while ends.next().await.is_some() {} };

@@ -7,6 +7,7 @@ use crate::kernel::exits::ExitSignal;
 use crate::shutdown::Shutdown;
 use crate::signal::ExitKind;
 use crate::task::{Task, TaskError};
+use crate::turn::turn;
 
 impl<T> Task<T> {
     /// Stops the task and waits for its end. The caller's link is gone at once, so whether or not
@@ -50,6 +51,7 @@ impl<T> Task<T> {
     /// # });
     /// ```
     pub async fn shutdown(mut self, how: Shutdown) -> Option<Result<T, TaskError>> {
+        turn().await;
         self.unlink();
         if let Some(outcome) = self.look_now() {
             return Some(outcome);

@@ -281,11 +281,12 @@ impl<T: Send + 'static> Stream for TaskStream<T> {
         self.launch(cx);
         match self.under_way.poll_next(cx) {
             Poll::Ready(None) if self.input.is_some() => Poll::Pending,
-            Poll::Ready(Some(outcome)) => {
+            // The end of the stream, too: it is ready each time that it is asked for.
+            Poll::Ready(outcome) => {
                 turn.made_progress();
-                Poll::Ready(Some(outcome))
+                Poll::Ready(outcome)
             }
-            outcome => outcome,
+            Poll::Pending => Poll::Pending,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::testing::patience::patiently;
+use crate::turn::turn;
 
 /// Waits until a process has ended, and gives the reason, as [`Runtime::ended`] does: of one
 /// that is dead already, [`NoProc`](ExitReason::NoProc).
@@ -87,6 +88,7 @@ pub fn await_restart(runtime: &Runtime, name: &str) -> impl Future<Output = Pid>
 
 async fn successor(runtime: &Runtime, name: &str, before: Option<Pid>) -> Pid {
     loop {
+        turn().await;
         let given = runtime.kernel.successions.notified();
         tokio::pin!(given);
         // From here on no change is missed.

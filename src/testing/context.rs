@@ -26,6 +26,7 @@ use crate::slot::Awaited;
 use crate::starting::StartCause;
 use crate::testing::patience::patiently;
 use crate::testing::stand_in::{StandIn, settle};
+use crate::turn::poll_turn;
 
 /// A [`ServerContext`] without a running server: the test makes the state, calls its
 /// handlers one by one, and looks at what they asked of the context.
@@ -367,18 +368,15 @@ impl<T: Send + 'static> Answer<T> {
     pub fn by_now(&mut self) -> Option<Result<T, CallError>> {
         let mut cx = Context::from_waker(Waker::noop());
         self.awaited.as_ref()?;
-        match Pin::new(self).poll(&mut cx) {
+        // No turn: by now is now, however much of the budget is left.
+        match self.poll_now(&mut cx) {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
         }
     }
-}
 
-impl<T: Send + 'static> Future for Answer<T> {
-    type Output = Result<T, CallError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Answer { awaited: place, server } = &mut *self;
+    fn poll_now(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
+        let Answer { awaited: place, server } = self;
         let Some(awaited) = place else { panic!("the answer was taken already") };
         let answer = match awaited.poll(cx, &**server) {
             Poll::Pending => {
@@ -390,6 +388,15 @@ impl<T: Send + 'static> Future for Answer<T> {
         };
         *place = None;
         Poll::Ready(outcome(answer))
+    }
+}
+
+impl<T: Send + 'static> Future for Answer<T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(poll_turn(cx));
+        self.poll_now(cx)
     }
 }
 

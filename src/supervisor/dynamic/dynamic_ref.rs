@@ -15,6 +15,7 @@ use crate::shared_str::SharedStr;
 use crate::supervisor::dynamic::find::{Holding, holding};
 use crate::supervisor::dynamic::nursery::{Call, Nursery};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+use crate::turn::turn;
 
 /// A handle to a running dynamic supervisor. Cheap to clone; dropping it stops nothing. A
 /// named one reaches whoever holds the name at each call. Its calls have no time limit.
@@ -173,6 +174,7 @@ impl DynamicSupervisorRef {
         name: impl Into<SharedStr>,
         spec: impl Into<ChildSpec>,
     ) -> Result<Pid, StartError> {
+        turn().await;
         let name = name.into();
         let kernel = self.server.kernel();
         match holding(kernel, &name) {

@@ -14,6 +14,7 @@ use crate::starting::Starting;
 use crate::supervisor::dynamic::dynamic_ref::DynamicSupervisorRef;
 use crate::supervisor::dynamic::nursery::Nursery;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
+use crate::turn::turn;
 
 impl DynamicSupervisor {
     /// Starts it, linked to nobody. [`child_intensity`](Self::child_intensity) has an example.
@@ -31,6 +32,7 @@ impl DynamicSupervisor {
     ///
     /// A start that is dropped kills the supervisor.
     pub async fn start(self, runtime: &Runtime) -> Result<DynamicSupervisorRef, StartError> {
+        turn().await;
         let starting = self.starting(runtime)?;
         Ok(DynamicSupervisorRef::new(starting.run::<Nursery>(self).await?))
     }
@@ -49,6 +51,7 @@ impl DynamicSupervisor {
         self,
         parent: &impl Inside,
     ) -> Result<DynamicSupervisorRef, StartError> {
+        turn().await;
         let starting = self.starting(&parent.runtime())?.linked(parent.pid());
         Ok(DynamicSupervisorRef::new(starting.run::<Nursery>(self).await?))
     }

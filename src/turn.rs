@@ -1,0 +1,36 @@
+//! Turns: how an async method that may return without having waited lets other tasks run.
+//!
+//! Tokio gives a task a budget for each poll. What asks for a share while the budget is used
+//! up is pending, and its task is polled again after others have run. Whatever waits for
+//! something of tokio's asks there; a method that fails at once, or finds its result at once,
+//! must ask by itself, or a loop around it never returns from its poll: on one thread nothing
+//! else runs, and what the loop waits for never happens.
+//!
+//! **A method takes its turn before it does anything.** A future that is dropped while it
+//! waits for its turn has changed nothing: so a turn costs no cancel safety.
+//!
+//! Outside of a tokio task there is no budget, and a turn is granted at once.
+
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::task::coop;
+
+/// Takes a turn, for a future that is written by hand.
+#[inline]
+pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
+    ready!(coop::poll_proceed(cx)).made_progress();
+    Poll::Ready(())
+}
+
+/// Takes a turn.
+#[inline]
+pub(crate) fn turn() -> impl Future<Output = ()> {
+    poll_fn(poll_turn)
+}
+
+/// Takes a turn, and gives the waker of the task that took it.
+#[inline]
+pub(crate) fn turn_of_caller() -> impl Future<Output = Waker> {
+    poll_fn(|cx| poll_turn(cx).map(|()| cx.waker().clone()))
+}
