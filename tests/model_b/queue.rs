@@ -152,7 +152,7 @@ impl Model {
     }
 
     /// Puts into the mailbox what has come by now.
-    fn deliver(&mut self, tree: &mut Tree, mailbox: &mut Mailbox) {
+    pub(crate) fn deliver(&mut self, tree: &mut Tree, mailbox: &mut Mailbox) {
         if self.coming.sup != tree.number {
             return;
         }

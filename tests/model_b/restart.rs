@@ -136,7 +136,7 @@ impl Model {
         self.stop_group(tree, first, failed, mailbox);
         let at = tree.at(failed)?;
         let first = first.min(at);
-        if self.wait_alone(tree, at, first) {
+        if self.wait_alone(tree, at, first, mailbox) {
             return None;
         }
         let next = self.start_group(tree, first, failed)?;
@@ -153,13 +153,23 @@ impl Model {
 
     /// Where killed supervisors of the group left what is still ending, the group waits for it,
     /// and the supervisor for nobody.
-    fn wait_alone(&mut self, tree: &mut Tree, at: usize, first: usize) -> bool {
+    fn wait_alone(
+        &mut self,
+        tree: &mut Tree,
+        at: usize,
+        first: usize,
+        mailbox: &mut Mailbox,
+    ) -> bool {
         let group = match tree.spec.strategy {
             Strategy::OneForOne => &tree.children[at..=at],
             Strategy::OneForAll | Strategy::RestForOne => &tree.children[first..],
         };
         let alone = group.iter().map(|child| child.alone).max().unwrap_or(0);
         if alone <= self.now {
+            self.deliver(tree, mailbox);
+            // What ends at this very instant may be waited for or not: it is the same, if nothing
+            // else is done before the retry.
+            self.undecided |= alone == self.now && !mailbox.is_empty();
             return false;
         }
         let (id, ticket) = self.waits(tree, at);
