@@ -54,7 +54,7 @@
 //! | keep a loop alive | [`ChildSpec::task`], and [`Restart`] for when |
 //! | supervise code that blocks | [`ChildSpec::blocking`] |
 //! | supervise axum, tonic, hyper | [`ChildSpec::serve`] |
-//! | make a program of a tree | [`run`](run()), or [`Run`] for deadlines and reloads |
+//! | make a program of a tree | [`main`](main()), or [`Program`] and [`Run`] for settings |
 //! | find a server after its restart | [`Name`] and [`Runtime::server`] |
 //! | ask through a restart | [`ServerRef::call_waiting`] |
 //! | answer later | keep the [`Reply`] |

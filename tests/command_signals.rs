@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use regrow::{ChildSpec, Run, Shutdown, Supervisor, SupervisorSpec};
@@ -190,8 +191,11 @@ struct Terminal {
 impl Terminal {
     /// `None` where there is no tmux.
     fn new(name: &str) -> Option<Self> {
+        // Each has a server of its own: the last one may still be about to exit.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         Command::new("tmux").arg("-V").stdout(Stdio::null()).status().ok()?;
-        let socket = format!("regrow-{name}-{}", std::process::id());
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let socket = format!("regrow-{name}-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(&socket);
         std::fs::create_dir_all(&directory).unwrap();
         let terminal = Terminal { directory, socket };

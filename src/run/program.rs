@@ -57,11 +57,10 @@ type Tell = Box<dyn FnOnce(&std::result::Result<StopReport, RunError>)>;
 ///
 /// ```
 /// use std::time::Duration;
-/// use regrow::{ChildSpec, Program, Restart, Run, Supervisor};
+/// use regrow::{ChildSpec, Program, Run, Supervisor};
 /// use tokio::runtime::Builder;
 /// use tokio_util::sync::CancellationToken;
 ///
-/// # fn main() {
 /// let code = Program::new()
 ///     .tokio(Builder::new_current_thread())
 ///     .shutdown_timeout(Duration::from_millis(500))
@@ -78,7 +77,6 @@ type Tell = Box<dyn FnOnce(&std::result::Result<StopReport, RunError>)>;
 ///         Ok(Run::new(Supervisor::one_for_one().child(front)).stop_on(over))
 ///     });
 /// assert_eq!(code, std::process::ExitCode::SUCCESS);
-/// # }
 /// ```
 #[must_use = "it does nothing until it is run"]
 pub struct Program {
