@@ -221,6 +221,7 @@ pub use panic_hook::install_panic_hook;
 pub use pid::{MonitorRef, Pid};
 pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 pub use reply::Reply;
+pub use run::{CutShort, Program, main};
 pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use runtime::Runtime;
 pub use server::{
