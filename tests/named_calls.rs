@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use regrow::{
-    CallError, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason, GenServer, Name,
-    Reply, Restart, Result, Runtime, ServerContext, ServerRef, StartError, Supervisor,
+    CallError, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason, GenServer, Health,
+    Name, Reply, Restart, Result, Runtime, ServerContext, ServerRef, StartError, Supervisor,
     SupervisorRef, SupervisorSpec,
 };
 use support::{crash, settled, until};
@@ -364,6 +364,33 @@ async fn a_start_that_fails_is_restarting_only_if_it_is_a_restart() {
     assert_refused(&rt, &RESTARTING, "a restart").await;
     settled().await;
     assert_eq!(rt.server(DESK).call(|reply| reply).await, Ok(42));
+}
+
+/// Its `init` is over, but it is not ready.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_not_ready_is_restarting_only_if_it_is_a_restart() {
+    let rt = Runtime::new();
+    let child = desk(PERMANENT).ready_within(Duration::from_secs(60));
+    let tree = patient().start(&rt).await.unwrap();
+    let first = tokio::spawn({
+        let (tree, child) = (tree.clone(), child.clone());
+        async move { tree.start_child(child).await }
+    });
+    settled().await;
+    rt.kill(rt.whereis("desk").unwrap());
+    assert_refused(&rt, &CallError::NoProc, "the first start").await;
+    assert!(first.await.unwrap().is_err());
+
+    let started = tokio::spawn(async move { tree.start_child(child).await });
+    settled().await;
+    let ready = |rt: &Runtime| rt.set_health(rt.whereis("desk").unwrap(), Health::Ready);
+    ready(&rt);
+    started.await.unwrap().unwrap();
+    rt.kill(rt.whereis("desk").unwrap());
+    assert_refused(&rt, &RESTARTING, "ready").await;
+    settled().await;
+    rt.kill(rt.whereis("desk").unwrap());
+    assert_refused(&rt, &RESTARTING, "a restart that is not ready").await;
 }
 
 #[tokio::test(start_paused = true)]

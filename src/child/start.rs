@@ -292,7 +292,11 @@ impl StartContext {
 
     pub(crate) fn starting(&self) -> Starting {
         let starting = Starting::new(&self.runtime).labelled(self.spec.id.clone());
-        let (restart, stop) = (self.spec.restart, ChildStop::No);
+        let stop = match self.spec.ready_within {
+            Some(_) => ChildStop::Starting,
+            None => ChildStop::No,
+        };
+        let restart = self.spec.restart;
         let role = ChildRole { seat: self.seat, restart, stop };
         let starting = starting
             .supervised(self.supervisor, role, self.spec.shutdown)

@@ -11,8 +11,8 @@ use crate::activity::Activity;
 use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::pid::Pid;
+use crate::process::child_role::{ChildRole, Seat};
 use crate::process::counts::Counts;
-use crate::restart::Restart;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::small_map::SmallMap;
@@ -166,27 +166,6 @@ pub(crate) struct Parent {
     pub(crate) role: Option<ChildRole>,
 }
 
-/// What the supervisor of a process does when it ends, as far as is known.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ChildRole {
-    /// What the supervisor knows it by.
-    pub(crate) seat: Seat,
-    pub(crate) restart: Restart,
-    pub(crate) stop: ChildStop,
-}
-
-/// Whether a supervisor has begun to stop a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum ChildStop {
-    /// It has not: what the child's end leads to, its restart type says.
-    #[default]
-    No,
-    /// It starts no successor.
-    ForGood,
-    /// It stops the child with its group, and starts a successor.
-    ForRestart,
-}
-
 /// What only a supervisor has: what it leaves if it ends before its children do, and what it
 /// shows of itself.
 #[derive(Debug, Default)]
@@ -207,22 +186,6 @@ pub(crate) struct Line {
     pub(crate) supervisor: Pid,
     pub(crate) seat: Seat,
     pub(crate) above: Option<Arc<Line>>,
-}
-
-/// One incarnation of a child, as its supervisor numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seat {
-    /// Which child it is.
-    pub(crate) child: u64,
-    /// Its how many-th start this was; later ones are greater.
-    pub(crate) start: u32,
-}
-
-impl Seat {
-    /// Whether it is this one, or an earlier one of the same child.
-    pub(crate) fn is_up_to(self, last: Seat) -> bool {
-        self.child == last.child && self.start <= last.start
-    }
 }
 
 /// A caller whose reply was dropped unsent.

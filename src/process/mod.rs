@@ -8,6 +8,7 @@
 //!    own waker is.
 
 pub(crate) mod counts;
+mod child_role;
 pub(crate) mod core;
 pub(crate) mod state;
 mod tickets;
@@ -16,9 +17,10 @@ mod shown;
 pub(crate) mod any;
 
 pub(crate) use any::AnyProcess;
+pub(crate) use child_role::{ChildRole, ChildStop, Seat};
 pub(crate) use core::{
-    ChildRole, ChildStop, Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar,
-    Seat, Stage, Standing, Ties, Watcher,
+    Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar, Stage, Standing, Ties,
+    Watcher,
 };
 pub(crate) use counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State};

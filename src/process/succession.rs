@@ -8,7 +8,7 @@
 //!   body may still come before it.
 //! * A supervisor may find that it has no restart left. Before it has come to that, it restarts.
 
-use crate::process::{ChildStop, Core, Parent, Stage};
+use crate::process::{ChildRole, ChildStop, Core, Parent, Stage};
 
 impl Core {
     /// The supervisor that starts a successor of this process, if that one stays. `None` while
@@ -21,8 +21,7 @@ impl Core {
         let restarts = match role.stop {
             ChildStop::ForGood => false,
             ChildStop::ForRestart => true,
-            // A first start that fails is told to whoever asked for it; a later one is tried
-            // again.
+            ChildStop::Starting => role.seat.start > 1,
             ChildStop::No if self.is_starting() => role.seat.start > 1,
             ChildStop::No => role.restart.restarts_after(reason),
         };
@@ -41,8 +40,8 @@ impl Core {
         let Some(ties) = &self.ties else { return self.stage == Stage::Live };
         let stopping = ties.standing.as_ref().is_some_and(|standing| standing.stopping);
         let role = ties.parent.and_then(|parent| parent.role);
-        let stopped = role.is_some_and(|role| role.stop != ChildStop::No);
-        self.stage == Stage::Live && !stopping && !stopped
+        let stopped = |role: ChildRole| !matches!(role.stop, ChildStop::No | ChildStop::Starting);
+        self.stage == Stage::Live && !stopping && !role.is_some_and(stopped)
     }
 
     /// Its supervisor begins to stop it.

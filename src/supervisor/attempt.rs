@@ -25,7 +25,7 @@ use crate::crash::{Caught, Crash};
 use crate::deadline::within;
 use crate::exit::Result;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, flag};
+use crate::process::{AnyProcess, ChildStop, flag};
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::{Leaving, stop};
 use crate::sync::atomic::Ordering;
@@ -76,7 +76,9 @@ fn not_of_this_start(spec: &Spec) -> StartError {
 /// Stops what the start began, the last first, each to its very end. Each stays listed until
 /// then: if this is dropped, it is killed.
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
+    let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
     while let Some(process) = ctx.begun.last_but(kept) {
+        report.stops(&*process, how);
         if process.flags().load(Ordering::Acquire) & flag::CONDEMNED == 0 {
             if kept.is_some() {
                 report.surplus(&spec.id, process.pid());

@@ -14,7 +14,7 @@ use crate::child::{ChildType, Restart, Spec, StartContext, Started};
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildStop, Seat};
 use crate::runtime::Runtime;
 use crate::starting::StartCause;
 use crate::supervisor::attempt::attempt;
@@ -139,7 +139,11 @@ async fn ready(
     let process = started.process.clone();
     let serving = pin!(serving(runtime, &*process, spec.kind));
     match timeout(limit, select(ended, serving)).await {
-        Ok(Either::Right(_)) => Ok(started),
+        Ok(Either::Right(_)) => {
+            // From here on its restart type decides.
+            report.stops(&*started.process, ChildStop::No);
+            Ok(started)
+        }
         Ok(Either::Left((reason, _))) => Err(StartError::Failed(reason)),
         Err(_) => {
             stop(report, Leaving::of(spec, &started.process), Instant::now()).await;
