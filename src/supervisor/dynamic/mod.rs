@@ -1,9 +1,10 @@
 //! Dynamic supervisors: many children of a kind, that come and go, known by their pids.
 
 pub(crate) mod spec;
-mod child;
 mod given_up;
+mod child;
 pub(crate) mod nursery;
+mod known;
 mod find;
 mod births;
 mod ends;
