@@ -61,6 +61,9 @@ pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
     routes.with_state(Asked { tree: tree.clone(), limit })
 }
 
+/// A tree of so many children is shown in less than a millisecond or two.
+const SMALL: usize = 1_000;
+
 #[derive(Clone)]
 struct Asked {
     tree: SupervisorRef,
@@ -99,8 +102,9 @@ async fn json(State(asked): State<Asked>) -> Response {
 }
 
 impl Asked {
-    /// Takes a snapshot and shows it. A tree may be large, so that is done where threads may
-    /// block: nobody's turn is late for it, that of `/healthz` least of all.
+    /// Takes a snapshot and shows it. A large tree is shown where threads may block, so that no
+    /// other task is late for it. A small one is not: with all those threads busy, which may be
+    /// just what is looked for, it would not be answered.
     async fn shown(
         &self,
         show: impl FnOnce(&TreeSnapshot) -> Response + Send + 'static,
@@ -109,6 +113,9 @@ impl Asked {
             Ok(survey) => survey,
             Err(error) => return unavailable(&error.to_string()),
         };
+        if survey.size() <= SMALL {
+            return show(&survey.tree());
+        }
         let shown = tokio::task::spawn_blocking(move || show(&survey.tree()));
         shown.await.unwrap_or_else(|error| unavailable(&error.to_string()))
     }

@@ -162,8 +162,6 @@ mod pages {
 }
 
 mod failpoint;
-#[cfg(not(any(regrow_loom, regrow_shuttle)))]
-mod table;
 mod sync;
 mod small_map;
 mod pid;
@@ -290,6 +288,7 @@ pub use panic_hook::install_panic_hook;
 pub use pid::{MonitorRef, Pid};
 pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 pub use reply::Reply;
+pub use run::{CutShort, Program, main};
 pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use runtime::Runtime;
 pub use server::{

@@ -14,12 +14,15 @@
 //! 3. No lock is held while a user's code runs, nor across an await.
 
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
+mod table;
+
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod plain {
     pub(crate) use std::sync::{MutexGuard, atomic};
 
     use std::sync::PoisonError;
 
-    pub(crate) use crate::table::Table;
+    pub(crate) use super::table::Table;
 
     /// A mutex that doesn't know poisoning: nothing of ours panics under it.
     #[derive(Debug, Default)]

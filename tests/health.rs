@@ -92,6 +92,26 @@ async fn the_next_child_starts_when_this_one_serves() {
     tree.stop().await.unwrap();
 }
 
+/// A supervisor says nothing of its health, and could not be ready in any time.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_is_ready_when_its_children_have_started() {
+    let rt = Runtime::new();
+    let inner =
+        Supervisor::one_for_one().with_id("inner").child(moody("a").ready_within(5 * SECOND));
+    let inner = ChildSpec::from(inner).ready_within(SECOND);
+    let pool = ChildSpec::from(regrow::DynamicSupervisor::new()).ready_within(SECOND);
+    let spec = Supervisor::one_for_one().child(inner).child(pool);
+    let starting = tokio::spawn({
+        let rt = rt.clone();
+        async move { spec.start(&rt).await }
+    });
+    tokio::time::sleep(3 * SECOND).await;
+    say(&rt, "a", "ready").await;
+    let tree = starting.await.unwrap().unwrap();
+    assert_eq!(tree.count_children().await.unwrap().active, 2);
+    tree.stop().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_is_not_ready_in_time_has_failed_to_start() {
     let rt = Runtime::new();
@@ -283,4 +303,27 @@ async fn a_blocking_child_says_how_it_is_doing() {
     let health = tree.tree().await.unwrap().health();
     assert_eq!(health.to_string(), "store: no replica");
     tree.stop().await.unwrap();
+}
+
+/// A probe must not need what a stuck program has none of: a thread that may block.
+#[cfg(feature = "axum")]
+#[test]
+fn probes_are_answered_while_all_blocking_threads_are_busy() {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    tokio.block_on(async {
+        let rt = Runtime::new();
+        let tree = Supervisor::one_for_one().named("app").start(&rt).await.unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || drop(held.recv()));
+        let routes = regrow::tree_routes(&tree);
+        for route in ["/healthz", "/readyz", "/tree"] {
+            assert_eq!(ask(&routes, route).await.0, 200, "{route}");
+        }
+        drop(release);
+        busy.await.unwrap();
+    });
 }

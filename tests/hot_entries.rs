@@ -2,7 +2,9 @@
 //!
 //! Counted in lookups, not in time: what eight threads look up between the beginning and the
 //! end of a change is a few reads that were under way, and what they do while the changing
-//! thread waits for a processor. With a lock that prefers readers it is millions.
+//! thread waits for a processor. With a lock that prefers readers it is millions, where the
+//! build is optimized; in others too little of a lookup is done under the lock. That no reader
+//! overtakes a waiting writer is shown, in any build, by the unit test of the table.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

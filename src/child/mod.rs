@@ -117,6 +117,10 @@ pub(crate) struct Spec {
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
     pub(crate) warn_after: Option<Duration>,
+    #[cfg(feature = "process")]
+    pub(crate) stop_window: Duration,
+    #[cfg(feature = "process")]
+    pub(crate) own_group: bool,
     /// The description of the supervisor that it is, for whoever looks a tree over.
     pub(crate) nested: Option<Quiet<Arc<dyn Any + Send + Sync>>>,
 }
@@ -143,6 +147,10 @@ impl ChildSpec {
             significant: false,
             mailbox: None,
             warn_after: None,
+            #[cfg(feature = "process")]
+            stop_window: command::STOP_WINDOW,
+            #[cfg(feature = "process")]
+            own_group: false,
             nested: None,
         };
         ChildSpec { spec: Arc::new(spec) }
@@ -234,7 +242,9 @@ impl ChildSpec {
     /// Counts it as started only when it has said that it is [ready](crate::Health::Ready), or
     /// degraded: the next child starts then. One that takes longer than this is stopped, and its
     /// start has failed, with [`NotReady`](crate::StartError::NotReady). By default it counts as
-    /// started as soon as its `init` has returned. OTP has no counterpart.
+    /// started as soon as its `init` has returned. A supervisor that says nothing is ready when
+    /// all its children have started, each of them ready where its own description asks for
+    /// that. OTP has no counterpart.
     ///
     /// ```
     /// use std::time::Duration;

@@ -54,6 +54,9 @@ pub(crate) struct Core {
     pub(crate) ring: bool,
     /// What is queued is stamped with the time.
     pub(crate) tracked: bool,
+    /// Its parent's exit signal has arrived: it was asked to stop, or told to. A supervisor stops
+    /// its children from then on, whoever asked it.
+    pub(crate) asked: bool,
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
     /// What only some processes need; an ordinary one pays a word for it.
@@ -270,6 +273,7 @@ impl Core {
             parked: Parked::Nobody,
             ring: false,
             tracked: false,
+            asked: false,
             reason: None,
             task: None,
             ties,
@@ -288,10 +292,6 @@ impl Core {
         self.ties()?.standing.as_deref_mut()
     }
 
-    pub(crate) fn said_health(&mut self) -> Option<Health> {
-        self.standing()?.health.clone()
-    }
-
     /// Where the mailbox is counted.
     pub(crate) fn counts(&mut self) -> Option<&mut Counts> {
         self.standing()?.counts.as_mut()
@@ -299,15 +299,6 @@ impl Core {
 
     pub(crate) fn standing_mut(&mut self) -> &mut Standing {
         self.ties_mut().standing.get_or_insert_default()
-    }
-
-    /// Shows this from here on, and until the process has ended. To be called once.
-    pub(crate) fn publish(&mut self, cell: Arc<dyn Any + Send + Sync>) {
-        self.standing_mut().estate.get_or_insert_default().published = Some(cell);
-    }
-
-    pub(crate) fn published(&mut self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.standing()?.estate.as_ref()?.published.clone()
     }
 
     /// Whether names, links and monitors may still be added.

@@ -12,6 +12,7 @@ pub(crate) mod core;
 pub(crate) mod state;
 mod tickets;
 mod succession;
+mod shown;
 pub(crate) mod any;
 
 pub(crate) use any::AnyProcess;

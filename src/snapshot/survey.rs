@@ -109,6 +109,17 @@ impl Survey {
         }
     }
 
+    /// How many children there are in all that was found.
+    #[cfg(feature = "axum")]
+    pub(crate) fn size(&self) -> usize {
+        let shown = |(pid, read): (&Pid, &Option<Read>)| match read {
+            Some((picture, _)) => picture.children.len(),
+            None => published(&self.runtime, *pid)
+                .map_or(0, |cell| cell.change(|picture| picture.children.len())),
+        };
+        self.asked.iter().map(shown).sum()
+    }
+
     /// What is known of this supervisor by now; `None` if it has not begun.
     pub(super) fn known(&self, pid: Pid) -> Option<Known> {
         let asked = self.asked.get(&pid);
@@ -160,10 +171,10 @@ async fn ask(
 ) -> (Pid, Result<Read, CallError>) {
     let turn = published.turn().await;
     let answer = match runtime.server_at::<Tree>(pid) {
-        Ok(tree) => tree.call_unlimited(|reply| tree::Call::Publish { reply, _turn: turn }).await,
+        Ok(tree) => tree.call_unlimited(|reply| tree::Call::Publish(reply, turn)).await,
         Err(CallError::WrongType) => match runtime.server_at::<Nursery>(pid) {
             Ok(tree) => {
-                let publish = |reply| nursery::Call::Publish { reply, _turn: turn };
+                let publish = |reply| nursery::Call::Publish(reply, turn);
                 tree.call_unlimited(publish).await
             }
             Err(error) => Err(error),

@@ -137,7 +137,7 @@ async fn ready(
     let runtime = &report.runtime;
     let ended = Ended::of(runtime, Some(started.process.clone()));
     let process = started.process.clone();
-    let serving = pin!(serving(runtime, &*process));
+    let serving = pin!(serving(runtime, &*process, spec.kind));
     match timeout(limit, select(ended, serving)).await {
         Ok(Either::Right(_)) => Ok(started),
         Ok(Either::Left((reason, _))) => Err(StartError::Failed(reason)),
@@ -148,14 +148,17 @@ async fn ready(
     }
 }
 
-async fn serving(runtime: &Runtime, process: &dyn AnyProcess) {
+/// A supervisor that says nothing serves as soon as it has started: its children have, each in
+/// the time that it had to be ready.
+async fn serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
     loop {
         let said = runtime.kernel.healths.notified();
         let mut said = pin!(said);
         // From here on nothing that is said is missed.
         said.as_mut().enable();
         let health = process.with(|locked| locked.core().said_health());
-        if health.is_some_and(|health| health.is_serving()) {
+        let says_nothing = kind == ChildType::Supervisor;
+        if health.map_or(says_nothing, |health| health.is_serving()) {
             return;
         }
         said.await;

@@ -106,6 +106,12 @@ impl Report {
         self.runtime.kernel.end_succession(&*self.own);
     }
 
+    /// The supervisor stops all of its children from now on.
+    pub(crate) fn begins_to_stop(&self) {
+        self.own.with(|locked| locked.core().asked = true);
+        self.restarts_nobody();
+    }
+
     /// Frees what is left of the names of a child's incarnations up to this one.
     pub(crate) fn free_names(&self, last: Seat) {
         self.runtime.kernel.clear_vacant_of(&*self.own, last);

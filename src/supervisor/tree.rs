@@ -71,39 +71,18 @@ pub(crate) struct Tree {
 /// A start by hand: of which child, and the answer that is due.
 type ByHand = (SharedStr, Reply<Result<Pid, ChildError>>);
 
-/// What a supervisor can be asked.
+/// What a supervisor can be asked. `Publish` is answered when it has handled what came before
+/// that, and shows it in what it publishes.
 pub(crate) enum Call {
-    StartChild {
-        spec: Arc<Spec>,
-        reply: Reply<Result<Pid, StartError>>,
-    },
-    TerminateChild {
-        id: String,
-        reply: Reply<Result<(), ChildError>>,
-    },
-    RestartChild {
-        id: String,
-        reply: Reply<Result<Pid, ChildError>>,
-    },
-    DeleteChild {
-        id: String,
-        reply: Reply<Result<(), ChildError>>,
-    },
-    WhichChild {
-        id: String,
-        reply: Reply<Result<ChildInfo, ChildError>>,
-    },
-    ChildSpec {
-        id: String,
-        reply: Reply<Result<ChildSpec, ChildError>>,
-    },
+    StartChild { spec: Arc<Spec>, reply: Reply<Result<Pid, StartError>> },
+    TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
+    RestartChild { id: String, reply: Reply<Result<Pid, ChildError>> },
+    DeleteChild { id: String, reply: Reply<Result<(), ChildError>> },
+    WhichChild { id: String, reply: Reply<Result<ChildInfo, ChildError>> },
+    ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    /// To have handled all that came before, and to have it in what is published.
-    Publish {
-        reply: Reply<()>,
-        _turn: Option<Turn>,
-    },
+    Publish(Reply<()>, Option<Turn>),
 }
 
 /// What a supervisor tells itself.
@@ -161,7 +140,8 @@ impl GenServer for Tree {
             Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Publish { reply, .. } => {
+            Call::Publish(reply, turn) => {
+                drop(turn);
                 self.publish_budget();
                 reply.send(());
             }
@@ -215,7 +195,7 @@ impl Tree {
 
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
-        self.report.restarts_nobody();
+        self.report.begins_to_stop();
         let mut now = Instant::now();
         self.children.published().change(|picture| picture.ending = Some(now));
         while let Some(place) = self.children.last_place() {

@@ -136,14 +136,16 @@ impl Model {
             State::Waiting(_) => return Answer::Restarting,
             State::Stopped => {}
         }
-        (child.began, child.tries) = (self.now, 0);
-        self.now = self.now.max(child.alone);
+        // The answer would come when that is over, while the supervisor serves others.
+        self.undecided |= child.alone > self.now;
+        (child.began, child.tries, child.unhealthy) = (self.now, 0, None);
         match self.start(&child.spec.clone()) {
             Ok(state) => {
                 child.starts(state, self.now);
                 if matches!(child.state, State::Stopped) { Answer::Ignored } else { Answer::Ok }
             }
             Err(()) => {
+                child.fails();
                 child.alone = child.alone.max(std::mem::take(&mut self.left));
                 Answer::Failed
             }

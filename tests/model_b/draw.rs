@@ -123,18 +123,21 @@ impl Draw {
     fn backoff(&mut self) -> Option<Backoff> {
         let first = self.rng.pick(&[5_000, 20_000]) + self.rng.below(500) as u64;
         let healthy = self.rng.pick(&[1_000, 60_000]);
-        let backoff = Backoff { first, max: 4 * first - 1, healthy };
+        let patience = first.is_multiple_of(3).then_some(healthy + 6 * first);
+        let backoff = Backoff { first, max: 4 * first - 1, healthy, patience };
         self.rng.percent(15).then_some(backoff)
     }
 
     /// Now and then a worker is linked to one of its siblings.
     fn link(&mut self, children: &mut [Spec]) {
         let is_worker = |child: &&Spec| matches!(child.kind, Kind::Worker(_));
+        // Where the supervisor is busy, it cannot be told what comes of the second end.
+        let often = if self.mode == Mode::Queue { 2 } else { 10 };
         let workers: Vec<_> = children.iter().filter(is_worker).map(|child| child.id).collect();
         for child in children {
             let Kind::Worker(script) = &mut child.kind else { continue };
             let sibling = self.rng.pick(&workers);
-            script.link = (sibling != child.id && self.rng.percent(10)).then_some(sibling);
+            script.link = (sibling != child.id && self.rng.percent(often)).then_some(sibling);
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Child {
     pub(crate) began: u64,
     /// How many delayed restarts there were since it last ran well.
     pub(crate) tries: u32,
+    /// Since when it had no healthy run.
+    pub(crate) unhealthy: Option<u64>,
     /// When the last of those is gone that a killed incarnation left.
     pub(crate) alone: u64,
     /// When its incarnation had started.
@@ -337,7 +339,8 @@ impl Model {
 
 impl Child {
     pub(crate) fn new(spec: &Spec, state: State, began: u64, since: u64) -> Child {
-        Child { spec: spec.clone(), state, began, tries: 0, alone: 0, since, death: 0 }
+        let (tries, unhealthy, alone, death) = (0, None, 0, 0);
+        Child { spec: spec.clone(), state, began, tries, unhealthy, alone, since, death }
     }
 
     /// Its start is over, and good.
@@ -361,8 +364,15 @@ impl Child {
     /// Its incarnation is over: if that was a healthy one, its backoff starts afresh.
     pub(crate) fn is_over(&mut self, now: u64) {
         if self.spec.backoff.is_some_and(|backoff| now - self.began >= backoff.healthy) {
-            self.tries = 0;
+            (self.tries, self.unhealthy) = (0, Some(now));
+        } else {
+            self.fails();
         }
+    }
+
+    /// Its incarnation was not healthy: perhaps its start failed.
+    pub(crate) fn fails(&mut self) {
+        self.unhealthy.get_or_insert(self.began);
     }
 
     pub(crate) fn waits(&self, with: u64) -> bool {

@@ -57,6 +57,8 @@ pub(crate) struct Backoff {
     pub(crate) max: u64,
     /// How long it must run to be healthy.
     pub(crate) healthy: u64,
+    /// How long it may go without a healthy run; `None` is the default.
+    pub(crate) patience: Option<u64>,
 }
 
 #[derive(Debug, Clone)]

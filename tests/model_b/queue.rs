@@ -22,11 +22,23 @@ pub(crate) enum Event {
     Retry {
         id: u32,
         ticket: u64,
+        retry: Retry,
     },
     Ask {
         nth: usize,
         request: Request,
     },
+}
+
+/// What a retry counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// One restart, like the end of a child.
+    Counted,
+    /// Nothing: its child has a backoff.
+    Delayed,
+    /// Nothing: it is counted and told already, and waited for what was left.
+    Decided,
 }
 
 pub(crate) type Mailbox = VecDeque<Event>;

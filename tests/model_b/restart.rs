@@ -2,8 +2,19 @@
 
 use crate::model::{Model, Over, State, Tree};
 use crate::plan::{Auto, End, Restart, Strategy};
-use crate::queue::{Event, Mailbox};
+use crate::queue::{Event, Mailbox, Retry};
 use crate::time::Due;
+
+/// What follows an end, or a start that failed.
+enum Next {
+    AtOnce,
+    After(u64),
+    /// It had no healthy run for too long.
+    GiveUp,
+}
+
+/// How long a child with a backoff may go without a healthy run.
+const PATIENCE: u64 = 15 * 60 * 1_000;
 
 impl Model {
     /// The supervisor hears of these ends, in this order. What it ends with, if it does.
@@ -13,8 +24,14 @@ impl Model {
     }
 
     /// A restart that waited is due.
-    pub(crate) fn retried(&mut self, tree: &mut Tree, id: u32, ticket: u64) -> Option<Over> {
-        self.hears(tree, [Event::Retry { id, ticket }].into())
+    pub(crate) fn retried(
+        &mut self,
+        tree: &mut Tree,
+        id: u32,
+        ticket: u64,
+        retry: Retry,
+    ) -> Option<Over> {
+        self.hears(tree, [Event::Retry { id, ticket, retry }].into())
     }
 
     /// Takes one after the other from the mailbox, until no more comes.
@@ -22,10 +39,10 @@ impl Model {
         while let Some(event) = self.next(tree, &mut mailbox) {
             let over = match event {
                 Event::Exit { id, death } => self.exit(tree, id, death, &mut mailbox),
-                Event::Retry { id, ticket } => match tree.at(id) {
+                Event::Retry { id, ticket, retry } => match tree.at(id) {
                     Some(at) if tree.children[at].waits(ticket) => {
                         tree.children[at].state = State::Stopped;
-                        self.restart(tree, at, &mut mailbox)
+                        self.restart(tree, at, retry, &mut mailbox)
                     }
                     _ => None,
                 },
@@ -73,9 +90,10 @@ impl Model {
         match tree.children[at].spec.restart {
             Restart::Temporary => tree.remove(at),
             Restart::Transient if clean => {}
-            _ => match self.delay(tree, at) {
-                None => return self.restart(tree, at, mailbox),
-                Some(delay) => {
+            _ => match self.next_try(tree, at) {
+                Next::AtOnce => return self.restart(tree, at, Retry::Counted, mailbox),
+                Next::GiveUp => return Some(Over::GaveUp),
+                Next::After(delay) => {
                     self.wait(tree, at, delay, mailbox);
                     return None;
                 }
@@ -94,43 +112,83 @@ impl Model {
 
     /// One attempt to restart the child and its group; a start that fails is tried again by a
     /// message to itself.
-    fn restart(&mut self, tree: &mut Tree, at: usize, mailbox: &mut Mailbox) -> Option<Over> {
+    fn restart(
+        &mut self,
+        tree: &mut Tree,
+        at: usize,
+        retry: Retry,
+        mailbox: &mut Mailbox,
+    ) -> Option<Over> {
         let (now, period) = (self.now, tree.spec.period);
         tree.window.retain(|&then| now - then < period);
-        if tree.window.len() >= tree.spec.restarts as usize {
-            return Some(Over::GaveUp);
+        if retry == Retry::Counted {
+            if tree.window.len() >= tree.spec.restarts as usize {
+                return Some(Over::GaveUp);
+            }
+            tree.window.push(now);
         }
-        tree.window.push(now);
-        let left = tree.spec.restarts - tree.window.len() as u32;
-        self.restarts.push((tree.number, tree.children[at].spec.id, left));
         let failed = tree.children[at].spec.id;
+        if retry != Retry::Decided {
+            let left = tree.spec.restarts - tree.window.len() as u32;
+            self.restarts.push((tree.number, failed, left));
+        }
         let first = tree.group(at);
         self.stop_group(tree, first, failed, mailbox);
-        let first = first.min(tree.at(failed)?);
+        let at = tree.at(failed)?;
+        let first = first.min(at);
+        if self.wait_alone(tree, at, first) {
+            return None;
+        }
         let next = self.start_group(tree, first, failed)?;
-        match self.delay(tree, next) {
-            Some(delay) => self.wait(tree, next, delay, mailbox),
-            None => {
+        match self.next_try(tree, next) {
+            Next::GiveUp => return Some(Over::GaveUp),
+            Next::After(delay) => self.wait(tree, next, delay, mailbox),
+            Next::AtOnce => {
                 let (id, ticket) = self.waits(tree, next);
-                self.post(tree, mailbox, Event::Retry { id, ticket });
+                self.post(tree, mailbox, Event::Retry { id, ticket, retry: Retry::Counted });
             }
         }
         None
     }
 
-    /// How long the next restart waits, if it does: what can only be given up is so at once.
-    fn delay(&mut self, tree: &mut Tree, at: usize) -> Option<u64> {
+    /// Where killed supervisors of the group left what is still ending, the group waits for it,
+    /// and the supervisor for nobody.
+    fn wait_alone(&mut self, tree: &mut Tree, at: usize, first: usize) -> bool {
+        let group = match tree.spec.strategy {
+            Strategy::OneForOne => &tree.children[at..=at],
+            Strategy::OneForAll | Strategy::RestForOne => &tree.children[first..],
+        };
+        let alone = group.iter().map(|child| child.alone).max().unwrap_or(0);
+        if alone <= self.now {
+            return false;
+        }
+        let (id, ticket) = self.waits(tree, at);
+        let due = Due::Retry { sup: tree.number, id, ticket, retry: Retry::Decided };
+        self.set_timer(alone - self.now, due);
+        true
+    }
+
+    /// What can only be given up is so at once.
+    fn next_try(&mut self, tree: &mut Tree, at: usize) -> Next {
         let child = &mut tree.children[at];
-        let backoff = child.spec.backoff.filter(|_| tree.spec.restarts > 0)?;
+        let Some(backoff) = child.spec.backoff.filter(|_| tree.spec.restarts > 0) else {
+            return Next::AtOnce;
+        };
+        let patience = PATIENCE.max(4 * (backoff.max + backoff.healthy));
+        let patience = backoff.patience.unwrap_or(patience);
+        if child.unhealthy.is_some_and(|since| self.now - since >= patience) {
+            return Next::GiveUp;
+        }
         let grown = backoff.first << child.tries.min(20);
         child.tries += 1;
-        Some(grown.min(backoff.max))
+        Next::After(grown.min(backoff.max))
     }
 
     /// The child waits for its restart, and its group with it.
     fn wait(&mut self, tree: &mut Tree, at: usize, delay: u64, mailbox: &mut Mailbox) {
         let (id, ticket) = self.waits(tree, at);
-        self.set_timer(delay, Due::Retry { sup: tree.number, id, ticket });
+        let due = Due::Retry { sup: tree.number, id, ticket, retry: Retry::Delayed };
+        self.set_timer(delay, due);
         let first = tree.group(at);
         self.stop_group(tree, first, id, mailbox);
     }
@@ -167,11 +225,11 @@ impl Model {
             }
             let child = &mut tree.children[at];
             child.began = self.now;
-            self.now = self.now.max(child.alone);
             let spec = child.spec.clone();
             match self.start(&spec) {
                 Ok(state) => tree.children[at].starts(state, self.now),
                 Err(()) => {
+                    tree.children[at].fails();
                     let left = std::mem::take(&mut self.left);
                     tree.children[at].alone = tree.children[at].alone.max(left);
                     return Some(at);

@@ -2,6 +2,7 @@
 
 use crate::model::{Model, State};
 use crate::plan::{End, ROOT};
+use crate::queue::Retry;
 
 /// Something that is due at some time.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +16,7 @@ pub(crate) enum Due {
     /// A worker crashes, if this start of it is still the last.
     Crash { id: u32, nth: usize },
     /// A child is started again, if it still waits for this.
-    Retry { sup: u32, id: u32, ticket: u64 },
+    Retry { sup: u32, id: u32, ticket: u64, retry: Retry },
 }
 
 impl Model {
@@ -34,8 +35,11 @@ impl Model {
 
     /// In how many milliseconds the retry with this ticket is due, if it is delayed.
     pub(crate) fn waits_for(&self, with: u64) -> Option<u64> {
-        let retry =
-            |timer: &&Timer| matches!(timer.due, Due::Retry { ticket, .. } if ticket == with);
+        let is_due = |due| match due {
+            Due::Retry { ticket, retry, .. } => ticket == with && retry == Retry::Delayed,
+            Due::Crash { .. } => false,
+        };
+        let retry = |timer: &&Timer| is_due(timer.due);
         self.timers.iter().find(retry).map(|timer| timer.at.saturating_sub(self.now))
     }
 
@@ -53,7 +57,7 @@ impl Model {
             Due::Crash { id, nth } => {
                 self.alive.contains(&id) && self.starts.get(&id) == Some(&nth)
             }
-            Due::Retry { sup, id, ticket } => self.root.as_ref().is_some_and(|root| {
+            Due::Retry { sup, id, ticket, .. } => self.root.as_ref().is_some_and(|root| {
                 let child = root.find(sup).and_then(|tree| Some(&tree.children[tree.at(id)?]));
                 child.is_some_and(|child| child.waits(ticket))
             }),
@@ -85,8 +89,8 @@ impl Model {
     fn happens(&mut self, due: Due) {
         match due {
             Due::Crash { id, .. } => self.die(&[(id, End::Crash)], &[id]),
-            Due::Retry { sup, id, ticket } => {
-                self.with(sup, |model, tree| ((), model.retried(tree, id, ticket)));
+            Due::Retry { sup, id, ticket, retry } => {
+                self.with(sup, |model, tree| ((), model.retried(tree, id, ticket, retry)));
             }
         }
     }

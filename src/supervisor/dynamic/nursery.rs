@@ -82,28 +82,15 @@ pub(crate) struct Nursery {
     pub(super) published: Arc<Published>,
 }
 
-/// What a dynamic supervisor can be asked.
+/// What a dynamic supervisor can be asked. `Publish` is answered when it has handled what came before
+/// that, and shows it in what it publishes.
 pub(crate) enum Call {
-    StartChild {
-        spec: Arc<Spec>,
-        reply: PidReply,
-    },
-    Find {
-        name: SharedStr,
-        spec: Arc<Spec>,
-        reply: PidReply,
-    },
-    TerminateChild {
-        pid: Pid,
-        reply: Reply<Result<(), ChildError>>,
-    },
+    StartChild { spec: Arc<Spec>, reply: PidReply },
+    Find { name: SharedStr, spec: Arc<Spec>, reply: PidReply },
+    TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    /// To have handled all that came before, and to have it in what is published.
-    Publish {
-        reply: Reply<()>,
-        _turn: Option<Turn>,
-    },
+    Publish(Reply<()>, Option<Turn>),
 }
 
 /// What it tells itself.
@@ -226,7 +213,8 @@ impl Nursery {
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Publish { reply, .. } => {
+            Call::Publish(reply, turn) => {
+                drop(turn);
                 self.publish();
                 reply.send(());
             }

@@ -116,23 +116,10 @@ impl Nursery {
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
     pub(super) async fn stop_all(&mut self) {
         self.show_ending();
-        self.report.restarts_nobody();
+        self.report.begins_to_stop();
         let half_started = self.drop_helpers().await;
         let began = Instant::now();
-        let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
-        for child in std::mem::take(&mut self.children).into_values() {
-            let Some(process) = child.process() else { continue };
-            let pid = process.pid();
-            let due = child.shutdown.grace().map(|grace| after(began, grace));
-            match child.shutdown {
-                Shutdown::BrutalKill => self.report.runtime.kill(pid),
-                _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
-            };
-            leaving.push((due, child));
-        }
-        // Whose time is up first is waited for first, so nobody's is overlooked.
-        leaving.sort_by_key(|(due, _)| due.map_or((1, began), |due| (0, due)));
-        let (mut killed, mut leaving) = (Vec::new(), leaving.into_iter());
+        let (mut killed, mut leaving) = (Vec::new(), self.ask_all(began).into_iter());
         while let Some((due, child)) = leaving.next() {
             let later = leaving.as_slice().iter().map(|(_, child)| child);
             self.show_wait(&child, began, later, killed.len());
@@ -154,9 +141,26 @@ impl Nursery {
         for process in half_started {
             let id = label(&*process);
             let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-            let leaving = Leaving { id: &id, restart, shutdown, process: &process };
-            leaving.killed(&self.report).await;
+            Leaving { id: &id, restart, shutdown, process: &process }.killed(&self.report).await;
         }
+    }
+
+    /// Asks everybody to stop, and gives them with the ends of their times: those whose time is
+    /// up first are waited for first, so nobody's is overlooked.
+    fn ask_all(&mut self, began: Instant) -> Vec<(Option<Instant>, Child)> {
+        let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
+        for child in std::mem::take(&mut self.children).into_values() {
+            let Some(process) = child.process() else { continue };
+            let pid = process.pid();
+            let due = child.shutdown.grace().map(|grace| after(began, grace));
+            match child.shutdown {
+                Shutdown::BrutalKill => self.report.runtime.kill(pid),
+                _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
+            };
+            leaving.push((due, child));
+        }
+        leaving.sort_by_key(|(due, _)| due.map_or((1, began), |due| (0, due)));
+        leaving
     }
 
     /// Drops the starts under way, and kills and gives what they had started by then.
@@ -218,8 +222,7 @@ fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
 
 /// What it is called: its id.
 fn label(process: &dyn AnyProcess) -> SharedStr {
-    let label = process.with(|locked| locked.core().ties()?.label.clone());
-    label.unwrap_or_else(|| "half started".into())
+    process.with(|locked| locked.core().ties()?.label.clone()).unwrap_or("half started".into())
 }
 
 /// A child that was started, and not yet told of.

@@ -162,7 +162,7 @@ mod tests {
             while !is_over(relays) {
                 table.read(&7, |_| {
                     inside.store(number, SeqCst);
-                    (0..500).any(|_| {
+                    (0..20_000).any(|_| {
                         yield_now();
                         inside.load(SeqCst) > number
                     })

@@ -1,0 +1,65 @@
+//! What the log is told of the outcome of a run.
+//!
+//! Target `regrow::run`; fields `cause`, `took`, `forced`, `children`, `unclean`; of a run that
+//! failed `error`.
+//!
+//! | line | level |
+//! |---|---|
+//! | stopped | INFO |
+//! | stopped, but not cleanly | WARN |
+//! | the tree did not start; gave up; ended | ERROR |
+//! | ended without a stop: no thread was free to run async code | ERROR |
+
+use std::io::Write;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use crate::quietly::quietly;
+use crate::run::error::RunError;
+use crate::run::report::StopReport;
+
+/// Tells how a run went.
+pub(super) fn tell(outcome: &Result<StopReport, RunError>) {
+    quietly(|| match outcome {
+        Ok(report) => {
+            let StopReport { cause, took, forced, children } = report;
+            let (children, unclean) = (children.len(), report.unclean().count());
+            match report.is_clean() {
+                true => info!(
+                    target: "regrow::run", %cause, ?took, forced, children, unclean, "stopped"
+                ),
+                false => warn!(
+                    target: "regrow::run", %cause, ?took, forced, children, unclean,
+                    "stopped, but not cleanly"
+                ),
+            }
+        }
+        Err(error) => error!(target: "regrow::run", %error, "the run failed"),
+    });
+}
+
+/// Tells of a process that ends because no async code of it runs any more.
+pub(super) fn tell_left_behind(report: &StopReport) {
+    let StopReport { cause, took, children, .. } = report;
+    quietly(|| {
+        error!(
+            target: "regrow::run", %cause, ?took, children = children.len(),
+            "the process ends without a stop: tokio runs no async code any more"
+        );
+    });
+    say(&format!("{report}\nno thread of tokio runs async code any more: the process is ended"));
+}
+
+/// Tells what tokio left behind when it was shut down.
+pub(super) fn tell_blocked(waited: Duration) {
+    let text =
+        format!("a blocking job had not ended {waited:.1?} after the stop, and is left behind");
+    quietly(|| warn!(target: "regrow::run", ?waited, "a blocking job is left behind"));
+    say(&text);
+}
+
+/// Writes to standard error, if that can be written to.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
