@@ -12,23 +12,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio::time::Instant;
 
-use crate::call_error::StartError;
-use crate::exit::{ExitReason, Result};
+use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::shared_str::SharedStr;
-use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::nursery::Nursery;
 
 /// How many children that were given up are kept.
-const KEPT: usize = 1_000;
+pub(super) const KEPT: usize = 1_000;
 
 /// Who was given up, by name and by age; and who goes by another pid than its present one.
 #[derive(Default)]
 pub(super) struct Index {
-    by_name: HashMap<SharedStr, Pid>,
-    by_age: BTreeMap<u64, Pid>,
+    pub(super) by_name: HashMap<SharedStr, Pid>,
+    pub(super) by_age: BTreeMap<u64, Pid>,
     /// The pid that the start of a child returned, and the last one of that child.
-    told: HashMap<Pid, Pid, foldhash::fast::RandomState>,
+    pub(super) told: HashMap<Pid, Pid, foldhash::fast::RandomState>,
 }
 
 /// How a child was given up.
@@ -36,77 +33,6 @@ pub(super) struct GivenUp {
     /// When a restart would be within its budget again.
     pub(super) until: Instant,
     /// Later ones have greater numbers.
-    number: u64,
+    pub(super) number: u64,
     pub(super) last: ExitReason,
-}
-
-impl Nursery {
-    /// The child stays known, and is not started again.
-    pub(super) fn give_up(&mut self, pid: Pid, until: Instant, last: ExitReason) {
-        let number = self.fresh();
-        let Some(child) = self.children.get_mut(&pid) else { return };
-        child.state = State::GivenUp(Box::new(GivenUp { until, number, last }));
-        if let Some(name) = child.name() {
-            self.index.by_name.insert(name, pid);
-        }
-        self.index.by_age.insert(number, pid);
-        if self.index.by_age.len() > KEPT
-            && let Some((_, oldest)) = self.index.by_age.first_key_value()
-        {
-            self.forget(*oldest);
-        }
-    }
-
-    /// How many were given up.
-    pub(super) fn given_up(&self) -> usize {
-        self.index.by_age.len()
-    }
-
-    /// Whether a child may be started under this name, as far as the one before it goes: one that
-    /// has been given up for long enough is forgotten.
-    pub(super) fn make_way(&mut self, name: &SharedStr) -> Result<(), StartError> {
-        let Some(&pid) = self.index.by_name.get(name) else { return Ok(()) };
-        let now = Instant::now();
-        match self.children.get(&pid).map(|child| &child.state) {
-            Some(State::GivenUp(given_up)) if given_up.until > now => Err(StartError::GivenUp {
-                name: name.to_string(),
-                retry_in: given_up.until.duration_since(now),
-                reason: given_up.last.clone(),
-            }),
-            _ => {
-                self.forget(pid);
-                Ok(())
-            }
-        }
-    }
-
-    /// The last pid of the child that goes by this one: the same, or the one that its start
-    /// returned.
-    pub(super) fn present(&self, pid: Pid) -> Pid {
-        self.index.told.get(&pid).copied().unwrap_or(pid)
-    }
-
-    /// A child that goes by this pid from now on.
-    pub(super) fn insert(&mut self, pid: Pid, child: Child) {
-        if child.told != pid {
-            self.index.told.insert(child.told, pid);
-        }
-        self.children.insert(pid, child);
-    }
-
-    /// Takes a child out of the table and all indexes.
-    pub(super) fn take(&mut self, pid: Pid) -> Option<Child> {
-        let child = self.children.remove(&pid)?;
-        self.index.told.remove(&child.told);
-        if let State::GivenUp(given_up) = &child.state {
-            self.index.by_age.remove(&given_up.number);
-            // Another of the same name may have been given up since.
-            if let Some(name) = child.name()
-                && self.index.by_name.get(&name) == Some(&pid)
-            {
-                self.index.by_name.remove(&name);
-            }
-        }
-        Some(child)
-    }
 }

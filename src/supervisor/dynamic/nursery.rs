@@ -230,11 +230,11 @@ impl Nursery {
             let looked = match done {
                 Done::Born { child, whom, outcome } => {
                     self.births -= 1;
-                    self.landed();
+                    self.starting -= 1;
                     self.born(child, whom, outcome, ctx)
                 }
                 Done::Reborn { pid, ticket, spare, outcome } => {
-                    self.landed();
+                    self.starting -= 1;
                     self.reborn((pid, ticket), spare, outcome, ctx)
                 }
                 Done::Waited { name, spec } => self.look_again(name, spec, ctx),
@@ -258,10 +258,6 @@ impl Nursery {
 
     pub(super) fn done(&self) -> MutexGuard<'_, Vec<Done>> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn landed(&mut self) {
-        self.starting -= 1;
     }
 
     /// Has this done beside the loop, and looked at afterwards.

@@ -22,27 +22,6 @@ use crate::supervisor::stop::{Leaving, NOT_YIELDING};
 use crate::timer_queue::after;
 
 impl Nursery {
-    pub(super) fn terminate_child(
-        &mut self,
-        pid: Pid,
-        reply: Reply<Result<(), ChildError>>,
-        ctx: &mut ServerContext<Self>,
-    ) {
-        let asked = pid;
-        let pid = self.present(asked);
-        match self.children.get_mut(&pid).map(|child| &mut child.state) {
-            None | Some(State::Starting) => {
-                reply.send(Err(ChildError::NotFound(asked.to_string())))
-            }
-            Some(State::Running(_)) => self.begin_stop(pid, Some(reply), ctx),
-            Some(State::Stopping(stopping)) => stopping.replies.push(reply),
-            Some(State::Restarting { .. } | State::GivenUp(_)) => {
-                self.forget(pid);
-                reply.send(Ok(()));
-            }
-        }
-    }
-
     /// Asks the child to stop; its end, or the end of its time, is an event of its own.
     pub(super) fn begin_stop(
         &mut self,
