@@ -20,6 +20,7 @@ use crate::process::{AnyProcess, Stage, flag};
 use crate::quietly::{quietly, wake};
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
+use crate::turn::poll_turn;
 
 /// What a caller waits for.
 pub(crate) type Answer<T> = Result<T, Lost>;
@@ -116,11 +117,20 @@ impl<T: Send + 'static> Awaited<T> {
     }
 
     #[inline]
-    pub(crate) fn poll(&mut self, cx: &Context<'_>, server: &dyn AnyProcess) -> Poll<Answer<T>> {
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: &dyn AnyProcess,
+    ) -> Poll<Answer<T>> {
         let slot = self.slot.take().expect("an answer is handed out once");
-        if std::mem::take(&mut self.is_new) && slot.is_shared() {
-            self.slot = Some(slot);
-            return Poll::Pending;
+        if std::mem::take(&mut self.is_new) {
+            let is_shared = slot.is_shared();
+            // Answered in the poll that asks: the caller has not waited, so it takes its turn.
+            if is_shared || poll_turn(cx).is_pending() {
+                self.is_new = !is_shared;
+                self.slot = Some(slot);
+                return Poll::Pending;
+            }
         }
         let answer = match Arc::try_unwrap(slot) {
             Ok(slot) => slot.0.into_inner().answer,

@@ -9,6 +9,11 @@
 //! **A method takes its turn before it does anything.** A future that is dropped while it
 //! waits for its turn has changed nothing: so a turn costs no cancel safety.
 //!
+//! A call is the exception: it takes a turn only where it returns without having waited, and
+//! so pays nothing where it is answered. A question that is refused was not asked, so nothing
+//! was done by then; and an answer that is there in the poll that asks is left where it is
+//! until the turn comes.
+//!
 //! Outside of a tokio task there is no budget, and a turn is granted at once.
 
 use std::future::{Future, poll_fn};
@@ -27,6 +32,19 @@ pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
 #[inline]
 pub(crate) fn turn() -> impl Future<Output = ()> {
     poll_fn(poll_turn)
+}
+
+/// Takes a turn, then gives this: a failure that has changed nothing.
+#[cold]
+pub(crate) async fn after_turn<T>(outcome: T) -> T {
+    turn().await;
+    outcome
+}
+
+/// The waker of the task that asks for it.
+#[inline]
+pub(crate) fn own_waker() -> impl Future<Output = Waker> {
+    poll_fn(|cx| Poll::Ready(cx.waker().clone()))
 }
 
 /// Takes a turn, and gives the waker of the task that took it.

@@ -22,7 +22,7 @@ use crate::server::GenServer;
 use crate::server::ask::{ask, let_in, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::shared_str::SharedStr;
-use crate::turn::turn_of_caller;
+use crate::turn::{after_turn, own_waker, turn};
 
 /// How long a call waits if it doesn't say.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -213,7 +213,9 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// If it has to wait, and tokio's time is not enabled.
+    /// If it has to wait, and time is not enabled in the tokio that polls it: that one times the
+    /// five seconds, so a call from another tokio than the server's ends in time whatever that
+    /// one does. Polled by an executor that is not tokio, a call is timed by the server's.
     pub async fn call<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
@@ -273,12 +275,24 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<T, CallError> {
         let due = Instant::now().checked_add(limit);
-        let waker = turn_of_caller().await;
-        let process = self.resolve()?;
-        let caller = refuse_self(&process)?;
-        let _waits = wait_edge(&process, caller)?;
+        let process = match self.resolve() {
+            Ok(process) => process,
+            Err(_) => {
+                turn().await;
+                self.resolve()?
+            }
+        };
+        let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
+        let _waits = match edge {
+            Ok(edge) => edge,
+            Err(error) => return after_turn(Err(error)).await,
+        };
         let told = |error| self.told(error, &process);
-        let (mut answer, sent) = ask(&process, make, waker).map_err(told)?;
+        let waker = own_waker().await;
+        let (mut answer, sent) = match ask(&process, make, waker) {
+            Ok(asked) => asked,
+            Err(error) => return after_turn(Err(told(error))).await,
+        };
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, due)).await.map_err(told)?;
         }
@@ -300,12 +314,24 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
     ) -> Result<T, CallError> {
-        let waker = turn_of_caller().await;
-        let process = self.resolve()?;
-        let caller = refuse_self(&process)?;
-        let _waits = wait_edge(&process, caller)?;
+        let process = match self.resolve() {
+            Ok(process) => process,
+            Err(_) => {
+                turn().await;
+                self.resolve()?
+            }
+        };
+        let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
+        let _waits = match edge {
+            Ok(edge) => edge,
+            Err(error) => return after_turn(Err(error)).await,
+        };
         let told = |error| self.told(error, &process);
-        let (mut answer, sent) = ask(&process, make, waker).map_err(told)?;
+        let waker = own_waker().await;
+        let (mut answer, sent) = match ask(&process, make, waker) {
+            Ok(asked) => asked,
+            Err(error) => return after_turn(Err(told(error))).await,
+        };
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
         }
