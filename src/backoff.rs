@@ -18,26 +18,27 @@ use std::time::Duration;
 /// | [`max`](Self::max) | 30 s |
 /// | [`jitter`](Self::jitter) | 0.5: half of each delay is fixed, half is drawn |
 /// | [`reset_after`](Self::reset_after) | as long as `max` |
-///
-/// With these an outage of 30 s is survived by the default budget of three restarts in
-/// five seconds.
+/// | [`give_up_after`](Self::give_up_after) | 15 minutes without a healthy run |
 ///
 /// # What happens to a child that fails again and again
 ///
-/// A delayed restart counts when it happens, and not while it waits. With the default
-/// budget of 3 restarts in any 5 s:
+/// A restart that waits counts against no budget: the delay bounds what a failing child costs.
+/// Instead the supervisor gives up when a child had no healthy run for
+/// [`give_up_after`](Self::give_up_after). A healthy run is one of
+/// [`reset_after`](Self::reset_after) or longer. So an outage of ten minutes is survived, however
+/// many children fail in it, and a child that never recovers ends its supervisor. With the
+/// default budget of 3 restarts in any 5 s:
 ///
 /// | the child ends | without a backoff | with the default backoff |
 /// |---|---|---|
-/// | at once | given up at the 4th end, within milliseconds | tried after 1, 2, 4, 8, 16, 30, 30 … s, less up to half: never given up |
+/// | at once | given up at the 4th end, within milliseconds | tried after 1, 2, 4, 8, 16, 30, 30 … s, less up to half; given up after 15 minutes |
 /// | 1 s after each start | given up at the 4th end, after 4 s | as above, 1 s later each time |
 /// | 2 s after each start | restarted for ever: never four in 5 s | as above, 2 s later each time |
-/// | 30 s after each start | restarted for ever, at once | after 0.5–1 s each time: 30 s are a healthy period |
+/// | 30 s after each start | restarted for ever, at once | restarted for ever, after 0.5–1 s: a run of 30 s is healthy |
 ///
-/// So with a backoff it is the delay that bounds what a failing child costs, and the budget
-/// bounds how many of them fail together. Where a child that keeps failing shall end the
-/// supervisor, give a longer period: `intensity(5, 10 minutes)` gives up at the sixth
-/// restart within it.
+/// A supervisor that allows no restart at all, by `intensity(0, ..)`, gives up at once, and
+/// one with [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) never, unless
+/// `give_up_after` is set.
 ///
 /// # While a restart waits
 ///
@@ -90,7 +91,21 @@ pub struct Backoff {
     max: Duration,
     jitter: f64,
     reset_after: Option<Duration>,
+    give_up: GiveUp,
 }
+
+/// When a child without a healthy run is given up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum GiveUp {
+    /// After [`PATIENCE`], or longer where the other settings are longer than usual.
+    Default,
+    After(Duration),
+    Never,
+}
+
+/// How long a child may have no healthy run, where nothing else is set: longer than an outage of
+/// ten minutes, the longest delay and a healthy run together.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Default for Backoff {
     /// As [`Backoff::new`].
@@ -103,14 +118,28 @@ impl Backoff {
     /// From one second to thirty, doubling. [`Backoff`] has an example.
     pub const fn new() -> Self {
         let (first, max) = (Duration::from_secs(1), Duration::from_secs(30));
-        Backoff { first, factor: 2.0, max, jitter: 0.5, reset_after: None }
+        Backoff {
+            first,
+            factor: 2.0,
+            max,
+            jitter: 0.5,
+            reset_after: None,
+            give_up: GiveUp::Default,
+        }
     }
 
     /// No wait at all: for a child whose supervisor has a backoff for the others.
     /// [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff) has an example.
     pub const fn none() -> Self {
         let none = Duration::ZERO;
-        Backoff { first: none, factor: 1.0, max: none, jitter: 0.0, reset_after: None }
+        Backoff {
+            first: none,
+            factor: 1.0,
+            max: none,
+            jitter: 0.0,
+            reset_after: None,
+            give_up: GiveUp::Default,
+        }
     }
 
     /// The delay of the first restart. By default one second. Above zero, and no longer than
@@ -186,6 +215,62 @@ impl Backoff {
         self
     }
 
+    /// How long a child may go without a healthy run before its supervisor gives up, with a
+    /// [`RestartLimitReached`](crate::RestartLimitReached) that says so; it is looked at when the
+    /// child ends, or a start of it fails. Counted from the end of the last healthy run, or from
+    /// the first start that was none. By default 15 minutes, or four times
+    /// [`max`](Self::max) and [`reset_after`](Self::reset_after) together where that is longer;
+    /// under a supervisor with
+    /// [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) never, unless it is set
+    /// here. A limit in which no run could be healthy, one not above `reset_after`, is refused at
+    /// the start.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Backoff, ChildSpec, ExitReason, Limit, RestartLimitReached, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
+    /// let patient = Backoff::new().give_up_after(Duration::from_secs(3600));
+    /// let start = tokio::time::Instant::now();
+    /// let tree = Supervisor::one_for_one().child(feed.backoff(patient)).start(&Runtime::new()).await?;
+    ///
+    /// let reason = tree.ended().await;
+    /// let limit = reason.crash().unwrap().downcast_ref::<RestartLimitReached>().unwrap();
+    /// assert_eq!((limit.child.as_str(), limit.limit), ("feed", Limit::NoHealthyRun));
+    /// assert_eq!((limit.period, start.elapsed().as_secs() / 60), (Duration::from_secs(3600), 60));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub const fn give_up_after(mut self, limit: Duration) -> Self {
+        self.give_up = GiveUp::After(limit);
+        self
+    }
+
+    /// A child is tried for ever, without a healthy run as well. By default it is given up, see
+    /// [`give_up_after`](Self::give_up_after).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Backoff, ChildSpec, ChildState, ExitReason, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
+    /// let feed = feed.backoff(Backoff::new().never_give_up());
+    /// let tree = Supervisor::one_for_one().child(feed).start(&Runtime::new()).await?;
+    /// tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    /// let feed = tree.which_child("feed").await?;
+    /// assert!(matches!(feed.state, ChildState::Restarting { .. }) && feed.restarts > 2_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub const fn never_give_up(mut self) -> Self {
+        self.give_up = GiveUp::Never;
+        self
+    }
+
     /// How long try number `attempt` waits, counted from 0, for a random number from 0 to 1.
     /// It is what a supervisor does, as a pure function.
     ///
@@ -211,12 +296,59 @@ impl Backoff {
 
     /// Whether a run of this length was healthy.
     pub(crate) fn is_healthy(&self, run: Duration) -> bool {
-        run >= self.reset_after.unwrap_or(self.max)
+        run >= self.healthy()
+    }
+
+    fn healthy(&self) -> Duration {
+        self.reset_after.unwrap_or(self.max)
+    }
+
+    /// False for [`none`](Self::none).
+    pub(crate) fn waits(&self) -> bool {
+        *self != Backoff::none()
+    }
+
+    /// How long a child may have no healthy run, under a supervisor with `unlimited` restarts or
+    /// with a budget; `None`: for ever.
+    pub(crate) fn patience(&self, unlimited: bool) -> Option<Duration> {
+        match self.give_up {
+            GiveUp::After(limit) => Some(limit),
+            GiveUp::Never => None,
+            GiveUp::Default if unlimited => None,
+            GiveUp::Default => {
+                let longest = self.max.saturating_add(self.healthy()).saturating_mul(4);
+                Some(PATIENCE.max(longest))
+            }
+        }
+    }
+
+    /// How many delayed restarts fit into this time, if each is as short as the jitter may make
+    /// it and the child fails at once; `None`: any number.
+    pub(crate) fn most_tries(&self, within: Duration) -> Option<u64> {
+        /// Delays that grow so slowly are not added up one by one.
+        const MOST: u32 = 1 << 20;
+        let (mut spent, mut tries) = (Duration::ZERO, 0);
+        while spent < within {
+            let delay = self.delay(tries, 0.0);
+            let rest = (within - spent).as_nanos();
+            if delay == self.delay(tries.saturating_add(1), 0.0) {
+                // It is as long as it gets.
+                let more = rest.div_ceil(delay.as_nanos().max(1));
+                let more = u64::try_from(more).unwrap_or(u64::MAX);
+                return (!delay.is_zero()).then(|| u64::from(tries).saturating_add(more));
+            }
+            if tries == MOST {
+                return None;
+            }
+            spent = spent.saturating_add(delay);
+            tries += 1;
+        }
+        Some(u64::from(tries))
     }
 
     /// What can't work, and what to do about it.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        if *self == Backoff::none() {
+        if !self.waits() {
             return Ok(());
         }
         if self.first.is_zero() {
@@ -230,6 +362,12 @@ impl Backoff {
         }
         if !(0.0..=1.0).contains(&self.jitter) {
             return Err("the jitter of a backoff is no share from 0 to 1");
+        }
+        if let GiveUp::After(limit) = self.give_up
+            && limit <= self.healthy()
+        {
+            return Err("a backoff gives up before a run can be healthy: `give_up_after` must be \
+                 longer than `reset_after`, which by default is `max`");
         }
         Ok(())
     }
@@ -286,6 +424,9 @@ mod tests {
         assert!(named(Backoff::new().factor(0.9), "factor"));
         assert!(named(Backoff::new().jitter(f64::NAN), "jitter"));
         assert!(named(Backoff::new().jitter(1.1), "jitter"));
+        let seconds = Duration::from_secs;
+        assert!(named(Backoff::new().give_up_after(seconds(30)), "give_up_after"));
+        assert_eq!(Backoff::new().give_up_after(seconds(31)).check(), Ok(()));
         assert_eq!(Backoff::none().check(), Ok(()));
         assert_eq!(Backoff::default().check(), Ok(()));
     }

@@ -54,16 +54,23 @@ use crate::pid::Pid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There was no such process when the call was made, or nobody held the name; or it
-    /// ended while the call waited for room in its mailbox. The question was not handled.
+    /// There was no such process when the call was made, or nobody held the name and nobody
+    /// will be [started](Self::Restarting) under it; or it ended while the call waited for
+    /// room in its mailbox. The question was not handled.
     NoProc,
     /// The server ended before it replied, for this reason. Whether it handled the
     /// question isn't known.
     Exited(ExitReason),
-    /// The holder of the name has ended and its supervisor is about to restart it: try
-    /// again soon. The question was not handled.
+    /// Only by name: the holder of the name has ended, or has accepted an exit, and its
+    /// supervisor will start a successor: try again soon. The question was not handled.
+    ///
+    /// Said of a permanent child whatever its reason, of a transient one after an abnormal
+    /// reason, and of both while their group is restarted; not of a temporary child, nor
+    /// while the supervisor stops that child, stops itself or is ending: there
+    /// [`NoProc`](Self::NoProc). It is what is known at that moment: the supervisor may find
+    /// that it has no restart left.
     Restarting {
-        /// In how long, if it is known.
+        /// In how long, where a backoff says so; `None` is at once, or not known yet.
         retry_in: Option<Duration>,
     },
     /// The server lives, but dropped the reply: nobody will answer.
@@ -201,6 +208,17 @@ pub enum StartError {
     AlreadyPresent(String),
     /// The dynamic supervisor has as many children as it is to have, this many.
     MaxChildren(usize),
+    /// The last child of this name ended too often, and its dynamic supervisor gave it up alone.
+    /// Nothing is started under the name until a restart would be within the child's own budget
+    /// again: [`DynamicSupervisor::child_intensity`](crate::DynamicSupervisor::child_intensity).
+    GivenUp {
+        /// The name.
+        name: String,
+        /// In how long the next start under this name is tried.
+        retry_in: Duration,
+        /// Why the child last ended, or was not started.
+        reason: ExitReason,
+    },
     /// A setting that can't work, and what to do about it.
     Invalid(String),
     /// The supervisor itself could not be asked.
@@ -238,6 +256,11 @@ impl fmt::Display for StartError {
             StartError::MaxChildren(most) => {
                 write!(f, "the supervisor has {most} children, and is to have no more")
             }
+            StartError::GivenUp { name, retry_in, reason } => write!(
+                f,
+                "{name:?} ended too often and was given up: not started again for {retry_in:?}, \
+                 last: {reason}"
+            ),
             StartError::Invalid(what) => f.write_str(what),
             StartError::Unreachable(error) => {
                 write!(f, "the supervisor could not be asked: {error}")
@@ -250,7 +273,9 @@ impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             StartError::Child { error, .. } => Some(&**error),
-            StartError::Failed(reason) => reason.crash()?.error().map(|error| error as _),
+            StartError::Failed(reason) | StartError::GivenUp { reason, .. } => {
+                reason.crash()?.error().map(|error| error as _)
+            }
             StartError::Unreachable(error) => Some(error),
             _ => None,
         }

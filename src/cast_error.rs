@@ -12,7 +12,7 @@ use crate::call_error::CallError;
 /// | [`reason`](Self::reason) | |
 /// |---|---|
 /// | [`NoProc`](CallError::NoProc) | there is no such process, or nobody holds the name |
-/// | [`Restarting`](CallError::Restarting) | the holder of the name is about to be restarted |
+/// | [`Restarting`](CallError::Restarting) | the holder of the name is ending or has ended, and will be restarted |
 /// | [`Overloaded`](CallError::Overloaded) | its mailbox is full |
 /// | [`WrongType`](CallError::WrongType) | whoever holds the name is no server of this type |
 /// | [`CallingSelf`](CallError::CallingSelf) | `cast_wait` only: the server itself would wait for room |

@@ -41,6 +41,9 @@ struct Story {
     backtrace: Option<Backtrace>,
 }
 
+/// The payload of a panic that was caught and goes on: what was found out about it then.
+pub(crate) struct Caught(pub(crate) Crash);
+
 /// How a process came to crash.
 ///
 /// ```
@@ -78,6 +81,10 @@ impl Crash {
     /// The crash that a caught panic stands for. Dropping a payload may panic too, so
     /// that happens inside a net of its own, and after the note was taken.
     pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
+        let payload = match payload.downcast::<Caught>() {
+            Ok(caught) => return caught.0,
+            Err(payload) => payload,
+        };
         let message = panic_text(payload.as_ref());
         let note = crate::panic_hook::take_note();
         quietly(|| drop(payload));
@@ -106,6 +113,11 @@ impl Crash {
             story.location = None;
         }
         self
+    }
+
+    /// Whether both are the same crash, told twice; not only equal in words.
+    pub(crate) fn is_same(&self, other: &Crash) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether it was a panic, an error, or somebody's word. [`CrashKind`] has an example.

@@ -100,6 +100,11 @@ pub enum LifecycleEvent {
         supervisor: Pid,
         /// Its id.
         child: SharedStr,
+        /// The pid of its last incarnation. [`terminate_child`] takes it, as well as the one that
+        /// its start returned.
+        ///
+        /// [`terminate_child`]: crate::DynamicSupervisorRef::terminate_child
+        pid: Pid,
         /// Which limit it reached.
         reason: ExitReason,
     },

@@ -38,7 +38,7 @@ impl Runtime {
     /// The members of a group, oldest first; none if there is no such group. OTP:
     /// `pg:get_members`. [`register_tag`](Self::register_tag) has an example.
     pub fn whereis_tag(&self, tag: &str) -> Vec<Pid> {
-        self.kernel.members(&tag.into())
+        self.kernel.members(tag)
     }
 
     /// Takes a process out of a group. False if it is no member. A group without

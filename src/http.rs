@@ -1,5 +1,7 @@
 //! Probes and the tree over HTTP, as routes for axum.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -8,6 +10,7 @@ use axum::routing::get;
 
 use crate::call_error::CallError;
 use crate::snapshot::TreeSnapshot;
+use crate::snapshot::collect::LIMIT;
 use crate::supervisor::SupervisorRef;
 
 /// Routes that tell how a tree is doing, to be merged into an application's own; with the
@@ -15,12 +18,17 @@ use crate::supervisor::SupervisorRef;
 ///
 /// | route | answer |
 /// |---|---|
-/// | `/healthz` | 200 while the tree is there, else 503: whether to restart the program |
-/// | `/readyz` | 200 while all of it [serves](crate::Health::is_serving), else 503, with what is not: whether to send work |
-/// | `/tree` | the tree as text |
-/// | `/tree.json` | the tree as JSON, with the feature `serde` |
+/// | `/healthz` | at once: 200 while the tree [is there](SupervisorRef::is_alive), else 503: whether to restart the program |
+/// | `/readyz` | in 250 ms at most: 200 while all of it [serves](crate::Health::is_serving), else 503, with what does not: whether to send work |
+/// | `/tree` | in 250 ms at most: the tree as text, else 503 |
+/// | `/tree.json` | in 250 ms at most: the tree as [JSON](TreeSnapshot::to_json), with the feature `serde`, else 503 |
 ///
-/// A supervisor that is busy starting or stopping a child is there, and not ready.
+/// `/healthz` asks nobody: it is answered also while the tree starts, stops or is stuck, as long
+/// as a thread runs the server of these routes. The others ask all supervisors at once, as
+/// [`SupervisorRef::tree`] does; one that does not answer in time, since it starts or stops a
+/// child, is there and not ready, and is shown as it last published itself, marked as such.
+/// [`tree_routes_within`] takes another time than 250 ms; it has to be less than a probe's own
+/// (`timeoutSeconds` in Kubernetes, 1 if nothing is said).
 ///
 /// ```no_run
 /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -38,56 +46,78 @@ use crate::supervisor::SupervisorRef;
 /// # }
 /// ```
 pub fn tree_routes(tree: &SupervisorRef) -> Router {
+    tree_routes_within(tree, LIMIT)
+}
+
+/// As [`tree_routes`], which has an example, with another time for the answers of `/readyz`,
+/// `/tree` and `/tree.json`.
+pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
     let routes = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/tree", get(text));
     #[cfg(feature = "serde")]
     let routes = routes.route("/tree.json", get(json));
-    routes.with_state(tree.clone())
+    routes.with_state(Asked { tree: tree.clone(), limit })
 }
 
-type Tree = State<SupervisorRef>;
+/// A tree of so many children is shown in less than a millisecond or two.
+const SMALL: usize = 1_000;
 
-async fn healthz(State(tree): Tree) -> Response {
-    match tree.tree().await {
-        // Busy, and so alive.
-        Ok(_) | Err(CallError::Timeout) => "alive\n".into_response(),
-        Err(error) => unavailable(&error.to_string()),
+#[derive(Clone)]
+struct Asked {
+    tree: SupervisorRef,
+    limit: Duration,
+}
+
+/// It must not wait: a probe that is not answered in time has the program killed.
+async fn healthz(State(Asked { tree, .. }): State<Asked>) -> Response {
+    match tree.is_alive() {
+        true => "alive\n".into_response(),
+        false => unavailable(&CallError::NoProc.to_string()),
     }
 }
 
-async fn readyz(State(tree): Tree) -> Response {
-    match tree.tree().await {
-        Ok(snapshot) => {
+async fn readyz(State(asked): State<Asked>) -> Response {
+    asked
+        .shown(|snapshot| {
             let health = snapshot.health();
-            if health.is_serving() {
-                format!("{health}\n").into_response()
-            } else {
-                unavailable(&health.to_string())
+            match health.is_serving() {
+                true => format!("{health}\n").into_response(),
+                false => unavailable(&health.to_string()),
             }
-        }
-        Err(error) => unavailable(&error.to_string()),
-    }
+        })
+        .await
 }
 
-async fn text(State(tree): Tree) -> Response {
-    shown(tree.tree().await, "text/plain; charset=utf-8", |snapshot| format!("{snapshot}\n"))
+async fn text(State(asked): State<Asked>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    asked.shown(move |snapshot| (kind, format!("{snapshot}\n")).into_response()).await
 }
 
 #[cfg(feature = "serde")]
-async fn json(State(tree): Tree) -> Response {
-    shown(tree.tree().await, "application/json", TreeSnapshot::to_json)
+async fn json(State(asked): State<Asked>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    asked.shown(move |snapshot| (kind, snapshot.to_json()).into_response()).await
 }
 
-fn shown(
-    tree: Result<TreeSnapshot, CallError>,
-    kind: &'static str,
-    show: impl FnOnce(&TreeSnapshot) -> String,
-) -> Response {
-    match tree {
-        Ok(snapshot) => ([(header::CONTENT_TYPE, kind)], show(&snapshot)).into_response(),
-        Err(error) => unavailable(&error.to_string()),
+impl Asked {
+    /// Takes a snapshot and shows it. A large tree is shown where threads may block, so that no
+    /// other task is late for it. A small one is not: with all those threads busy, which may be
+    /// just what is looked for, it would not be answered.
+    async fn shown(
+        &self,
+        show: impl FnOnce(&TreeSnapshot) -> Response + Send + 'static,
+    ) -> Response {
+        let survey = match self.tree.survey(self.limit).await {
+            Ok(survey) => survey,
+            Err(error) => return unavailable(&error.to_string()),
+        };
+        if survey.size() <= SMALL {
+            return show(&survey.tree());
+        }
+        let shown = tokio::task::spawn_blocking(move || show(&survey.tree()));
+        shown.await.unwrap_or_else(|error| unavailable(&error.to_string()))
     }
 }
 

@@ -54,7 +54,7 @@
 //! | keep a loop alive | [`ChildSpec::task`], and [`Restart`] for when |
 //! | supervise code that blocks | [`ChildSpec::blocking`] |
 //! | supervise axum, tonic, hyper | [`ChildSpec::serve`] |
-//! | make a program of a tree | [`run`](run()), or [`Run`] for deadlines and reloads |
+//! | make a program of a tree | [`main`](main()), or [`Program`] and [`Run`] for settings |
 //! | find a server after its restart | [`Name`] and [`Runtime::server`] |
 //! | ask through a restart | [`ServerRef::call_waiting`] |
 //! | answer later | keep the [`Reply`] |
@@ -92,74 +92,7 @@
 #![warn(clippy::unwrap_used)]
 
 #[cfg(doctest)]
-mod pages {
-    #[doc = include_str!("../README.md")]
-    struct Readme;
-    #[doc = include_str!("../book/src/introduction.md")]
-    struct Introduction;
-    #[doc = include_str!("../book/src/if-you-know-erlang.md")]
-    struct IfYouKnowErlang;
-    #[doc = include_str!("../book/src/if-you-know-tokio.md")]
-    struct IfYouKnowTokio;
-    #[doc = include_str!("../book/src/a-first-server.md")]
-    struct AFirstServer;
-    #[doc = include_str!("../book/src/processes.md")]
-    struct Processes;
-    #[doc = include_str!("../book/src/when-processes-die.md")]
-    struct WhenProcessesDie;
-    #[doc = include_str!("../book/src/time-and-names.md")]
-    struct TimeAndNames;
-    #[doc = include_str!("../book/src/the-same-loop.md")]
-    struct TheSameLoop;
-    #[doc = include_str!("../book/src/genserver.md")]
-    struct Servers;
-    #[doc = include_str!("../book/src/replies-later.md")]
-    struct RepliesLater;
-    #[doc = include_str!("../book/src/how-servers-end.md")]
-    struct HowServersEnd;
-    #[doc = include_str!("../book/src/call-cast-or-info.md")]
-    struct CallCastOrInfo;
-    #[doc = include_str!("../book/src/let-it-crash.md")]
-    struct LetItCrash;
-    #[doc = include_str!("../book/src/supervise-a-future.md")]
-    struct SuperviseAFuture;
-    #[doc = include_str!("../book/src/supervisors.md")]
-    struct Supervisors;
-    #[doc = include_str!("../book/src/strategies-and-intensity.md")]
-    struct StrategiesAndIntensity;
-    #[doc = include_str!("../book/src/backoff.md")]
-    struct Backoffs;
-    #[doc = include_str!("../book/src/children-by-the-dozen.md")]
-    struct ChildrenByTheDozen;
-    #[doc = include_str!("../book/src/a-tree-that-starts-and-stops.md")]
-    struct ATreeThatStartsAndStops;
-    #[doc = include_str!("../book/src/testing.md")]
-    struct Testing;
-    #[doc = include_str!("../book/src/observing.md")]
-    struct Observing;
-    #[doc = include_str!("../book/src/under-load.md")]
-    struct UnderLoad;
-    #[doc = include_str!("../book/src/the-chat-server.md")]
-    struct TheChatServer;
-    #[doc = include_str!("../book/src/in-production.md")]
-    struct InProduction;
-    #[doc = include_str!("../book/src/patterns.md")]
-    struct Patterns;
-    #[doc = include_str!("../book/src/semantics.md")]
-    struct Semantics;
-    #[doc = include_str!("../book/src/what-costs-what.md")]
-    struct WhatCostsWhat;
-    #[doc = include_str!("../book/src/otp-word-by-word.md")]
-    struct OtpWordByWord;
-    #[doc = include_str!("../book/src/defaults.md")]
-    struct Defaults;
-    #[doc = include_str!("../book/src/glossary.md")]
-    struct Glossary;
-    #[doc = include_str!("../book/src/in-pictures.md")]
-    struct InPictures;
-    #[doc = include_str!("../book/src/how-it-is-built.md")]
-    struct HowItIsBuilt;
-}
+mod pages;
 
 mod failpoint;
 mod sync;
@@ -183,6 +116,7 @@ mod log_level;
 mod lifecycle;
 mod event;
 mod shutdown;
+mod restart;
 mod health;
 mod random;
 mod backoff;
@@ -274,7 +208,7 @@ pub use exit::{ExitError, ExitReason, Result};
 pub use health::Health;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use http::tree_routes;
+pub use http::{tree_routes, tree_routes_within};
 pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;
 pub use location::CrashLocation;
@@ -286,6 +220,7 @@ pub use panic_hook::install_panic_hook;
 pub use pid::{MonitorRef, Pid};
 pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 pub use reply::Reply;
+pub use run::{CutShort, Program, main};
 pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use runtime::Runtime;
 pub use server::{
@@ -293,14 +228,14 @@ pub use server::{
 };
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
-pub use snapshot::{NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
+pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, DynamicSupervisor,
-    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Lint, LintError, PartitionKey,
-    PartitionSupervisor, PartitionSupervisorRef, Partitioned, RestartBudget, RestartLimitReached,
-    Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
+    DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Limit, Lint, LintError,
+    PartitionKey, PartitionSupervisor, PartitionSupervisorRef, Partitioned, RestartBudget,
+    RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 pub use timers::TimerRef;

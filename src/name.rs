@@ -12,6 +12,10 @@ use crate::shared_str::SharedStr;
 /// whoever holds the name at the time of each call, so it lives through restarts. That
 /// the holder really is an `S` is checked at each call. OTP: a registered name.
 ///
+/// While nobody takes calls under the name, they fail at once: with
+/// [`Restarting`](crate::CallError::Restarting) if the holder's supervisor will start a
+/// successor, else with [`NoProc`](crate::CallError::NoProc).
+///
 /// # Examples
 ///
 /// It is tempting to look a process up once and keep its pid. A pid is one incarnation;

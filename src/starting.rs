@@ -9,7 +9,7 @@ use crate::exit::ExitReason;
 use crate::kernel::Mailboxes;
 use crate::kernel::births::{Birth, Stillborn};
 use crate::pid::Pid;
-use crate::process::{Link, LinkKind, Parent, Seat};
+use crate::process::{ChildRole, Link, LinkKind, Parent};
 use crate::runtime::Runtime;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
@@ -79,22 +79,22 @@ impl Starting {
         let link = Link { id: self.runtime.kernel.fresh_id(), kind: LinkKind::Awaited };
         let shutdown = Shutdown::Infinity;
         self.birth.link = Some((parent, link));
-        self.birth.parent = Some(Parent { pid: parent, shutdown, seat: None });
+        self.birth.parent = Some(Parent { pid: parent, shutdown, role: None });
         self
     }
 
     /// Linked to its supervisor, which it may outlive by no more than `shutdown`, and which
-    /// knows it by its seat.
-    pub(crate) fn supervised(mut self, parent: Pid, seat: Seat, shutdown: Shutdown) -> Self {
+    /// knows it by its role.
+    pub(crate) fn supervised(mut self, parent: Pid, role: ChildRole, shutdown: Shutdown) -> Self {
         self = self.linked(parent);
-        self.birth.parent = Some(Parent { pid: parent, shutdown, seat: Some(seat) });
+        self.birth.parent = Some(Parent { pid: parent, shutdown, role: Some(role) });
         self
     }
 
     /// A supervisor, which may leave children when it ends.
     pub(crate) fn of_a_line(mut self) -> Self {
-        if let Some(Parent { pid, seat: Some(seat), .. }) = self.birth.parent {
-            self.birth.line = Some(self.runtime.kernel.line(pid, seat));
+        if let Some(Parent { pid, role: Some(role), .. }) = self.birth.parent {
+            self.birth.line = Some(self.runtime.kernel.line(pid, role.seat));
         }
         self
     }

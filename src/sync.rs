@@ -1,25 +1,28 @@
 //! The one place through which the kernel takes its locks, atomics and maps.
 //!
-//! A normal build gets `std`'s mutex and a `DashMap`. Under `--cfg regrow_loom`
-//! and `--cfg regrow_shuttle` the same names are model-checked ones, so that the
-//! very code that ships is what the checkers explore.
+//! A normal build gets `std`'s mutex and a map in shards, each behind a lock that lets no
+//! reader overtake a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle`
+//! the same names are model-checked ones, so that the very code that ships is what the
+//! checkers explore.
 //!
 //! **Invariants**
-//! 1. A map's guard never leaves this file: [`Table`] hands out clones, or runs a
-//!    short closure of the kernel's own under the guard.
+//! 1. A map's guard never leaves its file: [`Table`] hands out clones, or runs a
+//!    short closure of the kernel's own under the guard. That closure does not use the same
+//!    table: even a second read of one shard waits for a writer that waits for the first.
 //! 2. Lock order is an entry of names or groups, then the process table, then one
 //!    process. Two process locks are never held at once.
 //! 3. No lock is held while a user's code runs, nor across an await.
 
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
+mod table;
+
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod plain {
     pub(crate) use std::sync::{MutexGuard, atomic};
 
-    use std::borrow::Borrow;
-    use std::hash::Hash;
     use std::sync::PoisonError;
 
-    use dashmap::mapref::entry::Entry;
+    pub(crate) use super::table::Table;
 
     /// A mutex that doesn't know poisoning: nothing of ours panics under it.
     #[derive(Debug, Default)]
@@ -39,71 +42,6 @@ mod plain {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             crate::failpoint::point!("lock");
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-    }
-
-    type Hasher = foldhash::fast::RandomState;
-
-    /// A concurrent map whose values are present or absent, never borrowed out.
-    pub(crate) struct Table<K, V>(dashmap::DashMap<K, Option<V>, Hasher>);
-
-    impl<K: Eq + Hash, V> Table<K, V> {
-        pub(crate) fn new() -> Self {
-            Table(dashmap::DashMap::with_hasher(Hasher::default()))
-        }
-
-        pub(crate) fn insert(&self, key: K, value: V) {
-            self.0.insert(key, Some(value));
-        }
-
-        pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
-        where
-            K: Borrow<Q>,
-            Q: Eq + Hash + ?Sized,
-            V: Clone,
-        {
-            self.0.get(key).and_then(|guard| guard.value().clone())
-        }
-
-        pub(crate) fn contains(&self, key: &K) -> bool {
-            self.0.contains_key(key)
-        }
-
-        pub(crate) fn remove(&self, key: &K) -> Option<V> {
-            self.0.remove(key).and_then(|(_, value)| value)
-        }
-
-        /// Runs `act` on the entry, whether it is there or not; what `act` leaves
-        /// there is kept, and a `None` is an entry removed.
-        pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
-            match self.0.entry(key) {
-                Entry::Occupied(mut held) => {
-                    let outcome = act(held.get_mut());
-                    if held.get().is_none() {
-                        held.remove();
-                    }
-                    outcome
-                }
-                Entry::Vacant(free) => {
-                    let mut slot = None;
-                    let outcome = act(&mut slot);
-                    if slot.is_some() {
-                        free.insert(slot);
-                    }
-                    outcome
-                }
-            }
-        }
-
-        /// What `pick` says of each entry, without a lock over all of them.
-        pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
-            let picked =
-                self.0.iter().filter_map(|entry| pick(entry.key(), entry.value().as_ref()?));
-            picked.collect()
-        }
-
-        pub(crate) fn len(&self) -> usize {
-            self.0.len()
         }
     }
 }
@@ -195,7 +133,15 @@ mod checked {
             Q: Eq + Hash + ?Sized,
             V: Clone,
         {
-            self.shard(key).lock().get(key).cloned()
+            self.read(key, V::clone)
+        }
+
+        pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
+        where
+            K: Borrow<Q>,
+            Q: Eq + Hash + ?Sized,
+        {
+            self.shard(key).lock().get(key).map(look)
         }
 
         pub(crate) fn contains(&self, key: &K) -> bool {

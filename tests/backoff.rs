@@ -131,25 +131,6 @@ async fn a_retry_that_fails_is_neither_stuck_nor_hurried() {
     assert_eq!(states(&tree).await, ["a runs"]);
 }
 
-/// A delayed restart counts when it happens, and what it counts against is the window of
-/// then.
-#[tokio::test(start_paused = true)]
-async fn a_delayed_restart_counts_when_it_happens() {
-    let t = Troupe::new();
-    let spec = patient().intensity(2, ms(4_000)).child(t.child("a"));
-    let tree = spec.child(t.child("b").backoff(Backoff::none())).start(&t.rt).await.unwrap();
-    t.crash("a"); // counts in 1 s
-    t.crash("b");
-    settled().await;
-    assert_eq!(states(&tree).await, ["a restarting in 999 ms", "b runs"]);
-    sleep(ms(1_000)).await;
-    let start = Instant::now();
-    let ended = tree.ended();
-    t.crash("a"); // the third within 4 s, counts in 2 s
-    let reason = ended.await;
-    assert_eq!((limit(&reason).child.as_str(), start.elapsed().as_millis() / 10), ("a", 200));
-}
-
 /// INT-002: where no restart is allowed there is nothing to wait for.
 #[tokio::test(start_paused = true)]
 async fn without_a_budget_nothing_waits() {

@@ -262,3 +262,100 @@ async fn its_process_is_like_any_other() {
     tree.stop().await.unwrap();
     shells.is_over().await;
 }
+
+/// Waits until the program of this number has ended and was waited for.
+async fn gone(number: &str) {
+    let ask = format!("while kill -0 {number} 2>/dev/null; do sleep 0.01; done");
+    assert!(Command::new("sh").args(["-c", &ask]).status().await.unwrap().success());
+}
+
+/// A signal of somebody else may have ended it, and the stop that follows is then all there is
+/// to it; however it ended.
+#[tokio::test]
+async fn a_program_that_ended_within_its_stop_window_has_been_stopped() {
+    for last in ["kill -TERM $$", "kill -INT $$", "exit 143", "exit 130", "exit 1", "exit 0"] {
+        let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
+        let child = shells.child(&format!("echo $$; {last}")).stop_window(HOUR);
+        let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        gone(&shells.line().await).await;
+        let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+        tree.stop().await.unwrap();
+        assert_eq!(ended.await, ExitReason::Shutdown, "{last}");
+        let told = if last == "exit 1" { vec!["INFO ended beside its stop"] } else { vec![] };
+        assert_eq!(log.heads(), told, "{last}");
+        shells.is_over().await;
+    }
+}
+
+/// A restart of its group is a stop as well, and so is the death of its supervisor.
+#[tokio::test]
+async fn whatever_stops_a_program_ends_its_stop_window() {
+    let (rt, mut shells) = (Runtime::new(), Shells::new());
+    let child = shells.child("echo $$; exit 1").stop_window(HOUR);
+    let crashing = ChildSpec::task("crashing", |mut ctx| async move {
+        ctx.recv().await;
+        Err(ExitReason::crashed("as asked"))
+    });
+    let spec = Supervisor::one_for_all().child(crashing.named("crashing")).child(child);
+    let tree = spec.start(&rt).await.unwrap();
+    gone(&shells.line().await).await;
+    let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+    assert!(rt.send_named("crashing", b"crash".to_vec()));
+    assert_eq!(ended.await, ExitReason::Shutdown);
+
+    gone(&shells.line().await).await; // the next incarnation
+    let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+    rt.kill(tree.pid());
+    assert_eq!(ended.await, ExitReason::Shutdown);
+    shells.is_over().await;
+}
+
+/// While a supervisor above stops other children first, the order is waited for, whatever the
+/// window.
+#[tokio::test]
+async fn a_program_waits_for_the_order_of_a_stop_that_has_begun() {
+    let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
+    let child = shells.child(&format!("echo $$; {WAIT}")).stop_window(Duration::ZERO);
+    let (stopping, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    let slow = ChildSpec::task("slow", move |mut ctx| async move {
+        ctx.cancellation_token().cancelled().await;
+        stopping.send(())?;
+        ctx.recv().await;
+        Ok(())
+    });
+    let inner = Supervisor::one_for_one().named("inner").child(child);
+    let tree = Supervisor::one_for_one().child(inner).child(slow.named("slow"));
+    let tree = tree.start(&rt).await.unwrap();
+    let number = shells.line().await;
+    let inner = regrow::SupervisorRef::named(&rt, "inner");
+    let ended = rt.ended(inner.which_child("shell").await.unwrap().pid().unwrap());
+    let stop = tokio::spawn(async move { tree.stop().await });
+    hear.recv().await.unwrap();
+    assert!(Command::new("kill").arg(&number).status().await.unwrap().success());
+    gone(&number).await;
+    // Its end has long been decided by then, if it is decided too early.
+    inner.which_children().await.unwrap();
+    assert!(rt.send_named("slow", b"go on".to_vec()));
+    stop.await.unwrap().unwrap();
+    assert_eq!(ended.await, ExitReason::Shutdown);
+    assert_eq!(log.heads(), [""; 0]);
+    shells.is_over().await;
+}
+
+/// With a group of its own, what the program has started is signalled with it.
+#[tokio::test]
+async fn a_group_of_its_own_is_stopped_and_killed_as_a_whole() {
+    let inner = |action: &str| format!("sh -c \"trap '{action}' TERM; echo inner; {WAIT}\" &");
+    let polite = format!("{} {WAIT}", inner("echo inner stopping; exit 0"));
+    let stubborn = format!("trap '' TERM; {} {WAIT}", inner(":"));
+    for (script, last) in [(polite, "inner stopping"), (stubborn, "")] {
+        let (rt, mut shells) = (Runtime::new(), Shells::new());
+        let child = shells.child(&script).own_process_group(true);
+        let child = child.shutdown(Shutdown::Timeout(Duration::from_millis(200)));
+        let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        assert_eq!(shells.line().await, "inner");
+        tree.stop().await.unwrap();
+        assert_eq!(shells.line().await, last);
+        shells.is_over().await;
+    }
+}

@@ -92,6 +92,26 @@ async fn the_next_child_starts_when_this_one_serves() {
     tree.stop().await.unwrap();
 }
 
+/// A supervisor says nothing of its health, and could not be ready in any time.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_is_ready_when_its_children_have_started() {
+    let rt = Runtime::new();
+    let inner =
+        Supervisor::one_for_one().with_id("inner").child(moody("a").ready_within(5 * SECOND));
+    let inner = ChildSpec::from(inner).ready_within(SECOND);
+    let pool = ChildSpec::from(regrow::DynamicSupervisor::new()).ready_within(SECOND);
+    let spec = Supervisor::one_for_one().child(inner).child(pool);
+    let starting = tokio::spawn({
+        let rt = rt.clone();
+        async move { spec.start(&rt).await }
+    });
+    tokio::time::sleep(3 * SECOND).await;
+    say(&rt, "a", "ready").await;
+    let tree = starting.await.unwrap().unwrap();
+    assert_eq!(tree.count_children().await.unwrap().active, 2);
+    tree.stop().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_is_not_ready_in_time_has_failed_to_start() {
     let rt = Runtime::new();
@@ -144,19 +164,10 @@ async fn who_ends_before_it_is_ready_has_failed_to_start() {
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
 async fn probes_and_the_tree_are_routes() {
-    use axum::body::{Body, to_bytes};
-    use axum::http::Request;
-    use tower::ServiceExt;
-
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().named("app").child(moody("a")).start(&rt).await.unwrap();
-    let ask = async |path: &str| {
-        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
-        let answer = regrow::tree_routes(&tree).oneshot(request).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = to_bytes(answer.into_body(), 10_000).await.unwrap();
-        (status, String::from_utf8(body.to_vec()).unwrap())
-    };
+    let routes = regrow::tree_routes(&tree);
+    let ask = async |path: &str| ask(&routes, path).await;
     settled().await;
     assert_eq!(ask("/healthz").await, (200, "alive\n".into()));
     assert_eq!(ask("/readyz").await, (503, "a is starting\n".into()));
@@ -168,6 +179,103 @@ async fn probes_and_the_tree_are_routes() {
     tree.stop().await.unwrap();
     assert_eq!(ask("/healthz").await.0, 503);
     assert_eq!(ask("/readyz").await, (503, "there is no such process\n".into()));
+}
+
+/// What a probe answers: its status and body.
+#[cfg(feature = "axum")]
+async fn ask(routes: &axum::Router, path: &str) -> (u16, String) {
+    use axum::body::{Body, to_bytes};
+    use tower::ServiceExt;
+
+    let request = axum::http::Request::builder().uri(path).body(Body::empty()).unwrap();
+    let answer = routes.clone().oneshot(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = to_bytes(answer.into_body(), 10_000).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// An orchestrator that waits for a second kills what is only busy: so nothing is waited for.
+#[cfg(feature = "axum")]
+#[tokio::test(start_paused = true)]
+async fn liveness_is_answered_at_once_while_a_start_never_returns() {
+    let rt = Runtime::new();
+    let routes = regrow::tree_routes(&SupervisorRef::named(&rt, "app"));
+    let began = Instant::now();
+    assert_eq!(ask(&routes, "/healthz").await, (503, "there is no such process\n".into()));
+    let spec = Supervisor::one_for_one().named("app").child(moody("a"));
+    let spec = spec.child(moody("slow").ready_within(3600 * SECOND));
+    let starting = rt.clone();
+    let started = tokio::spawn(async move { spec.start(&starting).await.unwrap() });
+    while rt.whereis("slow").is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ask(&routes, "/healthz").await, (200, "alive\n".into()));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+
+    let (status, body) = ask(&routes, "/readyz").await;
+    assert_eq!((status, body.as_str()), (503, "busy starting slow for 250ms\n"));
+    let (status, body) = ask(&routes, "/tree").await;
+    assert!(status == 200 && body.contains("busy starting slow for 500ms (last known)"), "{body}");
+    assert!(body.contains("├─ a") && body.contains("└─ slow"), "{body}");
+    assert_eq!(began.elapsed(), Duration::from_millis(500));
+
+    say(&rt, "slow", "ready").await;
+    say(&rt, "a", "ready").await;
+    started.await.unwrap();
+    assert_eq!(ask(&routes, "/readyz").await, (200, "ready\n".into()));
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test(start_paused = true)]
+async fn liveness_is_answered_at_once_while_a_stop_never_ends() {
+    let rt = Runtime::new();
+    let deaf = ChildSpec::task("deaf", |mut ctx: TaskContext| async move {
+        let _asked = ctx.cancellation_token();
+        std::future::pending().await
+    });
+    let deaf = deaf.shutdown(regrow::Shutdown::Infinity).named("deaf");
+    let inner = Supervisor::one_for_one().with_id("inner").child(deaf);
+    let tree = Supervisor::one_for_one().child(inner).start(&rt).await.unwrap();
+    let routes = regrow::tree_routes_within(&tree, 2 * SECOND);
+    settled().await;
+    tokio::spawn({
+        let tree = tree.clone();
+        async move { tree.stop().await }
+    });
+    settled().await;
+    let began = Instant::now();
+    assert_eq!(ask(&routes, "/healthz").await, (200, "alive\n".into()));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let (status, body) = ask(&routes, "/readyz").await;
+    assert_eq!(status, 503);
+    assert_eq!(body, "inner is ending, and stopping deaf for 2.0s\n");
+    assert_eq!(began.elapsed(), 2 * SECOND);
+    rt.kill(rt.whereis("deaf").unwrap());
+    tree.ended().await;
+    assert_eq!(ask(&routes, "/healthz").await.0, 503);
+}
+
+/// Its supervisor is about to start it again: to restart the program would lose all the rest.
+#[cfg(feature = "axum")]
+#[tokio::test(start_paused = true)]
+async fn a_tree_whose_name_is_reserved_for_its_successor_is_alive_and_not_ready() {
+    let rt = Runtime::new();
+    let backoff = regrow::Backoff::default().first(10 * SECOND).jitter(0.0);
+    let app = ChildSpec::from(Supervisor::one_for_one().named("app")).backoff(backoff);
+    let program = Supervisor::one_for_one().child(app).start(&rt).await.unwrap();
+    let app = SupervisorRef::named(&rt, "app");
+    let routes = regrow::tree_routes(&app);
+    let ended = app.ended();
+    rt.kill(app.pid());
+    ended.await;
+    settled().await;
+    assert_eq!(app.pid(), regrow::Pid::OUTSIDE);
+    assert_eq!(ask(&routes, "/healthz").await.0, 200);
+    assert_eq!(ask(&routes, "/readyz").await.0, 503);
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(ask(&routes, "/readyz").await.0, 200);
+    program.stop().await.unwrap();
+    assert_eq!(ask(&routes, "/healthz").await.0, 503);
 }
 
 /// A child on a thread of its own speaks for itself as any other, also while it starts.
@@ -195,4 +303,27 @@ async fn a_blocking_child_says_how_it_is_doing() {
     let health = tree.tree().await.unwrap().health();
     assert_eq!(health.to_string(), "store: no replica");
     tree.stop().await.unwrap();
+}
+
+/// A probe must not need what a stuck program has none of: a thread that may block.
+#[cfg(feature = "axum")]
+#[test]
+fn probes_are_answered_while_all_blocking_threads_are_busy() {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    tokio.block_on(async {
+        let rt = Runtime::new();
+        let tree = Supervisor::one_for_one().named("app").start(&rt).await.unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || drop(held.recv()));
+        let routes = regrow::tree_routes(&tree);
+        for route in ["/healthz", "/readyz", "/tree"] {
+            assert_eq!(ask(&routes, route).await.0, 200, "{route}");
+        }
+        drop(release);
+        busy.await.unwrap();
+    });
 }

@@ -37,7 +37,15 @@ fn a_time_limit_on_a_supervisor_and_none_on_a_worker_are_told_of() {
     let inner = ChildSpec::from(inner).shutdown(Shutdown::Timeout(5 * SECOND));
     let tree = Supervisor::one_for_one().with_id("app").child(inner);
     let (path, limit, needs) = ("app/inner".to_owned(), 5 * SECOND, Some(10 * SECOND));
-    assert_eq!(findings(&tree), [Finding::HurriedSupervisor { path, limit, needs }]);
+    // A crash of "brutal" ends in a stop of "slow": four give-ups never come within 5 s.
+    let (takes, restarts, period) = (10 * SECOND, 3, 5 * SECOND);
+    assert_eq!(
+        findings(&tree),
+        [
+            Finding::SlowStop { path: "app".into(), takes, restarts, period },
+            Finding::HurriedSupervisor { path, limit, needs },
+        ]
+    );
 
     let endless =
         Supervisor::one_for_one().with_id("app").child(job("a").shutdown(Shutdown::Infinity));

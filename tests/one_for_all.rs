@@ -4,7 +4,11 @@ mod support;
 
 use std::time::Duration;
 
-use regrow::{CallError, ChildSpec, ExitReason, Leftovers, Restart, Supervisor, SupervisorSpec};
+use futures_util::FutureExt;
+use regrow::{
+    AutoShutdown, Backoff, CallError, ChildSpec, ExitReason, Leftovers, Restart, Supervisor,
+    SupervisorRef, SupervisorSpec,
+};
 use support::crash;
 use support::troupe::{Start, Stop, Troupe, limit, pids, states};
 
@@ -153,4 +157,116 @@ async fn siblings_that_fall_together_are_one_restart() {
         }
         tree.stop().await.unwrap();
     }
+}
+
+/// Three children under `one_for_all`. c crashes, b fails to start in that restart, and in the
+/// retry a, which took 30 ms to stop, fails to start. Gives the supervisor in the middle of that
+/// last stop of a: what it is asked now is answered before a is tried again.
+async fn in_the_retry_of_a_sibling(t: &mut Troupe) -> SupervisorRef {
+    let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
+    let spec = spec.intensity(9, Duration::from_secs(60));
+    let tree = over(spec, t.children(["a", "b", "c"]).map(significant)).start(&t.rt).await.unwrap();
+    t.on_stop("a", Stop::Takes(ms(30)));
+    t.next_starts("a", [Start::Good, Start::Fails]);
+    t.next_starts("b", [Start::Fails]);
+    t.told().await;
+    t.crash("c");
+    tokio::time::sleep(ms(45)).await;
+    let told = ["c stops: boom", "b stops: shutdown", "a stops: shutdown", "a is gone", "a starts"];
+    assert_eq!(t.told().await, [&told[..], &["b fails", "a stops: shutdown"]].concat());
+    tree
+}
+
+fn significant(child: ChildSpec) -> ChildSpec {
+    child.restart(Restart::Transient).significant(true)
+}
+
+/// A request that is sent now, and answered when the supervisor gets to it.
+fn ask<T: Send + 'static>(
+    tree: &SupervisorRef,
+    request: impl AsyncFnOnce(SupervisorRef) -> T,
+) -> impl Future<Output = T> {
+    let mut asked = Box::pin(request(tree.clone()));
+    assert!(asked.as_mut().now_or_never().is_none(), "the supervisor is busy");
+    asked
+}
+
+/// The retry of b began, and failed with a: b waits for nothing any more.
+#[tokio::test(start_paused = true)]
+async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
+    let mut t = Troupe::new();
+    let tree = in_the_retry_of_a_sibling(&mut t).await;
+    let asked = ask(&tree, async |tree| tree.terminate_child("a").await);
+    asked.await.unwrap();
+    assert_eq!(states(&tree).await, ["a stopped", "b stopped", "c stopped"]);
+    for id in ["a", "b", "c"] {
+        let called = t.player(id).call(|reply| reply).await;
+        assert_eq!(called, Err(CallError::NoProc), "{id} does not come back");
+    }
+    tree.restart_child("b").await.unwrap();
+    assert_eq!(states(&tree).await, ["a stopped", "b runs", "c stopped"]);
+    // b is the last significant child that is left.
+    t.end("b", ExitReason::Normal);
+    assert_eq!(tree.ended().await, ExitReason::Shutdown);
+    assert_eq!(t.told().await[..2], ["a is gone", "a fails"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_whose_retry_failed_with_a_sibling_can_be_deleted_before_the_next() {
+    let mut t = Troupe::new();
+    let tree = in_the_retry_of_a_sibling(&mut t).await;
+    let deleted = ask(&tree, async |tree| tree.delete_child("b").await);
+    deleted.await.unwrap();
+    assert_eq!(t.told().await, ["a is gone", "a fails", "a starts", "c starts"]);
+    assert_eq!(states(&tree).await, ["a runs", "c runs"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_whose_retry_failed_with_a_sibling_can_be_started_before_the_next() {
+    let mut t = Troupe::new();
+    let tree = in_the_retry_of_a_sibling(&mut t).await;
+    let started = ask(&tree, async |tree| tree.restart_child("b").await);
+    started.await.unwrap();
+    let told = ["a is gone", "a fails", "b starts"];
+    let again = ["b stops: shutdown", "a starts", "b starts", "c starts"];
+    assert_eq!(t.told().await, [&told[..], &again].concat());
+}
+
+/// Only the child whose start failed last is restarting; the others are down with it.
+#[tokio::test(start_paused = true)]
+async fn one_child_of_a_failing_group_is_restarting_at_a_time() {
+    let mut t = Troupe::new();
+    let tree = in_the_retry_of_a_sibling(&mut t).await;
+    let seen = ask(&tree, async |tree| states(&tree).await);
+    assert_eq!(seen.await, ["a restarting", "b stopped", "c stopped"]);
+    assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
+}
+
+/// A child that went down with the one that waits is stopped already: the retry starts it.
+#[tokio::test(start_paused = true)]
+async fn terminating_a_child_that_is_down_with_its_group_calls_no_retry_off() {
+    for id in ["b", "c"] {
+        let mut t = Troupe::new();
+        let tree = in_the_retry_of_a_sibling(&mut t).await;
+        let asked = ask(&tree, async |tree| tree.terminate_child(id).await);
+        asked.await.unwrap();
+        assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
+    }
+}
+
+/// The same where b waited for its retry by its backoff.
+#[tokio::test(start_paused = true)]
+async fn a_delayed_retry_that_failed_with_a_sibling_is_spent() {
+    let t = Troupe::new();
+    let backoff = Backoff::new().first(ms(100)).jitter(0.0);
+    let [a, b, c] = t.children(["a", "b", "c"]);
+    let spec = over(Supervisor::one_for_all(), [a, b.backoff(backoff), c]);
+    let tree = spec.intensity(9, Duration::from_secs(60)).start(&t.rt).await.unwrap();
+    t.next_starts("a", [Start::FailsAfter(ms(10))]);
+    t.crash("b");
+    tokio::time::sleep(ms(105)).await;
+    let asked = ask(&tree, async |tree| tree.terminate_child("a").await);
+    asked.await.unwrap();
+    assert_eq!(states(&tree).await, ["a stopped", "b stopped", "c stopped"]);
+    tree.restart_child("b").await.unwrap();
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, ExitReason, LifecycleEvent, Restart, Run, RunError, Runtime, Shutdown, StartError,
-    StopCause, StopOutcome, StopReport, Supervisor, SupervisorRef,
+    ChildSpec, CutShort, ExitReason, LifecycleEvent, Restart, Run, RunError, Runtime, Shutdown,
+    StartError, StopCause, StopOutcome, StopReport, Supervisor, SupervisorRef,
 };
 use support::{crash, settled};
 use tokio::task::JoinHandle;
@@ -89,7 +89,7 @@ async fn each_child_has_its_own_time_and_all_together_one_deadline() {
         [
             ("app/first", &StopOutcome::Killed, 2 * SECOND),
             ("app/second", &StopOutcome::Killed, 5 * SECOND),
-            ("app/last", &StopOutcome::Killed, 5 * SECOND),
+            ("app/last", &StopOutcome::NotAsked(CutShort::Deadline), 5 * SECOND),
         ]
     );
     assert_eq!((report.took, report.forced, report.is_clean()), (5 * SECOND, true, false));

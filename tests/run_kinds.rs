@@ -6,8 +6,9 @@ use std::future::pending;
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason, GenServer, Leftovers, Restart,
-    Result, Run, RunError, Runtime, ServerContext, Shutdown, StopOutcome, StopReport, Supervisor,
+    ChildSpec, CutShort, DynamicSupervisor, DynamicSupervisorRef, ExitReason, GenServer, Leftovers,
+    Restart, Result, Run, RunError, Runtime, ServerContext, Shutdown, StopOutcome, StopReport,
+    Supervisor,
 };
 use support::settled;
 use tokio::task::JoinHandle;
@@ -207,8 +208,19 @@ async fn whatever_hangs_the_deadline_ends_it() {
             let both = [(a, Manner::Polite), (b, Manner::Deaf)];
             let report = stopped(&rt, both, SECOND).await;
             assert_eq!((report.took, report.forced), (SECOND, true), "{report}");
-            let killed = |child: &regrow::StoppedChild| child.outcome == StopOutcome::Killed;
-            assert!(report.children.iter().all(killed), "{report}");
+            let outcome = |path: &str| {
+                let child = report.children.iter().find(|child| child.path == path);
+                child.map(|child| child.outcome.clone())
+            };
+            // The child that hangs is accused, and no other.
+            let by = CutShort::Deadline;
+            let hung = if b.holds_one { "app/b/in" } else { "app/b" };
+            assert_eq!(outcome(hung), Some(StopOutcome::Killed), "{report}");
+            let holder = b.holds_one.then(|| StopOutcome::HeldUp(by));
+            assert_eq!(outcome("app/b").filter(|_| b.holds_one), holder, "{report}");
+            assert_eq!(outcome("app/a"), Some(StopOutcome::NotAsked(by)), "{report}");
+            let inner = a.holds_one.then(|| StopOutcome::NotAsked(by));
+            assert_eq!(outcome("app/a/in"), inner, "{report}");
             assert_eq!(rt.leftovers(), Leftovers::default(), "{report}");
         }
     }

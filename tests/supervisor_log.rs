@@ -142,7 +142,7 @@ async fn what_a_supervisor_decides_is_told() {
     let expected = [
         ["WARN restarting", "a", a, "boom", "1", "2", "0ns"],
         ["DEBUG child ended", "t", t, "normal", "", "", ""],
-        ["INFO restarting", "w", w, "normal", "1", "1", "1s"],
+        ["INFO restarting", "w", w, "normal", "1", "2", "1s"],
     ];
     assert_eq!(told, expected);
 }

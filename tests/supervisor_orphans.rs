@@ -8,8 +8,8 @@ mod support;
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, ExitReason, Leftovers, Restart, Runtime, Shutdown, Supervisor,
-    SupervisorRef, SupervisorSpec,
+    CallError, ChildError, ChildSpec, ChildState, DynamicSupervisor, ExitReason, Leftovers,
+    Restart, Runtime, Shutdown, StartError, Supervisor, SupervisorRef, SupervisorSpec,
 };
 use support::settled;
 use support::troupe::{Stop, Troupe};
@@ -240,4 +240,161 @@ async fn what_is_left_goes_as_far_up_as_there_is_somebody() {
     assert_eq!(t.told().await, story);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
+}
+
+/// A supervisor with one child that is killed and takes as long as this to end.
+async fn one_that_leaves(t: &Troupe, top: SupervisorSpec, takes: u64) -> SupervisorRef {
+    t.on_stop("slow", Stop::Takes(ms(takes)));
+    let inner = inner().child(t.child("slow").shutdown(Shutdown::Infinity));
+    top.child(inner).child(t.child("sibling")).start(&t.rt).await.unwrap()
+}
+
+async fn state(top: &SupervisorRef, id: &str) -> ChildState {
+    top.which_child(id).await.unwrap().state
+}
+
+const WAITS: ChildState = ChildState::Restarting { retry_in: None };
+
+/// The wait for what was left is a state of the child: the parent answers, and restarts others.
+#[tokio::test(start_paused = true)]
+async fn while_what_was_left_is_ending_the_parent_answers_and_restarts_siblings() {
+    let mut t = Troupe::new();
+    let top = one_that_leaves(&t, Supervisor::one_for_one(), 100_000).await;
+    strike(&t.rt, "inner").await;
+    let began = Instant::now();
+    settled().await;
+    assert_eq!(state(&top, "inner").await, WAITS);
+    t.crash("sibling");
+    settled().await;
+    let told = t.told().await;
+    assert_eq!(told[told.len() - 2..], ["sibling stops: boom", "sibling starts"]);
+    assert!(top.start_child(t.child("another")).await.is_ok());
+    assert_eq!(top.tree().await.unwrap().root.children.len(), 3);
+    let call = SupervisorRef::named(&t.rt, "inner").count_children().await;
+    assert_eq!(call, Err(CallError::Restarting { retry_in: None }));
+    assert!(began.elapsed() < ms(20), "nothing of this waited: {:?}", began.elapsed());
+    sleep(ms(100_001)).await;
+    assert!(matches!(state(&top, "inner").await, ChildState::Running(_)));
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
+}
+
+/// A stop does not wait for it either, and neither brings the child back.
+#[tokio::test(start_paused = true)]
+async fn a_stop_meanwhile_and_a_termination_call_the_restart_off() {
+    let t = Troupe::new();
+    let top = one_that_leaves(&t, Supervisor::one_for_one(), 500).await;
+    strike(&t.rt, "inner").await;
+    let began = Instant::now();
+    settled().await;
+    assert_eq!(top.terminate_child("inner").await, Ok(()));
+    assert_eq!(state(&top, "inner").await, ChildState::Stopped);
+    assert!(began.elapsed() < ms(20), "{:?}", began.elapsed());
+    let call = SupervisorRef::named(&t.rt, "inner").count_children().await;
+    assert_eq!(call, Err(CallError::NoProc));
+    sleep(ms(600)).await;
+    assert_eq!(state(&top, "inner").await, ChildState::Stopped);
+    assert!(top.restart_child("inner").await.is_ok());
+
+    strike(&t.rt, "inner").await;
+    settled().await;
+    let began = Instant::now();
+    assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
+    assert!(began.elapsed() < ms(20), "{:?}", began.elapsed());
+    sleep(ms(500)).await;
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// A group waits together: the others are stopped at once, and all come back in order.
+#[tokio::test(start_paused = true)]
+async fn a_group_waits_together_for_what_one_of_it_left() {
+    let mut t = Troupe::new();
+    let top = one_that_leaves(&t, Supervisor::one_for_all(), 50).await;
+    t.told().await;
+    strike(&t.rt, "inner").await;
+    settled().await;
+    let told = t.told().await;
+    assert_eq!(told, ["slow stops: killed", "sibling stops: shutdown"]);
+    assert_eq!(
+        (state(&top, "inner").await, state(&top, "sibling").await),
+        (WAITS, ChildState::Stopped)
+    );
+    let sibling = t.player("sibling").call(|reply| reply).await;
+    assert_eq!(sibling, Err(CallError::Restarting { retry_in: None }));
+    sleep(ms(51)).await;
+    assert_eq!(t.told().await, ["slow is gone", "slow starts", "sibling starts"]);
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert!(top.stop().await.is_ok());
+}
+
+/// A sibling that falls meanwhile takes its group over, and is restarted with it: nothing is
+/// started beside what is left, and nothing is restarting for ever.
+#[tokio::test(start_paused = true)]
+async fn a_sibling_that_falls_meanwhile_waits_for_the_same() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let inner = inner().child(t.child("slow"));
+    let top = Supervisor::rest_for_one().child(t.child("first")).child(inner);
+    let top = top.child(t.child("last")).start(&t.rt).await.unwrap();
+    t.told().await;
+    strike(&t.rt, "inner").await;
+    settled().await;
+    t.crash("first");
+    settled().await;
+    let told = t.told().await;
+    assert_eq!(told, ["slow stops: killed", "last stops: shutdown", "first stops: boom"]);
+    sleep(ms(51)).await;
+    assert_eq!(t.told().await, ["slow is gone", "first starts", "slow starts", "last starts"]);
+    for id in ["first", "inner", "last"] {
+        assert!(matches!(state(&top, id).await, ChildState::Running(_)), "{id}");
+    }
+    assert!(top.stop().await.is_ok());
+}
+
+/// A start by hand that waits is answered when it has come to something: to a process, or to
+/// what was done about the child meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_start_by_hand_that_waits_is_answered_whatever_happens_meanwhile() {
+    for (meanwhile, takes) in [("nothing", 50), ("terminate", 50), ("delete", 50), ("stop", 0)] {
+        let t = Troupe::new();
+        t.on_stop("slow", Stop::Takes(ms(50)));
+        let inner = ChildSpec::from(inner().child(t.child("slow")));
+        let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));
+        let top = top.child(t.child("sibling")).start(&t.rt).await.unwrap();
+        assert_eq!(top.terminate_child("inner").await, Ok(()));
+        let began = Instant::now();
+        let asked = tokio::spawn({
+            let top = top.clone();
+            async move { top.restart_child("inner").await }
+        });
+        settled().await;
+        assert_eq!(state(&top, "inner").await, WAITS);
+        assert_eq!(top.restart_child("inner").await, Err(ChildError::Restarting("inner".into())));
+        t.crash("sibling");
+        settled().await;
+        assert!(matches!(state(&top, "sibling").await, ChildState::Running(_)));
+        match meanwhile {
+            "terminate" => assert_eq!(top.terminate_child("inner").await, Ok(())),
+            "delete" => {
+                assert_eq!(top.terminate_child("inner").await, Ok(()));
+                assert_eq!(top.delete_child("inner").await, Ok(()));
+            }
+            "stop" => assert!(top.stop().await.is_ok()),
+            _ => {}
+        }
+        let answer = asked.await.unwrap();
+        let took = began.elapsed();
+        assert!((ms(takes)..ms(takes + 10)).contains(&took), "{meanwhile}: {took:?}");
+        match (meanwhile, answer) {
+            ("nothing", Ok(pid)) => assert!(t.rt.is_alive(pid)),
+            ("terminate", Err(ChildError::NotStarted(StartError::Failed(reason)))) => {
+                assert_eq!(reason, ExitReason::Shutdown);
+            }
+            ("delete", Err(ChildError::NotFound(id))) => assert_eq!(id, "inner"),
+            ("stop", Err(ChildError::Unreachable(CallError::Exited(reason)))) => {
+                assert_eq!(reason, ExitReason::Shutdown);
+            }
+            (_, answer) => panic!("{meanwhile}: {answer:?}"),
+        }
+    }
 }

@@ -15,7 +15,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use regrow::{Context, Pid, Runtime};
 use tokio::sync::Notify;
@@ -87,6 +87,35 @@ impl Bench {
             }
         }
         print_answer(question, &turns);
+    }
+
+    /// The head of a table of [`waits`](Self::waits).
+    pub(crate) fn head_of_waits(&self, topic: &str) {
+        print_row(topic, "unit", ["median", "worst", "", "target"].map(String::from), "");
+    }
+
+    /// Asks how long each of some operations waits, and prints the median and the worst of
+    /// all; the target is one for the worst.
+    pub(crate) fn waits<A>(&self, question: &Question, ask: impl Fn(usize) -> A)
+    where
+        A: Future<Output = Vec<Duration>> + Send + 'static,
+    {
+        if !self.wants(question) {
+            return;
+        }
+        let driver = self.tokio.spawn(ask(self.size(question.size)));
+        let mut waits = self.tokio.block_on(driver).expect("a bench does not panic");
+        waits.sort_unstable();
+        let micros = |wait: Duration| wait.as_nanos() as f64 / 1_000.0;
+        let (middle, worst) = (micros(waits[waits.len() / 2]), micros(waits[waits.len() - 1]));
+        let verdict = match question.target {
+            Some(target) if worst > target => "over",
+            Some(_) => "ok",
+            None => "",
+        };
+        let target = question.target.map_or_else(|| "-".into(), |target| format!("{target:.0}"));
+        let cells = [format!("{middle:.0}"), format!("{worst:.0}"), String::new(), target];
+        print_row(question.text, question.unit, cells, verdict);
     }
 
     fn wants(&self, question: &Question) -> bool {

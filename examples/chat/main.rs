@@ -24,7 +24,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, Exhausted, Keep, LogLevel, Run, Supervisor, SupervisorSpec,
+    ChildSpec, DynamicSupervisor, Exhausted, Keep, LogLevel, Program, Run, Supervisor,
+    SupervisorSpec,
 };
 use tokio::net::TcpListener;
 
@@ -37,27 +38,23 @@ struct Settings {
     empty: Duration,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
     if argument.as_deref() == Some("--selftest") {
-        return selftest::run().await;
+        return selftest();
     }
     regrow::log::init(LogLevel::Warn);
     let address = argument.unwrap_or_else(|| "127.0.0.1:7000".into());
     println!("The chat is at {address}.");
     let port = Keep::new(move || TcpListener::bind(address.clone()));
     let settings = Settings { patience: Duration::from_secs(300), empty: Duration::from_secs(60) };
-    match Run::new(tree(port, settings)).deadline(Duration::from_secs(2)).run().await {
-        Ok(report) => {
-            println!("{report}");
-            report.exit_code()
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    let run = Run::new(tree(port, settings)).deadline(Duration::from_secs(2));
+    Program::new().run(async || Ok(run))
+}
+
+#[tokio::main]
+async fn selftest() -> ExitCode {
+    selftest::run().await
 }
 
 // ANCHOR: tree

@@ -1,6 +1,6 @@
 //! A program that somebody operates: a configuration file, signals, a deadline, exit codes.
 //!
-//! You learn how `Run` makes a program out of a tree: `SIGHUP` restarts the one subtree that
+//! You learn how `Program` and `Run` make a program out of a tree: `SIGHUP` restarts the one subtree that
 //! reads the configuration, `SIGTERM` and Ctrl-C stop everything in order, and one deadline
 //! holds for all of it. A program of the operating system is a child among others, and what it
 //! prints goes to the log.
@@ -19,7 +19,7 @@
 //! | exit code | |
 //! |---|---|
 //! | 0 | stopped, and every child in its time |
-//! | 1 | the stop was cut short, or the tree gave up |
+//! | 1 | the stop was cut short, the tree gave up, or a blocking job was left behind |
 //! | 2 | the configuration can't be read |
 
 mod selftest;
@@ -32,8 +32,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, GenServer, LogLevel, Restart, Result, Run, Runtime, ServerContext, Shutdown,
-    Supervisor, SupervisorRef, SupervisorSpec, TaskContext,
+    ChildSpec, GenServer, LogLevel, Program, Restart, Result, Run, Runtime, ServerContext,
+    Shutdown, Supervisor, SupervisorRef, SupervisorSpec, TaskContext,
 };
 use tokio::process::Command;
 use tokio::time::{MissedTickBehavior, sleep};
@@ -157,8 +157,7 @@ async fn herald(ctx: TaskContext) -> Result {
     Ok(())
 }
 
-#[tokio::main]
-async fn daemon(path: PathBuf, hang: bool) -> ExitCode {
+fn daemon(path: PathBuf, hang: bool) -> ExitCode {
     regrow::log::init(LogLevel::Info);
     let config = match Config::read(&path) {
         Ok(config) => config,
@@ -167,19 +166,16 @@ async fn daemon(path: PathBuf, hang: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let rt = Runtime::new();
-    rt.set_log_level(LogLevel::Info);
-    let run = Run::new(tree(path, hang)).on(&rt).deadline(config.deadline);
-    match run.restart_on_hangup("intake").run().await {
-        Ok(report) => {
-            println!("{report}");
-            report.exit_code()
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            error.exit_code()
-        }
-    }
+    let program = Program::new().report_with(|outcome| match outcome {
+        Ok(report) => println!("{report}"),
+        Err(error) => eprintln!("{error}"),
+    });
+    program.run(async || {
+        let rt = Runtime::new();
+        rt.set_log_level(LogLevel::Info);
+        let run = Run::new(tree(path, hang)).on(&rt).deadline(config.deadline);
+        Ok(run.restart_on_hangup("intake"))
+    })
 }
 
 fn main() -> ExitCode {

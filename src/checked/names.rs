@@ -6,7 +6,8 @@ use crate::exit::ExitReason::{Killed, Shutdown};
 use crate::kernel::births::{Birth, Stillborn};
 use crate::kernel::{NameEntry, Vacancy};
 use crate::pid::Pid;
-use crate::process::{Parent, Seat};
+use crate::process::{ChildRole, ChildStop, Parent, Seat};
+use crate::restart::Restart;
 
 const NAME: &str = "n";
 
@@ -123,6 +124,10 @@ fn a_name_that_was_taken_away_is_free_for_a_dying_process_too() {
 }
 
 /// An incarnation of a supervisor's one child.
+fn role(start: u32) -> ChildRole {
+    ChildRole { seat: seat(start), restart: Restart::Permanent, stop: ChildStop::No }
+}
+
 fn seat(start: u32) -> Seat {
     Seat { child: 0, start }
 }
@@ -130,7 +135,7 @@ fn seat(start: u32) -> Seat {
 /// A live process with the name that has a supervisor.
 fn supervised(world: &World, supervisor: Pid, start: u32) -> Pid {
     let shutdown = crate::shutdown::Shutdown::Infinity;
-    let parent = Some(Parent { pid: supervisor, shutdown, seat: Some(seat(start)) });
+    let parent = Some(Parent { pid: supervisor, shutdown, role: Some(role(start)) });
     let name = Some(NAME.into());
     let (pid, born) = world.bear(&Birth { name, parent, ..Birth::default() });
     born.expect("nothing is in its way");

@@ -5,15 +5,17 @@ use crate::checked::world::{World, exit};
 use crate::exit::ExitReason::{Killed, Shutdown};
 use crate::kernel::births::Birth;
 use crate::pid::Pid;
-use crate::process::{Link, LinkKind, Parent, Seat};
+use crate::process::{ChildRole, ChildStop, Link, LinkKind, Parent, Seat};
+use crate::restart::Restart;
 use crate::shutdown::Shutdown::Infinity;
 
 const SEAT: Seat = Seat { child: 0, start: 1 };
+const ROLE: ChildRole = ChildRole { seat: SEAT, restart: Restart::Permanent, stop: ChildStop::No };
 
 /// A child of this supervisor; every one of them may be a supervisor itself.
 fn child(world: &World, supervisor: Pid) -> Pid {
     let link = Link { id: world.kernel.fresh_id(), kind: LinkKind::Plain };
-    let parent = Parent { pid: supervisor, shutdown: Infinity, seat: Some(SEAT) };
+    let parent = Parent { pid: supervisor, shutdown: Infinity, role: Some(ROLE) };
     let line = Some(world.kernel.line(supervisor, SEAT));
     let birth =
         Birth { link: Some((supervisor, link)), parent: Some(parent), line, ..Birth::default() };

@@ -110,7 +110,7 @@ impl StartContext {
         turn().await;
         let stop = CancellationToken::new();
         let starting = self.starting().started_at_once().stopped_by(stop.clone());
-        let process = self.bear(&starting)?;
+        let process = self.bear::<Envelope>(&starting)?;
         let mut orders = Orders::hold(process.clone(), stop.clone());
         let (name, cause) = (self.spec.id.clone(), self.cause.clone());
         Ok(self.run(process.clone(), |ctx: Context| {

@@ -9,6 +9,13 @@
 //! * *tokio drops the process' task*: SIGKILL, for nobody is there any more to wait;
 //! * *the program can't be started*: its process never runs, and the start has failed.
 //!
+//! * *the program ends without an order*: the process stays for the child's
+//!   [stop window](ChildSpec::stop_window). `Ctrl-C` signals a whole group, and systemd every
+//!   process of a unit, so this program may be asked to stop as well, a moment later. An order
+//!   that arrives in time makes this end a stop. If at the end of the window a supervisor above
+//!   is being stopped, its order will arrive, and is waited for without limit: the stop may take
+//!   its time with other children first.
+//!
 //! No signal goes astray to a stranger of the same number: a program that has ended keeps its
 //! number until it was waited for, and afterwards nothing is sent.
 
@@ -21,7 +28,7 @@ use async_trait::async_trait;
 use futures_util::future::{Either, join, select};
 use thiserror::Error;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::call_error::StartError;
@@ -30,12 +37,19 @@ use crate::child::output::Printing;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
+use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::turn::turn;
 
 /// How long a program that has ended may be outlived by who still holds its pipes, before
 /// what they print is lost.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long after its end a program's stop may arrive, if the child does not say.
+pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);
+
+/// How often a program that has ended looks whether its stop is still on its way.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A program ended, by itself, otherwise than with success: the crash of a
 /// [`ChildSpec::command`], which has an example.
@@ -62,14 +76,25 @@ impl ChildSpec {
     /// |---|---|
     /// | with success | [`Normal`](ExitReason::Normal) |
     /// | otherwise | a crash, by a [`CommandFailed`] |
-    /// | asked to stop: with success, by SIGTERM, or with code 143, as shells say that | [`Shutdown`](ExitReason::Shutdown) |
+    /// | asked to stop: with success, by SIGTERM or SIGINT, or with code 143 or 130, as shells say that | [`Shutdown`](ExitReason::Shutdown) |
+    /// | in any way, and its stop arrives within its [`stop_window`](Self::stop_window) | [`Shutdown`](ExitReason::Shutdown) |
+    ///
+    /// The last line is for signals that reach more than this program: `Ctrl-C` in a terminal
+    /// signals the program and its children at once, and systemd (`KillMode=control-group`, its
+    /// default) every process of the unit. Such an end is no crash; one with
+    /// a code that says nothing of a signal is told to the log, at INFO. What it costs: a program that crashes is started again 100 ms later than it could
+    /// be, and whoever waits for its end learns of it as much later. A stop whose order takes longer
+    /// than that to reach the child, because other children stop before it, is waited for. In a
+    /// stop that a signal to [`Run`](crate::Run) began, any end within this time after the child
+    /// was asked counts as one of it, too: the program may have got that signal itself.
     ///
     /// **What it prints** goes where `command` says, by default to where this program's goes.
     /// What is piped is told to the log, each line an event of the target `regrow::command`:
     /// standard output as INFO, standard error as WARN.
     ///
     /// Only the program itself is signalled, and not what it has started: a shell should `exec`
-    /// its last command. A program that can't be started at all is a start that failed.
+    /// its last command, or the child be given [a group of its own](Self::own_process_group). A
+    /// program that can't be started at all is a start that failed.
     ///
     /// OTP: a port, opened by `open_port({spawn_executable, …}, …)`, which ends with its owner only
     /// if the program notices that its standard input was closed.
@@ -115,6 +140,54 @@ impl ChildSpec {
     ) -> Self {
         ChildSpec::new(id, CommandStart(command))
     }
+
+    /// How long after a program has ended without having been asked to, in whatever way, its
+    /// end is undecided: a stop that arrives in this time makes it one of
+    /// [`Shutdown`](ExitReason::Shutdown). Only for [`command`](Self::command). By default 100 ms;
+    /// zero decides at once. It is real time, unless tokio's clock is paused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::ChildSpec;
+    /// use tokio::process::Command;
+    ///
+    /// let encoder = ChildSpec::command("encoder", || Command::new("encoder"));
+    /// assert_eq!(encoder.get_stop_window(), Duration::from_millis(100));
+    /// // On a machine under heavy load a signal to all arrives everywhere, but not at once.
+    /// let encoder = encoder.stop_window(Duration::from_secs(1));
+    /// assert_eq!(encoder.get_stop_window(), Duration::from_secs(1));
+    /// ```
+    pub fn stop_window(mut self, window: Duration) -> Self {
+        self.edit().stop_window = window;
+        self
+    }
+
+    /// Whether the program of a [`command`](Self::command) gets a process group of its own, on
+    /// Unix. By default not: it is in this program's group. In its own
+    ///
+    /// * `Ctrl-C` does not reach it: it is stopped when its turn comes. What signals by other
+    ///   means than the group, as systemd does, reaches it as before;
+    /// * its stop, and its kill, signal the whole group, and so what the program has started and
+    ///   is in its group still. Only while the program itself is there: what outlives it is not
+    ///   signalled any more. When tokio shuts down, only the program is killed;
+    /// * it must not read from a terminal: a group in the background is stopped for that.
+    ///
+    /// ```
+    /// use regrow::ChildSpec;
+    /// use tokio::process::Command;
+    ///
+    /// let pipeline = ChildSpec::command("pipeline", || {
+    ///     let mut command = Command::new("sh");
+    ///     command.args(["-c", "capture | encode | upload"]);
+    ///     command
+    /// });
+    /// assert!(!pipeline.has_own_process_group());
+    /// assert!(pipeline.own_process_group(true).has_own_process_group());
+    /// ```
+    pub fn own_process_group(mut self, own: bool) -> Self {
+        self.edit().own_group = own;
+        self
+    }
 }
 
 impl StartContext {
@@ -137,13 +210,20 @@ impl StartContext {
         turn().await;
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         let stop = CancellationToken::new();
-        let process = self.bear(&self.starting().stopped_by(stop.clone()))?;
+        let starting = self.starting().stopped_by(stop.clone());
+        let process = self.bear::<Envelope>(&starting)?;
+        let own_group = self.spec.own_group;
+        #[cfg(unix)]
+        if own_group {
+            command.process_group(0);
+        }
         let child = match command.kill_on_drop(true).spawn() {
             Ok(child) => child,
             Err(error) => {
                 let text = format!("`{program}` can't be started: {error}");
                 let reason = ExitReason::from_library(io::Error::new(error.kind(), text));
                 self.runtime.kernel.never_run(&*process, reason.clone());
+                self.begun.remove(process.pid());
                 return Err(StartError::Failed(reason));
             }
         };
@@ -151,72 +231,152 @@ impl StartContext {
         let orders = Orders::hold(process.clone(), stop);
         let printing =
             Printing { child: self.spec.id.clone(), pid: process.pid(), os_pid: child.id() };
+        let program = Program { child, name: program, own_group, window: self.spec.stop_window };
         Ok(self.run(process, |ctx| {
             Box::pin(async move {
                 let _ctx = ctx;
-                attend(child, orders, printing, program).await
+                attend(program, orders, printing).await
             })
         }))
     }
 }
 
+/// A program that was started.
+struct Program {
+    child: Child,
+    name: String,
+    own_group: bool,
+    window: Duration,
+}
+
+/// What a program was asked before it ended.
+enum Asked {
+    No,
+    /// To stop, at this time.
+    At(Instant),
+    Killed,
+}
+
 /// Waits for the program, passes orders on, and tells what it prints.
-async fn attend(mut child: Child, mut orders: Orders, printing: Printing, program: String) -> End {
-    let output = printing.output(child.stdout.take());
-    let printed = pin!(join(output, printing.errors(child.stderr.take())));
-    let waited = pin!(wait(&mut child, &mut orders));
-    let (status, told) = match select(waited, printed).await {
-        Either::Left((ended, printed)) => {
-            drop(timeout(LAST_WORDS, printed).await);
-            ended
+async fn attend(mut program: Program, mut orders: Orders, printing: Printing) -> End {
+    let ended = {
+        let output = printing.output(program.child.stdout.take());
+        let printed = pin!(join(output, printing.errors(program.child.stderr.take())));
+        let waited = pin!(program.wait(&mut orders));
+        match select(waited, printed).await {
+            Either::Left((ended, printed)) => {
+                drop(timeout(LAST_WORDS, printed).await);
+                ended
+            }
+            Either::Right((_, waited)) => waited.await,
         }
-        Either::Right((_, waited)) => waited.await,
     };
-    match status {
-        Err(error) => End::Returned(ExitReason::from_library(error)),
-        Ok(status) if status.success() || (told && is_terminated(status)) => end_of(Ok(()), told),
-        Ok(status) => End::Returned(ExitReason::from_library(CommandFailed { program, status })),
+    let (status, asked) = match ended {
+        Ok(ended) => ended,
+        Err(error) => return End::Returned(ExitReason::from_library(error)),
+    };
+    let stopped = match asked {
+        Asked::No => stop_arrives(&mut orders, program.window).await,
+        Asked::At(_) if status.success() || is_terminated(status) => return end_of(Ok(()), true),
+        Asked::At(at) => at.elapsed() <= program.window && orders.follow_a_signal(),
+        Asked::Killed => false,
+    };
+    if stopped {
+        if !status.success() && !is_terminated(status) {
+            printing.stopped_by_another(status);
+        }
+        return end_of(Ok(()), true);
     }
-}
-
-/// How it ended, and whether it was told to.
-async fn wait(child: &mut Child, orders: &mut Orders) -> (io::Result<ExitStatus>, bool) {
-    loop {
-        match orders.or(child.wait()).await {
-            Ok(status) => return (status, orders.were_given()),
-            Err(Order::Stop) => terminate(child),
-            // It fails only if the program has ended, which the next round finds.
-            Err(Order::Kill) => drop(child.start_kill()),
+    match status.success() {
+        true => end_of(Ok(()), false),
+        false => {
+            let failed = CommandFailed { program: program.name, status };
+            End::Returned(ExitReason::from_library(failed))
         }
     }
 }
 
-/// Asks it to stop. A program that may not be asked, because it has become another user's, is
-/// killed later.
-#[cfg(unix)]
-fn terminate(child: &mut Child) {
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
-
-    let number = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(number) = number {
-        // As above, and it may have ended just now.
-        let _ = kill(Pid::from_raw(number), Signal::SIGTERM);
+/// Whether an order arrives within the window after the end of a program, or later where a
+/// stop is on its way: a supervisor that is being stopped asks each of its children in turn.
+async fn stop_arrives(orders: &mut Orders, window: Duration) -> bool {
+    loop {
+        if orders.were_given() || orders.or(sleep(window)).await.is_err() {
+            return true;
+        }
+        if !orders.are_to_come() {
+            return false;
+        }
+        // The look above may be outdated by now, so it is repeated; the order wakes at once.
+        if orders.or(sleep(window.max(LOOK_AGAIN))).await.is_err() {
+            return true;
+        }
     }
 }
 
-#[cfg(not(unix))]
-fn terminate(child: &mut Child) {
-    drop(child.start_kill());
+impl Program {
+    /// How it ended, and what it had been asked by then.
+    async fn wait(&mut self, orders: &mut Orders) -> io::Result<(ExitStatus, Asked)> {
+        let mut asked = Asked::No;
+        loop {
+            asked = match orders.or(self.child.wait()).await {
+                Ok(status) => return Ok((status?, asked)),
+                Err(Order::Stop) => {
+                    self.terminate();
+                    Asked::At(Instant::now())
+                }
+                Err(Order::Kill) => {
+                    self.kill();
+                    Asked::Killed
+                }
+            };
+        }
+    }
+
+    /// Asks it to stop. A program that may not be asked, because it has become another user's, is
+    /// killed later.
+    #[cfg(unix)]
+    fn terminate(&mut self) {
+        self.signal(nix::sys::signal::Signal::SIGTERM);
+    }
+
+    #[cfg(not(unix))]
+    fn terminate(&mut self) {
+        self.kill();
+    }
+
+    fn kill(&mut self) {
+        #[cfg(unix)]
+        if self.own_group {
+            self.signal(nix::sys::signal::Signal::SIGKILL);
+        }
+        // It fails only if the program has ended, which the next round finds.
+        drop(self.child.start_kill());
+    }
+
+    /// Signals it, or its group. It is not waited for yet, so the number is still its own.
+    #[cfg(unix)]
+    fn signal(&self, signal: nix::sys::signal::Signal) {
+        use nix::sys::signal::{kill, killpg};
+        use nix::unistd::Pid;
+
+        let number = self.child.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(number) = number.map(Pid::from_raw) {
+            // It may have ended just now.
+            let _ = if self.own_group { killpg(number, signal) } else { kill(number, signal) };
+        }
+    }
 }
 
-/// Whether it ended as one does that was asked to stop.
+/// Whether it ended as one does that was asked to stop: by SIGTERM, or by SIGINT, which
+/// `Ctrl-C` sends to all; or with the code by which shells say that.
 #[cfg(unix)]
 fn is_terminated(status: ExitStatus) -> bool {
+    use nix::sys::signal::Signal::{SIGINT, SIGTERM};
     use std::os::unix::process::ExitStatusExt;
 
-    const SIGTERM: i32 = nix::sys::signal::Signal::SIGTERM as i32;
-    status.signal() == Some(SIGTERM) || status.code() == Some(128 + SIGTERM)
+    [SIGTERM as i32, SIGINT as i32]
+        .into_iter()
+        .any(|signal| status.signal() == Some(signal) || status.code() == Some(128 + signal))
 }
 
 /// It was killed.

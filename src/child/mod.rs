@@ -18,6 +18,7 @@ use crate::shutdown::Shutdown;
 mod settings;
 pub(crate) mod orders;
 pub(crate) mod task_context;
+pub(crate) mod begun;
 pub(crate) mod start;
 mod blocking_context;
 mod blocking;
@@ -37,50 +38,7 @@ pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
 pub use task_context::TaskContext;
 
-/// When a child that ended is started again. OTP: the restart type.
-///
-/// | | `Normal`, `Shutdown` | killed, crashed |
-/// |---|---|---|
-/// | `Permanent` | yes | yes |
-/// | `Transient` | no | yes |
-/// | `Temporary` | no | no |
-///
-/// # Examples
-///
-/// A task that may finish must not be permanent, which is the default: each end of it is
-/// one to restart, until the supervisor gives up.
-///
-/// ```
-/// use regrow::{ChildSpec, ChildState, Restart, RestartLimitReached, Runtime, Supervisor};
-///
-/// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
-/// let rt = Runtime::new();
-/// let import = ChildSpec::task("import", |_| async { Ok(()) });
-///
-/// // Wrong.
-/// let tree = Supervisor::one_for_one().child(import.clone()).start(&rt).await?;
-/// let reason = tree.ended().await;
-/// assert!(reason.crash().unwrap().downcast_ref::<RestartLimitReached>().is_some());
-///
-/// // Right.
-/// let tree = Supervisor::one_for_one().start(&rt).await?;
-/// let pid = tree.start_child(import.restart(Restart::Transient)).await?;
-/// rt.ended(pid).await;
-/// assert_eq!(tree.which_children().await?[0].state, ChildState::Stopped);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Restart {
-    /// Always.
-    #[default]
-    Permanent,
-    /// When it ended abnormally.
-    Transient,
-    /// Never; it is forgotten when it ends.
-    Temporary,
-}
+pub use crate::restart::Restart;
 
 /// Whether a child is itself a supervisor. It is told by
 /// [`which_children`](crate::SupervisorRef::which_children), and decides nothing but the
@@ -150,6 +108,8 @@ pub(crate) struct Spec {
     pub(crate) start: Quiet<start::Start>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
+    /// The description says it; else it is the default.
+    pub(crate) shutdown_is_set: bool,
     pub(crate) kind: ChildType,
     pub(crate) init_timeout: Option<Duration>,
     pub(crate) ready_within: Option<Duration>,
@@ -157,6 +117,10 @@ pub(crate) struct Spec {
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
     pub(crate) warn_after: Option<Duration>,
+    #[cfg(feature = "process")]
+    pub(crate) stop_window: Duration,
+    #[cfg(feature = "process")]
+    pub(crate) own_group: bool,
     /// The description of the supervisor that it is, for whoever looks a tree over.
     pub(crate) nested: Option<Quiet<Arc<dyn Any + Send + Sync>>>,
 }
@@ -175,6 +139,7 @@ impl ChildSpec {
             start: Quiet::new(start),
             restart: Restart::default(),
             shutdown: Shutdown::default(),
+            shutdown_is_set: false,
             kind: ChildType::default(),
             init_timeout: None,
             ready_within: None,
@@ -182,6 +147,10 @@ impl ChildSpec {
             significant: false,
             mailbox: None,
             warn_after: None,
+            #[cfg(feature = "process")]
+            stop_window: command::STOP_WINDOW,
+            #[cfg(feature = "process")]
+            own_group: false,
             nested: None,
         };
         ChildSpec { spec: Arc::new(spec) }
@@ -255,13 +224,16 @@ impl ChildSpec {
     /// How it is stopped. By default a worker has five seconds, a supervisor as long as
     /// it takes. [`Shutdown`] has an example.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.edit().shutdown = shutdown;
+        let spec = self.edit();
+        (spec.shutdown, spec.shutdown_is_set) = (shutdown, true);
         self
     }
 
-    /// How long its `init` may take, at each start. One that takes longer is killed, and
-    /// the start has failed, with [`InitTimeout`](crate::StartError::InitTimeout). By default as
-    /// long as it takes. [`ServerSpec`](crate::ServerSpec) has an example.
+    /// How long each start may take: a server's `init`, or the whole of a
+    /// [`StartChild::start`]. One that takes longer is dropped there; a half-started server is
+    /// killed, and everything else that the start began is stopped. Then the start has failed,
+    /// with [`InitTimeout`](crate::StartError::InitTimeout). By default as long as it takes.
+    /// [`ServerSpec`](crate::ServerSpec) has an example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.edit().init_timeout = Some(limit);
         self
@@ -270,7 +242,9 @@ impl ChildSpec {
     /// Counts it as started only when it has said that it is [ready](crate::Health::Ready), or
     /// degraded: the next child starts then. One that takes longer than this is stopped, and its
     /// start has failed, with [`NotReady`](crate::StartError::NotReady). By default it counts as
-    /// started as soon as its `init` has returned. OTP has no counterpart.
+    /// started as soon as its `init` has returned. A supervisor that says nothing is ready when
+    /// all its children have started, each of them ready where its own description asks for
+    /// that. OTP has no counterpart.
     ///
     /// ```
     /// use std::time::Duration;

@@ -14,6 +14,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
+#[cfg(feature = "process")]
+use crate::kernel::stopping::Above;
 use crate::message::Envelope;
 use crate::process::{AnyProcess, flag};
 use crate::record::Process;
@@ -90,6 +92,18 @@ impl Orders {
         };
         self.heard = Some(order);
         Poll::Ready(order)
+    }
+
+    /// Whether a supervisor above this process is being stopped: then an order arrives.
+    #[cfg(feature = "process")]
+    pub(crate) fn are_to_come(&self) -> bool {
+        self.process.kernel.stop_above(&*self.process).is_some()
+    }
+
+    /// Whether this process is being stopped because the whole program got a signal to stop.
+    #[cfg(feature = "process")]
+    pub(crate) fn follow_a_signal(&self) -> bool {
+        self.process.kernel.stop_above(&*self.process) == Some(Above::Signal)
     }
 
     /// Whether it was told to stop, or killed.

@@ -3,6 +3,8 @@
 //! Target `regrow::command`; fields `child`, `pid`, `os_pid`. Standard output is INFO, standard
 //! error WARN, and the line is the message.
 
+use std::process::ExitStatus;
+
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
 
@@ -40,6 +42,15 @@ impl Printing {
             tracing::warn!(target: TARGET, %child, %pid, os_pid, "{line}");
         })
         .await;
+    }
+
+    /// Tells how a program ended that was stopped otherwise than by its own supervisor, by a signal
+    /// to all processes for example.
+    pub(crate) fn stopped_by_another(&self, status: ExitStatus) {
+        let Printing { child, pid, os_pid } = self;
+        quietly(|| {
+            tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "ended beside its stop");
+        });
     }
 }
 

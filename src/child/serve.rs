@@ -17,6 +17,7 @@ use crate::call_error::StartError;
 use crate::child::orders::{end_of, reason_of};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
+use crate::message::Envelope;
 use crate::turn::{poll_turn, turn};
 
 /// Resolves when a server is to shut down: what [`ChildSpec::serve`] gives it. It is `'static`,
@@ -173,7 +174,7 @@ impl StartContext {
         turn().await;
         let stop = CancellationToken::new();
         let starting = self.starting().started_at_once().stopped_by(stop.clone());
-        let process = self.bear(&starting)?;
+        let process = self.bear::<Envelope>(&starting)?;
         Ok(self.run(process, |ctx| {
             Box::pin(async move {
                 let _ctx = ctx;

@@ -71,6 +71,22 @@ impl ChildSpec {
         self.spec.warn_after
     }
 
+    /// How long after the end of its program a stop may arrive.
+    /// [`stop_window`](Self::stop_window) has an example.
+    #[cfg(feature = "process")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+    pub fn get_stop_window(&self) -> Duration {
+        self.spec.stop_window
+    }
+
+    /// Whether its program gets a process group of its own.
+    /// [`own_process_group`](Self::own_process_group) has an example.
+    #[cfg(feature = "process")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+    pub fn has_own_process_group(&self) -> bool {
+        self.spec.own_group
+    }
+
     /// Whether its end may end its supervisor. [`id`](Self::id) has an example.
     pub fn is_significant(&self) -> bool {
         self.spec.significant

@@ -10,13 +10,15 @@ use async_trait::async_trait;
 
 use crate::body::Body;
 use crate::call_error::StartError;
+use crate::child::begun::Begun;
 use crate::child::orders::{end_of, is_told};
 use crate::child::{ChildType, Spec, TaskContext};
 use crate::context::Context;
 use crate::exit::Result;
+use crate::inbox::Item;
 use crate::message::Envelope;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildRole, ChildStop, Seat};
 use crate::record::Process;
 use crate::runtime::Runtime;
 use crate::starting::{StartCause, Starting};
@@ -79,21 +81,35 @@ use crate::turn::turn;
 #[async_trait]
 pub trait StartChild: Send + Sync + 'static {
     /// Starts one incarnation, and returns when it is ready. It runs in the supervisor's
-    /// process, which does nothing else meanwhile.
+    /// process, which does nothing else meanwhile; a dynamic supervisor serves others.
+    ///
+    /// It returns the [`Started`] of one process that it started through `ctx` in this call, which
+    /// may have ended by then. What else it started through `ctx` is stopped before the child
+    /// counts as started, and the log warns of it.
     ///
     /// # Errors
     ///
-    /// Why there is none; then nothing of it is left. [`StartError::Ignored`] is no failure:
-    /// the child is known, and not running.
+    /// Why there is none. Everything that it started through `ctx` is stopped as the child's
+    /// specification says, the last first, and has ended before the supervisor goes on: the
+    /// child's name is free. [`StartError::Ignored`] is no failure: the child is known, and not
+    /// running. Map the error of any *other* start before you return it by `?`: as the result of
+    /// this function it is the child's.
+    ///
+    /// A start that takes longer than the child's
+    /// [`init_timeout`](crate::ChildSpec::init_timeout) has failed, with
+    /// [`StartError::InitTimeout`]. One that returns a [`Started`] of another call has failed, with
+    /// [`StartError::Invalid`]; that process is left as it is.
     ///
     /// # Panics
     ///
-    /// A panic in here is the supervisor's crash, and not the child's.
+    /// A panic in here is the supervisor's crash, and not the child's; of a dynamic supervisor it
+    /// is a failed start. What was started through `ctx` is stopped first.
     ///
     /// # Cancel safety
     ///
-    /// It is dropped at its await when the supervisor is killed; a child that was started
-    /// through `ctx` by then ends with it.
+    /// It is dropped at its await when its time is up, when the supervisor is killed, and when a
+    /// dynamic supervisor stops. What was started through `ctx` by then is stopped, or killed
+    /// where the supervisor ends.
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError>;
 }
 
@@ -101,6 +117,17 @@ pub trait StartChild: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Started {
     pub(crate) process: Arc<dyn AnyProcess>,
+    /// The call of `start` that started it.
+    pub(crate) of: StartNumber,
+}
+
+/// Which call of a start function it is, among all of all runtimes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StartNumber {
+    /// As long as a process of it is kept, the runtime is.
+    runtime: usize,
+    supervisor: Pid,
+    seat: Seat,
 }
 
 impl Started {
@@ -112,7 +139,7 @@ impl Started {
 
 /// What a child is started through: linked to its supervisor, under its name, labelled
 /// with its id. Each use starts one process, and the [`Started`] that `start` returns is
-/// the child. [`StartChild`] has an example.
+/// the child; any other ends with the start. [`StartChild`] has an example.
 #[derive(Debug)]
 pub struct StartContext {
     pub(crate) runtime: Runtime,
@@ -121,6 +148,10 @@ pub struct StartContext {
     pub(crate) seat: Seat,
     pub(crate) spec: Arc<Spec>,
     pub(crate) cause: StartCause,
+    /// What this start has begun.
+    pub(crate) begun: Begun,
+    /// Another process held the child's name when this start came to register it.
+    pub(crate) outrun: bool,
 }
 
 impl StartContext {
@@ -176,7 +207,8 @@ impl StartContext {
         Fut: Future<Output = Result> + Send + 'static,
     {
         turn().await;
-        self.task_at_once(body)
+        let process = self.bear(&self.starting().started_at_once())?;
+        Ok(self.run_task(process, body))
     }
 
     fn task_at_once<F, Fut>(&self, body: F) -> Result<Started, StartError>
@@ -184,15 +216,44 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let process = self.bear(&self.starting().started_at_once())?;
+        let process = self.bear_at_once(&self.starting().started_at_once())?;
+        Ok(self.run_task(process, body))
+    }
+
+    fn run_task<F, Fut>(&self, process: Arc<Process<Envelope>>, body: F) -> Started
+    where
+        F: FnOnce(TaskContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result> + Send + 'static,
+    {
         let (told, cause) = (process.clone(), self.cause.clone());
         let body = move |ctx| body(TaskContext::new(ctx).because(cause));
         let finish = move |result| end_of(result, is_told(&told));
-        Ok(self.run(process, |ctx| crate::body::body(|| body(ctx), finish)))
+        self.run(process, |ctx| crate::body::body(|| body(ctx), finish))
     }
 
-    /// A process that `body` is then [run](Self::run) in, in the tables and told to the log.
-    pub(crate) fn bear(&self, starting: &Starting) -> Result<Arc<Process<Envelope>>, StartError> {
+    /// A process that a body is then [run](Self::run) in, in the tables and told to the log.
+    pub(crate) fn bear<M: Item>(
+        &mut self,
+        starting: &Starting,
+    ) -> Result<Arc<Process<M>>, StartError> {
+        let born = self.bear_at_once(starting);
+        // Found here, where the name is registered, and not in an error that the start returns:
+        // that may be another start's.
+        self.outrun = match &born {
+            Err(StartError::AlreadyStarted { pid, .. }) => !self.begun.contains(*pid),
+            _ => false,
+        };
+        if let Ok(process) = &born {
+            self.begun.push(process.clone());
+        }
+        born
+    }
+
+    /// The same for a start that fails no more after this.
+    pub(crate) fn bear_at_once<M: Item>(
+        &self,
+        starting: &Starting,
+    ) -> Result<Arc<Process<M>>, StartError> {
         let (process, born) = self.runtime.bear(starting.birth());
         if let Err(stillborn) = born {
             return Err(starting.refused(stillborn));
@@ -206,7 +267,21 @@ impl StartContext {
         process: Arc<Process<Envelope>>,
         body: impl FnOnce(Context) -> Body,
     ) -> Started {
-        Started { process: self.runtime.run(process, true, body).process }
+        self.started(self.runtime.run(process, true, body).process)
+    }
+
+    pub(crate) fn started(&self, process: Arc<dyn AnyProcess>) -> Started {
+        Started { process, of: self.number() }
+    }
+
+    pub(crate) fn number(&self) -> StartNumber {
+        let runtime = self.runtime.kernel.number();
+        StartNumber { runtime, supervisor: self.supervisor, seat: self.seat }
+    }
+
+    /// The start is over: what it began is the supervisor's.
+    pub(crate) fn over(&mut self) {
+        drop(self.begun.take());
     }
 
     /// Why the child is started: the first time, or again, and after what.
@@ -217,9 +292,14 @@ impl StartContext {
 
     pub(crate) fn starting(&self) -> Starting {
         let starting = Starting::new(&self.runtime).labelled(self.spec.id.clone());
+        let stop = match self.spec.ready_within {
+            Some(_) => ChildStop::Starting,
+            None => ChildStop::No,
+        };
+        let restart = self.spec.restart;
+        let role = ChildRole { seat: self.seat, restart, stop };
         let starting = starting
-            .supervised(self.supervisor, self.seat, self.spec.shutdown)
-            .within(self.spec.init_timeout)
+            .supervised(self.supervisor, role, self.spec.shutdown)
             .warned_after(self.spec.warn_after)
             .because(self.cause.clone());
         let starting = match self.spec.kind {
@@ -229,6 +309,16 @@ impl StartContext {
         match self.spec.name.clone() {
             Some(name) => starting.named(name),
             None => starting,
+        }
+    }
+}
+
+/// A start that is dropped half-way kills what it began.
+impl Drop for StartContext {
+    fn drop(&mut self) {
+        for process in self.begun.take() {
+            self.runtime.kernel.give_up_start(self.supervisor, process.pid());
+            self.runtime.kill(process.pid());
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::kernel::closing::End;
 use crate::kernel::names::NameRefused;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Estate, Line, Link, LinkKind, Parent, Stage, Standing, Ties};
+use crate::process::{
+    AnyProcess, Estate, Line, Link, LinkKind, Parent, Seat, Stage, Standing, Ties,
+};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::sync::atomic::Ordering;
@@ -127,6 +129,16 @@ impl Kernel {
             own.is_some_and(|own| own.pid == parent)
         };
         linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_born_to_it).collect()
+    }
+
+    /// The process that this supervisor started for this seat, if it is linked to it still.
+    pub(crate) fn child_at(&self, supervisor: Pid, seat: Seat) -> Option<Pid> {
+        let sits_there = |process: &Arc<dyn AnyProcess>| {
+            let parent = process.with(|locked| locked.core().ties()?.parent);
+            parent.and_then(|parent| parent.role).is_some_and(|role| role.seat == seat)
+        };
+        let born = self.offspring(supervisor);
+        born.iter().find(|process| sits_there(process)).map(|process| process.pid())
     }
 
     /// Its init is over: who waits for the holder of its name may have it.

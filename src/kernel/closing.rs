@@ -31,7 +31,8 @@ pub(super) struct Closing {
 
 /// What a process that had a standing is found by, and is to be no more.
 pub(super) struct Belongings {
-    pub(super) parent: Option<Parent>,
+    /// The supervisor that is to start a successor, for which it reserves the names.
+    pub(super) restarted_by: Option<Parent>,
     /// Of a supervisor that has one above it.
     pub(super) line: Option<Arc<Line>>,
     pub(super) names: SmallMap<SharedStr, ()>,
@@ -84,11 +85,11 @@ pub(super) fn close(locked: &mut Locked, end: End) -> Closing {
     };
     core.reason = Some(reason.clone());
     let task = core.task.take();
-    let parent = core.ties().and_then(|ties| ties.parent);
+    let restarted_by = core.restarted_by();
     let standing = core.standing();
     let reader = standing.and_then(|standing| standing.reader.take());
     let belongings = core.standing().map(|standing| Belongings {
-        parent,
+        restarted_by,
         line: standing.estate.as_ref().and_then(|estate| estate.line.clone()),
         names: standing.names.take(),
         tags: standing.tags.take(),

@@ -63,6 +63,11 @@ impl Kernel {
         crate::failpoint::point!("exit signal");
         let outcome = to.with(|locked| {
             let (outcome, link) = arrive(locked.core(), signal);
+            let arrived =
+                matches!(outcome, Outcome::Accepted | Outcome::Delivered | Outcome::Orphaned(_));
+            if arrived && is_of_parent(locked.core(), signal) {
+                locked.core().asked = true;
+            }
             match outcome {
                 Outcome::Accepted => {
                     let core = locked.core();
@@ -103,7 +108,7 @@ fn stop_token(
 ) -> Option<CancellationToken> {
     let ties = core.ties.as_ref()?;
     let standing = ties.standing.as_ref()?;
-    let by_parent = ties.parent.is_some_and(|parent| parent.pid == signal.from);
+    let by_parent = is_of_parent(core, signal);
     let by_caller = link.is_some_and(|link| link.kind == LinkKind::Caller);
     let wanted = by_parent || (by_caller && signal.reason.is_abnormal());
     (wanted || signal.kind == ExitKind::Stop).then(|| standing.stop.clone()).flatten()
@@ -113,8 +118,13 @@ fn stop_token(
 fn is_told_to_stop(core: &Core, signal: ExitSignal<'_>) -> bool {
     core.ties.as_ref().is_some_and(|ties| {
         ties.standing.as_ref().is_some_and(|standing| standing.stop.is_some())
-            && ties.parent.is_some_and(|parent| parent.pid == signal.from)
+            && is_of_parent(core, signal)
     })
+}
+
+fn is_of_parent(core: &Core, signal: ExitSignal<'_>) -> bool {
+    let parent = core.ties.as_ref().and_then(|ties| ties.parent);
+    parent.is_some_and(|parent| parent.pid == signal.from)
 }
 
 /// What the signal does to a process in this state. A link's exit acts only if the
@@ -134,7 +144,7 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
         | LinkKind::Helper
         | LinkKind::Owner
         | LinkKind::Caller => {
-            let orphan = ties.parent.filter(|p| p.pid == signal.from && p.seat.is_some());
+            let orphan = ties.parent.filter(|p| p.pid == signal.from && p.role.is_some());
             effect(core, signal, orphan)
         }
     };

@@ -93,11 +93,8 @@ impl Kernel {
         wakers
     }
 
-    pub(crate) fn members(&self, tag: &SharedStr) -> Vec<Pid> {
-        let mut members = self.groups.with_entry(tag.clone(), |entry| {
-            let group = entry.as_ref();
-            group.map_or_else(Vec::new, |g| g.members.iter().map(|(&pid, ())| pid).collect())
-        });
+    pub(crate) fn members(&self, tag: &str) -> Vec<Pid> {
+        let mut members = self.groups.read(tag, Group::pids).unwrap_or_default();
         members.sort_unstable();
         members
     }
@@ -116,8 +113,7 @@ impl Kernel {
             if held {
                 entry.get_or_insert_default().watchers.insert(reference.raw(), watcher);
             }
-            let group = entry.as_ref();
-            group.map_or_else(Vec::new, |g| g.members.iter().map(|(&pid, ())| pid).collect())
+            entry.as_ref().map_or_else(Vec::new, Group::pids)
         });
         members.sort_unstable();
         (reference, members)
@@ -130,6 +126,13 @@ impl Kernel {
             }
             vanish_if_empty(entry);
         });
+    }
+}
+
+impl Group {
+    /// Its members, in no order.
+    fn pids(&self) -> Vec<Pid> {
+        self.members.iter().map(|(&pid, ())| pid).collect()
     }
 }
 

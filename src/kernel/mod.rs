@@ -14,8 +14,8 @@ use crate::process::{AnyProcess, Counts};
 use crate::shared_str::SharedStr;
 use crate::small_map::SmallMap;
 use crate::stops::Stops;
-use crate::sync::Table;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::sync::{Mutex, Table};
 use crate::timer_queue::TimerQueue;
 use crate::waits::Waits;
 use crate::watching::Watching;
@@ -25,6 +25,7 @@ pub(crate) mod links;
 pub(crate) mod monitors;
 pub(crate) mod names;
 mod orphans;
+pub(crate) mod stopping;
 pub(crate) mod groups;
 pub(crate) mod closing;
 pub(crate) mod teardown;
@@ -50,6 +51,8 @@ pub(crate) struct Kernel {
     pub(crate) census: Arc<CensusBell>,
     pub(crate) events: EventHub,
     pub(crate) stops: Stops,
+    /// The roots whose program is being stopped.
+    pub(crate) begun_stops: Mutex<Vec<(Pid, stopping::Above)>>,
     /// Rung when a name was given, or is vacant no more.
     pub(crate) successions: tokio::sync::Notify,
     /// Rung when a process says how it is doing.
@@ -128,6 +131,7 @@ impl Kernel {
             census: Arc::new(CensusBell::default()),
             events: EventHub::default(),
             stops: Stops::default(),
+            begun_stops: Mutex::new(Vec::new()),
             successions: tokio::sync::Notify::new(),
             healths: tokio::sync::Notify::new(),
             waits: Waits::default(),

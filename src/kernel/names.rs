@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Parent, Seat};
+use crate::process::{AnyProcess, Parent, Seat, Stage};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 
@@ -19,7 +19,72 @@ pub(crate) enum NameRefused {
     Dead,
 }
 
+/// Who is behind a name, to a caller.
+pub(crate) enum Holder {
+    Process(Arc<dyn AnyProcess>),
+    /// The last holder has ended, or is about to; its supervisor starts a successor.
+    Successor {
+        /// When, if that waits.
+        until: Option<Instant>,
+    },
+    Nobody,
+}
+
 impl Kernel {
+    /// Who a caller by name is to ask.
+    pub(crate) fn holder(&self, name: &str) -> Holder {
+        loop {
+            match self.names.get(name) {
+                None => return Holder::Nobody,
+                Some(NameEntry::Vacant(vacancy)) => return self.successor(vacancy),
+                // A name is freed before the table forgets its holder: where the holder is
+                // gone by now, the name has moved on, and is looked up again.
+                Some(NameEntry::Held(pid)) => {
+                    if let Some(process) = self.find(pid) {
+                        return Holder::Process(process);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who a caller by name is to ask instead of this holder, which takes nothing any more.
+    pub(crate) fn holder_after(&self, name: &str, refused: &dyn AnyProcess) -> Holder {
+        loop {
+            let process = match self.holder(name) {
+                Holder::Process(process) => process,
+                other => return other,
+            };
+            if process.pid() != refused.pid() {
+                return Holder::Process(process);
+            }
+            let (ended, restarted_by) = process.with(|locked| {
+                let core = locked.core();
+                (core.stage == Stage::Ended, core.restarted_by())
+            });
+            // It has freed the name since, which is read again.
+            if ended {
+                continue;
+            }
+            return match restarted_by {
+                Some(parent) => self.successor(Vacancy { supervisor: parent.pid, until: None }),
+                None => Holder::Nobody,
+            };
+        }
+    }
+
+    /// Whether that supervisor starts a successor still.
+    fn successor(&self, vacancy: Vacancy) -> Holder {
+        let supervisor = self.find(vacancy.supervisor);
+        let restarts = |supervisor: Arc<dyn AnyProcess>| {
+            supervisor.with(|locked| locked.core().restarts_children())
+        };
+        match supervisor.is_some_and(restarts) {
+            true => Holder::Successor { until: vacancy.until },
+            false => Holder::Nobody,
+        }
+    }
+
     pub(crate) fn whereis(&self, name: &str) -> Option<Pid> {
         match self.names.get(name)? {
             NameEntry::Held(pid) => Some(pid),
@@ -101,10 +166,10 @@ impl Kernel {
         }
     }
 
-    /// The holder has ended: frees the name if it is still its own. A supervised
-    /// holder leaves it vacant, for its successor.
-    pub(crate) fn free_name(&self, name: SharedStr, holder: Pid, parent: Option<Parent>) {
-        let heir = parent.and_then(|parent| Some((self.find(parent.pid)?, parent.seat?)));
+    /// The holder has ended: frees the name if it is still its own. A holder that its
+    /// supervisor restarts leaves it vacant, for its successor.
+    pub(crate) fn free_name(&self, name: SharedStr, holder: Pid, restarted_by: Option<Parent>) {
+        let heir = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.seat)));
         let own = name.clone();
         self.names.with_entry(name, |entry| {
             if *entry != Some(NameEntry::Held(holder)) {
@@ -113,15 +178,15 @@ impl Kernel {
             #[cfg(regrow_proof)]
             self.trace.record(crate::trace::Event::Freed { name: own.clone(), pid: holder });
             *entry = heir.and_then(|(heir, seat)| {
-                let (open, _) = heir.with_deferred(|locked| {
+                let (restarts, _) = heir.with_deferred(|locked| {
                     let core = locked.core();
-                    let open = core.is_open();
-                    if open {
+                    let restarts = core.restarts_children();
+                    if restarts {
                         core.standing_mut().vacant.insert(own.clone(), seat);
                     }
-                    open
+                    restarts
                 });
-                open.then(|| NameEntry::Vacant(Vacancy { supervisor: heir.pid(), until: None }))
+                restarts.then(|| NameEntry::Vacant(Vacancy { supervisor: heir.pid(), until: None }))
             });
         });
     }
@@ -132,6 +197,19 @@ impl Kernel {
             supervisor.with_deferred(|locked| {
                 locked.core().standing().and_then(|standing| standing.vacant.remove(name))
             });
+        }
+    }
+
+    /// The supervisor restarts nobody any more: all names that it keeps for successors are
+    /// free, and it is given no more.
+    pub(crate) fn end_succession(&self, supervisor: &dyn AnyProcess) {
+        let vacant = supervisor.with(|locked| {
+            let standing = locked.core().standing_mut();
+            standing.stopping = true;
+            standing.vacant.take()
+        });
+        for (name, _) in vacant {
+            self.clear_vacant(name, supervisor.pid());
         }
     }
 

@@ -51,7 +51,7 @@ impl Kernel {
     fn is_child(&self, process: Pid, supervisor: Pid) -> bool {
         let Some(process) = self.find(process) else { return false };
         let parent = process.with(|locked| locked.core().ties()?.parent);
-        parent.is_some_and(|parent| parent.seat.is_some() && parent.pid == supervisor)
+        parent.is_some_and(|parent| parent.role.is_some() && parent.pid == supervisor)
     }
 
     /// Notes them with the first in this line that has not passed on what it leaves.

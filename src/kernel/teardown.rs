@@ -67,7 +67,7 @@ impl Kernel {
     fn give_up(&self, process: &dyn AnyProcess, belongings: Belongings) {
         let pid = process.pid();
         for (name, ()) in belongings.names {
-            self.free_name(name, pid, belongings.parent);
+            self.free_name(name, pid, belongings.restarted_by);
         }
         crate::failpoint::point!("death before groups");
         for (tag, ()) in belongings.tags {

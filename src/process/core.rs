@@ -1,5 +1,6 @@
 //! The part of a process' record that needs no message type.
 
+use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -10,6 +11,7 @@ use crate::activity::Activity;
 use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::pid::Pid;
+use crate::process::child_role::{ChildRole, Seat};
 use crate::process::counts::Counts;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
@@ -52,6 +54,9 @@ pub(crate) struct Core {
     pub(crate) ring: bool,
     /// What is queued is stamped with the time.
     pub(crate) tracked: bool,
+    /// Its parent's exit signal has arrived: it was asked to stop, or told to. A supervisor stops
+    /// its children from then on, whoever asked it.
+    pub(crate) asked: bool,
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
     /// What only some processes need; an ordinary one pays a word for it.
@@ -85,6 +90,8 @@ pub(crate) struct Standing {
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
     /// Names that its dead children left to it, to be taken by their successors.
     pub(crate) vacant: SmallMap<SharedStr, Seat>,
+    /// It is a supervisor that restarts nobody any more: it is stopping, or has given up.
+    pub(crate) stopping: bool,
     pub(crate) estate: Option<Box<Estate>>,
     /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
     pub(crate) stop: Option<CancellationToken>,
@@ -155,12 +162,12 @@ pub(crate) struct Parent {
     pub(crate) pid: Pid,
     /// How long the process may go on after that parent is dead.
     pub(crate) shutdown: Shutdown,
-    /// The parent is its supervisor, which knows it by this: its names fall to that one when
-    /// it ends.
-    pub(crate) seat: Option<Seat>,
+    /// The parent is its supervisor.
+    pub(crate) role: Option<ChildRole>,
 }
 
-/// What comes of supervisors that end before their children do.
+/// What only a supervisor has: what it leaves if it ends before its children do, and what it
+/// shows of itself.
 #[derive(Debug, Default)]
 pub(crate) struct Estate {
     /// Of a supervisor: who is above it.
@@ -169,6 +176,8 @@ pub(crate) struct Estate {
     pub(crate) orphans: Vec<(Seat, Pid)>,
     /// It is ending, and has passed these on.
     pub(crate) passed_on: bool,
+    /// What it shows of itself to those who don't want to wait for its answer.
+    pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Who starts a supervisor anew, and in which seat; and who starts that one.
@@ -177,22 +186,6 @@ pub(crate) struct Line {
     pub(crate) supervisor: Pid,
     pub(crate) seat: Seat,
     pub(crate) above: Option<Arc<Line>>,
-}
-
-/// One incarnation of a child, as its supervisor numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seat {
-    /// Which child it is.
-    pub(crate) child: u64,
-    /// Its how many-th start this was; later ones are greater.
-    pub(crate) start: u32,
-}
-
-impl Seat {
-    /// Whether it is this one, or an earlier one of the same child.
-    pub(crate) fn is_up_to(self, last: Seat) -> bool {
-        self.child == last.child && self.start <= last.start
-    }
 }
 
 /// A caller whose reply was dropped unsent.
@@ -243,6 +236,7 @@ impl Core {
             parked: Parked::Nobody,
             ring: false,
             tracked: false,
+            asked: false,
             reason: None,
             task: None,
             ties,
@@ -259,10 +253,6 @@ impl Core {
 
     pub(crate) fn standing(&mut self) -> Option<&mut Standing> {
         self.ties()?.standing.as_deref_mut()
-    }
-
-    pub(crate) fn said_health(&mut self) -> Option<Health> {
-        self.standing()?.health.clone()
     }
 
     /// Where the mailbox is counted.

@@ -8,15 +8,19 @@
 //!    own waker is.
 
 pub(crate) mod counts;
+mod child_role;
 pub(crate) mod core;
 pub(crate) mod state;
 mod tickets;
+mod succession;
+mod shown;
 pub(crate) mod any;
 
 pub(crate) use any::AnyProcess;
+pub(crate) use child_role::{ChildRole, ChildStop, Seat};
 pub(crate) use core::{
-    Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar, Seat, Stage, Standing,
-    Ties, Watcher,
+    Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar, Stage, Standing, Ties,
+    Watcher,
 };
 pub(crate) use counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State};

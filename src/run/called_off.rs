@@ -3,18 +3,19 @@
 use std::future::Future;
 
 use crate::call_error::StartError;
-use crate::run::below::Below;
 use crate::run::report::{StopCause, StopReport};
-use crate::run::signals::{Asked, Signals};
-use crate::run::{LAST_WAIT, Run, RunError, first, next};
+use crate::run::signals::Asked;
+use crate::run::stop::Stop;
+use crate::run::watchdog::Watchdog;
+use crate::run::{Run, RunError, first, next};
 use crate::supervisor::SupervisorRef;
 
 impl Run {
     /// Waits until it is asked to stop, while the tree starts: there is nothing to reload yet.
-    pub(super) async fn asked(&self, signals: &mut Option<Signals>) -> StopCause {
+    pub(super) async fn asked(&self, watchdog: &mut Option<Watchdog>) -> StopCause {
         let signal = async {
             loop {
-                if let Asked::Stop(signal) = next(signals).await {
+                if let Asked::Stop(signal) = next(watchdog).await {
                     return StopCause::Signal(signal);
                 }
             }
@@ -26,28 +27,18 @@ impl Run {
     pub(super) async fn call_off(
         &self,
         starting: impl Future<Output = Result<SupervisorRef, StartError>>,
-        signals: &mut Option<Signals>,
-        mut below: Below,
-        cause: StopCause,
+        watchdog: &mut Option<Watchdog>,
+        stop: Stop,
     ) -> Result<StopReport, RunError> {
-        self.tell();
-        let up = {
-            let cut_short = async {
-                self.cut_short(signals, below.began()).await;
-                None
-            };
-            first(async { Some(starting.await) }, cut_short).await
-        };
+        let up = async { Ok(starting.await) };
+        let cut_short = async { Err(self.cut_short(watchdog, stop.began).await) };
+        let up = first(up, cut_short).await;
         match up {
-            Some(started) => {
+            Ok(started) => {
                 let tree = started.map_err(RunError::Start)?;
-                self.stop(&tree, signals, below, cause).await
+                self.stop(&tree, watchdog, stop).await
             }
-            None => {
-                below.kill_all(LAST_WAIT).await;
-                let (took, children) = (below.began().elapsed(), below.report());
-                Ok(StopReport { cause, took, forced: true, children })
-            }
+            Err(by) => Ok(stop.force(by).await),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use crate::call_error::StartError;
 use crate::exit::ExitReason;
+use crate::pid::Pid;
+use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::supervisor::RestartLimitReached;
 
@@ -56,14 +58,17 @@ impl RunError {
     }
 
     /// The error of a root that ended like this by itself.
-    pub(super) fn from_root(root: &str, reason: ExitReason) -> Self {
-        let mut path = root.to_owned();
+    /// The path goes down as long as each error was made by the very supervisor that ended with
+    /// it: one that a child returned by `?` is another tree's, and only that child's reason.
+    pub(super) fn from_root(runtime: &Runtime, root: (&str, Pid), reason: ExitReason) -> Self {
+        let (mut path, mut pid) = (root.0.to_owned(), Some(root.1));
         let mut innermost = None;
         let mut at = Some(&reason);
-        while let Some(limit) = at.and_then(as_limit) {
+        let own = |limit: &&RestartLimitReached, pid| limit.origin.is(&runtime.kernel, pid);
+        while let Some(limit) = at.and_then(as_limit).filter(|limit| own(limit, pid)) {
             path = format!("{path}/{}", limit.child);
             innermost = Some(limit.clone());
-            at = Some(&limit.last);
+            (at, pid) = (Some(&limit.last), limit.origin.child);
         }
         match innermost {
             Some(limit) => RunError::GaveUp { path, limit: Box::new(limit), reason },

@@ -5,17 +5,18 @@
 //! stop. The root is asked to stop, and stops its children as their specs say. At the
 //! deadline, or at a second signal, the root and all below it are killed, parents first, so
 //! that nobody is left who could start them again. What has not ended a moment later does
-//! not await: it is named in the report, and left behind.
+//! not await: it is named in the report, and left behind. Where that leaves no thread of tokio
+//! to run this, the [`watchdog`] ends the process.
 //!
 //! A root that ends while it is being asked to stop has stopped; one that gave up in that
 //! moment is an error still.
 
 use std::future::{Future, pending};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::select;
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::ExitReason;
@@ -26,16 +27,25 @@ use crate::turn::turn;
 
 mod error;
 mod report;
+mod table;
 mod signals;
+mod default_action;
 mod reload;
 mod below;
+mod stopping;
+mod outcome;
+mod watchdog;
+mod stop;
 mod called_off;
+mod program;
 
 pub use error::RunError;
-pub use report::{StopCause, StopOutcome, StopReport, StoppedChild};
+pub use program::{Program, main};
+pub use report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
 
-use below::Below;
-use signals::{Asked, Signals};
+use signals::Asked;
+use stopping::Stopping;
+use watchdog::{Watchdog, Watched};
 
 /// How long a stop may take in all, if nothing else is said: less than the 30 s that
 /// Kubernetes and systemd wait before they kill.
@@ -53,7 +63,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 ///
 /// # Panics
 ///
-/// If there is no tokio runtime, or one without time or I/O.
+/// If there is no tokio runtime, or one without time.
 ///
 /// # Cancel safety
 ///
@@ -121,6 +131,12 @@ pub struct Run {
     reload: Option<String>,
 }
 
+impl From<SupervisorSpec> for Run {
+    fn from(tree: SupervisorSpec) -> Self {
+        Run::new(tree)
+    }
+}
+
 /// What ended a wait.
 enum Woken {
     Ended(ExitReason),
@@ -156,7 +172,9 @@ impl Run {
     }
 
     /// Leaves signals to the program around it. By default `SIGTERM` and `SIGINT`, or
-    /// `Ctrl-C` and `Ctrl-Break`, stop the tree, and a second one forces it.
+    /// `Ctrl-C` and `Ctrl-Break`, stop the tree, and a second one forces it. A program that
+    /// listens to these signals itself, before or after the run, wants this: when a run has
+    /// returned, a signal that nobody had caught before it ends the process.
     pub fn without_signals(mut self) -> Self {
         self.signals = false;
         self
@@ -188,6 +206,14 @@ impl Run {
     /// it has been stopped, or has ended. Asked to stop while the tree still starts, it stops
     /// it when it is up; if the deadline comes before that, or a second signal, it kills it.
     ///
+    /// Once it has returned, signals do again what they do by default: `SIGTERM` ends the process,
+    /// also while `#[tokio::main]` waits for what was left behind. [`Program`] does not wait for
+    /// that. Unless it runs [`without_signals`](Self::without_signals), a thread of its own listens
+    /// to them, and enforces the deadline where no task can: if no async code runs any more, since
+    /// each thread of tokio is held by a body that does not await, it reports what is left on
+    /// standard error and ends the process with code 1, two seconds after the deadline or the
+    /// second signal. Under a paused clock it does not.
+    ///
     /// # Errors
     ///
     /// [`RunError::Start`] if a child does not start; [`RunError::GaveUp`] if a child used up
@@ -197,49 +223,75 @@ impl Run {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, or one without time; with signals, or without I/O.
+    /// If there is no tokio runtime, or one without time.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: a run that is dropped leaves its tree as it is.
+    /// Not cancel safe: a run that is dropped leaves its tree as it is. Signals do then what they
+    /// do by default.
     pub async fn run(self) -> Result<StopReport, RunError> {
         turn().await;
+        let signals = self.signals;
+        self.run_watched(signals).await.0
+    }
+
+    /// Runs it, and gives the watchdog of the stop, if there is to be one.
+    async fn run_watched(self, watched: bool) -> (Result<StopReport, RunError>, Option<Watchdog>) {
         if cfg!(panic = "abort") {
-            return Err(RunError::NoUnwinding);
+            return (Err(RunError::NoUnwinding), None);
         }
         install_panic_hook();
-        let listen = || Signals::listen(self.reload.is_some()).map_err(RunError::Signals);
-        let mut signals = self.signals.then(listen).transpose()?;
+        let stopping = Arc::new(Stopping::default());
+        let watchdog = || self.watchdog(&stopping).map_err(RunError::Signals);
+        let mut watchdog = match watched.then(watchdog).transpose() {
+            Ok(watchdog) => watchdog,
+            Err(error) => return (Err(error), None),
+        };
         let own = self.runtime.is_none();
         let runtime = self.runtime.clone().unwrap_or_default();
-        let outcome = self.live(&runtime, &mut signals).await;
+        let outcome = self.live(&runtime, &stopping, &mut watchdog).await;
         if own {
             runtime.shutdown();
         }
-        outcome
+        outcome::tell(&outcome);
+        (outcome, watchdog)
+    }
+
+    fn watchdog(&self, stopping: &Arc<Stopping>) -> std::io::Result<Watchdog> {
+        Watchdog::start(Watched {
+            stopping: stopping.clone(),
+            deadline: self.deadline,
+            stop_on: self.stop_on.clone(),
+            signals: self.signals,
+            reload: self.reload.is_some(),
+        })
     }
 
     async fn live(
         self,
         runtime: &Runtime,
-        signals: &mut Option<Signals>,
+        stopping: &Stopping,
+        watchdog: &mut Option<Watchdog>,
     ) -> Result<StopReport, RunError> {
         let root = self.tree.id.to_string();
         let (pid, starting) = self.tree.clone().begin(runtime).map_err(RunError::Start)?;
+        stopping.set_root(runtime, pid, &root);
         let mut starting = pin!(starting);
         let up = async { Ok(starting.as_mut().await) };
-        let asked = async { Err(self.asked(signals).await) };
+        let asked = async { Err(self.asked(watchdog).await) };
         let tree = match first(up, asked).await {
             Ok(started) => started.map_err(RunError::Start)?,
             Err(cause) => {
-                let below = Below::of(runtime, pid, root);
-                return self.call_off(starting, signals, below, cause).await;
+                let stop = self.begin_stop(stopping, watchdog, cause);
+                return self.call_off(starting, watchdog, stop).await;
             }
         };
         let cause = loop {
-            match self.wait(&tree, signals).await {
+            match self.wait(&tree, watchdog).await {
                 Woken::Ended(reason) if reason.is_clean() => break StopCause::TreeEnded,
-                Woken::Ended(reason) => return Err(RunError::from_root(&root, reason)),
+                Woken::Ended(reason) => {
+                    return Err(RunError::from_root(runtime, (&root, pid), reason));
+                }
                 Woken::Asked(Asked::Stop(signal)) => break StopCause::Signal(signal),
                 Woken::Token => break StopCause::Token,
                 Woken::Asked(Asked::Reload) => {
@@ -249,7 +301,8 @@ impl Run {
                 }
             }
         };
-        self.stop(&tree, signals, Below::of(runtime, pid, root), cause).await
+        let stop = self.begin_stop(stopping, watchdog, cause);
+        self.stop(&tree, watchdog, stop).await
     }
 
     async fn token(&self) -> StopCause {
@@ -260,70 +313,20 @@ impl Run {
         StopCause::Token
     }
 
-    fn tell(&self) {
-        if let Some(token) = &self.cancel_on_stop {
-            token.cancel();
-        }
-    }
-
-    /// Waits until the time is up, or a second signal says that it is.
-    async fn cut_short(&self, signals: &mut Option<Signals>, began: Instant) {
-        let limit = async {
-            match began.checked_add(self.deadline) {
-                Some(due) => sleep_until(due).await,
-                None => pending().await,
-            }
-        };
-        let again = async { while next(signals).await == Asked::Reload {} };
-        first(limit, again).await;
-    }
-
-    async fn wait(&self, tree: &SupervisorRef, signals: &mut Option<Signals>) -> Woken {
+    async fn wait(&self, tree: &SupervisorRef, watchdog: &mut Option<Watchdog>) -> Woken {
         let ended = async { Woken::Ended(tree.ended().await) };
-        let asked = async { Woken::Asked(next(signals).await) };
+        let asked = async { Woken::Asked(next(watchdog).await) };
         let token = async {
             self.token().await;
             Woken::Token
         };
         first(ended, first(asked, token)).await
     }
-
-    async fn stop(
-        &self,
-        tree: &SupervisorRef,
-        signals: &mut Option<Signals>,
-        mut below: Below,
-        cause: StopCause,
-    ) -> Result<StopReport, RunError> {
-        self.tell();
-        let ended = tree.ended();
-        let asked = async {
-            // A root that is gone by now has told why.
-            drop(tree.stop().await);
-            Some(ended.await)
-        };
-        let cut_short = async {
-            self.cut_short(signals, below.began()).await;
-            None
-        };
-        let reason = first(asked, cut_short).await;
-        let forced = reason.is_none();
-        if forced {
-            below.kill_all(LAST_WAIT).await;
-        }
-        match reason.filter(|reason| !reason.is_clean()) {
-            Some(reason) => Err(RunError::from_root(below.root(), reason)),
-            None => {
-                let (took, children) = (below.began().elapsed(), below.report());
-                Ok(StopReport { cause, took, forced, children })
-            }
-        }
-    }
 }
 
-async fn next(signals: &mut Option<Signals>) -> Asked {
-    match signals {
-        Some(signals) => signals.next().await,
+async fn next(watchdog: &mut Option<Watchdog>) -> Asked {
+    match watchdog {
+        Some(watchdog) => watchdog.next().await,
         None => pending().await,
     }
 }

@@ -9,7 +9,8 @@ use crate::exit::ExitReason;
 use crate::pid::Pid;
 
 /// How a program was stopped: why, in how long, and what each child did about it. Its
-/// [`Display`](fmt::Display) is a table for people, its [`Termination`] an exit code for
+/// [`Display`](fmt::Display) is a table for people: of many children it counts what became of those
+/// of each supervisor, and names the ones that did not stop as they should have. Its [`Termination`] an exit code for
 /// whoever started the program. [`Run`](crate::Run) has an example. OTP has no counterpart.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -65,7 +66,7 @@ pub struct StoppedChild {
     pub took: Duration,
 }
 
-/// What became of a child that was asked to stop.
+/// What became of a child when the tree stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopOutcome {
@@ -73,11 +74,41 @@ pub enum StopOutcome {
     Stopped(ExitReason),
     /// It was killed at once, as its [`BrutalKill`](crate::Shutdown::BrutalKill) says.
     KilledAtOnce,
-    /// Its time was up, and it was killed.
+    /// It was asked to stop, did not end in its time or in what the deadline of the run left of
+    /// it, and was killed.
     Killed,
+    /// A supervisor that was asked to stop and waited for a child of its own when the stop was
+    /// cut short. It was killed; the child that it waited for is reported by itself.
+    HeldUp(CutShort),
+    /// It ran, and the stop was cut short before its supervisor came to ask it. It was killed.
+    NotAsked(CutShort),
+    /// The stop was cut short while its supervisor still waited for its start. It was killed.
+    NotStarted(CutShort),
     /// It was killed and is still there: its body does not await. The program goes on
     /// without waiting for it.
     NotYielding,
+    /// It was still there when the program was ended, because no thread of tokio was free to run
+    /// any async code: its own, or that of another body that does not await.
+    LeftBehind,
+}
+
+/// What cut a stop short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CutShort {
+    /// The time for the whole stop was over: [`Run::deadline`](crate::Run::deadline).
+    Deadline,
+    /// The operating system asked a second time.
+    SecondSignal,
+}
+
+impl fmt::Display for CutShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CutShort::Deadline => "the deadline",
+            CutShort::SecondSignal => "a second signal",
+        })
+    }
 }
 
 impl fmt::Display for StopOutcome {
@@ -86,7 +117,22 @@ impl fmt::Display for StopOutcome {
             StopOutcome::Stopped(reason) => write!(f, "stopped ({reason})"),
             StopOutcome::KilledAtOnce => f.write_str("killed at once, as it is to be"),
             StopOutcome::Killed => f.write_str("overran its time, killed"),
+            StopOutcome::HeldUp(by) => write!(f, "killed at {by} while it stopped its children"),
+            StopOutcome::NotAsked(by) => write!(f, "killed at {by} before it was asked"),
+            StopOutcome::NotStarted(by) => write!(f, "killed at {by} before it had started"),
             StopOutcome::NotYielding => f.write_str("never awaits, left behind"),
+            StopOutcome::LeftBehind => f.write_str("left behind, no thread was free to end it"),
+        }
+    }
+}
+
+impl StopOutcome {
+    /// Whether it ended in its time, as it was asked to or by itself.
+    pub(super) fn is_clean(&self) -> bool {
+        match self {
+            StopOutcome::Stopped(reason) => reason.is_clean(),
+            StopOutcome::KilledAtOnce => true,
+            _ => false,
         }
     }
 }
@@ -95,12 +141,7 @@ impl StopReport {
     /// Whether every child ended in its time, as it was asked to or by itself, and nobody
     /// had to be killed. [`Run`](crate::Run) has an example.
     pub fn is_clean(&self) -> bool {
-        let stopped = |child: &StoppedChild| match &child.outcome {
-            StopOutcome::Stopped(reason) => reason.is_clean(),
-            StopOutcome::KilledAtOnce => true,
-            StopOutcome::Killed | StopOutcome::NotYielding => false,
-        };
-        !self.forced && self.children.iter().all(stopped)
+        !self.forced && self.children.iter().all(|child| child.outcome.is_clean())
     }
 
     /// What to end the program with: success if the stop was [clean](Self::is_clean),
@@ -113,21 +154,5 @@ impl StopReport {
 impl Termination for StopReport {
     fn report(self) -> ExitCode {
         self.exit_code()
-    }
-}
-
-impl fmt::Display for StopReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cause, took, forced, children } = self;
-        let how = if *forced { ", forced" } else { "" };
-        write!(f, "stopped by {cause} in {took:.1?}{how}")?;
-        let wide = children.iter().map(|child| child.path.len()).max().unwrap_or(0);
-        for StoppedChild { path, pid, outcome, doing, took } in children {
-            write!(f, "\n  {path:wide$}  {pid:>6}  {took:>8.1?}  {outcome}")?;
-            if let Some(doing) = doing {
-                write!(f, ": it was {doing}")?;
-            }
-        }
-        Ok(())
     }
 }

@@ -12,10 +12,10 @@ pub(super) enum Asked {
 }
 
 #[cfg(unix)]
-pub(super) use unix::Signals;
+pub(super) use unix::{Signals, kinds};
 
 #[cfg(not(unix))]
-pub(super) use other::Signals;
+pub(super) use other::{Signals, kinds};
 
 #[cfg(unix)]
 mod unix {
@@ -23,6 +23,13 @@ mod unix {
     use std::future::poll_fn;
     use std::task::{Context, Poll};
     use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    /// The numbers of the signals that are listened to.
+    pub(in crate::run) fn kinds(reload: bool) -> Vec<i32> {
+        let hangup = reload.then(SignalKind::hangup);
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
+        kinds.map(|kind| kind.as_raw_value()).collect()
+    }
 
     /// The signals a daemon knows. Listening to one takes its default action away.
     #[derive(Debug)]
@@ -68,6 +75,11 @@ mod other {
     use std::future::poll_fn;
     use std::task::{Context, Poll};
     use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
+
+    /// None has a number here.
+    pub(in crate::run) fn kinds(_: bool) -> Vec<i32> {
+        Vec::new()
+    }
 
     /// What a console sends.
     #[derive(Debug)]

@@ -32,7 +32,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call); [`CallError::Restarting`] only when the time is up.
+    /// As [`call`](Self::call); [`CallError::Restarting`] only when the time is up and no
+    /// successor has come.
     ///
     /// # Cancel safety
     ///
@@ -97,9 +98,10 @@ impl<S: GenServer> ServerRef<S> {
                 Ok(process) => match ask_until(&process, &make, due).await {
                     Err(CallError::NoProc) => {
                         // It is ending; its name falls vacant, or free, when it has.
+                        let refusal = self.refusal(&process);
                         let runtime = Runtime { kernel: kernel.clone() };
                         let ended = Ended::of(&runtime, Some(process.into_owned()));
-                        timeout_at(due, ended).await.map_err(|_| CallError::Timeout)?;
+                        timeout_at(due, ended).await.map_err(|_| refusal)?;
                         continue;
                     }
                     done => return done,

@@ -38,7 +38,8 @@ impl<S: GenServer> ServerRef<S> {
             Err(reason) => return Err(CastError::new(reason, cast)),
         };
         let sent = process.send_as(cast, Work::Cast, IfFull::GiveBack);
-        sent.map(|_| ()).map_err(|(work, refused)| given_back(work, refused.into()))
+        sent.map(|_| ())
+            .map_err(|(work, refused)| given_back(work, self.told(refused.into(), &process)))
     }
 
     /// Tells the server something; if its mailbox is full, waits for room, however long
@@ -52,7 +53,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// [`CastError`], with the message: as [`try_cast`](Self::try_cast), but not for being
     /// full. If the server ends while this waits, at once
-    /// [`NoProc`](CallError::NoProc); from one of its own handlers, which alone could make
+    /// [`NoProc`](CallError::NoProc), or by name, where it is restarted,
+    /// [`Restarting`](CallError::Restarting); from one of its own handlers, which alone could make
     /// room, [`CallingSelf`](CallError::CallingSelf).
     ///
     /// # Cancel safety
@@ -115,9 +117,9 @@ impl<S: GenServer> ServerRef<S> {
             Ok(Sent::Taken) => Ok(()),
             Ok(Sent::InLine(number)) => {
                 let place = Place::new(process.clone().into_owned(), number);
-                place.await.map_err(|work| given_back(work, CallError::NoProc))
+                place.await.map_err(|work| given_back(work, self.refusal(&process)))
             }
-            Err((work, refused)) => Err(given_back(work, refused.into())),
+            Err((work, refused)) => Err(given_back(work, self.told(refused.into(), &process))),
         }
     }
 }

@@ -7,14 +7,18 @@ use async_trait::async_trait;
 use crate::call_error::StartError;
 use crate::child::{ChildSpec, ChildType, StartChild, StartContext, Started};
 use crate::exit::Result;
+use crate::process::AnyProcess;
 use crate::server::GenServer;
+use crate::server::item::Work;
+use crate::turn::turn;
 
 impl StartContext {
     /// Starts a server as the child, and returns when its `init` has.
     ///
     /// # Errors
     ///
-    /// As [`GenServer::start_named`].
+    /// As [`GenServer::start_named`]. The child's
+    /// [`init_timeout`](crate::ChildSpec::init_timeout) is no error here: it ends the whole start.
     ///
     /// # Cancel safety
     ///
@@ -66,10 +70,19 @@ impl StartContext {
     /// # }).unwrap();
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
+        turn().await;
         // What a supervisor tells itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
-        let server = self.starting().mailbox(own).run_process::<S>(args).await?;
-        Ok(Started { process: server })
+        let starting = self.starting().mailbox(own).with_init();
+        let process = self.bear::<Work<S>>(&starting)?;
+        match starting.init(args, process.clone()).await {
+            Ok(process) => Ok(self.started(process)),
+            Err(error) => {
+                // It has ended, and is no more to be stopped.
+                self.begun.remove(process.pid());
+                Err(error)
+            }
+        }
     }
 }
 

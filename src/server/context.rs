@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
+use crate::call_error::StartError;
 use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::inside::{Inside, sealed};
@@ -80,7 +81,8 @@ pub struct ServerContext<S: GenServer> {
     pub(crate) process: Arc<Process<Work<S>>>,
     parent: Option<Pid>,
     cause: StartCause,
-    ignored: bool,
+    /// How the start is refused, if `init` returns what was made with it.
+    refusal: Option<Box<StartError>>,
     /// Never locked, only reached through `&mut`: what it holds need not be `Sync` for
     /// handlers to keep `&ServerContext` across an await.
     inner: Mutex<Inner<S>>,
@@ -111,7 +113,7 @@ impl<S: GenServer> ServerContext<S> {
             watch: None,
             tasks: None,
         });
-        ServerContext { process, parent, cause, ignored: false, inner }
+        ServerContext { process, parent, cause, refusal: None, inner }
     }
 
     /// The pid of this server. OTP: `self/0`.
@@ -246,6 +248,10 @@ impl<S: GenServer> ServerContext<S> {
     /// [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally. A
     /// supervisor goes on without it, and keeps it as not running. OTP: `ignore`.
     ///
+    /// It counts only as the result of this server's own `init`. Returned by a handler it is an
+    /// end with [`Normal`](ExitReason::Normal); a [`StartError::Ignored`](crate::StartError) of
+    /// another server's start that `init` passes on by `?` is this server's crash.
+    ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
     /// use regrow::StartError;
@@ -283,7 +289,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     #[must_use = "`init` returns it in an `Err`"]
     pub fn ignore(&mut self) -> ExitReason {
-        self.ignored = true;
+        self.refusal = Some(Box::new(StartError::Ignored));
         ExitReason::Normal
     }
 
@@ -298,8 +304,20 @@ impl<S: GenServer> ServerContext<S> {
         self.runtime().set_health(self.pid(), health);
     }
 
-    pub(crate) fn was_ignored(&self) -> bool {
-        self.ignored
+    /// What the `init` of one of the library's own servers returns when it found out itself
+    /// why the start fails: the start gives this very error.
+    pub(crate) fn refuse(&mut self, error: StartError) -> ExitReason {
+        let reason = error.as_reason();
+        self.refusal = Some(Box::new(error));
+        reason
+    }
+
+    /// What the start gives, if its `init` returned this reason and said so itself. An error
+    /// that only passed through `init`, by `?`, is none of that: it is another start's.
+    pub(crate) fn refusal(&mut self, returned: &ExitReason) -> Option<Box<StartError>> {
+        let refusal = self.refusal.take()?;
+        let ignored = *refusal == StartError::Ignored;
+        (!ignored || *returned == ExitReason::Normal).then_some(refusal)
     }
 
     pub(crate) fn parent(&self) -> Option<Pid> {

@@ -156,7 +156,7 @@ impl<S: GenServer> ServerRef<S> {
             Ok(()) => Ok(ended),
             Err((refused, _)) => {
                 drop(refused);
-                Err(CallError::NoProc)
+                Err(self.refusal(&process))
             }
         }
     }

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::activity::Callback;
+use crate::call_error::StartError;
 use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
@@ -16,12 +17,13 @@ use crate::server::event::Event;
 use crate::server::item::Work;
 use crate::server::{GenServer, ServerContext, suspended};
 
-/// What init came to, for whoever started the server. Sent only when it lives on; a
-/// start that failed is told by the end of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What init came to, for the caller of the start. A start that failed for any other reason
+/// sends nothing: the end of the process tells it.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ack {
     Started,
-    Ignored,
+    /// The server itself refused to start, with this error.
+    Refused(Box<StartError>),
 }
 
 /// The body of a server's process. The state lies outside of the loop, so that a panic
@@ -35,9 +37,9 @@ pub(crate) async fn body<S: GenServer>(
     let mut state = match S::init(args, &mut ctx).await {
         Ok(state) => state,
         Err(reason) => {
-            if ctx.was_ignored() {
-                // Whoever started it may be gone.
-                let _ = ack.send(Ack::Ignored);
+            if let Some(error) = ctx.refusal(&reason) {
+                // The caller of the start may be gone.
+                let _ = ack.send(Ack::Refused(error));
             }
             return End::Returned(reason);
         }

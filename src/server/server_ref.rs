@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
-use crate::kernel::{Kernel, NameEntry, Vacancy};
+use crate::kernel::Kernel;
+use crate::kernel::names::Holder;
 use crate::pid::Pid;
 use crate::process::AnyProcess;
 use crate::record::Process;
@@ -142,7 +143,47 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<Work<S>>>>, CallError> {
         match &self.target {
             Target::Direct(process) => Ok(Cow::Borrowed(process)),
-            Target::Named { kernel, name } => holder(kernel, name).map(Cow::Owned),
+            Target::Named { kernel, name } => server(kernel.holder(name)).map(Cow::Owned),
+        }
+    }
+
+    /// Why this process takes nothing any more, to whoever asks by this handle. A direct one
+    /// knows no other process; by name, one that is being restarted is told from one that is
+    /// not.
+    #[cold]
+    pub(crate) fn refusal(&self, process: &Process<Work<S>>) -> CallError {
+        match &self.target {
+            Target::Direct(_) => CallError::NoProc,
+            Target::Named { kernel, name } => match kernel.holder_after(name, process) {
+                // Somebody else has taken the name since: the successor, or a stranger.
+                Holder::Process(holder) => match is_successor(&*holder) {
+                    true => CallError::Restarting { retry_in: None },
+                    false => CallError::NoProc,
+                },
+                nobody => nobody.error(),
+            },
+        }
+    }
+
+    /// An error of a question that this process was asked by this handle.
+    pub(crate) fn told(&self, error: CallError, process: &Process<Work<S>>) -> CallError {
+        match error {
+            CallError::NoProc => self.refusal(process),
+            other => other,
+        }
+    }
+
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.resolve().map(|process| process.pid())
+    }
+
+    /// Whether its process is in the table, or its name reserved for a successor.
+    pub(crate) fn is_there(&self) -> bool {
+        match self.resolve() {
+            Ok(process) => process.kernel.table.contains(&process.pid()),
+            Err(CallError::Restarting { .. }) => true,
+            Err(_) => false,
         }
     }
 
@@ -246,13 +287,14 @@ impl<S: GenServer> ServerRef<S> {
             Ok(edge) => edge,
             Err(error) => return after_turn(Err(error)).await,
         };
+        let told = |error| self.told(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
             Ok(asked) => asked,
-            Err(error) => return after_turn(Err(error)).await,
+            Err(error) => return after_turn(Err(told(error))).await,
         };
         if let Sent::InLine(number) = sent {
-            answer = Box::pin(let_in(&process, number, answer, due)).await?;
+            answer = Box::pin(let_in(&process, number, answer, due)).await.map_err(told)?;
         }
         Waiting::until(answer, due, &process).await
     }
@@ -284,13 +326,14 @@ impl<S: GenServer> ServerRef<S> {
             Ok(edge) => edge,
             Err(error) => return after_turn(Err(error)).await,
         };
+        let told = |error| self.told(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
             Ok(asked) => asked,
-            Err(error) => return after_turn(Err(error)).await,
+            Err(error) => return after_turn(Err(told(error))).await,
         };
         if let Sent::InLine(number) = sent {
-            answer = Box::pin(let_in(&process, number, answer, None)).await?;
+            answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
         }
         Waiting::until(answer, None, &process).await
     }
@@ -317,24 +360,31 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// Who holds this name, if it is a server of this type.
-fn holder<S: GenServer>(kernel: &Kernel, name: &str) -> Result<Arc<Process<Work<S>>>, CallError> {
-    // A name is freed before the table forgets its holder: where the holder is gone
-    // by now, the name has moved on, and is looked up again.
-    let holder = loop {
-        match kernel.names.get(name) {
-            None => return Err(CallError::NoProc),
-            Some(NameEntry::Vacant(Vacancy { until, .. })) => {
+/// The holder of a name, if it is a server of this type.
+fn server<S: GenServer>(holder: Holder) -> Result<Arc<Process<Work<S>>>, CallError> {
+    match holder {
+        Holder::Process(holder) => holder.into_any().downcast().map_err(|_| CallError::WrongType),
+        nobody => Err(nobody.error()),
+    }
+}
+
+/// Whether a supervisor has started it in the place of another.
+fn is_successor(holder: &dyn AnyProcess) -> bool {
+    let parent = holder.with(|locked| locked.core().ties()?.parent);
+    parent.and_then(|parent| parent.role).is_some_and(|role| role.seat.start > 1)
+}
+
+impl Holder {
+    /// What a caller is told where nobody holds the name.
+    fn error(self) -> CallError {
+        match self {
+            Holder::Successor { until } => {
                 let left = |until: Instant| until.saturating_duration_since(Instant::now());
-                return Err(CallError::Restarting { retry_in: until.map(left) });
+                CallError::Restarting { retry_in: until.map(left) }
             }
-            Some(NameEntry::Held(pid)) => match kernel.find(pid) {
-                Some(holder) => break holder,
-                None => continue,
-            },
+            Holder::Process(_) | Holder::Nobody => CallError::NoProc,
         }
-    };
-    holder.into_any().downcast().map_err(|_| CallError::WrongType)
+    }
 }
 
 impl<S: GenServer> Clone for ServerRef<S> {

@@ -11,7 +11,6 @@ use tokio::sync::oneshot;
 use crate::call_error::StartError;
 use crate::deadline::within;
 use crate::ended::{Ended, ProcessHandle};
-use crate::exit::ExitReason;
 use crate::kernel::Kernel;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::AnyProcess;
@@ -28,17 +27,10 @@ pub(crate) type Served<S> = Arc<Process<Work<S>>>;
 
 impl Starting {
     pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
-        self.run_process::<S>(args).await.map(ServerRef::direct)
-    }
-
-    pub(crate) async fn run_process<S: GenServer>(
-        self,
-        args: S::Args,
-    ) -> Result<Served<S>, StartError> {
         turn().await;
         let starting = self.with_init();
         let process = starting.bear::<S>()?;
-        starting.init(args, process).await
+        starting.init(args, process).await.map(ServerRef::direct)
     }
 
     /// Begins the start of a server: who it is, and what the start comes to. That is to be
@@ -81,7 +73,8 @@ impl Starting {
         }
     }
 
-    async fn init<S: GenServer>(
+    /// Runs the init of a process that is in the tables, and waits for what it comes to.
+    pub(crate) async fn init<S: GenServer>(
         self,
         args: S::Args,
         process: Served<S>,
@@ -103,7 +96,7 @@ impl Starting {
                 half_started.keep();
                 return Ok(process);
             }
-            (Some(Ok(Ack::Ignored)), _) => Some(StartError::Ignored),
+            (Some(Ok(Ack::Refused(error))), _) => Some(*error),
             (None, Some(limit)) => Some(StartError::InitTimeout(limit)),
             (Some(Err(_)) | None, _) => None,
         };
@@ -112,15 +105,9 @@ impl Starting {
             drop(half_started);
         }
         let reason = ended.await;
-        Err(error.unwrap_or_else(|| failed(reason)))
+        // Never looked into: a start error in there is of a start that the init called.
+        Err(error.unwrap_or(StartError::Failed(reason)))
     }
-}
-
-/// The error of a process that ended in its init: a start error that it ended with is
-/// told as it is.
-fn failed(reason: ExitReason) -> StartError {
-    let inner = reason.crash().and_then(|crash| crash.downcast_ref::<StartError>());
-    inner.cloned().unwrap_or(StartError::Failed(reason))
 }
 
 /// Kills a process whose start is dropped half way. Nobody hears of it.

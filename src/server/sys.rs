@@ -169,7 +169,7 @@ impl<S: GenServer> ServerRef<S> {
             // Nobody listens when the refused request's reply is dropped.
             drop(answer);
             drop(refused);
-            return Err(CallError::NoProc);
+            return Err(self.refusal(&process));
         }
         Waiting::until(answer, Some(due), &process).await
     }

@@ -5,14 +5,20 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tokio::time::Instant;
 
+use crate::snapshot::busy::Busy;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::Incarnation;
 
 impl TreeSnapshot {
     /// The tree as JSON. A node has `id`, `kind` (`worker` or `supervisor`), `state`
-    /// (`running`, `restarting`, `stopped` or `busy`), `restarts`, `names`, `health`, `mailbox_depth`,
-    /// `history`, `children` and `more`, and where they apply `pid`, `up_ms`, `retry_in_ms`,
-    /// `strategy` and `budget`. Times are milliseconds.
+    /// (`running`, `starting`, `restarting`, `stopping`, `ended`, `stopped` or `busy`),
+    /// `restarts`, `names`, `health`, `mailbox_depth`, `history`, `children` and `more`, and where
+    /// they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are milliseconds.
+    ///
+    /// Of a supervisor that did not answer in time, and is shown as it last published itself,
+    /// `last_known` is true, and `busy` is an object: `with` (`init`, `starting`, `stopping`,
+    /// `ending` or `unanswered`), `child` and `elapsed_ms`, as [`Busy`] has them. Of all others
+    /// `last_known` is false, and `busy` is null.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -52,11 +58,13 @@ impl Serialize for Node<'_> {
         let Node { node, taken } = self;
         let below = |node| Node { node, taken: *taken };
         let story = |incarnation| Story { incarnation, taken: *taken };
-        let mut out = serializer.serialize_struct("TreeNode", 15)?;
+        let mut out = serializer.serialize_struct("TreeNode", 17)?;
         out.serialize_field("id", &node.id)?;
         out.serialize_field("kind", kind(node))?;
         strategy::<S>(&mut out, node)?;
         out.serialize_field("state", state(node))?;
+        out.serialize_field("last_known", &node.busy.is_some())?;
+        out.serialize_field("busy", &node.busy.as_ref().map(With))?;
         out.serialize_field("pid", &node.pid.map(|pid| pid.raw()))?;
         out.serialize_field("names", &node.names)?;
         out.serialize_field("up_ms", &node.up.map(millis))?;
@@ -80,6 +88,27 @@ fn strategy<S: Serializer>(out: &mut S::SerializeStruct, node: &TreeNode) -> Res
         period_ms: millis(budget.period),
     });
     out.serialize_field("budget", &budget)
+}
+
+/// What a supervisor is busy with.
+struct With<'a>(&'a Busy);
+
+impl Serialize for With<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let With(busy) = self;
+        let with = match busy {
+            Busy::Init { .. } => "init",
+            Busy::Starting { .. } => "starting",
+            Busy::Stopping { .. } => "stopping",
+            Busy::Ending { .. } => "ending",
+            Busy::Unanswered => "unanswered",
+        };
+        let mut out = serializer.serialize_struct("Busy", 3)?;
+        out.serialize_field("with", with)?;
+        out.serialize_field("child", &busy.child())?;
+        out.serialize_field("elapsed_ms", &busy.elapsed().map(millis))?;
+        out.end()
+    }
 }
 
 struct Budget {
@@ -129,7 +158,10 @@ fn kind(node: &TreeNode) -> &'static str {
 fn state(node: &TreeNode) -> &'static str {
     match node.state {
         NodeState::Running => "running",
+        NodeState::Starting => "starting",
         NodeState::Restarting { .. } => "restarting",
+        NodeState::Stopping => "stopping",
+        NodeState::Ended => "ended",
         NodeState::Stopped => "stopped",
         NodeState::Busy => "busy",
     }

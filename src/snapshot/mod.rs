@@ -1,8 +1,8 @@
 //! A running tree as a value: who is there, in what state, with what story.
 //!
-//! Nobody is stopped for it. Every supervisor is asked in turn, from the root down, so the
-//! parts of a snapshot are of slightly different moments. One that doesn't answer in time,
-//! since it is starting or stopping a child, is there without its children.
+//! Nobody is stopped for it. All supervisors are asked at once, under one deadline, so the
+//! parts of a snapshot are of slightly different moments. One that doesn't answer in time, since
+//! it is starting or stopping a child, is shown as it last published itself.
 
 use std::time::Duration;
 
@@ -13,13 +13,17 @@ use crate::health::Health;
 use crate::pid::Pid;
 use crate::supervisor::{Incarnation, RestartBudget};
 
-mod collect;
+mod elapsed;
+mod busy;
+mod survey;
+pub(crate) mod collect;
 mod text;
 mod graph;
 mod health;
 #[cfg(feature = "serde")]
 mod json;
 
+pub use busy::Busy;
 pub use health::TreeHealth;
 
 /// A supervision tree at one moment. Its [`Display`](std::fmt::Display) is a text tree;
@@ -76,6 +80,9 @@ pub struct TreeNode {
     pub kind: NodeKind,
     /// What it is doing.
     pub state: NodeState,
+    /// What keeps it from answering, if it is a supervisor whose state is
+    /// [`Busy`](NodeState::Busy); then this node and its children are as it last published them.
+    pub busy: Option<Busy>,
     /// Its pid, if it runs.
     pub pid: Option<Pid>,
     /// The names it holds.
@@ -104,9 +111,10 @@ pub enum NodeKind {
     Worker,
     /// It supervises others.
     Supervisor {
-        /// As OTP spells it: `one_for_one`, …; empty if it did not answer.
+        /// As OTP spells it: `one_for_one`, …; empty if it has not begun to start its children.
         strategy: &'static str,
-        /// What it still allows; `None` if any number of restarts, or if it did not answer.
+        /// What it still allows; `None` if any number of restarts, or if it has not begun to
+        /// start its children. Of one that did not answer at least this, as of its last restart.
         budget: Option<RestartBudget>,
     },
 }
@@ -124,7 +132,14 @@ pub enum NodeState {
     },
     /// It does not run, and will not by itself.
     Stopped,
-    /// A supervisor that is busy starting or stopping a child, and so told nothing.
+    /// Its supervisor starts it: its init has not returned, or it is not ready yet.
+    Starting,
+    /// Its supervisor waits for it to stop.
+    Stopping,
+    /// Its process has ended, and its supervisor has yet to handle that.
+    Ended,
+    /// A supervisor that did not answer in time. It is shown as it last published itself, and
+    /// [`TreeNode::busy`] says what it is doing. [`Busy`] has an example.
     Busy,
 }
 

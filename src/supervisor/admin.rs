@@ -8,8 +8,8 @@ use crate::call_error::StartError;
 use crate::child::{ChildSpec, ChildType, Spec};
 use crate::exit::Result;
 use crate::pid::Pid;
+use crate::process::ChildStop;
 use crate::supervisor::children::{Child, Running};
-use crate::supervisor::describe::Description;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo, ChildState};
 use crate::supervisor::spec::check_child;
 use crate::supervisor::strategy::Place;
@@ -35,23 +35,8 @@ impl Tree {
         }
     }
 
-    pub(crate) async fn restart_child(&mut self, id: &str) -> Result<Pid, ChildError> {
-        let place = self.find(id)?;
-        self.refuse_unless_stopped(place)?;
-        if let Some(child) = self.children.get_mut(place) {
-            child.tries = 0;
-        }
-        let begun = self.begin(place).await;
-        if begun.is_err() {
-            self.rest(place);
-        }
-        begun?;
-        self.pid_of(place).ok_or(ChildError::NotStarted(StartError::Ignored))
-    }
-
     pub(crate) fn delete_child(&mut self, id: &str) -> Result<(), ChildError> {
-        let place = self.find(id)?;
-        self.refuse_unless_stopped(place)?;
+        let place = self.stopped(id)?;
         self.rest(place);
         self.children.remove(place);
         Ok(())
@@ -62,7 +47,7 @@ impl Tree {
         let place = self.find(id)?;
         let state = self.children.get(place).map(Child::state);
         let waits = matches!(state, Some(Running::Restarting { .. }));
-        self.halt(place, Instant::now()).await;
+        self.halt(place, ChildStop::ForGood, Instant::now()).await;
         self.rest(place);
         if waits {
             self.call_off(place);
@@ -98,16 +83,6 @@ impl Tree {
         self.children.iter().map(info).collect()
     }
 
-    pub(crate) fn describe(&self) -> Description {
-        Description {
-            strategy: self.strategy.name(),
-            since: self.since,
-            budget: self.window.budget(self.intensity),
-            children: self.which_children(),
-            more: 0,
-        }
-    }
-
     pub(crate) fn count_children(&self) -> ChildCounts {
         let mut counts = ChildCounts::default();
         for child in self.children.iter() {
@@ -130,13 +105,15 @@ impl Tree {
         self.children.get(place)?.pid()
     }
 
-    fn refuse_unless_stopped(&self, place: Place) -> Result<(), ChildError> {
-        let Some(child) = self.children.get(place) else { return Ok(()) };
+    /// The place of a child that neither runs nor waits.
+    pub(crate) fn stopped(&self, id: &str) -> Result<Place, ChildError> {
+        let place = self.find(id)?;
+        let Some(child) = self.children.get(place) else { return Ok(place) };
         let id = || child.spec.id.to_string();
         match child.state() {
             Running::Yes(process) => Err(ChildError::Running { id: id(), pid: process.pid() }),
             Running::Restarting { .. } => Err(ChildError::Restarting(id())),
-            Running::No => Ok(()),
+            Running::No => Ok(place),
         }
     }
 }

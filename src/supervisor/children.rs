@@ -1,20 +1,26 @@
 //! The children of one supervisor: in order, and found by place, id or pid.
+//!
+//! All changes of a child go through [`Children`], which repeats each in the picture that the
+//! supervisor [publishes](crate::supervisor::picture): one short lock a change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::child::Spec;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
 use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
+use crate::supervisor::describe::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 use crate::supervisor::incarnation::{Decision, decide};
+use crate::supervisor::picture::{Published, ShownState};
+use crate::supervisor::restarts::{RestartState, Run};
 use crate::supervisor::strategy::Place;
 
 /// One child.
@@ -25,19 +31,13 @@ pub(crate) struct Child {
     state: Running,
     /// How often it was started until now, in vain or not.
     pub(crate) starts: u32,
-    /// How many delayed restarts there were since it last ran well.
-    pub(crate) tries: u32,
-    /// How long the present incarnation, or the next, waits before its start.
-    pub(crate) delay: Duration,
+    pub(crate) restarts: RestartState,
     /// When its present incarnation was started.
     started: Instant,
     /// Why it last ended, or did not start.
     pub(crate) last: Option<ExitReason>,
     pub(crate) history: History,
 }
-
-/// What is left of a child that was taken out: its description, and its process if it ran.
-type Taken = (Arc<Spec>, Option<Arc<dyn AnyProcess>>);
 
 /// How an incarnation ended, or why it did not start; then it has no pid.
 #[derive(Debug)]
@@ -51,14 +51,28 @@ pub(crate) struct Over {
 #[derive(Debug, Clone)]
 pub(crate) enum Running {
     Yes(Arc<dyn AnyProcess>),
-    /// It ended, and is tried again by whoever holds this ticket.
+    /// It ended, and its group is started again by the retry with this ticket.
     Restarting {
         ticket: u64,
-        /// When, if that waits.
+        /// When, if that waits for a time.
         due: Option<Instant>,
+        retry: Retry,
     },
     /// It ended, was stopped, or never ran.
     No,
+}
+
+/// What a retry has still to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// A start failed: the retry counts against the window.
+    Counted,
+    /// The retry has waited for its delay, and counts against nothing.
+    Delayed,
+    /// The restart was decided, and waited for what a killed incarnation left.
+    Decided,
+    /// A start by hand waited for the same.
+    ByHand,
 }
 
 impl Child {
@@ -98,7 +112,7 @@ impl Child {
     }
 
     /// A start of it begins.
-    pub(crate) fn begin(&mut self) -> StartCause {
+    fn begin(&mut self) -> StartCause {
         self.starts = self.starts.saturating_add(1);
         self.started = Instant::now();
         match self.last.clone() {
@@ -107,25 +121,36 @@ impl Child {
         }
     }
 
-    /// Gives how long that was.
-    fn over(&mut self, over: Over) -> Duration {
+    /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
+    fn over(&mut self, over: Over, fallback: Option<Backoff>) -> Incarnation {
         let Over { pid, reason, at } = over;
         self.last = Some(reason.clone());
-        self.history.push(Incarnation {
+        let delay = self.restarts.delay();
+        let run = Run { started: self.started, ended: at, ran: pid.is_some() };
+        self.restarts.over(self.spec.backoff.or(fallback), run);
+        Incarnation {
             pid,
             started: self.started,
             ended: at,
             reason,
             attempt: self.restarts(),
-            delay: std::mem::take(&mut self.delay),
-        });
-        at.duration_since(self.started)
+            delay,
+        }
+    }
+
+    fn shown_state(&self) -> ShownState {
+        match &self.state {
+            Running::Yes(process) => ShownState::Running(process.pid()),
+            Running::Restarting { due, .. } => ShownState::Restarting { due: *due },
+            Running::No => ShownState::Stopped,
+        }
     }
 }
 
 /// All children of a supervisor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Children {
+    published: Arc<Published>,
     list: BTreeMap<Place, Child>,
     by_id: HashMap<SharedStr, Place, foldhash::fast::RandomState>,
     by_pid: HashMap<Pid, Place, foldhash::fast::RandomState>,
@@ -133,6 +158,21 @@ pub(crate) struct Children {
 }
 
 impl Children {
+    /// None, and none in what is published.
+    pub(crate) fn new(published: Arc<Published>) -> Self {
+        Children {
+            published,
+            list: BTreeMap::new(),
+            by_id: HashMap::default(),
+            by_pid: HashMap::default(),
+            next: 0,
+        }
+    }
+
+    pub(crate) fn published(&self) -> &Published {
+        &self.published
+    }
+
     /// In start order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Child> {
         self.list.values()
@@ -173,19 +213,43 @@ impl Children {
         let place = self.next;
         self.next += 1;
         self.by_id.insert(spec.id.clone(), place);
+        self.published.add(place, &spec);
         let child = Child {
             place,
             spec,
             state: Running::No,
             starts: 0,
-            tries: 0,
-            delay: Duration::ZERO,
+            restarts: RestartState::default(),
             started: Instant::now(),
             last: None,
             history: History::default(),
         };
         self.list.insert(place, child);
         place
+    }
+
+    /// A start of a child begins, with so many restarts left: why, and what is known of it.
+    pub(crate) fn begin(
+        &mut self,
+        place: Place,
+        budget: Option<RestartBudget>,
+    ) -> Option<(StartCause, &Child)> {
+        let child = self.list.get_mut(&place)?;
+        let cause = child.begin();
+        self.published.begin(place, child.starts, child.started, budget);
+        Some((cause, child))
+    }
+
+    /// A stop of a child begins, if it runs, with so many restarts left.
+    pub(crate) fn begin_stop(
+        &self,
+        place: Place,
+        budget: Option<RestartBudget>,
+    ) -> Option<(&Child, &Arc<dyn AnyProcess>)> {
+        let child = self.list.get(&place)?;
+        let process = child.process()?;
+        self.published.begin_stop(place, budget);
+        Some((child, process))
     }
 
     /// Sets what a child is doing, and keeps the index of pids true.
@@ -198,30 +262,27 @@ impl Children {
         if let Running::Yes(process) = &child.state {
             self.by_pid.insert(process.pid(), place);
         }
+        self.published.set(place, child.shown_state());
     }
 
-    /// An incarnation of a child is over. Gives the child, and how long that was.
-    pub(crate) fn over(&mut self, place: Place, over: Over) -> Option<(&mut Child, Duration)> {
-        let child = self.list.get_mut(&place)?;
-        let run = child.over(over);
+    /// An incarnation of a child is over; `fallback` is the backoff of a child that has none of
+    /// its own.
+    pub(crate) fn over(&mut self, place: Place, over: Over, fallback: Option<Backoff>) {
+        let Some(child) = self.list.get_mut(&place) else { return };
+        let incarnation = child.over(over, fallback);
         if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
             self.by_pid.remove(&process.pid());
         }
-        Some((child, run))
+        self.published.over(place, &mut child.history, incarnation);
     }
 
+    /// Forgets a child.
     pub(crate) fn remove(&mut self, place: Place) {
-        drop(self.take(place));
-    }
-
-    /// Takes a child out: its description, and its process if it runs.
-    pub(crate) fn take(&mut self, place: Place) -> Option<Taken> {
-        let child = self.list.remove(&place)?;
+        let Some(child) = self.list.remove(&place) else { return };
         self.by_id.remove(&child.spec.id);
-        let process = child.process().cloned();
-        if let Some(process) = &process {
+        if let Some(process) = child.process() {
             self.by_pid.remove(&process.pid());
         }
-        Some((child.spec, process))
+        self.published.remove(place);
     }
 }

@@ -1,6 +1,7 @@
 //! What a supervisor's own init is given.
 
 use crate::call_error::StartError;
+use crate::crash::Crash;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
@@ -13,9 +14,22 @@ pub struct SupervisorContext {
     pub(crate) runtime: Runtime,
     pub(crate) pid: Pid,
     pub(crate) cause: StartCause,
+    /// What [`ignore`](Self::ignore) gives. Compared by identity, so that no other error, of
+    /// whatever words, is taken for it.
+    ignore: Crash,
 }
 
 impl SupervisorContext {
+    pub(crate) fn new(runtime: Runtime, pid: Pid, cause: StartCause) -> Self {
+        let ignore = Crash::from_error(StartError::Ignored.into(), None);
+        SupervisorContext { runtime, pid, cause, ignore }
+    }
+
+    /// Whether this reason was made by [`ignore`](Self::ignore) of this very context.
+    pub(crate) fn made(&self, reason: &ExitReason) -> bool {
+        reason.crash().is_some_and(|crash| crash.is_same(&self.ignore))
+    }
+
     /// The supervisor's pid.
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     pub fn pid(&self) -> Pid {
@@ -36,15 +50,12 @@ impl SupervisorContext {
 
     /// What the init returns in an `Err` when there is nothing to supervise: the start gives
     /// [`StartError::Ignored`], and nothing is left. OTP: `ignore`.
+    ///
+    /// It counts only as the result of this supervisor's own init. A [`StartError::Ignored`]
+    /// of another start that the init passes on by `?` is a failed start.
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     #[must_use = "the init returns it in an `Err`"]
     pub fn ignore(&self) -> ExitReason {
-        ExitReason::from_library(StartError::Ignored)
+        ExitReason::Crashed(self.ignore.clone())
     }
-}
-
-/// Whether the init chose not to run.
-pub(crate) fn is_ignore(reason: &ExitReason) -> bool {
-    let error = reason.crash().and_then(|crash| crash.downcast_ref::<StartError>());
-    error == Some(&StartError::Ignored)
 }

@@ -1,10 +1,9 @@
-//! What a supervisor tells of itself and its children for a snapshot.
+//! How many restarts a supervisor has left.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::supervisor::info::ChildInfo;
 use crate::supervisor::intensity::{Intensity, Window};
 
 /// How many restarts a supervisor still allows. [`TreeSnapshot`](crate::TreeSnapshot) has an
@@ -18,19 +17,6 @@ pub struct RestartBudget {
     pub restarts: u32,
     /// In how long a window.
     pub period: Duration,
-}
-
-/// One supervisor.
-#[derive(Debug)]
-pub(crate) struct Description {
-    pub(crate) strategy: &'static str,
-    /// When it began to start its children.
-    pub(crate) since: Instant,
-    /// `None`: any number of restarts.
-    pub(crate) budget: Option<RestartBudget>,
-    pub(crate) children: Vec<ChildInfo>,
-    /// Further children, left out.
-    pub(crate) more: usize,
 }
 
 impl Window {

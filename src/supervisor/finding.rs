@@ -50,12 +50,24 @@ pub enum Finding {
         /// Which supervisor.
         path: String,
     },
-    /// A failing child may be started very often before the root hears of it.
+    /// A failing child may be started very often, without a delay, before the root gives up.
     ManyStarts {
         /// Which child.
         path: String,
         /// How often, at most; `None`: any number of times.
         starts: Option<u64>,
+    },
+    /// The stops of one restart may take so long that the supervisor's window has forgotten the
+    /// restarts before it: a child that keeps failing is restarted for ever.
+    SlowStop {
+        /// Which supervisor.
+        path: String,
+        /// How long the stops of one restart may take.
+        takes: Duration,
+        /// How many restarts its budget allows.
+        restarts: u32,
+        /// Within how long a window.
+        period: Duration,
     },
 }
 
@@ -103,9 +115,16 @@ impl fmt::Display for Finding {
                 "{path} may be started {starts} times before the root gives up: allow fewer \
                  restarts on the way, or back off"
             ),
+            Finding::SlowStop { path, takes, restarts, period } => write!(
+                f,
+                "supervisor {path} may take {takes:?} to stop what is restarted together, so more \
+                 than {restarts} restarts never come within {period:?} and a child that keeps \
+                 failing is restarted for ever: give `intensity` a longer period, or the children \
+                 less time to stop"
+            ),
             Finding::ManyStarts { path, starts: None } => write!(
                 f,
-                "{path} may be started any number of times, and the root never hears of it: \
+                "{path} may be started any number of times, and the root never gives up: \
                  limit the restarts, or back off"
             ),
         }

@@ -62,16 +62,19 @@ pub struct Incarnation {
 pub struct History(Option<Arc<Vec<Incarnation>>>);
 
 impl History {
-    /// Adds one, and forgets the oldest if there is no room. What was handed out stays as it
-    /// was.
-    pub(crate) fn push(&mut self, incarnation: Incarnation) {
+    /// Adds one, and gives the oldest if there is no room for them: their reasons are a user's,
+    /// and are not to be dropped under a lock. What was handed out stays as it was.
+    #[must_use = "what is dropped runs a user's code"]
+    pub(crate) fn push(&mut self, incarnation: Incarnation) -> Vec<Incarnation> {
         let kept = Arc::make_mut(self.0.get_or_insert_default());
-        if kept.len() == 2 * KEPT {
+        let oldest = match kept.len() == 2 * KEPT {
             // Half of them at once: to move all that stay, each time, costs more than to keep
             // some that nobody sees.
-            kept.drain(..=KEPT);
-        }
+            true => kept.drain(..=KEPT).collect(),
+            false => Vec::new(),
+        };
         kept.push(incarnation);
+        oldest
     }
 }
 
@@ -116,14 +119,14 @@ mod tests {
             attempt,
             delay: Duration::ZERO,
         };
-        history.push(incarnation(0));
+        drop(history.push(incarnation(0)));
         let handed_out = history.clone();
-        (1..20).for_each(|attempt| history.push(incarnation(attempt)));
+        (1..20).for_each(|attempt| drop(history.push(incarnation(attempt))));
         assert_eq!(handed_out.len(), 1);
         assert_eq!(history.len(), KEPT);
         assert_eq!((history[0].attempt, history[KEPT - 1].attempt), (12, 19));
         let mut shorter = History::default();
-        (12..20).for_each(|attempt| shorter.push(incarnation(attempt)));
+        (12..20).for_each(|attempt| drop(shorter.push(incarnation(attempt))));
         assert_eq!(history, shorter); // what isn't told of doesn't count
     }
 }

@@ -8,20 +8,29 @@ use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
 use crate::call_error::StartError;
+use crate::child::begun::Begun;
 use crate::child::start::Start;
 use crate::child::{ChildType, Restart, Spec, StartContext, Started};
-use crate::deadline::within;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildStop, Seat};
 use crate::runtime::Runtime;
 use crate::starting::StartCause;
+use crate::supervisor::attempt::attempt;
 use crate::supervisor::report::Report;
-use crate::supervisor::stop::{Leaving, NOT_YIELDING, stop};
+use crate::supervisor::stop::{Leaving, stop};
 
 /// What a start comes to.
-pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, StartError>;
+pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
+
+/// A start that failed.
+#[derive(Debug)]
+pub(crate) struct NotStarted {
+    pub(crate) error: StartError,
+    /// Another process held the child's name when the start came to register it.
+    pub(crate) outrun: bool,
+}
 
 /// What to do about a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +44,17 @@ pub(crate) enum Decision {
 /// The restart type's table, as a pure function.
 pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
     match restart {
-        Restart::Permanent => Decision::Restart,
-        Restart::Transient if reason.is_clean() => Decision::Keep,
-        Restart::Transient => Decision::Restart,
+        restart if restart.restarts_after(reason) => Decision::Restart,
         Restart::Temporary => Decision::Forget,
+        Restart::Permanent | Restart::Transient => Decision::Keep,
     }
 }
 
 /// Starts one incarnation, linked to the supervisor from before its init on. A child that
 /// ignores its start runs not, and is no failure.
 ///
-/// A supervisor that is killed meanwhile drops this at its await, and with it kills what is
-/// half started; what is started ends by its link.
+/// A supervisor that is killed meanwhile drops this at its await, and with it kills what the
+/// start has begun.
 pub(crate) async fn start(
     report: &Report,
     seat: Seat,
@@ -54,20 +62,23 @@ pub(crate) async fn start(
     cause: StartCause,
 ) -> Outcome {
     step!("before a start");
-    if spec.kind == ChildType::Supervisor {
-        alone(report, seat, spec).await;
-    }
     let mut ctx = context(report, seat, spec, cause);
     let started = match &*spec.start {
-        Start::AtOnce(start) => start(&ctx),
-        Start::Awaited(start) => start.start(&mut ctx).await,
+        Start::AtOnce(start) => {
+            let started = start(&ctx);
+            ctx.outrun = is_outrun(&started);
+            started
+        }
+        Start::Awaited(start) => attempt(report, spec, &mut ctx, &**start).await,
     };
     step!("after a start");
     let started = match (started, spec.ready_within) {
         (Ok(started), Some(limit)) => ready(report, spec, started, limit).await,
         (started, _) => started,
     };
-    come_to(report, spec, started)
+    let outrun = ctx.outrun;
+    ctx.over();
+    come_to(report, spec, started, outrun)
 }
 
 /// The same for a child whose start never waits; `None` for any other, of which nothing was
@@ -83,38 +94,34 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, seat, spec, cause.clone()));
-    Some(come_to(report, spec, started))
+    let outrun = is_outrun(&started);
+    Some(come_to(report, spec, started, outrun))
+}
+
+/// Of a start that does nothing but register and run.
+fn is_outrun(started: &Result<Started, StartError>) -> bool {
+    matches!(started, Err(StartError::AlreadyStarted { .. }))
 }
 
 fn context(report: &Report, seat: Seat, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
     let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
-    StartContext { runtime, supervisor, seat, spec: spec.clone(), cause }
+    let begun = Begun::default();
+    StartContext { runtime, supervisor, seat, spec: spec.clone(), cause, begun, outrun: false }
 }
 
-fn come_to(report: &Report, spec: &Spec, started: Result<Started, StartError>) -> Outcome {
+fn come_to(
+    report: &Report,
+    spec: &Spec,
+    started: Result<Started, StartError>,
+    outrun: bool,
+) -> Outcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {
             report.start_failed(&spec.id, &error);
-            Err(error)
-        }
-    }
-}
-
-/// Waits for what earlier incarnations left, if they were supervisors that were killed.
-async fn alone(report: &Report, seat: Seat, spec: &Spec) {
-    let Report { runtime, supervisor, .. } = report;
-    loop {
-        let left = runtime.kernel.orphans(*supervisor, seat);
-        if left.is_empty() {
-            return;
-        }
-        for orphan in left {
-            let mut ended = runtime.ended(orphan);
-            while within(&runtime.kernel, NOT_YIELDING, &mut ended).await.is_none() {
-                report.left_behind(&spec.id, orphan);
-            }
+            let outrun = outrun && matches!(error, StartError::AlreadyStarted { .. });
+            Err(NotStarted { error, outrun })
         }
     }
 }
@@ -130,9 +137,13 @@ async fn ready(
     let runtime = &report.runtime;
     let ended = Ended::of(runtime, Some(started.process.clone()));
     let process = started.process.clone();
-    let serving = pin!(serving(runtime, &*process));
+    let serving = pin!(serving(runtime, &*process, spec.kind));
     match timeout(limit, select(ended, serving)).await {
-        Ok(Either::Right(_)) => Ok(started),
+        Ok(Either::Right(_)) => {
+            // From here on its restart type decides.
+            report.stops(&*started.process, ChildStop::No);
+            Ok(started)
+        }
         Ok(Either::Left((reason, _))) => Err(StartError::Failed(reason)),
         Err(_) => {
             stop(report, Leaving::of(spec, &started.process), Instant::now()).await;
@@ -141,14 +152,17 @@ async fn ready(
     }
 }
 
-async fn serving(runtime: &Runtime, process: &dyn AnyProcess) {
+/// A supervisor that says nothing serves as soon as it has started: its children have, each in
+/// the time that it had to be ready.
+async fn serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
     loop {
         let said = runtime.kernel.healths.notified();
         let mut said = pin!(said);
         // From here on nothing that is said is missed.
         said.as_mut().enable();
         let health = process.with(|locked| locked.core().said_health());
-        if health.is_some_and(|health| health.is_serving()) {
+        let says_nothing = kind == ChildType::Supervisor;
+        if health.map_or(says_nothing, |health| health.is_serving()) {
             return;
         }
         said.await;

@@ -54,7 +54,8 @@ pub enum ChildState {
     Running(Pid),
     /// It ended, and is about to be tried again. [`Backoff`](crate::Backoff) has an example.
     Restarting {
-        /// In how long, if that waits; `None` is as soon as the supervisor comes to it.
+        /// In how long, if that waits for a time. `None` is as soon as the supervisor comes to it,
+        /// or, of a supervisor that was killed, when all that it left has ended.
         retry_in: Option<Duration>,
     },
     /// It does not run, and will not by itself.

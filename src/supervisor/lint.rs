@@ -12,13 +12,13 @@ use crate::child::{ChildType, Restart, Spec};
 use crate::shutdown::Shutdown;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::finding::{Finding, LintError};
-use crate::supervisor::intensity::Intensity;
+use crate::supervisor::most_starts::{self, SlowStop, Starts, nested};
 use crate::supervisor::spec::SupervisorSpec;
 
 /// A stop that may take longer than this is told of: what [`run`](crate::run) gives a tree.
 const LONG: Duration = Duration::from_secs(25);
 
-/// A child that may be started so often before the root gives up is told of.
+/// A child that may be started so often, without a delay, before the root gives up is a finding.
 const OFTEN: u64 = 100;
 
 /// What [`SupervisorSpec::lint`] found out about a tree before it runs. Its
@@ -53,9 +53,12 @@ pub struct Lint {
     pub findings: Vec<Finding>,
     /// How long a stop of the tree takes at worst; `None`: without end.
     pub worst_stop: Option<Duration>,
-    /// How often one child may be started at most before the root gives up, if all fails
-    /// fast: the intensities of the supervisors above it, each plus one, multiplied. `None`:
-    /// any number of times.
+    /// How often one child may be started at most before the root gives up, if all fails at
+    /// once and each child stops at once, or takes as long as its
+    /// [`shutdown`](crate::ChildSpec::shutdown) says where that is set: the starts on each level
+    /// above it, multiplied. On a level they are the budget plus one; with a
+    /// [`Backoff`](crate::Backoff) as many as fit into its
+    /// [`give_up_after`](crate::Backoff::give_up_after). `None`: any number of times.
     pub most_starts: Option<u64>,
 }
 
@@ -75,7 +78,8 @@ impl SupervisorSpec {
     pub fn lint(&self) -> Lint {
         let mut walk = Walk::default();
         walk.names.extend(self.name.iter().map(|name| (name.to_string(), self.id.to_string())));
-        let worst_stop = walk.supervisor(self, &self.id, Some(1));
+        let once = Starts { most: Some(1), paced: false };
+        let worst_stop = walk.supervisor(self, &self.id, once);
         if let Some(worst) = worst_stop.filter(|worst| *worst > LONG) {
             walk.findings.push(Finding::LongStop { worst });
         }
@@ -104,20 +108,20 @@ impl Walk {
         &mut self,
         spec: &SupervisorSpec,
         path: &str,
-        starts: Option<u64>,
+        starts: Starts,
     ) -> Option<Duration> {
         if let Err(error) = spec.check() {
             self.findings.push(Finding::Refused { path: path.to_owned(), error });
         }
-        let starts = match spec.intensity {
-            Intensity::Unlimited => None,
-            Intensity::Limited { restarts, .. } => {
-                starts.map(|above| above.saturating_mul(u64::from(restarts) + 1))
-            }
-        };
+        let (each, slow) = most_starts::of(spec);
+        if let Some(SlowStop { takes, restarts, period }) = slow {
+            let path = path.to_owned();
+            self.findings.push(Finding::SlowStop { path, takes, restarts, period });
+        }
         let mut worst = Some(Duration::ZERO);
-        for child in &spec.children {
+        for (child, each) in spec.children.iter().zip(each) {
             let child = &child.spec;
+            let starts = starts.times(each);
             let path = format!("{path}/{}", child.id);
             let needs = self.child(child, &path, starts);
             worst = worst.zip(needs).map(|(sum, needs)| sum.saturating_add(needs));
@@ -125,12 +129,11 @@ impl Walk {
         worst
     }
 
-    fn child(&mut self, child: &Spec, path: &str, starts: Option<u64>) -> Option<Duration> {
+    fn child(&mut self, child: &Spec, path: &str, starts: Starts) -> Option<Duration> {
         if let Some(name) = &child.name {
             self.names.push((name.to_string(), path.to_owned()));
         }
-        let below = child.nested.as_ref().and_then(|nested| nested.downcast_ref());
-        let needs = match below {
+        let needs = match nested(child) {
             Some(spec) => self.nested(child, spec, path, starts),
             None => {
                 self.many_starts(child, path, starts);
@@ -154,7 +157,7 @@ impl Walk {
         child: &Spec,
         spec: &SupervisorSpec,
         path: &str,
-        starts: Option<u64>,
+        starts: Starts,
     ) -> Option<Duration> {
         let needs = self.supervisor(spec, path, starts);
         if let Shutdown::Timeout(limit) = child.shutdown
@@ -168,14 +171,14 @@ impl Walk {
         needs
     }
 
-    fn many_starts(&mut self, child: &Spec, path: &str, starts: Option<u64>) {
+    fn many_starts(&mut self, child: &Spec, path: &str, starts: Starts) {
         if child.restart == Restart::Temporary {
             return;
         }
-        let most = self.most_starts.zip(starts).map(|(most, starts)| most.max(starts));
-        self.most_starts = most;
-        if starts.is_none_or(|starts| starts >= OFTEN) {
-            self.findings.push(Finding::ManyStarts { path: path.to_owned(), starts });
+        let Starts { most, paced } = starts;
+        self.most_starts = self.most_starts.zip(most).map(|(so_far, most)| so_far.max(most));
+        if !paced && most.is_none_or(|most| most >= OFTEN) {
+            self.findings.push(Finding::ManyStarts { path: path.to_owned(), starts: most });
         }
     }
 

@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use crate::call_error::StartError;
 use crate::exit::Result;
-use crate::process::Seat;
+use crate::process::{ChildStop, Seat};
 use crate::supervisor::children::{Over, Running};
-use crate::supervisor::incarnation::start;
+use crate::supervisor::incarnation::{NotStarted, start};
 use crate::supervisor::stop::{Leaving, stop};
 use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::Tree;
@@ -15,8 +15,8 @@ impl Tree {
     /// Starts an incarnation. A child that ignores its start doesn't run, and is forgotten if
     /// it is temporary.
     pub(crate) async fn begin(&mut self, place: Place) -> Result<(), StartError> {
-        let Some(child) = self.children.get_mut(place) else { return Ok(()) };
-        let cause = child.begin();
+        let budget = self.window.budget(self.intensity);
+        let Some((cause, child)) = self.children.begin(place, budget) else { return Ok(()) };
         let (seat, spec) = (child.seat(), child.spec.clone());
         match start(&self.report, seat, &spec, cause).await {
             Ok(Some(process)) => {
@@ -28,7 +28,7 @@ impl Tree {
                 self.rest(place);
                 Ok(())
             }
-            Err(error) => {
+            Err(NotStarted { error, .. }) => {
                 let at = Instant::now();
                 self.over(place, Over { pid: None, reason: error.as_reason(), at });
                 Err(error)
@@ -36,25 +36,21 @@ impl Tree {
         }
     }
 
-    /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved,
-    /// for its successor.
-    pub(crate) async fn halt(&mut self, place: Place, now: Instant) -> Instant {
-        let Some(child) = self.children.get(place) else { return now };
-        let Some(process) = child.process() else { return now };
+    /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved
+    /// where a successor follows.
+    pub(crate) async fn halt(&mut self, place: Place, how: ChildStop, now: Instant) -> Instant {
+        let budget = self.window.budget(self.intensity);
+        let Some((child, process)) = self.children.begin_stop(place, budget) else { return now };
         let pid = process.pid();
+        self.report.stops(&**process, how);
         let (reason, at) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
         self.over(place, Over { pid: Some(pid), reason, at });
         at
     }
 
-    /// An incarnation is over; one that ran well begins to count anew.
+    /// An incarnation is over.
     pub(crate) fn over(&mut self, place: Place, over: Over) {
-        let (fallback, ran) = (self.backoff, over.pid.is_some());
-        let Some((child, run)) = self.children.over(place, over) else { return };
-        let backoff = child.spec.backoff.or(fallback);
-        if ran && backoff.is_some_and(|backoff| backoff.is_healthy(run)) {
-            child.tries = 0;
-        }
+        self.children.over(place, over, self.backoff);
     }
 
     /// A child that doesn't run, and won't by itself: names that it held are free, and a

@@ -13,6 +13,7 @@
 //! | child given up | WARN | always, once |
 //! | shutdown error: it ended with another reason than asked, or overran its time | WARN | always |
 //! | killed, but not yielding | WARN | always, every 5 s |
+//! | stopped: the start of its child returned another process | WARN | always |
 //! | unexpected message dropped | WARN | always |
 
 use std::sync::Arc;
@@ -26,13 +27,13 @@ use crate::kernel::exits::ExitSignal;
 use crate::log_level::LogLevel;
 use crate::message::Received;
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildStop, Seat};
 use crate::quietly::quietly;
 use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerContext};
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
-use crate::supervisor::intensity::RestartLimitReached;
+use crate::supervisor::intensity::{Origin, RestartLimitReached};
 
 /// The target of all of it.
 const TARGET: &str = "regrow::supervisor";
@@ -81,11 +82,34 @@ impl Report {
         Report { runtime: ctx.runtime(), supervisor: ctx.pid(), own: ctx.process.clone(), label }
     }
 
+    /// Marks an error of this supervisor that gives up a child, which last ran as this process.
+    pub(crate) fn origin(&self, child: Option<Pid>) -> Origin {
+        let kernel = Arc::downgrade(&self.runtime.kernel);
+        Origin { kernel, supervisor: Some(self.supervisor), child }
+    }
+
     /// The polite signal.
     pub(crate) fn ask_to_stop(&self, child: &dyn AnyProcess) {
         let (from, reason) = (self.supervisor, &ExitReason::Shutdown);
         let signal = ExitSignal { from, reason, kind: ExitKind::Exit };
         self.runtime.kernel.signal_exit(child, signal);
+    }
+
+    /// Notes that this child is being stopped, before it is: callers by its name are told
+    /// whether a successor follows.
+    pub(crate) fn stops(&self, child: &dyn AnyProcess, stop: ChildStop) {
+        child.with(|locked| locked.core().note_stop(stop));
+    }
+
+    /// The supervisor restarts nobody any more.
+    pub(crate) fn restarts_nobody(&self) {
+        self.runtime.kernel.end_succession(&*self.own);
+    }
+
+    /// The supervisor stops all of its children from now on.
+    pub(crate) fn begins_to_stop(&self) {
+        self.own.with(|locked| locked.core().asked = true);
+        self.restarts_nobody();
     }
 
     /// Frees what is left of the names of a child's incarnations up to this one.
@@ -149,12 +173,13 @@ impl Report {
     }
 
     /// A child used up the restarts of its own; its supervisor goes on without it.
-    pub(crate) fn parked(&self, limit: &RestartLimitReached) {
+    pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "child given up");
+        tell!(warn, self, limit.child, %pid, reason = %limit, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
             child: limit.child.as_str().into(),
+            pid,
             reason: ExitReason::from_library(limit.clone()),
         });
     }
@@ -181,6 +206,11 @@ impl Report {
 
     pub(crate) fn not_yielding(&self, child: &str, pid: Pid) {
         tell!(warn, self, child, %pid, "killed, but not yielding");
+    }
+
+    /// A start began more than the process that it returned.
+    pub(crate) fn surplus(&self, child: &str, pid: Pid) {
+        tell!(warn, self, child, %pid, "stopped: the start of its child returned another process");
     }
 
     /// The child waits for a process that its killed predecessor left.

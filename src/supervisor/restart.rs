@@ -1,14 +1,21 @@
 //! What the end of a child leads to.
 //!
-//! A restart is one attempt: it counts, stops the group in reverse, starts it in order. If
-//! a start fails, the group of *that* child is tried again by a message to itself, so
-//! requests are served in between, or, with a backoff, by a timer. What was started before
-//! it and is in its group is stopped by that retry, or, where it waits, at once.
+//! [`RestartState`](crate::supervisor::restarts::RestartState) decides; this does what was
+//! decided. A restart is one attempt: it counts, stops the group in reverse, starts it in order.
+//! If a start fails, the group of *that* child is tried again by a message to the supervisor
+//! itself, so that requests are served in between, or, with a backoff, by a timer. What was
+//! started before it and is in its group is stopped by that retry, or, where it waits, at once.
 //!
-//! A child that waits holds a ticket. Whatever is done about it meanwhile, by hand or by a
-//! restart of its group, takes the ticket away; a retry that comes with another ticket is
-//! stale, and does nothing. So a retry can neither bring back what was stopped nor be
-//! lost: who takes the ticket takes over the child.
+//! Where a supervisor in the group was killed, and what it left is still ending, the group waits
+//! for that as well, beside the loop: the supervisor serves requests and restarts others
+//! meanwhile, and the child is shown as restarting.
+//!
+//! Invariants:
+//! 1. A child that waits holds a ticket. What is done about it meanwhile, by hand or by a restart
+//!    of its group, takes the ticket away; a retry with another ticket is stale and does nothing.
+//!    So a retry cannot bring back what was stopped, and what takes a ticket takes over the child.
+//! 2. An attempt leaves no child of its group with a spent ticket: each runs, rests, or holds the
+//!    ticket of the retry that follows. Otherwise it would be restarting for ever.
 
 use std::time::Duration;
 
@@ -17,11 +24,13 @@ use tokio::time::Instant;
 use crate::exit::{ExitReason, Result};
 use crate::failpoint::step;
 use crate::pid::Pid;
+use crate::process::ChildStop;
 use crate::server::ServerContext;
-use crate::supervisor::children::{Child, Over, Running};
+use crate::supervisor::children::{Child, Over, Retry, Running};
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::Exceeded;
 use crate::supervisor::report::Decided;
+use crate::supervisor::restarts::{Next, Rules};
 use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::{Cast, Tree};
 use crate::timer_queue::after;
@@ -42,12 +51,13 @@ impl Tree {
         }
         let now = Instant::now();
         self.over(place, Over { pid: Some(pid), reason, at: now });
-        match self.delay(place) {
-            None => self.restart(place, now, ctx).await,
-            Some(delay) => {
+        match self.next(place, now) {
+            Next::AtOnce => self.restart(place, Retry::Counted, now, ctx).await,
+            Next::After(delay) => {
                 self.wait(place, delay, ctx).await;
                 Ok(())
             }
+            Next::GiveUp(exceeded) => Err(self.give_up(place, exceeded)),
         }
     }
 
@@ -57,10 +67,11 @@ impl Tree {
         self.over(place, Over { pid: Some(pid), reason, at: Instant::now() });
         self.rest(place);
         let left = |child: &Child| child.spec.significant && !matches!(child.state(), Running::No);
-        match self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
-            true => Err(ExitReason::Shutdown),
-            false => Ok(()),
+        if !self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
+            return Ok(());
         }
+        self.report.restarts_nobody();
+        Err(ExitReason::Shutdown)
     }
 
     /// A retry is due. If the child doesn't wait for this one any more, it is stale.
@@ -71,10 +82,18 @@ impl Tree {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         match self.children.get(place).map(Child::state) {
-            Some(Running::Restarting { ticket: held, .. }) if *held == ticket => {
-                self.restart(place, Instant::now(), ctx).await
+            Some(Running::Restarting { ticket: held, retry, .. }) if *held == ticket => match retry
+            {
+                Retry::ByHand => {
+                    self.start_by_hand(place, ticket).await;
+                    Ok(())
+                }
+                &retry => self.restart(place, retry, Instant::now(), ctx).await,
+            },
+            _ => {
+                self.refuse_by_hand(ticket);
+                Ok(())
             }
-            _ => Ok(()),
         }
     }
 
@@ -82,31 +101,63 @@ impl Tree {
     async fn restart(
         &mut self,
         place: Place,
+        retry: Retry,
         now: Instant,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        if let Err(exceeded) = self.window.allows(self.intensity, now) {
+        if retry == Retry::Counted
+            && let Err(exceeded) = self.window.spend(self.intensity, now)
+        {
             return Err(self.give_up(place, exceeded));
         }
-        self.tell_restart(place, now);
+        if retry != Retry::Decided {
+            self.tell_restart(place, now);
+        }
         step!("before a restart");
         let group = self.children.places(self.strategy.group(place));
         self.stop_group(&group, place, now).await;
         step!("between a group's stop and its start");
+        if self.wait_alone(place, &group) {
+            return Ok(());
+        }
         for member in group {
             if self.begin(member).await.is_err() {
-                self.failed(member, ctx).await;
-                break;
+                if matches!(
+                    self.children.get(place).map(Child::state),
+                    Some(Running::Restarting { .. })
+                ) {
+                    // Another failed before it: that one's retry starts this one as well.
+                    self.children.set(place, Running::No);
+                }
+                return self.failed(member, ctx).await;
             }
         }
         Ok(())
+    }
+
+    /// Where killed incarnations in this group left processes that are still ending: has the
+    /// child, and its group with it, wait for them beside the loop.
+    fn wait_alone(&mut self, place: Place, group: &[Place]) -> bool {
+        let members = group.iter().filter_map(|member| self.children.get(*member));
+        let left: Vec<_> = members.filter_map(|child| self.left_by(child)).collect();
+        if left.is_empty() {
+            return false;
+        }
+        let ticket = self.wait_for_ticket(place, None, Retry::Decided);
+        self.try_when_alone(place, ticket, left);
+        true
     }
 
     /// Stops who runs in the group, in reverse. Temporary ones are forgotten, and who waited
     /// for a retry of its own waits no more: all of them are this child's group now.
     async fn stop_group(&mut self, group: &[Place], failed: Place, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != failed) {
-            now = self.halt(member, now).await;
+            let Some(child) = self.children.get(member) else { continue };
+            let stop = match child.is_temporary() {
+                true => ChildStop::ForGood,
+                false => ChildStop::ForRestart,
+            };
+            now = self.halt(member, stop, now).await;
             let Some(child) = self.children.get(member) else { continue };
             if child.is_temporary() {
                 self.rest(member);
@@ -117,22 +168,26 @@ impl Tree {
     }
 
     /// A start in a restart failed: tries again, after what else is queued.
-    async fn failed(&mut self, place: Place, ctx: &mut ServerContext<Self>) {
-        if let Some(delay) = self.delay(place) {
-            return self.wait(place, delay, ctx).await;
+    async fn failed(&mut self, place: Place, ctx: &mut ServerContext<Self>) -> Result {
+        match self.next(place, Instant::now()) {
+            Next::GiveUp(exceeded) => return Err(self.give_up(place, exceeded)),
+            Next::After(delay) => self.wait(place, delay, ctx).await,
+            Next::AtOnce => {
+                let ticket = self.wait_for_ticket(place, None, Retry::Counted);
+                if !self.me.cast(Cast::TryAgain { place, ticket }) {
+                    // A full mailbox refuses casts, but no timers.
+                    ctx.cast_after(Duration::ZERO, Cast::TryAgain { place, ticket });
+                }
+            }
         }
-        let ticket = self.wait_for_ticket(place, None);
-        if !self.me.cast(Cast::TryAgain { place, ticket }) {
-            // A full mailbox refuses casts, but no timers.
-            ctx.cast_after(Duration::ZERO, Cast::TryAgain { place, ticket });
-        }
+        Ok(())
     }
 
     /// Has the child, and its group with it, wait for its restart.
     async fn wait(&mut self, place: Place, delay: Duration, ctx: &mut ServerContext<Self>) {
         let now = Instant::now();
         let due = after(now, delay);
-        let ticket = self.wait_for_ticket(place, Some(due));
+        let ticket = self.wait_for_ticket(place, Some(due), Retry::Delayed);
         ctx.cast_after(delay, Cast::TryAgain { place, ticket });
         let group = self.children.places(self.strategy.group(place));
         self.stop_group(&group, place, now).await;
@@ -145,23 +200,23 @@ impl Tree {
         }
     }
 
-    fn wait_for_ticket(&mut self, place: Place, due: Option<Instant>) -> u64 {
+    pub(crate) fn wait_for_ticket(
+        &mut self,
+        place: Place,
+        due: Option<Instant>,
+        retry: Retry,
+    ) -> u64 {
         self.tickets += 1;
-        self.children.set(place, Running::Restarting { ticket: self.tickets, due });
+        self.children.set(place, Running::Restarting { ticket: self.tickets, due, retry });
         self.tickets
     }
 
-    /// How long the next restart of this child waits; `None` is not at all. What can only be
-    /// given up is given up at once.
-    fn delay(&mut self, place: Place) -> Option<Duration> {
-        let child = self.children.get_mut(place)?;
-        let backoff = child.spec.backoff.or(self.backoff)?;
-        if self.intensity.is_none() {
-            return None;
-        }
-        child.delay = backoff.delay(child.tries, self.random.unit());
-        child.tries = child.tries.saturating_add(1);
-        (!child.delay.is_zero()).then_some(child.delay)
+    /// What follows an own end of this child, or a start of it that failed.
+    fn next(&mut self, place: Place, now: Instant) -> Next {
+        let Some(child) = self.children.get_mut(place) else { return Next::AtOnce };
+        let backoff = child.spec.backoff.or(self.backoff);
+        let rules = Rules { backoff, intensity: self.intensity };
+        child.restarts.next(rules, now, || self.random.unit())
     }
 
     fn tell_restart(&self, place: Place, now: Instant) {
@@ -173,15 +228,17 @@ impl Tree {
             reason: &last.reason,
             restarts: child.starts,
             budget_left: self.window.left(self.intensity, now),
-            delay: child.delay,
+            delay: child.restarts.delay(),
         });
     }
 
     /// The reason the supervisor ends with. Its children are stopped by its `terminate`.
     fn give_up(&mut self, place: Place, exceeded: Exceeded) -> ExitReason {
+        self.report.restarts_nobody();
         let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let limit = exceeded.by(&child.spec.id, last);
+        let pid = child.history.last().and_then(|over| over.pid);
+        let limit = exceeded.by(&child.spec.id, last, self.report.origin(pid));
         self.report.gave_up(&limit);
         self.rest(place);
         ExitReason::from_library(limit)

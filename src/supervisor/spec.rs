@@ -96,10 +96,12 @@ impl SupervisorSpec {
         self
     }
 
-    /// How many restarts it bears in any window of `period`; one more, and it stops its
+    /// How many restarts it allows within any window of `period`; one more, and it stops its
     /// children and ends with [`RestartLimitReached`](crate::RestartLimitReached). 0
-    /// means none. By default three in five seconds. A start that fails counts as well. OTP:
-    /// `intensity` and `period`, by default one in five seconds.
+    /// means none. By default three in five seconds. A start that fails counts as well; a restart
+    /// that waits for a [`Backoff`] does not, and is bounded by
+    /// [`give_up_after`](Backoff::give_up_after). OTP: `intensity` and `period`, by default one in
+    /// five seconds.
     ///
     /// All its children share it, so `n` children that fall together are `n` restarts. Over
     /// levels they multiply: with the default on two levels a child may end 16 times before the

@@ -89,6 +89,35 @@ impl SupervisorRef {
         self.server.pid().unwrap_or(Pid::OUTSIDE)
     }
 
+    /// Whether the supervisor is there: it starts, serves, stops, whatever it is busy with. It
+    /// is not asked, so this is answered at once, and holds up no probe. A named handle's is
+    /// there also while the name is reserved for its successor: a supervisor above is about to
+    /// start that, perhaps after a backoff. [`tree_routes`] answers `/healthz` by it.
+    ///
+    /// [`tree_routes`]: https://docs.rs/regrow/latest/regrow/fn.tree_routes.html
+    ///
+    /// ```
+    /// use regrow::{Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// assert!(tree.is_alive());
+    /// tree.stop().await?;
+    /// assert!(!tree.is_alive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn is_alive(&self) -> bool {
+        self.server.is_there()
+    }
+
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.server.reach()
+    }
+
     /// Starts a child and adds it after the others. Returns when it is ready. It is kept and
     /// restarted like the others, but not described anywhere: a supervisor that is itself
     /// restarted begins without it. OTP: `supervisor:start_child/2`.

@@ -1,14 +1,28 @@
 //! The supervisor's process: a server like any other.
 //!
-//! It traps exits and is linked to its children. During its init and its stop it serves
-//! nobody. What ends meanwhile waits in its mailbox; the exit of a child that was stopped
-//! is taken out with the link, so what comes later from a pid that is no child's is a
-//! stranger's.
+//! It traps exits and is linked to its children. What ends while it waits for a child stays in
+//! its mailbox; the exit of a child that was stopped is taken out with the link, so what comes
+//! later from a pid that is no child's is a stranger's.
+//!
+//! The loop waits at the pace of a child in these places, and in no other. In each it serves
+//! no request meanwhile, as a supervisor of OTP:
+//!
+//! | it waits for | where | why it may |
+//! |---|---|---|
+//! | a child's `init`, or a [`StartChild`](crate::StartChild) | `start` | children start in order, each after the one before is ready; bounded by the child's `init_timeout`, if it has one |
+//! | `ready_within` | `ready` | the same order; bounded by that limit |
+//! | the end of a child that it stops | `stop` | children stop in reverse order, one at a time; bounded by the child's shutdown time and, unless it is infinite, by the kill that follows |
+//! | the end of a child that it killed | `killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
+//! | its own init | `described` | there is no child yet |
+//!
+//! What a killed supervisor left, and the delay of a backoff, are waited for beside the loop.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
@@ -22,12 +36,13 @@ use crate::pid::Pid;
 use crate::random::Random;
 use crate::reply::Reply;
 use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::shared_str::SharedStr;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::children::Children;
-use crate::supervisor::context::{SupervisorContext, is_ignore};
-use crate::supervisor::describe::Description;
+use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::{Intensity, Window};
+use crate::supervisor::picture::{Published, Step, Turn};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::stop::{Leaving, stop};
@@ -47,10 +62,17 @@ pub(crate) struct Tree {
     pub(crate) random: Random,
     /// The number of the last retry: a retry with another than its child's is stale.
     pub(crate) tickets: u64,
-    pub(crate) since: Instant,
+    /// Waits beside the loop.
+    pub(crate) helpers: JoinSet<()>,
+    /// Starts by hand that wait, by their tickets.
+    pub(crate) by_hand: HashMap<u64, ByHand>,
 }
 
-/// What a supervisor can be asked.
+/// A start by hand: of which child, and the answer that is due.
+type ByHand = (SharedStr, Reply<Result<Pid, ChildError>>);
+
+/// What a supervisor can be asked. `Publish` is answered when it has handled what came before
+/// that, and shows it in what it publishes.
 pub(crate) enum Call {
     StartChild { spec: Arc<Spec>, reply: Reply<Result<Pid, StartError>> },
     TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
@@ -60,7 +82,7 @@ pub(crate) enum Call {
     ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    Describe(Reply<Description>),
+    Publish(Reply<()>, Option<Turn>),
 }
 
 /// What a supervisor tells itself.
@@ -76,15 +98,14 @@ impl GenServer for Tree {
 
     async fn init(spec: SupervisorSpec, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
+        let published = Published::new("", Step::Describing { since: Instant::now() });
+        published.attach(&*ctx.process);
         step!("before a supervisor's init");
-        let spec = match described(spec, ctx).await {
-            Err(reason) if is_ignore(&reason) => return Err(ctx.ignore()),
-            described => described?,
-        };
+        let spec = described(spec, ctx).await?;
         let mut tree = Tree {
             me: ctx.this(),
             report: Report::new(ctx, spec.id),
-            children: Children::default(),
+            children: Children::new(published),
             strategy: spec.strategy,
             intensity: spec.intensity,
             window: Window::default(),
@@ -92,13 +113,15 @@ impl GenServer for Tree {
             backoff: spec.backoff,
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             tickets: 0,
-            since: Instant::now(),
+            helpers: JoinSet::new(),
+            by_hand: HashMap::new(),
         };
+        tree.introduce();
         for child in spec.children {
             // A panic is the supervisor's, when those it has started have stopped.
             let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
                 Ok(Ok(())) => continue,
-                Ok(Err(error)) => ExitReason::from_library(error),
+                Ok(Err(error)) => ctx.refuse(error),
                 Err(payload) => ExitReason::Crashed(Crash::from_panic(payload)),
             };
             tree.stop_all().await;
@@ -111,13 +134,17 @@ impl GenServer for Tree {
         match call {
             Call::StartChild { spec, reply } => reply.send(self.start_child(spec).await),
             Call::TerminateChild { id, reply } => reply.send(self.terminate_child(&id).await),
-            Call::RestartChild { id, reply } => reply.send(self.restart_child(&id).await),
+            Call::RestartChild { id, reply } => self.restart_child(&id, reply).await,
             Call::DeleteChild { id, reply } => reply.send(self.delete_child(&id)),
             Call::WhichChild { id, reply } => reply.send(self.which_child(&id)),
             Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Describe(reply) => reply.send(self.describe()),
+            Call::Publish(reply, turn) => {
+                drop(turn);
+                self.publish_budget();
+                reply.send(());
+            }
         }
         Ok(())
     }
@@ -144,12 +171,16 @@ impl GenServer for Tree {
 }
 
 /// The description to run: what the supervisor's own init gives, if it has one.
-async fn described(spec: SupervisorSpec, ctx: &ServerContext<Tree>) -> Result<SupervisorSpec> {
+async fn described(spec: SupervisorSpec, ctx: &mut ServerContext<Tree>) -> Result<SupervisorSpec> {
     let Some(init) = spec.init.clone() else { return Ok(spec) };
     let cause = ctx.start_cause().clone();
-    let given = init(SupervisorContext { runtime: ctx.runtime(), pid: ctx.pid(), cause }).await?;
-    let given = given.of(&spec);
-    given.check().map_err(ExitReason::from_library)?;
+    let own = SupervisorContext::new(ctx.runtime(), ctx.pid(), cause);
+    let given = match init(own.clone()).await {
+        Ok(given) => given.of(&spec),
+        Err(reason) if own.made(&reason) => return Err(ctx.ignore()),
+        Err(reason) => return Err(reason),
+    };
+    given.check().map_err(|error| ctx.refuse(error))?;
     Ok(given)
 }
 
@@ -164,11 +195,31 @@ impl Tree {
 
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
+        self.report.begins_to_stop();
         let mut now = Instant::now();
+        self.children.published().change(|picture| picture.ending = Some(now));
         while let Some(place) = self.children.last_place() {
-            if let Some((spec, Some(process))) = self.children.take(place) {
-                (_, now) = stop(&self.report, Leaving::of(&spec, &process), now).await;
+            let budget = self.window.budget(self.intensity);
+            if let Some((child, process)) = self.children.begin_stop(place, budget) {
+                (_, now) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
             }
+            self.children.remove(place);
         }
+    }
+
+    /// Publishes what it is, before its first child.
+    fn introduce(&self) {
+        let (strategy, budget) = (self.strategy.name(), self.window.budget(self.intensity));
+        self.children.published().change(|picture| {
+            (picture.strategy, picture.since) = (strategy, Instant::now());
+            picture.set_budget(budget);
+            picture.step = Step::Serving;
+        });
+    }
+
+    /// The budget grows by itself as time passes, so what is published of it ages.
+    fn publish_budget(&self) {
+        let budget = self.window.budget(self.intensity);
+        self.children.published().change(|picture| picture.set_budget(budget));
     }
 }

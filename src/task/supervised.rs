@@ -84,11 +84,8 @@ impl StartChild for Once {
         let order = self.take().filter(|order| !order.handle.is_closed());
         let Some(Order { body, handle }) = order else { return Err(StartError::Ignored) };
         let starting = ctx.starting().started_at_once();
-        let (process, born) = ctx.runtime.bear::<Envelope>(starting.birth());
-        if let Err(stillborn) = born {
-            return Err(starting.refused(stillborn));
-        }
-        starting.log(process.pid());
+        // Not listed in the context: nothing is awaited below, and it runs only if all went well.
+        let process = ctx.bear_at_once::<Envelope>(&starting)?;
         let kernel = &ctx.runtime.kernel;
         if let Some(caller) = self.caller
             && !kernel.link_task(process.pid(), caller)
@@ -96,7 +93,8 @@ impl StartChild for Once {
             return Err(starting.refused(kernel.never_run(&*process, ExitReason::NoProc)));
         }
         let task = ctx.runtime.run(process, true, body);
-        drop(handle.send(Born { task: task.clone(), caller: self.caller, arrived: false }));
-        Ok(Started { process: task.process })
+        let started = ctx.started(task.process.clone());
+        drop(handle.send(Born { task, caller: self.caller, arrived: false }));
+        Ok(started)
     }
 }

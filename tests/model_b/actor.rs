@@ -27,9 +27,12 @@ impl Stage {
         Stage { zero: Instant::now(), trace: Arc::default(), starts: Arc::default() }
     }
 
+    pub(crate) fn now(&self) -> u64 {
+        self.zero.elapsed().as_millis() as u64
+    }
+
     fn tell(&self, what: String) {
-        let at = self.zero.elapsed().as_millis() as u64;
-        self.trace.lock().unwrap().push((at, what));
+        self.trace.lock().unwrap().push((self.now(), what));
     }
 }
 
@@ -150,10 +153,14 @@ pub(crate) fn child(spec: &Spec, stage: &Stage) -> ChildSpec {
     };
     let child = match spec.backoff {
         None => child,
-        Some(Backoff { first, max, healthy }) => {
+        Some(Backoff { first, max, healthy, patience }) => {
             let [first, max, healthy] = [first, max, healthy].map(Duration::from_millis);
             let backoff = regrow::Backoff::new().first(first).max(max).jitter(0.0);
-            child.backoff(backoff.reset_after(healthy))
+            let backoff = backoff.reset_after(healthy);
+            child.backoff(match patience {
+                None => backoff,
+                Some(limit) => backoff.give_up_after(Duration::from_millis(limit)),
+            })
         }
     };
     debug_assert_ne!(spec.id, ROOT);

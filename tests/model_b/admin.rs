@@ -1,7 +1,7 @@
 //! What the model does when it is told to.
 
 use crate::model::{Child, Model, Over, State, Tree};
-use crate::plan::{Auto, Command, End, ROOT, Restart, Spec};
+use crate::plan::{Auto, Command, End, Look, ROOT, Request, Restart, Spec};
 
 /// What a request came to, as far as the model knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,21 +16,23 @@ pub(crate) enum Answer {
     Ignored,
     Invalid,
     NoProc,
+    Children(Vec<(u32, Look)>),
+    /// Of the requests of a queue, each with the time at which it came.
+    All(Vec<(u64, Answer)>),
 }
 
 impl Model {
     pub(crate) fn die(&mut self, ends: &[(u32, End)], order: &[u32]) {
         let Some(root) = &self.root else { return };
         let mut all = Vec::new();
-        root.states(&mut all);
+        self.states(root, &mut all);
         let holder = all.iter().find(|(_, children)| children.iter().any(|c| order.contains(&c.0)));
         let Some(&(number, _)) = holder else { return };
         self.with(number, |model, tree| {
             for &(id, end) in ends {
                 let Some(at) = tree.at(id) else { continue };
                 if let State::Running(None) = tree.children[at].state {
-                    tree.children[at].state = State::Dead(end);
-                    model.ends(id, end);
+                    model.dies(&mut tree.children[at], end);
                 }
             }
             let fallen = model.bereave(tree);
@@ -50,14 +52,8 @@ impl Model {
             Command::Kill(numbers) => self.kill(numbers),
             Command::ParentEnds => self.stop_supervisor(ROOT),
             Command::Stranger(..) => Answer::None,
-            Command::Terminate { sup, id } => self.ask(*sup, *id, Model::terminate),
-            Command::Restart { sup, id } => self.ask(*sup, *id, Model::start_by_hand),
-            Command::Delete { sup, id } => self.ask(*sup, *id, Model::delete),
-            Command::Add { sup, spec } => {
-                let taken = self.holds(spec.id);
-                let done = self.with(*sup, |model, tree| (model.add(tree, spec, taken), None));
-                done.unwrap_or(Answer::NoProc)
-            }
+            Command::Ask(sup, request) => self.ask(*sup, request),
+            Command::Queue(sup, items) => self.queue(*sup, items),
             Command::End(_) => unreachable!("ends are explained apart"),
         }
     }
@@ -71,7 +67,8 @@ impl Model {
                 if let State::Running(Some(inner)) = &mut child.state {
                     model.ends(*number, End::Kill);
                     child.alone = model.fall(inner);
-                    child.state = State::Dead(End::Kill);
+                    model.tickets += 1;
+                    child.dead(End::Kill, model.tickets);
                 }
             }
             model.ends(tree.number, End::Kill);
@@ -90,23 +87,28 @@ impl Model {
         Answer::None
     }
 
-    /// Asks this supervisor about one of its children.
-    fn ask(
-        &mut self,
-        sup: u32,
-        id: u32,
-        act: fn(&mut Model, &mut Tree, usize) -> Answer,
-    ) -> Answer {
-        let done = self.with(sup, |model, tree| match tree.at(id) {
-            Some(at) => {
-                let answer = act(model, tree, at);
-                model.answered = Some(model.now);
-                let fallen = model.bereave(tree);
-                (answer, model.ended(tree, &fallen))
-            }
-            None => (Answer::NotFound, None),
+    /// Asks this supervisor, and waits.
+    fn ask(&mut self, sup: u32, request: &Request) -> Answer {
+        let taken = matches!(request, Request::Add(spec) if self.holds(spec.id));
+        let done = self.with(sup, |model, tree| {
+            let answer = model.serve(tree, request, taken);
+            model.answered = Some(model.now);
+            let fallen = model.bereave(tree);
+            (answer, model.ended(tree, &fallen))
         });
         done.unwrap_or(Answer::NoProc)
+    }
+
+    /// A supervisor does what it is asked.
+    pub(crate) fn serve(&mut self, tree: &mut Tree, request: &Request, taken: bool) -> Answer {
+        let (id, act): (_, fn(&mut Model, &mut Tree, usize) -> Answer) = match request {
+            Request::Terminate(id) => (id, Model::terminate),
+            Request::Restart(id) => (id, Model::start_by_hand),
+            Request::Delete(id) => (id, Model::delete),
+            Request::Add(spec) => return self.add(tree, spec, taken),
+            Request::Which => return Answer::Children(self.looks(tree)),
+        };
+        tree.at(*id).map_or(Answer::NotFound, |at| act(self, tree, at))
     }
 
     fn terminate(&mut self, tree: &mut Tree, at: usize) -> Answer {
@@ -119,9 +121,9 @@ impl Model {
 
     fn delete(&mut self, tree: &mut Tree, at: usize) -> Answer {
         match tree.children[at].state {
-            State::Running(_) => return Answer::Running,
+            State::Running(_) | State::Dead(_) => return Answer::Running,
             State::Waiting(_) => return Answer::Restarting,
-            State::Dead(_) | State::Stopped => {}
+            State::Stopped => {}
         }
         tree.remove(at);
         Answer::Ok
@@ -130,18 +132,20 @@ impl Model {
     fn start_by_hand(&mut self, tree: &mut Tree, at: usize) -> Answer {
         let child = &mut tree.children[at];
         match child.state {
-            State::Running(_) => return Answer::Running,
+            State::Running(_) | State::Dead(_) => return Answer::Running,
             State::Waiting(_) => return Answer::Restarting,
-            State::Dead(_) | State::Stopped => {}
+            State::Stopped => {}
         }
-        (child.began, child.tries) = (self.now, 0);
-        self.now = self.now.max(child.alone);
+        // The answer would come when that is over, while the supervisor serves others.
+        self.undecided |= child.alone > self.now;
+        (child.began, child.tries, child.unhealthy) = (self.now, 0, None);
         match self.start(&child.spec.clone()) {
             Ok(state) => {
-                child.state = state;
+                child.starts(state, self.now);
                 if matches!(child.state, State::Stopped) { Answer::Ignored } else { Answer::Ok }
             }
             Err(()) => {
+                child.fails();
                 child.alone = child.alone.max(std::mem::take(&mut self.left));
                 Answer::Failed
             }
@@ -154,7 +158,7 @@ impl Model {
             return Answer::Invalid;
         }
         if let Some(at) = tree.at(spec.id) {
-            let runs = matches!(tree.children[at].state, State::Running(_));
+            let runs = matches!(tree.children[at].state, State::Running(_) | State::Dead(_));
             return if runs { Answer::Running } else { Answer::AlreadyPresent };
         }
         if taken {
@@ -164,7 +168,7 @@ impl Model {
         let Ok(state) = self.start(spec) else { return Answer::Failed };
         let ignored = matches!(state, State::Stopped);
         if !(ignored && spec.is_temporary()) {
-            tree.children.push(Child::new(spec, state, began));
+            tree.children.push(Child::new(spec, state, began, self.now));
         }
         if ignored { Answer::Ignored } else { Answer::Ok }
     }
@@ -172,7 +176,7 @@ impl Model {
     /// Whether a process of this number is alive, and so has its name.
     fn holds(&self, id: u32) -> bool {
         let mut all = Vec::new();
-        self.root.iter().for_each(|root| root.states(&mut all));
-        all.iter().any(|(_, children)| children.contains(&(id, true)))
+        self.root.iter().for_each(|root| self.states(root, &mut all));
+        all.iter().any(|(_, children)| children.contains(&(id, Look::Runs)))
     }
 }

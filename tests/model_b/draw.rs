@@ -1,30 +1,43 @@
 //! Trees and commands of a seed.
 
 use crate::plan::{
-    Auto, Backoff, Command, End, Kind, Program, ROOT, Restart, Script, Shutdown, Spec, Start, Stop,
-    Strategy, Sup,
+    Auto, Backoff, Command, End, Kind, Program, ROOT, Request, Restart, Script, Shutdown, Spec,
+    Start, Stop, Strategy, Sup,
 };
 use crate::rng::Rng;
 
 /// How many nodes a tree has at most.
 const NODES: u32 = 40;
 
-struct Draw {
-    rng: Rng,
-    next: u32,
+/// What is done at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One thing, and the next when that is over.
+    One,
+    /// Several siblings die.
+    Burst,
+    /// Anything, while the supervisor is busy with what was done before.
+    Queue,
 }
 
-pub(crate) fn program(seed: u64, commands: usize, bursts: bool) -> Program {
-    let mut draw = Draw { rng: Rng::new(seed), next: 0 };
+pub(crate) struct Draw {
+    pub(crate) rng: Rng,
+    pub(crate) next: u32,
+    mode: Mode,
+}
+
+pub(crate) fn program(seed: u64, commands: usize, mode: Mode) -> Program {
+    let mut draw = Draw { rng: Rng::new(seed), next: 0, mode };
     let mut tree = draw.sup(1);
     // Most trees last for a while.
     if draw.rng.percent(90) {
-        (tree.restarts, tree.period, tree.auto) = (5, 100, Auto::Never);
+        let restarts = if mode == Mode::Queue { 12 } else { 5 };
+        (tree.restarts, tree.period, tree.auto) = (restarts, 100, Auto::Never);
         tree.children.iter_mut().for_each(|child| child.significant = false);
     }
     // The first start of the root is good, or there would be nothing to see.
     good(&mut tree);
-    let mut commands: Vec<_> = (0..commands).map(|_| draw.command(&tree, bursts)).collect();
+    let mut commands: Vec<_> = (0..commands).map(|_| draw.command(&tree)).collect();
     let last = draw.rng.percent(50);
     commands.push(if last { Command::ParentEnds } else { Command::StopSupervisor(ROOT) });
     Program { tree, commands }
@@ -75,9 +88,10 @@ impl Draw {
             let backoff = self.backoff();
             return Some(Spec { id, restart, shutdown, significant, backoff, kind });
         }
+        let slow = if self.mode == Mode::Queue { 6 } else { 2 };
         let stop = self.rng.weighted(&[
             (6, Stop::AtOnce),
-            (2, Stop::Takes(30)),
+            (slow, Stop::Takes(30)),
             (1, Stop::Deaf),
             (1, Stop::Panics),
             (1, Stop::Unasked),
@@ -94,11 +108,12 @@ impl Draw {
 
     fn starts(&mut self, id: u32) -> Vec<Start> {
         let life = self.rng.pick(&[400, 1_700, 6_000, 45_000]) + u64::from(id);
+        let (good, takes) = if self.mode == Mode::Queue { (8, 4) } else { (16, 2) };
         let kinds = [
-            (16, Start::Good),
+            (good, Start::Good),
             (4, Start::Fails),
             (2, Start::Ignores),
-            (2, Start::Takes(20)),
+            (takes, Start::Takes(20)),
             (1, Start::Lives(life)),
         ];
         (0..self.rng.below(8)).map(|_| self.rng.weighted(&kinds)).collect()
@@ -108,28 +123,35 @@ impl Draw {
     fn backoff(&mut self) -> Option<Backoff> {
         let first = self.rng.pick(&[5_000, 20_000]) + self.rng.below(500) as u64;
         let healthy = self.rng.pick(&[1_000, 60_000]);
-        let backoff = Backoff { first, max: 4 * first - 1, healthy };
+        let patience = first.is_multiple_of(3).then_some(healthy + 6 * first);
+        let backoff = Backoff { first, max: 4 * first - 1, healthy, patience };
         self.rng.percent(15).then_some(backoff)
     }
 
     /// Now and then a worker is linked to one of its siblings.
     fn link(&mut self, children: &mut [Spec]) {
         let is_worker = |child: &&Spec| matches!(child.kind, Kind::Worker(_));
+        // Where the supervisor is busy, it cannot be told what comes of the second end.
+        let often = if self.mode == Mode::Queue { 2 } else { 10 };
         let workers: Vec<_> = children.iter().filter(is_worker).map(|child| child.id).collect();
         for child in children {
             let Kind::Worker(script) = &mut child.kind else { continue };
             let sibling = self.rng.pick(&workers);
-            script.link = (sibling != child.id && self.rng.percent(10)).then_some(sibling);
+            script.link = (sibling != child.id && self.rng.percent(often)).then_some(sibling);
         }
     }
 
-    fn command(&mut self, tree: &Sup, bursts: bool) -> Command {
+    fn command(&mut self, tree: &Sup) -> Command {
+        let bursts = self.mode == Mode::Burst;
         let sups = supervisors(tree);
         let (sup, children) = sups[self.rng.below(sups.len())].clone();
         // Now and then of another supervisor, or of nobody.
         let stranger = self.rng.below(NODES as usize + 2) as u32;
         let own = children.is_empty() || self.rng.percent(5);
         let id = if own { stranger } else { children[self.rng.below(children.len())] };
+        if self.mode == Mode::Queue && self.rng.percent(40) {
+            return Command::Queue(sup, self.queue(&children));
+        }
         match self.rng.below(20) {
             0 if self.rng.percent(30) && (sup != ROOT || self.rng.percent(5)) => {
                 let pair = children.iter().find(|id| sups.iter().any(|(number, _)| number == *id));
@@ -141,18 +163,19 @@ impl Draw {
                 let any = 1 + self.rng.below(self.next as usize) as u32;
                 Command::End(vec![(any, self.end_kind())])
             }
-            0..10 => self.end(&children, bursts),
-            10 => Command::Terminate { sup, id },
-            11 | 12 => Command::Restart { sup, id },
-            13 => Command::Delete { sup, id },
+            0..10 => self.end(&children),
+            10 => Command::Ask(sup, Request::Terminate(id)),
+            11 | 12 => Command::Ask(sup, Request::Restart(id)),
+            13 => Command::Ask(sup, Request::Delete(id)),
             14 if sup != ROOT => Command::StopSupervisor(sup),
-            14 | 15 => self.add(sup, &children),
+            14 | 15 => Command::Ask(sup, Request::Add(self.add(&children))),
             16 => Command::Stranger(sup, self.rng.pick(&[End::Normal, End::Shutdown, End::Crash])),
             _ => Command::Advance(self.rng.pick(&[1, 60, 300, 1_500, 11_000, 70_000])),
         }
     }
 
-    fn end(&mut self, children: &[u32], bursts: bool) -> Command {
+    fn end(&mut self, children: &[u32]) -> Command {
+        let bursts = self.mode == Mode::Burst;
         let mut children = children.to_vec();
         let mut ends = Vec::new();
         let most = if bursts { 1 + self.rng.below(3) } else { 1 };
@@ -164,12 +187,12 @@ impl Draw {
         Command::End(ends)
     }
 
-    fn end_kind(&mut self) -> End {
+    pub(crate) fn end_kind(&mut self) -> End {
         let kinds = [(3, End::Crash), (2, End::Kill), (1, End::Normal), (1, End::Shutdown)];
         self.rng.weighted(&kinds)
     }
 
-    fn add(&mut self, sup: u32, children: &[u32]) -> Command {
+    pub(crate) fn add(&mut self, children: &[u32]) -> Spec {
         let starts = vec![self.rng.weighted(&[(3, Start::Good), (1, Start::Fails)])];
         let id = if !children.is_empty() && self.rng.percent(30) {
             children[self.rng.below(children.len())] // one that there may be
@@ -189,7 +212,7 @@ impl Draw {
             }
         };
         let backoff = self.backoff();
-        Command::Add { sup, spec: Spec { id, restart, shutdown, significant, backoff, kind } }
+        Spec { id, restart, shutdown, significant, backoff, kind }
     }
 }
 

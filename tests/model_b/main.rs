@@ -8,7 +8,10 @@
 //! Supervisors are killed, workers crash after a while or with a sibling that they are linked
 //! to, restarts wait. Where two things that nobody asked for come at one instant, a run ends: it
 //! can't be told which is the first. In a burst several siblings die at one instant, and some
-//! order of their deaths must explain all that is seen from then on.
+//! order of their deaths must explain all that is seen from then on. In a queue, requests of
+//! several clients and ends of children come while their supervisor is busy with slow starts and
+//! stops; they are served in the order of its mailbox, between the attempts of a failing restart
+//! too, and the answers and their times are compared.
 //!
 //! The invariants that hold whatever the model says are cited by their numbers: I-12 one
 //! incarnation at a time, I-13 and I-14 restarts and their budget, I-16 who is restarted,
@@ -24,15 +27,19 @@ mod plan;
 mod model;
 mod time;
 mod ties;
+mod queue;
 mod restart;
 mod admin;
 mod draw;
+mod draw_queue;
 mod actor;
 mod seen;
 mod world;
+mod client;
 mod runner;
 mod shrink;
 
+use draw::Mode;
 use plan::Program;
 
 /// How many seeds are run: few in a debug build.
@@ -46,13 +53,19 @@ const COMMANDS: usize = 100;
 /// One command at a time.
 #[test]
 fn one_command_at_a_time_does_what_the_model_says() {
-    prove("one_command_at_a_time", |seed| draw::program(seed, COMMANDS, false));
+    prove("one_command_at_a_time", |seed| draw::program(seed, COMMANDS, Mode::One));
 }
 
 /// Several siblings die at one instant.
 #[test]
 fn deaths_at_one_instant_are_explained_by_some_order_of_them() {
-    prove("deaths_at_one_instant", |seed| draw::program(seed, COMMANDS, true));
+    prove("deaths_at_one_instant", |seed| draw::program(seed, COMMANDS, Mode::Burst));
+}
+
+/// Requests and ends come while their supervisor is busy.
+#[test]
+fn requests_that_wait_are_served_in_the_order_in_which_they_came() {
+    prove("requests_that_wait", |seed| draw::program(seed, COMMANDS, Mode::Queue));
 }
 
 fn prove(test: &str, program: impl Fn(u64) -> Program) {

@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use crate::plan::{Auto, End, Kind, Restart, Script, Shutdown, Spec, Start, Stop, Sup};
+use crate::plan::{Auto, End, Kind, Look, Restart, Script, Shutdown, Spec, Start, Stop, Sup};
+use crate::queue::Coming;
 use crate::time::{Due, Timer};
+use crate::world::States;
 
 /// One supervisor as it runs.
 #[derive(Debug, Clone)]
@@ -29,8 +31,14 @@ pub(crate) struct Child {
     pub(crate) began: u64,
     /// How many delayed restarts there were since it last ran well.
     pub(crate) tries: u32,
+    /// Since when it had no healthy run.
+    pub(crate) unhealthy: Option<u64>,
     /// When the last of those is gone that a killed incarnation left.
     pub(crate) alone: u64,
+    /// When its incarnation had started.
+    since: u64,
+    /// The number of its last death that nobody asked for.
+    pub(crate) death: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -58,7 +66,7 @@ pub(crate) struct Model {
     pub(crate) now: u64,
     pub(crate) trace: Vec<(u64, String)>,
     /// Who ended, and how.
-    pub(crate) ended: Vec<(u32, End)>,
+    pub(crate) ended: Vec<(u64, u32, End)>,
     /// When a request was answered, if something went on after that.
     pub(crate) answered: Option<u64>,
     /// Which restarts were decided: whose, of whom, and how many were left then.
@@ -83,6 +91,10 @@ pub(crate) struct Model {
     pub(crate) links: BTreeSet<(u32, u32)>,
     /// Who has lost who it was linked to, and how that one ended.
     pub(crate) bereft: VecDeque<(u32, End)>,
+    /// What is yet to come to one supervisor.
+    pub(crate) coming: Coming,
+    /// When the first timer that was set by a command is due.
+    pub(crate) soonest: Option<u64>,
 }
 
 impl Model {
@@ -91,8 +103,19 @@ impl Model {
     }
 
     pub(crate) fn ends(&mut self, id: u32, end: End) {
-        self.ended.push((id, end));
+        self.ends_at(self.now, id, end);
+    }
+
+    pub(crate) fn ends_at(&mut self, at: u64, id: u32, end: End) {
+        self.ended.push((at, id, end));
         self.unlink(id, end);
+    }
+
+    /// A worker ends by itself. Its supervisor hears of it by the number of this death.
+    pub(crate) fn dies(&mut self, child: &mut Child, end: End) {
+        self.tickets += 1;
+        child.dead(end, self.tickets);
+        self.ends(child.spec.id, end);
     }
 
     /// Starts a supervisor and all its children, or nobody.
@@ -104,7 +127,7 @@ impl Model {
                 Ok(state) => {
                     let gone = matches!(state, State::Stopped) && child.is_temporary();
                     if !gone {
-                        tree.children.push(Child::new(child, state, began));
+                        tree.children.push(Child::new(child, state, began, self.now));
                     }
                 }
                 Err(()) => {
@@ -158,6 +181,7 @@ impl Model {
 
     /// Stops a child, and takes the time that it needs.
     pub(crate) fn stop(&mut self, child: &mut Child) {
+        self.strike(child);
         match std::mem::replace(&mut child.state, State::Stopped) {
             State::Running(Some(mut tree)) if child.spec.shutdown == Shutdown::Brutal => {
                 self.ends(child.spec.id, End::Kill);
@@ -243,14 +267,16 @@ impl Model {
                 continue;
             };
             tree.children[at].alone = tree.children[at].alone.max(inner.leaves);
-            tree.children[at].state = State::Dead(match over {
+            let end = match over {
                 Over::Shutdown => End::Shutdown,
                 Over::GaveUp => End::Crash,
                 Over::Killed(alone) => {
                     tree.children[at].alone = alone;
                     End::Kill
                 }
-            });
+            };
+            self.tickets += 1;
+            tree.children[at].dead(end, self.tickets);
             let id = tree.children[at].spec.id;
             return self.ended(tree, &[id]);
         }
@@ -287,30 +313,66 @@ impl Tree {
     pub(crate) fn at(&self, id: u32) -> Option<usize> {
         self.children.iter().position(|child| child.spec.id == id)
     }
+}
 
+impl Model {
     /// Every supervisor of the tree, and what it knows of its children.
-    pub(crate) fn states(&self, all: &mut Vec<(u32, Vec<(u32, bool)>)>) {
-        let runs = |child: &Child| matches!(child.state, State::Running(_));
-        let children = self.children.iter().map(|child| (child.spec.id, runs(child)));
-        all.push((self.number, children.collect()));
-        for child in &self.children {
+    pub(crate) fn states(&self, tree: &Tree, all: &mut States) {
+        all.push((tree.number, self.looks(tree)));
+        for child in &tree.children {
             if let State::Running(Some(inner)) = &child.state {
-                inner.states(all);
+                self.states(inner, all);
             }
         }
+    }
+
+    /// What a supervisor knows of its children: one whose end it has yet to hear of runs.
+    pub(crate) fn looks(&self, tree: &Tree) -> Vec<(u32, Look)> {
+        let look = |child: &Child| match child.state {
+            State::Running(_) | State::Dead(_) => Look::Runs,
+            State::Waiting(ticket) => Look::Restarting(self.waits_for(ticket)),
+            State::Stopped => Look::Stopped,
+        };
+        tree.children.iter().map(|child| (child.spec.id, look(child))).collect()
     }
 }
 
 impl Child {
-    pub(crate) fn new(spec: &Spec, state: State, began: u64) -> Child {
-        Child { spec: spec.clone(), state, began, tries: 0, alone: 0 }
+    pub(crate) fn new(spec: &Spec, state: State, began: u64, since: u64) -> Child {
+        let (tries, unhealthy, alone, death) = (0, None, 0, 0);
+        Child { spec: spec.clone(), state, began, tries, unhealthy, alone, since, death }
+    }
+
+    /// Its start is over, and good.
+    pub(crate) fn starts(&mut self, state: State, now: u64) {
+        (self.state, self.since) = (state, now);
+    }
+
+    pub(crate) fn dead(&mut self, end: End, death: u64) {
+        (self.state, self.death) = (State::Dead(end), death);
+    }
+
+    /// Whether its incarnation had started at this time; `None` if it was about to.
+    pub(crate) fn had_started(&self, at: u64) -> Option<bool> {
+        match (self.began < at, self.since < at) {
+            (_, true) => Some(true),
+            (true, false) => None,
+            (false, false) => Some(false),
+        }
     }
 
     /// Its incarnation is over: if that was a healthy one, its backoff starts afresh.
     pub(crate) fn is_over(&mut self, now: u64) {
         if self.spec.backoff.is_some_and(|backoff| now - self.began >= backoff.healthy) {
-            self.tries = 0;
+            (self.tries, self.unhealthy) = (0, Some(now));
+        } else {
+            self.fails();
         }
+    }
+
+    /// Its incarnation was not healthy: perhaps its start failed.
+    pub(crate) fn fails(&mut self) {
+        self.unhealthy.get_or_insert(self.began);
     }
 
     pub(crate) fn waits(&self, with: u64) -> bool {

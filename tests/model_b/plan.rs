@@ -57,6 +57,8 @@ pub(crate) struct Backoff {
     pub(crate) max: u64,
     /// How long it must run to be healthy.
     pub(crate) healthy: u64,
+    /// How long it may go without a healthy run; `None` is the default.
+    pub(crate) patience: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -120,25 +122,47 @@ pub(crate) enum Command {
     Kill(Vec<u32>),
     /// A stranger sends a supervisor an exit signal, which is no business of its.
     Stranger(u32, End),
-    Terminate {
-        sup: u32,
-        id: u32,
-    },
-    Restart {
-        sup: u32,
-        id: u32,
-    },
-    Delete {
-        sup: u32,
-        id: u32,
-    },
-    Add {
-        sup: u32,
-        spec: Spec,
-    },
+    /// One request to a supervisor; the next command waits for its answer.
+    Ask(u32, Request),
+    /// Requests to one supervisor, and ends of its children, that do not wait for each other:
+    /// most of them come while it is busy.
+    Queue(u32, Vec<Queued>),
     Advance(u64),
     /// The root's parent ends.
     ParentEnds,
+}
+
+/// What a supervisor is asked about its children.
+#[derive(Debug, Clone)]
+pub(crate) enum Request {
+    Terminate(u32),
+    Restart(u32),
+    Delete(u32),
+    Add(Spec),
+    Which,
+}
+
+/// One item of a queue, and how many milliseconds after its begin it comes.
+#[derive(Debug, Clone)]
+pub(crate) struct Queued {
+    pub(crate) at: u64,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    Ask(Request),
+    /// A child ends, if it runs then. No kill: a child that stops already goes on with that.
+    End(u32, End),
+}
+
+/// What a supervisor says of one of its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Look {
+    Runs,
+    /// It waits for a retry, so many milliseconds if that is delayed.
+    Restarting(Option<u64>),
+    Stopped,
 }
 
 /// The root's number.

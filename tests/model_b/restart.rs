@@ -1,45 +1,55 @@
 //! What a supervisor does about ends.
 
-use std::collections::VecDeque;
-
 use crate::model::{Model, Over, State, Tree};
 use crate::plan::{Auto, End, Restart, Strategy};
+use crate::queue::{Event, Mailbox, Retry};
 use crate::time::Due;
 
-/// What lies in a supervisor's mailbox.
-enum Event {
-    Exit(u32),
-    /// A start failed, and is tried again, unless somebody has seen to the child.
-    Retry {
-        id: u32,
-        ticket: u64,
-    },
+/// What follows an end, or a start that failed.
+enum Next {
+    AtOnce,
+    After(u64),
+    /// It had no healthy run for too long.
+    GiveUp,
 }
 
-type Mailbox = VecDeque<Event>;
+/// How long a child with a backoff may go without a healthy run.
+const PATIENCE: u64 = 15 * 60 * 1_000;
 
 impl Model {
     /// The supervisor hears of these ends, in this order. What it ends with, if it does.
     pub(crate) fn ended(&mut self, tree: &mut Tree, ids: &[u32]) -> Option<Over> {
-        let mailbox = ids.iter().map(|&id| Event::Exit(id)).collect();
-        self.hears(tree, mailbox)
+        let exits = ids.iter().filter_map(|&id| tree.exit_of(id)).collect();
+        self.hears(tree, exits)
     }
 
     /// A restart that waited is due.
-    pub(crate) fn retried(&mut self, tree: &mut Tree, id: u32, ticket: u64) -> Option<Over> {
-        self.hears(tree, [Event::Retry { id, ticket }].into())
+    pub(crate) fn retried(
+        &mut self,
+        tree: &mut Tree,
+        id: u32,
+        ticket: u64,
+        retry: Retry,
+    ) -> Option<Over> {
+        self.hears(tree, [Event::Retry { id, ticket, retry }].into())
     }
 
-    fn hears(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
-        while let Some(event) = mailbox.pop_front() {
+    /// Takes one after the other from the mailbox, until no more comes.
+    pub(crate) fn hears(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
+        while let Some(event) = self.next(tree, &mut mailbox) {
             let over = match event {
-                Event::Exit(id) => self.exit(tree, id, &mut mailbox),
-                Event::Retry { id, ticket } => match tree.at(id) {
+                Event::Exit { id, death } => self.exit(tree, id, death, &mut mailbox),
+                Event::Retry { id, ticket, retry } => match tree.at(id) {
                     Some(at) if tree.children[at].waits(ticket) => {
-                        self.restart(tree, at, &mut mailbox)
+                        tree.children[at].state = State::Stopped;
+                        self.restart(tree, at, retry, &mut mailbox)
                     }
                     _ => None,
                 },
+                Event::Ask { nth, request } => {
+                    self.asked(tree, nth, &request, &mut mailbox);
+                    None
+                }
             };
             if over.is_some() {
                 self.stop_children(tree);
@@ -47,14 +57,21 @@ impl Model {
                     tree.number,
                     if over == Some(Over::GaveUp) { End::Crash } else { End::Shutdown },
                 );
+                self.leave_unanswered(tree, mailbox);
                 return over;
             }
         }
         None
     }
 
-    fn exit(&mut self, tree: &mut Tree, id: u32, mailbox: &mut Mailbox) -> Option<Over> {
-        let at = tree.at(id)?;
+    fn exit(
+        &mut self,
+        tree: &mut Tree,
+        id: u32,
+        death: u64,
+        mailbox: &mut Mailbox,
+    ) -> Option<Over> {
+        let at = tree.at(id).filter(|&at| tree.children[at].death == death)?;
         let State::Dead(end) = tree.children[at].state else { return None };
         self.one_ended(tree, at, end, mailbox)
     }
@@ -73,9 +90,10 @@ impl Model {
         match tree.children[at].spec.restart {
             Restart::Temporary => tree.remove(at),
             Restart::Transient if clean => {}
-            _ => match self.delay(tree, at) {
-                None => return self.restart(tree, at, mailbox),
-                Some(delay) => {
+            _ => match self.next_try(tree, at) {
+                Next::AtOnce => return self.restart(tree, at, Retry::Counted, mailbox),
+                Next::GiveUp => return Some(Over::GaveUp),
+                Next::After(delay) => {
                     self.wait(tree, at, delay, mailbox);
                     return None;
                 }
@@ -94,43 +112,93 @@ impl Model {
 
     /// One attempt to restart the child and its group; a start that fails is tried again by a
     /// message to itself.
-    fn restart(&mut self, tree: &mut Tree, at: usize, mailbox: &mut Mailbox) -> Option<Over> {
+    fn restart(
+        &mut self,
+        tree: &mut Tree,
+        at: usize,
+        retry: Retry,
+        mailbox: &mut Mailbox,
+    ) -> Option<Over> {
         let (now, period) = (self.now, tree.spec.period);
         tree.window.retain(|&then| now - then < period);
-        if tree.window.len() >= tree.spec.restarts as usize {
-            return Some(Over::GaveUp);
+        if retry == Retry::Counted {
+            if tree.window.len() >= tree.spec.restarts as usize {
+                return Some(Over::GaveUp);
+            }
+            tree.window.push(now);
         }
-        tree.window.push(now);
-        let left = tree.spec.restarts - tree.window.len() as u32;
-        self.restarts.push((tree.number, tree.children[at].spec.id, left));
         let failed = tree.children[at].spec.id;
+        if retry != Retry::Decided {
+            let left = tree.spec.restarts - tree.window.len() as u32;
+            self.restarts.push((tree.number, failed, left));
+        }
         let first = tree.group(at);
         self.stop_group(tree, first, failed, mailbox);
-        let first = first.min(tree.at(failed)?);
+        let at = tree.at(failed)?;
+        let first = first.min(at);
+        if self.wait_alone(tree, at, first, mailbox) {
+            return None;
+        }
         let next = self.start_group(tree, first, failed)?;
-        match self.delay(tree, next) {
-            Some(delay) => self.wait(tree, next, delay, mailbox),
-            None => {
+        match self.next_try(tree, next) {
+            Next::GiveUp => return Some(Over::GaveUp),
+            Next::After(delay) => self.wait(tree, next, delay, mailbox),
+            Next::AtOnce => {
                 let (id, ticket) = self.waits(tree, next);
-                mailbox.push_back(Event::Retry { id, ticket });
+                self.post(tree, mailbox, Event::Retry { id, ticket, retry: Retry::Counted });
             }
         }
         None
     }
 
-    /// How long the next restart waits, if it does: what can only be given up is so at once.
-    fn delay(&mut self, tree: &mut Tree, at: usize) -> Option<u64> {
+    /// Where killed supervisors of the group left what is still ending, the group waits for it,
+    /// and the supervisor for nobody.
+    fn wait_alone(
+        &mut self,
+        tree: &mut Tree,
+        at: usize,
+        first: usize,
+        mailbox: &mut Mailbox,
+    ) -> bool {
+        let group = match tree.spec.strategy {
+            Strategy::OneForOne => &tree.children[at..=at],
+            Strategy::OneForAll | Strategy::RestForOne => &tree.children[first..],
+        };
+        let alone = group.iter().map(|child| child.alone).max().unwrap_or(0);
+        if alone <= self.now {
+            self.deliver(tree, mailbox);
+            // What ends at this very instant may be waited for or not: it is the same, if nothing
+            // else is done before the retry.
+            self.undecided |= alone == self.now && !mailbox.is_empty();
+            return false;
+        }
+        let (id, ticket) = self.waits(tree, at);
+        let due = Due::Retry { sup: tree.number, id, ticket, retry: Retry::Decided };
+        self.set_timer(alone - self.now, due);
+        true
+    }
+
+    /// What can only be given up is so at once.
+    fn next_try(&mut self, tree: &mut Tree, at: usize) -> Next {
         let child = &mut tree.children[at];
-        let backoff = child.spec.backoff.filter(|_| tree.spec.restarts > 0)?;
+        let Some(backoff) = child.spec.backoff.filter(|_| tree.spec.restarts > 0) else {
+            return Next::AtOnce;
+        };
+        let patience = PATIENCE.max(4 * (backoff.max + backoff.healthy));
+        let patience = backoff.patience.unwrap_or(patience);
+        if child.unhealthy.is_some_and(|since| self.now - since >= patience) {
+            return Next::GiveUp;
+        }
         let grown = backoff.first << child.tries.min(20);
         child.tries += 1;
-        Some(grown.min(backoff.max))
+        Next::After(grown.min(backoff.max))
     }
 
     /// The child waits for its restart, and its group with it.
     fn wait(&mut self, tree: &mut Tree, at: usize, delay: u64, mailbox: &mut Mailbox) {
         let (id, ticket) = self.waits(tree, at);
-        self.set_timer(delay, Due::Retry { sup: tree.number, id, ticket });
+        let due = Due::Retry { sup: tree.number, id, ticket, retry: Retry::Delayed };
+        self.set_timer(delay, due);
         let first = tree.group(at);
         self.stop_group(tree, first, id, mailbox);
     }
@@ -151,7 +219,7 @@ impl Model {
                 continue;
             }
             self.stop(&mut tree.children[at]);
-            mailbox.extend(self.bereave(tree).into_iter().map(Event::Exit));
+            self.post_fallen(tree, mailbox);
             if tree.children[at].spec.is_temporary() {
                 tree.remove(at);
             }
@@ -167,11 +235,11 @@ impl Model {
             }
             let child = &mut tree.children[at];
             child.began = self.now;
-            self.now = self.now.max(child.alone);
             let spec = child.spec.clone();
             match self.start(&spec) {
-                Ok(state) => tree.children[at].state = state,
+                Ok(state) => tree.children[at].starts(state, self.now),
                 Err(()) => {
+                    tree.children[at].fails();
                     let left = std::mem::take(&mut self.left);
                     tree.children[at].alone = tree.children[at].alone.max(left);
                     return Some(at);
@@ -183,6 +251,12 @@ impl Model {
 }
 
 impl Tree {
+    /// What tells of the last death of this child.
+    pub(crate) fn exit_of(&self, id: u32) -> Option<Event> {
+        let death = self.children[self.at(id)?].death;
+        Some(Event::Exit { id, death })
+    }
+
     /// Where the group of this child begins.
     fn group(&self, at: usize) -> usize {
         match self.spec.strategy {

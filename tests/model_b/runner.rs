@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use regrow::{
-    ChildError, ExitReason, Leftovers, Pid, ProcessHandle, Runtime, StartError, SupervisorRef,
-    SupervisorSpec,
-};
+use regrow::{ExitReason, Leftovers, Pid, ProcessHandle, Runtime, SupervisorRef, SupervisorSpec};
 
 use crate::actor::{self, Stage, Worker, name};
 use crate::admin::Answer;
+use crate::client::{Client, finish, reason};
 use crate::model::Model;
-use crate::plan::{Command, End, Program, ROOT, Spec};
+use crate::plan::{Command, Program, ROOT, Request, What};
 use crate::seen::Seen;
 use crate::world::{Guess, World, explain, explained, look};
 
@@ -86,8 +84,16 @@ impl Commands<'_> {
         let began = self.now();
         let answer = self.obey(command).await;
         let took = self.now() - began;
-        if let (Command::Add { spec, .. }, Answer::Ok | Answer::Ignored) = (command, &answer) {
-            seen.added(spec);
+        match (command, &answer) {
+            (Command::Ask(_, Request::Add(spec)), Answer::Ok | Answer::Ignored) => seen.added(spec),
+            (Command::Queue(_, items), _) => {
+                for item in items {
+                    if let What::Ask(Request::Add(spec)) = &item.what {
+                        seen.added(spec);
+                    }
+                }
+            }
+            _ => {}
         }
         let mut guesses: Vec<_> = models.iter().flat_map(|model| explain(model, command)).collect();
         guesses.iter_mut().for_each(|guess| guess.due = guess.due.filter(|due| !due.allow(took)));
@@ -95,27 +101,25 @@ impl Commands<'_> {
     }
 
     fn now(&self) -> u64 {
-        self.stage.zero.elapsed().as_millis() as u64
+        self.stage.now()
     }
 
     fn sup(&self, number: u32) -> SupervisorRef {
         SupervisorRef::named(self.rt, name(number))
     }
 
+    fn client(&self, sup: u32) -> Client {
+        Client { rt: self.rt.clone(), stage: self.stage.clone(), sup }
+    }
+
     /// Does it, and says what it came to.
     async fn obey(&self, command: &Command) -> Answer {
         let rt = self.rt;
         match command {
-            Command::Terminate { sup, id } => {
-                return answer(&self.sup(*sup).terminate_child(&name(*id)).await);
+            Command::Ask(number, request) => return self.client(*number).ask(request).await,
+            Command::Queue(number, items) => {
+                return Answer::All(self.client(*number).queue(items).await);
             }
-            Command::Restart { sup, id } => {
-                return answer(&self.sup(*sup).restart_child(&name(*id)).await);
-            }
-            Command::Delete { sup, id } => {
-                return answer(&self.sup(*sup).delete_child(&name(*id)).await);
-            }
-            Command::Add { sup, spec } => return self.add(*sup, spec).await,
             Command::End(ends) => ends.iter().for_each(|&(id, end)| finish(rt, id, end)),
             Command::StopSupervisor(number) => {
                 if let Some(pid) = rt.whereis(&name(*number)) {
@@ -144,19 +148,6 @@ impl Commands<'_> {
             Command::Advance(time) => tokio::time::sleep(Duration::from_millis(*time)).await,
         }
         Answer::None
-    }
-
-    async fn add(&self, sup: u32, spec: &Spec) -> Answer {
-        match self.sup(sup).start_child(actor::child(spec, self.stage)).await {
-            Ok(_) => Answer::Ok,
-            // Of another supervisor, or of this one: the name tells no difference.
-            Err(StartError::AlreadyStarted { .. }) => Answer::Running,
-            Err(StartError::AlreadyPresent(_)) => Answer::AlreadyPresent,
-            Err(StartError::Ignored) => Answer::Ignored,
-            Err(StartError::Invalid(_)) => Answer::Invalid,
-            Err(StartError::Unreachable(_)) => Answer::NoProc,
-            Err(_) => Answer::Failed,
-        }
     }
 
     /// Waits until nothing goes on any more, here and in all models.
@@ -191,35 +182,5 @@ impl Commands<'_> {
             (std::mem::take(&mut seen.ended), std::mem::take(&mut seen.restarts));
         let got = World { trace, ended, restarts, states: look(self.rt).await?, answer };
         explained(guesses, got)
-    }
-}
-
-fn finish(rt: &Runtime, id: u32, end: End) {
-    let Some(pid) = rt.whereis(&name(id)) else { return };
-    let Ok(worker) = rt.server_at::<Worker>(pid) else { return };
-    match end {
-        End::Kill => drop(rt.kill(pid)),
-        End::Normal | End::Shutdown | End::Crash => drop(worker.cast(reason(end))),
-    }
-}
-
-fn reason(end: End) -> ExitReason {
-    match end {
-        End::Normal => ExitReason::Normal,
-        End::Shutdown => ExitReason::Shutdown,
-        End::Crash => ExitReason::crashed("boom"),
-        End::Kill => ExitReason::Killed,
-    }
-}
-
-fn answer<T>(result: &Result<T, ChildError>) -> Answer {
-    match result {
-        Ok(_) => Answer::Ok,
-        Err(ChildError::NotFound(_)) => Answer::NotFound,
-        Err(ChildError::Running { .. }) => Answer::Running,
-        Err(ChildError::Restarting(_)) => Answer::Restarting,
-        Err(ChildError::NotStarted(StartError::Ignored)) => Answer::Ignored,
-        Err(ChildError::Unreachable(_)) => Answer::NoProc,
-        Err(_) => Answer::Failed,
     }
 }

@@ -1,6 +1,6 @@
 //! Makes a program that fails as small as it can be.
 
-use crate::plan::{Kind, Program, Sup};
+use crate::plan::{Command, Kind, Program, Sup};
 use crate::runner::run;
 
 /// Leaves out every command and every node that the failure doesn't need.
@@ -15,7 +15,8 @@ pub(crate) fn shrink(program: &Program) -> Program {
     }
 }
 
-fn without_commands(mut best: Program) -> Program {
+fn without_commands(best: Program) -> Program {
+    let mut best = without_items(best);
     let mut chunk = best.commands.len().div_ceil(2);
     while chunk > 0 {
         let mut at = 0;
@@ -28,6 +29,25 @@ fn without_commands(mut best: Program) -> Program {
             }
         }
         chunk /= 2;
+    }
+    best
+}
+
+fn without_items(mut best: Program) -> Program {
+    for nth in 0..best.commands.len() {
+        let mut at = 0;
+        loop {
+            let mut shorter = best.clone();
+            let Command::Queue(_, items) = &mut shorter.commands[nth] else { break };
+            if at >= items.len() {
+                break;
+            }
+            items.remove(at);
+            match run(&shorter) {
+                Err(_) => best = shorter,
+                Ok(_) => at += 1,
+            }
+        }
     }
     best
 }

@@ -7,6 +7,7 @@ impl Model {
     /// A worker runs, and is linked to this sibling if that one does.
     pub(crate) fn link(&mut self, id: u32, sibling: Option<u32>) {
         if let Some(sibling) = sibling.filter(|sibling| self.alive.contains(sibling)) {
+            self.undecided |= self.coming.ends(sibling);
             self.links.insert((id, sibling));
         }
         self.alive.insert(id);
@@ -36,8 +37,7 @@ impl Model {
             let Some(at) = tree.at(id) else { continue };
             let child = &mut tree.children[at];
             if matches!(child.state, State::Running(None)) && !child.spec.traps() {
-                child.state = State::Dead(end);
-                self.ends(id, end);
+                self.dies(child, end);
                 self.undecided |= !is_first;
                 fallen.push(id);
             }

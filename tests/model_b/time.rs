@@ -2,6 +2,7 @@
 
 use crate::model::{Model, State};
 use crate::plan::{End, ROOT};
+use crate::queue::Retry;
 
 /// Something that is due at some time.
 #[derive(Debug, Clone, Copy)]
@@ -15,12 +16,14 @@ pub(crate) enum Due {
     /// A worker crashes, if this start of it is still the last.
     Crash { id: u32, nth: usize },
     /// A child is started again, if it still waits for this.
-    Retry { sup: u32, id: u32, ticket: u64 },
+    Retry { sup: u32, id: u32, ticket: u64, retry: Retry },
 }
 
 impl Model {
     pub(crate) fn set_timer(&mut self, after: u64, due: Due) {
-        self.timers.push(Timer { at: self.now + after, due });
+        let at = self.now + after;
+        self.timers.push(Timer { at, due });
+        self.soonest = Some(self.soonest.map_or(at, |first| first.min(at)));
     }
 
     /// When something is due next.
@@ -28,6 +31,16 @@ impl Model {
         let all = std::mem::take(&mut self.timers);
         self.timers = all.into_iter().filter(|timer| self.is_due(timer.due)).collect();
         self.timers.iter().map(|timer| timer.at).min()
+    }
+
+    /// In how many milliseconds the retry with this ticket is due, if it is delayed.
+    pub(crate) fn waits_for(&self, with: u64) -> Option<u64> {
+        let is_due = |due| match due {
+            Due::Retry { ticket, retry, .. } => ticket == with && retry == Retry::Delayed,
+            Due::Crash { .. } => false,
+        };
+        let retry = |timer: &&Timer| is_due(timer.due);
+        self.timers.iter().find(retry).map(|timer| timer.at.saturating_sub(self.now))
     }
 
     /// Who is going to crash by itself, and when.
@@ -44,7 +57,7 @@ impl Model {
             Due::Crash { id, nth } => {
                 self.alive.contains(&id) && self.starts.get(&id) == Some(&nth)
             }
-            Due::Retry { sup, id, ticket } => self.root.as_ref().is_some_and(|root| {
+            Due::Retry { sup, id, ticket, .. } => self.root.as_ref().is_some_and(|root| {
                 let child = root.find(sup).and_then(|tree| Some(&tree.children[tree.at(id)?]));
                 child.is_some_and(|child| child.waits(ticket))
             }),
@@ -66,18 +79,18 @@ impl Model {
 
     /// Does this. If something else is due before it is over, either may be the first.
     pub(crate) fn during<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
-        let next = self.next_due();
+        self.soonest = self.next_due();
         let outcome = act(self);
         self.busy = self.now;
-        self.undecided |= next.is_some_and(|at| at <= self.busy);
+        self.undecided |= self.soonest.is_some_and(|at| at <= self.busy);
         outcome
     }
 
     fn happens(&mut self, due: Due) {
         match due {
             Due::Crash { id, .. } => self.die(&[(id, End::Crash)], &[id]),
-            Due::Retry { sup, id, ticket } => {
-                self.with(sup, |model, tree| ((), model.retried(tree, id, ticket)));
+            Due::Retry { sup, id, ticket, retry } => {
+                self.with(sup, |model, tree| ((), model.retried(tree, id, ticket, retry)));
             }
         }
     }

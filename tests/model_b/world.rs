@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use regrow::{ChildState, Runtime, SupervisorRef};
+use regrow::{CallError, ChildInfo, ChildState, Runtime, SupervisorRef};
 
-use crate::actor::{name, number};
+use crate::actor::{Worker, name, number};
 use crate::admin::Answer;
 use crate::model::Model;
-use crate::plan::{Command, End};
+use crate::plan::{Command, End, Look};
 
 /// What may come of a command.
 pub(crate) struct Guess {
@@ -53,13 +53,14 @@ pub(crate) fn explain(before: &Model, command: &Command) -> Vec<Guess> {
     };
     let took = model.answered.take().unwrap_or(model.now) - before.now;
     let due = match command {
-        Command::Stranger(..) | Command::Kill(_) => Due::After(0),
-        Command::Advance(time) => Due::After(*time),
-        Command::StopSupervisor(_) => Due::Within(took),
-        _ if answer == Answer::NoProc => Due::Within(0),
-        _ => Due::After(took),
+        Command::Queue(..) => None,
+        Command::Stranger(..) | Command::Kill(_) => Some(Due::After(0)),
+        Command::Advance(time) => Some(Due::After(*time)),
+        Command::StopSupervisor(_) => Some(Due::Within(took)),
+        _ if answer == Answer::NoProc => Some(Due::Within(0)),
+        _ => Some(Due::After(took)),
     };
-    vec![Guess { model, answer, due: Some(due) }]
+    vec![Guess { model, answer, due }]
 }
 
 fn orders(ids: &[u32]) -> Vec<Vec<u32>> {
@@ -79,12 +80,13 @@ pub(crate) fn explained(guesses: Vec<Guess>, mut got: World) -> Result<Vec<Model
     // What falls at one instant does so in any order.
     let falls = guesses.iter().any(|guess| guess.model.falls);
     got.sort(falls);
+    let several = guesses.len() > 1;
     let (mut models, mut known, mut expected) = (Vec::new(), HashSet::new(), Vec::new());
     for Guess { mut model, answer, due } in guesses {
         let mut world = World::of(&mut model, answer);
         world.sort(falls);
         if due.is_none() && world == got {
-            if known.insert(format!("{:?} {:?}", model.root, model.timers)) {
+            if !several || known.insert(format!("{:?} {:?}", model.root, model.timers)) {
                 models.push(model);
             }
         } else {
@@ -109,16 +111,20 @@ pub(crate) struct World {
     pub(crate) answer: Answer,
 }
 
-/// Every supervisor, and of each child whether it runs.
-pub(crate) type States = Vec<(u32, Vec<(u32, bool)>)>;
+/// Every supervisor, and what it says of each child.
+pub(crate) type States = Vec<(u32, Vec<(u32, Look)>)>;
 
 impl World {
     fn of(model: &mut Model, answer: Answer) -> World {
         let mut states = Vec::new();
-        model.root.iter().for_each(|root| root.states(&mut states));
+        model.root.iter().for_each(|root| model.states(root, &mut states));
         states.sort();
         model.falls = false;
-        let (trace, ended) = (std::mem::take(&mut model.trace), std::mem::take(&mut model.ended));
+        let (trace, mut ended) =
+            (std::mem::take(&mut model.trace), std::mem::take(&mut model.ended));
+        // Some are known only when their supervisor has come to them.
+        ended.sort_by_key(|(at, ..)| *at);
+        let ended = ended.into_iter().map(|(_, id, end)| (id, end)).collect();
         World { trace, ended, restarts: std::mem::take(&mut model.restarts), states, answer }
     }
 
@@ -138,16 +144,44 @@ pub(crate) async fn look(rt: &Runtime) -> Result<States, String> {
         let Some(of) = info.names.first().and_then(|name| number(name)) else { continue };
         let sup = SupervisorRef::named(rt, name(of));
         let Ok(children) = sup.which_children().await else { continue };
-        let runs = |child: &regrow::ChildInfo| matches!(child.state, ChildState::Running(_));
         let counts = sup.count_children().await.map_err(|error| error.to_string())?;
-        let active = children.iter().filter(|child| runs(child)).count();
+        let looks = looks(&children);
+        let active = looks.iter().filter(|(_, look)| *look == Look::Runs).count();
         if (counts.specs, counts.active) != (children.len(), active) {
             return Err(format!("I-17: {counts:?} of {children:?}"));
         }
-        let child =
-            |child: &regrow::ChildInfo| (number(&child.id).unwrap_or(u32::MAX), runs(child));
-        all.push((of, children.iter().map(child).collect()));
+        names_tell(rt, &looks).await?;
+        all.push((of, looks));
     }
     all.sort();
     Ok(all)
+}
+
+/// What a supervisor says of its children.
+pub(crate) fn looks(children: &[ChildInfo]) -> Vec<(u32, Look)> {
+    let look = |child: &ChildInfo| match child.state {
+        ChildState::Running(_) => Look::Runs,
+        ChildState::Restarting { retry_in } => {
+            Look::Restarting(retry_in.map(|left| left.as_millis() as u64))
+        }
+        _ => Look::Stopped,
+    };
+    children.iter().map(|child| (number(&child.id).unwrap_or(u32::MAX), look(child))).collect()
+}
+
+/// The name of a child that is tried again says so, and where nobody is, no name does.
+async fn names_tell(rt: &Runtime, children: &[(u32, Look)]) -> Result<(), String> {
+    let restarting = |look: &Look| matches!(look, Look::Restarting(_));
+    let any = children.iter().any(|(_, look)| restarting(look));
+    for (id, look) in children {
+        if *look == Look::Runs || rt.whereis(&name(*id)).is_some() {
+            continue;
+        }
+        let called = rt.server_named::<Worker>(name(*id)).call::<()>(|_| ()).await;
+        let told = matches!(called, Err(CallError::Restarting { .. }));
+        if restarting(look) && !told || !any && told {
+            return Err(format!("a call to {id}, which is {look:?}: {called:?}"));
+        }
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::call_error::StartError;
-use crate::child::Spec;
+use crate::child::{ChildType, Spec};
 use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
@@ -16,10 +16,11 @@ use crate::process::{AnyProcess, Seat};
 use crate::quietly::quietly;
 use crate::server::ServerContext;
 use crate::starting::StartCause;
+use crate::supervisor::alone::alone;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::nursery::{Done, For, Nursery, PidReply};
-use crate::supervisor::incarnation::{Outcome, start, start_at_once};
+use crate::supervisor::incarnation::{NotStarted, Outcome, start, start_at_once};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::check_child;
 
@@ -30,7 +31,8 @@ impl Nursery {
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        match self.admits(&spec) {
+        let way = spec.name.as_ref().map_or(Ok(()), |name| self.make_way(name));
+        match way.and_then(|()| self.admits(&spec)) {
             Ok(()) => self.bear(spec, For::One(reply), ctx),
             Err(error) => {
                 reply.send(Err(error));
@@ -43,7 +45,7 @@ impl Nursery {
     pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
         check_child(spec, AutoShutdown::Never)?;
         match self.spec.max_children {
-            Some(most) if self.children.len() + self.births >= most => {
+            Some(most) if self.children.len() - self.given_up() + self.births >= most => {
                 Err(StartError::MaxChildren(most))
             }
             _ => Ok(()),
@@ -89,16 +91,23 @@ impl Nursery {
         match outcome {
             Ok(Some(process)) => {
                 let pid = process.pid();
-                self.answer(whom, Ok(pid), ctx)?;
+                self.answer(whom, Ok(pid));
                 self.enter(child, process, ctx)
             }
             Ok(None) => {
                 self.report.free_names(seat);
-                self.answer(whom, Err(StartError::Ignored), ctx)
+                self.answer(whom, Err(StartError::Ignored));
+                Ok(())
             }
-            Err(error) => {
+            Err(NotStarted { error, outrun }) => {
                 self.report.free_names(seat);
-                self.answer(whom, Err(error), ctx)
+                match whom {
+                    // Another process registered the name since it was looked at, and may be
+                    // gone by now.
+                    For::Name(name, spec) if outrun => return self.look_again(name, spec, ctx),
+                    whom => self.answer(whom, Err(error)),
+                }
+                Ok(())
             }
         }
     }
@@ -112,7 +121,10 @@ impl Nursery {
     ) -> Result {
         let pid = process.pid();
         child.state = State::Running(process);
-        self.children.insert(pid, child);
+        if child.told == Pid::OUTSIDE {
+            child.told = pid;
+        }
+        self.insert(pid, child);
         match self.early.remove(&pid) {
             Some(reason) => self.child_ended(pid, reason, ctx),
             None => Ok(()),
@@ -167,7 +179,7 @@ impl Nursery {
         }
         match outcome {
             Ok(Some(process)) => {
-                let Some(child) = self.children.remove(&pid) else { return Ok(()) };
+                let Some(child) = self.take(pid) else { return Ok(()) };
                 self.report.free_names(Seat { start: child.seat.start - 1, ..child.seat });
                 self.enter(child, process, ctx)
             }
@@ -175,7 +187,7 @@ impl Nursery {
                 self.forget(pid);
                 Ok(())
             }
-            Err(error) => self.failed_again(pid, &error, ctx),
+            Err(NotStarted { error, .. }) => self.failed_again(pid, &error, ctx),
         }
     }
 
@@ -185,12 +197,12 @@ impl Nursery {
             self.report.free_names(child.seat);
             return;
         }
-        self.children.insert(pid, child);
+        self.insert(pid, Child { told: pid, ..child });
         self.begin_stop(pid, None, ctx);
     }
 
     pub(super) fn forget(&mut self, pid: Pid) {
-        if let Some(child) = self.children.remove(&pid) {
+        if let Some(child) = self.take(pid) {
             self.report.free_names(child.seat);
         }
     }
@@ -203,7 +215,12 @@ fn begin(
     spec: Arc<Spec>,
     cause: StartCause,
 ) -> impl Future<Output = Outcome> + Send {
-    let starting = async move { start(&report, seat, &spec, cause).await };
+    let starting = async move {
+        if spec.kind == ChildType::Supervisor {
+            alone(&report, (spec.id.clone(), seat)).await;
+        }
+        start(&report, seat, &spec, cause).await
+    };
     AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(panicked))
 }
 
@@ -219,5 +236,6 @@ fn begin_at_once(
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Outcome {
-    Err(StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload))))
+    let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
+    Err(NotStarted { error, outrun: false })
 }

@@ -1,7 +1,6 @@
 //! One dynamic child, and what is kept of it: of a temporary one next to nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,8 +13,12 @@ use crate::reply::Reply;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::starting::StartCause;
+use crate::supervisor::dynamic::given_up::GivenUp;
+use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
 use crate::supervisor::intensity::Window;
+use crate::supervisor::picture::{Shown, ShownState};
+use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::Leaving;
 
 /// A child that a dynamic supervisor knows.
@@ -27,12 +30,16 @@ pub(super) struct Child {
     pub(super) state: State,
     pub(super) started: Instant,
     pub(super) seat: Seat,
+    /// The pid that its first start returned: the one by which its user knows it.
+    pub(super) told: Pid,
     /// What it takes to start it again; a temporary child's arguments are let go at once.
     pub(super) again: Option<Box<Again>>,
 }
 
 /// What a child is doing.
 pub(super) enum State {
+    /// Its first start is under way; it is in no table.
+    Starting,
     Running(Arc<dyn AnyProcess>),
     Stopping(Box<Stopping>),
     /// It ended, and is started again when this ticket is presented, or its start under this
@@ -40,9 +47,11 @@ pub(super) enum State {
     Restarting {
         ticket: u64,
         due: Option<Instant>,
+        /// It counts against a window when it is attempted.
+        counts: bool,
     },
-    /// It used up its own restarts, and was given up.
-    Parked,
+    /// It used up its own restarts. It stays known.
+    GivenUp(Box<GivenUp>),
 }
 
 /// A stop under way.
@@ -58,12 +67,11 @@ pub(super) struct Stopping {
 /// The rest of a child that may be started again.
 pub(super) struct Again {
     pub(super) spec: Arc<Spec>,
-    /// Failed tries since it last ran for a while.
-    pub(super) tries: u32,
-    pub(super) delay: Duration,
+    pub(super) restarts: RestartState,
     /// Its own restarts, where each child has a budget.
     pub(super) window: Window,
     pub(super) last: Option<ExitReason>,
+    pub(super) history: History,
 }
 
 impl Child {
@@ -74,9 +82,10 @@ impl Child {
             kind,
             restart,
             shutdown,
-            state: State::Parked,
+            state: State::Starting,
             started: Instant::now(),
             seat: Seat { child, start: 1 },
+            told: Pid::OUTSIDE,
             again: (restart != Restart::Temporary).then(|| Box::new(Again::new(spec))),
         }
     }
@@ -89,9 +98,10 @@ impl Child {
             kind: self.kind,
             restart: Restart::Temporary,
             shutdown: self.shutdown,
-            state: State::Parked,
+            state: State::Starting,
             started: self.started,
             seat: self.seat,
+            told: Pid::OUTSIDE,
             again: None,
         }
     }
@@ -101,12 +111,22 @@ impl Child {
         match &self.state {
             State::Running(process) => Some(process),
             State::Stopping(stopping) => Some(&stopping.process),
-            State::Restarting { .. } | State::Parked => None,
+            State::Starting | State::Restarting { .. } | State::GivenUp(_) => None,
         }
     }
 
     pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> Leaving<'a> {
         Leaving { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
+    }
+
+    /// Its incarnations that are over.
+    fn history(&self) -> History {
+        self.again.as_ref().map(|again| again.history.clone()).unwrap_or_default()
+    }
+
+    /// The name of all its incarnations, if it may be started again.
+    pub(super) fn name(&self) -> Option<SharedStr> {
+        self.again.as_ref()?.spec.name.clone()
     }
 
     pub(super) fn restarts(&self) -> u32 {
@@ -131,19 +151,38 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
                 State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
-                State::Parked => ChildState::Stopped,
+                State::Starting | State::GivenUp(_) => ChildState::Stopped,
             },
             kind: self.kind,
             restarts: self.restarts(),
             since: self.process().map(|_| self.started),
-            history: Default::default(),
+            history: self.history(),
+        }
+    }
+}
+
+impl Child {
+    /// What is published of it.
+    pub(super) fn shown(&self, pid: Pid) -> Shown {
+        Shown {
+            id: self.id.clone(),
+            kind: self.kind,
+            state: match &self.state {
+                State::Running(_) | State::Stopping(_) => ShownState::Running(pid),
+                State::Restarting { due, .. } => ShownState::Restarting { due: *due },
+                State::Starting | State::GivenUp(_) => ShownState::Stopped,
+            },
+            restarts: self.restarts(),
+            started: self.started,
+            history: self.history(),
         }
     }
 }
 
 impl Again {
     fn new(spec: Arc<Spec>) -> Self {
-        let delay = Duration::ZERO;
-        Again { spec, tries: 0, delay, window: Window::default(), last: None }
+        let restarts = RestartState::default();
+        let history = History::default();
+        Again { spec, restarts, window: Window::default(), last: None, history }
     }
 }

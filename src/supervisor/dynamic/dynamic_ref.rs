@@ -45,6 +45,16 @@ impl DynamicSupervisorRef {
         self.server.pid().unwrap_or(Pid::OUTSIDE)
     }
 
+    /// Whether it is there, as [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive) says.
+    pub fn is_alive(&self) -> bool {
+        self.server.is_there()
+    }
+
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.server.reach()
+    }
+
     /// Starts a child, and returns when it is ready. Others are started and stopped
     /// meanwhile. OTP: `supervisor:start_child/2`. [`DynamicSupervisor`] has an example.
     ///
@@ -54,8 +64,9 @@ impl DynamicSupervisorRef {
     ///
     /// Why the child was not started; then nothing of it is kept. A panic of its start is a
     /// [`Failed`](StartError::Failed) one. [`MaxChildren`](StartError::MaxChildren) if there
-    /// are as many as there may be, [`Invalid`](StartError::Invalid) if it is significant,
-    /// which means nothing here, and [`Unreachable`](StartError::Unreachable) if the
+    /// are as many as there may be, [`GivenUp`](StartError::GivenUp) if the last child of its
+    /// name was given up and may not be started yet, [`Invalid`](StartError::Invalid) if it is
+    /// significant, which means nothing here, and [`Unreachable`](StartError::Unreachable) if the
     /// supervisor is dead or dies.
     ///
     /// # Cancel safety
@@ -180,10 +191,11 @@ impl DynamicSupervisorRef {
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }
 
-    /// Stops a child as its spec says, and waits for its end; then it is forgotten. One that
-    /// is being restarted, or was given up, goes by its last pid. Others are started and
-    /// stopped meanwhile. OTP: `supervisor:terminate_child/2`. [`DynamicSupervisor`] has an
-    /// example.
+    /// Stops a child as its spec says, and waits for its end; then it is forgotten. A child goes
+    /// by the pid that its start returned, however often it was restarted since, and by its last
+    /// one; those in between are not found. Others are started and stopped meanwhile. OTP:
+    /// `supervisor:terminate_child/2`, which knows the last pid only. [`DynamicSupervisor`] has
+    /// an example.
     ///
     /// [`DynamicSupervisor`]: crate::DynamicSupervisor
     ///

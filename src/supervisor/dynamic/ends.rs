@@ -7,13 +7,16 @@ use tokio::time::Instant;
 use crate::call_error::StartError;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::State;
 use crate::supervisor::dynamic::nursery::{Cast, Nursery};
 use crate::supervisor::dynamic::spec::Exhausted;
+use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
-use crate::supervisor::intensity::Exceeded;
+use crate::supervisor::intensity::{Exceeded, Intensity, Window};
 use crate::supervisor::report::Decided;
+use crate::supervisor::restarts::{Next, Rules, Run};
 use crate::timer_queue::after;
 
 impl Nursery {
@@ -31,22 +34,25 @@ impl Nursery {
                 self.stopped(pid, &reason);
                 return Ok(());
             }
-            State::Restarting { .. } | State::Parked => return Ok(()),
+            State::Starting | State::Restarting { .. } | State::GivenUp(_) => return Ok(()),
         }
         if decide(child.restart, &reason) != Decision::Restart {
             self.report.child_ended(&child.id, pid, &reason);
             self.forget(pid);
             return Ok(());
         }
-        let run = child.started.elapsed();
-        let fallback = self.spec.backoff;
-        if let Some(again) = &mut child.again {
-            let backoff = again.spec.backoff.or(fallback);
-            if backoff.is_some_and(|backoff| backoff.is_healthy(run)) {
-                again.tries = 0;
+        let run = Run { started: child.started, ended: Instant::now(), ran: true };
+        match self.next(pid, reason, run) {
+            Next::AtOnce => {
+                let ticket = self.put_off(pid, None);
+                self.try_again(pid, ticket, ctx)
             }
+            Next::After(delay) => {
+                self.wait(pid, delay, ctx);
+                Ok(())
+            }
+            Next::GiveUp(exceeded) => self.exhausted(pid, exceeded),
         }
-        self.again(pid, reason, ctx)
     }
 
     /// A restart did not succeed: another try, at once or later.
@@ -56,100 +62,135 @@ impl Nursery {
         error: &StartError,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let reason = error.as_reason();
-        let (ticket, delay) = self.put_off(pid, reason);
-        if delay.is_zero() {
-            // After what else is queued, so that requests are served in between.
-            if !self.me.cast(Cast::TryAgain { pid, ticket }) {
-                ctx.cast_after(Duration::ZERO, Cast::TryAgain { pid, ticket });
-            }
-        } else {
-            ctx.cast_after(delay, Cast::TryAgain { pid, ticket });
-        }
-        Ok(())
-    }
-
-    fn again(&mut self, pid: Pid, reason: ExitReason, ctx: &mut ServerContext<Self>) -> Result {
-        let (ticket, delay) = self.put_off(pid, reason);
-        if delay.is_zero() {
-            return self.try_again(pid, ticket, ctx);
-        }
-        ctx.cast_after(delay, Cast::TryAgain { pid, ticket });
-        Ok(())
-    }
-
-    /// The child is to be started again under this ticket, in so long.
-    fn put_off(&mut self, pid: Pid, reason: ExitReason) -> (u64, Duration) {
-        let ticket = self.fresh();
-        let (fallback, random) = (self.spec.backoff, self.random.unit());
-        let Some(child) = self.children.get_mut(&pid) else { return (ticket, Duration::ZERO) };
-        let Some(again) = &mut child.again else { return (ticket, Duration::ZERO) };
-        again.last = Some(reason);
-        again.delay = match again.spec.backoff.or(fallback) {
-            Some(backoff) => backoff.delay(again.tries, random),
-            None => Duration::ZERO,
+        let Some(started) = self.children.get(&pid).map(|child| child.started) else {
+            return Ok(());
         };
-        again.tries = again.tries.saturating_add(1);
-        let delay = again.delay;
-        let due = (!delay.is_zero()).then(|| after(Instant::now(), delay));
-        child.state = State::Restarting { ticket, due };
-        if let Some(due) = due {
+        let run = Run { started, ended: Instant::now(), ran: false };
+        match self.next(pid, error.as_reason(), run) {
+            Next::AtOnce => {
+                // After what else is queued, so that requests are served in between.
+                let ticket = self.put_off(pid, None);
+                if !self.me.cast(Cast::TryAgain { pid, ticket }) {
+                    ctx.cast_after(Duration::ZERO, Cast::TryAgain { pid, ticket });
+                }
+                Ok(())
+            }
+            Next::After(delay) => {
+                self.wait(pid, delay, ctx);
+                Ok(())
+            }
+            Next::GiveUp(exceeded) => self.exhausted(pid, exceeded),
+        }
+    }
+
+    /// Records an incarnation that is over, and decides what follows.
+    fn next(&mut self, pid: Pid, reason: ExitReason, run: Run) -> Next {
+        let own = self.spec.child_budget.map(|budget| budget.intensity);
+        let (fallback, intensity) = (self.spec.backoff, own.unwrap_or(self.spec.intensity));
+        let Some(child) = self.children.get_mut(&pid) else { return Next::AtOnce };
+        let attempt = child.restarts();
+        let Some(again) = child.again.as_mut() else { return Next::AtOnce };
+        let backoff = again.spec.backoff.or(fallback);
+        let oldest = again.history.push(Incarnation {
+            pid: run.ran.then_some(pid),
+            started: run.started,
+            ended: run.ended,
+            reason: reason.clone(),
+            attempt,
+            delay: again.restarts.delay(),
+        });
+        quietly(|| drop(oldest));
+        again.last = Some(reason);
+        again.restarts.over(backoff, run);
+        again.restarts.next(Rules { backoff, intensity }, run.ended, || self.random.unit())
+    }
+
+    /// Has the child wait for its restart.
+    fn wait(&mut self, pid: Pid, delay: Duration, ctx: &mut ServerContext<Self>) {
+        let due = after(Instant::now(), delay);
+        let ticket = self.put_off(pid, Some(due));
+        ctx.cast_after(delay, Cast::TryAgain { pid, ticket });
+        if let Some(child) = self.children.get(&pid) {
             let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
             kernel.postpone_vacant(me, child.seat, due);
         }
-        (ticket, delay)
     }
 
-    /// One attempt, if the budget allows it and nobody has seen to the child meanwhile.
+    /// The child is to be started again under this ticket: at once, which counts against a
+    /// window, or when it is due, which does not.
+    fn put_off(&mut self, pid: Pid, due: Option<Instant>) -> u64 {
+        let ticket = self.fresh();
+        if let Some(child) = self.children.get_mut(&pid) {
+            child.state = State::Restarting { ticket, due, counts: due.is_none() };
+        }
+        ticket
+    }
+
+    /// One attempt, if the budget allows it and the child still waits for this one.
     pub(super) fn try_again(
         &mut self,
         pid: Pid,
         ticket: u64,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        match self.children.get_mut(&pid).map(|child| &mut child.state) {
-            Some(State::Restarting { ticket: held, due }) if *held == ticket => *due = None,
-            _ => return Ok(()),
-        }
-        match self.spend(pid) {
-            Ok(left) => {
-                self.tell_restart(pid, left);
-                self.bear_again((pid, ticket), ctx)
+        let counts = match self.children.get_mut(&pid).map(|child| &mut child.state) {
+            Some(State::Restarting { ticket: held, due, counts }) if *held == ticket => {
+                *due = None;
+                *counts
             }
-            Err(exceeded) => self.exhausted(pid, exceeded),
+            _ => return Ok(()),
+        };
+        if counts && let Err(exceeded) = self.spend(pid) {
+            return self.exhausted(pid, exceeded);
         }
+        self.tell_restart(pid);
+        self.bear_again((pid, ticket), ctx)
     }
 
     /// Takes a restart from the budget that it is to be taken from.
-    fn spend(&mut self, pid: Pid) -> Result<Option<u32>, Exceeded> {
+    fn spend(&mut self, pid: Pid) -> Result<(), Exceeded> {
         let now = Instant::now();
+        let (window, limit) = self.budget_of(pid);
+        window.spend(limit, now)
+    }
+
+    /// The child's own budget, or that of all.
+    fn budget_of(&mut self, pid: Pid) -> (&mut Window, Intensity) {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
         let again = self.children.get_mut(&pid).and_then(|child| child.again.as_mut());
-        let (window, limit) = match (own, again) {
+        match (own, again) {
             (Some(own), Some(again)) => (&mut again.window, own),
             _ => (&mut self.window, self.spec.intensity),
-        };
-        window.allows(limit, now)?;
-        Ok(window.left(limit, now))
+        }
     }
 
     fn exhausted(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let last = child.again.as_ref().and_then(|again| again.last.clone());
-        let limit = exceeded.by(&child.id, last.unwrap_or(ExitReason::Normal));
-        let seat = child.seat;
-        let parks = self.spec.child_budget.is_some_and(|b| b.exhausted == Exhausted::GiveUp);
-        if parks {
-            child.state = State::Parked;
-            self.report.parked(&limit);
-        } else {
-            self.report.gave_up(&limit);
+        let last = last.unwrap_or(ExitReason::Normal);
+        let origin = self.report.origin(Some(pid));
+        let limit = exceeded.by(&child.id, last.clone(), origin);
+        let (seat, alone) = (child.seat, self.spec.child_budget.map(|budget| budget.exhausted));
+        let (window, intensity) = self.budget_of(pid);
+        let until = window.next(intensity, Instant::now());
+        match alone {
+            Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
+            Some(Exhausted::Forget) => drop(self.take(pid)),
+            Some(Exhausted::Escalate) | None => {
+                self.report.restarts_nobody();
+                self.report.gave_up(&limit);
+                self.report.free_names(seat);
+                return Err(ExitReason::from_library(limit));
+            }
         }
+        self.report.parked(pid, &limit);
         self.report.free_names(seat);
-        if parks { Ok(()) } else { Err(ExitReason::from_library(limit)) }
+        Ok(())
     }
 
-    fn tell_restart(&self, pid: Pid, budget_left: Option<u32>) {
+    fn tell_restart(&mut self, pid: Pid) {
+        let (window, limit) = self.budget_of(pid);
+        let budget_left = window.left(limit, Instant::now());
         let Some(child) = self.children.get(&pid) else { return };
         let Some(again) = &child.again else { return };
         self.report.restarting(Decided {
@@ -158,7 +199,7 @@ impl Nursery {
             reason: again.last.as_ref().unwrap_or(&ExitReason::Normal),
             restarts: child.restarts() + 1,
             budget_left,
-            delay: again.delay,
+            delay: again.restarts.delay(),
         });
     }
 }

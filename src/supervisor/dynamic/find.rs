@@ -79,7 +79,7 @@ impl Nursery {
         let runtime = self.report.runtime.clone();
         match holding(&runtime.kernel, &name) {
             Holding::Held(pid) => self.found(&name, &Ok(pid)),
-            Holding::Free => match self.admits(&spec) {
+            Holding::Free => match self.make_way(&name).and_then(|()| self.admits(&spec)) {
                 Ok(()) => {
                     let mut child = spec.clone();
                     Arc::make_mut(&mut child).name = Some(name.clone());
@@ -103,24 +103,12 @@ impl Nursery {
         Ok(())
     }
 
-    /// Tells whoever a start was for what it came to.
-    pub(super) fn answer(
-        &mut self,
-        whom: For,
-        result: Result<Pid, StartError>,
-        ctx: &mut ServerContext<Self>,
-    ) -> Result {
-        match (whom, result) {
-            (For::One(reply), result) => reply.send(result),
-            // Somebody else was quicker, and may be gone by now.
-            (For::Name(name, spec), Err(StartError::AlreadyStarted { name: held, .. }))
-                if *held == *name =>
-            {
-                return self.look_again(name, spec, ctx);
-            }
-            (For::Name(name, _), result) => self.found(&name, &result),
+    /// Gives the callers of a start what it came to.
+    pub(super) fn answer(&mut self, whom: For, result: Result<Pid, StartError>) {
+        match whom {
+            For::One(reply) => reply.send(result),
+            For::Name(name, _) => self.found(&name, &result),
         }
-        Ok(())
     }
 
     fn found(&mut self, name: &SharedStr, result: &Result<Pid, StartError>) {

@@ -1,8 +1,11 @@
 //! Dynamic supervisors: many children of a kind, that come and go, known by their pids.
 
 pub(crate) mod spec;
+mod given_up;
 mod child;
+mod asked;
 pub(crate) mod nursery;
+mod known;
 mod find;
 mod births;
 mod ends;

@@ -23,6 +23,10 @@
 //! **Restarts.** A child that is to be started again keeps its old pid as its key until then,
 //! and holds a ticket; what comes with another ticket is stale. A stale start that succeeds
 //! is stopped again.
+//!
+//! **What it publishes** costs one store an event: how many children it has. The first of them
+//! it shows as they were when it was last asked for that, and while it stops those that it waits
+//! for; a hundred at most.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -40,12 +44,13 @@ use crate::random::Random;
 use crate::reply::Reply;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::shared_str::SharedStr;
-use crate::supervisor::describe::Description;
 use crate::supervisor::dynamic::child::Child;
+use crate::supervisor::dynamic::given_up::Index;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
 use crate::supervisor::incarnation::Outcome;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::intensity::Window;
+use crate::supervisor::picture::{Published, Turn};
 use crate::supervisor::report::Report;
 
 pub(crate) type PidReply = Reply<Result<Pid, StartError>>;
@@ -58,6 +63,7 @@ pub(crate) struct Nursery {
     pub(super) window: Window,
     pub(super) random: Random,
     pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
+    pub(super) index: Index,
     /// Starts under way, of new children and of old ones.
     pub(super) starting: usize,
     /// Those of new ones.
@@ -73,17 +79,18 @@ pub(crate) struct Nursery {
     /// Who waits for a name to have a holder.
     pub(super) finds: HashMap<SharedStr, Vec<PidReply>>,
     pub(super) next: u64,
-    pub(super) since: Instant,
+    pub(super) published: Arc<Published>,
 }
 
-/// What a dynamic supervisor can be asked.
+/// What a dynamic supervisor can be asked. `Publish` is answered when it has handled what came before
+/// that, and shows it in what it publishes.
 pub(crate) enum Call {
     StartChild { spec: Arc<Spec>, reply: PidReply },
     Find { name: SharedStr, spec: Arc<Spec>, reply: PidReply },
     TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    Describe(Reply<Description>),
+    Publish(Reply<()>, Option<Turn>),
 }
 
 /// What it tells itself.
@@ -133,6 +140,8 @@ impl GenServer for Nursery {
     async fn init(spec: DynamicSupervisor, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
         let label = spec.id.clone();
+        let published = spec.published();
+        published.attach(&*ctx.process);
         Ok(Nursery {
             me: ctx.this(),
             report: Report::new(ctx, label),
@@ -140,6 +149,7 @@ impl GenServer for Nursery {
             spec,
             window: Window::default(),
             children: HashMap::default(),
+            index: Index::default(),
             starting: 0,
             births: 0,
             helpers: JoinSet::new(),
@@ -149,35 +159,31 @@ impl GenServer for Nursery {
             next_sweep: None,
             finds: HashMap::new(),
             next: 0,
-            since: Instant::now(),
+            published,
         })
     }
 
     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
-        match call {
-            Call::StartChild { spec, reply } => return self.start_child(spec, reply, ctx),
-            Call::Find { name, spec, reply } => return self.find(name, spec, reply, ctx),
-            Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
-            Call::WhichChildren(reply) => reply.send(self.which_children()),
-            Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Describe(reply) => reply.send(self.describe()),
-        }
-        Ok(())
+        let handled = self.called(call, ctx);
+        self.published.set_count(self.children.len());
+        handled
     }
 
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
-        match cast {
+        let handled = match cast {
             Cast::Look => self.look(ctx),
             Cast::TryAgain { pid, ticket } => self.try_again(pid, ticket, ctx),
             Cast::Sweep => {
                 self.sweep(ctx);
                 Ok(())
             }
-        }
+        };
+        self.published.set_count(self.children.len());
+        handled
     }
 
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
-        match info {
+        let handled = match info {
             Received::Exit { from, reason } if self.children.contains_key(&from) => {
                 self.child_ended(from, reason, ctx)
             }
@@ -189,7 +195,9 @@ impl GenServer for Nursery {
                 self.report.unexpected(&other);
                 Ok(())
             }
-        }
+        };
+        self.published.set_count(self.children.len());
+        handled
     }
 
     async fn terminate(&mut self, _: &ExitReason) {
@@ -198,6 +206,22 @@ impl GenServer for Nursery {
 }
 
 impl Nursery {
+    fn called(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+        match call {
+            Call::StartChild { spec, reply } => return self.start_child(spec, reply, ctx),
+            Call::Find { name, spec, reply } => return self.find(name, spec, reply, ctx),
+            Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
+            Call::WhichChildren(reply) => reply.send(self.which_children()),
+            Call::CountChildren(reply) => reply.send(self.count_children()),
+            Call::Publish(reply, turn) => {
+                drop(turn);
+                self.publish();
+                reply.send(());
+            }
+        }
+        Ok(())
+    }
+
     /// Goes through what helpers are done with.
     fn look(&mut self, ctx: &mut ServerContext<Self>) -> Result {
         while self.helpers.try_join_next().is_some() {}
@@ -206,11 +230,11 @@ impl Nursery {
             let looked = match done {
                 Done::Born { child, whom, outcome } => {
                     self.births -= 1;
-                    self.landed();
+                    self.starting -= 1;
                     self.born(child, whom, outcome, ctx)
                 }
                 Done::Reborn { pid, ticket, spare, outcome } => {
-                    self.landed();
+                    self.starting -= 1;
                     self.reborn((pid, ticket), spare, outcome, ctx)
                 }
                 Done::Waited { name, spec } => self.look_again(name, spec, ctx),
@@ -234,10 +258,6 @@ impl Nursery {
 
     pub(super) fn done(&self) -> MutexGuard<'_, Vec<Done>> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn landed(&mut self) {
-        self.starting -= 1;
     }
 
     /// Has this done beside the loop, and looked at afterwards.

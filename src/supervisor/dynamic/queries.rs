@@ -1,9 +1,16 @@
-//! What a dynamic supervisor tells of its children.
+//! What a dynamic supervisor tells of its children, and what it publishes of them.
+
+use std::collections::BTreeMap;
+use std::iter;
+
+use tokio::time::Instant;
 
 use crate::child::ChildType;
-use crate::supervisor::describe::Description;
+use crate::pid::Pid;
+use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::dynamic::nursery::Nursery;
 use crate::supervisor::info::{ChildCounts, ChildInfo};
+use crate::supervisor::picture::{Shown, Step};
 
 /// How many children a snapshot shows.
 const SHOWN: usize = 100;
@@ -11,14 +18,9 @@ const SHOWN: usize = 100;
 impl Nursery {
     /// In the order of their pids.
     pub(super) fn which_children(&self) -> Vec<ChildInfo> {
-        self.first(usize::MAX)
-    }
-
-    fn first(&self, most: usize) -> Vec<ChildInfo> {
-        let mut pids: Vec<_> = self.children.keys().copied().collect();
+        let mut pids: Vec<Pid> = self.children.keys().copied().collect();
         pids.sort_unstable();
-        let shown = pids.into_iter().take(most);
-        shown.filter_map(|pid| Some(self.children.get(&pid)?.info(pid))).collect()
+        pids.into_iter().filter_map(|pid| Some(self.children.get(&pid)?.info(pid))).collect()
     }
 
     pub(super) fn count_children(&self) -> ChildCounts {
@@ -33,14 +35,58 @@ impl Nursery {
         counts
     }
 
-    pub(super) fn describe(&self) -> Description {
-        let children = self.first(SHOWN);
-        Description {
-            strategy: "dynamic",
-            since: self.since,
-            budget: self.window.budget(self.spec.intensity),
-            more: self.children.len() - children.len(),
-            children,
+    /// Shows the first hundred children, in the order of their pids, as they are now.
+    pub(super) fn publish(&self) {
+        let mut pids: Vec<Pid> = self.children.keys().copied().collect();
+        if pids.len() > SHOWN {
+            pids.select_nth_unstable(SHOWN);
+            pids.truncate(SHOWN);
         }
+        let shown = |pid: Pid| Some((pid.raw(), self.children.get(&pid)?.shown(pid)));
+        let shown = pids.into_iter().filter_map(shown).collect();
+        let budget = self.window.budget(self.spec.intensity);
+        self.published.change(|picture| picture.set_budget(budget));
+        self.show(shown);
+    }
+
+    /// Shows that it has begun to stop, and what it has.
+    pub(super) fn show_ending(&self) {
+        self.publish();
+        self.published.change(|picture| picture.ending = Some(Instant::now()));
+    }
+
+    /// Shows that it waits for the ends of so many that it had half started.
+    pub(super) fn show_half_started(&self, count: usize) {
+        self.published.set_count(count);
+        self.published.change(|picture| picture.step = Step::Serving);
+    }
+
+    /// Shows that it waits for the end of this child, which was asked to stop then, and next
+    /// for those. A hundred are shown at once, so that each costs a small share of that.
+    pub(super) fn show_wait<'a>(
+        &self,
+        child: &'a Child,
+        began: Instant,
+        later: impl ExactSizeIterator<Item = &'a Child>,
+    ) {
+        self.published.set_count(1 + later.len());
+        let Some(process) = child.process() else { return };
+        let key = process.pid().raw();
+        let step = Step::Stopping { key, since: began };
+        let is_shown = self.published.change(|picture| {
+            picture.step = step;
+            picture.children.contains_key(&key)
+        });
+        if !is_shown {
+            let shown = iter::once(child).chain(later).take(SHOWN).filter_map(|child| {
+                let pid = child.process()?.pid();
+                Some((pid.raw(), child.shown(pid)))
+            });
+            self.show(shown.collect());
+        }
+    }
+
+    fn show(&self, mut children: BTreeMap<u64, Shown>) {
+        self.published.change(|picture| std::mem::swap(&mut picture.children, &mut children));
     }
 }

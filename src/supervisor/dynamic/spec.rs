@@ -1,12 +1,14 @@
 //! A dynamic supervisor as a value, before it runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::call_error::StartError;
 use crate::exit::Result;
 use crate::shared_str::SharedStr;
-use crate::supervisor::intensity::Intensity;
+use crate::supervisor::intensity::{Intensity, Window};
+use crate::supervisor::picture::{Published, Step};
 
 /// A supervisor of children that come and go: connections, sessions, rooms, jobs. It starts
 /// with none; [`start_child`](crate::DynamicSupervisorRef::start_child) adds one at any time, and it
@@ -78,8 +80,19 @@ pub(super) struct ChildBudget {
 pub enum Exhausted {
     /// The supervisor gives up, and with it all its children, as OTP's does.
     Escalate,
-    /// The child is given up alone: it stays known, not running, until it is terminated.
+    /// The child is given up alone. It stays known with its history, not running, until it is
+    /// terminated or another is started under its name. It takes no room of
+    /// [`max_children`](DynamicSupervisor::max_children), and holds no name.
+    ///
+    /// As long as a restart would exceed its budget,
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) and
+    /// [`start_child`](crate::DynamicSupervisorRef::start_child) under its name give
+    /// [`StartError::GivenUp`]. So however many ask for a child that always fails, it is started
+    /// no more often than its budget allows. The latest 1,000 are kept; older ones are forgotten.
     GiveUp,
+    /// The child is given up alone and forgotten, with its history. The next
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) starts it anew at once.
+    Forget,
 }
 
 impl Default for DynamicSupervisor {
@@ -118,9 +131,11 @@ impl DynamicSupervisor {
         self
     }
 
-    /// How many restarts it bears in any `period`, of all its children together; one more,
-    /// and it gives up. By default three in five seconds. A single child that always fails
-    /// takes all others down with it: see [`child_intensity`](Self::child_intensity).
+    /// How many restarts it allows within any `period`, of all its children together; one more,
+    /// and it gives up. By default three in five seconds. A restart that waits for a [`Backoff`]
+    /// does not count, and is bounded by [`give_up_after`](Backoff::give_up_after). A single child
+    /// that always fails takes all others down with it: see
+    /// [`child_intensity`](Self::child_intensity).
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Intensity::Limited { restarts, period };
         self
@@ -182,8 +197,8 @@ impl DynamicSupervisor {
         self
     }
 
-    /// How many children it has at most, those that are starting, restarting or given up
-    /// among them. By default any number.
+    /// How many children it has at most, those that are starting or restarting among them, and
+    /// those that were given up not. By default any number.
     ///
     /// ```
     /// use regrow::{ChildSpec, DynamicSupervisor, Runtime, StartError};
@@ -203,6 +218,16 @@ impl DynamicSupervisor {
     pub fn max_children(mut self, most: usize) -> Self {
         self.max_children = Some(most);
         self
+    }
+
+    /// What it publishes before it has a child.
+    pub(super) fn published(&self) -> Arc<Published> {
+        let published = Published::new("dynamic", Step::Serving);
+        published.change(|picture| {
+            picture.is_partial = true;
+            picture.set_budget(Window::default().budget(self.intensity));
+        });
+        published
     }
 
     pub(super) fn check(&self) -> Result<(), StartError> {

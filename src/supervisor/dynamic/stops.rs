@@ -9,11 +9,12 @@ use crate::deadline::until;
 use crate::doing::Doing;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, ChildStop};
 use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
+use crate::supervisor::dynamic::asked::{Asked, ended};
 use crate::supervisor::dynamic::child::{Child, State, Stopping};
 use crate::supervisor::dynamic::nursery::{Cast, Done, Nursery};
 use crate::supervisor::info::ChildError;
@@ -21,23 +22,6 @@ use crate::supervisor::stop::{Leaving, NOT_YIELDING};
 use crate::timer_queue::after;
 
 impl Nursery {
-    pub(super) fn terminate_child(
-        &mut self,
-        pid: Pid,
-        reply: Reply<Result<(), ChildError>>,
-        ctx: &mut ServerContext<Self>,
-    ) {
-        match self.children.get_mut(&pid).map(|child| &mut child.state) {
-            None => reply.send(Err(ChildError::NotFound(pid.to_string()))),
-            Some(State::Running(_)) => self.begin_stop(pid, Some(reply), ctx),
-            Some(State::Stopping(stopping)) => stopping.replies.push(reply),
-            Some(State::Restarting { .. } | State::Parked) => {
-                self.forget(pid);
-                reply.send(Ok(()));
-            }
-        }
-    }
-
     /// Asks the child to stop; its end, or the end of its time, is an event of its own.
     pub(super) fn begin_stop(
         &mut self,
@@ -49,6 +33,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };
         let process = process.clone();
+        self.report.stops(&*process, ChildStop::ForGood);
         let began = Instant::now();
         let due = match child.shutdown {
             Shutdown::Timeout(grace) => after(began, grace),
@@ -112,7 +97,7 @@ impl Nursery {
 
     /// A stop is over.
     pub(super) fn stopped(&mut self, pid: Pid, reason: &ExitReason) {
-        let Some(child) = self.children.remove(&pid) else { return };
+        let Some(child) = self.take(pid) else { return };
         if let State::Stopping(stopping) = &child.state {
             self.stopping.remove(&(stopping.due, pid));
             let leaving = child.leaving(&stopping.process);
@@ -131,9 +116,35 @@ impl Nursery {
 
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
     pub(super) async fn stop_all(&mut self) {
+        self.show_ending();
+        self.report.begins_to_stop();
         let half_started = self.drop_helpers().await;
+        let mut asked = self.ask_all();
+        for _ in 0..asked.sort() {
+            let Some((due, child)) = asked.first() else { break };
+            self.show_wait(child, asked.began(), asked.later());
+            match self.in_time(due, child).await {
+                Ok(reason) => asked.tell_first(&reason),
+                Err(doing) => asked.first_is_killed(doing),
+            }
+        }
+        while let Some((_, child)) = asked.first() {
+            self.show_wait(child, asked.began(), asked.later());
+            let Some(process) = child.process() else { break };
+            let reason = child.leaving(process).killed(&self.report).await;
+            asked.tell_first(&reason);
+        }
+        self.show_half_started(half_started.len());
+        for process in half_started {
+            let id = label(&*process);
+            let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
+            Leaving { id: &id, restart, shutdown, process: &process }.killed(&self.report).await;
+        }
+    }
+
+    fn ask_all(&mut self) -> Asked {
         let began = Instant::now();
-        let mut leaving: Vec<(Option<Instant>, Child)> = Vec::new();
+        let mut asked = Asked::new(&self.report, began);
         for child in std::mem::take(&mut self.children).into_values() {
             let Some(process) = child.process() else { continue };
             let pid = process.pid();
@@ -142,29 +153,9 @@ impl Nursery {
                 Shutdown::BrutalKill => self.report.runtime.kill(pid),
                 _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
             };
-            leaving.push((due, child));
+            asked.push(due, child);
         }
-        // Whose time is up first is waited for first, so nobody's is overlooked.
-        leaving.sort_by_key(|(due, _)| due.map_or((1, began), |due| (0, due)));
-        let mut killed = Vec::new();
-        for (due, child) in leaving {
-            match self.in_time(due, &child).await {
-                Ok(reason) => self.tell_stopped(&child, began, &reason, None),
-                Err(doing) => killed.push((child, doing)),
-            }
-        }
-        for (child, doing) in killed {
-            let Some(process) = child.process() else { continue };
-            let reason = child.leaving(process).killed(&self.report).await;
-            let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
-            self.tell_stopped(&child, began, &reason, overran);
-        }
-        for process in half_started {
-            let id = label(&*process);
-            let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-            let leaving = Leaving { id: &id, restart, shutdown, process: &process };
-            leaving.killed(&self.report).await;
-        }
+        asked
     }
 
     /// Drops the starts under way, and kills and gives what they had started by then.
@@ -202,32 +193,11 @@ impl Nursery {
             Some(doing)
         })
     }
-
-    fn tell_stopped(
-        &self,
-        child: &Child,
-        began: Instant,
-        reason: &ExitReason,
-        overran: Option<Doing>,
-    ) {
-        if let Some(process) = child.process() {
-            child.leaving(process).tell(&self.report, began, reason, overran);
-        }
-    }
-}
-
-/// The reason of a process that has ended.
-fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
-    process.with(|locked| {
-        let core = locked.core();
-        core.settled.then(|| core.reason.clone().unwrap_or(ExitReason::NoProc))
-    })
 }
 
 /// What it is called: its id.
 fn label(process: &dyn AnyProcess) -> SharedStr {
-    let label = process.with(|locked| locked.core().ties()?.label.clone());
-    label.unwrap_or_else(|| "half started".into())
+    process.with(|locked| locked.core().ties()?.label.clone()).unwrap_or("half started".into())
 }
 
 /// A child that was started, and not yet told of.

@@ -1,0 +1,68 @@
+//! The pages whose examples are tests of the documentation.
+
+#[doc = include_str!("../README.md")]
+struct Readme;
+#[doc = include_str!("../book/src/introduction.md")]
+struct Introduction;
+#[doc = include_str!("../book/src/if-you-know-erlang.md")]
+struct IfYouKnowErlang;
+#[doc = include_str!("../book/src/if-you-know-tokio.md")]
+struct IfYouKnowTokio;
+#[doc = include_str!("../book/src/a-first-server.md")]
+struct AFirstServer;
+#[doc = include_str!("../book/src/processes.md")]
+struct Processes;
+#[doc = include_str!("../book/src/when-processes-die.md")]
+struct WhenProcessesDie;
+#[doc = include_str!("../book/src/time-and-names.md")]
+struct TimeAndNames;
+#[doc = include_str!("../book/src/the-same-loop.md")]
+struct TheSameLoop;
+#[doc = include_str!("../book/src/genserver.md")]
+struct Servers;
+#[doc = include_str!("../book/src/replies-later.md")]
+struct RepliesLater;
+#[doc = include_str!("../book/src/how-servers-end.md")]
+struct HowServersEnd;
+#[doc = include_str!("../book/src/call-cast-or-info.md")]
+struct CallCastOrInfo;
+#[doc = include_str!("../book/src/let-it-crash.md")]
+struct LetItCrash;
+#[doc = include_str!("../book/src/supervise-a-future.md")]
+struct SuperviseAFuture;
+#[doc = include_str!("../book/src/supervisors.md")]
+struct Supervisors;
+#[doc = include_str!("../book/src/strategies-and-intensity.md")]
+struct StrategiesAndIntensity;
+#[doc = include_str!("../book/src/backoff.md")]
+struct Backoffs;
+#[doc = include_str!("../book/src/children-by-the-dozen.md")]
+struct ChildrenByTheDozen;
+#[doc = include_str!("../book/src/a-tree-that-starts-and-stops.md")]
+struct ATreeThatStartsAndStops;
+#[doc = include_str!("../book/src/testing.md")]
+struct Testing;
+#[doc = include_str!("../book/src/observing.md")]
+struct Observing;
+#[doc = include_str!("../book/src/under-load.md")]
+struct UnderLoad;
+#[doc = include_str!("../book/src/the-chat-server.md")]
+struct TheChatServer;
+#[doc = include_str!("../book/src/in-production.md")]
+struct InProduction;
+#[doc = include_str!("../book/src/patterns.md")]
+struct Patterns;
+#[doc = include_str!("../book/src/semantics.md")]
+struct Semantics;
+#[doc = include_str!("../book/src/what-costs-what.md")]
+struct WhatCostsWhat;
+#[doc = include_str!("../book/src/otp-word-by-word.md")]
+struct OtpWordByWord;
+#[doc = include_str!("../book/src/defaults.md")]
+struct Defaults;
+#[doc = include_str!("../book/src/glossary.md")]
+struct Glossary;
+#[doc = include_str!("../book/src/in-pictures.md")]
+struct InPictures;
+#[doc = include_str!("../book/src/how-it-is-built.md")]
+struct HowItIsBuilt;

@@ -1,0 +1,54 @@
+//! Whether a process that is ending will have a successor.
+//!
+//! It is asked where a name can't be used any more, or is about to be freed: a caller by name
+//! is then told whether to try again, and the name is reserved or free. The answer is the best
+//! that is known at that moment:
+//!
+//! * Until its teardown fixes the reason, that of the accepted exit signal counts; a panic of the
+//!   body may still come before it.
+//! * A supervisor may find that it has no restart left. Before it has come to that, it restarts.
+
+use crate::process::{ChildRole, ChildStop, Core, Parent, Stage};
+
+impl Core {
+    /// The supervisor that starts a successor of this process, if that one stays. `None` while
+    /// the process is live, and when it has ended.
+    pub(crate) fn restarted_by(&self) -> Option<Parent> {
+        let ties = self.ties.as_ref()?;
+        let parent = ties.parent?;
+        let role = parent.role?;
+        let reason = self.reason.as_ref()?;
+        let restarts = match role.stop {
+            ChildStop::ForGood => false,
+            ChildStop::ForRestart => true,
+            ChildStop::Starting => role.seat.start > 1,
+            ChildStop::No if self.is_starting() => role.seat.start > 1,
+            ChildStop::No => role.restart.restarts_after(reason),
+        };
+        restarts.then_some(parent)
+    }
+
+    /// It has a name, and its init is not over.
+    fn is_starting(&self) -> bool {
+        let standing = self.ties.as_ref().and_then(|ties| ties.standing.as_ref());
+        standing.is_some_and(|standing| standing.starting)
+    }
+
+    /// Whether this process, a supervisor, still restarts its children: it is not ending, has
+    /// not begun to stop them, and is not being stopped by its own supervisor.
+    pub(crate) fn restarts_children(&self) -> bool {
+        let Some(ties) = &self.ties else { return self.stage == Stage::Live };
+        let stopping = ties.standing.as_ref().is_some_and(|standing| standing.stopping);
+        let role = ties.parent.and_then(|parent| parent.role);
+        let stopped = |role: ChildRole| !matches!(role.stop, ChildStop::No | ChildStop::Starting);
+        self.stage == Stage::Live && !stopping && !role.is_some_and(stopped)
+    }
+
+    /// Its supervisor begins to stop it.
+    pub(crate) fn note_stop(&mut self, stop: ChildStop) {
+        let parent = self.ties().and_then(|ties| ties.parent.as_mut());
+        if let Some(role) = parent.and_then(|parent| parent.role.as_mut()) {
+            role.stop = stop;
+        }
+    }
+}

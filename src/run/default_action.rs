@@ -1,0 +1,114 @@
+//! What a signal does while no run listens to it: what it did before the first run.
+//!
+//! tokio never takes its handlers back, so a signal that a run has once listened to would do
+//! nothing at all after that run. Once per signal a second handler is added beside tokio's, that
+//! does what the operating system does by default, while a flag says so. The flag is off as
+//! long as any run listens.
+//!
+//! A signal that the program caught by itself before its first run is left to the program.
+
+use std::io;
+
+/// While it lives, these signals are a run's. Made after the run has begun to listen.
+#[derive(Debug)]
+pub(super) struct Listening(Vec<i32>);
+
+impl Listening {
+    /// Begins to listen by `listen`, and then takes their default action from these signals.
+    pub(super) fn begin<T>(
+        signals: Vec<i32>,
+        listen: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<(Self, T)> {
+        let listened = shared::take(&signals, listen)?;
+        Ok((Listening(signals), listened))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        shared::give_back(&self.0);
+    }
+}
+
+#[cfg(unix)]
+mod shared {
+    use super::io;
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+    /// A signal that some run has listened to.
+    struct Taken {
+        /// The runs that listen to it now.
+        runs: usize,
+        /// Whether it does what it does by default.
+        by_default: Arc<AtomicBool>,
+    }
+
+    /// Handlers of signals belong to the process, whatever runtimes it has.
+    static TAKEN: Mutex<BTreeMap<i32, Taken>> = Mutex::new(BTreeMap::new());
+
+    fn taken() -> MutexGuard<'static, BTreeMap<i32, Taken>> {
+        TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn take<T>(
+        signals: &[i32],
+        listen: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut taken = taken();
+        let caught = caught();
+        // First of all: a signal that arrives from here on is not lost.
+        let listened = listen()?;
+        for &signal in signals {
+            if taken.contains_key(&signal) {
+                continue;
+            }
+            let by_default = Arc::new(AtomicBool::new(false));
+            if caught & bit(signal) == 0 {
+                signal_hook::flag::register_conditional_default(signal, by_default.clone())?;
+            }
+            taken.insert(signal, Taken { runs: 0, by_default });
+        }
+        for signal in signals {
+            let Some(known) = taken.get_mut(signal) else { continue };
+            known.runs += 1;
+            known.by_default.store(false, Ordering::SeqCst);
+        }
+        Ok(listened)
+    }
+
+    pub(super) fn give_back(signals: &[i32]) {
+        let mut taken = taken();
+        for signal in signals {
+            let Some(known) = taken.get_mut(signal) else { continue };
+            known.runs = known.runs.saturating_sub(1);
+            if known.runs == 0 {
+                known.by_default.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn bit(signal: i32) -> u64 {
+        u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
+    }
+
+    /// The signals that have a handler by now, where the operating system says so.
+    fn caught() -> u64 {
+        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    }
+}
+
+/// The console's events are tokio's alone here.
+#[cfg(not(unix))]
+mod shared {
+    use super::io;
+
+    pub(super) fn take<T>(_: &[i32], listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        listen()
+    }
+
+    pub(super) fn give_back(_: &[i32]) {}
+}

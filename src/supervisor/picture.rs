@@ -1,0 +1,252 @@
+//! What a supervisor publishes of itself, to be read without asking it.
+//!
+//! A supervisor serves nobody while it starts or stops a child. So it keeps a picture of itself
+//! in a cell, which others read at any moment, and changes it with each change of its children.
+//!
+//! **Invariants**
+//! 1. A picture is of one moment: one lock guards all of it, and one change of a child is one
+//!    locked section. A supervisor that has noted the end of a process does not show it as
+//!    running.
+//! 2. The lock is held for the change of one child, or for the time it takes to copy the
+//!    picture; never across an await, and nothing of a user's is dropped or run under it.
+//! 3. The cell is found through the record of the supervisor's process, and goes with that.
+//! 4. At most [`QUESTIONS`] questions for a picture lie in a supervisor's mailbox, however long
+//!    it is busy and however many ask meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::child::{ChildType, Spec};
+use crate::pid::Pid;
+use crate::process::AnyProcess;
+use crate::shared_str::SharedStr;
+use crate::supervisor::describe::RestartBudget;
+use crate::supervisor::history::{History, Incarnation};
+
+/// How many questions for a picture may lie in a mailbox.
+const QUESTIONS: usize = 8;
+
+/// The right to have one question for a picture in a supervisor's mailbox. It lies there with
+/// the question, and is given back when that is handled or dropped.
+pub(crate) type Turn = OwnedSemaphorePermit;
+
+/// The cell.
+#[derive(Debug)]
+pub(crate) struct Published {
+    picture: Mutex<Picture>,
+    /// How many children a dynamic supervisor has.
+    count: AtomicUsize,
+    turns: Arc<Semaphore>,
+}
+
+/// A supervisor and its children at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Picture {
+    /// As OTP spells it; empty before it is known.
+    pub(crate) strategy: &'static str,
+    /// When it began to start its children.
+    pub(crate) since: Instant,
+    budget: Option<RestartBudget>,
+    /// When the budget was as it is told here.
+    budget_at: Instant,
+    /// In start order. Of a dynamic supervisor the first hundred at most, as of the last time
+    /// that it was asked, or began to stop.
+    pub(crate) children: BTreeMap<u64, Shown>,
+    /// Children of a dynamic supervisor are started and stopped without a change here.
+    pub(crate) is_partial: bool,
+    pub(crate) step: Step,
+    /// Since when it has been stopping, with all its children.
+    pub(crate) ending: Option<Instant>,
+}
+
+/// What a supervisor is doing. Children are told by their keys in [`Picture::children`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It handles messages, or waits for one.
+    Serving,
+    /// Its own init runs, before it starts its first child.
+    Describing { since: Instant },
+    /// It starts this child, for the how many-th time.
+    Starting { key: u64, start: u32, since: Instant },
+    /// It stops this child.
+    Stopping { key: u64, since: Instant },
+}
+
+/// One child.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) id: SharedStr,
+    pub(crate) kind: ChildType,
+    pub(crate) state: ShownState,
+    pub(crate) restarts: u32,
+    /// When its latest start began.
+    pub(crate) started: Instant,
+    pub(crate) history: History,
+}
+
+/// What one child is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShownState {
+    Running(Pid),
+    Restarting { due: Option<Instant> },
+    Stopped,
+}
+
+impl Published {
+    pub(crate) fn new(strategy: &'static str, step: Step) -> Arc<Self> {
+        let now = Instant::now();
+        let picture = Picture {
+            strategy,
+            since: now,
+            budget: None,
+            budget_at: now,
+            children: BTreeMap::new(),
+            is_partial: false,
+            step,
+            ending: None,
+        };
+        Arc::new(Published {
+            picture: Mutex::new(picture),
+            count: AtomicUsize::new(0),
+            turns: Arc::new(Semaphore::new(QUESTIONS)),
+        })
+    }
+
+    /// From here on it is found by the supervisor's process.
+    pub(crate) fn attach(self: &Arc<Self>, supervisor: &dyn AnyProcess) {
+        let cell = self.clone();
+        supervisor.with(|locked| locked.core().publish(cell));
+    }
+
+    /// What this process publishes, if it is a supervisor that has begun.
+    pub(crate) fn of(process: &dyn AnyProcess) -> Option<Arc<Self>> {
+        let cell = process.with(|locked| locked.core().published());
+        cell?.downcast().ok()
+    }
+
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Picture) -> R) -> R {
+        change(&mut self.picture.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn read(&self) -> Picture {
+        self.change(|picture| picture.clone())
+    }
+
+    /// Of a dynamic supervisor, after each event.
+    pub(crate) fn set_count(&self, children: usize) {
+        self.count.store(children, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there is room for one more question. `None` does not come.
+    pub(crate) async fn turn(&self) -> Option<Turn> {
+        self.turns.clone().acquire_owned().await.ok()
+    }
+
+    /// How many questions lie in its mailbox.
+    pub(crate) fn questions(&self) -> usize {
+        QUESTIONS.saturating_sub(self.turns.available_permits())
+    }
+}
+
+/// What becomes of a child of a supervisor that shows all of them.
+impl Published {
+    /// It is added after the others, not running.
+    pub(crate) fn add(&self, key: u64, spec: &Spec) {
+        let shown = Shown {
+            id: spec.id.clone(),
+            kind: spec.kind,
+            state: ShownState::Stopped,
+            restarts: 0,
+            started: Instant::now(),
+            history: History::default(),
+        };
+        drop(self.change(|picture| picture.children.insert(key, shown)));
+    }
+
+    /// Its start begins, the how many-th, with so many restarts left.
+    pub(crate) fn begin(&self, key: u64, start: u32, since: Instant, left: Option<RestartBudget>) {
+        self.change(|picture| {
+            picture.set_budget(left);
+            picture.step = Step::Starting { key, start, since };
+            if let Some(shown) = picture.children.get_mut(&key) {
+                (shown.restarts, shown.started) = (start.saturating_sub(1), since);
+            }
+        });
+    }
+
+    /// Its stop begins, with so many restarts left.
+    pub(crate) fn begin_stop(&self, key: u64, left: Option<RestartBudget>) {
+        let since = Instant::now();
+        self.change(|picture| {
+            picture.set_budget(left);
+            picture.step = Step::Stopping { key, since };
+        });
+    }
+
+    pub(crate) fn set(&self, key: u64, state: ShownState) {
+        self.change(|picture| {
+            picture.finish(key);
+            if let Some(shown) = picture.children.get_mut(&key) {
+                shown.state = state;
+            }
+        });
+    }
+
+    /// Its incarnation is over, and goes into its history.
+    pub(crate) fn over(&self, key: u64, history: &mut History, incarnation: Incarnation) {
+        let oldest = self.change(|picture| {
+            picture.finish(key);
+            let Some(shown) = picture.children.get_mut(&key) else {
+                return history.push(incarnation);
+            };
+            // Let go of first, so that the push has no copy to make. The child has the same.
+            shown.history = History::default();
+            let oldest = history.push(incarnation);
+            (shown.state, shown.history) = (ShownState::Stopped, history.clone());
+            oldest
+        });
+        drop(oldest);
+    }
+
+    /// It is forgotten.
+    pub(crate) fn remove(&self, key: u64) {
+        drop(self.change(|picture| {
+            picture.finish(key);
+            picture.children.remove(&key)
+        }));
+    }
+}
+
+impl Picture {
+    /// The restarts that are left, as of the last restart; from a period after that on, all.
+    pub(crate) fn budget(&self) -> Option<RestartBudget> {
+        let mut budget = self.budget?;
+        if self.budget_at.elapsed() >= budget.period {
+            budget.left = budget.restarts;
+        }
+        Some(budget)
+    }
+
+    pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>) {
+        self.budget = budget;
+        self.budget_at = Instant::now();
+    }
+
+    /// A start or a stop of this child is over.
+    pub(crate) fn finish(&mut self, child: u64) {
+        match self.step {
+            Step::Starting { key, .. } | Step::Stopping { key, .. } if key == child => {
+                self.step = Step::Serving;
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! A concurrent map in shards, each behind a fair lock.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
+use std::num::NonZero;
+use std::sync::OnceLock;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use parking_lot::RwLock;
+
+type Hasher = foldhash::fast::RandomState;
+type Entries<K, V> = HashTable<(K, Option<V>)>;
+
+/// On cache lines of its own: two at once, as processors fetch them.
+#[repr(align(128))]
+struct Shard<K, V>(RwLock<Entries<K, V>>);
+
+/// A concurrent map whose values are present or absent, never borrowed out.
+///
+/// Each key belongs to one shard. The lock of a shard is fair: a writer that waits goes
+/// before readers that come later, so no number of readers holds it up for longer than
+/// the reads under way.
+pub(crate) struct Table<K, V> {
+    hasher: Hasher,
+    /// How far a hash is shifted to give the index of its shard.
+    shift: u32,
+    shards: Box<[Shard<K, V>]>,
+}
+
+/// Four for each processor, so that two threads seldom meet in one.
+fn shard_count() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        (processors * 4).next_power_of_two()
+    })
+}
+
+impl<K: Eq + Hash, V> Table<K, V> {
+    pub(crate) fn new() -> Self {
+        let count = shard_count();
+        let shard = |_| Shard(RwLock::new(HashTable::new()));
+        let shards = (0..count).map(shard).collect();
+        Table { hasher: Hasher::default(), shift: u64::BITS - count.trailing_zeros(), shards }
+    }
+
+    /// Above the low bits, which choose the bucket inside of a shard, and below the seven
+    /// highest, which tell its entries apart.
+    #[inline]
+    fn shard(&self, hash: u64) -> &RwLock<Entries<K, V>> {
+        &self.shards[((hash << 7) >> self.shift) as usize].0
+    }
+
+    pub(crate) fn insert(&self, key: K, value: V) {
+        let before = self.with_entry(key, |entry| entry.replace(value));
+        drop(before);
+    }
+
+    #[inline]
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+        V: Clone,
+    {
+        self.read(key, V::clone)
+    }
+
+    /// What `look` says of the value, if there is one: it runs beside other readers.
+    #[inline]
+    pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let hash = self.hasher.hash_one(key);
+        let shard = self.shard(hash).read();
+        let (_, value) = shard.find(hash, |(held, _)| held.borrow() == key)?;
+        value.as_ref().map(look)
+    }
+
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        self.read(key, |_| ()).is_some()
+    }
+
+    pub(crate) fn remove(&self, key: &K) -> Option<V> {
+        let hash = self.hasher.hash_one(key);
+        let mut shard = self.shard(hash).write();
+        let found = shard.find_entry(hash, |(held, _)| held == key);
+        let removed = found.ok().map(|entry| entry.remove().0);
+        // The key, too, is dropped unlocked.
+        drop(shard);
+        removed.and_then(|(_, value)| value)
+    }
+
+    /// Runs `act` on the entry, whether it is there or not; what `act` leaves
+    /// there is kept, and a `None` is an entry removed.
+    pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
+        let hash = self.hasher.hash_one(&key);
+        let mut shard = self.shard(hash).write();
+        let rehash = |(held, _): &(K, Option<V>)| self.hasher.hash_one(held);
+        let mut spare = None;
+        let outcome = match shard.entry(hash, |(held, _)| *held == key, rehash) {
+            Entry::Occupied(mut held) => {
+                let outcome = act(&mut held.get_mut().1);
+                if held.get().1.is_none() {
+                    spare = Some(held.remove().0);
+                }
+                outcome
+            }
+            Entry::Vacant(free) => {
+                let mut slot = None;
+                let outcome = act(&mut slot);
+                if slot.is_some() {
+                    free.insert((key, slot));
+                }
+                outcome
+            }
+        };
+        drop(shard);
+        drop(spare);
+        outcome
+    }
+
+    /// What `pick` says of each entry, without a lock over all of them. `pick` must not
+    /// use the table.
+    pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
+        let mut picked = Vec::new();
+        for Shard(shard) in &self.shards {
+            let shard = shard.read();
+            picked.extend(shard.iter().filter_map(|(key, value)| pick(key, value.as_ref()?)));
+        }
+        picked
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|Shard(shard)| shard.read().len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+    use std::thread::{scope, yield_now};
+
+    /// So many readers may take over from one another before the writer comes.
+    const RELAY: usize = 200_000;
+
+    /// Readers that overlap, so that there is always one inside: each leaves when the next has
+    /// come, or when that one can't come for a while, because a writer waits.
+    #[test]
+    fn readers_that_overlap_do_not_keep_a_writer_out() {
+        let table = Table::new();
+        table.insert(7, "before");
+        let (inside, waits, written) =
+            (AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
+        let is_over = |relays| written.load(SeqCst) || relays == RELAY;
+        let relay = |first: usize| {
+            let (mut number, mut relays) = (first, 0);
+            while !is_over(relays) {
+                table.read(&7, |_| {
+                    inside.store(number, SeqCst);
+                    (0..20_000).any(|_| {
+                        yield_now();
+                        inside.load(SeqCst) > number
+                    })
+                });
+                number += 2;
+                relays += usize::from(waits.load(SeqCst));
+            }
+            relays
+        };
+        let relay = &relay;
+        let relays = scope(|scope| {
+            let relays = [1, 2].map(|first| scope.spawn(move || relay(first)));
+            while inside.load(SeqCst) < 2 {
+                yield_now();
+            }
+            waits.store(true, SeqCst);
+            table.insert(7, "after");
+            written.store(true, SeqCst);
+            relays.map(|relay| relay.join().expect("it only reads"))
+        });
+        assert_eq!(table.get(&7), Some("after"));
+        assert!(!relays.contains(&RELAY), "the writer came after all readers");
+    }
+}
