@@ -7,7 +7,7 @@
 //! |---|---|
 //! | the tokio of the regrow runtime | a [slot](crate::bells), if the sweeper looks in time; else a timer of tokio's |
 //! | another tokio | a timer of that tokio's |
-//! | a thread that waits in [`wait`](crate::blocking_wait) | a slot, and the system's clock where the regrow runtime's tokio does not run |
+//! | a thread that waits in [`wait`](crate::bells::blocking_wait) | a slot, and the system's clock where the regrow runtime's tokio does not run |
 //! | any other executor | a slot |
 //!
 //! A timer of tokio's that is made for each wait is put into its wheel and taken out again; and
@@ -29,8 +29,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::bells::blocking_wait::{is_waiting, look_at};
 use crate::bells::{ArmedBell, Timed};
-use crate::blocking_wait::{is_waiting, look_at};
 use crate::kernel::Kernel;
 use crate::kernel::timers::NO_TOKIO;
 use crate::timer_queue::after;

@@ -127,7 +127,6 @@ mod stops;
 mod watching;
 mod process;
 mod bells;
-mod blocking_wait;
 mod timer_queue;
 mod census_bell;
 mod waits;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking_wait::wait;
+use crate::bells::blocking_wait::wait;
 use crate::context::Context;
 use crate::deadline::within;
 use crate::health::Health;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::blocking_wait::wait;
+use crate::bells::blocking_wait::wait;
 use crate::call::Waiting;
 use crate::call_error::CallError;
 use crate::ended::Ended;
