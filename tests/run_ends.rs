@@ -102,6 +102,8 @@ fn the_program() {
             });
             Ok(tree([polite("polite")]))
         }),
+        #[cfg(feature = "process")]
+        "with a program" => two_workers().run(async || Ok(blocked_beside(sleeping(), 2))),
         "main: two bodies" => multi_thread().block_on(run(blocked(2))),
         "main: one body" => of_one_thread().block_on(run(blocked(1))),
         "main: no deadline" => multi_thread().block_on(run(blocked(2).deadline(Duration::MAX))),
@@ -152,6 +154,10 @@ fn block_for_ever(what: &str) {
 
 /// So many bodies that never await, and one second for the stop.
 fn blocked(bodies: usize) -> Run {
+    blocked_beside(polite("polite"), bodies)
+}
+
+fn blocked_beside(first: ChildSpec, bodies: usize) -> Run {
     let spin = |at: usize| {
         let spinning = ChildSpec::task(format!("spinning {at}"), |_| async {
             block_for_ever("a body that never awaits");
@@ -159,8 +165,18 @@ fn blocked(bodies: usize) -> Run {
         });
         spinning.shutdown(Shutdown::Infinity)
     };
-    let all = tree([polite("polite")]);
+    let all = tree([first]);
     Run::new((0..bodies).map(spin).fold(all, SupervisorSpec::child)).deadline(SECOND)
+}
+
+/// A program of the operating system that holds this one's standard output.
+#[cfg(feature = "process")]
+fn sleeping() -> ChildSpec {
+    ChildSpec::command("sleeping", || {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", "echo the program is up; exec sleep 1000"]).stderr(Stdio::null());
+        command
+    })
 }
 
 fn two_workers() -> Program {
@@ -358,4 +374,27 @@ fn a_run_under_a_paused_clock_has_no_deadline_in_real_time() {
     program.says("stopped by its token");
     let (status, errors) = program.end();
     assert_eq!(status.code(), Some(0), "{errors}");
+}
+
+/// They would outlive the process: no async code is left that could stop them.
+#[cfg(feature = "process")]
+#[test]
+fn programs_that_run_as_children_are_killed_when_the_process_is_ended() {
+    let mut started = Started::new("with a program");
+    started.says("the program is up");
+    started.says("a body that never awaits is up");
+    started.says("a body that never awaits is up");
+    started.signal("TERM");
+    let Started { mut child, lines, .. } = started;
+    let (closed, wait) = mpsc::channel();
+    // Standard output is closed when all that hold it have ended.
+    let reader = std::thread::spawn(move || {
+        lines.for_each(drop);
+        closed.send(()).unwrap();
+    });
+    let all_ended = wait.recv_timeout(20 * SECOND).is_ok();
+    drop(child.kill());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(all_ended, "the program has outlived the process");
+    reader.join().unwrap();
 }

@@ -37,6 +37,8 @@ use crate::child::output::Printing;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
+#[cfg(unix)]
+use crate::kernel::programs::RunningProgram;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::turn::turn;
@@ -70,7 +72,8 @@ impl ChildSpec {
     /// It is stopped by SIGTERM, and killed by SIGKILL when its [`shutdown`](Self::shutdown)
     /// time is over; where there are no such signals, it is killed at once. It never outlives the
     /// process that stands for it, also when its supervisor is killed or tokio shuts down; only if
-    /// this program itself is killed, nobody is left to do that.
+    /// this program itself is killed, nobody is left to do that. A run that ends the process
+    /// because no async code runs any more kills it first.
     ///
     /// | it ends | the child's reason |
     /// |---|---|
@@ -231,7 +234,16 @@ impl StartContext {
         let orders = Orders::hold(process.clone(), stop);
         let printing =
             Printing { child: self.spec.id.clone(), pid: process.pid(), os_pid: child.id() };
-        let program = Program { child, name: program, own_group, window: self.spec.stop_window };
+        #[cfg(unix)]
+        let running = self.runtime.kernel.program_runs(child.id(), own_group);
+        let program = Program {
+            child,
+            name: program,
+            own_group,
+            window: self.spec.stop_window,
+            #[cfg(unix)]
+            running,
+        };
         Ok(self.run(process, |ctx| {
             Box::pin(async move {
                 let _ctx = ctx;
@@ -247,6 +259,9 @@ struct Program {
     name: String,
     own_group: bool,
     window: Duration,
+    /// Until it has been waited for.
+    #[cfg(unix)]
+    running: Option<RunningProgram>,
 }
 
 /// What a program was asked before it ended.
@@ -319,7 +334,11 @@ impl Program {
         let mut asked = Asked::No;
         loop {
             asked = match orders.or(self.child.wait()).await {
-                Ok(status) => return Ok((status?, asked)),
+                Ok(status) => {
+                    #[cfg(unix)]
+                    drop(self.running.take());
+                    return Ok((status?, asked));
+                }
                 Err(Order::Stop) => {
                     self.terminate();
                     Asked::At(Instant::now())

@@ -26,6 +26,8 @@ pub(crate) mod monitors;
 pub(crate) mod names;
 mod orphans;
 pub(crate) mod stopping;
+#[cfg(all(unix, feature = "process"))]
+pub(crate) mod programs;
 pub(crate) mod groups;
 pub(crate) mod closing;
 pub(crate) mod teardown;
@@ -53,6 +55,8 @@ pub(crate) struct Kernel {
     pub(crate) stops: Stops,
     /// The roots whose program is being stopped.
     pub(crate) begun_stops: Mutex<Vec<(Pid, stopping::Above)>>,
+    #[cfg(all(unix, feature = "process"))]
+    pub(crate) programs: programs::Programs,
     /// Rung when a name was given, or is vacant no more.
     pub(crate) successions: tokio::sync::Notify,
     /// Rung when a process says how it is doing.
@@ -132,6 +136,8 @@ impl Kernel {
             events: EventHub::default(),
             stops: Stops::default(),
             begun_stops: Mutex::new(Vec::new()),
+            #[cfg(all(unix, feature = "process"))]
+            programs: programs::Programs::default(),
             successions: tokio::sync::Notify::new(),
             healths: tokio::sync::Notify::new(),
             waits: Waits::default(),

@@ -32,6 +32,15 @@ impl Stopping {
         Some(self.below.get_or_init(begun).clone())
     }
 
+    /// Kills the programs that run as children, before this process ends without having stopped
+    /// them.
+    pub(super) fn kill_programs(&self) {
+        #[cfg(all(unix, feature = "process"))]
+        if let Some((runtime, ..)) = self.root.get() {
+            runtime.kernel.programs.kill_all();
+        }
+    }
+
     /// What can be said of a tree that nobody could stop in this time.
     pub(super) fn report(&self, cause: &StopCause, took: Duration, cut: &Cut) -> StopReport {
         let below = self.begin(cause);

@@ -270,6 +270,7 @@ impl Watch {
         if last_words.is_ok() {
             let _ = said.recv_timeout(LAST_WORDS);
         }
+        self.watched.stopping.kill_programs();
         std::process::exit(1)
     }
 }
