@@ -123,10 +123,14 @@ pub(crate) struct Command {
     pub(crate) by: Id,
     /// How often the driver yields before it tells.
     pub(crate) pause: u8,
+    /// How often the process is at an await before it does it: what comes meanwhile waits, and
+    /// a signal may end it there.
+    pub(crate) busy: u8,
     pub(crate) op: Op,
 }
 
-/// Commands that are told in one go, then settled; one each in the sequential mode.
+/// Commands that are told in one go, then settled; one each in the sequential mode. One process
+/// does its own in order.
 pub(crate) type Batch = Vec<Command>;
 
 /// How the runtime of a program keeps its mailboxes.

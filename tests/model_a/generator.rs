@@ -43,6 +43,20 @@ pub(crate) fn burst(seed: u64, operations: usize) -> Program {
     writer.program
 }
 
+/// Three to nine commands at a time, most of which wait for a process that is busy with others;
+/// now and then a single one.
+pub(crate) fn queue(seed: u64, operations: usize) -> Program {
+    let mut writer = Writer::new(seed, true);
+    while writer.written < operations {
+        if writer.rng.percent(30) || writer.live().len() < 2 {
+            writer.single();
+        } else {
+            writer.queue();
+        }
+    }
+    writer.program
+}
+
 struct Writer {
     rng: Rng,
     model: Model,
@@ -106,6 +120,28 @@ impl Writer {
             };
             let pause = self.rng.below(3) as u8;
             batch.push(self.command(choice, Some(by), pause));
+        }
+        self.take(batch);
+    }
+
+    /// For one to three processes.
+    fn queue(&mut self) {
+        let mut free = self.live();
+        let most = (1 + self.rng.below(3)).min(free.len());
+        let take = |_| free.swap_remove(self.rng.below(free.len()));
+        let workers: Vec<Id> = (0..most).map(take).collect();
+        let mut batch = Batch::new();
+        for _ in 0..3 + self.rng.below(7) {
+            let choice = loop {
+                let choice = self.choose();
+                if choice != Choice::Advance {
+                    break choice;
+                }
+            };
+            let by = self.rng.pick(&workers);
+            let pause = u8::from(self.rng.percent(20));
+            let busy = self.rng.below(4) as u8;
+            batch.push(Command { busy, ..self.command(choice, Some(by), pause) });
         }
         self.take(batch);
     }
@@ -188,7 +224,7 @@ impl Writer {
             }
             _ => self.actor(about),
         };
-        Command { id, by, pause, op }
+        Command { id, by, pause, busy: 0, op }
     }
 
     fn op(&mut self, choice: Choice, about: Id, together: bool) -> Op {

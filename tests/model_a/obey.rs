@@ -37,6 +37,9 @@ pub(crate) async fn obey(
                 continue;
             }
         };
+        for _ in 0..command.busy {
+            tokio::task::yield_now().await;
+        }
         match command.op {
             Op::Return => return world.done(command.id, Answer::new()),
             Op::Panic => {
@@ -49,6 +52,8 @@ pub(crate) async fn obey(
             }
             _ => world.perform(command),
         }
+        // A signal that it sent itself ends it at an await, before its next command.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) fn shrink(program: &Program) -> Program {
         let before = size(&best);
         best = simpler(best, |command| command.by = OUTSIDE);
         best = simpler(best, |command| command.pause = 0);
+        best = simpler(best, |command| command.busy = 0);
         let mut chunk = before.div_ceil(2);
         while chunk > 0 {
             best = without_chunks(best, chunk);

@@ -137,7 +137,7 @@ impl Model {
             State::Stopped => {}
         }
         // The answer would come when that is over, while the supervisor serves others.
-        self.undecided |= child.alone > self.now;
+        self.undecided |= child.alone >= self.now;
         (child.began, child.tries, child.unhealthy) = (self.now, 0, None);
         match self.start(&child.spec.clone()) {
             Ok(state) => {
