@@ -290,6 +290,7 @@ async fn requests_to_a_supervisor_that_has_ended_let_others_run() {
     lets_others_run!("SupervisorRef::which_children", drop(tree.which_children().await));
     lets_others_run!("SupervisorRef::count_children", drop(tree.count_children().await));
     lets_others_run!("SupervisorRef::tree", drop(tree.tree().await));
+    lets_others_run!("SupervisorRef::tree_within", drop(tree.tree_within(SOON).await));
     lets_others_run!("SupervisorRef::stop", drop(tree.stop().await));
     lets_others_run!("SupervisorRef::stop_with", {
         drop(tree.stop_with(ExitReason::Normal).await);
@@ -326,6 +327,7 @@ async fn requests_to_a_dynamic_supervisor_that_has_ended_let_others_run() {
         drop(many.count_children().await);
     });
     lets_others_run!("DynamicSupervisorRef::tree", drop(many.tree().await));
+    lets_others_run!("DynamicSupervisorRef::tree_within", drop(many.tree_within(SOON).await));
     lets_others_run!("DynamicSupervisorRef::stop", drop(many.stop().await));
 }
 
