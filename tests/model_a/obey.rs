@@ -11,8 +11,9 @@ use crate::boom::BOOM;
 use crate::commands::{Answer, Command, Id, Op, Take};
 use crate::world::World;
 
-/// Books a death: dropped with the body, in the poll in which the kernel tears down.
-struct Mourner(Arc<World>, Id);
+/// Books a death: dropped with the body, in the poll in which the kernel tears down. A body that
+/// never ran has it as well.
+pub(crate) struct Mourner(pub(crate) Arc<World>, pub(crate) Id);
 
 impl Drop for Mourner {
     fn drop(&mut self) {
@@ -23,11 +24,10 @@ impl Drop for Mourner {
 pub(crate) async fn obey(
     mut ctx: Context,
     mut jobs: UnboundedReceiver<Command>,
-    world: Arc<World>,
-    id: Id,
+    mourner: Mourner,
     eager: bool,
 ) {
-    let _mourner = Mourner(Arc::clone(&world), id);
+    let (world, id) = (Arc::clone(&mourner.0), mourner.1);
     loop {
         let command = tokio::select! {
             biased;

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::books::{Books, Step, name_of};
 use crate::commands::{Act, Answer, Command, Id, Mailboxes, OUTSIDE, Op, To};
-use crate::obey::obey;
+use crate::obey::{Mourner, obey};
 
 pub(crate) struct World {
     pub(crate) rt: Runtime,
@@ -201,8 +201,8 @@ impl World {
     ) -> impl FnOnce(Context) -> BoxedBody + Send + 'static {
         let (job, jobs) = unbounded_channel();
         self.books().jobs.insert(id, job);
-        let world = Arc::clone(self);
-        move |ctx| Box::pin(obey(ctx, jobs, world, id, eager))
+        let mourner = Mourner(Arc::clone(self), id);
+        move |ctx| Box::pin(obey(ctx, jobs, mourner, eager))
     }
 }
 
