@@ -318,12 +318,12 @@ fn probes_are_answered_while_all_blocking_threads_are_busy() {
         let rt = Runtime::new();
         let tree = Supervisor::one_for_one().named("app").start(&rt).await.unwrap();
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let busy = tokio::task::spawn_blocking(move || drop(held.recv()));
+        let busy = tokio::task::spawn_blocking(move || held.recv().is_err());
         let routes = regrow::tree_routes(&tree);
         for route in ["/healthz", "/readyz", "/tree"] {
             assert_eq!(ask(&routes, route).await.0, 200, "{route}");
         }
         drop(release);
-        busy.await.unwrap();
+        assert!(busy.await.unwrap());
     });
 }

@@ -96,7 +96,9 @@ async fn refusals(rt: &Runtime) -> Vec<(&'static str, CallError)> {
         ("resume", server.resume().await.unwrap_err()),
         ("get_status", server.get_status().await.unwrap_err()),
     ];
-    let many = ServerRef::call_many(&[server.clone()], |reply: Reply<u32>| reply, second).await;
+    let many =
+        ServerRef::call_many(std::slice::from_ref(&server), |reply: Reply<u32>| reply, second)
+            .await;
     told.extend(many.into_iter().map(|told| ("call_many", told.unwrap_err())));
     assert!(!server.cast(None) && !server.sender(|cast| cast).send(None));
     told

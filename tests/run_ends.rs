@@ -69,6 +69,7 @@ impl Started {
 
 /// Not a test: what the tests start.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one arm for each program")]
 fn the_program() {
     let Ok(kind) = std::env::var(PROGRAM) else { return };
     let code = match kind.as_str() {
@@ -207,8 +208,11 @@ impl Drop for BlocksInDrop {
 
 /// A stop that takes longer in real time than its deadline, but not on its own, paused clock.
 fn paused() -> ExitCode {
-    let slow = ChildSpec::task("slow", |mut ctx| async move {
-        ctx.cancellation_token().cancelled().await;
+    let (up, mut is_up) = tokio::sync::mpsc::unbounded_channel();
+    let slow = ChildSpec::task("slow", move |mut ctx| async move {
+        let asked = ctx.cancellation_token();
+        up.send(())?;
+        asked.cancelled().await;
         let (_keep, never) = mpsc::channel::<()>();
         never.recv_timeout(3 * SECOND).unwrap_err();
         Ok(())
@@ -218,7 +222,7 @@ fn paused() -> ExitCode {
         let over = CancellationToken::new();
         let program = Run::new(tree([slow])).stop_on(over.clone()).deadline(SECOND / 100);
         let program = tokio::spawn(program.run());
-        tokio::time::sleep(SECOND).await;
+        is_up.recv().await;
         over.cancel();
         let report = program.await.unwrap().unwrap();
         println!("{report}");
@@ -231,9 +235,14 @@ fn two_runs() -> ExitCode {
     of_one_thread().block_on(async {
         let over = CancellationToken::new();
         let first = tokio::spawn(Run::new(tree([])).stop_on(over.clone()).run());
-        let polite = Supervisor::one_for_one().named("other").child(polite("polite"));
-        let second = tokio::spawn(Run::new(polite).run());
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let (up, mut is_up) = tokio::sync::mpsc::unbounded_channel();
+        let other = ChildSpec::task("other", move |_| {
+            up.send(()).unwrap();
+            pending()
+        });
+        let other = Supervisor::one_for_one().named("other").child(other);
+        let second = tokio::spawn(Run::new(other).run());
+        is_up.recv().await;
         over.cancel();
         assert!(first.await.unwrap().unwrap().is_clean());
         println!("one has returned");
@@ -381,9 +390,9 @@ fn a_run_under_a_paused_clock_has_no_deadline_in_real_time() {
 #[test]
 fn programs_that_run_as_children_are_killed_when_the_process_is_ended() {
     let mut started = Started::new("with a program");
-    started.says("the program is up");
-    started.says("a body that never awaits is up");
-    started.says("a body that never awaits is up");
+    for _ in ["the program", "a body", "another body"] {
+        started.says(" is up");
+    }
     started.signal("TERM");
     let Started { mut child, lines, .. } = started;
     let (closed, wait) = mpsc::channel();

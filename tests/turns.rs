@@ -435,7 +435,7 @@ async fn news_and_chunks_that_are_there_let_others_run() {
     let registry = Registry::<u8, ()>::unique(&rt);
     let mut changes = registry.changes();
     drop(registry);
-    lets_others_run!("RegistryChanges::next", drop(changes.next().await));
+    lets_others_run!("RegistryChanges::next", changes.next().await);
     let mut events = rt.events();
     drop(rt);
     lets_others_run!("Events::next", assert!(events.next().await.is_none()));

@@ -186,8 +186,11 @@ impl Bells {
 
     async fn sweep(self: Arc<Self>) {
         let sweeping = Sweeping(&self);
-        poll_fn(|cx| Poll::Ready(self.task_table.store(table(cx.waker()), Ordering::Relaxed)))
-            .await;
+        poll_fn(|cx| {
+            self.task_table.store(table(cx.waker()), Ordering::Relaxed);
+            Poll::Ready(())
+        })
+        .await;
         loop {
             let next = self.look();
             if self.closed.load(Ordering::SeqCst) && self.armed() == 0 {

@@ -27,6 +27,8 @@ mod keep;
 #[cfg(feature = "process")]
 mod output;
 #[cfg(feature = "process")]
+mod command_settings;
+#[cfg(feature = "process")]
 mod command;
 
 pub use blocking_context::BlockingContext;

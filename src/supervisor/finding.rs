@@ -110,11 +110,7 @@ impl fmt::Display for Finding {
                 "transient supervisor {path} shuts itself down cleanly, and stays down then: \
                  make it permanent if it should come back"
             ),
-            Finding::ManyStarts { path, starts: Some(starts) } => write!(
-                f,
-                "{path} may be started {starts} times before the root gives up: allow fewer \
-                 restarts on the way, or back off"
-            ),
+            Finding::ManyStarts { path, starts } => many_starts(f, path, *starts),
             Finding::SlowStop { path, takes, restarts, period } => write!(
                 f,
                 "supervisor {path} may take {takes:?} to stop what is restarted together, so more \
@@ -122,12 +118,22 @@ impl fmt::Display for Finding {
                  failing is restarted for ever: give `intensity` a longer period, or the children \
                  less time to stop"
             ),
-            Finding::ManyStarts { path, starts: None } => write!(
-                f,
-                "{path} may be started any number of times, and the root never gives up: \
-                 limit the restarts, or back off"
-            ),
         }
+    }
+}
+
+fn many_starts(f: &mut fmt::Formatter<'_>, path: &str, starts: Option<u64>) -> fmt::Result {
+    match starts {
+        Some(starts) => write!(
+            f,
+            "{path} may be started {starts} times before the root gives up: allow fewer \
+             restarts on the way, or back off"
+        ),
+        None => write!(
+            f,
+            "{path} may be started any number of times, and the root never gives up: limit the \
+             restarts, or back off"
+        ),
     }
 }
 
