@@ -7,7 +7,7 @@ use crate::child::ChildSpec;
 impl ChildSpec {
     /// How long after a program has ended without having been asked to, in whatever way, its
     /// end is undecided: a stop that arrives in this time makes it one of
-    /// [`Shutdown`](ExitReason::Shutdown). Only for [`command`](Self::command). By default 100 ms;
+    /// [`Shutdown`](crate::ExitReason::Shutdown). Only for [`command`](Self::command). By default 100 ms;
     /// zero decides at once. It is real time, unless tokio's clock is paused.
     ///
     /// ```
