@@ -27,6 +27,9 @@ use crate::supervisor::SupervisorRef;
 /// as a thread runs the server of these routes. The others ask all supervisors at once, as
 /// [`SupervisorRef::tree`] does; one that does not answer in time, since it starts or stops a
 /// child, is there and not ready, and is shown as it last published itself, marked as such.
+/// A tree of more than 1,000 children may take the same time once more to be shown, and is 503
+/// after that.
+///
 /// [`tree_routes_within`] takes another time than 250 ms; it has to be less than a probe's own
 /// (`timeoutSeconds` in Kubernetes, 1 if nothing is said).
 ///
@@ -117,7 +120,10 @@ impl Asked {
             return show(&survey.tree());
         }
         let shown = tokio::task::spawn_blocking(move || show(&survey.tree()));
-        shown.await.unwrap_or_else(|error| unavailable(&error.to_string()))
+        match tokio::time::timeout(self.limit, shown).await {
+            Ok(shown) => shown.unwrap_or_else(|error| unavailable(&error.to_string())),
+            Err(_) => unavailable("the tree is too large to be shown in time"),
+        }
     }
 }
 

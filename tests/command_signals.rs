@@ -52,10 +52,13 @@ fn the_program() {
     let tree = match kind.as_str() {
         "flat" => six(root),
         "nested" => {
-            let inner = six(Supervisor::one_for_one().with_id("inner"));
+            // Shorter than the time for which the slow one holds their order up.
+            let short = |at| command(at).stop_window(Duration::from_millis(500));
+            let inner = Supervisor::one_for_one().with_id("inner");
+            let inner = (0..KINDS.len()).map(short).fold(inner, SupervisorSpec::child);
             let slow = ChildSpec::task("slow", |mut ctx| async move {
                 ctx.cancellation_token().cancelled().await;
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(Duration::from_secs(2)).await;
                 Ok(())
             });
             root.child(inner).child(slow.shutdown(Shutdown::Timeout(Duration::from_secs(60))))

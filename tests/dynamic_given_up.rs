@@ -217,3 +217,21 @@ async fn a_limited_number_of_children_that_were_given_up_is_kept() {
     assert!(matches!(late, Err(StartError::GivenUp { .. })));
     assert!(homes.get_or_start("key 0", failing(&Arc::default())).await.is_ok());
 }
+
+/// The next start under the name fails before there is a child: the old one stays given up.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_leaves_the_name_given_up_for_as_long_again() {
+    let rt = Runtime::new();
+    let homes = pool(&rt, Exhausted::GiveUp).await;
+    let starts = Arc::new(AtomicU32::new(0));
+    assert!(homes.get_or_start("key", failing(&starts)).await.is_ok());
+    tokio::time::sleep(MINUTE).await;
+    let never_ready = failing(&starts).ready_within(MINUTE);
+    let refused = homes.get_or_start("key", never_ready).await;
+    assert_eq!(refused, Err(StartError::Failed(crash("no hub"))));
+    for _ in 0..100 {
+        assert_eq!(retry_in(homes.get_or_start("key", failing(&starts)).await), MINUTE);
+    }
+    assert_eq!(starts.load(Ordering::Relaxed), 1 + 3 + 1);
+    assert_eq!(homes.which_children().await.unwrap()[0].history.len(), 4);
+}

@@ -116,6 +116,43 @@ fn unlimited_restarts_with_a_backoff_are_no_finding() {
     assert_eq!(lint.findings, [Finding::ManyStarts { path, starts: None }]);
 }
 
+/// A temporary child is not brought back by its group; a supervisor that is one is no pause for
+/// what is below it, and neither is a backoff above a large budget.
+#[tokio::test(start_paused = true)]
+async fn what_is_started_without_a_pause_is_found_at_any_level() {
+    let starts = Starts::default();
+    let inner = Supervisor::one_for_one().with_id("inner").child(starts.child("failing"));
+    let inner = ChildSpec::from(inner).restart(Restart::Temporary);
+    let spec = Supervisor::one_for_all().child(inner).child(idle("worker"));
+    assert_eq!(spec.lint().most_starts, Some(4));
+    let tree = spec.start(&Runtime::new()).await.unwrap();
+    sleep(100 * SECOND).await;
+    assert_eq!((starts.count(), tree.count_children().await.unwrap().specs), (4, 1));
+
+    let endless = Supervisor::one_for_one().with_id("inner").unlimited_restarts();
+    let endless = ChildSpec::from(endless.child(starts.child("failing")));
+    let lint = Supervisor::one_for_one().with_id("app").child(endless.restart(Restart::Temporary));
+    let path = "app/inner/failing".to_owned();
+    assert_eq!(lint.lint().findings, [Finding::ManyStarts { path: path.clone(), starts: None }]);
+
+    let many = Supervisor::one_for_one().with_id("inner").intensity(10_000, SECOND);
+    let many = ChildSpec::from(many.child(starts.child("failing"))).backoff(Backoff::new());
+    let lint = Supervisor::one_for_one().with_id("app").child(many).lint();
+    assert_eq!(lint.findings, [Finding::ManyStarts { path, starts: Some(10_001) }]);
+}
+
+/// The delays of one child let the window forget what another of its group has spent.
+#[tokio::test(start_paused = true)]
+async fn a_group_of_children_with_and_without_a_backoff_stays_below_its_number() {
+    let (one, other) = (Starts::default(), Starts::default());
+    let backoff = Backoff::new().jitter(0.0).give_up_after(100 * SECOND);
+    let spec = Supervisor::one_for_all().child(one.child("one"));
+    let spec = spec.child(other.child("other").backoff(backoff));
+    let most = spec.lint().most_starts.unwrap();
+    assert!(starts_until_its_end(spec, &one).await <= most);
+    assert!(other.count() <= most);
+}
+
 /// A stop that is slower than the window: the budget is never spent. 720 starts in an hour are
 /// not "4 times at most".
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use regrow::{Backoff, ExitReason, LogLevel, Pid, Restart, StartError, Supervisor};
+use regrow::{Backoff, ChildSpec, ExitReason, LogLevel, Pid, Restart, StartError, Supervisor};
 use support::log::Log;
 use support::reporter::{Fixture, Tell};
 use support::settled;
@@ -178,4 +178,22 @@ async fn the_exit_of_a_child_that_fell_with_another_is_no_strangers() {
     let heads = log.heads();
     assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
     assert_eq!(tree.count_children().await.unwrap().active, 2);
+}
+
+/// A child that ends before it is ready is a failed start, and says nothing beside that.
+#[tokio::test(start_paused = true)]
+async fn the_exit_of_a_child_that_ended_before_it_was_ready_is_no_strangers() {
+    let rt = regrow::Runtime::new();
+    let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    let pool = regrow::DynamicSupervisor::new().start(&rt).await.unwrap();
+    let log = Log::listen();
+    let lost = || {
+        let lost = ChildSpec::task("lost", |_| async { Err(ExitReason::crashed("no luck")) });
+        lost.ready_within(Duration::from_secs(1))
+    };
+    assert!(tree.start_child(lost()).await.is_err());
+    assert!(pool.start_child(lost()).await.is_err());
+    settled().await;
+    let heads = log.heads();
+    assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
 }

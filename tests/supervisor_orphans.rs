@@ -147,6 +147,23 @@ async fn a_dynamic_supervisor_waits_beside_its_loop() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
+/// A dynamic child that is terminated while it waits is not started any more.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_child_that_is_terminated_while_it_waits_is_not_started() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
+    let inner = ChildSpec::from(inner().child(t.child("slow")));
+    let pid = pool.start_child(inner).await.unwrap();
+    strike(&t.rt, "inner").await;
+    settled().await;
+    assert_eq!(pool.which_children().await.unwrap()[0].state, WAITS);
+    assert_eq!(pool.terminate_child(pid).await, Ok(()));
+    sleep(ms(60)).await;
+    assert_eq!(t.told().await, ["slow starts", "slow stops: killed", "slow is gone"]);
+    assert_eq!(pool.count_children().await.unwrap().specs, 0);
+}
+
 /// Whoever is killed again while it waits, or is stopped, leaves nobody.
 #[tokio::test(start_paused = true)]
 async fn the_waiting_supervisor_may_be_killed_meanwhile() {

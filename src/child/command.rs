@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use futures_util::future::{Either, join, select};
 use thiserror::Error;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::call_error::StartError;
@@ -41,6 +41,7 @@ use crate::kernel::closing::End;
 use crate::kernel::programs::RunningProgram;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
+use crate::timer_queue::after;
 use crate::turn::turn;
 
 /// How long a program that has ended may be outlived by who still holds its pipes, before
@@ -246,14 +247,14 @@ async fn attend(mut program: Program, mut orders: Orders, printing: Printing) ->
             Either::Right((_, waited)) => waited.await,
         }
     };
-    let (status, asked) = match ended {
+    let (status, at, asked) = match ended {
         Ok(ended) => ended,
         Err(error) => return End::Returned(ExitReason::from_library(error)),
     };
     let stopped = match asked {
-        Asked::No => stop_arrives(&mut orders, program.window).await,
+        Asked::No => stop_arrives(&mut orders, at, program.window).await,
         Asked::At(_) if status.success() || is_terminated(status) => return end_of(Ok(()), true),
-        Asked::At(at) => at.elapsed() <= program.window && orders.follow_a_signal(),
+        Asked::At(asked) => at.duration_since(asked) <= program.window && orders.follow_a_signal(),
         Asked::Killed => false,
     };
     if stopped {
@@ -273,31 +274,30 @@ async fn attend(mut program: Program, mut orders: Orders, printing: Printing) ->
 
 /// Whether an order arrives within the window after the end of a program, or later where a
 /// stop is on its way: a supervisor that is being stopped asks each of its children in turn.
-async fn stop_arrives(orders: &mut Orders, window: Duration) -> bool {
-    loop {
-        if orders.were_given() || orders.or(sleep(window)).await.is_err() {
-            return true;
-        }
-        if !orders.are_to_come() {
-            return false;
-        }
+async fn stop_arrives(orders: &mut Orders, ended: Instant, window: Duration) -> bool {
+    let over = sleep_until(after(ended, window));
+    if !window.is_zero() && (orders.were_given() || orders.or(over).await.is_err()) {
+        return true;
+    }
+    while orders.are_to_come() {
         // The look above may be outdated by now, so it is repeated; the order wakes at once.
         if orders.or(sleep(window.max(LOOK_AGAIN))).await.is_err() {
             return true;
         }
     }
+    false
 }
 
 impl Program {
-    /// How it ended, and what it had been asked by then.
-    async fn wait(&mut self, orders: &mut Orders) -> io::Result<(ExitStatus, Asked)> {
+    /// How it ended and when, and what it had been asked by then.
+    async fn wait(&mut self, orders: &mut Orders) -> io::Result<(ExitStatus, Instant, Asked)> {
         let mut asked = Asked::No;
         loop {
             asked = match orders.or(self.child.wait()).await {
                 Ok(status) => {
                     #[cfg(unix)]
                     drop(self.running.take());
-                    return Ok((status?, asked));
+                    return Ok((status?, Instant::now(), asked));
                 }
                 Err(Order::Stop) => {
                     self.terminate();

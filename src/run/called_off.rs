@@ -15,7 +15,7 @@ impl Run {
     pub(super) async fn asked(&self, watchdog: &mut Option<Watchdog>) -> StopCause {
         let signal = async {
             loop {
-                if let Asked::Stop(signal) = next(watchdog).await {
+                if let Asked::Stop(signal) | Asked::StopNow(signal) = next(watchdog).await {
                     return StopCause::Signal(signal);
                 }
             }
@@ -38,7 +38,7 @@ impl Run {
                 let tree = started.map_err(RunError::Start)?;
                 self.stop(&tree, watchdog, stop).await
             }
-            Err(by) => Ok(stop.force(by).await),
+            Err(by) => Ok(stop.force(by, watchdog).await),
         }
     }
 }

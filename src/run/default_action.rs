@@ -5,7 +5,8 @@
 //! does what the operating system does by default, while a flag says so. The flag is off as
 //! long as any run listens.
 //!
-//! A signal that the program caught by itself before its first run is left to the program.
+//! A signal that the program caught or ignored before its first run, as one that `nohup` started
+//! ignores `SIGHUP`, is left to the program.
 
 use std::io;
 
@@ -93,11 +94,15 @@ mod shared {
         u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
     }
 
-    /// The signals that have a handler by now, where the operating system says so.
+    /// The signals that have a handler by now, or are ignored, where the operating system says
+    /// so.
     fn caught() -> u64 {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+        let masks = status.lines().filter_map(|line| {
+            line.strip_prefix("SigCgt:").or_else(|| line.strip_prefix("SigIgn:"))
+        });
+        let masks = masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        masks.fold(0, |all, mask| all | mask)
     }
 }
 

@@ -34,6 +34,7 @@ mod reload;
 mod below;
 mod stopping;
 mod outcome;
+mod clock;
 mod watchdog;
 mod stop;
 mod called_off;
@@ -292,7 +293,9 @@ impl Run {
                 Woken::Ended(reason) => {
                     return Err(RunError::from_root(runtime, (&root, pid), reason));
                 }
-                Woken::Asked(Asked::Stop(signal)) => break StopCause::Signal(signal),
+                Woken::Asked(Asked::Stop(signal) | Asked::StopNow(signal)) => {
+                    break StopCause::Signal(signal);
+                }
                 Woken::Token => break StopCause::Token,
                 Woken::Asked(Asked::Reload) => {
                     if let Some(path) = &self.reload {

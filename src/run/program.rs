@@ -115,7 +115,8 @@ impl Program {
     }
 
     /// How long tokio's shutdown may take once the tree has stopped: blocking jobs and bodies
-    /// that do not await have so long to end. By default one second. [`Program`] has an example.
+    /// that do not await have so long to end. By default one second; zero waits for nothing, and
+    /// does not find out what is left. [`Program`] has an example.
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.shutdown = limit;
         self
@@ -175,12 +176,15 @@ impl Program {
         mut watchdog: Option<Watchdog>,
     ) -> ExitCode {
         if let Some(watchdog) = &mut watchdog {
-            watchdog.returned(self.shutdown);
+            watchdog.returned(None);
         }
         match (self.tell, outcome) {
             (Some(tell), outcome) => tell(outcome),
             (None, Ok(report)) => outcome::say(&report.to_string()),
             (None, Err(error)) => outcome::say(&error.to_string()),
+        }
+        if let Some(watchdog) = &mut watchdog {
+            watchdog.returned(Some(self.shutdown));
         }
         let ended = tokio.shut_down();
         let clean = match outcome {

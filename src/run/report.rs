@@ -84,8 +84,8 @@ pub enum StopOutcome {
     NotAsked(CutShort),
     /// The stop was cut short while its supervisor still waited for its start. It was killed.
     NotStarted(CutShort),
-    /// It was killed and is still there: its body does not await. The program goes on
-    /// without waiting for it.
+    /// It was killed and is still there: its body does not await, or it is to run next on a thread
+    /// whose body does not. The program goes on without waiting for it.
     NotYielding,
     /// It was still there when the program was ended, because no thread of tokio was free to run
     /// any async code: its own, or that of another body that does not await.

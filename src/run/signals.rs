@@ -7,6 +7,8 @@ use std::io;
 pub(super) enum Asked {
     /// To stop, by a signal of this name.
     Stop(&'static str),
+    /// The same once more, after the stop had begun.
+    StopNow(&'static str),
     /// To read its configuration anew.
     Reload,
 }

@@ -24,8 +24,11 @@ pub(super) struct Stop {
 
 impl Stop {
     /// Kills all that is left.
-    pub(super) async fn force(self, by: CutShort) -> StopReport {
+    pub(super) async fn force(self, by: CutShort, watchdog: &Option<Watchdog>) -> StopReport {
+        let says_so = || watchdog.iter().for_each(Watchdog::forces);
+        says_so();
         self.below.kill_all(LAST_WAIT).await;
+        says_so();
         self.report(Some(by))
     }
 
@@ -70,7 +73,7 @@ impl Run {
             CutShort::Deadline
         };
         let again = async {
-            while next(watchdog).await == Asked::Reload {}
+            while !matches!(next(watchdog).await, Asked::StopNow(_)) {}
             CutShort::SecondSignal
         };
         first(limit, again).await
@@ -92,7 +95,7 @@ impl Run {
         match first(asked, cut_short).await {
             Ok(reason) if reason.is_clean() => Ok(stop.report(None)),
             Ok(reason) => Err(stop.below.error(reason)),
-            Err(by) => Ok(stop.force(by).await),
+            Err(by) => Ok(stop.force(by, watchdog).await),
         }
     }
 }

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kernel::stopping::BegunStop;
 use crate::run::below::Cut;
+use crate::run::clock::is_clock_paused;
 use crate::run::default_action::Listening;
 use crate::run::outcome;
 use crate::run::report::{CutShort, StopCause};
@@ -65,8 +66,11 @@ pub(super) struct Watchdog {
 enum News {
     /// The stop has begun. `None`: the clock is paused, no deadline holds in real time.
     Begun(StopCause, Option<Duration>),
-    /// The run has returned; the rest of the program may take so long.
-    Returned(Duration),
+    /// The stop is cut short: the killed have [`LAST_WAIT`] to end from here on, or from the last
+    /// time that this was said.
+    Forces,
+    /// The run has returned; the rest of the program may take so long, `None` is any time.
+    Returned(Option<Duration>),
 }
 
 impl Watchdog {
@@ -98,21 +102,18 @@ impl Watchdog {
         let _ = self.news.send(News::Begun(cause.clone(), deadline));
     }
 
-    /// The tree has stopped. What is left of the program is to end within this time.
-    /// From here on signals do what they do by default.
-    pub(super) fn returned(&mut self, limit: Duration) {
+    /// The run still runs async code, and forces the stop: only its silence from here on ends the
+    /// process.
+    pub(super) fn forces(&self) {
+        let _ = self.news.send(News::Forces);
+    }
+
+    /// The tree has stopped. What is left of the program is to end within this time, if there is
+    /// a limit. From here on signals do what they do by default.
+    pub(super) fn returned(&mut self, limit: Option<Duration>) {
         self.listening = None;
         let _ = self.news.send(News::Returned(limit));
     }
-}
-
-/// Whether this tokio's clock is paused: then it stands still while nothing is awaited.
-fn is_clock_paused() -> bool {
-    let (began, before) = (std::time::Instant::now(), Instant::now());
-    while began.elapsed() < Duration::from_micros(1) {
-        std::hint::spin_loop();
-    }
-    Instant::now() == before
 }
 
 /// The thread.
@@ -185,14 +186,22 @@ impl Watch {
                     self.armed = deadline.is_some();
                     self.begin(&cause);
                 }
+                Woken::News(Some(News::Forces)) => self.due = self.due_after(Duration::ZERO),
                 Woken::News(Some(News::Returned(limit))) => {
                     self.begun.get_or_insert((StopCause::TreeEnded, Instant::now()));
-                    let due = Instant::now().checked_add(limit.saturating_add(MARGIN));
+                    let limit = limit.map(|limit| limit.saturating_add(MARGIN));
+                    let due = limit.and_then(|limit| Instant::now().checked_add(limit));
                     self.due = due.filter(|_| self.armed);
                 }
                 Woken::Token => self.begin(&StopCause::Token),
                 Woken::Signal(asked) => {
-                    if let Asked::Stop(name) = asked {
+                    // Known here alone: the run may have begun its stop for another reason, and
+                    // must not take this for a second signal.
+                    let asked = match (asked, self.begun.is_some()) {
+                        (Asked::Stop(name), true) => Asked::StopNow(name),
+                        (asked, _) => asked,
+                    };
+                    if let Asked::Stop(name) | Asked::StopNow(name) = asked {
                         self.stop_signal(name);
                     }
                     // A run that has returned asks for nothing any more.

@@ -18,9 +18,11 @@ use crate::pid::Pid;
 use crate::process::Seat;
 use crate::reply::Reply;
 use crate::shared_str::SharedStr;
-use crate::supervisor::children::{Child, Retry, Running};
+use crate::supervisor::child_state::{Retry, Running};
+use crate::supervisor::children::Child;
 use crate::supervisor::info::ChildError;
 use crate::supervisor::report::Report;
+use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::NOT_YIELDING;
 use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::{Cast, Tree};
@@ -75,8 +77,9 @@ impl Tree {
             Ok(place) => place,
             Err(error) => return reply.send(Err(error)),
         };
-        let Some(child) = self.children.get_mut(place) else { return };
-        child.restarts = Default::default();
+        if let Some(child) = self.children.get_mut(place) {
+            child.restarts = RestartState::default();
+        }
         match self.children.get(place).and_then(|child| self.left_by(child)) {
             None => {
                 let started = self.begin_by_hand(place).await;

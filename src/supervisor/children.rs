@@ -16,6 +16,7 @@ use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
 use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
+use crate::supervisor::child_state::{EndedBy, Over, Running};
 use crate::supervisor::describe::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 use crate::supervisor::incarnation::{Decision, decide};
@@ -37,42 +38,6 @@ pub(crate) struct Child {
     /// Why it last ended, or did not start.
     pub(crate) last: Option<ExitReason>,
     pub(crate) history: History,
-}
-
-/// How an incarnation ended, or why it did not start; then it has no pid.
-#[derive(Debug)]
-pub(crate) struct Over {
-    pub(crate) pid: Option<Pid>,
-    pub(crate) reason: ExitReason,
-    pub(crate) at: Instant,
-}
-
-/// What a child is doing.
-#[derive(Debug, Clone)]
-pub(crate) enum Running {
-    Yes(Arc<dyn AnyProcess>),
-    /// It ended, and its group is started again by the retry with this ticket.
-    Restarting {
-        ticket: u64,
-        /// When, if that waits for a time.
-        due: Option<Instant>,
-        retry: Retry,
-    },
-    /// It ended, was stopped, or never ran.
-    No,
-}
-
-/// What a retry has still to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Retry {
-    /// A start failed: the retry counts against the window.
-    Counted,
-    /// The retry has waited for its delay, and counts against nothing.
-    Delayed,
-    /// The restart was decided, and waited for what a killed incarnation left.
-    Decided,
-    /// A start by hand waited for the same.
-    ByHand,
 }
 
 impl Child {
@@ -123,11 +88,15 @@ impl Child {
 
     /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
     fn over(&mut self, over: Over, fallback: Option<Backoff>) -> Incarnation {
-        let Over { pid, reason, at } = over;
+        let Over { pid, reason, at, by } = over;
         self.last = Some(reason.clone());
         let delay = self.restarts.delay();
         let run = Run { started: self.started, ended: at, ran: pid.is_some() };
-        self.restarts.over(self.spec.backoff.or(fallback), run);
+        let backoff = self.spec.backoff.or(fallback);
+        match by {
+            EndedBy::Itself => self.restarts.failed(backoff, run),
+            EndedBy::Supervisor => self.restarts.stopped(backoff, run),
+        }
         Incarnation {
             pid,
             started: self.started,

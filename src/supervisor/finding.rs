@@ -50,11 +50,11 @@ pub enum Finding {
         /// Which supervisor.
         path: String,
     },
-    /// A failing child may be started very often, without a delay, before the root gives up.
+    /// A failing child may be started very often without a delay.
     ManyStarts {
         /// Which child.
         path: String,
-        /// How often, at most; `None`: any number of times.
+        /// How often without a delay, at most; `None`: any number of times.
         starts: Option<u64>,
     },
     /// The stops of one restart may take so long that the supervisor's window has forgotten the
@@ -126,13 +126,13 @@ fn many_starts(f: &mut fmt::Formatter<'_>, path: &str, starts: Option<u64>) -> f
     match starts {
         Some(starts) => write!(
             f,
-            "{path} may be started {starts} times before the root gives up: allow fewer \
-             restarts on the way, or back off"
+            "{path} may be started {starts} times without a pause: allow fewer restarts on the way, \
+             or back off"
         ),
         None => write!(
             f,
-            "{path} may be started any number of times, and the root never gives up: limit the \
-             restarts, or back off"
+            "{path} may be started any number of times without a pause: limit the restarts, or back \
+             off"
         ),
     }
 }

@@ -144,7 +144,11 @@ async fn ready(
             report.stops(&*started.process, ChildStop::No);
             Ok(started)
         }
-        Ok(Either::Left((reason, _))) => Err(StartError::Failed(reason)),
+        Ok(Either::Left((reason, _))) => {
+            // Its exit does not come, or is taken back: the failed start says it all.
+            runtime.kernel.give_up_start(report.supervisor, started.process.pid());
+            Err(StartError::Failed(reason))
+        }
         Err(_) => {
             stop(report, Leaving::of(spec, &started.process), Instant::now()).await;
             Err(StartError::NotReady(limit))

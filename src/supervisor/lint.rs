@@ -78,8 +78,7 @@ impl SupervisorSpec {
     pub fn lint(&self) -> Lint {
         let mut walk = Walk::default();
         walk.names.extend(self.name.iter().map(|name| (name.to_string(), self.id.to_string())));
-        let once = Starts { most: Some(1), paced: false };
-        let worst_stop = walk.supervisor(self, &self.id, once);
+        let worst_stop = walk.supervisor(self, &self.id, Starts::ONCE);
         if let Some(worst) = worst_stop.filter(|worst| *worst > LONG) {
             walk.findings.push(Finding::LongStop { worst });
         }
@@ -175,10 +174,10 @@ impl Walk {
         if child.restart == Restart::Temporary {
             return;
         }
-        let Starts { most, paced } = starts;
+        let Starts { most, burst } = starts;
         self.most_starts = self.most_starts.zip(most).map(|(so_far, most)| so_far.max(most));
-        if !paced && most.is_none_or(|most| most >= OFTEN) {
-            self.findings.push(Finding::ManyStarts { path: path.to_owned(), starts: most });
+        if burst.is_none_or(|burst| burst >= OFTEN) {
+            self.findings.push(Finding::ManyStarts { path: path.to_owned(), starts: burst });
         }
     }
 

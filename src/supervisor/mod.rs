@@ -19,6 +19,7 @@ pub(crate) mod report;
 pub(crate) mod stop;
 mod attempt;
 pub(crate) mod incarnation;
+pub(crate) mod child_state;
 pub(crate) mod children;
 pub(crate) mod tree;
 mod alone;

@@ -25,16 +25,19 @@ use crate::supervisor::strategy::{Place, Strategy};
 pub(crate) struct Starts {
     /// `None`: any number of times.
     pub(crate) most: Option<u64>,
-    /// There is a delay, or a slow stop, before each of them but a few.
-    pub(crate) paced: bool,
+    /// How often without a delay or a slow stop in between.
+    pub(crate) burst: Option<u64>,
 }
 
 impl Starts {
+    pub(crate) const ONCE: Starts = Starts { most: Some(1), burst: Some(1) };
+
     /// Of a child that is started so often by each incarnation of a supervisor that is itself
     /// started as often as this says.
     pub(crate) fn times(self, each: Starts) -> Starts {
-        let most = self.most.zip(each.most).map(|(above, each)| above.saturating_mul(each));
-        Starts { most, paced: self.paced || each.paced }
+        let product = |above: Option<u64>, each: Option<u64>| Some(above?.saturating_mul(each?));
+        let Starts { most, burst } = self;
+        Starts { most: product(most, each.most), burst: product(burst, each.burst) }
     }
 }
 
@@ -84,6 +87,10 @@ impl Failures {
 }
 
 fn starts(spec: &SupervisorSpec, failures: &[Failures], at: usize, slow: bool) -> Starts {
+    if failures[at] == Failures::Never {
+        // Not by its group's restart either.
+        return Starts::ONCE;
+    }
     let fails = (0..failures.len()).filter(|failed| is_hit(spec.strategy, *failed, at));
     let (mut delayed, mut shared) = (Some(0_u64), false);
     for failed in fails {
@@ -91,7 +98,7 @@ fn starts(spec: &SupervisorSpec, failures: &[Failures], at: usize, slow: bool) -
             Failures::Never => {}
             Failures::Budget => shared = true,
             Failures::Delayed(tries) => {
-                delayed = delayed.zip(tries).map(|(sum, n)| sum.saturating_add(n))
+                delayed = delayed.zip(tries).map(|(sum, n)| sum.saturating_add(n));
             }
         }
     }
@@ -101,8 +108,13 @@ fn starts(spec: &SupervisorSpec, failures: &[Failures], at: usize, slow: bool) -
         Intensity::Limited { .. } if slow => None,
         Intensity::Limited { restarts, .. } => Some(u64::from(restarts)),
     };
-    let again = delayed.zip(counted).map(|(delayed, counted)| delayed.saturating_add(counted));
-    Starts { most: again.map(|again| again.saturating_add(1)), paced: slow || !shared }
+    let plus_one = |restarts: Option<u64>| restarts.map(|restarts| restarts.saturating_add(1));
+    // After each delay the window may have forgotten what was counted before.
+    let most = plus_one(delayed).zip(plus_one(counted));
+    Starts {
+        most: most.map(|(delayed, counted)| delayed.saturating_mul(counted)),
+        burst: if slow { Some(1) } else { plus_one(counted) },
+    }
 }
 
 /// Whether this child is started again when that one failed.

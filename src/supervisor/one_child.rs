@@ -5,8 +5,9 @@ use tokio::time::Instant;
 use crate::call_error::StartError;
 use crate::exit::Result;
 use crate::process::{ChildStop, Seat};
-use crate::supervisor::children::{Over, Running};
+use crate::supervisor::child_state::{EndedBy, Over, Running};
 use crate::supervisor::incarnation::{NotStarted, start};
+use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::{Leaving, stop};
 use crate::supervisor::strategy::Place;
 use crate::supervisor::tree::Tree;
@@ -30,7 +31,8 @@ impl Tree {
             }
             Err(NotStarted { error, .. }) => {
                 let at = Instant::now();
-                self.over(place, Over { pid: None, reason: error.as_reason(), at });
+                let reason = error.as_reason();
+                self.over(place, Over { pid: None, reason, at, by: EndedBy::Itself });
                 Err(error)
             }
         }
@@ -44,7 +46,7 @@ impl Tree {
         let pid = process.pid();
         self.report.stops(&**process, how);
         let (reason, at) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
-        self.over(place, Over { pid: Some(pid), reason, at });
+        self.over(place, Over { pid: Some(pid), reason, at, by: EndedBy::Supervisor });
         at
     }
 
@@ -54,9 +56,11 @@ impl Tree {
     }
 
     /// A child that doesn't run, and won't by itself: names that it held are free, and a
-    /// temporary one is forgotten.
+    /// temporary one is forgotten. If it is started again it begins afresh: what it failed by
+    /// before that is not counted.
     pub(crate) fn rest(&mut self, place: Place) {
-        let Some(child) = self.children.get(place) else { return };
+        let Some(child) = self.children.get_mut(place) else { return };
+        child.restarts = RestartState::default();
         let (seat, temporary) = (child.seat(), child.is_temporary());
         self.report.free_names(seat);
         match temporary {

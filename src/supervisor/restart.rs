@@ -26,7 +26,8 @@ use crate::failpoint::step;
 use crate::pid::Pid;
 use crate::process::ChildStop;
 use crate::server::ServerContext;
-use crate::supervisor::children::{Child, Over, Retry, Running};
+use crate::supervisor::child_state::{EndedBy, Over, Retry, Running};
+use crate::supervisor::children::Child;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::Exceeded;
 use crate::supervisor::report::Decided;
@@ -50,7 +51,7 @@ impl Tree {
             return self.ended_for_good(place, pid, reason);
         }
         let now = Instant::now();
-        self.over(place, Over { pid: Some(pid), reason, at: now });
+        self.over(place, Over { pid: Some(pid), reason, at: now, by: EndedBy::Itself });
         match self.next(place, now) {
             Next::AtOnce => self.restart(place, Retry::Counted, now, ctx).await,
             Next::After(delay) => {
@@ -64,7 +65,8 @@ impl Tree {
     /// It is not started again; if it was significant, that may end the supervisor.
     fn ended_for_good(&mut self, place: Place, pid: Pid, reason: ExitReason) -> Result {
         let significant = self.children.get(place).is_some_and(|child| child.spec.significant);
-        self.over(place, Over { pid: Some(pid), reason, at: Instant::now() });
+        let at = Instant::now();
+        self.over(place, Over { pid: Some(pid), reason, at, by: EndedBy::Itself });
         self.rest(place);
         let left = |child: &Child| child.spec.significant && !matches!(child.state(), Running::No);
         if !self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
@@ -163,6 +165,9 @@ impl Tree {
                 self.rest(member);
             } else if !matches!(child.state(), Running::No) {
                 self.children.set(member, Running::No);
+                if let Some(child) = self.children.get_mut(member) {
+                    child.restarts.hold(now);
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 //! stops anything; the time and the random number are arguments.
 //!
 //! Each end of a child that is to be started again goes through two steps: the incarnation is
-//! [recorded](RestartState::over), then the [next step](RestartState::next) is taken.
+//! [recorded](RestartState::failed), then the [next step](RestartState::next) is taken.
 //!
 //! | the child has | the next step | what bounds it |
 //! |---|---|---|
@@ -17,11 +17,13 @@
 //! 1. A delayed restart never counts against the window: an outage makes every child fail as
 //!    often as its delays allow, so a count of failures says how many children there are and not
 //!    how bad it is.
-//! 2. The clock of a child without a healthy run begins with the first incarnation that is not
-//!    healthy, or with the end of the last healthy one. Only a healthy run, or a start by hand,
-//!    sets it back. So a child that never recovers is given up, however long its delays are.
-//! 3. An incarnation that its supervisor stopped, with its group, is recorded and decides
-//!    nothing: only an own end, or a start that failed, asks for the next step.
+//! 2. The clock of a child without a healthy run begins with the first incarnation that failed by
+//!    itself and was not healthy, or with the own end of a healthy one. It stands still while the
+//!    child is stopped with its group, and only a healthy run, an end for good or a start by hand
+//!    sets it back. So a child that never recovers is given up, however long its delays are, and
+//!    one that was only kept waiting is not.
+//! 3. An incarnation that its supervisor stopped decides nothing: only an own end, or a start that
+//!    failed, asks for the next step.
 
 use std::time::Duration;
 
@@ -37,8 +39,10 @@ pub(crate) struct RestartState {
     tries: u32,
     /// How long the incarnation that runs, or the next, waited before its start.
     delay: Duration,
-    /// Since when there was no healthy run.
+    /// Since when there was no healthy run, while the clock runs.
     unhealthy_since: Option<Instant>,
+    /// What the clock had counted when it was stopped.
+    counted: Duration,
 }
 
 /// One incarnation that is over.
@@ -48,6 +52,12 @@ pub(crate) struct Run {
     pub(crate) ended: Instant,
     /// False if its start failed.
     pub(crate) ran: bool,
+}
+
+impl Run {
+    fn is_healthy(self, backoff: Backoff) -> bool {
+        self.ran && backoff.is_healthy(self.ended.duration_since(self.started))
+    }
 }
 
 /// What holds for a child: its backoff, if it has one, and the budget of its supervisor.
@@ -68,15 +78,32 @@ pub(crate) enum Next {
 }
 
 impl RestartState {
-    /// Records an incarnation. A healthy one begins the count of tries anew.
-    pub(crate) fn over(&mut self, backoff: Option<Backoff>, run: Run) {
+    /// Records an incarnation that ended by itself, or did not start.
+    pub(crate) fn failed(&mut self, backoff: Option<Backoff>, run: Run) {
         self.delay = Duration::ZERO;
         let Some(backoff) = backoff else { return };
-        if run.ran && backoff.is_healthy(run.ended.duration_since(run.started)) {
-            self.tries = 0;
-            self.unhealthy_since = Some(run.ended);
+        if run.is_healthy(backoff) {
+            *self = RestartState { unhealthy_since: Some(run.ended), ..RestartState::default() };
+        } else if self.unhealthy_since.is_none() {
+            let counted = std::mem::take(&mut self.counted);
+            self.unhealthy_since = Some(run.started.checked_sub(counted).unwrap_or(run.started));
+        }
+    }
+
+    /// Records an incarnation that its supervisor stopped, to start it again with its group.
+    pub(crate) fn stopped(&mut self, backoff: Option<Backoff>, run: Run) {
+        self.delay = Duration::ZERO;
+        if backoff.is_some_and(|backoff| run.is_healthy(backoff)) {
+            *self = RestartState::default();
         } else {
-            self.unhealthy_since.get_or_insert(run.started);
+            self.hold(run.ended);
+        }
+    }
+
+    /// The child is not tried from now on: it waits for another of its group.
+    pub(crate) fn hold(&mut self, now: Instant) {
+        if let Some(since) = self.unhealthy_since.take() {
+            self.counted = now.duration_since(since);
         }
     }
 
@@ -111,177 +138,4 @@ impl RestartState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Next, RestartState, Rules, Run};
-    use crate::backoff::Backoff;
-    use crate::random::Random;
-    use crate::supervisor::intensity::{Exceeded, Intensity, Window};
-    use std::time::Duration;
-    use tokio::time::Instant;
-
-    const LIMITED: Intensity = Intensity::Limited { restarts: 3, period: Duration::from_secs(5) };
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    fn rules(backoff: impl Into<Option<Backoff>>) -> Rules {
-        Rules { backoff: backoff.into(), intensity: LIMITED }
-    }
-
-    /// An incarnation that fails at once at this time.
-    fn failed(at: Instant) -> Run {
-        Run { started: at, ended: at, ran: false }
-    }
-
-    /// Fails at once, again and again, until the outage is over or it is given up.
-    fn outage(
-        backoff: Backoff,
-        length: Duration,
-        random: &mut Random,
-    ) -> Result<Instant, Exceeded> {
-        let (begin, mut state) = (Instant::now(), RestartState::default());
-        let mut now = begin;
-        loop {
-            state.over(Some(backoff), failed(now));
-            match state.next(rules(backoff), now, || random.unit()) {
-                Next::AtOnce => panic!("it has a backoff"),
-                Next::GiveUp(exceeded) => return Err(exceeded),
-                Next::After(delay) => now += delay,
-            }
-            if now - begin >= length {
-                return Ok(now);
-            }
-        }
-    }
-
-    #[test]
-    fn without_a_backoff_every_restart_counts_and_nothing_else_does() {
-        let now = Instant::now();
-        let mut state = RestartState::default();
-        for backoff in [None, Some(Backoff::none())] {
-            for _ in 0..1_000 {
-                state.over(backoff, failed(now));
-                let next = state.next(rules(backoff), now + seconds(1 << 20), || unreachable!());
-                assert_eq!((next, state.delay()), (Next::AtOnce, Duration::ZERO));
-            }
-        }
-    }
-
-    /// An outage of ten minutes is survived whatever the delays are, and one that doesn't end is
-    /// given up.
-    #[test]
-    fn an_outage_of_ten_minutes_is_survived_and_one_without_end_is_given_up() {
-        let mut random = Random::seeded(5);
-        for _ in 0..1_000 {
-            let first = Duration::from_millis(200 + (random.unit() * 2_000.0) as u64);
-            for backoff in [Backoff::new(), Backoff::new().first(first).jitter(random.unit())] {
-                assert!(outage(backoff, seconds(600), &mut random).is_ok());
-                let exceeded = outage(backoff, seconds(3_600), &mut random).unwrap_err();
-                let Exceeded::NoHealthyRun { within, .. } = exceeded else { panic!() };
-                assert_eq!(within, seconds(15 * 60));
-            }
-        }
-    }
-
-    /// One row of the book's table: outages of this length in this many seeds, and how many of
-    /// them no child was given up in.
-    fn row(minutes: f64, children: u32, seeds: u64) -> String {
-        let length = Duration::from_secs_f64(minutes * 60.0);
-        let (mut survived, mut latest, mut most) = (0, Duration::ZERO, 0);
-        for seed in 0..seeds {
-            let mut random = Random::seeded(seed);
-            let mut all = true;
-            for _ in 0..children {
-                let (begin, mut state, mut starts) = (Instant::now(), RestartState::default(), 1);
-                let mut now = begin;
-                while now - begin < length {
-                    state.over(Some(Backoff::new()), failed(now));
-                    match state.next(rules(Backoff::new()), now, || random.unit()) {
-                        Next::After(delay) => now += delay,
-                        Next::AtOnce | Next::GiveUp(_) => break,
-                    }
-                    starts += 1;
-                }
-                all &= now - begin >= length;
-                latest = latest.max((now - begin).saturating_sub(length));
-                most = most.max(starts);
-            }
-            survived += u64::from(all);
-        }
-        let latest = latest.as_secs_f64().ceil();
-        let back = if survived == 0 { "–".to_owned() } else { format!("{latest} s") };
-        format!("| {minutes} min | {children} | {survived} of {seeds} | {back} | {most} |")
-    }
-
-    /// The table of outages in the book is what this finds.
-    #[test]
-    fn the_books_table_of_outages_is_true() {
-        let page = include_str!("../../book/src/backoff.md");
-        let outages = [0.5, 2.0, 10.0, 20.0].into_iter();
-        let rows = outages.flat_map(|minutes| [1, 20].map(|n| row(minutes, n, 1_000)));
-        let missing: Vec<String> = rows.filter(|row| !page.contains(row)).collect();
-        assert!(missing.is_empty(), "the book lacks:\n{}", missing.join("\n"));
-    }
-
-    #[test]
-    fn a_limit_of_an_hour_is_an_hour_and_never_is_never() {
-        let mut random = Random::seeded(6);
-        let hour = Backoff::new().give_up_after(seconds(3_600));
-        assert!(outage(hour, seconds(3_599), &mut random).is_ok());
-        assert!(outage(hour, seconds(3_700), &mut random).is_err());
-        assert!(outage(Backoff::new().never_give_up(), seconds(1 << 22), &mut random).is_ok());
-    }
-
-    /// Only a healthy run sets the clock back, and a stop with the group is no healthy run.
-    #[test]
-    fn only_a_healthy_run_sets_the_clock_back() {
-        let backoff = Backoff::new().jitter(0.0).reset_after(seconds(30));
-        let begin = Instant::now();
-        for (run, healthy) in [(seconds(29), false), (seconds(30), true)] {
-            let mut state = RestartState::default();
-            let mut now = begin;
-            let mut given_up = None;
-            while now < begin + seconds(7_200) {
-                let started = now;
-                now += run;
-                state.over(Some(backoff), Run { started, ended: now, ran: true });
-                match state.next(rules(backoff), now, || 1.0) {
-                    Next::AtOnce => panic!("it has a backoff"),
-                    Next::After(delay) => now += delay,
-                    Next::GiveUp(_) => {
-                        given_up = Some(now);
-                        break;
-                    }
-                }
-            }
-            assert_eq!(given_up.is_none(), healthy, "{run:?}");
-        }
-    }
-
-    #[test]
-    fn a_supervisor_that_allows_no_restart_delays_none() {
-        let (now, mut state) = (Instant::now(), RestartState::default());
-        let none = Intensity::Limited { restarts: 0, period: seconds(1) };
-        state.over(Some(Backoff::new()), failed(now));
-        let rules = Rules { backoff: Some(Backoff::new()), intensity: none };
-        assert_eq!(state.next(rules, now, || unreachable!()), Next::AtOnce);
-        assert!(Window::default().spend(none, now).is_err());
-    }
-
-    /// A supervisor that never gives up goes on for ever, unless the backoff itself says when.
-    #[test]
-    fn under_an_unlimited_budget_only_a_limit_that_was_set_gives_up() {
-        let begin = Instant::now();
-        let later = begin + seconds(1 << 20);
-        for (backoff, gives_up) in
-            [(Backoff::new(), false), (Backoff::new().give_up_after(seconds(300)), true)]
-        {
-            let mut state = RestartState::default();
-            state.over(Some(backoff), failed(begin));
-            let rules = Rules { backoff: Some(backoff), intensity: Intensity::Unlimited };
-            let next = state.next(rules, later, || 1.0);
-            assert_eq!(matches!(next, Next::GiveUp(_)), gives_up, "{next:?}");
-        }
-    }
-}
+mod tests;

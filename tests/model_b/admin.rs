@@ -1,7 +1,7 @@
 //! What the model does when it is told to.
 
 use crate::model::{Child, Model, Over, State, Tree};
-use crate::plan::{Auto, Command, End, Look, ROOT, Request, Restart, Spec};
+use crate::plan::{Auto, Command, End, Look, ROOT, Request, Restart, Spec, Strategy};
 
 /// What a request came to, as far as the model knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,16 @@ impl Model {
     }
 
     fn terminate(&mut self, tree: &mut Tree, at: usize) -> Answer {
+        let waits = matches!(tree.children[at].state, State::Waiting(_));
         self.stop(&mut tree.children[at]);
+        tree.children[at].forgets_failures();
+        if waits && tree.spec.strategy != Strategy::OneForOne {
+            // Those that waited with it are not started again by themselves either.
+            let first = tree.group(at);
+            let group = tree.children[first..].iter_mut();
+            let waited = group.filter(|child| matches!(child.state, State::Stopped));
+            waited.for_each(|child| child.forgets_failures());
+        }
         if tree.children[at].spec.is_temporary() {
             tree.remove(at);
         }
@@ -138,14 +147,15 @@ impl Model {
         }
         // The answer would come when that is over, while the supervisor serves others.
         self.undecided |= child.alone >= self.now;
-        (child.began, child.tries, child.unhealthy) = (self.now, 0, None);
+        child.began = self.now;
+        child.forgets_failures();
         match self.start(&child.spec.clone()) {
             Ok(state) => {
                 child.starts(state, self.now);
                 if matches!(child.state, State::Stopped) { Answer::Ignored } else { Answer::Ok }
             }
             Err(()) => {
-                child.fails();
+                child.forgets_failures();
                 child.alone = child.alone.max(std::mem::take(&mut self.left));
                 Answer::Failed
             }

@@ -31,8 +31,10 @@ pub(crate) struct Child {
     pub(crate) began: u64,
     /// How many delayed restarts there were since it last ran well.
     pub(crate) tries: u32,
-    /// Since when it had no healthy run.
+    /// Since when it had no healthy run, while that is counted.
     pub(crate) unhealthy: Option<u64>,
+    /// What had been counted when it was stopped with its group.
+    counted: u64,
     /// When the last of those is gone that a killed incarnation left.
     pub(crate) alone: u64,
     /// When its incarnation had started.
@@ -194,9 +196,10 @@ impl Model {
             }
             State::Running(None) => self.stop_worker(&child.spec, End::Shutdown),
             State::Dead(_) => {}
-            State::Waiting(_) | State::Stopped => return,
+            State::Waiting(_) => return child.is_held(self.now),
+            State::Stopped => return,
         }
-        child.is_over(self.now);
+        child.is_stopped(self.now);
     }
 
     /// Asks a worker to end with this, and waits as long as it may take.
@@ -339,8 +342,8 @@ impl Model {
 
 impl Child {
     pub(crate) fn new(spec: &Spec, state: State, began: u64, since: u64) -> Child {
-        let (tries, unhealthy, alone, death) = (0, None, 0, 0);
-        Child { spec: spec.clone(), state, began, tries, unhealthy, alone, since, death }
+        let (tries, unhealthy, counted, alone, death) = (0, None, 0, 0, 0);
+        Child { spec: spec.clone(), state, began, tries, unhealthy, counted, alone, since, death }
     }
 
     /// Its start is over, and good.
@@ -361,10 +364,14 @@ impl Child {
         }
     }
 
-    /// Its incarnation is over: if that was a healthy one, its backoff starts afresh.
+    fn was_healthy(&self, now: u64) -> bool {
+        self.spec.backoff.is_some_and(|backoff| now.saturating_sub(self.began) >= backoff.healthy)
+    }
+
+    /// Its incarnation ended by itself: if that was a healthy one, its backoff starts afresh.
     pub(crate) fn is_over(&mut self, now: u64) {
-        if self.spec.backoff.is_some_and(|backoff| now - self.began >= backoff.healthy) {
-            (self.tries, self.unhealthy) = (0, Some(now));
+        if self.was_healthy(now) {
+            (self.tries, self.unhealthy, self.counted) = (0, Some(now), 0);
         } else {
             self.fails();
         }
@@ -372,7 +379,30 @@ impl Child {
 
     /// Its incarnation was not healthy: perhaps its start failed.
     pub(crate) fn fails(&mut self) {
-        self.unhealthy.get_or_insert(self.began);
+        if self.unhealthy.is_none() {
+            self.unhealthy = Some(self.began.saturating_sub(std::mem::take(&mut self.counted)));
+        }
+    }
+
+    /// Its supervisor stopped it, with its group.
+    fn is_stopped(&mut self, now: u64) {
+        if self.was_healthy(now) {
+            self.forgets_failures();
+        } else {
+            self.is_held(now);
+        }
+    }
+
+    /// It waits for another of its group from now on.
+    pub(crate) fn is_held(&mut self, now: u64) {
+        if let Some(since) = self.unhealthy.take() {
+            self.counted = now.saturating_sub(since);
+        }
+    }
+
+    /// It ended for good, or is started or stopped by hand.
+    pub(crate) fn forgets_failures(&mut self) {
+        (self.tries, self.unhealthy, self.counted) = (0, None, 0);
     }
 
     pub(crate) fn waits(&self, with: u64) -> bool {

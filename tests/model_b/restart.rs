@@ -89,7 +89,7 @@ impl Model {
         tree.children[at].is_over(self.now);
         match tree.children[at].spec.restart {
             Restart::Temporary => tree.remove(at),
-            Restart::Transient if clean => {}
+            Restart::Transient if clean => tree.children[at].forgets_failures(),
             _ => match self.next_try(tree, at) {
                 Next::AtOnce => return self.restart(tree, at, Retry::Counted, mailbox),
                 Next::GiveUp => return Some(Over::GaveUp),
@@ -186,7 +186,7 @@ impl Model {
         };
         let patience = PATIENCE.max(4 * (backoff.max + backoff.healthy));
         let patience = backoff.patience.unwrap_or(patience);
-        if child.unhealthy.is_some_and(|since| self.now - since >= patience) {
+        if child.unhealthy.is_some_and(|since| self.now.saturating_sub(since) >= patience) {
             return Next::GiveUp;
         }
         let grown = backoff.first << child.tries.min(20);
@@ -237,7 +237,13 @@ impl Model {
             child.began = self.now;
             let spec = child.spec.clone();
             match self.start(&spec) {
-                Ok(state) => tree.children[at].starts(state, self.now),
+                Ok(state) => {
+                    let child = &mut tree.children[at];
+                    child.starts(state, self.now);
+                    if matches!(child.state, State::Stopped) {
+                        child.forgets_failures();
+                    }
+                }
                 Err(()) => {
                     tree.children[at].fails();
                     let left = std::mem::take(&mut self.left);
@@ -258,7 +264,7 @@ impl Tree {
     }
 
     /// Where the group of this child begins.
-    fn group(&self, at: usize) -> usize {
+    pub(crate) fn group(&self, at: usize) -> usize {
         match self.spec.strategy {
             Strategy::OneForAll => 0,
             Strategy::OneForOne | Strategy::RestForOne => at,

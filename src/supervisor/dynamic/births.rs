@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::call_error::StartError;
-use crate::child::{ChildType, Spec};
+use crate::child::Spec;
 use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
@@ -16,7 +16,6 @@ use crate::process::{AnyProcess, Seat};
 use crate::quietly::quietly;
 use crate::server::ServerContext;
 use crate::starting::StartCause;
-use crate::supervisor::alone::alone;
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::nursery::{Done, For, Nursery, PidReply};
@@ -88,6 +87,7 @@ impl Nursery {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let seat = child.seat;
+        self.started_again(&child, &outcome);
         match outcome {
             Ok(Some(process)) => {
                 let pid = process.pid();
@@ -134,6 +134,9 @@ impl Nursery {
     /// Starts the next incarnation of a child that keeps its place until then.
     pub(super) fn bear_again(&mut self, key: (Pid, u64), ctx: &mut ServerContext<Self>) -> Result {
         let (pid, ticket) = key;
+        if self.waits_alone(pid, ticket) {
+            return Ok(());
+        }
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let cause = child.begin();
         let Some(again) = &child.again else { return Ok(()) };
@@ -215,12 +218,7 @@ fn begin(
     spec: Arc<Spec>,
     cause: StartCause,
 ) -> impl Future<Output = Outcome> + Send {
-    let starting = async move {
-        if spec.kind == ChildType::Supervisor {
-            alone(&report, (spec.id.clone(), seat)).await;
-        }
-        start(&report, seat, &spec, cause).await
-    };
+    let starting = async move { start(&report, seat, &spec, cause).await };
     AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(panicked))
 }
 

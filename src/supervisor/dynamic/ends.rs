@@ -101,7 +101,7 @@ impl Nursery {
         });
         quietly(|| drop(oldest));
         again.last = Some(reason);
-        again.restarts.over(backoff, run);
+        again.restarts.failed(backoff, run);
         again.restarts.next(Rules { backoff, intensity }, run.ended, || self.random.unit())
     }
 
@@ -155,7 +155,7 @@ impl Nursery {
     }
 
     /// The child's own budget, or that of all.
-    fn budget_of(&mut self, pid: Pid) -> (&mut Window, Intensity) {
+    pub(super) fn budget_of(&mut self, pid: Pid) -> (&mut Window, Intensity) {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
         let again = self.children.get_mut(&pid).and_then(|child| child.again.as_mut());
         match (own, again) {

@@ -5,13 +5,16 @@ use tokio::time::Instant;
 use crate::call_error::StartError;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
+use crate::quietly::quietly;
 use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
 use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::given_up::{GivenUp, KEPT};
 use crate::supervisor::dynamic::nursery::Nursery;
+use crate::supervisor::incarnation::{NotStarted, Outcome};
 use crate::supervisor::info::ChildError;
+use crate::supervisor::intensity::Window;
 
 impl Nursery {
     /// The child stays known, and is not started again.
@@ -35,20 +38,38 @@ impl Nursery {
         self.index.by_age.len()
     }
 
-    /// Whether a child may be started under this name, as far as the one before it goes: one that
-    /// has been given up for long enough is forgotten.
-    pub(super) fn make_way(&mut self, name: &SharedStr) -> Result<(), StartError> {
-        let Some(&pid) = self.index.by_name.get(name) else { return Ok(()) };
+    /// Whether a child may be started under this name, as far as the one before it goes.
+    pub(super) fn make_way(&self, name: &SharedStr) -> Result<(), StartError> {
+        let Some(pid) = self.index.by_name.get(name) else { return Ok(()) };
         let now = Instant::now();
-        match self.children.get(&pid).map(|child| &child.state) {
+        match self.children.get(pid).map(|child| &child.state) {
             Some(State::GivenUp(given_up)) if given_up.until > now => Err(StartError::GivenUp {
                 name: name.to_string(),
                 retry_in: given_up.until.duration_since(now),
                 reason: given_up.last.clone(),
             }),
-            _ => {
-                self.forget(pid);
-                Ok(())
+            _ => Ok(()),
+        }
+    }
+
+    /// A start under the name of a child that was given up has come to something: the new child
+    /// takes its place, or the old one stays given up for as long again.
+    pub(super) fn started_again(&mut self, child: &Child, outcome: &Outcome) {
+        let Some(name) = child.name() else { return };
+        let Some(&pid) = self.index.by_name.get(&name) else { return };
+        match outcome {
+            Ok(Some(_)) => self.forget(pid),
+            Ok(None) => {}
+            Err(NotStarted { error, .. }) => {
+                let (_, intensity) = self.budget_of(pid);
+                let until = Window::default().next(intensity, Instant::now());
+                if let Some(State::GivenUp(given_up)) =
+                    self.children.get_mut(&pid).map(|child| &mut child.state)
+                {
+                    let last = std::mem::replace(&mut given_up.last, error.as_reason());
+                    given_up.until = until;
+                    quietly(|| drop(last));
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ mod asked;
 pub(crate) mod nursery;
 mod known;
 mod find;
+mod leftovers;
 mod births;
 mod ends;
 mod stops;

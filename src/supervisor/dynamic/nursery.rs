@@ -125,6 +125,11 @@ pub(super) enum Done {
         spare: Child,
         outcome: Outcome,
     },
+    /// What a killed supervisor left has ended.
+    Alone {
+        pid: Pid,
+        ticket: u64,
+    },
     /// A name's holder was on its way, in or out: how is it with the name now?
     Waited {
         name: SharedStr,
@@ -237,6 +242,7 @@ impl Nursery {
                     self.starting -= 1;
                     self.reborn((pid, ticket), spare, outcome, ctx)
                 }
+                Done::Alone { pid, ticket } => self.is_alone(pid, ticket, ctx),
                 Done::Waited { name, spec } => self.look_again(name, spec, ctx),
             };
             if looked.is_err() {

@@ -88,7 +88,9 @@ pub enum Exhausted {
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) and
     /// [`start_child`](crate::DynamicSupervisorRef::start_child) under its name give
     /// [`StartError::GivenUp`]. So however many ask for a child that always fails, it is started
-    /// no more often than its budget allows. The latest 1,000 are kept; older ones are forgotten.
+    /// no more often than its budget allows. A child whose very first start fails is none yet: that
+    /// is the error of the request, and the next request tries again. The latest 1,000 are kept;
+    /// older ones are forgotten.
     GiveUp,
     /// The child is given up alone and forgotten, with its history. The next
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) starts it anew at once.
