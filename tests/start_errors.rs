@@ -113,7 +113,7 @@ async fn a_start_error_that_an_init_passes_on_is_a_failed_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_error_that_a_childs_init_passes_on_is_the_childs_failure() {
+async fn a_start_error_that_the_init_of_a_child_passes_on_is_a_failure_of_that_child() {
     let rt = Runtime::new();
     for inner in start_errors("outer") {
         let child = || Server::child(passes_on(&inner)).named("outer").with_id("outer");
@@ -149,7 +149,7 @@ fn starts_an_ignoring_one(inits: &Arc<AtomicU32>, from: u32) -> Init {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_fails_by_anothers_ignore_is_tried_again() {
+async fn a_restart_that_fails_by_the_ignore_of_another_is_tried_again() {
     let rt = Runtime::new();
     for dynamic in [false, true] {
         let inits = Arc::new(AtomicU32::new(0));
