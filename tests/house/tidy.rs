@@ -175,6 +175,15 @@ fn a_file_of_tests_that_is_not_declared_is_found() {
 }
 
 #[test]
+fn every_folder_of_tests_is_in_the_list_of_folders() {
+    let list = read("tests/README.md").unwrap_or_default();
+    let folders = entries("tests").into_iter().filter(|name| !name.contains('.'));
+    let missing = folders.filter(|name| !list.contains(&format!("| `{name}/` |")));
+    let missing = missing.map(|name| format!("tests/README.md doesn't list {name}."));
+    assert_none(&missing.collect::<Vec<_>>());
+}
+
+#[test]
 fn every_example_is_in_the_list_of_examples() {
     let list = read("examples/README.md").unwrap_or_default();
     let names = entries("examples").into_iter().filter(|name| !name.ends_with(".md"));

@@ -1,7 +1,5 @@
 //! What a server does later, beside, or when nothing comes.
 
-use crate::support;
-
 use std::future::Future;
 use std::task::{Context, Waker};
 use std::time::Duration;

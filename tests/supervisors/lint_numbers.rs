@@ -1,7 +1,5 @@
 //! Every number that a lint prints is what the tree does when it runs.
 
-use crate::support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
