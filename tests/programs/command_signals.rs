@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use regrow::{ChildSpec, Run, Shutdown, Supervisor, SupervisorSpec};
 
-const PROGRAM: &str = "REGROW_TEST_PROGRAM";
+use crate::support::started::{PROGRAM, command as command_of, kind};
 
 /// What the six children do about SIGTERM and SIGINT.
 const KINDS: [&str; 6] = ["", "exit 143", "exit 130", "exit 1", "exit 0", ""];
@@ -46,7 +46,7 @@ fn six(supervisor: SupervisorSpec) -> SupervisorSpec {
 /// Not a test: what the tests start.
 #[test]
 fn the_program() {
-    let Ok(kind) = std::env::var(PROGRAM) else { return };
+    let Some(kind) = kind() else { return };
     let root = Supervisor::one_for_one().named("app");
     let tree = match kind.as_str() {
         "flat" => six(root),
@@ -80,10 +80,7 @@ fn the_program() {
 }
 
 fn started(kind: &str) -> Command {
-    let mut program = Command::new(std::env::current_exe().unwrap());
-    program.args(["--exact", "command_signals::the_program", "--nocapture", "--test-threads=1"]);
-    program.env(PROGRAM, kind);
-    program
+    command_of("command_signals::the_program", kind)
 }
 
 /// A program with its children, all of which are up.

@@ -2,9 +2,9 @@
 //! do by default. Real processes, real signals.
 
 use std::future::pending;
-use std::io::{BufRead, BufReader, Lines, Read};
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -12,65 +12,19 @@ use regrow::{ChildSpec, Program, Run, Shutdown, Supervisor, SupervisorSpec};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-const PROGRAM: &str = "REGROW_TEST_PROGRAM";
+use crate::support::started::{Started, command, kind};
+
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A program under test: this very file, started again to be one.
-struct Started {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    errors: ChildStderr,
-}
-
-impl Started {
-    fn new(kind: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "run_ends::the_program", "--nocapture", "--test-threads=1"])
-            .env(PROGRAM, kind)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let errors = child.stderr.take().unwrap();
-        Started { child, lines, errors }
-    }
-
-    /// Reads on until a line holds this.
-    fn says(&mut self, text: &str) -> String {
-        let line = self.lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(text)));
-        line.unwrap_or_else(|| panic!("it never said {text:?}")).unwrap()
-    }
-
-    fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
-    }
-
-    /// How it ended, and what it wrote to standard error. Killed if that takes much too long.
-    fn end(mut self) -> (ExitStatus, String) {
-        let id = self.child.id().to_string();
-        let (done, wait) = mpsc::channel::<()>();
-        let killer = std::thread::spawn(move || {
-            if wait.recv_timeout(20 * SECOND) == Err(mpsc::RecvTimeoutError::Timeout) {
-                Command::new("kill").args(["-s", "KILL", &id]).status().unwrap();
-            }
-        });
-        let mut errors = String::new();
-        self.errors.read_to_string(&mut errors).unwrap();
-        let status = self.child.wait().unwrap();
-        drop(done);
-        killer.join().unwrap();
-        (status, errors)
-    }
+fn started(kind: &str) -> Started {
+    Started::new(command("run_ends::the_program", kind))
 }
 
 /// Not a test: what the tests start.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one arm for each program")]
 fn the_program() {
-    let Ok(kind) = std::env::var(PROGRAM) else { return };
+    let Some(kind) = kind() else { return };
     let code = match kind.as_str() {
         "clean" => regrow::main(tree([polite("polite")])),
         "setup" => Program::new().run(async || Ok::<Run, _>(Err("no configuration")?)),
@@ -95,6 +49,31 @@ fn the_program() {
             });
             Ok(blocked(2).without_signals().stop_on(over))
         }),
+        "token, then signal" => Program::new().run(async || {
+            let over = CancellationToken::new();
+            std::thread::spawn({
+                let over = over.clone();
+                move || {
+                    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+                    over.cancel();
+                    signal_oneself("TERM");
+                }
+            });
+            let deaf = ChildSpec::task("deaf", |mut ctx| async move {
+                let _asked = ctx.cancellation_token(); // from here on it stops by itself
+                println!("deaf is up");
+                pending().await
+            });
+            let tree = tree([deaf.shutdown(Shutdown::Infinity)]);
+            Ok(Run::new(tree).stop_on(over).deadline(Duration::MAX))
+        }),
+        "slow report" => Program::new()
+            .report_with(|outcome| {
+                let (_keep, never) = mpsc::channel::<()>();
+                never.recv_timeout(4 * SECOND).unwrap_err();
+                println!("{}", outcome.as_ref().unwrap());
+            })
+            .run(async || Ok(Run::new(tree([polite("polite")])).deadline(SECOND / 10))),
         "destructor" => current_thread().run(async || {
             tokio::spawn(async {
                 let _held = BlocksInDrop;
@@ -197,6 +176,11 @@ fn of_one_thread() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+fn signal_oneself(signal: &str) {
+    let id = std::process::id().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+}
+
 struct BlocksInDrop;
 
 impl Drop for BlocksInDrop {
@@ -253,18 +237,18 @@ fn two_runs() -> ExitCode {
 
 #[test]
 fn a_clean_stop_exits_with_0_and_any_other_end_with_1() {
-    let mut clean = Started::new("clean");
+    let mut clean = started("clean");
     clean.says("polite is up");
     clean.signal("TERM");
     let (status, errors) = clean.end();
     assert_eq!(status.code(), Some(0), "{errors}");
     assert!(errors.contains("stopped by SIGTERM"), "{errors}");
 
-    let (status, errors) = Started::new("setup").end();
+    let (status, errors) = started("setup").end();
     assert_eq!(status.code(), Some(1), "{errors}");
     assert!(errors.contains("the program did not start: error: no configuration"), "{errors}");
 
-    let (status, errors) = Started::new("gives up").end();
+    let (status, errors) = started("gives up").end();
     assert_eq!(status.code(), Some(1), "{errors}");
     assert!(errors.contains("app/lost was given up"), "{errors}");
 }
@@ -272,7 +256,7 @@ fn a_clean_stop_exits_with_0_and_any_other_end_with_1() {
 /// The stop of the tree is clean; the job has no more than the time of tokio's shutdown.
 #[test]
 fn a_blocking_job_that_never_ends_is_left_behind_by_the_program() {
-    let mut program = Started::new("blocking job");
+    let mut program = started("blocking job");
     program.says("polite is up");
     program.signal("TERM");
     let (status, errors) = program.end();
@@ -286,7 +270,7 @@ fn the_deadline_holds_when_no_thread_is_free_to_run_async_code() {
     let kinds =
         [("two bodies", 2), ("main: two bodies", 2), ("one body", 1), ("main: one body", 1)];
     let programs = kinds.map(|(kind, bodies)| {
-        let mut program = Started::new(kind);
+        let mut program = started(kind);
         for _ in 0..bodies {
             program.says("a body that never awaits is up");
         }
@@ -307,7 +291,7 @@ fn the_deadline_holds_when_no_thread_is_free_to_run_async_code() {
 
 #[test]
 fn a_token_begins_the_deadline_when_no_thread_is_free_to_run_async_code() {
-    let mut program = Started::new("token");
+    let mut program = started("token");
     for _ in 0..2 {
         program.says("a body that never awaits is up");
     }
@@ -317,10 +301,33 @@ fn a_token_begins_the_deadline_when_no_thread_is_free_to_run_async_code() {
     assert!(errors.contains("stopped by its token in"), "{errors}");
 }
 
+/// The two may come together: the signal is the second request either way.
+#[test]
+fn a_signal_after_the_token_forces_the_stop() {
+    let mut program = started("token, then signal");
+    program.says("deaf is up");
+    drop(program.child.stdin.take()); // cancels the token, and sends the signal
+    let (status, errors) = program.end();
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains("stopped by its token in"), "{errors}");
+    assert!(errors.contains("forced"), "{errors}");
+}
+
+/// A report may be sent to somewhere, and that is no part of the stop's deadline.
+#[test]
+fn a_report_that_takes_long_is_not_cut_short() {
+    let mut program = started("slow report");
+    program.says("polite is up");
+    program.signal("TERM");
+    program.says("stopped by SIGTERM");
+    let (status, errors) = program.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+}
+
 #[test]
 fn a_second_signal_ends_a_program_in_which_no_async_code_runs() {
     for kind in ["no deadline", "main: no deadline"] {
-        let mut program = Started::new(kind);
+        let mut program = started(kind);
         for _ in 0..2 {
             program.says("a body that never awaits is up");
         }
@@ -334,7 +341,7 @@ fn a_second_signal_ends_a_program_in_which_no_async_code_runs() {
 
 #[test]
 fn a_destructor_that_blocks_does_not_keep_the_program() {
-    let mut program = Started::new("destructor");
+    let mut program = started("destructor");
     program.says("polite is up");
     program.signal("TERM");
     let (status, errors) = program.end();
@@ -344,7 +351,7 @@ fn a_destructor_that_blocks_does_not_keep_the_program() {
 #[test]
 fn signals_do_what_they_do_by_default_once_a_run_has_returned() {
     for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
-        let mut program = Started::new("returned");
+        let mut program = started("returned");
         program.says("polite is up");
         program.signal("HUP"); // restarts it
         program.says("polite is up");
@@ -357,9 +364,27 @@ fn signals_do_what_they_do_by_default_once_a_run_has_returned() {
     }
 }
 
+/// As by `nohup`: what was ignored before the run is ignored after it.
+#[test]
+fn a_signal_that_was_ignored_before_the_run_gets_no_default_action() {
+    let itself = command("run_ends::the_program", "returned");
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", "trap '' TERM; exec \"$0\" \"$@\""]).arg(itself.get_program());
+    ignoring.args(itself.get_args());
+    ignoring.envs(itself.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut program = Started::new(ignoring);
+    program.says("polite is up");
+    program.signal("TERM"); // the run listens to it
+    program.says("after the run is up");
+    program.signal("TERM");
+    program.signal("INT");
+    let (status, errors) = program.end();
+    assert_eq!(status.signal(), Some(2), "{errors}");
+}
+
 #[test]
 fn signals_do_what_they_do_by_default_once_a_run_was_dropped() {
-    let mut program = Started::new("dropped");
+    let mut program = started("dropped");
     program.says("it was dropped");
     program.signal("TERM");
     let (status, errors) = program.end();
@@ -368,7 +393,7 @@ fn signals_do_what_they_do_by_default_once_a_run_was_dropped() {
 
 #[test]
 fn signals_are_listened_to_until_the_last_run_has_returned() {
-    let mut program = Started::new("two runs");
+    let mut program = started("two runs");
     program.says("one has returned");
     program.signal("TERM");
     program.says("stopped by SIGTERM");
@@ -378,7 +403,7 @@ fn signals_are_listened_to_until_the_last_run_has_returned() {
 
 #[test]
 fn a_run_under_a_paused_clock_has_no_deadline_in_real_time() {
-    let mut program = Started::new("paused");
+    let mut program = started("paused");
     program.says("stopped by its token");
     let (status, errors) = program.end();
     assert_eq!(status.code(), Some(0), "{errors}");
@@ -388,12 +413,12 @@ fn a_run_under_a_paused_clock_has_no_deadline_in_real_time() {
 #[cfg(feature = "process")]
 #[test]
 fn programs_that_run_as_children_are_killed_when_the_process_is_ended() {
-    let mut started = Started::new("with a program");
+    let mut program = started("with a program");
     for _ in ["the program", "a body", "another body"] {
-        started.says(" is up");
+        program.says(" is up");
     }
-    started.signal("TERM");
-    let Started { mut child, lines, .. } = started;
+    program.signal("TERM");
+    let Started { mut child, lines, .. } = program;
     let (closed, wait) = mpsc::channel();
     // Standard output is closed when all that hold it have ended.
     let reader = std::thread::spawn(move || {

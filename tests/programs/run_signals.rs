@@ -1,52 +1,19 @@
 //! What a program does when the operating system asks: real processes, real signals.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, Stdio};
-
 use regrow::{
     ChildSpec, GenServer, Reply, Restart, Result, Run, ServerContext, Supervisor, SupervisorSpec,
 };
 
-const PROGRAM: &str = "REGROW_TEST_PROGRAM";
+use crate::support::started::{Started, command, kind};
 
-/// A program under test: this very file, started again to be one.
-struct Program {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Program {
-    fn start(kind: &str) -> Program {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "run_signals::the_program", "--nocapture", "--test-threads=1"])
-            .env(PROGRAM, kind)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Program { child, lines }
-    }
-
-    /// Reads on until a line holds this.
-    fn says(&mut self, text: &str) -> String {
-        let line = self.lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(text)));
-        line.unwrap_or_else(|| panic!("it never said {text:?}")).unwrap()
-    }
-
-    fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
-    }
-
-    fn code(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
+fn started(kind: &str) -> Started {
+    Started::new(command("run_signals::the_program", kind))
 }
 
 /// Not a test: what the tests start.
 #[test]
 fn the_program() {
-    let Ok(kind) = std::env::var(PROGRAM) else { return };
+    let Some(kind) = kind() else { return };
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let code = tokio.block_on(async {
         let run = Run::new(tree(&kind)).restart_on_hangup("inner/config");
@@ -113,19 +80,19 @@ impl GenServer for Config {
 #[test]
 fn a_signal_stops_the_tree_in_order() {
     for (signal, name) in [("TERM", "SIGTERM"), ("INT", "SIGINT")] {
-        let mut program = Program::start("polite");
+        let mut program = started("polite");
         program.says("polite is up");
         program.signal(signal);
         program.says(&format!("stopped by {name}"));
         program.says("app/polite");
         program.says("app/inner/config");
-        assert_eq!(program.code(), Some(0));
+        assert_eq!(program.end().0.code(), Some(0));
     }
 }
 
 #[test]
 fn a_second_signal_forces_the_stop() {
-    let mut program = Program::start("deaf");
+    let mut program = started("deaf");
     program.says("deaf is up");
     program.signal("TERM");
     program.says("deaf was asked");
@@ -135,24 +102,24 @@ fn a_second_signal_forces_the_stop() {
     // Nobody had asked this one, and it was no deadline that ended it.
     let other = program.says("app/inner/config");
     assert!(other.contains("killed at a second signal before it was asked"), "{other}");
-    assert_eq!(program.code(), Some(1));
+    assert_eq!(program.end().0.code(), Some(1));
 }
 
 #[test]
 fn a_hangup_restarts_the_chosen_child_alone() {
-    let mut program = Program::start("polite");
+    let mut program = started("polite");
     let first = program.says("config read by");
     program.says("polite is up");
     program.signal("HUP");
     assert_ne!(program.says("config read by"), first);
     program.signal("TERM");
     program.says("stopped by SIGTERM");
-    assert_eq!(program.code(), Some(0));
+    assert_eq!(program.end().0.code(), Some(0));
 }
 
 #[test]
 fn a_tree_that_gives_up_ends_the_program_with_its_reason() {
-    let mut program = Program::start("crashing");
+    let mut program = started("crashing");
     assert!(program.says("app/crashing was given up").contains("panic: again"));
-    assert_eq!(program.code(), Some(2));
+    assert_eq!(program.end().0.code(), Some(2));
 }

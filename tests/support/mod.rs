@@ -16,6 +16,7 @@ pub mod reporter;
 pub mod rng;
 pub mod sleeper;
 pub mod source;
+pub mod started;
 pub mod troupe;
 
 pub use listener::Listener;

@@ -35,6 +35,8 @@ impl Model {
             let is_first = first > 0;
             first = first.saturating_sub(1);
             let Some(at) = tree.at(id) else { continue };
+            // One that ended by itself while its supervisor was busy did so before its sibling.
+            self.strike(&mut tree.children[at]);
             let child = &mut tree.children[at];
             if matches!(child.state, State::Running(None)) && !child.spec.traps() {
                 self.dies(child, end);
