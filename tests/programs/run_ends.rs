@@ -310,7 +310,8 @@ fn a_signal_after_the_token_forces_the_stop() {
     let (status, errors) = program.end();
     assert_eq!(status.code(), Some(1), "{errors}");
     assert!(errors.contains("stopped by its token in"), "{errors}");
-    assert!(errors.contains("forced"), "{errors}");
+    let deaf = errors.lines().find(|line| line.contains("app/deaf")).expect("it is named");
+    assert!(deaf.contains("killed"), "the run itself forces its stop: {errors}");
 }
 
 /// A report may be sent to somewhere, and that is no part of the stop's deadline.

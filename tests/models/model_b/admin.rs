@@ -113,6 +113,7 @@ impl Model {
 
     fn terminate(&mut self, tree: &mut Tree, at: usize) -> Answer {
         let waits = matches!(tree.children[at].state, State::Waiting(_));
+        self.strike_all(tree);
         self.stop(&mut tree.children[at]);
         tree.children[at].forgets_failures();
         if waits && tree.spec.strategy != Strategy::OneForOne {

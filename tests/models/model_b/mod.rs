@@ -45,7 +45,7 @@ use plan::Program;
 const SEEDS: u64 = if cfg!(debug_assertions) { 150 } else { 10_000 };
 
 /// Seeds that have failed once.
-const REGRESSIONS: [u64; 5] = [16, 125, 534, 45_928, 83_440];
+const REGRESSIONS: [u64; 7] = [16, 125, 534, 18_114, 44_416, 45_928, 83_440];
 
 const COMMANDS: usize = 100;
 

@@ -224,7 +224,9 @@ impl Model {
     }
 
     pub(crate) fn stop_children(&mut self, tree: &mut Tree) {
-        while let Some(mut child) = tree.children.pop() {
+        loop {
+            self.strike_all(tree);
+            let Some(mut child) = tree.children.pop() else { return };
             self.stop(&mut child);
             tree.forget(&child);
             self.bereave(tree);

@@ -170,6 +170,14 @@ impl Model {
         }
     }
 
+    /// All that were to die by now have, before anything is done to one of them: a sibling may
+    /// have fallen with it.
+    pub(crate) fn strike_all(&mut self, tree: &mut Tree) {
+        if self.coming.sup == tree.number {
+            tree.children.iter_mut().for_each(|child| self.strike(child));
+        }
+    }
+
     /// The child has died by now, if it was to and ran at that time: one that started or
     /// stopped then went on with it.
     pub(crate) fn strike(&mut self, child: &mut Child) {

@@ -218,6 +218,7 @@ impl Model {
             if tree.children[at].spec.id == failed {
                 continue;
             }
+            self.strike_all(tree);
             self.stop(&mut tree.children[at]);
             self.post_fallen(tree, mailbox);
             if tree.children[at].spec.is_temporary() {
