@@ -16,7 +16,7 @@ use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
 use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
-use crate::supervisor::child_state::{EndedBy, Over, Running};
+use crate::supervisor::child_state::{EndedBy, Over, Retry, Running};
 use crate::supervisor::describe::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 use crate::supervisor::incarnation::{Decision, decide};
@@ -64,6 +64,11 @@ impl Child {
     /// It is forgotten when it is over.
     pub(crate) fn is_temporary(&self) -> bool {
         decide(self.spec.restart, &ExitReason::Normal) == Decision::Forget
+    }
+
+    /// It waits for a restart of its whole group; a start by hand is its own alone.
+    pub(crate) fn brings_back_its_group(&self) -> bool {
+        matches!(&self.state, Running::Restarting { retry, .. } if *retry != Retry::ByHand)
     }
 
     /// How many times it was started again.

@@ -68,12 +68,25 @@ impl Tree {
         let at = Instant::now();
         self.over(place, Over { pid: Some(pid), reason, at, by: EndedBy::Itself });
         self.rest(place);
-        let left = |child: &Child| child.spec.significant && !matches!(child.state(), Running::No);
-        if !self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
+        if !self.auto_shutdown.is_due(significant, || self.significant_are_left()) {
             return Ok(());
         }
         self.report.restarts_nobody();
         Err(ExitReason::Shutdown)
+    }
+
+    /// Whether a significant child runs or is still to be started again: because it waits for its
+    /// restart, or because it is in the group of a child that waits, and comes back with that. So a
+    /// restart that waits decides here what the same restart at once would have.
+    fn significant_are_left(&self) -> bool {
+        // What the first that waits brings back is all that any of them does.
+        let first = self.children.iter().find(|child| child.brings_back_its_group());
+        let back = first.map(|child| self.strategy.group(child.seat().child));
+        self.children.iter().filter(|child| child.spec.significant).any(|child| {
+            let place = child.seat().child;
+            !matches!(child.state(), Running::No)
+                || back.as_ref().is_some_and(|back| back.contains(&place))
+        })
     }
 
     /// A retry is due. If the child doesn't wait for this one any more, it is stale.
