@@ -20,6 +20,7 @@ use crate::supervisor::child_state::{EndedBy, Over, Retry, Running};
 use crate::supervisor::describe::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 use crate::supervisor::incarnation::{Decision, decide};
+use crate::supervisor::intensity::Counted;
 use crate::supervisor::picture::{Published, ShownState};
 use crate::supervisor::restarts::{RestartState, Run};
 use crate::supervisor::strategy::Place;
@@ -59,6 +60,11 @@ impl Child {
     /// What its latest start is known by.
     pub(crate) fn seat(&self) -> Seat {
         Seat { child: self.place, start: self.starts }
+    }
+
+    /// What a restart of it is counted for.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted { number: self.place, id: self.spec.id.clone() }
     }
 
     /// It is forgotten when it is over.

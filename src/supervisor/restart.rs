@@ -30,6 +30,7 @@ use crate::supervisor::child_state::{EndedBy, Over, Retry, Running};
 use crate::supervisor::children::Child;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::Exceeded;
+use crate::supervisor::limit_reached::RestartLimitReached;
 use crate::supervisor::report::Decided;
 use crate::supervisor::restarts::{Next, Rules};
 use crate::supervisor::strategy::Place;
@@ -121,7 +122,8 @@ impl Tree {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         if retry == Retry::Counted
-            && let Err(exceeded) = self.window.spend(self.intensity, now)
+            && let Some(child) = self.children.get(place)
+            && let Err(exceeded) = self.window.spend(self.intensity, now, || child.counted())
         {
             return Err(self.give_up(place, exceeded));
         }
@@ -256,7 +258,8 @@ impl Tree {
         let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
         let pid = child.history.last().and_then(|over| over.pid);
-        let limit = exceeded.by(&child.spec.id, last, self.report.origin(pid));
+        let (child, origin) = (child.counted(), self.report.origin(pid));
+        let limit = RestartLimitReached::new(exceeded, &self.window, child, last, origin);
         self.report.gave_up(&limit);
         self.rest(place);
         ExitReason::from_library(limit)

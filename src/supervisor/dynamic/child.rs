@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::child::{ChildType, Restart, Spec};
 use crate::doing::Doing;
@@ -16,10 +17,13 @@ use crate::starting::StartCause;
 use crate::supervisor::dynamic::given_up::GivenUp;
 use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
-use crate::supervisor::intensity::Window;
+use crate::supervisor::intensity::{Counted, Window};
 use crate::supervisor::picture::{Shown, ShownState};
 use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::Leaving;
+
+/// An answer that is due when a child has stopped.
+pub(super) type StopReply = Reply<Result<(), ChildError>>;
 
 /// A child that a dynamic supervisor knows.
 pub(super) struct Child {
@@ -49,6 +53,13 @@ pub(super) enum State {
         due: Option<Instant>,
         /// It counts against a window when it is attempted.
         counts: bool,
+        /// Calls the start off that is under way, if one is.
+        call_off: Option<CancellationToken>,
+    },
+    /// Its start under this ticket is called off, and still under way.
+    CalledOff {
+        ticket: u64,
+        replies: Vec<StopReply>,
     },
     /// It used up its own restarts. It stays known.
     GivenUp(Box<GivenUp>),
@@ -61,7 +72,7 @@ pub(super) struct Stopping {
     /// When it is looked at next.
     pub(super) due: Instant,
     pub(super) overran: Option<Doing>,
-    pub(super) replies: Vec<Reply<Result<(), ChildError>>>,
+    pub(super) replies: Vec<StopReply>,
 }
 
 /// The rest of a child that may be started again.
@@ -111,12 +122,20 @@ impl Child {
         match &self.state {
             State::Running(process) => Some(process),
             State::Stopping(stopping) => Some(&stopping.process),
-            State::Starting | State::Restarting { .. } | State::GivenUp(_) => None,
+            State::Starting
+            | State::Restarting { .. }
+            | State::CalledOff { .. }
+            | State::GivenUp(_) => None,
         }
     }
 
     pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> Leaving<'a> {
         Leaving { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
+    }
+
+    /// What a restart of it is counted for.
+    pub(super) fn counted(&self) -> Counted {
+        Counted { number: self.seat.child, id: self.id.clone() }
     }
 
     /// Its incarnations that are over.
@@ -151,6 +170,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
                 State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
+                State::CalledOff { .. } => ChildState::Restarting { retry_in: None },
                 State::Starting | State::GivenUp(_) => ChildState::Stopped,
             },
             kind: self.kind,
@@ -170,6 +190,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ShownState::Running(pid),
                 State::Restarting { due, .. } => ShownState::Restarting { due: *due },
+                State::CalledOff { .. } => ShownState::Restarting { due: None },
                 State::Starting | State::GivenUp(_) => ShownState::Stopped,
             },
             restarts: self.restarts(),

@@ -116,8 +116,10 @@ impl Nursery {
             None | Some(State::Starting) => {
                 reply.send(Err(ChildError::NotFound(asked.to_string())))
             }
-            Some(State::Running(_)) => self.begin_stop(pid, Some(reply), ctx),
+            Some(State::Running(_)) => self.begin_stop(pid, vec![reply], ctx),
             Some(State::Stopping(stopping)) => stopping.replies.push(reply),
+            Some(State::CalledOff { replies, .. }) => replies.push(reply),
+            Some(State::Restarting { call_off: Some(_), .. }) => self.call_off(pid, reply),
             Some(State::Restarting { .. } | State::GivenUp(_)) => {
                 self.forget(pid);
                 reply.send(Ok(()));

@@ -21,8 +21,8 @@
 //! whoever has all the time there is, so that a child that took its link away is found ended.
 //!
 //! **Restarts.** A child that is to be started again keeps its old pid as its key until then,
-//! and holds a ticket; what comes with another ticket is stale. A stale start that succeeds
-//! is stopped again.
+//! and holds a ticket; what comes with another ticket is stale. A start under way that is called
+//! off keeps the child known until it has come to something and all of that has ended.
 //!
 //! **What it publishes** costs one store an event: how many children it has. The first of them
 //! it shows as they were when it was last asked for that, and while it stops those that it waits
