@@ -227,7 +227,7 @@ async fn who_is_up_as_its_supervisor_gives_up_is_stopped() {
     rt.ended(first).await;
     go_on.notify_one();
     // The exit of the first, and that both are done with their starts.
-    while rt.info(jobs.pid()).unwrap().mailbox_depth < 3 {
+    while rt.info(jobs.pid().unwrap()).unwrap().mailbox_depth < 3 {
         yield_now().await;
     }
     open.send(()).unwrap();

@@ -107,6 +107,8 @@ pub struct ChildSpec {
 pub(crate) struct Spec {
     pub(crate) id: SharedStr,
     pub(crate) name: Option<SharedStr>,
+    /// The name that the description of a supervisor itself gives.
+    pub(crate) own_name: Option<SharedStr>,
     pub(crate) start: Quiet<start::Start>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
@@ -138,6 +140,7 @@ impl ChildSpec {
         let spec = Spec {
             id: id.into().into(),
             name: None,
+            own_name: None,
             start: Quiet::new(start),
             restart: Restart::default(),
             shutdown: Shutdown::default(),
@@ -202,7 +205,10 @@ impl ChildSpec {
     }
 
     /// Its id, unique among its siblings, and its label in the log. By default a server's type
-    /// name, a supervisor's name or `"Supervisor"`. [`ChildSpec`] has an example.
+    /// name, a supervisor's name or `"Supervisor"`. The type name is that without its module, with
+    /// the types in its brackets: `Counter`, `Cache<String>`. Of several ids that are given the
+    /// last counts, that of a supervisor's own description among them. [`ChildSpec`] has an
+    /// example.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.edit().id = id.into().into();
         self
@@ -210,7 +216,12 @@ impl ChildSpec {
 
     /// The name it is registered under, at each start before its `init`. By default none. If
     /// somebody else holds it the start fails, with
-    /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). [`ChildSpec`] has an example.
+    /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). If this is called twice, the second
+    /// name counts. [`ChildSpec`] has an example.
+    ///
+    /// A supervisor whose own description gives a name already, by
+    /// [`SupervisorSpec::named`](crate::SupervisorSpec::named), can't have another as a child: that
+    /// is refused at the start, with an [`Invalid`](crate::StartError::Invalid) that tells both.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.edit().name = Some(name.into().into());
         self
@@ -349,6 +360,13 @@ impl ChildSpec {
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after) has an example.
     pub fn warn_after(mut self, limit: Duration) -> Self {
         self.edit().warn_after = Some(limit);
+        self
+    }
+
+    /// The description of a supervisor, which has this name by itself.
+    pub(crate) fn with_own_name(mut self, name: Option<SharedStr>) -> Self {
+        let spec = self.edit();
+        (spec.name, spec.own_name) = (name.clone(), name);
         self
     }
 

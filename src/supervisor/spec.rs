@@ -224,8 +224,19 @@ impl SupervisorSpec {
     }
 
     /// This, given by the init of another: under that one's name and id.
-    pub(crate) fn of(self, given: &SupervisorSpec) -> Self {
-        SupervisorSpec { id: given.id.clone(), name: given.name.clone(), ..self }
+    pub(crate) fn of(self, outer: &SupervisorSpec) -> Result<Self, StartError> {
+        if let Some(own) = &self.name
+            && self.name != outer.name
+        {
+            let outer = outer.name.as_deref();
+            return Err(StartError::Invalid(format!(
+                "the init of supervisor {:?} gives it the name {own:?}, and its description {}: \
+                 name what `with_init` returns",
+                self.id,
+                outer.map_or("none".to_owned(), |outer| format!("{outer:?}")),
+            )));
+        }
+        Ok(SupervisorSpec { id: outer.id.clone(), name: outer.name.clone(), ..self })
     }
 
     /// Refuses what can't work.
@@ -250,6 +261,10 @@ impl SupervisorSpec {
 /// Refuses a child that can't work under such a supervisor.
 pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
     let id = &child.id;
+    child.own_name.as_ref().map_or(Ok(()), |own| {
+        let given = child.name.as_ref().unwrap_or(own);
+        same_name(id, ("its own description", own), ("its child specification", given))
+    })?;
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
         return invalid(format!("child {id:?}: {what}"));
     }
@@ -266,6 +281,24 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
         ));
     }
     Ok(())
+}
+
+/// Refuses a child that is given two names, one of which would be dropped: where each comes from.
+fn same_name(id: &str, one: (&str, &str), two: (&str, &str)) -> Result<(), StartError> {
+    let ((from, one), (other, two)) = (one, two);
+    if one == two {
+        return Ok(());
+    }
+    invalid(format!(
+        "child {id:?} has the name {one:?} by {from} and {two:?} by {other}: give it one of them"
+    ))
+}
+
+/// Refuses a description whose name is not the one that its child is looked for by.
+pub(crate) fn one_name(child: &Spec, name: &str) -> Result<(), StartError> {
+    child.name.as_ref().map_or(Ok(()), |own| {
+        same_name(&child.id, ("its description", own), ("`get_or_start`", name))
+    })
 }
 
 fn invalid(what: impl Into<String>) -> Result<(), StartError> {

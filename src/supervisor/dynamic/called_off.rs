@@ -106,7 +106,7 @@ impl Nursery {
             }
             None => {
                 self.report.free_names(child.seat);
-                answer(pid, replies);
+                answer(replies);
             }
         }
     }

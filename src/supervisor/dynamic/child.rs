@@ -23,7 +23,11 @@ use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::Leaving;
 
 /// An answer that is due when a child has stopped.
-pub(super) type StopReply = Reply<Result<(), ChildError>>;
+pub(super) struct StopReply {
+    /// The pid that the child was asked for by.
+    pub(super) asked: Pid,
+    pub(super) reply: Reply<Result<(), ChildError>>,
+}
 
 /// A child that a dynamic supervisor knows.
 pub(super) struct Child {

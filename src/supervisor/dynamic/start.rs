@@ -72,10 +72,7 @@ impl From<DynamicSupervisor> for ChildSpec {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
         let mut child = ChildSpec::new(id, NurseryStart(spec.clone())).supervisor();
         child.edit().nested = Some(Quiet::new(Arc::new(spec)));
-        match name {
-            Some(name) => child.named(name.to_string()),
-            None => child,
-        }
+        child.with_own_name(name)
     }
 }
 

@@ -103,7 +103,7 @@ impl Nursery {
         }
         self.report.free_names(child.seat);
         let State::Stopping(stopping) = child.state else { return };
-        answer(pid, stopping.replies);
+        answer(stopping.replies);
     }
 
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
@@ -188,12 +188,12 @@ impl Nursery {
 }
 
 /// Tells all who asked for this stop that the child is gone.
-pub(super) fn answer(pid: Pid, replies: Vec<StopReply>) {
-    for (at, reply) in replies.into_iter().enumerate() {
+pub(super) fn answer(replies: Vec<StopReply>) {
+    for (at, StopReply { asked, reply }) in replies.into_iter().enumerate() {
         // Who asked after the first asked for what is gone.
         reply.send(match at {
             0 => Ok(()),
-            _ => Err(ChildError::NotFound(pid.to_string())),
+            _ => Err(ChildError::NotFound(asked.to_string())),
         });
     }
 }
