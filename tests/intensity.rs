@@ -161,7 +161,7 @@ async fn a_supervisor_that_gives_up_says_what_counted_against_its_budget() {
     let ids = ["a", "b", "c", "d"];
     let tree = over(Supervisor::one_for_one(), t.children(ids)).start(&t.rt).await.unwrap();
     let ended = tree.ended();
-    ids.map(|id| t.crash(id));
+    ids.iter().for_each(|id| t.crash(id));
     let reason = ended.await;
     let limit = limit(&reason);
     assert_eq!(counts(limit), ids.map(|id| (id, 1, 1)));

@@ -222,12 +222,12 @@ async fn a_named_supervisor_is_found_again_after_its_restart() {
 
     let child = TaskSupervisor::new().named("tasks").intensity(1, ms(1_000));
     let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
-    let first = tasks.pid();
+    let first = tasks.pid().unwrap();
     let ended = rt.ended(first);
     rt.kill(first);
     ended.await;
     tree.count_children().await.unwrap();
-    assert_ne!(tasks.pid(), first);
+    assert_ne!(tasks.pid(), Some(first));
     assert_eq!(tasks.spawn_nolink(|_| async { 42 }).await.unwrap().join().await, Ok(42));
     tree.stop().await.unwrap();
     assert_nothing_left(&rt).await;
