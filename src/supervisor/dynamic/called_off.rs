@@ -18,6 +18,7 @@ use crate::deadline::until;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
+use crate::quietly::quietly;
 use crate::server::ServerContext;
 use crate::shutdown::Shutdown;
 use crate::supervisor::alone::alone;
@@ -47,15 +48,17 @@ impl Nursery {
         let (id, kind, seat) = (spare.id.clone(), spare.kind, spare.seat);
         async move {
             let is_called_off = std::pin::pin!(called_off.cancelled());
-            let starting = match select(starting, is_called_off).await {
+            let mut starting = match select(starting, is_called_off).await {
                 Either::Left((outcome, _)) => return outcome,
                 Either::Right(((), starting)) => starting,
             };
             let due = shutdown.grace().map(|grace| after(Instant::now(), grace));
             let kernel = report.runtime.kernel.clone();
-            if let Some(outcome) = until(&kernel, due, starting).await {
+            if let Some(outcome) = until(&kernel, due, &mut starting).await {
                 return outcome;
             }
+            // What a user's start holds is dropped here: a panic of that is not this one's.
+            quietly(|| drop(starting));
             for process in begun(&report, seat) {
                 let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
                 Leaving { id: &id, restart, shutdown, process: &process }.killed(&report).await;
