@@ -149,7 +149,7 @@ impl Nursery {
             Some(outcome) => self.reborn(key, spare, outcome, ctx),
             None => {
                 self.starting += 1;
-                let starting = self.unless_called_off(pid, &spare, starting);
+                let starting = self.unless_called_off(ticket, &spare, starting);
                 self.aside(starting.map(move |outcome| Done::Reborn {
                     pid,
                     ticket,

@@ -22,7 +22,7 @@ use crate::quietly::quietly;
 use crate::server::ServerContext;
 use crate::shutdown::Shutdown;
 use crate::supervisor::alone::alone;
-use crate::supervisor::dynamic::child::{Child, State, StopReply};
+use crate::supervisor::dynamic::child::{CalledOff, Child, State, StopReply};
 use crate::supervisor::dynamic::nursery::Nursery;
 use crate::supervisor::dynamic::stops::answer;
 use crate::supervisor::incarnation::{NotStarted, Outcome};
@@ -35,15 +35,12 @@ impl Nursery {
     /// has to stop.
     pub(super) fn unless_called_off(
         &mut self,
-        pid: Pid,
+        ticket: u64,
         spare: &Child,
         starting: impl Future<Output = Outcome> + Send + Unpin + 'static,
     ) -> impl Future<Output = Outcome> + Send + 'static {
         let called_off = CancellationToken::new();
-        let state = self.children.get_mut(&pid).map(|child| &mut child.state);
-        if let Some(State::Restarting { call_off, .. }) = state {
-            *call_off = Some(called_off.clone());
-        }
+        self.under_way.insert(ticket, called_off.clone());
         let (report, shutdown) = (self.report.clone(), spare.shutdown);
         let (id, kind, seat) = (spare.id.clone(), spare.kind, spare.seat);
         async move {
@@ -73,11 +70,10 @@ impl Nursery {
     /// Calls the start of this child off that is under way.
     pub(super) fn call_off(&mut self, pid: Pid, reply: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
-        let State::Restarting { ticket, call_off, .. } = &mut child.state else { return };
-        let (ticket, call_off) = (*ticket, call_off.take());
-        child.state = State::CalledOff { ticket, replies: vec![reply] };
-        if let Some(call_off) = call_off {
-            call_off.cancel();
+        let State::Restarting { ticket, .. } = child.state else { return };
+        child.state = State::CalledOff(Box::new(CalledOff { ticket, replies: vec![reply] }));
+        if let Some(under_way) = self.under_way.get(&ticket) {
+            under_way.cancel();
         }
     }
 
@@ -89,11 +85,11 @@ impl Nursery {
         outcome: Outcome,
         ctx: &mut ServerContext<Self>,
     ) {
-        let is_this = |child: &Child| matches!(child.state, State::CalledOff { ticket: held, .. } if held == ticket);
+        let is_this = |child: &Child| matches!(&child.state, State::CalledOff(called_off) if called_off.ticket == ticket);
         let known = self.children.get(&pid).is_some_and(is_this);
         let mut child = known.then(|| self.take(pid)).flatten().unwrap_or(spare);
         let replies = match std::mem::replace(&mut child.state, State::Starting) {
-            State::CalledOff { replies, .. } => replies,
+            State::CalledOff(called_off) => called_off.replies,
             _ => Vec::new(),
         };
         let process = outcome.ok().flatten();

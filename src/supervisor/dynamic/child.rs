@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::child::{ChildType, Restart, Spec};
 use crate::doing::Doing;
@@ -57,16 +56,18 @@ pub(super) enum State {
         due: Option<Instant>,
         /// It counts against a window when it is attempted.
         counts: bool,
-        /// Calls the start off that is under way, if one is.
-        call_off: Option<CancellationToken>,
     },
-    /// Its start under this ticket is called off, and still under way.
-    CalledOff {
-        ticket: u64,
-        replies: Vec<StopReply>,
-    },
+    /// Its start is called off, and still under way.
+    CalledOff(Box<CalledOff>),
     /// It used up its own restarts. It stays known.
     GivenUp(Box<GivenUp>),
+}
+
+/// A start that is called off.
+pub(super) struct CalledOff {
+    /// The ticket that it is under way under.
+    pub(super) ticket: u64,
+    pub(super) replies: Vec<StopReply>,
 }
 
 /// A stop under way.
@@ -128,7 +129,7 @@ impl Child {
             State::Stopping(stopping) => Some(&stopping.process),
             State::Starting
             | State::Restarting { .. }
-            | State::CalledOff { .. }
+            | State::CalledOff(_)
             | State::GivenUp(_) => None,
         }
     }
@@ -174,7 +175,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
                 State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
-                State::CalledOff { .. } => ChildState::Restarting { retry_in: None },
+                State::CalledOff(_) => ChildState::Restarting { retry_in: None },
                 State::Starting | State::GivenUp(_) => ChildState::Stopped,
             },
             kind: self.kind,
@@ -194,7 +195,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ShownState::Running(pid),
                 State::Restarting { due, .. } => ShownState::Restarting { due: *due },
-                State::CalledOff { .. } => ShownState::Restarting { due: None },
+                State::CalledOff(_) => ShownState::Restarting { due: None },
                 State::Starting | State::GivenUp(_) => ShownState::Stopped,
             },
             restarts: self.restarts(),

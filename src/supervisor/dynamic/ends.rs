@@ -37,7 +37,7 @@ impl Nursery {
             }
             State::Starting
             | State::Restarting { .. }
-            | State::CalledOff { .. }
+            | State::CalledOff(_)
             | State::GivenUp(_) => return Ok(()),
         }
         if decide(child.restart, &reason) != Decision::Restart {
@@ -125,8 +125,7 @@ impl Nursery {
     fn put_off(&mut self, pid: Pid, due: Option<Instant>) -> u64 {
         let ticket = self.fresh();
         if let Some(child) = self.children.get_mut(&pid) {
-            let counts = due.is_none();
-            child.state = State::Restarting { ticket, due, counts, call_off: None };
+            child.state = State::Restarting { ticket, due, counts: due.is_none() };
         }
         ticket
     }
@@ -139,7 +138,7 @@ impl Nursery {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let counts = match self.children.get_mut(&pid).map(|child| &mut child.state) {
-            Some(State::Restarting { ticket: held, due, counts, .. }) if *held == ticket => {
+            Some(State::Restarting { ticket: held, due, counts }) if *held == ticket => {
                 *due = None;
                 *counts
             }

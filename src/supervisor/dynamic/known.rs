@@ -118,8 +118,10 @@ impl Nursery {
             }
             Some(State::Running(_)) => self.begin_stop(pid, vec![answer], ctx),
             Some(State::Stopping(stopping)) => stopping.replies.push(answer),
-            Some(State::CalledOff { replies, .. }) => replies.push(answer),
-            Some(State::Restarting { call_off: Some(_), .. }) => self.call_off(pid, answer),
+            Some(State::CalledOff(called_off)) => called_off.replies.push(answer),
+            Some(State::Restarting { ticket, .. }) if self.under_way.contains_key(ticket) => {
+                self.call_off(pid, answer);
+            }
             Some(State::Restarting { .. } | State::GivenUp(_)) => {
                 self.forget(pid);
                 answer.reply.send(Ok(()));
