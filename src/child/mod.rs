@@ -107,8 +107,6 @@ pub struct ChildSpec {
 pub(crate) struct Spec {
     pub(crate) id: SharedStr,
     pub(crate) name: Option<SharedStr>,
-    /// The name that the description of a supervisor itself gives.
-    pub(crate) own_name: Option<SharedStr>,
     pub(crate) start: Quiet<start::Start>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
@@ -126,7 +124,14 @@ pub(crate) struct Spec {
     #[cfg(feature = "process")]
     pub(crate) own_group: bool,
     /// The description of the supervisor that it is, for whoever looks a tree over.
-    pub(crate) nested: Option<Quiet<Arc<dyn Any + Send + Sync>>>,
+    pub(crate) nested: Option<Arc<Nested>>,
+}
+
+/// The description of a supervisor that is a child.
+pub(crate) struct Nested {
+    /// The name that it gives by itself.
+    pub(crate) name: Option<SharedStr>,
+    pub(crate) description: Quiet<Box<dyn Any + Send + Sync>>,
 }
 
 impl ChildSpec {
@@ -140,7 +145,6 @@ impl ChildSpec {
         let spec = Spec {
             id: id.into().into(),
             name: None,
-            own_name: None,
             start: Quiet::new(start),
             restart: Restart::default(),
             shutdown: Shutdown::default(),
@@ -363,17 +367,17 @@ impl ChildSpec {
         self
     }
 
-    /// The description of a supervisor, which has this name by itself.
-    pub(crate) fn with_own_name(mut self, name: Option<SharedStr>) -> Self {
-        let spec = self.edit();
-        (spec.name, spec.own_name) = (name.clone(), name);
-        self
-    }
-
-    pub(crate) fn supervisor(mut self) -> Self {
+    /// A supervisor of this description, which has this name by itself.
+    pub(crate) fn supervisor<D>(mut self, name: Option<SharedStr>, description: D) -> Self
+    where
+        D: Any + Send + Sync,
+    {
         let spec = self.edit();
         spec.kind = ChildType::Supervisor;
         spec.shutdown = Shutdown::Infinity;
+        spec.name.clone_from(&name);
+        let description = Quiet::new(Box::new(description) as Box<_>);
+        spec.nested = Some(Arc::new(Nested { name, description }));
         self
     }
 }

@@ -261,10 +261,10 @@ impl SupervisorSpec {
 /// Refuses a child that can't work under such a supervisor.
 pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
     let id = &child.id;
-    child.own_name.as_ref().map_or(Ok(()), |own| {
+    if let Some(own) = child.nested.as_ref().and_then(|nested| nested.name.as_ref()) {
         let given = child.name.as_ref().unwrap_or(own);
-        same_name(id, ("its own description", own), ("its child specification", given))
-    })?;
+        same_name(id, ("its own description", own), ("its child specification", given))?;
+    }
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
         return invalid(format!("child {id:?}: {what}"));
     }
