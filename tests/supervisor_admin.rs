@@ -138,13 +138,14 @@ async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
         pool.terminate_child(pid).await.unwrap();
     }
     let job = ChildSpec::task("job", |_| std::future::pending());
-    says_both(pool.get_or_start("two", job.clone().named("one")).await.unwrap_err());
     let init = Supervisor::with_init(|_| async { Ok(Supervisor::one_for_one().named("one")) });
     says_both(init.clone().named("two").start(&rt).await.unwrap_err());
     assert!(matches!(init.clone().start(&rt).await, Err(StartError::Invalid(_))));
     assert!(init.named("one").start(&rt).await.is_ok());
 
     // A setting that is set twice in one place: the last counts.
+    let found = pool.get_or_start("key", job.clone().named("any")).await.unwrap();
+    assert_eq!((rt.whereis("key"), rt.whereis("any")), (Some(found), None));
     let twice = tree.start_child(job.named("one more").named("two")).await.unwrap();
     assert_eq!((rt.whereis("two"), rt.whereis("one more")), (Some(twice), None));
 }

@@ -221,7 +221,9 @@ impl ChildSpec {
     /// The name it is registered under, at each start before its `init`. By default none. If
     /// somebody else holds it the start fails, with
     /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). If this is called twice, the second
-    /// name counts. [`ChildSpec`] has an example.
+    /// name counts, and
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) sets it once more. [`ChildSpec`]
+    /// has an example.
     ///
     /// A supervisor whose own description gives a name already, by
     /// [`SupervisorSpec::named`](crate::SupervisorSpec::named), can't have another as a child: that

@@ -261,10 +261,7 @@ impl SupervisorSpec {
 /// Refuses a child that can't work under such a supervisor.
 pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
     let id = &child.id;
-    if let Some(own) = child.nested.as_ref().and_then(|nested| nested.name.as_ref()) {
-        let given = child.name.as_ref().unwrap_or(own);
-        same_name(id, ("its own description", own), ("its child specification", given))?;
-    }
+    child.name.as_ref().map_or(Ok(()), |name| one_name(child, name))?;
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
         return invalid(format!("child {id:?}: {what}"));
     }
@@ -283,22 +280,16 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
     Ok(())
 }
 
-/// Refuses a child that is given two names, one of which would be dropped: where each comes from.
-fn same_name(id: &str, one: (&str, &str), two: (&str, &str)) -> Result<(), StartError> {
-    let ((from, one), (other, two)) = (one, two);
-    if one == two {
-        return Ok(());
-    }
-    invalid(format!(
-        "child {id:?} has the name {one:?} by {from} and {two:?} by {other}: give it one of them"
-    ))
-}
-
-/// Refuses a description whose name is not the one that its child is looked for by.
+/// Refuses this name for a supervisor whose own description gives another: it would be dropped.
 pub(crate) fn one_name(child: &Spec, name: &str) -> Result<(), StartError> {
-    child.name.as_ref().map_or(Ok(()), |own| {
-        same_name(&child.id, ("its description", own), ("`get_or_start`", name))
-    })
+    match child.nested.as_ref().and_then(|nested| nested.name.as_ref()) {
+        Some(own) if *own != *name => invalid(format!(
+            "supervisor {:?} has the name {own:?} by its own description, and {name:?} as a child: \
+             give it one of them",
+            child.id
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn invalid(what: impl Into<String>) -> Result<(), StartError> {

@@ -133,8 +133,8 @@ impl DynamicSupervisorRef {
         runtime.server_at(pid).map_err(StartError::Unreachable)
     }
 
-    /// The holder of this name, or else a child that is started under it: a session, a room,
-    /// a device by its key. However many ask at once, one is started; all others wait for its
+    /// The holder of this name, or else a child that is started under it, in place of a name of
+    /// its [child specification](ChildSpec::named): a session, a room, a device by its key. However many ask at once, one is started; all others wait for its
     /// `init` and get its pid, or its error. A holder that is in its `init`, is just ending, or
     /// is being restarted, is waited for, whoever started it; if its start fails, whoever asked
     /// another supervisor than the one that tried has it tried again. While there is a holder,
@@ -148,8 +148,8 @@ impl DynamicSupervisorRef {
     ///
     /// # Errors
     ///
-    /// As [`start_child`](Self::start_child); and [`Invalid`](StartError::Invalid) if the
-    /// description has another name.
+    /// As [`start_child`](Self::start_child); and [`Invalid`](StartError::Invalid) if it is a
+    /// supervisor whose own description gives another name.
     ///
     /// # Cancel safety
     ///
