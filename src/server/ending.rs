@@ -119,7 +119,7 @@ impl<S: GenServer> ServerRef<S> {
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
         turn().await;
         let ended = self.ask_to_stop(reason.clone())?;
-        as_asked(reason, ended.await)
+        as_asked(&reason, ended.await)
     }
 
     /// The same, waiting no longer than `limit`. OTP: `gen_server:stop/3`.
@@ -183,7 +183,7 @@ impl<S: GenServer> ServerRef<S> {
         turn().await;
         let ended = self.ask_to_stop(reason.clone())?;
         let ended = within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)?;
-        as_asked(reason, ended)
+        as_asked(&reason, ended)
     }
 
     /// Queues the request; no bound on the mailbox refuses it.
@@ -203,6 +203,6 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 /// What a stop with this reason gives, of a server that ended with that one.
-fn as_asked(asked: ExitReason, ended: ExitReason) -> Result<ExitReason, CallError> {
-    if asked == ended { Ok(ended) } else { Err(CallError::Exited(ended)) }
+fn as_asked(asked: &ExitReason, ended: ExitReason) -> Result<ExitReason, CallError> {
+    if *asked == ended { Ok(ended) } else { Err(CallError::Exited(ended)) }
 }
