@@ -96,7 +96,7 @@ async fn a_start_that_is_called_off_is_killed_after_the_shutdown_time_of_its_chi
     }
 }
 
-/// The supervisor stops while a start is called off: whoever asked for that learns of its end.
+/// The supervisor stops while a start is called off: the caller is told of the supervisor's end.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_that_stops_answers_for_a_start_that_is_called_off() {
     let (rt, jobs, first, second, _may, _is_stopped) =

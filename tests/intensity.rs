@@ -174,7 +174,7 @@ async fn a_supervisor_that_gives_up_says_what_counted_against_its_budget() {
     assert!(reason.to_string().contains(&limit.to_string()));
 }
 
-/// What is older than the period counts no more, a start that failed does, and who counts most
+/// What is older than the period counts no more, a start that failed does, and the highest count
 /// comes first.
 #[tokio::test(start_paused = true)]
 async fn only_restarts_within_the_window_are_listed() {

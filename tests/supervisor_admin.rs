@@ -109,7 +109,7 @@ async fn the_default_ids_of_a_generic_server_differ_by_its_types() {
     assert_eq!(tree.count_children().await.unwrap().active, 5);
 }
 
-/// Whoever looks for a name that was given finds it, or the start says why not.
+/// A name that was given is registered, or the start says why not.
 #[tokio::test(start_paused = true)]
 async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
     let rt = Runtime::new();

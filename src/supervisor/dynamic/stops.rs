@@ -187,7 +187,7 @@ impl Nursery {
     }
 }
 
-/// Tells all who asked for this stop that the child is gone.
+/// Answers all requests for this stop: the child is gone.
 pub(super) fn answer(replies: Vec<StopReply>) {
     for (at, StopReply { asked, reply }) in replies.into_iter().enumerate() {
         // Who asked after the first asked for what is gone.
