@@ -80,7 +80,8 @@ async fn a_child_that_is_terminated_while_it_restarts_is_gone_when_that_is_answe
 /// An init that doesn't come to its end is no reason to wait for longer than any stop may take.
 #[tokio::test(start_paused = true)]
 async fn a_start_that_is_called_off_is_killed_after_the_shutdown_time_of_its_child() {
-    let times = [(Shutdown::Timeout(3 * SECOND), 3 * SECOND), (Shutdown::BrutalKill, 0 * SECOND)];
+    let times =
+        [(Shutdown::Timeout(3 * SECOND), 3 * SECOND), (Shutdown::BrutalKill, Duration::ZERO)];
     for (shutdown, time) in times {
         let (rt, jobs, first, second, _may, mut is_stopped) =
             held_up_in_its_restart(&DynamicSupervisor::new().max_children(1), shutdown).await;
