@@ -156,11 +156,15 @@ impl Below {
     }
 
     /// The stops of those below the root, and of no other tree. A supervisor's own is told after
-    /// those of its children.
+    /// those of its children. Without those of children that nobody had asked to stop when the
+    /// stop was cut short: a supervisor that learns of the kill of its own supervisor before it is
+    /// killed itself may still stop some of them.
     fn own_stops(&self) -> Vec<Stop> {
-        let all = lock(&self.stops).clone();
+        let mut all = lock(&self.stops).clone();
+        let cut = self.cut().clone();
+        all.retain(|stop| cut.get(&stop.pid).is_none_or(|member| member.at == Phase::Asked));
         let mut below = HashSet::from([self.root_pid]);
-        below.extend(self.cut().keys());
+        below.extend(cut.keys());
         let mut own: Vec<Stop> = Vec::new();
         for stop in all.into_iter().rev() {
             if below.contains(&stop.supervisor) {

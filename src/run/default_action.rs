@@ -5,6 +5,11 @@
 //! does what the operating system does by default, while a flag says so. The flag is off as
 //! long as any run listens.
 //!
+//! Handlers of one signal run in the order in which they were added, so this one is added before
+//! tokio's: it reads the flag before any run can learn of the signal. A run that is stopped by the
+//! signal may return, and set the flag, before the last handler has run; in the other order the
+//! signal that the run had already obeyed would then end the process as well.
+//!
 //! A signal that the program caught or ignored before its first run, as one that `nohup` started
 //! ignores `SIGHUP`, is left to the program.
 
@@ -59,18 +64,17 @@ mod shared {
     ) -> io::Result<T> {
         let mut taken = taken();
         let caught = caught();
-        // First of all: a signal that arrives from here on is not lost.
-        let listened = listen()?;
         for &signal in signals {
             if taken.contains_key(&signal) {
                 continue;
             }
-            let by_default = Arc::new(AtomicBool::new(false));
+            let by_default = Arc::new(AtomicBool::new(true));
             if caught & bit(signal) == 0 {
                 signal_hook::flag::register_conditional_default(signal, by_default.clone())?;
             }
             taken.insert(signal, Taken { runs: 0, by_default });
         }
+        let listened = listen()?;
         for signal in signals {
             let Some(known) = taken.get_mut(signal) else { continue };
             known.runs += 1;

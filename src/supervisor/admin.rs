@@ -68,7 +68,7 @@ impl Tree {
 
     pub(crate) fn which_child(&self, id: &str) -> Result<ChildInfo, ChildError> {
         match self.children.by_id(id) {
-            Some((_, child)) => Ok(info(child)),
+            Some((place, child)) => Ok(self.info(place, child)),
             None => Err(ChildError::NotFound(id.to_owned())),
         }
     }
@@ -81,7 +81,8 @@ impl Tree {
     }
 
     pub(crate) fn which_children(&self) -> Vec<ChildInfo> {
-        self.children.iter().map(info).collect()
+        let children = self.children.iter();
+        children.map(|child| self.info(child.seat().child, child)).collect()
     }
 
     pub(crate) fn count_children(&self) -> ChildCounts {
@@ -95,6 +96,24 @@ impl Tree {
             }
         }
         counts
+    }
+
+    fn info(&self, place: Place, child: &Child) -> ChildInfo {
+        let left = |due: Instant| due.saturating_duration_since(Instant::now());
+        ChildInfo {
+            id: child.spec.id.to_string(),
+            state: match child.state() {
+                Running::Yes(process) => ChildState::Running(process.pid()),
+                Running::Restarting { due, .. } => {
+                    ChildState::Restarting { retry_in: due.map(left) }
+                }
+                Running::No => ChildState::Stopped,
+            },
+            kind: child.spec.kind,
+            restarts: child.restarts(),
+            since: child.since(),
+            history: self.children.published().history(place),
+        }
     }
 
     fn find(&self, id: &str) -> Result<Place, ChildError> {
@@ -116,21 +135,5 @@ impl Tree {
             Running::Restarting { .. } => Err(ChildError::Restarting(id())),
             Running::No => Ok(place),
         }
-    }
-}
-
-fn info(child: &Child) -> ChildInfo {
-    let left = |due: Instant| due.saturating_duration_since(Instant::now());
-    ChildInfo {
-        id: child.spec.id.to_string(),
-        state: match child.state() {
-            Running::Yes(process) => ChildState::Running(process.pid()),
-            Running::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
-            Running::No => ChildState::Stopped,
-        },
-        kind: child.spec.kind,
-        restarts: child.restarts(),
-        since: child.since(),
-        history: child.history.clone(),
     }
 }

@@ -17,8 +17,7 @@ use crate::process::{AnyProcess, Seat};
 use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
 use crate::supervisor::child_state::{EndedBy, Over, Retry, Running};
-use crate::supervisor::describe::RestartBudget;
-use crate::supervisor::history::{History, Incarnation};
+use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::Counted;
 use crate::supervisor::picture::{Published, ShownState};
@@ -38,7 +37,8 @@ pub(crate) struct Child {
     started: Instant,
     /// Why it last ended, or did not start.
     pub(crate) last: Option<ExitReason>,
-    pub(crate) history: History,
+    /// The process that it then was; `None` if it did not start.
+    pub(crate) last_pid: Option<Pid>,
 }
 
 impl Child {
@@ -100,7 +100,7 @@ impl Child {
     /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
     fn over(&mut self, over: Over, fallback: Option<Backoff>) -> Incarnation {
         let Over { pid, reason, at, by } = over;
-        self.last = Some(reason.clone());
+        (self.last, self.last_pid) = (Some(reason.clone()), pid);
         let delay = self.restarts.delay();
         let run = Run { started: self.started, ended: at, ran: pid.is_some() };
         let backoff = self.spec.backoff.or(fallback);
@@ -167,6 +167,11 @@ impl Children {
         self.list.range(range).map(|(place, _)| *place).collect()
     }
 
+    /// The children at these places, in start order.
+    pub(crate) fn range(&self, range: RangeInclusive<Place>) -> impl Iterator<Item = &Child> {
+        self.list.range(range).map(|(_, child)| child)
+    }
+
     pub(crate) fn last_place(&self) -> Option<Place> {
         self.list.last_key_value().map(|(place, _)| *place)
     }
@@ -202,33 +207,29 @@ impl Children {
             restarts: RestartState::default(),
             started: Instant::now(),
             last: None,
-            history: History::default(),
+            last_pid: None,
         };
         self.list.insert(place, child);
         place
     }
 
-    /// A start of a child begins, with so many restarts left: why, and what is known of it.
-    pub(crate) fn begin(
-        &mut self,
-        place: Place,
-        budget: Option<RestartBudget>,
-    ) -> Option<(StartCause, &Child)> {
+    /// A start of a child begins: why, and what is known of it.
+    pub(crate) fn begin(&mut self, place: Place) -> Option<(StartCause, &Child)> {
         let child = self.list.get_mut(&place)?;
         let cause = child.begin();
-        self.published.begin(place, child.starts, child.started, budget);
+        self.published.begin(place, child.starts, child.started);
         Some((cause, child))
     }
 
-    /// A stop of a child begins, if it runs, with so many restarts left.
+    /// A stop of a child begins at this moment, if it runs.
     pub(crate) fn begin_stop(
         &self,
         place: Place,
-        budget: Option<RestartBudget>,
+        now: Instant,
     ) -> Option<(&Child, &Arc<dyn AnyProcess>)> {
         let child = self.list.get(&place)?;
         let process = child.process()?;
-        self.published.begin_stop(place, budget);
+        self.published.begin_stop(place, now);
         Some((child, process))
     }
 
@@ -253,7 +254,7 @@ impl Children {
         if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
             self.by_pid.remove(&process.pid());
         }
-        self.published.over(place, &mut child.history, incarnation);
+        self.published.over(place, incarnation);
     }
 
     /// Forgets a child.

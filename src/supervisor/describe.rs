@@ -20,8 +20,9 @@ pub struct RestartBudget {
 }
 
 impl Window {
-    pub(crate) fn budget(&self, limit: Intensity) -> Option<RestartBudget> {
-        let left = self.left(limit, Instant::now())?;
+    /// What is left at this moment; `None` is no limit.
+    pub(crate) fn budget(&self, limit: Intensity, now: Instant) -> Option<RestartBudget> {
+        let left = self.left(limit, now)?;
         let Intensity::Limited { restarts, period } = limit else { return None };
         Some(RestartBudget { left, restarts, period })
     }

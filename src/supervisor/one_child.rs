@@ -16,8 +16,7 @@ impl Tree {
     /// Starts an incarnation. A child that ignores its start doesn't run, and is forgotten if
     /// it is temporary.
     pub(crate) async fn begin(&mut self, place: Place) -> Result<(), StartError> {
-        let budget = self.window.budget(self.intensity);
-        let Some((cause, child)) = self.children.begin(place, budget) else { return Ok(()) };
+        let Some((cause, child)) = self.children.begin(place) else { return Ok(()) };
         let (seat, spec) = (child.seat(), child.spec.clone());
         match start(&self.report, seat, &spec, cause).await {
             Ok(Some(process)) => {
@@ -41,8 +40,7 @@ impl Tree {
     /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved
     /// where a successor follows.
     pub(crate) async fn halt(&mut self, place: Place, how: ChildStop, now: Instant) -> Instant {
-        let budget = self.window.budget(self.intensity);
-        let Some((child, process)) = self.children.begin_stop(place, budget) else { return now };
+        let Some((child, process)) = self.children.begin_stop(place, now) else { return now };
         let pid = process.pid();
         self.report.stops(&**process, how);
         let (reason, at) = stop(&self.report, Leaving::of(&child.spec, process), now).await;

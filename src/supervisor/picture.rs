@@ -171,10 +171,9 @@ impl Published {
         drop(self.change(|picture| picture.children.insert(key, shown)));
     }
 
-    /// Its start begins, the how many-th, with so many restarts left.
-    pub(crate) fn begin(&self, key: u64, start: u32, since: Instant, left: Option<RestartBudget>) {
+    /// Its start begins, the how many-th.
+    pub(crate) fn begin(&self, key: u64, start: u32, since: Instant) {
         self.change(|picture| {
-            picture.set_budget(left);
             picture.step = Step::Starting { key, start, since };
             if let Some(shown) = picture.children.get_mut(&key) {
                 (shown.restarts, shown.started) = (start.saturating_sub(1), since);
@@ -182,13 +181,9 @@ impl Published {
         });
     }
 
-    /// Its stop begins, with so many restarts left.
-    pub(crate) fn begin_stop(&self, key: u64, left: Option<RestartBudget>) {
-        let since = Instant::now();
-        self.change(|picture| {
-            picture.set_budget(left);
-            picture.step = Step::Stopping { key, since };
-        });
+    /// Its stop began then.
+    pub(crate) fn begin_stop(&self, key: u64, since: Instant) {
+        self.change(|picture| picture.step = Step::Stopping { key, since });
     }
 
     pub(crate) fn set(&self, key: u64, state: ShownState) {
@@ -201,19 +196,20 @@ impl Published {
     }
 
     /// Its incarnation is over, and goes into its history.
-    pub(crate) fn over(&self, key: u64, history: &mut History, incarnation: Incarnation) {
+    pub(crate) fn over(&self, key: u64, incarnation: Incarnation) {
         let oldest = self.change(|picture| {
             picture.finish(key);
-            let Some(shown) = picture.children.get_mut(&key) else {
-                return history.push(incarnation);
-            };
-            // Let go of first, so that the push has no copy to make. The child has the same.
-            shown.history = History::default();
-            let oldest = history.push(incarnation);
-            (shown.state, shown.history) = (ShownState::Stopped, history.clone());
-            oldest
+            let Some(shown) = picture.children.get_mut(&key) else { return vec![incarnation] };
+            shown.state = ShownState::Stopped;
+            shown.history.push(incarnation)
         });
         drop(oldest);
+    }
+
+    /// The incarnations of a child that are over.
+    pub(crate) fn history(&self, key: u64) -> History {
+        let history = |picture: &mut Picture| Some(picture.children.get(&key)?.history.clone());
+        self.change(history).unwrap_or_default()
     }
 
     /// It is forgotten.
@@ -235,9 +231,10 @@ impl Picture {
         Some(budget)
     }
 
-    pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>) {
+    /// What is left of the budget at this moment: it grows by itself as time passes.
+    pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>, now: Instant) {
         self.budget = budget;
-        self.budget_at = Instant::now();
+        self.budget_at = now;
     }
 
     /// A start or a stop of this child is over.

@@ -123,9 +123,11 @@ impl Tree {
     ) -> Result {
         if retry == Retry::Counted
             && let Some(child) = self.children.get(place)
-            && let Err(exceeded) = self.window.spend(self.intensity, now, || child.counted())
         {
-            return Err(self.give_up(place, exceeded));
+            if let Err(exceeded) = self.window.spend(self.intensity, now, || child.counted()) {
+                return Err(self.give_up(place, exceeded));
+            }
+            self.publish_budget(now);
         }
         if retry != Retry::Decided {
             self.tell_restart(place, now);
@@ -134,7 +136,7 @@ impl Tree {
         let group = self.children.places(self.strategy.group(place));
         self.stop_group(&group, place, now).await;
         step!("between a group's stop and its start");
-        if self.wait_alone(place, &group) {
+        if self.wait_alone(place) {
             return Ok(());
         }
         for member in group {
@@ -154,8 +156,8 @@ impl Tree {
 
     /// Where killed incarnations in this group left processes that are still ending: has the
     /// child, and its group with it, wait for them beside the loop.
-    fn wait_alone(&mut self, place: Place, group: &[Place]) -> bool {
-        let members = group.iter().filter_map(|member| self.children.get(*member));
+    fn wait_alone(&mut self, place: Place) -> bool {
+        let members = self.children.range(self.strategy.group(place));
         let left: Vec<_> = members.filter_map(|child| self.left_by(child)).collect();
         if left.is_empty() {
             return false;
@@ -170,20 +172,26 @@ impl Tree {
     async fn stop_group(&mut self, group: &[Place], failed: Place, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != failed) {
             let Some(child) = self.children.get(member) else { continue };
-            let stop = match child.is_temporary() {
+            let (temporary, waited) = (child.is_temporary(), child.process().is_none());
+            let stop = match temporary {
                 true => ChildStop::ForGood,
                 false => ChildStop::ForRestart,
             };
             now = self.halt(member, stop, now).await;
-            let Some(child) = self.children.get(member) else { continue };
-            if child.is_temporary() {
+            if temporary {
                 self.rest(member);
-            } else if !matches!(child.state(), Running::No) {
-                self.children.set(member, Running::No);
-                if let Some(child) = self.children.get_mut(member) {
-                    child.restarts.hold(now);
-                }
+            } else if waited {
+                self.wait_no_more(member, now);
             }
+        }
+    }
+
+    /// A child that waited for a retry of its own, if it did, is started with its group.
+    fn wait_no_more(&mut self, member: Place, now: Instant) {
+        let Some(child) = self.children.get_mut(member) else { return };
+        if let Running::Restarting { .. } = child.state() {
+            child.restarts.hold(now);
+            self.children.set(member, Running::No);
         }
     }
 
@@ -241,11 +249,11 @@ impl Tree {
 
     fn tell_restart(&self, place: Place, now: Instant) {
         let Some(child) = self.children.get(place) else { return };
-        let Some(last) = child.history.last() else { return };
+        let Some(reason) = &child.last else { return };
         self.report.restarting(Decided {
             child: &child.spec.id,
-            pid: last.pid,
-            reason: &last.reason,
+            pid: child.last_pid,
+            reason,
             restarts: child.starts,
             budget_left: self.window.left(self.intensity, now),
             delay: child.restarts.delay(),
@@ -257,8 +265,7 @@ impl Tree {
         self.report.restarts_nobody();
         let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let pid = child.history.last().and_then(|over| over.pid);
-        let (child, origin) = (child.counted(), self.report.origin(pid));
+        let (child, origin) = (child.counted(), self.report.origin(child.last_pid));
         let limit = RestartLimitReached::new(exceeded, &self.window, child, last, origin);
         self.report.gave_up(&limit);
         self.rest(place);

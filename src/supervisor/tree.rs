@@ -142,7 +142,7 @@ impl GenServer for Tree {
             Call::CountChildren(reply) => reply.send(self.count_children()),
             Call::Publish(reply, turn) => {
                 drop(turn);
-                self.publish_budget();
+                self.publish_budget(Instant::now());
                 reply.send(());
             }
         }
@@ -199,8 +199,7 @@ impl Tree {
         let mut now = Instant::now();
         self.children.published().change(|picture| picture.ending = Some(now));
         while let Some(place) = self.children.last_place() {
-            let budget = self.window.budget(self.intensity);
-            if let Some((child, process)) = self.children.begin_stop(place, budget) {
+            if let Some((child, process)) = self.children.begin_stop(place, now) {
                 (_, now) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
             }
             self.children.remove(place);
@@ -209,17 +208,18 @@ impl Tree {
 
     /// Publishes what it is, before its first child.
     fn introduce(&self) {
-        let (strategy, budget) = (self.strategy.name(), self.window.budget(self.intensity));
+        let (strategy, now) = (self.strategy.name(), Instant::now());
+        let budget = self.window.budget(self.intensity, now);
         self.children.published().change(|picture| {
-            (picture.strategy, picture.since) = (strategy, Instant::now());
-            picture.set_budget(budget);
+            (picture.strategy, picture.since) = (strategy, now);
+            picture.set_budget(budget, now);
             picture.step = Step::Serving;
         });
     }
 
-    /// The budget grows by itself as time passes, so what is published of it ages.
-    fn publish_budget(&self) {
-        let budget = self.window.budget(self.intensity);
-        self.children.published().change(|picture| picture.set_budget(budget));
+    /// After each restart that counts, and when it is asked.
+    pub(crate) fn publish_budget(&self, now: Instant) {
+        let Some(budget) = self.window.budget(self.intensity, now) else { return };
+        self.children.published().change(|picture| picture.set_budget(Some(budget), now));
     }
 }

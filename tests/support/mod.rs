@@ -9,12 +9,15 @@ pub mod ledger;
 pub mod listener;
 pub mod log;
 pub mod modules;
+pub mod program;
 pub mod puppet;
 pub mod race;
+pub mod reporter;
+pub mod rng;
 pub mod sleeper;
 pub mod source;
+pub mod started;
 pub mod troupe;
-pub mod reporter;
 
 pub use listener::Listener;
 pub use puppet::Puppet;

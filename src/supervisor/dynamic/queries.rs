@@ -44,8 +44,9 @@ impl Nursery {
         }
         let shown = |pid: Pid| Some((pid.raw(), self.children.get(&pid)?.shown(pid)));
         let shown = pids.into_iter().filter_map(shown).collect();
-        let budget = self.window.budget(self.spec.intensity);
-        self.published.change(|picture| picture.set_budget(budget));
+        let now = Instant::now();
+        let budget = self.window.budget(self.spec.intensity, now);
+        self.published.change(|picture| picture.set_budget(budget, now));
         self.show(shown);
     }
 

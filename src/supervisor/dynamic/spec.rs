@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::backoff::Backoff;
 use crate::call_error::StartError;
 use crate::exit::Result;
@@ -224,10 +226,10 @@ impl DynamicSupervisor {
 
     /// What it publishes before it has a child.
     pub(super) fn published(&self) -> Arc<Published> {
-        let published = Published::new("dynamic", Step::Serving);
+        let (published, now) = (Published::new("dynamic", Step::Serving), Instant::now());
         published.change(|picture| {
             picture.is_partial = true;
-            picture.set_budget(Window::default().budget(self.intensity));
+            picture.set_budget(Window::default().budget(self.intensity, now), now);
         });
         published
     }

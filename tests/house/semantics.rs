@@ -1,0 +1,77 @@
+//! The book's chapter on semantics: each of its sentences is shown by a test that exists.
+
+use crate::support;
+
+use std::collections::HashSet;
+
+use support::source::{Source, read, sources};
+
+/// One sentence: its number, and the tests that it names.
+struct Sentence<'a> {
+    number: &'a str,
+    tests: Vec<&'a str>,
+}
+
+fn sentences(chapter: &str) -> Vec<Sentence<'_>> {
+    let items = chapter.split("\n* **").skip(1);
+    let one = |item| {
+        let (number, rest): (&str, &str) = str::split_once(item, "**").unwrap_or((item, ""));
+        let rest = rest.split("\n#").next().unwrap_or_default();
+        let quoted = rest.split('`').skip(1).step_by(2);
+        Sentence { number, tests: quoted.filter(|text| text.contains("::")).collect() }
+    };
+    items.map(one).collect()
+}
+
+/// Why a sentence is not shown.
+fn complaints(chapter: &str, files: &[Source]) -> Vec<String> {
+    let mut numbers = HashSet::new();
+    let mut found = Vec::new();
+    for Sentence { number, tests } in sentences(chapter) {
+        if !numbers.insert(number) {
+            found.push(format!("{number} is there twice."));
+        }
+        if tests.is_empty() {
+            found.push(format!("{number} names no test."));
+        }
+        let lost = tests.into_iter().filter(|test| !is_there(test, files));
+        found.extend(lost.map(|test| format!("{number} names {test}, which isn't there.")));
+    }
+    found
+}
+
+/// Whether the file has the function, in whichever folder of `tests` it lies.
+fn is_there(test: &str, files: &[Source]) -> bool {
+    let Some((file, function)) = test.split_once("::") else { return false };
+    let mut named = files.iter().filter(|source| module(&source.path) == file);
+    named.any(|source| source.text.contains(&format!("fn {function}(")))
+}
+
+/// The name of the module that a file is: `names` for `tests/processes/names.rs`.
+fn module(path: &str) -> &str {
+    let path = path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/main");
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+#[test]
+fn each_sentence_is_shown_by_a_test_that_exists() {
+    let chapter = read("book/src/semantics.md").expect("there is such a chapter");
+    assert!(sentences(&chapter).len() >= 150);
+    assert_eq!(complaints(&chapter, &sources("tests")), [""; 0]);
+}
+
+#[test]
+fn a_sentence_that_nothing_shows_is_found() {
+    let own = "semantics::a_sentence_that_nothing_shows_is_found";
+    let chapter = format!(
+        "# S\n\n* **A1** Fine, `Normal`.\n  `{own}`\n* **A2** No test.\n* **A2** Lost.\n  \
+         `semantics::nowhere` `nowhere::{own}`\n\n## `Other::Words`\n"
+    );
+    let expected = [
+        "A2 names no test.".to_owned(),
+        "A2 is there twice.".to_owned(),
+        "A2 names semantics::nowhere, which isn't there.".to_owned(),
+        format!("A2 names nowhere::{own}, which isn't there."),
+    ];
+    assert_eq!(complaints(&chapter, &sources("tests")), expected);
+}

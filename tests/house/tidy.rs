@@ -1,0 +1,331 @@
+//! The house rules, read off the sources themselves.
+//!
+//! A rule that fails says in a sentence what is to be done about which file.
+
+use crate::support;
+
+use std::collections::BTreeSet;
+
+use support::modules::{Module, Upward};
+use support::source::{Function, Source, entries, is_word, read, sources, words};
+
+/// The conformance cases that must be cited where they are tested: groups and numbers.
+const REQUIRED: &[(&str, &[u8])] = &[
+    ("PROC-0", &[1, 2, 3, 4, 5, 7, 8, 10, 12, 13, 15, 18, 20, 22, 23, 25, 26, 27]),
+    ("SIG-0", &[1, 2, 3, 4, 5, 6, 8, 11, 12, 15, 16, 18, 19, 20, 21, 25, 27, 28, 29, 31]),
+    ("SIG-0", &[32, 33, 36, 37, 38, 39, 40, 42, 45]),
+    ("REG-0", &[1, 2, 3, 4, 5, 7, 8, 10, 13, 14, 18]),
+    ("GRP-0", &[1, 2, 3, 4, 5, 7, 9, 11, 12]),
+    ("TMR-0", &[1, 2, 3, 4, 6, 8, 10, 11, 13, 14, 15, 16, 18]),
+    ("STR-0", &[1, 2, 3, 5, 7]),
+    ("SUP-0", &[1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 23, 24]),
+    ("SUP-0", &[25, 28, 31, 32, 33, 37]),
+    ("SHU-0", &[1, 2, 3, 4, 6, 9, 11]),
+    ("ONE-0", &[1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16]),
+    ("ALL-0", &[1, 2, 3, 4, 5, 9]),
+    ("RST-0", &[1, 2, 3, 5, 6, 9]),
+    ("INT-0", &[1, 2, 3, 6, 8, 10, 11, 13]),
+    ("SGN-0", &[1, 2, 3, 5, 6, 9]),
+    ("GS-0", &[1, 2, 3, 4, 5, 7, 8, 10, 12, 13, 14, 15, 16, 17, 20, 21, 22, 25, 26, 27, 28, 31]),
+    ("GS-0", &[32, 33, 35, 36, 39, 40, 41, 44, 45, 47, 49]),
+    ("SYS-0", &[1, 2, 3, 4, 5, 6, 7, 8, 11, 12]),
+    ("DYN-0", &[1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 19, 21, 22]),
+    ("PAR-0", &[1, 2, 3, 4, 6]),
+    ("TSK-0", &[1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 14, 16, 18, 19, 21, 22, 23, 25, 26, 27, 29, 31]),
+];
+
+/// The traps that must be cited likewise.
+const TRAPS: &[u8] = &[
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 19, 20, 21, 22, 27, 29, 30, 31, 33, 34, 35,
+    38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 54,
+];
+
+/// Tests that are programs of their own, and why they can't share one.
+const ALONE: [(&str, &str); 3] = [
+    ("dynamic_memory.rs", "its allocator counts what the whole program asks for"),
+    ("panic_hook.rs", "its panic hook is the whole program's"),
+    ("server_memory.rs", "its allocator counts what the whole program asks for"),
+];
+
+/// Uses of what is declared further down that are known and wanted: file, import, why.
+const KNOWN: [(&str, &str, &str); 0] = [];
+
+/// Documentation aside: its length is no sin.
+const LINES: usize = 350;
+const CODE_LINES: usize = 220;
+
+/// What the model checkers run: tests, and as long as those may be.
+const CHECKS: &str = "src/checked/";
+
+/// A file as the rules' own tests write it.
+fn source(path: &str, text: &str) -> Source {
+    Source { path: path.to_owned(), text: text.to_owned() }
+}
+
+fn assert_none(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// Reading order is order of dependence: no circle is possible.
+#[test]
+fn a_module_uses_only_what_is_declared_above_it() {
+    let found = Module::root(&sources("src")).upward_uses();
+    let known =
+        |use_: &Upward| KNOWN.iter().any(|(f, i, _)| (*f, *i) == (&use_.file, &use_.import));
+    let wrong = found.iter().filter(|use_| !known(use_)).map(|Upward { file, import }| {
+        format!("{file} uses {import}, which is declared further down; move one of them.")
+    });
+    assert_none(&wrong.collect::<Vec<_>>());
+    for (file, import, _) in KNOWN {
+        let use_ = Upward { file: file.to_owned(), import: import.to_owned() };
+        assert!(found.contains(&use_), "{file} no longer uses {import}: take it off the list.");
+    }
+}
+
+#[test]
+fn a_use_of_what_comes_later_is_found() {
+    let sources = [
+        source("src/lib.rs", "mod low; mod folder; mod high; pub use high::Roof;"),
+        source("src/low.rs", "use crate::{high::{Roof}, low, folder}; // crate::high::Other"),
+        source("src/folder/mod.rs", "mod first; mod second; use first::{One, Two}; use second::S;"),
+        source("src/folder/first.rs", "use crate::low::L; fn f() { crate::folder::S::new() }"),
+        source("src/folder/second.rs", "use crate::folder::{One, first}; use crate::Roof;"),
+        source("src/high.rs", "use crate::folder::second::S; const A: &str = \"crate::high\";"),
+    ];
+    let found = Module::root(&sources).upward_uses();
+    let found: Vec<_> = found.iter().map(|up| (up.file.as_str(), up.import.as_str())).collect();
+    let expected = [
+        ("src/low.rs", "crate::high::Roof"),
+        ("src/low.rs", "crate::folder"),
+        ("src/folder/first.rs", "crate::folder::S::new"),
+        ("src/folder/second.rs", "crate::Roof"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn every_source_file_stays_small() {
+    let complaints = sources("src").into_iter().filter_map(|source| {
+        let (lines, code) = source.size();
+        let path = source.path;
+        let code = if path.starts_with(CHECKS) { 0 } else { code };
+        (lines > LINES || code > CODE_LINES).then(|| {
+            format!("{path} has {lines} lines, {code} of code; more than {LINES} or {CODE_LINES} want a wall.")
+        })
+    });
+    assert_none(&complaints.collect::<Vec<_>>());
+}
+
+/// Linking a program takes longer than most of its tests.
+#[test]
+fn a_test_is_in_a_folder_unless_it_needs_a_program_of_its_own() {
+    let files: Vec<_> = entries("tests").into_iter().filter(|name| name.ends_with(".rs")).collect();
+    let alone = |name: &String| ALONE.iter().any(|(alone, _)| alone == name);
+    let wrong = files.iter().filter(|name| !alone(name));
+    let wrong = wrong.map(|name| {
+        format!("tests/{name} is a program of its own: move it into a folder, or say why in ALONE.")
+    });
+    assert_none(&wrong.collect::<Vec<_>>());
+    for (name, _) in ALONE {
+        assert!(files.iter().any(|file| file == name), "{name} is gone: take it off the list.");
+    }
+}
+
+/// Files in a folder of tests that no `mod` line names, so that their tests never run.
+fn undeclared(files: &[Source]) -> Vec<String> {
+    let declared = |folder: &str, name: &str| {
+        let mut roots = files.iter().filter(|file| {
+            let rest = file.path.strip_prefix(folder).unwrap_or_default();
+            rest == "/main.rs" || rest == "/mod.rs"
+        });
+        roots.any(|root| root.code().contains(&format!("mod {name};")))
+    };
+    let lost = files.iter().filter_map(|file| {
+        let path = file.path.strip_suffix("/mod.rs").or(file.path.strip_suffix(".rs"))?;
+        let (folder, name) = path.rsplit_once('/')?;
+        let program = folder == "tests" || folder == "tests/ui" || name == "main";
+        (!program && !declared(folder, name))
+            .then(|| format!("{} never runs: {folder} has no `mod {name};`.", file.path))
+    });
+    lost.collect()
+}
+
+#[test]
+fn every_file_in_a_folder_of_tests_is_declared() {
+    assert_none(&undeclared(&sources("tests")));
+}
+
+#[test]
+fn a_file_of_tests_that_is_not_declared_is_found() {
+    let files = [
+        source("tests/alone.rs", ""),
+        source("tests/area/main.rs", "mod here; mod deep; // mod lost;"),
+        source("tests/area/here.rs", ""),
+        source("tests/area/lost.rs", ""),
+        source("tests/area/deep/mod.rs", "mod low;"),
+        source("tests/area/deep/low.rs", ""),
+        source("tests/area/deep/here.rs", ""),
+        source("tests/ui/mistake.rs", ""),
+    ];
+    let expected = [
+        "tests/area/lost.rs never runs: tests/area has no `mod lost;`.",
+        "tests/area/deep/here.rs never runs: tests/area/deep has no `mod here;`.",
+    ];
+    assert_eq!(undeclared(&files), expected);
+}
+
+#[test]
+fn every_folder_of_tests_is_in_the_list_of_folders() {
+    let list = read("tests/README.md").unwrap_or_default();
+    let folders = entries("tests").into_iter().filter(|name| !name.contains('.'));
+    let missing = folders.filter(|name| !list.contains(&format!("| `{name}/` |")));
+    let missing = missing.map(|name| format!("tests/README.md doesn't list {name}."));
+    assert_none(&missing.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_example_is_in_the_list_of_examples() {
+    let list = read("examples/README.md").unwrap_or_default();
+    let names = entries("examples").into_iter().filter(|name| !name.ends_with(".md"));
+    let missing = names.filter_map(|name| {
+        let name = name.trim_end_matches(".rs");
+        let listed = list.contains(&format!("[{name}]("));
+        (!listed).then(|| format!("examples/README.md doesn't list {name}."))
+    });
+    assert_none(&missing.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_chapter_of_the_book_is_compiled() {
+    let pages = read("src/pages.rs").unwrap_or_default();
+    let chapters = entries("book/src").into_iter().filter(|name| name != "SUMMARY.md");
+    let missing = chapters.filter_map(|name| {
+        let compiled = !name.ends_with(".md") || pages.contains(&format!("book/src/{name}\""));
+        (!compiled).then(|| format!("src/pages.rs doesn't compile the book's {name} as doc tests."))
+    });
+    assert_none(&missing.collect::<Vec<_>>());
+}
+
+fn calls(function: &Function, name: &str) -> bool {
+    let body = &function.body;
+    words(body, name).any(|at| body[at + name.len()..].starts_with('('))
+}
+
+fn is_test(function: &Function) -> bool {
+    words(&function.attributes, "test").next().is_some()
+}
+
+/// Tests that sleep, by themselves or through a helper, on a clock that isn't paused.
+fn sleepers(files: &[Source]) -> Vec<String> {
+    let shared = |path: &str| path.starts_with("tests/support/");
+    let all: Vec<_> = files
+        .iter()
+        .flat_map(|file| file.functions().into_iter().map(|function| (&*file.path, function)))
+        .collect();
+    let (tests, helpers): (Vec<_>, Vec<_>) = all.iter().partition(|(_, f)| is_test(f));
+    let mut sleeping = BTreeSet::from([("tests/support/", "sleep")]);
+    let sleeps = |path: &str, function: &Function, sleeping: &BTreeSet<(&str, &str)>| {
+        let mut near = sleeping.iter().filter(|(at, _)| shared(at) || *at == path);
+        near.any(|(_, name)| calls(function, name))
+    };
+    loop {
+        let known = sleeping.len();
+        for (path, function) in &helpers {
+            if sleeps(path, function, &sleeping) {
+                sleeping.insert((path, &function.name));
+            }
+        }
+        if sleeping.len() == known {
+            break;
+        }
+    }
+    let paused = |f: &Function| [&f.attributes, &f.body].iter().any(|t| t.contains("start_paused"));
+    let awake = tests.iter().filter(|(path, f)| sleeps(path, f, &sleeping) && !paused(f));
+    awake.map(|(path, f)| format!("{path}: {} sleeps; pause its clock.", f.name)).collect()
+}
+
+#[test]
+fn no_test_sleeps_on_the_wall_clock() {
+    let files = sources("tests");
+    let mut complaints = sleepers(&files);
+    let blocking = files.iter().filter(|file| file.code().contains("thread::sleep"));
+    complaints.extend(blocking.map(|file| format!("{}: nothing waits by blocking.", file.path)));
+    assert_none(&complaints);
+}
+
+#[test]
+fn a_test_that_sleeps_is_found() {
+    let files = [
+        source("tests/support/mod.rs", "pub async fn settled() { sleep(ms(1)).await }"),
+        source(
+            "tests/a.rs",
+            "async fn nap() { settled().await }
+            #[tokio::test(start_paused = true)]\n async fn fine() { nap().await; sleep(x) }
+            #[tokio::test]\n async fn by_helper(a: [u8; 2]) { nap().await }
+            #[tokio::test]\n /// Docs.\n async fn itself() { tokio::time::sleep(x).await }
+            #[tokio::test]\n async fn awake() { /* sleep(x) */ asleep(\"sleep(x)\") }",
+        ),
+        source("tests/b.rs", "#[test]\n fn another_nap() { nap() }"),
+    ];
+    let found =
+        ["by_helper", "itself"].map(|f| format!("tests/a.rs: {f} sleeps; pause its clock."));
+    assert_eq!(sleepers(&files), found);
+}
+
+/// Every number that is required and that no test cites.
+fn uncited(tests: &[Source]) -> Vec<String> {
+    let numbers = |(group, numbers): &(&str, &[u8])| {
+        numbers.iter().map(|n| format!("{group}{n:02}")).collect::<Vec<_>>()
+    };
+    let cases = REQUIRED.iter().flat_map(numbers).chain(TRAPS.iter().map(|n| format!("T{n:02}")));
+    let cited = |case: &String| tests.iter().any(|test| words(&test.text, case).next().is_some());
+    cases.filter(|case| !cited(case)).collect()
+}
+
+#[test]
+fn every_required_case_is_cited_by_a_test() {
+    let mut tests = sources("tests");
+    tests.retain(|test| test.path != "tests/house/tidy.rs");
+    let complaints = uncited(&tests).into_iter().map(|case| format!("No test cites {case}."));
+    assert_none(&complaints.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_case_is_cited_by_its_whole_number() {
+    let text = "/// PROC-001, T14. SIG-0450 and XT22 and REG-1 are no cases.";
+    let missing = uncited(&[source("tests/a.rs", text)]);
+    let all = uncited(&[]);
+    let gone: Vec<_> = all.iter().filter(|case| !missing.contains(case)).collect();
+    assert_eq!(gone, ["PROC-001", "T14"]);
+    let cases: usize = REQUIRED.iter().map(|(_, numbers)| numbers.len()).sum();
+    assert_eq!(all.len(), cases + TRAPS.len());
+}
+
+#[test]
+fn nothing_that_ships_unwraps() {
+    let complaints =
+        sources("src").into_iter().filter(|source| source.shipped().contains(".unwrap()"));
+    let complaints = complaints.map(|s| format!("{} unwraps: say what it relies on.", s.path));
+    assert_none(&complaints.collect::<Vec<_>>());
+}
+
+#[test]
+fn nothing_is_left_to_be_done() {
+    for source in sources("src") {
+        for word in ["TODO", "FIXME", "todo!", "unimplemented!"] {
+            let path = &source.path;
+            assert!(!source.text.contains(word), "{path} says {word}: do it, or leave it out.");
+        }
+    }
+}
+
+/// Comments and literals are not taken for code, nor code for them.
+#[test]
+fn code_is_told_from_comments_and_literals() {
+    let text = r##"a /* b /* c */ d */ e // f
+        "g \" h" i 'j' '\'' k<'l> r#"m " n"# o b"p" 'q: r"s" t"##;
+    let code = source("x.rs", text).code();
+    let left: String = code.chars().filter(|&c| is_word(c)).collect();
+    assert_eq!(left, "aeikloqt");
+    assert_eq!(source("x.rs", "// a\n\n\"b\nc\" /* d */\n/* e */\n/// f\n").size(), (5, 2));
+}

@@ -1,0 +1,9 @@
+//! Models of what is promised, compared command by command with what is there.
+
+#[path = "../support/boom.rs"]
+mod boom;
+#[path = "../support/rng.rs"]
+mod rng;
+
+mod model_a;
+mod model_b;

@@ -1,0 +1,99 @@
+//! Model A: the signal kernel against a model of it, command by command.
+//!
+//! Processes are interpreters: they are told a command, and note what they take from
+//! their mailboxes. After each batch of commands everything that can be seen is compared
+//! with what [`model`] says. A failure prints its program, shortened, and how to repeat
+//! it. `REGROW_PROOF=full` runs 100,000 seeds of each mode, `REGROW_SEED=n` just one,
+//! `REGROW_FRESH=hex` a tenth more, that begin there.
+
+mod commands;
+mod model;
+mod ties;
+mod mail;
+mod deaths;
+mod choices;
+mod generator;
+mod books;
+mod world;
+mod obey;
+mod seen;
+mod runner;
+mod shrink;
+
+use std::panic;
+use std::thread;
+
+use crate::boom::hush_injected_panics;
+use commands::Program;
+
+const OPERATIONS: usize = 100;
+
+/// How many seeds are run of each mode with `REGROW_PROOF=full`.
+const FULL: u64 = 100_000;
+
+/// Seeds that found something once, of each mode.
+const REGRESSIONS: [(&str, &[u64]); 2] = [("sequential", &[299, 1010]), ("burst", &[410])];
+
+/// Every command is settled before the next, and everything is exact.
+#[test]
+fn one_command_at_a_time_does_what_the_model_says() {
+    prove("sequential", "one_command_at_a_time", 2_000, |seed| {
+        generator::sequential(seed, OPERATIONS)
+    });
+}
+
+/// Two to six processes do something at once, and some order of it explains the rest.
+#[test]
+fn a_burst_of_commands_does_what_some_order_of_them_would() {
+    prove("burst", "a_burst_of_commands", 500, |seed| generator::burst(seed, OPERATIONS));
+}
+
+/// Commands wait for a process that is at an await of one before them; signals come meanwhile.
+#[test]
+fn commands_that_wait_for_a_busy_process_do_what_some_order_of_them_would() {
+    prove("queue", "commands_that_wait", 500, |seed| generator::queue(seed, OPERATIONS));
+}
+
+fn prove(mode: &str, test: &str, count: u64, program: impl Fn(u64) -> Program + Sync) {
+    hush_injected_panics();
+    let seeds = seeds(mode, count);
+    let half = seeds.len().div_ceil(2);
+    let check = |seeds: &[u64]| {
+        seeds.iter().for_each(|&seed| prove_one(mode, test, seed, &program(seed)));
+    };
+    thread::scope(|scope| {
+        let halves = seeds.chunks(half).map(|seeds| scope.spawn(|| check(seeds)));
+        for half in halves.collect::<Vec<_>>() {
+            if let Err(failure) = half.join() {
+                panic::resume_unwind(failure);
+            }
+        }
+    });
+}
+
+fn seeds(mode: &str, count: u64) -> Vec<u64> {
+    if let Ok(seed) = std::env::var("REGROW_SEED") {
+        return vec![seed.parse().expect("REGROW_SEED is a number")];
+    }
+    let full = std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full");
+    let count = if full { FULL } else { count };
+    let fresh = std::env::var("REGROW_FRESH").ok();
+    let fresh = fresh.map(|hex| u64::from_str_radix(&hex, 16).expect("REGROW_FRESH is hex"));
+    let fresh = fresh.map_or(0..0, |first| first..first + count / 10);
+    let known =
+        REGRESSIONS.iter().filter(|(known, _)| *known == mode).flat_map(|(_, seeds)| *seeds);
+    known.copied().chain(1..=count).chain(fresh).collect()
+}
+
+fn prove_one(mode: &str, test: &str, seed: u64, program: &Program) {
+    let Err(first) = runner::run(program) else { return };
+    let short = shrink::shrink(program);
+    let mismatch = runner::run(&short).err().unwrap_or(first);
+    let commands: String = short.batches.iter().map(|batch| runner::show(batch)).collect();
+    let flags = if cfg!(regrow_proof) { "RUSTFLAGS='--cfg regrow_proof' " } else { "" };
+    panic!(
+        "model A, {mode}, seed {seed}, {:?}\n{commands}\n{mismatch}\n\
+         repeat: {flags}REGROW_SEED={seed} cargo test --release --test models model_a::{test}",
+        short.mailboxes,
+    );
+}

@@ -1,0 +1,417 @@
+//! OTP's supervisor as a sequential program, with a clock of its own.
+//!
+//! Only starts and stops take time. Everything that is told of children is a line of the trace, with
+//! the time at which it happens. What happens by itself, later, is in [`time`](super::time); what
+//! is about the children of killed supervisors and about links is in [`ties`](super::ties).
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use super::plan::{Auto, End, Kind, Look, Restart, Script, Shutdown, Spec, Start, Stop, Sup};
+use super::queue::Coming;
+use super::time::{Due, Timer};
+use super::world::States;
+
+/// One supervisor as it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    pub(crate) number: u32,
+    pub(crate) spec: Sup,
+    pub(crate) children: Vec<Child>,
+    /// When it restarted something.
+    pub(crate) window: Vec<u64>,
+    /// When the last of those is gone that it leaves.
+    pub(crate) leaves: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Child {
+    pub(crate) spec: Spec,
+    pub(crate) state: State,
+    /// When its incarnation was begun.
+    pub(crate) began: u64,
+    /// How many delayed restarts there were since it last ran well.
+    pub(crate) tries: u32,
+    /// Since when it had no healthy run, while that is counted.
+    pub(crate) unhealthy: Option<u64>,
+    /// What had been counted when it was stopped with its group.
+    counted: u64,
+    /// When the last of those is gone that a killed incarnation left.
+    pub(crate) alone: u64,
+    /// When its incarnation had started.
+    since: u64,
+    /// The number of its last death that nobody asked for.
+    pub(crate) death: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    Running(Option<Box<Tree>>),
+    /// It has ended, and its supervisor has yet to hear of it.
+    Dead(End),
+    /// Its start failed; it is tried again with this ticket.
+    Waiting(u64),
+    Stopped,
+}
+
+/// How a supervisor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    Shutdown,
+    GaveUp,
+    /// What it left is gone at this time.
+    Killed(u64),
+}
+
+/// The whole tree, its clock, and what was told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Model {
+    pub(crate) now: u64,
+    pub(crate) trace: Vec<(u64, String)>,
+    /// Who ended, and how.
+    pub(crate) ended: Vec<(u64, u32, End)>,
+    /// When a request was answered, if something went on after that.
+    pub(crate) answered: Option<u64>,
+    /// Which restarts were decided: whose, of whom, and how many were left then.
+    pub(crate) restarts: Vec<(u32, u32, u32)>,
+    /// How often each worker was started.
+    pub(crate) starts: HashMap<u32, usize>,
+    pub(crate) root: Option<Tree>,
+    pub(crate) tickets: u64,
+    pub(crate) timers: Vec<Timer>,
+    /// Until when the last command, or what came of itself, went on.
+    pub(crate) busy: u64,
+    /// Something came of itself while another went on: what comes first can't be told.
+    pub(crate) undecided: bool,
+    /// Until when what killed supervisors left is ending.
+    pub(crate) falling: u64,
+    /// Something fell since this was last looked at.
+    pub(crate) falls: bool,
+    /// When the last of those is gone that a supervisor left whose start failed.
+    pub(crate) left: u64,
+    /// Workers that run.
+    pub(crate) alive: BTreeSet<u32>,
+    pub(crate) links: BTreeSet<(u32, u32)>,
+    /// Who has lost who it was linked to, and how that one ended.
+    pub(crate) bereft: VecDeque<(u32, End)>,
+    /// What is yet to come to one supervisor.
+    pub(crate) coming: Coming,
+    /// When the first timer that was set by a command is due.
+    pub(crate) soonest: Option<u64>,
+}
+
+impl Model {
+    pub(crate) fn tell(&mut self, what: String) {
+        self.trace.push((self.now, what));
+    }
+
+    pub(crate) fn ends(&mut self, id: u32, end: End) {
+        self.ends_at(self.now, id, end);
+    }
+
+    pub(crate) fn ends_at(&mut self, at: u64, id: u32, end: End) {
+        self.ended.push((at, id, end));
+        self.unlink(id, end);
+    }
+
+    /// A worker ends by itself. Its supervisor hears of it by the number of this death.
+    pub(crate) fn dies(&mut self, child: &mut Child, end: End) {
+        self.tickets += 1;
+        child.dead(end, self.tickets);
+        self.ends(child.spec.id, end);
+    }
+
+    /// Starts a supervisor and all its children, or nobody.
+    pub(crate) fn start_tree(&mut self, number: u32, spec: &Sup) -> Result<Tree, ()> {
+        let mut tree = Tree::new(number, spec);
+        for child in &spec.children {
+            let began = self.now;
+            match self.start(child) {
+                Ok(state) => {
+                    let gone = matches!(state, State::Stopped) && child.is_temporary();
+                    if !gone {
+                        tree.children.push(Child::new(child, state, began, self.now));
+                    }
+                }
+                Err(()) => {
+                    tree.leaves = std::mem::take(&mut self.left);
+                    self.stop_children(&mut tree);
+                    self.ends(number, End::Crash);
+                    self.left = tree.leaves;
+                    return Err(());
+                }
+            }
+        }
+        Ok(tree)
+    }
+
+    pub(crate) fn start(&mut self, spec: &Spec) -> Result<State, ()> {
+        let script = match &spec.kind {
+            Kind::Supervisor(sup) => {
+                let tree = self.start_tree(spec.id, sup)?;
+                return Ok(State::Running(Some(Box::new(tree))));
+            }
+            Kind::Worker(script) => script,
+        };
+        let nth = self.starts.entry(spec.id).or_default();
+        let start = script.starts.get(*nth).copied().unwrap_or(Start::Good);
+        *nth += 1;
+        match start {
+            Start::Good | Start::Takes(_) | Start::Lives(_) => {
+                let nth = *nth;
+                if let Start::Takes(time) = start {
+                    self.now += time;
+                }
+                if let Start::Lives(time) = start {
+                    self.set_timer(time, Due::Crash { id: spec.id, nth });
+                }
+                self.link(spec.id, script.link);
+                self.tell(format!("{} starts", spec.id));
+                Ok(State::Running(None))
+            }
+            Start::Fails => {
+                self.tell(format!("{} fails", spec.id));
+                self.ends(spec.id, End::Crash);
+                Err(())
+            }
+            Start::Ignores => {
+                self.tell(format!("{} ignores", spec.id));
+                self.ends(spec.id, End::Normal);
+                Ok(State::Stopped)
+            }
+        }
+    }
+
+    /// Stops a child, and takes the time that it needs.
+    pub(crate) fn stop(&mut self, child: &mut Child) {
+        self.strike(child);
+        match std::mem::replace(&mut child.state, State::Stopped) {
+            State::Running(Some(mut tree)) if child.spec.shutdown == Shutdown::Brutal => {
+                self.ends(child.spec.id, End::Kill);
+                child.alone = self.fall(&mut tree);
+            }
+            State::Running(Some(mut tree)) => {
+                self.stop_children(&mut tree);
+                self.ends(child.spec.id, End::Shutdown);
+                child.alone = child.alone.max(tree.leaves);
+            }
+            State::Running(None) => self.stop_worker(&child.spec, End::Shutdown),
+            State::Dead(_) => {}
+            State::Waiting(_) => return child.is_held(self.now),
+            State::Stopped => return,
+        }
+        child.is_stopped(self.now);
+    }
+
+    /// Asks a worker to end with this, and waits as long as it may take.
+    pub(crate) fn stop_worker(&mut self, spec: &Spec, asked: End) {
+        let Kind::Worker(Script { stop, .. }) = spec.kind else { unreachable!() };
+        if spec.shutdown == Shutdown::Brutal {
+            return self.ends(spec.id, End::Kill);
+        }
+        if stop != Stop::Unasked {
+            self.tell(format!("{} stops", spec.id));
+        }
+        let (takes, end) = match (stop, spec.shutdown) {
+            (Stop::AtOnce | Stop::Unasked, _) => (0, asked),
+            (Stop::Panics, _) => (0, End::Crash),
+            (Stop::Takes(time), Shutdown::Time(limit)) if time > limit => (limit, End::Kill),
+            (Stop::Takes(time), _) => (time, asked),
+            (Stop::Deaf, Shutdown::Time(limit)) => (limit, End::Kill),
+            (Stop::Deaf, _) => unreachable!("a deaf child has a time limit"),
+        };
+        self.now += takes;
+        self.ends(spec.id, end);
+    }
+
+    pub(crate) fn stop_children(&mut self, tree: &mut Tree) {
+        while let Some(mut child) = tree.children.pop() {
+            self.stop(&mut child);
+            tree.forget(&child);
+            self.bereave(tree);
+        }
+    }
+
+    /// Does this to the supervisor of this number, then lets everybody above hear of its end,
+    /// if it ended by that.
+    pub(crate) fn with<R>(
+        &mut self,
+        number: u32,
+        act: impl FnOnce(&mut Model, &mut Tree) -> (R, Option<Over>),
+    ) -> Option<R> {
+        let mut root = self.root.take()?;
+        let mut act = Some(act);
+        let mut result = None;
+        let over = self.descend(&mut root, number, &mut |model, tree| {
+            let (outcome, over) = act.take()?(model, tree);
+            result = Some(outcome);
+            over
+        });
+        if over.is_none() {
+            self.root = Some(root);
+        }
+        result
+    }
+
+    fn descend(
+        &mut self,
+        tree: &mut Tree,
+        number: u32,
+        act: &mut dyn FnMut(&mut Model, &mut Tree) -> Option<Over>,
+    ) -> Option<Over> {
+        if tree.number == number {
+            return act(self, tree);
+        }
+        for at in 0..tree.children.len() {
+            let State::Running(Some(inner)) = &mut tree.children[at].state else { continue };
+            let mut inner = std::mem::replace(&mut **inner, Tree::none());
+            let over = self.descend(&mut inner, number, act);
+            let Some(over) = over else {
+                tree.children[at].state = State::Running(Some(Box::new(inner)));
+                continue;
+            };
+            tree.children[at].alone = tree.children[at].alone.max(inner.leaves);
+            let end = match over {
+                Over::Shutdown => End::Shutdown,
+                Over::GaveUp => End::Crash,
+                Over::Killed(alone) => {
+                    tree.children[at].alone = alone;
+                    End::Kill
+                }
+            };
+            self.tickets += 1;
+            tree.children[at].dead(end, self.tickets);
+            let id = tree.children[at].spec.id;
+            return self.ended(tree, &[id]);
+        }
+        None
+    }
+}
+
+impl Tree {
+    fn new(number: u32, spec: &Sup) -> Self {
+        Tree { number, spec: spec.clone(), children: vec![], window: vec![], leaves: 0 }
+    }
+
+    pub(crate) fn remove(&mut self, at: usize) {
+        let child = self.children.remove(at);
+        self.forget(&child);
+    }
+
+    /// A child is known no more. What its killed incarnations left is the supervisor's.
+    pub(crate) fn forget(&mut self, child: &Child) {
+        self.leaves = self.leaves.max(child.alone);
+    }
+
+    fn none() -> Self {
+        let spec = Sup {
+            strategy: super::plan::Strategy::OneForOne,
+            restarts: 0,
+            period: 1,
+            auto: Auto::Never,
+            children: vec![],
+        };
+        Tree::new(u32::MAX, &spec)
+    }
+
+    pub(crate) fn at(&self, id: u32) -> Option<usize> {
+        self.children.iter().position(|child| child.spec.id == id)
+    }
+}
+
+impl Model {
+    /// Every supervisor of the tree, and what it knows of its children.
+    pub(crate) fn states(&self, tree: &Tree, all: &mut States) {
+        all.push((tree.number, self.looks(tree)));
+        for child in &tree.children {
+            if let State::Running(Some(inner)) = &child.state {
+                self.states(inner, all);
+            }
+        }
+    }
+
+    /// What a supervisor knows of its children: one whose end it has yet to hear of runs.
+    pub(crate) fn looks(&self, tree: &Tree) -> Vec<(u32, Look)> {
+        let look = |child: &Child| match child.state {
+            State::Running(_) | State::Dead(_) => Look::Runs,
+            State::Waiting(ticket) => Look::Restarting(self.waits_for(ticket)),
+            State::Stopped => Look::Stopped,
+        };
+        tree.children.iter().map(|child| (child.spec.id, look(child))).collect()
+    }
+}
+
+impl Child {
+    pub(crate) fn new(spec: &Spec, state: State, began: u64, since: u64) -> Child {
+        let (tries, unhealthy, counted, alone, death) = (0, None, 0, 0, 0);
+        Child { spec: spec.clone(), state, began, tries, unhealthy, counted, alone, since, death }
+    }
+
+    /// Its start is over, and good.
+    pub(crate) fn starts(&mut self, state: State, now: u64) {
+        (self.state, self.since) = (state, now);
+    }
+
+    pub(crate) fn dead(&mut self, end: End, death: u64) {
+        (self.state, self.death) = (State::Dead(end), death);
+    }
+
+    /// Whether its incarnation had started at this time; `None` if it was about to.
+    pub(crate) fn had_started(&self, at: u64) -> Option<bool> {
+        match (self.began < at, self.since < at) {
+            (_, true) => Some(true),
+            (true, false) => None,
+            (false, false) => Some(false),
+        }
+    }
+
+    fn was_healthy(&self, now: u64) -> bool {
+        self.spec.backoff.is_some_and(|backoff| now.saturating_sub(self.began) >= backoff.healthy)
+    }
+
+    /// Its incarnation ended by itself: if that was a healthy one, its backoff starts afresh.
+    pub(crate) fn is_over(&mut self, now: u64) {
+        if self.was_healthy(now) {
+            (self.tries, self.unhealthy, self.counted) = (0, Some(now), 0);
+        } else {
+            self.fails();
+        }
+    }
+
+    /// Its incarnation was not healthy: perhaps its start failed.
+    pub(crate) fn fails(&mut self) {
+        if self.unhealthy.is_none() {
+            self.unhealthy = Some(self.began.saturating_sub(std::mem::take(&mut self.counted)));
+        }
+    }
+
+    /// Its supervisor stopped it, with its group.
+    fn is_stopped(&mut self, now: u64) {
+        if self.was_healthy(now) {
+            self.forgets_failures();
+        } else {
+            self.is_held(now);
+        }
+    }
+
+    /// It waits for another of its group from now on.
+    pub(crate) fn is_held(&mut self, now: u64) {
+        if let Some(since) = self.unhealthy.take() {
+            self.counted = now.saturating_sub(since);
+        }
+    }
+
+    /// It ended for good, or is started or stopped by hand.
+    pub(crate) fn forgets_failures(&mut self) {
+        (self.tries, self.unhealthy, self.counted) = (0, None, 0);
+    }
+
+    pub(crate) fn waits(&self, with: u64) -> bool {
+        matches!(self.state, State::Waiting(ticket) if ticket == with)
+    }
+}
+
+impl Spec {
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.restart == Restart::Temporary
+    }
+}

@@ -1,0 +1,208 @@
+//! The lifecycle log: off until asked for, and then one line per fact.
+
+use crate::support;
+
+use std::future::pending;
+
+use regrow::{ChildSpec, ExitReason, LogLevel, Pid, Runtime, Supervisor};
+use support::log::{Broken, Line, Log};
+use support::{Listener, dead, idle, settled};
+use tracing::Level;
+
+const ALL_LEVELS: [LogLevel; 5] =
+    [LogLevel::Off, LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
+
+/// A process that waits for ever under a label.
+fn labelled(rt: &Runtime, label: &str) -> Pid {
+    let pid = idle(rt);
+    rt.set_label(pid, label);
+    pid
+}
+
+/// Ends a process by an exit signal with this reason.
+async fn exited(rt: &Runtime, pid: Pid, reason: ExitReason) {
+    let ended = rt.ended(pid);
+    assert!(rt.exit(pid, reason.clone()));
+    assert_eq!(ended.await, reason);
+}
+
+/// Levels include each other; nothing is ever wanted at no level.
+#[tokio::test]
+async fn a_level_wants_what_lies_below_it() {
+    let rt = Runtime::new();
+    assert!(ALL_LEVELS.iter().all(|&level| !rt.wants_log(level)), "off at first");
+    for (n, &set) in ALL_LEVELS.iter().enumerate() {
+        rt.set_log_level(set);
+        assert!(!rt.wants_log(LogLevel::Off));
+        let wanted = ALL_LEVELS[1..].iter().filter(|&&level| rt.wants_log(level)).count();
+        assert_eq!(wanted, n, "{set:?}");
+    }
+}
+
+/// Lives and deaths of labelled processes, and what each level tells of them.
+#[tokio::test]
+async fn each_level_tells_more_than_the_one_before() {
+    let told: [&[&str]; 5] = [
+        &[],
+        &["ERROR exit"],
+        &["ERROR exit", "WARN exit"],
+        &["INFO spawn", "ERROR exit", "WARN exit", "INFO exit"],
+        &["INFO spawn", "ERROR exit", "WARN exit", "INFO exit"],
+    ];
+    let log = Log::listen();
+    for (level, expected) in ALL_LEVELS.into_iter().zip(told) {
+        let rt = Runtime::new();
+        rt.set_log_level(level);
+        rt.log_spawn(idle(&rt), "worker", "");
+        for reason in [ExitReason::crashed("x"), ExitReason::Killed, ExitReason::Shutdown] {
+            exited(&rt, labelled(&rt, "worker"), reason).await;
+        }
+        assert_eq!(log.heads(), expected, "{level:?}");
+    }
+}
+
+/// Without a label nothing is told of a process, however it is ended by others.
+#[tokio::test]
+async fn only_labelled_processes_speak() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.set_log_level(LogLevel::Debug);
+    dead(&rt).await;
+    for reason in [ExitReason::crashed("x"), ExitReason::Killed, ExitReason::Shutdown] {
+        exited(&rt, idle(&rt), reason).await;
+    }
+    assert_eq!(log.heads(), [""; 0]);
+}
+
+/// A spawn line has pid, label and detail; every line has the same target.
+#[tokio::test]
+async fn a_spawn_line_tells_who_and_the_callers_detail() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.set_log_level(LogLevel::Info);
+    rt.log_spawn(Pid::from_raw(7), "worker", "second try");
+    rt.log_spawn(Pid::from_raw(8), "worker", "");
+    let lines = log.take();
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.target == "regrow::lifecycle"));
+    let fields = ["pid", "label", "detail"].map(|name| lines[0].field(name));
+    assert_eq!(fields, ["#7", "worker", "second try"]);
+    assert_eq!((lines[1].field("pid"), lines[1].field("detail")), ("#8", ""));
+}
+
+/// A kill is told once, ahead of the exit it leads to; of the dead nothing is told.
+#[tokio::test]
+async fn a_kill_is_one_line_at_info() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    for (level, expected) in
+        [(LogLevel::Info, &["INFO kill", "WARN exit"][..]), (LogLevel::Warn, &["WARN exit"])]
+    {
+        rt.set_log_level(level);
+        let victim = labelled(&rt, "victim");
+        support::killed(&rt, victim).await;
+        assert!(!rt.kill(victim));
+        let lines = log.take();
+        assert_eq!(lines.iter().map(Line::head).collect::<Vec<_>>(), expected);
+        assert!(lines.iter().all(|line| line.field("pid") == victim.to_string()));
+    }
+}
+
+/// Killing a group is one line for all of them, then each member's exit.
+#[tokio::test(start_paused = true)]
+async fn killing_a_group_is_one_line() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.set_log_level(LogLevel::Info);
+    for _ in 0..3 {
+        rt.register_tag("g", labelled(&rt, "member"));
+    }
+    assert_eq!(rt.kill_tag("g"), 3);
+    settled().await;
+    let lines = log.take();
+    let heads: Vec<_> = lines.iter().map(Line::head).collect();
+    assert_eq!(heads, ["INFO kill tag", "WARN exit", "WARN exit", "WARN exit"]);
+    assert_eq!((lines[0].field("tag"), lines[0].field("killed")), ("g", "3"));
+}
+
+/// The exit line comes before anyone is told of the end.
+#[tokio::test]
+async fn an_exit_is_told_before_the_downs() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    let process = rt.spawn(|mut ctx| async move {
+        ctx.recv().await;
+        panic!("boom")
+    });
+    let watcher = rt.spawn(move |mut ctx| async move {
+        ctx.runtime().monitor(ctx.pid(), process.pid());
+        ctx.runtime().send(process.pid(), b"go".to_vec());
+        ctx.recv().await;
+        tracing::info!(target: "regrow test", "down");
+    });
+    watcher.join().await;
+    assert_eq!(log.heads(), ["ERROR exit", "INFO down"]);
+}
+
+/// SYS-008. A restart has no line of its own.
+#[tokio::test(start_paused = true)]
+async fn a_restart_reads_as_an_exit_and_a_spawn() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.set_log_level(LogLevel::Info);
+    let flaky = ChildSpec::task("flaky", |mut ctx| async move {
+        ctx.runtime().register("flaky", ctx.pid());
+        ctx.recv().await;
+        panic!("boom")
+    });
+    let tree = Supervisor::one_for_one().child(flaky).start(&rt).await.unwrap();
+    settled().await;
+    let old = rt.whereis("flaky").unwrap().to_string();
+    rt.send_named("flaky", b"go".to_vec());
+    settled().await;
+    let new = rt.whereis("flaky").unwrap().to_string();
+    let lines = log.take();
+    let of_flaky: Vec<_> = lines.iter().filter(|line| line.field("label") == "flaky").collect();
+    let told: Vec<_> = of_flaky.iter().map(|l| (l.head(), l.field("pid").to_owned())).collect();
+    let expected = [("INFO spawn", &old), ("ERROR exit", &old), ("INFO spawn", &new)];
+    assert_eq!(told, expected.map(|(head, pid)| (head.to_owned(), pid.clone())));
+    assert!(of_flaky[1].field("reason").contains("boom"));
+    tree.stop().await.unwrap();
+}
+
+/// A destructor that panics while its process is torn down is told, and changes nothing.
+#[tokio::test]
+async fn a_panicking_destructor_is_a_warning() {
+    struct Mine;
+    impl Drop for Mine {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    let (log, rt) = (Log::listen(), Runtime::new());
+    let process = rt.spawn(|_| async {
+        let _mine = Mine;
+        pending().await
+    });
+    tokio::task::yield_now().await;
+    assert!(rt.exit(process.pid(), ExitReason::Shutdown));
+    assert_eq!(process.join().await, ExitReason::Shutdown);
+    let lines = log.take();
+    assert_eq!((lines.len(), lines[0].level), (1, Level::WARN));
+    assert_eq!(lines[0].field("pid"), process.pid().to_string());
+}
+
+/// T25. A subscriber that panics hurts nobody: ends are told, kills return.
+#[tokio::test]
+async fn a_broken_subscriber_stops_no_teardown() {
+    let _broken = tracing::subscriber::set_default(Broken);
+    let rt = Runtime::new();
+    rt.set_log_level(LogLevel::Debug);
+    let mut watcher = Listener::new(&rt);
+    rt.log_spawn(watcher.pid, "watcher", "");
+    let panics = rt.spawn(|_| async { panic!("boom") });
+    let (killed, member) = (labelled(&rt, "killed"), labelled(&rt, "member"));
+    rt.register_tag("g", member);
+    let ends = [panics.pid(), killed, member].map(|pid| (pid, rt.monitor(watcher.pid, pid)));
+    assert!(rt.kill(killed));
+    assert_eq!(rt.kill_tag("g"), 1);
+    for _ in ends {
+        let regrow::Received::Down { pid, reason, .. } = watcher.next().await else { panic!() };
+        assert_eq!(reason == ExitReason::Killed, pid != panics.pid());
+    }
+    assert_eq!(panics.join().await.crash().unwrap().message(), "boom");
+}

@@ -1,0 +1,203 @@
+//! Failures in the log: each is one error, whatever the level, and only its own.
+
+use crate::support;
+
+use std::convert::Infallible;
+
+use regrow::{ExitReason, GenServer, LogLevel, ProcessHandle, Result, Runtime, ServerContext};
+use support::idle;
+use support::log::{Line, Log};
+
+const ALL_LEVELS: [LogLevel; 5] =
+    [LogLevel::Off, LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
+
+/// A way to spawn a process.
+type Spawn = fn(&Runtime) -> ProcessHandle;
+
+/// SYS-007.
+#[tokio::test]
+async fn a_clean_end_is_no_error() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.set_log_level(LogLevel::Debug);
+    for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with("done")] {
+        let own = reason.clone();
+        let process = rt.spawn_fallible(|_| async { Err(own) });
+        rt.set_label(process.pid(), "worker");
+        assert_eq!(process.join().await, reason);
+        let lines = log.take();
+        assert_eq!(lines.iter().map(Line::head).collect::<Vec<_>>(), ["INFO exit"]);
+        assert_eq!(lines[0].field("reason"), reason.to_string());
+    }
+}
+
+/// SYS-007.
+#[tokio::test]
+async fn a_crash_is_one_error_that_says_who_and_why() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    for level in ALL_LEVELS {
+        rt.set_log_level(level);
+        let process = rt.spawn(|_| async { panic!("out of cheese") });
+        rt.set_label(process.pid(), "shop");
+        process.join().await;
+        let lines = log.take();
+        assert_eq!(lines.len(), 1, "{level:?}: {lines:?}");
+        assert_eq!(lines[0].head(), "ERROR exit");
+        assert_eq!(lines[0].field("pid"), process.pid().to_string());
+        assert_eq!(lines[0].field("label"), "shop");
+        assert!(lines[0].field("reason").contains("out of cheese"));
+    }
+}
+
+/// SYS-007. Whoever fails by itself is heard, label or not, log or not: by a panic, by
+/// an error, or by words of its own.
+#[tokio::test]
+async fn no_failure_is_silent() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    let spawns: [(Spawn, &str); 4] = [
+        (|rt| rt.spawn(|_| async { panic!("boom") }), "boom"),
+        (|rt| rt.spawn(|_| -> std::future::Pending<()> { panic!("no future") }), "no future"),
+        (
+            |rt| {
+                rt.spawn_fallible(|_| async {
+                    "x".parse::<u8>().map(drop)?;
+                    Ok(())
+                })
+            },
+            "invalid digit",
+        ),
+        (|rt| rt.spawn_fallible(|_| async { Err(ExitReason::crashed("no more")) }), "no more"),
+    ];
+    for (spawn, text) in spawns {
+        let process = spawn(&rt);
+        process.join().await;
+        let lines = log.take();
+        let [line] = &lines[..] else { panic!("{text}: {lines:?}") };
+        assert_eq!((line.head().as_str(), line.field("label")), ("ERROR exit", ""));
+        assert_eq!(line.field("pid"), process.pid().to_string());
+        assert!(line.field("reason").contains(text));
+    }
+}
+
+/// SYS-007. A process without a label is told by its name.
+#[tokio::test]
+async fn a_crash_of_a_named_process_tells_the_name() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    let process = rt.spawn(|_| async { panic!("boom") });
+    rt.register("cheese shop", process.pid());
+    process.join().await;
+    let lines = log.take();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0].field("name"), "cheese shop");
+}
+
+/// A crash says where and of what, with all its sources.
+#[tokio::test]
+async fn an_error_line_tells_the_whole_chain_and_the_place() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    let process = rt.spawn_fallible(|_| async {
+        let number: std::result::Result<u8, _> = "300".parse::<u8>();
+        Ok(number.map(drop).map_err(std::io::Error::other)?)
+    });
+    process.join().await;
+    let reason = log.take()[0].field("reason").to_owned();
+    assert!(reason.contains("number too large"), "{reason}");
+    assert!(reason.contains("tests/observe/log_failures.rs:"), "{reason}");
+}
+
+/// One panic takes three linked processes down: one error, not three.
+#[tokio::test]
+async fn a_cascade_is_not_told_as_errors() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    let (first, last) = (idle(&rt), idle(&rt));
+    rt.link(first, last);
+    let ended = rt.ended(last);
+    let culprit = rt.spawn_link(first, |_| async { panic!("boom") }).pid();
+    assert!(ended.await.crash().is_some());
+    let lines = log.take();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0].field("pid"), culprit.to_string());
+}
+
+/// A labelled victim of a cascade has its own line, at the level of the reason.
+#[tokio::test]
+async fn a_labelled_victim_is_told_from_its_level_on() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.set_log_level(LogLevel::Error);
+    let victim = idle(&rt);
+    rt.set_label(victim, "victim");
+    let ended = rt.ended(victim);
+    rt.spawn_link(victim, |_| async { panic!("boom") });
+    ended.await;
+    let lines = log.take();
+    assert_eq!(lines.len(), 2);
+    assert_eq!((lines[1].head().as_str(), lines[1].field("label")), ("ERROR exit", "victim"));
+}
+
+struct Parent;
+struct Child;
+
+impl GenServer for Parent {
+    type Args = ();
+    type Call = Infallible;
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        let child = ctx.start_link::<Child>(()).await?;
+        ctx.runtime().register("child", child.pid().expect("it is a direct handle"));
+        Ok(Parent)
+    }
+
+    async fn handle_call(&mut self, call: Infallible, _: &mut ServerContext<Self>) -> Result {
+        match call {}
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        panic!("boom")
+    }
+}
+
+impl GenServer for Child {
+    type Args = ();
+    type Call = Infallible;
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
+        Ok(Child)
+    }
+
+    async fn handle_call(&mut self, call: Infallible, _: &mut ServerContext<Self>) -> Result {
+        match call {}
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Err(ExitReason::crashed("asked to"))
+    }
+}
+
+/// A trapping server that goes with its parent is no failure of its own; nor is one
+/// that is stopped with a crash for a reason.
+#[tokio::test]
+async fn a_server_that_is_told_to_end_is_no_error() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    let parent = Parent::start(&rt, ()).await.unwrap();
+    let ended = rt.ended(rt.whereis("child").unwrap());
+    parent.cast(());
+    assert_eq!(ended.await.crash().unwrap().message(), "boom");
+    assert_eq!(log.heads(), ["ERROR exit"], "the parent's");
+
+    let stopped = Child::start(&rt, ()).await.unwrap();
+    stopped.stop(ExitReason::crashed("by order")).await.unwrap();
+    assert_eq!(log.heads(), [""; 0]);
+}
+
+/// SYS-007. A server that fails in its own words is heard like any other.
+#[tokio::test]
+async fn a_handler_that_fails_is_one_error() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    let server = Child::start(&rt, ()).await.unwrap();
+    let ended = rt.ended(server.pid().unwrap());
+    server.cast(());
+    ended.await;
+    assert_eq!(log.heads(), ["ERROR exit"]);
+}

@@ -1,0 +1,15 @@
+//! What can be seen of processes and trees: the log, events, spans, health, snapshots.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod log;
+mod log_failures;
+mod supervisor_log;
+mod census;
+mod events;
+mod spans;
+mod unwinding;
+mod health;
+mod tree;
+mod tree_busy;

@@ -1,0 +1,202 @@
+//! What a supervisor's children leave in the log.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{Backoff, ChildSpec, ExitReason, LogLevel, Pid, Restart, StartError, Supervisor};
+use support::log::Log;
+use support::reporter::{Fixture, Tell};
+use support::settled;
+use support::troupe::{Start, Troupe};
+
+/// SYS-008, T34: a panic is restarted; a restart is the old instance's exit, with its reason, then the new one's
+/// spawn, under the same label.
+#[tokio::test]
+async fn a_restart_reads_as_an_exit_then_a_spawn() {
+    let mut f = Fixture::new();
+    f.rt.set_log_level(LogLevel::Info);
+    let tree = Supervisor::one_for_one().child(f.child("a")).start(&f.rt).await.unwrap();
+    let old = f.started("a").await;
+    let log = Log::listen();
+    f.tell("a", Tell::Panic);
+    f.stopped("a").await;
+    let new = f.started("a").await;
+    let mut lines = log.take();
+    lines.retain(|line| line.target == "regrow::lifecycle");
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line.head(), line.field("pid").to_owned(), line.field("label").to_owned()))
+        .collect();
+    let line = |head: &str, pid: regrow::Pid| (head.to_owned(), pid.to_string(), "a".to_owned());
+    assert_eq!(told, [line("ERROR exit", old), line("INFO spawn", new)]);
+    assert!(lines[0].field("reason").contains("told to"), "{lines:?}");
+    drop(log);
+    tree.stop().await.unwrap();
+}
+
+/// SYS-007: a clean end is no error, a crash is one, and only one.
+#[tokio::test]
+async fn clean_ends_leave_no_error() {
+    let mut f = Fixture::new();
+    f.rt.set_log_level(LogLevel::Debug);
+    let spec = Supervisor::one_for_one().intensity(9, Duration::from_secs(9));
+    let tree = spec.child(f.child("a")).start(&f.rt).await.unwrap();
+    f.started("a").await;
+    let log = Log::listen();
+    let clean = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with("done")];
+    for reason in clean {
+        f.tell("a", Tell::End(reason));
+        f.stopped("a").await;
+        f.started("a").await;
+    }
+    assert!(log.heads().iter().all(|head| !head.starts_with("ERROR")));
+    f.tell("a", Tell::Panic);
+    f.stopped("a").await;
+    f.started("a").await;
+    let errors = log.heads().into_iter().filter(|head| head.starts_with("ERROR"));
+    assert_eq!(errors.collect::<Vec<_>>(), ["ERROR exit"]);
+    drop(log);
+    tree.stop().await.unwrap();
+}
+
+/// SYS-011: at the start, at run time and at a restart.
+#[tokio::test(start_paused = true)]
+async fn a_failed_start_is_told_with_child_and_reason() {
+    let t = Troupe::new();
+    let log = Log::listen();
+    let one_failure = |supervisor: Option<Pid>| {
+        let lines = log.take();
+        let told: Vec<_> = lines.iter().filter(|line| line.message == "start failed").collect();
+        let [line] = told[..] else { panic!("{lines:?}") };
+        assert_eq!((line.head().as_str(), line.field("child")), ("WARN start failed", "a"));
+        assert_eq!((line.target.as_str(), line.field("label")), ("regrow::supervisor", "top"));
+        assert!(line.field("reason").contains("a has no luck"));
+        if let Some(supervisor) = supervisor {
+            assert_eq!(line.field("supervisor"), supervisor.to_string());
+        }
+    };
+    let top = Supervisor::one_for_one().named("top");
+    t.next_starts("a", [Start::Fails]);
+    let error = top.clone().child(t.child("a")).start(&t.rt).await.unwrap_err();
+    assert!(matches!(error, StartError::Child { .. }));
+    one_failure(None);
+    let tree = top.start(&t.rt).await.unwrap();
+    t.next_starts("a", [Start::Fails]);
+    tree.start_child(t.child("a")).await.unwrap_err();
+    one_failure(tree.pid());
+    tree.start_child(t.child("a")).await.unwrap();
+    t.next_starts("a", [Start::Fails]);
+    t.crash("a");
+    settled().await;
+    one_failure(tree.pid());
+}
+
+/// INT-013: by a supervisor's name and the child at fault.
+#[tokio::test(start_paused = true)]
+async fn giving_up_is_told_once_with_the_child_at_fault() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().named("top").intensity(0, Duration::from_secs(1));
+    let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
+    let log = Log::listen();
+    let ended = tree.ended();
+    t.crash("a");
+    ended.await;
+    let lines = log.take();
+    let told: Vec<_> = lines.iter().filter(|line| line.message == "gave up").collect();
+    let [line] = told[..] else { panic!("{lines:?}") };
+    assert_eq!((line.head().as_str(), line.field("child")), ("WARN gave up", "a"));
+    assert_eq!(
+        (line.field("supervisor"), line.field("label")),
+        (&*tree.pid().unwrap().to_string(), "top")
+    );
+    assert_eq!((line.field("restarts"), line.field("budget_left")), ("0", "0"));
+}
+
+/// What was decided, with what is left of the budget: one line of the supervisor's for each
+/// end, as loud as the end and never an error.
+#[tokio::test(start_paused = true)]
+async fn what_a_supervisor_decides_is_told() {
+    let t = Troupe::new();
+    t.rt.set_log_level(LogLevel::Debug);
+    let waits = t.child("w").backoff(Backoff::new().jitter(0.0));
+    let transient = t.child("t").restart(Restart::Transient);
+    let tree = Supervisor::one_for_one().child(t.child("a")).child(waits).child(transient);
+    let tree = tree.start(&t.rt).await.unwrap();
+    let was = ["a", "w", "t"].map(|id| t.rt.whereis(id).unwrap().to_string());
+    settled().await;
+    let log = Log::listen();
+    t.crash("a");
+    t.end("w", ExitReason::Normal);
+    t.end("t", ExitReason::Normal);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut lines = log.take();
+    lines.retain(|line| line.target == "regrow::supervisor");
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            assert_eq!(line.field("supervisor"), tree.pid().unwrap().to_string());
+            let fields = ["child", "pid", "reason", "restarts", "budget_left", "delay"];
+            [line.head()].into_iter().chain(fields.map(|name| line.field(name).to_owned()))
+        })
+        .map(Vec::from_iter)
+        .collect();
+    let [a, w, t] = was.each_ref().map(String::as_str);
+    let expected = [
+        ["WARN restarting", "a", a, "boom", "1", "2", "0ns"],
+        ["DEBUG child ended", "t", t, "normal", "", "", ""],
+        ["INFO restarting", "w", w, "normal", "1", "2", "1s"],
+    ];
+    assert_eq!(told, expected);
+}
+
+/// The exit of a child that was stopped, or that failed to start, is nobody's surprise.
+#[tokio::test(start_paused = true)]
+async fn the_exit_of_a_child_that_was_stopped_is_no_strangers() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_all().intensity(9, Duration::from_secs(1));
+    let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
+    let log = Log::listen();
+    t.next_starts("b", [Start::Fails]);
+    t.crash("a");
+    settled().await;
+    tree.terminate_child("b").await.unwrap();
+    settled().await;
+    let heads = log.heads();
+    assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
+}
+
+/// Nor is that of one that had ended, and whose exit lay in the mailbox, when its group was
+/// stopped for another.
+#[tokio::test(start_paused = true)]
+async fn the_exit_of_a_child_that_fell_with_another_is_no_strangers() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_all().intensity(1, Duration::from_secs(1));
+    let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
+    let log = Log::listen();
+    for child in ["a", "b"] {
+        t.rt.kill(t.rt.whereis(child).unwrap());
+    }
+    settled().await;
+    let heads = log.heads();
+    assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
+    assert_eq!(tree.count_children().await.unwrap().active, 2);
+}
+
+/// A child that ends before it is ready is a failed start, and says nothing beside that.
+#[tokio::test(start_paused = true)]
+async fn the_exit_of_a_child_that_ended_before_it_was_ready_is_no_strangers() {
+    let rt = regrow::Runtime::new();
+    let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    let pool = regrow::DynamicSupervisor::new().start(&rt).await.unwrap();
+    let log = Log::listen();
+    let lost = || {
+        let lost = ChildSpec::task("lost", |_| async { Err(ExitReason::crashed("no luck")) });
+        lost.ready_within(Duration::from_secs(1))
+    };
+    assert!(tree.start_child(lost()).await.is_err());
+    assert!(pool.start_child(lost()).await.is_err());
+    settled().await;
+    let heads = log.heads();
+    assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
+}

@@ -1,0 +1,132 @@
+//! A running tree as a value, as text and as pictures.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{
+    Backoff, CallError, ChildSpec, ExitReason, GenServer, NodeKind, NodeState, Reply, Restart,
+    Result, Runtime, ServerContext, Supervisor, SupervisorRef,
+};
+use support::{crash, settled};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn idle(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |_| std::future::pending())
+}
+
+/// Waits for ever in its init.
+struct Starting;
+
+impl GenServer for Starting {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        std::future::pending().await
+    }
+
+    async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+/// Of every state one: waiting for its backoff, stopped, running, busy.
+async fn motley(rt: &Runtime) -> SupervisorRef {
+    let failing = ChildSpec::task("failing", |_| async { Err(crash("no luck")) });
+    let backoff = Backoff::default().first(10 * SECOND).jitter(0.0);
+    let inner = Supervisor::rest_for_one().with_id("inner").child(idle("a"));
+    let busy = Supervisor::one_for_one().with_id("busy");
+    let done = ChildSpec::task("done", |_| async { Ok(()) }).restart(Restart::Transient);
+    let spec = Supervisor::one_for_one()
+        .named("app")
+        .child(failing.backoff(backoff))
+        .child(done)
+        .child(idle("kv").named("store"))
+        .child(inner)
+        .child(busy);
+    let tree = spec.start(rt).await.unwrap();
+    settled().await;
+    let busy = tree.which_child("busy").await.unwrap().pid().unwrap();
+    rt.set_label(busy, "busy");
+    rt.register("busy", busy);
+    let asked = SupervisorRef::named(rt, "busy");
+    tokio::spawn(async move { asked.start_child(Starting::child(())).await });
+    settled().await;
+    tree
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_tells_everybodys_state() {
+    let rt = Runtime::new();
+    let tree = motley(&rt).await;
+    let snapshot = tree.tree().await.unwrap();
+    let state = |path: &str| snapshot.find(path).unwrap().state;
+    let retry_in = Some(10 * SECOND - Duration::from_millis(252)); // it waited for `busy`
+    assert_eq!(state("failing"), NodeState::Restarting { retry_in });
+    assert_eq!(state("done"), NodeState::Stopped);
+    assert_eq!(state("kv"), NodeState::Running);
+    assert_eq!(state("inner/a"), NodeState::Running);
+    assert_eq!(state("busy"), NodeState::Busy);
+    assert_eq!(state("busy/Starting"), NodeState::Starting);
+    assert!(snapshot.find("nobody").is_none());
+    let inner = snapshot.find("inner").unwrap();
+    assert!(matches!(inner.kind, NodeKind::Supervisor { strategy: "rest_for_one", .. }));
+    assert_eq!(inner.budget().unwrap().left, 3);
+    let failing = snapshot.find("failing").unwrap();
+    assert_eq!((failing.last_reason(), failing.restarts), (Some(&crash("no luck")), 0));
+    assert_eq!(snapshot.find("kv").unwrap().names, ["store"]);
+    assert_eq!(snapshot.nodes().len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_text_of_a_tree_says_all_of_it() {
+    let rt = Runtime::with_mailbox_depth();
+    let tree = motley(&rt).await;
+    rt.send_named("store", b"to do".to_vec());
+    let expected = "\
+app             one_for_one   #1  up 252ms  3 of 3 restarts left
+├─ failing                        restarting, next try in 9.7s  0 restarts, last: no luck
+├─ done                           stopped  0 restarts, last: normal
+├─ kv                         #4  up 252ms  named store  1 queued
+├─ inner        rest_for_one  #5  up 252ms  3 of 3 restarts left
+│  └─ a                       #6  up 252ms
+└─ busy         one_for_one   #7  busy starting Starting for 251ms (last known)  3 of 3 restarts left
+   └─ Starting                #8  starting";
+    assert_eq!(text(&tree).await, expected);
+}
+
+async fn text(tree: &SupervisorRef) -> String {
+    tree.tree().await.unwrap().to_string()
+}
+
+/// Names and reasons are a user's: what a picture's language would take for its own is
+/// escaped.
+#[tokio::test(start_paused = true)]
+async fn quotes_in_ids_do_not_break_a_picture() {
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one().named("app").child(idle("the \"best\"")).start(&rt).await;
+    let snapshot = tree.unwrap().tree().await.unwrap();
+    assert!(snapshot.to_dot().contains(r#"label="the \"best\"\n#2"#), "{}", snapshot.to_dot());
+    let chart = snapshot.to_mermaid();
+    assert!(chart.contains("(\"the #quot;best#quot;<br/>#2"), "{chart}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_that_is_gone_or_busy_says_so() {
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one().named("app").start(&rt).await.unwrap();
+    let asked = tree.clone();
+    tokio::spawn(async move { asked.start_child(Starting::child(())).await });
+    settled().await;
+    assert_eq!(tree.tree().await.unwrap().root.state, NodeState::Busy);
+    rt.kill(tree.pid().unwrap());
+    assert_eq!(tree.ended().await, ExitReason::Killed);
+    assert_eq!(tree.tree().await.unwrap_err(), CallError::NoProc);
+}

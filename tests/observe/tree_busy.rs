@@ -1,0 +1,363 @@
+//! A tree in which supervisors are busy: shown in time, as they last published themselves.
+
+use crate::support;
+
+use std::future::pending;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use regrow::{
+    Busy, CallError, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason, GenServer,
+    Health, NodeKind, NodeState, Reply, Result, Runtime, ServerContext, Shutdown, Supervisor,
+    SupervisorRef, SupervisorSpec, TaskContext, TreeNode,
+};
+use support::settled;
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_millis(250);
+
+fn idle(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |_| pending())
+}
+
+/// A child that takes no notice of being asked to stop.
+fn deaf(id: &str) -> ChildSpec {
+    let body = |mut ctx: TaskContext| async move {
+        let _asked = ctx.cancellation_token();
+        pending().await
+    };
+    ChildSpec::task(id, body).shutdown(Shutdown::Infinity)
+}
+
+/// A child whose start never returns.
+fn never_ready(id: &str) -> ChildSpec {
+    let body = |ctx: TaskContext| async move {
+        ctx.set_health(Health::Starting);
+        pending().await
+    };
+    ChildSpec::task(id, body).ready_within(1_000_000 * SECOND)
+}
+
+/// Starts a tree whose start does not return, and gives it by its name.
+async fn begun(rt: &Runtime, name: &str, spec: SupervisorSpec) -> SupervisorRef {
+    let starting = rt.clone();
+    let spec = spec.named(name);
+    tokio::spawn(async move { spec.start(&starting).await });
+    settled().await;
+    SupervisorRef::named(rt, name)
+}
+
+/// A supervisor named `inner` with two idle children, that is busy starting a third, below `app`.
+async fn busy_below(rt: &Runtime) -> SupervisorRef {
+    let inner = Supervisor::one_for_one().named("inner").child(idle("a")).child(idle("b"));
+    let app = Supervisor::one_for_one().named("app").child(inner).child(idle("c"));
+    let app = app.start(rt).await.unwrap();
+    let inner = SupervisorRef::named(rt, "inner");
+    tokio::spawn(async move { inner.start_child(never_ready("new")).await });
+    settled().await;
+    app
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_supervisor_is_shown_with_its_last_known_children_and_marked() {
+    let rt = Runtime::new();
+    let app = busy_below(&rt).await;
+    let began = Instant::now();
+    let snapshot = app.tree().await.unwrap();
+    assert_eq!(began.elapsed(), LIMIT);
+    let state = |path: &str| snapshot.find(path).unwrap().state;
+    assert_eq!(snapshot.root.state, NodeState::Running);
+    assert_eq!((state("inner"), state("c")), (NodeState::Busy, NodeState::Running));
+    assert_eq!((state("inner/a"), state("inner/b")), (NodeState::Running, NodeState::Running));
+    let new = snapshot.find("inner/new").unwrap();
+    assert_eq!(new.state, NodeState::Starting);
+    assert!(rt.is_alive(new.pid.unwrap()));
+    let inner = snapshot.find("inner").unwrap();
+    assert!(matches!(inner.kind, NodeKind::Supervisor { strategy: "one_for_one", .. }));
+    assert_eq!(inner.budget().unwrap().left, 3);
+    let elapsed = LIMIT + Duration::from_millis(1); // it settled before
+    assert_eq!(inner.busy, Some(Busy::Starting { child: "new".into(), elapsed }));
+    let marked = "busy starting new for 251ms (last known)";
+    for shown in [snapshot.to_string(), snapshot.to_dot(), snapshot.to_mermaid()] {
+        assert!(shown.contains(marked), "{shown}");
+    }
+    assert_eq!(snapshot.health().to_string(), "inner is busy starting new for 251ms");
+    assert!(!snapshot.health().is_serving());
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test(start_paused = true)]
+async fn the_json_of_a_busy_supervisor_says_that_it_is_the_last_known_picture() {
+    let rt = Runtime::new();
+    let app = busy_below(&rt).await;
+    let json: serde_json::Value =
+        serde_json::from_str(&app.tree().await.unwrap().to_json()).unwrap();
+    let inner = &json["children"][0];
+    let busy = serde_json::json!({ "with": "starting", "child": "new", "elapsed_ms": 251 });
+    assert_eq!((&inner["state"], &inner["last_known"]), (&"busy".into(), &true.into()));
+    assert_eq!(inner["busy"], busy);
+    assert_eq!(inner["children"][2]["state"], "starting");
+    assert_eq!((&json["last_known"], &json["busy"]), (&false.into(), &serde_json::Value::Null));
+}
+
+/// What answers is not held to be busy because something above or beside it is.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_below_a_busy_one_answers_for_itself() {
+    let rt = Runtime::new();
+    let below = Supervisor::one_for_one().with_id("below").child(idle("a"));
+    let spec = Supervisor::one_for_one().child(below).child(DynamicSupervisor::new().named("jobs"));
+    let app = begun(&rt, "app", spec.child(never_ready("new"))).await;
+    let jobs = DynamicSupervisorRef::named(&rt, "jobs");
+    jobs.start_child(idle("job")).await.unwrap(); // shown by those alone that are asked
+    let snapshot = app.tree().await.unwrap();
+    let state = |path: &str| snapshot.find(path).unwrap().state;
+    assert_eq!(snapshot.root.state, NodeState::Busy);
+    assert_eq!((state("below"), state("below/a")), (NodeState::Running, NodeState::Running));
+    assert_eq!((state("jobs"), state("jobs/job")), (NodeState::Running, NodeState::Running));
+    assert_eq!(state("new"), NodeState::Starting);
+}
+
+/// So many supervisors, one in the other, with this child in the innermost.
+fn nested(levels: usize, innermost: ChildSpec) -> SupervisorSpec {
+    let mut spec = Supervisor::one_for_one().with_id("level").child(innermost);
+    for _ in 1..levels {
+        spec = Supervisor::one_for_one().with_id("level").child(spec);
+    }
+    spec
+}
+
+/// How many supervisors are busy, from the root down.
+fn busy_levels(root: &TreeNode) -> usize {
+    let below = |node: &TreeNode| node.children.first().map_or(0, busy_levels);
+    if root.state == NodeState::Busy { 1 + below(root) } else { 0 }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_nested_busy_levels_are_shown_in_the_time_of_one() {
+    let rt = Runtime::new();
+    let app = begun(&rt, "app", nested(100, never_ready("worker"))).await;
+    for limit in [LIMIT, Duration::from_millis(10), SECOND] {
+        let began = Instant::now();
+        let snapshot = app.tree_within(limit).await.unwrap();
+        assert_eq!(began.elapsed(), limit);
+        assert_eq!(busy_levels(&snapshot.root), 100);
+        let path = vec!["level"; 99].join("/");
+        assert_eq!(snapshot.find(&format!("{path}/worker")).unwrap().state, NodeState::Starting);
+        let health = snapshot.health();
+        assert_eq!(health.path, path); // the lowest, for which all others wait
+        assert_eq!(health.busy.unwrap().child(), Some("worker"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_nested_levels_that_stop_are_shown_in_the_time_of_one() {
+    let rt = Runtime::new();
+    let app = nested(100, deaf("worker")).start(&rt).await.unwrap();
+    settled().await;
+    let stopping = app.clone();
+    tokio::spawn(async move { stopping.stop().await });
+    settled().await;
+    let began = Instant::now();
+    let snapshot = app.tree().await.unwrap();
+    assert_eq!(began.elapsed(), LIMIT);
+    assert_eq!(busy_levels(&snapshot.root), 100);
+    let path = vec!["level"; 99].join("/");
+    assert_eq!(snapshot.find(&format!("{path}/worker")).unwrap().state, NodeState::Stopping);
+    assert_eq!(snapshot.health().health, Health::Stopping);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_that_stops_shows_what_is_left_and_what_it_waits_for() {
+    let rt = Runtime::new();
+    let spec = Supervisor::one_for_one().named("app").child(idle("a")).child(deaf("b"));
+    let app = spec.child(idle("c")).start(&rt).await.unwrap();
+    settled().await;
+    let stopping = app.clone();
+    tokio::spawn(async move { stopping.stop().await });
+    settled().await;
+    let snapshot = app.tree().await.unwrap();
+    let children: Vec<_> =
+        snapshot.root.children.iter().map(|node| (node.id.as_str(), node.state)).collect();
+    assert_eq!(children, [("a", NodeState::Running), ("b", NodeState::Stopping)]);
+    let busy = snapshot.root.busy.clone().unwrap();
+    assert!(matches!(busy, Busy::Ending { .. }));
+    assert_eq!(busy.to_string(), "ending, and stopping b for 251ms");
+    assert!(app.is_alive());
+    rt.kill(snapshot.find("b").unwrap().pid.unwrap());
+    app.ended().await;
+    assert_eq!(app.tree().await.unwrap_err(), CallError::NoProc);
+}
+
+/// It stops all at once; the first hundred that it showed before may all be gone.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_supervisor_that_stops_shows_what_it_waits_for() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().named("jobs").start(&rt).await.unwrap();
+    for _ in 0..250 {
+        jobs.start_child(idle("job")).await.unwrap();
+    }
+    for _ in 0..3 {
+        jobs.start_child(deaf("deaf")).await.unwrap();
+    }
+    settled().await;
+    let stopping = jobs.clone();
+    tokio::spawn(async move { stopping.stop().await });
+    settled().await;
+    let began = Instant::now();
+    let snapshot = jobs.tree().await.unwrap();
+    assert_eq!(began.elapsed(), LIMIT);
+    assert!(jobs.is_alive());
+    let root = &snapshot.root;
+    assert_eq!(root.busy.as_ref().unwrap().child(), Some("deaf"));
+    let left: Vec<_> = root.children.iter().map(|node| (node.id.as_str(), node.state)).collect();
+    assert_eq!(left, [("deaf", NodeState::Stopping); 3]);
+    assert_eq!(root.more, 0);
+}
+
+/// What it has noted of an end is in the same picture as that there is no process.
+#[tokio::test(start_paused = true)]
+async fn a_picture_shows_no_process_as_running_whose_end_the_supervisor_has_handled() {
+    let rt = Runtime::new();
+    let spec = Supervisor::one_for_all().named("app").child(idle("a")).child(deaf("b"));
+    let app = spec.child(idle("c")).start(&rt).await.unwrap();
+    settled().await;
+    let before = app.tree().await.unwrap();
+    let pid = |id: &str| before.find(id).unwrap().pid.unwrap();
+    rt.kill(pid("a")); // it stops c, and then waits for b
+    settled().await;
+    let snapshot = app.tree().await.unwrap();
+    let node = |id: &str| snapshot.find(id).unwrap();
+    assert_eq!(snapshot.root.busy.as_ref().unwrap().child(), Some("b"));
+    assert_eq!((node("a").pid, node("c").pid), (None, None));
+    assert_eq!(node("a").last_reason(), Some(&ExitReason::Killed));
+    assert_eq!(node("c").last_reason(), Some(&ExitReason::Shutdown));
+    assert_eq!((node("b").state, node("b").pid), (NodeState::Stopping, Some(pid("b"))));
+    assert_eq!(snapshot.root.budget().unwrap().left, 2);
+}
+
+/// Its supervisor does not know of the end yet; but a process that is gone does not run.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_ended_while_its_supervisor_was_busy_is_shown_as_ended() {
+    let rt = Runtime::new();
+    let app = busy_below(&rt).await;
+    let before = app.tree().await.unwrap();
+    rt.kill(before.find("inner/a").unwrap().pid.unwrap());
+    let snapshot = app.tree().await.unwrap();
+    assert_eq!(snapshot.find("inner/a").unwrap().state, NodeState::Ended);
+    assert!(snapshot.to_string().contains("ended"), "{snapshot}");
+}
+
+/// A probe each second for a day leaves no more in the mailbox than a few questions.
+#[tokio::test(start_paused = true)]
+async fn questions_do_not_pile_up_in_the_mailbox_of_a_busy_supervisor() {
+    let rt = Runtime::with_mailbox_depth();
+    let app = busy_below(&rt).await;
+    let inner = rt.whereis("inner").unwrap();
+    for _ in 0..100 {
+        let snapshot = app.tree().await.unwrap();
+        let inner = snapshot.find("inner").unwrap();
+        assert_eq!((inner.state, inner.mailbox_depth), (NodeState::Busy, 0));
+    }
+    assert!(rt.info(inner).unwrap().mailbox_depth <= 8);
+    let new = app.tree().await.unwrap().find("inner/new").unwrap().pid.unwrap();
+    rt.set_health(new, Health::Ready);
+    settled().await;
+    let began = Instant::now();
+    let snapshot = app.tree().await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let node = |path: &str| snapshot.find(path).unwrap().state;
+    assert_eq!((node("inner"), node("inner/new")), (NodeState::Running, NodeState::Running));
+    assert_eq!(rt.info(inner).unwrap().mailbox_depth, 0);
+}
+
+/// One that a supervisor started after the tree was first looked at is asked, too.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_was_restarted_meanwhile_is_asked() {
+    let rt = Runtime::new();
+    let inner = Supervisor::one_for_one().named("inner").child(idle("a"));
+    let app = Supervisor::one_for_one().named("app").child(inner).start(&rt).await.unwrap();
+    let old = rt.whereis("inner").unwrap();
+    let ended = rt.ended(old);
+    rt.kill(old);
+    ended.await;
+    let snapshot = app.tree().await.unwrap(); // handled after the exit
+    let inner = snapshot.find("inner").unwrap();
+    assert_eq!((inner.state, inner.restarts), (NodeState::Running, 1));
+    assert_ne!(inner.pid, Some(old));
+    assert_eq!(snapshot.find("inner/a").unwrap().state, NodeState::Running);
+}
+
+/// Asks for the tree in its init, while its supervisor waits for it.
+struct Curious;
+
+impl GenServer for Curious {
+    type Args = Arc<Mutex<Option<Busy>>>;
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init(seen: Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        let tree = SupervisorRef::named(&ctx.runtime(), "app").tree().await?;
+        *seen.lock().unwrap() = tree.root.busy;
+        Ok(Curious)
+    }
+
+    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        reply.send(());
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_may_look_at_the_tree_from_its_init() {
+    let rt = Runtime::new();
+    let seen = Arc::default();
+    let child = Curious::child(Arc::clone(&seen)).with_id("curious");
+    Supervisor::one_for_one().named("app").child(child).start(&rt).await.unwrap();
+    let seen = seen.lock().unwrap().clone().unwrap();
+    assert_eq!(seen.to_string(), "busy starting curious for 250ms");
+}
+
+/// Looks at the tree that it is dropped by, if it can.
+#[derive(Debug, Clone)]
+struct Looks(SupervisorRef, Arc<()>);
+
+impl std::fmt::Display for Looks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it looks")
+    }
+}
+
+impl std::error::Error for Looks {}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        drop(self.0.tree().now_or_never());
+    }
+}
+
+/// What a supervisor publishes holds its children's reasons, and goes with it. No reason is
+/// dropped under the lock of a picture: one that looks at it then would wait for ever.
+#[tokio::test(start_paused = true)]
+async fn what_a_supervisor_published_goes_with_it() {
+    let rt = Runtime::new();
+    let alive = Arc::new(());
+    let (seen, looks): (Weak<()>, _) =
+        (Arc::downgrade(&alive), Looks(SupervisorRef::named(&rt, "app"), alive));
+    let fails = ChildSpec::task("fails", move |_| {
+        let looks = Looks(looks.0.clone(), looks.1.clone());
+        async move { Err(ExitReason::from(looks)) }
+    });
+    let spec = Supervisor::one_for_one().named("app").intensity(40, SECOND);
+    let app = spec.child(fails).start(&rt).await.unwrap();
+    assert!(app.ended().await.crash().is_some());
+    assert_eq!(app.tree().await.unwrap_err(), CallError::NoProc);
+    drop(app); // it knows why its process ended
+    settled().await;
+    assert!(seen.upgrade().is_none());
+}

@@ -1,0 +1,16 @@
+//! What regrow says of the way a program was built.
+
+use crate::support;
+
+use regrow::Runtime;
+use support::log::Log;
+
+/// T49: in a build that unwinds nothing is said. What is said in one that aborts, once
+/// and loudly, is asserted by `examples/without_unwinding.rs`, which is built and run
+/// both ways on every change.
+#[test]
+fn a_build_that_unwinds_is_not_warned() {
+    let log = Log::listen();
+    drop((Runtime::new(), Runtime::with_mailbox_depth(), Runtime::with_mailbox_capacity(1)));
+    assert!(log.heads().is_empty());
+}

@@ -1,0 +1,262 @@
+//! A process that always finds mail still lets others run.
+//!
+//! Counted in messages, not in time: between two turns of a sibling on the same thread
+//! the busy process may handle what tokio's budget allows, not all there is.
+
+use crate::support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use regrow::{
+    Context, ExitReason, GenServer, ProcessHandle, Registry, Runtime, ServerContext, TaskStream,
+    TaskSupervisor,
+};
+use support::text;
+use tokio::runtime::Builder;
+
+/// What a sibling may have to wait for at most: tokio polls a task that yielded again
+/// after 61 others at the latest, each with a budget of 128.
+const AT_MOST: usize = 61 * 128 + 128;
+
+/// How much mail there is in all: without a budget, a sibling waits for all of it.
+const MAIL: usize = 200_000;
+
+#[derive(Clone, Copy, Debug)]
+enum Receive {
+    Plain,
+    Selective,
+    Timed,
+}
+
+const RECEIVES: [Receive; 3] = [Receive::Plain, Receive::Selective, Receive::Timed];
+
+impl Receive {
+    async fn one(self, ctx: &mut Context) {
+        match self {
+            Receive::Plain => drop(ctx.recv().await),
+            Receive::Selective => drop(ctx.recv_match(|item| *item == text("x")).await),
+            Receive::Timed => drop(ctx.recv_timeout(Duration::from_secs(1)).await),
+        }
+    }
+}
+
+/// Takes all its mail, of which some lies in its mailbox and some it sends itself.
+fn busy(
+    rt: &Runtime,
+    receive: Receive,
+    queued: usize,
+    handled: &Arc<AtomicUsize>,
+) -> ProcessHandle {
+    let handled = Arc::clone(handled);
+    let process = rt.spawn(move |mut ctx| async move {
+        for round in 0..MAIL {
+            receive.one(&mut ctx).await;
+            handled.fetch_add(1, Ordering::SeqCst);
+            if round + queued < MAIL {
+                ctx.runtime().send(ctx.pid(), b"x".to_vec());
+            }
+        }
+    });
+    for _ in 0..queued {
+        rt.send(process.pid(), b"x".to_vec());
+    }
+    process
+}
+
+/// The most the busy process handled between two turns of a sibling task.
+async fn longest_wait(rt: &Runtime, receive: Receive, queued: usize) -> usize {
+    let handled = Arc::default();
+    let process = busy(rt, receive, queued, &handled);
+    let sibling = tokio::spawn(async move {
+        let (mut before, mut longest) = (0, 0);
+        while before < MAIL {
+            tokio::task::yield_now().await;
+            let now = handled.load(Ordering::SeqCst);
+            longest = longest.max(now - before);
+            before = now;
+        }
+        longest
+    });
+    assert_eq!(process.join().await, ExitReason::Normal);
+    sibling.await.unwrap()
+}
+
+fn nobody_waits_longer_than_a_budget(queued: usize) {
+    let current = Builder::new_current_thread().enable_all().build().unwrap();
+    let worker = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for tokio in [current, worker] {
+        for receive in RECEIVES {
+            let measure = async move { longest_wait(&Runtime::new(), receive, queued).await };
+            // On a worker, not on the thread that blocks.
+            let longest = tokio.block_on(async { tokio::spawn(measure).await.unwrap() });
+            assert!(longest <= AT_MOST, "{receive:?}: waited for {longest} messages");
+        }
+    }
+}
+
+#[test]
+fn a_full_mailbox_starves_no_sibling() {
+    nobody_waits_longer_than_a_budget(MAIL);
+}
+
+#[test]
+fn a_mailbox_that_is_refilled_one_by_one_starves_no_sibling() {
+    nobody_waits_longer_than_a_budget(1);
+}
+
+/// Never has nothing to do: it continues with itself, or is idle for no time at all; and gives
+/// up in the end.
+#[derive(Clone, Copy, Debug)]
+enum Restless {
+    Continues,
+    Idles,
+}
+
+struct Worker {
+    how: Restless,
+    turns: usize,
+    handled: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    fn turn(&mut self, ctx: &mut ServerContext<Self>) -> regrow::Result {
+        self.turns += 1;
+        self.handled.store(self.turns, Ordering::SeqCst);
+        if self.turns == MAIL {
+            return Err(ExitReason::Normal);
+        }
+        match self.how {
+            Restless::Continues => ctx.continue_with(()),
+            Restless::Idles => ctx.idle_timeout(Duration::ZERO),
+        }
+        Ok(())
+    }
+}
+
+impl GenServer for Worker {
+    type Args = (Restless, Arc<AtomicUsize>);
+    type Call = ();
+    type Cast = ();
+
+    async fn init(
+        (how, handled): Self::Args,
+        ctx: &mut ServerContext<Self>,
+    ) -> regrow::Result<Self> {
+        ctx.continue_with(());
+        Ok(Worker { how, turns: 0, handled })
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), ctx: &mut ServerContext<Self>) -> regrow::Result {
+        self.turn(ctx)
+    }
+
+    async fn handle_timeout(&mut self, ctx: &mut ServerContext<Self>) -> regrow::Result {
+        self.turn(ctx)
+    }
+}
+
+/// Others on its thread run meanwhile, and may kill it.
+#[tokio::test]
+async fn a_server_that_never_waits_starves_no_sibling_and_can_be_killed() {
+    let rt = Runtime::new();
+    for how in [Restless::Continues, Restless::Idles] {
+        let handled = Arc::new(AtomicUsize::new(0));
+        let worker = Worker::start(&rt, (how, handled.clone())).await.unwrap();
+        for _ in 0..10 {
+            let before = handled.load(Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            let meanwhile = handled.load(Ordering::SeqCst) - before;
+            assert!(meanwhile <= AT_MOST, "{how:?}: waited for {meanwhile} turns");
+        }
+        rt.kill(worker.pid().unwrap());
+        assert_eq!(worker.ended().await, ExitReason::Killed, "{how:?}");
+    }
+}
+
+/// Counts a turn; false when it is time to give up.
+fn goes_on(turns: &AtomicUsize) -> bool {
+    turns.fetch_add(1, Ordering::SeqCst) < MAIL
+}
+
+async fn starves_nobody_and_can_be_killed(process: ProcessHandle, handled: Arc<AtomicUsize>) {
+    for _ in 0..10 {
+        let before = handled.load(Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        let meanwhile = handled.load(Ordering::SeqCst) - before;
+        assert!(meanwhile <= AT_MOST, "waited for {meanwhile} turns");
+    }
+    process.kill();
+    assert_eq!(process.join().await, ExitReason::Killed);
+}
+
+/// What is waited for is always there already.
+#[tokio::test]
+async fn whoever_waits_for_the_dead_starves_nobody() {
+    let rt = Runtime::new();
+    let (dead, handled) = (support::dead(&rt).await, Arc::default());
+    let counts = Arc::clone(&handled);
+    let process = rt.spawn(move |ctx| async move {
+        let rt = ctx.runtime();
+        while goes_on(&counts) {
+            rt.spawn_link(dead, |_| std::future::pending()).join().await;
+        }
+    });
+    starves_nobody_and_can_be_killed(process, handled).await;
+}
+
+/// A listener that causes the next change by each that it hears of.
+#[tokio::test]
+async fn whoever_listens_to_itself_starves_nobody() {
+    let (rt, handled) = (Runtime::new(), Arc::default());
+    let counts = Arc::clone(&handled);
+    let process = rt.spawn(move |ctx| async move {
+        let registry = Registry::<u8, ()>::unique(&ctx.runtime());
+        let mut changes = registry.changes();
+        registry.register(ctx.pid(), 1, ()).unwrap();
+        while goes_on(&counts) {
+            changes.next().await;
+            if !registry.unregister(ctx.pid(), &1) {
+                registry.register(ctx.pid(), 1, ()).unwrap();
+            }
+        }
+    });
+    starves_nobody_and_can_be_killed(process, handled).await;
+}
+
+/// A stream of tasks that nobody starts, for their supervisor is gone.
+#[tokio::test]
+async fn whoever_reads_tasks_that_cannot_start_starves_nobody() {
+    let (rt, handled) = (Runtime::new(), Arc::default());
+    let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
+    tasks.stop().await.unwrap();
+    let counts = Arc::clone(&handled);
+    let process = rt.spawn(move |ctx| async move {
+        let each = TaskStream::nolink(&ctx.runtime(), stream::repeat(()), |()| async {});
+        let mut each = each.supervised_by(&tasks);
+        while goes_on(&counts) {
+            drop(each.next().await);
+        }
+    });
+    starves_nobody_and_can_be_killed(process, handled).await;
+}
+
+/// As many at once as there are.
+#[tokio::test]
+async fn whoever_starts_tasks_without_a_bound_starves_nobody() {
+    let (rt, handled) = (Runtime::new(), Arc::new(AtomicUsize::new(0)));
+    let counts = Arc::clone(&handled);
+    let process = rt.spawn(move |ctx| async move {
+        let counted = stream::iter(0..MAIL).inspect(move |_| assert!(goes_on(&counts)));
+        let all = TaskStream::nolink(&ctx.runtime(), counted, |_| std::future::pending::<()>());
+        let mut all = all.concurrency(usize::MAX);
+        all.next().await;
+    });
+    starves_nobody_and_can_be_killed(process, handled).await;
+}

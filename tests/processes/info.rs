@@ -1,0 +1,220 @@
+//! Looking at processes: lists, snapshots, labels, counts.
+
+use crate::support;
+
+use std::collections::BTreeMap;
+
+use regrow::{Leftovers, Pid, Received, Runtime};
+use support::{Listener, dead, idle, killed, settled};
+use tokio::sync::oneshot;
+
+fn counts<const N: usize>(expected: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    expected.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+/// SYS-001.
+#[tokio::test]
+async fn the_list_is_of_the_living_oldest_first() {
+    let rt = Runtime::new();
+    assert!(rt.list().is_empty());
+    let (a, b) = (idle(&rt), idle(&rt));
+    assert_eq!(rt.list(), [a, b]);
+    killed(&rt, a).await;
+    assert_eq!(rt.list(), [b]);
+    assert_eq!((rt.spawned(), rt.finished(), rt.process_count()), (2, 1, 1));
+}
+
+/// SYS-002.
+#[tokio::test]
+async fn info_tells_all_there_is_to_know() {
+    let rt = Runtime::with_mailbox_depth();
+    let (p, peer) = (idle(&rt), idle(&rt));
+    rt.register("second", p);
+    rt.register("first", p);
+    rt.register_tag("workers", p);
+    rt.link(p, peer);
+    rt.set_label(p, "the label");
+    rt.set_trap_exit(p, true);
+    rt.send(p, b"1".to_vec());
+    rt.send(p, b"2".to_vec());
+
+    let info = rt.info(p).unwrap();
+    assert_eq!((info.pid, info.links, info.monitors, info.monitoring), (p, 1, 0, 0));
+    assert_eq!(info.names, ["first", "second"]);
+    assert_eq!(info.tags, ["workers"]);
+    assert_eq!(info.label.as_deref(), Some("the label"));
+    assert_eq!(info.mailbox_depth, 2);
+    assert!(info.trap_exit);
+}
+
+/// SYS-002. A fresh process has nothing, and the plain runtime counts no mailboxes.
+#[tokio::test]
+async fn a_new_process_has_nothing_to_tell() {
+    let rt = Runtime::new();
+    let p = idle(&rt);
+    rt.send(p, b"not counted".to_vec());
+    let info = rt.info(p).unwrap();
+    assert_eq!((info.links, info.monitors, info.monitoring, info.mailbox_depth), (0, 0, 0, 0));
+    assert!(info.names.is_empty() && info.tags.is_empty());
+    assert_eq!((info.label, info.trap_exit), (None, false));
+}
+
+/// SYS-003.
+#[tokio::test]
+async fn the_dead_have_no_info_and_take_no_label() {
+    let rt = Runtime::new();
+    for pid in [dead(&rt).await, Pid::from_raw(777), Pid::OUTSIDE] {
+        assert_eq!(rt.info(pid), None);
+        assert!(!rt.set_label(pid, "x"));
+        assert_eq!(rt.set_trap_exit(pid, true), None);
+    }
+    assert!(rt.census().labels.is_empty());
+}
+
+/// A label is free text: replaced at will, and many may have the same.
+#[tokio::test]
+async fn a_label_can_be_replaced_and_shared() {
+    let rt = Runtime::new();
+    let (a, b) = (idle(&rt), idle(&rt));
+    assert!(rt.set_label(a, "old") && rt.set_label(a, "new") && rt.set_label(b, "new"));
+    assert_eq!(rt.info(a).unwrap().label.as_deref(), Some("new"));
+    assert_eq!(rt.census().labels, counts([("new", 2)]));
+}
+
+/// A process sees itself as others do.
+#[tokio::test]
+async fn a_process_can_look_at_itself() {
+    let rt = Runtime::new();
+    let (tell, told) = oneshot::channel();
+    let p = rt.spawn(|ctx| async move {
+        let rt = ctx.runtime();
+        rt.set_label(ctx.pid(), "me");
+        tell.send(rt.info(ctx.pid())).unwrap();
+    });
+    let info = told.await.unwrap().unwrap();
+    assert_eq!((info.pid, info.label.as_deref()), (p.pid(), Some("me")));
+}
+
+/// Links of a process, monitors that watch it, monitors it holds.
+fn ties(rt: &Runtime, pid: Pid) -> (usize, usize, usize) {
+    let info = rt.info(pid).unwrap();
+    (info.links, info.monitors, info.monitoring)
+}
+
+/// SYS-004.
+#[tokio::test]
+async fn links_and_monitors_are_counted_as_they_come_and_go() {
+    let rt = Runtime::new();
+    let (a, b, c) = (idle(&rt), idle(&rt), idle(&rt));
+    rt.link(a, b);
+    rt.link(b, a);
+    rt.link(a, c);
+    let first = rt.monitor(a, b);
+    let second = rt.monitor(a, b);
+    rt.monitor(c, b);
+    assert_eq!((ties(&rt, a), ties(&rt, b), ties(&rt, c)), ((2, 0, 2), (1, 3, 0), (1, 0, 1)));
+    rt.unlink(b, a);
+    assert!(rt.demonitor(first));
+    assert_eq!((ties(&rt, a), ties(&rt, b), ties(&rt, c)), ((1, 0, 1), (0, 2, 0), (1, 0, 1)));
+    assert!(rt.demonitor_flush(second));
+    rt.unlink(a, c);
+    assert_eq!((ties(&rt, a), ties(&rt, b), ties(&rt, c)), ((0, 0, 0), (0, 1, 0), (0, 0, 1)));
+}
+
+/// SYS-004. Of a dead peer nothing is left, on whichever side it was; a `Down` that is
+/// queued is no monitor any more.
+#[tokio::test(start_paused = true)]
+async fn a_dead_peer_is_counted_no_more() {
+    let rt = Runtime::new();
+    let survivor = idle(&rt);
+    rt.set_trap_exit(survivor, true);
+    let (watched, watcher, linked) = (idle(&rt), idle(&rt), idle(&rt));
+    rt.monitor(survivor, watched);
+    rt.monitor(watcher, survivor);
+    rt.monitor_group(watcher, "g");
+    rt.link(linked, survivor);
+    assert_eq!(ties(&rt, survivor), (1, 1, 1));
+    assert_eq!(ties(&rt, watcher), (0, 0, 2));
+    for pid in [watched, watcher, linked] {
+        killed(&rt, pid).await;
+    }
+    settled().await;
+    assert_eq!(ties(&rt, survivor), (0, 0, 0));
+    killed(&rt, survivor).await;
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// SYS-004. Hundreds of ties are counted like few.
+#[tokio::test]
+async fn a_thousand_ties_are_counted_and_cleaned_up() {
+    let rt = Runtime::new();
+    let hub = Listener::trapping(&rt);
+    let spokes: Vec<Pid> = (0..1_000).map(|_| idle(&rt)).collect();
+    for &spoke in &spokes {
+        rt.link(hub.pid, spoke);
+        rt.monitor(spoke, hub.pid);
+        rt.monitor(hub.pid, spoke);
+    }
+    assert_eq!(ties(&rt, hub.pid), (1_000, 1_000, 1_000));
+    for &spoke in &spokes[..500] {
+        killed(&rt, spoke).await;
+    }
+    assert_eq!(ties(&rt, hub.pid), (500, 500, 500));
+    killed(&rt, hub.pid).await;
+    for &spoke in &spokes[500..] {
+        rt.ended(spoke).await;
+    }
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// What is queued counts, signals included, and so does what a selective receive saved.
+#[tokio::test]
+async fn depth_counts_everything_that_was_not_received() {
+    let rt = Runtime::with_mailbox_depth();
+    let (tell, told) = oneshot::channel();
+    let (go, gone) = oneshot::channel::<()>();
+    let gone_already = dead(&rt).await;
+    let p = rt.spawn(move |mut ctx| async move {
+        gone.await.unwrap();
+        let rt = ctx.runtime();
+        let depth = || rt.info(rt.whereis("p").unwrap()).unwrap().mailbox_depth;
+        let full = depth();
+        ctx.recv_match(|item| matches!(item, Received::Down { .. })).await;
+        tell.send((full, depth())).unwrap();
+        std::future::pending().await
+    });
+    rt.register("p", p.pid());
+    rt.send(p.pid(), b"a".to_vec());
+    rt.send(p.pid(), b"b".to_vec());
+    rt.monitor(p.pid(), gone_already);
+    go.send(()).unwrap();
+    assert_eq!(told.await, Ok((3, 2)));
+}
+
+/// SYS-012.
+#[tokio::test]
+async fn the_census_counts_the_living_by_label() {
+    let rt = Runtime::new();
+    let [a1, a2, b, _unlabelled] = [idle(&rt), idle(&rt), idle(&rt), idle(&rt)];
+    rt.set_label(a1, "alpha");
+    rt.set_label(a2, "alpha");
+    rt.set_label(b, "beta");
+    assert_eq!(rt.census().labels, counts([("alpha", 2), ("beta", 1)]));
+    killed(&rt, a2).await;
+    assert_eq!(rt.census().labels, counts([("alpha", 1), ("beta", 1)]));
+}
+
+/// SYS-012. Members are counted by tag; a group that emptied isn't there.
+#[tokio::test]
+async fn the_census_counts_members_by_tag() {
+    let rt = Runtime::new();
+    let (a, b, watcher) = (idle(&rt), idle(&rt), idle(&rt));
+    rt.register_tag("g", a);
+    rt.register_tag("g", b);
+    rt.register_tag("h", b);
+    rt.monitor_group(watcher, "watched by somebody, joined by nobody");
+    assert_eq!(rt.census().tags, counts([("g", 2), ("h", 1)]));
+    killed(&rt, b).await;
+    assert_eq!(rt.census().tags, counts([("g", 1)]));
+    assert!(rt.census().labels.is_empty());
+}

@@ -1,0 +1,28 @@
+//! Processes: how they live, end, hear of each other, and what goes between them.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod processes;
+mod exit_reasons;
+mod reasons;
+mod signals;
+mod links;
+mod monitors;
+mod teardown;
+mod names;
+mod groups;
+mod timers;
+mod timers_many;
+mod mailboxes;
+mod order;
+mod streams;
+mod info;
+mod shutdown;
+mod tokio_gone;
+mod misuse;
+mod fairness;
+mod turns;
+mod destructors;
+mod wakers;
+mod regressions;

@@ -1,0 +1,224 @@
+//! What one process sends another arrives in the order it was sent, signals included;
+//! and the runtime holds nothing locked while others' code runs.
+
+use crate::support;
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+
+use regrow::{ExitReason, Pid, Received, Runtime};
+use support::{Puppet, crash, dead_pid, down, exit, idler, text};
+
+/// Guarantee 2.
+#[tokio::test]
+async fn messages_and_signals_of_one_sender_keep_their_order() {
+    let rt = Runtime::new();
+    let (sender, mut receiver) = (Puppet::new(&rt), Puppet::trapping(&rt));
+    let (to, dead) = (receiver.pid(), dead_pid(&rt).await);
+    rt.link(sender.pid(), to);
+    let sent = sender.ask(move |ctx| {
+        let rt = ctx.runtime();
+        rt.send(to, b"1".to_vec());
+        rt.exit(to, crash("2"));
+        rt.send(to, b"3".to_vec());
+        let fourth = rt.monitor(to, dead);
+        rt.link(to, dead);
+        rt.exit(to, ExitReason::Normal);
+        rt.send(to, b"7".to_vec());
+        fourth
+    });
+    let fourth = sent.await;
+    sender.fail(crash("8"));
+    sender.ended().await;
+    let from = sender.pid();
+    let expected = [
+        text("1"),
+        exit(from, crash("2")),
+        text("3"),
+        down(fourth, dead, ExitReason::NoProc),
+        exit(dead, ExitReason::NoProc),
+        exit(from, ExitReason::Normal),
+        text("7"),
+        exit(from, crash("8")),
+    ];
+    assert_eq!(receiver.mail().await, expected);
+}
+
+/// A fatal signal overtakes nothing that was handled, and what its sender sends after
+/// it goes nowhere, round after round.
+#[test]
+fn nothing_sent_after_a_fatal_signal_is_handled() {
+    support::race::on_workers(async |rt| {
+        for round in 0..7_000 {
+            let handled: Arc<Mutex<Vec<Received>>> = Arc::default();
+            let log = Arc::clone(&handled);
+            let target = rt.spawn(|mut ctx| async move {
+                loop {
+                    let item = ctx.recv().await;
+                    log.lock().unwrap().push(item);
+                }
+            });
+            let to = target.pid();
+            let sender = rt.spawn(move |ctx| async move {
+                let rt = ctx.runtime();
+                for _ in 0..round % 8 {
+                    rt.send(to, b"before".to_vec());
+                }
+                if round % 2 == 0 {
+                    rt.kill(to)
+                } else {
+                    rt.exit(to, crash("r"))
+                };
+                assert!(!rt.send(to, b"after".to_vec()), "taken after the signal");
+            });
+            assert_eq!(sender.join().await, ExitReason::Normal);
+            target.join().await;
+            let handled = handled.lock().unwrap();
+            assert!(handled.len() <= round % 8);
+            assert!(handled.iter().all(|item| *item == text("before")));
+        }
+    });
+}
+
+/// Uses every part of the runtime that locks something.
+fn exercise(rt: &Runtime, pid: Pid) {
+    drop((rt.info(pid), rt.list(), rt.whereis("n"), rt.tags(), rt.registered()));
+    rt.send(pid, b"x".to_vec());
+    rt.set_label(pid, "label");
+    rt.exit(pid, ExitReason::Normal);
+    drop(rt.demonitor(rt.monitor(pid, pid)).then(|| rt.ended(pid)));
+    rt.register("other", pid);
+    rt.unregister("other");
+    rt.register_tag("g", pid);
+    rt.unregister_tag("g", pid);
+}
+
+/// A waker that uses the runtime when it is woken, as one of user code may.
+struct Nosy {
+    rt: Runtime,
+    pid: Pid,
+    woken: AtomicUsize,
+}
+
+impl Nosy {
+    fn waker(rt: &Runtime, pid: Pid) -> (Arc<Nosy>, Waker) {
+        let nosy = Arc::new(Nosy { rt: rt.clone(), pid, woken: AtomicUsize::new(0) });
+        (Arc::clone(&nosy), Waker::from(nosy))
+    }
+}
+
+impl Wake for Nosy {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        exercise(&self.rt, self.pid);
+    }
+}
+
+/// Guarantee 5. Whoever waits for an end is woken with nothing locked.
+#[tokio::test]
+async fn a_waker_of_an_end_may_use_the_runtime() {
+    let rt = Runtime::new();
+    let process = idler(&rt);
+    let (nosy, waker) = Nosy::waker(&rt, process.pid());
+    let mut ended = pin!(process.join());
+    assert_eq!(ended.as_mut().poll(&mut TaskContext::from_waker(&waker)), Poll::Pending);
+    rt.register("n", process.pid());
+    process.kill();
+    assert_eq!(process.join().await, ExitReason::Killed);
+    assert_eq!(nosy.woken.load(Ordering::SeqCst), 1);
+}
+
+/// Guarantee 5. A receive that was polled with a user's waker, likewise: by a message,
+/// a signal, a `Down` and a group's news.
+#[tokio::test]
+async fn a_waker_of_a_receive_may_use_the_runtime() {
+    let rt = Runtime::with_mailbox_depth();
+    let (mate, target) = (idler(&rt), idler(&rt));
+    let (report, mut reports) = tokio::sync::mpsc::unbounded_channel();
+    let (nudge, mut nudges) = tokio::sync::mpsc::unbounded_channel::<()>();
+    let process = rt.spawn(move |mut ctx| async move {
+        let (nosy, waker) = Nosy::waker(&ctx.runtime(), ctx.pid());
+        loop {
+            let parked = pin!(ctx.recv()).poll(&mut TaskContext::from_waker(&waker)).is_pending();
+            report.send((parked, nosy.woken.load(Ordering::SeqCst))).unwrap();
+            nudges.recv().await.unwrap();
+            while ctx.recv_timeout(std::time::Duration::ZERO).await.is_some() {}
+        }
+    });
+    let (pid, mate, target) = (process.pid(), mate.pid(), target.pid());
+    rt.set_trap_exit(pid, true);
+    rt.monitor(pid, target);
+    rt.monitor_group(pid, "room");
+    let wakes: [&dyn Fn(); 4] = [
+        &|| assert!(rt.send(pid, b"x".to_vec())),
+        &|| assert!(rt.exit(pid, crash("trapped"))),
+        &|| assert!(rt.register_tag("room", mate)),
+        &|| assert!(rt.kill(target)),
+    ];
+    for (done, wake) in wakes.iter().enumerate() {
+        assert_eq!(reports.recv().await, Some((true, done)));
+        wake();
+        tokio::task::yield_now().await;
+        nudge.send(()).unwrap();
+    }
+    assert_eq!(reports.recv().await, Some((true, 4)));
+}
+
+/// An error that uses the runtime when it is dropped.
+struct Clingy(Runtime, Pid, Arc<AtomicUsize>);
+
+impl Drop for Clingy {
+    fn drop(&mut self) {
+        self.2.fetch_add(1, Ordering::SeqCst);
+        exercise(&self.0, self.1);
+    }
+}
+
+impl fmt::Display for Clingy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("clingy")
+    }
+}
+
+/// Guarantee 5. A reason goes with nothing locked: one that came too late, one that was
+/// ignored, one that nobody looked at, one in a mailbox.
+#[tokio::test]
+async fn a_reason_may_use_the_runtime_when_it_goes() {
+    let rt = Runtime::new();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let (plain, trapping) = (idler(&rt).pid(), idler(&rt).pid());
+    rt.set_trap_exit(trapping, true);
+    let ended = rt.ended(plain);
+    for target in [trapping, plain, plain, dead_pid(&rt).await] {
+        let clingy = Clingy(rt.clone(), target, Arc::clone(&dropped));
+        rt.exit(target, ExitReason::shutdown_with(clingy));
+    }
+    assert_eq!(dropped.load(Ordering::SeqCst), 2, "the late one, and that to the dead");
+    assert_eq!(ended.await.to_string(), "shutdown: clingy");
+    let ended = rt.ended(trapping);
+    rt.kill(trapping);
+    ended.await;
+    support::until("all are gone", || dropped.load(Ordering::SeqCst) == 4).await;
+}
+
+/// Guarantee 5. A predicate runs with nothing locked.
+#[tokio::test]
+async fn a_predicate_may_use_the_runtime() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|mut ctx| async move {
+        let (rt, pid) = (ctx.runtime(), ctx.pid());
+        let once = |item: &Received| {
+            let first = *item == text("first");
+            if first {
+                exercise(&rt, pid);
+            }
+            !first
+        };
+        assert_eq!(ctx.recv_match(once).await, text("x"), "what it sent itself");
+    });
+    rt.send(process.pid(), b"first".to_vec());
+    assert_eq!(process.join().await, ExitReason::Normal);
+}

@@ -1,0 +1,226 @@
+//! The life of one process: spawned, named by its pid, ended, reaped.
+
+use crate::support;
+
+use std::collections::HashSet;
+use std::future::{Ready, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use regrow::{CrashKind, ExitReason, Received, Runtime};
+use support::{Puppet, crash, dead_pid, idler};
+use tokio::sync::oneshot;
+
+/// PROC-001.
+#[tokio::test]
+async fn a_process_runs_to_its_end_and_is_reaped() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|_| async {});
+    assert!(rt.is_alive(process.pid()));
+    assert_eq!(process.join().await, ExitReason::Normal);
+    assert!(!rt.is_alive(process.pid()));
+    assert_eq!((rt.process_count(), rt.spawned(), rt.finished()), (0, 1, 1));
+    assert_eq!(process.join().await, ExitReason::Normal, "a join long after the end");
+}
+
+/// PROC-002.
+#[tokio::test]
+async fn pids_increase_and_are_never_reused() {
+    let rt = Runtime::new();
+    let mut pids = Vec::new();
+    for _ in 0..10_000 {
+        let process = rt.spawn(|_| async {});
+        pids.push(process.pid());
+        process.join().await;
+    }
+    pids.push(rt.spawn(|_| async {}).pid());
+    assert!(pids.is_sorted());
+    assert_eq!(pids.iter().collect::<HashSet<_>>().len(), 10_001);
+}
+
+/// PROC-003. On one thread, the message is there before the body's first poll.
+#[tokio::test]
+async fn a_body_knows_its_pid_and_misses_no_message() {
+    let rt = Runtime::new();
+    let (report, reported) = oneshot::channel();
+    let process = rt.spawn(|mut ctx| async move {
+        let first = ctx.recv().await;
+        report.send((ctx.pid(), first)).unwrap();
+    });
+    assert!(rt.send(process.pid(), b"at once".to_vec()));
+    assert_eq!(reported.await, Ok((process.pid(), support::text("at once"))));
+}
+
+/// PROC-004.
+#[tokio::test]
+async fn a_send_to_nobody_says_so() {
+    let rt = Runtime::new();
+    let mut bystander = Puppet::new(&rt);
+    let never_issued = regrow::Pid::from_raw(bystander.pid().raw() + 1_000_000);
+    assert!(!rt.send(dead_pid(&rt).await, b"x".to_vec()));
+    assert!(!rt.send(never_issued, b"x".to_vec()));
+    assert_eq!(bystander.mail().await, []);
+}
+
+/// PROC-013. The text of a panic reaches whoever asks, and nobody else notices.
+#[tokio::test]
+async fn a_panic_is_the_end_of_one_process_and_carries_its_text() {
+    let rt = Runtime::new();
+    let other = Puppet::new(&rt);
+    let reason = rt.spawn(|_| async { panic!("boom") }).join().await;
+    assert!(reason.is_abnormal());
+    let crash = reason.crash().unwrap();
+    assert_eq!((crash.kind(), crash.message()), (CrashKind::Panic, "boom"));
+    assert_eq!((rt.spawned(), rt.finished()), (2, 1));
+    assert!(other.lives().await);
+
+    let formatted = rt.spawn(|_| async { panic!("{} of {}", 1, 2) }).join().await;
+    assert_eq!(formatted.crash().unwrap().message(), "1 of 2");
+    let odd = rt.spawn(|_| async { std::panic::panic_any(7_u8) }).join().await;
+    assert_eq!(odd.crash().unwrap().kind(), CrashKind::Panic);
+}
+
+/// T05. The closure that makes the body runs inside the process as well.
+#[tokio::test]
+async fn a_panic_before_the_future_exists_is_the_process_own() {
+    let rt = Runtime::new();
+    let captured = Arc::new(());
+    let held = Arc::clone(&captured);
+    let process = rt.spawn(move |_| -> Ready<()> {
+        let _held = held;
+        panic!("no future")
+    });
+    assert_eq!(process.join().await.crash().unwrap().message(), "no future");
+    assert_eq!((rt.process_count(), rt.finished()), (0, 1));
+    assert_eq!(Arc::strong_count(&captured), 1);
+}
+
+/// PROC-015.
+#[tokio::test]
+async fn a_kill_ends_a_parked_receiver() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|mut ctx| async move {
+        ctx.recv().await;
+        unreachable!("nobody sends");
+    });
+    tokio::task::yield_now().await;
+    assert!(process.kill());
+    assert_eq!(process.join().await, ExitReason::Killed);
+    assert!(!rt.is_alive(process.pid()));
+    assert_eq!(rt.finished(), 1);
+    assert!(!process.kill());
+}
+
+/// A process that was killed before its first poll never starts, but its captures go.
+#[tokio::test]
+async fn a_kill_before_the_first_poll_drops_the_body_unrun() {
+    let rt = Runtime::new();
+    let captured = Arc::new(AtomicUsize::new(0));
+    let held = Arc::clone(&captured);
+    let process = rt.spawn(|_| async move {
+        held.fetch_add(1, Ordering::SeqCst);
+    });
+    assert!(process.kill());
+    assert_eq!(process.join().await, ExitReason::Killed);
+    assert_eq!(captured.load(Ordering::SeqCst), 0);
+    assert_eq!(Arc::strong_count(&captured), 1);
+}
+
+/// PROC-018.
+#[test]
+fn four_threads_spawn_ten_thousand_processes() {
+    support::race::on_workers(async |rt| {
+        let spawner =
+            |rt: Runtime| move || (0..2_500).map(|_| rt.spawn(|_| async {})).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(spawner(rt.clone()))).collect();
+        for thread in threads {
+            for process in thread.join().unwrap() {
+                assert_eq!(process.join().await, ExitReason::Normal);
+            }
+        }
+        assert_eq!((rt.spawned(), rt.finished(), rt.process_count()), (10_000, 10_000, 0));
+    });
+}
+
+/// PROC-020.
+#[tokio::test]
+async fn a_shutdown_ends_every_process_and_the_second_finds_none() {
+    let rt = Runtime::new();
+    let processes: Vec<_> = (0..5).map(|_| idler(&rt)).collect();
+    assert_eq!(rt.shutdown(), 5);
+    assert_eq!(rt.shutdown(), 0);
+    for process in processes {
+        assert_eq!(process.join().await, ExitReason::Killed);
+    }
+    assert_eq!(rt.process_count(), 0);
+    assert_eq!(rt.shutdown(), 0);
+}
+
+/// A runtime that was shut down spawns no more: the handle is of an ended process.
+#[tokio::test]
+async fn nothing_is_spawned_after_a_shutdown() {
+    let rt = Runtime::new();
+    rt.shutdown();
+    let late = rt.spawn(|_| async { unreachable!("the runtime is closed") });
+    assert_eq!(late.join().await, ExitReason::Killed);
+    let named = rt.whereis_or_spawn("late", |_| async { unreachable!("closed as well") });
+    assert!(!rt.is_alive(named));
+    assert_eq!((rt.process_count(), rt.whereis("late")), (0, None));
+    support::assert_nothing_left(&rt).await;
+}
+
+/// PROC-026.
+#[tokio::test]
+async fn trapping_starts_off_and_is_not_inherited() {
+    let rt = Runtime::new();
+    let parent = Puppet::new(&rt);
+    rt.register("parent", parent.pid());
+    assert!(!rt.info(parent.pid()).unwrap().trap_exit);
+    assert_eq!(rt.set_trap_exit(parent.pid(), true), Some(false));
+    assert_eq!(rt.set_trap_exit(parent.pid(), false), Some(true));
+    assert_eq!(rt.set_trap_exit(parent.pid(), true), Some(false));
+
+    let child = parent.ask(|ctx| ctx.runtime().spawn(|_| pending())).await;
+    let child = rt.info(child.pid()).unwrap();
+    assert!(!child.trap_exit);
+    assert_eq!((child.links, child.names), (0, vec![]));
+    assert_eq!(rt.info(parent.pid()).unwrap().links, 0);
+}
+
+/// What a body returns as an error is its reason, as it is.
+#[tokio::test]
+async fn a_fallible_body_ends_with_the_reason_it_returns() {
+    let rt = Runtime::new();
+    let stopped = rt.spawn_fallible(|_| async { Err(ExitReason::Shutdown) });
+    assert_eq!(stopped.join().await, ExitReason::Shutdown);
+    let crashed = rt.spawn_fallible(|_| async { Err(crash("own words")) });
+    assert_eq!(crashed.join().await, crash("own words"));
+    let fine = rt.spawn_fallible(|_| async { Ok(()) });
+    assert_eq!(fine.join().await, ExitReason::Normal);
+    let error = rt.spawn_fallible(|_| async {
+        "x".parse::<u8>()?;
+        Ok(())
+    });
+    let reason = error.join().await;
+    assert!(reason.crash().unwrap().downcast_ref::<std::num::ParseIntError>().is_some());
+}
+
+/// What is dropped between spawn and end: handles stop nothing.
+#[tokio::test]
+async fn a_process_outlives_its_handles() {
+    let rt = Runtime::new();
+    let (go, going) = oneshot::channel::<()>();
+    let (report, reported) = oneshot::channel();
+    drop(rt.spawn(|mut ctx| async move {
+        going.await.unwrap();
+        assert_eq!(ctx.recv().await, Received::Message(b"still here".to_vec()));
+        report.send(()).unwrap();
+    }));
+    let pid = rt.list()[0];
+    drop(rt.clone());
+    let ended = rt.ended(pid);
+    go.send(()).unwrap();
+    rt.send(pid, b"still here".to_vec());
+    assert_eq!(reported.await, Ok(()));
+    assert_eq!(ended.await, ExitReason::Normal);
+}

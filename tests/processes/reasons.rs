@@ -1,0 +1,87 @@
+//! Reasons as values: what one death tells all of its observers.
+
+use crate::support;
+
+use std::error::Error;
+use std::fmt;
+
+use regrow::{ExitReason, Received, Runtime};
+use support::Puppet;
+
+/// A reason with something to it: 128 KB.
+#[derive(Debug, PartialEq)]
+struct Story(Vec<u64>);
+
+impl Story {
+    fn long() -> Self {
+        Story((0..16 * 1024).collect())
+    }
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a story of {} words", self.0.len())
+    }
+}
+
+impl Error for Story {}
+
+/// Lets a process that many watch end with this reason, and gives what each was told.
+async fn told_of_the_end(reason: ExitReason) -> Vec<ExitReason> {
+    let rt = Runtime::new();
+    let dying = Puppet::new(&rt);
+    let mut linked: Vec<_> = (0..10).map(|_| Puppet::trapping(&rt)).collect();
+    let mut watching: Vec<_> = (0..10).map(|_| Puppet::new(&rt)).collect();
+    let untrapping = Puppet::new(&rt);
+    assert!(rt.link(dying.pid(), untrapping.pid()));
+    for (linked, watching) in linked.iter().zip(&watching) {
+        assert!(rt.link(linked.pid(), dying.pid()));
+        rt.monitor(watching.pid(), dying.pid());
+    }
+    let ended = rt.ended(dying.pid());
+    dying.fail(reason);
+    let mut told = vec![ended.await, dying.ended().await, untrapping.ended().await];
+    for observer in linked.iter_mut().chain(&mut watching) {
+        match observer.next().await {
+            Received::Exit { reason, .. } | Received::Down { reason, .. } => told.push(reason),
+            other => panic!("not a signal: {other:?}"),
+        }
+    }
+    assert_eq!(told.len(), 23);
+    told
+}
+
+/// PROC-012. By a shared pointer: it isn't copied for each of them.
+#[tokio::test]
+async fn a_large_value_reaches_every_observer_as_it_is() {
+    let reason = ExitReason::shutdown_with(Story::long());
+    let value = |reason: &ExitReason| match reason {
+        ExitReason::ShutdownWith(detail) => std::ptr::from_ref(detail.downcast_ref().unwrap()),
+        other => panic!("not the reason: {other}"),
+    };
+    let original: *const Story = value(&reason);
+    for told in told_of_the_end(reason.clone()).await {
+        assert_eq!(told, reason);
+        assert_eq!(value(&told), original);
+    }
+}
+
+/// PROC-012, for an error with its type.
+#[tokio::test]
+async fn a_large_error_reaches_every_observer_as_it_is() {
+    let reason = ExitReason::from(Story::long());
+    for told in told_of_the_end(reason.clone()).await {
+        assert_eq!(told, reason);
+        let story = told.crash().unwrap().downcast_ref::<Story>().unwrap();
+        assert_eq!(*story, Story::long());
+    }
+}
+
+/// PROC-012, for a text.
+#[tokio::test]
+async fn a_large_text_reaches_every_observer_as_it_is() {
+    let text = "boom ".repeat(26_215);
+    for told in told_of_the_end(ExitReason::crashed(text.clone())).await {
+        assert_eq!(told.crash().unwrap().message(), text);
+    }
+}

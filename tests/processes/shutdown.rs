@@ -1,0 +1,218 @@
+//! Closing a runtime for good: nothing outlives it.
+
+use crate::support;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use regrow::{ChildSpec, ExitReason, Leftovers, Pid, Runtime, Supervisor, stream};
+use support::{Listener, OnDrop, dead, idle, settled};
+use tokio::sync::mpsc::unbounded_channel;
+
+/// Tokio tasks that have not ended; the test itself is none.
+fn alive_tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// A body that must not run.
+async fn unreachable(_: regrow::Context) {
+    unreachable!("the runtime is closed")
+}
+
+/// PROC-020.
+#[tokio::test(start_paused = true)]
+async fn shutdown_says_how_many_it_signalled_and_leaves_nobody() {
+    let rt = Runtime::new();
+    dead(&rt).await;
+    let five: Vec<Pid> = (0..5).map(|_| idle(&rt)).collect();
+    rt.set_trap_exit(five[0], true);
+    let ends: Vec<_> = five.iter().map(|&pid| rt.ended(pid)).collect();
+    assert_eq!(rt.shutdown(), 5);
+    for ended in ends {
+        assert_eq!(ended.await, ExitReason::Killed, "a trap is no help");
+    }
+    assert_eq!((rt.process_count(), rt.finished(), rt.spawned()), (0, 6, 6));
+    assert_eq!(rt.shutdown(), 0);
+}
+
+/// Names, groups, links, monitors, timers, streams and tokio tasks go with it.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_of_a_closed_runtime() {
+    let rt = Runtime::new();
+    rt.set_log_level(regrow::LogLevel::Debug);
+    let [a, b, c] = [idle(&rt), idle(&rt), idle(&rt)];
+    rt.register("a", a);
+    rt.register_tag("g", b);
+    rt.link(a, b);
+    rt.monitor(b, c);
+    rt.monitor_group(c, "g");
+    let timer = rt.send_interval("a", Duration::from_millis(1), b"tick".to_vec());
+    rt.kill_after(b, Duration::MAX);
+    let (writer, reader) = stream();
+    rt.send_stream(c, reader);
+    assert_eq!(rt.shutdown(), 3);
+    assert!(!timer.cancel());
+    settled().await;
+    assert_eq!(rt.leftovers(), Leftovers::default());
+    assert!(rt.registered().is_empty() && rt.tags().is_empty() && rt.list().is_empty());
+    assert_eq!(writer.write(b"x".to_vec()).await, Err(b"x".to_vec()));
+    assert_eq!(alive_tasks(), 0);
+}
+
+/// Teardown is the normal one: values are dropped before the end is told.
+#[tokio::test]
+async fn values_are_dropped_at_a_shutdown() {
+    let (tell, mut dropped) = unbounded_channel();
+    let rt = Runtime::new();
+    let process = rt.spawn(move |_| async move {
+        let _value = OnDrop::new(move || tell.send("dropped").unwrap());
+        pending().await
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(rt.shutdown(), 1);
+    assert_eq!(process.join().await, ExitReason::Killed);
+    assert_eq!(dropped.try_recv(), Ok("dropped"));
+}
+
+/// Every way to spawn gives an ended process then, and no body runs.
+#[tokio::test]
+async fn nothing_is_spawned_on_a_closed_runtime() {
+    let rt = Runtime::new();
+    rt.shutdown();
+    let (monitored, _) = rt.spawn_monitor(Pid::OUTSIDE, unreachable);
+    let handles = [
+        rt.spawn(unreachable),
+        rt.spawn_fallible(|_| async { unreachable!() }),
+        rt.spawn_link(Pid::OUTSIDE, unreachable),
+        monitored,
+    ];
+    for handle in handles {
+        assert!(!rt.is_alive(handle.pid()) && !handle.kill());
+        assert_eq!(handle.join().await, ExitReason::Killed);
+    }
+    let named = rt.whereis_or_spawn("n", unreachable);
+    assert!(!rt.is_alive(named));
+    assert_eq!(rt.whereis("n"), None);
+    assert_eq!((rt.spawned(), rt.finished()), (5, 5));
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// Nor is a timer set, not even to a process that has yet to notice its end.
+#[tokio::test(start_paused = true)]
+async fn no_timer_is_set_on_a_closed_runtime() {
+    let rt = Runtime::new();
+    let mut listener = Listener::new(&rt);
+    rt.shutdown();
+    for timer in [
+        rt.send_after(listener.pid, Duration::ZERO, b"m".to_vec()),
+        rt.send_interval("n", Duration::from_millis(1), b"m".to_vec()),
+    ] {
+        assert_eq!(timer.remaining(), None);
+        assert!(!timer.cancel());
+    }
+    settled().await;
+    assert!(listener.so_far().is_empty());
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// A process may close the runtime it lives in, and ends at its next await.
+#[tokio::test(start_paused = true)]
+async fn a_process_may_shut_its_own_runtime_down() {
+    let rt = Runtime::new();
+    idle(&rt);
+    let last = rt.spawn(|mut ctx| async move {
+        assert_eq!(ctx.runtime().shutdown(), 2);
+        ctx.recv().await;
+        unreachable!("nothing is received after the end was accepted");
+    });
+    assert_eq!(last.join().await, ExitReason::Killed);
+    settled().await;
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// What a destructor spawns as it dies comes too late as well.
+#[tokio::test(start_paused = true)]
+async fn a_destructor_spawns_nothing_into_a_closed_runtime() {
+    let rt = Runtime::new();
+    let inner = rt.clone();
+    rt.spawn(move |_| async move {
+        let _value = OnDrop::new(move || drop(inner.spawn(unreachable)));
+        pending().await
+    });
+    settled().await;
+    assert_eq!(rt.shutdown(), 1);
+    settled().await;
+    assert_eq!((rt.spawned(), rt.finished(), rt.process_count()), (2, 2, 0));
+}
+
+/// T02. Processes that spawn others all the time, on several threads: the door closes
+/// on all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_slips_out_of_a_shutdown() {
+    fn breed(rt: &Runtime, born: &Arc<AtomicUsize>) -> Pid {
+        let born = born.clone();
+        let process = rt.spawn(|ctx| async move {
+            born.fetch_add(1, Ordering::SeqCst);
+            breed(&ctx.runtime(), &born);
+            tokio::task::yield_now().await;
+        });
+        process.pid()
+    }
+    for _ in 0..50 {
+        let (rt, born) = (Runtime::new(), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..4 {
+            breed(&rt, &born);
+        }
+        support::until("some are born", || born.load(Ordering::SeqCst) > 100).await;
+        rt.shutdown();
+        support::until("all have ended", || rt.process_count() == 0).await;
+        let last = breed(&rt, &born);
+        assert!(!rt.is_alive(last));
+        support::until("all is quiet", || rt.spawned() == rt.finished()).await;
+        assert_eq!(rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// T02. Nor does a child that its supervisor was about to start again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_restart_outlives_a_shutdown() {
+    for _ in 0..20 {
+        let rt = Runtime::new();
+        let flaky = |n: usize| {
+            ChildSpec::task(format!("flaky {n}"), |_| async {
+                tokio::task::yield_now().await;
+                Err(ExitReason::from("again"))
+            })
+        };
+        let spec = Supervisor::one_for_one().intensity(u32::MAX, Duration::from_secs(1));
+        let tree = (0..20).fold(spec, |spec, n| spec.child(flaky(n))).start(&rt).await.unwrap();
+        support::until("some restarts", || rt.spawned() > 200).await;
+        let ended = rt.ended(tree.pid().unwrap());
+        rt.shutdown();
+        assert_eq!(ended.await, ExitReason::Killed);
+        support::until("all have ended", || rt.process_count() == 0).await;
+        support::until("all is quiet", || rt.spawned() == rt.finished()).await;
+        assert_eq!(rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// Another runtime of the same program is none of its business.
+#[tokio::test]
+async fn a_shutdown_is_of_one_runtime() {
+    let (one, other) = (Runtime::new(), Runtime::new());
+    let (here, mut there) = (idle(&one), Listener::new(&other));
+    let ended = one.ended(here);
+    assert_eq!(one.clone().shutdown(), 1);
+    ended.await;
+    assert!(other.send(there.pid, b"hello".to_vec()));
+    assert_eq!(there.next().await, support::message("hello"));
+    assert_eq!(other.process_count(), 1);
+}
+
+/// A runtime that never saw a tokio can be closed all the same.
+#[test]
+fn an_unused_runtime_can_be_shut_down() {
+    assert_eq!(Runtime::new().shutdown(), 0);
+}

@@ -1,0 +1,253 @@
+//! Exit signals and kills: what ends a process, what it traps, and which reason counts.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{ExitReason, Pid, Runtime};
+use support::{Puppet, crash, dead_pid, down, exit, idler, text};
+use tokio::sync::oneshot;
+
+/// SIG-005.
+#[tokio::test]
+async fn a_kill_ends_a_trapping_process() {
+    let rt = Runtime::new();
+    let trapping = Puppet::trapping(&rt);
+    let mut watcher = Puppet::new(&rt);
+    let reference = rt.monitor(watcher.pid(), trapping.pid());
+    assert!(rt.kill(trapping.pid()));
+    assert_eq!(trapping.ended().await, ExitReason::Killed);
+    assert_eq!(watcher.next().await, down(reference, trapping.pid(), ExitReason::Killed));
+}
+
+/// SIG-008. From another process.
+#[tokio::test]
+async fn an_exit_signal_ends_a_process_or_is_trapped() {
+    let rt = Runtime::new();
+    for reason in [crash("r"), ExitReason::Shutdown, ExitReason::Killed, ExitReason::NoProc] {
+        let (plain, mut trapping) = (Puppet::new(&rt), Puppet::trapping(&rt));
+        let sender = Puppet::new(&rt);
+        for target in [plain.pid(), trapping.pid()] {
+            let reason = reason.clone();
+            assert!(sender.ask(move |ctx| ctx.runtime().exit(target, reason)).await);
+        }
+        assert_eq!(plain.ended().await, reason);
+        assert_eq!(trapping.mail().await, [exit(sender.pid(), reason)]);
+        assert!(trapping.lives().await && sender.lives().await);
+    }
+}
+
+/// SIG-008. From outside: nobody is `from`.
+#[tokio::test]
+async fn an_exit_signal_from_outside_comes_from_nobody() {
+    let rt = Runtime::new();
+    let mut trapping = Puppet::trapping(&rt);
+    assert!(rt.exit(trapping.pid(), crash("r")));
+    assert_eq!(trapping.next().await, exit(Pid::OUTSIDE, crash("r")));
+
+    let target = trapping.pid();
+    let task_inside = trapping
+        .ask(move |ctx| {
+            let rt = ctx.runtime();
+            tokio::spawn(async move { rt.exit(target, crash("task")) })
+        })
+        .await;
+    assert!(task_inside.await.unwrap());
+    assert_eq!(trapping.next().await, exit(Pid::OUTSIDE, crash("task")));
+}
+
+/// T12. A normal exit signal from another is a message to one that traps, and nothing
+/// to one that doesn't.
+#[tokio::test]
+async fn a_normal_exit_signal_ends_nobody_else() {
+    let rt = Runtime::new();
+    let (mut plain, mut trapping) = (Puppet::new(&rt), Puppet::trapping(&rt));
+    assert!(rt.exit(plain.pid(), ExitReason::Normal));
+    assert!(rt.exit(trapping.pid(), ExitReason::Normal));
+    assert_eq!(plain.mail().await, []);
+    assert_eq!(trapping.mail().await, [exit(Pid::OUTSIDE, ExitReason::Normal)]);
+    assert!(plain.lives().await && trapping.lives().await);
+}
+
+/// T12. A process that sends itself an exit signal, `Normal` included, ends of it, or
+/// traps it.
+#[tokio::test]
+async fn an_exit_signal_to_oneself_counts_whatever_the_reason() {
+    let rt = Runtime::new();
+    for reason in [ExitReason::Normal, ExitReason::Shutdown, crash("own")] {
+        let own = reason.clone();
+        let process = rt.spawn(|mut ctx| async move {
+            assert!(ctx.runtime().exit(ctx.pid(), own));
+            ctx.recv().await;
+            unreachable!("it ends at its next await");
+        });
+        assert_eq!(process.join().await, reason);
+
+        let mut trapping = Puppet::trapping(&rt);
+        let own = reason.clone();
+        trapping.ask(|ctx| ctx.runtime().exit(ctx.pid(), own)).await;
+        assert_eq!(trapping.next().await, exit(trapping.pid(), reason));
+        assert!(trapping.lives().await);
+    }
+}
+
+/// SIG-011.
+#[tokio::test]
+async fn an_exit_signal_to_nobody_says_so() {
+    let rt = Runtime::new();
+    let mut bystander = Puppet::trapping(&rt);
+    let never_issued = Pid::from_raw(bystander.pid().raw() + 1_000_000);
+    for nobody in [dead_pid(&rt).await, never_issued, Pid::OUTSIDE] {
+        assert!(!rt.exit(nobody, crash("x")));
+        assert!(!rt.kill(nobody));
+    }
+    assert_eq!(bystander.mail().await, []);
+    assert_eq!(rt.process_count(), 1);
+}
+
+/// SIG-012 and T13.
+#[tokio::test]
+async fn the_first_accepted_reason_sticks() {
+    let rt = Runtime::new();
+    let mut watcher = Puppet::trapping(&rt);
+    let target = idler(&rt).pid();
+    let (ended, reference) = (rt.ended(target), rt.monitor(watcher.pid(), target));
+    rt.link(watcher.pid(), target);
+    let sender = Puppet::new(&rt);
+    let sent = sender.ask(move |ctx| {
+        let rt = ctx.runtime();
+        rt.exit(target, crash("first")) && rt.exit(target, crash("second")) && rt.kill(target)
+    });
+    assert!(sent.await);
+    assert_eq!(ended.await, crash("first"));
+    assert_eq!(watcher.next().await, down(reference, target, crash("first")));
+    assert_eq!(watcher.next().await, exit(target, crash("first")));
+    assert_eq!(watcher.mail().await, []);
+}
+
+/// T13. `Normal` from outside is not accepted, so the kill after it is the first.
+#[tokio::test]
+async fn an_ignored_signal_leaves_no_reason_behind() {
+    let rt = Runtime::new();
+    let process = idler(&rt);
+    rt.exit(process.pid(), ExitReason::Normal);
+    rt.kill(process.pid());
+    assert_eq!(process.join().await, ExitReason::Killed);
+}
+
+/// T13. A panic that happens before the signal is looked at is what really happened.
+#[tokio::test]
+async fn a_panic_beats_a_signal_that_was_accepted_before() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|ctx| async move {
+        ctx.runtime().exit(ctx.pid(), crash("signal"));
+        panic!("real");
+    });
+    assert_eq!(process.join().await.crash().unwrap().message(), "real");
+}
+
+/// T13. A body that returns with a signal pending was ended by the signal.
+#[tokio::test]
+async fn a_signal_beats_a_return_that_follows_it() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|ctx| async move {
+        ctx.runtime().exit(ctx.pid(), crash("signal"));
+    });
+    assert_eq!(process.join().await, crash("signal"));
+}
+
+/// Only signals that come while it traps are trapped.
+#[tokio::test]
+async fn trapping_counts_when_the_signal_arrives() {
+    let rt = Runtime::new();
+    let mut puppet = Puppet::trapping(&rt);
+    rt.exit(puppet.pid(), crash("trapped"));
+    rt.set_trap_exit(puppet.pid(), false);
+    assert_eq!(puppet.next().await, exit(Pid::OUTSIDE, crash("trapped")));
+    rt.exit(puppet.pid(), crash("fatal"));
+    rt.set_trap_exit(puppet.pid(), true);
+    assert_eq!(puppet.ended().await, crash("fatal"));
+}
+
+/// Architecture 3.2. What was queued before is not handled either, and the sender of
+/// what comes after is told.
+#[tokio::test]
+async fn nothing_is_handled_after_a_fatal_signal() {
+    let rt = Runtime::new();
+    for kill in [true, false] {
+        let mut puppet = Puppet::new(&rt);
+        assert_eq!(puppet.mail().await, []);
+        assert!(rt.send(puppet.pid(), b"before".to_vec()));
+        if kill {
+            rt.kill(puppet.pid())
+        } else {
+            rt.exit(puppet.pid(), crash("r"))
+        };
+        assert!(!rt.send(puppet.pid(), b"after".to_vec()));
+        assert!(rt.is_alive(puppet.pid()), "until it is torn down");
+        puppet.ended().await;
+        assert_eq!(puppet.rest().await, []);
+    }
+}
+
+/// T22. The mailbox doesn't hold a kill up: not a backlog, not a selective receive.
+#[tokio::test]
+async fn a_kill_overtakes_the_mailbox() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|mut ctx| async move {
+        ctx.recv_match(|item| *item == text("never sent")).await;
+    });
+    for _ in 0..1_000 {
+        rt.send(process.pid(), b"x".to_vec());
+    }
+    tokio::task::yield_now().await;
+    process.kill();
+    assert_eq!(process.join().await, ExitReason::Killed);
+}
+
+/// T22. Whatever the body waits for, it ends there: nobody here ever comes back.
+#[tokio::test(start_paused = true)]
+async fn a_kill_ends_a_process_inside_any_await() {
+    let rt = Runtime::new();
+    let (_keep, never) = oneshot::channel::<()>();
+    let other = idler(&rt);
+    let waiting = [
+        rt.spawn(|_| async { tokio::time::sleep(Duration::from_secs(3_600)).await }),
+        rt.spawn(|_| async { drop(never.await) }),
+        rt.spawn(|_| async move { drop(other.join().await) }),
+        rt.spawn(|mut ctx| async move {
+            tokio::select! {
+                _ = ctx.recv() => {}
+                () = std::future::pending() => {}
+            }
+        }),
+        rt.spawn(|mut ctx| async move {
+            let endless = Box::pin(async move { drop(ctx.recv().await) });
+            futures_util::future::select_all([endless]).await;
+        }),
+        rt.spawn(|_| async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        }),
+    ];
+    tokio::task::yield_now().await;
+    for process in waiting {
+        assert!(process.kill());
+        assert_eq!(process.join().await, ExitReason::Killed);
+    }
+}
+
+/// T22. A process that waits for a blocking thread ends before that thread does.
+#[tokio::test]
+async fn a_kill_does_not_wait_for_a_blocking_thread() {
+    let rt = Runtime::new();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let process = rt.spawn(|_| async move {
+        tokio::task::spawn_blocking(move || released.recv()).await.unwrap().unwrap();
+    });
+    tokio::task::yield_now().await;
+    process.kill();
+    assert_eq!(process.join().await, ExitReason::Killed);
+    release.send(()).expect("the thread still waits");
+}

@@ -1,0 +1,183 @@
+//! Byte streams: bounded, ordered, sent to a process as one mailbox item.
+
+use crate::support;
+
+use futures_util::FutureExt;
+use regrow::{ExitReason, Received, Runtime, StreamHandle, stream, stream_with_capacity};
+use support::{dead, idle, killed, message, settled};
+use tokio::sync::{mpsc, oneshot};
+
+/// Everything up to the end of the stream.
+async fn read_all(mut reader: StreamHandle) -> Vec<Vec<u8>> {
+    let mut chunks = Vec::new();
+    while let Some(chunk) = reader.read().await {
+        chunks.push(chunk);
+    }
+    chunks
+}
+
+/// STR-001.
+#[tokio::test]
+async fn a_stream_comes_in_its_turn_and_its_chunks_in_order() {
+    let rt = Runtime::new();
+    let (writer, reader) = stream();
+    let receiver = rt.spawn(|mut ctx| async move {
+        assert_eq!(ctx.recv().await, message("first"));
+        let reader = ctx.recv().await.stream().expect("the stream was sent second");
+        assert_eq!(read_all(reader).await, [b"a", b"b", b"c"]);
+        assert_eq!(ctx.recv().await, message("last"));
+    });
+    assert!(rt.send(receiver.pid(), b"first".to_vec()));
+    assert!(rt.send_stream(receiver.pid(), reader));
+    assert!(rt.send(receiver.pid(), b"last".to_vec()));
+    for chunk in [b"a", b"b", b"c"] {
+        writer.write(chunk.to_vec()).await.unwrap();
+    }
+    drop(writer);
+    assert_eq!(receiver.join().await, ExitReason::Normal);
+}
+
+/// STR-002.
+#[tokio::test(start_paused = true)]
+async fn a_writer_waits_for_a_slow_reader() {
+    let (writer, mut reader) = stream_with_capacity(1);
+    let (tell, mut written) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        for chunk in [b"1", b"2", b"3"] {
+            writer.write(chunk.to_vec()).await.unwrap();
+            tell.send(chunk).unwrap();
+        }
+    });
+    for chunk in [b"1", b"2", b"3"] {
+        settled().await;
+        assert_eq!(written.try_recv(), Ok(chunk), "there is room for this one");
+        assert!(written.try_recv().is_err(), "the next waits");
+        assert_eq!(reader.read().await.as_deref(), Some(&chunk[..]));
+    }
+    assert_eq!(reader.read().await, None);
+}
+
+/// STR-003.
+#[tokio::test]
+async fn what_was_written_is_read_after_the_writer_is_gone() {
+    let (writer, reader) = stream();
+    writer.write(b"a".to_vec()).await.unwrap();
+    writer.write(b"b".to_vec()).await.unwrap();
+    drop(writer);
+    assert_eq!(read_all(reader).await, [b"a", b"b"]);
+}
+
+/// STR-003.
+#[tokio::test]
+async fn a_write_to_nobody_gives_the_chunk_back() {
+    let (writer, reader) = stream_with_capacity(1);
+    writer.write(b"read by nobody".to_vec()).await.unwrap();
+    let waiting = tokio::spawn({
+        let writer = writer.clone();
+        async move { writer.write(b"waiting".to_vec()).await }
+    });
+    tokio::task::yield_now().await;
+    drop(reader);
+    assert_eq!(waiting.await.unwrap(), Err(b"waiting".to_vec()));
+    assert_eq!(writer.write(b"late".to_vec()).await, Err(b"late".to_vec()));
+}
+
+/// A stream ends with its last writer, not with its first.
+#[tokio::test]
+async fn clones_of_a_writer_write_to_one_stream() {
+    let (writer, mut reader) = stream();
+    let other = writer.clone();
+    writer.write(b"one".to_vec()).await.unwrap();
+    drop(writer);
+    other.write(b"other".to_vec()).await.unwrap();
+    assert_eq!(reader.read().await, Some(b"one".to_vec()));
+    assert_eq!(reader.read().await, Some(b"other".to_vec()));
+    assert_eq!(reader.read().now_or_never(), None, "a writer is left");
+    drop(other);
+    assert_eq!(reader.read().await, None);
+    assert_eq!(reader.read().await, None, "the end stays the end");
+}
+
+/// STR-005.
+#[tokio::test]
+async fn a_stream_sent_to_the_dead_is_gone() {
+    let rt = Runtime::new();
+    let (writer, reader) = stream();
+    assert!(!rt.send_stream(dead(&rt).await, reader));
+    assert_eq!(writer.write(b"x".to_vec()).await, Err(b"x".to_vec()));
+}
+
+/// A stream that lies unread in a mailbox goes with it.
+#[tokio::test]
+async fn a_stream_ends_with_the_process_that_never_took_it() {
+    let rt = Runtime::new();
+    let receiver = idle(&rt);
+    let (writer, reader) = stream_with_capacity(1);
+    assert!(rt.send_stream(receiver, reader));
+    writer.write(b"kept".to_vec()).await.unwrap();
+    killed(&rt, receiver).await;
+    assert_eq!(writer.write(b"x".to_vec()).await, Err(b"x".to_vec()));
+}
+
+/// STR-007.
+#[tokio::test]
+async fn a_queued_stream_counts_until_it_is_received() {
+    let rt = Runtime::with_mailbox_depth();
+    let (take, taken) = oneshot::channel::<()>();
+    let (tell, told) = oneshot::channel();
+    let receiver = rt.spawn(|mut ctx| async move {
+        taken.await.unwrap();
+        let received = ctx.recv().await;
+        tell.send(ctx.runtime().info(ctx.pid()).unwrap().mailbox_depth).unwrap();
+        assert!(received.stream().is_some());
+    });
+    let (_writer, reader) = stream();
+    rt.send_stream(receiver.pid(), reader);
+    assert_eq!(rt.info(receiver.pid()).unwrap().mailbox_depth, 1);
+    take.send(()).unwrap();
+    assert_eq!(told.await, Ok(0));
+    assert_eq!(receiver.join().await, ExitReason::Normal);
+}
+
+/// A bound sheds streams as it sheds messages, and their writers learn of it.
+#[tokio::test]
+async fn a_full_mailbox_sheds_streams() {
+    let rt = Runtime::with_mailbox_capacity(1);
+    let receiver = idle(&rt);
+    let (kept, reader) = stream();
+    assert!(rt.send_stream(receiver, reader));
+    let (shed, reader) = stream();
+    assert!(!rt.send_stream(receiver, reader));
+    assert_eq!(rt.dropped_messages(), 1);
+    assert_eq!(shed.write(b"x".to_vec()).await, Err(b"x".to_vec()));
+    assert_eq!(kept.write(b"x".to_vec()).await, Ok(()));
+}
+
+/// A read that is given up has taken nothing.
+#[tokio::test]
+async fn a_cancelled_read_loses_nothing() {
+    let (writer, mut reader) = stream();
+    assert_eq!(reader.read().now_or_never(), None);
+    writer.write(b"x".to_vec()).await.unwrap();
+    assert_eq!(reader.read().await, Some(b"x".to_vec()));
+}
+
+/// Equality of mailbox items is by structure, but a live stream equals nothing.
+#[test]
+fn two_live_streams_are_never_equal() {
+    let ((_a, one), (_b, other)) = (stream(), stream());
+    assert_ne!(one, other);
+    let (one, other) = (Received::Stream(one), Received::Stream(other));
+    assert_ne!(one, other);
+    assert_ne!(one, message("x"));
+    assert_eq!(message("x"), message("x"));
+    assert_eq!(message("x").stream(), None);
+    assert!(one.message().is_none() && other.stream().is_some());
+}
+
+/// No chunk could ever be written to a stream of no room.
+#[test]
+#[should_panic(expected = "room for at least one chunk")]
+fn a_stream_without_room_is_refused() {
+    drop(stream_with_capacity(0));
+}

@@ -1,0 +1,267 @@
+//! The order of a death, the same on every path: values, names and groups, then tidings.
+
+use crate::support;
+
+use std::sync::{Arc, Mutex};
+
+use regrow::{ExitReason, Pid, ProcessHandle, Received, Runtime};
+use support::{OnDrop, Puppet, crash, down, exit};
+use tokio::sync::oneshot;
+
+/// What a value of the body saw while it was dropped.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    alive: bool,
+    holder: Option<Pid>,
+    members: Vec<Pid>,
+    watcher_told: bool,
+}
+
+/// A process named "n" in group "g", watched and linked, with a value that looks around
+/// when it is dropped.
+struct Deathbed {
+    rt: Runtime,
+    process: ProcessHandle,
+    go: oneshot::Sender<()>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    observer: Puppet,
+    down: Received,
+}
+
+/// How a process comes to its end, once it may go on.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Way {
+    Return,
+    Panic,
+    Kill,
+    Signal,
+    Cascade,
+}
+
+const WAYS: [Way; 5] = [Way::Return, Way::Panic, Way::Kill, Way::Signal, Way::Cascade];
+
+impl Way {
+    fn reason(self) -> ExitReason {
+        match self {
+            Way::Return => ExitReason::Normal,
+            Way::Panic => panic!("a panic's reason can't be made"),
+            Way::Kill => ExitReason::Killed,
+            Way::Signal | Way::Cascade => crash("r"),
+        }
+    }
+}
+
+impl Deathbed {
+    async fn prepare(way: Way) -> Deathbed {
+        let rt = Runtime::with_mailbox_depth();
+        let observer = Puppet::trapping(&rt);
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let (ready, is_ready) = oneshot::channel();
+        let (go, going) = oneshot::channel::<()>();
+        let look = look_around(&rt, observer.pid(), &seen);
+        let process = rt.spawn(move |mut ctx| async move {
+            let own = ctx.pid();
+            let _value = OnDrop::new(move || look(own));
+            ready.send(()).unwrap();
+            going.await.unwrap();
+            match way {
+                Way::Return => {}
+                Way::Panic => panic!("boom"),
+                _ => drop(ctx.recv().await),
+            }
+        });
+        let pid = process.pid();
+        assert!(rt.register("n", pid) && rt.register_tag("g", pid));
+        let reference = rt.monitor(observer.pid(), pid);
+        let down = down(reference, pid, ExitReason::NoProc);
+        assert!(rt.link(observer.pid(), pid));
+        is_ready.await.unwrap();
+        Deathbed { rt, process, go, seen, observer, down }
+    }
+
+    fn end(&self, way: Way) {
+        let pid = self.process.pid();
+        match way {
+            Way::Return | Way::Panic => {}
+            Way::Kill => assert!(self.rt.kill(pid)),
+            Way::Signal => assert!(self.rt.exit(pid, way.reason())),
+            Way::Cascade => {
+                let peer = Puppet::new(&self.rt);
+                self.rt.link(pid, peer.pid());
+                peer.fail(way.reason());
+            }
+        }
+    }
+}
+
+fn look_around(
+    rt: &Runtime,
+    observer: Pid,
+    seen: &Arc<Mutex<Vec<Seen>>>,
+) -> impl FnOnce(Pid) + Send + use<> {
+    let (rt, seen) = (rt.clone(), Arc::clone(seen));
+    move |pid| {
+        seen.lock().unwrap().push(Seen {
+            alive: rt.is_alive(pid),
+            holder: rt.whereis("n"),
+            members: rt.whereis_tag("g"),
+            watcher_told: rt.info(observer).unwrap().mailbox_depth > 0,
+        });
+    }
+}
+
+/// Guarantee 1, the first half: values go while the process still is what it was.
+#[tokio::test]
+async fn values_are_dropped_before_anything_is_freed_or_told() {
+    for way in WAYS {
+        let bed = Deathbed::prepare(way).await;
+        let pid = bed.process.pid();
+        bed.end(way);
+        bed.go.send(()).unwrap();
+        bed.process.join().await;
+        let (holder, members) = (Some(pid), vec![pid]);
+        let expected = Seen { alive: true, holder, members, watcher_told: false };
+        assert_eq!(*bed.seen.lock().unwrap(), [expected], "{way:?}");
+    }
+}
+
+/// Guarantee 1, the second half: each observer once, all with the same reason.
+#[tokio::test]
+async fn every_observer_of_one_end_is_told_once_and_the_same() {
+    for way in WAYS {
+        let mut bed = Deathbed::prepare(way).await;
+        let pid = bed.process.pid();
+        let ended = bed.rt.ended(pid);
+        bed.end(way);
+        bed.go.send(()).unwrap();
+        let told = bed.process.join().await;
+        if way == Way::Panic {
+            assert_eq!(told.crash().unwrap().message(), "boom");
+        } else {
+            assert_eq!(told, way.reason());
+        }
+        assert_eq!(ended.await, told);
+        let Received::Down { reference, .. } = bed.down else { unreachable!() };
+        let expected = [down(reference, pid, told.clone()), exit(pid, told)];
+        assert_eq!(bed.observer.mail().await, expected, "{way:?}");
+        assert!(!bed.rt.is_alive(pid));
+    }
+}
+
+/// SIG-040 and T16. The one who gets the `Down` finds all of it done.
+#[tokio::test]
+async fn who_gets_the_down_finds_the_name_free() {
+    for way in WAYS {
+        let bed = Deathbed::prepare(way).await;
+        let pid = bed.process.pid();
+        let (report, reported) = oneshot::channel();
+        let watcher = bed.rt.spawn(move |mut ctx| async move {
+            let rt = ctx.runtime();
+            let Received::Down { .. } = ctx.recv().await else { panic!("not a Down") };
+            let gone = !rt.is_alive(pid) && rt.info(pid).is_none() && !rt.list().contains(&pid);
+            let free = rt.whereis("n").is_none() && rt.whereis_tag("g").is_empty();
+            report.send((gone, free, rt.tags(), rt.register("n", ctx.pid()))).unwrap();
+        });
+        bed.rt.monitor(watcher.pid(), pid);
+        bed.end(way);
+        bed.go.send(()).unwrap();
+        assert_eq!(reported.await, Ok((true, true, vec![], true)), "{way:?}");
+    }
+}
+
+/// A destructor's panic is caught and changes nothing: not the reason, not the rest of
+/// the teardown.
+#[tokio::test]
+async fn a_destructor_that_panics_changes_nothing() {
+    for way in [Way::Return, Way::Kill, Way::Signal] {
+        let rt = Runtime::new();
+        let process = rt.spawn(move |mut ctx| async move {
+            let _value = OnDrop::new(|| panic!("in the destructor"));
+            if way != Way::Return {
+                ctx.recv().await;
+            }
+        });
+        if way == Way::Return {
+            // Dropped while the body is polled: that is the body's own panic.
+            let reason = process.join().await;
+            assert_eq!(reason.crash().unwrap().message(), "in the destructor");
+            continue;
+        }
+        let (mut observer, pid) = (Puppet::trapping(&rt), process.pid());
+        assert!(rt.register("n", pid) && rt.register_tag("g", pid));
+        let reference = rt.monitor(observer.pid(), pid);
+        rt.link(observer.pid(), pid);
+        tokio::task::yield_now().await;
+        if way == Way::Kill {
+            rt.kill(pid)
+        } else {
+            rt.exit(pid, way.reason())
+        };
+        assert_eq!(process.join().await, way.reason());
+        let expected = [down(reference, pid, way.reason()), exit(pid, way.reason())];
+        assert_eq!(observer.mail().await, expected);
+        assert_eq!((rt.whereis("n"), rt.tags(), rt.is_alive(pid)), (None, vec![], false));
+        support::assert_nothing_left(&rt).await;
+    }
+}
+
+/// A body that panicked and whose captures panic when they are dropped: the first panic
+/// is the reason.
+#[tokio::test]
+async fn a_destructor_that_panics_after_a_panic_changes_nothing() {
+    let rt = Runtime::new();
+    let value = OnDrop::new(|| panic!("in the destructor"));
+    let process = rt.spawn(move |_| {
+        let mut value = Some(value);
+        std::future::poll_fn(move |_| {
+            assert!(value.is_none(), "boom");
+            value = None;
+            std::task::Poll::Ready(())
+        })
+    });
+    assert_eq!(process.join().await.crash().unwrap().message(), "boom");
+    support::assert_nothing_left(&rt).await;
+}
+
+/// While its values are dropped a process can still act: on itself, on others, and its
+/// peers take it for what it is.
+#[tokio::test]
+async fn a_destructor_may_use_the_runtime() {
+    let rt = Runtime::new();
+    let mut friend = Puppet::trapping(&rt);
+    let (friend_pid, inside) = (friend.pid(), rt.clone());
+    let process = rt.spawn(move |mut ctx| async move {
+        let own = ctx.pid();
+        let _value = OnDrop::new(move || {
+            assert!(inside.send(friend_pid, b"farewell".to_vec()));
+            assert!(inside.exit(friend_pid, crash("from a destructor")));
+            assert!(inside.register("late", own) && inside.register_tag("late", own));
+            assert!(inside.link(friend_pid, own));
+            assert!(!inside.send(own, b"nobody reads this".to_vec()));
+            inside.spawn(|_| async {});
+        });
+        ctx.recv().await;
+    });
+    let pid = process.pid();
+    tokio::task::yield_now().await;
+    rt.exit(pid, crash("r"));
+    assert_eq!(process.join().await, crash("r"));
+    let farewell = support::text("farewell");
+    let expected = [farewell, exit(pid, crash("from a destructor")), exit(pid, crash("r"))];
+    assert_eq!(friend.mail().await, expected);
+    assert_eq!((rt.whereis("late"), rt.tags()), (None, vec![]));
+    support::assert_nothing_left(&rt).await;
+}
+
+/// What still lay in the mailbox goes too: the writer of a stream sees its reader gone.
+#[tokio::test]
+async fn the_mailbox_dies_with_its_process() {
+    let rt = Runtime::new();
+    let process = support::idler(&rt);
+    let (writer, reader) = regrow::stream();
+    assert!(rt.send_stream(process.pid(), reader));
+    assert_eq!(writer.write(b"a".to_vec()).await, Ok(()));
+    process.kill();
+    process.join().await;
+    assert_eq!(writer.write(b"b".to_vec()).await, Err(b"b".to_vec()));
+}

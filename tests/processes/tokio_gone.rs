@@ -1,0 +1,207 @@
+//! Processes whose tokio goes away: they end like any other.
+
+use crate::support;
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use regrow::{Ended, ExitReason, Leftovers, ProcessHandle, Runtime};
+use support::OnDrop;
+use support::log::Log;
+use tokio::runtime::{Builder, Runtime as Tokio};
+
+/// Tokio on its own thread, and with 1, 2 and 4 workers.
+fn each_tokio() -> impl Iterator<Item = Tokio> {
+    let current = || Builder::new_current_thread().enable_all().build().unwrap();
+    let workers = |n| Builder::new_multi_thread().worker_threads(n).enable_all().build().unwrap();
+    [0, 1, 2, 4].into_iter().map(move |n| if n == 0 { current() } else { workers(n) })
+}
+
+/// Awaits on a tokio of its own.
+fn elsewhere<T>(future: impl Future<Output = T>) -> T {
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// What was told of errors on this thread.
+fn errors(log: &Log) -> Vec<String> {
+    log.heads().into_iter().filter(|head| head.starts_with("ERROR")).collect()
+}
+
+/// A hundred processes with names, groups, links, monitors and timers, each of which
+/// has started; and how many of their values were dropped.
+fn tangle(tokio: &Tokio, rt: &Runtime) -> (Vec<ProcessHandle>, Arc<AtomicUsize>) {
+    let _inside = tokio.enter();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    let one = |_| {
+        let (started, dropped) = (started.clone(), Arc::clone(&dropped));
+        rt.spawn(|mut ctx| async move {
+            let _value = OnDrop::new(move || {
+                dropped.fetch_add(1, Ordering::SeqCst);
+            });
+            started.send(()).unwrap();
+            loop {
+                ctx.recv().await;
+            }
+        })
+    };
+    let processes: Vec<_> = (0..100).map(one).collect();
+    for (at, process) in processes.iter().enumerate() {
+        let (pid, peer) = (process.pid(), processes[(at + 1) % 100].pid());
+        assert!(rt.register(format!("n{at}"), pid) && rt.register_tag("g", pid));
+        assert!(rt.link(pid, peer));
+        rt.monitor(pid, peer);
+        rt.monitor_group(pid, "g");
+        rt.set_trap_exit(pid, at % 2 == 0);
+        rt.send_after(pid, Duration::from_secs(3_600), b"never".to_vec());
+    }
+    tokio.block_on(async {
+        for _ in 0..100 {
+            starts.recv().await.unwrap();
+        }
+    });
+    (processes, dropped)
+}
+
+/// T50.
+#[test]
+fn dropping_tokio_tears_every_process_down() {
+    for tokio in each_tokio() {
+        let rt = Runtime::new();
+        let (processes, dropped) = tangle(&tokio, &rt);
+        let ended: Vec<Ended> = processes.iter().map(|process| rt.ended(process.pid())).collect();
+        drop(tokio);
+        for (process, ended) in processes.iter().zip(ended) {
+            assert_eq!(elsewhere(ended), ExitReason::Killed);
+            assert_eq!(elsewhere(process.join()), ExitReason::Killed);
+        }
+        assert_eq!(dropped.load(Ordering::SeqCst), 100);
+        assert_eq!((rt.registered(), rt.tags()), (vec![], vec![]));
+        assert_eq!((rt.spawned(), rt.finished()), (100, 100));
+        assert_eq!(rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// T50. One who waits elsewhere, in another tokio, is told while the first goes.
+#[test]
+fn who_waits_in_another_tokio_is_told() {
+    for tokio in each_tokio() {
+        let rt = Runtime::new();
+        let (processes, _) = tangle(&tokio, &rt);
+        let waiting = processes[7].join();
+        let waiter = std::thread::spawn(|| elsewhere(waiting));
+        drop(tokio);
+        assert_eq!(waiter.join().unwrap(), ExitReason::Killed);
+    }
+}
+
+/// T50. A body that holds its thread is dropped when it gives the thread back.
+#[test]
+fn a_body_that_blocks_is_torn_down_when_it_yields() {
+    let tokio = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let inside = tokio.enter();
+    let rt = Runtime::new();
+    let (started, is_started) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let process = rt.spawn(move |_| async move {
+        started.send(()).unwrap();
+        released.recv().unwrap();
+        pending().await
+    });
+    is_started.recv().unwrap();
+    drop(inside);
+    tokio.shutdown_background();
+    assert!(rt.is_alive(process.pid()));
+    release.send(()).unwrap();
+    assert_eq!(elsewhere(process.join()), ExitReason::Killed);
+}
+
+/// T50. A spawn on a tokio that is gone gives a process that has ended.
+#[test]
+fn a_spawn_after_tokio_is_gone_ends_at_once() {
+    for tokio in each_tokio() {
+        let rt = tokio.block_on(async { Runtime::new() });
+        drop(tokio);
+        let process = rt.spawn(|_| async { unreachable!("nobody polls it") });
+        assert_eq!(elsewhere(process.join()), ExitReason::Killed);
+        let named = rt.whereis_or_spawn("n", |_| async { unreachable!("nor this") });
+        assert!(!rt.is_alive(named));
+        assert_eq!(rt.whereis("n"), None);
+        assert_eq!(rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// T50. A destructor that spawns and links while tokio goes neither hangs nor leaks.
+#[test]
+fn a_destructor_that_spawns_while_tokio_goes_is_harmless() {
+    for tokio in each_tokio() {
+        let inside = tokio.enter();
+        let rt = Runtime::new();
+        let spawner = rt.clone();
+        let process = rt.spawn(move |ctx| {
+            let own = ctx.pid();
+            let value = OnDrop::new(move || {
+                let late = spawner.spawn_link(own, |_| pending());
+                spawner.register("late", late.pid());
+                spawner.monitor(own, late.pid());
+            });
+            async move {
+                let _held = (ctx, value);
+                pending().await
+            }
+        });
+        let started = tokio.spawn(async {});
+        tokio.block_on(started).unwrap();
+        drop(inside);
+        drop(tokio);
+        assert_eq!(elsewhere(process.join()), ExitReason::Killed);
+        assert_eq!(rt.spawned(), rt.finished());
+        assert_eq!(rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// T27. Tokio is dropped because something else panics on its thread: no process is
+/// said to have crashed.
+#[test]
+fn an_unrelated_panic_makes_no_process_a_crash() {
+    for tokio in each_tokio() {
+        let log = Log::listen();
+        let rt = Runtime::new();
+        let (processes, dropped) = tangle(&tokio, &rt);
+        for process in &processes {
+            rt.set_label(process.pid(), "innocent");
+        }
+        let unrelated = catch_unwind(AssertUnwindSafe(|| {
+            let _dropped_while_unwinding = tokio;
+            panic!("unrelated");
+        }));
+        assert!(unrelated.is_err());
+        for process in processes {
+            assert_eq!(elsewhere(process.join()), ExitReason::Killed);
+        }
+        assert_eq!(dropped.load(Ordering::SeqCst), 100);
+        assert_eq!(errors(&log), Vec::<String>::new());
+        assert_eq!(rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// T27. The same for a spawn that ends at once because tokio is gone.
+#[test]
+fn a_process_that_ends_while_its_thread_unwinds_is_no_crash() {
+    let log = Log::listen();
+    let rt = elsewhere(async { Runtime::new() });
+    let spawner = rt.clone();
+    let unrelated = catch_unwind(AssertUnwindSafe(|| {
+        let _while_unwinding = OnDrop::new(move || {
+            let process = spawner.spawn(|_| pending());
+            assert_eq!(elsewhere(process.join()), ExitReason::Killed);
+        });
+        panic!("unrelated");
+    }));
+    assert!(unrelated.is_err());
+    assert_eq!((rt.spawned(), rt.finished()), (1, 1));
+    assert_eq!(errors(&log), Vec::<String>::new());
+}

@@ -1,0 +1,115 @@
+//! T25. Logging to a standard error that nobody reads any more ends nothing.
+//!
+//! In a service whose log pipe broke, every process that crashed once took the whole
+//! program along: the log line panicked inside of the teardown. Each test here runs a
+//! second time as a child process with a broken pipe for its standard error.
+
+use crate::support;
+
+use std::io::{Read, Write};
+use std::panic::catch_unwind;
+use std::process::{Command, Stdio};
+
+use regrow::{ExitReason, LogLevel, Runtime};
+use support::{Puppet, crash, down, exit, idler};
+
+const CHILD: &str = "REGROW_TEST_WITH_BROKEN_STDERR";
+
+/// In the parent, runs the test of this name again and sees that it passes; in that
+/// child, waits until the pipe is broken, and says true.
+fn with_broken_stderr(test: &str) -> bool {
+    if std::env::var_os(CHILD).is_some() {
+        let mut go = [0];
+        std::io::stdin().read_exact(&mut go).unwrap();
+        // A process that was just being forked beside us may still hold the other end.
+        while catch_unwind(|| eprintln!("a broken pipe")).is_ok() {
+            std::thread::yield_now();
+        }
+        tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+        return true;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("broken_stderr::{test}"), "--nocapture"])
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    child.stdin.take().unwrap().write_all(b"x").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{}: {said}", output.status);
+    false
+}
+
+#[test]
+fn a_crash_is_told_to_all_who_can_hear_it() {
+    if !with_broken_stderr("a_crash_is_told_to_all_who_can_hear_it") {
+        return;
+    }
+    support::race::on_workers(async |rt| {
+        rt.set_log_level(LogLevel::Debug);
+        let (crashing, mut watcher) = (Puppet::new(&rt), Puppet::trapping(&rt));
+        rt.set_label(crashing.pid(), "crashing");
+        rt.register("n", crashing.pid());
+        let reference = rt.monitor(watcher.pid(), crashing.pid());
+        rt.link(watcher.pid(), crashing.pid());
+        crashing.panic("boom");
+        let reason = crashing.ended().await;
+        assert_eq!(reason.crash().unwrap().message(), "boom");
+        let pid = crashing.pid();
+        assert_eq!(watcher.mail().await, [down(reference, pid, reason.clone()), exit(pid, reason)]);
+        assert_eq!(rt.whereis("n"), None);
+        assert!(watcher.lives().await);
+        support::assert_nothing_left(&rt).await;
+    });
+}
+
+#[test]
+fn a_kill_and_a_spawn_line_panic_nobody() {
+    if !with_broken_stderr("a_kill_and_a_spawn_line_panic_nobody") {
+        return;
+    }
+    support::race::on_workers(async |rt| {
+        rt.set_log_level(LogLevel::Debug);
+        let [one, member, third] = [(); 3].map(|()| idler(&rt));
+        rt.set_label(one.pid(), "one");
+        rt.log_spawn(one.pid(), "one", "detail");
+        assert!(rt.kill(one.pid()));
+        rt.register_tag("g", member.pid());
+        assert_eq!(rt.kill_tag("g"), 1);
+        assert!(rt.exit(third.pid(), crash("r")));
+        assert_eq!(one.join().await, ExitReason::Killed);
+        assert_eq!(member.join().await, ExitReason::Killed);
+        assert_eq!(third.join().await, crash("r"));
+    });
+}
+
+#[test]
+fn a_destructor_that_panics_while_tokio_goes_aborts_nothing() {
+    if !with_broken_stderr("a_destructor_that_panics_while_tokio_goes_aborts_nothing") {
+        return;
+    }
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    let inside = tokio.enter();
+    let rt = Runtime::new();
+    rt.set_log_level(LogLevel::Debug);
+    let process = rt.spawn(|_| {
+        let value = support::OnDrop::new(|| panic!("in the destructor"));
+        async move {
+            let _value = value;
+            std::future::pending().await
+        }
+    });
+    let ended = process.join();
+    drop(inside);
+    let unrelated = catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _dropped_while_unwinding = tokio;
+        panic!("unrelated");
+    }));
+    assert!(unrelated.is_err());
+    let other = tokio::runtime::Runtime::new().unwrap();
+    assert_eq!(other.block_on(ended), ExitReason::Killed);
+}

@@ -1,0 +1,261 @@
+//! A signal that reaches a program and its `command` children at once is a stop: no child of
+//! it counts as crashed, none is started again, and the report is clean. Real processes, real
+//! signals, a real terminal.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use regrow::{ChildSpec, Run, Shutdown, Supervisor, SupervisorSpec};
+
+use crate::support::started::{PROGRAM, command as command_of, kind};
+
+/// What the six children do about SIGTERM and SIGINT.
+const KINDS: [&str; 6] = ["", "exit 143", "exit 130", "exit 1", "exit 0", ""];
+
+/// Waits for a signal, without a program of its own that could be left behind: what it starts
+/// ends with the pipe that the test holds.
+const WAIT: &str = "exec 3<&0; cat <&3 >/dev/null 2>&1 & while :; do wait; done";
+
+fn command(at: usize) -> ChildSpec {
+    let trap = match KINDS[at] {
+        "" => String::new(),
+        action => format!("trap '{action}' TERM INT; "),
+    };
+    let script = format!("{trap}echo up $$; {WAIT}");
+    // On a machine under load its own signal may reach the parent later than in 100 ms.
+    let window = match std::env::var("REGROW_ROUNDS") {
+        Ok(_) => Duration::from_millis(100),
+        Err(_) => Duration::from_secs(5),
+    };
+    let child = ChildSpec::command(format!("command {at}"), move || {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", &script]);
+        command
+    });
+    child.stop_window(window)
+}
+
+fn six(supervisor: SupervisorSpec) -> SupervisorSpec {
+    (0..KINDS.len()).map(command).fold(supervisor, SupervisorSpec::child)
+}
+
+/// Not a test: what the tests start.
+#[test]
+fn the_program() {
+    let Some(kind) = kind() else { return };
+    let root = Supervisor::one_for_one().named("app");
+    let tree = match kind.as_str() {
+        "flat" => six(root),
+        "nested" => {
+            // Shorter than the time for which the slow one holds their order up.
+            let short = |at| command(at).stop_window(Duration::from_millis(500));
+            let inner = Supervisor::one_for_one().with_id("inner");
+            let inner = (0..KINDS.len()).map(short).fold(inner, SupervisorSpec::child);
+            let slow = ChildSpec::task("slow", |mut ctx| async move {
+                ctx.cancellation_token().cancelled().await;
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                Ok(())
+            });
+            root.child(inner).child(slow.shutdown(Shutdown::Timeout(Duration::from_secs(60))))
+        }
+        "group" => root.child(command(0).own_process_group(true)),
+        other => panic!("there is no program {other:?}"),
+    };
+    regrow::log::init(regrow::LogLevel::Warn);
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    let code = tokio.block_on(async {
+        let outcome = Run::new(tree).run().await;
+        match &outcome {
+            Ok(report) => println!("{report}"),
+            Err(error) => println!("failed: {error}"),
+        }
+        i32::from(!outcome.is_ok_and(|report| report.is_clean()))
+    });
+    println!("code {code}");
+    std::process::exit(code);
+}
+
+fn started(kind: &str) -> Command {
+    command_of("command_signals::the_program", kind)
+}
+
+/// A program with its children, all of which are up.
+struct Program {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// Those of its children.
+    pids: Vec<String>,
+}
+
+impl Program {
+    fn start(kind: &str, children: usize) -> Self {
+        let mut command = started(kind);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let pids = up(&mut lines, children);
+        assert_eq!(pids.len(), children);
+        Program { child, lines, pids }
+    }
+
+    /// What it says from here on, its log, and its exit code.
+    fn end(mut self) -> (String, String, Option<i32>) {
+        let said: Vec<String> = self.lines.map(Result::unwrap).collect();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let code = self.child.wait().unwrap().code();
+        (said.join("\n"), log, code)
+    }
+}
+
+/// The pids of the children, once all are up.
+fn up(lines: &mut impl Iterator<Item = std::io::Result<String>>, children: usize) -> Vec<String> {
+    let lines = lines.map(Result::unwrap);
+    // The first line is the harness', without an end.
+    let pids = lines.filter_map(|line| Some(line.split_once("up ")?.1.to_owned()));
+    pids.take(children).collect()
+}
+
+/// SIGTERM at once; whether the process was there.
+fn terminate(pid: &str) -> bool {
+    let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).is_ok()
+}
+
+fn assert_clean(what: &str, (said, log, code): (String, String, Option<i32>)) {
+    assert_eq!(code, Some(0), "{what}:\n{said}\n{log}");
+    assert!(!said.contains("up "), "{what}: a child was started again\n{said}\n{log}");
+    assert!(!log.contains("ERROR") && !log.contains("WARN"), "{what}:\n{log}");
+}
+
+/// How often; more often, and with the stop window of 100 ms, by hand.
+fn rounds() -> u64 {
+    std::env::var("REGROW_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(8)
+}
+
+/// Between two signals.
+fn pause(millis: u64) {
+    let (_keep, never) = std::sync::mpsc::channel::<()>();
+    never.recv_timeout(Duration::from_millis(millis)).unwrap_err();
+}
+
+/// As systemd signals a unit: each process by itself, in whatever order.
+#[test]
+fn a_signal_to_each_process_of_a_program_is_a_clean_stop() {
+    for round in 0..rounds() {
+        let delay = round * 50 / rounds().max(2);
+        let program = Program::start("flat", 6);
+        assert!(program.pids.iter().all(|pid| terminate(pid)));
+        pause(delay);
+        assert!(terminate(&program.child.id().to_string()));
+        assert_clean(&format!("children first, {delay} ms"), program.end());
+
+        let program = Program::start("flat", 6);
+        assert!(terminate(&program.child.id().to_string()));
+        pause(delay);
+        for pid in &program.pids {
+            // It may have ended by now.
+            terminate(pid);
+        }
+        assert_clean(&format!("the parent first, {delay} ms"), program.end());
+    }
+}
+
+/// The order to stop reaches the children long after their stop window: a slow sibling of their
+/// supervisor stops before them.
+#[test]
+fn a_child_that_has_ended_waits_for_a_stop_that_is_on_its_way() {
+    for _ in 0..rounds() / 4 {
+        let program = Program::start("nested", 6);
+        assert!(program.pids.iter().all(|pid| terminate(pid)));
+        assert!(terminate(&program.child.id().to_string()));
+        assert_clean("nested", program.end());
+    }
+}
+
+/// A directory with two named pipes, and a terminal that ends with it.
+struct Terminal {
+    directory: PathBuf,
+    socket: String,
+}
+
+impl Terminal {
+    /// `None` where there is no tmux.
+    fn new(name: &str) -> Option<Self> {
+        // Each has a server of its own: the last one may still be about to exit.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Command::new("tmux").arg("-V").stdout(Stdio::null()).status().ok()?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let socket = format!("regrow-{name}-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(&socket);
+        std::fs::create_dir_all(&directory).unwrap();
+        let terminal = Terminal { directory, socket };
+        for pipe in ["in", "out"] {
+            assert!(Command::new("mkfifo").arg(terminal.path(pipe)).status().unwrap().success());
+        }
+        Some(terminal)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn tmux(&self, args: &[&str]) {
+        let status = Command::new("tmux").args(["-L", &self.socket]).args(args).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Starts a program in it, and gives what it says.
+    fn start(&self, kind: &str) -> (File, Lines<BufReader<File>>) {
+        let program = started(kind);
+        let words = std::iter::once(program.get_program()).chain(program.get_args());
+        let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+        let (from, to) = (self.path("in"), self.path("out"));
+        let line = format!(
+            "trap : INT; {PROGRAM}={kind} {} <{} >{} 2>&1",
+            words.join(" "),
+            from.display(),
+            to.display()
+        );
+        self.tmux(&["new-session", "-d", &line]);
+        let input = File::create(from).unwrap();
+        (input, BufReader::new(File::open(to).unwrap()).lines())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let kill = ["-L", &self.socket, "kill-server"];
+        drop(Command::new("tmux").args(kill).stderr(Stdio::null()).status());
+        drop(std::fs::remove_dir_all(&self.directory));
+    }
+}
+
+/// The terminal signals its foreground process group: the program and all of its children.
+#[test]
+fn ctrl_c_in_a_terminal_is_a_clean_stop() {
+    for (kind, children) in [("flat", 6), ("nested", 6), ("group", 1)] {
+        for _ in 0..rounds() / 4 {
+            let Some(terminal) = Terminal::new(kind) else {
+                println!("SKIPPED: there is no tmux; apt-get install tmux");
+                return;
+            };
+            let (_input, mut lines) = terminal.start(kind);
+            assert_eq!(up(&mut lines, children).len(), children);
+            terminal.tmux(&["send-keys", "C-c"]);
+            let said: Vec<String> = lines.map(Result::unwrap).collect();
+            let said = said.join("\n");
+            assert!(said.contains("stopped by SIGINT"), "{kind}:\n{said}");
+            assert!(said.contains("code 0"), "{kind}:\n{said}");
+            assert!(!said.contains("up ") && !said.contains("ERROR"), "{kind}:\n{said}");
+        }
+    }
+}

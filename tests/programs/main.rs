@@ -1,0 +1,21 @@
+//! Trees as programs, and programs as the operating system sees them.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod run;
+mod run_starting;
+mod run_kinds;
+mod run_doing;
+mod run_report;
+#[cfg(unix)]
+mod run_signals;
+#[cfg(unix)]
+mod run_ends;
+#[cfg(all(unix, feature = "process"))]
+mod command_signals;
+mod broken_stderr;
+#[cfg(all(unix, feature = "process"))]
+mod programs;
+#[cfg(all(unix, feature = "axum"))]
+mod programs_kv;

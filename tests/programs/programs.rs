@@ -1,0 +1,140 @@
+//! The daemon of the examples as the operating system sees it: a real process, stopped by real
+//! signals, while it works and while a child of it hangs.
+
+use crate::support::program;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use program::{Program, reported};
+
+fn daemon() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| program::example("daemon", "process"))
+}
+
+/// A configuration of a daemon's own.
+struct Conf(PathBuf);
+
+impl Conf {
+    fn new(name: &str) -> Conf {
+        let file = format!("regrow-programs-{name}-{}.conf", std::process::id());
+        Conf(std::env::temp_dir().join(file))
+    }
+
+    fn write(&self, greeting: &str, deadline_ms: u32) {
+        let text = format!("greeting = {greeting}\nevery_ms = 200\ndeadline_ms = {deadline_ms}\n");
+        std::fs::write(&self.0, text).unwrap();
+    }
+
+    /// A daemon that is up.
+    fn start(&self, deadline_ms: u32, flags: &[&str]) -> Program {
+        self.write("hello", deadline_ms);
+        let mut program = Program::start(Command::new(daemon()).arg(&self.0).args(flags));
+        program.says("is up");
+        program
+    }
+}
+
+impl Drop for Conf {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// What is under way is finished, everybody stops in reverse order, long before the deadline.
+#[test]
+fn a_terminated_daemon_drains_and_exits_with_success() {
+    let conf = Conf::new("drains");
+    let mut daemon = conf.start(600_000, &[]);
+    let asked = Instant::now();
+    daemon.signal("TERM");
+    let (lines, code) = daemon.rest();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(asked.elapsed() < Duration::from_secs(600));
+
+    let jobs = lines.iter().find(|line| line.starts_with("jobs: ")).expect("it drained");
+    let counts: Vec<u32> = jobs.split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(counts[1] > 0 && counts[1] == counts[2], "{jobs}");
+    let report = reported(&lines);
+    let paths: Vec<&str> = report.iter().map(|(path, _)| *path).collect();
+    assert_eq!(paths, ["daemon/intake/feed", "daemon/intake", "daemon/helper", "daemon/jobs"]);
+    assert!(report.iter().all(|(_, rest)| rest.ends_with("stopped (shutdown)")), "{report:?}");
+}
+
+/// A child that never ends costs the deadline, no more and no less, and is named.
+#[test]
+fn a_hung_child_is_cut_short_at_the_deadline_and_named() {
+    let deadline = Duration::from_millis(700);
+    let conf = Conf::new("hangs");
+    let mut daemon = conf.start(700, &["--hang"]);
+    let asked = Instant::now();
+    daemon.signal("TERM");
+    let (lines, code) = daemon.rest();
+    assert_eq!(code, Some(1), "{lines:#?}");
+    assert!(asked.elapsed() >= deadline, "it was cut short before its time");
+
+    assert!(
+        lines.iter().any(|line| line.starts_with("stopped by SIGTERM") && line.ends_with("forced"))
+    );
+    let report = reported(&lines);
+    let hung = report.iter().find(|(path, _)| *path == "daemon/hung").expect("it is named");
+    let told = "overran its time, killed: it was at work of its own";
+    assert!(hung.1.ends_with(told), "{report:?}");
+}
+
+/// Whoever is in a hurry asks twice: then no deadline is waited for.
+#[test]
+fn a_second_signal_ends_a_hung_daemon_at_once() {
+    let conf = Conf::new("hurries");
+    let mut daemon = conf.start(600_000, &["--hang"]);
+    daemon.signal("TERM");
+    daemon.signal("INT");
+    let (lines, code) = daemon.rest();
+    assert_eq!(code, Some(1), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.ends_with("forced")), "{lines:#?}");
+}
+
+/// What is wrong with the configuration has an exit code of its own.
+#[test]
+fn a_daemon_without_a_configuration_does_not_start() {
+    let run = Command::new(daemon()).arg("/no/such/file").output().unwrap();
+    assert_eq!(run.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("/no/such/file"));
+}
+
+/// A configuration that is no good at a reload costs the one subtree that reads it, until one
+/// that is comes with the next hangup; all else goes on.
+#[test]
+fn a_bad_configuration_at_a_reload_stops_what_reads_it_until_the_next() {
+    let conf = Conf::new("reloads");
+    let mut daemon = conf.start(600_000, &[]);
+    std::fs::write(&conf.0, "greeting = nothing else\n").unwrap();
+    daemon.signal("HUP");
+    let told = daemon.logs("reload failed");
+    assert!(told.contains("ERROR") && told.contains("there is no `every_ms`"), "{told}");
+
+    conf.write("welcome back", 600_000);
+    daemon.signal("HUP");
+    daemon.says("feed: welcome back");
+    daemon.signal("TERM");
+    let (lines, code) = daemon.rest();
+    assert_eq!(code, Some(0), "{lines:#?}");
+}
+
+/// A stop finds what failed to reload stopped, and that is no failure of the stop.
+#[test]
+fn a_daemon_may_be_stopped_with_a_bad_configuration() {
+    let conf = Conf::new("fails");
+    let mut daemon = conf.start(600_000, &[]);
+    std::fs::remove_file(&conf.0).unwrap();
+    daemon.signal("HUP");
+    daemon.logs("reload failed");
+    daemon.signal("TERM");
+    let (lines, code) = daemon.rest();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let paths: Vec<&str> = reported(&lines).iter().map(|(path, _)| *path).collect();
+    assert_eq!(paths, ["daemon/helper", "daemon/jobs"]);
+}

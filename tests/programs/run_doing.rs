@@ -1,0 +1,144 @@
+//! What a report says of those who would not stop: what they were doing when their time
+//! was up.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{
+    Callback, ChildSpec, Doing, GenServer, Result, Run, Runtime, ServerContext, Shutdown,
+    StopOutcome, StopReport, Supervisor, SupervisorSpec,
+};
+use support::settled;
+use tokio_util::sync::CancellationToken;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A server that hangs in whatever it is told; it traps exits, so it is told to stop by a
+/// message that it never comes to.
+struct Hangs;
+
+impl GenServer for Hangs {
+    type Args = ();
+    type Call = ();
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
+        Ok(Hangs)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        std::future::pending().await
+    }
+}
+
+fn own(child: ChildSpec) -> ChildSpec {
+    child.shutdown(Shutdown::Timeout(2 * SECOND))
+}
+
+/// Runs the tree until `settled`, tells the hanging server to hang for a second, and stops.
+async fn stopped(rt: &Runtime, tree: SupervisorSpec, deadline: Duration) -> StopReport {
+    let stop = CancellationToken::new();
+    let run = Run::new(tree).on(rt).deadline(deadline).without_signals().stop_on(stop.clone());
+    let program = tokio::spawn(run.run());
+    settled().await;
+    rt.server(regrow::Name::<Hangs>::new("hangs")).cast(());
+    tokio::time::sleep(SECOND).await;
+    stop.cancel();
+    program.await.unwrap().unwrap()
+}
+
+fn doings(report: &StopReport) -> Vec<(&str, Option<Doing>)> {
+    report.children.iter().map(|child| (child.path.as_str(), child.doing)).collect()
+}
+
+/// One that is told, does not care, and goes on to listen.
+fn deaf(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |mut ctx| async move {
+        let _told = ctx.cancellation_token();
+        loop {
+            ctx.recv().await;
+        }
+    })
+}
+
+/// Of a server whose handlers are tracked it is the handler, and for how long.
+#[tokio::test(start_paused = true)]
+async fn a_tracked_server_overran_in_a_handler() {
+    let rt = Runtime::new();
+    rt.track_handlers(true);
+    let tree = Supervisor::one_for_one().named("app").child(own(Hangs::child(()).named("hangs")));
+    let report = stopped(&rt, tree, 25 * SECOND).await;
+    let Some(Doing::Handling(handling)) = report.children[0].doing else { panic!("{report}") };
+    // One second before the stop, two that were its own.
+    assert_eq!((handling.callback, handling.elapsed), (Callback::HandleCast, 3 * SECOND));
+    let told = "overran its time, killed: it was in handle_cast for 3.0s";
+    assert!(report.to_string().ends_with(told), "{report}");
+}
+
+/// Of all others it is whether they were at their mailbox. Who ends in time is not asked.
+#[tokio::test(start_paused = true)]
+async fn whoever_overran_was_waiting_or_working() {
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one()
+        .named("app")
+        .child(ChildSpec::task("polite", |_| std::future::pending()))
+        .child(own(deaf("deaf")))
+        .child(own(Hangs::child(()).named("hangs")));
+    let report = stopped(&rt, tree, 25 * SECOND).await;
+    let expected = [
+        ("app/Hangs", Some(Doing::Working)),
+        ("app/deaf", Some(Doing::Receiving)),
+        ("app/polite", None),
+    ];
+    assert_eq!(doings(&report), expected);
+    assert!(report.to_string().contains("killed: it was waiting for a message"), "{report}");
+}
+
+/// A stop that is cut short finds everybody at something.
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_is_cut_short_tells_of_all_that_were_left() {
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one()
+        .named("app")
+        .child(deaf("deaf"))
+        .child(Hangs::child(()).named("hangs").shutdown(Shutdown::Infinity));
+    let report = stopped(&rt, tree, SECOND).await;
+    let expected = [("app/Hangs", Some(Doing::Working)), ("app/deaf", Some(Doing::Receiving))];
+    assert_eq!(doings(&report), expected);
+    assert!(report.forced);
+}
+
+/// The children of a dynamic supervisor are told of likewise.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_child_overran_at_something() {
+    let rt = Runtime::new();
+    let jobs = regrow::DynamicSupervisor::new().named("jobs");
+    let tree = Supervisor::one_for_one().named("app").child(jobs);
+    let starts = rt.clone();
+    let starter = tokio::spawn(async move {
+        settled().await;
+        let jobs = regrow::DynamicSupervisorRef::named(&starts, "jobs");
+        jobs.start_child(own(deaf("deaf"))).await.unwrap();
+    });
+    let report = stopped(&rt, tree, 25 * SECOND).await;
+    starter.await.unwrap();
+    let expected = [("app/jobs/deaf", Some(Doing::Receiving)), ("app/jobs", None)];
+    assert_eq!(doings(&report), expected);
+}
+
+/// SHU-002: one that is to be killed at once, and was, has stopped as it should.
+#[tokio::test(start_paused = true)]
+async fn a_brutal_kill_that_was_asked_for_is_clean() {
+    let rt = Runtime::new();
+    let brutal = deaf("brutal").shutdown(Shutdown::BrutalKill);
+    let report = stopped(&rt, Supervisor::one_for_one().child(brutal), 25 * SECOND).await;
+    let child = &report.children[0];
+    assert_eq!((&child.outcome, child.doing), (&StopOutcome::KilledAtOnce, None));
+    assert!(report.is_clean(), "{report}");
+}

@@ -1,0 +1,125 @@
+//! What a program does when the operating system asks: real processes, real signals.
+
+use regrow::{
+    ChildSpec, GenServer, Reply, Restart, Result, Run, ServerContext, Supervisor, SupervisorSpec,
+};
+
+use crate::support::started::{Started, command, kind};
+
+fn started(kind: &str) -> Started {
+    Started::new(command("run_signals::the_program", kind))
+}
+
+/// Not a test: what the tests start.
+#[test]
+fn the_program() {
+    let Some(kind) = kind() else { return };
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    let code = tokio.block_on(async {
+        let run = Run::new(tree(&kind)).restart_on_hangup("inner/config");
+        match run.run().await {
+            Ok(report) => {
+                println!("{report}");
+                if report.is_clean() { 0 } else { 1 }
+            }
+            Err(error) => {
+                println!("{error}");
+                2
+            }
+        }
+    });
+    std::process::exit(code);
+}
+
+fn tree(kind: &str) -> SupervisorSpec {
+    let polite = ChildSpec::task("polite", |_| async {
+        println!("polite is up");
+        std::future::pending().await
+    });
+    let deaf = ChildSpec::task("deaf", |mut ctx| async move {
+        let stop = ctx.cancellation_token();
+        println!("deaf is up");
+        stop.cancelled().await;
+        println!("deaf was asked");
+        std::future::pending().await
+    });
+    let crashing = ChildSpec::task("crashing", |_| async { panic!("again") });
+    let inner =
+        Supervisor::one_for_one().with_id("inner").child(Config::child(()).with_id("config"));
+    let tree = Supervisor::one_for_one().named("app").child(inner);
+    match kind {
+        "polite" => tree.child(polite),
+        "deaf" => tree.child(deaf),
+        _ => tree.child(crashing.restart(Restart::Transient)),
+    }
+}
+
+/// Reads its configuration at its start, as such things do.
+struct Config;
+
+impl GenServer for Config {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        println!("config read by {} after {} restarts", ctx.pid(), ctx.start_cause().restarts());
+        Ok(Config)
+    }
+
+    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        reply.send(());
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_signal_stops_the_tree_in_order() {
+    for (signal, name) in [("TERM", "SIGTERM"), ("INT", "SIGINT")] {
+        let mut program = started("polite");
+        program.says("polite is up");
+        program.signal(signal);
+        program.says(&format!("stopped by {name}"));
+        program.says("app/polite");
+        program.says("app/inner/config");
+        assert_eq!(program.end().0.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_second_signal_forces_the_stop() {
+    let mut program = started("deaf");
+    program.says("deaf is up");
+    program.signal("TERM");
+    program.says("deaf was asked");
+    program.signal("INT");
+    assert!(program.says("stopped by SIGTERM").ends_with("forced"));
+    assert!(program.says("app/deaf").contains("overran its time, killed"));
+    // Nobody had asked this one, and it was no deadline that ended it.
+    let other = program.says("app/inner/config");
+    assert!(other.contains("killed at a second signal before it was asked"), "{other}");
+    assert_eq!(program.end().0.code(), Some(1));
+}
+
+#[test]
+fn a_hangup_restarts_the_chosen_child_alone() {
+    let mut program = started("polite");
+    let first = program.says("config read by");
+    program.says("polite is up");
+    program.signal("HUP");
+    assert_ne!(program.says("config read by"), first);
+    program.signal("TERM");
+    program.says("stopped by SIGTERM");
+    assert_eq!(program.end().0.code(), Some(0));
+}
+
+#[test]
+fn a_tree_that_gives_up_ends_the_program_with_its_reason() {
+    let mut program = started("crashing");
+    assert!(program.says("app/crashing was given up").contains("panic: again"));
+    assert_eq!(program.end().0.code(), Some(2));
+}

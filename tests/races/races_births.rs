@@ -1,0 +1,210 @@
+//! Races around a birth: spawning from any thread, under a dying parent, under a name.
+
+use crate::support;
+
+use std::collections::HashSet;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use regrow::{ExitReason, Pid, Received, Runtime};
+use support::race::race;
+use support::{Puppet, crash, down, exit, idler};
+
+/// T04 and T48. The body may have ended before `spawn` returns; no ghost stays.
+#[test]
+fn a_body_that_ends_at_once_leaves_no_ghost() {
+    race(
+        |_| (),
+        |rt, ()| rt.spawn(|_| async {}),
+        |rt, ()| rt.spawn(|_| async { std::panic::resume_unwind(Box::new("quietly")) }),
+        async |rt, (), returned, panicked| {
+            assert_eq!(returned.join().await, ExitReason::Normal);
+            assert_eq!(panicked.join().await.crash().unwrap().message(), "quietly");
+            assert!(!rt.is_alive(returned.pid()) && !rt.is_alive(panicked.pid()));
+        },
+    );
+}
+
+/// T06. Watched and linked before it runs: the true reason, however short its life.
+#[test]
+fn a_child_that_ends_at_once_tells_its_true_reason() {
+    race(
+        Puppet::trapping,
+        |rt, parent| {
+            rt.spawn_monitor(parent.pid(), |ctx| async move {
+                ctx.runtime().exit(ctx.pid(), crash("watched"));
+            })
+        },
+        |rt, parent| {
+            rt.spawn_link(parent.pid(), |ctx| async move {
+                ctx.runtime().exit(ctx.pid(), crash("linked"));
+            })
+        },
+        async |rt, mut parent, (watched, reference), linked| {
+            assert_eq!(watched.join().await, crash("watched"));
+            assert_eq!(linked.join().await, crash("linked"));
+            let mail = parent.mail().await;
+            assert_eq!(mail.len(), 2, "{mail:?}");
+            assert!(mail.contains(&down(reference, watched.pid(), crash("watched"))));
+            assert!(mail.contains(&exit(linked.pid(), crash("linked"))));
+            let info = rt.info(parent.pid()).unwrap();
+            assert_eq!((info.links, info.monitors, info.monitoring), (0, 0, 0));
+            parent.handle.kill();
+        },
+    );
+}
+
+/// T10. Children spawned while their parent dies die with it, or are never born.
+#[test]
+fn a_dying_parent_leaves_no_orphan() {
+    race(
+        idler,
+        |rt, parent| assert!(rt.exit(parent.pid(), crash("parent"))),
+        |rt, parent| {
+            let ran = Arc::new(AtomicUsize::new(0));
+            let running = Arc::clone(&ran);
+            let child = rt.spawn_link(parent.pid(), move |_| async move {
+                running.fetch_add(1, Ordering::SeqCst);
+                pending().await
+            });
+            (child, ran)
+        },
+        async |_, parent, (), (child, ran)| {
+            assert_eq!(parent.join().await, crash("parent"));
+            let reason = child.join().await;
+            let unborn = reason == ExitReason::NoProc && ran.load(Ordering::SeqCst) == 0;
+            assert!(unborn || reason == crash("parent"), "{reason}");
+        },
+    );
+}
+
+/// T10. The same for a link that a running child makes itself.
+#[test]
+fn a_child_that_links_itself_to_a_dying_parent_knows() {
+    race(
+        |rt| (idler(rt), Puppet::new(rt)),
+        |rt, (parent, _)| assert!(rt.kill(parent.pid())),
+        |rt, (parent, child)| rt.link(child.pid(), parent.pid()),
+        async |rt, (parent, child), (), linked| {
+            parent.join().await;
+            if linked {
+                assert!(!rt.send(child.pid(), b"anybody?".to_vec()), "it lives on");
+                assert_eq!(child.ended().await, ExitReason::Killed);
+            } else {
+                assert!(child.lives().await);
+                child.handle.kill();
+            }
+        },
+    );
+}
+
+/// T47. Of two that race for a name both get the winner, and only its body runs.
+#[test]
+fn racers_for_a_name_get_the_one_winner() {
+    static NAMES: AtomicUsize = AtomicUsize::new(0);
+    type Made = (String, Arc<AtomicUsize>);
+    fn racer(rt: &Runtime, (name, ran): &Made) -> Pid {
+        let ran = Arc::clone(ran);
+        rt.whereis_or_spawn(name.as_str(), |_| async move {
+            ran.fetch_add(1, Ordering::SeqCst);
+            pending().await
+        })
+    }
+    race(
+        |_| (format!("n{}", NAMES.fetch_add(1, Ordering::SeqCst)), Arc::default()),
+        racer,
+        racer,
+        async |rt, (name, ran): Made, left, right| {
+            assert_eq!(left, right);
+            assert_eq!(rt.whereis(&name), Some(left));
+            support::until("the body runs", || ran.load(Ordering::SeqCst) > 0).await;
+            let ended = rt.ended(left);
+            rt.kill(left);
+            ended.await;
+            assert_eq!(ran.load(Ordering::SeqCst), 1);
+        },
+    );
+}
+
+/// T47. While the holder dies: either the holder, or a live process with the name.
+#[test]
+fn whoever_asks_for_a_dying_name_gets_its_holder_or_a_new_one() {
+    static NAMES: AtomicUsize = AtomicUsize::new(0);
+    race(
+        |rt| {
+            let (name, holder) = (format!("n{}", NAMES.fetch_add(1, Ordering::SeqCst)), idler(rt));
+            assert!(rt.register(name.as_str(), holder.pid()));
+            (name, holder)
+        },
+        |rt, (_, holder)| assert!(rt.kill(holder.pid())),
+        |rt, (name, _)| rt.whereis_or_spawn(name.as_str(), |_| pending()),
+        async |rt, (name, holder), (), found| {
+            holder.join().await;
+            if found == holder.pid() {
+                assert_eq!(rt.whereis(&name), None);
+            } else {
+                assert!(rt.is_alive(found));
+                assert_eq!(rt.whereis(&name), Some(found));
+            }
+        },
+    );
+}
+
+/// T47. A name whose holders die all the time: no racer's body runs without its pid
+/// having been handed out.
+#[test]
+fn no_body_runs_in_vain_under_a_name_that_is_fought_for() {
+    support::race::on_workers(async |rt| {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let racer = |rt: Runtime, ran: Arc<AtomicUsize>| {
+            move || {
+                let body = |ran: Arc<AtomicUsize>| {
+                    move |_| async move {
+                        ran.fetch_add(1, Ordering::SeqCst);
+                    }
+                };
+                (0..2_000).map(|_| rt.whereis_or_spawn("n", body(ran.clone()))).collect::<Vec<_>>()
+            }
+        };
+        let threads = [(); 3].map(|()| std::thread::spawn(racer(rt.clone(), Arc::clone(&ran))));
+        let mut pids = HashSet::new();
+        for thread in threads {
+            pids.extend(thread.join().unwrap());
+        }
+        support::until("all end", || rt.spawned() == rt.finished()).await;
+        assert_eq!(pids.len(), ran.load(Ordering::SeqCst));
+        assert_eq!((pids.len() as u64, rt.whereis("n")), (rt.spawned(), None));
+    });
+}
+
+/// PROC-027.
+#[test]
+fn whoever_looks_while_four_threads_spawn_sees_each_pid_once() {
+    support::race::on_workers(async |rt| {
+        let spawner = |rt: Runtime| {
+            move || {
+                for _ in 0..10_000 {
+                    rt.spawn(|mut ctx| async move {
+                        let rest = std::time::Duration::ZERO;
+                        while let Some(Received::Message(_)) = ctx.recv_timeout(rest).await {}
+                    });
+                }
+            }
+        };
+        let spawners = [(); 4].map(|()| std::thread::spawn(spawner(rt.clone())));
+        let mut looks = 0;
+        while !spawners.iter().all(std::thread::JoinHandle::is_finished) || looks == 0 {
+            let pids = rt.list();
+            assert_eq!(pids.iter().collect::<HashSet<_>>().len(), pids.len());
+            for pid in pids {
+                assert!(rt.info(pid).is_none_or(|info| info.pid == pid));
+                rt.send(pid, b"x".to_vec());
+            }
+            looks += 1;
+            tokio::task::yield_now().await;
+        }
+        support::until("all end", || rt.spawned() == rt.finished()).await;
+        assert_eq!((rt.spawned(), rt.process_count()), (40_000, 0));
+    });
+}

@@ -1,0 +1,224 @@
+//! Dynamic supervisors on real threads: races for one name, and very many children.
+
+use crate::support;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::join_all;
+use regrow::{
+    ChildSpec, DynamicSupervisor, ExitReason, GenServer, Pid, Restart, Runtime, ServerContext,
+    StartError,
+};
+use support::race::on_workers;
+
+/// A child that counts how many of it run at once.
+fn room(alive: &Arc<AtomicUsize>, most: &Arc<AtomicUsize>) -> ChildSpec {
+    let (alive, most) = (alive.clone(), most.clone());
+    let body = move |_| async move {
+        most.fetch_max(alive.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let _gone = support::OnDrop::new(|| {
+            alive.fetch_sub(1, Ordering::SeqCst);
+        });
+        std::future::pending().await
+    };
+    ChildSpec::task("room", body).restart(Restart::Temporary)
+}
+
+/// 32 ask for one name at once, again and again, while its holders are killed: there is
+/// never more than one, and everybody gets one.
+#[test]
+fn racers_for_one_name_share_one_holder() {
+    on_workers(async |rt| {
+        let (alive, most) = (Arc::default(), Arc::default());
+        let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
+        for round in 0..100 {
+            let racers = (0..32).map(|_| {
+                let (rooms, room) = (rooms.clone(), room(&alive, &most));
+                tokio::spawn(async move { rooms.get_or_start("room", room).await.unwrap() })
+            });
+            let killer = async {
+                if let Some(holder) = rt.whereis("room").filter(|_| round % 2 == 0) {
+                    rt.kill(holder);
+                }
+            };
+            let (found, ()) = tokio::join!(join_all(racers), killer);
+            let found: HashSet<_> = found.into_iter().map(Result::unwrap).collect();
+            assert!(found.len() <= 3, "{found:?}");
+            if let Some(holder) = rt.whereis("room") {
+                assert!(found.contains(&holder) || !rt.is_alive(holder));
+            }
+        }
+        assert!(most.load(Ordering::SeqCst) <= 1, "two at once");
+        support::assert_nothing_left(&rt).await;
+    });
+}
+
+/// A room whose init takes a few turns, and that notes when it is over.
+struct Room;
+
+type Ready = Arc<Mutex<HashSet<Pid>>>;
+
+impl GenServer for Room {
+    type Args = Ready;
+    type Call = ();
+    type Cast = ();
+
+    async fn init(ready: Ready, ctx: &mut ServerContext<Self>) -> regrow::Result<Self> {
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+        }
+        ready.lock().unwrap().insert(ctx.pid());
+        Ok(Room)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+}
+
+/// 32 come one after the other, to two supervisors, while holders are killed, in their init
+/// or later: nobody is given one whose init was not over.
+#[test]
+fn nobody_is_given_a_holder_that_is_not_ready() {
+    on_workers(async |rt| {
+        let ready = Ready::default();
+        let one = DynamicSupervisor::new().start(&rt).await.unwrap();
+        let two = DynamicSupervisor::new().start(&rt).await.unwrap();
+        for round in 0..100 {
+            let room = Room::child(ready.clone()).restart(Restart::Temporary);
+            let racers = (0..32).map(|n| {
+                let rooms = if n % 2 == 0 { one.clone() } else { two.clone() };
+                let (room, ready) = (room.clone(), ready.clone());
+                tokio::spawn(async move {
+                    for _ in 0..n % 7 {
+                        tokio::task::yield_now().await;
+                    }
+                    match rooms.get_or_start("room", room).await {
+                        Ok(pid) => assert!(ready.lock().unwrap().contains(&pid), "{pid}"),
+                        Err(StartError::Failed(ExitReason::Killed)) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                })
+            });
+            let killer = async {
+                for _ in 0..round % 10 {
+                    tokio::task::yield_now().await;
+                }
+                rt.whereis("room").map(|holder| rt.kill(holder))
+            };
+            let (racers, _) = tokio::join!(join_all(racers), killer);
+            racers.into_iter().for_each(|racer| racer.unwrap());
+        }
+        support::assert_nothing_left(&rt).await;
+    });
+}
+
+/// Starts, ends, stops and a stop of all, at once: nobody is left.
+#[test]
+fn children_that_come_and_go_while_all_stops_are_all_gone() {
+    on_workers(async |rt| {
+        for _ in 0..50 {
+            let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+            let busy = (0..16).map(|n| {
+                let (jobs, rt) = (jobs.clone(), rt.clone());
+                tokio::spawn(async move {
+                    while let Ok(pid) = jobs.start_child(job(n)).await {
+                        match n % 3 {
+                            0 => drop(jobs.terminate_child(pid).await),
+                            1 => drop(rt.kill(pid)),
+                            _ => {}
+                        }
+                    }
+                })
+            });
+            let busy: Vec<_> = busy.collect();
+            tokio::task::yield_now().await;
+            assert_eq!(jobs.stop().await, Ok(ExitReason::Shutdown));
+            for one in busy {
+                one.await.unwrap();
+            }
+            assert_eq!(rt.process_count(), 0);
+        }
+        support::assert_nothing_left(&rt).await;
+    });
+}
+
+fn job(n: usize) -> ChildSpec {
+    ChildSpec::task(format!("job {n}"), |_| std::future::pending()).restart(Restart::Temporary)
+}
+
+/// A child whose init never ends, and that takes its time to go.
+struct HalfStarted;
+
+/// What goes last of it.
+struct Body(Arc<AtomicUsize>);
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        std::hint::black_box((0..20_000u64).fold(0, |sum, n| sum ^ std::hint::black_box(n)));
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl GenServer for HalfStarted {
+    type Args = Arc<AtomicUsize>;
+    type Call = ();
+    type Cast = ();
+
+    async fn init(alive: Self::Args, _: &mut ServerContext<Self>) -> regrow::Result<Self> {
+        alive.fetch_add(1, Ordering::SeqCst);
+        let _body = Body(alive);
+        std::future::pending().await
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+}
+
+/// A stop waits for the very end of children that were only half started, too.
+#[test]
+fn a_stop_outlives_what_was_half_started() {
+    on_workers(async |rt| {
+        for _ in 0..200 {
+            let alive = Arc::new(AtomicUsize::new(0));
+            let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+            for n in 0..8 {
+                let (jobs, alive) = (jobs.clone(), alive.clone());
+                let child = HalfStarted::child(alive).named(format!("half {n}"));
+                tokio::spawn(async move { jobs.start_child(child).await });
+            }
+            support::until("inits", || alive.load(Ordering::SeqCst) == 8).await;
+            assert_eq!(jobs.stop().await, Ok(ExitReason::Shutdown));
+            assert_eq!((alive.load(Ordering::SeqCst), rt.process_count()), (0, 0));
+        }
+        support::assert_nothing_left(&rt).await;
+    });
+}
+
+/// T46: a hundred thousand at once. None is looked for by walking over the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_children_are_no_trouble() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let mut some = None;
+    for n in 0..100_000 {
+        let pid = jobs.start_child(job(0)).await.unwrap();
+        some = some.or((n == 50_000).then_some(pid));
+    }
+    assert_eq!(jobs.count_children().await.unwrap().active, 100_000);
+    assert_eq!(jobs.terminate_child(some.unwrap()).await, Ok(()));
+    assert_eq!(jobs.count_children().await.unwrap().active, 99_999);
+    assert_eq!(jobs.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(rt.leftovers(), regrow::Leftovers::default());
+}

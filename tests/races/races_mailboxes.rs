@@ -1,0 +1,172 @@
+//! Races at a mailbox: many senders, a reader, and whoever looks at its depth.
+
+use crate::support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use regrow::{ExitReason, Pid, Received, Runtime};
+use support::race::{ROUNDS, race};
+use support::{Puppet, crash, exit, idler, text};
+
+/// Sends `count` messages from a thread that knows nothing of tokio; gives how many were
+/// taken.
+fn send_from_a_thread(rt: &Runtime, to: Pid, count: usize) -> JoinHandle<usize> {
+    let rt = rt.clone();
+    std::thread::spawn(move || (0..count).filter(|_| rt.send(to, b"x".to_vec())).count())
+}
+
+/// Receives until it gets `last`; gives how many it got before.
+fn counter(rt: &Runtime) -> (Pid, tokio::sync::oneshot::Receiver<usize>) {
+    let (report, reported) = tokio::sync::oneshot::channel();
+    let process = rt.spawn(|mut ctx| async move {
+        let (last, mut got) = (text("last"), 0);
+        while ctx.recv().await != last {
+            got += 1;
+        }
+        report.send(got).unwrap();
+    });
+    (process.pid(), reported)
+}
+
+/// T07. Whenever one looks, the depth is no more than fits; and every message that was
+/// taken is received, every other one was refused and counted.
+#[test]
+fn a_bounded_mailbox_never_holds_more_than_its_capacity() {
+    const CAPACITY: usize = 1_000;
+    for workers in support::race::WORKERS {
+        let mut tokio = tokio::runtime::Builder::new_multi_thread();
+        let tokio = tokio.worker_threads(workers).enable_all().build().unwrap();
+        let _inside = tokio.enter();
+        let rt = Runtime::with_mailbox_capacity(CAPACITY);
+        let (reader, got) = counter(&rt);
+        let senders = [(); 3].map(|()| send_from_a_thread(&rt, reader, 3 * ROUNDS));
+        let mut deepest = 0;
+        while !senders.iter().all(JoinHandle::is_finished) {
+            deepest = deepest.max(rt.info(reader).unwrap().mailbox_depth);
+        }
+        assert!(deepest <= CAPACITY, "{deepest} in a mailbox for {CAPACITY}");
+        let taken: usize = senders.into_iter().map(|sender| sender.join().unwrap()).sum();
+        let mut refused = 0;
+        while !rt.send(reader, b"last".to_vec()) {
+            refused += 1;
+            std::thread::yield_now();
+        }
+        assert_eq!(tokio.block_on(got), Ok(taken));
+        assert_eq!(rt.dropped_messages(), (9 * ROUNDS - taken + refused) as u64);
+    }
+}
+
+/// T07 and T48. What two threads send while the reader reads is all received.
+#[test]
+fn no_message_is_lost_between_a_send_and_a_parking_reader() {
+    race(
+        Puppet::new,
+        |rt, reader| assert!(rt.send(reader.pid(), b"left".to_vec())),
+        |rt, reader| assert!(rt.send(reader.pid(), b"right".to_vec())),
+        async |_, mut reader, (), ()| {
+            let mail = reader.mail().await;
+            assert_eq!(mail.len(), 2);
+            assert!(mail.contains(&text("left")) && mail.contains(&text("right")));
+            reader.handle.kill();
+        },
+    );
+}
+
+/// T48. A wake-up that comes while the reader is about to park is not lost: two
+/// processes that take turns never both wait.
+#[test]
+fn two_processes_that_take_turns_never_both_wait() {
+    support::race::on_workers(async |rt| {
+        let player = || {
+            rt.spawn(|mut ctx| async move {
+                // The other may be quicker than the one who introduces it.
+                let introduction = |item: &Received| *item != text("your turn");
+                let other = ctx.recv_match(introduction).await.message().expect("a pid");
+                let other = Pid::from_raw(u64::from_be_bytes(other.try_into().unwrap()));
+                for _ in 0..ROUNDS {
+                    ctx.runtime().send(other, b"your turn".to_vec());
+                    ctx.recv().await;
+                }
+            })
+        };
+        let (one, other) = (player(), player());
+        rt.send(one.pid(), other.pid().raw().to_be_bytes().into());
+        rt.send(other.pid(), one.pid().raw().to_be_bytes().into());
+        assert_eq!(one.join().await, ExitReason::Normal);
+        assert_eq!(other.join().await, ExitReason::Normal);
+    });
+}
+
+/// T22. A kill that comes while the reader is about to park is not lost, whether it
+/// waits for anything or for one thing only.
+#[test]
+fn no_kill_is_lost_on_a_parking_reader() {
+    race(
+        |rt| {
+            rt.spawn(|mut ctx| async move {
+                loop {
+                    ctx.recv_match(|item| *item == text("never sent")).await;
+                }
+            })
+        },
+        |_, reader| assert!(reader.kill()),
+        |rt, reader| rt.send(reader.pid(), b"x".to_vec()),
+        async |_, reader, (), _| assert_eq!(reader.join().await, ExitReason::Killed),
+    );
+}
+
+/// Messages and signals that two senders send at once: each sender's own in order.
+#[test]
+fn each_sender_keeps_its_order() {
+    race(
+        Puppet::trapping,
+        |rt, receiver| {
+            rt.send(receiver.pid(), b"left 1".to_vec());
+            rt.exit(receiver.pid(), crash("left 2"));
+            rt.send(receiver.pid(), b"left 3".to_vec());
+        },
+        |rt, receiver| {
+            for message in ["right 1", "right 2", "right 3"] {
+                rt.send(receiver.pid(), message.into());
+            }
+        },
+        async |_, mut receiver, (), ()| {
+            let is_right = |item: &Received| matches!(item, Received::Message(message) if message.starts_with(b"right"));
+            let (right, left): (Vec<_>, Vec<_>) =
+                receiver.mail().await.into_iter().partition(is_right);
+            let signal = exit(Pid::OUTSIDE, crash("left 2"));
+            assert_eq!(left, [text("left 1"), signal, text("left 3")]);
+            assert_eq!(right, ["right 1", "right 2", "right 3"].map(text));
+            receiver.handle.kill();
+        },
+    );
+}
+
+/// A shutdown while others spawn: nothing outlives it.
+#[test]
+fn nothing_spawned_around_a_shutdown_outlives_it() {
+    for _ in 0..100 {
+        support::race::on_workers(async |rt| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let spawned = Arc::new(AtomicUsize::new(0));
+            let spawner = {
+                let (rt, stop, spawned) = (rt.clone(), Arc::clone(&stop), Arc::clone(&spawned));
+                std::thread::spawn(move || {
+                    while !stop.load(Ordering::SeqCst) {
+                        idler(&rt);
+                        spawned.fetch_add(1, Ordering::SeqCst);
+                    }
+                })
+            };
+            support::until("some are there", || spawned.load(Ordering::SeqCst) > 20).await;
+            rt.shutdown();
+            stop.store(true, Ordering::SeqCst);
+            spawner.join().unwrap();
+            // Without a second shutdown, which would end what the first has missed.
+            let all_ended = || rt.process_count() == 0 && rt.spawned() == rt.finished();
+            support::until("all end", all_ended).await;
+        });
+    }
+}

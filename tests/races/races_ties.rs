@@ -1,0 +1,288 @@
+//! Races of links and monitors with the ends of those they tie.
+
+use crate::support;
+
+use regrow::{ExitReason, Pid, Received, Runtime};
+use support::race::race;
+use support::{Puppet, crash, down, exit, idler, text};
+use tokio::sync::oneshot;
+
+fn pair(rt: &Runtime) -> (Puppet, Puppet) {
+    (Puppet::new(rt), Puppet::new(rt))
+}
+
+fn trapping_pair(rt: &Runtime) -> (Puppet, Puppet) {
+    (Puppet::trapping(rt), Puppet::new(rt))
+}
+
+fn linked_pair(rt: &Runtime) -> (Puppet, Puppet) {
+    let (a, b) = pair(rt);
+    assert!(rt.link(a.pid(), b.pid()));
+    (a, b)
+}
+
+/// The reason of one that has been told to die; it fails, and doesn't hang, if it wasn't.
+async fn dies(rt: &Runtime, puppet: &Puppet) -> ExitReason {
+    assert!(!rt.send(puppet.pid(), b"anybody?".to_vec()), "it lives on");
+    puppet.ended().await
+}
+
+fn links(rt: &Runtime, puppet: &Puppet) -> usize {
+    rt.info(puppet.pid()).expect("it lives").links
+}
+
+/// T08. One `Down`, with the true reason or that nobody was there.
+#[test]
+fn a_monitor_set_on_the_dying_tells_once() {
+    race(
+        |rt| (Puppet::new(rt), idler(rt)),
+        |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
+        |rt, (watcher, target)| rt.monitor(watcher.pid(), target.pid()),
+        async |rt, (mut watcher, target), (), reference| {
+            let reason = match watcher.next().await {
+                Received::Down { reason, .. } => reason,
+                other => panic!("not a Down: {other:?}"),
+            };
+            assert!([crash("r"), ExitReason::NoProc].contains(&reason), "{reason}");
+            target.join().await;
+            assert_eq!(watcher.mail().await, []);
+            assert!(!rt.demonitor(reference));
+            watcher.handle.kill();
+        },
+    );
+}
+
+/// T09. A link to the dying: it holds, and the linker ends with the true reason; or the
+/// linker is told that there was nobody, and no half of it stays.
+#[test]
+fn a_link_to_the_dying_is_whole_or_refused() {
+    race(
+        pair,
+        |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
+        |rt, (linker, target)| rt.link(linker.pid(), target.pid()),
+        async |rt, (linker, target), (), linked| {
+            assert_eq!(target.ended().await, crash("r"));
+            if linked {
+                assert_eq!(dies(rt, &linker).await, crash("r"));
+            } else {
+                assert!(linker.lives().await);
+                assert_eq!(links(rt, &linker), 0);
+                linker.handle.kill();
+            }
+        },
+    );
+}
+
+/// T09. To a trapping linker it comes as one `Exit` either way.
+#[test]
+fn a_trapping_linker_of_the_dying_is_told_once() {
+    race(
+        trapping_pair,
+        |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
+        |rt, (linker, target)| rt.link(linker.pid(), target.pid()),
+        async |rt, (mut linker, target), (), linked| {
+            target.ended().await;
+            let reason = if linked { crash("r") } else { ExitReason::NoProc };
+            assert_eq!(linker.mail().await, [exit(target.pid(), reason)]);
+            assert_eq!(links(rt, &linker), 0);
+            linker.handle.kill();
+        },
+    );
+}
+
+/// T09. The linker itself dies meanwhile: its peer shares its end, or hears nothing.
+#[test]
+fn a_link_made_by_the_dying_is_whole_or_refused() {
+    race(
+        pair,
+        |rt, (linker, _)| assert!(rt.exit(linker.pid(), crash("r"))),
+        |rt, (linker, target)| rt.link(linker.pid(), target.pid()),
+        async |rt, (linker, target), (), linked| {
+            linker.ended().await;
+            if linked {
+                assert_eq!(dies(rt, &target).await, crash("r"));
+            } else {
+                assert!(target.lives().await);
+                assert_eq!(links(rt, &target), 0);
+                target.handle.kill();
+            }
+        },
+    );
+}
+
+/// A link that both sides make at once is one link: one `Exit`.
+#[test]
+fn a_link_made_from_both_ends_at_once_is_one() {
+    race(
+        trapping_pair,
+        |rt, (one, other)| assert!(rt.link(one.pid(), other.pid())),
+        |rt, (one, other)| assert!(rt.link(other.pid(), one.pid())),
+        async |rt, (mut one, other), (), ()| {
+            assert_eq!((links(rt, &one), links(rt, &other)), (1, 1));
+            other.fail(crash("r"));
+            other.ended().await;
+            assert_eq!(one.mail().await, [exit(other.pid(), crash("r"))]);
+            one.handle.kill();
+        },
+    );
+}
+
+/// A link and an unlink at once leave both sides linked, or neither.
+#[test]
+fn a_link_against_an_unlink_leaves_no_half() {
+    race(
+        linked_pair,
+        |rt, (one, other)| assert!(rt.link(other.pid(), one.pid())),
+        |rt, (one, other)| rt.unlink(one.pid(), other.pid()),
+        async |rt, (one, other), (), ()| {
+            let halves = (links(rt, &one), links(rt, &other));
+            assert!([(0, 0), (1, 1)].contains(&halves), "{halves:?}");
+            for puppet in [one, other] {
+                puppet.handle.kill();
+            }
+        },
+    );
+}
+
+/// T45. Linking again, just when the peer dies, hides neither its end nor its reason.
+#[test]
+fn linking_again_to_the_dying_takes_nothing_from_the_first_link() {
+    race(
+        linked_pair,
+        |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
+        |rt, (linker, target)| rt.link(linker.pid(), target.pid()),
+        async |rt, (linker, target), (), _| {
+            target.ended().await;
+            assert_eq!(dies(rt, &linker).await, crash("r"));
+        },
+    );
+}
+
+/// T45. The same for a trapping linker: the true `Exit` comes first, and only after it
+/// the news that nobody is there to be linked again.
+#[test]
+fn a_trapping_process_that_links_again_to_the_dying_hears_the_true_reason() {
+    race(
+        |rt| {
+            let (linker, target) = trapping_pair(rt);
+            assert!(rt.link(linker.pid(), target.pid()));
+            (linker, target)
+        },
+        |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
+        |rt, (linker, target)| rt.link(linker.pid(), target.pid()),
+        async |rt, (mut linker, target), (), linked| {
+            target.ended().await;
+            let mail = linker.mail().await;
+            let (first, refused) =
+                (exit(target.pid(), crash("r")), exit(target.pid(), ExitReason::NoProc));
+            assert_eq!(mail.first(), Some(&first), "linked: {linked}");
+            assert!(mail[1..].is_empty() || (mail[1..] == [refused] && !linked), "{mail:?}");
+            assert_eq!(links(rt, &linker), 0);
+            linker.handle.kill();
+        },
+    );
+}
+
+type Mail = oneshot::Receiver<Vec<Received>>;
+
+/// A trapping process that looks at its mail when it is told to, not before.
+fn reader(rt: &Runtime) -> (Pid, oneshot::Sender<()>, Mail) {
+    let (open, opened) = oneshot::channel();
+    let (report, reported) = oneshot::channel();
+    let process = rt.spawn(|mut ctx| async move {
+        opened.await.ok();
+        let (rt, own, last) = (ctx.runtime(), ctx.pid(), text("the last"));
+        rt.send(own, b"the last".to_vec());
+        let mut mail = vec![ctx.recv().await];
+        while mail.last() != Some(&last) {
+            mail.push(ctx.recv().await);
+        }
+        mail.pop();
+        report.send(mail).ok();
+    });
+    rt.set_trap_exit(process.pid(), true);
+    (process.pid(), open, reported)
+}
+
+/// After `unlink` returned there is no `Exit`, not even a queued one.
+#[test]
+fn an_unlink_from_the_dying_leaves_no_exit() {
+    race(
+        |rt| {
+            let (reader, target) = (reader(rt), idler(rt));
+            assert!(rt.link(reader.0, target.pid()));
+            (reader, target)
+        },
+        |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
+        |rt, (reader, target)| rt.unlink(reader.0, target.pid()),
+        async |_, ((_, open, mail), target), (), ()| {
+            target.join().await;
+            open.send(()).unwrap();
+            assert_eq!(mail.await, Ok(vec![]));
+        },
+    );
+}
+
+/// After a flushing `demonitor` returned there is no `Down`; after a plain one that said
+/// it was in time neither.
+#[test]
+fn a_demonitor_of_the_dying_tells_the_truth() {
+    race(
+        |rt| {
+            let (reader, target) = (reader(rt), idler(rt));
+            let monitors = [(); 2].map(|()| rt.monitor(reader.0, target.pid()));
+            (reader, target, monitors)
+        },
+        |rt, (_, target, _)| assert!(rt.exit(target.pid(), crash("r"))),
+        |rt, (_, _, [flushed, plain])| (rt.demonitor_flush(*flushed), rt.demonitor(*plain)),
+        async |_, ((_, open, mail), target, [_, plain]), (), (_, in_time)| {
+            target.join().await;
+            open.send(()).unwrap();
+            let told = down(plain, target.pid(), crash("r"));
+            assert_eq!(mail.await, Ok(if in_time { vec![] } else { vec![told] }));
+        },
+    );
+}
+
+/// Trapping is turned on while the peer dies: one `Exit`, or the same end; not both.
+#[test]
+fn trapping_against_a_cascade_is_one_or_the_other() {
+    race(
+        linked_pair,
+        |rt, (peer, _)| assert!(rt.exit(peer.pid(), crash("r"))),
+        |rt, (_, trapping)| rt.set_trap_exit(trapping.pid(), true),
+        async |rt, (peer, mut trapping), (), before| {
+            peer.ended().await;
+            if rt.send(trapping.pid(), b"anybody?".to_vec()) {
+                let mail = trapping.mail().await;
+                assert_eq!(mail, [exit(peer.pid(), crash("r")), text("anybody?")]);
+                assert_eq!(before, Some(false));
+                trapping.handle.kill();
+            } else {
+                assert_eq!(trapping.ended().await, crash("r"));
+                assert_eq!(trapping.rest().await, []);
+            }
+        },
+    );
+}
+
+/// T11. Watchers and their targets die at once: neither side keeps the other.
+#[test]
+fn a_watcher_and_its_target_that_die_at_once_keep_nothing() {
+    race(
+        |rt| {
+            let trio = [(); 3].map(|()| idler(rt));
+            for (watcher, target) in [(0, 1), (0, 2), (1, 0)] {
+                rt.monitor(trio[watcher].pid(), trio[target].pid());
+            }
+            trio
+        },
+        |_, [watcher, ..]| watcher.kill(),
+        |_, [_, target, _]| target.kill(),
+        async |rt, [watcher, target, third], _, _| {
+            watcher.join().await;
+            target.join().await;
+            assert_eq!(rt.info(third.pid()).unwrap().monitors, 0);
+        },
+    );
+}

@@ -1,0 +1,182 @@
+//! A supervisor that is killed at any step of a start, a restart or a stop: never an orphan,
+//! never a lost end, and its names are free.
+//!
+//! The steps are told by hooks that exist under `--cfg regrow_proof` only. Each scene is
+//! played once to count them, then once for each of them, with the supervisor that takes
+//! that step killed there.
+
+use crate::support;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use regrow::proof::at_each_step;
+use regrow::{
+    Backoff, ChildSpec, ExitReason, Leftovers, Restart, Runtime, Shutdown, Supervisor,
+    SupervisorSpec,
+};
+use support::settled;
+use support::troupe::{Start, Stop, Troupe};
+use tokio::time::sleep;
+
+/// The tree of all scenes, and who is to be killed at its steps.
+fn tree(t: &Troupe, spec: SupervisorSpec) -> SupervisorSpec {
+    t.on_stop("slow", Stop::Takes(Duration::from_millis(10)));
+    t.on_stop("deaf", Stop::Deaf);
+    let brief = Shutdown::Timeout(Duration::from_millis(50));
+    spec.named("top")
+        .intensity(9, Duration::from_secs(3600))
+        .child(t.child("a"))
+        .child(t.child("slow"))
+        .child(ChildSpec::task("plain", |_| std::future::pending()).named("plain"))
+        .child(t.child("brutal").shutdown(Shutdown::BrutalKill))
+        .child(t.child("x").restart(Restart::Temporary))
+        .child(t.child("deaf").shutdown(brief))
+}
+
+/// Plays the scene with the supervisor killed at its `victim`-th step; gives how many steps
+/// there were, and which.
+async fn play<F: Future<Output = ()>>(
+    scene: impl Fn(Troupe) -> F,
+    victim: usize,
+) -> (usize, BTreeSet<&'static str>) {
+    let t = Troupe::new();
+    let rt = t.rt.clone();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let (steps, kernel) = (seen.clone(), rt.clone());
+    at_each_step(Some(Box::new(move |name| {
+        steps.borrow_mut().push(name);
+        if steps.borrow().len() == victim {
+            assert!(kernel.kill(kernel.whereis("top").expect("it takes a step")));
+        }
+    })));
+    scene(t).await;
+    assert_no_orphan(&rt, victim, &seen.borrow()).await;
+    at_each_step(None);
+    let seen = seen.borrow();
+    (seen.len(), seen.iter().copied().collect())
+}
+
+/// Nobody is left, within the time that children may take after their supervisor's end.
+async fn assert_no_orphan(rt: &Runtime, victim: usize, seen: &[&str]) {
+    if let Some(top) = rt.whereis("top") {
+        assert!(rt.kill(top));
+    }
+    sleep(Duration::from_secs(6)).await;
+    let at = victim.checked_sub(1).and_then(|step| seen.get(step));
+    assert_eq!(rt.leftovers(), Leftovers::default(), "killed at step {victim}, {at:?}");
+    assert_eq!(rt.spawned(), rt.finished());
+    assert!(rt.registered().is_empty());
+}
+
+/// Plays the scene at all its steps.
+async fn at_all_steps<F: Future<Output = ()>>(scene: impl Fn(Troupe) -> F, expected: &[&str]) {
+    let (steps, names) = play(&scene, 0).await;
+    for name in expected {
+        assert!(names.contains(name), "no step {name:?} among {names:?}");
+    }
+    for victim in 1..=steps {
+        play(&scene, victim).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_any_step_of_a_start() {
+    let scene = async |t: Troupe| {
+        let started = tree(&t, Supervisor::one_for_one()).start(&t.rt).await;
+        settled().await;
+        drop(started);
+    };
+    let steps = ["before a supervisor's init", "before a start", "after a start"];
+    at_all_steps(scene, &steps).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_any_step_of_a_start_that_fails() {
+    let scene = async |t: Troupe| {
+        let spec = tree(&t, Supervisor::one_for_one()).child(t.child("bad"));
+        t.next_starts("bad", [Start::Fails]);
+        assert!(spec.start(&t.rt).await.is_err());
+    };
+    at_all_steps(scene, &["before a stop", "between a kill and its end", "after a stop"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_any_step_of_a_stop() {
+    let scene = async |t: Troupe| {
+        let Ok(top) = tree(&t, Supervisor::one_for_one()).start(&t.rt).await else { return };
+        // Killed in the middle, or to the end.
+        let _ = top.stop().await;
+    };
+    let steps = [
+        "before a stop",
+        "between a stop's request and its end",
+        "between a kill and its end",
+        "after a stop",
+    ];
+    at_all_steps(scene, &steps).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_any_step_of_a_restart() {
+    for spec in [Supervisor::one_for_one(), Supervisor::one_for_all(), Supervisor::rest_for_one()] {
+        let scene = async |t: Troupe| {
+            let Ok(_top) = tree(&t, spec.clone()).start(&t.rt).await else { return };
+            t.next_starts("a", [Start::Fails]);
+            t.player("a").cast(ExitReason::crashed("boom"));
+            sleep(Duration::from_millis(200)).await;
+        };
+        let steps = ["before a restart", "between a group's stop and its start"];
+        at_all_steps(scene, &steps).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_any_step_of_a_restart_that_waits() {
+    let scene = async |t: Troupe| {
+        let spec = Supervisor::one_for_all().backoff(Backoff::new().jitter(0.0));
+        let Ok(_top) = tree(&t, spec).start(&t.rt).await else { return };
+        t.next_starts("slow", [Start::Fails]);
+        t.player("a").cast(ExitReason::crashed("boom"));
+        sleep(Duration::from_secs(5)).await;
+    };
+    at_all_steps(scene, &["after a restart was put off", "before a restart"]).await;
+}
+
+/// An end that comes while the supervisor takes any step of other children's stops and
+/// starts is not lost, and is counted once.
+#[tokio::test(start_paused = true)]
+async fn no_end_is_lost_at_any_step() {
+    for at in 1.. {
+        let t = Troupe::new();
+        let spec = Supervisor::one_for_one();
+        let tree = tree(&t, spec).start(&t.rt).await.unwrap();
+        settled().await;
+        let (a, left) = (t.player("a"), Rc::new(Cell::new(at)));
+        let counting = left.clone();
+        at_each_step(Some(Box::new(move |_| {
+            counting.set(counting.get() - 1);
+            if counting.get() == 0 {
+                assert!(a.cast(ExitReason::crashed("boom")));
+            }
+        })));
+        for id in ["deaf", "slow"] {
+            tree.terminate_child(id).await.unwrap();
+            tree.restart_child(id).await.unwrap();
+        }
+        sleep(Duration::from_millis(100)).await;
+        at_each_step(None);
+        let crashed = left.get() <= 0;
+        let a = tree.which_child("a").await.unwrap();
+        assert!(a.pid().is_some());
+        assert_eq!(a.restarts, u32::from(crashed), "at step {at}");
+        tree.stop().await.unwrap();
+        if !crashed {
+            assert!(at > 10, "there are more steps than {at}");
+            return;
+        }
+    }
+}

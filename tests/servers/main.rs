@@ -1,0 +1,26 @@
+//! Servers: calls, casts, bounds, time, ends, and the replies that never come.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod servers;
+mod server_starts;
+mod server_calls;
+mod named_calls;
+mod senders;
+mod deadlines;
+mod server_time;
+mod server_waits;
+mod server_sys;
+mod server_tracking;
+mod server_slow;
+mod server_bounds;
+mod server_bounds_inside;
+mod server_promises;
+mod server_ends;
+mod server_end_table;
+mod server_owed_replies;
+mod server_unsent_replies;
+mod server_stress;
+mod registry;
+mod testing;

@@ -1,0 +1,237 @@
+//! What goes on inside and beside a server whose mailbox has a bound.
+
+use crate::support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regrow::{
+    CallError, GenServer, Message, Name, Overflow, Received, Reply, Result, Runtime, ServerContext,
+    ServerRef,
+};
+use support::settled;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+/// Does what it is told; may be made to wait at a gate.
+struct Worker {
+    gate: Arc<Notify>,
+    done: Vec<usize>,
+}
+
+enum Call {
+    Done(Reply<Vec<usize>>),
+    /// Casts this many to itself, waiting for room; how many were taken, and why no more.
+    TellItself(usize, Reply<(usize, CallError)>),
+    /// Casts to another, waiting for room.
+    Tell(Name<Worker>, Reply<CallError>),
+    /// Asks another, before it answers.
+    Ask(Name<Worker>, Reply<Vec<usize>>),
+    /// Starts tasks and a pipe that together tell it 0 to 99.
+    Launch(Reply<()>),
+}
+
+enum Cast {
+    Wait,
+    Did(usize),
+    Fragile(#[allow(dead_code)] Fragile),
+    /// A reply of somebody else's call.
+    Relay(#[allow(dead_code)] Reply<Vec<usize>>),
+}
+
+/// Its destructor fails.
+struct Fragile(UnboundedSender<()>);
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+        panic!("a destructor of the server's own messages");
+    }
+}
+
+impl GenServer for Worker {
+    type Args = Arc<Notify>;
+    type Call = Call;
+    type Cast = Cast;
+
+    async fn init(gate: Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Worker { gate, done: Vec::new() })
+    }
+
+    async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+        match call {
+            Call::Done(reply) => reply.send(self.done.clone()),
+            Call::TellItself(times, reply) => {
+                for told in 0..times {
+                    if let Err(error) = ctx.this().cast_wait(Cast::Did(told)).await {
+                        reply.send((told, error.reason));
+                        break;
+                    }
+                }
+            }
+            Call::Tell(other, reply) => {
+                let other = ctx.runtime().server(other);
+                let told = other.cast_wait(Cast::Did(1)).await;
+                reply.send(told.unwrap_err().reason);
+            }
+            Call::Ask(other, reply) => {
+                reply.send(ctx.runtime().server(other).call_unlimited(Call::Done).await?);
+            }
+            Call::Launch(reply) => {
+                for number in 0..10 {
+                    ctx.spawn_task(async move { number }, Cast::Did);
+                }
+                let numbers = futures_util::stream::iter(10..100);
+                ctx.pipe(numbers, |number| number.map_or(Cast::Wait, Cast::Did));
+                reply.send(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+        match cast {
+            Cast::Wait => self.gate.notified().await,
+            Cast::Did(number) => self.done.push(number),
+            Cast::Fragile(_) | Cast::Relay(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+        self.done.extend(info.message().as_ref().map(Message::len));
+        Ok(())
+    }
+}
+
+struct Fixture {
+    rt: Runtime,
+    gate: Arc<Notify>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Fixture { rt: Runtime::new(), gate: Arc::default() }
+    }
+
+    async fn worker(&self, capacity: usize, overflow: Overflow) -> ServerRef<Worker> {
+        let spec = Worker::spec(self.gate.clone()).mailbox_capacity(capacity, overflow);
+        spec.start(&self.rt).await.unwrap()
+    }
+
+    /// One that waits at the gate.
+    async fn waiting(&self, capacity: usize, overflow: Overflow) -> ServerRef<Worker> {
+        let worker = self.worker(capacity, overflow).await;
+        assert!(worker.cast(Cast::Wait));
+        settled().await;
+        worker
+    }
+}
+
+/// A handler that waited for room in its own mailbox would do so for ever.
+#[tokio::test]
+async fn a_server_does_not_wait_for_room_in_its_own_mailbox() {
+    let fixture = Fixture::new();
+    let worker = fixture.worker(3, Overflow::Wait).await;
+    let told = worker.call(|reply| Call::TellItself(9, reply)).await;
+    assert_eq!(told, Ok((3, CallError::CallingSelf)));
+    assert_eq!(worker.call(Call::Done).await, Ok(vec![0, 1, 2]));
+}
+
+/// A wait for room that would close a circle of servers is named, where that is looked for.
+#[tokio::test(start_paused = true)]
+async fn a_circle_that_waits_for_room_is_refused() {
+    let fixture = Fixture::new();
+    let rt = &fixture.rt;
+    rt.detect_deadlocks(true);
+    let (one, two) = (Name::new("one"), Name::new("two"));
+    let first = fixture.waiting(8, Overflow::Wait).await;
+    let second = fixture.worker(1, Overflow::Wait).await;
+    let pids = [first.pid().unwrap(), second.pid().unwrap()];
+    assert!(rt.register("one", pids[0]) && rt.register("two", pids[1]));
+    let telling = first.call(|reply| Call::Tell(two, reply));
+    let asking = async {
+        settled().await; // the first has that in its mailbox, before it is asked
+        second.call(|reply| Call::Ask(one, reply)).await
+    };
+    let filling = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(second.cast(Cast::Did(0)));
+        fixture.gate.notify_one();
+    };
+    let (told, asked, ()) = tokio::join!(telling, asking, filling);
+    let cycle = vec![pids[0], pids[1], pids[0]];
+    assert_eq!((told, asked), (Ok(CallError::Deadlock { cycle }), Ok(vec![])));
+}
+
+/// Results of tasks and items of pipes wait for room: none is lost.
+#[tokio::test(start_paused = true)]
+async fn tasks_and_pipes_wait_for_room() {
+    for overflow in [Overflow::Reject, Overflow::Wait] {
+        let fixture = Fixture::new();
+        let worker = fixture.worker(2, overflow).await;
+        worker.call(Call::Launch).await.unwrap();
+        assert!(fixture.rt.send(worker.pid().unwrap(), vec![0; 100]));
+        fixture.gate.notify_one();
+        settled().await;
+        let mut done = worker.call(Call::Done).await.unwrap();
+        done.sort_unstable();
+        assert_eq!(done, (0..=100).collect::<Vec<_>>());
+        assert_eq!(fixture.rt.dropped_messages(), 0);
+    }
+}
+
+/// Whoever casts isn't hurt by what its cast evicts.
+#[tokio::test(start_paused = true)]
+async fn a_destructor_of_what_is_evicted_harms_nobody() {
+    let fixture = Fixture::new();
+    let worker = fixture.waiting(1, Overflow::DropOldest).await;
+    let (dropped, mut drops) = unbounded_channel();
+    assert!(worker.cast(Cast::Fragile(Fragile(dropped))));
+    assert!(worker.cast(Cast::Did(1)));
+    drops.try_recv().unwrap();
+    fixture.gate.notify_one();
+    settled().await;
+    assert_eq!(worker.call(Call::Done).await, Ok(vec![1]));
+}
+
+/// A reply that is evicted inside of another message: its server says what is true of it.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_evicted_with_a_message_tells_the_truth() {
+    let fixture = Fixture::new();
+    let desk = Desk::start(&fixture.rt, ()).await.unwrap();
+    let worker = fixture.waiting(1, Overflow::DropOldest).await;
+    let begun = Instant::now();
+    let relayed = desk.call(|reply| (worker.clone(), reply));
+    let evicting = async {
+        settled().await;
+        assert!(worker.cast(Cast::Did(1)));
+    };
+    let (answer, ()) = tokio::join!(relayed, evicting);
+    assert_eq!(answer, Err(CallError::NoReply), "the desk lives, and took the question");
+    assert_eq!(begun.elapsed(), Duration::from_millis(1));
+}
+
+/// Relays what it is asked.
+struct Desk;
+
+impl GenServer for Desk {
+    type Args = ();
+    type Call = (ServerRef<Worker>, Reply<Vec<usize>>);
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Desk)
+    }
+
+    async fn handle_call(&mut self, call: Self::Call, _: &mut ServerContext<Self>) -> Result {
+        let (worker, reply) = call;
+        worker.cast(Cast::Relay(reply));
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}

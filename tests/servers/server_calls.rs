@@ -1,0 +1,165 @@
+//! Calls for special occasions.
+
+use crate::support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use regrow::{
+    CallError, ChildSpec, ExitReason, GenServer, Name, Pid, Reply, Result, Runtime, ServerContext,
+    ServerRef, StartChild, StartContext, StartError, Started, Supervisor,
+};
+use support::ledger::{Call, LEDGER, Ledger, Setup, ledger};
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// GS-047: one time-out in all, and each server's own outcome.
+#[tokio::test(start_paused = true)]
+async fn many_servers_are_asked_at_once() {
+    let rt = Runtime::new();
+    let start = || Ledger::start(&rt, Setup::default());
+    let (good, dead, slow) = tokio::join!(start(), start(), start());
+    let servers = [good.unwrap(), dead.unwrap(), slow.unwrap()];
+    servers[1].stop(ExitReason::Normal).await.unwrap();
+    let busy = servers[2].clone();
+    let busy = tokio::spawn(async move { busy.call(|r| Call::Slow(2 * SECOND, r)).await });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let begun = Instant::now();
+    let answers = ServerRef::call_many(&servers, Call::Lines, SECOND).await;
+    assert_eq!(answers, [Ok(vec![]), Err(CallError::NoProc), Err(CallError::Timeout)]);
+    assert_eq!(begun.elapsed(), SECOND);
+    assert_eq!(busy.await.unwrap(), Ok(0));
+}
+
+/// A call that may wait reaches the successor, in the gap as well as in the moment when
+/// the holder is dying; where there is nobody to wait for, it says so at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_call_survives_restarts() {
+    let rt = Runtime::new();
+    let child = Ledger::child(Setup::default()).named(LEDGER);
+    let spec = Supervisor::one_for_one().intensity(10_000, SECOND);
+    let tree = spec.child(child).start(&rt).await.unwrap();
+    let server = rt.server(LEDGER);
+    for _ in 0..500 {
+        rt.kill(server.pid().unwrap_or(Pid::OUTSIDE));
+        match server.call_waiting(Call::Lines, 60 * SECOND).await {
+            Ok(lines) => assert!(lines.is_empty()),
+            Err(error) => assert_eq!(error, CallError::Exited(ExitReason::Killed)),
+        }
+    }
+    tree.stop().await.unwrap();
+    assert_eq!(server.call_waiting(Call::Lines, 60 * SECOND).await, Err(CallError::NoProc));
+}
+
+/// It waits no longer than it was told to.
+#[tokio::test(start_paused = true)]
+async fn a_waiting_call_gives_up_in_time() {
+    let rt = Runtime::new();
+    let child = ChildSpec::new("once", Once(AtomicBool::new(false))).named(LEDGER);
+    let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    let server = rt.server(LEDGER);
+    let ended = server.ended();
+    rt.kill(server.pid().unwrap());
+    ended.await;
+    let begun = Instant::now();
+    let answer = server.call_waiting(Call::Lines, SECOND).await;
+    assert_eq!(answer, Err(CallError::Restarting { retry_in: None }));
+    assert_eq!(begun.elapsed(), SECOND);
+}
+
+/// Starts its child once, and then takes for ever.
+struct Once(AtomicBool);
+
+#[async_trait::async_trait]
+impl StartChild for Once {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        if self.0.swap(true, Ordering::SeqCst) {
+            std::future::pending().await
+        }
+        ctx.server::<Ledger>(Setup::default()).await
+    }
+}
+
+/// From a thread that knows nothing of tokio.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_thread_can_call() {
+    let rt = Runtime::new();
+    let server = ledger(&rt).await;
+    let thread = std::thread::spawn(move || {
+        let slow = |reply| Call::Slow(60 * SECOND, reply);
+        let late = server.call_blocking(slow, Duration::from_millis(5));
+        (late, server.call_blocking(Call::Lines, Duration::ZERO))
+    });
+    let answers = tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
+    assert_eq!(answers, (Err(CallError::Timeout), Err(CallError::Timeout)));
+}
+
+/// By pid and by a name that is only text: a wrong type is an error, not a panic.
+#[tokio::test]
+async fn a_server_is_found_by_pid_and_by_text() {
+    let rt = Runtime::new();
+    let pid = ledger(&rt).await.pid().unwrap();
+    let by_pid = rt.server_at::<Ledger>(pid).unwrap();
+    assert_eq!(by_pid.call(Call::Lines).await, Ok(vec![]));
+    assert_eq!(rt.server_named::<Ledger>("ledger").call(Call::Lines).await, Ok(vec![]));
+    let raw = rt.spawn(|_| std::future::pending());
+    assert_eq!(rt.server_at::<Ledger>(raw.pid()).unwrap_err(), CallError::WrongType);
+    assert_eq!(rt.server_at::<Ledger>(Pid::from_raw(99)).unwrap_err(), CallError::NoProc);
+    assert_eq!(rt.server_at::<Asker>(pid).unwrap_err(), CallError::WrongType);
+}
+
+/// Asks another server whom it asks, before it answers.
+struct Asker(Name<Asker>);
+
+impl GenServer for Asker {
+    type Args = Name<Asker>;
+    type Call = Reply<Result<usize, CallError>>;
+    type Cast = ();
+
+    async fn init(next: Name<Asker>, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Asker(next))
+    }
+
+    async fn handle_call(&mut self, reply: Self::Call, ctx: &mut ServerContext<Self>) -> Result {
+        let next = ctx.runtime().server(self.0);
+        let answer = match next.call(|reply| reply).await {
+            Ok(answer) => answer.map(|hops| hops + 1),
+            Err(CallError::NoProc) => Ok(0),
+            Err(error) => Err(error),
+        };
+        reply.send(answer);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+/// A circle of calls is named, at once; off, all time out; a chain is none.
+#[tokio::test(start_paused = true)]
+async fn a_circle_of_calls_is_refused() {
+    let rt = Runtime::new();
+    let names = ["a", "b", "c", "nobody"].map(Name::<Asker>::new);
+    let mut pids = Vec::new();
+    for (me, next) in [(0, 1), (1, 2), (2, 0)] {
+        let server = Asker::start_named(&rt, names[me], names[next]).await.unwrap();
+        pids.push(server.pid().unwrap());
+    }
+    rt.detect_deadlocks(true);
+    let begun = Instant::now();
+    let answer = rt.server(names[0]).call(|reply| reply).await.unwrap();
+    let cycle = vec![pids[2], pids[0], pids[1], pids[2]];
+    assert_eq!(answer, Err(CallError::Deadlock { cycle }));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+
+    rt.detect_deadlocks(false);
+    let answer = rt.server(names[0]).call(|reply| reply).await;
+    assert!(matches!(answer, Err(CallError::Timeout) | Ok(Err(CallError::Timeout))));
+    assert_eq!(begun.elapsed(), 5 * SECOND);
+
+    rt.detect_deadlocks(true);
+    let end = Asker::start(&rt, names[3]).await.unwrap();
+    assert_eq!(end.call(|reply| reply).await, Ok(Ok(0)));
+}

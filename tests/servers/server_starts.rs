@@ -1,0 +1,212 @@
+//! Starting servers: linked, monitored, in time, and again.
+
+use crate::support;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use regrow::{
+    ExitReason, GenServer, Inside, Leftovers, Name, Received, Result, Runtime, ServerContext,
+    StartCause, StartError, Supervisor,
+};
+use support::ledger::{Call, Init, LEDGER, Ledger, Setup};
+use tokio::select;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+fn init(init: Init) -> Setup {
+    Setup { init, ..Setup::default() }
+}
+
+/// GS-002: the starter is linked; when the server stops, a trapping starter is told.
+#[tokio::test]
+async fn a_linked_server_tells_its_starter_of_its_end() {
+    let rt = Runtime::new();
+    let starter = rt.spawn(|mut ctx| async move {
+        let rt = ctx.runtime();
+        rt.set_trap_exit(ctx.pid(), true);
+        let server = Ledger::spec(Setup::default()).start_link(&ctx).await.unwrap();
+        let reason = ExitReason::crashed("enough");
+        server.stop(reason.clone()).await.unwrap();
+        let from = server.pid().unwrap();
+        assert_eq!(ctx.recv().await, Received::Exit { from, reason });
+    });
+    assert_eq!(starter.join().await, ExitReason::Normal);
+}
+
+/// GS-003: one `Down` with the returned reference; a start that failed leaves none.
+#[tokio::test]
+async fn a_monitored_server_tells_its_starter_of_its_end() {
+    let rt = Runtime::new();
+    let starter = rt.spawn(|mut ctx| async move {
+        let failed = Ledger::spec(init(Init::Panics)).start_monitor(&ctx).await;
+        assert!(matches!(failed, Err(StartError::Failed(_))));
+        let spec = Ledger::spec(Setup::default()).named(LEDGER);
+        let (server, reference) = spec.start_monitor(&ctx).await.unwrap();
+        server.stop(ExitReason::Shutdown).await.unwrap();
+        let pid = server.pid().unwrap();
+        let down = Received::Down { reference, pid, reason: ExitReason::Shutdown };
+        assert_eq!(ctx.recv().await, down);
+        assert_eq!(ctx.recv_timeout(Duration::ZERO).await, None);
+    });
+    assert_eq!(starter.join().await, ExitReason::Normal);
+}
+
+/// GS-008: exactly at its limit; the half-started server is gone, and its name free.
+#[tokio::test(start_paused = true)]
+async fn an_init_that_takes_too_long_is_killed() {
+    let rt = Runtime::new();
+    let limit = Duration::from_millis(100);
+    let start = Instant::now();
+    let spec = || Ledger::spec(init(Init::Hangs)).named(LEDGER).init_timeout(limit);
+    assert_eq!(spec().start(&rt).await.unwrap_err(), StartError::InitTimeout(limit));
+    assert_eq!(start.elapsed(), limit);
+    assert_eq!(rt.leftovers(), Leftovers::default());
+
+    let child = Ledger::child(init(Init::Hangs)).init_timeout(limit);
+    let error = Supervisor::one_for_one().child(child).start(&rt).await.unwrap_err();
+    let timeout = Box::new(StartError::InitTimeout(limit));
+    assert_eq!(error, StartError::Child { id: "Ledger".into(), error: timeout });
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// A parent that dies while its child's init runs takes the child along.
+#[tokio::test]
+async fn a_parent_that_dies_takes_a_starting_child_along() {
+    let rt = Runtime::new();
+    let parent = rt.spawn(|ctx| async move {
+        drop(Ledger::spec(init(Init::Hangs)).named(LEDGER).start_link(&ctx).await);
+    });
+    while rt.whereis("ledger").is_none() {
+        tokio::task::yield_now().await;
+    }
+    let ended = rt.ended(rt.whereis("ledger").unwrap());
+    parent.kill();
+    assert_eq!(ended.await, ExitReason::Killed);
+    assert_eq!(rt.whereis("ledger"), None);
+}
+
+/// Says that it is about to have started.
+struct Prompt;
+
+impl GenServer for Prompt {
+    type Args = Arc<Notify>;
+    type Call = ();
+    type Cast = ();
+
+    async fn init(about: Arc<Notify>, _: &mut ServerContext<Self>) -> Result<Self> {
+        about.notify_one();
+        Ok(Prompt)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+/// The child has started when its parent gives up on that, and the parent hasn't looked yet: the
+/// child is killed, and the parent hears nothing of it, linked or watching, trapping or not.
+#[tokio::test]
+async fn a_start_that_is_given_up_is_not_heard_of() {
+    let rt = Runtime::new();
+    for (traps, watches) in [(false, false), (true, false), (false, true)] {
+        let parent = rt.spawn(move |mut ctx| async move {
+            let (rt, about) = (ctx.runtime(), Arc::new(Notify::new()));
+            rt.set_trap_exit(ctx.pid(), traps);
+            let spec = Prompt::spec(about.clone()).named(Name::new("prompt"));
+            let start = async {
+                if watches {
+                    spec.start_monitor(&ctx).await.map(drop)
+                } else {
+                    spec.start_link(&ctx).await.map(drop)
+                }
+            };
+            let child = async {
+                about.notified().await;
+                rt.whereis("prompt").unwrap()
+            };
+            let child = select! { biased; pid = child => pid, _ = start => panic!("too late") };
+            rt.ended(child).await;
+            assert_eq!(ctx.recv_timeout(Duration::ZERO).await, None);
+        });
+        assert_eq!(parent.join().await, ExitReason::Normal, "traps {traps}, watches {watches}");
+    }
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// Tells that its init runs, and is held up there without an await.
+struct Held;
+
+impl GenServer for Held {
+    type Args = (Arc<Notify>, Receiver<()>);
+    type Call = ();
+    type Cast = ();
+
+    async fn init((runs, gate): Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+        runs.notify_one();
+        tokio::task::block_in_place(|| gate.recv().unwrap());
+        Ok(Held)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+/// The other way round: the parent gives up while the child, in its init, can't be killed; that
+/// it has started is told after that, and changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_start_that_is_given_up_does_not_succeed_later() {
+    let rt = Runtime::new();
+    let parent = rt.spawn(|mut ctx| async move {
+        let (rt, runs, (open, gate)) = (ctx.runtime(), Arc::new(Notify::new()), channel());
+        let start = Held::spec((runs.clone(), gate)).named(Name::new("held"));
+        select! { biased; () = runs.notified() => {}, _ = start.start_link(&ctx) => panic!("too late") }
+        let ended = rt.ended(rt.whereis("held").unwrap());
+        open.send(()).unwrap();
+        assert_eq!(ended.await, ExitReason::Killed);
+        assert_eq!(ctx.recv_timeout(Duration::ZERO).await, None);
+    });
+    assert_eq!(parent.join().await, ExitReason::Normal);
+}
+
+/// `init` can tell a restart from the first start, and what went before.
+#[tokio::test]
+async fn a_server_knows_why_it_was_started() {
+    let rt = Runtime::new();
+    let child = Ledger::child(Setup::default()).named(LEDGER);
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    let server = rt.server(LEDGER);
+    assert_eq!(server.call(Call::Cause).await, Ok(StartCause::First));
+    for attempt in 1..=3 {
+        rt.kill(server.pid().unwrap());
+        while server.call(Call::Cause).await.map_or(0, |cause| cause.restarts()) != attempt {
+            tokio::task::yield_now().await;
+        }
+        let previous = ExitReason::Killed;
+        let cause = StartCause::Restart { attempt, previous };
+        assert_eq!(server.call(Call::Cause).await, Ok(cause));
+    }
+    tree.stop().await.unwrap();
+}
+
+/// Every context is an inside.
+#[tokio::test]
+async fn a_context_knows_its_process() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|ctx| async move {
+        let inside: &dyn Fn() -> (regrow::Pid, Runtime) = &|| (Inside::pid(&ctx), ctx.runtime());
+        assert_eq!(inside().0, ctx.pid());
+        assert!(inside().1.is_alive(ctx.pid()));
+    });
+    assert_eq!(process.join().await, ExitReason::Normal);
+}

@@ -1,0 +1,360 @@
+//! Programs of the operating system as children. The tests wait for lines that real programs
+//! print, and for the end of the pipe they print to, which comes when none of them is left.
+
+use crate::support;
+
+use std::io::{PipeWriter, pipe};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::Duration;
+
+use regrow::{
+    ChildSpec, CommandFailed, ExitReason, Restart, RestartLimitReached, Runtime, Shutdown,
+    StartError, Supervisor,
+};
+use support::kinds::only_end;
+use support::log::Log;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::Command;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Waits for a signal, without a program of its own that could be left behind: what it starts
+/// ends with the pipe that the test holds.
+const WAIT: &str = "cat <&3 >/dev/null & while :; do wait; done";
+
+/// Makes shells that run a script, and hears what they print.
+struct Shells {
+    printed: Lines<BufReader<Receiver>>,
+    /// Dropped, it ends what the shells wait for.
+    _input: PipeWriter,
+    /// Taken by the child's description.
+    ends: Option<(std::io::PipeReader, PipeWriter)>,
+}
+
+impl Shells {
+    fn new() -> Self {
+        let (output, print) = pipe().unwrap();
+        let (read, input) = pipe().unwrap();
+        let output = Receiver::from_owned_fd(output.into()).unwrap();
+        let printed = BufReader::new(output).lines();
+        Shells { printed, _input: input, ends: Some((read, print)) }
+    }
+
+    fn child(&mut self, script: &str) -> ChildSpec {
+        let (read, print) = self.ends.take().expect("one child for each");
+        let script = format!("exec 3<&0; {script}");
+        ChildSpec::command("shell", move || {
+            let mut command = Command::new("sh");
+            command.args(["-c", &script]);
+            command.stdin(Stdio::from(read.try_clone().unwrap()));
+            command.stdout(Stdio::from(print.try_clone().unwrap()));
+            command
+        })
+    }
+
+    async fn line(&mut self) -> String {
+        self.printed.next_line().await.unwrap().unwrap_or_default()
+    }
+
+    /// Nobody is left that could print, and nothing was printed.
+    async fn is_over(&mut self) {
+        assert_eq!(self.printed.next_line().await.unwrap(), None);
+    }
+}
+
+/// One that says so when it is told to stop, and ends with this.
+fn polite(code: u8) -> String {
+    format!("trap 'echo stopping; exit {code}' TERM; echo up; {WAIT}")
+}
+
+/// SHU-001: SIGTERM, and however a program says that it obeyed, it ended as told.
+#[tokio::test]
+async fn a_program_is_asked_to_stop() {
+    let untrapped = format!("echo up; {WAIT}");
+    for (script, last) in [(polite(0), "stopping"), (polite(143), "stopping"), (untrapped, "")] {
+        let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
+        let tree = Supervisor::one_for_one().child(shells.child(&script)).start(&rt).await.unwrap();
+        assert_eq!(shells.line().await, "up");
+        let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+        tree.stop().await.unwrap();
+        assert_eq!(ended.await, ExitReason::Shutdown);
+        assert_eq!(log.heads(), [""; 0]);
+        assert_eq!(shells.line().await, last);
+        shells.is_over().await;
+    }
+}
+
+/// What goes wrong at the end is not lost.
+#[tokio::test]
+async fn a_program_may_fail_at_its_stop() {
+    let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
+    let tree = Supervisor::one_for_one().child(shells.child(&polite(4))).start(&rt).await.unwrap();
+    assert_eq!(shells.line().await, "up");
+    let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+    tree.stop().await.unwrap();
+    assert_eq!(failure(&ended.await).status.code(), Some(4));
+    assert_eq!(log.heads(), ["ERROR exit", "WARN shutdown error"]);
+}
+
+fn failure(reason: &ExitReason) -> &CommandFailed {
+    let crash = reason.crash().unwrap_or_else(|| panic!("{reason}"));
+    crash.downcast_ref().unwrap_or_else(|| panic!("{reason}"))
+}
+
+/// SHU-003, T37: SIGKILL when its time is over; it has ended before the stop returns.
+#[tokio::test]
+async fn a_program_that_would_not_stop_is_killed() {
+    let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
+    let stubborn = format!("trap '' TERM; echo up; {WAIT}");
+    let child = shells.child(&stubborn).shutdown(Shutdown::Timeout(Duration::from_millis(50)));
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    assert_eq!(shells.line().await, "up");
+    let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+    tree.stop().await.unwrap();
+    assert_eq!(ended.await, ExitReason::Killed);
+    let overran = "WARN shutdown error: it overran its time";
+    assert!(log.heads().iter().any(|head| head == overran));
+    shells.is_over().await;
+}
+
+/// SHU-002.
+#[tokio::test]
+async fn a_brutal_kill_asks_nothing() {
+    let (rt, mut shells) = (Runtime::new(), Shells::new());
+    let child = shells.child(&polite(0)).shutdown(Shutdown::BrutalKill);
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    assert_eq!(shells.line().await, "up");
+    tree.stop().await.unwrap();
+    shells.is_over().await;
+}
+
+/// No program outlives a supervisor that was killed, nor a tokio that shuts down.
+#[tokio::test]
+async fn a_program_ends_with_its_supervisor() {
+    let (rt, mut shells) = (Runtime::new(), Shells::new());
+    let tree = Supervisor::one_for_one().child(shells.child(&polite(0))).start(&rt).await.unwrap();
+    assert_eq!(shells.line().await, "up");
+    let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+    rt.kill(tree.pid().unwrap());
+    assert_eq!(ended.await, ExitReason::Shutdown);
+    assert_eq!(shells.line().await, "stopping");
+    shells.is_over().await;
+    assert_eq!(rt.process_count(), 0);
+}
+
+/// The same for a runtime that is closed, and a tokio that is dropped.
+#[test]
+fn a_program_ends_with_tokio() {
+    let tokio = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, second) = (tokio(), tokio());
+    let _inside = second.enter();
+    let mut shells = Shells::new();
+    let child = shells.child(&polite(0));
+    let up = || async {
+        let rt = Runtime::new();
+        Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    };
+    first.block_on(up());
+    second.block_on(async { assert_eq!(shells.line().await, "up") });
+    drop(first);
+    second.block_on(shells.is_over());
+}
+
+/// The next one is started when the last is truly gone.
+#[tokio::test]
+async fn a_killed_program_is_gone_before_its_successor() {
+    let (rt, mut shells) = (Runtime::new(), Shells::new());
+    let child = shells.child(&format!("echo $$; {WAIT}"));
+    let spec = Supervisor::one_for_one().intensity(9, HOUR).child(child);
+    let tree = spec.start(&rt).await.unwrap();
+    let mut last = shells.line().await;
+    for _ in 0..4 {
+        rt.kill(tree.which_child("shell").await.unwrap().pid().unwrap());
+        let next = shells.line().await;
+        assert_ne!(last, next);
+        let ask = format!("kill -0 {last} 2>/dev/null");
+        let there = Command::new("sh").args(["-c", &ask]).status().await.unwrap();
+        assert!(!there.success(), "{last} is still there");
+        last = next;
+    }
+    tree.stop().await.unwrap();
+}
+
+/// ONE-001, ONE-002: how a program ends decides about its restart.
+#[tokio::test]
+async fn its_status_is_its_reason() {
+    let rt = Runtime::new();
+    let end = async |script: &str| {
+        let mut shells = Shells::new();
+        only_end(&rt, shells.child(script)).await
+    };
+    assert_eq!(end("exit 0").await, ExitReason::Normal);
+    let reason = end("exit 7").await;
+    assert_eq!(failure(&reason).status.code(), Some(7));
+    assert_eq!(reason.to_string(), "error: `sh` failed: exit status: 7");
+    // Nobody told it to: these are no clean ends.
+    assert_eq!(failure(&end("exit 143").await).status.code(), Some(143));
+    assert_eq!(failure(&end("kill -TERM $$").await).status.signal(), Some(15));
+
+    let mut shells = Shells::new();
+    let child = shells.child("echo up; exit 1").restart(Restart::Transient);
+    let spec = Supervisor::one_for_one().intensity(1, HOUR).child(child);
+    let tree = spec.start(&rt).await.unwrap();
+    let reason = tree.ended().await;
+    let limit = reason.crash().unwrap().downcast_ref::<RestartLimitReached>().unwrap();
+    assert_eq!((limit.child.as_str(), limit.restarts), ("shell", 1));
+    assert_eq!((shells.line().await, shells.line().await), ("up".into(), "up".into()));
+    shells.is_over().await;
+}
+
+/// What can't be started is a start that failed, by name, with nothing left of it.
+#[tokio::test]
+async fn a_program_that_is_not_there_fails_the_start() {
+    let rt = Runtime::new();
+    let missing = ChildSpec::command("missing", || Command::new("/no/such/program"));
+    let spec = Supervisor::one_for_one().child(missing.named("name"));
+    let error = spec.start(&rt).await.unwrap_err();
+    let StartError::Child { id, error } = error else { panic!("{error}") };
+    let StartError::Failed(reason) = *error else { panic!("{error}") };
+    let error = reason.crash().unwrap().downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!((id.as_str(), error.kind()), ("missing", std::io::ErrorKind::NotFound));
+    assert!(error.to_string().starts_with("`/no/such/program` can't be started: "));
+    assert_eq!(rt.leftovers(), regrow::Leftovers::default());
+}
+
+/// What is piped is told to the log, line by line, to the last; a line without an end, too.
+#[tokio::test]
+async fn what_it_prints_is_told() {
+    let (rt, log) = (Runtime::new(), Log::listen());
+    let child = ChildSpec::command("talker", || {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; echo two; printf three; echo wrong >&2"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    });
+    assert_eq!(only_end(&rt, child).await, ExitReason::Normal);
+    let mut lines = log.take();
+    lines.retain(|line| line.target == "regrow::command");
+    let heads = |level: &str| -> Vec<_> {
+        lines.iter().map(support::log::Line::head).filter(|head| head.starts_with(level)).collect()
+    };
+    assert_eq!(heads("INFO"), ["INFO one", "INFO two", "INFO three"]);
+    assert_eq!(heads("WARN"), ["WARN wrong"]);
+    assert!(lines.iter().all(|line| line.field("child") == "talker"));
+    assert!(lines.iter().all(|line| line.field("os_pid").parse::<u32>().is_ok()));
+}
+
+/// Names and exit signals are as for any child that traps nothing.
+#[tokio::test]
+async fn its_process_is_like_any_other() {
+    let (rt, mut shells) = (Runtime::new(), Shells::new());
+    let child = shells.child(&polite(0)).named("program").restart(Restart::Temporary);
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    assert_eq!(shells.line().await, "up");
+    let pid = rt.whereis("program").unwrap();
+    let ended = rt.ended(pid);
+    assert!(rt.exit(pid, ExitReason::crashed("by a stranger")));
+    assert_eq!(ended.await, ExitReason::crashed("by a stranger"));
+    assert_eq!(rt.whereis("program"), None);
+    tree.stop().await.unwrap();
+    shells.is_over().await;
+}
+
+/// Waits until the program of this number has ended and was waited for.
+async fn gone(number: &str) {
+    let ask = format!("while kill -0 {number} 2>/dev/null; do sleep 0.01; done");
+    assert!(Command::new("sh").args(["-c", &ask]).status().await.unwrap().success());
+}
+
+/// A signal of somebody else may have ended it, and the stop that follows is then all there is
+/// to it; however it ended.
+#[tokio::test]
+async fn a_program_that_ended_within_its_stop_window_has_been_stopped() {
+    for last in ["kill -TERM $$", "kill -INT $$", "exit 143", "exit 130", "exit 1", "exit 0"] {
+        let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
+        let child = shells.child(&format!("echo $$; {last}")).stop_window(HOUR);
+        let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        gone(&shells.line().await).await;
+        let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+        tree.stop().await.unwrap();
+        assert_eq!(ended.await, ExitReason::Shutdown, "{last}");
+        let told = if last == "exit 1" { vec!["INFO ended beside its stop"] } else { vec![] };
+        assert_eq!(log.heads(), told, "{last}");
+        shells.is_over().await;
+    }
+}
+
+/// A restart of its group is a stop as well, and so is the death of its supervisor.
+#[tokio::test]
+async fn whatever_stops_a_program_ends_its_stop_window() {
+    let (rt, mut shells) = (Runtime::new(), Shells::new());
+    let child = shells.child("echo $$; exit 1").stop_window(HOUR);
+    let crashing = ChildSpec::task("crashing", |mut ctx| async move {
+        ctx.recv().await;
+        Err(ExitReason::crashed("as asked"))
+    });
+    let spec = Supervisor::one_for_all().child(crashing.named("crashing")).child(child);
+    let tree = spec.start(&rt).await.unwrap();
+    gone(&shells.line().await).await;
+    let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+    assert!(rt.send_named("crashing", b"crash".to_vec()));
+    assert_eq!(ended.await, ExitReason::Shutdown);
+
+    gone(&shells.line().await).await; // the next incarnation
+    let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
+    rt.kill(tree.pid().unwrap());
+    assert_eq!(ended.await, ExitReason::Shutdown);
+    shells.is_over().await;
+}
+
+/// While a supervisor above stops other children first, the order is waited for, whatever the
+/// window.
+#[tokio::test]
+async fn a_program_waits_for_the_order_of_a_stop_that_has_begun() {
+    let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
+    let child = shells.child(&format!("echo $$; {WAIT}")).stop_window(Duration::ZERO);
+    let (stopping, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    let slow = ChildSpec::task("slow", move |mut ctx| async move {
+        ctx.cancellation_token().cancelled().await;
+        stopping.send(())?;
+        ctx.recv().await;
+        Ok(())
+    });
+    let inner = Supervisor::one_for_one().named("inner").child(child);
+    let tree = Supervisor::one_for_one().child(inner).child(slow.named("slow"));
+    let tree = tree.start(&rt).await.unwrap();
+    let number = shells.line().await;
+    let inner = regrow::SupervisorRef::named(&rt, "inner");
+    let ended = rt.ended(inner.which_child("shell").await.unwrap().pid().unwrap());
+    let stop = tokio::spawn(async move { tree.stop().await });
+    hear.recv().await.unwrap();
+    assert!(Command::new("kill").arg(&number).status().await.unwrap().success());
+    gone(&number).await;
+    // Its end has long been decided by then, if it is decided too early.
+    inner.which_children().await.unwrap();
+    assert!(rt.send_named("slow", b"go on".to_vec()));
+    stop.await.unwrap().unwrap();
+    assert_eq!(ended.await, ExitReason::Shutdown);
+    assert_eq!(log.heads(), [""; 0]);
+    shells.is_over().await;
+}
+
+/// With a group of its own, what the program has started is signalled with it.
+#[tokio::test]
+async fn a_group_of_its_own_is_stopped_and_killed_as_a_whole() {
+    let inner = |action: &str| format!("sh -c \"trap '{action}' TERM; echo inner; {WAIT}\" &");
+    let polite = format!("{} {WAIT}", inner("echo inner stopping; exit 0"));
+    let stubborn = format!("trap '' TERM; {} {WAIT}", inner(":"));
+    for (script, last) in [(polite, "inner stopping"), (stubborn, "")] {
+        let (rt, mut shells) = (Runtime::new(), Shells::new());
+        let child = shells.child(&script).own_process_group(true);
+        let child = child.shutdown(Shutdown::Timeout(Duration::from_millis(200)));
+        let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        assert_eq!(shells.line().await, "inner");
+        tree.stop().await.unwrap();
+        assert_eq!(shells.line().await, last);
+        shells.is_over().await;
+    }
+}

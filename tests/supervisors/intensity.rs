@@ -1,0 +1,266 @@
+//! The restart budget, and what happens when it is spent.
+
+use crate::support;
+
+use std::future::pending;
+use std::time::Duration;
+
+use regrow::{
+    ChildSpec, DynamicSupervisor, ExitReason, Leftovers, Restart, RestartLimitReached, Runtime,
+    Supervisor, SupervisorSpec,
+};
+use support::troupe::{Start, Troupe, limit, states};
+use support::{crash, settled};
+use tokio::time::{Instant, sleep};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> SupervisorSpec {
+    children.into_iter().fold(spec, SupervisorSpec::child)
+}
+
+/// INT-001, INT-002, INT-006, T43: the siblings are stopped in reverse, and the reason tells of
+/// child, budget and last end.
+#[tokio::test(start_paused = true)]
+async fn one_restart_too_many_stops_everything() {
+    for restarts in [0, 2] {
+        let mut t = Troupe::new();
+        let spec = Supervisor::one_for_one().intensity(restarts, HOUR);
+        let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+        t.told().await;
+        for _ in 0..restarts {
+            t.crash("b");
+            assert_eq!(t.told().await, ["b stops: boom", "b starts"]);
+        }
+        let ended = tree.ended();
+        t.crash("b");
+        let reason = ended.await;
+        assert_eq!(t.told().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
+        let RestartLimitReached { child, restarts: told, period, last, .. } = limit(&reason);
+        assert_eq!((child.as_str(), *told, *period, last), ("b", restarts, HOUR, &crash("boom")));
+        assert!(!reason.is_clean());
+        assert_eq!(t.rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// INT-003: exactly: what is a period old counts no more, what is younger does.
+#[tokio::test(start_paused = true)]
+async fn the_window_slides() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(1, ms(1_000)).child(t.child("a"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    for _ in 0..4 {
+        t.crash("a");
+        sleep(ms(2_100)).await;
+        assert_eq!(states(&tree).await, ["a runs"]);
+    }
+    t.crash("a");
+    settled().await;
+    let second = Instant::now() + ms(998);
+    tokio::time::sleep_until(second).await;
+    let ended = tree.ended();
+    t.crash("a");
+    assert_eq!(limit(&ended.await).restarts, 1);
+}
+
+/// T54: no period is too long.
+#[tokio::test(start_paused = true)]
+async fn a_budget_may_be_for_a_whole_life() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(1, Duration::MAX).child(t.child("a"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    t.crash("a");
+    sleep(365 * 24 * HOUR).await;
+    let ended = tree.ended();
+    t.crash("a");
+    assert_eq!(limit(&ended.await).period, Duration::MAX);
+}
+
+/// INT-008, T33: escalation upward; a subtree that gave up is no clean end, so that even a
+/// transient one is started again.
+#[tokio::test(start_paused = true)]
+async fn giving_up_goes_upward() {
+    let t = Troupe::new();
+    let inner = Supervisor::one_for_one().named("inner").intensity(0, HOUR).child(t.child("a"));
+    let inner = ChildSpec::from(inner).restart(Restart::Transient);
+    let top = Supervisor::one_for_one().intensity(1, HOUR).child(inner);
+    let tree = top.start(&t.rt).await.unwrap();
+    let ended = tree.ended();
+    t.crash("a");
+    settled().await;
+    assert_eq!(states(&tree).await, ["inner runs"]);
+    t.crash("a");
+    let reason = ended.await;
+    assert_eq!(limit(&reason).child, "inner");
+    assert_eq!(limit(&limit(&reason).last).child, "a");
+    assert_eq!(limit(&limit(&reason).last).last, crash("boom"));
+}
+
+/// INT-010.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_restart_does_not_count() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(0, HOUR);
+    let tree = spec.child(t.child("t").restart(Restart::Transient)).start(&t.rt).await.unwrap();
+    for _ in 0..10 {
+        let temporary = t.child("x").restart(Restart::Temporary);
+        tree.start_child(temporary).await.unwrap();
+        t.crash("x");
+        t.end("t", ExitReason::Normal);
+        settled().await;
+        tree.restart_child("t").await.unwrap();
+        tree.terminate_child("t").await.unwrap();
+        tree.delete_child("t").await.unwrap();
+        tree.start_child(t.child("t").restart(Restart::Transient)).await.unwrap();
+    }
+    assert_eq!(states(&tree).await, ["t runs"]);
+}
+
+/// INT-011.
+#[tokio::test(start_paused = true)]
+async fn normal_ends_of_a_permanent_child_count() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    let ended = tree.ended();
+    for _ in 0..4 {
+        t.end("a", ExitReason::Normal);
+        settled().await;
+    }
+    let reason = ended.await;
+    assert_eq!((limit(&reason).restarts, &limit(&reason).last), (3, &ExitReason::Normal));
+}
+
+/// T38: under one_for_one, children that fall together are as many restarts.
+#[tokio::test(start_paused = true)]
+async fn children_share_the_budget() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(2, HOUR);
+    let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+    let ended = tree.ended();
+    for id in ["a", "b", "c"] {
+        t.crash(id);
+    }
+    assert_eq!(limit(&ended.await).child, "c");
+}
+
+/// What counts of each id, as pairs.
+fn counts(limit: &RestartLimitReached) -> Vec<(&str, u32, u32)> {
+    let count = |count: &regrow::RestartCount| (count.children, count.restarts);
+    let counts = limit.counts.iter().map(|each| (each.child.as_str(), count(each)));
+    counts.map(|(child, (children, restarts))| (child, children, restarts)).collect()
+}
+
+/// Four children end once each: none of them ended more than three times, and all four count.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_gives_up_says_what_counted_against_its_budget() {
+    let t = Troupe::new();
+    let ids = ["a", "b", "c", "d"];
+    let tree = over(Supervisor::one_for_one(), t.children(ids)).start(&t.rt).await.unwrap();
+    let ended = tree.ended();
+    ids.iter().for_each(|id| t.crash(id));
+    let reason = ended.await;
+    let limit = limit(&reason);
+    assert_eq!(counts(limit), ids.map(|id| (id, 1, 1)));
+    assert_eq!((limit.child.as_str(), limit.restarts, &limit.last), ("d", 3, &crash("boom")));
+    assert_eq!(
+        limit.to_string(),
+        "more than 3 restarts within 5s: 1 of \"a\", 1 of \"b\", 1 of \"c\", 1 of \"d\"; \
+         the last end was that of child \"d\": boom"
+    );
+    assert!(reason.to_string().contains(&limit.to_string()));
+}
+
+/// What is older than the period counts no more, a start that failed does, and the highest count
+/// comes first.
+#[tokio::test(start_paused = true)]
+async fn only_restarts_within_the_window_are_listed() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(3, HOUR);
+    let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+    t.crash("a");
+    sleep(HOUR).await;
+    let ended = tree.ended();
+    t.crash("b");
+    settled().await;
+    t.next_starts("c", [Start::Fails; 2]);
+    t.crash("c");
+    let reason = ended.await;
+    assert_eq!(counts(limit(&reason)), [("c", 1, 3), ("b", 1, 1)]);
+    assert_eq!(limit(&reason).last, crash("c has no luck"));
+}
+
+/// Children of a dynamic supervisor may have one id: then it says how many they were.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_supervisor_that_gives_up_counts_children_and_restarts() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let ended = jobs.ended();
+    for id in ["job", "job", "other", "job"] {
+        let pid = jobs.start_child(ChildSpec::task(id, |_| pending())).await.unwrap();
+        rt.kill(pid);
+    }
+    let reason = ended.await;
+    assert_eq!(counts(limit(&reason)), [("job", 3, 3), ("other", 1, 1)]);
+    let text = limit(&reason).to_string();
+    assert!(text.contains(": 3 of 3 children \"job\", 1 of \"other\"; "), "{text}");
+}
+
+/// However many children there are, and however long their ids.
+#[tokio::test(start_paused = true)]
+async fn what_counted_is_told_in_a_bounded_text() {
+    let rt = Runtime::new();
+    let spec = Supervisor::one_for_one().intensity(19, HOUR);
+    let long = |at: u32| format!("{at}\n{}", "ä".repeat(100_000));
+    let child = |at| ChildSpec::task(long(at), |_| pending());
+    let tree = (0..20).map(child).fold(spec, SupervisorSpec::child).start(&rt).await.unwrap();
+    let ended = tree.ended();
+    for child in tree.which_children().await.unwrap() {
+        rt.kill(child.pid().unwrap());
+    }
+    let reason = ended.await;
+    let limit = limit(&reason);
+    assert_eq!((limit.counts.len(), limit.uncounted), (8, 12));
+    assert_eq!((limit.child.len(), &limit.last), (long(10).len(), &ExitReason::Killed));
+    let text = limit.to_string();
+    assert!(text.chars().count() < 1_000 && !text.contains('\n'), "{text}");
+    assert!(text.contains(", 12 of others; the last end was that of child \"19\\n"), "{text}");
+}
+
+/// An error is the source, and told once in the whole story.
+#[tokio::test(start_paused = true)]
+async fn the_error_of_the_last_child_is_the_source_of_giving_up() {
+    let rt = Runtime::new();
+    let full = || Err(std::io::Error::other("disk full"))?;
+    let inner = Supervisor::one_for_one().with_id("inner").intensity(0, HOUR);
+    let inner = inner.child(ChildSpec::task("log", move |_| async move { full() }));
+    let tree = Supervisor::one_for_one().intensity(1, HOUR).child(inner);
+    let reason = tree.start(&rt).await.unwrap().ended().await;
+    let outer = limit(&reason);
+    let text = outer.to_string();
+    assert!(text.starts_with("more than 1 restart within 3600s: 2 of \"inner\"; "), "{text}");
+    let inner = std::error::Error::source(outer).unwrap();
+    assert!(!text.contains(&inner.to_string()), "{text}");
+    assert_eq!(std::error::Error::source(inner).unwrap().to_string(), "disk full");
+    let story = format!("{reason:#}");
+    assert_eq!(story.matches("disk full").count(), 1, "{story}");
+    assert_eq!(story.matches("of child \"log\"").count(), 1, "{story}");
+}
+
+/// Only a word makes a budget endless.
+#[tokio::test(start_paused = true)]
+async fn an_endless_budget_is_never_spent() {
+    let mut t = Troupe::new();
+    let spec = Supervisor::one_for_one().unlimited_restarts().child(t.child("a"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    t.next_starts("a", [Start::Fails; 1_000]);
+    t.crash("a");
+    let told = t.told().await;
+    assert_eq!(told.iter().filter(|line| *line == "a fails").count(), 1_000);
+    assert_eq!(told.last().unwrap(), "a starts");
+    assert_eq!(tree.which_child("a").await.unwrap().restarts, 1_001);
+    tree.stop().await.unwrap();
+}

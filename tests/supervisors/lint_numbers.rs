@@ -1,0 +1,226 @@
+//! Every number that a lint prints is what the tree does when it runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use regrow::{
+    Backoff, ChildSpec, ExitReason, Finding, Restart, Runtime, Shutdown, Supervisor, SupervisorSpec,
+};
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Counts the starts of one child, which fails at once, each time.
+#[derive(Clone, Default)]
+struct Starts(Arc<AtomicU64>);
+
+impl Starts {
+    fn child(&self, id: &str) -> ChildSpec {
+        let starts = self.clone();
+        ChildSpec::task(id, move |_| async move {
+            starts.0.fetch_add(1, Ordering::SeqCst);
+            Err(ExitReason::crashed("no luck"))
+        })
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A child that is asked to stop and takes all the time that it has for it.
+fn slow(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |mut ctx| async move {
+        ctx.cancellation_token();
+        std::future::pending().await
+    })
+}
+
+fn idle(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |_| std::future::pending())
+}
+
+async fn starts_until_its_end(spec: SupervisorSpec, starts: &Starts) -> u64 {
+    let tree = spec.start(&Runtime::new()).await.unwrap();
+    tree.ended().await;
+    starts.count()
+}
+
+/// Without a backoff it is the budgets of all levels.
+#[tokio::test(start_paused = true)]
+async fn a_child_is_started_as_often_as_the_budgets_allow() {
+    let inner = |child| Supervisor::one_for_one().with_id("inner").child(child);
+    let three = |child| Supervisor::rest_for_one().intensity(2, SECOND).child(inner(child));
+    for (most, tree) in [
+        (4, &(|child| Supervisor::one_for_one().child(child)) as &dyn Fn(_) -> SupervisorSpec),
+        (1, &|child| Supervisor::one_for_all().intensity(0, SECOND).child(child)),
+        (16, &|child| Supervisor::one_for_one().child(inner(child))),
+        (48, &|child| Supervisor::one_for_one().child(three(child).with_id("middle"))),
+        (4, &|child| Supervisor::one_for_all().child(idle("other")).child(child)),
+    ] {
+        let starts = Starts::default();
+        let spec = tree(starts.child("failing"));
+        assert_eq!(spec.lint().most_starts, Some(most));
+        assert_eq!(starts_until_its_end(spec, &starts).await, most);
+    }
+}
+
+/// With a backoff it is what fits into the time without a healthy run, and a sibling's restarts
+/// in a group come on top.
+#[tokio::test(start_paused = true)]
+async fn a_child_with_a_backoff_is_started_as_often_as_its_time_allows() {
+    let exact = Backoff::new().jitter(0.0);
+    let short = Backoff::new().first(SECOND / 5).give_up_after(100 * SECOND).jitter(0.0);
+    for backoff in [exact, short, exact.give_up_after(31 * SECOND)] {
+        let starts = Starts::default();
+        let spec = Supervisor::one_for_one().backoff(backoff).child(starts.child("failing"));
+        let most = spec.lint().most_starts.unwrap();
+        assert_eq!(starts_until_its_end(spec, &starts).await, most, "{backoff:?}");
+    }
+    // At most: what is drawn is longer, most of the time.
+    for seed in 0..20 {
+        let starts = Starts::default();
+        let spec = Supervisor::one_for_one().backoff(Backoff::new()).jitter_seed(seed);
+        let spec = spec.child(starts.child("failing"));
+        let most = spec.lint().most_starts.unwrap();
+        let counted = starts_until_its_end(spec, &starts).await;
+        assert!(counted <= most && counted > most / 2, "{counted} of {most}");
+    }
+}
+
+/// What the book recommends is no finding, and no limit is a limit.
+#[test]
+fn unlimited_restarts_with_a_backoff_are_no_finding() {
+    let failing = || Starts::default().child("failing");
+    let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
+    let lint = spec.child(failing()).lint();
+    assert_eq!((lint.most_starts, &lint.findings[..]), (None, &[][..]));
+
+    let child = failing().backoff(Backoff::new());
+    let lint = Supervisor::one_for_one().unlimited_restarts().child(child).lint();
+    assert_eq!((lint.most_starts, &lint.findings[..]), (None, &[][..]));
+
+    // One below it, restarted without a pause for as long as that one's budget lasts, is paced by
+    // the backoff above.
+    let inner = Supervisor::one_for_one().with_id("inner").child(failing());
+    let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
+    assert_eq!(spec.child(inner).lint().findings, []);
+
+    // A child without a backoff among those that have one is restarted without a pause.
+    let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
+    let lint = spec.with_id("app").child(failing().backoff(Backoff::none())).lint();
+    let path = "app/failing".to_owned();
+    assert_eq!(lint.findings, [Finding::ManyStarts { path, starts: None }]);
+}
+
+/// A temporary child is not brought back by its group; a supervisor that is one is no pause for
+/// what is below it, and neither is a backoff above a large budget.
+#[tokio::test(start_paused = true)]
+async fn what_is_started_without_a_pause_is_found_at_any_level() {
+    let starts = Starts::default();
+    let inner = Supervisor::one_for_one().with_id("inner").child(starts.child("failing"));
+    let inner = ChildSpec::from(inner).restart(Restart::Temporary);
+    let spec = Supervisor::one_for_all().child(inner).child(idle("worker"));
+    assert_eq!(spec.lint().most_starts, Some(4));
+    let tree = spec.start(&Runtime::new()).await.unwrap();
+    sleep(100 * SECOND).await;
+    assert_eq!((starts.count(), tree.count_children().await.unwrap().specs), (4, 1));
+
+    let endless = Supervisor::one_for_one().with_id("inner").unlimited_restarts();
+    let endless = ChildSpec::from(endless.child(starts.child("failing")));
+    let lint = Supervisor::one_for_one().with_id("app").child(endless.restart(Restart::Temporary));
+    let path = "app/inner/failing".to_owned();
+    assert_eq!(lint.lint().findings, [Finding::ManyStarts { path: path.clone(), starts: None }]);
+
+    let many = Supervisor::one_for_one().with_id("inner").intensity(10_000, SECOND);
+    let many = ChildSpec::from(many.child(starts.child("failing"))).backoff(Backoff::new());
+    let lint = Supervisor::one_for_one().with_id("app").child(many).lint();
+    assert_eq!(lint.findings, [Finding::ManyStarts { path, starts: Some(10_001) }]);
+}
+
+/// The delays of one child let the window forget what another of its group has spent.
+#[tokio::test(start_paused = true)]
+async fn a_group_of_children_with_and_without_a_backoff_stays_below_its_number() {
+    let (one, other) = (Starts::default(), Starts::default());
+    let backoff = Backoff::new().jitter(0.0).give_up_after(100 * SECOND);
+    let spec = Supervisor::one_for_all().child(one.child("one"));
+    let spec = spec.child(other.child("other").backoff(backoff));
+    let most = spec.lint().most_starts.unwrap();
+    assert!(starts_until_its_end(spec, &one).await <= most);
+    assert!(other.count() <= most);
+}
+
+/// A stop that is slower than the window: the budget is never spent. 720 starts in an hour are
+/// not "4 times at most".
+#[tokio::test(start_paused = true)]
+async fn a_stop_slower_than_the_window_is_a_finding() {
+    let starts = Starts::default();
+    let patient = slow("patient").shutdown(Shutdown::Timeout(5 * SECOND));
+    let spec = Supervisor::one_for_all().with_id("app").child(patient);
+    let spec = spec.child(starts.child("failing"));
+    let lint = spec.lint();
+    let (takes, restarts, period) = (5 * SECOND, 3, 5 * SECOND);
+    let slow_stop = Finding::SlowStop { path: "app".into(), takes, restarts, period };
+    assert_eq!(lint.findings, [slow_stop], "{lint}");
+    assert_eq!(lint.most_starts, None);
+    let tree = spec.start(&Runtime::new()).await.unwrap();
+    sleep(3_600 * SECOND).await;
+    assert!(starts.count() >= 719, "{}", starts.count());
+    assert!(tree.count_children().await.is_ok());
+}
+
+/// Just fast enough for the window, and just too slow; by a sibling, and by what a supervisor
+/// that gives up has still to stop.
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_a_slow_stop_is_exact() {
+    let group = |stop: Duration, failing| {
+        let patient = slow("patient").shutdown(Shutdown::Timeout(stop));
+        Supervisor::one_for_all().intensity(2, 10 * SECOND).child(patient).child(failing)
+    };
+    let nested = |stop: Duration, failing: ChildSpec| {
+        let patient = slow("patient").shutdown(Shutdown::Timeout(stop));
+        let none = Supervisor::one_for_one().intensity(0, SECOND).child(patient).child(failing);
+        Supervisor::one_for_one().intensity(2, 10 * SECOND).child(none.with_id("inner"))
+    };
+    let shapes: [&dyn Fn(Duration, ChildSpec) -> SupervisorSpec; 2] = [&group, &nested];
+    for tree in shapes {
+        for (stop, most) in [(SECOND * 49 / 10, Some(3)), (5 * SECOND, None)] {
+            let starts = Starts::default();
+            let spec = tree(stop, starts.child("failing"));
+            assert_eq!(spec.lint().most_starts, most, "{stop:?}");
+            let tree = spec.start(&Runtime::new()).await.unwrap();
+            sleep(1_000 * SECOND).await;
+            assert_eq!(tree.count_children().await.is_err(), most.is_some(), "{stop:?}");
+            assert!(most.is_none_or(|most| most == starts.count()) && starts.count() >= 3);
+        }
+    }
+}
+
+/// The worst stop is what it takes when all take the time that they have.
+#[tokio::test(start_paused = true)]
+async fn the_worst_stop_is_as_long_as_it_says() {
+    let two = |a, b| {
+        let first = slow("first").shutdown(Shutdown::Timeout(a * SECOND));
+        Supervisor::one_for_one().child(first).child(slow("second").shutdown(b))
+    };
+    let hurried = ChildSpec::from(two(20, Shutdown::BrutalKill).with_id("hurried"));
+    for spec in [
+        two(1, Shutdown::default()),
+        two(3, Shutdown::BrutalKill),
+        two(2, Shutdown::Timeout(SECOND)).child(two(7, Shutdown::default()).with_id("inner")),
+        two(2, Shutdown::BrutalKill).child(hurried.shutdown(Shutdown::Timeout(4 * SECOND))),
+        two(0, Shutdown::BrutalKill).child(slow("third").restart(Restart::Temporary)),
+    ] {
+        let worst = spec.lint().worst_stop.unwrap();
+        let tree = spec.start(&Runtime::new()).await.unwrap();
+        tokio::task::yield_now().await;
+        let began = Instant::now();
+        sleep(Duration::from_millis(1)).await;
+        let ended = tree.ended();
+        tree.stop().await.unwrap();
+        ended.await;
+        let took = began.elapsed();
+        assert!((worst..worst + Duration::from_millis(50)).contains(&took), "{took:?} {worst:?}");
+    }
+}

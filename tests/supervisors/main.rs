@@ -1,0 +1,28 @@
+//! Supervisors of a declared list of children, and the kinds of children.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod supervisor_start;
+mod start_errors;
+mod failed_starts;
+mod supervisor_shutdown;
+mod supervisor_admin;
+mod supervisor_orphans;
+mod one_for_one;
+mod one_for_all;
+mod rest_for_one;
+mod intensity;
+mod backoff;
+mod backoff_outages;
+mod significant;
+mod keep;
+mod children;
+mod children_task;
+mod children_serve;
+mod children_blocking;
+#[cfg(all(unix, feature = "process"))]
+mod children_command;
+mod partition;
+mod lint;
+mod lint_numbers;

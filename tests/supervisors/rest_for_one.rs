@@ -1,0 +1,135 @@
+//! rest_for_one: who came after goes down and comes back with it.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{ChildSpec, Restart, Supervisor, SupervisorSpec};
+use support::reporter::counts;
+use support::troupe::{Start, Stop, Troupe, limit, pids, states};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> SupervisorSpec {
+    children.into_iter().fold(spec, SupervisorSpec::child)
+}
+
+fn rest() -> SupervisorSpec {
+    Supervisor::rest_for_one().intensity(4, Duration::from_secs(60))
+}
+
+/// RST-001, RST-002: each is fully dead before the next is told.
+#[tokio::test(start_paused = true)]
+async fn who_came_after_is_stopped_in_reverse_and_started_in_order() {
+    let mut t = Troupe::new();
+    t.on_stop("e", Stop::Takes(ms(10)));
+    let tree = over(rest(), t.children(["a", "b", "c", "d", "e"])).start(&t.rt).await.unwrap();
+    let before = pids(&tree).await;
+    t.told().await;
+    t.crash("c");
+    tokio::time::sleep(ms(20)).await;
+    let down = ["c stops: boom", "e stops: shutdown", "e is gone", "d stops: shutdown"];
+    assert_eq!(t.told().await, [&down[..], &["c starts", "d starts", "e starts"]].concat());
+    let after = pids(&tree).await;
+    assert_eq!(after[..2], before[..2]);
+    assert!(after[2..].is_sorted() && after[2] > before[4]);
+    assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs", "d runs", "e runs"]);
+}
+
+/// RST-003.
+#[tokio::test(start_paused = true)]
+async fn the_last_falls_alone_and_the_first_with_all() {
+    let mut t = Troupe::new();
+    let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+    t.told().await;
+    t.crash("c");
+    assert_eq!(t.told().await, ["c stops: boom", "c starts"]);
+    t.crash("a");
+    let down = ["a stops: boom", "c stops: shutdown", "b stops: shutdown"];
+    assert_eq!(t.told().await, [&down[..], &["a starts", "b starts", "c starts"]].concat());
+    drop(tree);
+}
+
+/// RST-005.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_keeps_failing_ends_the_supervisor() {
+    let t = Troupe::new();
+    let tree = over(rest(), t.children(["a", "b"])).start(&t.rt).await.unwrap();
+    let ended = tree.ended();
+    t.next_starts("b", [Start::Fails; 9]);
+    t.crash("a");
+    let reason = ended.await;
+    assert_eq!((limit(&reason).child.as_str(), limit(&reason).restarts), ("b", 4));
+    assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
+}
+
+/// A start that fails in a group is tried again with who comes after it; who was started
+/// before it is not disturbed again.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_is_tried_again_from_there_on() {
+    let mut t = Troupe::new();
+    let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+    t.told().await;
+    t.next_starts("b", [Start::Fails]);
+    t.crash("a");
+    let down = ["a stops: boom", "c stops: shutdown", "b stops: shutdown"];
+    let up = ["a starts", "b fails", "b starts", "c starts"];
+    assert_eq!(t.told().await, [&down[..], &up].concat());
+    drop(tree);
+}
+
+/// RST-006.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_failing_restart_is_stopped() {
+    let t = Troupe::new();
+    let spec = Supervisor::rest_for_one().intensity(50, Duration::from_secs(60));
+    let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+    let a = t.rt.whereis("a").unwrap();
+    t.next_starts("b", [Start::FailsAfter(ms(1_000)); 3]);
+    t.crash("b");
+    support::settled().await;
+    assert_eq!(states(&tree).await, ["a runs", "b restarting", "c stopped"]);
+    assert_eq!(counts(&tree.count_children().await.unwrap()), (3, 1, 0, 3));
+    tokio::time::sleep(ms(3_000)).await;
+    assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
+    assert_eq!(t.rt.whereis("a"), Some(a));
+}
+
+/// RST-009: and one after the crash is stopped and dropped.
+#[tokio::test(start_paused = true)]
+async fn temporary_children_are_dropped() {
+    let mut t = Troupe::new();
+    let temporary = |id| t.child(id).restart(Restart::Temporary);
+    let spec = rest().child(t.child("a")).child(temporary("x"));
+    let spec = spec.child(t.child("c")).child(temporary("y"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    let before = pids(&tree).await;
+    t.told().await;
+    t.crash("x");
+    assert_eq!(t.told().await, ["x stops: boom"]);
+    assert_eq!(states(&tree).await, ["a runs", "c runs", "y runs"]);
+    assert_eq!(pids(&tree).await, [before[0], before[2], before[3]]);
+    t.crash("c");
+    assert_eq!(t.told().await, ["c stops: boom", "y stops: shutdown", "c starts"]);
+    assert_eq!(states(&tree).await, ["a runs", "c runs"]);
+}
+
+/// T01: the failed child and an earlier one die together; both come back.
+#[tokio::test(start_paused = true)]
+async fn two_that_die_together_both_come_back() {
+    for first in ["a", "b"] {
+        let mut t = Troupe::new();
+        t.on_stop("c", Stop::Takes(ms(10)));
+        let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+        t.told().await;
+        let second = if first == "a" { "b" } else { "a" };
+        t.crash(first);
+        t.crash(second);
+        tokio::time::sleep(ms(100)).await;
+        assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
+        let live: Vec<_> = pids(&tree).await.into_iter().flatten().collect();
+        assert_eq!(t.rt.process_count(), live.len() + 1, "one process each, and the supervisor");
+    }
+}

@@ -1,0 +1,215 @@
+//! Significant children, whose end is the end of their supervisor.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{AutoShutdown, Backoff, ExitReason, Restart, StartError, Supervisor, SupervisorSpec};
+use support::troupe::{Start, Troupe, states};
+use support::{crash, settled};
+
+fn with(auto: AutoShutdown) -> SupervisorSpec {
+    Supervisor::one_for_one().auto_shutdown(auto).intensity(9, Duration::from_secs(3600))
+}
+
+/// Ends a child in the way of this reason.
+async fn end(t: &Troupe, id: &'static str, reason: ExitReason) {
+    match reason {
+        ExitReason::Killed => drop(t.rt.kill(t.rt.whereis(id).unwrap())),
+        reason => t.end(id, reason),
+    }
+    settled().await;
+}
+
+/// SGN-001.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_significant_decides_nothing() {
+    let autos = [AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant];
+    for auto in autos {
+        let t = Troupe::new();
+        let temporary = t.child("x").restart(Restart::Temporary);
+        let transient = t.child("t").restart(Restart::Transient);
+        let tree = with(auto).child(t.child("p")).start(&t.rt).await.unwrap();
+        tree.start_child(transient).await.unwrap();
+        for reason in [ExitReason::Normal, crash("boom"), ExitReason::Killed] {
+            tree.start_child(temporary.clone()).await.unwrap();
+            end(&t, "x", reason.clone()).await;
+            end(&t, "p", reason).await;
+        }
+        end(&t, "t", ExitReason::Normal).await;
+        assert_eq!(states(&tree).await, ["p runs", "t stopped"]);
+    }
+}
+
+/// SGN-002.
+#[tokio::test(start_paused = true)]
+async fn a_temporary_one_ends_it_however_it_ends() {
+    for reason in [ExitReason::Normal, crash("boom"), ExitReason::Killed] {
+        let mut t = Troupe::new();
+        let work = t.child("x").restart(Restart::Temporary).significant(true);
+        let spec = with(AutoShutdown::AnySignificant).child(t.child("a")).child(work);
+        let tree = spec.child(t.child("b")).start(&t.rt).await.unwrap();
+        t.told().await;
+        let ended = tree.ended();
+        end(&t, "x", reason.clone()).await;
+        assert_eq!(ended.await, ExitReason::Shutdown);
+        let told = t.told().await;
+        assert_eq!(told[told.len() - 2..], ["b stops: shutdown", "a stops: shutdown"]);
+        assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
+    }
+}
+
+/// SGN-003.
+#[tokio::test(start_paused = true)]
+async fn a_transient_one_ends_it_when_it_ended_well() {
+    let t = Troupe::new();
+    let work = t.child("t").restart(Restart::Transient).significant(true);
+    let spec = with(AutoShutdown::AnySignificant).child(work).child(t.child("a"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    let a = t.rt.whereis("a");
+    for reason in [crash("boom"), ExitReason::Killed] {
+        end(&t, "t", reason).await;
+        assert_eq!(states(&tree).await, ["t runs", "a runs"]);
+    }
+    assert_eq!(t.rt.whereis("a"), a);
+    let ended = tree.ended();
+    t.end("t", ExitReason::Normal);
+    assert_eq!(ended.await, ExitReason::Shutdown);
+}
+
+/// SGN-005: nor does a stop with its group.
+#[tokio::test(start_paused = true)]
+async fn to_be_stopped_is_no_end_of_its_own() {
+    let t = Troupe::new();
+    let autos = [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant];
+    for auto in autos {
+        let spec = Supervisor::one_for_all().auto_shutdown(auto).child(t.child("a"));
+        let temporary = t.child("x").restart(Restart::Temporary).significant(true);
+        let transient = t.child("t").restart(Restart::Transient).significant(true);
+        let tree = spec.start(&t.rt).await.unwrap();
+        for significant in [temporary.clone(), transient] {
+            let id = significant.id().to_owned();
+            tree.start_child(significant).await.unwrap();
+            tree.terminate_child(&id).await.unwrap();
+        }
+        assert_eq!(states(&tree).await, ["a runs", "t stopped"]);
+        tree.start_child(temporary).await.unwrap();
+        end(&t, "a", crash("boom")).await;
+        assert_eq!(states(&tree).await, ["a runs", "t runs"]);
+        tree.stop().await.unwrap();
+    }
+}
+
+/// SGN-006, T20.
+#[tokio::test(start_paused = true)]
+async fn the_last_of_all_ends_it() {
+    let mut t = Troupe::new();
+    let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
+    let spec = with(AutoShutdown::AllSignificant).child(significant("t1"));
+    let spec = spec.child(significant("t2").restart(Restart::Temporary)).child(t.child("a"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    end(&t, "t1", ExitReason::Normal).await;
+    assert_eq!(states(&tree).await, ["t1 stopped", "t2 runs", "a runs"]);
+    t.told().await;
+    let ended = tree.ended();
+    end(&t, "t2", ExitReason::Normal).await;
+    assert_eq!(ended.await, ExitReason::Shutdown);
+    assert_eq!(t.told().await, ["t2 stops: normal", "a stops: shutdown"]);
+}
+
+/// One that is being restarted is one that is left.
+#[tokio::test(start_paused = true)]
+async fn who_is_being_restarted_is_left() {
+    let t = Troupe::new();
+    let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
+    let spec = with(AutoShutdown::AllSignificant).child(significant("t1"));
+    let tree = spec.child(significant("t2")).start(&t.rt).await.unwrap();
+    t.next_starts("t1", [Start::FailsAfter(Duration::from_secs(1)); 3]);
+    t.crash("t1");
+    t.end("t2", ExitReason::Normal);
+    settled().await;
+    assert_eq!(states(&tree).await, ["t1 restarting", "t2 stopped"]);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(states(&tree).await, ["t1 runs", "t2 stopped"]);
+    let ended = tree.ended();
+    t.end("t1", ExitReason::Normal);
+    assert_eq!(ended.await, ExitReason::Shutdown);
+}
+
+/// The restart of `b` waits, and with it `c`, which was stopped in its group. While they wait, the
+/// end of `a`, the only significant child that runs, ends nothing; the end of `c` afterwards does.
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_waits_with_its_group_is_left() {
+    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
+    let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
+    let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
+    let spec = spec.child(significant("a")).child(waits).child(significant("c"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    end(&t, "b", crash("boom")).await;
+    end(&t, "a", ExitReason::Normal).await;
+    assert_eq!(states(&tree).await, ["a stopped", "b restarting in 9998 ms", "c stopped"]);
+    tokio::time::sleep(wait).await;
+    assert_eq!(states(&tree).await, ["a stopped", "b runs", "c runs"]);
+    let ended = tree.ended();
+    end(&t, "c", ExitReason::Normal).await;
+    assert_eq!(ended.await, ExitReason::Shutdown);
+}
+
+/// Another member of the group, started by hand, ends while the restart of the group waits: the
+/// restart brings `a` back, so `a` is left.
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_waits_is_left_when_one_that_was_started_by_hand_ends() {
+    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
+    let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
+    let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
+    let spec = spec.child(significant("a")).child(waits).child(significant("c"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    end(&t, "b", crash("boom")).await;
+    tree.restart_child("c").await.unwrap();
+    end(&t, "c", ExitReason::Normal).await;
+    tokio::time::sleep(wait).await;
+    assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
+}
+
+/// Where the restart is called off by hand, those that waited with it are stopped by hand, and are
+/// not left.
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_was_called_off_leaves_nobody_to_wait_for() {
+    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
+    let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
+    let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
+    let spec = spec.child(significant("a")).child(waits).child(significant("c"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    end(&t, "b", crash("boom")).await;
+    tree.terminate_child("b").await.unwrap();
+    let ended = tree.ended();
+    end(&t, "a", ExitReason::Normal).await;
+    assert_eq!(ended.await, ExitReason::Shutdown);
+}
+
+/// SGN-009.
+#[tokio::test(start_paused = true)]
+async fn combinations_that_cannot_work_are_named() {
+    let t = Troupe::new();
+    let transient = t.child("t").restart(Restart::Transient).significant(true);
+    let permanent = t.child("p").significant(true);
+    let cases = [
+        (AutoShutdown::Never, transient, ["\"t\"", "significant", "auto_shutdown is Never"]),
+        (AutoShutdown::AnySignificant, permanent, ["\"p\"", "significant", "permanent"]),
+    ];
+    for (auto, child, words) in cases {
+        let at_start = with(auto).child(child.clone()).start(&t.rt).await.unwrap_err();
+        assert_eq!(t.rt.process_count(), 0);
+        let tree = with(auto).start(&t.rt).await.unwrap();
+        let at_run_time = tree.start_child(child).await.unwrap_err();
+        assert!(tree.which_children().await.unwrap().is_empty());
+        for error in [at_start, at_run_time] {
+            let StartError::Invalid(what) = error else { panic!("{error:?}") };
+            assert!(words.iter().all(|word| what.contains(word)), "{what}");
+        }
+        tree.stop().await.unwrap();
+    }
+}

@@ -1,0 +1,376 @@
+//! What a supervisor answers when it is asked about its children.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{
+    CallError, ChildError, ChildSpec, ChildState, DynamicSupervisor, DynamicSupervisorRef,
+    ExitReason, GenServer, Restart, Result, Runtime, ServerContext, StartError, Supervisor,
+    SupervisorRef, SupervisorSpec, TaskSupervisor, TaskSupervisorRef,
+};
+use support::log::Log;
+use support::reporter::counts;
+use support::troupe::{Player, Start, Troupe, pids, states};
+use support::{crash, settled};
+
+/// SUP-009: and a call by its name finds nobody, not a restart that never comes.
+#[tokio::test(start_paused = true)]
+async fn of_a_child_that_fails_to_start_nothing_is_kept() {
+    let mut t = Troupe::new();
+    let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
+    t.next_starts("a", [Start::Fails]);
+    let error = tree.start_child(t.child("a")).await.unwrap_err();
+    assert_eq!(error, StartError::Failed(crash("a has no luck")));
+    assert_eq!(counts(&tree.count_children().await.unwrap()), (0, 0, 0, 0));
+    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    let pid = tree.start_child(t.child("a")).await.unwrap();
+    assert_eq!(t.player("a").call(|reply| reply).await, Ok(pid));
+    assert_eq!(t.told().await, ["a fails", "a starts"]);
+}
+
+/// SUP-010, SUP-011.
+#[tokio::test(start_paused = true)]
+async fn an_id_is_given_once() {
+    let mut t = Troupe::new();
+    let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    let pid = t.rt.whereis("a").unwrap();
+    let error = tree.start_child(t.child("a")).await.unwrap_err();
+    assert_eq!(error, StartError::AlreadyRunning { id: "a".into(), pid });
+    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.player("a").call(|reply| reply).await, Ok(pid));
+    tree.terminate_child("a").await.unwrap();
+    let error = tree.start_child(t.child("a")).await.unwrap_err();
+    assert_eq!(error, StartError::AlreadyPresent("a".into()));
+}
+
+/// An id that is taken is this supervisor's affair; a name may be anybody's.
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_taken_and_a_name_that_is_held_are_two_errors() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    let pid = t.rt.whereis("a").unwrap();
+    let same_id = tree.start_child(t.child("a").named("free")).await.unwrap_err();
+    assert_eq!(same_id, StartError::AlreadyRunning { id: "a".into(), pid });
+    let stranger = t.rt.spawn(|_| std::future::pending()).pid();
+    t.rt.register("held", stranger);
+    for (name, pid) in [("a", pid), ("held", stranger)] {
+        let same_name = tree.start_child(t.child("b").named(name)).await.unwrap_err();
+        assert_eq!(same_name, StartError::AlreadyStarted { name: name.into(), pid });
+        assert!(same_name.to_string().contains(&format!("the name {name:?}")), "{same_name}");
+    }
+    assert!(same_id.to_string().contains("a child \"a\" runs under this supervisor"), "{same_id}");
+}
+
+/// A server that is generic.
+struct Cache<T>(std::marker::PhantomData<fn() -> T>);
+
+impl<T: 'static> GenServer for Cache<T> {
+    type Args = ();
+    type Call = ();
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Cache(std::marker::PhantomData))
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+mod one {
+    pub(crate) struct Key;
+}
+
+mod other {
+    pub(crate) struct Key;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_ids_of_a_generic_server_differ_by_its_types() {
+    let children = [
+        Cache::<String>::child(()),
+        Cache::<Vec<String>>::child(()),
+        Cache::<(String, [u8; 4])>::child(()),
+        Cache::<one::Key>::child(()),
+        Cache::<other::Key>::child(()),
+    ];
+    let ids: Vec<String> = children.iter().map(|child| child.id().to_owned()).collect();
+    let known = ["Cache<String>", "Cache<Vec<String>>", "Cache<(String, [u8; 4])>"];
+    assert_eq!(ids[..3], known);
+    assert!(ids[3].ends_with("one::Key>") && ids[4].ends_with("other::Key>"), "{ids:?}");
+    let tree = children.into_iter().fold(Supervisor::one_for_one(), SupervisorSpec::child);
+    let tree = tree.start(&Runtime::new()).await.unwrap();
+    assert_eq!(tree.count_children().await.unwrap().active, 5);
+}
+
+/// A name that was given is registered, or the start says why not.
+#[tokio::test(start_paused = true)]
+async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
+    let rt = Runtime::new();
+    let named = |one: &str| {
+        [
+            ChildSpec::from(Supervisor::one_for_one().named(one)),
+            ChildSpec::from(DynamicSupervisor::new().named(one)),
+            ChildSpec::from(TaskSupervisor::new().named(one)),
+        ]
+    };
+    let says_both = |error: StartError| {
+        let StartError::Invalid(what) = error else { panic!("{error:?}") };
+        assert!(what.contains("\"one\"") && what.contains("\"two\""), "{what}");
+    };
+    let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    let pool = DynamicSupervisor::new().start(&rt).await.unwrap();
+    for child in named("one") {
+        let two = || child.clone().named("two");
+        says_both(tree.start_child(two()).await.unwrap_err());
+        says_both(pool.start_child(two()).await.unwrap_err());
+        says_both(pool.get_or_start("two", child.clone()).await.unwrap_err());
+        says_both(Supervisor::one_for_one().child(two()).start(&rt).await.unwrap_err());
+        let pid = pool.start_child(two().named("one")).await.unwrap();
+        assert_eq!(rt.whereis("one"), Some(pid));
+        assert_eq!(pool.get_or_start("one", child.clone()).await, Ok(pid));
+        pool.terminate_child(pid).await.unwrap();
+    }
+    let job = ChildSpec::task("job", |_| std::future::pending());
+    let init = Supervisor::with_init(|_| async { Ok(Supervisor::one_for_one().named("one")) });
+    says_both(init.clone().named("two").start(&rt).await.unwrap_err());
+    assert!(matches!(init.clone().start(&rt).await, Err(StartError::Invalid(_))));
+    assert!(init.named("one").start(&rt).await.is_ok());
+
+    // A setting that is set twice in one place: the last counts.
+    let found = pool.get_or_start("key", job.clone().named("any")).await.unwrap();
+    assert_eq!((rt.whereis("key"), rt.whereis("any")), (Some(found), None));
+    let twice = tree.start_child(job.named("one more").named("two")).await.unwrap();
+    assert_eq!((rt.whereis("two"), rt.whereis("one more")), (Some(twice), None));
+}
+
+/// Nobody is `None`, for every kind of handle.
+#[tokio::test(start_paused = true)]
+async fn a_handle_of_a_name_that_nobody_holds_has_no_pid() {
+    let rt = Runtime::new();
+    let (fixed, dynamic) = (SupervisorRef::named(&rt, "x"), DynamicSupervisorRef::named(&rt, "x"));
+    let (tasks, server) = (TaskSupervisorRef::named(&rt, "x"), rt.server_named::<Player>("x"));
+    let pids = || [fixed.pid(), dynamic.pid(), tasks.pid(), server.pid()];
+    assert_eq!(pids(), [None; 4]);
+    let started = Supervisor::one_for_one().named("x").start(&rt).await.unwrap();
+    let pid = started.pid();
+    assert!(pid.is_some());
+    assert_eq!(pids(), [pid; 4]);
+    started.stop().await.unwrap();
+    assert_eq!((pids(), started.pid()), ([None; 4], pid));
+}
+
+/// SUP-010, SUP-011: as in OTP, a spec is looked at before its id is looked up.
+#[tokio::test(start_paused = true)]
+async fn a_spec_that_cannot_be_is_refused_whoever_has_its_id() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    let never = || t.child("a").restart(Restart::Permanent).significant(true);
+    for _ in 0..2 {
+        let error = tree.start_child(never()).await.unwrap_err();
+        assert!(
+            matches!(&error, StartError::Invalid(why) if why.contains("significant")),
+            "{error}"
+        );
+        tree.terminate_child("a").await.unwrap();
+    }
+}
+
+/// SUP-016, SUP-017, INT-010: however often, it counts for no budget.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_terminated_stays_known_and_stopped() {
+    let mut t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(3600));
+    let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
+    for _ in 0..10 {
+        let ended = t.rt.ended(t.rt.whereis("a").unwrap());
+        assert_eq!(tree.terminate_child("a").await, Ok(()));
+        assert_eq!(ended.await, ExitReason::Shutdown);
+        assert_eq!(t.told().await, ["a starts", "a stops: shutdown"]);
+        assert_eq!(states(&tree).await, ["a stopped"]);
+        assert_eq!(counts(&tree.count_children().await.unwrap()), (1, 0, 0, 1));
+        assert_eq!(tree.terminate_child("a").await, Ok(()));
+        assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+        tree.restart_child("a").await.unwrap();
+    }
+    let unknown = Err(ChildError::NotFound("nobody".into()));
+    assert_eq!(tree.terminate_child("nobody").await, unknown);
+}
+
+/// SUP-018, SUP-019, SUP-015.
+#[tokio::test(start_paused = true)]
+async fn only_a_stopped_child_is_restarted_or_deleted_by_hand() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    let pid = t.rt.whereis("a").unwrap();
+    let running = ChildError::Running { id: "a".into(), pid };
+    assert_eq!(tree.restart_child("a").await, Err(running.clone()));
+    assert_eq!(tree.delete_child("a").await, Err(running));
+    tree.terminate_child("a").await.unwrap();
+    let new = tree.restart_child("a").await.unwrap();
+    assert_ne!(pid, new);
+    assert_eq!(tree.which_child("a").await.unwrap().state, ChildState::Running(new));
+    tree.terminate_child("a").await.unwrap();
+    assert_eq!(tree.delete_child("a").await, Ok(()));
+    assert!(tree.which_children().await.unwrap().is_empty());
+    let unknown = ChildError::NotFound("a".into());
+    assert_eq!(tree.restart_child("a").await, Err(unknown.clone()));
+    assert_eq!(tree.delete_child("a").await, Err(unknown.clone()));
+    assert_eq!(tree.which_child("a").await, Err(unknown.clone()));
+    assert_eq!(tree.child_spec("a").await.unwrap_err(), unknown);
+    tree.start_child(t.child("a")).await.unwrap();
+}
+
+/// SUP-018: a restart by hand that fails, or is ignored, leaves the child as it was.
+#[tokio::test(start_paused = true)]
+async fn a_restart_by_hand_may_fail() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
+    let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
+    tree.terminate_child("a").await.unwrap();
+    t.next_starts("a", [Start::Fails, Start::Ignores]);
+    let failed = StartError::Failed(crash("a has no luck"));
+    assert_eq!(tree.restart_child("a").await, Err(ChildError::NotStarted(failed)));
+    assert_eq!(states(&tree).await, ["a stopped"]);
+    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    let ignored = Err(ChildError::NotStarted(StartError::Ignored));
+    assert_eq!(tree.restart_child("a").await, ignored);
+    assert!(tree.restart_child("a").await.is_ok());
+}
+
+/// SUP-023.
+#[tokio::test(start_paused = true)]
+async fn counts_follow_one_child_through_its_life() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
+    let count = async || counts(&tree.count_children().await.unwrap());
+    tree.start_child(t.child("a")).await.unwrap();
+    assert_eq!(count().await, (1, 1, 0, 1));
+    tree.terminate_child("a").await.unwrap();
+    assert_eq!(count().await, (1, 0, 0, 1));
+    tree.restart_child("a").await.unwrap();
+    assert_eq!(count().await, (1, 1, 0, 1));
+    tree.terminate_child("a").await.unwrap();
+    assert_eq!(count().await, (1, 0, 0, 1));
+    tree.delete_child("a").await.unwrap();
+    assert_eq!(count().await, (0, 0, 0, 0));
+}
+
+/// SUP-024.
+#[tokio::test(start_paused = true)]
+async fn supervisors_are_counted_apart() {
+    let t = Troupe::new();
+    let inner = |id| Supervisor::one_for_one().with_id(id);
+    let spec = Supervisor::one_for_one().child(t.child("a")).child(inner("b")).child(inner("c"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    tree.terminate_child("b").await.unwrap();
+    assert_eq!(counts(&tree.count_children().await.unwrap()), (3, 2, 2, 1));
+}
+
+/// SUP-025.
+#[tokio::test(start_paused = true)]
+async fn nobody_hangs_on_a_dead_or_unknown_supervisor() {
+    let t = Troupe::new();
+    let dead = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    dead.stop().await.unwrap();
+    for tree in [dead, SupervisorRef::named(&t.rt, "nobody")] {
+        let unreachable = ChildError::Unreachable(CallError::NoProc);
+        let not_started = StartError::Unreachable(CallError::NoProc);
+        assert_eq!(tree.start_child(t.child("a")).await, Err(not_started));
+        assert_eq!(tree.terminate_child("a").await, Err(unreachable.clone()));
+        assert_eq!(tree.restart_child("a").await, Err(unreachable.clone()));
+        assert_eq!(tree.delete_child("a").await, Err(unreachable.clone()));
+        assert_eq!(tree.which_child("a").await, Err(unreachable.clone()));
+        assert_eq!(tree.child_spec("a").await.unwrap_err(), unreachable);
+        assert_eq!(tree.which_children().await, Err(CallError::NoProc));
+        assert_eq!(tree.count_children().await, Err(CallError::NoProc));
+        assert_eq!(tree.stop().await, Err(CallError::NoProc));
+        assert_eq!(tree.stop_with(ExitReason::Normal).await, Err(CallError::NoProc));
+    }
+}
+
+/// SUP-028: a message, a stranger's exit, a link of which the supervisor knows nothing.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_business_of_a_supervisors_is_dropped() {
+    let mut t = Troupe::new();
+    let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    let before = pids(&tree).await;
+    t.told().await;
+    let log = Log::listen();
+    t.rt.send(tree.pid().unwrap(), b"hello".to_vec());
+    t.rt.exit(tree.pid().unwrap(), crash("a stranger's"));
+    let stranger = t.rt.spawn(|_| std::future::pending());
+    t.rt.link(stranger.pid(), tree.pid().unwrap());
+    stranger.kill();
+    let server = t.rt.server_at::<Player>(tree.pid().unwrap());
+    assert_eq!(server.err(), Some(CallError::WrongType));
+    settled().await;
+    let heads = log.heads();
+    let dropped = heads.iter().filter(|head| *head == "WARN unexpected message dropped");
+    assert_eq!(dropped.count(), 3, "{heads:?}");
+    assert_eq!(pids(&tree).await, before);
+    assert!(t.told().await.is_empty());
+}
+
+/// SUP-037, ONE-004.
+#[tokio::test(start_paused = true)]
+async fn a_temporary_child_is_forgotten_however_it_ends() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
+    let tree = spec.start(&t.rt).await.unwrap();
+    let temporary = t.child("x").restart(Restart::Temporary);
+    let reasons = [
+        ExitReason::Normal,
+        ExitReason::Shutdown,
+        ExitReason::shutdown_with("done"),
+        crash("boom"),
+        ExitReason::Killed,
+    ];
+    for reason in reasons {
+        let pid = tree.start_child(temporary.clone()).await.unwrap();
+        match reason {
+            ExitReason::Killed => drop(t.rt.kill(pid)),
+            reason => t.end("x", reason),
+        }
+        settled().await;
+        assert_eq!(counts(&tree.count_children().await.unwrap()), (0, 0, 0, 0));
+    }
+    tree.start_child(temporary.clone()).await.unwrap();
+    tree.terminate_child("x").await.unwrap();
+    assert_eq!(tree.terminate_child("x").await, Err(ChildError::NotFound("x".into())));
+    tree.start_child(temporary).await.unwrap();
+}
+
+/// Each incarnation's end is remembered: pid, times, reason, and who failed to start.
+#[tokio::test(start_paused = true)]
+async fn a_child_has_a_story() {
+    let mut t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(20, Duration::from_secs(5));
+    let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
+    let first = t.rt.whereis("a");
+    t.next_starts("a", [Start::Fails]);
+    settled().await;
+    t.crash("a");
+    t.told().await;
+    let info = tree.which_child("a").await.unwrap();
+    assert_eq!(info.restarts, 2);
+    let [crashed, failed] = &info.history[..] else { panic!("{info:?}") };
+    assert_eq!((crashed.pid, failed.pid), (first, None));
+    assert_eq!((&crashed.reason, &failed.reason), (&crash("boom"), &crash("a has no luck")));
+    assert_eq!((crashed.attempt, failed.attempt), (0, 1));
+    assert_eq!(crashed.ended - crashed.started, Duration::from_millis(1));
+    assert_eq!(info.since, Some(failed.ended));
+    for _ in 0..10 {
+        t.crash("a");
+        settled().await;
+    }
+    let info = tree.which_child("a").await.unwrap();
+    let attempts: Vec<_> = info.history.iter().map(|past| past.attempt).collect();
+    assert_eq!((attempts, info.restarts), ((4..12).collect(), 12));
+}

@@ -1,0 +1,414 @@
+//! What a killed supervisor leaves is waited for by whoever starts the supervisor anew: no
+//! child overlaps with its successor, and none finds its own name taken. SUP-032, ONE-014, and
+//! the invariant that incarnations of one id never overlap, I-12. OTP starts it at once, and
+//! may run out of restarts over the names.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{
+    CallError, ChildError, ChildSpec, ChildState, DynamicSupervisor, ExitReason, Leftovers,
+    Restart, Runtime, Shutdown, StartError, Supervisor, SupervisorRef, SupervisorSpec,
+};
+use support::settled;
+use support::troupe::{Stop, Troupe};
+use tokio::time::{Instant, sleep};
+
+fn ms(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
+fn inner() -> SupervisorSpec {
+    Supervisor::one_for_one().named("inner")
+}
+
+/// Kills the supervisor of this name, once everybody rests.
+async fn strike(rt: &Runtime, name: &str) {
+    settled().await;
+    assert!(rt.kill(rt.whereis(name).expect("it runs")));
+}
+
+/// The second start comes when the first incarnation is gone; it is one restart.
+#[tokio::test(start_paused = true)]
+async fn the_next_incarnation_waits_for_what_the_killed_one_left() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(30)));
+    let inner = inner().child(t.child("brisk")).child(t.child("slow"));
+    let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner);
+    let top = top.start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await, ["brisk starts", "slow starts"]);
+    strike(&t.rt, "inner").await;
+    let began = Instant::now();
+    let mut told = Vec::new();
+    while told.len() < 5 {
+        sleep(ms(1)).await;
+        told.extend(t.told().await);
+    }
+    told[..2].sort();
+    let order = ["brisk stops: killed", "slow stops: killed", "slow is gone"];
+    assert_eq!(told[..3], order);
+    assert_eq!(told[3..], ["brisk starts", "slow starts"]);
+    assert!((ms(30)..ms(40)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// One that ignores its end is killed when its time is up, and the next comes then.
+#[tokio::test(start_paused = true)]
+async fn a_deaf_child_delays_the_next_incarnation_by_its_own_time() {
+    let t = Troupe::new();
+    t.on_stop("deaf", Stop::Deaf);
+    let inner = inner().child(t.child("deaf").shutdown(Shutdown::Timeout(ms(700))));
+    let top = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap();
+    strike(&t.rt, "inner").await;
+    let killed = t.rt.whereis("deaf").unwrap();
+    let began = Instant::now();
+    assert_eq!(t.rt.ended(killed).await, ExitReason::Killed);
+    assert_eq!(began.elapsed(), ms(700));
+    settled().await;
+    assert!(t.rt.whereis("deaf").is_some_and(|next| next != killed));
+    assert!(top.stop().await.is_ok());
+}
+
+/// Grandchildren too: their own supervisor stops them, in its order and their times.
+#[tokio::test(start_paused = true)]
+async fn a_whole_tree_that_was_left_is_waited_for() {
+    let mut t = Troupe::new();
+    t.on_stop("a", Stop::Takes(ms(30)));
+    t.on_stop("b", Stop::Takes(ms(40)));
+    let deep = Supervisor::one_for_one().named("deep").child(t.child("a")).child(t.child("b"));
+    let top = Supervisor::one_for_one().child(inner().child(deep)).start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await.len(), 2);
+    strike(&t.rt, "inner").await;
+    sleep(ms(75)).await;
+    let story = ["b stops: shutdown", "b is gone", "a stops: shutdown", "a is gone"];
+    let told = t.told().await;
+    assert_eq!(told[..4], story);
+    assert_eq!(told[4..], ["a starts", "b starts"]);
+    assert!(top.stop().await.is_ok());
+}
+
+/// A supervisor that overran its time in a restart of its group was killed as well.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_killed_by_its_own_is_waited_for_as_well() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let inner = ChildSpec::from(inner().child(t.child("slow")));
+    let spec = Supervisor::one_for_all().child(t.child("x"));
+    let spec = spec.child(inner.shutdown(Shutdown::Timeout(ms(10))));
+    let top = spec.start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await.len(), 2);
+    t.crash("x");
+    sleep(ms(60)).await;
+    let told = t.told().await;
+    let gone = told.iter().position(|line| line == "slow is gone");
+    let again = told.iter().position(|line| line == "slow starts");
+    assert!(gone.is_some() && gone < again, "{told:?}");
+    assert!(top.stop().await.is_ok());
+}
+
+/// And by hand: terminated, and killed for its slowness; then restarted.
+#[tokio::test(start_paused = true)]
+async fn a_restart_by_hand_waits_for_what_was_left() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let inner = ChildSpec::from(inner().child(t.child("slow")));
+    let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));
+    let top = top.start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await, ["slow starts"]);
+    let began = Instant::now();
+    assert_eq!(top.terminate_child("inner").await, Ok(()));
+    assert_eq!(began.elapsed(), ms(0), "a brutal kill waits for the killed alone");
+    assert!(top.restart_child("inner").await.is_ok());
+    assert_eq!(began.elapsed(), ms(50));
+    assert_eq!(t.told().await, ["slow stops: killed", "slow is gone", "slow starts"]);
+    assert!(top.stop().await.is_ok());
+}
+
+/// A dynamic supervisor serves others meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_supervisor_waits_beside_its_loop() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
+    let inner = ChildSpec::from(inner().child(t.child("slow"))).restart(Restart::Permanent);
+    pool.start_child(inner).await.unwrap();
+    assert_eq!(t.told().await, ["slow starts"]);
+    strike(&t.rt, "inner").await;
+    let began = Instant::now();
+    pool.start_child(t.child("other")).await.unwrap();
+    assert_eq!(began.elapsed(), ms(0));
+    sleep(ms(55)).await;
+    let story = ["slow stops: killed", "other starts", "slow is gone", "slow starts"];
+    assert_eq!(t.told().await, story);
+    assert!(pool.stop().await.is_ok());
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// A dynamic child that is terminated while it waits is not started any more.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_child_that_is_terminated_while_it_waits_is_not_started() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
+    let inner = ChildSpec::from(inner().child(t.child("slow")));
+    let pid = pool.start_child(inner).await.unwrap();
+    strike(&t.rt, "inner").await;
+    settled().await;
+    assert_eq!(pool.which_children().await.unwrap()[0].state, WAITS);
+    assert_eq!(pool.terminate_child(pid).await, Ok(()));
+    sleep(ms(60)).await;
+    assert_eq!(t.told().await, ["slow starts", "slow stops: killed", "slow is gone"]);
+    assert_eq!(pool.count_children().await.unwrap().specs, 0);
+}
+
+/// Whoever is killed again while it waits, or is stopped, leaves nobody.
+#[tokio::test(start_paused = true)]
+async fn the_waiting_supervisor_may_be_killed_meanwhile() {
+    let t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let top = Supervisor::one_for_one().child(inner().child(t.child("slow")));
+    let top = top.start(&t.rt).await.unwrap();
+    strike(&t.rt, "inner").await;
+    sleep(ms(10)).await;
+    t.rt.kill(top.pid().unwrap());
+    sleep(ms(50)).await;
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+    assert_eq!(t.rt.spawned(), t.rt.finished());
+}
+
+/// On several threads the killed children and the restart race: no name is ever found taken,
+/// so each kill costs one restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_threads_no_restart_is_lost_over_a_name() {
+    let rt = Runtime::new();
+    let idle = |name: &'static str| ChildSpec::task(name, |_| std::future::pending()).named(name);
+    let inner = ["a", "b", "c", "d"].map(idle).into_iter().fold(inner(), SupervisorSpec::child);
+    let top = Supervisor::one_for_one().intensity(200, Duration::from_secs(3600)).child(inner);
+    let top = top.start(&rt).await.unwrap();
+    for nth in 1..=200 {
+        let before = pid(&top).await;
+        rt.kill(before);
+        while top.which_child("inner").await.unwrap().pid().is_none_or(|pid| pid == before) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(top.which_child("inner").await.unwrap().restarts, nth);
+    }
+    assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+async fn pid(top: &SupervisorRef) -> regrow::Pid {
+    top.which_child("inner").await.unwrap().pid().expect("it runs")
+}
+
+/// What an orphan leaves that is killed itself is waited for as well.
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_orphan_leaves_is_waited_for() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
+    let deep = ChildSpec::from(deep).shutdown(Shutdown::BrutalKill);
+    let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
+    let top = top.start(&t.rt).await.unwrap();
+    strike(&t.rt, "inner").await;
+    sleep(ms(60)).await;
+    let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
+    assert_eq!(t.told().await, story);
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert!(top.stop().await.is_ok());
+}
+
+/// A supervisor that is killed while it waits for what another had left passes that on.
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_waiter_waited_for_is_waited_for_further_up() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
+    let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
+    let top = top.start(&t.rt).await.unwrap();
+    strike(&t.rt, "deep").await;
+    strike(&t.rt, "inner").await; // which waits
+    sleep(ms(60)).await;
+    let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
+    assert_eq!(t.told().await, story);
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert!(top.stop().await.is_ok());
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// One that overruns its time as an orphan is killed; what it leaves goes as far up as there is
+/// somebody, even if the one above it is long gone.
+#[tokio::test(start_paused = true)]
+async fn what_is_left_goes_as_far_up_as_there_is_somebody() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let low = Supervisor::one_for_one().named("low").child(t.child("slow"));
+    let low = ChildSpec::from(low).shutdown(Shutdown::Timeout(ms(20)));
+    let deep = Supervisor::one_for_one().named("deep").child(low);
+    let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
+    let top = top.start(&t.rt).await.unwrap();
+    strike(&t.rt, "deep").await;
+    strike(&t.rt, "inner").await;
+    sleep(ms(70)).await;
+    let story = ["slow starts", "slow stops: shutdown", "slow is gone", "slow starts"];
+    assert_eq!(t.told().await, story);
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert!(top.stop().await.is_ok());
+}
+
+/// A supervisor with one child that is killed and takes as long as this to end.
+async fn one_that_leaves(t: &Troupe, top: SupervisorSpec, takes: u64) -> SupervisorRef {
+    t.on_stop("slow", Stop::Takes(ms(takes)));
+    let inner = inner().child(t.child("slow").shutdown(Shutdown::Infinity));
+    top.child(inner).child(t.child("sibling")).start(&t.rt).await.unwrap()
+}
+
+async fn state(top: &SupervisorRef, id: &str) -> ChildState {
+    top.which_child(id).await.unwrap().state
+}
+
+const WAITS: ChildState = ChildState::Restarting { retry_in: None };
+
+/// The wait for what was left is a state of the child: the parent answers, and restarts others.
+#[tokio::test(start_paused = true)]
+async fn while_what_was_left_is_ending_the_parent_answers_and_restarts_siblings() {
+    let mut t = Troupe::new();
+    let top = one_that_leaves(&t, Supervisor::one_for_one(), 100_000).await;
+    strike(&t.rt, "inner").await;
+    let began = Instant::now();
+    settled().await;
+    assert_eq!(state(&top, "inner").await, WAITS);
+    t.crash("sibling");
+    settled().await;
+    let told = t.told().await;
+    assert_eq!(told[told.len() - 2..], ["sibling stops: boom", "sibling starts"]);
+    assert!(top.start_child(t.child("another")).await.is_ok());
+    assert_eq!(top.tree().await.unwrap().root.children.len(), 3);
+    let call = SupervisorRef::named(&t.rt, "inner").count_children().await;
+    assert_eq!(call, Err(CallError::Restarting { retry_in: None }));
+    assert!(began.elapsed() < ms(20), "nothing of this waited: {:?}", began.elapsed());
+    sleep(ms(100_001)).await;
+    assert!(matches!(state(&top, "inner").await, ChildState::Running(_)));
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
+}
+
+/// A stop does not wait for it either, and neither brings the child back.
+#[tokio::test(start_paused = true)]
+async fn a_stop_meanwhile_and_a_termination_call_the_restart_off() {
+    let t = Troupe::new();
+    let top = one_that_leaves(&t, Supervisor::one_for_one(), 500).await;
+    strike(&t.rt, "inner").await;
+    let began = Instant::now();
+    settled().await;
+    assert_eq!(top.terminate_child("inner").await, Ok(()));
+    assert_eq!(state(&top, "inner").await, ChildState::Stopped);
+    assert!(began.elapsed() < ms(20), "{:?}", began.elapsed());
+    let call = SupervisorRef::named(&t.rt, "inner").count_children().await;
+    assert_eq!(call, Err(CallError::NoProc));
+    sleep(ms(600)).await;
+    assert_eq!(state(&top, "inner").await, ChildState::Stopped);
+    assert!(top.restart_child("inner").await.is_ok());
+
+    strike(&t.rt, "inner").await;
+    settled().await;
+    let began = Instant::now();
+    assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
+    assert!(began.elapsed() < ms(20), "{:?}", began.elapsed());
+    sleep(ms(500)).await;
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// A group waits together: the others are stopped at once, and all come back in order.
+#[tokio::test(start_paused = true)]
+async fn a_group_waits_together_for_what_one_of_it_left() {
+    let mut t = Troupe::new();
+    let top = one_that_leaves(&t, Supervisor::one_for_all(), 50).await;
+    t.told().await;
+    strike(&t.rt, "inner").await;
+    settled().await;
+    let told = t.told().await;
+    assert_eq!(told, ["slow stops: killed", "sibling stops: shutdown"]);
+    assert_eq!(
+        (state(&top, "inner").await, state(&top, "sibling").await),
+        (WAITS, ChildState::Stopped)
+    );
+    let sibling = t.player("sibling").call(|reply| reply).await;
+    assert_eq!(sibling, Err(CallError::Restarting { retry_in: None }));
+    sleep(ms(51)).await;
+    assert_eq!(t.told().await, ["slow is gone", "slow starts", "sibling starts"]);
+    assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
+    assert!(top.stop().await.is_ok());
+}
+
+/// A sibling that falls meanwhile takes its group over, and is restarted with it: nothing is
+/// started beside what is left, and nothing is restarting for ever.
+#[tokio::test(start_paused = true)]
+async fn a_sibling_that_falls_meanwhile_waits_for_the_same() {
+    let mut t = Troupe::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let inner = inner().child(t.child("slow"));
+    let top = Supervisor::rest_for_one().child(t.child("first")).child(inner);
+    let top = top.child(t.child("last")).start(&t.rt).await.unwrap();
+    t.told().await;
+    strike(&t.rt, "inner").await;
+    settled().await;
+    t.crash("first");
+    settled().await;
+    let told = t.told().await;
+    assert_eq!(told, ["slow stops: killed", "last stops: shutdown", "first stops: boom"]);
+    sleep(ms(51)).await;
+    assert_eq!(t.told().await, ["slow is gone", "first starts", "slow starts", "last starts"]);
+    for id in ["first", "inner", "last"] {
+        assert!(matches!(state(&top, id).await, ChildState::Running(_)), "{id}");
+    }
+    assert!(top.stop().await.is_ok());
+}
+
+/// A start by hand that waits is answered when it has come to something: to a process, or to
+/// what was done about the child meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_start_by_hand_that_waits_is_answered_whatever_happens_meanwhile() {
+    for (meanwhile, takes) in [("nothing", 50), ("terminate", 50), ("delete", 50), ("stop", 0)] {
+        let t = Troupe::new();
+        t.on_stop("slow", Stop::Takes(ms(50)));
+        let inner = ChildSpec::from(inner().child(t.child("slow")));
+        let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));
+        let top = top.child(t.child("sibling")).start(&t.rt).await.unwrap();
+        assert_eq!(top.terminate_child("inner").await, Ok(()));
+        let began = Instant::now();
+        let asker = top.clone();
+        let asked = tokio::spawn(async move { asker.restart_child("inner").await });
+        settled().await;
+        assert_eq!(state(&top, "inner").await, WAITS);
+        assert_eq!(top.restart_child("inner").await, Err(ChildError::Restarting("inner".into())));
+        t.crash("sibling");
+        settled().await;
+        assert!(matches!(state(&top, "sibling").await, ChildState::Running(_)));
+        match meanwhile {
+            "terminate" => assert_eq!(top.terminate_child("inner").await, Ok(())),
+            "delete" => {
+                assert_eq!(top.terminate_child("inner").await, Ok(()));
+                assert_eq!(top.delete_child("inner").await, Ok(()));
+            }
+            "stop" => assert!(top.stop().await.is_ok()),
+            _ => {}
+        }
+        let answer = asked.await.unwrap();
+        let took = began.elapsed();
+        assert!((ms(takes)..ms(takes + 10)).contains(&took), "{meanwhile}: {took:?}");
+        let right = match (meanwhile, &answer) {
+            ("nothing", Ok(pid)) => t.rt.is_alive(*pid),
+            ("terminate", Err(ChildError::NotStarted(StartError::Failed(reason))))
+            | ("stop", Err(ChildError::Unreachable(CallError::Exited(reason)))) => {
+                *reason == ExitReason::Shutdown
+            }
+            ("delete", Err(ChildError::NotFound(id))) => id == "inner",
+            _ => false,
+        };
+        assert!(right, "{meanwhile}: {answer:?}");
+    }
+}

@@ -1,0 +1,268 @@
+//! How supervisors start: in order, to the end or not at all, as described or not.
+
+use crate::support;
+
+use std::time::Duration;
+
+use regrow::{
+    ChildSpec, ChildType, ExitReason, Inside, Leftovers, Restart, Shutdown, StartCause, StartError,
+    Supervisor, SupervisorRef, SupervisorSpec,
+};
+use support::crash;
+use support::reporter::counts;
+use support::troupe::{Start, Stop, Troupe, states};
+use tokio::sync::oneshot;
+
+/// All of them, one after the other.
+fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> SupervisorSpec {
+    children.into_iter().fold(spec, SupervisorSpec::child)
+}
+
+/// SUP-001.
+#[tokio::test(start_paused = true)]
+async fn an_empty_supervisor_starts_and_stops() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
+    assert_eq!(counts(&tree.count_children().await.unwrap()), (0, 0, 0, 0));
+    assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// SUP-002, SUP-003: each only after the one before is ready, or is gone.
+#[tokio::test(start_paused = true)]
+async fn children_start_in_order_and_stop_in_reverse() {
+    let mut t = Troupe::new();
+    for id in ["a", "b", "c", "d", "e"] {
+        t.on_stop(id, Stop::Takes(Duration::from_millis(10)));
+    }
+    let spec = over(Supervisor::one_for_one(), t.children(["a", "b", "c", "d", "e"]));
+    let tree = spec.start(&t.rt).await.unwrap();
+    assert_eq!(t.told().await, ["a starts", "b starts", "c starts", "d starts", "e starts"]);
+    assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
+    let stop = |id| [format!("{id} stops: shutdown"), format!("{id} is gone")];
+    assert_eq!(t.told().await, ["e", "d", "c", "b", "a"].map(stop).concat());
+}
+
+/// SUP-033: depth first, last child first, and nobody is left when the stop returns.
+#[tokio::test(start_paused = true)]
+async fn a_tree_stops_depth_first() {
+    let mut t = Troupe::new();
+    let inner = |id, children| over(Supervisor::one_for_one().with_id(id), children);
+    let top = Supervisor::one_for_one()
+        .child(inner("left", t.children(["a", "b"])))
+        .child(inner("right", t.children(["c", "d"])));
+    let tree = top.start(&t.rt).await.unwrap();
+    assert_eq!(counts(&tree.count_children().await.unwrap()), (2, 2, 2, 0));
+    assert_eq!(t.told().await, ["a starts", "b starts", "c starts", "d starts"]);
+    tree.stop().await.unwrap();
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+    assert_eq!(t.told().await, ["d", "c", "b", "a"].map(|id| format!("{id} stops: shutdown")));
+}
+
+/// SUP-004, T15: at once another supervisor can have the names.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_fails_stops_the_start() {
+    let mut t = Troupe::new();
+    t.next_starts("c", [Start::Fails]);
+    let spec = over(Supervisor::one_for_one().named("top"), t.children(["a", "b", "c", "d"]));
+    let error = spec.clone().start(&t.rt).await.unwrap_err();
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+    let why = Box::new(StartError::Failed(crash("c has no luck")));
+    assert_eq!(error, StartError::Child { id: "c".into(), error: why });
+    let told = ["a starts", "b starts", "c fails", "b stops: shutdown", "a stops: shutdown"];
+    assert_eq!(t.told().await, told);
+    let tree = spec.start(&t.rt).await.unwrap();
+    assert_eq!(t.rt.whereis("top"), tree.pid());
+}
+
+/// SUP-004: the error of a tree names the whole way down.
+#[tokio::test(start_paused = true)]
+async fn a_failure_deep_down_names_the_way() {
+    let t = Troupe::new();
+    t.next_starts("c", [Start::Fails]);
+    let inner = Supervisor::one_for_one().with_id("inner").child(t.child("c"));
+    let error = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap_err();
+    let StartError::Child { id, error } = error else { panic!("{error:?}") };
+    assert_eq!(id, "inner");
+    assert_eq!(
+        error.to_string(),
+        "child \"c\" was not started: it ended before it was ready: c has no luck"
+    );
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// SUP-005.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_may_choose_not_to_run() {
+    let t = Troupe::new();
+    let ignoring = || Supervisor::with_init(|ctx| async move { Err(ctx.ignore()) }).named("top");
+    assert_eq!(ignoring().start(&t.rt).await.unwrap_err(), StartError::Ignored);
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+    let top = Supervisor::one_for_one().child(ignoring()).child(t.child("a"));
+    let tree = top.start(&t.rt).await.unwrap();
+    assert_eq!(states(&tree).await, ["top stopped", "a runs"]);
+}
+
+/// SUP-005: the init of a supervisor runs again at each restart, and what it gives is
+/// looked at like any other.
+#[tokio::test(start_paused = true)]
+async fn a_supervisors_init_runs_at_each_start() {
+    let mut t = Troupe::new();
+    let [a, b] = t.children(["a", "b"]);
+    let inner = Supervisor::with_init(move |ctx| async move {
+        let child = match ctx.start_cause() {
+            StartCause::First => a,
+            _ => b,
+        };
+        Ok(Supervisor::one_for_all().intensity(0, Duration::from_secs(1)).child(child))
+    });
+    let tree = Supervisor::one_for_one().child(inner.named("inner")).start(&t.rt).await.unwrap();
+    let inner = SupervisorRef::named(&t.rt, "inner");
+    assert_eq!(states(&inner).await, ["a runs"]);
+    t.crash("a");
+    assert_eq!(t.told().await, ["a starts", "a stops: boom", "b starts"]);
+    assert_eq!(states(&inner).await, ["b runs"]);
+    tree.stop().await.unwrap();
+
+    let twice = Supervisor::with_init(|_| async {
+        let child = || ChildSpec::task("x", |_| std::future::pending());
+        Ok(Supervisor::one_for_one().child(child()).child(child()))
+    });
+    assert_eq!(twice.start(&t.rt).await.unwrap_err(), StartError::DuplicateId("x".into()));
+    let failing = Supervisor::with_init(|_| async { Err(crash("no plan")) });
+    assert_eq!(failing.start(&t.rt).await.unwrap_err(), StartError::Failed(crash("no plan")));
+    let beside = Supervisor::with_init(|_| async { Ok(Supervisor::one_for_one()) });
+    let error = beside.child(t.child("a")).start(&t.rt).await.unwrap_err();
+    assert!(matches!(error, StartError::Invalid(what) if what.contains("with_init")));
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// SUP-006: and a temporary one is not kept.
+#[tokio::test(start_paused = true)]
+async fn a_child_may_choose_not_to_run() {
+    let t = Troupe::new();
+    t.next_starts("b", [Start::Ignores]);
+    t.next_starts("x", [Start::Ignores]);
+    let temporary = t.child("x").restart(Restart::Temporary);
+    let spec = over(Supervisor::one_for_one(), t.children(["a", "b"])).child(temporary);
+    let tree = spec.start(&t.rt).await.unwrap();
+    assert_eq!(states(&tree).await, ["a runs", "b stopped"]);
+    assert_eq!(counts(&tree.count_children().await.unwrap()), (2, 1, 0, 2));
+    assert_eq!(tree.restart_child("b").await.unwrap(), t.rt.whereis("b").unwrap());
+}
+
+/// SUP-012, SUP-013.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_work_is_refused_before_any_child_starts() {
+    let t = Troupe::new();
+    let twice = over(Supervisor::one_for_one(), t.children(["a", "b", "a"]));
+    assert_eq!(twice.start(&t.rt).await.unwrap_err(), StartError::DuplicateId("a".into()));
+    let zero = Supervisor::one_for_one().intensity(1, Duration::ZERO).child(t.child("a"));
+    let StartError::Invalid(what) = zero.clone().start(&t.rt).await.unwrap_err() else { panic!() };
+    assert!(what.contains("period"));
+    assert_eq!(t.rt.spawned(), 0);
+    let top = Supervisor::one_for_one().child(zero.with_id("zero"));
+    let error = top.start(&t.rt).await.unwrap_err();
+    let error_of_child = Box::new(StartError::Invalid(what));
+    assert_eq!(error, StartError::Child { id: "zero".into(), error: error_of_child });
+    assert_eq!(t.rt.leftovers(), Leftovers::default());
+}
+
+/// SUP-014, SUP-015: as it is described it is handed out; the default budget is three in
+/// five seconds.
+#[tokio::test(start_paused = true)]
+async fn a_child_is_described_by_its_defaults() {
+    let mut t = Troupe::new();
+    let inner = Supervisor::one_for_one().with_id("inner");
+    let tree = Supervisor::one_for_one().child(t.child("a")).child(inner);
+    let tree = tree.start(&t.rt).await.unwrap();
+    let worker = tree.child_spec("a").await.unwrap();
+    let inner = tree.child_spec("inner").await.unwrap();
+    for spec in [&worker, &inner] {
+        assert_eq!((spec.get_restart(), spec.is_significant()), (Restart::Permanent, false));
+        assert_eq!((spec.get_init_timeout(), spec.get_backoff()), (None, None));
+    }
+    assert_eq!((worker.id(), worker.name(), worker.kind()), ("a", Some("a"), ChildType::Worker));
+    assert_eq!(worker.get_shutdown(), Shutdown::Timeout(Duration::from_secs(5)));
+    assert_eq!((inner.id(), inner.name()), ("inner", None));
+    assert_eq!((inner.kind(), inner.get_shutdown()), (ChildType::Supervisor, Shutdown::Infinity));
+    let unknown = tree.child_spec("nobody").await.unwrap_err();
+    assert_eq!(unknown.to_string(), "the supervisor has no child \"nobody\"");
+    t.told().await;
+    for _ in 0..3 {
+        t.crash("a");
+        assert_eq!(t.told().await, ["a stops: boom", "a starts"]);
+    }
+    t.crash("a");
+    tree.ended().await;
+}
+
+/// SUP-031: the parent's end is the supervisor's, after an orderly stop.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_its_parent_ends_a_supervisor() {
+    for reason in [ExitReason::Shutdown, crash("parent"), ExitReason::Normal, ExitReason::Killed] {
+        let mut t = Troupe::new();
+        let spec = over(Supervisor::one_for_one().named("tree"), t.children(["a", "b"]));
+        let (end, ends) = oneshot::channel::<ExitReason>();
+        let (ready, is_ready) = oneshot::channel();
+        let parent = t.rt.spawn_fallible(async move |ctx| {
+            let tree = spec.start_link(&ctx).await?;
+            assert!(ctx.runtime().link(Inside::pid(&ctx), tree.pid().unwrap()));
+            ready.send(tree).unwrap();
+            Err(ends.await.unwrap())
+        });
+        let tree = is_ready.await.unwrap();
+        assert_eq!(t.told().await, ["a starts", "b starts"]);
+        let ended = tree.ended();
+        end.send(reason.clone()).unwrap();
+        assert_eq!(ended.await, reason);
+        assert_eq!(t.told().await, ["b stops: shutdown", "a stops: shutdown"]);
+        assert_eq!(parent.join().await, reason);
+        assert_eq!(t.rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// T52: a linked start that fails is told by its result alone.
+#[tokio::test(start_paused = true)]
+async fn a_linked_start_that_fails_sends_no_exit() {
+    let t = Troupe::new();
+    t.next_starts("a", [Start::Fails]);
+    let spec = Supervisor::one_for_one().child(t.child("a"));
+    let parent = t.rt.spawn_fallible(async move |mut ctx| {
+        ctx.runtime().set_trap_exit(Inside::pid(&ctx), true);
+        assert!(matches!(spec.start_link(&ctx).await, Err(StartError::Child { .. })));
+        let none = ctx.recv_timeout(Duration::from_secs(1)).await;
+        assert!(none.is_none(), "{none:?}");
+        Ok(())
+    });
+    assert_eq!(parent.join().await, ExitReason::Normal);
+}
+
+/// Panics as it is to start.
+struct Panics;
+
+#[async_trait::async_trait]
+impl regrow::StartChild for Panics {
+    async fn start(&self, _: &mut regrow::StartContext) -> Result<regrow::Started, StartError> {
+        panic!("no configuration")
+    }
+}
+
+/// A panic of a start function, as the tree starts, is the supervisor's crash; who was started
+/// before has stopped in order by then, and its name is free.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_start_leaves_nobody_behind() {
+    let mut t = Troupe::new();
+    t.on_stop("a", Stop::Takes(Duration::from_secs(1)));
+    let tree = || {
+        let patient = Supervisor::one_for_one().child(t.child("a"));
+        patient.child(ChildSpec::new("bad", Panics))
+    };
+    for _ in 0..2 {
+        let error = tree().start(&t.rt).await.unwrap_err();
+        assert!(matches!(&error, StartError::Failed(reason) if reason.is_abnormal()), "{error}");
+        assert_eq!(t.rt.leftovers(), Leftovers::default());
+    }
+    let told = ["a starts", "a stops: shutdown", "a is gone"];
+    assert_eq!(t.told().await, [told, told].concat());
+}

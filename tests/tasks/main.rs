@@ -1,0 +1,8 @@
+//! Tasks: work whose result another process waits for.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod task;
+mod task_stream;
+mod task_supervisor;

@@ -1,0 +1,368 @@
+//! Supervisors of tasks.
+
+use crate::support;
+
+use std::future::pending;
+use std::time::Duration;
+
+use futures_util::{FutureExt, stream};
+use regrow::{
+    ChildError, ExitReason, ProcessHandle, Restart, Runtime, Shutdown, StartError, Supervisor,
+    Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef,
+};
+use support::{assert_nothing_left, crash, settled};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+async fn started() -> (Runtime, TaskSupervisorRef) {
+    let rt = Runtime::new();
+    let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
+    (rt, tasks)
+}
+
+/// Spawns a task in a process, and tells how it crashes on demand.
+async fn crashing(
+    rt: &Runtime,
+    tasks: &TaskSupervisorRef,
+    traps: bool,
+) -> (ProcessHandle, Task<()>, oneshot::Sender<()>) {
+    let (crash_now, told) = oneshot::channel::<()>();
+    let (tell, spawned) = oneshot::channel();
+    let tasks = tasks.clone();
+    let caller = rt.spawn_fallible(move |ctx| async move {
+        ctx.runtime().set_trap_exit(ctx.pid(), traps);
+        let task = tasks.spawn(&ctx, |task| async move {
+            let _ = told.await;
+            task.runtime().exit(task.pid(), crash("r"));
+            pending().await
+        });
+        let _ = tell.send(task.await?);
+        pending().await
+    });
+    (caller, spawned.await.unwrap(), crash_now)
+}
+
+/// TSK-021.
+#[tokio::test(start_paused = true)]
+async fn a_supervised_task_is_a_child_and_its_crash_reaches_its_caller() {
+    let (rt, tasks) = started().await;
+    for traps in [false, true] {
+        let (caller, task, crash_now) = crashing(&rt, &tasks, traps).await;
+        assert_eq!(tasks.children().await.unwrap(), [task.pid()]);
+        assert_eq!(rt.info(task.pid()).unwrap().links, 2);
+        crash_now.send(()).unwrap();
+        assert_eq!(task.join().await, Err(TaskError::Exited(crash("r"))));
+        settled().await;
+        assert_eq!(rt.is_alive(caller.pid()), traps);
+        if !traps {
+            assert_eq!(caller.join().await, crash("r"));
+        }
+        assert!(rt.is_alive(tasks.pid().unwrap()));
+        assert_eq!(tasks.children().await.unwrap(), []);
+    }
+    assert_nothing_left(&rt).await;
+}
+
+/// A supervised task's result leaves nothing behind, and its caller's crash ends it.
+#[tokio::test(start_paused = true)]
+async fn a_supervised_task_is_tied_to_its_caller_as_any() {
+    let (rt, tasks) = started().await;
+    let handle = tasks.clone();
+    let body = rt.spawn_fallible(move |mut ctx| async move {
+        ctx.runtime().set_trap_exit(ctx.pid(), true);
+        let task = handle.spawn(&ctx, |task| async move { task.pid() }).await?;
+        let pid = task.pid();
+        assert_eq!(task.join().await, Ok(pid));
+        let endless = handle.spawn(&ctx, |_| pending::<()>()).await?;
+        assert_eq!(endless.shutdown(Shutdown::default()).await, None);
+        settled().await;
+        assert_eq!(ctx.recv_timeout(Duration::ZERO).await, None);
+        assert_eq!(handle.children().await, Ok(vec![]));
+        Ok(())
+    });
+    assert_eq!(body.join().await, ExitReason::Normal);
+
+    for (end, expected) in
+        [(crash("x"), Err(TaskError::Exited(crash("x")))), { (ExitReason::Normal, Ok(())) }]
+    {
+        let handle = tasks.clone();
+        let (tell, spawned) = oneshot::channel();
+        rt.spawn_fallible(move |ctx| async move {
+            let _ = tell.send(handle.spawn(&ctx, |_| sleep(ms(10))).await?);
+            Err(end)
+        });
+        assert_eq!(spawned.await.unwrap().join().await, expected);
+    }
+    assert_nothing_left(&rt).await;
+}
+
+/// One that has asked to be told hears of its caller's crash, though that is not its parent.
+#[tokio::test(start_paused = true)]
+async fn a_supervised_task_can_hear_of_its_callers_crash() {
+    let (rt, tasks) = started().await;
+    let (tell, spawned) = oneshot::channel();
+    let caller = rt.spawn_fallible(move |ctx| async move {
+        let told = tasks.spawn(&ctx, |mut task| async move { task.shutdown().await });
+        let _ = tell.send(told.await?);
+        sleep(ms(10)).await;
+        Err(crash("x"))
+    });
+    assert_eq!(spawned.await.unwrap().join().await, Ok(()));
+    assert_eq!(caller.join().await, crash("x"));
+    assert_nothing_left(&rt).await;
+}
+
+/// TSK-019, under a supervisor.
+#[tokio::test(start_paused = true)]
+async fn an_unlinked_supervised_task_crashes_alone() {
+    let (rt, tasks) = started().await;
+    let task = tasks.spawn_nolink::<(), _, _>(|_| async { panic!("no luck") }).await.unwrap();
+    let Err(TaskError::Exited(reason)) = task.join().await else { panic!("it succeeded") };
+    assert_eq!(reason.crash().unwrap().message(), "no luck");
+    assert!(rt.is_alive(tasks.pid().unwrap()));
+    assert_nothing_left(&rt).await;
+}
+
+/// TSK-022.
+#[tokio::test(start_paused = true)]
+async fn a_child_is_started_again_only_if_asked() {
+    let (rt, tasks) = started().await;
+    let (tell, mut told) = unbounded_channel();
+    let say = tell.clone();
+    let once = tasks.start_child(move |task| async move {
+        say.send(task.pid())?;
+        Err(crash("r"))
+    });
+    let pid = once.await.unwrap();
+    assert_eq!(told.recv().await, Some(pid));
+    settled().await;
+    assert!(told.try_recv().is_err());
+    assert_eq!(tasks.children().await.unwrap(), []);
+
+    let again = tasks.start_child_with(Restart::Permanent, move |mut task| async move {
+        tell.send(task.pid())?;
+        drop(task.recv().await);
+        Ok(())
+    });
+    let pid = again.await.unwrap();
+    assert_eq!(told.recv().await, Some(pid));
+    rt.send(pid, b"finish".to_vec());
+    let second = told.recv().await.unwrap();
+    assert_ne!(second, pid);
+    assert_eq!(tasks.children().await.unwrap(), [second]);
+    assert_eq!(tasks.terminate_child(second).await, Ok(()));
+    assert_eq!(tasks.children().await.unwrap(), []);
+    assert_nothing_left(&rt).await;
+}
+
+/// TSK-023.
+#[tokio::test(start_paused = true)]
+async fn tasks_are_stopped_each_as_it_asks_for() {
+    let (rt, tasks) = started().await;
+    let brutal = tasks.clone().with_shutdown(Shutdown::BrutalKill);
+    let brutal = brutal.start_child(|_| pending()).await.unwrap();
+    let polite = tasks.start_child(|_| pending()).await.unwrap();
+    let stubborn = tasks
+        .start_child(|mut task| async move {
+            task.shutdown().await;
+            pending().await
+        })
+        .await
+        .unwrap();
+    settled().await;
+    let ends = [brutal, polite, stubborn].map(|pid| rt.ended(pid));
+    let start = Instant::now();
+    assert_eq!(tasks.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    let mut reasons = vec![];
+    for end in ends {
+        reasons.push(end.await);
+    }
+    assert_eq!(reasons, [ExitReason::Killed, ExitReason::Shutdown, ExitReason::Killed]);
+    assert_eq!(rt.process_count(), 0);
+    assert_nothing_left(&rt).await;
+}
+
+/// TSK-025.
+#[tokio::test(start_paused = true)]
+async fn a_task_is_terminated_once() {
+    let (rt, tasks) = started().await;
+    let endless = tasks.start_child(|_| pending()).await.unwrap();
+    let ended = rt.ended(endless);
+    assert_eq!(tasks.terminate_child(endless).await, Ok(()));
+    assert_eq!(ended.await, ExitReason::Shutdown);
+    let not_found = Err(ChildError::NotFound(endless.to_string()));
+    assert_eq!(tasks.terminate_child(endless).await, not_found);
+    assert_nothing_left(&rt).await;
+}
+
+/// Tasks of a supervisor that is killed end with it, and so does who is linked to them.
+#[tokio::test(start_paused = true)]
+async fn tasks_end_with_their_supervisor() {
+    let (rt, tasks) = started().await;
+    let (caller, task, _crash_now) = crashing(&rt, &tasks, false).await;
+    rt.kill(tasks.pid().unwrap());
+    assert_eq!(task.join().await, Err(TaskError::Exited(ExitReason::Killed)));
+    assert_eq!(caller.join().await, ExitReason::Killed);
+    assert_nothing_left(&rt).await;
+}
+
+/// Without a supervisor there is no task; and a supervisor in a tree is a child like any.
+#[tokio::test(start_paused = true)]
+async fn a_named_supervisor_is_found_again_after_its_restart() {
+    let rt = Runtime::new();
+    let tasks = TaskSupervisorRef::named(&rt, "tasks");
+    let error = tasks.start_child(|_| async { Ok(()) }).await.unwrap_err();
+    assert!(matches!(error, StartError::Unreachable(_)));
+
+    let child = TaskSupervisor::new().named("tasks").intensity(1, ms(1_000));
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    let first = tasks.pid().unwrap();
+    let ended = rt.ended(first);
+    rt.kill(first);
+    ended.await;
+    tree.count_children().await.unwrap();
+    assert_ne!(tasks.pid(), Some(first));
+    assert_eq!(tasks.spawn_nolink(|_| async { 42 }).await.unwrap().join().await, Ok(42));
+    tree.stop().await.unwrap();
+    assert_nothing_left(&rt).await;
+}
+
+/// Nobody is worked for who is no more.
+#[tokio::test(start_paused = true)]
+async fn a_dead_caller_gets_no_task() {
+    let (rt, tasks) = started().await;
+    let (tell, told) = oneshot::channel();
+    let caller = rt.spawn(|ctx| async move { drop(tell.send(ctx)) });
+    let context = told.await.unwrap();
+    caller.join().await;
+    let task = tasks.spawn::<(), _, _>(&context, |_| async { unreachable!("it ran") }).await;
+    assert_eq!(task.unwrap_err(), StartError::Failed(ExitReason::NoProc));
+    assert_eq!(tasks.children().await.unwrap(), []);
+    assert_eq!(rt.process_count(), 1);
+    assert_nothing_left(&rt).await;
+}
+
+/// A caller that gives up before the supervisor comes to it gets nothing started.
+#[tokio::test(start_paused = true)]
+async fn a_spawn_that_is_dropped_in_time_starts_nothing() {
+    let (rt, tasks) = started().await;
+    let (tell, mut told) = unbounded_channel::<()>();
+    let mut late = Box::pin(tasks.spawn_nolink(move |_| async move { tell.send(()) }));
+    assert!(late.as_mut().now_or_never().is_none(), "it is asked for");
+    drop(late);
+    assert_eq!(tasks.children().await.unwrap(), []);
+    assert_eq!(told.recv().await, None); // the body was dropped unrun
+    assert_nothing_left(&rt).await;
+}
+
+/// However many of them ignore their end, they are stopped at once and not one by one.
+#[tokio::test(start_paused = true)]
+async fn a_stop_takes_as_long_as_the_slowest_task() {
+    let (rt, tasks) = started().await;
+    for time in [300, 100, 200] {
+        let slow = tasks.clone().with_shutdown(Shutdown::Timeout(ms(time)));
+        let deaf = |mut task: regrow::TaskContext| async move {
+            task.shutdown().await;
+            pending().await
+        };
+        slow.start_child(deaf).await.unwrap();
+    }
+    settled().await;
+    let began = Instant::now();
+    assert_eq!(tasks.stop().await, Ok(ExitReason::Shutdown));
+    assert_eq!(began.elapsed(), ms(300));
+    assert_nothing_left(&rt).await;
+}
+
+/// One more than there may be is refused, and its body dropped.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_has_no_more_tasks_than_it_may() {
+    let rt = Runtime::new();
+    let tasks = TaskSupervisor::new().max_children(2).start(&rt).await.unwrap();
+    let first = tasks.spawn_nolink(|_| pending::<()>()).await.unwrap();
+    tasks.start_child(|_| pending()).await.unwrap();
+    let refused = Some(StartError::MaxChildren(2));
+    assert_eq!(tasks.spawn_nolink(|_| async {}).await.err(), refused);
+    assert_eq!(tasks.start_child(|_| async { Ok(()) }).await.err(), refused);
+    assert_eq!(first.shutdown(Shutdown::BrutalKill).await, None);
+    assert_eq!(tasks.spawn_nolink(|_| async { 3 }).await.unwrap().join().await, Ok(3));
+    tasks.stop().await.unwrap();
+    assert_nothing_left(&rt).await;
+}
+
+/// One that gives up after that gets it killed, and its caller hears nothing.
+#[tokio::test(start_paused = true)]
+async fn a_spawn_that_is_dropped_late_kills_what_it_started() {
+    let (rt, tasks) = started().await;
+    let body = rt.spawn_fallible(move |ctx| async move {
+        let mut spawning = Box::pin(tasks.spawn(&ctx, |_| pending::<()>()));
+        assert!(spawning.as_mut().now_or_never().is_none());
+        settled().await;
+        let [task] = tasks.children().await?[..] else { panic!("it was not started") };
+        let ended = ctx.runtime().ended(task);
+        drop(spawning);
+        assert_eq!(ended.await, ExitReason::Killed);
+        settled().await;
+        assert_eq!(tasks.children().await?, []);
+        Ok(())
+    });
+    assert_eq!(body.join().await, ExitReason::Normal);
+    assert_nothing_left(&rt).await;
+}
+
+async fn nap(time: u64) -> u64 {
+    sleep(ms(time)).await;
+    time
+}
+
+/// TSK-026, TSK-029 under a supervisor: items are its children while they run.
+#[tokio::test(start_paused = true)]
+async fn a_supervised_stream_is_as_any() {
+    let (rt, tasks) = started().await;
+    let body = rt.spawn_fallible(move |ctx| async move {
+        let naps = TaskStream::new(&ctx, stream::iter([30, 1_000, 10, 20]), nap);
+        let mut naps = naps.supervised_by(&tasks).concurrency(3).timeout(ms(50));
+        assert_eq!(naps.next().await, Some(Ok(30)));
+        assert_eq!(tasks.children().await?.len(), 1);
+        assert_eq!(naps.next().await, Some(Err(TaskError::Timeout(ms(50)))));
+        assert_eq!(naps.next().await, Some(Ok(10)));
+        assert_eq!(naps.next().await, Some(Ok(20)));
+        assert_eq!(naps.next().await, None);
+        assert_eq!(tasks.children().await?, []);
+        Ok(())
+    });
+    assert_eq!(body.join().await, ExitReason::Normal);
+    assert_nothing_left(&rt).await;
+}
+
+/// Dropped at any moment it leaves no child, nor is a dead supervisor waited for.
+#[tokio::test(start_paused = true)]
+async fn a_supervised_stream_leaves_nothing_behind() {
+    let (rt, tasks) = started().await;
+    for asked in [false, true] {
+        let endless = TaskStream::nolink(&rt, stream::iter([(); 9]), |()| pending::<()>());
+        let mut endless = endless.supervised_by(&tasks).concurrency(3);
+        assert!(endless.next().now_or_never().is_none());
+        if asked {
+            settled().await; // started, and the stream doesn't know yet
+            assert_eq!(tasks.children().await.unwrap().len(), 3);
+        }
+        drop(endless);
+        settled().await;
+        assert_eq!(tasks.children().await.unwrap(), []);
+    }
+    let naps = TaskStream::nolink(&rt, stream::iter([20, 20]), nap);
+    let mut naps = naps.supervised_by(&tasks).concurrency(1);
+    assert!(tokio::time::timeout(ms(10), naps.next()).await.is_err());
+    tasks.stop().await.unwrap();
+    assert_eq!(naps.next().await, Some(Err(TaskError::Exited(ExitReason::Shutdown))));
+    assert!(matches!(naps.next().await, Some(Err(TaskError::NotStarted(_)))));
+    assert_eq!(naps.next().await, None);
+    assert_nothing_left(&rt).await;
+}
