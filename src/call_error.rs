@@ -59,7 +59,8 @@ pub enum CallError {
     /// room in its mailbox. The question was not handled.
     NoProc,
     /// The server ended before it replied, for this reason. Whether it handled the
-    /// question isn't known.
+    /// question isn't known. Of a stop: it ended for this reason, and not for the one that was
+    /// asked for.
     Exited(ExitReason),
     /// Only by name: the holder of the name has ended, or has accepted an exit, and its
     /// supervisor will start a successor: try again soon. The question was not handled.
@@ -187,7 +188,8 @@ pub enum StartError {
     InitTimeout(Duration),
     /// It did not say within this time that it is ready, so it was stopped.
     NotReady(Duration),
-    /// The name is held by another process; `init` was not run.
+    /// The name is held by another process, whoever started that; `init` was not run. A child's id
+    /// that is taken is [`AlreadyRunning`](Self::AlreadyRunning).
     AlreadyStarted {
         /// The name.
         name: String,
@@ -203,6 +205,15 @@ pub enum StartError {
     },
     /// Two children have this id: give one of them another.
     DuplicateId(String),
+    /// A child of this id runs under this supervisor: terminate and delete that one, or give this
+    /// one another id. A name that another process holds is
+    /// [`AlreadyStarted`](Self::AlreadyStarted).
+    AlreadyRunning {
+        /// The child's id.
+        id: String,
+        /// The child's pid.
+        pid: Pid,
+    },
     /// A child of this id is known to the supervisor, but not running: restart or
     /// delete that one.
     AlreadyPresent(String),
@@ -243,13 +254,18 @@ impl fmt::Display for StartError {
             StartError::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
             StartError::InitTimeout(limit) => write!(f, "its init took longer than {limit:?}"),
             StartError::AlreadyStarted { name, pid } => {
-                write!(f, "{name:?} is running already, as {pid}")
+                write!(f, "the name {name:?} is held by {pid}")
             }
             StartError::Child { id, error } => match &**error {
                 StartError::Child { .. } => write!(f, "child {id:?} was not started"),
                 error => write!(f, "child {id:?} was not started: {error}"),
             },
             StartError::DuplicateId(id) => write!(f, "there are two children with the id {id:?}"),
+            StartError::AlreadyRunning { id, pid } => write!(
+                f,
+                "a child {id:?} runs under this supervisor, as {pid}: terminate and delete it, or \
+                 give this one another id"
+            ),
             StartError::AlreadyPresent(id) => {
                 write!(f, "child {id:?} is present but not running: restart or delete it")
             }

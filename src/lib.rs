@@ -235,7 +235,8 @@ pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, DynamicSupervisor,
     DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Limit, Lint, LintError,
     PartitionKey, PartitionSupervisor, PartitionSupervisorRef, Partitioned, RestartBudget,
-    RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef, SupervisorSpec,
+    RestartCount, RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef,
+    SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 pub use timers::TimerRef;

@@ -124,7 +124,14 @@ pub(crate) struct Spec {
     #[cfg(feature = "process")]
     pub(crate) own_group: bool,
     /// The description of the supervisor that it is, for whoever looks a tree over.
-    pub(crate) nested: Option<Quiet<Arc<dyn Any + Send + Sync>>>,
+    pub(crate) nested: Option<Arc<Nested>>,
+}
+
+/// The description of a supervisor that is a child.
+pub(crate) struct Nested {
+    /// The name that it gives by itself.
+    pub(crate) name: Option<SharedStr>,
+    pub(crate) description: Quiet<Box<dyn Any + Send + Sync>>,
 }
 
 impl ChildSpec {
@@ -202,7 +209,10 @@ impl ChildSpec {
     }
 
     /// Its id, unique among its siblings, and its label in the log. By default a server's type
-    /// name, a supervisor's name or `"Supervisor"`. [`ChildSpec`] has an example.
+    /// name, a supervisor's name or `"Supervisor"`. The type name is that without its module, with
+    /// the types in its brackets: `Counter`, `Cache<String>`. Of several ids that are given the
+    /// last counts, that of a supervisor's own description among them. [`ChildSpec`] has an
+    /// example.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.edit().id = id.into().into();
         self
@@ -210,7 +220,14 @@ impl ChildSpec {
 
     /// The name it is registered under, at each start before its `init`. By default none. If
     /// somebody else holds it the start fails, with
-    /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). [`ChildSpec`] has an example.
+    /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). If this is called twice, the second
+    /// name counts, and
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) sets it once more. [`ChildSpec`]
+    /// has an example.
+    ///
+    /// A supervisor whose own description gives a name already, by
+    /// [`SupervisorSpec::named`](crate::SupervisorSpec::named), can't have another as a child: that
+    /// is refused at the start, with an [`Invalid`](crate::StartError::Invalid) that tells both.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.edit().name = Some(name.into().into());
         self
@@ -352,10 +369,17 @@ impl ChildSpec {
         self
     }
 
-    pub(crate) fn supervisor(mut self) -> Self {
+    /// A supervisor of this description, which has this name by itself.
+    pub(crate) fn supervisor<D>(mut self, name: Option<SharedStr>, description: D) -> Self
+    where
+        D: Any + Send + Sync,
+    {
         let spec = self.edit();
         spec.kind = ChildType::Supervisor;
         spec.shutdown = Shutdown::Infinity;
+        spec.name.clone_from(&name);
+        let description = Quiet::new(Box::new(description) as Box<_>);
+        spec.nested = Some(Arc::new(Nested { name, description }));
         self
     }
 }

@@ -183,7 +183,7 @@ impl StartContext {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().child(ChildSpec::new("member", Member)).start(&rt).await?;
     /// let pid = tree.which_children().await?[0].pid().unwrap();
-    /// assert_eq!(rt.whereis_tag(&format!("children of {}", tree.pid())), [pid]);
+    /// assert_eq!(rt.whereis_tag(&format!("children of {}", tree.pid().unwrap())), [pid]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```

@@ -89,9 +89,31 @@ impl StartContext {
 impl ChildSpec {
     /// A server as a child: what [`GenServer::child_with`] gives.
     pub(crate) fn server<S: GenServer>(args: impl Fn() -> S::Args + Send + Sync + 'static) -> Self {
-        let id = std::any::type_name::<S>().rsplit("::").next().unwrap_or_default();
+        let id = short_type_name(std::any::type_name::<S>());
         ChildSpec::new(id, ServerStart::<S, _> { args, server: PhantomData })
     }
+}
+
+/// The name of a type without its module, and the types in its brackets with theirs, so that two of
+/// a kind differ: `Cache<a::Key>` from `Cache<b::Key>`. Only those of the standard library are
+/// known by their names alone.
+fn short_type_name(full: &str) -> String {
+    let is_in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '#' | '{' | '}');
+    let (mut short, mut rest) = (String::with_capacity(full.len()), full);
+    while let Some(first) = rest.chars().next() {
+        let end = match is_in_path(first) {
+            true => rest.find(|c| !is_in_path(c)).unwrap_or(rest.len()),
+            false => first.len_utf8(),
+        };
+        let (part, after) = rest.split_at(end);
+        let of_std = ["alloc::", "core::", "std::"].iter().any(|std| part.starts_with(std));
+        short.push_str(match short.is_empty() || of_std {
+            true => part.rsplit("::").next().unwrap_or(part),
+            false => part,
+        });
+        rest = after;
+    }
+    short
 }
 
 /// Starts a server from fresh arguments.
@@ -104,5 +126,29 @@ struct ServerStart<S, F> {
 impl<S: GenServer, F: Fn() -> S::Args + Send + Sync + 'static> StartChild for ServerStart<S, F> {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         ctx.server::<S>((self.args)()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_type_name;
+
+    #[test]
+    fn the_name_of_a_type_is_told_from_those_of_its_kind() {
+        let names = [
+            ("app::counter::Counter", "Counter"),
+            ("app::Cache<alloc::string::String>", "Cache<String>"),
+            ("app::Cache<app::a::Key>", "Cache<app::a::Key>"),
+            ("app::Pool<(u8, alloc::vec::Vec<&str>), 4>", "Pool<(u8, Vec<&str>), 4>"),
+            ("app::Job<fn(u8) -> core::option::Option<u8>>", "Job<fn(u8) -> Option<u8>>"),
+            ("app::Any<dyn core::fmt::Debug + app::Own>", "Any<dyn Debug + app::Own>"),
+            ("app::Run<app::main::{{closure}}>", "Run<app::main::{{closure}}>"),
+            ("Bare", "Bare"),
+        ];
+        for (full, short) in names {
+            assert_eq!(short_type_name(full), short);
+        }
+        let real = std::any::type_name::<std::collections::HashMap<String, Vec<Option<u8>>>>();
+        assert_eq!(short_type_name(real), "HashMap<String, Vec<Option<u8>>>");
     }
 }

@@ -67,11 +67,13 @@ impl<S: GenServer> ServerContext<S> {
 impl<S: GenServer> ServerRef<S> {
     /// Stops the server with this reason, and waits until it has ended, however long that
     /// takes: what was queued before is handled, and its `terminate` has run by then. Returns
-    /// the true reason of its end, which may be another. A permanent child is started again.
-    /// OTP: `gen_server:stop/1`. [`ServerRef`] has an example.
+    /// the reason if the server ended with it. A permanent child is started again. OTP:
+    /// `gen_server:stop/1`. [`ServerRef`] has an example.
     ///
     /// # Errors
     ///
+    /// `Exited` with the true reason if it ended with another: its `terminate` panicked, it was
+    /// killed meanwhile, or it ended by itself before it came to the request. It is gone then, too.
     /// `NoProc` if it is dead, `CallingSelf` from one of its own handlers: return
     /// [`ServerContext::stop`] there instead. Of a named handle also `Restarting` and
     /// `WrongType`.
@@ -79,9 +81,45 @@ impl<S: GenServer> ServerRef<S> {
     /// # Cancel safety
     ///
     /// A stop that is dropped stops waiting; the server still stops.
+    ///
+    /// ```
+    /// use regrow::{CallError, ExitReason};
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    ///
+    /// struct Journal;
+    ///
+    /// impl GenServer for Journal {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = ();
+    /// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Journal)
+    /// #     }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    ///     async fn terminate(&mut self, _: &ExitReason) {
+    ///         panic!("the journal could not be written")
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let journal = Journal::start(&rt, ()).await?;
+    /// let stopped = journal.stop(ExitReason::Shutdown).await;
+    /// let Err(CallError::Exited(ExitReason::Crashed(crash))) = stopped else { panic!() };
+    /// assert_eq!(crash.message(), "the journal could not be written");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
         turn().await;
-        Ok(self.ask_to_stop(reason)?.await)
+        let ended = self.ask_to_stop(reason.clone())?;
+        as_asked(&reason, ended.await)
     }
 
     /// The same, waiting no longer than `limit`. OTP: `gen_server:stop/3`.
@@ -93,7 +131,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Errors
     ///
-    /// `Timeout` if it has not ended by then; else as [`stop`](Self::stop).
+    /// `Timeout` if it has not ended by then; else as [`stop`](Self::stop): `Exited` if it ended in
+    /// time with another reason.
     ///
     /// # Cancel safety
     ///
@@ -142,8 +181,9 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<ExitReason, CallError> {
         turn().await;
-        let ended = self.ask_to_stop(reason)?;
-        within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)
+        let ended = self.ask_to_stop(reason.clone())?;
+        let ended = within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)?;
+        as_asked(&reason, ended)
     }
 
     /// Queues the request; no bound on the mailbox refuses it.
@@ -160,4 +200,9 @@ impl<S: GenServer> ServerRef<S> {
             }
         }
     }
+}
+
+/// What a stop with this reason gives, of a server that ended with that one.
+fn as_asked(asked: &ExitReason, ended: ExitReason) -> Result<ExitReason, CallError> {
+    if *asked == ended { Ok(ended) } else { Err(CallError::Exited(ended)) }
 }

@@ -21,7 +21,7 @@ impl Tree {
         check_child(&spec, self.auto_shutdown)?;
         if let Some((_, present)) = self.children.by_id(&spec.id) {
             return Err(match present.pid() {
-                Some(pid) => StartError::AlreadyStarted { name: spec.id.to_string(), pid },
+                Some(pid) => StartError::AlreadyRunning { id: spec.id.to_string(), pid },
                 None => StartError::AlreadyPresent(spec.id.to_string()),
             });
         }

@@ -9,6 +9,11 @@
 /// [`terminate_child`](crate::SupervisorRef::terminate_child) or with its group is no end
 /// of its own, and decides nothing.
 ///
+/// A child that waits for its restart has not ended for good, nor has one that was stopped with
+/// its group and comes back with it: a restart that waits for its [`Backoff`](crate::Backoff)
+/// decides as one at once. If [`terminate_child`](crate::SupervisorRef::terminate_child) calls
+/// that restart off, the children that waited stay stopped by hand.
+///
 /// For a unit of work that is done when its main part is. The supervisor of such a unit
 /// wants to be transient or temporary itself: a permanent one would be started again.
 ///
@@ -42,7 +47,8 @@ pub enum AutoShutdown {
     Never,
     /// When any significant child ended for good.
     AnySignificant,
-    /// When the last significant child that was left ended for good.
+    /// When the last significant child that was left ended for good: no other runs, or is to be
+    /// started again.
     AllSignificant,
 }
 

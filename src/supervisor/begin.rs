@@ -122,7 +122,7 @@ impl Supervisor {
     /// only known then. It may choose not to run, by [`SupervisorContext::ignore`].
     ///
     /// What the init gives counts, but for name and id, which are needed before; those are
-    /// set here. An error or a panic of it is a failed start. Each start clones the closure
+    /// set here, and a name that the init gives besides is refused. An error or a panic of it is a failed start. Each start clones the closure
     /// and calls the clone. OTP: a supervisor's `init/1`.
     ///
     /// ```

@@ -16,9 +16,10 @@ use crate::pid::Pid;
 use crate::process::{AnyProcess, Seat};
 use crate::shared_str::SharedStr;
 use crate::starting::StartCause;
-use crate::supervisor::child_state::{EndedBy, Over, Running};
+use crate::supervisor::child_state::{EndedBy, Over, Retry, Running};
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
+use crate::supervisor::intensity::Counted;
 use crate::supervisor::picture::{Published, ShownState};
 use crate::supervisor::restarts::{RestartState, Run};
 use crate::supervisor::strategy::Place;
@@ -61,9 +62,19 @@ impl Child {
         Seat { child: self.place, start: self.starts }
     }
 
+    /// What a restart of it is counted for.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted { number: self.place, id: self.spec.id.clone() }
+    }
+
     /// It is forgotten when it is over.
     pub(crate) fn is_temporary(&self) -> bool {
         decide(self.spec.restart, &ExitReason::Normal) == Decision::Forget
+    }
+
+    /// It waits for a restart of its whole group; a start by hand is its own alone.
+    pub(crate) fn brings_back_its_group(&self) -> bool {
+        matches!(&self.state, Running::Restarting { retry, .. } if *retry != Retry::ByHand)
     }
 
     /// How many times it was started again.

@@ -6,6 +6,7 @@
 
 pub(crate) mod strategy;
 pub(crate) mod intensity;
+pub(crate) mod limit_reached;
 pub(crate) mod auto_shutdown;
 pub(crate) mod restarts;
 pub(crate) mod history;
@@ -44,7 +45,7 @@ pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef, Exhausted};
 pub use finding::{Finding, LintError};
 pub use history::{History, Incarnation};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
-pub use intensity::{Limit, RestartLimitReached};
+pub use limit_reached::{Limit, RestartCount, RestartLimitReached};
 pub use lint::Lint;
 pub use partition::{PartitionSupervisor, PartitionSupervisorRef};
 pub use partition_key::PartitionKey;

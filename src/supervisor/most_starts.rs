@@ -169,5 +169,5 @@ fn stop_in_giving_up(spec: &SupervisorSpec) -> Duration {
 
 /// The description of the fixed supervisor that this child is.
 pub(crate) fn nested(child: &Spec) -> Option<&SupervisorSpec> {
-    child.nested.as_ref()?.downcast_ref()
+    child.nested.as_ref()?.description.downcast_ref()
 }

@@ -33,7 +33,8 @@ use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerContext};
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
-use crate::supervisor::intensity::{Origin, RestartLimitReached};
+use crate::story::Story;
+use crate::supervisor::limit_reached::{Origin, RestartLimitReached};
 
 /// The target of all of it.
 const TARGET: &str = "regrow::supervisor";
@@ -164,7 +165,7 @@ impl Report {
 
     pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "gave up");
+        tell!(warn, self, limit.child, reason = %Story(limit), restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
             child: limit.child.as_str().into(),
@@ -175,7 +176,8 @@ impl Report {
     /// A child used up the restarts of its own; its supervisor goes on without it.
     pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, %pid, reason = %limit, restarts, budget_left = 0, "child given up");
+        let reason = Story(limit);
+        tell!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
             child: limit.child.as_str().into(),

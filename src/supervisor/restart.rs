@@ -30,6 +30,7 @@ use crate::supervisor::child_state::{EndedBy, Over, Retry, Running};
 use crate::supervisor::children::Child;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::Exceeded;
+use crate::supervisor::limit_reached::RestartLimitReached;
 use crate::supervisor::report::Decided;
 use crate::supervisor::restarts::{Next, Rules};
 use crate::supervisor::strategy::Place;
@@ -68,12 +69,25 @@ impl Tree {
         let at = Instant::now();
         self.over(place, Over { pid: Some(pid), reason, at, by: EndedBy::Itself });
         self.rest(place);
-        let left = |child: &Child| child.spec.significant && !matches!(child.state(), Running::No);
-        if !self.auto_shutdown.is_due(significant, || self.children.iter().any(left)) {
+        if !self.auto_shutdown.is_due(significant, || self.significant_are_left()) {
             return Ok(());
         }
         self.report.restarts_nobody();
         Err(ExitReason::Shutdown)
+    }
+
+    /// Whether a significant child runs or is still to be started again: because it waits for its
+    /// restart, or because it is in the group of a child that waits, and comes back with that. So a
+    /// restart that waits decides here what the same restart at once would have.
+    fn significant_are_left(&self) -> bool {
+        // What the first that waits brings back is all that any of them does.
+        let first = self.children.iter().find(|child| child.brings_back_its_group());
+        let back = first.map(|child| self.strategy.group(child.seat().child));
+        self.children.iter().filter(|child| child.spec.significant).any(|child| {
+            let place = child.seat().child;
+            !matches!(child.state(), Running::No)
+                || back.as_ref().is_some_and(|back| back.contains(&place))
+        })
     }
 
     /// A retry is due. If the child doesn't wait for this one any more, it is stale.
@@ -107,8 +121,10 @@ impl Tree {
         now: Instant,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        if retry == Retry::Counted {
-            if let Err(exceeded) = self.window.spend(self.intensity, now) {
+        if retry == Retry::Counted
+            && let Some(child) = self.children.get(place)
+        {
+            if let Err(exceeded) = self.window.spend(self.intensity, now, || child.counted()) {
                 return Err(self.give_up(place, exceeded));
             }
             self.publish_budget(now);
@@ -249,7 +265,8 @@ impl Tree {
         self.report.restarts_nobody();
         let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let limit = exceeded.by(&child.spec.id, last, self.report.origin(child.last_pid));
+        let (child, origin) = (child.counted(), self.report.origin(child.last_pid));
+        let limit = RestartLimitReached::new(exceeded, &self.window, child, last, origin);
         self.report.gave_up(&limit);
         self.rest(place);
         ExitReason::from_library(limit)

@@ -224,8 +224,19 @@ impl SupervisorSpec {
     }
 
     /// This, given by the init of another: under that one's name and id.
-    pub(crate) fn of(self, given: &SupervisorSpec) -> Self {
-        SupervisorSpec { id: given.id.clone(), name: given.name.clone(), ..self }
+    pub(crate) fn of(self, outer: &SupervisorSpec) -> Result<Self, StartError> {
+        if let Some(own) = &self.name
+            && self.name != outer.name
+        {
+            let outer = outer.name.as_deref();
+            return Err(StartError::Invalid(format!(
+                "the init of supervisor {:?} gives it the name {own:?}, and its description {}: \
+                 name what `with_init` returns",
+                self.id,
+                outer.map_or("none".to_owned(), |outer| format!("{outer:?}")),
+            )));
+        }
+        Ok(SupervisorSpec { id: outer.id.clone(), name: outer.name.clone(), ..self })
     }
 
     /// Refuses what can't work.
@@ -250,6 +261,7 @@ impl SupervisorSpec {
 /// Refuses a child that can't work under such a supervisor.
 pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
     let id = &child.id;
+    child.name.as_ref().map_or(Ok(()), |name| one_name(child, name))?;
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
         return invalid(format!("child {id:?}: {what}"));
     }
@@ -266,6 +278,18 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
         ));
     }
     Ok(())
+}
+
+/// Refuses this name for a supervisor whose own description gives another: it would be dropped.
+pub(crate) fn one_name(child: &Spec, name: &str) -> Result<(), StartError> {
+    match child.nested.as_ref().and_then(|nested| nested.name.as_ref()) {
+        Some(own) if *own != *name => invalid(format!(
+            "supervisor {:?} has the name {own:?} by its own description, and {name:?} as a child: \
+             give it one of them",
+            child.id
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn invalid(what: impl Into<String>) -> Result<(), StartError> {

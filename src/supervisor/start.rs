@@ -1,7 +1,5 @@
 //! How a supervisor is started: by itself, by another process, by another supervisor.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::call_error::StartError;
@@ -9,7 +7,6 @@ use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::inside::Inside;
 use crate::pid::{MonitorRef, Pid};
-use crate::quietly::Quiet;
 use crate::runtime::Runtime;
 use crate::starting::Starting;
 use crate::supervisor::spec::SupervisorSpec;
@@ -158,12 +155,7 @@ impl SupervisorSpec {
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
-        let mut child = ChildSpec::new(id, TreeStart(spec.clone())).supervisor();
-        child.edit().nested = Some(Quiet::new(Arc::new(spec)));
-        match name {
-            Some(name) => child.named(name.to_string()),
-            None => child,
-        }
+        ChildSpec::new(id, TreeStart(spec.clone())).supervisor(name, spec)
     }
 }
 

@@ -72,7 +72,7 @@ impl SupervisorRef {
     ///
     /// // After a restart it is the same handle, of a supervisor as it was described.
     /// let ended = sessions.ended();
-    /// rt.kill(sessions.pid());
+    /// rt.kill(sessions.pid().unwrap());
     /// ended.await;
     /// tree.count_children().await?; // answered after the restart
     /// assert_eq!(sessions.count_children().await?.active, 0);
@@ -83,10 +83,10 @@ impl SupervisorRef {
         SupervisorRef { server: runtime.server_named(name.into()) }
     }
 
-    /// The supervisor's pid; for a named handle the present holder's, or
-    /// [`Pid::OUTSIDE`] if there is none. [`named`](Self::named) has an example.
-    pub fn pid(&self) -> Pid {
-        self.server.pid().unwrap_or(Pid::OUTSIDE)
+    /// The supervisor's pid; for a named handle the present holder's, if there is one. Of a direct
+    /// handle also when the supervisor has ended. [`named`](Self::named) has an example.
+    pub fn pid(&self) -> Option<Pid> {
+        self.server.pid()
     }
 
     /// Whether the supervisor is there: it starts, serves, stops, whatever it is busy with. It
@@ -124,9 +124,10 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// `AlreadyStarted` with its pid if a child of this id runs, `AlreadyPresent` if one
-    /// is known; `Ignored` if its `init` chose not to run (it is known from then on,
-    /// unless temporary); else why it failed to start, and then nothing is kept.
+    /// `AlreadyRunning` with its pid if a child of this id runs, `AlreadyPresent` if one
+    /// is known; `AlreadyStarted` with the pid of the process that holds its name; `Ignored` if
+    /// its `init` chose not to run (it is known from then on, unless temporary); else why it
+    /// failed to start, and then nothing is kept.
     /// `Unreachable` if the supervisor is dead or dies.
     ///
     /// # Cancel safety
@@ -143,7 +144,7 @@ impl SupervisorRef {
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let pid = tree.start_child(job.clone()).await?;
     /// let again = tree.start_child(job.clone()).await;
-    /// assert_eq!(again, Err(StartError::AlreadyStarted { name: "job".into(), pid }));
+    /// assert_eq!(again, Err(StartError::AlreadyRunning { id: "job".into(), pid }));
     ///
     /// tree.terminate_child("job").await?;
     /// let again = tree.start_child(job).await;
@@ -328,14 +329,15 @@ impl SupervisorRef {
     }
 
     /// Stops the whole tree: its children in reverse, each waited for, then itself, with
-    /// [`Shutdown`](ExitReason::Shutdown). Returns the reason it ended with. A child that
+    /// [`Shutdown`](ExitReason::Shutdown), which is returned. A child that
     /// calls this is stopped like the others, and never sees it return. OTP:
     /// `gen_server:stop/1` of a supervisor. [`SupervisorRef`] has an example.
     ///
     /// # Errors
     ///
-    /// `NoProc` if it is dead. Of a named handle also `Restarting`, and `WrongType` if the
-    /// holder of the name is no supervisor.
+    /// `Exited` with the true reason if it ended otherwise, as when it gave up meanwhile. `NoProc`
+    /// if it is dead. Of a named handle also `Restarting`, and `WrongType` if the holder of the
+    /// name is no supervisor.
     ///
     /// # Cancel safety
     ///

@@ -176,7 +176,7 @@ async fn described(spec: SupervisorSpec, ctx: &mut ServerContext<Tree>) -> Resul
     let cause = ctx.start_cause().clone();
     let own = SupervisorContext::new(ctx.runtime(), ctx.pid(), cause);
     let given = match init(own.clone()).await {
-        Ok(given) => given.of(&spec),
+        Ok(given) => given.of(&spec).map_err(|error| ctx.refuse(error))?,
         Err(reason) if own.made(&reason) => return Err(ctx.ignore()),
         Err(reason) => return Err(reason),
     };

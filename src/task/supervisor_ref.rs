@@ -39,7 +39,7 @@ impl TaskSupervisorRef {
     }
 
     /// The supervisor's pid, as [`DynamicSupervisorRef::pid`].
-    pub fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Option<Pid> {
         self.tree.pid()
     }
 
@@ -91,7 +91,7 @@ impl TaskSupervisorRef {
     ///     unreachable!()
     /// });
     /// assert_eq!(body.join().await.crash().unwrap().message(), "no luck");
-    /// assert!(rt.is_alive(tasks.pid())); // it has nothing to do with that
+    /// assert!(rt.is_alive(tasks.pid().unwrap())); // it has nothing to do with that
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -282,12 +282,12 @@ impl TaskSupervisorRef {
         Ok(children.iter().filter_map(ChildInfo::pid).collect())
     }
 
-    /// Stops all tasks at once, each as its shutdown time says, then the supervisor; gives the
-    /// reason it ended with. As [`DynamicSupervisorRef::stop`].
+    /// Stops all tasks at once, each as its shutdown time says, then the supervisor. As
+    /// [`DynamicSupervisorRef::stop`].
     ///
     /// # Errors
     ///
-    /// As [`children`](Self::children).
+    /// As [`DynamicSupervisorRef::stop`].
     ///
     /// # Cancel safety
     ///

@@ -230,7 +230,7 @@ async fn a_child_that_unlinked_itself_is_found_ended() {
     for (shutdown, takes) in all.into_iter().zip([SECOND, 5 * SECOND, 5 * SECOND]) {
         let job = told("job", Restart::Permanent).shutdown(shutdown);
         let pid = jobs.start_child(job).await.unwrap();
-        rt.unlink(pid, jobs.pid());
+        rt.unlink(pid, jobs.pid().unwrap());
         let began = Instant::now();
         assert_eq!(jobs.terminate_child(pid).await, Ok(()));
         assert!(!rt.is_alive(pid) && began.elapsed() == takes, "{shutdown:?}");
@@ -312,11 +312,11 @@ async fn a_killed_one_comes_back_empty_under_its_name() {
     let jobs = DynamicSupervisorRef::named(&t.rt, "jobs");
     let plain = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
     let trapping = jobs.start_child(t.child("trapping")).await.unwrap();
-    let (old, ended, other) = (jobs.pid(), t.rt.ended(plain), t.rt.ended(trapping));
+    let (old, ended, other) = (jobs.pid().unwrap(), t.rt.ended(plain), t.rt.ended(trapping));
     t.rt.kill(old);
     assert_eq!((ended.await, other.await), (ExitReason::Killed, ExitReason::Killed));
     settled().await;
-    assert_ne!(jobs.pid(), old);
+    assert_ne!(jobs.pid(), Some(old));
     assert_eq!(counts(&jobs).await, (0, 0, 0, 0));
     assert_eq!(t.rt.whereis("trapping"), None);
     tree.stop().await.unwrap();
@@ -466,7 +466,7 @@ async fn nobody_is_left_of_starts_under_way() {
         settled().await;
         assert_eq!(t.rt.process_count(), 3);
         if kill {
-            t.rt.kill(jobs.pid());
+            t.rt.kill(jobs.pid().unwrap());
             jobs.ended().await;
             settled().await;
         } else {
@@ -650,7 +650,7 @@ async fn what_a_temporary_child_captured_goes_quietly() {
     });
     let job = jobs.start_child(child.restart(Restart::Temporary)).await.unwrap();
     assert!(!armed.load(Ordering::SeqCst), "it went off");
-    assert!(rt.is_alive(job) && rt.is_alive(jobs.pid()));
+    assert!(rt.is_alive(job) && rt.is_alive(jobs.pid().unwrap()));
     assert_eq!(jobs.count_children().await.unwrap().active, 1);
     jobs.stop().await.unwrap();
 }

@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use regrow::{
-    CallError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Leftovers, Pid, Reply, Result,
-    Runtime, ServerContext, Shutdown,
+    CallError, ChildError, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason,
+    GenServer, Leftovers, Pid, Reply, Result, Runtime, ServerContext, Shutdown,
 };
 use support::settled;
 use support::troupe::{Start, Troupe};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,6 +35,83 @@ async fn a_restart_that_was_called_off_and_fails_leaves_no_name() {
     let started = timeout(SECOND, jobs.get_or_start("a", t.child("a"))).await;
     assert!(started.is_ok_and(|started| started.is_ok()));
     assert_eq!(t.told().await, ["a starts", "a fails", "a starts"]);
+}
+
+/// The child of a gated start, which runs, and the pid of its second start, which is held up.
+async fn held_up_in_its_restart(
+    jobs: &DynamicSupervisor,
+    shutdown: Shutdown,
+) -> (Runtime, DynamicSupervisorRef, Pid, Pid, Arc<Notify>, UnboundedReceiver<ExitReason>) {
+    let rt = Runtime::new();
+    let jobs = jobs.clone().start(&rt).await.unwrap();
+    let may = Arc::new(Notify::new());
+    let ((begins, mut is_begun), (stopped, is_stopped)) =
+        (unbounded_channel(), unbounded_channel());
+    let plan = Plan { may: may.clone(), fails: false, begins, stopped };
+    may.notify_one();
+    let first = jobs.start_child(Late::child(plan).shutdown(shutdown)).await.unwrap();
+    assert_eq!(is_begun.recv().await, Some(first));
+    rt.kill(first);
+    let second = is_begun.recv().await.unwrap();
+    (rt, jobs, first, second, may, is_stopped)
+}
+
+/// As under a fixed supervisor: the init comes to its end, and what has started is stopped.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_terminated_while_it_restarts_is_gone_when_that_is_answered() {
+    let time = Shutdown::Timeout(10 * SECOND);
+    let (rt, jobs, first, second, may, mut is_stopped) =
+        held_up_in_its_restart(&DynamicSupervisor::new(), time).await;
+    let terminate = || {
+        let jobs = jobs.clone();
+        tokio::spawn(async move { jobs.terminate_child(first).await })
+    };
+    let (asked, again) = (terminate(), terminate());
+    tokio::time::sleep(SECOND).await;
+    assert!(!asked.is_finished() && rt.is_alive(second));
+    may.notify_one();
+    assert_eq!(asked.await.unwrap(), Ok(()));
+    assert!(!rt.is_alive(second));
+    assert_eq!(is_stopped.try_recv(), Ok(ExitReason::Shutdown));
+    assert_eq!(again.await.unwrap(), Err(ChildError::NotFound(first.to_string())));
+    assert_eq!(jobs.count_children().await.unwrap().specs, 0);
+}
+
+/// An init that doesn't come to its end is no reason to wait for longer than any stop may take.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_called_off_is_killed_after_the_shutdown_time_of_its_child() {
+    let times =
+        [(Shutdown::Timeout(3 * SECOND), 3 * SECOND), (Shutdown::BrutalKill, Duration::ZERO)];
+    for (shutdown, time) in times {
+        let (rt, jobs, first, second, _may, mut is_stopped) =
+            held_up_in_its_restart(&DynamicSupervisor::new().max_children(1), shutdown).await;
+        let began = Instant::now();
+        assert_eq!(jobs.terminate_child(first).await, Ok(()));
+        assert_eq!((began.elapsed().as_secs(), rt.is_alive(second)), (time.as_secs(), false));
+        assert!(is_stopped.try_recv().is_err());
+        assert_eq!(jobs.count_children().await.unwrap().specs, 0);
+        let next = ChildSpec::task("next", |_| pending());
+        assert!(jobs.start_child(next).await.is_ok(), "its room is free");
+        assert_eq!(jobs.stop().await, Ok(ExitReason::Shutdown));
+        assert_eq!(rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// The supervisor stops while a start is called off: the caller is told of the supervisor's end.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_stops_answers_for_a_start_that_is_called_off() {
+    let (rt, jobs, first, second, _may, _is_stopped) =
+        held_up_in_its_restart(&DynamicSupervisor::new(), Shutdown::Infinity).await;
+    let asked = tokio::spawn({
+        let jobs = jobs.clone();
+        async move { jobs.terminate_child(first).await }
+    });
+    settled().await;
+    assert!(!asked.is_finished());
+    jobs.stop().await.unwrap();
+    let gone = ChildError::Unreachable(CallError::Exited(ExitReason::Shutdown));
+    assert_eq!(asked.await.unwrap(), Err(gone));
+    assert!(!rt.is_alive(second));
 }
 
 /// One timer serves all stops, however many of them come and go beside one that takes long.
@@ -151,7 +228,7 @@ async fn who_is_up_as_its_supervisor_gives_up_is_stopped() {
     rt.ended(first).await;
     go_on.notify_one();
     // The exit of the first, and that both are done with their starts.
-    while rt.info(jobs.pid()).unwrap().mailbox_depth < 3 {
+    while rt.info(jobs.pid().unwrap()).unwrap().mailbox_depth < 3 {
         yield_now().await;
     }
     open.send(()).unwrap();

@@ -171,7 +171,7 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_its_pid()
     let parked = loop {
         if let LifecycleEvent::Parked { pid, child, supervisor, .. } = events.next().await.unwrap()
         {
-            break (pid, child.to_string(), supervisor);
+            break (pid, child.to_string(), Some(supervisor));
         }
     };
     assert_eq!(parked, (*pids.last().unwrap(), "failing".to_owned(), homes.pid()));

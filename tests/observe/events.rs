@@ -107,7 +107,7 @@ async fn a_supervisors_decisions_are_told() {
         .child(ends("done", || Ok(())).restart(Restart::Transient));
     let tree = spec.start(&rt).await.unwrap();
     let events = rt.events();
-    let (supervisor, ended) = (tree.pid(), tree.ended());
+    let (supervisor, ended) = (tree.pid().unwrap(), tree.ended());
     let pid = rt.whereis("done").unwrap();
     for name in ["done", "failing", "failing"] {
         rt.send_named(name, Vec::new());

@@ -126,7 +126,7 @@ async fn a_tree_that_is_gone_or_busy_says_so() {
     tokio::spawn(async move { asked.start_child(Starting::child(())).await });
     settled().await;
     assert_eq!(tree.tree().await.unwrap().root.state, NodeState::Busy);
-    rt.kill(tree.pid());
+    rt.kill(tree.pid().unwrap());
     assert_eq!(tree.ended().await, ExitReason::Killed);
     assert_eq!(tree.tree().await.unwrap_err(), CallError::NoProc);
 }

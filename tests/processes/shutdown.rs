@@ -189,7 +189,7 @@ async fn no_restart_outlives_a_shutdown() {
         let spec = Supervisor::one_for_one().intensity(u32::MAX, Duration::from_secs(1));
         let tree = (0..20).fold(spec, |spec, n| spec.child(flaky(n))).start(&rt).await.unwrap();
         support::until("some restarts", || rt.spawned() > 200).await;
-        let ended = rt.ended(tree.pid());
+        let ended = rt.ended(tree.pid().unwrap());
         rt.shutdown();
         assert_eq!(ended.await, ExitReason::Killed);
         support::until("all have ended", || rt.process_count() == 0).await;

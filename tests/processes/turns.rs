@@ -144,13 +144,13 @@ async fn a_loop_of_requests_lets_a_restarting_supervisor_come_up() {
     let inner = regrow::SupervisorRef::named(&rt, "inner");
     let many = regrow::DynamicSupervisorRef::named(&rt, "many");
 
-    rt.kill(inner.pid());
+    rt.kill(inner.pid().unwrap());
     assert!(until_ok(async || inner.which_children().await).await.is_empty());
-    rt.kill(inner.pid());
+    rt.kill(inner.pid().unwrap());
     until_ok(async || inner.start_child(Echo::child(())).await).await;
-    rt.kill(many.pid());
+    rt.kill(many.pid().unwrap());
     until_ok(async || many.get_or_start("echo", Echo::child(())).await).await;
-    rt.kill(many.pid());
+    rt.kill(many.pid().unwrap());
     assert_eq!(until_ok(async || many.count_children().await).await.active, 0);
     tree.stop().await.unwrap();
 }

@@ -321,7 +321,7 @@ async fn a_child_that_waits_for_its_restart_is_not_restarting_once_its_superviso
     settled().await;
     let waits = rt.server(DESK).call(|reply| reply).await;
     assert!(matches!(waits, Err(CallError::Restarting { retry_in: Some(_) })), "{waits:?}");
-    rt.kill(tree.pid());
+    rt.kill(tree.pid().unwrap());
     assert_refused(&rt, &CallError::NoProc, "its supervisor was killed").await;
     tree.ended().await;
     assert_refused(&rt, &CallError::NoProc, "its supervisor has ended").await;
@@ -333,7 +333,7 @@ async fn a_child_of_a_killed_supervisor_is_not_restarting() {
     let rt = Runtime::new();
     let tree = patient().child(desk(PERMANENT)).start(&rt).await.unwrap();
     let pid = rt.whereis("desk").unwrap();
-    rt.kill(tree.pid());
+    rt.kill(tree.pid().unwrap());
     rt.kill(pid);
     assert_refused(&rt, &CallError::NoProc, "both killed").await;
     tree.ended().await;
@@ -405,7 +405,7 @@ async fn a_killed_supervisor_is_restarting_to_those_that_ask_it_by_name() {
 
     let fixed = SupervisorRef::named(&rt, "fixed");
     let ended = fixed.ended();
-    rt.kill(fixed.pid());
+    rt.kill(fixed.pid().unwrap());
     let unreachable = StartError::Unreachable(RESTARTING);
     assert_eq!(fixed.count_children().await, Err(RESTARTING));
     assert_eq!(fixed.which_children().await.unwrap_err(), RESTARTING);
@@ -417,7 +417,7 @@ async fn a_killed_supervisor_is_restarting_to_those_that_ask_it_by_name() {
 
     let dynamic = DynamicSupervisorRef::named(&rt, "dynamic");
     let ended = dynamic.ended();
-    rt.kill(dynamic.pid());
+    rt.kill(dynamic.pid().unwrap());
     assert_eq!(dynamic.count_children().await, Err(RESTARTING));
     assert_eq!(dynamic.which_children().await.unwrap_err(), RESTARTING);
     assert_eq!(dynamic.start_child(job()).await, Err(unreachable.clone()));

@@ -2,10 +2,15 @@
 
 use crate::support;
 
+use std::future::pending;
 use std::sync::Arc;
 
-use regrow::{CallError, ExitReason, GenServer, Runtime, StartError};
+use regrow::{
+    CallError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Name, Pid, Reply, Result,
+    Runtime, ServerContext, ServerRef, StartError, Supervisor, TaskSupervisor,
+};
 use support::ledger::{Call, Cast, Ledger, Parent, ParentCall, Setup, ledger};
+use support::settled;
 use tokio::sync::mpsc::unbounded_channel;
 
 /// GS-016, GS-040.
@@ -44,6 +49,94 @@ async fn stop_returns_when_the_server_is_gone() {
     let reason = ExitReason::crashed("enough");
     assert_eq!(server.stop(reason.clone()).await, Ok(reason.clone()));
     assert_eq!((rt.process_count(), ended.try_recv()), (0, Ok(reason)));
+}
+
+/// A server whose `terminate` panics, or that ends by itself when it comes to it.
+struct Careless(bool);
+
+impl GenServer for Careless {
+    type Args = bool;
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init(panics: bool, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Careless(panics))
+    }
+
+    async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Err(ExitReason::Normal)
+    }
+
+    async fn terminate(&mut self, _: &ExitReason) {
+        assert!(!self.0, "not written");
+    }
+}
+
+/// As in OTP, where `gen_server:stop` exits then: no crash is swallowed by a `?`.
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_an_error_where_the_server_ended_otherwise_than_it_was_asked_to() {
+    let rt = Runtime::new();
+    let asked = || ExitReason::Shutdown;
+    let limit = std::time::Duration::from_secs(1);
+    for limited in [false, true] {
+        let stop = async |server: &ServerRef<Careless>| match limited {
+            false => server.stop(asked()).await,
+            true => server.stop_timeout(asked(), limit).await,
+        };
+        for by_name in [false, true] {
+            let name = Name::new("careless");
+            let server = Careless::start_named(&rt, name, true).await.unwrap();
+            let server = if by_name { rt.server(name) } else { server };
+            let Err(CallError::Exited(reason)) = stop(&server).await else { panic!("swallowed") };
+            assert!(reason.crash().unwrap().message().contains("not written"), "{reason}");
+            assert_eq!(rt.process_count(), 0);
+        }
+        let server = Careless::start(&rt, false).await.unwrap();
+        server.cast(()); // it ends by itself, before it comes to the stop
+        assert_eq!(stop(&server).await, Err(CallError::Exited(ExitReason::Normal)));
+        let server = Careless::start(&rt, false).await.unwrap();
+        assert_eq!(stop(&server).await, Ok(asked()));
+    }
+}
+
+/// A supervisor that is killed while it stops has not stopped as it was asked to.
+#[tokio::test(start_paused = true)]
+async fn a_stop_of_a_supervisor_is_an_error_where_it_ended_otherwise() {
+    let rt = Runtime::new();
+    let deaf = || {
+        ChildSpec::task("deaf", |mut ctx| async move {
+            let stop = ctx.cancellation_token(); // asked to stop, it goes on
+            stop.cancelled().await;
+            pending().await
+        })
+    };
+    let killed = Err(CallError::Exited(ExitReason::Killed));
+    let kill = async |pid: Option<Pid>| {
+        settled().await;
+        rt.kill(pid.unwrap());
+    };
+    for with in [false, true] {
+        let fixed = Supervisor::one_for_one().child(deaf()).start(&rt).await.unwrap();
+        let stop = async {
+            match with {
+                false => fixed.stop().await,
+                true => fixed.stop_with(ExitReason::Normal).await,
+            }
+        };
+        assert_eq!(tokio::join!(stop, kill(fixed.pid())).0, killed);
+    }
+    let dynamic = DynamicSupervisor::new().start(&rt).await.unwrap();
+    dynamic.start_child(deaf()).await.unwrap();
+    assert_eq!(tokio::join!(dynamic.stop(), kill(dynamic.pid())).0, killed);
+
+    let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
+    tasks.start_child(|_| pending()).await.unwrap();
+    let ended_alike = tokio::join!(tasks.stop(), tasks.ended());
+    assert_eq!(ended_alike, (Ok(ExitReason::Shutdown), ExitReason::Shutdown));
 }
 
 /// GS-044, GS-045.

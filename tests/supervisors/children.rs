@@ -147,7 +147,7 @@ async fn every_kind_is_stopped_by_the_end_of_its_supervisor() {
         let rt = Runtime::new();
         let (tree, mut heard) = up(&rt, kind, Does::Stops).await;
         let ended = rt.ended(pid(&tree).await);
-        rt.kill(tree.pid());
+        rt.kill(tree.pid().unwrap());
         assert_eq!(heard.next().await, "stopping", "{}", kind.0);
         assert_eq!(ended.await, ExitReason::Shutdown, "{}", kind.0);
         assert_eq!(rt.process_count(), 0);
@@ -161,7 +161,7 @@ async fn no_kind_outlives_a_dead_supervisor_by_more_than_its_time() {
         let rt = Runtime::new();
         let (tree, mut heard) = up(&rt, kind, Does::Ignores).await;
         let ended = rt.ended(pid(&tree).await);
-        rt.kill(tree.pid());
+        rt.kill(tree.pid().unwrap());
         assert_eq!(heard.next().await, "stopping", "{}", kind.0);
         assert_eq!(ended.await, ExitReason::Killed, "{}", kind.0);
     }

@@ -137,7 +137,7 @@ async fn a_program_ends_with_its_supervisor() {
     let tree = Supervisor::one_for_one().child(shells.child(&polite(0))).start(&rt).await.unwrap();
     assert_eq!(shells.line().await, "up");
     let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
-    rt.kill(tree.pid());
+    rt.kill(tree.pid().unwrap());
     assert_eq!(ended.await, ExitReason::Shutdown);
     assert_eq!(shells.line().await, "stopping");
     shells.is_over().await;
@@ -304,7 +304,7 @@ async fn whatever_stops_a_program_ends_its_stop_window() {
 
     gone(&shells.line().await).await; // the next incarnation
     let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
-    rt.kill(tree.pid());
+    rt.kill(tree.pid().unwrap());
     assert_eq!(ended.await, ExitReason::Shutdown);
     shells.is_over().await;
 }

@@ -203,8 +203,8 @@ impl Above {
 
     fn pid(&self) -> Pid {
         match self {
-            Above::Fixed(tree) => tree.pid(),
-            Above::Dynamic(jobs) => jobs.pid(),
+            Above::Fixed(tree) => tree.pid().unwrap(),
+            Above::Dynamic(jobs) => jobs.pid().unwrap(),
         }
     }
 

@@ -2,10 +2,12 @@
 
 use crate::support;
 
+use std::future::pending;
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, ExitReason, Leftovers, Restart, RestartLimitReached, Supervisor, SupervisorSpec,
+    ChildSpec, DynamicSupervisor, ExitReason, Leftovers, Restart, RestartLimitReached, Runtime,
+    Supervisor, SupervisorSpec,
 };
 use support::troupe::{Start, Troupe, limit, states};
 use support::{crash, settled};
@@ -143,6 +145,109 @@ async fn children_share_the_budget() {
         t.crash(id);
     }
     assert_eq!(limit(&ended.await).child, "c");
+}
+
+/// What counts of each id, as pairs.
+fn counts(limit: &RestartLimitReached) -> Vec<(&str, u32, u32)> {
+    let count = |count: &regrow::RestartCount| (count.children, count.restarts);
+    let counts = limit.counts.iter().map(|each| (each.child.as_str(), count(each)));
+    counts.map(|(child, (children, restarts))| (child, children, restarts)).collect()
+}
+
+/// Four children end once each: none of them ended more than three times, and all four count.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_gives_up_says_what_counted_against_its_budget() {
+    let t = Troupe::new();
+    let ids = ["a", "b", "c", "d"];
+    let tree = over(Supervisor::one_for_one(), t.children(ids)).start(&t.rt).await.unwrap();
+    let ended = tree.ended();
+    ids.iter().for_each(|id| t.crash(id));
+    let reason = ended.await;
+    let limit = limit(&reason);
+    assert_eq!(counts(limit), ids.map(|id| (id, 1, 1)));
+    assert_eq!((limit.child.as_str(), limit.restarts, &limit.last), ("d", 3, &crash("boom")));
+    assert_eq!(
+        limit.to_string(),
+        "more than 3 restarts within 5s: 1 of \"a\", 1 of \"b\", 1 of \"c\", 1 of \"d\"; \
+         the last end was that of child \"d\": boom"
+    );
+    assert!(reason.to_string().contains(&limit.to_string()));
+}
+
+/// What is older than the period counts no more, a start that failed does, and the highest count
+/// comes first.
+#[tokio::test(start_paused = true)]
+async fn only_restarts_within_the_window_are_listed() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(3, HOUR);
+    let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+    t.crash("a");
+    sleep(HOUR).await;
+    let ended = tree.ended();
+    t.crash("b");
+    settled().await;
+    t.next_starts("c", [Start::Fails; 2]);
+    t.crash("c");
+    let reason = ended.await;
+    assert_eq!(counts(limit(&reason)), [("c", 1, 3), ("b", 1, 1)]);
+    assert_eq!(limit(&reason).last, crash("c has no luck"));
+}
+
+/// Children of a dynamic supervisor may have one id: then it says how many they were.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_supervisor_that_gives_up_counts_children_and_restarts() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let ended = jobs.ended();
+    for id in ["job", "job", "other", "job"] {
+        let pid = jobs.start_child(ChildSpec::task(id, |_| pending())).await.unwrap();
+        rt.kill(pid);
+    }
+    let reason = ended.await;
+    assert_eq!(counts(limit(&reason)), [("job", 3, 3), ("other", 1, 1)]);
+    let text = limit(&reason).to_string();
+    assert!(text.contains(": 3 of 3 children \"job\", 1 of \"other\"; "), "{text}");
+}
+
+/// However many children there are, and however long their ids.
+#[tokio::test(start_paused = true)]
+async fn what_counted_is_told_in_a_bounded_text() {
+    let rt = Runtime::new();
+    let spec = Supervisor::one_for_one().intensity(19, HOUR);
+    let long = |at: u32| format!("{at}\n{}", "ä".repeat(100_000));
+    let child = |at| ChildSpec::task(long(at), |_| pending());
+    let tree = (0..20).map(child).fold(spec, SupervisorSpec::child).start(&rt).await.unwrap();
+    let ended = tree.ended();
+    for child in tree.which_children().await.unwrap() {
+        rt.kill(child.pid().unwrap());
+    }
+    let reason = ended.await;
+    let limit = limit(&reason);
+    assert_eq!((limit.counts.len(), limit.uncounted), (8, 12));
+    assert_eq!((limit.child.len(), &limit.last), (long(10).len(), &ExitReason::Killed));
+    let text = limit.to_string();
+    assert!(text.chars().count() < 1_000 && !text.contains('\n'), "{text}");
+    assert!(text.contains(", 12 of others; the last end was that of child \"19\\n"), "{text}");
+}
+
+/// An error is the source, and told once in the whole story.
+#[tokio::test(start_paused = true)]
+async fn the_error_of_the_last_child_is_the_source_of_giving_up() {
+    let rt = Runtime::new();
+    let full = || Err(std::io::Error::other("disk full"))?;
+    let inner = Supervisor::one_for_one().with_id("inner").intensity(0, HOUR);
+    let inner = inner.child(ChildSpec::task("log", move |_| async move { full() }));
+    let tree = Supervisor::one_for_one().intensity(1, HOUR).child(inner);
+    let reason = tree.start(&rt).await.unwrap().ended().await;
+    let outer = limit(&reason);
+    let text = outer.to_string();
+    assert!(text.starts_with("more than 1 restart within 3600s: 2 of \"inner\"; "), "{text}");
+    let inner = std::error::Error::source(outer).unwrap();
+    assert!(!text.contains(&inner.to_string()), "{text}");
+    assert_eq!(std::error::Error::source(inner).unwrap().to_string(), "disk full");
+    let story = format!("{reason:#}");
+    assert_eq!(story.matches("disk full").count(), 1, "{story}");
+    assert_eq!(story.matches("of child \"log\"").count(), 1, "{story}");
 }
 
 /// Only a word makes a budget endless.

@@ -155,8 +155,8 @@ async fn a_retry_is_not_lost_to_a_full_mailbox() {
     t.next_starts("a", [Start::FailsAfter(ms(100))]);
     t.crash("a");
     settled().await;
-    assert!(t.rt.send(tree.pid(), b"noise".to_vec()));
-    assert!(!t.rt.send(tree.pid(), b"too much".to_vec()), "it is full");
+    assert!(t.rt.send(tree.pid().unwrap(), b"noise".to_vec()));
+    assert!(!t.rt.send(tree.pid().unwrap(), b"too much".to_vec()), "it is full");
     tokio::time::sleep(ms(200)).await;
     assert_eq!(t.told().await, ["a starts", "a stops: boom", "a fails", "a starts"]);
 }
@@ -317,7 +317,7 @@ async fn a_call_in_the_restart_gap_says_restarting() {
     open.send(false).unwrap();
     t.crash("a");
     settled().await;
-    t.rt.kill(tree.pid());
+    t.rt.kill(tree.pid().unwrap());
     tree.ended().await;
     assert_eq!(call().await, Err(CallError::NoProc));
 }

@@ -123,7 +123,7 @@ async fn dynamic_supervisors_are_partitions() {
     assert_eq!(jobs.partition(2).start_child(job()).await, Err(StartError::MaxChildren(1)));
     assert!(jobs.partition(-3).start_child(job()).await.is_ok());
 
-    rt.kill(jobs.at(0).pid());
+    rt.kill(jobs.at(0).pid().unwrap());
     settled().await;
     assert!(!rt.is_alive(first) && rt.is_alive(second));
     let mut active = Vec::new();

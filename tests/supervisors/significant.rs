@@ -4,7 +4,7 @@ use crate::support;
 
 use std::time::Duration;
 
-use regrow::{AutoShutdown, ExitReason, Restart, StartError, Supervisor, SupervisorSpec};
+use regrow::{AutoShutdown, Backoff, ExitReason, Restart, StartError, Supervisor, SupervisorSpec};
 use support::troupe::{Start, Troupe, states};
 use support::{crash, settled};
 
@@ -133,6 +133,60 @@ async fn who_is_being_restarted_is_left() {
     assert_eq!(states(&tree).await, ["t1 runs", "t2 stopped"]);
     let ended = tree.ended();
     t.end("t1", ExitReason::Normal);
+    assert_eq!(ended.await, ExitReason::Shutdown);
+}
+
+/// The restart of `b` waits, and with it `c`, which was stopped in its group. While they wait, the
+/// end of `a`, the only significant child that runs, ends nothing; the end of `c` afterwards does.
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_waits_with_its_group_is_left() {
+    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
+    let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
+    let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
+    let spec = spec.child(significant("a")).child(waits).child(significant("c"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    end(&t, "b", crash("boom")).await;
+    end(&t, "a", ExitReason::Normal).await;
+    assert_eq!(states(&tree).await, ["a stopped", "b restarting in 9998 ms", "c stopped"]);
+    tokio::time::sleep(wait).await;
+    assert_eq!(states(&tree).await, ["a stopped", "b runs", "c runs"]);
+    let ended = tree.ended();
+    end(&t, "c", ExitReason::Normal).await;
+    assert_eq!(ended.await, ExitReason::Shutdown);
+}
+
+/// Another member of the group, started by hand, ends while the restart of the group waits: the
+/// restart brings `a` back, so `a` is left.
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_waits_is_left_when_one_that_was_started_by_hand_ends() {
+    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
+    let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
+    let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
+    let spec = spec.child(significant("a")).child(waits).child(significant("c"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    end(&t, "b", crash("boom")).await;
+    tree.restart_child("c").await.unwrap();
+    end(&t, "c", ExitReason::Normal).await;
+    tokio::time::sleep(wait).await;
+    assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
+}
+
+/// Where the restart is called off by hand, those that waited with it are stopped by hand, and are
+/// not left.
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_was_called_off_leaves_nobody_to_wait_for() {
+    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
+    let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
+    let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
+    let spec = spec.child(significant("a")).child(waits).child(significant("c"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    end(&t, "b", crash("boom")).await;
+    tree.terminate_child("b").await.unwrap();
+    let ended = tree.ended();
+    end(&t, "a", ExitReason::Normal).await;
     assert_eq!(ended.await, ExitReason::Shutdown);
 }
 

@@ -210,7 +210,7 @@ async fn get_or_start_tries_once_when_a_start_only_says_that_its_name_is_taken()
     let rt = Runtime::new();
     let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
     let child = ChildSpec::new("room", Mistaken(AtomicU32::new(0)));
-    let taken = StartError::AlreadyStarted { name: "lobby".into(), pid: rooms.pid() };
+    let taken = StartError::AlreadyStarted { name: "lobby".into(), pid: rooms.pid().unwrap() };
     assert_eq!(rooms.get_or_start("lobby", child).await, Err(taken));
 }
 

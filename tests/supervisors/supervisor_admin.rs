@@ -5,7 +5,9 @@ use crate::support;
 use std::time::Duration;
 
 use regrow::{
-    CallError, ChildError, ChildState, ExitReason, Restart, StartError, Supervisor, SupervisorRef,
+    CallError, ChildError, ChildSpec, ChildState, DynamicSupervisor, DynamicSupervisorRef,
+    ExitReason, GenServer, Restart, Result, Runtime, ServerContext, StartError, Supervisor,
+    SupervisorRef, SupervisorSpec, TaskSupervisor, TaskSupervisorRef,
 };
 use support::log::Log;
 use support::reporter::counts;
@@ -34,12 +36,134 @@ async fn an_id_is_given_once() {
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let pid = t.rt.whereis("a").unwrap();
     let error = tree.start_child(t.child("a")).await.unwrap_err();
-    assert_eq!(error, StartError::AlreadyStarted { name: "a".into(), pid });
+    assert_eq!(error, StartError::AlreadyRunning { id: "a".into(), pid });
     assert_eq!(t.told().await, ["a starts"]);
     assert_eq!(t.player("a").call(|reply| reply).await, Ok(pid));
     tree.terminate_child("a").await.unwrap();
     let error = tree.start_child(t.child("a")).await.unwrap_err();
     assert_eq!(error, StartError::AlreadyPresent("a".into()));
+}
+
+/// An id that is taken is this supervisor's affair; a name may be anybody's.
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_taken_and_a_name_that_is_held_are_two_errors() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+    let pid = t.rt.whereis("a").unwrap();
+    let same_id = tree.start_child(t.child("a").named("free")).await.unwrap_err();
+    assert_eq!(same_id, StartError::AlreadyRunning { id: "a".into(), pid });
+    let stranger = t.rt.spawn(|_| std::future::pending()).pid();
+    t.rt.register("held", stranger);
+    for (name, pid) in [("a", pid), ("held", stranger)] {
+        let same_name = tree.start_child(t.child("b").named(name)).await.unwrap_err();
+        assert_eq!(same_name, StartError::AlreadyStarted { name: name.into(), pid });
+        assert!(same_name.to_string().contains(&format!("the name {name:?}")), "{same_name}");
+    }
+    assert!(same_id.to_string().contains("a child \"a\" runs under this supervisor"), "{same_id}");
+}
+
+/// A server that is generic.
+struct Cache<T>(std::marker::PhantomData<fn() -> T>);
+
+impl<T: 'static> GenServer for Cache<T> {
+    type Args = ();
+    type Call = ();
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Cache(std::marker::PhantomData))
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+mod one {
+    pub(crate) struct Key;
+}
+
+mod other {
+    pub(crate) struct Key;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_ids_of_a_generic_server_differ_by_its_types() {
+    let children = [
+        Cache::<String>::child(()),
+        Cache::<Vec<String>>::child(()),
+        Cache::<(String, [u8; 4])>::child(()),
+        Cache::<one::Key>::child(()),
+        Cache::<other::Key>::child(()),
+    ];
+    let ids: Vec<String> = children.iter().map(|child| child.id().to_owned()).collect();
+    let known = ["Cache<String>", "Cache<Vec<String>>", "Cache<(String, [u8; 4])>"];
+    assert_eq!(ids[..3], known);
+    assert!(ids[3].ends_with("one::Key>") && ids[4].ends_with("other::Key>"), "{ids:?}");
+    let tree = children.into_iter().fold(Supervisor::one_for_one(), SupervisorSpec::child);
+    let tree = tree.start(&Runtime::new()).await.unwrap();
+    assert_eq!(tree.count_children().await.unwrap().active, 5);
+}
+
+/// A name that was given is registered, or the start says why not.
+#[tokio::test(start_paused = true)]
+async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
+    let rt = Runtime::new();
+    let named = |one: &str| {
+        [
+            ChildSpec::from(Supervisor::one_for_one().named(one)),
+            ChildSpec::from(DynamicSupervisor::new().named(one)),
+            ChildSpec::from(TaskSupervisor::new().named(one)),
+        ]
+    };
+    let says_both = |error: StartError| {
+        let StartError::Invalid(what) = error else { panic!("{error:?}") };
+        assert!(what.contains("\"one\"") && what.contains("\"two\""), "{what}");
+    };
+    let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    let pool = DynamicSupervisor::new().start(&rt).await.unwrap();
+    for child in named("one") {
+        let two = || child.clone().named("two");
+        says_both(tree.start_child(two()).await.unwrap_err());
+        says_both(pool.start_child(two()).await.unwrap_err());
+        says_both(pool.get_or_start("two", child.clone()).await.unwrap_err());
+        says_both(Supervisor::one_for_one().child(two()).start(&rt).await.unwrap_err());
+        let pid = pool.start_child(two().named("one")).await.unwrap();
+        assert_eq!(rt.whereis("one"), Some(pid));
+        assert_eq!(pool.get_or_start("one", child.clone()).await, Ok(pid));
+        pool.terminate_child(pid).await.unwrap();
+    }
+    let job = ChildSpec::task("job", |_| std::future::pending());
+    let init = Supervisor::with_init(|_| async { Ok(Supervisor::one_for_one().named("one")) });
+    says_both(init.clone().named("two").start(&rt).await.unwrap_err());
+    assert!(matches!(init.clone().start(&rt).await, Err(StartError::Invalid(_))));
+    assert!(init.named("one").start(&rt).await.is_ok());
+
+    // A setting that is set twice in one place: the last counts.
+    let found = pool.get_or_start("key", job.clone().named("any")).await.unwrap();
+    assert_eq!((rt.whereis("key"), rt.whereis("any")), (Some(found), None));
+    let twice = tree.start_child(job.named("one more").named("two")).await.unwrap();
+    assert_eq!((rt.whereis("two"), rt.whereis("one more")), (Some(twice), None));
+}
+
+/// Nobody is `None`, for every kind of handle.
+#[tokio::test(start_paused = true)]
+async fn a_handle_of_a_name_that_nobody_holds_has_no_pid() {
+    let rt = Runtime::new();
+    let (fixed, dynamic) = (SupervisorRef::named(&rt, "x"), DynamicSupervisorRef::named(&rt, "x"));
+    let (tasks, server) = (TaskSupervisorRef::named(&rt, "x"), rt.server_named::<Player>("x"));
+    let pids = || [fixed.pid(), dynamic.pid(), tasks.pid(), server.pid()];
+    assert_eq!(pids(), [None; 4]);
+    let started = Supervisor::one_for_one().named("x").start(&rt).await.unwrap();
+    let pid = started.pid();
+    assert!(pid.is_some());
+    assert_eq!(pids(), [pid; 4]);
+    started.stop().await.unwrap();
+    assert_eq!((pids(), started.pid()), ([None; 4], pid));
 }
 
 /// SUP-010, SUP-011: as in OTP, a spec is looked at before its id is looked up.
@@ -179,12 +303,12 @@ async fn what_is_no_business_of_a_supervisors_is_dropped() {
     let before = pids(&tree).await;
     t.told().await;
     let log = Log::listen();
-    t.rt.send(tree.pid(), b"hello".to_vec());
-    t.rt.exit(tree.pid(), crash("a stranger's"));
+    t.rt.send(tree.pid().unwrap(), b"hello".to_vec());
+    t.rt.exit(tree.pid().unwrap(), crash("a stranger's"));
     let stranger = t.rt.spawn(|_| std::future::pending());
-    t.rt.link(stranger.pid(), tree.pid());
+    t.rt.link(stranger.pid(), tree.pid().unwrap());
     stranger.kill();
-    let server = t.rt.server_at::<Player>(tree.pid());
+    let server = t.rt.server_at::<Player>(tree.pid().unwrap());
     assert_eq!(server.err(), Some(CallError::WrongType));
     settled().await;
     let heads = log.heads();

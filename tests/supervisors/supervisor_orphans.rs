@@ -173,7 +173,7 @@ async fn the_waiting_supervisor_may_be_killed_meanwhile() {
     let top = top.start(&t.rt).await.unwrap();
     strike(&t.rt, "inner").await;
     sleep(ms(10)).await;
-    t.rt.kill(top.pid());
+    t.rt.kill(top.pid().unwrap());
     sleep(ms(50)).await;
     assert_eq!(t.rt.leftovers(), Leftovers::default());
     assert_eq!(t.rt.spawned(), t.rt.finished());

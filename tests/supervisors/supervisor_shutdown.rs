@@ -187,7 +187,7 @@ async fn a_killed_supervisor_leaves_nobody_behind() {
     assert_eq!(t.told().await, ["a starts", "b starts"]);
     let plain = tree.which_child("plain").await.unwrap().pid().unwrap();
     let ended = t.rt.ended(plain);
-    t.rt.kill(tree.pid());
+    t.rt.kill(tree.pid().unwrap());
     assert_eq!(ended.await, ExitReason::Killed);
     let mut told = t.told().await;
     told.sort();
@@ -208,7 +208,7 @@ async fn a_supervisor_killed_during_a_stop_leaves_nobody_behind() {
     settled().await;
     tokio::select! {
         _ = tree.terminate_child("deaf") => panic!("it ignores that"),
-        () = tokio::time::sleep(ms(1)) => t.rt.kill(tree.pid()),
+        () = tokio::time::sleep(ms(1)) => t.rt.kill(tree.pid().unwrap()),
     };
     let killed = Instant::now();
     assert_eq!(ended.await, ExitReason::Killed);
@@ -223,7 +223,7 @@ async fn infinity_outlives_a_killed_supervisor() {
     let tree = Supervisor::one_for_one().child(ignorer).start(&t.rt).await.unwrap();
     let deaf = tree.which_child("deaf").await.unwrap().pid().unwrap();
     settled().await;
-    t.rt.kill(tree.pid());
+    t.rt.kill(tree.pid().unwrap());
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(t.rt.is_alive(deaf), "it was asked");
     support::killed(&t.rt, deaf).await;

@@ -72,7 +72,7 @@ async fn a_child_that_fails_stops_the_start() {
     let told = ["a starts", "b starts", "c fails", "b stops: shutdown", "a stops: shutdown"];
     assert_eq!(t.told().await, told);
     let tree = spec.start(&t.rt).await.unwrap();
-    assert_eq!(t.rt.whereis("top"), Some(tree.pid()));
+    assert_eq!(t.rt.whereis("top"), tree.pid());
 }
 
 /// SUP-004: the error of a tree names the whole way down.
@@ -207,7 +207,7 @@ async fn the_end_of_its_parent_ends_a_supervisor() {
         let (ready, is_ready) = oneshot::channel();
         let parent = t.rt.spawn_fallible(async move |ctx| {
             let tree = spec.start_link(&ctx).await?;
-            assert!(ctx.runtime().link(Inside::pid(&ctx), tree.pid()));
+            assert!(ctx.runtime().link(Inside::pid(&ctx), tree.pid().unwrap()));
             ready.send(tree).unwrap();
             Err(ends.await.unwrap())
         });

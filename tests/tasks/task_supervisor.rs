@@ -62,7 +62,7 @@ async fn a_supervised_task_is_a_child_and_its_crash_reaches_its_caller() {
         if !traps {
             assert_eq!(caller.join().await, crash("r"));
         }
-        assert!(rt.is_alive(tasks.pid()));
+        assert!(rt.is_alive(tasks.pid().unwrap()));
         assert_eq!(tasks.children().await.unwrap(), []);
     }
     assert_nothing_left(&rt).await;
@@ -124,7 +124,7 @@ async fn an_unlinked_supervised_task_crashes_alone() {
     let task = tasks.spawn_nolink::<(), _, _>(|_| async { panic!("no luck") }).await.unwrap();
     let Err(TaskError::Exited(reason)) = task.join().await else { panic!("it succeeded") };
     assert_eq!(reason.crash().unwrap().message(), "no luck");
-    assert!(rt.is_alive(tasks.pid()));
+    assert!(rt.is_alive(tasks.pid().unwrap()));
     assert_nothing_left(&rt).await;
 }
 
@@ -206,7 +206,7 @@ async fn a_task_is_terminated_once() {
 async fn tasks_end_with_their_supervisor() {
     let (rt, tasks) = started().await;
     let (caller, task, _crash_now) = crashing(&rt, &tasks, false).await;
-    rt.kill(tasks.pid());
+    rt.kill(tasks.pid().unwrap());
     assert_eq!(task.join().await, Err(TaskError::Exited(ExitReason::Killed)));
     assert_eq!(caller.join().await, ExitReason::Killed);
     assert_nothing_left(&rt).await;
@@ -222,12 +222,12 @@ async fn a_named_supervisor_is_found_again_after_its_restart() {
 
     let child = TaskSupervisor::new().named("tasks").intensity(1, ms(1_000));
     let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
-    let first = tasks.pid();
+    let first = tasks.pid().unwrap();
     let ended = rt.ended(first);
     rt.kill(first);
     ended.await;
     tree.count_children().await.unwrap();
-    assert_ne!(tasks.pid(), first);
+    assert_ne!(tasks.pid(), Some(first));
     assert_eq!(tasks.spawn_nolink(|_| async { 42 }).await.unwrap().join().await, Ok(42));
     tree.stop().await.unwrap();
     assert_nothing_left(&rt).await;

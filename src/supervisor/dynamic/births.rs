@@ -149,6 +149,7 @@ impl Nursery {
             Some(outcome) => self.reborn(key, spare, outcome, ctx),
             None => {
                 self.starting += 1;
+                let starting = self.unless_called_off(ticket, &spare, starting);
                 self.aside(starting.map(move |outcome| Done::Reborn {
                     pid,
                     ticket,
@@ -170,14 +171,7 @@ impl Nursery {
     ) -> Result {
         let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
         if !self.children.get(&pid).is_some_and(waits) {
-            match outcome {
-                Ok(Some(process)) => self.turn_away(
-                    Child { state: State::Running(process.clone()), ..spare },
-                    process.pid(),
-                    ctx,
-                ),
-                Ok(None) | Err(_) => self.report.free_names(spare.seat),
-            }
+            self.called_off((pid, ticket), spare, outcome, ctx);
             return Ok(());
         }
         match outcome {
@@ -192,16 +186,6 @@ impl Nursery {
             }
             Err(NotStarted { error, .. }) => self.failed_again(pid, &error, ctx),
         }
-    }
-
-    /// Stops a process whose child was called off while it was being started.
-    fn turn_away(&mut self, child: Child, pid: Pid, ctx: &mut ServerContext<Self>) {
-        if self.early.remove(&pid).is_some() {
-            self.report.free_names(child.seat);
-            return;
-        }
-        self.insert(pid, Child { told: pid, ..child });
-        self.begin_stop(pid, None, ctx);
     }
 
     pub(super) fn forget(&mut self, pid: Pid) {

@@ -16,10 +16,17 @@ use crate::starting::StartCause;
 use crate::supervisor::dynamic::given_up::GivenUp;
 use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
-use crate::supervisor::intensity::Window;
+use crate::supervisor::intensity::{Counted, Window};
 use crate::supervisor::picture::{Shown, ShownState};
 use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::Leaving;
+
+/// An answer that is due when a child has stopped.
+pub(super) struct StopReply {
+    /// The pid that the child was asked for by.
+    pub(super) asked: Pid,
+    pub(super) reply: Reply<Result<(), ChildError>>,
+}
 
 /// A child that a dynamic supervisor knows.
 pub(super) struct Child {
@@ -50,8 +57,17 @@ pub(super) enum State {
         /// It counts against a window when it is attempted.
         counts: bool,
     },
+    /// Its start is called off, and still under way.
+    CalledOff(Box<CalledOff>),
     /// It used up its own restarts. It stays known.
     GivenUp(Box<GivenUp>),
+}
+
+/// A start that is called off.
+pub(super) struct CalledOff {
+    /// The ticket that it is under way under.
+    pub(super) ticket: u64,
+    pub(super) replies: Vec<StopReply>,
 }
 
 /// A stop under way.
@@ -61,7 +77,7 @@ pub(super) struct Stopping {
     /// When it is looked at next.
     pub(super) due: Instant,
     pub(super) overran: Option<Doing>,
-    pub(super) replies: Vec<Reply<Result<(), ChildError>>>,
+    pub(super) replies: Vec<StopReply>,
 }
 
 /// The rest of a child that may be started again.
@@ -111,12 +127,20 @@ impl Child {
         match &self.state {
             State::Running(process) => Some(process),
             State::Stopping(stopping) => Some(&stopping.process),
-            State::Starting | State::Restarting { .. } | State::GivenUp(_) => None,
+            State::Starting
+            | State::Restarting { .. }
+            | State::CalledOff(_)
+            | State::GivenUp(_) => None,
         }
     }
 
     pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> Leaving<'a> {
         Leaving { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
+    }
+
+    /// What a restart of it is counted for.
+    pub(super) fn counted(&self) -> Counted {
+        Counted { number: self.seat.child, id: self.id.clone() }
     }
 
     /// Its incarnations that are over.
@@ -151,6 +175,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
                 State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
+                State::CalledOff(_) => ChildState::Restarting { retry_in: None },
                 State::Starting | State::GivenUp(_) => ChildState::Stopped,
             },
             kind: self.kind,
@@ -170,6 +195,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ShownState::Running(pid),
                 State::Restarting { due, .. } => ShownState::Restarting { due: *due },
+                State::CalledOff(_) => ShownState::Restarting { due: None },
                 State::Starting | State::GivenUp(_) => ShownState::Stopped,
             },
             restarts: self.restarts(),

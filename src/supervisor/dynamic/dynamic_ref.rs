@@ -15,6 +15,7 @@ use crate::shared_str::SharedStr;
 use crate::supervisor::dynamic::find::{Holding, holding};
 use crate::supervisor::dynamic::nursery::{Call, Nursery};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+use crate::supervisor::spec::one_name;
 use crate::turn::turn;
 
 /// A handle to a running dynamic supervisor. Cheap to clone; dropping it stops nothing. A
@@ -40,9 +41,9 @@ impl DynamicSupervisorRef {
         DynamicSupervisorRef { server: runtime.server_named(name.into()) }
     }
 
-    /// Its pid; of a named handle the present holder's, or [`Pid::OUTSIDE`] if there is none.
-    pub fn pid(&self) -> Pid {
-        self.server.pid().unwrap_or(Pid::OUTSIDE)
+    /// Its pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid) gives it.
+    pub fn pid(&self) -> Option<Pid> {
+        self.server.pid()
     }
 
     /// Whether it is there, as [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive) says.
@@ -132,8 +133,8 @@ impl DynamicSupervisorRef {
         runtime.server_at(pid).map_err(StartError::Unreachable)
     }
 
-    /// The holder of this name, or else a child that is started under it: a session, a room,
-    /// a device by its key. However many ask at once, one is started; all others wait for its
+    /// The holder of this name, or else a child that is started under it, in place of a name of
+    /// its [child specification](ChildSpec::named): a session, a room, a device by its key. However many ask at once, one is started; all others wait for its
     /// `init` and get its pid, or its error. A holder that is in its `init`, is just ending, or
     /// is being restarted, is waited for, whoever started it; if its start fails, whoever asked
     /// another supervisor than the one that tried has it tried again. While there is a holder,
@@ -147,7 +148,8 @@ impl DynamicSupervisorRef {
     ///
     /// # Errors
     ///
-    /// As [`start_child`](Self::start_child).
+    /// As [`start_child`](Self::start_child); and [`Invalid`](StartError::Invalid) if it is a
+    /// supervisor whose own description gives another name.
     ///
     /// # Cancel safety
     ///
@@ -176,7 +178,8 @@ impl DynamicSupervisorRef {
         spec: impl Into<ChildSpec>,
     ) -> Result<Pid, StartError> {
         turn().await;
-        let name = name.into();
+        let (name, spec) = (name.into(), spec.into().spec);
+        one_name(&spec, &name)?;
         let kernel = self.server.kernel();
         match holding(kernel, &name) {
             Holding::Held(pid) => return Ok(pid),
@@ -186,14 +189,19 @@ impl DynamicSupervisorRef {
             }
             _ => {}
         }
-        let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::Find { name, spec, reply }).await;
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }
 
     /// Stops a child as its spec says, and waits for its end; then it is forgotten. A child goes
     /// by the pid that its start returned, however often it was restarted since, and by its last
-    /// one; those in between are not found. Others are started and stopped meanwhile. OTP:
+    /// one; those in between are not found. Others are started and stopped meanwhile.
+    ///
+    /// Of a child that waits for its restart, that is called off. One that is being started at that
+    /// moment may come to the end of its start, for as long as its
+    /// [shutdown time](ChildSpec::shutdown), and is stopped then; a start that takes longer is
+    /// dropped, and what it began killed. In any case nothing of the child runs when this returns.
+    /// OTP:
     /// `supervisor:terminate_child/2`, which knows the last pid only. [`DynamicSupervisor`] has
     /// an example.
     ///
@@ -242,11 +250,11 @@ impl DynamicSupervisorRef {
     }
 
     /// Stops all children, side by side and each in its own time, then the supervisor, with
-    /// [`Shutdown`](ExitReason::Shutdown). Returns the reason it ended with.
+    /// [`Shutdown`](ExitReason::Shutdown), which is returned.
     ///
     /// # Errors
     ///
-    /// `NoProc` if it is dead. Of a named handle also `Restarting` and `WrongType`.
+    /// As [`SupervisorRef::stop`](crate::SupervisorRef::stop).
     ///
     /// # Cancel safety
     ///

@@ -9,12 +9,13 @@ use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::State;
+use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::nursery::{Cast, Nursery};
 use crate::supervisor::dynamic::spec::Exhausted;
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::{Exceeded, Intensity, Window};
+use crate::supervisor::limit_reached::RestartLimitReached;
 use crate::supervisor::report::Decided;
 use crate::supervisor::restarts::{Next, Rules, Run};
 use crate::timer_queue::after;
@@ -34,7 +35,10 @@ impl Nursery {
                 self.stopped(pid, &reason);
                 return Ok(());
             }
-            State::Starting | State::Restarting { .. } | State::GivenUp(_) => return Ok(()),
+            State::Starting
+            | State::Restarting { .. }
+            | State::CalledOff(_)
+            | State::GivenUp(_) => return Ok(()),
         }
         if decide(child.restart, &reason) != Decision::Restart {
             self.report.child_ended(&child.id, pid, &reason);
@@ -150,8 +154,9 @@ impl Nursery {
     /// Takes a restart from the budget that it is to be taken from.
     fn spend(&mut self, pid: Pid) -> Result<(), Exceeded> {
         let now = Instant::now();
+        let Some(child) = self.children.get(&pid).map(Child::counted) else { return Ok(()) };
         let (window, limit) = self.budget_of(pid);
-        window.spend(limit, now)
+        window.spend(limit, now, || child)
     }
 
     /// The child's own budget, or that of all.
@@ -168,11 +173,12 @@ impl Nursery {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let last = child.again.as_ref().and_then(|again| again.last.clone());
         let last = last.unwrap_or(ExitReason::Normal);
-        let origin = self.report.origin(Some(pid));
-        let limit = exceeded.by(&child.id, last.clone(), origin);
-        let (seat, alone) = (child.seat, self.spec.child_budget.map(|budget| budget.exhausted));
+        let (seat, counted) = (child.seat, child.counted());
+        let (origin, alone) = (self.report.origin(Some(pid)), self.spec.child_budget);
+        let alone = alone.map(|budget| budget.exhausted);
         let (window, intensity) = self.budget_of(pid);
         let until = window.next(intensity, Instant::now());
+        let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
         match alone {
             Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
             Some(Exhausted::Forget) => drop(self.take(pid)),

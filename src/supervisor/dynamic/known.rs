@@ -9,7 +9,7 @@ use crate::quietly::quietly;
 use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
-use crate::supervisor::dynamic::child::{Child, State};
+use crate::supervisor::dynamic::child::{Child, State, StopReply};
 use crate::supervisor::dynamic::given_up::{GivenUp, KEPT};
 use crate::supervisor::dynamic::nursery::Nursery;
 use crate::supervisor::incarnation::{NotStarted, Outcome};
@@ -106,21 +106,25 @@ impl Nursery {
 
     pub(super) fn terminate_child(
         &mut self,
-        pid: Pid,
+        asked: Pid,
         reply: Reply<Result<(), ChildError>>,
         ctx: &mut ServerContext<Self>,
     ) {
-        let asked = pid;
         let pid = self.present(asked);
+        let answer = StopReply { asked, reply };
         match self.children.get_mut(&pid).map(|child| &mut child.state) {
             None | Some(State::Starting) => {
-                reply.send(Err(ChildError::NotFound(asked.to_string())))
+                answer.reply.send(Err(ChildError::NotFound(asked.to_string())))
             }
-            Some(State::Running(_)) => self.begin_stop(pid, Some(reply), ctx),
-            Some(State::Stopping(stopping)) => stopping.replies.push(reply),
+            Some(State::Running(_)) => self.begin_stop(pid, vec![answer], ctx),
+            Some(State::Stopping(stopping)) => stopping.replies.push(answer),
+            Some(State::CalledOff(called_off)) => called_off.replies.push(answer),
+            Some(State::Restarting { ticket, .. }) if self.under_way.contains_key(ticket) => {
+                self.call_off(pid, answer);
+            }
             Some(State::Restarting { .. } | State::GivenUp(_)) => {
                 self.forget(pid);
-                reply.send(Ok(()));
+                answer.reply.send(Ok(()));
             }
         }
     }

@@ -11,6 +11,7 @@ mod leftovers;
 mod births;
 mod ends;
 mod stops;
+mod called_off;
 mod queries;
 mod dynamic_ref;
 mod start;

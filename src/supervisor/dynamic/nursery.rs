@@ -21,8 +21,8 @@
 //! whoever has all the time there is, so that a child that took its link away is found ended.
 //!
 //! **Restarts.** A child that is to be started again keeps its old pid as its key until then,
-//! and holds a ticket; what comes with another ticket is stale. A stale start that succeeds
-//! is stopped again.
+//! and holds a ticket; what comes with another ticket is stale. A start under way that is called
+//! off keeps the child known until it has come to something and all of that has ended.
 //!
 //! **What it publishes** costs one store an event: how many children it has. The first of them
 //! it shows as they were when it was last asked for that, and while it stops those that it waits
@@ -34,6 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::call_error::StartError;
 use crate::child::Spec;
@@ -68,6 +69,8 @@ pub(crate) struct Nursery {
     pub(super) starting: usize,
     /// Those of new ones.
     pub(super) births: usize,
+    /// What calls off the restarts that are under way, by their tickets.
+    pub(super) under_way: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
     pub(super) helpers: JoinSet<()>,
     pub(super) done: Arc<Mutex<Vec<Done>>>,
     /// Exits of pids that are not known yet.
@@ -157,6 +160,7 @@ impl GenServer for Nursery {
             index: Index::default(),
             starting: 0,
             births: 0,
+            under_way: HashMap::default(),
             helpers: JoinSet::new(),
             done: Arc::default(),
             early: HashMap::default(),
@@ -240,6 +244,7 @@ impl Nursery {
                 }
                 Done::Reborn { pid, ticket, spare, outcome } => {
                     self.starting -= 1;
+                    self.under_way.remove(&ticket);
                     self.reborn((pid, ticket), spare, outcome, ctx)
                 }
                 Done::Alone { pid, ticket } => self.is_alone(pid, ticket, ctx),

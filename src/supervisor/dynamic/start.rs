@@ -1,14 +1,11 @@
 //! How a dynamic supervisor is started: by itself, by another process, as a child.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::call_error::StartError;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::inside::Inside;
-use crate::quietly::Quiet;
 use crate::runtime::Runtime;
 use crate::starting::Starting;
 use crate::supervisor::dynamic::dynamic_ref::DynamicSupervisorRef;
@@ -70,12 +67,7 @@ impl DynamicSupervisor {
 impl From<DynamicSupervisor> for ChildSpec {
     fn from(spec: DynamicSupervisor) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
-        let mut child = ChildSpec::new(id, NurseryStart(spec.clone())).supervisor();
-        child.edit().nested = Some(Quiet::new(Arc::new(spec)));
-        match name {
-            Some(name) => child.named(name.to_string()),
-            None => child,
-        }
+        ChildSpec::new(id, NurseryStart(spec.clone())).supervisor(name, spec)
     }
 }
 

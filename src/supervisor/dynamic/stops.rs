@@ -10,12 +10,11 @@ use crate::doing::Doing;
 use crate::exit::{ExitReason, Result};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, ChildStop};
-use crate::reply::Reply;
 use crate::server::ServerContext;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::supervisor::dynamic::asked::{Asked, ended};
-use crate::supervisor::dynamic::child::{Child, State, Stopping};
+use crate::supervisor::dynamic::child::{Child, State, StopReply, Stopping};
 use crate::supervisor::dynamic::nursery::{Cast, Done, Nursery};
 use crate::supervisor::info::ChildError;
 use crate::supervisor::stop::{Leaving, NOT_YIELDING};
@@ -26,7 +25,7 @@ impl Nursery {
     pub(super) fn begin_stop(
         &mut self,
         pid: Pid,
-        reply: Option<Reply<Result<(), ChildError>>>,
+        replies: Vec<StopReply>,
         ctx: &mut ServerContext<Self>,
     ) {
         let runtime = self.report.runtime.clone();
@@ -43,7 +42,6 @@ impl Nursery {
             Shutdown::BrutalKill => runtime.kill(pid),
             _ => runtime.exit(pid, ExitReason::Shutdown),
         };
-        let replies = reply.into_iter().collect();
         let stopping = Stopping { process, began, due, overran: None, replies };
         child.state = State::Stopping(Box::new(stopping));
         self.stopping.insert((due, pid));
@@ -105,13 +103,7 @@ impl Nursery {
         }
         self.report.free_names(child.seat);
         let State::Stopping(stopping) = child.state else { return };
-        for (at, reply) in stopping.replies.into_iter().enumerate() {
-            // Who asked after the first asked for what is gone.
-            reply.send(match at {
-                0 => Ok(()),
-                _ => Err(ChildError::NotFound(pid.to_string())),
-            });
-        }
+        answer(stopping.replies);
     }
 
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
@@ -192,6 +184,17 @@ impl Nursery {
             runtime.kill(pid);
             Some(doing)
         })
+    }
+}
+
+/// Answers all requests for this stop: the child is gone.
+pub(super) fn answer(replies: Vec<StopReply>) {
+    for (at, StopReply { asked, reply }) in replies.into_iter().enumerate() {
+        // Who asked after the first asked for what is gone.
+        reply.send(match at {
+            0 => Ok(()),
+            _ => Err(ChildError::NotFound(asked.to_string())),
+        });
     }
 }
 

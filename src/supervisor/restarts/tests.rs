@@ -180,7 +180,7 @@ fn a_supervisor_that_allows_no_restart_delays_none() {
     state.failed(Some(Backoff::new()), failed(now));
     let rules = Rules { backoff: Some(Backoff::new()), intensity: none };
     assert_eq!(state.next(rules, now, || unreachable!()), Next::AtOnce);
-    assert!(Window::default().spend(none, now).is_err());
+    assert!(Window::default().spend(none, now, || unreachable!()).is_err());
 }
 
 /// A supervisor that never gives up goes on for ever, unless the backoff itself says when.

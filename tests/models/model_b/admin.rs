@@ -12,6 +12,8 @@ pub(crate) enum Answer {
     Running,
     Restarting,
     AlreadyPresent,
+    /// By a child of another supervisor.
+    NameHeld,
     Failed,
     Ignored,
     Invalid,
@@ -173,7 +175,7 @@ impl Model {
             return if runs { Answer::Running } else { Answer::AlreadyPresent };
         }
         if taken {
-            return Answer::Running;
+            return Answer::NameHeld;
         }
         let began = self.now;
         let Ok(state) = self.start(spec) else { return Answer::Failed };

@@ -31,8 +31,8 @@ impl Client {
             Request::Delete(id) => answer(&sup.delete_child(&name(*id)).await),
             Request::Add(spec) => match sup.start_child(actor::child(spec, &self.stage)).await {
                 Ok(_) => Answer::Ok,
-                // Of another supervisor, or of this one: the name tells no difference.
-                Err(StartError::AlreadyStarted { .. }) => Answer::Running,
+                Err(StartError::AlreadyRunning { .. }) => Answer::Running,
+                Err(StartError::AlreadyStarted { .. }) => Answer::NameHeld,
                 Err(StartError::AlreadyPresent(_)) => Answer::AlreadyPresent,
                 Err(StartError::Ignored) => Answer::Ignored,
                 Err(StartError::Invalid(_)) => Answer::Invalid,

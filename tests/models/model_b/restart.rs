@@ -99,13 +99,10 @@ impl Model {
                 }
             },
         }
-        let left = |child: &super::model::Child| {
-            child.spec.significant && !matches!(child.state, State::Stopped)
-        };
         let due = match tree.spec.auto {
             Auto::Never => false,
             Auto::Any => significant,
-            Auto::All => significant && !tree.children.iter().any(left),
+            Auto::All => significant && !tree.significant_are_left(),
         };
         due.then_some(Over::Shutdown)
     }
@@ -262,6 +259,20 @@ impl Tree {
     pub(crate) fn exit_of(&self, id: u32) -> Option<Event> {
         let death = self.children[self.at(id)?].death;
         Some(Event::Exit { id, death })
+    }
+
+    /// Whether a significant child runs, waits, or is to come back with one that waits.
+    fn significant_are_left(&self) -> bool {
+        let waits = self.children.iter().position(|child| matches!(child.state, State::Waiting(_)));
+        let back = match self.spec.strategy {
+            Strategy::OneForOne => None,
+            _ => waits.map(|at| self.group(at)),
+        };
+        let mut significant =
+            self.children.iter().enumerate().filter(|(_, child)| child.spec.significant);
+        significant.any(|(at, child)| {
+            !matches!(child.state, State::Stopped) || back.is_some_and(|first| first <= at)
+        })
     }
 
     /// Where the group of this child begins.

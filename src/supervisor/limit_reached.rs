@@ -1,0 +1,241 @@
+//! What a supervisor gives up with: the limit, what counted against it, and the last end.
+
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::exit::ExitReason;
+use crate::kernel::Kernel;
+use crate::pid::Pid;
+use crate::shared_str::SharedStr;
+use crate::supervisor::intensity::{Counted, Exceeded, Window};
+
+/// How many ids are listed with their counts.
+const LISTED: usize = 8;
+
+/// How many characters of an id are shown.
+const SHOWN: usize = 64;
+
+/// Which limit a supervisor, or a child alone, was given up by.
+/// [`Backoff::give_up_after`](crate::Backoff::give_up_after) has an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// One restart more was due than the budget allows: all children that share the budget count
+    /// against it.
+    Budget,
+    /// The child had no healthy run for as long as its [`Backoff`](crate::Backoff) allows.
+    NoHealthyRun,
+}
+
+/// What a supervisor ends with when it gives up: in OTP it would be `shutdown`, and a
+/// transient subtree would be silently gone.
+///
+/// It is the error inside of the supervisor's [`ExitReason`]. Its text names the limit, what
+/// counted against it, and the child of the last end with its reason. The words of an error that
+/// the child ended with are those of its [`source`](Error::source):
+///
+/// ```
+/// use regrow::{ChildSpec, ExitReason, RestartLimitReached, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let failing = ChildSpec::task("failing", |_| async { Err(ExitReason::crashed("no luck")) });
+/// let tree = Supervisor::one_for_one().child(failing).start(&rt).await.unwrap();
+/// let reason = tree.ended().await;
+/// let limit = reason.crash().unwrap().downcast_ref::<RestartLimitReached>().unwrap();
+/// assert_eq!((limit.child.as_str(), limit.restarts), ("failing", 3));
+/// assert_eq!(limit.last, ExitReason::crashed("no luck"));
+/// assert_eq!(
+///     limit.to_string(),
+///     "more than 3 restarts within 5s: 4 of \"failing\"; \
+///      the last end was that of child \"failing\": no luck"
+/// );
+/// # });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestartLimitReached {
+    /// The child of the last end: the one that would have been started next.
+    pub child: String,
+    /// Which limit it was.
+    pub limit: Limit,
+    /// Of the budget: how many restarts it allows in any `period`. Of a child without a healthy
+    /// run: how often it was started again in vain.
+    pub restarts: u32,
+    /// Of the budget: the length of its window. Of a child without a healthy run: for how long it
+    /// may be without one.
+    pub period: Duration,
+    /// What counted against the limit, by the ids of the children, the highest count first. Of the
+    /// budget: the restarts within the window, and the one that was due and refused; with
+    /// [`uncounted`](Self::uncounted) they are one more than `restarts`. Of a child without a
+    /// healthy run: that child alone. At most eight ids.
+    pub counts: Vec<RestartCount>,
+    /// How many restarts were those of ids that `counts` has no room for.
+    pub uncounted: u32,
+    /// The reason of that child's last end, or why it was not started.
+    pub last: ExitReason,
+    /// Which supervisor gave up. It tells an own error from one that was passed on by `?`.
+    pub(crate) origin: Origin,
+}
+
+/// How many restarts counted of the children that have one id. [`RestartLimitReached`] lists them.
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{ChildSpec, ExitReason, RestartLimitReached, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
+/// let tree = Supervisor::one_for_one().intensity(1, Duration::from_secs(60));
+/// let tree = tree.child(child("a")).child(child("b")).start(&rt).await.unwrap();
+/// for child in tree.which_children().await.unwrap() {
+///     rt.kill(child.pid().unwrap());
+/// }
+/// let reason = tree.ended().await;
+/// let limit = reason.crash().unwrap().downcast_ref::<RestartLimitReached>().unwrap();
+/// let counts = limit.counts.iter().map(|count| (count.child.as_str(), count.restarts));
+/// assert_eq!(counts.collect::<Vec<_>>(), [("a", 1), ("b", 1)]);
+/// # });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestartCount {
+    /// The id of the child, or of the children.
+    pub child: SharedStr,
+    /// How many children of this id there were: under a dynamic supervisor there may be several.
+    pub children: u32,
+    /// How many restarts they had together.
+    pub restarts: u32,
+}
+
+/// The supervisor that gave up, and the last incarnation of the child that it gave up.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    /// Its runtime: pids of different runtimes may be equal.
+    pub(crate) kernel: Weak<Kernel>,
+    pub(crate) supervisor: Option<Pid>,
+    /// `None` if its last start failed.
+    pub(crate) child: Option<Pid>,
+}
+
+impl Origin {
+    /// Whether this very process gave up.
+    pub(crate) fn is(&self, kernel: &Arc<Kernel>, pid: Option<Pid>) -> bool {
+        std::ptr::eq(self.kernel.as_ptr(), Arc::as_ptr(kernel))
+            && pid.is_some()
+            && self.supervisor == pid
+    }
+}
+
+/// Where an error comes from is no part of what it says.
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origin {}
+
+impl RestartLimitReached {
+    /// What the supervisor of this child ends with, or gives the child up with.
+    pub(crate) fn new(
+        exceeded: Exceeded,
+        window: &Window,
+        child: Counted,
+        last: ExitReason,
+        origin: Origin,
+    ) -> Self {
+        let id = child.id.to_string();
+        let (limit, restarts, period, mut counts) = match exceeded {
+            Exceeded::Budget { restarts, period } => {
+                (Limit::Budget, restarts, period, counts(window.counted().chain([&child])))
+            }
+            Exceeded::NoHealthyRun { tries, within } => {
+                let count = RestartCount { child: child.id, children: 1, restarts: tries };
+                (Limit::NoHealthyRun, tries, within, vec![count])
+            }
+        };
+        let rest = counts.split_off(counts.len().min(LISTED));
+        counts.shrink_to_fit();
+        let uncounted = rest.iter().map(|count| count.restarts).sum();
+        RestartLimitReached { child: id, limit, restarts, period, counts, uncounted, last, origin }
+    }
+}
+
+/// Counts restarts by the ids of their children: the highest count first, of equal ones the one
+/// whose first restart is older.
+fn counts<'a>(restarts: impl Iterator<Item = &'a Counted>) -> Vec<RestartCount> {
+    let (mut counts, mut at) = (Vec::<RestartCount>::new(), HashMap::new());
+    let mut known = HashSet::new();
+    for Counted { number, id } in restarts {
+        let at = *at.entry(id.as_str()).or_insert(counts.len());
+        if at == counts.len() {
+            counts.push(RestartCount { child: id.clone(), children: 0, restarts: 0 });
+        }
+        counts[at].restarts += 1;
+        counts[at].children += u32::from(known.insert(number));
+    }
+    counts.sort_by_key(|count| std::cmp::Reverse(count.restarts));
+    counts
+}
+
+impl fmt::Display for RestartLimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RestartLimitReached { child, limit, restarts, period, counts, uncounted, .. } = self;
+        let (child, s) = (Short(child), if *restarts == 1 { "" } else { "s" });
+        match limit {
+            Limit::Budget => {
+                write!(f, "more than {restarts} restart{s} within {period:?}: ")?;
+                for (at, count) in counts.iter().enumerate() {
+                    write!(f, "{}{count}", if at == 0 { "" } else { ", " })?;
+                }
+                if *uncounted > 0 {
+                    write!(f, ", {uncounted} of others")?;
+                }
+                write!(f, "; the last end was that of child {child}: ")?;
+            }
+            Limit::NoHealthyRun => write!(
+                f,
+                "child {child} had no healthy run for {period:?}, in {restarts} restart{s}, its \
+                 last end: "
+            )?,
+        }
+        match self.source() {
+            None => write!(f, "{}", self.last),
+            // Its words are those of the source.
+            Some(_) => f.write_str("error"),
+        }
+    }
+}
+
+impl fmt::Display for RestartCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (restarts, child) = (self.restarts, Short(&self.child));
+        match self.children {
+            0 | 1 => write!(f, "{restarts} of {child}"),
+            children => write!(f, "{restarts} of {children} children {child}"),
+        }
+    }
+}
+
+/// The beginning of an id, in quotes.
+struct Short<'a>(&'a str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN) {
+            None => write!(f, "{:?}", self.0),
+            Some((end, _)) => write!(f, "{:?}\u{2026}", &self.0[..end]),
+        }
+    }
+}
+
+impl Error for RestartLimitReached {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.last.crash()?.error().map(|error| error as _)
+    }
+}
