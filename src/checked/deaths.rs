@@ -226,7 +226,7 @@ fn the_counters_lose_nobody_who_ends() {
             |world| world.process_count() as u64 + world.finished(),
             move |world| world.end(pid, Normal),
         );
-        assert_eq!(counted, 1);
+        assert!(counted >= 1);
         world.at_rest();
     });
 }
@@ -241,7 +241,7 @@ fn the_counters_count_nobody_twice_who_ends() {
             |world| world.finished() + world.process_count() as u64,
             move |world| world.end(pid, Normal),
         );
-        assert_eq!(counted, 1);
+        assert!(counted <= 1);
         world.at_rest();
     });
 }
