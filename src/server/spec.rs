@@ -101,7 +101,7 @@ impl<S: GenServer> ServerSpec<S> {
 
     /// Warns of a handler of it that runs longer than this, in place of what
     /// [`Runtime::warn_after`] says for all; [`Duration::MAX`] for never. By default as for
-    /// all.
+    /// all. A limit below 1 ms, zero included, is taken as 1 ms.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};

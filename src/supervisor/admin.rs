@@ -130,6 +130,7 @@ fn info(child: &Child) -> ChildInfo {
         },
         kind: child.spec.kind,
         restarts: child.restarts(),
+        starts_by_hand: child.asked_for(),
         since: child.since(),
         history: child.history.clone(),
     }

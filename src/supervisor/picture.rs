@@ -88,6 +88,15 @@ pub(crate) struct Shown {
     pub(crate) history: History,
 }
 
+/// What a start of a child is counted as.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartCounts {
+    /// The how many-th it is.
+    pub(crate) start: u32,
+    /// How many of them, until now, its supervisor has decided on.
+    pub(crate) restarts: u32,
+}
+
 /// What one child is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShownState {
@@ -171,13 +180,19 @@ impl Published {
         drop(self.change(|picture| picture.children.insert(key, shown)));
     }
 
-    /// Its start begins, the how many-th, with so many restarts left.
-    pub(crate) fn begin(&self, key: u64, start: u32, since: Instant, left: Option<RestartBudget>) {
+    /// Its start begins, with so many restarts left.
+    pub(crate) fn begin(
+        &self,
+        key: u64,
+        StartCounts { start, restarts }: StartCounts,
+        since: Instant,
+        left: Option<RestartBudget>,
+    ) {
         self.change(|picture| {
             picture.set_budget(left);
             picture.step = Step::Starting { key, start, since };
             if let Some(shown) = picture.children.get_mut(&key) {
-                (shown.restarts, shown.started) = (start.saturating_sub(1), since);
+                (shown.restarts, shown.started) = (restarts, since);
             }
         });
     }
