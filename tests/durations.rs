@@ -428,7 +428,7 @@ async fn a_backoff_of_zero_is_refused_and_one_of_max_waits_for_ever() {
         (new().first(MAX), false),
         (new().first(MAX).max(MAX).never_give_up(), true),
         (new().max(MAX).reset_after(ZERO), true),
-        (new().reset_after(MAX), false),
+        (new().reset_after(MAX), true),
         (new().reset_after(MAX).never_give_up(), true),
         (new().give_up_after(MAX), true),
     ] {

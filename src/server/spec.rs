@@ -81,7 +81,8 @@ impl<S: GenServer> ServerSpec<S> {
 
     /// How long its `init` may take. A server that takes longer is killed, and its name
     /// is free, before the start says [`StartError::InitTimeout`]. By default as long as
-    /// it takes. [`ServerSpec`] has an example.
+    /// it takes, as with [`Duration::MAX`]; zero is too short for nearly every `init`.
+    /// [`ServerSpec`] has an example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.init_timeout = Some(limit);
         self
