@@ -1,15 +1,17 @@
 //! What lies in a mailbox, and what its process' lock guards.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::task::Waker;
 
 use tokio::time::Instant;
 
 use crate::line::Line;
-use crate::message::Envelope;
-use crate::process::{AnyMail, Core, Entry, IfFull, Stage, State, Ties};
-use crate::quietly::drop_each;
+use crate::message::{Envelope, Received};
+use crate::process::{AnyMail, Core, Entry, IfFull, Stage, State, Ties, Unread};
+use crate::quietly::{drop_each, quietly};
+
+/// An inbox above this many slots is not kept when there is little in it.
+pub(crate) const KEPT_SLOTS: usize = 64;
 
 /// What a process' mailbox holds. Raw processes hold envelopes; a server holds its own
 /// closed enum, so that its messages move by value.
@@ -18,6 +20,9 @@ pub(crate) trait Item: Send + 'static {
 
     /// The envelope inside, if it is one.
     fn envelope(&self) -> Option<&Envelope>;
+
+    /// The same, to be changed.
+    fn envelope_mut(&mut self) -> Option<&mut Envelope>;
 
     /// Whether a bound on the mailbox counts it.
     fn is_user(&self) -> bool;
@@ -53,6 +58,10 @@ impl Item for Envelope {
         Some(self)
     }
 
+    fn envelope_mut(&mut self) -> Option<&mut Envelope> {
+        Some(self)
+    }
+
     fn is_user(&self) -> bool {
         self.received.is_user()
     }
@@ -82,14 +91,53 @@ impl<M: Item> AnyMail for Mail<M> {
         self.inbox.front()?.stamp()
     }
 
-    fn take_queue(&mut self) -> Option<Box<dyn Any + Send>> {
-        let queue = std::mem::take(&mut self.inbox);
-        if queue.is_empty() { None } else { Some(Box::new(Leftover(queue))) }
+    fn queued(&self) -> usize {
+        self.inbox.len()
+    }
+
+    fn take_queue(&mut self) -> Option<Box<dyn Unread>> {
+        unread(std::mem::take(&mut self.inbox))
+    }
+
+    fn take_out(
+        &mut self,
+        goes: &dyn Fn(&Envelope) -> bool,
+        passed: &mut usize,
+    ) -> Option<Box<dyn Unread>> {
+        let mut gone = VecDeque::new();
+        let before = *passed;
+        for at in 0..self.inbox.len() {
+            let Some(item) = self.inbox.pop_front() else { break };
+            if item.envelope().is_some_and(goes) {
+                *passed -= usize::from(at < before);
+                gone.push_back(item);
+            } else {
+                self.inbox.push_back(item);
+            }
+        }
+        if self.inbox.capacity() > KEPT_SLOTS.max(2 * self.inbox.len()) {
+            self.inbox.shrink_to_fit();
+        }
+        unread(gone)
     }
 }
 
-/// What was queued when its process ended.
+/// What was taken out of an inbox.
 struct Leftover<M>(VecDeque<M>);
+
+fn unread<M: Item>(items: VecDeque<M>) -> Option<Box<dyn Unread>> {
+    if items.is_empty() { None } else { Some(Box::new(Leftover(items))) }
+}
+
+impl<M: Item> Unread for Leftover<M> {
+    fn close_streams(&mut self) {
+        for envelope in self.0.iter_mut().filter_map(Item::envelope_mut) {
+            if let Received::Stream(stream) = &mut envelope.received {
+                quietly(|| stream.close());
+            }
+        }
+    }
+}
 
 impl<M> Drop for Leftover<M> {
     fn drop(&mut self) {

@@ -7,7 +7,10 @@
 /// [`ChildSpec::mailbox_capacity`](crate::ChildSpec::mailbox_capacity). Messages and
 /// streams sent to the server's pid count like its casts and calls. Signals, timers of the
 /// server's own, [`continue_with`](crate::ServerContext::continue_with) and
-/// [`stop`](crate::ServerRef::stop) are exempt: they never wait and are never dropped.
+/// [`stop`](crate::ServerRef::stop) are exempt: they never wait and are never dropped. So are,
+/// where the policy is to drop, the result of a
+/// [`spawn_task`](crate::ServerContext::spawn_task) and the end of a
+/// [`pipe`](crate::ServerContext::pipe), which come once; elsewhere they wait for room.
 ///
 /// | full, and | `cast`, a message | [`try_cast`] | [`cast_wait`] | a call |
 /// |---|---|---|---|---|
@@ -81,4 +84,11 @@ pub enum Overflow {
     /// The new one is dropped, and whoever cast it isn't told. For data that may be thinned
     /// out.
     DropNewest,
+}
+
+impl Overflow {
+    /// Whether a full mailbox loses messages without a word to their sender.
+    pub(crate) fn drops(self) -> bool {
+        matches!(self, Overflow::DropOldest | Overflow::DropNewest)
+    }
 }

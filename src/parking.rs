@@ -12,13 +12,10 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::task::{Context, Waker};
 
-use crate::inbox::{Item, Mail};
+use crate::inbox::{Item, KEPT_SLOTS, Mail};
 use crate::process::{Core, Parked, State};
 use crate::record::Process;
 use crate::sync::MutexGuard;
-
-/// A buffer above this many slots is freed when the reader parks.
-const KEPT_SLOTS: usize = 64;
 
 /// A reader that found little looks again only before every so many parks.
 const LOOK_EVERY: u8 = 64;

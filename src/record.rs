@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::message::{Envelope, Received};
 use crate::pid::Pid;
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, Entry, IfFull, Locked, Stage, State, Ties, flag};
+use crate::process::{AnyProcess, Counts, Entry, IfFull, Locked, Stage, State, Ties, flag};
 use crate::quietly::wake;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
@@ -70,6 +70,14 @@ impl<M: Item> Process<M> {
     /// Its mailbox is counted: [`Counts`](crate::process::Counts).
     pub(crate) fn is_counted(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0
+    }
+
+    /// Looks at the counts of the mailbox, if it is counted.
+    pub(crate) fn with_counts<R>(&self, look: impl FnOnce(&Counts) -> R) -> Option<R> {
+        if !self.is_counted() {
+            return None;
+        }
+        self.state.lock().core.counts().map(|counts| look(counts))
     }
 
     /// Queues an item of the process' own kind, or gives it back. One that a full mailbox

@@ -36,6 +36,8 @@ pub enum Shutdown {
     /// Killed at once; its `terminate` is not run.
     BrutalKill,
     /// Asked to stop, and killed if it hasn't after this time.
+    /// [`Duration::MAX`] is as [`Infinity`](Self::Infinity); with zero it is asked, and killed at
+    /// once.
     Timeout(Duration),
     /// Asked to stop, and waited for however long it takes. Right for supervisors,
     /// risky for anything else.

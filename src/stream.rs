@@ -106,6 +106,13 @@ impl StreamHandle {
     }
 }
 
+impl StreamHandle {
+    /// From now on each write fails, and those that wait fail now. Runs the wakers of writers.
+    pub(crate) fn close(&mut self) {
+        self.0.close();
+    }
+}
+
 impl PartialEq for StreamHandle {
     fn eq(&self, _: &Self) -> bool {
         false

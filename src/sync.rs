@@ -123,8 +123,10 @@ mod checked {
             &self.0[(Hasher::default().hash_one(key) & 1) as usize]
         }
 
-        pub(crate) fn insert(&self, key: K, value: V) {
-            self.shard(&key).lock().insert(key, value);
+        pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
+            let mut shard = self.shard(&key).lock();
+            also();
+            shard.insert(key, value);
         }
 
         pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
@@ -148,8 +150,11 @@ mod checked {
             self.shard(key).lock().contains_key(key)
         }
 
-        pub(crate) fn remove(&self, key: &K) -> Option<V> {
-            self.shard(key).lock().remove(key)
+        pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
+            let mut shard = self.shard(key).lock();
+            let removed = shard.remove(key)?;
+            also();
+            Some(removed)
         }
 
         pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {

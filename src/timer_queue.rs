@@ -70,6 +70,14 @@ pub(crate) fn after(start: Instant, delay: Duration) -> Instant {
     start.checked_add(delay).unwrap_or(start + FAR)
 }
 
+/// What [`after`] leaves out of a delay that the clock can't represent.
+pub(crate) fn left_out(start: Instant, delay: Duration) -> Duration {
+    match start.checked_add(delay) {
+        Some(_) => Duration::ZERO,
+        None => delay.saturating_sub(FAR),
+    }
+}
+
 #[derive(Default)]
 struct Queue {
     /// Made at the first timer, so that its clock is the runtime's, and made anew for

@@ -11,7 +11,7 @@ use crate::kernel::Kernel;
 use crate::kernel::timers::Armed;
 use crate::message::Message;
 use crate::runtime::Runtime;
-use crate::timer_queue::Action;
+use crate::timer_queue::{Action, left_out};
 
 /// One timer that was set. Dropping it doesn't cancel the timer. Clones are of the same
 /// timer. OTP: the timer reference.
@@ -37,6 +37,8 @@ use crate::timer_queue::Action;
 pub struct TimerRef {
     kernel: Weak<Kernel>,
     armed: Armed,
+    /// What of the delay that was asked for is beyond the clock's end.
+    beyond: Duration,
 }
 
 impl TimerRef {
@@ -50,13 +52,14 @@ impl TimerRef {
         kernel.timers.disarm(self.armed.target, self.armed.id).is_some()
     }
 
-    /// How long until the timer fires next; `None` if it is not pending. OTP:
-    /// `erlang:read_timer/1`. [`TimerRef`] has an example.
+    /// How long until the timer fires next, of the delay or the period that was asked for, also if
+    /// that is [`Duration::MAX`]; `None` if it is not pending. OTP: `erlang:read_timer/1`.
+    /// [`TimerRef`] has an example.
     pub fn remaining(&self) -> Option<Duration> {
         let kernel = self.kernel.upgrade()?;
         let due = kernel.timers.due(self.armed.target, self.armed.id)?;
         let _entered = kernel.handle.get().map(tokio::runtime::Handle::enter);
-        Some(due.saturating_duration_since(Instant::now()))
+        Some(due.saturating_duration_since(Instant::now()).saturating_add(self.beyond))
     }
 }
 
@@ -66,7 +69,9 @@ impl Runtime {
     /// whether the one who set it lives. One aimed at a dead process is never pending.
     ///
     /// Timers fire at tokio's resolution, 1 ms, and never early; those due at one instant
-    /// fire in the order they were set. OTP: `erlang:send_after/3`.
+    /// fire in the order they were set. A delay of zero is due at once; one that the clock can't
+    /// represent, such as [`Duration::MAX`], is due in a hundred years. OTP:
+    /// `erlang:send_after/3`.
     ///
     /// # Panics
     ///
@@ -191,7 +196,8 @@ impl Runtime {
         period: Option<Duration>,
         action: Action,
     ) -> TimerRef {
+        let beyond = left_out(Instant::now(), delay);
         let armed = self.kernel.arm_timer(to, delay, period, action);
-        TimerRef { kernel: Arc::downgrade(&self.kernel), armed }
+        TimerRef { kernel: Arc::downgrade(&self.kernel), armed, beyond }
     }
 }

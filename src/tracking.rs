@@ -80,6 +80,9 @@ impl Runtime {
     /// too, which handle nothing else while a child's `init` runs; `init` and `terminate` have
     /// limits of another kind.
     ///
+    /// Time is counted in steps of 1 ms, as all timers of tokio: a shorter limit, zero included, is
+    /// taken as 1 ms. `None` and [`Duration::MAX`] are never.
+    ///
     /// A handler that never awaits is told as well, where tokio has another thread to tell it
     /// on. One that runs already when this is called is not.
     ///

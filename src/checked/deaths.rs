@@ -214,3 +214,34 @@ fn whoever_stops_waiting_for_an_end_leaves_nothing() {
         world.at_rest();
     });
 }
+
+/// A process is counted as alive or as finished, never as neither, at each step of its end; the
+/// counters are read in the order that could lose it.
+#[test]
+fn the_counters_lose_nobody_who_ends() {
+    check(|| {
+        let world = World::new();
+        let pid = world.process();
+        let (counted, ()) = world.both(
+            |world| world.process_count() as u64 + world.finished(),
+            move |world| world.end(pid, Normal),
+        );
+        assert!(counted >= 1);
+        world.at_rest();
+    });
+}
+
+/// And in the order that could count it twice.
+#[test]
+fn the_counters_count_nobody_twice_who_ends() {
+    check(|| {
+        let world = World::new();
+        let pid = world.process();
+        let (counted, ()) = world.both(
+            |world| world.finished() + world.process_count() as u64,
+            move |world| world.end(pid, Normal),
+        );
+        assert!(counted <= 1);
+        world.at_rest();
+    });
+}

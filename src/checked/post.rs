@@ -51,6 +51,13 @@ impl Item for Parcel {
         }
     }
 
+    fn envelope_mut(&mut self) -> Option<&mut Envelope> {
+        match self {
+            Parcel::Signal(envelope) => Some(envelope),
+            Parcel::Probe(_) => None,
+        }
+    }
+
     fn is_user(&self) -> bool {
         matches!(self, Parcel::Probe(_))
     }

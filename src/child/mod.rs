@@ -362,7 +362,8 @@ impl ChildSpec {
 
     /// Warns of a handler of a server that runs longer than this, in place of what
     /// [`Runtime::warn_after`](crate::Runtime::warn_after) says for all; [`Duration::MAX`] for
-    /// never. By default as for all. Plain tasks have no handlers.
+    /// never. By default as for all. A limit below 1 ms, zero included, is taken as 1 ms. Plain
+    /// tasks have no handlers.
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after) has an example.
     pub fn warn_after(mut self, limit: Duration) -> Self {
         self.edit().warn_after = Some(limit);

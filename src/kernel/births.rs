@@ -89,8 +89,9 @@ impl Kernel {
     ) -> Result<(), Stillborn> {
         let pid = process.pid();
         let enter = || {
-            self.table.insert(pid, Arc::clone(process));
-            self.spawned.fetch_add(1, Ordering::Relaxed);
+            self.table.insert_and(pid, Arc::clone(process), || {
+                self.spawned.fetch_add(1, Ordering::Relaxed);
+            });
         };
         match birth.name.clone() {
             None => enter(),

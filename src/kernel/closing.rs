@@ -1,12 +1,11 @@
 //! The first step of an end: under the lock, the process refuses what comes, and what has to
 //! go is taken out of its record. Nothing of it is dropped there.
 
-use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use crate::exit::ExitReason;
-use crate::process::{Line, Locked, Parent, Registrar, Stage};
+use crate::process::{Line, Locked, Parent, Registrar, Stage, Unread};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::small_map::SmallMap;
@@ -51,7 +50,7 @@ pub(super) struct Death {
 
 /// What is dropped last, unlocked.
 pub(super) struct Remains {
-    queue: Option<Box<dyn Any + Send>>,
+    queue: Option<Box<dyn Unread>>,
     task: Option<Waker>,
     reader: Option<Waker>,
     /// The reason that another came before.
@@ -59,6 +58,13 @@ pub(super) struct Remains {
 }
 
 impl Remains {
+    /// Streams that were never received: whoever writes to one fails from now on.
+    pub(super) fn close_streams(&mut self) {
+        if let Some(queue) = &mut self.queue {
+            queue.close_streams();
+        }
+    }
+
     pub(super) fn drop_quietly(self) {
         let Remains { queue, task, reader, spare } = self;
         quietly(|| drop((task, reader)));

@@ -235,9 +235,8 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
 /// Forgets a link older than `before`, and takes its queued exit back. Whether there was
 /// such a link.
 fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
-    process.with(|locked| {
-        let core = locked.core();
-        let Some(ties) = core.ties.as_mut() else { return false };
+    let (older, exit) = process.with(|locked| {
+        let Some(ties) = locked.core().ties.as_mut() else { return (false, None) };
         let older = ties.links.get(&peer).is_some_and(|link| link.id < before);
         if older {
             ties.links.remove(&peer);
@@ -248,9 +247,8 @@ fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
             let taken: Vec<u64> = exits.iter().filter_map(of_it).collect();
             taken.iter().filter(|link| exits.remove(link).is_some()).count()
         });
-        if let Some(counts) = core.counts() {
-            counts.depth = counts.depth.saturating_sub(taken);
-        }
-        older
-    })
+        (older, locked.take_back(taken))
+    });
+    drop(exit);
+    older
 }

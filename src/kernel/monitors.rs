@@ -84,7 +84,7 @@ impl Kernel {
     pub(crate) fn demonitor(&self, reference: MonitorRef, flush: bool) -> bool {
         let Some(own) = self.find(reference.watcher()) else { return false };
         let id = reference.raw();
-        let held = own.with(|locked| {
+        let released = own.with(|locked| {
             let ties = locked.core().ties.as_mut()?;
             let taken_back = match ties.monitors.get(&id)? {
                 Held::Process(_) => 0,
@@ -92,11 +92,12 @@ impl Kernel {
                 Held::Fired => 1,
                 Held::Group { queued, .. } => *queued,
             };
-            let released = ties.monitors.remove(&id);
-            if let Some(counts) = locked.core().counts() {
-                counts.depth = counts.depth.saturating_sub(taken_back);
-            }
-            released
+            let held = ties.monitors.remove(&id)?;
+            Some((held, locked.take_back(taken_back)))
+        });
+        let held = released.map(|(held, queued)| {
+            drop(queued);
+            held
         });
         crate::failpoint::point!("demonitor between sides");
         match held {

@@ -2,13 +2,14 @@
 //!
 //! 1. The body and its values have been dropped by the caller.
 //! 2. Under the lock: *closing*, with its reason. From here on nothing is accepted.
-//! 3. Names, groups and registries are left; the table forgets the pid.
-//! 4. Under the lock: *ended*. Whoever comes now is told at once.
-//! 5. The log line, then `Down`s, link exits, callers without a reply.
-//! 6. Under the lock: *settled*. Whoever waits for the end is woken.
-//! 7. What still lay in the mailbox is dropped.
+//! 3. Streams that still lie in the mailbox are closed: their writers fail from now on.
+//! 4. Names, groups and registries are left; the table forgets the pid.
+//! 5. Under the lock: *ended*. Whoever comes now is told at once.
+//! 6. The log line, then `Down`s, link exits, callers without a reply.
+//! 7. Under the lock: *settled*. Whoever waits for the end is woken.
+//! 8. What still lay in the mailbox is dropped: it is a user's, and may take its time.
 //!
-//! A link or monitor made between 2 and 4 is served in 5, with the true reason.
+//! A link or monitor made between 2 and 5 is served in 6, with the true reason.
 
 use std::sync::Arc;
 
@@ -27,21 +28,23 @@ use crate::small_map::SmallMap;
 use crate::sync::atomic::Ordering;
 
 impl Kernel {
-    /// Steps 2 to 7.
+    /// Steps 2 to 8.
     pub(crate) fn bury(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
         let pid = process.pid();
         crate::failpoint::point!("death before closing");
-        let closing = process.with(|locked| {
+        let mut closing = process.with(|locked| {
             process.raise(flag::CONDEMNED);
             close(locked, end)
         });
+        closing.remains.close_streams();
         let death = closing.death;
         crate::failpoint::point!("death before names");
         if let Some(belongings) = closing.belongings {
             self.give_up(process, belongings);
         }
-        self.table.remove(&pid);
-        self.finished.fetch_add(1, Ordering::Relaxed);
+        self.table.remove_and(&pid, || {
+            self.finished.fetch_add(1, Ordering::Relaxed);
+        });
         let flags = process.flags().fetch_or(flag::ENDED, Ordering::SeqCst);
         if flags & flag::TIMED != 0 {
             self.timers.drop_target(pid);
@@ -62,7 +65,7 @@ impl Kernel {
         closing.remains.drop_quietly();
     }
 
-    /// Step 3, but for the table.
+    /// Step 4, but for the table.
     #[inline(never)]
     fn give_up(&self, process: &dyn AnyProcess, belongings: Belongings) {
         let pid = process.pid();
@@ -80,7 +83,7 @@ impl Kernel {
         belongings.line.iter().for_each(|line| self.pass_on(process, line));
     }
 
-    /// Steps 5 and 6.
+    /// Steps 6 and 7.
     fn announce(
         self: &Arc<Self>,
         process: &dyn AnyProcess,
@@ -166,7 +169,7 @@ impl Kernel {
     }
 }
 
-/// Step 6: it is settled if nobody linked itself meanwhile. Gives who did, or began to wait.
+/// Step 7: it is settled if nobody linked itself meanwhile. Gives who did, or began to wait.
 fn settle(process: &dyn AnyProcess) -> Option<Box<Ties>> {
     process.with(|locked| {
         let core = locked.core();

@@ -57,6 +57,9 @@ pub(crate) struct Core {
     /// Its parent's exit signal has arrived: it was asked to stop, or told to. A supervisor stops
     /// its children from then on, whoever asked it.
     pub(crate) asked: bool,
+    /// Signals that were taken back and may still lie in the inbox, counted up to 255: see
+    /// [`take_back`](crate::process::Locked::take_back).
+    pub(crate) taken_back: u8,
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
     /// What only some processes need; an ordinary one pays a word for it.
@@ -237,6 +240,7 @@ impl Core {
             ring: false,
             tracked: false,
             asked: false,
+            taken_back: 0,
             reason: None,
             task: None,
             ties,

@@ -12,6 +12,7 @@ mod child_role;
 pub(crate) mod core;
 pub(crate) mod state;
 mod tickets;
+mod taken_back;
 mod succession;
 mod shown;
 pub(crate) mod any;
@@ -23,7 +24,7 @@ pub(crate) use core::{
     Watcher,
 };
 pub(crate) use counts::{Counts, Entry, IfFull};
-pub(crate) use state::{AnyMail, Locked, State};
+pub(crate) use state::{AnyMail, Locked, State, Unread};
 
 /// Bits that are read without the lock.
 pub(crate) mod flag {

@@ -1,6 +1,5 @@
 //! What the lock of a process guards.
 
-use std::any::Any;
 use std::num::NonZeroU64;
 
 use tokio::time::Instant;
@@ -29,8 +28,26 @@ pub(crate) trait AnyMail: Send {
     /// When the first in the inbox was queued, where that is tracked.
     fn oldest_queued(&self) -> Option<Instant>;
 
+    /// How many items lie in the inbox.
+    fn queued(&self) -> usize;
+
     /// Takes everything queued out, to be dropped after unlock.
-    fn take_queue(&mut self) -> Option<Box<dyn Any + Send>>;
+    fn take_queue(&mut self) -> Option<Box<dyn Unread>>;
+
+    /// Takes out of the inbox what this says, to be dropped after unlock. `passed` is a position
+    /// in the inbox, and stays before the same item.
+    fn take_out(
+        &mut self,
+        goes: &dyn Fn(&Envelope) -> bool,
+        passed: &mut usize,
+    ) -> Option<Box<dyn Unread>>;
+}
+
+/// Items that were taken out of an inbox unread. Dropped one by one: a destructor that panics
+/// harms none of the others.
+pub(crate) trait Unread: Send {
+    /// Closes the streams among them: their writers fail from now on. Runs wakers.
+    fn close_streams(&mut self);
 }
 
 impl Locked {
@@ -72,7 +89,7 @@ impl Locked {
         self.mail.oldest_queued()
     }
 
-    pub(crate) fn take_queue(&mut self) -> Option<Box<dyn Any + Send>> {
+    pub(crate) fn take_queue(&mut self) -> Option<Box<dyn Unread>> {
         self.mail.take_queue()
     }
 }

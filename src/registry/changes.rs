@@ -1,12 +1,12 @@
 //! Listening to a registry.
 //!
 //! A change is told under the registry's lock, so in the order in which changes are made;
-//! whom that wakes is woken after it. A listener that goes takes along what it hasn't heard,
-//! and the next change finds it gone.
+//! whom that wakes is woken after it. A listener that is dropped leaves the registry at once,
+//! and takes along what it hasn't heard.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::{Stream, StreamExt};
@@ -69,6 +69,20 @@ impl<K> RegistryChange<K> {
 #[must_use = "it keeps what is not heard"]
 pub struct RegistryChanges<K> {
     inbox: Arc<Inbox<K>>,
+    number: u64,
+    registry: Weak<dyn Listened>,
+}
+
+/// A registry, to one who listens to it.
+pub(super) trait Listened: Send + Sync {
+    /// The listener of this number is dropped. Nothing is told to it after this.
+    fn forget_listener(&self, number: u64);
+}
+
+impl std::fmt::Debug for dyn Listened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listened")
+    }
 }
 
 impl<K> RegistryChanges<K> {
@@ -107,16 +121,18 @@ impl<K> Stream for RegistryChanges<K> {
 
 impl<K> Drop for RegistryChanges<K> {
     fn drop(&mut self) {
-        let mut queue = self.inbox.lock();
-        queue.deaf = true;
-        let unheard = (std::mem::take(&mut queue.changes), queue.waker.take());
-        drop(queue);
-        drop(unheard);
+        if let Some(registry) = self.registry.upgrade() {
+            registry.forget_listener(self.number);
+        }
     }
 }
 
-/// All who listen to one registry.
-pub(super) struct Listeners<K>(Vec<Arc<Inbox<K>>>);
+/// All who listen to one registry, in the order of their numbers.
+pub(super) struct Listeners<K> {
+    list: Vec<(u64, Arc<Inbox<K>>)>,
+    /// The number of the last that came.
+    last: u64,
+}
 
 #[derive(Debug)]
 struct Inbox<K>(Mutex<Queue<K>>);
@@ -127,8 +143,6 @@ struct Queue<K> {
     waker: Option<Waker>,
     /// The registry is gone.
     closed: bool,
-    /// The listener is.
-    deaf: bool,
 }
 
 impl<K> Inbox<K> {
@@ -139,22 +153,32 @@ impl<K> Inbox<K> {
 
 impl<K> Default for Listeners<K> {
     fn default() -> Self {
-        Listeners(Vec::new())
+        Listeners { list: Vec::new(), last: 0 }
     }
 }
 
 impl<K> Listeners<K> {
-    pub(super) fn add(&mut self) -> RegistryChanges<K> {
-        let changes = VecDeque::new();
-        let queue = Queue { changes, waker: None, closed: false, deaf: false };
+    pub(super) fn add(&mut self, registry: Weak<dyn Listened>) -> RegistryChanges<K> {
+        let queue = Queue { changes: VecDeque::new(), waker: None, closed: false };
         let inbox = Arc::new(Inbox(Mutex::new(queue)));
-        self.0.push(inbox.clone());
-        RegistryChanges { inbox }
+        self.last += 1;
+        self.list.push((self.last, inbox.clone()));
+        RegistryChanges { inbox, number: self.last, registry }
+    }
+
+    /// Nothing of a user's is dropped here: the listener that goes holds what it hasn't heard.
+    pub(super) fn remove(&mut self, number: u64) {
+        let found = self.list.binary_search_by_key(&number, |(number, _)| *number);
+        let Ok(at) = found else { return };
+        self.list.remove(at);
+        if self.list.len() * 4 <= self.list.capacity() {
+            self.list.shrink_to(self.list.len() * 2);
+        }
     }
 
     /// Nothing more will change.
     pub(super) fn close(&mut self) -> Told<K> {
-        let wakers = self.0.drain(..).filter_map(|inbox| {
+        let wakers = self.list.drain(..).filter_map(|(_, inbox)| {
             let mut queue = inbox.lock();
             queue.closed = true;
             queue.waker.take()
@@ -167,18 +191,15 @@ impl<K: Clone> Listeners<K> {
     /// Tells all of these changes, if there is anybody.
     pub(super) fn tell(&mut self, changes: impl Iterator<Item = RegistryChange<K>>) -> Told<K> {
         let mut told = Told::default();
-        if self.0.is_empty() {
+        if self.list.is_empty() {
             return told;
         }
         let changes: Vec<_> = changes.collect();
-        self.0.retain(|inbox| {
+        for (_, inbox) in &self.list {
             let mut queue = inbox.lock();
-            if !queue.deaf {
-                queue.changes.extend(changes.iter().cloned());
-                told.wakers.extend(queue.waker.take());
-            }
-            !queue.deaf
-        });
+            queue.changes.extend(changes.iter().cloned());
+            told.wakers.extend(queue.waker.take());
+        }
         Told { _changes: changes, ..told }
     }
 }

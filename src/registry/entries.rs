@@ -45,6 +45,11 @@ impl<K, V> Entries<K, V> {
         self.len
     }
 
+    /// All processes that are in here.
+    pub(super) fn members(&self) -> Vec<Pid> {
+        self.by_pid.keys().copied().collect()
+    }
+
     /// Whether the process is in here at all.
     pub(super) fn contains(&self, pid: Pid) -> bool {
         self.by_pid.contains_key(&pid)

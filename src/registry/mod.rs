@@ -30,7 +30,7 @@ mod entries;
 mod changes;
 mod reading;
 
-use changes::{Listeners, Told};
+use changes::{Listened, Listeners, Told};
 use entries::Entries;
 
 pub use changes::{RegistryChange, RegistryChanges};
@@ -255,7 +255,8 @@ where
     /// Registrations and their ends from now on. [`RegistryChanges`] has an example. Elixir:
     /// the listeners of a registry.
     pub fn changes(&self) -> RegistryChanges<K> {
-        self.shared.change(|state| state.listeners.add())
+        let registry: Weak<dyn Listened> = Arc::<Shared<K, V>>::downgrade(&self.shared);
+        self.shared.change(|state| state.listeners.add(registry))
     }
 }
 
@@ -289,10 +290,23 @@ where
     }
 }
 
+impl<K: Send, V: Send> Listened for Shared<K, V> {
+    fn forget_listener(&self, number: u64) {
+        self.change(|state| state.listeners.remove(number));
+    }
+}
+
 impl<K, V> Drop for Shared<K, V> {
     fn drop(&mut self) {
-        let told = self.change(|state| state.listeners.close());
+        let (told, members) =
+            self.change(|state| (state.listeners.close(), state.entries.members()));
         told.wake();
+        // Its members would keep their notes of it for as long as they live.
+        for process in members.into_iter().filter_map(|pid| self.runtime.kernel.find(pid)) {
+            drop(process.with(|locked| {
+                locked.core().standing().and_then(|own| own.registries.remove(&self.number))
+            }));
+        }
     }
 }
 

@@ -44,6 +44,7 @@ pub use error::RunError;
 pub use program::{Program, main};
 pub use report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
 
+use reload::Reloads;
 use signals::Asked;
 use stopping::Stopping;
 use watchdog::{Watchdog, Watched};
@@ -196,8 +197,15 @@ impl Run {
 
     /// Has `SIGHUP` restart one child of the tree, given by the ids that lead to it from the
     /// root, separated by `/`: `"ingest"`, or `"ingest/parser"`. By default `SIGHUP` is left
-    /// alone. It is stopped as its spec says and started again, which counts as no restart;
-    /// a start that fails is an ERROR event, and leaves the child stopped.
+    /// alone. It is stopped as its spec says and started again. That counts against no budget and
+    /// is none of its [`restarts`](crate::ChildInfo::restarts), but one of its
+    /// [`starts_by_hand`](crate::ChildInfo::starts_by_hand); its history shows the incarnation
+    /// that was stopped.
+    ///
+    /// Signals that come while the child is being stopped are joined into the one restart; those
+    /// that come after that, while it starts, into one more, since it may have read by then what
+    /// has changed since. A start that fails is an ERROR event, and leaves the child stopped until
+    /// the next signal.
     pub fn restart_on_hangup(mut self, path: impl Into<String>) -> Self {
         self.reload = Some(path.into());
         self
@@ -287,25 +295,34 @@ impl Run {
                 return self.call_off(starting, watchdog, stop).await;
             }
         };
-        let cause = loop {
-            match self.wait(&tree, watchdog).await {
-                Woken::Ended(reason) if reason.is_clean() => break StopCause::TreeEnded,
-                Woken::Ended(reason) => {
-                    return Err(RunError::from_root(runtime, (&root, pid), reason));
-                }
-                Woken::Asked(Asked::Stop(signal) | Asked::StopNow(signal)) => {
-                    break StopCause::Signal(signal);
-                }
-                Woken::Token => break StopCause::Token,
-                Woken::Asked(Asked::Reload) => {
-                    if let Some(path) = &self.reload {
-                        reload::start(runtime, &tree, path);
-                    }
-                }
-            }
+        let cause = match self.up(runtime, &tree, watchdog).await {
+            Ok(cause) => cause,
+            Err(reason) => return Err(RunError::from_root(runtime, (&root, pid), reason)),
         };
         let stop = self.begin_stop(stopping, watchdog, cause);
         self.stop(&tree, watchdog, stop).await
+    }
+
+    /// Waits until the tree is to be stopped, or has ended, and restarts the chosen child
+    /// meanwhile. An error is the reason of an end that is not clean.
+    async fn up(
+        &self,
+        runtime: &Runtime,
+        tree: &SupervisorRef,
+        watchdog: &mut Option<Watchdog>,
+    ) -> Result<StopCause, ExitReason> {
+        let reloads = self.reload.as_deref().map(|path| Reloads::of(runtime, tree, path));
+        loop {
+            match self.wait(tree, watchdog).await {
+                Woken::Ended(reason) if reason.is_clean() => return Ok(StopCause::TreeEnded),
+                Woken::Ended(reason) => return Err(reason),
+                Woken::Asked(Asked::Stop(signal) | Asked::StopNow(signal)) => {
+                    return Ok(StopCause::Signal(signal));
+                }
+                Woken::Token => return Ok(StopCause::Token),
+                Woken::Asked(Asked::Reload) => reloads.iter().for_each(Reloads::ask),
+            }
+        }
     }
 
     async fn token(&self) -> StopCause {

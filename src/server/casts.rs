@@ -124,6 +124,22 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
+impl<S: GenServer> ServerRef<S> {
+    /// Tells the server what it has asked for itself and is told once: it is not lost unless the
+    /// server ends. Waits for room, and where the mailbox' policy is to drop, so that nobody
+    /// waits, is exempt from the bound.
+    pub(crate) async fn cast_own(&self, cast: S::Cast) {
+        let Ok(process) = self.resolve() else { return };
+        let drops = process.with_counts(|counts| counts.overflow.drops());
+        if drops == Some(true) {
+            // A server that is ending needs it no more.
+            drop(process.send(Work::Own(Box::new(cast))));
+        } else {
+            drop(self.cast_wait(cast).await);
+        }
+    }
+}
+
 /// The error of a cast that was not taken.
 fn given_back<S: GenServer>(work: Work<S>, reason: CallError) -> CastError<S::Cast> {
     match work {

@@ -12,6 +12,9 @@ use crate::server::system::System;
 pub(crate) enum Work<S: GenServer> {
     Call(S::Call),
     Cast(S::Cast),
+    /// A cast that no bound counts, refuses or drops: what the server's own tasks and pipes tell
+    /// it once. Boxed: so this does not make the others larger.
+    Own(Box<S::Cast>),
     /// Somebody wants the server to stop.
     Stop(ExitReason),
     /// Somebody looks at the server, or holds it. Boxed: it is rare.
@@ -44,10 +47,18 @@ impl<S: GenServer> Item for Work<S> {
         }
     }
 
+    fn envelope_mut(&mut self) -> Option<&mut Envelope> {
+        match self {
+            Work::Envelope(envelope) => Some(envelope),
+            Work::Stamped(stamped) => stamped.work.envelope_mut(),
+            _ => None,
+        }
+    }
+
     fn is_user(&self) -> bool {
         match self {
             Work::Call(_) | Work::Cast(_) => true,
-            Work::Stop(_) | Work::System(_) | Work::Tick(_) => false,
+            Work::Own(_) | Work::Stop(_) | Work::System(_) | Work::Tick(_) => false,
             Work::Envelope(envelope) => envelope.received.is_user(),
             Work::Stamped(stamped) => stamped.work.is_user(),
         }

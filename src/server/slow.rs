@@ -12,6 +12,7 @@
 //! It knows its server weakly, and ends with the server's watch.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -23,6 +24,10 @@ use crate::kernel::timers::NO_TOKIO;
 use crate::process::AnyProcess;
 use crate::quietly::quietly;
 use crate::record::Process;
+
+/// A step of tokio's timer. With a shorter limit the task would look without a pause, and under a
+/// paused clock time would stand still.
+pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Who tells of one server's slow handlers, until it is dropped.
 pub(crate) struct Teller {

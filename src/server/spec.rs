@@ -81,7 +81,8 @@ impl<S: GenServer> ServerSpec<S> {
 
     /// How long its `init` may take. A server that takes longer is killed, and its name
     /// is free, before the start says [`StartError::InitTimeout`]. By default as long as
-    /// it takes. [`ServerSpec`] has an example.
+    /// it takes, as with [`Duration::MAX`]; zero is too short for nearly every `init`.
+    /// [`ServerSpec`] has an example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.init_timeout = Some(limit);
         self
@@ -101,7 +102,7 @@ impl<S: GenServer> ServerSpec<S> {
 
     /// Warns of a handler of it that runs longer than this, in place of what
     /// [`Runtime::warn_after`] says for all; [`Duration::MAX`] for never. By default as for
-    /// all.
+    /// all. A limit below 1 ms, zero included, is taken as 1 ms.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};

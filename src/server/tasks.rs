@@ -17,7 +17,8 @@ use crate::server::context::ServerContext;
 impl<S: GenServer> ServerContext<S> {
     /// Runs a future beside this server, as a process of its own, and tells the server
     /// what came of it: `done` makes a cast of it. So long work doesn't keep other callers
-    /// waiting. Returns the task's pid.
+    /// waiting. Returns the task's pid. In a full [bounded](crate::Overflow) mailbox the result
+    /// waits for room; where the policy is to drop, it is exempt: it is never lost.
     ///
     /// The two are linked: the task ends when the server does, whatever the reason, and
     /// a task that panics takes the server along, unless it traps exits. OTP: a linked
@@ -83,8 +84,7 @@ impl<S: GenServer> ServerContext<S> {
                 Some(limit) => limit.acquire().await.ok(),
                 None => None,
             };
-            // A server that has ended needs no result.
-            let _ = this.cast_wait(done(work.await)).await;
+            this.cast_own(done(work.await)).await;
         })
     }
 
@@ -141,9 +141,69 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Tells this server every item of a stream, and `None` when it has ended. The
-    /// stream is polled in a process of its own, linked as a task is; its pid is returned. It
-    /// is polled on while the server is busy: what comes waits in the mailbox. OTP has no
-    /// counterpart.
+    /// stream is polled in a process of its own, linked as a task is; its pid is returned. OTP
+    /// has no counterpart.
+    ///
+    /// **With a [bounded mailbox](crate::Overflow) the server sets the pace of the stream.** While
+    /// the mailbox is full, the item that was read last waits for room, and the stream is not
+    /// polled: so a socket is not read, and its peer is slowed down. Without a bound the stream is
+    /// polled on while the server is busy, and its items pile up in the mailbox.
+    ///
+    /// | full, and the policy is | an item | the final `None` |
+    /// |---|---|---|
+    /// | `Reject`, `Wait` | waits for room, and the stream with it | waits for room |
+    /// | `DropOldest`, `DropNewest` | is dropped, or another is, as a cast; the stream is polled on | is exempt: it is queued, and never dropped |
+    ///
+    /// So the `None` comes, after all items that were not dropped, unless the server ends or the
+    /// process of the stream is killed.
+    ///
+    /// A server that takes a thousand numbers at its own pace: the stream is never more than a
+    /// few items ahead of it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    /// use futures_util::{StreamExt, stream};
+    /// use regrow::{ExitReason, GenServer, Overflow, Reply, Result, Runtime, ServerContext};
+    ///
+    /// /// How many it has handled, and how many were read from the stream.
+    /// struct Slow(u32, Arc<AtomicU32>);
+    ///
+    /// impl GenServer for Slow {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    ///     type Cast = Option<u32>;
+    ///
+    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///         let read = Arc::new(AtomicU32::new(0));
+    ///         let counted = read.clone();
+    ///         let numbers = stream::iter(0..1_000).inspect(move |_| {
+    ///             counted.fetch_add(1, SeqCst);
+    ///         });
+    ///         ctx.pipe(numbers, |item| item);
+    ///         Ok(Slow(0, read))
+    ///     }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    ///     async fn handle_cast(&mut self, item: Self::Cast, ctx: &mut ServerContext<Self>) -> Result {
+    ///         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    ///         self.0 += u32::from(item.is_some());
+    ///         assert!(self.1.load(SeqCst) <= self.0 + 10); // 8 that wait, and one on each side
+    ///         if item.is_none() { ctx.stop(ExitReason::Normal) } else { Ok(()) }
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let slow = Slow::spec(()).mailbox_capacity(8, Overflow::Wait).start(&rt).await?;
+    /// assert!(slow.ended().await.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Examples
     ///
     /// ```
     /// use futures_util::stream;
@@ -190,9 +250,10 @@ impl<S: GenServer> ServerContext<S> {
         self.launch_task(async move {
             let mut stream = std::pin::pin!(stream);
             loop {
-                let item = stream.next().await;
-                let last = item.is_none();
-                if this.cast_wait(each(item)).await.is_err() || last {
+                let Some(item) = stream.next().await else {
+                    return this.cast_own(each(None)).await;
+                };
+                if this.cast_wait(each(Some(item))).await.is_err() {
                     return;
                 }
                 // A stream that is always ready must not flood a server that isn't.

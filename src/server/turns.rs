@@ -182,6 +182,7 @@ fn event<S: GenServer>(work: Work<S>, parent: Option<Pid>) -> Event<S> {
     match work {
         Work::Call(call) => Event::Call(call),
         Work::Cast(cast) => Event::Cast(cast),
+        Work::Own(cast) => Event::Cast(*cast),
         Work::Stop(reason) => Event::Stop(reason),
         Work::System(request) => Event::System(request),
         // Both are looked into before.
@@ -203,6 +204,6 @@ fn is_urgent<S: GenServer>(work: &Work<S>, parent: Option<Pid>) -> bool {
             matches!(&envelope.received, Received::Exit { from, .. } if Some(*from) == parent)
         }
         Work::Stamped(stamped) => is_urgent(&stamped.work, parent),
-        Work::Call(_) | Work::Cast(_) | Work::Tick(_) => false,
+        Work::Call(_) | Work::Cast(_) | Work::Own(_) | Work::Tick(_) => false,
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::activity::{Activity, Callback};
 use crate::process::{AnyProcess, flag};
 use crate::server::event::Waited;
-use crate::server::slow::Teller;
+use crate::server::slow::{SHORTEST, Teller};
 use crate::server::watch::Watch;
 use crate::server::{GenServer, ServerContext};
 use crate::sync::atomic::Ordering;
@@ -111,7 +111,7 @@ impl<S: GenServer> ServerContext<S> {
     fn limit(&mut self) -> Option<Duration> {
         let of_all = self.process.kernel.watching.warns_after();
         let own = self.inner().watch.as_ref().and_then(|watch| watch.own_limit);
-        own.or(of_all)
+        own.or(of_all).map(|limit| limit.max(SHORTEST))
     }
 
     /// What it has taken to handle it. Nothing happens unless it is watched.

@@ -89,7 +89,8 @@ pub struct TreeNode {
     pub names: Vec<String>,
     /// How long this incarnation has been running.
     pub up: Option<Duration>,
-    /// How often it was started again since its supervisor started.
+    /// How often its supervisor started it again; not those that were asked for, as
+    /// [`ChildInfo::restarts`](crate::ChildInfo::restarts).
     pub restarts: u32,
     /// How much is queued in its mailbox; 0 unless the runtime counts it.
     pub mailbox_depth: usize,

@@ -111,6 +111,7 @@ impl Tree {
             },
             kind: child.spec.kind,
             restarts: child.restarts(),
+            starts_by_hand: child.asked_for(),
             since: child.since(),
             history: self.children.published().history(place),
         }

@@ -115,6 +115,9 @@ impl Tree {
     }
 
     async fn begin_by_hand(&mut self, place: Place) -> Result<Pid, ChildError> {
+        if let Some(child) = self.children.get_mut(place) {
+            child.ask_for();
+        }
         let begun = self.begin(place).await;
         if begun.is_err() {
             self.rest(place);

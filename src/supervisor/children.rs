@@ -20,7 +20,7 @@ use crate::supervisor::child_state::{EndedBy, Over, Retry, Running};
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::intensity::Counted;
-use crate::supervisor::picture::{Published, ShownState};
+use crate::supervisor::picture::{Published, ShownState, StartCounts};
 use crate::supervisor::restarts::{RestartState, Run};
 use crate::supervisor::strategy::Place;
 
@@ -32,6 +32,8 @@ pub(crate) struct Child {
     state: Running,
     /// How often it was started until now, in vain or not.
     pub(crate) starts: u32,
+    /// How many of its starts, after the first, were asked for: by hand or by a hangup.
+    asked_for: u32,
     pub(crate) restarts: RestartState,
     /// When its present incarnation was started.
     started: Instant,
@@ -78,8 +80,25 @@ impl Child {
     }
 
     /// How many times it was started again.
-    pub(crate) fn restarts(&self) -> u32 {
+    fn attempt(&self) -> u32 {
         self.starts.saturating_sub(1)
+    }
+
+    /// How many times its supervisor started it again by itself.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.attempt().saturating_sub(self.asked_for)
+    }
+
+    /// How many times it was started again because that was asked for.
+    pub(crate) fn asked_for(&self) -> u32 {
+        self.asked_for
+    }
+
+    /// Its next start is asked for.
+    pub(crate) fn ask_for(&mut self) {
+        if self.starts > 0 {
+            self.asked_for = self.asked_for.saturating_add(1);
+        }
     }
 
     /// When the incarnation that runs was started.
@@ -93,7 +112,7 @@ impl Child {
         self.started = Instant::now();
         match self.last.clone() {
             None => StartCause::First,
-            Some(previous) => StartCause::Restart { attempt: self.restarts(), previous },
+            Some(previous) => StartCause::Restart { attempt: self.attempt(), previous },
         }
     }
 
@@ -113,7 +132,7 @@ impl Child {
             started: self.started,
             ended: at,
             reason,
-            attempt: self.restarts(),
+            attempt: self.attempt(),
             delay,
         }
     }
@@ -204,6 +223,7 @@ impl Children {
             spec,
             state: Running::No,
             starts: 0,
+            asked_for: 0,
             restarts: RestartState::default(),
             started: Instant::now(),
             last: None,
@@ -217,7 +237,8 @@ impl Children {
     pub(crate) fn begin(&mut self, place: Place) -> Option<(StartCause, &Child)> {
         let child = self.list.get_mut(&place)?;
         let cause = child.begin();
-        self.published.begin(place, child.starts, child.started);
+        let counts = StartCounts { start: child.starts, restarts: child.restarts() };
+        self.published.begin(place, counts, child.started);
         Some((cause, child))
     }
 

@@ -38,8 +38,13 @@ pub struct ChildInfo {
     pub state: ChildState,
     /// Whether it is a supervisor.
     pub kind: ChildType,
-    /// How many times it was started again, in vain or not, by its supervisor or by hand.
+    /// How many times its supervisor started it again, in vain or not. Not those that were asked
+    /// for: a number that grows is always a sign of trouble.
     pub restarts: u32,
+    /// How many times it was started again, in vain or not, because that was asked for: by
+    /// [`restart_child`](crate::SupervisorRef::restart_child), or by a `SIGHUP`, see
+    /// [`restart_on_hangup`](crate::Run::restart_on_hangup). Always 0 under a dynamic supervisor.
+    pub starts_by_hand: u32,
     /// When the incarnation that runs was started.
     pub since: Option<Instant>,
     /// Those before it.
@@ -54,7 +59,8 @@ pub enum ChildState {
     Running(Pid),
     /// It ended, and is about to be tried again. [`Backoff`](crate::Backoff) has an example.
     Restarting {
-        /// In how long, if that waits for a time. `None` is as soon as the supervisor comes to it,
+        /// In how long, if that waits for a time; a delay that the clock can't represent, such as
+        /// `Duration::MAX`, is shown as a hundred years. `None` is as soon as the supervisor comes to it,
         /// or, of a supervisor that was killed, when all that it left has ended.
         retry_in: Option<Duration>,
     },

@@ -88,6 +88,15 @@ pub(crate) struct Shown {
     pub(crate) history: History,
 }
 
+/// What a start of a child is counted as.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartCounts {
+    /// The how many-th it is.
+    pub(crate) start: u32,
+    /// How many of them, until now, its supervisor has decided on.
+    pub(crate) restarts: u32,
+}
+
 /// What one child is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShownState {
@@ -171,12 +180,13 @@ impl Published {
         drop(self.change(|picture| picture.children.insert(key, shown)));
     }
 
-    /// Its start begins, the how many-th.
-    pub(crate) fn begin(&self, key: u64, start: u32, since: Instant) {
+    /// Its start begins.
+    pub(crate) fn begin(&self, key: u64, counts: StartCounts, since: Instant) {
+        let StartCounts { start, restarts } = counts;
         self.change(|picture| {
             picture.step = Step::Starting { key, start, since };
             if let Some(shown) = picture.children.get_mut(&key) {
-                (shown.restarts, shown.started) = (start.saturating_sub(1), since);
+                (shown.restarts, shown.started) = (restarts, since);
             }
         });
     }

@@ -193,7 +193,8 @@ impl SupervisorRef {
     }
 
     /// Starts a child that is known and does not run, at its place among the others. Returns
-    /// when it is ready. It counts for no budget. OTP: `supervisor:restart_child/2`.
+    /// when it is ready. It counts for no budget, and is none of the
+    /// child's [`restarts`](crate::ChildInfo::restarts). OTP: `supervisor:restart_child/2`.
     ///
     /// # Errors
     ///

@@ -52,8 +52,12 @@ impl<K: Eq + Hash, V> Table<K, V> {
         &self.shards[((hash << 7) >> self.shift) as usize].0
     }
 
-    pub(crate) fn insert(&self, key: K, value: V) {
-        let before = self.with_entry(key, |entry| entry.replace(value));
+    /// Runs `also` in the same step: [`len`](Self::len) sees both or neither.
+    pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
+        let before = self.with_entry(key, |entry| {
+            also();
+            entry.replace(value)
+        });
         drop(before);
     }
 
@@ -84,11 +88,16 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.read(key, |_| ()).is_some()
     }
 
-    pub(crate) fn remove(&self, key: &K) -> Option<V> {
+    /// Runs `also` in the same step, if there is such an entry: [`len`](Self::len) sees both or
+    /// neither.
+    pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
         let hash = self.hasher.hash_one(key);
         let mut shard = self.shard(hash).write();
         let found = shard.find_entry(hash, |(held, _)| held == key);
-        let removed = found.ok().map(|entry| entry.remove().0);
+        let removed = found.ok().map(|entry| {
+            also();
+            entry.remove().0
+        });
         // The key, too, is dropped unlocked.
         drop(shard);
         removed.and_then(|(_, value)| value)
@@ -153,7 +162,7 @@ mod tests {
     #[test]
     fn readers_that_overlap_do_not_keep_a_writer_out() {
         let table = Table::new();
-        table.insert(7, "before");
+        table.insert_and(7, "before", || ());
         let (inside, waits, written) =
             (AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
         let is_over = |relays| written.load(SeqCst) || relays == RELAY;
@@ -179,7 +188,7 @@ mod tests {
                 yield_now();
             }
             waits.store(true, SeqCst);
-            table.insert(7, "after");
+            table.insert_and(7, "after", || ());
             written.store(true, SeqCst);
             relays.map(|relay| relay.join().expect("it only reads"))
         });

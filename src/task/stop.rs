@@ -14,8 +14,15 @@ impl<T> Task<T> {
     /// it traps, it hears nothing of that end. OTP: `Task.shutdown/2`, whose default is
     /// [`Shutdown::default`].
     ///
-    /// Gives the result if it had one by then, or chose to have one when it was asked to stop;
-    /// `None` if it ended of this; [`TaskError::Exited`] if it ended otherwise.
+    /// | the task | gives |
+    /// |---|---|
+    /// | had its result by then, or returned one when it was asked to stop | `Some(Ok(result))` |
+    /// | ended with `Shutdown`, now or before the call | `None`; after `BrutalKill` the `Exited` below |
+    /// | ended with `Killed` after `BrutalKill`, now or before the call | `None` |
+    /// | ignored its time, and was killed when that was over | `Some(Err(Exited(Killed)))` |
+    /// | ended otherwise | `Some(Err(Exited(reason)))` |
+    ///
+    /// So `None` says that the task ended as it was asked to, and had no result.
     ///
     /// [`BrutalKill`](Shutdown::BrutalKill) kills it at its next await. Otherwise it is asked to
     /// stop first: one that has asked for its [`TaskContext`](crate::TaskContext)'s token is
@@ -53,14 +60,17 @@ impl<T> Task<T> {
     pub async fn shutdown(mut self, how: Shutdown) -> Option<Result<T, TaskError>> {
         turn().await;
         self.unlink();
-        if let Some(outcome) = self.look_now() {
-            return Some(outcome);
-        }
-        let killed = KilledOnDrop(&self.handle);
-        let reason = stopped(&self.handle, how).await;
-        drop(killed);
-        match self.outcome(reason) {
-            Err(TaskError::Exited(reason)) if is_our_doing(how, &reason) => None,
+        let outcome = match self.look_now() {
+            Some(outcome) => outcome,
+            None => {
+                let killed = KilledOnDrop(&self.handle);
+                let reason = stopped(&self.handle, how).await;
+                drop(killed);
+                self.outcome(reason)
+            }
+        };
+        match outcome {
+            Err(TaskError::Exited(reason)) if reason == asked_for(how) => None,
             outcome => Some(outcome),
         }
     }
@@ -119,12 +129,12 @@ fn ask_to_stop(ProcessHandle { runtime, process }: &ProcessHandle) {
     runtime.kernel.signal_exit(&**process, ExitSignal { from, reason, kind: ExitKind::Stop });
 }
 
-/// Whether a task that was stopped so, and ended with this reason, ended of that.
-fn is_our_doing(how: Shutdown, reason: &ExitReason) -> bool {
-    match reason {
-        ExitReason::Shutdown => how != Shutdown::BrutalKill,
-        ExitReason::Killed => how != Shutdown::Infinity,
-        _ => false,
+/// The reason of a task that ends as this asks it to. A task that had to be killed because its
+/// time was over did not: its caller is told.
+fn asked_for(how: Shutdown) -> ExitReason {
+    match how {
+        Shutdown::BrutalKill => ExitReason::Killed,
+        Shutdown::Timeout(_) | Shutdown::Infinity => ExitReason::Shutdown,
     }
 }
 

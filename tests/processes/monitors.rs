@@ -258,3 +258,35 @@ fn a_spawn_monitor_never_misses_the_true_reason() {
         assert_eq!(watcher.mail().await, []);
     });
 }
+
+/// However long the mailbox is, what is taken back is gone, and nothing else.
+#[tokio::test]
+async fn a_flush_takes_its_own_down_out_of_a_long_mailbox() {
+    for (queued, counted) in [(0, false), (0, true), (40, false), (300, true), (300, false)] {
+        let rt = if counted { Runtime::with_mailbox_depth() } else { Runtime::new() };
+        let (go, going) = oneshot::channel::<usize>();
+        let watcher = rt.spawn(move |mut ctx| async move {
+            let mut expected = Vec::new();
+            for _ in 0..going.await.unwrap() {
+                expected.push(ctx.recv().await);
+            }
+            (ctx.recv_timeout(std::time::Duration::ZERO).await).map_or(Ok(expected), Err).unwrap();
+        });
+        let pid = watcher.pid();
+        let mut left = queued;
+        for number in 0..queued {
+            assert!(rt.send(pid, vec![0; number]));
+        }
+        for round in 0..200 {
+            let reference = rt.monitor(pid, dead_pid(&rt).await);
+            if round % 5 == 0 {
+                left += 1;
+            } else {
+                assert!(!rt.demonitor_flush(reference));
+            }
+        }
+        assert!(!counted || rt.info(pid).unwrap().mailbox_depth == left);
+        go.send(left).unwrap();
+        assert_eq!(watcher.join().await, ExitReason::Normal);
+    }
+}

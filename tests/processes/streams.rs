@@ -2,9 +2,17 @@
 
 use crate::support;
 
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
 use futures_util::FutureExt;
-use regrow::{ExitReason, Received, Runtime, StreamHandle, stream, stream_with_capacity};
-use support::{dead, idle, killed, message, settled};
+use regrow::{
+    ExitReason, GenServer, Overflow, Received, Reply, Result, Runtime, ServerContext, StreamHandle,
+    StreamWriter, stream, stream_with_capacity,
+};
+use support::{OnDrop, dead, idle, killed, message, settled};
 use tokio::sync::{mpsc, oneshot};
 
 /// Everything up to the end of the stream.
@@ -180,4 +188,89 @@ fn two_live_streams_are_never_equal() {
 #[should_panic(expected = "room for at least one chunk")]
 fn a_stream_without_room_is_refused() {
     drop(stream_with_capacity(0));
+}
+
+/// What a writer found, what a joiner was told, what was dropped: in this order.
+type Seen = Arc<Mutex<Vec<&'static str>>>;
+
+/// The waker of one who waits for an end: it writes as soon as that is told.
+struct WritesWhenWoken(StreamWriter, Seen);
+
+impl Wake for WritesWhenWoken {
+    fn wake(self: Arc<Self>) {
+        let written = self.0.write(b"is anybody there?".to_vec()).now_or_never();
+        let refused = written.is_some_and(|written| written.is_err());
+        self.1.lock().unwrap().push(if refused { "joined, and refused" } else { "joined" });
+    }
+}
+
+/// Watches a process that never receives, with a stream in its mailbox, and ends it.
+fn end_with_a_stream_queued(rt: &Runtime, pid: regrow::Pid, seen: &Seen) {
+    let (writer, reader) = stream_with_capacity(1);
+    assert!(rt.send_stream(pid, reader));
+    assert_eq!(writer.write(b"the first has room".to_vec()).now_or_never(), Some(Ok(())));
+    let mut waiting = pin!(writer.write(b"the second waits".to_vec()));
+    assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+    let joins = Waker::from(Arc::new(WritesWhenWoken(writer.clone(), seen.clone())));
+    let mut ended = pin!(rt.ended(pid));
+    assert_eq!(ended.as_mut().poll(&mut Context::from_waker(&joins)), Poll::Pending);
+    rt.kill(pid);
+    while rt.is_alive(pid) {
+        std::thread::yield_now();
+    }
+    assert!(matches!(waiting.now_or_never(), Some(Err(_))), "it fails as well");
+    while seen.lock().unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+}
+
+/// On two threads, so that the process ends while this one waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queued_stream_fails_its_writer_before_anybody_is_told_of_the_end() {
+    let rt = Runtime::new();
+    let seen = Seen::default();
+    end_with_a_stream_queued(&rt, rt.spawn(|_| pending()).pid(), &seen);
+    assert_eq!(*seen.lock().unwrap(), ["joined, and refused"]);
+}
+
+/// Never receives.
+struct Deaf;
+
+impl GenServer for Deaf {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = Box<dyn Send>;
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.continue_with(Box::new(()));
+        Ok(Deaf)
+    }
+
+    async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, _: Self::Cast, _: &mut ServerContext<Self>) -> Result {
+        pending().await
+    }
+}
+
+/// Streams alone go first: a destructor of the user's may take its time, and comes last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_else_was_queued_is_dropped_after_the_end_was_told() {
+    for (depth, tracked) in [(false, false), (true, false), (false, true)] {
+        let rt = if depth { Runtime::with_mailbox_depth() } else { Runtime::new() };
+        rt.track_handlers(tracked);
+        let server = Deaf::spec(()).mailbox_capacity(9, Overflow::Reject);
+        let server = if depth { server.start(&rt).await } else { Deaf::start(&rt, ()).await };
+        let server = server.unwrap();
+        let seen = Seen::default();
+        let drops = seen.clone();
+        let dropped = OnDrop::new(move || drops.lock().unwrap().push("dropped"));
+        assert!(server.cast(Box::new(dropped)));
+        end_with_a_stream_queued(&rt, server.pid().unwrap(), &seen);
+        let is_over = || seen.lock().unwrap().len() == 2;
+        support::until("the destructor has run", is_over).await;
+        assert_eq!(*seen.lock().unwrap(), ["joined, and refused", "dropped"]);
+    }
 }

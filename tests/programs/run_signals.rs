@@ -1,7 +1,8 @@
 //! What a program does when the operating system asks: real processes, real signals.
 
 use regrow::{
-    ChildSpec, GenServer, Reply, Restart, Result, Run, ServerContext, Supervisor, SupervisorSpec,
+    ChildSpec, ExitReason, GenServer, Reply, Restart, Result, Run, ServerContext, Supervisor,
+    SupervisorRef, SupervisorSpec,
 };
 
 use crate::support::started::{Started, command, kind};
@@ -16,6 +17,10 @@ fn the_program() {
     let Some(kind) = kind() else { return };
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let code = tokio.block_on(async {
+        if kind == "storm" {
+            let errors = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR);
+            errors.with_writer(std::io::stdout).init();
+        }
         let run = Run::new(tree(&kind)).restart_on_hangup("inner/config");
         match run.run().await {
             Ok(report) => {
@@ -48,7 +53,7 @@ fn tree(kind: &str) -> SupervisorSpec {
         Supervisor::one_for_one().with_id("inner").child(Config::child(()).with_id("config"));
     let tree = Supervisor::one_for_one().named("app").child(inner);
     match kind {
-        "polite" => tree.child(polite),
+        "polite" | "storm" => tree.child(polite),
         "deaf" => tree.child(deaf),
         _ => tree.child(crashing.restart(Restart::Transient)),
     }
@@ -63,7 +68,16 @@ impl GenServer for Config {
     type Cast = ();
 
     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
         println!("config read by {} after {} restarts", ctx.pid(), ctx.start_cause().restarts());
+        let app = SupervisorRef::named(&ctx.runtime(), "app");
+        let tell = async move {
+            let tree = app.tree().await.unwrap();
+            let config = tree.find("inner/config").unwrap();
+            let (crashes, past) = (config.restarts, config.history.len());
+            println!("config in the tree: {crashes} restarts, {past} before it");
+        };
+        ctx.spawn_task(tell, |()| ());
         Ok(Config)
     }
 
@@ -74,6 +88,11 @@ impl GenServer for Config {
 
     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
         Ok(())
+    }
+
+    /// Signals come meanwhile.
+    async fn terminate(&mut self, _: &ExitReason) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
@@ -115,6 +134,37 @@ fn a_hangup_restarts_the_chosen_child_alone() {
     program.signal("TERM");
     program.says("stopped by SIGTERM");
     assert_eq!(program.end().0.code(), Some(0));
+}
+
+/// What is asked for is no sign of trouble: the tree shows the incarnation that was stopped, and no
+/// restart.
+#[test]
+fn a_hangup_shows_in_the_tree_as_no_restart() {
+    let mut program = Program::start("polite");
+    let shown = program.says("config in the tree: ");
+    assert!(shown.ends_with("0 restarts, 0 before it"), "{shown}");
+    program.signal("HUP");
+    let shown = program.says("config in the tree: ");
+    assert!(shown.ends_with("0 restarts, 1 before it"), "{shown}");
+    program.signal("TERM");
+    program.says("stopped by SIGTERM");
+    assert_eq!(program.code(), Some(0));
+}
+
+#[test]
+fn hangups_that_overlap_log_no_errors() {
+    let mut program = Program::start("storm");
+    program.says("config in the tree");
+    for _ in 0..20 {
+        program.signal("HUP");
+    }
+    program.says("config in the tree");
+    program.signal("HUP");
+    program.signal("TERM");
+    let rest: Vec<_> = program.lines.by_ref().map_while(std::io::Result::ok).collect();
+    assert!(rest.iter().any(|line| line.contains("stopped by SIGTERM")), "{rest:#?}");
+    assert!(!rest.iter().any(|line| line.contains("ERROR")), "{rest:#?}");
+    assert_eq!(program.code(), Some(0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use regrow::{ExitReason, ProcessHandle, Received, Runtime};
-use support::race::race;
+use support::race::{ROUNDS, on_workers, race};
 use support::{Puppet, crash, down, exit, idler, text};
 use tokio::sync::oneshot;
 
@@ -225,4 +225,40 @@ fn who_asks_for_an_end_while_it_comes_is_told() {
             assert_eq!(joined.await, crash("r"));
         },
     );
+}
+
+/// Looks at the three counters in both orders, until told to stop: a process is counted as alive
+/// or as finished, never as both or as neither, and as spawned before either.
+fn watch_counters(rt: &Runtime, stop: &AtomicBool) -> u64 {
+    let mut looks = 0;
+    while !stop.load(Ordering::Acquire) {
+        let spawned = rt.spawned();
+        let alive = rt.process_count() as u64;
+        let finished = rt.finished();
+        assert!(alive + finished >= spawned, "{alive} + {finished} of {spawned}: one is lost");
+        let finished = rt.finished();
+        let alive = rt.process_count() as u64;
+        let spawned = rt.spawned();
+        assert!(alive + finished <= spawned, "{alive} + {finished} of {spawned}: one is double");
+        looks += 1;
+    }
+    looks
+}
+
+/// `finished` never lags behind `process_count`, nor `spawned`.
+#[test]
+fn the_counters_of_processes_change_with_the_table() {
+    on_workers(async |rt| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (watched, stopped) = (rt.clone(), stop.clone());
+        let watcher = std::thread::spawn(move || watch_counters(&watched, &stopped));
+        for _ in 0..ROUNDS / 3 {
+            let (one, other) = (rt.spawn(|_| async {}), rt.spawn(|_| async {}));
+            one.join().await;
+            other.join().await;
+        }
+        stop.store(true, Ordering::Release);
+        assert!(watcher.join().expect("the counters agree") > 0);
+        assert_eq!((rt.process_count(), rt.finished()), (0, rt.spawned()));
+    });
 }

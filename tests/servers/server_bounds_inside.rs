@@ -2,9 +2,11 @@
 
 use crate::support;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use regrow::{
     CallError, GenServer, Message, Name, Overflow, Received, Reply, Result, Runtime, ServerContext,
     ServerRef,
@@ -179,6 +181,39 @@ async fn tasks_and_pipes_wait_for_room() {
         done.sort_unstable();
         assert_eq!(done, (0..=100).collect::<Vec<_>>());
         assert_eq!(fixture.rt.dropped_messages(), 0);
+    }
+}
+
+/// Where the policy is to drop, items of a pipe are dropped as casts are; but what comes once,
+/// the end of a pipe and the result of a task, is not, however full the mailbox is and whatever
+/// comes after it.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_pipe_and_results_of_tasks_are_never_dropped() {
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+        for tracked in [false, true] {
+            let fixture = Fixture::new();
+            fixture.rt.track_handlers(tracked);
+            let worker = fixture.waiting(2, overflow).await;
+            let busy_again = async {
+                assert!(worker.cast(Cast::Wait));
+                fixture.gate.notify_one();
+            };
+            let (launched, ()) = tokio::join!(worker.call(Call::Launch), busy_again);
+            launched.unwrap();
+            settled().await;
+            for number in 1_000..1_100 {
+                assert!(worker.cast(Cast::Did(number)));
+            }
+            assert!(fixture.rt.dropped_messages() > 100, "items are casts");
+            fixture.gate.notify_one();
+            settled().await;
+            let mut done = pin!(worker.call(Call::Done));
+            assert!(done.as_mut().now_or_never().is_none(), "the end of the pipe has it wait");
+            fixture.gate.notify_one();
+            let done = done.await.unwrap();
+            let results = done.iter().filter(|number| **number < 10).count();
+            assert_eq!(results, 10, "{overflow:?}: {done:?}");
+        }
     }
 }
 

@@ -137,6 +137,31 @@ async fn a_suspended_server_handles_nothing_and_all_of_it_in_order_afterwards() 
     assert_eq!(clerk.call(Call::Ask).await, Ok(42));
 }
 
+/// It has looked at them, and passed them, before they are taken back.
+#[tokio::test(start_paused = true)]
+async fn signals_that_a_suspended_server_has_passed_may_be_taken_back() {
+    let rt = Runtime::with_mailbox_depth();
+    let (clerk, mut hear) = clerk(&rt).await;
+    let pid = clerk.pid().unwrap();
+    clerk.suspend().await.unwrap();
+    let targets: Vec<_> = (0..3).map(|_| support::idler(&rt)).collect();
+    let monitors = [0, 1, 2].map(|at| rt.monitor(pid, targets[at].pid()));
+    for (number, target) in (1..).zip(&targets) {
+        clerk.cast(Cast::Write(number));
+        target.kill();
+        target.join().await;
+    }
+    settled().await;
+    for monitor in [monitors[0], monitors[2]] {
+        assert!(!rt.demonitor_flush(monitor));
+    }
+    assert_eq!(rt.info(pid).unwrap().mailbox_depth, 4);
+    clerk.cast(Cast::Write(4));
+    assert_eq!(clerk.resume().await, Ok(()));
+    assert_eq!(clerk.call(Call::Ask).await, Ok(42));
+    assert_eq!(heard(&mut hear), ["1", "2", "info None", "3", "4", "ask"]);
+}
+
 /// SYS-006: not the state, but what it chooses to say of it.
 #[tokio::test(start_paused = true)]
 async fn a_server_says_of_itself_what_it_wants_to() {

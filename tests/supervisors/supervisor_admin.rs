@@ -374,3 +374,34 @@ async fn a_child_has_a_story() {
     let attempts: Vec<_> = info.history.iter().map(|past| past.attempt).collect();
     assert_eq!((attempts, info.restarts), ((4..12).collect(), 12));
 }
+
+/// A start that was asked for is counted apart: what grows by itself is a sign of trouble.
+#[tokio::test(start_paused = true)]
+async fn a_start_by_hand_is_no_restart() {
+    let t = Troupe::new();
+    let spec = Supervisor::one_for_one().intensity(20, Duration::from_secs(5));
+    let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
+    let counted = async || {
+        let (info, tree) = (tree.which_child("a").await.unwrap(), tree.tree().await.unwrap());
+        assert_eq!(tree.find("a").unwrap().restarts, info.restarts);
+        (info.restarts, info.starts_by_hand, info.history.last().map(|past| past.attempt))
+    };
+    assert_eq!(counted().await, (0, 0, None));
+    t.crash("a");
+    settled().await;
+    assert_eq!(counted().await, (1, 0, Some(0)));
+    for by_hand in 1..=3 {
+        tree.terminate_child("a").await.unwrap();
+        tree.restart_child("a").await.unwrap();
+        assert_eq!(counted().await, (1, by_hand, Some(by_hand)));
+    }
+    t.next_starts("a", [Start::Fails]);
+    tree.terminate_child("a").await.unwrap();
+    assert!(tree.restart_child("a").await.is_err());
+    assert_eq!(counted().await, (1, 4, Some(5)), "in vain or not");
+    tree.restart_child("a").await.unwrap();
+    settled().await;
+    t.crash("a");
+    settled().await;
+    assert_eq!(counted().await, (2, 5, Some(6)));
+}

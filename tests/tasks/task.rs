@@ -218,17 +218,44 @@ async fn a_shutdown_ends_an_endless_task_and_is_heard_by_nobody() {
 async fn a_shutdown_of_a_finished_task_gives_its_outcome() {
     inside_trapping(|mut ctx| async move {
         let good = Task::spawn(&ctx, |_| async { 42 });
-        let bad = Task::<()>::spawn(&ctx, |task| async move {
-            task.runtime().exit(task.pid(), ExitReason::Shutdown);
-            pending().await
-        });
+        let bad = Task::<()>::spawn(&ctx, |_| async { panic!("as it should") });
         settled().await;
         assert_eq!(good.shutdown(Shutdown::BrutalKill).await, Some(Ok(42)));
-        assert_eq!(bad.shutdown(Shutdown::default()).await, Some(exited(ExitReason::Shutdown)));
+        let outcome = bad.shutdown(Shutdown::default()).await;
+        let Some(Err(TaskError::Exited(reason))) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(reason.crash().unwrap().message(), "as it should");
         assert!(is_empty(&mut ctx).await);
         Ok(())
     })
     .await;
+}
+
+/// Whether a task ends before it is shut down or because of it, the same reason gives the same
+/// outcome. Elixir: `Task.shutdown/2`.
+#[tokio::test(start_paused = true)]
+async fn an_end_before_the_shutdown_gives_what_it_would_give_after() {
+    let ways = [Shutdown::default(), Shutdown::Infinity, Shutdown::BrutalKill];
+    let brutal = |how| how == Shutdown::BrutalKill;
+    let other = ExitReason::shutdown_with("it has nothing to do");
+    for how in ways {
+        for (reason, is_asked_for) in [
+            (ExitReason::Shutdown, !brutal(how)),
+            (ExitReason::Killed, brutal(how)),
+            (other.clone(), false),
+        ] {
+            inside_trapping(move |mut ctx| async move {
+                let task = Task::spawn(&ctx, |_| pending::<()>());
+                ctx.runtime().exit(task.pid(), reason.clone());
+                settled().await;
+                assert!(!ctx.runtime().is_alive(task.pid()));
+                let outcome = (!is_asked_for).then(|| exited(reason));
+                assert_eq!(task.shutdown(how).await, outcome, "{how:?}");
+                assert!(is_empty(&mut ctx).await);
+                Ok(())
+            })
+            .await;
+        }
+    }
 }
 
 /// One that uses its time to finish, one that has to be killed at its end, and one that
@@ -251,7 +278,8 @@ async fn a_task_has_the_time_it_is_given_to_stop() {
             pending().await
         });
         settled().await;
-        assert_eq!(stubborn.shutdown(Shutdown::Timeout(ms(100))).await, None);
+        let outcome = stubborn.shutdown(Shutdown::Timeout(ms(100))).await;
+        assert_eq!(outcome, Some(exited(ExitReason::Killed))); // it has not done what it was asked
         assert_eq!(start.elapsed(), ms(132));
 
         let failing = Task::<()>::spawn_nolink(&ctx.runtime(), |mut task| async move {

@@ -180,6 +180,7 @@ impl Child {
             },
             kind: self.kind,
             restarts: self.restarts(),
+            starts_by_hand: 0,
             since: self.process().map(|_| self.started),
             history: self.history(),
         }

@@ -1,0 +1,557 @@
+//! Zero and `Duration::MAX`, to everything that takes a time: nothing hangs, nothing panics that
+//! does not say so, and each means what its documentation says. Zero is "only look", or is
+//! refused; `MAX` is never.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use regrow::{
+    Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, GenServer,
+    PartitionSupervisor, Received, Reply, Result, Run, Runtime, ServerContext, ServerRef, Shutdown,
+    StartError, Supervisor, Task, TaskError, TaskStream, TaskSupervisor, TimerRef,
+};
+use support::source::sources;
+use support::{idle, settled};
+use tokio::time::{Instant, MissedTickBehavior, sleep};
+
+const ZERO: Duration = Duration::ZERO;
+const MAX: Duration = Duration::MAX;
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+/// What the tests below call with zero and with `MAX`.
+const TESTED: &[&str] = &[
+    "src/backoff.rs: first",
+    "src/backoff.rs: give_up_after",
+    "src/backoff.rs: max",
+    "src/backoff.rs: reset_after",
+    "src/child/blocking_context.rs: recv_timeout",
+    "src/child/blocking_context.rs: wait_stop",
+    "src/child/command_settings.rs: stop_window",
+    "src/child/mod.rs: init_timeout",
+    "src/child/mod.rs: ready_within",
+    "src/child/mod.rs: warn_after",
+    "src/child/task_context.rs: recv_timeout",
+    "src/context.rs: recv_match_timeout",
+    "src/context.rs: recv_timeout",
+    "src/http.rs: tree_routes_within",
+    "src/run/mod.rs: deadline",
+    "src/run/program.rs: shutdown_timeout",
+    "src/server/calls.rs: call_blocking",
+    "src/server/calls.rs: call_many",
+    "src/server/calls.rs: call_waiting",
+    "src/server/ending.rs: stop_timeout",
+    "src/server/sender.rs: call_timeout",
+    "src/server/server_ref.rs: call_timeout",
+    "src/server/spec.rs: init_timeout",
+    "src/server/spec.rs: warn_after",
+    "src/server/steps.rs: idle_timeout",
+    "src/server/timers.rs: cast_after",
+    "src/server/timers.rs: cast_after_as",
+    "src/server/timers.rs: cast_every",
+    "src/snapshot/collect.rs: tree_within",
+    "src/supervisor/dynamic/spec.rs: child_intensity",
+    "src/supervisor/dynamic/spec.rs: intensity",
+    "src/supervisor/partition.rs: intensity",
+    "src/supervisor/spec.rs: intensity",
+    "src/task/many.rs: join_many",
+    "src/task/many.rs: yield_many",
+    "src/task/mod.rs: join_timeout",
+    "src/task/mod.rs: yield_for",
+    "src/task/stream.rs: timeout",
+    "src/task/supervisor.rs: intensity",
+    "src/timers.rs: exit_after",
+    "src/timers.rs: kill_after",
+    "src/timers.rs: send_after",
+    "src/timers.rs: send_interval",
+    "src/tracking.rs: warn_after",
+];
+
+#[test]
+fn every_public_setting_that_is_a_time_is_tested_here() {
+    let mut found = BTreeSet::new();
+    for source in sources("src") {
+        for (at, _) in source.shipped().match_indices("pub ") {
+            let code = source.shipped();
+            let head = &code[at..code[at..].find(['{', ';']).map_or(code.len(), |end| at + end)];
+            let Some((before, arguments)) = head.split_once("fn ") else { continue };
+            let is_method =
+                before.trim_end().split(' ').all(|w| ["pub", "const", "async"].contains(&w));
+            let takes_time = [": Duration", "Into<Option<Duration>>"];
+            if is_method && takes_time.iter().any(|time| arguments.contains(time)) {
+                let name = arguments.split(['(', '<']).next().unwrap();
+                found.insert(format!("{}: {name}", source.path));
+            }
+        }
+    }
+    let tested: BTreeSet<String> = TESTED.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(found, tested);
+}
+
+/// A server that does what it is told, and reports what it handles.
+struct Clerk {
+    told: tokio::sync::mpsc::UnboundedSender<&'static str>,
+}
+
+type Act = Box<dyn FnOnce(&mut ServerContext<Clerk>) + Send>;
+
+enum Cast {
+    Act(Act),
+    Say(&'static str),
+    Sleep(Duration),
+}
+
+impl GenServer for Clerk {
+    type Args = (tokio::sync::mpsc::UnboundedSender<&'static str>, Duration);
+    type Call = Reply<u8>;
+    type Cast = Cast;
+
+    async fn init((told, takes): Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+        if !takes.is_zero() {
+            sleep(takes).await;
+        }
+        Ok(Clerk { told })
+    }
+
+    async fn handle_call(&mut self, call: Reply<u8>, _: &mut ServerContext<Self>) -> Result {
+        call.send(7);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+        match cast {
+            Cast::Act(act) => act(ctx),
+            Cast::Say(word) => self.told.send(word)?,
+            Cast::Sleep(time) => sleep(time).await,
+        }
+        Ok(())
+    }
+
+    async fn handle_timeout(&mut self, _: &mut ServerContext<Self>) -> Result {
+        Ok(self.told.send("idle")?)
+    }
+}
+
+struct Desk {
+    clerk: ServerRef<Clerk>,
+    told: tokio::sync::mpsc::UnboundedReceiver<&'static str>,
+}
+
+impl Desk {
+    async fn new() -> Desk {
+        let (rt, (tell, told)) = (Runtime::new(), tokio::sync::mpsc::unbounded_channel());
+        let clerk = Clerk::start(&rt, (tell, ZERO)).await.unwrap();
+        Desk { clerk, told }
+    }
+
+    fn act(&self, act: impl FnOnce(&mut ServerContext<Clerk>) + Send + 'static) {
+        assert!(self.clerk.cast(Cast::Act(Box::new(act))));
+    }
+
+    /// What it was told within a second.
+    async fn hears(&mut self) -> Vec<&'static str> {
+        sleep(SECOND).await;
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
+    }
+}
+
+fn args(takes: Duration) -> <Clerk as GenServer>::Args {
+    (tokio::sync::mpsc::unbounded_channel().0, takes)
+}
+
+fn same(reply: Reply<u8>) -> Reply<u8> {
+    reply
+}
+
+#[tokio::test(start_paused = true)]
+async fn timers_of_zero_are_due_at_once_and_of_max_never() {
+    let rt = Runtime::new();
+    type Arm = fn(&Runtime, regrow::Pid, Duration) -> TimerRef;
+    let arms: [Arm; 3] = [
+        |rt, pid, delay| rt.send_after(pid, delay, b"due".to_vec()),
+        |rt, pid, delay| rt.exit_after(pid, delay, ExitReason::Shutdown),
+        |rt, pid, delay| rt.kill_after(pid, delay),
+    ];
+    for arm in arms {
+        let body = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
+        let never = arm(&rt, body.pid(), MAX);
+        assert_eq!(never.remaining(), Some(MAX), "what was asked");
+        sleep(3_600 * SECOND).await;
+        assert_eq!(never.remaining(), Some(MAX - 3_600 * SECOND));
+        let start = Instant::now();
+        arm(&rt, body.pid(), ZERO);
+        body.join().await;
+        assert!(start.elapsed() <= MS, "{:?}", start.elapsed());
+        assert_eq!((never.cancel(), never.remaining()), (false, None));
+    }
+    let pid = idle(&rt);
+    let never = rt.send_interval(pid, MAX, b"tick".to_vec());
+    assert_eq!((never.remaining(), never.cancel()), (Some(MAX), true));
+    let year = 365 * 24 * 3_600 * SECOND;
+    assert_eq!(rt.send_after(pid, 90 * year, vec![]).remaining(), Some(90 * year));
+    let zero = || drop(rt.send_interval(pid, ZERO, b"tick".to_vec()));
+    assert!(catch_unwind(AssertUnwindSafe(zero)).is_err(), "documented");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receive_takes_what_is_there_or_waits_for_ever() {
+    let rt = Runtime::new();
+    let body = rt.spawn(|mut ctx| async move {
+        let all = |_: &Received| true;
+        assert_eq!(ctx.recv_timeout(ZERO).await, None);
+        assert_eq!(ctx.recv_match_timeout(all, ZERO).await, None);
+        for _ in 0..2 {
+            ctx.runtime().send_after(ctx.pid(), 3_600 * SECOND, b"late".to_vec());
+        }
+        assert!(ctx.recv_timeout(MAX).await.is_some());
+        assert!(ctx.recv_match_timeout(all, MAX).await.is_some());
+        assert!(ctx.runtime().send(ctx.pid(), b"there".to_vec()));
+        assert!(ctx.recv_timeout(ZERO).await.is_some());
+        assert!(ctx.runtime().send(ctx.pid(), b"there".to_vec()));
+        assert!(ctx.recv_match_timeout(all, ZERO).await.is_some());
+    });
+    assert_eq!(body.join().await, ExitReason::Normal);
+    let task = Task::spawn_nolink(&rt, |mut ctx| async move {
+        ctx.runtime().send_after(ctx.pid(), SECOND, b"late".to_vec());
+        (ctx.recv_timeout(ZERO).await.is_some(), ctx.recv_timeout(MAX).await.is_some())
+    });
+    assert_eq!(task.join().await, Ok((false, true)));
+}
+
+#[tokio::test]
+async fn a_blocking_child_looks_or_waits_for_ever() {
+    let rt = Runtime::new();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let body = ChildSpec::blocking("body", move |mut ctx| {
+        let mut seen = vec![ctx.wait_stop(ZERO), ctx.recv_timeout(ZERO).is_some()];
+        for limit in [ZERO, MAX] {
+            assert!(ctx.runtime().send(ctx.pid(), b"there".to_vec()));
+            seen.push(ctx.recv_timeout(limit).is_some());
+        }
+        tell.send(seen)?;
+        tell.send(vec![ctx.wait_stop(MAX), ctx.wait_stop(ZERO)])?;
+        Ok(())
+    });
+    let tree = Supervisor::one_for_one().child(body).start(&rt).await.unwrap();
+    assert_eq!(told.recv().await.unwrap(), [false, false, true, true]);
+    tree.stop().await.unwrap();
+    assert_eq!(told.recv().await.unwrap(), [true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_zero_is_out_of_time_and_one_of_max_waits_for_ever() {
+    let desk = Desk::new().await;
+    let clerk = &desk.clerk;
+    let caller = clerk.caller(|(), reply| reply);
+    for (limit, expected) in [(ZERO, Err(CallError::Timeout)), (MAX, Ok(7))] {
+        assert!(clerk.cast(Cast::Sleep(3_600 * SECOND)));
+        assert_eq!(clerk.call_timeout(same, limit).await, expected);
+        assert!(clerk.cast(Cast::Sleep(3_600 * SECOND)));
+        assert_eq!(caller.call_timeout((), limit).await, expected);
+        assert!(clerk.cast(Cast::Sleep(3_600 * SECOND)));
+        assert_eq!(clerk.call_waiting(same, limit).await, expected);
+        assert!(clerk.cast(Cast::Sleep(3_600 * SECOND)));
+        assert_eq!(
+            ServerRef::call_many(std::slice::from_ref(clerk), same, limit).await,
+            [expected]
+        );
+    }
+    let ended = clerk.ended();
+    assert!(clerk.cast(Cast::Sleep(SECOND)));
+    assert_eq!(clerk.stop_timeout(ExitReason::Normal, ZERO).await, Err(CallError::Timeout));
+    assert_eq!(ended.await, ExitReason::Normal, "it was asked all the same");
+    let other = Desk::new().await.clerk;
+    assert!(other.cast(Cast::Sleep(SECOND)));
+    let stopped = other.stop_timeout(ExitReason::Normal, MAX).await;
+    assert_eq!(stopped, Ok(ExitReason::Normal));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_blocking_call_of_zero_is_out_of_time_and_one_of_max_waits_for_ever() {
+    let desk = Desk::new().await;
+    let clerk = desk.clerk.clone();
+    let calls = move || [ZERO, MAX].map(|limit| clerk.call_blocking(same, limit));
+    let [zero, max] = tokio::task::spawn_blocking(calls).await.unwrap();
+    assert!(matches!(zero, Ok(7) | Err(CallError::Timeout)), "{zero:?}");
+    assert_eq!(max, Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_has_at_once_or_for_ever_to_start() {
+    let rt = Runtime::new();
+    for (limit, takes, starts) in
+        [(ZERO, ZERO, true), (ZERO, SECOND, false), (MAX, 3_600 * SECOND, true)]
+    {
+        let started = Clerk::spec(args(takes)).init_timeout(limit).start(&rt).await;
+        match started {
+            Ok(clerk) => assert!(starts && clerk.call(same).await == Ok(7), "{limit:?} {takes:?}"),
+            Err(error) => {
+                assert!(!starts || takes.is_zero(), "{limit:?} {takes:?}: {error}");
+                assert_eq!(error, StartError::InitTimeout(limit));
+            }
+        }
+        let child = Clerk::child_with(move || args(takes)).init_timeout(limit);
+        let tree = Supervisor::one_for_one().child(child).start(&rt).await;
+        assert!(starts == tree.is_ok() || takes.is_zero(), "{limit:?} {takes:?}");
+    }
+    for (limit, starts) in [(ZERO, false), (MAX, true)] {
+        let child = ChildSpec::task("late", |ctx| async move {
+            sleep(3_600 * SECOND).await;
+            ctx.set_health(regrow::Health::Ready);
+            pending().await
+        });
+        let tree = Supervisor::one_for_one().child(child.ready_within(limit)).start(&rt).await;
+        assert_eq!(tree.is_ok(), starts, "{limit:?}: {tree:?}");
+    }
+}
+
+/// With zero, a handler that sleeps is told of, as with 1 ms; and time goes on.
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_run_for_no_time_or_for_ever_untold() {
+    for (limit, warnings) in [(ZERO, 1), (MAX, 0)] {
+        let log = support::log::Log::listen();
+        let rt = Runtime::new();
+        let own = Clerk::spec(args(ZERO)).warn_after(limit).start(&rt).await.unwrap();
+        let child = Clerk::child_with(|| args(ZERO)).named("child").warn_after(limit);
+        let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        let child = rt.server(regrow::Name::<Clerk>::new("child"));
+        let plain = Clerk::start(&rt, args(ZERO)).await.unwrap();
+        for (all, server) in [(None, own), (None, child), (Some(limit), plain)] {
+            rt.warn_after(all);
+            for _ in 0..100 {
+                assert!(server.cast(Cast::Sleep(ZERO)));
+            }
+            assert_eq!(server.call(same).await, Ok(7));
+            sleep(SECOND).await;
+            assert!(server.cast(Cast::Sleep(SECOND)));
+            sleep(2 * SECOND).await;
+            let slow = log.take().into_iter().filter(|l| l.head() == "WARN a handler runs long");
+            let long: Vec<_> = slow.filter(|line| line.field("elapsed") != "0ns").collect();
+            assert_eq!(long.len(), warnings, "{limit:?}: {long:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_tells_itself_at_once_or_never() {
+    let mut desk = Desk::new().await;
+    for (delay, word) in [(ZERO, "after"), (MAX, "never")] {
+        desk.act(move |ctx| {
+            ctx.cast_after(delay, Cast::Say(word));
+        });
+    }
+    desk.act(|ctx| ctx.cast_after_as("key", ZERO, Cast::Say("keyed")));
+    desk.act(|ctx| ctx.cast_after_as("other", MAX, Cast::Say("never")));
+    assert_eq!(desk.hears().await, ["after", "keyed"]);
+    for missed in [MissedTickBehavior::Burst, MissedTickBehavior::Delay, MissedTickBehavior::Skip] {
+        desk.act(move |ctx| {
+            ctx.cast_every(MAX, missed, || Cast::Say("never"));
+            let zero = || ctx.cast_every(ZERO, missed, || Cast::Say("never"));
+            assert!(catch_unwind(AssertUnwindSafe(zero)).is_err(), "documented");
+        });
+    }
+    assert_eq!(desk.hears().await, [""; 0]);
+    desk.act(|ctx| ctx.idle_timeout(ZERO));
+    assert_eq!(desk.hears().await, ["idle"]);
+    desk.act(|ctx| ctx.idle_timeout(MAX));
+    assert_eq!(desk.hears().await, [""; 0]);
+    assert_eq!(desk.clerk.call(same).await, Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_looked_at_or_waited_for_for_ever() {
+    let rt = Runtime::new();
+    let hour = || Task::spawn_nolink(&rt, |_| sleep(3_600 * SECOND));
+    let out_of_time = Err(TaskError::Timeout(ZERO));
+    assert_eq!(hour().join_timeout(ZERO).await, out_of_time);
+    assert_eq!(hour().join_timeout(MAX).await, Ok(()));
+    assert_eq!(hour().yield_for(ZERO).await, None);
+    assert_eq!(hour().yield_for(MAX).await, Some(Ok(())));
+    assert_eq!(Task::join_many([hour(), hour()], ZERO).await, Err(TaskError::Timeout(ZERO)));
+    assert_eq!(Task::join_many([hour(), hour()], MAX).await, Ok(vec![(), ()]));
+    assert_eq!(Task::yield_many(&mut [hour(), hour()], ZERO).await, [None, None]);
+    let all = Task::yield_many(&mut [hour(), hour()], MAX).await;
+    assert_eq!(all, [Some(Ok(())), Some(Ok(()))]);
+    for (limit, expected) in [(ZERO, out_of_time), (MAX, Ok(()))] {
+        let input = stream::iter([1, 2, 3]);
+        let naps = TaskStream::nolink(&rt, input, |_| sleep(3_600 * SECOND)).timeout(limit);
+        let naps: Vec<_> = naps.collect().await;
+        assert_eq!(naps, [expected.clone(), expected.clone(), expected]);
+    }
+    let deaf = |hours: u32| {
+        Task::<()>::spawn_nolink(&rt, move |mut ctx| async move {
+            ctx.shutdown().await;
+            sleep(hours * 3_600 * SECOND).await;
+        })
+    };
+    let [zero, max] = [deaf(1), deaf(1)];
+    settled().await;
+    let killed = Some(Err(TaskError::Exited(ExitReason::Killed)));
+    assert_eq!(zero.shutdown(Shutdown::Timeout(ZERO)).await, killed);
+    assert_eq!(max.shutdown(Shutdown::Timeout(MAX)).await, Some(Ok(())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_of_zero_is_refused_and_one_of_max_is_the_whole_life() {
+    let rt = Runtime::new();
+    for (period, fine) in [(ZERO, false), (MAX, true)] {
+        let fixed = Supervisor::one_for_one().intensity(1, period).start(&rt).await;
+        let dynamic = DynamicSupervisor::new().intensity(1, period).start(&rt).await;
+        let each = DynamicSupervisor::new().child_intensity(1, period, Exhausted::GiveUp);
+        let each = each.start(&rt).await;
+        let tasks = TaskSupervisor::new().intensity(1, period).start(&rt).await;
+        let parts = PartitionSupervisor::<Clerk>::new("parts", |_| args(ZERO)).partitions(2);
+        let parts = parts.intensity(1, period).start(&rt).await;
+        let errors = [fixed.err(), dynamic.err(), each.err(), tasks.err(), parts.err()];
+        for error in errors {
+            match error {
+                None => assert!(fine),
+                Some(error) => assert!(!fine && matches!(error, StartError::Invalid(_)), "{error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backoff_of_zero_is_refused_and_one_of_max_waits_for_ever() {
+    let new = Backoff::new;
+    for (backoff, fine) in [
+        (new().first(ZERO), false),
+        (new().max(ZERO), false),
+        (new().give_up_after(ZERO), false),
+        (new().reset_after(ZERO), true),
+        (new().first(MAX), false),
+        (new().first(MAX).max(MAX).never_give_up(), true),
+        (new().max(MAX).reset_after(ZERO), true),
+        (new().reset_after(MAX), true),
+        (new().reset_after(MAX).never_give_up(), true),
+        (new().give_up_after(MAX), true),
+    ] {
+        let rt = Runtime::new();
+        let child = ChildSpec::task("child", |_| async { panic!("at once") });
+        let tree = Supervisor::one_for_one().child(child.backoff(backoff)).start(&rt).await;
+        assert_eq!(tree.is_ok(), fine, "{backoff:?}: {tree:?}");
+        let Ok(tree) = tree else { continue };
+        sleep(SECOND / 100).await;
+        let state = tree.which_child("child").await.unwrap().state;
+        assert!(matches!(state, ChildState::Restarting { .. }), "{backoff:?}: {state:?}");
+        assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_takes_no_time_or_as_long_as_it_takes() {
+    for (limit, took) in [(ZERO, ZERO), (MAX, 3_600 * SECOND)] {
+        let rt = Runtime::new();
+        let polite = || {
+            ChildSpec::task("polite", |mut ctx| async move {
+                ctx.shutdown().await;
+                sleep(3_600 * SECOND).await;
+                Ok(())
+            })
+        };
+        let child = polite().shutdown(Shutdown::Timeout(limit));
+        let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        settled().await;
+        let start = Instant::now();
+        assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
+        assert_eq!(start.elapsed(), took);
+
+        let stop = tokio_util::sync::CancellationToken::new();
+        let tree = Supervisor::one_for_one().child(polite().shutdown(Shutdown::Infinity));
+        let run = Run::new(tree).without_signals().stop_on(stop.clone()).deadline(limit);
+        let run = tokio::spawn(run.run());
+        settled().await;
+        let start = Instant::now();
+        stop.cancel();
+        assert_eq!(run.await.unwrap().unwrap().forced, limit.is_zero());
+        assert_eq!(start.elapsed(), took);
+    }
+}
+
+/// Zero waits for nobody; what lies ready is shown.
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_takes_no_time_or_as_long_as_it_takes() {
+    let rt = Runtime::new();
+    let slow = ChildSpec::task("slow", |ctx| async move {
+        sleep(SECOND).await;
+        ctx.set_health(regrow::Health::Ready);
+        pending().await
+    });
+    let dynamic = DynamicSupervisor::new().named("dynamic");
+    let tree = Supervisor::one_for_one().named("app").child(dynamic).start(&rt).await.unwrap();
+    let dynamic = regrow::DynamicSupervisorRef::named(&rt, "dynamic");
+    for (limit, took) in [(ZERO, ZERO), (MAX, SECOND)] {
+        let (slow, starting) = (slow.clone().ready_within(MAX), tree.clone());
+        let started = tokio::spawn(async move { starting.start_child(slow).await });
+        while rt.process_count() < 3 {
+            tokio::task::yield_now().await;
+        }
+        let start = Instant::now();
+        let snapshot = tree.tree_within(limit).await.unwrap();
+        assert!(snapshot.find("dynamic").is_some());
+        assert_eq!(start.elapsed(), took);
+        assert!(dynamic.tree_within(limit).await.is_ok());
+        started.await.unwrap().unwrap();
+        tree.terminate_child("slow").await.unwrap();
+        tree.delete_child("slow").await.unwrap();
+        #[cfg(feature = "axum")]
+        {
+            use tower::ServiceExt;
+            let request =
+                axum::http::Request::builder().uri("/tree").body(axum::body::Body::empty());
+            let routes = regrow::tree_routes_within(&tree, limit);
+            let answer = routes.oneshot(request.unwrap()).await.unwrap();
+            assert_eq!(answer.status().as_u16(), 200);
+        }
+    }
+}
+
+/// It waits for nothing, or until all has ended.
+#[test]
+fn a_program_shuts_tokio_down_at_once_or_waits_for_ever() {
+    for limit in [ZERO, MAX] {
+        let stop = tokio_util::sync::CancellationToken::new();
+        let stopped = stop.clone();
+        let child = ChildSpec::task("child", move |_| {
+            stopped.cancel();
+            pending()
+        });
+        let tree = Supervisor::one_for_one().child(child);
+        let program = regrow::Program::new().shutdown_timeout(limit).report_with(|_| ());
+        let code = program.run(async || Ok(Run::new(tree).without_signals().stop_on(stop)));
+        assert_eq!(code, std::process::ExitCode::SUCCESS);
+    }
+}
+
+/// With a window of `MAX`, a program that ends while its supervisor lives waits for an order.
+#[cfg(all(unix, feature = "process"))]
+#[tokio::test]
+async fn a_program_has_no_stop_window_or_an_endless_one() {
+    let rt = Runtime::new();
+    let shell = || {
+        let mut shell = tokio::process::Command::new("sh");
+        shell.args(["-c", "kill -TERM $$"]);
+        shell
+    };
+    for window in [ZERO, MAX] {
+        let child = ChildSpec::command("shell", shell).stop_window(window);
+        let child = child.restart(regrow::Restart::Temporary);
+        let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        if window.is_zero() {
+            while tree.count_children().await.unwrap().specs > 0 {
+                tokio::task::yield_now().await;
+            }
+        } else {
+            let shell = tree.which_child("shell").await.unwrap().pid().unwrap();
+            let ended = rt.ended(shell);
+            tokio::spawn(async move { tree.stop().await });
+            assert_eq!(ended.await, ExitReason::Shutdown);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What is kept of signals that were taken back from a process that never receives, and of those
+//! who listened to a registry: nothing.
+//!
+//! Alone in its file, for the allocator counts what the whole program asks for; one test
+//! measures at a time.
+
+mod support;
+
+use std::sync::{Mutex, PoisonError};
+
+use peak_alloc::PeakAlloc;
+use regrow::{ExitReason, Pid, Registry, Runtime, Task};
+use support::{crash, idle, killed};
+use tokio::sync::mpsc::unbounded_channel;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const ROUNDS: usize = 5_000;
+
+/// What tokio moves from one moment to the next, and a few signals.
+const SLACK: usize = 32 * 1024;
+
+fn alone(test: impl AsyncFnOnce(&Runtime)) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    tokio.block_on(async { test(&Runtime::new()).await });
+}
+
+/// Buffers grow in the first run; the second leaves nothing.
+async fn twice(mut rounds: impl AsyncFnMut()) {
+    rounds().await;
+    let before = ALLOCATOR.current_usage();
+    rounds().await;
+    let kept = ALLOCATOR.current_usage().saturating_sub(before);
+    assert!(kept < SLACK, "{kept} bytes are kept of {ROUNDS} rounds");
+}
+
+/// Processes that trap exits and never receive: one with an empty mailbox, one with a thousand
+/// messages in it.
+fn deaf(rt: &Runtime) -> [Pid; 2] {
+    let pids = [idle(rt), idle(rt)];
+    for pid in pids {
+        rt.set_trap_exit(pid, true);
+    }
+    for _ in 0..1_000 {
+        assert!(rt.send(pids[1], b"later".to_vec()));
+    }
+    pids
+}
+
+#[test]
+fn crashed_tasks_that_were_joined_leave_nothing_in_the_mailbox_of_their_caller() {
+    alone(async |rt| {
+        let (order, mut orders) = unbounded_channel::<()>();
+        let (tell, mut told) = unbounded_channel();
+        rt.spawn(move |ctx| async move {
+            ctx.runtime().set_trap_exit(ctx.pid(), true);
+            while orders.recv().await.is_some() {
+                for _ in 0..ROUNDS {
+                    let task = Task::<()>::spawn(&ctx, |task| async move {
+                        task.runtime().exit(task.pid(), crash("as planned"));
+                        std::future::pending().await
+                    });
+                    assert!(task.join().await.is_err());
+                }
+                tell.send(()).unwrap();
+            }
+        });
+        twice(async || {
+            order.send(()).unwrap();
+            told.recv().await.unwrap();
+        })
+        .await;
+    });
+}
+
+/// The tasks have all ended before the first is joined.
+#[test]
+fn a_crowd_of_crashed_tasks_leaves_nothing_once_it_was_joined() {
+    alone(async |rt| {
+        let (order, mut orders) = unbounded_channel::<()>();
+        let (tell, mut told) = unbounded_channel();
+        rt.spawn(move |ctx| async move {
+            ctx.runtime().set_trap_exit(ctx.pid(), true);
+            while orders.recv().await.is_some() {
+                let spawn = |_| {
+                    Task::<()>::spawn(&ctx, |task| async move {
+                        task.runtime().exit(task.pid(), crash("as planned"));
+                        std::future::pending().await
+                    })
+                };
+                let tasks: Vec<_> = (0..1_000).map(spawn).collect();
+                while ctx.runtime().process_count() > 1 {
+                    tokio::task::yield_now().await;
+                }
+                for task in tasks {
+                    assert!(task.join().await.is_err());
+                }
+                tell.send(()).unwrap();
+            }
+        });
+        twice(async || {
+            order.send(()).unwrap();
+            told.recv().await.unwrap();
+        })
+        .await;
+    });
+}
+
+#[test]
+fn exits_that_were_unlinked_leave_nothing() {
+    alone(async |rt| {
+        for pid in deaf(rt) {
+            twice(async || {
+                for _ in 0..ROUNDS {
+                    let peer = idle(rt);
+                    assert!(rt.link(pid, peer));
+                    killed(rt, peer).await;
+                    rt.unlink(pid, peer);
+                }
+            })
+            .await;
+        }
+    });
+}
+
+#[test]
+fn downs_that_were_flushed_leave_nothing() {
+    alone(async |rt| {
+        for pid in deaf(rt) {
+            twice(async || {
+                for round in 0..ROUNDS {
+                    let target = idle(rt);
+                    let reference = match round % 2 {
+                        0 => rt.monitor(pid, target),
+                        _ => rt.monitor_name(pid, "nobody"),
+                    };
+                    killed(rt, target).await;
+                    assert!(!rt.demonitor_flush(reference));
+                }
+            })
+            .await;
+        }
+    });
+}
+
+#[test]
+fn news_of_a_group_that_is_not_watched_any_more_leaves_nothing() {
+    alone(async |rt| {
+        let member = idle(rt);
+        for pid in deaf(rt) {
+            twice(async || {
+                for _ in 0..ROUNDS / 10 {
+                    let (reference, _) = rt.monitor_group(pid, "group");
+                    for _ in 0..10 {
+                        rt.register_tag("group", member);
+                        rt.unregister_tag("group", member);
+                    }
+                    assert!(rt.demonitor(reference));
+                }
+            })
+            .await;
+        }
+    });
+}
+
+/// One that goes on listening, as most registries have, changes nothing of that.
+#[test]
+fn listeners_that_were_dropped_leave_nothing_with_their_registry() {
+    alone(async |rt| {
+        let registry: Registry<u32> = Registry::unique(rt);
+        let mut listeners = Vec::with_capacity(ROUNDS);
+        let stays = registry.changes();
+        for turn in 0..2 {
+            twice(async || {
+                listeners.extend((0..ROUNDS).map(|_| registry.changes()));
+                match turn {
+                    0 => listeners.clear(),
+                    _ => (0..ROUNDS).for_each(|_| drop(listeners.pop())),
+                }
+            })
+            .await;
+        }
+        drop(stays);
+    });
+}
+
+#[test]
+fn registries_that_were_dropped_leave_nothing_with_their_members() {
+    alone(async |rt| {
+        let member = idle(rt);
+        twice(async || {
+            for key in 0..ROUNDS {
+                let registry: Registry<usize> = Registry::unique(rt);
+                registry.register(member, key, ()).unwrap();
+            }
+        })
+        .await;
+        let ended = rt.ended(member);
+        rt.kill(member);
+        assert_eq!(ended.await, ExitReason::Killed);
+    });
+}
