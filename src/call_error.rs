@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::exit::ExitReason;
+use crate::names::write_reserved;
 use crate::pid::Pid;
 
 /// Why a call got no reply. It is an [`Error`] whose `source` is the error that ended the
@@ -194,6 +195,16 @@ pub enum StartError {
         /// Who holds it.
         pid: Pid,
     },
+    /// The name is reserved for a child that its supervisor starts again, so `init` was not run:
+    /// wait for that child, terminate or delete it, or take another name.
+    NameReserved {
+        /// The name.
+        name: String,
+        /// The id of the child whose specification gives this name.
+        child: String,
+        /// The supervisor of that child.
+        supervisor: Pid,
+    },
     /// A child of a supervisor was not started, so the supervisor was not.
     Child {
         /// The child's id.
@@ -244,6 +255,9 @@ impl fmt::Display for StartError {
             StartError::InitTimeout(limit) => write!(f, "its init took longer than {limit:?}"),
             StartError::AlreadyStarted { name, pid } => {
                 write!(f, "{name:?} is running already, as {pid}")
+            }
+            StartError::NameReserved { name, child, supervisor } => {
+                write_reserved(f, name, child, *supervisor)
             }
             StartError::Child { id, error } => match &**error {
                 StartError::Child { .. } => write!(f, "child {id:?} was not started"),

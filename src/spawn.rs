@@ -157,7 +157,9 @@ impl Runtime {
 
     /// The holder of the name, or else a process spawned with that name from this body.
     /// Of many that race, all get the one winner, and no other body runs. On a runtime that
-    /// was [shut down](Self::shutdown) it gives the pid of an ended process.
+    /// was [shut down](Self::shutdown) it gives the pid of a process that has ended, and the same
+    /// while the name is [reserved](Self::try_register) for a child that is being restarted: the
+    /// body is not run.
     ///
     /// A [`whereis`](Self::whereis) with a [`spawn`](Self::spawn) and a
     /// [`register`](Self::register) after it is not the same: two callers may both find
@@ -190,6 +192,7 @@ impl Runtime {
         let birth = Birth { name: Some(name.into()), ..Birth::default() };
         match self.bear::<Envelope>(&birth) {
             (_, Err(Stillborn::NameTaken(holder))) => holder,
+            (process, Err(Stillborn::NameReserved(_))) => process.pid(),
             (process, born) => self.run(process, born.is_ok(), plain(body)).pid(),
         }
     }

@@ -8,6 +8,7 @@ use crate::call_error::StartError;
 use crate::exit::ExitReason;
 use crate::kernel::Mailboxes;
 use crate::kernel::births::{Birth, Stillborn};
+use crate::kernel::reserved_names::Reserved;
 use crate::pid::Pid;
 use crate::process::{ChildRole, Link, LinkKind, Parent};
 use crate::runtime::Runtime;
@@ -164,11 +165,12 @@ impl Starting {
 
     /// The error of a process that was not born.
     pub(crate) fn refused(&self, stillborn: Stillborn) -> StartError {
+        let name = || self.birth.name.as_ref().map(ToString::to_string).unwrap_or_default();
         match stillborn {
             Stillborn::Ended(reason) => StartError::Failed(reason),
-            Stillborn::NameTaken(pid) => {
-                let name = self.birth.name.as_ref().map(ToString::to_string).unwrap_or_default();
-                StartError::AlreadyStarted { name, pid }
+            Stillborn::NameTaken(pid) => StartError::AlreadyStarted { name: name(), pid },
+            Stillborn::NameReserved(Reserved { child, supervisor }) => {
+                StartError::NameReserved { name: name(), child: child.to_string(), supervisor }
             }
         }
     }

@@ -150,7 +150,8 @@ pub struct StartContext {
     pub(crate) cause: StartCause,
     /// What this start has begun.
     pub(crate) begun: Begun,
-    /// Another process held the child's name when this start came to register it.
+    /// Another process held the child's name, or it was reserved for another child, when this
+    /// start came to register it.
     pub(crate) outrun: bool,
 }
 
@@ -196,6 +197,7 @@ impl StartContext {
     /// # Errors
     ///
     /// [`StartError::AlreadyStarted`] if the child's name is held,
+    /// [`StartError::NameReserved`] if it is reserved for another child,
     /// [`StartError::Failed`] if the runtime is closed or the supervisor is dead.
     ///
     /// # Cancel safety
@@ -241,6 +243,7 @@ impl StartContext {
         // that may be another start's.
         self.outrun = match &born {
             Err(StartError::AlreadyStarted { pid, .. }) => !self.begun.contains(*pid),
+            Err(StartError::NameReserved { .. }) => true,
             _ => false,
         };
         if let Ok(process) = &born {

@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::exit::ExitReason;
 use crate::kernel::closing::End;
 use crate::kernel::names::NameRefused;
+use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::pid::Pid;
 use crate::process::{
-    AnyProcess, Estate, Line, Link, LinkKind, Parent, Seat, Stage, Standing, Ties,
+    AnyProcess, Estate, GivenName, Line, Link, LinkKind, Parent, Seat, Stage, Standing, Ties,
 };
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
@@ -49,13 +50,16 @@ impl Birth {
         let mut ties = Ties::default();
         ties.label.clone_from(&self.label);
         ties.parent = self.parent;
-        if counts.is_some() || starting || self.stop.is_some() || self.line.is_some() {
+        let given = self.given();
+        let named = starting || given.is_some();
+        if counts.is_some() || named || self.stop.is_some() || self.line.is_some() {
             let stop = self.stop.clone();
             let estate = self
                 .line
                 .clone()
                 .map(|line| Box::new(Estate { line: Some(line), ..Estate::default() }));
-            let standing = Standing { counts, stop, starting, estate, ..Standing::default() };
+            let standing =
+                Standing { counts, stop, starting, estate, given, ..Standing::default() };
             ties.standing = Some(Box::new(standing));
         }
         if let Some((parent, link)) = self.link {
@@ -67,6 +71,14 @@ impl Birth {
         }
         Some(Box::new(ties))
     }
+
+    /// The name of a child, which is that of all its incarnations.
+    fn given(&self) -> Option<Box<GivenName>> {
+        self.parent?.role?;
+        let name = self.name.clone()?;
+        let child = self.label.clone().unwrap_or_else(|| name.clone());
+        Some(Box::new(GivenName { name, child }))
+    }
 }
 
 /// Why a process was not born.
@@ -74,6 +86,8 @@ impl Birth {
 pub(crate) enum Stillborn {
     /// Its name is held by this process. No trace of the newcomer is left.
     NameTaken(Pid),
+    /// Its name is reserved for a child that is being restarted. No trace of it either.
+    NameReserved(Reserved),
     /// The runtime is closed, or the parent it was to be linked to is dead. The record
     /// has ended with this reason.
     Ended(ExitReason),
@@ -97,6 +111,7 @@ impl Kernel {
             Some(name) => match self.register_then(name, process, enter) {
                 Ok(()) => {}
                 Err(NameRefused::Taken(holder)) => return Err(Stillborn::NameTaken(holder)),
+                Err(NameRefused::Reserved(by)) => return Err(Stillborn::NameReserved(by)),
                 Err(NameRefused::Dead) => return Err(Stillborn::Ended(ExitReason::NoProc)),
             },
         }

@@ -23,6 +23,7 @@ use crate::watching::Watching;
 pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
+pub(crate) mod reserved_names;
 pub(crate) mod names;
 mod orphans;
 pub(crate) mod stopping;
@@ -74,7 +75,8 @@ pub(crate) struct Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameEntry {
     Held(Pid),
-    /// Its holder is dead; its supervisor is about to restart it.
+    /// Its holder is dead; its supervisor is about to restart it. Whether the name is
+    /// [reserved](reserved_names) for the successor, the supervisor's record says.
     Vacant(Vacancy),
 }
 

@@ -28,7 +28,8 @@ pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
 #[derive(Debug)]
 pub(crate) struct NotStarted {
     pub(crate) error: StartError,
-    /// Another process held the child's name when the start came to register it.
+    /// Another process held the child's name, or it was reserved for another child, when the start
+    /// came to register it.
     pub(crate) outrun: bool,
 }
 
@@ -100,7 +101,12 @@ pub(crate) fn start_at_once(
 
 /// Of a start that does nothing but register and run.
 fn is_outrun(started: &Result<Started, StartError>) -> bool {
-    matches!(started, Err(StartError::AlreadyStarted { .. }))
+    started.as_ref().is_err_and(has_no_name)
+}
+
+/// Whether another has the name, or is to have it.
+fn has_no_name(error: &StartError) -> bool {
+    matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
 
 fn context(report: &Report, seat: Seat, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
@@ -120,7 +126,7 @@ fn come_to(
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {
             report.start_failed(&spec.id, &error);
-            let outrun = outrun && matches!(error, StartError::AlreadyStarted { .. });
+            let outrun = outrun && has_no_name(&error);
             Err(NotStarted { error, outrun })
         }
     }
