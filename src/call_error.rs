@@ -88,11 +88,11 @@ pub enum CallError {
     Overloaded,
     /// The process that holds the name is no server of this type.
     WrongType,
-    /// The servers of this cycle would have waited for each other for ever: only while
+    /// The processes of this cycle would have waited for each other for ever: only while
     /// [deadlocks are looked for](crate::Runtime::detect_deadlocks), else such calls end
-    /// by [`Timeout`](Self::Timeout).
+    /// by [`Timeout`](Self::Timeout). The question was not handled.
     Deadlock {
-        /// Who waits for whom, in order.
+        /// Each process waits for the next one. The first, which is also the last, made this call.
         cycle: Vec<Pid>,
     },
 }

@@ -23,6 +23,7 @@ use crate::record::Process;
 use crate::runtime::Runtime;
 use crate::starting::{StartCause, Starting};
 use crate::turn::turn;
+use crate::waits::{Until, WaitEdge};
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds
 /// many kinds. Implement it with the `async-trait` crate, by hand only for a child whose start
@@ -153,6 +154,9 @@ pub struct StartContext {
     /// Another process held the child's name, or it was reserved for another child, when this
     /// start came to register it.
     pub(crate) outrun: bool,
+    /// Where the supervisor waits for the start: its waits for the processes that the start has
+    /// begun, if deadlocks are looked for.
+    pub(crate) waits: Option<Vec<WaitEdge>>,
 }
 
 impl StartContext {
@@ -248,6 +252,10 @@ impl StartContext {
         };
         if let Ok(process) = &born {
             self.begun.push(process.clone());
+            if let Some(waits) = &mut self.waits {
+                let waited = &self.runtime.kernel.waits;
+                waits.extend(waited.wait(self.supervisor, process.pid(), Until::Started));
+            }
         }
         born
     }

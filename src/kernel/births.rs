@@ -19,6 +19,7 @@ use crate::process::{
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::sync::atomic::Ordering;
+use crate::waits::Until;
 
 /// What a process is born with.
 #[derive(Debug, Default)]
@@ -158,6 +159,7 @@ impl Kernel {
 
     /// Its init is over: who waits for the holder of its name may have it.
     pub(crate) fn ready(&self, process: &dyn AnyProcess) {
+        self.waits.reached(process.pid(), Until::Started);
         let waited_for = process.with(|locked| {
             let standing = locked.core().standing();
             standing.is_some_and(|standing| std::mem::take(&mut standing.starting))

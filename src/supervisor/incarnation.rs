@@ -20,6 +20,7 @@ use crate::starting::StartCause;
 use crate::supervisor::attempt::attempt;
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::{Leaving, stop};
+use crate::waits::Until;
 
 /// What a start comes to.
 pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
@@ -112,7 +113,9 @@ fn has_no_name(error: &StartError) -> bool {
 fn context(report: &Report, seat: Seat, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
     let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
     let begun = Begun::default();
-    StartContext { runtime, supervisor, seat, spec: spec.clone(), cause, begun, outrun: false }
+    let waits = report.one_at_a_time.then(Vec::new);
+    let spec = spec.clone();
+    StartContext { runtime, supervisor, seat, spec, cause, begun, outrun: false, waits }
 }
 
 fn come_to(
@@ -143,6 +146,7 @@ async fn ready(
     let runtime = &report.runtime;
     let ended = Ended::of(runtime, Some(started.process.clone()));
     let process = started.process.clone();
+    let _waits = report.waits_in_turn_for(process.pid(), Until::Ready);
     let serving = pin!(serving(runtime, &*process, spec.kind));
     match timeout(limit, select(ended, serving)).await {
         Ok(Either::Right(_)) => {
