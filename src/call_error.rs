@@ -5,6 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::exit::ExitReason;
+use crate::kernel::Kernel;
+use crate::kernel::tokio_gone::TOKIO_GONE;
 use crate::names::write_reserved;
 use crate::pid::Pid;
 
@@ -95,6 +97,18 @@ pub enum CallError {
         /// Each process waits for the next one. The first, which is also the last, made this call.
         cycle: Vec<Pid>,
     },
+    /// In place of [`NoProc`](Self::NoProc): the tokio runtime that the
+    /// [`Runtime`](crate::Runtime) runs on has shut down, so no process of it runs any more. Make
+    /// a `Runtime` in each tokio runtime, as in each `#[tokio::test]`, instead of sharing one.
+    TokioGone,
+}
+
+impl CallError {
+    /// The error of a request that no process takes.
+    #[cold]
+    pub(crate) fn no_proc(kernel: &Kernel) -> Self {
+        if kernel.tokio_is_gone() { CallError::TokioGone } else { CallError::NoProc }
+    }
 }
 
 impl fmt::Display for CallError {
@@ -117,6 +131,7 @@ impl fmt::Display for CallError {
                 f.write_str("the calls would wait for each other for ever:")?;
                 cycle.iter().try_for_each(|pid| write!(f, " {pid}"))
             }
+            CallError::TokioGone => f.write_str(TOKIO_GONE),
         }
     }
 }
@@ -184,6 +199,10 @@ pub enum StartError {
     Ignored,
     /// It ended before it was ready, for this reason.
     Failed(ExitReason),
+    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so no process
+    /// of it runs any more. Make a `Runtime` in each tokio runtime, as in each `#[tokio::test]`,
+    /// instead of sharing one.
+    TokioGone,
     /// Its `init` took longer than this, so it was killed.
     InitTimeout(Duration),
     /// It did not say within this time that it is ready, so it was stopped.
@@ -251,6 +270,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Ignored => f.write_str("init chose not to run"),
             StartError::Failed(reason) => write!(f, "it ended before it was ready: {reason}"),
+            StartError::TokioGone => f.write_str(TOKIO_GONE),
             StartError::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
             StartError::InitTimeout(limit) => write!(f, "its init took longer than {limit:?}"),
             StartError::AlreadyStarted { name, pid } => {

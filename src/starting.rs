@@ -163,11 +163,19 @@ impl Starting {
         &self.runtime
     }
 
+    /// The error of a process that ended before it was ready.
+    pub(crate) fn failed(&self, reason: ExitReason) -> StartError {
+        match reason {
+            ExitReason::Killed if self.runtime.kernel.tokio_is_gone() => StartError::TokioGone,
+            reason => StartError::Failed(reason),
+        }
+    }
+
     /// The error of a process that was not born.
     pub(crate) fn refused(&self, stillborn: Stillborn) -> StartError {
         let name = || self.birth.name.as_ref().map(ToString::to_string).unwrap_or_default();
         match stillborn {
-            Stillborn::Ended(reason) => StartError::Failed(reason),
+            Stillborn::Ended(reason) => self.failed(reason),
             Stillborn::NameTaken(pid) => StartError::AlreadyStarted { name: name(), pid },
             Stillborn::NameReserved(Reserved { child, supervisor }) => {
                 StartError::NameReserved { name: name(), child: child.to_string(), supervisor }

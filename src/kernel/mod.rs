@@ -33,6 +33,7 @@ pub(crate) mod groups;
 pub(crate) mod closing;
 pub(crate) mod teardown;
 pub(crate) mod births;
+pub(crate) mod tokio_gone;
 pub(crate) mod timers;
 #[cfg(regrow_proof)]
 mod traced;
@@ -49,6 +50,7 @@ pub(crate) struct Kernel {
     pub(crate) closed: AtomicBool,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) handle: OnceLock<tokio::runtime::Handle>,
+    pub(crate) tokio_end: tokio_gone::TokioEnd,
     pub(crate) timers: TimerQueue,
     pub(crate) bells: Arc<Bells>,
     pub(crate) census: Arc<CensusBell>,
@@ -132,6 +134,7 @@ impl Kernel {
             closed: AtomicBool::new(false),
             mailboxes,
             handle: OnceLock::new(),
+            tokio_end: tokio_gone::TokioEnd::default(),
             timers: TimerQueue::new(),
             bells: Arc::new(Bells::new()),
             census: Arc::new(CensusBell::default()),

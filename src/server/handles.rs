@@ -157,7 +157,7 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn server_at<S: GenServer>(&self, pid: Pid) -> Result<ServerRef<S>, CallError> {
-        let process = self.kernel.find(pid).ok_or(CallError::NoProc)?;
+        let process = self.kernel.find(pid).ok_or_else(|| CallError::no_proc(&self.kernel))?;
         process.into_any().downcast().map(ServerRef::direct).map_err(|_| CallError::WrongType)
     }
 }

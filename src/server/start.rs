@@ -119,7 +119,7 @@ impl Starting {
         }
         let reason = ended.await;
         // Never looked into: a start error in there is of a start that the init called.
-        Err(error.unwrap_or(StartError::Failed(reason)))
+        Err(error.unwrap_or_else(|| self.failed(reason)))
     }
 }
 
