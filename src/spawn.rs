@@ -26,7 +26,8 @@ impl Runtime {
     /// there is that process' crash. OTP: `spawn/1`.
     ///
     /// On a runtime that was [shut down](Self::shutdown) the body never runs, and the
-    /// handle is of an ended process.
+    /// handle is of an ended process. Where the tokio runtime has shut down, too: then the reason
+    /// is `Killed`, and the log warns of it, once.
     ///
     /// What fails here fails alone: nobody is told but who watches, is linked, or
     /// [joins](ProcessHandle::join). Most processes want a supervisor instead:

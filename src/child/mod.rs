@@ -209,8 +209,17 @@ impl ChildSpec {
     }
 
     /// The name it is registered under, at each start before its `init`. By default none. If
-    /// somebody else holds it the start fails, with
+    /// another process holds it the start fails, with
     /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). [`ChildSpec`] has an example.
+    ///
+    /// From the end of one incarnation until the next is started, the name is reserved: another
+    /// process that registers it is [refused](crate::RegisterError::Reserved), and so is a start
+    /// under it, with [`NameReserved`](crate::StartError::NameReserved). The name is free when the
+    /// supervisor does not start the child again, because its restart type says so or it was given
+    /// up, terminated or deleted, and when the supervisor stops or ends. A child that unregisters
+    /// the name while it lives has given it up: another process may register it then, and while
+    /// it holds the name the child's restarts fail. OTP reserves no names: a process that takes
+    /// one in between makes each restart fail.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.edit().name = Some(name.into().into());
         self
