@@ -18,7 +18,8 @@ use tokio::time::Instant;
 /// Asks somebody something.
 type Ask = Arc<dyn Fn(Runtime) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Asks in its `init`, in its handler and in its `terminate`.
+/// Asks in its `init`, in the first handler after that, in its handler of calls and in its
+/// `terminate`.
 struct Curious {
     runtime: Runtime,
     asks: Asks,
@@ -27,6 +28,7 @@ struct Curious {
 #[derive(Clone)]
 struct Asks {
     init: Ask,
+    first: Ask,
     call: Ask,
     terminate: Ask,
 }
@@ -39,6 +41,7 @@ impl GenServer for Curious {
     async fn init(asks: Asks, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
         (asks.init)(ctx.runtime()).await;
+        ctx.this().cast(());
         Ok(Curious { runtime: ctx.runtime(), asks })
     }
 
@@ -49,6 +52,7 @@ impl GenServer for Curious {
     }
 
     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        (self.asks.first)(self.runtime.clone()).await;
         Ok(())
     }
 
@@ -62,7 +66,7 @@ fn nothing() -> Ask {
 }
 
 fn quiet() -> Asks {
-    Asks { init: nothing(), call: nothing(), terminate: nothing() }
+    Asks { init: nothing(), first: nothing(), call: nothing(), terminate: nothing() }
 }
 
 /// What the asking came to.
@@ -211,20 +215,11 @@ async fn a_child_that_asks_its_supervisor_before_it_is_ready_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_child_may_ask_its_supervisor_when_its_init_is_over() {
     let rt = detecting();
-    let (call, mut told) = asking(count);
-    let child = Curious::child(Asks { call, ..quiet() }).named("child");
+    let (first, mut told) = asking(count);
+    let child = Curious::child(Asks { first, ..quiet() });
     let tree = Supervisor::one_for_one().named("tree").start(&rt).await.unwrap();
-    let waits = rt.server_named::<Curious>("child");
-    let starts = tokio::spawn({
-        let tree = tree.clone();
-        async move { tree.start_child(child).await }
-    });
-    while waits.pid().is_none() {
-        tokio::task::yield_now().await;
-    }
-    waits.call(|reply| reply).await.unwrap();
+    tree.start_child(child).await.unwrap();
     assert_eq!(told.recv().await, Some(Ok(())));
-    starts.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
