@@ -21,12 +21,14 @@
 //! again under the lock under which its edge is taken back: of two callers that close one circle
 //! together, one is refused.
 
-use std::collections::{BTreeMap, HashSet};
-use std::ops::Bound::{Excluded, Included, Unbounded};
+mod search;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::pid::Pid;
+use crate::waits::search::{Search, Walk};
 
 /// How many times each process waits for each other one at once.
 type Edges = BTreeMap<(Pid, Pid), u32>;
@@ -177,179 +179,5 @@ impl Drop for WaitEdge {
     }
 }
 
-/// A search for a way back, depth first. It visits no process twice.
-struct Search {
-    home: Pid,
-    /// The way to where it is, and of each process on it the last edge that it has followed.
-    path: Vec<(Pid, Option<Pid>)>,
-    seen: HashSet<Pid, foldhash::fast::RandomState>,
-}
-
-/// How far a search has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Walk {
-    Unfinished,
-    NoCircle,
-    /// The path leads home.
-    Circle,
-}
-
-impl Search {
-    fn new(home: Pid, from: Pid) -> Self {
-        Search { home, path: vec![(from, None)], seen: HashSet::from_iter([from]) }
-    }
-
-    /// Goes on, by no more than so many steps.
-    fn walk(&mut self, edges: &Edges, steps: usize) -> Walk {
-        for _ in 0..steps {
-            let Some((at, followed)) = self.path.last_mut() else { return Walk::NoCircle };
-            let after = followed.map_or(Included((*at, Pid::OUTSIDE)), |pid| Excluded((*at, pid)));
-            let next = edges.range((after, Unbounded)).next().map(|(edge, _)| *edge);
-            let Some((_, next)) = next.filter(|(caller, _)| caller == at) else {
-                self.path.pop();
-                continue;
-            };
-            *followed = Some(next);
-            if next == self.home {
-                return Walk::Circle;
-            }
-            if self.seen.insert(next) {
-                self.path.push((next, None));
-            }
-        }
-        Walk::Unfinished
-    }
-
-    /// Whether all edges of the way that was found are there at once.
-    fn is_still_there(&self, edges: &Edges) -> bool {
-        self.circle().windows(2).all(|edge| edges.contains_key(&(edge[0], edge[1])))
-    }
-
-    /// From home along the path, and home.
-    fn circle(&self) -> Vec<Pid> {
-        let path = self.path.iter().map(|(pid, _)| *pid);
-        [self.home].into_iter().chain(path).chain([self.home]).collect()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Search, Until, WaitEdge, Waits, Walk};
-    use crate::pid::Pid;
-    use std::sync::Barrier;
-    use std::thread::scope;
-
-    fn pid(number: u64) -> Pid {
-        Pid::from_raw(number)
-    }
-
-    fn detecting() -> Waits {
-        let waits = Waits::default();
-        waits.detect(true);
-        waits
-    }
-
-    /// How many steps it takes to see where the edges lead from here.
-    fn steps(waits: &Waits, home: Pid, from: Pid) -> usize {
-        let (mut search, known) = (Search::new(home, from), waits.graph.lock());
-        (1..).find(|_| search.walk(&known.edges, 1) != Walk::Unfinished).expect("it comes to an end")
-    }
-
-    #[test]
-    fn a_circle_is_named_and_others_are_left_alone() {
-        let waits = detecting();
-        let [a, b, c, d] = [1, 2, 3, 4].map(pid);
-        let ab = waits.enter(a, b).unwrap();
-        let _bd = waits.enter(b, d).unwrap();
-        let _bc = waits.enter(b, c).unwrap();
-        assert_eq!(waits.enter(c, a).unwrap_err(), [c, a, b, c]);
-        drop(ab);
-        assert!(waits.enter(c, a).is_ok());
-        assert!(waits.enter(Pid::OUTSIDE, a).unwrap().is_none());
-    }
-
-    /// Each of a layer waits for both of the next: there are 2^24 ways, and 96 edges.
-    #[test]
-    fn converging_waits_are_followed_once_each() {
-        let waits = detecting();
-        let mut edges: Vec<WaitEdge> = Vec::new();
-        for layer in 0..24 {
-            for (from, to) in [(0, 2), (0, 3), (1, 2), (1, 3)] {
-                let (from, to) = (pid(10 + 2 * layer + from), pid(10 + 2 * layer + to));
-                edges.extend(waits.enter(from, to).unwrap());
-            }
-        }
-        // Each edge is followed once, and each process is left once.
-        let most = edges.len() + 2 * 25 + 1;
-        let taken = steps(&waits, pid(1), pid(10));
-        assert!(taken <= most, "{taken} steps, {most} would do");
-        assert!(waits.enter(pid(1), pid(10)).unwrap().is_some());
-        assert_eq!(waits.enter(pid(10 + 48), pid(10)).unwrap_err().len(), 26);
-    }
-
-    /// Longer than what is followed under one lock, and with a process that waits for many.
-    #[test]
-    fn a_long_circle_and_a_wide_one_are_found() {
-        let waits = detecting();
-        let chain = |n: u64| waits.enter(pid(n), pid(n + 1)).unwrap();
-        let _chain: Vec<_> = (1..5_000).map(chain).collect();
-        let asks = |n: u64| waits.enter(pid(5_000), pid(10_000 + n)).unwrap();
-        let _many: Vec<_> = (0..5_000).map(asks).collect();
-        assert_eq!(waits.enter(pid(5_000), pid(1)).unwrap_err().len(), 5_001);
-        let _back = waits.enter(pid(14_999), pid(20_000)).unwrap();
-        assert_eq!(waits.enter(pid(20_000), pid(4_999)).unwrap_err().len(), 5);
-        assert!(waits.enter(pid(30_000), pid(1)).unwrap().is_some());
-    }
-
-    /// One that waits twice for the same, and is done with one of them, still waits.
-    #[test]
-    fn each_wait_counts() {
-        let waits = detecting();
-        let once = waits.enter(pid(1), pid(2));
-        let twice = waits.wait(pid(1), pid(2), Until::Answer);
-        drop(once);
-        assert!(waits.enter(pid(2), pid(1)).is_err());
-        drop(twice);
-        assert!(waits.enter(pid(2), pid(1)).is_ok());
-        assert!(waits.graph.lock().edges.is_empty());
-    }
-
-    /// Whether its waiter has noticed or not.
-    #[test]
-    fn what_a_process_says_ends_the_waits_for_just_that() {
-        let waits = detecting();
-        let wait = |caller, until| waits.wait(pid(caller), pid(9), until);
-        let _all = [wait(1, Until::Started), wait(1, Until::Ready), wait(2, Until::Started)];
-        let _other = waits.wait(pid(1), pid(8), Until::Started);
-        waits.reached(pid(9), Until::Started);
-        assert!(waits.enter(pid(9), pid(2)).is_ok());
-        assert!(waits.enter(pid(9), pid(1)).is_err());
-        waits.reached(pid(9), Until::Ready);
-        assert!(waits.enter(pid(9), pid(1)).is_ok());
-        assert!(waits.enter(pid(8), pid(1)).is_err());
-        drop((_all, _other));
-        let known = waits.graph.lock();
-        assert!(known.edges.is_empty() && known.until.is_empty());
-    }
-
-    #[test]
-    fn of_those_that_close_a_circle_together_one_is_refused() {
-        for _ in 0..500 {
-            let (waits, all) = (detecting(), Barrier::new(4));
-            let (waits, all) = (&waits, &all);
-            let refused = scope(|scope| {
-                let enters = |n: u64| {
-                    scope.spawn(move || {
-                        all.wait();
-                        let edge = waits.enter(pid(1 + n), pid(1 + (n + 1) % 4));
-                        all.wait();
-                        edge.is_err()
-                    })
-                };
-                let threads = [0, 1, 2, 3].map(enters);
-                threads.map(|thread| thread.join().expect("it only adds an edge"))
-            });
-            assert_eq!(refused.into_iter().filter(|refused| *refused).count(), 1);
-        }
-    }
-}
+mod tests;

@@ -185,7 +185,8 @@ async fn the_name_of_a_dynamic_child_is_reserved_as_well() {
 #[tokio::test(start_paused = true)]
 async fn the_name_of_a_partition_is_reserved_as_well() {
     let rt = Runtime::new();
-    let desks = PartitionSupervisor::<Desk>::new("desks", |_| Arc::new(|_: &mut _| Ok(())) as First);
+    let desks =
+        PartitionSupervisor::<Desk>::new("desks", |_| Arc::new(|_: &mut _| Ok(())) as First);
     let desks = desks.partitions(2).start(&rt).await.unwrap();
     let stranger = idle(&rt);
     for _ in 0..3 {
@@ -465,10 +466,7 @@ async fn of_two_specifications_of_one_name_the_one_that_runs_keeps_it() {
     killed(&rt, holder).await;
     let (name, child) = ("n".into(), "desk".into());
     let refused = second.start_child(plain()).await;
-    assert_eq!(
-        refused,
-        Err(StartError::NameReserved { name, child, supervisor: first.pid() })
-    );
+    assert_eq!(refused, Err(StartError::NameReserved { name, child, supervisor: first.pid() }));
     tokio::time::sleep(WAIT).await;
     assert_eq!(rt.whereis("n"), first.which_child("desk").await.unwrap().pid());
 

@@ -34,12 +34,8 @@ impl Kernel {
         if !self.tokio_is_gone() {
             let next = self.next_pid.load(Ordering::Relaxed);
             // Another may have noticed since.
-            let _ = self.tokio_end.since.compare_exchange(
-                0,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
+            let _ =
+                self.tokio_end.since.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 

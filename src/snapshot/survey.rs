@@ -87,9 +87,11 @@ impl Survey {
                     }
                     survey.asked.insert(pid, Some((picture, more)));
                 }
-                Err(
-                    error @ (CallError::NoProc | CallError::Exited(_) | CallError::TokioGone),
-                ) if pid == root => return Err(error),
+                Err(error @ (CallError::NoProc | CallError::Exited(_) | CallError::TokioGone))
+                    if pid == root =>
+                {
+                    return Err(error);
+                }
                 // It has ended; or it waits for whoever asks, and so for this question.
                 Err(_) => {}
             }
