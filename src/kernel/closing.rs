@@ -39,7 +39,7 @@ pub(super) struct Belongings {
     /// The name that its specification gives, held or not.
     pub(super) given: Option<Box<GivenName>>,
     /// Names that its own children have left to it.
-    pub(super) vacant: SmallMap<SharedStr, Vacated>,
+    pub(super) vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
 }

@@ -40,7 +40,7 @@ impl Kernel {
     ) -> Option<Reserved> {
         let process = self.find(supervisor)?;
         let (vacated, _) = process.with_deferred(|locked| {
-            let vacated = locked.core().standing()?.vacant.get(name)?;
+            let vacated = locked.core().standing()?.vacated(name)?;
             Some((vacated.seat.child, vacated.reserved_for.clone()?))
         });
         let (child, id) = vacated?;
@@ -78,7 +78,8 @@ impl Kernel {
                     let restarts = core.restarts_children();
                     if restarts {
                         let vacated = Vacated { seat, reserved_for };
-                        core.standing_mut().vacant.insert(own.clone(), vacated);
+                        let vacant = core.standing_mut().vacant.get_or_insert_default();
+                        vacant.insert(own.clone(), vacated);
                     }
                     restarts
                 });
@@ -92,7 +93,7 @@ impl Kernel {
     pub(crate) fn forget_vacant(&self, supervisor: Pid, name: &SharedStr) {
         if let Some(supervisor) = self.find(supervisor) {
             supervisor.with_deferred(|locked| {
-                locked.core().standing().and_then(|standing| standing.vacant.remove(name))
+                locked.core().standing().and_then(|standing| standing.forget_vacated(name))
             });
         }
     }
@@ -109,8 +110,12 @@ impl Kernel {
     }
 
     /// Frees names that this supervisor has listed, and lists no more.
-    pub(crate) fn release_names(&self, vacant: SmallMap<SharedStr, Vacated>, supervisor: Pid) {
-        for (name, _) in vacant {
+    pub(crate) fn release_names(
+        &self,
+        vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
+        supervisor: Pid,
+    ) {
+        for (name, _) in vacant.into_iter().flat_map(|vacant| *vacant) {
             self.clear_vacant(name, supervisor, || true);
         }
     }
@@ -121,9 +126,9 @@ impl Kernel {
         for name in vacant_of(supervisor, last) {
             let is_done_with = || {
                 let (removed, _) = supervisor.with_deferred(|locked| {
-                    let vacant = &mut locked.core().standing()?.vacant;
-                    vacant.get(&name).filter(|vacated| vacated.seat.is_up_to(last))?;
-                    vacant.remove(&name)
+                    let standing = locked.core().standing()?;
+                    standing.vacated(&name).filter(|vacated| vacated.seat.is_up_to(last))?;
+                    standing.forget_vacated(&name)
                 });
                 removed.is_some()
             };
@@ -164,11 +169,10 @@ impl Kernel {
 
 /// Names that incarnations up to this one have left to their supervisor.
 fn vacant_of(supervisor: &dyn AnyProcess, last: Seat) -> Vec<SharedStr> {
-    supervisor.with(|locked| match locked.core().standing() {
-        Some(standing) if !standing.vacant.is_empty() => {
-            let left = standing.vacant.iter().filter(|(_, left)| left.seat.is_up_to(last));
-            left.map(|(name, _)| name.clone()).collect()
-        }
-        _ => Vec::new(),
-    })
+    let left = supervisor.with(|locked| {
+        let vacant = locked.core().standing()?.vacant.as_ref()?;
+        let left = vacant.iter().filter(|(_, left)| left.seat.is_up_to(last));
+        Some(left.map(|(name, _)| name.clone()).collect())
+    });
+    left.unwrap_or_default()
 }
