@@ -5,6 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::exit::ExitReason;
+use crate::kernel::Kernel;
+use crate::kernel::tokio_gone::TOKIO_GONE;
+use crate::names::write_reserved;
 use crate::pid::Pid;
 
 /// Why a call got no reply. It is an [`Error`] whose `source` is the error that ended the
@@ -88,13 +91,25 @@ pub enum CallError {
     Overloaded,
     /// The process that holds the name is no server of this type.
     WrongType,
-    /// The servers of this cycle would have waited for each other for ever: only while
+    /// The processes of this cycle would have waited for each other for ever: only while
     /// [deadlocks are looked for](crate::Runtime::detect_deadlocks), else such calls end
-    /// by [`Timeout`](Self::Timeout).
+    /// by [`Timeout`](Self::Timeout). The question was not handled.
     Deadlock {
-        /// Who waits for whom, in order.
+        /// Each process waits for the next one. The first, which is also the last, made this call.
         cycle: Vec<Pid>,
     },
+    /// In place of [`NoProc`](Self::NoProc): the tokio runtime that the
+    /// [`Runtime`](crate::Runtime) runs on has shut down, so no process of it runs any more. Make
+    /// a `Runtime` in each tokio runtime, as in each `#[tokio::test]`, instead of sharing one.
+    TokioGone,
+}
+
+impl CallError {
+    /// The error of a request that no process takes.
+    #[cold]
+    pub(crate) fn no_proc(kernel: &Kernel) -> Self {
+        if kernel.tokio_is_gone() { CallError::TokioGone } else { CallError::NoProc }
+    }
 }
 
 impl fmt::Display for CallError {
@@ -117,6 +132,7 @@ impl fmt::Display for CallError {
                 f.write_str("the calls would wait for each other for ever:")?;
                 cycle.iter().try_for_each(|pid| write!(f, " {pid}"))
             }
+            CallError::TokioGone => f.write_str(TOKIO_GONE),
         }
     }
 }
@@ -184,6 +200,10 @@ pub enum StartError {
     Ignored,
     /// It ended before it was ready, for this reason.
     Failed(ExitReason),
+    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so no process
+    /// of it runs any more. Make a `Runtime` in each tokio runtime, as in each `#[tokio::test]`,
+    /// instead of sharing one.
+    TokioGone,
     /// Its `init` took longer than this, so it was killed.
     InitTimeout(Duration),
     /// It did not say within this time that it is ready, so it was stopped.
@@ -195,6 +215,16 @@ pub enum StartError {
         name: String,
         /// Who holds it.
         pid: Pid,
+    },
+    /// The name is reserved for a child that its supervisor starts again, so `init` was not run:
+    /// wait for that child, terminate or delete it, or take another name.
+    NameReserved {
+        /// The name.
+        name: String,
+        /// The id of the child whose specification gives this name.
+        child: String,
+        /// The supervisor of that child.
+        supervisor: Pid,
     },
     /// A child of a supervisor was not started, so the supervisor was not.
     Child {
@@ -251,10 +281,14 @@ impl fmt::Display for StartError {
         match self {
             StartError::Ignored => f.write_str("init chose not to run"),
             StartError::Failed(reason) => write!(f, "it ended before it was ready: {reason}"),
+            StartError::TokioGone => f.write_str(TOKIO_GONE),
             StartError::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
             StartError::InitTimeout(limit) => write!(f, "its init took longer than {limit:?}"),
             StartError::AlreadyStarted { name, pid } => {
                 write!(f, "the name {name:?} is held by {pid}")
+            }
+            StartError::NameReserved { name, child, supervisor } => {
+                write_reserved(f, name, child, *supervisor)
             }
             StartError::Child { id, error } => match &**error {
                 StartError::Child { .. } => write!(f, "child {id:?} was not started"),

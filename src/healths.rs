@@ -4,6 +4,7 @@ use crate::health::Health;
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::runtime::Runtime;
+use crate::waits::Until;
 
 impl Runtime {
     /// Says how a process is doing, in place of what was said before. False if it is not
@@ -24,6 +25,7 @@ impl Runtime {
     /// ```
     pub fn set_health(&self, pid: Pid, health: Health) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
+        let serves = health.is_serving();
         let mut health = Some(health);
         let said = process.with(|locked| {
             let core = locked.core();
@@ -32,6 +34,9 @@ impl Runtime {
                 true
             }
         });
+        if serves {
+            self.kernel.waits.reached(pid, Until::Ready);
+        }
         quietly(|| self.kernel.healths.notify_waiters());
         said
     }

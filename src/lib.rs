@@ -215,6 +215,7 @@ pub use location::CrashLocation;
 pub use log_level::LogLevel;
 pub use message::{GroupChange, Message, Received};
 pub use name::Name;
+pub use names::RegisterError;
 pub use overflow::Overflow;
 pub use panic_hook::install_panic_hook;
 pub use pid::{MonitorRef, Pid};

@@ -115,6 +115,10 @@ impl<M: Item> Future for Life<M> {
 
 impl<M: Item> Drop for Life<M> {
     fn drop(&mut self) {
-        self.end(End::Dropped);
+        if self.body.is_some() {
+            // Nothing aborts the task: its tokio shuts down, or has.
+            self.process.kernel.lose_process(self.process.pid());
+            self.end(End::Dropped);
+        }
     }
 }

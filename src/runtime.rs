@@ -19,7 +19,11 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 /// nothing; processes live until they end or are ended.
 ///
 /// It captures tokio's handle where it is made, or at its first use inside tokio, and
-/// spawns through it from then on, also from threads that know nothing of tokio.
+/// spawns through it from then on, also from threads that know nothing of tokio. When that tokio
+/// runtime shuts down, all processes end with [`Killed`](crate::ExitReason::Killed), and none
+/// runs any more: starts, calls and tasks say so, by
+/// [`StartError::TokioGone`](crate::StartError::TokioGone) and its like. Each `#[tokio::test]` is
+/// a tokio runtime of its own, so make a `Runtime` in each test instead of a `static` one.
 ///
 /// OTP: one runtime is what a node is there; its functions are methods here, and take the
 /// process they speak of as an argument instead of `self()`.

@@ -26,7 +26,8 @@ impl Runtime {
     /// there is that process' crash. OTP: `spawn/1`.
     ///
     /// On a runtime that was [shut down](Self::shutdown) the body never runs, and the
-    /// handle is of an ended process.
+    /// handle is of an ended process. Where the tokio runtime has shut down, too: then the reason
+    /// is `Killed`, and the log warns of it, once.
     ///
     /// What fails here fails alone: nobody is told but who watches, is linked, or
     /// [joins](ProcessHandle::join). Most processes want a supervisor instead:
@@ -157,7 +158,9 @@ impl Runtime {
 
     /// The holder of the name, or else a process spawned with that name from this body.
     /// Of many that race, all get the one winner, and no other body runs. On a runtime that
-    /// was [shut down](Self::shutdown) it gives the pid of an ended process.
+    /// was [shut down](Self::shutdown) it gives the pid of a process that has ended, and the same
+    /// while the name is [reserved](Self::try_register) for a child that is being restarted: the
+    /// body is not run.
     ///
     /// A [`whereis`](Self::whereis) with a [`spawn`](Self::spawn) and a
     /// [`register`](Self::register) after it is not the same: two callers may both find
@@ -190,6 +193,7 @@ impl Runtime {
         let birth = Birth { name: Some(name.into()), ..Birth::default() };
         match self.bear::<Envelope>(&birth) {
             (_, Err(Stillborn::NameTaken(holder))) => holder,
+            (process, Err(Stillborn::NameReserved(_))) => process.pid(),
             (process, born) => self.run(process, born.is_ok(), plain(body)).pid(),
         }
     }

@@ -8,6 +8,7 @@ use crate::call_error::StartError;
 use crate::exit::ExitReason;
 use crate::kernel::Mailboxes;
 use crate::kernel::births::{Birth, Stillborn};
+use crate::kernel::reserved_names::Reserved;
 use crate::pid::Pid;
 use crate::process::{ChildRole, Link, LinkKind, Parent};
 use crate::runtime::Runtime;
@@ -162,13 +163,22 @@ impl Starting {
         &self.runtime
     }
 
+    /// The error of a process that ended before it was ready.
+    pub(crate) fn failed(&self, reason: ExitReason) -> StartError {
+        match reason {
+            ExitReason::Killed if self.runtime.kernel.tokio_is_gone() => StartError::TokioGone,
+            reason => StartError::Failed(reason),
+        }
+    }
+
     /// The error of a process that was not born.
     pub(crate) fn refused(&self, stillborn: Stillborn) -> StartError {
+        let name = || self.birth.name.as_ref().map(ToString::to_string).unwrap_or_default();
         match stillborn {
-            Stillborn::Ended(reason) => StartError::Failed(reason),
-            Stillborn::NameTaken(pid) => {
-                let name = self.birth.name.as_ref().map(ToString::to_string).unwrap_or_default();
-                StartError::AlreadyStarted { name, pid }
+            Stillborn::Ended(reason) => self.failed(reason),
+            Stillborn::NameTaken(pid) => StartError::AlreadyStarted { name: name(), pid },
+            Stillborn::NameReserved(Reserved { child, supervisor }) => {
+                StartError::NameReserved { name: name(), child: child.to_string(), supervisor }
             }
         }
     }

@@ -43,7 +43,7 @@ pub struct TimerRef {
 
 impl TimerRef {
     /// Cancels the timer. True if it was pending: it will not fire. False if it has
-    /// fired, was cancelled, or its target has ended. An interval is pending until it is
+    /// fired, was cancelled, its target has ended, or its tokio runtime has shut down. An interval is pending until it is
     /// cancelled. What a timer has sent before stays sent. OTP: `erlang:cancel_timer/1`.
     /// [`TimerRef`] has an example.
     pub fn cancel(&self) -> bool {

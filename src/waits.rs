@@ -1,29 +1,76 @@
-//! Who waits for whom: edges between servers that call each other.
+//! Who waits for whom: edges between processes that wait for each other.
 //!
-//! Off by default, and then a call reads one flag. When it is on, a call whose edge
-//! would close a circle is refused at once: all in it would wait for ever.
+//! Off by default, and then a call reads one flag. When it is on, a call whose edge would close
+//! a circle is refused at once: all in it would wait for ever.
+//!
+//! | who waits | for | until | refused where it closes a circle |
+//! |---|---|---|---|
+//! | the process that calls, casts with a wait, stops or inspects a server | that server | it has the answer | yes |
+//! | the process that starts a server; a supervisor that starts one child at a time | the new process | the `init` of that is over | no: a new process waits for nobody |
+//! | a supervisor with a child that has time to be ready | that child | the child says that it serves | no: it has no caller to refuse |
+//! | a supervisor that handles nothing while a child stops | that child | the child has ended | no: likewise |
+//!
+//! What a new process says ends the wait in the process' own step: it may ask its supervisor in the
+//! next one, before that has noticed.
+//!
+//! **How a circle is found.** The edge is added, and then the edges are followed from its end, each
+//! once, until they lead back to its beginning or nowhere. The lock is released after every
+//! [`STEPS`] steps, so that no search holds up the calls of others, however many edges there are.
+//! The edges may change meanwhile, but not those of a circle: none of the processes in it goes on
+//! by itself. So the last of its callers finds all of it. A circle that was found is looked at
+//! again under the lock under which its edge is taken back: of two callers that close one circle
+//! together, one is refused.
 
-use std::collections::HashMap;
+mod search;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::pid::Pid;
+use crate::waits::search::{Search, Walk};
 
-type Edges = HashMap<Pid, Vec<Pid>, foldhash::fast::RandomState>;
+/// How many times each process waits for each other one at once.
+type Edges = BTreeMap<(Pid, Pid), u32>;
+
+/// What a process that waits waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Until {
+    /// An answer, or the end.
+    Answer,
+    /// The `init` is over.
+    Started,
+    /// The process says that it serves.
+    Ready,
+}
+
+/// So many edges are followed under one lock.
+const STEPS: usize = 256;
 
 /// The edges of one runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     on: AtomicBool,
-    edges: Mutex<Edges>,
+    graph: Arc<Graph>,
+}
+
+#[derive(Debug, Default)]
+struct Graph(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    edges: Edges,
+    /// Those edges that end when the process that is waited for says so; that one first.
+    until: BTreeMap<(Pid, Until, Pid), u32>,
 }
 
 /// One process waits for another while this lives.
 #[derive(Debug)]
-pub(crate) struct WaitEdge<'a> {
-    waits: &'a Waits,
+pub(crate) struct WaitEdge {
+    graph: Arc<Graph>,
     caller: Pid,
     server: Pid,
+    until: Until,
 }
 
 impl Waits {
@@ -34,68 +81,103 @@ impl Waits {
     /// Adds an edge, if they are kept. An edge that closes a circle is not added, and the
     /// circle is returned: from the caller round to the caller.
     #[inline]
-    pub(crate) fn enter(&self, caller: Pid, server: Pid) -> Result<Option<WaitEdge<'_>>, Vec<Pid>> {
+    pub(crate) fn enter(&self, caller: Pid, server: Pid) -> Result<Option<WaitEdge>, Vec<Pid>> {
         if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        self.note(caller, server).map(Some)
+        self.graph.note(caller, server).map(Some)
     }
 
-    fn note(&self, caller: Pid, server: Pid) -> Result<WaitEdge<'_>, Vec<Pid>> {
-        let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut path = vec![caller, server];
-        if leads_to(&edges, caller, &mut path) {
-            return Err(path);
+    /// Adds an edge of a process that waits in any case, if they are kept.
+    pub(crate) fn wait(&self, caller: Pid, server: Pid, until: Until) -> Option<WaitEdge> {
+        if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
+            return None;
         }
-        edges.entry(caller).or_default().push(server);
-        Ok(WaitEdge { waits: self, caller, server })
+        self.graph.lock().add(caller, server, until);
+        Some(self.graph.edge(caller, server, until))
+    }
+
+    /// The process has come so far: nobody waits for that any more.
+    #[inline]
+    pub(crate) fn reached(&self, server: Pid, until: Until) {
+        if self.on.load(Ordering::Relaxed) {
+            self.graph.lock().reached(server, until);
+        }
     }
 }
 
-/// Follows the edges from the end of the path; true if it comes back to `home`, and then
-/// the path is the way.
-fn leads_to(edges: &Edges, home: Pid, path: &mut Vec<Pid>) -> bool {
-    let Some(next) = path.last().and_then(|at| edges.get(at)) else { return false };
-    for &pid in next {
-        let seen = path[1..].contains(&pid);
-        path.push(pid);
-        if pid == home || (!seen && leads_to(edges, home, path)) {
-            return true;
+impl Known {
+    fn add(&mut self, caller: Pid, server: Pid, until: Until) {
+        *self.edges.entry((caller, server)).or_insert(0) += 1;
+        if until != Until::Answer {
+            *self.until.entry((server, until, caller)).or_insert(0) += 1;
         }
-        path.pop();
     }
-    false
+
+    fn remove(&mut self, caller: Pid, server: Pid, until: Until) {
+        // Gone with what the server said, if that was what it waited for.
+        if until == Until::Answer || take(&mut self.until, &(server, until, caller)) {
+            take(&mut self.edges, &(caller, server));
+        }
+    }
+
+    fn reached(&mut self, server: Pid, until: Until) {
+        let from = (server, until, Pid::OUTSIDE);
+        while let Some((&(of, what, caller), _)) = self.until.range(from..).next()
+            && (of, what) == (server, until)
+        {
+            self.remove(caller, server, until);
+        }
+    }
 }
 
-impl Drop for WaitEdge<'_> {
+/// Takes one away; false if there is none.
+fn take<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
+    let Some(times) = counts.get_mut(key) else { return false };
+    *times -= 1;
+    if *times == 0 {
+        counts.remove(key);
+    }
+    true
+}
+
+impl Graph {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn edge(self: &Arc<Self>, caller: Pid, server: Pid, until: Until) -> WaitEdge {
+        WaitEdge { graph: self.clone(), caller, server, until }
+    }
+
+    fn note(self: &Arc<Self>, caller: Pid, server: Pid) -> Result<WaitEdge, Vec<Pid>> {
+        self.lock().add(caller, server, Until::Answer);
+        let mut search = Search::new(caller, server);
+        let mut steps = STEPS;
+        loop {
+            let mut known = self.lock();
+            match search.walk(&known.edges, steps) {
+                Walk::Unfinished => {}
+                Walk::NoCircle => return Ok(self.edge(caller, server, Until::Answer)),
+                Walk::Circle if search.is_still_there(&known.edges) => {
+                    known.remove(caller, server, Until::Answer);
+                    return Err(search.circle());
+                }
+                // Found in parts that were not there at once: looked for under one lock.
+                Walk::Circle => {
+                    search = Search::new(caller, server);
+                    steps = usize::MAX;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for WaitEdge {
     fn drop(&mut self) {
-        let mut edges = self.waits.edges.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(servers) = edges.get_mut(&self.caller) else { return };
-        if let Some(at) = servers.iter().position(|server| *server == self.server) {
-            servers.swap_remove(at);
-        }
-        if servers.is_empty() {
-            edges.remove(&self.caller);
-        }
+        self.graph.lock().remove(self.caller, self.server, self.until);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Waits;
-    use crate::pid::Pid;
-
-    #[test]
-    fn a_circle_is_named_and_others_are_left_alone() {
-        let waits = Waits::default();
-        waits.detect(true);
-        let [a, b, c, d] = [1, 2, 3, 4].map(Pid::from_raw);
-        let ab = waits.enter(a, b).unwrap();
-        let _bd = waits.enter(b, d).unwrap();
-        let _bc = waits.enter(b, c).unwrap();
-        assert_eq!(waits.enter(c, a).unwrap_err(), [c, a, b, c]);
-        drop(ab);
-        assert!(waits.enter(c, a).is_ok());
-        assert!(waits.enter(Pid::OUTSIDE, a).unwrap().is_none());
-    }
-}
+mod tests;

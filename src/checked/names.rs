@@ -136,8 +136,8 @@ fn seat(start: u32) -> Seat {
 fn supervised(world: &World, supervisor: Pid, start: u32) -> Pid {
     let shutdown = crate::shutdown::Shutdown::Infinity;
     let parent = Some(Parent { pid: supervisor, shutdown, role: Some(role(start)) });
-    let name = Some(NAME.into());
-    let (pid, born) = world.bear(&Birth { name, parent, ..Birth::default() });
+    let (name, label) = (Some(NAME.into()), Some("child".into()));
+    let (pid, born) = world.bear(&Birth { name, label, parent, ..Birth::default() });
     born.expect("nothing is in its way");
     pid
 }
@@ -160,18 +160,99 @@ fn a_name_left_to_a_dying_supervisor_is_free() {
 
 /// L1.
 #[test]
-fn a_name_left_to_a_supervisor_goes_to_whoever_comes_first() {
+fn a_name_that_a_child_had_registered_itself_goes_to_the_first_that_asks() {
+    check(|| {
+        let world = World::new();
+        let (supervisor, b) = (world.process(), world.process());
+        let child = supervised(&world, supervisor, 0);
+        assert!(world.register("own", child));
+        world.end(child, Shutdown);
+        let (registered, _) = world.both(
+            move |world| world.register("own", b),
+            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), seat(0)),
+        );
+        assert!(registered);
+        assert_eq!(world.whereis("own"), Some(b));
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn a_reserved_name_is_refused_until_its_supervisor_is_done_with_the_child() {
     check(|| {
         let world = World::new();
         let (supervisor, b) = (world.process(), world.process());
         let child = supervised(&world, supervisor, 0);
         world.end(child, Shutdown);
+        assert!(!world.register(NAME, b));
         let (registered, _) = world.both(
             move |world| world.register(NAME, b),
             move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), seat(0)),
         );
-        assert!(registered);
+        assert_eq!(world.whereis(NAME), registered.then_some(b));
+        assert!(registered || world.register(NAME, b));
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn the_successor_of_a_child_gets_its_name_whoever_else_asks() {
+    check(|| {
+        let world = World::new();
+        let (supervisor, b) = (world.process(), world.process());
+        let first = supervised(&world, supervisor, 0);
+        world.end(first, Shutdown);
+        let (registered, second) = world.both(
+            move |world| world.register(NAME, b),
+            move |world| supervised(world, supervisor, 1),
+        );
+        assert!(!registered, "it is reserved, and then held");
+        assert_eq!(world.whereis(NAME), Some(second));
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn a_reserved_name_is_free_when_the_end_of_its_supervisor_is_announced() {
+    check(|| {
+        let world = World::new();
+        let (supervisor, b) = (world.process(), world.process());
+        let reference = world.monitor(b, supervisor);
+        let child = supervised(&world, supervisor, 0);
+        world.end(child, Shutdown);
+        world.both(
+            move |world| world.end(supervisor, Shutdown),
+            move |world| {
+                assert_eq!(world.receive(b), down(reference, supervisor, Shutdown));
+                assert!(world.register(NAME, b), "it is reserved for nobody");
+            },
+        );
         assert_eq!(world.whereis(NAME), Some(b));
+        world.at_rest();
+    });
+}
+
+/// L1.
+#[test]
+fn a_name_that_its_child_gave_up_is_reserved_or_held_by_another() {
+    check(|| {
+        let world = World::new();
+        let (supervisor, b) = (world.process(), world.process());
+        let child = supervised(&world, supervisor, 0);
+        let (_, registered) = world.both(
+            move |world| world.end(child, Shutdown),
+            move |world| {
+                world.unregister(NAME);
+                world.register(NAME, b)
+            },
+        );
+        assert_eq!(world.whereis(NAME), registered.then_some(b));
+        let vacancy = Vacancy { supervisor, until: None };
+        let reserved = world.kernel.names.get(NAME) == Some(NameEntry::Vacant(vacancy));
+        assert_eq!(reserved, !registered);
         world.at_rest();
     });
 }

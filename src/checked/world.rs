@@ -303,7 +303,7 @@ impl World {
             assert!(live.contains(&pid), "{name} is left to {pid}, which is dead");
             let known = self.standing(pid, |standing| match entry {
                 NameEntry::Held(_) => standing.names.contains(&name),
-                NameEntry::Vacant(_) => standing.vacant.contains(&name),
+                NameEntry::Vacant(_) => standing.vacated(&name).is_some(),
             });
             assert!(known, "{pid} has {name}, but doesn't know");
         }

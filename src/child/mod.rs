@@ -219,7 +219,7 @@ impl ChildSpec {
     }
 
     /// The name it is registered under, at each start before its `init`. By default none. If
-    /// somebody else holds it the start fails, with
+    /// another process holds it the start fails, with
     /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). If this is called twice, the second
     /// name counts, and
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) sets it once more. [`ChildSpec`]
@@ -227,7 +227,16 @@ impl ChildSpec {
     ///
     /// A supervisor whose own description gives a name already, by
     /// [`SupervisorSpec::named`](crate::SupervisorSpec::named), can't have another as a child: that
-    /// is refused at the start, with an [`Invalid`](crate::StartError::Invalid) that tells both.
+    /// is refused at the start, with an [`Invalid`](crate::StartError::Invalid) that names both.
+    ///
+    /// From the end of one incarnation until the next is started, the name is reserved: another
+    /// process that registers it is [refused](crate::RegisterError::Reserved), and so is a start
+    /// under it, with [`NameReserved`](crate::StartError::NameReserved). The name is free when the
+    /// supervisor does not start the child again, because its restart type says so or it was given
+    /// up, terminated or deleted, and when the supervisor stops or ends. A child that unregisters
+    /// the name while it lives has given it up: another process may register it then, and while
+    /// it holds the name the child's restarts fail. OTP reserves no names: a process that takes
+    /// one in between makes each restart fail.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.edit().name = Some(name.into().into());
         self

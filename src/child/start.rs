@@ -23,6 +23,7 @@ use crate::record::Process;
 use crate::runtime::Runtime;
 use crate::starting::{StartCause, Starting};
 use crate::turn::turn;
+use crate::waits::{Until, WaitEdge};
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds
 /// many kinds. Implement it with the `async-trait` crate, by hand only for a child whose start
@@ -150,8 +151,12 @@ pub struct StartContext {
     pub(crate) cause: StartCause,
     /// What this start has begun.
     pub(crate) begun: Begun,
-    /// Another process held the child's name when this start came to register it.
+    /// Another process held the child's name, or it was reserved for another child, when this
+    /// start came to register it.
     pub(crate) outrun: bool,
+    /// Where the supervisor waits for the start: its waits for the processes that the start has
+    /// begun, if deadlocks are looked for.
+    pub(crate) waits: Option<Vec<WaitEdge>>,
 }
 
 impl StartContext {
@@ -196,6 +201,7 @@ impl StartContext {
     /// # Errors
     ///
     /// [`StartError::AlreadyStarted`] if the child's name is held,
+    /// [`StartError::NameReserved`] if it is reserved for another child,
     /// [`StartError::Failed`] if the runtime is closed or the supervisor is dead.
     ///
     /// # Cancel safety
@@ -241,10 +247,15 @@ impl StartContext {
         // that may be another start's.
         self.outrun = match &born {
             Err(StartError::AlreadyStarted { pid, .. }) => !self.begun.contains(*pid),
+            Err(StartError::NameReserved { .. }) => true,
             _ => false,
         };
         if let Ok(process) = &born {
             self.begun.push(process.clone());
+            if let Some(waits) = &mut self.waits {
+                let waited = &self.runtime.kernel.waits;
+                waits.extend(waited.wait(self.supervisor, process.pid(), Until::Started));
+            }
         }
         born
     }

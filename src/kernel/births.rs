@@ -10,14 +10,16 @@ use tokio_util::sync::CancellationToken;
 use crate::exit::ExitReason;
 use crate::kernel::closing::End;
 use crate::kernel::names::NameRefused;
+use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::pid::Pid;
 use crate::process::{
-    AnyProcess, Estate, Line, Link, LinkKind, Parent, Seat, Stage, Standing, Ties,
+    AnyProcess, Estate, GivenName, Line, Link, LinkKind, Parent, Seat, Stage, Standing, Ties,
 };
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::sync::atomic::Ordering;
+use crate::waits::Until;
 
 /// What a process is born with.
 #[derive(Debug, Default)]
@@ -49,13 +51,16 @@ impl Birth {
         let mut ties = Ties::default();
         ties.label.clone_from(&self.label);
         ties.parent = self.parent;
-        if counts.is_some() || starting || self.stop.is_some() || self.line.is_some() {
+        let given = self.given();
+        let named = starting || given.is_some();
+        if counts.is_some() || named || self.stop.is_some() || self.line.is_some() {
             let stop = self.stop.clone();
             let estate = self
                 .line
                 .clone()
                 .map(|line| Box::new(Estate { line: Some(line), ..Estate::default() }));
-            let standing = Standing { counts, stop, starting, estate, ..Standing::default() };
+            let standing =
+                Standing { counts, stop, starting, estate, given, ..Standing::default() };
             ties.standing = Some(Box::new(standing));
         }
         if let Some((parent, link)) = self.link {
@@ -67,6 +72,14 @@ impl Birth {
         }
         Some(Box::new(ties))
     }
+
+    /// The name of a child, which is that of all its incarnations.
+    fn given(&self) -> Option<Box<GivenName>> {
+        self.parent?.role?;
+        let name = self.name.clone()?;
+        let child = self.label.clone().unwrap_or_else(|| name.clone());
+        Some(Box::new(GivenName { name, child }))
+    }
 }
 
 /// Why a process was not born.
@@ -74,6 +87,8 @@ impl Birth {
 pub(crate) enum Stillborn {
     /// Its name is held by this process. No trace of the newcomer is left.
     NameTaken(Pid),
+    /// Its name is reserved for a child that is being restarted. No trace of it either.
+    NameReserved(Reserved),
     /// The runtime is closed, or the parent it was to be linked to is dead. The record
     /// has ended with this reason.
     Ended(ExitReason),
@@ -98,6 +113,7 @@ impl Kernel {
             Some(name) => match self.register_then(name, process, enter) {
                 Ok(()) => {}
                 Err(NameRefused::Taken(holder)) => return Err(Stillborn::NameTaken(holder)),
+                Err(NameRefused::Reserved(by)) => return Err(Stillborn::NameReserved(by)),
                 Err(NameRefused::Dead) => return Err(Stillborn::Ended(ExitReason::NoProc)),
             },
         }
@@ -144,6 +160,7 @@ impl Kernel {
 
     /// Its init is over: who waits for the holder of its name may have it.
     pub(crate) fn ready(&self, process: &dyn AnyProcess) {
+        self.waits.reached(process.pid(), Until::Started);
         let waited_for = process.with(|locked| {
             let standing = locked.core().standing();
             standing.is_some_and(|standing| std::mem::take(&mut standing.starting))

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use crate::exit::ExitReason;
-use crate::process::{Line, Locked, Parent, Registrar, Stage, Unread};
+use crate::process::{GivenName, Line, Locked, Parent, Registrar, Stage, Unread, Vacated};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::small_map::SmallMap;
@@ -35,6 +35,10 @@ pub(super) struct Belongings {
     /// Of a supervisor that has one above it.
     pub(super) line: Option<Arc<Line>>,
     pub(super) names: SmallMap<SharedStr, ()>,
+    /// The name that its specification gives, held or not.
+    pub(super) given: Option<Box<GivenName>>,
+    /// Names that its own children have left to it.
+    pub(super) vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
 }
@@ -98,6 +102,8 @@ pub(super) fn close(locked: &mut Locked, end: End) -> Closing {
         restarted_by,
         line: standing.estate.as_ref().and_then(|estate| estate.line.clone()),
         names: standing.names.take(),
+        given: standing.given.take(),
+        vacant: standing.vacant.take(),
         tags: standing.tags.take(),
         registries: standing.registries.take(),
     });

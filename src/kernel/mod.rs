@@ -23,6 +23,7 @@ use crate::watching::Watching;
 pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
+pub(crate) mod reserved_names;
 pub(crate) mod names;
 mod orphans;
 pub(crate) mod stopping;
@@ -32,6 +33,7 @@ pub(crate) mod groups;
 pub(crate) mod closing;
 pub(crate) mod teardown;
 pub(crate) mod births;
+pub(crate) mod tokio_gone;
 pub(crate) mod timers;
 #[cfg(regrow_proof)]
 mod traced;
@@ -48,6 +50,7 @@ pub(crate) struct Kernel {
     pub(crate) closed: AtomicBool,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) handle: OnceLock<tokio::runtime::Handle>,
+    pub(crate) tokio_end: tokio_gone::TokioEnd,
     pub(crate) timers: TimerQueue,
     pub(crate) bells: Arc<Bells>,
     pub(crate) census: Arc<CensusBell>,
@@ -74,7 +77,8 @@ pub(crate) struct Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameEntry {
     Held(Pid),
-    /// Its holder is dead; its supervisor is about to restart it.
+    /// Its holder is dead; its supervisor is about to restart it. Whether the name is
+    /// [reserved](reserved_names) for the successor, the supervisor's record says.
     Vacant(Vacancy),
 }
 
@@ -130,6 +134,7 @@ impl Kernel {
             closed: AtomicBool::new(false),
             mailboxes,
             handle: OnceLock::new(),
+            tokio_end: tokio_gone::TokioEnd::default(),
             timers: TimerQueue::new(),
             bells: Arc::new(Bells::new()),
             census: Arc::new(CensusBell::default()),

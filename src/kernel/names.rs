@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Parent, Seat, Stage};
+use crate::process::{AnyProcess, Stage};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 
 /// Why a name was not given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NameRefused {
     /// Somebody holds it.
     Taken(Pid),
+    /// Nobody holds it; the successor of a child will.
+    Reserved(Reserved),
     /// The one it was meant for is dead.
     Dead,
 }
@@ -115,6 +118,11 @@ impl Kernel {
                 return Err(NameRefused::Taken(holder));
             }
             let vacant = *entry;
+            if let Some(NameEntry::Vacant(vacancy)) = vacant
+                && let Some(reserved) = self.reserved(&own, vacancy.supervisor, &**process)
+            {
+                return Err(NameRefused::Reserved(reserved));
+            }
             crate::failpoint::point!("register between entry and holder");
             let (taken, _) = process.with_deferred(|locked| {
                 let core = locked.core();
@@ -165,100 +173,4 @@ impl Kernel {
             }
         }
     }
-
-    /// The holder has ended: frees the name if it is still its own. A holder that its
-    /// supervisor restarts leaves it vacant, for its successor.
-    pub(crate) fn free_name(&self, name: SharedStr, holder: Pid, restarted_by: Option<Parent>) {
-        let heir = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.seat)));
-        let own = name.clone();
-        self.names.with_entry(name, |entry| {
-            if *entry != Some(NameEntry::Held(holder)) {
-                return;
-            }
-            #[cfg(regrow_proof)]
-            self.trace.record(crate::trace::Event::Freed { name: own.clone(), pid: holder });
-            *entry = heir.and_then(|(heir, seat)| {
-                let (restarts, _) = heir.with_deferred(|locked| {
-                    let core = locked.core();
-                    let restarts = core.restarts_children();
-                    if restarts {
-                        core.standing_mut().vacant.insert(own.clone(), seat);
-                    }
-                    restarts
-                });
-                restarts.then(|| NameEntry::Vacant(Vacancy { supervisor: heir.pid(), until: None }))
-            });
-        });
-    }
-
-    /// A supervisor need not remember a name any more.
-    fn forget_vacant(&self, supervisor: Pid, name: &SharedStr) {
-        if let Some(supervisor) = self.find(supervisor) {
-            supervisor.with_deferred(|locked| {
-                locked.core().standing().and_then(|standing| standing.vacant.remove(name))
-            });
-        }
-    }
-
-    /// The supervisor restarts nobody any more: all names that it keeps for successors are
-    /// free, and it is given no more.
-    pub(crate) fn end_succession(&self, supervisor: &dyn AnyProcess) {
-        let vacant = supervisor.with(|locked| {
-            let standing = locked.core().standing_mut();
-            standing.stopping = true;
-            standing.vacant.take()
-        });
-        for (name, _) in vacant {
-            self.clear_vacant(name, supervisor.pid());
-        }
-    }
-
-    /// The supervisor is done with this incarnation of a child and those before it: what
-    /// a successor didn't take of their names is free.
-    pub(crate) fn clear_vacant_of(&self, supervisor: &dyn AnyProcess, last: Seat) {
-        for name in vacant_of(supervisor, last) {
-            self.forget_vacant(supervisor.pid(), &name);
-            self.clear_vacant(name, supervisor.pid());
-        }
-    }
-
-    /// The supervisor restarts this child, but not before then.
-    pub(crate) fn postpone_vacant(&self, supervisor: Pid, last: Seat, until: Instant) {
-        let Some(process) = self.find(supervisor) else { return };
-        for name in vacant_of(&*process, last) {
-            self.names.with_entry(name, |entry| {
-                if let Some(NameEntry::Vacant(vacancy)) = entry
-                    && vacancy.supervisor == supervisor
-                {
-                    vacancy.until = Some(until);
-                }
-            });
-        }
-    }
-
-    /// The supervisor won't restart the holder, or has ended itself.
-    pub(crate) fn clear_vacant(&self, name: SharedStr, supervisor: Pid) {
-        let cleared = self.names.with_entry(name, |entry| {
-            let vacant =
-                matches!(entry, Some(NameEntry::Vacant(by)) if by.supervisor == supervisor);
-            if vacant {
-                *entry = None;
-            }
-            vacant
-        });
-        if cleared {
-            quietly(|| self.successions.notify_waiters());
-        }
-    }
-}
-
-/// Names that incarnations up to this one have left to their supervisor.
-fn vacant_of(supervisor: &dyn AnyProcess, last: Seat) -> Vec<SharedStr> {
-    supervisor.with(|locked| match locked.core().standing() {
-        Some(standing) if !standing.vacant.is_empty() => {
-            let left = standing.vacant.iter().filter(|(_, seat)| seat.is_up_to(last));
-            left.map(|(name, _)| name.clone()).collect()
-        }
-        _ => Vec::new(),
-    })
 }

@@ -69,9 +69,18 @@ impl Kernel {
     #[inline(never)]
     fn give_up(&self, process: &dyn AnyProcess, belongings: Belongings) {
         let pid = process.pid();
+        let restarted_by = belongings.restarted_by;
+        let mut given = belongings.given;
         for (name, ()) in belongings.names {
-            self.free_name(name, pid, belongings.restarted_by);
+            let child = given.take_if(|given| given.name == name).map(|given| given.child);
+            self.free_name(name, pid, restarted_by, child);
         }
+        // It has unregistered that one, and its successor registers it again.
+        if let Some(given) = given.filter(|_| restarted_by.is_some()) {
+            self.free_name(given.name, pid, restarted_by, Some(given.child));
+        }
+        // Of a supervisor: it starts no successor any more.
+        self.release_names(belongings.vacant, pid);
         crate::failpoint::point!("death before groups");
         for (tag, ()) in belongings.tags {
             self.leave_group(tag, pid);
@@ -102,7 +111,7 @@ impl Kernel {
             self.release(pid, ties.monitors.take());
         }
         if let Some(standing) = &mut ties.standing {
-            self.settle_standing(pid, standing, reason);
+            Self::settle_standing(standing, reason);
         }
         crate::failpoint::point!("death before settled");
         let mut late_waiters = Vec::new();
@@ -121,10 +130,7 @@ impl Kernel {
 
     /// What a process answered for, and does no more.
     #[inline(never)]
-    fn settle_standing(&self, pid: Pid, standing: &mut Standing, reason: &ExitReason) {
-        for (name, _) in standing.vacant.take() {
-            self.clear_vacant(name, pid);
-        }
+    fn settle_standing(standing: &mut Standing, reason: &ExitReason) {
         if let Some(stop) = standing.stop.take() {
             quietly(|| stop.cancel());
         }

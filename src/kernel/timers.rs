@@ -54,7 +54,8 @@ impl Kernel {
         }
         crate::failpoint::point!("timer arm");
         if self.timers.arm(Timer { id, to, action, due, period }) {
-            handle.spawn(coop::unconstrained(drive(self.timers.clone(), Arc::downgrade(self))));
+            let driver = Driver { queue: self.timers.clone(), kernel: Arc::downgrade(self) };
+            handle.spawn(coop::unconstrained(drive(driver)));
         }
         // The target may have ended since it was found: its teardown sees the flag, or
         // this sees its end.
@@ -105,12 +106,29 @@ impl Kernel {
 pub(crate) const NO_TOKIO: &str =
     "regrow runs on tokio: create or first use the Runtime inside a tokio runtime";
 
-/// The driving task: holds the kernel only while timers fire.
+/// What the driving task owns. Where tokio drops it, no timer ever fires again: none is kept.
+struct Driver {
+    queue: TimerQueue,
+    kernel: Weak<Kernel>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(kernel) = self.kernel.upgrade() {
+            kernel.lose_tokio();
+        }
+        self.queue.close();
+    }
+}
+
+/// The driving task: holds the kernel only while timers fire. It ends with the kernel, or is
+/// dropped by tokio.
 ///
 /// It takes no part in the cooperative budget, which would cut what is due at one
 /// instant in pieces, but lets others run after each round: a handler may cancel an
 /// interval that has ticks to make up for.
-async fn drive(queue: TimerQueue, kernel: Weak<Kernel>) {
+async fn drive(driver: Driver) {
+    let Driver { queue, kernel } = &driver;
     while let Some(due) = poll_fn(|cx| queue.poll_due(cx)).await {
         let Some(kernel) = kernel.upgrade() else { return };
         for timer in due {

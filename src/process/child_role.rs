@@ -1,6 +1,7 @@
 //! What a supervisor and the record of its child agree on.
 
 use crate::restart::Restart;
+use crate::shared_str::SharedStr;
 
 /// One incarnation of a child, as its supervisor numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,4 +41,20 @@ pub(crate) enum ChildStop {
     ForGood,
     /// It stops the child with its group, and starts a successor.
     ForRestart,
+}
+
+/// The name that the specification of a child gives to each of its incarnations.
+#[derive(Debug, Clone)]
+pub(crate) struct GivenName {
+    pub(crate) name: SharedStr,
+    /// The child's id.
+    pub(crate) child: SharedStr,
+}
+
+/// A name that an incarnation of a child has left to its supervisor.
+#[derive(Debug, Clone)]
+pub(crate) struct Vacated {
+    pub(crate) seat: Seat,
+    /// The child's id, where its specification gives the name: no other process takes it.
+    pub(crate) reserved_for: Option<SharedStr>,
 }

@@ -11,7 +11,7 @@ use crate::activity::Activity;
 use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::pid::Pid;
-use crate::process::child_role::{ChildRole, Seat};
+use crate::process::child_role::{ChildRole, GivenName, Seat, Vacated};
 use crate::process::counts::Counts;
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
@@ -92,7 +92,9 @@ pub(crate) struct Standing {
     /// Registries that it is in, by their numbers.
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
     /// Names that its dead children left to it, to be taken by their successors.
-    pub(crate) vacant: SmallMap<SharedStr, Seat>,
+    pub(crate) vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
+    /// Of a child: the name that its specification gives.
+    pub(crate) given: Option<Box<GivenName>>,
     /// It is a supervisor that restarts nobody any more: it is stopping, or has given up.
     pub(crate) stopping: bool,
     pub(crate) estate: Option<Box<Estate>>,
@@ -215,6 +217,18 @@ impl Ties {
             && waiters.is_empty()
             && label.is_none()
             && standing.is_none()
+    }
+}
+
+impl Standing {
+    /// What is known of a name that a dead child has left to this process.
+    pub(crate) fn vacated(&self, name: &SharedStr) -> Option<&Vacated> {
+        self.vacant.as_ref()?.get(name)
+    }
+
+    /// A name is not left to this process any more.
+    pub(crate) fn forget_vacated(&mut self, name: &SharedStr) -> Option<Vacated> {
+        self.vacant.as_mut()?.remove(name)
     }
 }
 

@@ -18,7 +18,7 @@ mod shown;
 pub(crate) mod any;
 
 pub(crate) use any::AnyProcess;
-pub(crate) use child_role::{ChildRole, ChildStop, Seat};
+pub(crate) use child_role::{ChildRole, ChildStop, GivenName, Seat, Vacated};
 pub(crate) use core::{
     Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar, Stage, Standing, Ties,
     Watcher,

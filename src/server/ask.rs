@@ -86,7 +86,7 @@ pub(crate) fn refuse_self<S: GenServer>(process: &Process<Work<S>>) -> Result<Pi
 pub(crate) fn wait_edge<S: GenServer>(
     process: &Process<Work<S>>,
     caller: Pid,
-) -> Result<Option<WaitEdge<'_>>, CallError> {
+) -> Result<Option<WaitEdge>, CallError> {
     let edge = process.kernel.waits.enter(caller, process.pid());
     edge.map_err(|cycle| CallError::Deadlock { cycle })
 }

@@ -12,10 +12,11 @@ use crate::deadline::within;
 use crate::ended::Ended;
 use crate::exit::{ExitReason, Result};
 use crate::runtime::Runtime;
-use crate::server::ask::refuse_self;
+use crate::server::ask::{refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::turn::turn;
+use crate::waits::WaitEdge;
 
 impl<S: GenServer> ServerContext<S> {
     /// What a handler returns to stop this server: `Err(reason)`, in words. `init` may return
@@ -75,8 +76,9 @@ impl<S: GenServer> ServerRef<S> {
     /// `Exited` with the true reason if it ended with another: its `terminate` panicked, it was
     /// killed meanwhile, or it ended by itself before it came to the request. It is gone then, too.
     /// `NoProc` if it is dead, `CallingSelf` from one of its own handlers: return
-    /// [`ServerContext::stop`] there instead. Of a named handle also `Restarting` and
-    /// `WrongType`.
+    /// [`ServerContext::stop`] there instead; `Deadlock` if the server waits for the caller,
+    /// where that is [looked for](crate::Runtime::detect_deadlocks). Of a named handle also
+    /// `Restarting` and `WrongType`.
     ///
     /// # Cancel safety
     ///
@@ -118,7 +120,7 @@ impl<S: GenServer> ServerRef<S> {
     /// ```
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
         turn().await;
-        let ended = self.ask_to_stop(reason.clone())?;
+        let (ended, _waits) = self.ask_to_stop(reason.clone())?;
         as_asked(&reason, ended.await)
     }
 
@@ -181,19 +183,20 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<ExitReason, CallError> {
         turn().await;
-        let ended = self.ask_to_stop(reason.clone())?;
+        let (ended, _waits) = self.ask_to_stop(reason.clone())?;
         let ended = within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)?;
         as_asked(&reason, ended)
     }
 
     /// Queues the request; no bound on the mailbox refuses it.
-    fn ask_to_stop(&self, reason: ExitReason) -> Result<Ended, CallError> {
+    fn ask_to_stop(&self, reason: ExitReason) -> Result<(Ended, Option<WaitEdge>), CallError> {
         let process = self.resolve()?;
-        refuse_self(&process)?;
+        let caller = refuse_self(&process)?;
+        let waits = wait_edge(&process, caller)?;
         let runtime = Runtime { kernel: process.kernel.clone() };
         let ended = Ended::of(&runtime, Some(Arc::clone(&process) as _));
         match process.send(Work::Stop(reason)) {
-            Ok(()) => Ok(ended),
+            Ok(()) => Ok((ended, waits)),
             Err((refused, _)) => {
                 drop(refused);
                 Err(self.refusal(&process))

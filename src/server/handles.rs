@@ -63,10 +63,18 @@ impl Runtime {
 
     /// Turns the detection of deadlocks on or off; it is off at first, and then costs
     /// nothing. While it is on, a call from a handler that would close a circle of
-    /// servers waiting for each other fails at once, with
-    /// [`CallError::Deadlock`] naming the circle, instead of timing out all round. Right for
-    /// tests, and while developing: each call takes a lock that all share. OTP has no
-    /// counterpart.
+    /// processes waiting for each other fails at once, with
+    /// [`CallError::Deadlock`] naming the circle, instead of timing out all round.
+    ///
+    /// Besides servers that call, or [stop](ServerRef::stop), each other, these wait: a process
+    /// that starts a server, for its `init`; a [`Supervisor`](crate::Supervisor), for the child
+    /// that it starts or stops; a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for
+    /// its children. So an `init` that asks its own supervisor is refused. A call that was made
+    /// before its server began to wait in this way is not: it ends by its time.
+    ///
+    /// Right for tests, and while developing: each call takes a lock that all share, and follows
+    /// the waits of the server that it asks, each of them once; the lock is released in between,
+    /// so that calls of others go on. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};
@@ -149,7 +157,7 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn server_at<S: GenServer>(&self, pid: Pid) -> Result<ServerRef<S>, CallError> {
-        let process = self.kernel.find(pid).ok_or(CallError::NoProc)?;
+        let process = self.kernel.find(pid).ok_or_else(|| CallError::no_proc(&self.kernel))?;
         process.into_any().downcast().map(ServerRef::direct).map_err(|_| CallError::WrongType)
     }
 }

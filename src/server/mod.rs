@@ -379,7 +379,8 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Errors
     ///
-    /// [`StartError::AlreadyStarted`] with the holder's pid if the name is held, and then
+    /// [`StartError::AlreadyStarted`] with the holder's pid if the name is held,
+    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted, and then
     /// `init` is not run; else as [`start`](Self::start).
     ///
     /// # Panics

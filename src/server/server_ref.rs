@@ -143,7 +143,7 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<Work<S>>>>, CallError> {
         match &self.target {
             Target::Direct(process) => Ok(Cow::Borrowed(process)),
-            Target::Named { kernel, name } => server(kernel.holder(name)).map(Cow::Owned),
+            Target::Named { kernel, name } => server(kernel, name).map(Cow::Owned),
         }
     }
 
@@ -153,14 +153,14 @@ impl<S: GenServer> ServerRef<S> {
     #[cold]
     pub(crate) fn refusal(&self, process: &Process<Work<S>>) -> CallError {
         match &self.target {
-            Target::Direct(_) => CallError::NoProc,
+            Target::Direct(process) => CallError::no_proc(&process.kernel),
             Target::Named { kernel, name } => match kernel.holder_after(name, process) {
                 // Somebody else has taken the name since: the successor, or a stranger.
                 Holder::Process(holder) => match is_successor(&*holder) {
                     true => CallError::Restarting { retry_in: None },
                     false => CallError::NoProc,
                 },
-                nobody => nobody.error(),
+                nobody => nobody.error(kernel),
             },
         }
     }
@@ -361,10 +361,10 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 /// The holder of a name, if it is a server of this type.
-fn server<S: GenServer>(holder: Holder) -> Result<Arc<Process<Work<S>>>, CallError> {
-    match holder {
+fn server<S: GenServer>(kernel: &Kernel, name: &str) -> Result<Arc<Process<Work<S>>>, CallError> {
+    match kernel.holder(name) {
         Holder::Process(holder) => holder.into_any().downcast().map_err(|_| CallError::WrongType),
-        nobody => Err(nobody.error()),
+        nobody => Err(nobody.error(kernel)),
     }
 }
 
@@ -376,13 +376,13 @@ fn is_successor(holder: &dyn AnyProcess) -> bool {
 
 impl Holder {
     /// What a caller is told where nobody holds the name.
-    fn error(self) -> CallError {
+    fn error(self, kernel: &Kernel) -> CallError {
         match self {
             Holder::Successor { until } => {
                 let left = |until: Instant| until.saturating_duration_since(Instant::now());
                 CallError::Restarting { retry_in: until.map(left) }
             }
-            Holder::Process(_) | Holder::Nobody => CallError::NoProc,
+            Holder::Process(_) | Holder::Nobody => CallError::no_proc(kernel),
         }
     }
 }

@@ -148,7 +148,8 @@ impl<S: GenServer> ServerSpec<S> {
     ///
     /// # Errors
     ///
-    /// As [`GenServer::start`], [`StartError::AlreadyStarted`] if the name is held, and
+    /// As [`GenServer::start`], [`StartError::AlreadyStarted`] if the name is held,
+    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted, and
     /// [`StartError::InitTimeout`]. By then nothing of it is left.
     ///
     /// # Panics

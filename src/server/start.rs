@@ -21,6 +21,7 @@ use crate::server::run::{self, Ack};
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::starting::Starting;
 use crate::turn::turn;
+use crate::waits::{Until, WaitEdge};
 
 /// A server's process, started.
 pub(crate) type Served<S> = Arc<Process<Work<S>>>;
@@ -30,7 +31,13 @@ impl Starting {
         turn().await;
         let starting = self.with_init();
         let process = starting.bear::<S>()?;
+        let _waits = starting.starter_waits(process.pid());
         starting.init(args, process).await.map(ServerRef::direct)
+    }
+
+    /// Where deadlocks are looked for: the process that calls the start waits for the `init`.
+    fn starter_waits(&self, process: Pid) -> Option<WaitEdge> {
+        self.runtime().kernel.waits.wait(self.runtime().acting(), process, Until::Started)
     }
 
     /// Begins the start of a server: who it is, and what the start comes to. That is to be
@@ -42,7 +49,12 @@ impl Starting {
         let starting = self.with_init();
         let process = starting.bear::<S>()?;
         let pid = process.pid();
-        Ok((pid, async { starting.init(args, process).await.map(ServerRef::direct) }))
+        let waits = starting.starter_waits(pid);
+        let started = async {
+            let _waits = waits;
+            starting.init(args, process).await.map(ServerRef::direct)
+        };
+        Ok((pid, started))
     }
 
     /// Starts a server that `watcher` monitors from before its init on. A start that
@@ -57,6 +69,7 @@ impl Starting {
         let process = starting.bear::<S>()?;
         let kernel = process.kernel.clone();
         let reference = kernel.monitor(watcher, process.pid());
+        let _waits = starting.starter_waits(process.pid());
         let watched = HalfWatched { kernel, reference, kept: false };
         let process = starting.init(args, process).await?;
         Ok((ServerRef::direct(process), watched.keep()))
@@ -106,7 +119,7 @@ impl Starting {
         }
         let reason = ended.await;
         // Never looked into: a start error in there is of a start that the init called.
-        Err(error.unwrap_or(StartError::Failed(reason)))
+        Err(error.unwrap_or_else(|| self.failed(reason)))
     }
 }
 

@@ -71,7 +71,7 @@ impl Survey {
         limit: Duration,
     ) -> Result<Self, CallError> {
         if !runtime.is_alive(root) {
-            return Err(CallError::NoProc);
+            return Err(CallError::no_proc(&runtime.kernel));
         }
         let due = after(Instant::now(), limit);
         let mut survey = Survey { runtime: runtime.clone(), root, asked: HashMap::new() };
@@ -87,7 +87,9 @@ impl Survey {
                     }
                     survey.asked.insert(pid, Some((picture, more)));
                 }
-                Err(error @ (CallError::NoProc | CallError::Exited(_))) if pid == root => {
+                Err(error @ (CallError::NoProc | CallError::Exited(_) | CallError::TokioGone))
+                    if pid == root =>
+                {
                     return Err(error);
                 }
                 // It has ended; or it waits for whoever asks, and so for this question.

@@ -20,6 +20,7 @@ use crate::starting::StartCause;
 use crate::supervisor::attempt::attempt;
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::{Leaving, stop};
+use crate::waits::Until;
 
 /// What a start comes to.
 pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
@@ -28,7 +29,8 @@ pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
 #[derive(Debug)]
 pub(crate) struct NotStarted {
     pub(crate) error: StartError,
-    /// Another process held the child's name when the start came to register it.
+    /// Another process held the child's name, or it was reserved for another child, when the start
+    /// came to register it.
     pub(crate) outrun: bool,
 }
 
@@ -100,13 +102,20 @@ pub(crate) fn start_at_once(
 
 /// Of a start that does nothing but register and run.
 fn is_outrun(started: &Result<Started, StartError>) -> bool {
-    matches!(started, Err(StartError::AlreadyStarted { .. }))
+    started.as_ref().is_err_and(has_no_name)
+}
+
+/// Whether another has the name, or is to have it.
+fn has_no_name(error: &StartError) -> bool {
+    matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
 
 fn context(report: &Report, seat: Seat, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
     let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
     let begun = Begun::default();
-    StartContext { runtime, supervisor, seat, spec: spec.clone(), cause, begun, outrun: false }
+    let waits = report.one_at_a_time.then(Vec::new);
+    let spec = spec.clone();
+    StartContext { runtime, supervisor, seat, spec, cause, begun, outrun: false, waits }
 }
 
 fn come_to(
@@ -120,7 +129,7 @@ fn come_to(
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {
             report.start_failed(&spec.id, &error);
-            let outrun = outrun && matches!(error, StartError::AlreadyStarted { .. });
+            let outrun = outrun && has_no_name(&error);
             Err(NotStarted { error, outrun })
         }
     }
@@ -137,6 +146,7 @@ async fn ready(
     let runtime = &report.runtime;
     let ended = Ended::of(runtime, Some(started.process.clone()));
     let process = started.process.clone();
+    let _waits = report.waits_in_turn_for(process.pid(), Until::Ready);
     let serving = pin!(serving(runtime, &*process, spec.kind));
     match timeout(limit, select(ended, serving)).await {
         Ok(Either::Right(_)) => {

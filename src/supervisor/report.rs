@@ -35,6 +35,7 @@ use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
 use crate::story::Story;
 use crate::supervisor::limit_reached::{Origin, RestartLimitReached};
+use crate::waits::{Until, WaitEdge};
 
 /// The target of all of it.
 const TARGET: &str = "regrow::supervisor";
@@ -47,6 +48,8 @@ pub(crate) struct Report {
     /// The same, without looking it up.
     pub(crate) own: Arc<dyn AnyProcess>,
     pub(crate) label: SharedStr,
+    /// It handles nothing while a child of it starts or stops.
+    pub(crate) one_at_a_time: bool,
 }
 
 /// A restart that was decided.
@@ -80,7 +83,24 @@ macro_rules! tell {
 
 impl Report {
     pub(crate) fn new<S: GenServer>(ctx: &ServerContext<S>, label: SharedStr) -> Self {
-        Report { runtime: ctx.runtime(), supervisor: ctx.pid(), own: ctx.process.clone(), label }
+        Report {
+            runtime: ctx.runtime(),
+            supervisor: ctx.pid(),
+            own: ctx.process.clone(),
+            label,
+            one_at_a_time: false,
+        }
+    }
+
+    /// As [`waits_for`](Self::waits_for), of a supervisor that waits for each child in turn.
+    pub(crate) fn waits_in_turn_for(&self, child: Pid, until: Until) -> Option<WaitEdge> {
+        self.one_at_a_time.then(|| self.waits_for(child, until)).flatten()
+    }
+
+    /// The supervisor waits for this child while what is returned lives; where deadlocks are
+    /// looked for, a request from the child that waits for the supervisor is refused meanwhile.
+    pub(crate) fn waits_for(&self, child: Pid, until: Until) -> Option<WaitEdge> {
+        self.runtime.kernel.waits.wait(self.supervisor, child, until)
     }
 
     /// Marks an error of this supervisor that gives up a child, which last ran as this process.

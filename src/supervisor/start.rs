@@ -26,7 +26,9 @@ impl SupervisorSpec {
     /// [`StartError::Child`] names the child that failed; those started before it have
     /// been stopped, in reverse, and nothing is left. [`StartError::DuplicateId`] and
     /// [`StartError::Invalid`] tell of a description that can't work, before any child
-    /// was started. [`StartError::AlreadyStarted`] if the supervisor's own name is held.
+    /// was started. [`StartError::AlreadyStarted`] if the supervisor's own name is held,
+    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted, and
+    /// [`StartError::TokioGone`] if the tokio that the runtime runs on has shut down.
     ///
     /// # Panics
     ///

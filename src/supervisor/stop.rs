@@ -23,6 +23,7 @@ use crate::shutdown::Shutdown;
 use crate::stops::Stop;
 use crate::supervisor::report::Report;
 use crate::timer_queue::after;
+use crate::waits::Until;
 
 /// How often a killed child that doesn't end is told of.
 pub(crate) const NOT_YIELDING: Duration = Duration::from_secs(5);
@@ -44,6 +45,7 @@ pub(crate) async fn stop(
     now: Instant,
 ) -> (ExitReason, Instant) {
     let (pid, began) = (child.process.pid(), now);
+    let _waits = report.waits_in_turn_for(pid, Until::Answer);
     let linked = await_end(&*report.own, pid);
     step!("before a stop");
     let asked = match child.shutdown {

@@ -104,7 +104,7 @@ impl GenServer for Tree {
         let spec = described(spec, ctx).await?;
         let mut tree = Tree {
             me: ctx.this(),
-            report: Report::new(ctx, spec.id),
+            report: Report { one_at_a_time: true, ..Report::new(ctx, spec.id) },
             children: Children::new(published),
             strategy: spec.strategy,
             intensity: spec.intensity,

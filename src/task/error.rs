@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::call_error::StartError;
 use crate::exit::ExitReason;
+use crate::kernel::tokio_gone::TOKIO_GONE;
 
 /// Why a task gave no result. It is an [`Error`] whose `source` is the error that ended the
 /// task, so `?` in another process' body or handler keeps the whole story.
@@ -38,6 +39,10 @@ pub enum TaskError {
     Taken,
     /// Its supervisor could not start it: an item of a stream's only.
     NotStarted(StartError),
+    /// In place of `Exited(Killed)`: the tokio runtime that the [`Runtime`](crate::Runtime) runs on
+    /// has shut down, so no task of it runs any more. Make a `Runtime` in each tokio runtime, as in
+    /// each `#[tokio::test]`, instead of sharing one.
+    TokioGone,
 }
 
 impl fmt::Display for TaskError {
@@ -49,6 +54,7 @@ impl fmt::Display for TaskError {
             TaskError::Timeout(limit) => write!(f, "the task took longer than {limit:?}"),
             TaskError::Taken => f.write_str("the task's result was handed out already"),
             TaskError::NotStarted(error) => write!(f, "the task was not started: {error}"),
+            TaskError::TokioGone => f.write_str(TOKIO_GONE),
         }
     }
 }
@@ -58,7 +64,7 @@ impl Error for TaskError {
         match self {
             TaskError::Exited(reason) => reason.crash()?.error().map(|error| error as _),
             TaskError::NotStarted(error) => Some(error),
-            TaskError::Timeout(_) | TaskError::Taken => None,
+            TaskError::Timeout(_) | TaskError::Taken | TaskError::TokioGone => None,
         }
     }
 }

@@ -286,6 +286,9 @@ impl<T> Task<T> {
         let Some(slot) = &mut self.slot else { return Some(Err(TaskError::Taken)) };
         let outcome = match (slot.try_recv(), ended) {
             (Ok(value), _) => Ok(value),
+            (Err(_), Some(ExitReason::Killed)) if self.handle.runtime.kernel.tokio_is_gone() => {
+                Err(TaskError::TokioGone)
+            }
             (Err(_), Some(reason)) => Err(TaskError::Exited(reason)),
             (Err(_), None) => return None,
         };

@@ -8,8 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use regrow::{Ended, ExitReason, Leftovers, ProcessHandle, Runtime};
+use futures_util::StreamExt;
+use regrow::{
+    CallError, ChildSpec, DynamicSupervisor, Ended, ExitReason, GenServer, Leftovers,
+    PartitionSupervisor, ProcessHandle, Run, RunError, Runtime, ServerRef, StartError, Supervisor,
+    SupervisorRef, Task, TaskError, TaskStream, TaskSupervisor,
+};
 use support::OnDrop;
+use support::ledger::{Call, LEDGER, Ledger, Setup};
 use support::log::Log;
 use tokio::runtime::{Builder, Runtime as Tokio};
 
@@ -204,4 +210,178 @@ fn a_process_that_ends_while_its_thread_unwinds_is_no_crash() {
     assert!(unrelated.is_err());
     assert_eq!((rt.spawned(), rt.finished()), (1, 1));
     assert_eq!(errors(&log), Vec::<String>::new());
+}
+
+/// What has happened, and what to do about it.
+#[track_caller]
+fn assert_says_so(said: &dyn std::fmt::Display) {
+    let said = said.to_string();
+    let all = ["tokio", "has shut down", "make a `Runtime` in each"];
+    assert!(all.iter().all(|part| said.contains(part)), "{said}");
+}
+
+/// A runtime whose tokio has gone, and with it a server and a tree.
+fn left_over(tokio: Tokio) -> (Runtime, ServerRef<Ledger>, SupervisorRef) {
+    let rt = Runtime::new();
+    let (server, tree) = tokio.block_on(async {
+        let server = Ledger::start_named(&rt, LEDGER, Setup::default()).await.unwrap();
+        let job = ChildSpec::task("job", |_| pending()).named("job");
+        let tree = Supervisor::one_for_one().child(job).start(&rt).await.unwrap();
+        (server, tree)
+    });
+    drop(tokio);
+    (rt, server, tree)
+}
+
+#[test]
+fn a_start_on_a_tokio_that_is_gone_says_so_and_what_to_do() {
+    for tokio in each_tokio() {
+        let (rt, _, _) = left_over(tokio);
+        for _ in 0..2 {
+            elsewhere(async {
+                let server = || Ledger::spec(Setup::default());
+                let second = Duration::from_secs(1);
+                let job = || ChildSpec::task("job", |_| pending());
+                let tasks = TaskSupervisor::new().start(&rt).await.unwrap_err();
+                let desks = PartitionSupervisor::<Ledger>::new("p", |_| Setup::default());
+                for error in [
+                    server().start(&rt).await.unwrap_err(),
+                    server().named(LEDGER).start(&rt).await.unwrap_err(),
+                    server().init_timeout(second).start(&rt).await.unwrap_err(),
+                    Supervisor::one_for_one().start(&rt).await.unwrap_err(),
+                    Supervisor::one_for_all().child(job()).named("t").start(&rt).await.unwrap_err(),
+                    DynamicSupervisor::new().start(&rt).await.unwrap_err(),
+                    desks.start(&rt).await.unwrap_err(),
+                    tasks,
+                ] {
+                    assert_eq!(error, StartError::TokioGone);
+                    assert_says_so(&error);
+                }
+                let run = Run::new(Supervisor::one_for_one().child(job())).on(&rt);
+                let error = run.without_signals().run().await.unwrap_err();
+                assert!(matches!(error, RunError::Start(StartError::TokioGone)), "{error}");
+            });
+        }
+        assert_eq!(rt.leftovers(), Leftovers::default());
+    }
+}
+
+/// Also where no process was left to see it go.
+#[test]
+fn the_first_start_on_a_tokio_that_is_gone_says_so_as_well() {
+    for tokio in each_tokio() {
+        let rt = tokio.block_on(async { Runtime::new() });
+        drop(tokio);
+        let error = elsewhere(Ledger::start(&rt, Setup::default())).unwrap_err();
+        assert_eq!(error, StartError::TokioGone);
+    }
+}
+
+#[test]
+fn a_request_on_a_tokio_that_is_gone_says_so_in_whatever_way_it_is_made() {
+    for tokio in each_tokio() {
+        let (rt, direct, tree) = left_over(tokio);
+        let second = Duration::from_secs(1);
+        for server in [direct, rt.server(LEDGER)] {
+            let mut told = elsewhere(async {
+                [
+                    server.call(Call::Lines).await.unwrap_err(),
+                    server.call_timeout(Call::Lines, second).await.unwrap_err(),
+                    server.call_waiting(Call::Lines, second).await.unwrap_err(),
+                    server.call_unlimited(Call::Lines).await.unwrap_err(),
+                    server.get_status().await.unwrap_err(),
+                    server.stop(ExitReason::Normal).await.unwrap_err(),
+                ]
+                .to_vec()
+            });
+            told.push(server.call_blocking(Call::Lines, second).unwrap_err());
+            for error in told {
+                assert_eq!(error, CallError::TokioGone);
+                assert_says_so(&error);
+            }
+        }
+        elsewhere(async {
+            assert_eq!(tree.count_children().await, Err(CallError::TokioGone));
+            assert_eq!(tree.stop().await, Err(CallError::TokioGone));
+            assert_eq!(tree.tree().await.unwrap_err(), CallError::TokioGone);
+            let job = ChildSpec::task("job", |_| pending());
+            let unreachable = StartError::Unreachable(CallError::TokioGone);
+            assert_eq!(tree.start_child(job).await, Err(unreachable));
+        });
+        assert_eq!(rt.server_at::<Ledger>(tree.pid()).unwrap_err(), CallError::TokioGone);
+    }
+}
+
+#[test]
+fn a_task_on_a_tokio_that_is_gone_says_so() {
+    for tokio in each_tokio() {
+        let (rt, _, _) = left_over(tokio);
+        elsewhere(async {
+            let task = Task::spawn_nolink(&rt, |_| async { 42 });
+            let error = task.join().await.unwrap_err();
+            assert_eq!(error, TaskError::TokioGone);
+            assert_says_so(&error);
+            let items = futures_util::stream::iter(0..3);
+            let stream = TaskStream::nolink(&rt, items, async |_| 42);
+            let told: Vec<_> = stream.collect().await;
+            assert_eq!(told, [const { Err::<i32, _>(TaskError::TokioGone) }; 3]);
+        });
+    }
+}
+
+/// None is kept that can never fire, whoever notices first.
+#[test]
+fn a_timer_on_a_tokio_that_is_gone_is_not_pending() {
+    for tokio in each_tokio() {
+        let (rt, _, _) = left_over(tokio);
+        let unnoticed = elsewhere(async { Runtime::new() });
+        for rt in [rt, unnoticed] {
+            for _ in 0..3 {
+                let timer = rt.send_after("later", Duration::from_secs(1), b"never".to_vec());
+                assert_eq!((timer.remaining(), timer.cancel()), (None, false));
+                let ticks = rt.send_interval("later", Duration::from_secs(1), b"never".to_vec());
+                assert_eq!(ticks.remaining(), None);
+            }
+            assert_eq!(rt.leftovers(), Leftovers::default());
+        }
+    }
+}
+
+/// A spawn has no error to return; the log says it once. At the end of a tokio it says nothing.
+#[test]
+fn a_spawn_on_a_tokio_that_is_gone_is_told_to_the_log_once() {
+    for tokio in each_tokio() {
+        let log = Log::listen();
+        let rt = Runtime::new();
+        let inside = tokio.enter();
+        for _ in 0..10 {
+            rt.spawn(|_| pending());
+        }
+        drop(inside);
+        drop(tokio);
+        let warnings = || log.heads().into_iter().filter(|head| head.starts_with("WARN")).count();
+        assert_eq!(warnings(), 0);
+        for _ in 0..3 {
+            assert_eq!(elsewhere(rt.spawn(|_| pending()).join()), ExitReason::Killed);
+        }
+        assert_eq!(warnings(), 1);
+    }
+}
+
+/// A start that is killed while its tokio runs has been killed.
+#[tokio::test]
+async fn a_start_that_is_killed_says_that() {
+    let rt = Runtime::new();
+    let setup = Setup::default();
+    let named = Ledger::spec(setup).named(LEDGER);
+    let starts = tokio::spawn({
+        let rt = rt.clone();
+        async move { named.start(&rt).await.map(drop) }
+    });
+    while rt.whereis("ledger").is_none() {
+        tokio::task::yield_now().await;
+    }
+    rt.kill(rt.whereis("ledger").unwrap());
+    let killed = starts.await.unwrap();
+    assert!(matches!(killed, Ok(()) | Err(StartError::Failed(ExitReason::Killed))), "{killed:?}");
 }

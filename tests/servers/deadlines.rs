@@ -254,7 +254,7 @@ fn a_blocking_call_over_a_tokio_that_is_gone_ends() {
     let tokio = workers(1);
     let (_rt, server) = silent(&tokio);
     drop(tokio);
-    assert_eq!(in_time(move || server.call_blocking(same, SHORT)), Err(CallError::NoProc));
+    assert_eq!(in_time(move || server.call_blocking(same, SHORT)), Err(CallError::TokioGone));
 }
 
 #[test]

@@ -66,7 +66,9 @@ impl DynamicSupervisorRef {
     /// Why the child was not started; then nothing of it is kept. A panic of its start is a
     /// [`Failed`](StartError::Failed) one. [`MaxChildren`](StartError::MaxChildren) if there
     /// are as many as there may be, [`GivenUp`](StartError::GivenUp) if the last child of its
-    /// name was given up and may not be started yet, [`Invalid`](StartError::Invalid) if it is
+    /// name was given up and may not be started yet,
+    /// [`NameReserved`](StartError::NameReserved) if its name is that of another child, which is
+    /// being restarted, [`Invalid`](StartError::Invalid) if it is
     /// significant, which means nothing here, and [`Unreachable`](StartError::Unreachable) if the
     /// supervisor is dead or dies.
     ///

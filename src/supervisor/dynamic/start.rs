@@ -19,7 +19,9 @@ impl DynamicSupervisor {
     /// # Errors
     ///
     /// [`StartError::Invalid`] if a setting can't work: no children at all, a period of zero,
-    /// a backoff that shrinks. [`StartError::AlreadyStarted`] if its name is held.
+    /// a backoff that shrinks. [`StartError::AlreadyStarted`] if its name is held,
+    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted,
+    /// [`StartError::TokioGone`] if the tokio that the runtime runs on has shut down.
     ///
     /// # Panics
     ///

@@ -19,6 +19,7 @@ use crate::supervisor::dynamic::nursery::{Cast, Done, Nursery};
 use crate::supervisor::info::ChildError;
 use crate::supervisor::stop::{Leaving, NOT_YIELDING};
 use crate::timer_queue::after;
+use crate::waits::{Until, WaitEdge};
 
 impl Nursery {
     /// Asks the child to stop; its end, or the end of its time, is an event of its own.
@@ -111,6 +112,7 @@ impl Nursery {
         self.show_ending();
         self.report.begins_to_stop();
         let half_started = self.drop_helpers().await;
+        let _waits = self.waits_for_all(&half_started);
         let mut asked = self.ask_all();
         for _ in 0..asked.sort() {
             let Some((due, child)) = asked.first() else { break };
@@ -132,6 +134,13 @@ impl Nursery {
             let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
             Leaving { id: &id, restart, shutdown, process: &process }.killed(&self.report).await;
         }
+    }
+
+    /// From now on it handles nothing, and waits for all of them.
+    fn waits_for_all(&self, half_started: &[Arc<dyn AnyProcess>]) -> Vec<WaitEdge> {
+        let half_started = half_started.iter().map(|process| process.pid());
+        let all = self.children.keys().copied().chain(half_started);
+        all.filter_map(|pid| self.report.waits_for(pid, Until::Answer)).collect()
     }
 
     fn ask_all(&mut self) -> Asked {

@@ -1,0 +1,178 @@
+//! Names between two incarnations of a child.
+//!
+//! An incarnation that ends, and whose supervisor starts a successor, leaves its names to that
+//! supervisor: their entries are *vacant*. A name that the child's specification gives is
+//! *reserved*: only a process of the same child takes it. A name that the incarnation had
+//! registered itself is free for every process, and only answers requests meanwhile.
+//!
+//! Invariants:
+//! 1. A vacant entry names a supervisor, and the record of that supervisor lists the name, with
+//!    the child that left it. Both change under the entry's lock. A supervisor that gives up all
+//!    of them at once empties its list first: an entry that is not listed is free.
+//! 2. Nothing is added to the list of a supervisor that is ending or restarts nobody. It gives up
+//!    what is listed before its own end is announced.
+
+use tokio::time::Instant;
+
+use crate::kernel::{Kernel, NameEntry, Vacancy};
+use crate::pid::Pid;
+use crate::process::{AnyProcess, Parent, Seat, Vacated};
+use crate::quietly::quietly;
+use crate::shared_str::SharedStr;
+use crate::small_map::SmallMap;
+
+/// For which child a name is reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reserved {
+    /// The child's id.
+    pub(crate) child: SharedStr,
+    pub(crate) supervisor: Pid,
+}
+
+impl Kernel {
+    /// The child for which a vacant name is reserved; `None` if this process may take it. To be
+    /// called under the lock of the name's entry.
+    pub(crate) fn reserved(
+        &self,
+        name: &SharedStr,
+        supervisor: Pid,
+        newcomer: &dyn AnyProcess,
+    ) -> Option<Reserved> {
+        let process = self.find(supervisor)?;
+        let (vacated, _) = process.with_deferred(|locked| {
+            let vacated = locked.core().standing()?.vacated(name)?;
+            Some((vacated.seat.child, vacated.reserved_for.clone()?))
+        });
+        let (child, id) = vacated?;
+        let (parent, _) = newcomer.with_deferred(|locked| locked.core().ties()?.parent);
+        let is_successor = parent.is_some_and(|parent| {
+            parent.pid == supervisor && parent.role.is_some_and(|role| role.seat.child == child)
+        });
+        (!is_successor).then_some(Reserved { child: id, supervisor })
+    }
+
+    /// The holder has ended: frees the name if it is still its own. Where its supervisor starts a
+    /// successor, the name is left to that: reserved if it is the one that the specification of
+    /// this child gives, also where the holder had given it up and no other process has it.
+    pub(crate) fn free_name(
+        &self,
+        name: SharedStr,
+        holder: Pid,
+        restarted_by: Option<Parent>,
+        reserved_for: Option<SharedStr>,
+    ) {
+        let heir = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.seat)));
+        let own = name.clone();
+        self.names.with_entry(name, |entry| {
+            let given_up = entry.is_none() && reserved_for.is_some();
+            if *entry != Some(NameEntry::Held(holder)) && !given_up {
+                return;
+            }
+            #[cfg(regrow_proof)]
+            if !given_up {
+                self.trace.record(crate::trace::Event::Freed { name: own.clone(), pid: holder });
+            }
+            *entry = heir.and_then(|(heir, seat)| {
+                let (restarts, _) = heir.with_deferred(|locked| {
+                    let core = locked.core();
+                    let restarts = core.restarts_children();
+                    if restarts {
+                        let vacated = Vacated { seat, reserved_for };
+                        let vacant = core.standing_mut().vacant.get_or_insert_default();
+                        vacant.insert(own.clone(), vacated);
+                    }
+                    restarts
+                });
+                restarts.then(|| NameEntry::Vacant(Vacancy { supervisor: heir.pid(), until: None }))
+            });
+        });
+    }
+
+    /// A name that was vacant is held: its supervisor need not list it any more. To be called
+    /// under the lock of the name's entry.
+    pub(crate) fn forget_vacant(&self, supervisor: Pid, name: &SharedStr) {
+        if let Some(supervisor) = self.find(supervisor) {
+            supervisor.with_deferred(|locked| {
+                locked.core().standing().and_then(|standing| standing.forget_vacated(name))
+            });
+        }
+    }
+
+    /// The supervisor restarts nobody any more: all names that it keeps for successors are
+    /// free, and it is given no more.
+    pub(crate) fn end_succession(&self, supervisor: &dyn AnyProcess) {
+        let vacant = supervisor.with(|locked| {
+            let standing = locked.core().standing_mut();
+            standing.stopping = true;
+            standing.vacant.take()
+        });
+        self.release_names(vacant, supervisor.pid());
+    }
+
+    /// Frees names that this supervisor has listed, and lists no more.
+    pub(crate) fn release_names(
+        &self,
+        vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
+        supervisor: Pid,
+    ) {
+        for (name, _) in vacant.into_iter().flat_map(|vacant| *vacant) {
+            self.clear_vacant(name, supervisor, || true);
+        }
+    }
+
+    /// The supervisor is done with this incarnation of a child and those before it: what
+    /// a successor didn't take of their names is free.
+    pub(crate) fn clear_vacant_of(&self, supervisor: &dyn AnyProcess, last: Seat) {
+        for name in vacant_of(supervisor, last) {
+            let is_done_with = || {
+                let (removed, _) = supervisor.with_deferred(|locked| {
+                    let standing = locked.core().standing()?;
+                    standing.vacated(&name).filter(|vacated| vacated.seat.is_up_to(last))?;
+                    standing.forget_vacated(&name)
+                });
+                removed.is_some()
+            };
+            self.clear_vacant(name.clone(), supervisor.pid(), is_done_with);
+        }
+    }
+
+    /// The supervisor restarts this child, but not before then.
+    pub(crate) fn postpone_vacant(&self, supervisor: Pid, last: Seat, until: Instant) {
+        let Some(process) = self.find(supervisor) else { return };
+        for name in vacant_of(&*process, last) {
+            self.names.with_entry(name, |entry| {
+                if let Some(NameEntry::Vacant(vacancy)) = entry
+                    && vacancy.supervisor == supervisor
+                {
+                    vacancy.until = Some(until);
+                }
+            });
+        }
+    }
+
+    /// Frees a name that is left to this supervisor, if `is_free` says so under the entry's lock.
+    fn clear_vacant(&self, name: SharedStr, supervisor: Pid, is_free: impl FnOnce() -> bool) {
+        let cleared = self.names.with_entry(name, |entry| {
+            let vacant =
+                matches!(entry, Some(NameEntry::Vacant(by)) if by.supervisor == supervisor);
+            let cleared = vacant && is_free();
+            if cleared {
+                *entry = None;
+            }
+            cleared
+        });
+        if cleared {
+            quietly(|| self.successions.notify_waiters());
+        }
+    }
+}
+
+/// Names that incarnations up to this one have left to their supervisor.
+fn vacant_of(supervisor: &dyn AnyProcess, last: Seat) -> Vec<SharedStr> {
+    let left = supervisor.with(|locked| {
+        let vacant = locked.core().standing()?.vacant.as_ref()?;
+        let left = vacant.iter().filter(|(_, left)| left.seat.is_up_to(last));
+        Some(left.map(|(name, _)| name.clone()).collect())
+    });
+    left.unwrap_or_default()
+}

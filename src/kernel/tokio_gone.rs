@@ -1,0 +1,51 @@
+//! The tokio runtime that processes run on, and what is known of its end.
+//!
+//! Tokio says of a runtime that has shut down only that it drops each task that is spawned there.
+//! No task of a process is aborted, so a body that tokio drops says the same: that tokio shuts
+//! down, or has. It never comes back, and a `Runtime` keeps the first that it has found: so from
+//! then on no process of it runs any more.
+
+use crate::kernel::Kernel;
+use crate::pid::Pid;
+use crate::quietly::quietly;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What has happened, and what to do.
+pub(crate) const TOKIO_GONE: &str = "the tokio runtime that this regrow `Runtime` runs on has shut \
+     down, so no process of it runs any more: make a `Runtime` in each tokio runtime, as in each \
+     `#[tokio::test]`, instead of sharing one";
+
+/// What is known of the end of that tokio.
+#[derive(Debug, Default)]
+pub(crate) struct TokioEnd {
+    /// Processes with this pid and greater ones were spawned when it was known; 0 while it is not.
+    since: AtomicU64,
+    told: AtomicBool,
+}
+
+impl Kernel {
+    /// Whether the tokio that processes run on is known to have shut down.
+    pub(crate) fn tokio_is_gone(&self) -> bool {
+        self.tokio_end.since.load(Ordering::Acquire) != 0
+    }
+
+    /// Tokio has dropped something that it was to run.
+    pub(crate) fn lose_tokio(&self) {
+        if !self.tokio_is_gone() {
+            let next = self.next_pid.load(Ordering::Relaxed);
+            // Another may have noticed since.
+            let _ =
+                self.tokio_end.since.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
+    /// Tokio has dropped the body of this process. The log says so of one that was spawned when
+    /// that was known, once: those that a program leaves when it ends are no error.
+    pub(crate) fn lose_process(&self, pid: Pid) {
+        self.lose_tokio();
+        let TokioEnd { since, told } = &self.tokio_end;
+        if pid.raw() >= since.load(Ordering::Acquire) && !told.swap(true, Ordering::Relaxed) {
+            quietly(|| tracing::warn!(target: "regrow", %pid, "{TOKIO_GONE}"));
+        }
+    }
+}
