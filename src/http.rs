@@ -11,6 +11,7 @@ use axum::routing::get;
 use crate::call_error::CallError;
 use crate::snapshot::TreeSnapshot;
 use crate::snapshot::collect::LIMIT;
+use crate::story::Story;
 use crate::supervisor::SupervisorRef;
 
 /// Routes that tell how a tree is doing, to be merged into an application's own; with the
@@ -114,7 +115,7 @@ impl Asked {
     ) -> Response {
         let survey = match self.tree.survey(self.limit).await {
             Ok(survey) => survey,
-            Err(error) => return unavailable(&error.to_string()),
+            Err(error) => return unavailable(&Story(&error).to_string()),
         };
         if survey.size() <= SMALL {
             return show(&survey.tree());

@@ -1,5 +1,6 @@
 //! A net under what is a user's and may panic.
 
+use std::any::Any;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
@@ -9,6 +10,17 @@ pub(crate) fn quietly(act: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(act)) {
         // Dropping the payload might panic as well.
         std::mem::forget(payload);
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        return (*text).to_owned();
+    }
+    match payload.downcast_ref::<String>() {
+        Some(text) => text.clone(),
+        None => "a panic whose payload is not text".to_owned(),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::exit::{ExitReason, Result};
 use crate::run::report::{StopOutcome, StopReport};
 use crate::run::watchdog::Watchdog;
 use crate::run::{Run, RunError, outcome};
+use crate::story::Story;
 use crate::supervisor::SupervisorSpec;
 
 /// How long tokio's shutdown waits for what still runs.
@@ -181,7 +182,7 @@ impl Program {
         match (self.tell, outcome) {
             (Some(tell), outcome) => tell(outcome),
             (None, Ok(report)) => outcome::say(&report.to_string()),
-            (None, Err(error)) => outcome::say(&error.to_string()),
+            (None, Err(error)) => outcome::say(&Story(error).to_string()),
         }
         if let Some(watchdog) = &mut watchdog {
             watchdog.returned(Some(self.shutdown));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::exit::ExitReason;
+use crate::exit::{Causeless, ExitReason};
 use crate::kernel::Kernel;
 use crate::pid::Pid;
 use crate::timer_queue::after;
@@ -172,6 +172,7 @@ impl Eq for Origin {}
 impl fmt::Display for RestartLimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RestartLimitReached { child, limit, restarts, period, last, .. } = self;
+        let last = Causeless(last);
         match limit {
             Limit::Budget => write!(
                 f,
@@ -189,7 +190,7 @@ impl fmt::Display for RestartLimitReached {
 
 impl Error for RestartLimitReached {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.last.crash()?.error().map(|error| error as _)
+        self.last.cause()
     }
 }
 

@@ -33,6 +33,7 @@ use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerContext};
 use crate::shared_str::SharedStr;
 use crate::signal::ExitKind;
+use crate::story::Story;
 use crate::supervisor::intensity::{Origin, RestartLimitReached};
 
 /// The target of all of it.
@@ -118,7 +119,7 @@ impl Report {
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        tell!(warn, self, child, %reason, "start failed");
+        tell!(warn, self, child, reason = %Story(reason), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -134,10 +135,10 @@ impl Report {
         });
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Debug) {
-                tell!(debug, self, child, %pid, %reason, "child ended");
+                tell!(debug, self, child, %pid, reason = %reason.with_causes(), "child ended");
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, %pid, %reason, "child ended");
+            tell!(warn, self, child, %pid, reason = %reason.with_causes(), "child ended");
         }
     }
 
@@ -155,16 +156,22 @@ impl Report {
         let pid = pid.map(tracing::field::display);
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Info) {
-                tell!(info, self, child, pid, %reason, restarts, budget_left, ?delay, "restarting");
+                tell!(
+                    info, self, child, pid, reason = %reason.with_causes(), restarts, budget_left,
+                    ?delay, "restarting"
+                );
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, pid, %reason, restarts, budget_left, ?delay, "restarting");
+            tell!(
+                warn, self, child, pid, reason = %reason.with_causes(), restarts, budget_left,
+                ?delay, "restarting"
+            );
         }
     }
 
     pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "gave up");
+        tell!(warn, self, limit.child, reason = %Story(limit), restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
             child: limit.child.as_str().into(),
@@ -175,7 +182,8 @@ impl Report {
     /// A child used up the restarts of its own; its supervisor goes on without it.
     pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, %pid, reason = %limit, restarts, budget_left = 0, "child given up");
+        let reason = Story(limit);
+        tell!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
             child: limit.child.as_str().into(),
@@ -192,10 +200,13 @@ impl Report {
         overran: Option<Doing>,
     ) {
         match overran {
-            Some(doing) => {
-                tell!(warn, self, child, %pid, %reason, %doing, "shutdown error: it overran its time");
+            Some(doing) => tell!(
+                warn, self, child, %pid, reason = %reason.with_causes(), %doing,
+                "shutdown error: it overran its time"
+            ),
+            None => {
+                tell!(warn, self, child, %pid, reason = %reason.with_causes(), "shutdown error");
             }
-            None => tell!(warn, self, child, %pid, %reason, "shutdown error"),
         }
         let overran = overran.is_some();
         self.event(|supervisor| {
