@@ -20,12 +20,12 @@
 //! number until it was waited for, and afterwards nothing is sent.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, select};
 use thiserror::Error;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call_error::StartError;
 use crate::child::orders::{Order, Orders, end_of};
-use crate::child::output::Printing;
+use crate::child::output::{Printing, Told};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
@@ -44,8 +44,8 @@ use crate::process::AnyProcess;
 use crate::timer_queue::after;
 use crate::turn::turn;
 
-/// How long a program that has ended may be outlived by who still holds its pipes, before
-/// what they print is lost.
+/// How long a program that has ended may be outlived by processes that still hold its pipes,
+/// before what they print is lost.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long after its end a program's stop may arrive, if the child does not say.
@@ -236,16 +236,20 @@ enum Asked {
 /// Waits for the program, passes orders on, and tells what it prints.
 async fn attend(mut program: Program, mut orders: Orders, printing: Printing) -> End {
     let ended = {
-        let output = printing.output(program.child.stdout.take());
-        let printed = pin!(join(output, printing.errors(program.child.stderr.take())));
-        let waited = pin!(program.wait(&mut orders));
-        match select(waited, printed).await {
-            Either::Left((ended, printed)) => {
-                drop(timeout(LAST_WORDS, printed).await);
-                ended
+        let pipes = (program.child.stdout.take(), program.child.stderr.take());
+        let told = Told::default();
+        let mut printed = pin!(printing.all_of(pipes, &told));
+        let (ended, all_is_told) = {
+            let waited = pin!(program.wait(&mut orders));
+            match select(waited, printed.as_mut()).await {
+                Either::Left((ended, _)) => (ended, false),
+                Either::Right(((), waited)) => (waited.await, true),
             }
-            Either::Right((_, waited)) => waited.await,
+        };
+        if !all_is_told {
+            last_words(printed, &told, &orders).await;
         }
+        ended
     };
     let (status, at, asked) = match ended {
         Ok(ended) => ended,
@@ -269,6 +273,19 @@ async fn attend(mut program: Program, mut orders: Orders, printing: Printing) ->
             let failed = CommandFailed { program: program.name, status };
             End::Returned(ExitReason::from_library(failed))
         }
+    }
+}
+
+/// Tells what is left in the pipes of a program that has ended. All of what it printed itself is
+/// told, however long that takes; what it has started may hold its pipes, and print for ever.
+async fn last_words(mut printed: Pin<&mut impl Future<Output = ()>>, told: &Told, orders: &Orders) {
+    told.program_ended();
+    let mut limit = LAST_WORDS;
+    while timeout(limit, printed.as_mut()).await.is_err() {
+        if told.is_all() || orders.were_to_kill() {
+            return;
+        }
+        limit = LOOK_AGAIN;
     }
 }
 
