@@ -101,6 +101,7 @@ mod pid;
 mod shared_str;
 mod quietly;
 mod story;
+mod refused;
 mod turn;
 mod acting;
 mod evicting;

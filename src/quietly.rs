@@ -13,6 +13,15 @@ pub(crate) fn quietly(act: impl FnOnce()) {
     }
 }
 
+/// What this gives, or the text of its panic.
+pub(crate) fn caught<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
+        let text = panic_text(payload.as_ref());
+        quietly(|| drop(payload));
+        text
+    })
+}
+
 /// What a panic said.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&'static str>() {

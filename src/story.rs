@@ -5,9 +5,8 @@
 
 use std::error::Error;
 use std::fmt::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::quietly::{panic_text, quietly};
+use crate::quietly::caught;
 
 /// A text is cut off after so many bytes: a `Display` may have no end.
 const LONGEST: usize = 16 << 20;
@@ -32,15 +31,6 @@ pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     let space = if text.is_empty() { "" } else { " " };
     text.push_str(&format!("{space}({trouble})"));
     text
-}
-
-/// What this gives, or the text of its panic.
-fn caught<T>(act: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
-        let text = panic_text(payload.as_ref());
-        quietly(|| drop(payload));
-        text
-    })
 }
 
 /// A text that takes no more once it is too long.

@@ -41,6 +41,7 @@ use crate::kernel::closing::End;
 use crate::kernel::programs::RunningProgram;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
+use crate::refused::refused;
 use crate::timer_queue::after;
 use crate::turn::turn;
 
@@ -153,7 +154,7 @@ impl StartContext {
     /// # Errors
     ///
     /// As [`task`](Self::task), and [`StartError::Failed`] with the [`io::Error`] of a program
-    /// that can't be started.
+    /// that can't be started, whose source is the answer of the operating system.
     ///
     /// # Panics
     ///
@@ -175,7 +176,7 @@ impl StartContext {
         }
         let child = match command.kill_on_drop(true).spawn() {
             Ok(child) => child,
-            Err(error) => return Err(self.not_spawned(&program, &*process, &error)),
+            Err(error) => return Err(self.not_spawned(&program, &*process, error)),
         };
         self.runtime.kernel.acknowledge(self.supervisor, process.pid());
         let orders = Orders::hold(process.clone(), stop);
@@ -204,10 +205,10 @@ impl StartContext {
         &mut self,
         program: &str,
         process: &dyn AnyProcess,
-        error: &io::Error,
+        error: io::Error,
     ) -> StartError {
-        let text = format!("`{program}` can't be started: {error}");
-        let reason = ExitReason::from_library(io::Error::new(error.kind(), text));
+        let error = refused(format!("`{program}` can't be started"), error);
+        let reason = ExitReason::from_library(error);
         self.runtime.kernel.never_run(process, reason.clone());
         self.begun.remove(process.pid());
         StartError::Failed(reason)
