@@ -33,6 +33,10 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// | `Shutdown`, `ShutdownWith` | abnormal | clean |
 /// | `Killed`, `NoProc`, `Crashed` | abnormal | restarts |
 ///
+/// Its [`Display`](fmt::Display) is one line: of an error its own words. `{:#}` adds the causes of
+/// the error, each once, and the place. An error whose `Display` or `source` panics, fails or has no
+/// end is a reason like any other, whose text says that.
+///
 /// Reasons are equal when their variant and their text are. OTP's counterparts are
 /// the exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any
 /// other term is a crash.

@@ -95,7 +95,11 @@ impl ChildSpec {
     ///
     /// **What it prints** goes where `command` says, by default to where this program's goes.
     /// What is piped is told to the log, each line an event of the target `regrow::command`:
-    /// standard output as INFO, standard error as WARN.
+    /// standard output as INFO, standard error as WARN. A line of more than 8 KiB is told in pieces of
+    /// whole characters; what is no UTF-8 is replaced by U+FFFD. A program that prints without a
+    /// pause is read a few lines at a time, both pipes in turn, so it waits for the log and not the
+    /// log's thread for it. All that it printed itself is told before its end is announced; what it
+    /// has started may hold the pipes for a second longer.
     ///
     /// Only the program itself is signalled, and not what it has started: a shell should `exec`
     /// its last command, or the child be given [a group of its own](Self::own_process_group). A
