@@ -4,14 +4,15 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::exit::ExitReason;
+use crate::exit::{Causeless, ExitReason};
 use crate::kernel::Kernel;
 use crate::kernel::tokio_gone::TOKIO_GONE;
 use crate::names::write_reserved;
 use crate::pid::Pid;
 
 /// Why a call got no reply. It is an [`Error`] whose `source` is the error that ended the
-/// server, so `?` in another process' body or handler keeps the whole story.
+/// server, so `?` in another process' body or handler keeps the whole story. Its
+/// [`Display`](fmt::Display) does not repeat its source.
 ///
 /// OTP exits the caller instead; here it is the caller's choice, and `?` is that exit.
 ///
@@ -116,20 +117,31 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CallError::NoProc => f.write_str("there is no such process"),
-            CallError::Exited(reason) => write!(f, "the server ended before it replied: {reason}"),
+            CallError::Exited(reason) => {
+                write!(f, "the server ended before it replied: {}", Causeless(reason))
+            }
             CallError::Restarting { retry_in: None } => {
                 f.write_str("the server is being restarted")
             }
             CallError::Restarting { retry_in: Some(wait) } => {
                 write!(f, "the server is being restarted, next try in {wait:?}")
             }
-            CallError::NoReply => f.write_str("the server dropped the reply unsent"),
-            CallError::Timeout => f.write_str("the server did not reply in time"),
-            CallError::CallingSelf => f.write_str("a server cannot wait for itself"),
-            CallError::Overloaded => f.write_str("the server's mailbox is full"),
+            CallError::NoReply => f.write_str(
+                "the server dropped the reply unsent: its handler is to send or keep it",
+            ),
+            CallError::Timeout => f.write_str(
+                "the server did not reply in time: it may still handle the call, so ask again only \
+                 what may be done twice",
+            ),
+            CallError::CallingSelf => f.write_str(
+                "a server cannot wait for itself: use its state at once, or `continue_with`",
+            ),
+            CallError::Overloaded => f.write_str("the server's mailbox is full: try again later"),
             CallError::WrongType => f.write_str("the process is no server of this type"),
             CallError::Deadlock { cycle } => {
-                f.write_str("the calls would wait for each other for ever:")?;
+                f.write_str(
+                    "make one of these calls a cast, they would wait for each other for ever:",
+                )?;
                 cycle.iter().try_for_each(|pid| write!(f, " {pid}"))
             }
             CallError::TokioGone => f.write_str(TOKIO_GONE),
@@ -140,7 +152,7 @@ impl fmt::Display for CallError {
 impl Error for CallError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            CallError::Exited(reason) => reason.crash()?.error().map(|error| error as _),
+            CallError::Exited(reason) => reason.cause(),
             _ => None,
         }
     }
@@ -149,8 +161,9 @@ impl Error for CallError {
 /// Why a process was not started. Nothing of it is left when this is returned: it has
 /// ended, and its name is free.
 ///
-/// `?` in another process' body or handler turns it into that process' crash. OTP:
-/// `{error, Reason}` and `ignore`.
+/// `?` in another process' body or handler turns it into that process' crash. Its `source` is the
+/// error that ended the process, also where that is a child of a child, and its
+/// [`Display`](fmt::Display) tells all but that. OTP: `{error, Reason}` and `ignore`.
 ///
 /// # Examples
 ///
@@ -280,7 +293,9 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Ignored => f.write_str("init chose not to run"),
-            StartError::Failed(reason) => write!(f, "it ended before it was ready: {reason}"),
+            StartError::Failed(reason) => {
+                write!(f, "it ended before it was ready: {}", Causeless(reason))
+            }
             StartError::TokioGone => f.write_str(TOKIO_GONE),
             StartError::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
             StartError::InitTimeout(limit) => write!(f, "its init took longer than {limit:?}"),
@@ -290,10 +305,7 @@ impl fmt::Display for StartError {
             StartError::NameReserved { name, child, supervisor } => {
                 write_reserved(f, name, child, *supervisor)
             }
-            StartError::Child { id, error } => match &**error {
-                StartError::Child { .. } => write!(f, "child {id:?} was not started"),
-                error => write!(f, "child {id:?} was not started: {error}"),
-            },
+            StartError::Child { id, error } => not_started(f, id, error),
             StartError::DuplicateId(id) => write!(f, "there are two children with the id {id:?}"),
             StartError::AlreadyRunning { id, pid } => write!(
                 f,
@@ -309,7 +321,8 @@ impl fmt::Display for StartError {
             StartError::GivenUp { name, retry_in, reason } => write!(
                 f,
                 "{name:?} ended too often and was given up: not started again for {retry_in:?}, \
-                 last: {reason}"
+                 last: {}",
+                Causeless(reason)
             ),
             StartError::Invalid(what) => f.write_str(what),
             StartError::Unreachable(error) => {
@@ -322,12 +335,40 @@ impl fmt::Display for StartError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            StartError::Child { error, .. } => Some(&**error),
-            StartError::Failed(reason) | StartError::GivenUp { reason, .. } => {
-                reason.crash()?.error().map(|error| error as _)
-            }
-            StartError::Unreachable(error) => Some(error),
+            StartError::Child { error, .. } => innermost(error).0.source(),
+            StartError::Failed(reason) | StartError::GivenUp { reason, .. } => reason.cause(),
+            StartError::Unreachable(error) => error.source(),
             _ => None,
         }
     }
+}
+
+/// So many supervisors are named on the way down to a child that was not started, and of more only
+/// the last.
+const WAY: usize = 32;
+
+/// The error at the end of the way down, and how many supervisors are on it.
+fn innermost(error: &StartError) -> (&StartError, usize) {
+    let (mut at, mut depth) = (error, 0);
+    while let StartError::Child { error, .. } = at {
+        (at, depth) = (error, depth + 1);
+    }
+    (at, depth)
+}
+
+/// Names the whole way down. No recursion: a tree may be deeper than the stack.
+fn not_started(f: &mut fmt::Formatter<'_>, id: &str, error: &StartError) -> fmt::Result {
+    let (why, below) = innermost(error);
+    write!(f, "child {id:?} was not started: ")?;
+    let mut at = error;
+    for nth in 0..below {
+        let StartError::Child { id, error } = at else { break };
+        if nth < WAY || nth + 1 == below {
+            write!(f, "child {id:?} was not started: ")?;
+        } else if nth == WAY {
+            write!(f, "… ({} more): ", below - WAY - 1)?;
+        }
+        at = error;
+    }
+    write!(f, "{why}")
 }

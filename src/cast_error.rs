@@ -88,4 +88,8 @@ impl<T> fmt::Debug for CastError<T> {
     }
 }
 
-impl<T> Error for CastError<T> {}
+impl<T> Error for CastError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
+    }
+}

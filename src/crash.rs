@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::location::CrashLocation;
-use crate::quietly::quietly;
+use crate::quietly::{panic_text, quietly};
+use crate::story::{causes, text_of, with_causes};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -75,7 +76,7 @@ impl Crash {
     }
 
     pub(crate) fn from_error(error: BoxError, location: Option<CrashLocation>) -> Self {
-        Crash::new(CrashKind::Error, error.to_string(), Some(error), location)
+        Crash::new(CrashKind::Error, text_of(&error), Some(error), location)
     }
 
     /// The crash that a caught panic stands for. Dropping a payload may panic too, so
@@ -120,13 +121,32 @@ impl Crash {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// In one line: what kind it is, its message, and the causes of an error, each once.
+    pub(crate) fn with_causes(&self) -> String {
+        let words = format!("{}{}", self.prefix(), self.message());
+        match self.error() {
+            Some(error) => with_causes(words, error),
+            None => words,
+        }
+    }
+
+    fn prefix(&self) -> &'static str {
+        match self.kind() {
+            CrashKind::Panic => "panic: ",
+            CrashKind::Error => "error: ",
+            CrashKind::Explicit => "",
+        }
+    }
+
     /// Whether it was a panic, an error, or somebody's word. [`CrashKind`] has an example.
     pub fn kind(&self) -> CrashKind {
         self.0.kind
     }
 
     /// The panic's text, the error's own words, or the text that was given. A panic whose
-    /// payload is not text says so. [`Crash`] has an example.
+    /// payload is not text says so, and so does an error whose `Display` panics or fails. The
+    /// causes of an error are not in it; `{:#}` of the crash and of its reason shows them too.
+    /// [`Crash`] has an example.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -156,43 +176,26 @@ impl Crash {
     }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        return (*text).to_owned();
-    }
-    match payload.downcast_ref::<String>() {
-        Some(text) => text.clone(),
-        None => "a panic whose payload is not text".to_owned(),
-    }
-}
-
-/// The message; with `{:#}` also the place and the chain of sources.
+/// The message; with `{:#}` also the causes of an error, each once, and the place.
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind() {
-            CrashKind::Panic => write!(f, "panic: {}", self.message())?,
-            CrashKind::Error => write!(f, "error: {}", self.message())?,
-            CrashKind::Explicit => f.write_str(self.message())?,
-        }
         if !f.alternate() {
-            return Ok(());
+            return write!(f, "{}{}", self.prefix(), self.message());
         }
-        let mut source = self.error().and_then(|error| error.source());
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
+        f.write_str(&self.with_causes())?;
         self.location().map_or(Ok(()), |place| write!(f, " (at {place})"))
     }
 }
 
 impl fmt::Debug for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Crash")
-            .field("kind", &self.kind())
-            .field("message", &self.message())
-            .field("location", &self.location().map(ToString::to_string))
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Crash");
+        shown.field("kind", &self.kind()).field("message", &self.message());
+        let causes = self.error().map(|error| causes(error)).unwrap_or_default();
+        if !causes.is_empty() {
+            shown.field("causes", &causes);
+        }
+        shown.field("location", &self.location().map(ToString::to_string)).finish_non_exhaustive()
     }
 }
 
@@ -218,7 +221,7 @@ struct DetailStory {
 
 impl Detail {
     pub(crate) fn new<T: fmt::Display + Send + Sync + 'static>(value: T) -> Self {
-        Detail(Arc::new(DetailStory { text: value.to_string().into(), value: Box::new(value) }))
+        Detail(Arc::new(DetailStory { text: text_of(&value).into(), value: Box::new(value) }))
     }
 
     /// The value as text, as its `Display` gave it.

@@ -1,9 +1,13 @@
 //! Listening to lifecycle events.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::event::LifecycleEvent;
+use crate::quietly::Harmless;
 use crate::runtime::Runtime;
 
 /// The events of a runtime from the moment on at which it was made by
@@ -15,6 +19,7 @@ use crate::runtime::Runtime;
 pub struct Events {
     receiver: Receiver<LifecycleEvent>,
     missed: u64,
+    waker: Harmless,
 }
 
 impl Events {
@@ -26,7 +31,9 @@ impl Events {
     /// Cancel safe: a wait that is dropped has taken nothing.
     pub async fn next(&mut self) -> Option<LifecycleEvent> {
         loop {
-            match self.receiver.recv().await {
+            let Events { receiver, waker, .. } = self;
+            let mut next = pin!(receiver.recv());
+            match poll_fn(|cx| waker.poll(cx, |cx| next.as_mut().poll(cx))).await {
                 Ok(event) => return Some(event),
                 Err(RecvError::Lagged(missed)) => self.missed += missed,
                 Err(RecvError::Closed) => return None,
@@ -70,6 +77,6 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn events(&self) -> Events {
-        Events { receiver: self.kernel.events.listen(), missed: 0 }
+        Events { receiver: self.kernel.events.listen(), missed: 0, waker: Harmless::default() }
     }
 }

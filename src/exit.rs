@@ -33,6 +33,10 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// | `Shutdown`, `ShutdownWith` | abnormal | clean |
 /// | `Killed`, `NoProc`, `Crashed` | abnormal | restarts |
 ///
+/// Its [`Display`](fmt::Display) is one line: of an error its own words. `{:#}` adds the causes of
+/// the error, each once, and the place. An error whose `Display` or `source` panics, fails or has no
+/// end is a reason like any other, whose text says that.
+///
 /// Reasons are equal when their variant and their text are. OTP's counterparts are
 /// the exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any
 /// other term is a crash.
@@ -136,6 +140,19 @@ impl ExitReason {
         }
     }
 
+    /// The error of a crash: what an error that tells of this reason has for its source.
+    pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
+        self.crash()?.error().map(|error| error as _)
+    }
+
+    /// In one line: the reason, and the causes of an error, each once; without the place.
+    pub(crate) fn with_causes(&self) -> String {
+        match self {
+            ExitReason::Crashed(crash) => crash.with_causes(),
+            other => other.to_string(),
+        }
+    }
+
     /// The reason as an [`Error`], with its sources. Coming back through `?` it is
     /// recognised, and the reason is the same again.
     ///
@@ -166,6 +183,21 @@ impl fmt::Display for ExitReason {
     }
 }
 
+/// A reason inside of the text of an error that has the [cause](ExitReason::cause) of the reason
+/// for its source: the words of that cause are left out. With `{:#}` the place stays.
+pub(crate) struct Causeless<'a>(pub(crate) &'a ExitReason);
+
+impl fmt::Display for Causeless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(crash) = self.0.crash().filter(|crash| crash.error().is_some()) else {
+            return fmt::Display::fmt(self.0, f);
+        };
+        f.write_str("error")?;
+        let place = crash.location().filter(|_| f.alternate());
+        place.map_or(Ok(()), |place| write!(f, " at {place}"))
+    }
+}
+
 impl<E: Into<BoxError>> From<E> for ExitReason {
     #[track_caller]
     fn from(error: E) -> Self {
@@ -178,7 +210,8 @@ impl<E: Into<BoxError>> From<E> for ExitReason {
     }
 }
 
-/// An [`ExitReason`] as an error.
+/// An [`ExitReason`] as an error. Its source is the error that ended the process, if one did, and
+/// is not repeated by its [`Display`](fmt::Display).
 ///
 /// ```
 /// use regrow::ExitReason;
@@ -205,12 +238,12 @@ impl ExitError {
 
 impl fmt::Display for ExitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the process ended: {}", self.0)
+        write!(f, "the process ended: {}", Causeless(&self.0))
     }
 }
 
 impl Error for ExitError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.crash()?.error().map(|error| error as _)
+        self.0.cause()
     }
 }

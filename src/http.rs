@@ -9,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::call_error::CallError;
+use crate::quietly::caught;
 use crate::snapshot::TreeSnapshot;
 use crate::snapshot::collect::LIMIT;
+use crate::story::Story;
 use crate::supervisor::SupervisorRef;
 
 /// Routes that tell how a tree is doing, to be merged into an application's own; with the
@@ -114,12 +116,17 @@ impl Asked {
     ) -> Response {
         let survey = match self.tree.survey(self.limit).await {
             Ok(survey) => survey,
-            Err(error) => return unavailable(&error.to_string()),
+            Err(error) => return unavailable(&Story(&error).to_string()),
         };
         if survey.size() <= SMALL {
             return show(&survey.tree());
         }
-        let shown = tokio::task::spawn_blocking(move || show(&survey.tree()));
+        // Where no thread can be had tokio panics.
+        let shown = caught(|| tokio::task::spawn_blocking(move || show(&survey.tree())));
+        let shown = match shown {
+            Ok(shown) => shown,
+            Err(panic) => return unavailable(&format!("a large tree can't be shown: {panic}")),
+        };
         match tokio::time::timeout(self.limit, shown).await {
             Ok(shown) => shown.unwrap_or_else(|error| unavailable(&error.to_string())),
             Err(_) => unavailable("the tree is too large to be shown in time"),

@@ -1,8 +1,12 @@
 //! A net under what is a user's and may panic.
 
+use std::any::Any;
+use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 /// Runs what may be a user's destructor, waker or formatter: its panic ends here.
 pub(crate) fn quietly(act: impl FnOnce()) {
@@ -12,12 +16,69 @@ pub(crate) fn quietly(act: impl FnOnce()) {
     }
 }
 
+/// What this gives, or the text of its panic.
+pub(crate) fn caught<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
+        let text = panic_text(payload.as_ref());
+        quietly(|| drop(payload));
+        text
+    })
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        return (*text).to_owned();
+    }
+    match payload.downcast_ref::<String>() {
+        Some(text) => text.clone(),
+        None => "a panic whose payload is not text".to_owned(),
+    }
+}
+
 /// Whoever it is of, nobody else is harmed by what it does.
 #[inline]
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         quietly(|| waker.wake());
     }
+}
+
+/// A waker whose panic ends in it, made once for each waker that it stands for.
+///
+/// For what tokio wakes: it wakes many waiters one after the other, and a waker that panics takes
+/// the wake-up from all that come after it.
+#[derive(Debug, Default)]
+pub(crate) struct Harmless(Option<(Waker, Waker)>);
+
+struct Wakes(Waker);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        quietly(|| self.0.wake_by_ref());
+    }
+}
+
+impl Harmless {
+    /// Polls with such a waker.
+    pub(crate) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let known = self.0.take().filter(|(of, _)| of.will_wake(cx.waker()));
+        let (_, harmless) = self.0.insert(known.unwrap_or_else(|| {
+            let of = cx.waker().clone();
+            (of.clone(), Waker::from(Arc::new(Wakes(of))))
+        }));
+        poll(&mut Context::from_waker(harmless))
+    }
+}
+
+/// This future, woken by a waker whose panic harms no other that waits for the same.
+pub(crate) async fn harmless<F: Future>(future: F) -> F::Output {
+    let (mut future, mut waker) = (pin!(future), Harmless::default());
+    poll_fn(|cx| waker.poll(cx, |cx| future.as_mut().poll(cx))).await
 }
 
 /// Drops these one by one: whatever the destructor of one does, the next is dropped as well.

@@ -168,7 +168,7 @@ fn daemon(path: PathBuf, hang: bool) -> ExitCode {
     };
     let program = Program::new().report_with(|outcome| match outcome {
         Ok(report) => println!("{report}"),
-        Err(error) => eprintln!("{error}"),
+        Err(error) => eprintln!("{error:?}"), // with all causes
     });
     program.run(async || {
         let rt = Runtime::new();

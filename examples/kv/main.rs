@@ -90,7 +90,7 @@ async fn main() -> ExitCode {
         serve(address, file).await
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("{error}");
+        eprintln!("{error:?}"); // with all causes
         ExitCode::FAILURE
     })
 }

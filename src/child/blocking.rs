@@ -35,6 +35,7 @@ use crate::kernel::timers::NO_TOKIO;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::record::Process;
+use crate::refused::refused;
 use crate::shared_str::SharedStr;
 use crate::turn::turn;
 
@@ -118,7 +119,8 @@ impl StartContext {
                 let ctx = BlockingContext::new(ctx, stop.clone(), cause);
                 let (done, mut result) = oneshot::channel();
                 if let Err(error) = on_thread(&name, process, move || body(ctx), done) {
-                    return End::Returned(ExitReason::from_library(error));
+                    let what = format!("no thread can be started for child {name:?}");
+                    return End::Returned(ExitReason::from_library(refused(what, error)));
                 }
                 loop {
                     match orders.or(&mut result).await {

@@ -20,12 +20,12 @@
 //! number until it was waited for, and afterwards nothing is sent.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, select};
 use thiserror::Error;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call_error::StartError;
 use crate::child::orders::{Order, Orders, end_of};
-use crate::child::output::Printing;
+use crate::child::output::{Printing, Told};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
@@ -41,11 +41,12 @@ use crate::kernel::closing::End;
 use crate::kernel::programs::RunningProgram;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
+use crate::refused::refused;
 use crate::timer_queue::after;
 use crate::turn::turn;
 
-/// How long a program that has ended may be outlived by who still holds its pipes, before
-/// what they print is lost.
+/// How long a program that has ended may be outlived by processes that still hold its pipes,
+/// before what they print is lost.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long after its end a program's stop may arrive, if the child does not say.
@@ -94,7 +95,11 @@ impl ChildSpec {
     ///
     /// **What it prints** goes where `command` says, by default to where this program's goes.
     /// What is piped is told to the log, each line an event of the target `regrow::command`:
-    /// standard output as INFO, standard error as WARN.
+    /// standard output as INFO, standard error as WARN. A line of more than 8 KiB is told in pieces of
+    /// whole characters; what is no UTF-8 is replaced by U+FFFD. A program that prints without a
+    /// pause is read a few lines at a time, both pipes in turn, so it waits for the log and not the
+    /// log's thread for it. All that it printed itself is told before its end is announced; what it
+    /// has started may hold the pipes for a second longer.
     ///
     /// Only the program itself is signalled, and not what it has started: a shell should `exec`
     /// its last command, or the child be given [a group of its own](Self::own_process_group). A
@@ -153,7 +158,7 @@ impl StartContext {
     /// # Errors
     ///
     /// As [`task`](Self::task), and [`StartError::Failed`] with the [`io::Error`] of a program
-    /// that can't be started.
+    /// that can't be started, whose source is the answer of the operating system.
     ///
     /// # Panics
     ///
@@ -175,7 +180,7 @@ impl StartContext {
         }
         let child = match command.kill_on_drop(true).spawn() {
             Ok(child) => child,
-            Err(error) => return Err(self.not_spawned(&program, &*process, &error)),
+            Err(error) => return Err(self.not_spawned(&program, &*process, error)),
         };
         self.runtime.kernel.acknowledge(self.supervisor, process.pid());
         let orders = Orders::hold(process.clone(), stop);
@@ -204,10 +209,10 @@ impl StartContext {
         &mut self,
         program: &str,
         process: &dyn AnyProcess,
-        error: &io::Error,
+        error: io::Error,
     ) -> StartError {
-        let text = format!("`{program}` can't be started: {error}");
-        let reason = ExitReason::from_library(io::Error::new(error.kind(), text));
+        let error = refused(format!("`{program}` can't be started"), error);
+        let reason = ExitReason::from_library(error);
         self.runtime.kernel.never_run(process, reason.clone());
         self.begun.remove(process.pid());
         StartError::Failed(reason)
@@ -236,16 +241,20 @@ enum Asked {
 /// Waits for the program, passes orders on, and tells what it prints.
 async fn attend(mut program: Program, mut orders: Orders, printing: Printing) -> End {
     let ended = {
-        let output = printing.output(program.child.stdout.take());
-        let printed = pin!(join(output, printing.errors(program.child.stderr.take())));
-        let waited = pin!(program.wait(&mut orders));
-        match select(waited, printed).await {
-            Either::Left((ended, printed)) => {
-                drop(timeout(LAST_WORDS, printed).await);
-                ended
+        let pipes = (program.child.stdout.take(), program.child.stderr.take());
+        let told = Told::default();
+        let mut printed = pin!(printing.all_of(pipes, &told));
+        let (ended, all_is_told) = {
+            let waited = pin!(program.wait(&mut orders));
+            match select(waited, printed.as_mut()).await {
+                Either::Left((ended, _)) => (ended, false),
+                Either::Right(((), waited)) => (waited.await, true),
             }
-            Either::Right((_, waited)) => waited.await,
+        };
+        if !all_is_told {
+            last_words(printed, &told, &orders).await;
         }
+        ended
     };
     let (status, at, asked) = match ended {
         Ok(ended) => ended,
@@ -269,6 +278,19 @@ async fn attend(mut program: Program, mut orders: Orders, printing: Printing) ->
             let failed = CommandFailed { program: program.name, status };
             End::Returned(ExitReason::from_library(failed))
         }
+    }
+}
+
+/// Tells what is left in the pipes of a program that has ended. All of what it printed itself is
+/// told, however long that takes; what it has started may hold its pipes, and print for ever.
+async fn last_words(mut printed: Pin<&mut impl Future<Output = ()>>, told: &Told, orders: &Orders) {
+    told.program_ended();
+    let mut limit = LAST_WORDS;
+    while timeout(limit, printed.as_mut()).await.is_err() {
+        if told.is_all() || orders.were_to_kill() {
+            return;
+        }
+        limit = LOOK_AGAIN;
     }
 }
 

@@ -106,6 +106,12 @@ impl Orders {
         self.process.kernel.stop_above(&*self.process) == Some(Above::Signal)
     }
 
+    /// Whether the process was killed.
+    #[cfg(feature = "process")]
+    pub(crate) fn were_to_kill(&self) -> bool {
+        self.process.is_condemned()
+    }
+
     /// Whether it was told to stop, or killed.
     pub(crate) fn were_given(&self) -> bool {
         self.stop.is_cancelled() || self.heard.is_some()

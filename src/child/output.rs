@@ -3,19 +3,67 @@
 //! Target `regrow::command`; fields `child`, `pid`, `os_pid`. Standard output is INFO, standard
 //! error WARN, and the line is the message.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 
+use futures_util::FutureExt;
+use futures_util::future::FusedFuture;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
+use tokio::task::coop;
 
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
+use crate::turn::turn;
 
 const TARGET: &str = "regrow::command";
 
-/// What is longer than this many bytes is told in pieces.
-const LONGEST: u64 = 8 * 1024;
+/// What is longer than this many bytes is told in pieces, each of whole characters.
+const LONGEST: usize = 8 * 1024;
+
+/// A line takes one turn, and one more for each time that it has so many bytes.
+const BYTES_A_TURN: usize = 1024;
+
+/// More than the pipes of a program hold, unless it has made them larger itself.
+const IN_PIPES: usize = 256 * 1024;
+
+/// What was told of a program's output.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Since the program has ended, and before.
+    bytes: AtomicUsize,
+    /// Of both pipes, whether it was found empty since then.
+    empty: [AtomicBool; 2],
+    /// And whether it is closed.
+    closed: [AtomicBool; 2],
+}
+
+impl Told {
+    pub(crate) fn program_ended(&self) {
+        self.bytes.store(0, Ordering::Relaxed);
+        self.empty.iter().for_each(|empty| empty.store(false, Ordering::Relaxed));
+    }
+
+    /// Whether all is told that the program printed itself: it has ended, and its pipes were
+    /// empty since then, or have given more than they hold.
+    pub(crate) fn is_all(&self) -> bool {
+        let mut both = self.empty.iter().zip(&self.closed);
+        both.all(|(empty, closed)| [empty, closed].iter().any(|is| is.load(Ordering::Relaxed)))
+            || self.bytes.load(Ordering::Relaxed) > IN_PIPES
+    }
+
+    fn found_empty(&self, which: usize) {
+        self.empty[which].store(true, Ordering::Relaxed);
+    }
+
+    fn found_closed(&self, which: usize) {
+        self.closed[which].store(true, Ordering::Relaxed);
+    }
+}
 
 /// Who it is that prints.
 #[derive(Debug, Clone)]
@@ -26,22 +74,20 @@ pub(crate) struct Printing {
 }
 
 impl Printing {
-    /// Tells all of its standard output, if that is piped.
-    pub(crate) async fn output(&self, pipe: Option<ChildStdout>) {
+    /// Tells all that a program prints where it is piped, until its pipes are closed.
+    pub(crate) async fn all_of(
+        &self,
+        (output, errors): (Option<ChildStdout>, Option<ChildStderr>),
+        told: &Told,
+    ) {
         let Printing { child, pid, os_pid } = self;
-        each_line(pipe, |line| {
+        let output = each_line(output, (told, 0), |line| {
             tracing::info!(target: TARGET, %child, %pid, os_pid, "{line}");
-        })
-        .await;
-    }
-
-    /// The same of its standard error.
-    pub(crate) async fn errors(&self, pipe: Option<ChildStderr>) {
-        let Printing { child, pid, os_pid } = self;
-        each_line(pipe, |line| {
+        });
+        let errors = each_line(errors, (told, 1), |line| {
             tracing::warn!(target: TARGET, %child, %pid, os_pid, "{line}");
-        })
-        .await;
+        });
+        in_turn(output, errors).await;
     }
 
     /// Tells how a program ended that was stopped otherwise than by its own supervisor, by a signal
@@ -54,17 +100,83 @@ impl Printing {
     }
 }
 
-/// Until the other side is closed, or can't be read.
-async fn each_line(pipe: Option<impl AsyncRead + Unpin>, tell: impl Fn(&str)) {
-    let Some(pipe) = pipe else { return };
-    let mut pipe = BufReader::new(pipe);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = (&mut pipe).take(LONGEST).read_until(b'\n', &mut line).await;
-        if matches!(read, Ok(0) | Err(_)) {
-            return;
+/// Both to their end, each first in turn: one that prints without a pause uses up all that a poll
+/// may do, and the other would never come to it.
+async fn in_turn(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one.fuse()), pin!(other.fuse()));
+    let mut other_first = false;
+    poll_fn(|cx| {
+        other_first = !other_first;
+        if other_first {
+            let _ = other.as_mut().poll(cx);
         }
-        quietly(|| tell(String::from_utf8_lossy(line.trim_ascii_end()).as_ref()));
+        let _ = one.as_mut().poll(cx);
+        if !other_first {
+            let _ = other.as_mut().poll(cx);
+        }
+        match one.is_terminated() && other.is_terminated() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+/// Until the other side is closed, or can't be read. Each line takes turns as it is long, so that a
+/// program that prints without a pause leaves the thread to others.
+async fn each_line(
+    pipe: Option<impl AsyncRead + Unpin>,
+    (told, which): (&Told, usize),
+    tell: impl Fn(&str),
+) {
+    let Some(pipe) = pipe else { return told.found_closed(which) };
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::with_capacity(LONGEST);
+    // Whether a piece of this line was told before.
+    let mut goes_on = false;
+    loop {
+        let room = (LONGEST - line.len()) as u64;
+        let mut limited = (&mut pipe).take(room);
+        let mut reading = pin!(limited.read_until(b'\n', &mut line));
+        let read = poll_fn(|cx| {
+            let read = reading.as_mut().poll(cx);
+            // It waits for the program, and not for its turn.
+            if read.is_pending() && coop::has_budget_remaining() {
+                told.found_empty(which);
+            }
+            read
+        });
+        let is_over = matches!(read.await, Ok(0) | Err(_));
+        let is_whole = is_over || line.ends_with(b"\n");
+        let piece = match is_whole {
+            true => line.trim_ascii_end(),
+            false if line.len() < LONGEST => continue,
+            false => &line[..whole_characters(&line)],
+        };
+        // The end of a line may come after its last piece.
+        if !piece.is_empty() || !(goes_on || is_over) {
+            for _ in 0..=piece.len() / BYTES_A_TURN {
+                turn().await;
+            }
+            quietly(|| tell(String::from_utf8_lossy(piece).as_ref()));
+            told.bytes.fetch_add(line.len(), Ordering::Relaxed);
+        }
+        if is_over {
+            return told.found_closed(which);
+        }
+        goes_on = !is_whole;
+        let told = if is_whole { line.len() } else { piece.len() };
+        line.drain(..told);
+    }
+}
+
+/// How many of these bytes are left when the last character is only begun; at least one.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let last = bytes.len().saturating_sub(4);
+    let begun = bytes.iter().skip(last).rposition(|byte| byte & 0xC0 != 0x80);
+    let Some(begin) = begun.map(|at| last + at).filter(|&at| at > 0) else { return bytes.len() };
+    match std::str::from_utf8(&bytes[begin..]) {
+        Err(error) if error.error_len().is_none() => begin,
+        _ => bytes.len(),
     }
 }

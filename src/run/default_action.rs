@@ -63,7 +63,7 @@ mod shared {
         listen: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
         let mut taken = taken();
-        let caught = caught();
+        let caught = caught()?;
         for &signal in signals {
             if taken.contains_key(&signal) {
                 continue;
@@ -99,14 +99,24 @@ mod shared {
     }
 
     /// The signals that have a handler by now, or are ignored, where the operating system says
-    /// so.
-    fn caught() -> u64 {
-        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
+    /// so. Where it can't say so just now, because too many files are open, nothing is taken: a
+    /// signal that the program ignores would end it after its run.
+    fn caught() -> io::Result<u64> {
+        let status = match std::fs::read_to_string("/proc/self/status") {
+            Ok(status) => status,
+            Err(error) if error.raw_os_error().is_some_and(is_shortage) => return Err(error),
+            Err(_) => return Ok(0),
+        };
         let masks = status.lines().filter_map(|line| {
             line.strip_prefix("SigCgt:").or_else(|| line.strip_prefix("SigIgn:"))
         });
         let masks = masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        masks.fold(0, |all, mask| all | mask)
+        Ok(masks.fold(0, |all, mask| all | mask))
+    }
+
+    /// `ENOMEM`, `ENFILE`, `EMFILE`: they have these numbers on every Unix.
+    fn is_shortage(number: i32) -> bool {
+        matches!(number, 12 | 23 | 24)
     }
 }
 

@@ -5,17 +5,18 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::call_error::StartError;
-use crate::exit::ExitReason;
+use crate::exit::{Causeless, ExitReason};
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::story::Story;
-use crate::supervisor::RestartLimitReached;
+use crate::supervisor::{Limit, RestartLimitReached};
 
 /// Why [`run`](crate::run) ended in failure. By then everything of the tree has been
 /// stopped, in order.
 ///
-/// Its [`Debug`](fmt::Debug) is what its [`Display`](fmt::Display) is, so a `main` that
-/// returns it says something readable, and exits with 1.
+/// Its [`Display`](fmt::Display) does not repeat its source. Its [`Debug`](fmt::Debug) is the same
+/// with all causes, in one line, so a `main` that returns it says something readable, and exits
+/// with 1.
 ///
 /// ```
 /// use regrow::{ChildSpec, ExitReason, RunError, Supervisor};
@@ -84,12 +85,15 @@ fn as_limit(reason: &ExitReason) -> Option<&RestartLimitReached> {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunError::Start(error) => write!(f, "the tree did not start: {}", Story(error)),
-            RunError::GaveUp { path, limit, .. } => {
-                write!(f, "{path} was given up: {limit}")
+            RunError::Start(error) => write!(f, "the tree did not start: {error}"),
+            RunError::GaveUp { path, limit, .. } => match limit.limit {
+                Limit::Budget => write!(f, "{path} was given up: it has no restart left"),
+                Limit::NoHealthyRun => write!(f, "{path} was given up: it had no healthy run"),
+            },
+            RunError::Ended(reason) => {
+                write!(f, "the root supervisor ended: {:#}", Causeless(reason))
             }
-            RunError::Ended(reason) => write!(f, "the root supervisor ended: {reason:#}"),
-            RunError::Signals(error) => write!(f, "signals can't be listened to: {error}"),
+            RunError::Signals(_) => f.write_str("signals can't be listened to"),
             RunError::NoUnwinding => f.write_str(
                 "built with panic = \"abort\", so no crash could be caught: take that line out of \
                  the profile",
@@ -100,16 +104,16 @@ impl fmt::Display for RunError {
 
 impl fmt::Debug for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        fmt::Display::fmt(&Story(self), f)
     }
 }
 
 impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            RunError::Start(error) => Some(error),
+            RunError::Start(error) => error.source(),
             RunError::GaveUp { limit, .. } => Some(&**limit),
-            RunError::Ended(reason) => reason.crash()?.error().map(|error| error as _),
+            RunError::Ended(reason) => reason.cause(),
             RunError::Signals(error) => Some(error),
             RunError::NoUnwinding => None,
         }

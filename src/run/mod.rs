@@ -227,7 +227,8 @@ impl Run {
     ///
     /// [`RunError::Start`] if a child does not start; [`RunError::GaveUp`] if a child used up
     /// its restarts, and [`RunError::Ended`] if the root ended for another reason that is not
-    /// clean; [`RunError::Signals`] if they can't be listened to; [`RunError::NoUnwinding`]
+    /// clean; [`RunError::Signals`] if they can't be listened to, because no thread or no file can
+    /// be had for it: then nothing was started; [`RunError::NoUnwinding`]
     /// in a program built with `panic = "abort"`.
     ///
     /// # Panics

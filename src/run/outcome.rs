@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::quietly::quietly;
 use crate::run::error::RunError;
 use crate::run::report::StopReport;
+use crate::story::Story;
 
 /// So many of the children that held up a stop are named in the log.
 const NAMED: usize = 5;
@@ -26,7 +27,7 @@ const NAMED: usize = 5;
 pub(super) fn tell(outcome: &Result<StopReport, RunError>) {
     quietly(|| match outcome {
         Ok(report) => stopped(report),
-        Err(error) => error!(target: "regrow::run", %error, "the run failed"),
+        Err(error) => error!(target: "regrow::run", error = %Story(error), "the run failed"),
     });
 }
 

@@ -5,15 +5,19 @@
 //! stays until it is over.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 
 use crate::exit::{ExitReason, Result};
+use crate::quietly::caught;
+use crate::refused::refused;
 use crate::run::report::{StopOutcome, StopReport};
 use crate::run::watchdog::Watchdog;
 use crate::run::{Run, RunError, outcome};
+use crate::story::Story;
 use crate::supervisor::SupervisorSpec;
 
 /// How long tokio's shutdown waits for what still runs.
@@ -148,10 +152,13 @@ impl Program {
     ///
     /// If `setup` does, or if it is called inside of a tokio runtime.
     pub fn run<R: Into<Run>>(mut self, setup: impl AsyncFnOnce() -> Result<R>) -> ExitCode {
-        let tokio = match self.tokio.enable_all().build() {
+        // Where threads or files are used up tokio may panic instead.
+        let built = caught(|| self.tokio.enable_all().build());
+        let tokio = match built.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             Ok(tokio) => ShutDown { tokio: Some(tokio), limit: self.shutdown },
             Err(error) => {
-                outcome::say(&format!("tokio can't be started: {error}"));
+                let error = refused("tokio can't be started".into(), error);
+                outcome::say(&Story(&error).to_string());
                 return ExitCode::FAILURE;
             }
         };
@@ -181,7 +188,7 @@ impl Program {
         match (self.tell, outcome) {
             (Some(tell), outcome) => tell(outcome),
             (None, Ok(report)) => outcome::say(&report.to_string()),
-            (None, Err(error)) => outcome::say(&error.to_string()),
+            (None, Err(error)) => outcome::say(&Story(error).to_string()),
         }
         if let Some(watchdog) = &mut watchdog {
             watchdog.returned(Some(self.shutdown));

@@ -114,7 +114,7 @@ impl fmt::Display for CutShort {
 impl fmt::Display for StopOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StopOutcome::Stopped(reason) => write!(f, "stopped ({reason})"),
+            StopOutcome::Stopped(reason) => write!(f, "stopped ({})", reason.with_causes()),
             StopOutcome::KilledAtOnce => f.write_str("killed at once, as it is to be"),
             StopOutcome::Killed => f.write_str("overran its time, killed"),
             StopOutcome::HeldUp(by) => write!(f, "killed at {by} while it stopped its children"),

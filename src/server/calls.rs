@@ -13,6 +13,7 @@ use crate::call_error::CallError;
 use crate::ended::Ended;
 use crate::kernel::Kernel;
 use crate::kernel::timers::NO_TOKIO;
+use crate::quietly::harmless;
 use crate::record::Process;
 use crate::record::Sent;
 use crate::reply::Reply;
@@ -107,7 +108,7 @@ impl<S: GenServer> ServerRef<S> {
                     done => return done,
                 },
             };
-            timeout_at(due, changed).await.map_err(|_| restarting)?;
+            timeout_at(due, harmless(changed)).await.map_err(|_| restarting)?;
         }
     }
 

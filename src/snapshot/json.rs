@@ -141,7 +141,7 @@ impl Serialize for Story<'_> {
         out.serialize_field("pid", &incarnation.pid.map(|pid| pid.raw()))?;
         out.serialize_field("started_ms_ago", &ago(incarnation.started))?;
         out.serialize_field("ended_ms_ago", &ago(incarnation.ended))?;
-        out.serialize_field("reason", &incarnation.reason.to_string())?;
+        out.serialize_field("reason", &incarnation.reason.with_causes())?;
         out.serialize_field("attempt", &incarnation.attempt)?;
         out.serialize_field("delay_ms", &millis(incarnation.delay))?;
         out.end()

@@ -73,7 +73,7 @@ pub(super) fn facts(node: &TreeNode) -> Vec<String> {
         facts.push(format!("{} of {} restarts left", budget.left, budget.restarts));
     }
     if let Some(reason) = node.last_reason() {
-        facts.push(format!("{}, last: {reason}", restarts(node.restarts)));
+        facts.push(format!("{}, last: {}", restarts(node.restarts), reason.with_causes()));
     }
     let others: Vec<&str> =
         node.names.iter().map(String::as_str).filter(|name| *name != node.id).collect();

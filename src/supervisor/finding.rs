@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::call_error::StartError;
+use crate::story::Story;
 
 /// One thing to look at in the description of a tree. [`Lint`](crate::Lint) has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +86,9 @@ impl LintError {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Finding::Refused { path, error } => write!(f, "{path} would not start: {error}"),
+            Finding::Refused { path, error } => {
+                write!(f, "{path} would not start: {}", Story(error))
+            }
             Finding::DuplicateName { name, paths: [one, two] } => {
                 write!(f, "{one} and {two} both want the name {name:?}: only one can have it")
             }

@@ -1,8 +1,9 @@
 //! What a supervisor tells of its children.
 
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::call_error::{CallError, StartError};
@@ -96,15 +97,14 @@ pub struct ChildCounts {
 }
 
 /// Why a request about a child was refused.
-/// [`SupervisorRef::restart_child`](crate::SupervisorRef::restart_child) has an example.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// [`SupervisorRef::restart_child`](crate::SupervisorRef::restart_child) has an example. Its
+/// [`Display`](fmt::Display) does not repeat its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChildError {
     /// The supervisor knows no child of this id.
-    #[error("the supervisor has no child {0:?}")]
     NotFound(String),
     /// The child runs: terminate it first.
-    #[error("child {id:?} runs, as {pid}: terminate it first")]
     Running {
         /// The child's id.
         id: String,
@@ -112,12 +112,49 @@ pub enum ChildError {
         pid: Pid,
     },
     /// The child waits for its restart, which `terminate_child` calls off.
-    #[error("child {0:?} is being restarted: terminate it first")]
     Restarting(String),
     /// The child was not started; it stays known, and not running.
-    #[error("the child was not started")]
-    NotStarted(#[from] StartError),
+    NotStarted(StartError),
     /// The supervisor could not be asked.
-    #[error("the supervisor could not be asked")]
-    Unreachable(#[from] CallError),
+    Unreachable(CallError),
+}
+
+impl fmt::Display for ChildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChildError::NotFound(id) => write!(f, "the supervisor has no child {id:?}"),
+            ChildError::Running { id, pid } => {
+                write!(f, "child {id:?} runs, as {pid}: terminate it first")
+            }
+            ChildError::Restarting(id) => {
+                write!(f, "child {id:?} is being restarted: terminate it first")
+            }
+            ChildError::NotStarted(error) => write!(f, "the child was not started: {error}"),
+            ChildError::Unreachable(error) => {
+                write!(f, "the supervisor could not be asked: {error}")
+            }
+        }
+    }
+}
+
+impl Error for ChildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            ChildError::NotStarted(error) => error.source(),
+            ChildError::Unreachable(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<StartError> for ChildError {
+    fn from(error: StartError) -> Self {
+        ChildError::NotStarted(error)
+    }
+}
+
+impl From<CallError> for ChildError {
+    fn from(error: CallError) -> Self {
+        ChildError::Unreachable(error)
+    }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::exit::ExitReason;
+use crate::exit::{Causeless, ExitReason};
 use crate::kernel::Kernel;
 use crate::pid::Pid;
 use crate::shared_str::SharedStr;
@@ -204,11 +204,7 @@ impl fmt::Display for RestartLimitReached {
                  last end: "
             )?,
         }
-        match self.source() {
-            None => write!(f, "{}", self.last),
-            // Its words are those of the source.
-            Some(_) => f.write_str("error"),
-        }
+        write!(f, "{}", Causeless(&self.last))
     }
 }
 
@@ -236,6 +232,6 @@ impl fmt::Display for Short<'_> {
 
 impl Error for RestartLimitReached {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.last.crash()?.error().map(|error| error as _)
+        self.last.cause()
     }
 }

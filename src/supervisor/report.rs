@@ -139,7 +139,7 @@ impl Report {
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        tell!(warn, self, child, %reason, "start failed");
+        tell!(warn, self, child, reason = %Story(reason), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -155,10 +155,10 @@ impl Report {
         });
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Debug) {
-                tell!(debug, self, child, %pid, %reason, "child ended");
+                tell!(debug, self, child, %pid, reason = %reason.with_causes(), "child ended");
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, %pid, %reason, "child ended");
+            tell!(warn, self, child, %pid, reason = %reason.with_causes(), "child ended");
         }
     }
 
@@ -176,10 +176,16 @@ impl Report {
         let pid = pid.map(tracing::field::display);
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Info) {
-                tell!(info, self, child, pid, %reason, restarts, budget_left, ?delay, "restarting");
+                tell!(
+                    info, self, child, pid, reason = %reason.with_causes(), restarts, budget_left,
+                    ?delay, "restarting"
+                );
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, pid, %reason, restarts, budget_left, ?delay, "restarting");
+            tell!(
+                warn, self, child, pid, reason = %reason.with_causes(), restarts, budget_left,
+                ?delay, "restarting"
+            );
         }
     }
 
@@ -214,10 +220,13 @@ impl Report {
         overran: Option<Doing>,
     ) {
         match overran {
-            Some(doing) => {
-                tell!(warn, self, child, %pid, %reason, %doing, "shutdown error: it overran its time");
+            Some(doing) => tell!(
+                warn, self, child, %pid, reason = %reason.with_causes(), %doing,
+                "shutdown error: it overran its time"
+            ),
+            None => {
+                tell!(warn, self, child, %pid, reason = %reason.with_causes(), "shutdown error");
             }
-            None => tell!(warn, self, child, %pid, %reason, "shutdown error"),
         }
         let overran = overran.is_some();
         self.event(|supervisor| {

@@ -5,11 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::call_error::StartError;
-use crate::exit::ExitReason;
+use crate::exit::{Causeless, ExitReason};
 use crate::kernel::tokio_gone::TOKIO_GONE;
 
 /// Why a task gave no result. It is an [`Error`] whose `source` is the error that ended the
-/// task, so `?` in another process' body or handler keeps the whole story.
+/// task, so `?` in another process' body or handler keeps the whole story. Its
+/// [`Display`](fmt::Display) does not repeat its source.
 ///
 /// OTP exits the caller instead; here it is the caller's choice, and `?` is that exit.
 ///
@@ -49,7 +50,7 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TaskError::Exited(reason) => {
-                write!(f, "the task ended before it had a result: {reason}")
+                write!(f, "the task ended before it had a result: {}", Causeless(reason))
             }
             TaskError::Timeout(limit) => write!(f, "the task took longer than {limit:?}"),
             TaskError::Taken => f.write_str("the task's result was handed out already"),
@@ -62,8 +63,8 @@ impl fmt::Display for TaskError {
 impl Error for TaskError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            TaskError::Exited(reason) => reason.crash()?.error().map(|error| error as _),
-            TaskError::NotStarted(error) => Some(error),
+            TaskError::Exited(reason) => reason.cause(),
+            TaskError::NotStarted(error) => error.source(),
             TaskError::Timeout(_) | TaskError::Taken | TaskError::TokioGone => None,
         }
     }

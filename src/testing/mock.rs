@@ -234,7 +234,7 @@ impl<S: GenServer> Mock<S> {
         let asked = self.stand_in.or_ended(|cx| desk.poll_asked(cx));
         match patiently("something to be asked", asked).await {
             Ok(asked) => asked,
-            Err(reason) => panic!("the mock has ended and is asked nothing more: {reason}"),
+            Err(reason) => panic!("the mock has ended and is asked nothing more: {reason:#}"),
         }
     }
 

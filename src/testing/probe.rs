@@ -90,7 +90,7 @@ impl Probe {
         let some = self.stand_in.or_ended(|cx| mailbox.poll_some(cx));
         match patiently("something to be received", some).await {
             Ok(()) => self.mailbox.take().received,
-            Err(reason) => panic!("the probe has ended and receives nothing more: {reason}"),
+            Err(reason) => panic!("the probe has ended and receives nothing more: {reason:#}"),
         }
     }
 

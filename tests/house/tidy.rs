@@ -272,6 +272,17 @@ fn a_test_that_sleeps_is_found() {
     assert_eq!(sleepers(&files), found);
 }
 
+/// The clock of the day is set forward and back; what is measured by it jumps with it.
+#[test]
+fn no_time_of_day_is_read() {
+    let readers = sources("src").into_iter().filter(|file| {
+        let code = file.shipped();
+        ["SystemTime", "UNIX_EPOCH"].iter().any(|word| words(&code, word).next().is_some())
+    });
+    let complaints = readers.map(|file| format!("{}: measure time by an `Instant`.", file.path));
+    assert_none(&complaints.collect::<Vec<_>>());
+}
+
 /// Every number that is required and that no test cites.
 fn uncited(tests: &[Source]) -> Vec<String> {
     let numbers = |(group, numbers): &(&str, &[u8])| {

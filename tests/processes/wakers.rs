@@ -8,7 +8,11 @@ use std::pin::pin;
 use std::task::Context;
 use std::time::Duration;
 
-use regrow::{ChildSpec, ExitReason, Runtime, Supervisor};
+use futures_util::FutureExt;
+use regrow::{
+    ChildSpec, ExitReason, GenServer, LifecycleEvent, Name, Reply, Result, Runtime, ServerContext,
+    Supervisor,
+};
 use support::sleeper::sleeper;
 use support::{idler, settled};
 use tokio::sync::mpsc::unbounded_channel;
@@ -69,4 +73,74 @@ async fn a_supervisor_stops_as_it_should() {
     let polite = rt.ended(tree.which_children().await.unwrap()[0].pid().unwrap());
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!(polite.await, ExitReason::Shutdown);
+}
+
+/// Several listen to events by hand: each is woken by the next one.
+#[tokio::test]
+async fn every_listener_is_woken_by_an_event() {
+    let rt = Runtime::new();
+    let mut listeners = [true, false, true, false].map(|panics| (sleeper(panics), rt.events()));
+    let mut waits: Vec<_> = listeners
+        .iter_mut()
+        .map(|((sleeper, waker), events)| (sleeper, waker, Box::pin(events.next())))
+        .collect();
+    for (_, waker, next) in &mut waits {
+        assert!(next.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+    }
+    let _tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    for (sleeper, _, next) in waits {
+        assert_eq!(sleeper.woken(), 1);
+        let heard = next.now_or_never().flatten();
+        assert!(matches!(heard, Some(LifecycleEvent::Spawned { .. })), "{heard:?}");
+    }
+}
+
+struct Echo;
+
+impl GenServer for Echo {
+    type Args = ();
+    type Call = Reply<u8>;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Echo)
+    }
+
+    async fn handle_call(&mut self, reply: Reply<u8>, _: &mut ServerContext<Self>) -> Result {
+        reply.send(7);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+/// Several wait by hand for a server that is being restarted: each is woken when it is there.
+#[tokio::test(start_paused = true)]
+async fn every_call_that_waits_for_a_restart_is_woken_by_it() {
+    let rt = Runtime::new();
+    let echo = Echo::child(()).named("echo").backoff(regrow::Backoff::new());
+    let tree = Supervisor::one_for_one().child(echo).start(&rt).await.unwrap();
+    let server = rt.server(Name::<Echo>::new("echo"));
+    let ended = rt.ended(server.pid().unwrap());
+    rt.kill(server.pid().unwrap());
+    ended.await;
+    settled().await;
+    let mut waits = [true, false, true, false].map(|panics| {
+        let server = server.clone();
+        let call = async move { server.call_waiting(|reply| reply, HOUR).await };
+        (sleeper(panics), Box::pin(call))
+    });
+    for ((_, waker), call) in &mut waits {
+        assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+    }
+    while server.pid().is_none() {
+        settled().await;
+    }
+    for ((sleeper, _), call) in waits {
+        assert!(sleeper.woken() >= 1);
+        assert_eq!(timeout(HOUR, call).await, Ok(Ok(7)));
+    }
+    tree.stop().await.unwrap();
 }

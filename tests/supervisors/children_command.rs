@@ -358,3 +358,115 @@ async fn a_group_of_its_own_is_stopped_and_killed_as_a_whole() {
         shells.is_over().await;
     }
 }
+
+/// A program whose output is told to the log.
+fn piped(script: &str) -> ChildSpec {
+    let script = script.to_owned();
+    ChildSpec::command("talker", move || {
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    })
+}
+
+/// How many lines were told of each pipe since the last look.
+fn told(log: &Log) -> [usize; 2] {
+    let mut told = [0; 2];
+    for line in log.take().iter().filter(|line| line.target == "regrow::command") {
+        told[usize::from(line.level == tracing::Level::WARN)] += 1;
+    }
+    told
+}
+
+/// Twice what tokio lets a task do in one poll.
+const SHARE: usize = 256;
+
+/// On one thread, with a program that prints as fast as it can on one pipe, or on both: another
+/// task runs again after few lines, and neither pipe waits for the other to fall silent.
+#[tokio::test]
+async fn a_program_that_never_stops_printing_leaves_the_thread_to_others() {
+    for (script, both) in [("exec yes", false), ("yes >&2 & exec yes", true)] {
+        let (rt, log) = (Runtime::new(), Log::listen());
+        let tree = Supervisor::one_for_one().child(piped(script)).start(&rt).await.unwrap();
+        let mut all = [0; 2];
+        while all[0] < 20_000 || both && all[1] < 20_000 {
+            tokio::task::yield_now().await;
+            let now = told(&log);
+            assert!(now[0] + now[1] <= SHARE, "{now:?} lines in one go, after {all:?}");
+            all = [all[0] + now[0], all[1] + now[1]];
+            assert!(all[0].min(all[1]) > 2_000 || all[0] + all[1] < 60_000 || !both, "{all:?}");
+        }
+        let ended = rt.ended(tree.which_child("talker").await.unwrap().pid().unwrap());
+        tree.stop().await.unwrap();
+        assert_eq!(ended.await, ExitReason::Shutdown);
+    }
+}
+
+/// Lines of 8 KiB are long: fewer of them are told before others run.
+#[tokio::test]
+async fn long_lines_are_told_few_at_a_time() {
+    let (rt, log) = (Runtime::new(), Log::listen());
+    let endless = piped("while :; do printf '%02000d' 1; done");
+    let tree = Supervisor::one_for_one().child(endless).start(&rt).await.unwrap();
+    let mut all = 0;
+    while all < 200 {
+        tokio::task::yield_now().await;
+        let lines = log.take();
+        let bytes: usize = lines.iter().map(|line| line.message.len()).sum();
+        assert!(bytes <= SHARE * 1024, "{bytes} bytes in one go");
+        assert!(lines.iter().all(|line| line.message.len() <= 8 * 1024));
+        all += lines.len();
+    }
+    tree.stop().await.unwrap();
+}
+
+/// Its end is its end, also where what it has started goes on printing to its pipes for ever.
+#[tokio::test]
+async fn the_end_of_a_program_is_noticed_while_its_pipes_are_full() {
+    for script in ["yes & exit 3", "yes & yes >&2 & exit 3", "(sleep 3 | cat) & exit 3"] {
+        let (rt, _log) = (Runtime::new(), Log::listen());
+        let group = piped(script).own_process_group(true);
+        let reason = only_end(&rt, group).await;
+        assert_eq!(failure(&reason).status.code(), Some(3), "{script}");
+    }
+}
+
+/// All that it printed itself is told before its end is, however much that is.
+#[tokio::test]
+async fn the_last_words_of_a_chatty_program_are_told() {
+    let (rt, log) = (Runtime::new(), Log::listen());
+    let last = "yes | head -n 30000; echo last; yes wrong | head -n 9999 >&2; echo worst >&2";
+    let child = piped(last);
+    assert_eq!(only_end(&rt, child).await, ExitReason::Normal);
+    let lines: Vec<_> =
+        log.take().into_iter().filter(|line| line.target == "regrow::command").collect();
+    let of = |level| lines.iter().filter(move |line| line.level == level);
+    let (info, warn) = (of(tracing::Level::INFO), of(tracing::Level::WARN));
+    assert_eq!((info.clone().count(), warn.clone().count()), (30_001, 10_000));
+    assert_eq!((&*info.last().unwrap().message, &*warn.last().unwrap().message), ("last", "worst"));
+}
+
+/// A line that is too long is cut between two characters, and only there; what is no UTF-8 is
+/// told as such, and an empty line is told only where there is one.
+#[tokio::test]
+async fn what_it_prints_is_told_character_by_character() {
+    let rt = Runtime::new();
+    let lines_of = async |script: &str| {
+        let log = Log::listen();
+        assert_eq!(only_end(&rt, piped(script)).await, ExitReason::Normal, "{script}");
+        let lines = log.take().into_iter().filter(|line| line.target == "regrow::command");
+        lines.map(|line| line.message).collect::<Vec<_>>()
+    };
+    for (character, odd) in [("ä", "x"), ("€", ""), ("€", "x"), ("𝄞", "x"), ("𝄞", "xy")]
+    {
+        let text = format!("{odd}{}", character.repeat(9_000));
+        let lines = lines_of(&format!("printf '%s' '{text}'; printf ' end\\n'")).await;
+        assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= 8 * 1024), "{character}");
+        assert_eq!(lines.concat(), format!("{text} end"));
+    }
+    assert_eq!(lines_of("printf '%08192d\\n\\nb\\r\\n' 1").await[1..], ["", "b"]);
+    assert_eq!(lines_of("printf 'a\\377\\303\\n\\303'").await, ["a\u{fffd}\u{fffd}", "\u{fffd}"]);
+    // Continuation bytes without a beginning have no character to be kept whole.
+    let lines = lines_of("head -c 20000 /dev/zero | tr '\\0' '\\200'").await;
+    assert_eq!(lines.concat().chars().count(), 20_000);
+}

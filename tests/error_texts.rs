@@ -1,0 +1,527 @@
+//! What errors say: each cause once, nothing twice and nothing left out, whatever the error of a
+//! user does when it is asked for its words or its source.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
+use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use regrow::{
+    CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, Overflow, Pid,
+    RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime, ServerContext,
+    StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, TaskError,
+};
+use support::boom::hush_injected_panics;
+use support::log::Log;
+use support::source::{Source, is_word, sources, words};
+use support::{idle, settled};
+
+/// What the users' errors say here, and what caused them.
+const CAUSES: [&str; 2] = ["the disk is full", "no block 7 left"];
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An error of a user, with a cause.
+#[derive(Debug)]
+struct Disk(Block);
+
+#[derive(Debug)]
+struct Block;
+
+impl fmt::Display for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(CAUSES[0])
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(CAUSES[1])
+    }
+}
+
+impl Error for Disk {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl Error for Block {}
+
+fn disk() -> ExitReason {
+    ExitReason::from(Disk(Block))
+}
+
+/// A child whose start fails with this.
+struct Refusing(fn() -> StartError);
+
+#[async_trait::async_trait]
+impl StartChild for Refusing {
+    async fn start(&self, _: &mut StartContext) -> Result<Started, StartError> {
+        Err(self.0())
+    }
+}
+
+/// One error of ours: its type, its variant if it has some, and itself.
+type Listed = (&'static str, &'static str, Box<dyn Error>);
+
+fn listed(
+    of: &'static str,
+    errors: Vec<(&'static str, impl Error + 'static)>,
+) -> impl Iterator<Item = Listed> {
+    errors.into_iter().map(move |(variant, error)| (of, variant, Box::new(error) as _))
+}
+
+fn call_errors() -> Vec<(&'static str, CallError)> {
+    vec![
+        ("NoProc", CallError::NoProc),
+        ("Exited", CallError::Exited(disk())),
+        ("Restarting", CallError::Restarting { retry_in: Some(SECOND) }),
+        ("NoReply", CallError::NoReply),
+        ("Timeout", CallError::Timeout),
+        ("CallingSelf", CallError::CallingSelf),
+        ("Overloaded", CallError::Overloaded),
+        ("WrongType", CallError::WrongType),
+        ("Deadlock", CallError::Deadlock { cycle: vec![Pid::from_raw(1)] }),
+    ]
+}
+
+fn start_errors() -> Vec<(&'static str, StartError)> {
+    let child = |id: &str, error| StartError::Child { id: id.into(), error: Box::new(error) };
+    let given_up = StartError::GivenUp { name: "n".into(), retry_in: SECOND, reason: disk() };
+    let taken = StartError::AlreadyStarted { name: "n".into(), pid: Pid::from_raw(1) };
+    let unreachable = StartError::Unreachable(CallError::Exited(disk()));
+    vec![
+        ("Ignored", StartError::Ignored),
+        ("Failed", StartError::Failed(disk())),
+        ("InitTimeout", StartError::InitTimeout(SECOND)),
+        ("NotReady", StartError::NotReady(SECOND)),
+        ("AlreadyStarted", taken),
+        ("Child", child("a", StartError::Failed(disk()))),
+        ("Child", child("a", child("b", child("c", given_up.clone())))),
+        ("Child", child("a", child("b", unreachable.clone()))),
+        ("DuplicateId", StartError::DuplicateId("a".into())),
+        ("AlreadyPresent", StartError::AlreadyPresent("a".into())),
+        ("MaxChildren", StartError::MaxChildren(1)),
+        ("GivenUp", given_up),
+        ("Invalid", StartError::Invalid("a setting".into())),
+        ("Unreachable", unreachable),
+    ]
+}
+
+struct Busy;
+
+impl GenServer for Busy {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Busy)
+    }
+
+    async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        pending().await
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        pending().await
+    }
+}
+
+async fn cast_errors() -> Vec<(&'static str, CastError<()>)> {
+    let busy = Busy::spec(()).mailbox_capacity(1, Overflow::Reject);
+    let busy = busy.start(&Runtime::new()).await.unwrap();
+    while busy.try_cast(()).is_ok() {}
+    let refused = busy.try_cast(()).unwrap_err();
+    let mut exited = refused.clone();
+    exited.reason = CallError::Exited(disk());
+    vec![("", refused), ("", exited)]
+}
+
+/// A tree that gives up, since a child of it ends with this.
+fn failing(reason: fn() -> ExitReason) -> SupervisorSpec {
+    let child = ChildSpec::task("store", move |_| async move { Err(reason()) });
+    let inner = Supervisor::one_for_one().with_id("inner").intensity(1, SECOND).child(child);
+    Supervisor::one_for_one().with_id("app").intensity(0, SECOND).child(inner)
+}
+
+async fn run_errors() -> Vec<(&'static str, RunError)> {
+    let failed = |spec: SupervisorSpec| Run::new(spec).without_signals().run();
+    let refusing = ChildSpec::new("bad", Refusing(|| StartError::Failed(disk())));
+    let start = failed(Supervisor::one_for_one().child(refusing)).await.unwrap_err();
+    assert!(matches!(start, RunError::Start(_)));
+    let gave_up = failed(failing(disk)).await.unwrap_err();
+    assert!(matches!(gave_up, RunError::GaveUp { .. }));
+    vec![
+        ("Start", start),
+        ("GaveUp", gave_up),
+        ("Ended", RunError::Ended(disk())),
+        ("Signals", RunError::Signals(std::io::Error::other(Disk(Block)))),
+        ("NoUnwinding", RunError::NoUnwinding),
+    ]
+}
+
+async fn limits() -> Vec<(&'static str, RestartLimitReached)> {
+    let reason = failing(disk).start(&Runtime::new()).await.unwrap().ended().await;
+    let outer: &RestartLimitReached = reason.crash().unwrap().downcast_ref().unwrap();
+    let inner: &RestartLimitReached = outer.last.crash().unwrap().downcast_ref().unwrap();
+    vec![("", outer.clone()), ("", inner.clone())]
+}
+
+#[cfg(all(unix, feature = "process"))]
+async fn commands() -> Vec<(&'static str, regrow::CommandFailed)> {
+    let failing = ChildSpec::command("false", || tokio::process::Command::new("false"));
+    let reason = support::kinds::only_end(&Runtime::new(), failing).await;
+    vec![("", reason.crash().unwrap().downcast_ref::<regrow::CommandFailed>().unwrap().clone())]
+}
+
+/// What wraps an answer of the operating system, inside of an error of a child.
+#[cfg(all(unix, feature = "process"))]
+async fn refusal() -> Box<dyn Error> {
+    let missing = ChildSpec::command("missing", || tokio::process::Command::new("/no/program"));
+    let error = Supervisor::one_for_one().child(missing).start(&Runtime::new()).await.unwrap_err();
+    let refused = error.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
+    assert!(refused.to_string().starts_with("`/no/program` can't be started: it is not there"));
+    let answer = refused.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(answer.raw_os_error(), Some(2));
+    Box::new(error)
+}
+
+/// Every error type of the crate, in each of its variants.
+async fn all_errors() -> Vec<Listed> {
+    let pid = Pid::from_raw(1);
+    let child_errors = vec![
+        ("NotFound", ChildError::NotFound("a".into())),
+        ("Running", ChildError::Running { id: "a".into(), pid }),
+        ("Restarting", ChildError::Restarting("a".into())),
+        ("NotStarted", ChildError::NotStarted(start_errors().swap_remove(6).1)),
+        ("Unreachable", ChildError::Unreachable(CallError::Exited(disk()))),
+    ];
+    let registry_errors = vec![
+        ("AlreadyRegistered", RegistryError::AlreadyRegistered { pid }),
+        ("NoProc", RegistryError::NoProc(pid)),
+    ];
+    let task_errors = vec![
+        ("Exited", TaskError::Exited(disk())),
+        ("Timeout", TaskError::Timeout(SECOND)),
+        ("Taken", TaskError::Taken),
+        ("NotStarted", TaskError::NotStarted(start_errors().swap_remove(1).1)),
+    ];
+    let job = || ChildSpec::task("job", |_| pending());
+    let lint = Supervisor::one_for_one().child(job()).child(job()).lint().deny().unwrap_err();
+    let reasons = [disk(), ExitReason::Killed, ExitReason::crashed("boom")];
+    let exits = reasons.map(|reason| ("", reason.into_error())).into();
+
+    let mut all: Vec<Listed> = listed("CallError", call_errors()).collect();
+    all.extend(listed("StartError", start_errors()));
+    all.extend(listed("CastError", cast_errors().await));
+    all.extend(listed("ChildError", child_errors));
+    all.extend(listed("RegistryError", registry_errors));
+    all.extend(listed("TaskError", task_errors));
+    all.extend(listed("LintError", vec![("", lint)]));
+    all.extend(listed("ExitError", exits));
+    all.extend(listed("RunError", run_errors().await));
+    all.extend(listed("RestartLimitReached", limits().await));
+    #[cfg(all(unix, feature = "process"))]
+    all.extend(listed("CommandFailed", commands().await));
+    #[cfg(all(unix, feature = "process"))]
+    all.push(("Refused", "", refusal().await));
+    all
+}
+
+/// An error and its causes, as anyhow and others print them.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut at = error.source();
+    while let Some(cause) = at {
+        text = format!("{text}: {cause}");
+        at = cause.source();
+    }
+    text
+}
+
+/// Complains of what this error says twice, or doesn't say.
+fn complaints(error: &dyn Error, causes: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let (shown, chained, all) = (error.to_string(), chain(error), format!("{error:?}"));
+    let mut at = error.source();
+    while let Some(cause) = at {
+        if shown.contains(&cause.to_string()) {
+            found.push(format!("{shown:?} repeats its source {:?}", cause.to_string()));
+        }
+        at = cause.source();
+    }
+    for cause in causes {
+        if chained.matches(cause).count() != 1 {
+            found.push(format!("{chained:?} says {cause:?} not once"));
+        }
+        if !all.contains(cause) {
+            found.push(format!("{all} leaves out {cause:?}"));
+        }
+    }
+    found
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_error_repeats_its_source_and_each_cause_is_told_once() {
+    let mut found = Vec::new();
+    for (of, variant, error) in all_errors().await {
+        let causes: &[&str] = if error.source().is_some() { &CAUSES } else { &[] };
+        let causes = if of == "Refused" { &["(os error 2)"][..] } else { causes };
+        let complaints = complaints(&*error, causes).into_iter();
+        found.extend(complaints.map(|what| format!("{of}::{variant}: {what}")));
+    }
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+/// An error of ours is the reason of another one's end, and so on.
+#[tokio::test(start_paused = true)]
+async fn an_error_inside_of_an_error_inside_of_an_error_is_told_once_as_well() {
+    let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 4] = [
+        |reason| CallError::Exited(reason).into(),
+        |reason| StartError::Failed(reason).into(),
+        |reason| TaskError::Exited(reason).into(),
+        |reason| reason.into_error().into(),
+    ];
+    for one in wraps {
+        for two in wraps {
+            for three in wraps {
+                let error = three(ExitReason::from(two(ExitReason::from(one(disk())))));
+                let chained = chain(&*error);
+                for text in [chained, format!("{:#}", ExitReason::from(error))] {
+                    for cause in CAUSES {
+                        assert_eq!(text.matches(cause).count(), 1, "{text}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The types that implement `Error`, by hand or by a derive.
+fn error_types(source: &Source) -> Vec<String> {
+    let code = source.shipped();
+    let name = |text: &str| text.trim_start().chars().take_while(|&c| is_word(c)).collect();
+    let by_hand = words(&code, "Error").filter_map(|at| {
+        let implements =
+            code[..at].rsplit(['\n', ';', '}']).next()?.trim_start().starts_with("impl");
+        code[at + 5..].strip_prefix(" for ").filter(|_| implements).map(name)
+    });
+    let derived = words(&code, "derive").filter_map(|at| {
+        let (list, rest) = code[at..].split_once(']')?;
+        words(list, "Error").next()?;
+        let item = ["struct ", "enum "].iter().filter_map(|kind| rest.split_once(kind));
+        item.min_by_key(|(before, _)| before.len()).map(|(_, after)| name(after))
+    });
+    by_hand.chain(derived).collect()
+}
+
+/// The variants of an enum; one without a name for a struct.
+fn variants(sources: &[Source], of: &str) -> BTreeSet<String> {
+    let head = format!("pub enum {of} ");
+    let Some(code) = sources.iter().map(Source::code).find(|code| code.contains(&head)) else {
+        return BTreeSet::from([String::new()]);
+    };
+    let body = &code[code.find(&head).unwrap() + head.len()..];
+    let (mut depth, mut names, mut name) = (0, BTreeSet::new(), String::new());
+    for c in body.chars() {
+        match c {
+            '{' | '(' | '[' => depth += 1,
+            '}' | ')' | ']' => depth -= 1,
+            c if depth == 1 && is_word(c) => name.push(c),
+            _ => {}
+        }
+        if depth == 1 && c == ',' || depth == 0 {
+            names.extend(Some(std::mem::take(&mut name)).filter(|name| !name.is_empty()));
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_error_type_and_every_variant_is_in_the_list() {
+    let sources = sources("src");
+    let mut types: BTreeSet<String> = sources.iter().flat_map(error_types).collect();
+    if !cfg!(all(unix, feature = "process")) {
+        types.remove("CommandFailed");
+        types.remove("Refused");
+    }
+    let expected: BTreeSet<_> = types
+        .iter()
+        .flat_map(|of| variants(&sources, of).into_iter().map(move |variant| (of.clone(), variant)))
+        .collect();
+    let all = all_errors().await;
+    let listed = all.iter().map(|(of, variant, _)| ((*of).to_owned(), (*variant).to_owned()));
+    assert_eq!(listed.collect::<BTreeSet<_>>(), expected);
+    assert!(types.len() >= 10, "{types:?}");
+}
+
+/// Every line that tells of an end, a tree as text, and the report of a run.
+#[tokio::test(start_paused = true)]
+async fn whatever_shows_a_reason_shows_all_its_causes_once() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.set_log_level(LogLevel::Debug);
+    let refusing = || ChildSpec::new("bad", Refusing(|| StartError::Failed(disk())));
+    let failed = ChildSpec::task("store", |_| async { Err(disk()) });
+    let rare = regrow::Backoff::new();
+    let late = ChildSpec::task("late", |mut ctx| async move {
+        ctx.cancellation_token().cancelled().await;
+        Err(disk())
+    });
+    let app = Supervisor::one_for_one().named("app").child(late).child(failed.backoff(rare));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = Run::new(app).on(&rt).without_signals().stop_on(stop.clone()).run();
+    let running = tokio::spawn(running);
+    settled().await;
+    let tree = regrow::SupervisorRef::named(&rt, "app");
+    assert!(tree.start_child(refusing()).await.is_err());
+    let snapshot = tree.tree().await.unwrap();
+    stop.cancel();
+    let report = running.await.unwrap().unwrap();
+    let mut shown = vec![snapshot.to_string(), report.to_string()];
+    #[cfg(feature = "serde")]
+    shown.push(snapshot.to_json());
+    Run::new(failing(disk)).on(&rt).without_signals().run().await.unwrap_err();
+    let told = log.take();
+    for head in [
+        "ERROR exit",
+        "WARN start failed",
+        "WARN restarting",
+        "WARN shutdown error",
+        "WARN gave up",
+        "WARN stopped, but not cleanly",
+        "ERROR the run failed",
+    ] {
+        let lines: Vec<_> = told.iter().filter(|line| line.head() == head).collect();
+        assert!(!lines.is_empty(), "no {head:?} in {told:?}");
+        let fields = ["reason", "error", "first"];
+        shown.extend(lines.iter().map(|line| fields.map(|name| line.field(name)).concat()));
+    }
+    for text in shown {
+        for cause in CAUSES {
+            assert_eq!(text.matches(cause).count(), 1, "{cause:?} in {text}");
+        }
+    }
+}
+
+/// What an error does that doesn't do what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whim {
+    DisplayPanics,
+    DisplayFails,
+    SourcePanics,
+    IsItsOwnSource,
+    SaysSomethingElseEachTime,
+    SaysNothing,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Odd(Whim);
+
+static SAID: AtomicUsize = AtomicUsize::new(0);
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Whim::DisplayPanics => {
+                f.write_str("half a sentence")?;
+                panic!("boom {}", "display")
+            }
+            Whim::DisplayFails => Err(fmt::Error),
+            Whim::SourcePanics | Whim::IsItsOwnSource => f.write_str("odd"),
+            Whim::SaysSomethingElseEachTime => {
+                write!(f, "word {}", SAID.fetch_add(1, Ordering::Relaxed))
+            }
+            Whim::SaysNothing => Ok(()),
+        }
+    }
+}
+
+impl Error for Odd {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.0 {
+            Whim::SourcePanics => panic!("boom {}", "source"),
+            Whim::IsItsOwnSource => Some(self),
+            _ => None,
+        }
+    }
+}
+
+const WHIMS: [(Whim, &str); 6] = [
+    (Whim::DisplayPanics, "error: half a sentence (its `Display` panicked: boom display)"),
+    (Whim::DisplayFails, "error: (its `Display` failed)"),
+    (Whim::SourcePanics, "error: odd: (its `source` panicked: boom source)"),
+    (Whim::IsItsOwnSource, "error: odd: … (its causes have no end)"),
+    (Whim::SaysSomethingElseEachTime, "error: word "),
+    (Whim::SaysNothing, "error: "),
+];
+
+/// It ends its process with its type and a text, its supervisor decides as for any other, and
+/// all who are told of it go on.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_misbehaves_is_a_reason_like_any_other() {
+    hush_injected_panics();
+    for (whim, text) in WHIMS {
+        let (log, rt) = (Log::listen(), Runtime::new());
+        rt.set_log_level(LogLevel::Debug);
+        let odd = ChildSpec::task("odd", move |_| async move { Err(Odd(whim).into()) });
+        let tree = Supervisor::one_for_one().named("app").intensity(2, SECOND).child(odd);
+        let beside = idle(&rt);
+        let error = Run::new(tree).on(&rt).without_signals().run().await.unwrap_err();
+        let RunError::GaveUp { limit, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(limit.last.crash().unwrap().downcast_ref(), Some(&Odd(whim)));
+        assert!(format!("{:#}", limit.last).starts_with(text), "{:#}", limit.last);
+        assert_eq!(limit.last, limit.last.clone());
+        assert!(format!("{error:?}").contains("the last end was that of child \"odd\": error"));
+        let told = log.take();
+        let of = |head: &str| told.iter().filter(|line| line.head() == head).collect::<Vec<_>>();
+        assert_eq!((of("ERROR exit").len(), of("WARN restarting").len()), (4, 2), "{told:?}");
+        for line in of("WARN restarting") {
+            assert!(line.field("reason").starts_with(text), "{line:?}");
+        }
+        assert!(rt.is_alive(beside));
+    }
+}
+
+/// A panic while the error is turned into a reason would replace it.
+#[test]
+fn turning_an_error_into_a_reason_never_panics() {
+    hush_injected_panics();
+    for (whim, _) in WHIMS {
+        let reason = ExitReason::from(Odd(whim));
+        assert_eq!(reason.crash().unwrap().downcast_ref(), Some(&Odd(whim)));
+        let shown = [reason.to_string(), format!("{reason:#}"), format!("{reason:?}")];
+        assert!(shown.iter().all(|text| text.len() < 1_000), "{shown:?}");
+        let again = reason.clone().into_error().to_string();
+        assert_eq!(again, "the process ended: error");
+    }
+    let shutdown = ExitReason::shutdown_with(Odd(Whim::DisplayPanics));
+    assert!(shutdown.to_string().contains("its `Display` panicked: boom display"), "{shutdown}");
+    assert!(shutdown.is_clean());
+}
+
+/// A tree may be deeper than the stack of a thread: its error is told without recursion.
+#[test]
+fn the_error_of_a_deep_tree_tells_both_ends_of_the_way() {
+    let mut error = StartError::Failed(disk());
+    for at in (0..5_000).rev() {
+        error = StartError::Child { id: format!("c{at}"), error: Box::new(error) };
+    }
+    let told = chain(&error);
+    assert!(told.starts_with("child \"c0\" was not started: child \"c1\" was not started: "));
+    assert!(told.contains(": … (4966 more): child \"c4999\" was not started: it ended before"));
+    assert_eq!(complaints_of_chain(&told), [0; 0]);
+    assert!(told.len() < 2_000, "{}", told.len());
+    std::mem::forget(error);
+}
+
+fn complaints_of_chain(told: &str) -> Vec<usize> {
+    CAUSES.iter().map(|cause| told.matches(cause).count()).filter(|&count| count != 1).collect()
+}
