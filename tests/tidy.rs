@@ -235,6 +235,13 @@ fn nothing_that_ships_unwraps() {
     assert_none(&complaints.collect::<Vec<_>>());
 }
 
+/// Forbidden, and not denied: no module can allow it again.
+#[test]
+fn the_crate_forbids_unsafe_code() {
+    assert!(read("src/lib.rs").unwrap_or_default().contains("\n#![forbid(unsafe_code)]\n"));
+    assert!(read("Cargo.toml").unwrap_or_default().contains("\nunsafe_code = \"forbid\"\n"));
+}
+
 #[test]
 fn nothing_is_left_to_be_done() {
     for source in sources("src") {

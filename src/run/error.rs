@@ -11,8 +11,8 @@ use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::supervisor::RestartLimitReached;
 
-/// Why [`run`](crate::run) ended in failure. By then everything of the tree has been
-/// stopped, in order.
+/// Why [`run`](crate::run) ended in failure. By then the root has ended, or was never started;
+/// unless it was killed, everything below it has been stopped, in order.
 ///
 /// Its [`Debug`](fmt::Debug) is what its [`Display`](fmt::Display) is, so a `main` that
 /// returns it says something readable, and exits with 1.
