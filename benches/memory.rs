@@ -1,23 +1,33 @@
-//! What a process weighs.
+//! What a process weighs: the bytes that it asks for, and those that are resident for it.
 //!
-//! Counted in the bytes that are asked of the allocator, by a global allocator that
-//! counts, so the figures are exact and the same in each run. Resident memory would
-//! need a program for each figure, since freed memory is used again. The counting
-//! allocator is a crate because this one forbids `unsafe` everywhere.
+//! *Asked for* is counted by a global allocator, so the figures are exact and the same in each
+//! run. The counting allocator is a crate because this one forbids `unsafe` everywhere.
+//!
+//! *Resident* is what the operating system counts (`VmRSS`, so these lines are printed on Linux
+//! only). It is more: an allocator rounds sizes up, and keeps books. Memory that was freed is
+//! used again, so each figure is measured by a program of its own: this one, started anew.
 //!
 //! Raw: a task parked on the receiver of an mpsc channel, its sender kept.
 
 mod support;
 
+use std::process::Command;
+
 use peak_alloc::PeakAlloc;
-use regrow::Runtime;
+use regrow::{GenServer, Result, Runtime, ServerContext};
 use support::{Bench, Countdown, Question};
 use tokio::sync::mpsc;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
+/// Names the side that a program of its own is to measure, and its size.
+const RESIDENT: &str = "REGROW_BENCH_RESIDENT";
+
 fn main() {
+    if let Ok(order) = std::env::var(RESIDENT) {
+        return measure(&order);
+    }
     let bench = Bench::new("memory");
     let idle = |text, size| Question { text, unit: "bytes", target: Some(0.36), size };
     bench.compare(&idle("an idle process, one of 10,000", 10_000), raw_idle, regrow_idle);
@@ -26,57 +36,107 @@ fn main() {
     let text = "after one message, one of 100,000";
     let used = Question { text, unit: "bytes", target: Some(0.45), size: 100_000 };
     bench.compare(&used, raw_used, regrow_used);
+    let server = |text| Question { text, unit: "bytes", target: None, size: 100_000 };
+    bench.compare(&server("an idle server, one of 100,000"), raw_idle, regrow_server);
+    if resident().is_some() {
+        let process = idle("an idle process, resident, one of 100,000", 100_000);
+        bench.compare(&process, |size| apart("raw", size), |size| apart("process", size));
+        let server = server("an idle server, resident, one of 100,000");
+        bench.compare(&server, |size| apart("raw", size), |size| apart("server", size));
+    }
 }
 
 async fn raw_idle(size: usize) -> f64 {
-    raw(size, false).await
+    raw(size, false, asked_for).await
 }
 
 async fn raw_used(size: usize) -> f64 {
-    raw(size, true).await
+    raw(size, true, asked_for).await
 }
 
 async fn regrow_idle(size: usize) -> f64 {
-    regrow(size, false).await
+    regrow(size, false, asked_for).await
 }
 
 async fn regrow_used(size: usize) -> f64 {
-    regrow(size, true).await
+    regrow(size, true, asked_for).await
 }
 
-async fn raw(size: usize, used: bool) -> f64 {
-    let mut senders = Vec::with_capacity(size);
-    let mut tasks = Vec::with_capacity(size);
+async fn regrow_server(size: usize) -> f64 {
+    servers(size, asked_for).await
+}
+
+fn asked_for() -> usize {
+    ALLOCATOR.current_usage()
+}
+
+/// What the operating system has given this program, where that can be read.
+fn resident() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Measures one side's resident bytes in a program of its own.
+async fn apart(side: &str, size: usize) -> f64 {
+    let own = std::env::current_exe().expect("a bench is a file");
+    let measured = Command::new(own).env(RESIDENT, format!("{side} {size}")).output();
+    let measured = measured.expect("it can be started again");
+    let bytes = String::from_utf8_lossy(&measured.stdout);
+    bytes.trim().parse().expect("it prints a number")
+}
+
+/// That program.
+fn measure(order: &str) {
+    let (side, size) = order.split_once(' ').expect("a side and its size");
+    let size = size.parse().expect("a number");
+    let mut tokio = tokio::runtime::Builder::new_multi_thread();
+    let tokio = tokio.worker_threads(2).enable_all().build().expect("tokio starts");
+    let bytes = || resident().expect("it was there");
+    let each = tokio.block_on(async {
+        match side {
+            "process" => tokio::spawn(regrow(size, false, bytes)).await,
+            "server" => tokio::spawn(servers(size, bytes)).await,
+            _ => tokio::spawn(raw(size, false, bytes)).await,
+        }
+    });
+    println!("{}", each.expect("a bench does not panic"));
+}
+
+async fn raw(size: usize, used: bool, bytes: impl Fn() -> usize) -> f64 {
+    // Written before it is counted: the room for the handles is no part of a task.
+    let mut kept: Vec<_> = (0..size).map(|_| None).collect();
     let ready = Countdown::new(size);
-    let before = ALLOCATOR.current_usage();
-    for _ in 0..size {
+    let before = bytes();
+    for kept in &mut kept {
         let (sender, mut receiver) = mpsc::unbounded_channel::<Vec<u8>>();
         if used {
             sender.send(Vec::new()).expect("it lives");
         }
         let ready = ready.pending();
-        senders.push(sender);
-        tasks.push(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if used {
                 receiver.recv().await;
             }
             drop(ready);
             receiver.recv().await;
-        }));
+        });
+        *kept = Some((sender, task));
     }
     ready.done().await;
-    let each = bytes_each(before, size);
-    drop(senders);
-    for task in tasks {
+    let each = each(before, bytes(), size);
+    for (sender, task) in kept.into_iter().flatten() {
+        drop(sender);
         task.await.expect("it ends");
     }
     each
 }
 
-async fn regrow(size: usize, used: bool) -> f64 {
+async fn regrow(size: usize, used: bool, bytes: impl Fn() -> usize) -> f64 {
     let rt = Runtime::new();
     let ready = Countdown::new(size);
-    let before = ALLOCATOR.current_usage();
+    let before = bytes();
     for _ in 0..size {
         let ready = ready.pending();
         let process = rt.spawn(move |mut ctx| async move {
@@ -91,11 +151,43 @@ async fn regrow(size: usize, used: bool) -> f64 {
         }
     }
     ready.done().await;
-    let each = bytes_each(before, size);
+    let each = each(before, bytes(), size);
     support::clear(&rt).await;
     each
 }
 
-fn bytes_each(before: usize, size: usize) -> f64 {
-    (ALLOCATOR.current_usage() - before) as f64 / size as f64
+/// A server without a state.
+struct Idle;
+
+impl GenServer for Idle {
+    type Args = ();
+    type Call = ();
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Idle)
+    }
+
+    async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+async fn servers(size: usize, bytes: impl Fn() -> usize) -> f64 {
+    let rt = Runtime::new();
+    let before = bytes();
+    for _ in 0..size {
+        Idle::start(&rt, ()).await.expect("it starts");
+    }
+    let each = each(before, bytes(), size);
+    support::clear(&rt).await;
+    each
+}
+
+fn each(before: usize, after: usize, size: usize) -> f64 {
+    after.saturating_sub(before) as f64 / size as f64
 }

@@ -22,9 +22,14 @@ fn main() {
     let bench = Bench::new("supervision");
     let question = |text, unit, target, size| Question { text, unit, target: Some(target), size };
     let ask = question("restart after a panic, one_for_one", "ns", 1.4, 20_000);
-    bench.compare(&ask, raw_restart, |n| restart(n, Supervisor::one_for_one(), 1));
+    let alone = |n, fails| restart(n, Supervisor::one_for_one(), 1, fails);
+    bench.compare(&ask, |n| raw_restart(n, Fails::Panic), move |n| alone(n, Fails::Panic));
+    let text = "restart after an error, one_for_one";
+    let ask = Question { text, unit: "ns", target: None, size: 20_000 };
+    bench.compare(&ask, |n| raw_restart(n, Fails::Error), move |n| alone(n, Fails::Error));
     let ask = question("restart of a group of 100, beside one of 1", "ns", 43.0, 1_000);
-    bench.compare(&ask, raw_restart, |n| restart(n, Supervisor::one_for_all(), GROUP));
+    let group = |n| restart(n, Supervisor::one_for_all(), GROUP, Fails::Panic);
+    bench.compare(&ask, |n| raw_restart(n, Fails::Panic), group);
     let ask = question("dynamic child, started", "ns", 1.4, 50_000);
     bench.compare(&ask, |n| raw_dynamic(n, Part::Start), |n| dynamic(n, Part::Start));
     let ask = question("dynamic child, terminated", "ns", 1.4, 50_000);
@@ -37,20 +42,30 @@ fn main() {
     bench.compare(&ask, raw_passing, passing);
 }
 
-/// A child that says it is up, and panics when it is told to.
-async fn crashing(up: mpsc::UnboundedSender<oneshot::Sender<()>>) -> Result {
+/// How a child fails.
+#[derive(Clone, Copy)]
+enum Fails {
+    Panic,
+    Error,
+}
+
+/// A child that says it is up, and fails when it is told to.
+async fn failing(up: mpsc::UnboundedSender<oneshot::Sender<()>>, fails: Fails) -> Result {
     let (crash, crashes) = oneshot::channel();
     let _ = up.send(crash);
     let _ = crashes.await;
-    panic!("as asked");
+    match fails {
+        Fails::Panic => panic!("as asked"),
+        Fails::Error => Err("as asked")?,
+    }
 }
 
-async fn raw_restart(size: usize) -> f64 {
+async fn raw_restart(size: usize, fails: Fails) -> f64 {
     let (up, mut is_up) = mpsc::unbounded_channel();
     let watcher = tokio::spawn(async move {
         for _ in 0..=size {
-            let child = tokio::spawn(crashing(up.clone()));
-            assert!(child.await.is_err());
+            let child = tokio::spawn(failing(up.clone(), fails));
+            assert!(!matches!(child.await, Ok(Ok(()))));
         }
     });
     let mut crash = is_up.recv().await.expect("it is up");
@@ -65,14 +80,14 @@ async fn raw_restart(size: usize) -> f64 {
     cost
 }
 
-async fn restart(size: usize, tree: SupervisorSpec, children: usize) -> f64 {
+async fn restart(size: usize, tree: SupervisorSpec, children: usize, fails: Fails) -> f64 {
     let rt = Runtime::new();
     let (up, mut is_up) = mpsc::unbounded_channel();
     let mut tree = tree.unlimited_restarts();
     for n in 0..children - 1 {
         tree = tree.child(ChildSpec::task(format!("{n}"), |_| std::future::pending()));
     }
-    let last = ChildSpec::task("last", move |_| crashing(up));
+    let last = ChildSpec::task("last", move |_| failing(up, fails));
     let tree = tree.child(last).start(&rt).await.expect("it starts");
     let mut crash = is_up.recv().await.expect("it is up");
     let start = Instant::now();

@@ -7,8 +7,8 @@
 //! cargo run --example hello
 //! ```
 //!
-//! You will see the greeting twice, since the first time it panicked half-way (tokio tells of
-//! that on stderr); then the tree as it stands, with one restart used up. It ends by itself.
+//! You will see the greeting twice, since the first time it panicked half-way (the panic
+//! hook tells of that on stderr); then the tree as it stands, with one restart used up. It ends by itself.
 
 use std::error::Error;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// How long a supervisor waits before it starts a child again: longer each time, up to a
 /// limit, and back to the shortest once the child has run well for a while. OTP has no
-/// counterpart: there a restart never waits, and an outage of a few seconds spends any
-/// budget.
+/// counterpart: there a restart never waits, and an outage of a few seconds spends the
+/// usual budgets.
 ///
 /// Given to one child by [`ChildSpec::backoff`](crate::ChildSpec::backoff), or to all that
 /// have none of their own by [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff).

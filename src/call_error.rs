@@ -40,7 +40,7 @@ use crate::pid::Pid;
 /// #         Ok(())
 /// #     }
 /// # }
-/// use regrow::{CallError, ExitReason};
+/// use regrow::CallError;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {
@@ -189,7 +189,7 @@ impl Error for CallError {
 /// #         Ok(())
 /// #     }
 /// # }
-/// use regrow::{ChildSpec, ExitReason, StartError, Supervisor};
+/// use regrow::{ChildSpec, StartError, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {

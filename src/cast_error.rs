@@ -42,7 +42,7 @@ use crate::call_error::CallError;
 /// #         std::future::pending().await // … a post office that takes its time …
 /// #     }
 /// # }
-/// use regrow::{CallError, CastError, Overflow};
+/// use regrow::{CallError, Overflow};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::exit::ExitReason;
-use crate::kernel::exits::{ExitSignal, Outcome};
+use crate::kernel::exits::ExitSignal;
 use crate::lifecycle;
 use crate::log_level::LogLevel;
 use crate::pid::Pid;
@@ -14,7 +14,7 @@ use crate::sync::atomic::Ordering;
 impl Runtime {
     /// Kills a process: untrappable, with reason [`Killed`](ExitReason::Killed), at its
     /// next await. Its values are dropped, its names freed and its watchers told, as at any
-    /// other end. One log line, at Info.
+    /// other end. One log line, where [`set_log_level`](Self::set_log_level) asks for Info.
     ///
     /// True if it was alive, also if another reason came before: the first one sticks. False
     /// if it was not.
@@ -109,8 +109,8 @@ impl Runtime {
 
     /// Closes the runtime for good: every process is killed, with normal teardown, and
     /// none is spawned any more, not even what a supervisor was restarting at this
-    /// moment. Timers are dropped. Returns how many processes were signalled; they end
-    /// as soon as tokio polls them.
+    /// moment. Timers are dropped. Returns how many processes were alive and not ending
+    /// already, supervisors included; they end as soon as tokio polls them.
     ///
     /// The orderly way to stop is the tree's own,
     /// [`SupervisorRef::stop`](crate::SupervisorRef::stop): here no `terminate` runs and
@@ -135,11 +135,7 @@ impl Runtime {
         kernel.closed.store(true, Ordering::SeqCst);
         kernel.timers.close();
         let processes = kernel.table.collect(|_, process| Some(Arc::clone(process)));
-        let from = Pid::OUTSIDE;
-        let signal = ExitSignal { from, reason: &ExitReason::Killed, kind: ExitKind::Kill };
-        let killed =
-            processes.iter().filter(|p| kernel.signal_exit(&***p, signal) == Outcome::Accepted);
-        let killed = killed.count();
+        let killed = kernel.kill_all(processes, Pid::OUTSIDE);
         kernel.bells.close();
         kernel.census.close();
         killed

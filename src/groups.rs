@@ -1,12 +1,9 @@
 //! Groups, as users see them.
 
-use crate::exit::ExitReason;
-use crate::kernel::exits::{ExitSignal, Outcome};
 use crate::lifecycle;
 use crate::log_level::LogLevel;
 use crate::pid::{MonitorRef, Pid};
 use crate::runtime::Runtime;
-use crate::signal::ExitKind;
 
 impl Runtime {
     /// Makes a process a member of a group. Joining twice counts once. False if the
@@ -59,9 +56,9 @@ impl Runtime {
         tags
     }
 
-    /// Kills all members of a group, as [`kill`](Self::kill) does; returns how many were
-    /// signalled, not counting those that were ending already. One log line, at Info, instead
-    /// of one for each. OTP has no counterpart.
+    /// Kills all members of a group, as [`kill`](Self::kill) does; returns how many of
+    /// them were alive and not ending already. One log line instead of one for each. OTP has no
+    /// counterpart.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -78,12 +75,7 @@ impl Runtime {
     pub fn kill_tag(&self, tag: &str) -> usize {
         let from = self.acting();
         let members = self.whereis_tag(tag).into_iter().filter_map(|pid| self.kernel.find(pid));
-        let members: Vec<_> = members.collect();
-        let killed = members.iter().filter(|member| {
-            let signal = ExitSignal { from, reason: &ExitReason::Killed, kind: ExitKind::Kill };
-            self.kernel.signal_exit(&***member, signal) == Outcome::Accepted
-        });
-        let killed = killed.count();
+        let killed = self.kernel.kill_all(members.collect(), from);
         if self.wants_log(LogLevel::Info) {
             lifecycle::kill_tag(tag, killed);
         }

@@ -65,7 +65,7 @@
 //! | share an end | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
 //! | keep a port open through a crash | [`Keep`] |
-//! | bear no flood | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
+//! | limit a flood | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
 //! | do many things at once, with a bound | [`Task`]'s streams: [`TaskStream`] |
 //! | see what is going on | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
 //! | find two servers that wait for each other | [`Runtime::detect_deadlocks`] |
@@ -87,6 +87,8 @@
 //! * `axum`: probes and the tree as routes,
 //!   [`tree_routes`](https://docs.rs/regrow/latest/regrow/fn.tree_routes.html).
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What the documentation shows warns in nobody's crate; only what it leaves unused may be there.
+#![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]

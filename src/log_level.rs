@@ -15,14 +15,15 @@ use crate::exit::ExitReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum LogLevel {
-    /// Nothing, but for panics and errors that end a process.
+    /// Nothing, but for panics and errors that end a process, and what a supervisor can't start,
+    /// can't stop in time, or gives up.
     #[default]
     Off = 0,
     /// Crashes of labelled processes.
     Error = 1,
-    /// Kills as well.
+    /// Kills as well, and restarts.
     Warn = 2,
-    /// Births and clean ends as well, and the census.
+    /// Births, clean ends and restarts after them as well, and the census.
     Info = 3,
     /// Everything.
     Debug = 4,

@@ -52,6 +52,8 @@ struct TheChatServer;
 struct InProduction;
 #[doc = include_str!("../book/src/patterns.md")]
 struct Patterns;
+#[doc = include_str!("../book/src/promises.md")]
+struct Promises;
 #[doc = include_str!("../book/src/semantics.md")]
 struct Semantics;
 #[doc = include_str!("../book/src/what-costs-what.md")]

@@ -80,7 +80,7 @@ impl fmt::Debug for Pid {
 /// # Examples
 ///
 /// ```
-/// use regrow::{Pid, Runtime};
+/// use regrow::Runtime;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let rt = Runtime::new();

@@ -19,8 +19,10 @@ use crate::slot::{Awaited, Lost, Slot};
 ///
 /// Dropped unsent, it tells the caller: [`NoReply`](crate::CallError::NoReply) while
 /// the server lives, [`Overloaded`](crate::CallError::Overloaded) if its mailbox dropped the
-/// question unread, or else the reason the server ended with. OTP: `From`, and
-/// `gen_server:reply/2`; there a caller that nobody answers waits until its time is up.
+/// question unread, or else the reason the server ended with. It does not say who called, which
+/// need not be a process: where the server has to know, the question carries a pid. OTP: `From`,
+/// which holds the caller's pid, and `gen_server:reply/2`; there a caller that nobody answers waits
+/// until its time is up.
 ///
 /// # Examples
 ///

@@ -15,8 +15,8 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 /// Everything processes share: their table, names, groups, timers and log.
 ///
 /// A runtime is cheap to clone, and clones share everything. Many can live in one
-/// program and never see each other: there is no global state. Dropping handles stops
-/// nothing; processes live until they end or are ended.
+/// program and never see each other: they share what a program has but once, its panic hook and
+/// its signals, and nothing else. Dropping handles stops nothing; processes live until they end or are ended.
 ///
 /// It captures tokio's handle where it is made, or at its first use inside tokio, and
 /// spawns through it from then on, also from threads that know nothing of tokio. When that tokio
@@ -144,7 +144,7 @@ impl Runtime {
     /// it lives to read them. False if it is dead or ending, or its mailbox is full, unless
     /// that drops something instead: see [`Overflow`]. Never blocks, never panics.
     ///
-    /// What one process sends another arrives in the order it was sent, signals included.
+    /// What one process sends another arrives in the order it was sent, `Down`s and exits included.
     /// OTP: `Pid ! Message`, which doesn't say. [`Runtime`] has an example.
     pub fn send(&self, pid: Pid, message: Message) -> bool {
         self.receive(pid, Received::Message(message))

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// How a supervisor stops a child: OTP's shutdown value. All times are tokio's.
+/// How a supervisor stops a child: OTP's shutdown value. Times go by tokio's clock. While that is
+/// paused it does not wait for a blocking child or a program of the operating system, which take
+/// real time: their time may be over at once.
 ///
 /// # Examples
 ///
@@ -40,9 +42,15 @@ pub enum Shutdown {
     /// once.
     Timeout(Duration),
     /// Asked to stop, and waited for however long it takes. Right for supervisors,
-    /// risky for anything else.
+    /// risky for anything else: a child that ignores the stop is never killed for that, neither
+    /// by its supervisor nor when its supervisor has been killed.
     Infinity,
 }
+
+/// How long the stop of a whole program may take, if nothing else is said: less than the 30 s that
+/// Kubernetes waits before it kills (`terminationGracePeriodSeconds`), and than the 90 s of systemd
+/// (`TimeoutStopSec`).
+pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(25);
 
 impl Shutdown {
     /// How long it has after it was asked, if that is limited.

@@ -61,8 +61,8 @@ impl Runtime {
     }
 
     /// Spawns a process whose body may fail: `Err(reason)`, or `?` on any error, ends it
-    /// with that reason. An error costs about a hundredth of what a panic does. OTP: `spawn/1`, with
-    /// a body that calls `exit/1`.
+    /// with that reason. An error costs less than a panic, which unwinds. OTP: `spawn/1`, with a body
+    /// that calls `exit/1`.
     ///
     /// # Panics
     ///

@@ -36,7 +36,8 @@ impl Runtime {
     }
 
     /// Removes a link, whichever side made it. After it returned, no `Exit` of that link
-    /// is queued on either side any more. Without a link it does nothing. OTP: `unlink/1`.
+    /// is queued on either side any more. Without a link it does nothing. OTP: `unlink/1`, which
+    /// leaves an exit that has arrived already.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -57,7 +58,8 @@ impl Runtime {
 
     /// Watches a process: `watcher` gets one [`Received::Down`](crate::Received::Down)
     /// when `target` ends, or at once, with `NoProc`, if it is dead. A dead watcher keeps
-    /// nothing. Two monitors of one process are two, and give two `Down`s.
+    /// nothing. Two monitors of one process are two, and give two `Down`s. A monitor of oneself
+    /// counts and can be taken back, and never sends anything.
     ///
     /// For code outside of any process: [`ended`](Self::ended). OTP:
     /// `monitor(process, Pid)`, where the watcher is the caller.
@@ -111,7 +113,8 @@ impl Runtime {
 
     /// Lets go of a monitor, of a process, a name or a group. True if it was in time: no
     /// `Down` came, nor will. A `Down` that is queued already stays. Repeating it, or an
-    /// unknown reference, is harmless. OTP: `demonitor/1`.
+    /// unknown reference, is harmless. It acts for the watcher that the reference was made for,
+    /// whoever calls. OTP: `demonitor/1`, by which a process takes back its own monitors only.
     ///
     /// ```
     /// use regrow::Runtime;

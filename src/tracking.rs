@@ -23,7 +23,7 @@ impl Runtime {
     /// ```
     /// use std::time::Duration;
     /// use regrow::{Callback, GenServer, Reply, Result, Runtime, ServerContext};
-    /// use tokio::time::{advance, sleep};
+    /// use tokio::time::sleep;
     ///
     /// struct Slow;
     ///

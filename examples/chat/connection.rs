@@ -168,7 +168,9 @@ impl Connection {
         let join = |reply| room::Call::Join { member: member.clone(), reply };
         match rt.server_named::<Room>(name).call_waiting(join, OPENING).await? {
             Ok(()) => self.place = Some(Place { topic, watch }),
-            Err(NameTaken) => drop(ctx.demonitor(watch)),
+            Err(NameTaken) => {
+                ctx.demonitor(watch);
+            }
         }
         Ok(())
     }

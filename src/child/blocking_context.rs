@@ -148,8 +148,7 @@ impl BlockingContext {
     /// is dropped, when the child is to stop.
     ///
     /// ```
-    /// use std::time::Duration;
-    /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {

@@ -56,7 +56,7 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 ///
 /// ```
 /// use std::collections::HashMap;
-/// use regrow::{ChildSpec, GenServer, Keep, KeepGuard, Reply, Result, Runtime, ServerContext};
+/// use regrow::{GenServer, Keep, KeepGuard, Reply, Result, Runtime, ServerContext};
 /// use regrow::{Name, Supervisor};
 ///
 /// type Entries = HashMap<String, String>;
@@ -110,7 +110,6 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// A port that stays open while the server behind it is started again:
 ///
 /// ```
-/// use std::sync::Arc;
 /// use regrow::{ChildSpec, Keep, Runtime, Supervisor};
 /// use tokio::net::{TcpListener, TcpStream};
 ///

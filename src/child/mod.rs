@@ -63,8 +63,8 @@ pub enum ChildType {
 /// ([`blocking`](Self::blocking)), from a server that shuts down gracefully
 /// ([`serve`](Self::serve)), from a program of the operating system (`command`, with the feature
 /// `process`), or from anything that implements [`StartChild`]. All are started, stopped,
-/// restarted and told of alike. What must outlive a restart is a [`Keep`]. Cheap to
-/// clone. OTP: the child specification.
+/// restarted and told of alike. What must outlive a restart is a [`Keep`]. OTP: the child
+/// specification.
 ///
 /// | setting | default |
 /// |---|---|
@@ -182,7 +182,7 @@ impl ChildSpec {
     /// OTP: a child whose start function is `proc_lib:spawn_link/1`.
     ///
     /// ```
-    /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
     /// use tokio::sync::mpsc::unbounded_channel;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
@@ -208,8 +208,8 @@ impl ChildSpec {
         ChildSpec::started_by(id, start::Start::task(body))
     }
 
-    /// Its id, unique among its siblings, and its label in the log. By default a server's type
-    /// name, a supervisor's name or `"Supervisor"`. The type name is that without its module, with
+    /// Its id, and its label in the log. Under a [`Supervisor`](crate::Supervisor) it is unique
+    /// among its siblings. By default a server's type name, a supervisor's name or `"Supervisor"`. The type name is that without its module, with
     /// the types in its brackets: `Counter`, `Cache<String>`. Of several ids that are given the
     /// last counts, that of a supervisor's own description among them. [`ChildSpec`] has an
     /// example.

@@ -112,7 +112,7 @@ impl ChildSpec {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use regrow::{ChildSpec, Result, Runtime, ShutdownSignal, Supervisor};
+    /// use regrow::{ChildSpec, Runtime, ShutdownSignal, Supervisor};
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     /// use tokio::net::{TcpListener, TcpStream};
     ///

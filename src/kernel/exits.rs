@@ -99,6 +99,24 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// Kills all of these: how many of them were alive and not ending already. They are counted
+    /// before the first is killed: its end, on another thread, may end others by their links
+    /// before their own kill arrives.
+    pub(crate) fn kill_all(
+        self: &Arc<Self>,
+        mut processes: Vec<Arc<dyn AnyProcess>>,
+        from: Pid,
+    ) -> usize {
+        processes.retain(|process| process.with(|locked| locked.core().stage == Stage::Live));
+        let signal = ExitSignal { from, reason: &ExitReason::Killed, kind: ExitKind::Kill };
+        for process in &processes {
+            self.signal_exit(&**process, signal);
+        }
+        processes.len()
+    }
+}
+
 /// What a wish that it stop cancels in this process, if it asked for that: its parent's
 /// exit, and for a task the failure of its caller.
 fn stop_token(

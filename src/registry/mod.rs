@@ -74,7 +74,9 @@ pub use changes::{RegistryChange, RegistryChanges};
 /// for _ in 0..3 {
 ///     topics.register(rt.spawn(|_| std::future::pending()).pid(), "news", ()).unwrap();
 /// }
-/// topics.dispatch(&"news", |pid, ()| drop(rt.send(pid, b"extra!".to_vec())));
+/// topics.dispatch(&"news", |pid, ()| {
+///     rt.send(pid, b"extra!".to_vec());
+/// });
 /// assert_eq!(topics.lookup(&"news").len(), 3);
 /// # });
 /// ```

@@ -39,7 +39,8 @@ where
     }
 
     /// A direct handle to the holder of this key, if it is a server of this type: of this
-    /// incarnation, so to be looked up anew after a restart.
+    /// incarnation, so to be looked up anew after a restart. OTP: `{via, Module, Name}`, where the
+    /// key is a name itself.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};

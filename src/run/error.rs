@@ -11,8 +11,8 @@ use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::supervisor::{Limit, RestartLimitReached};
 
-/// Why [`run`](crate::run) ended in failure. By then everything of the tree has been
-/// stopped, in order.
+/// Why [`run`](crate::run) ended in failure. By then the root has ended, or was never started;
+/// unless it was killed, everything below it has been stopped, in order.
 ///
 /// Its [`Display`](fmt::Display) does not repeat its source. Its [`Debug`](fmt::Debug) is the same
 /// with all causes, in one line, so a `main` that returns it says something readable, and exits

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::exit::ExitReason;
 use crate::panic_hook::install_panic_hook;
 use crate::runtime::Runtime;
+use crate::shutdown::STOP_DEADLINE;
 use crate::supervisor::{SupervisorRef, SupervisorSpec};
 use crate::turn::turn;
 
@@ -48,10 +49,6 @@ use reload::Reloads;
 use signals::Asked;
 use stopping::Stopping;
 use watchdog::{Watchdog, Watched};
-
-/// How long a stop may take in all, if nothing else is said: less than the 30 s that
-/// Kubernetes and systemd wait before they kill.
-const DEADLINE: Duration = Duration::from_secs(25);
 
 /// How long the killed have, to notice.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -152,7 +149,7 @@ impl Run {
         Run {
             tree: tree.into(),
             runtime: None,
-            deadline: DEADLINE,
+            deadline: STOP_DEADLINE,
             signals: true,
             stop_on: None,
             cancel_on_stop: None,

@@ -61,8 +61,7 @@ impl Runtime {
         ServerRef { target: Target::Named { kernel: self.kernel.clone(), name: name.into() } }
     }
 
-    /// Turns the detection of deadlocks on or off; it is off at first, and then costs
-    /// nothing. While it is on, a call from a handler that would close a circle of
+    /// Turns the detection of deadlocks on or off; it is off at first. While it is on, a call from a handler that would close a circle of
     /// processes waiting for each other fails at once, with
     /// [`CallError::Deadlock`] naming the circle, instead of timing out all round.
     ///

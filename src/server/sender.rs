@@ -36,7 +36,9 @@ use crate::server::{GenServer, ServerRef};
 /// /// Knows nothing of the servers that it wakes.
 /// async fn ring(after: Duration, bells: Vec<Sender<Rang>>) {
 ///     sleep(after).await;
-///     bells.iter().for_each(|bell| drop(bell.send(Rang(7))));
+///     for bell in &bells {
+///         bell.send(Rang(7));
+///     }
 /// }
 ///
 /// struct Sleeper(Vec<u32>);

@@ -166,7 +166,7 @@ impl<S: GenServer> ServerSpec<S> {
 
     /// Starts it linked to the process of this context, from before its `init` on. A
     /// failing start is told by the error alone, not by the link. OTP:
-    /// `gen_server:start_link`.
+    /// `gen_server:start_link`, where the link passes the failure on as well.
     ///
     /// # Errors
     ///
@@ -198,7 +198,6 @@ impl<S: GenServer> ServerSpec<S> {
     /// #         Ok(())
     /// #     }
     /// # }
-    /// use regrow::ExitReason;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {

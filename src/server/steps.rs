@@ -48,7 +48,8 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Has `handle_timeout` run if no message comes within `limit` from the end of this
     /// handler on. Any message cancels it: its handler decides anew. A zero limit loses
-    /// to a message that is queued already. OTP: the time-out in a callback's result.
+    /// to a message that is queued already. A [status request](crate::ServerRef::get_status) leaves
+    /// it alone. OTP: the time-out in a callback's result, which a system message starts again.
     ///
     /// Not for what must happen at a certain time: a busy server never is idle. That is
     /// [`cast_after`](Self::cast_after).

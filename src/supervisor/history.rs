@@ -37,7 +37,7 @@ pub struct Incarnation {
 /// # Examples
 ///
 /// ```
-/// use regrow::{ChildSpec, ExitReason, Restart, Runtime, Supervisor};
+/// use regrow::{ChildSpec, ExitReason, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {

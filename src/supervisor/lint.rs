@@ -9,14 +9,11 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::child::{ChildType, Restart, Spec};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{STOP_DEADLINE, Shutdown};
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::finding::{Finding, LintError};
 use crate::supervisor::most_starts::{self, SlowStop, Starts, nested};
 use crate::supervisor::spec::SupervisorSpec;
-
-/// A stop that may take longer than this is told of: what [`run`](crate::run) gives a tree.
-const LONG: Duration = Duration::from_secs(25);
 
 /// A child that may be started so often, without a delay, before the root gives up is a finding.
 const OFTEN: u64 = 100;
@@ -79,7 +76,7 @@ impl SupervisorSpec {
         let mut walk = Walk::default();
         walk.names.extend(self.name.iter().map(|name| (name.to_string(), self.id.to_string())));
         let worst_stop = walk.supervisor(self, &self.id, Starts::ONCE);
-        if let Some(worst) = worst_stop.filter(|worst| *worst > LONG) {
+        if let Some(worst) = worst_stop.filter(|worst| *worst > STOP_DEADLINE) {
             walk.findings.push(Finding::LongStop { worst });
         }
         walk.duplicate_names();

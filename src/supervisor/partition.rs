@@ -94,7 +94,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
         self
     }
 
-    /// How many restarts the supervisor bears in any `period`, of all partitions together. By
+    /// How many restarts the supervisor allows in any `period`, of all partitions together. By
     /// default three in five seconds.
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Some((restarts, period));

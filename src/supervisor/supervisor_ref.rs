@@ -120,7 +120,8 @@ impl SupervisorRef {
 
     /// Starts a child and adds it after the others. Returns when it is ready. It is kept and
     /// restarted like the others, but not described anywhere: a supervisor that is itself
-    /// restarted begins without it. OTP: `supervisor:start_child/2`.
+    /// restarted begins without it. OTP: `supervisor:start_child/2`, which gives `{ok, undefined}` for a
+    /// child that is ignored.
     ///
     /// # Errors
     ///

@@ -51,7 +51,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// A task is linked to the process that spawned it, its caller: if one of them crashes the
 /// other does, so that nobody works for a process that is no more, and no failure goes
 /// unseen. A caller that traps exits gets the failure as the `Err` of its [`join`](Self::join)
-/// instead. When the caller ends normally, the task goes on. [`spawn_nolink`](Self::spawn_nolink)
+/// instead. The normal end of a task is no message to its caller, whether that traps or not. When
+/// the caller ends normally, the task goes on. [`spawn_nolink`](Self::spawn_nolink)
 /// makes one that shares nobody's fate.
 ///
 /// The handle is the right to the result: whoever holds it may ask for it, from any process,
@@ -69,7 +70,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// # Examples
 ///
 /// ```
-/// use regrow::{ExitReason, Runtime, Task};
+/// use regrow::{Runtime, Task};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {

@@ -147,8 +147,8 @@ impl<T: Send + 'static> TaskStream<T> {
         }
     }
 
-    /// Makes the tasks children of this supervisor, too: they end with it, and are seen in its
-    /// tree. By default nobody's. OTP: `Task.Supervisor.async_stream/4`.
+    /// Makes the tasks children of this supervisor, too: it stops them before it ends, and they are
+    /// seen in its tree. By default nobody's. OTP: `Task.Supervisor.async_stream/4`.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};

@@ -9,8 +9,9 @@ use crate::runtime::Runtime;
 use crate::supervisor::{DynamicSupervisor, Partitioned};
 use crate::task::supervisor_ref::TaskSupervisorRef;
 
-/// A supervisor of tasks, before it runs. Its tasks end when it does, so a program that stops
-/// as a tree leaves none behind, and they are seen in its tree.
+/// A supervisor of tasks, before it runs. It stops its tasks before it ends, so a program that
+/// stops as a tree stops them too, and they are seen in its tree: labelled `task`, each with its
+/// pid.
 ///
 /// OTP: Elixir's `Task.Supervisor`.
 ///
@@ -23,7 +24,7 @@ use crate::task::supervisor_ref::TaskSupervisorRef;
 /// # Examples
 ///
 /// ```
-/// use regrow::{ExitReason, Runtime, Supervisor, TaskSupervisor, TaskSupervisorRef};
+/// use regrow::{Runtime, Supervisor, TaskSupervisor, TaskSupervisorRef};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {
@@ -124,8 +125,7 @@ impl TaskSupervisor {
     /// # }).unwrap();
     /// ```
     pub async fn start(self, runtime: &Runtime) -> Result<TaskSupervisorRef, StartError> {
-        let tree = self.spec.start(runtime).await?;
-        Ok(TaskSupervisorRef::new(runtime.clone(), tree))
+        Ok(TaskSupervisorRef::new(self.spec.start(runtime).await?))
     }
 }
 

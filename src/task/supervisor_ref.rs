@@ -18,24 +18,26 @@ use crate::supervisor::{ChildError, ChildInfo, DynamicSupervisorRef};
 use crate::task::Task;
 use crate::task::supervised::{Born, Once};
 
+/// What all tasks are called in trees, the log and the census. Their pids tell them apart.
+const LABEL: &str = "task";
+
 /// A handle to a running supervisor of tasks. Cheap to clone; dropping it stops nothing.
 /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
 #[derive(Debug, Clone)]
 pub struct TaskSupervisorRef {
-    runtime: Runtime,
     tree: DynamicSupervisorRef,
     shutdown: Shutdown,
 }
 
 impl TaskSupervisorRef {
-    pub(crate) fn new(runtime: Runtime, tree: DynamicSupervisorRef) -> Self {
-        TaskSupervisorRef { runtime, tree, shutdown: Shutdown::default() }
+    pub(crate) fn new(tree: DynamicSupervisorRef) -> Self {
+        TaskSupervisorRef { tree, shutdown: Shutdown::default() }
     }
 
     /// A handle to whichever supervisor of tasks holds the name at the time of each call, so
     /// that it lives through restarts. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
-        TaskSupervisorRef::new(runtime.clone(), DynamicSupervisorRef::named(runtime, name))
+        TaskSupervisorRef::new(DynamicSupervisorRef::named(runtime, name))
     }
 
     /// The supervisor's pid, as [`DynamicSupervisorRef::pid`].
@@ -78,7 +80,7 @@ impl TaskSupervisorRef {
     /// Dropped half way, it starts nothing, or kills what was started.
     ///
     /// ```
-    /// use regrow::{ExitReason, Runtime, TaskSupervisor};
+    /// use regrow::{Runtime, TaskSupervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
@@ -217,24 +219,20 @@ impl TaskSupervisorRef {
         F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        self.start(ChildSpec::task(self.fresh_id(), body).restart(restart)).await
+        self.start(ChildSpec::task(LABEL, body).restart(restart)).await
     }
 
     async fn start_once(
         &self,
         (task, mut handle): (Once, oneshot::Receiver<Born>),
     ) -> Result<ProcessHandle, StartError> {
-        self.start(ChildSpec::new(self.fresh_id(), task).restart(Restart::Temporary)).await?;
+        self.start(ChildSpec::new(LABEL, task).restart(Restart::Temporary)).await?;
         let born = handle.try_recv().expect("a task that was started has sent its handle");
         Ok(born.arrive())
     }
 
     async fn start(&self, child: ChildSpec) -> Result<Pid, StartError> {
         self.tree.start_child(child.shutdown(self.shutdown)).await
-    }
-
-    fn fresh_id(&self) -> String {
-        format!("task {}", self.runtime.kernel.fresh_id())
     }
 
     /// Stops a task, as its shutdown time says, and waits for its end; it is not started

@@ -1,8 +1,7 @@
 //! Tests of what is built on regrow: without a tree, with a stand-in for a server, or of a
 //! whole tree whose crashes and restarts come out the same each time.
 //!
-//! It is always there: it adds no dependency, and a program that doesn't use it carries
-//! none of it.
+//! It needs no feature and adds no dependency.
 //!
 //! # A handler, called by hand
 //!
@@ -71,7 +70,6 @@
 //! gives up after a day.
 //!
 //! ```
-//! use std::time::Duration;
 //! use regrow::testing::{await_exit, await_restart};
 //! use regrow::{Name, Supervisor};
 //! # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};

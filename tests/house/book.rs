@@ -2,7 +2,7 @@
 
 use crate::support;
 
-use support::source::{entries, read};
+use support::source::{entries, read, sources};
 
 const PAGES: &str = "book/src";
 
@@ -90,6 +90,296 @@ fn every_picture_is_shown_and_fits_every_theme() {
         must(picture.contains("aria-label=\""), "doesn't say what it shows (aria-label)");
         must(!picture.contains("\n\n"), "has an empty line");
         must(!picture.contains("style=") && !picture.contains("fill=\""), "has colours of its own");
+    }
+    assert_none(&complaints);
+}
+
+/// What is not run as a snippet is a part of an example, which is run, or a fragment of a few
+/// lines that shows what not to write.
+#[test]
+fn a_snippet_that_is_not_run_is_a_part_of_an_example_or_a_fragment() {
+    let mut complaints = Vec::new();
+    for (page, text) in pages() {
+        for block in between(&text, "```rust,ignore\n", "```") {
+            let included = block.starts_with("{{#include ../../examples/");
+            if !included && block.lines().count() > 3 {
+                complaints.push(format!("{page} has a snippet that nothing runs: {block}"));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// A text without line breaks, the marks of comments and more than one space at a time.
+fn flowing(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let line = line.trim();
+        let line = line.strip_prefix("///").or(line.strip_prefix("//!")).unwrap_or(line);
+        line.trim_start_matches("//").trim()
+    });
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// Everything that users read: README, CHANGELOG, the book, and the comments of sources.
+fn texts() -> Vec<(String, String)> {
+    let plain = ["README.md", "CHANGELOG.md", "examples/README.md"].into_iter();
+    let mut all: Vec<_> = plain.filter_map(|path| Some((path.to_owned(), read(path)?))).collect();
+    all.extend(pages());
+    all.extend(["src", "examples"].into_iter().flat_map(sources).map(|s| (s.path, s.text)));
+    all
+}
+
+/// A value that stands in a source and in words elsewhere: the source, its line, and each page
+/// with the words.
+type Twice = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const TWICE: &[Twice] = &[
+    (
+        "src/shutdown.rs",
+        "const STOP_DEADLINE: Duration = Duration::from_secs(25);",
+        &[
+            ("book/src/defaults.md", "| the whole stop may take | 25 s |"),
+            ("book/src/in-production.md", "within one deadline: 25 s unless"),
+            ("book/src/in-production.md", "the deadline of the run, 25 seconds;"),
+            ("book/src/a-tree-that-starts-and-stops.md", "25 seconds unless you say otherwise"),
+            ("src/run/mod.rs", "By default 25 s."),
+            ("src/supervisor/finding.rs", "may take longer than 25 s"),
+        ],
+    ),
+    (
+        "src/shutdown.rs",
+        "Shutdown::Timeout(Duration::from_secs(5))",
+        &[
+            ("README.md", "| a child has, to stop | 5 s (a worker)"),
+            ("book/src/defaults.md", "| has, to stop | a worker 5 s"),
+        ],
+    ),
+    (
+        "src/server/server_ref.rs",
+        "const CALL_TIMEOUT: Duration = Duration::from_secs(5);",
+        &[
+            ("README.md", "| a call waits | 5 s |"),
+            ("book/src/defaults.md", "| a call waits | 5 s |"),
+            ("book/src/if-you-know-tokio.md", "a plain `call` has a deadline of 5 s"),
+            ("book/src/genserver.md", "five seconds if you say nothing"),
+        ],
+    ),
+    (
+        "src/task/mod.rs",
+        "const LIMIT: Duration = Duration::from_secs(5);",
+        &[("book/src/defaults.md", "| `join` waits | 5 s |")],
+    ),
+    (
+        "src/snapshot/collect.rs",
+        "const LIMIT: Duration = Duration::from_millis(250);",
+        &[
+            ("book/src/defaults.md", "| a snapshot of a tree takes | 250 ms at most |"),
+            ("book/src/in-production.md", "ask all supervisors, for 250 ms in all"),
+            ("book/src/observing.md", "the whole takes 250 ms at most"),
+            ("book/src/semantics.md", "A snapshot of a tree takes 250 ms at most"),
+            ("src/http.rs", "| `/readyz` | in 250 ms at most"),
+        ],
+    ),
+    (
+        "src/child/command.rs",
+        "const STOP_WINDOW: Duration = Duration::from_millis(100);",
+        &[
+            ("book/src/in-production.md", "only after its `stop_window`, 100 ms:"),
+            ("src/child/command_settings.rs", "By default 100 ms;"),
+        ],
+    ),
+    (
+        "src/supervisor/stop.rs",
+        "const NOT_YIELDING: Duration = Duration::from_secs(5);",
+        &[
+            ("book/src/defaults.md", "killed child that doesn't await | every 5 s |"),
+            ("book/src/promises.md", "and named every five seconds"),
+            ("src/child/blocking.rs", "told of by name, every five seconds"),
+        ],
+    ),
+    (
+        "src/supervisor/history.rs",
+        "const KEPT: usize = 8;",
+        &[
+            ("book/src/defaults.md", "| stories kept of each child | the last 8 |"),
+            ("book/src/supervisors.md", "their last eight ends"),
+        ],
+    ),
+    (
+        "src/backoff.rs",
+        "const PATIENCE: Duration = Duration::from_secs(15 * 60);",
+        &[
+            ("book/src/backoff.md", "| `give_up_after` | 15 min |"),
+            ("src/backoff.rs", "15 minutes without a healthy run"),
+        ],
+    ),
+    (
+        "src/stream.rs",
+        "const DEFAULT_CAPACITY: usize = 16;",
+        &[
+            ("book/src/defaults.md", "| a byte stream holds | 16 chunks |"),
+            ("src/stream.rs", "holds up to 16 chunks"),
+        ],
+    ),
+    (
+        "src/event.rs",
+        "const KEPT: usize = 1024;",
+        &[("book/src/defaults.md", "| a listener of `events` may lie behind | 1024 events |")],
+    ),
+    (
+        "src/supervisor/dynamic/given_up.rs",
+        "const KEPT: usize = 1_000;",
+        &[("src/supervisor/dynamic/spec.rs", "The latest 1,000 are kept")],
+    ),
+    (
+        "src/run/table.rs",
+        "const ROWS: usize = 32;",
+        &[("book/src/in-production.md", "A report of more than 32 children")],
+    ),
+];
+
+#[test]
+fn a_number_that_stands_in_a_source_and_in_words_is_one_number() {
+    let mut complaints = Vec::new();
+    for (source, line, words) in TWICE {
+        let mut must = |path: &str, text: &str| {
+            let found = read(path).is_some_and(|all| flowing(&all).contains(text));
+            complaints.extend((!found).then(|| format!("{path} doesn't say {text:?}.")));
+        };
+        must(source, line);
+        words.iter().for_each(|(path, text)| must(path, text));
+    }
+    assert_none(&complaints);
+}
+
+/// How long those who run a program wait before they kill it: theirs, so each place that tells it
+/// has to tell the same.
+#[test]
+fn the_patience_of_systemd_and_kubernetes_is_the_same_everywhere() {
+    let settings = [("(`terminationGracePeriodSeconds`)", "30"), ("(`TimeoutStopSec`)", "90")];
+    let (mut complaints, mut told) = (Vec::new(), 0);
+    for (path, text) in texts() {
+        let text = flowing(&text);
+        for (setting, seconds) in settings {
+            for (at, _) in text.match_indices(setting) {
+                told += 1;
+                let mut numbers = text[..at].rsplit(|c: char| !c.is_ascii_digit());
+                let nearest = numbers.find(|number| !number.is_empty());
+                if nearest != Some(seconds) {
+                    complaints.push(format!("{path}: {setting} is {seconds} s, not {nearest:?}."));
+                }
+            }
+        }
+    }
+    assert_none(&complaints);
+    assert!(told >= 4, "it looks in the wrong places: {told}");
+}
+
+/// What a version of `name` is in the manifest.
+fn version(name: &str) -> String {
+    let manifest = read("Cargo.toml").unwrap_or_default();
+    let line = manifest.lines().find(|line| line.starts_with(&format!("{name} = ")));
+    let numbers = line.and_then(|line| between(line, "\"", "\"").next());
+    numbers.expect("it is in the manifest").to_owned()
+}
+
+#[test]
+fn the_oldest_tokio_and_the_oldest_rust_are_those_of_the_manifest() {
+    let oldest = [("tokio ", version("tokio")), ("Rust ", version("rust-version"))];
+    let (mut complaints, mut told) = (Vec::new(), 0);
+    for (path, text) in texts().into_iter().filter(|(path, _)| path.ends_with(".md")) {
+        for (name, version) in &oldest {
+            for (at, _) in text.match_indices(&format!("{name}1.")) {
+                let rest = &text[at + name.len()..];
+                let said = rest.split(|c: char| !c.is_ascii_digit() && c != '.').next();
+                let said = said.unwrap_or_default().trim_end_matches('.');
+                told += 1;
+                if said != version {
+                    complaints.push(format!("{path} says {name}{said}, and not {version}."));
+                }
+            }
+        }
+    }
+    assert_none(&complaints);
+    assert!(told >= 3, "it looks in the wrong places: {told}");
+}
+
+/// The numbers of a text, as they are written: `1,345`, `0.71`, `401–420`.
+fn numbers(text: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '–');
+    let words = text.split(|c: char| !is_part(c)).map(|word| word.trim_matches([',', '.']));
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// The rows of a page's tables, as cells.
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+}
+
+/// The README has the figures of the book's page, and no others.
+#[test]
+fn the_figures_of_the_readme_are_those_of_the_book() {
+    let book = read("book/src/what-costs-what.md").unwrap_or_default();
+    let known: Vec<String> = rows(&book).flat_map(|row| numbers(&row[1..].join(" "))).collect();
+    let readme = read("README.md").unwrap_or_default();
+    let table = between(&readme, "| question | raw | regrow | ratio |", "\n\n").next();
+    let (mut complaints, mut looked) = (Vec::new(), 0);
+    for row in rows(table.unwrap_or_default()) {
+        for number in numbers(&row[1..].join(" ").replace("(no deadline)", "")) {
+            looked += 1;
+            if !known.contains(&number) {
+                complaints.push(format!("what-costs-what.md has no {number}, of {:?}.", row[0]));
+            }
+        }
+    }
+    assert_none(&complaints);
+    assert!(looked > 60, "it looks in the wrong place: {looked}");
+}
+
+/// `drop` of a `bool` or a pid does nothing, and the compiler says so in a user's crate. A
+/// statement with a semicolon is what is meant.
+#[test]
+fn no_text_shows_a_drop_of_what_needs_none() {
+    const COPIES: [&str; 12] = [
+        "send(",
+        "send_named(",
+        "exit(",
+        "kill(",
+        "link(",
+        "register(",
+        "register_tag(",
+        "cast(",
+        "monitor(",
+        "demonitor(",
+        "set_health(",
+        "set_label(",
+    ];
+    const OWNERS: [&str; 4] = ["rt.", "ctx.", "ctx.runtime().", "runtime."];
+    let mut complaints = Vec::new();
+    for (path, text) in texts() {
+        for call in between(&text, "drop(", "\n") {
+            let wrong = OWNERS.iter().any(|owner| {
+                let method = call.strip_prefix(owner);
+                method.is_some_and(|method| COPIES.iter().any(|copy| method.starts_with(copy)))
+            });
+            complaints.extend(wrong.then(|| format!("{path} shows drop({call}")));
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// What a context does itself is not shown by way of its runtime and its own pid.
+#[test]
+fn no_text_shows_the_long_form_of_what_a_context_does() {
+    const SHORT: [&str; 2] = ["set_health", "set_label"];
+    let mut complaints = Vec::new();
+    for (path, text) in texts() {
+        for method in SHORT {
+            let long = format!("runtime().{method}(ctx.pid()");
+            let shown = text.contains(&long);
+            complaints.extend(shown.then(|| format!("{path} shows {long}…): ctx.{method}(…)")));
+        }
     }
     assert_none(&complaints);
 }

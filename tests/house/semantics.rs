@@ -1,10 +1,15 @@
-//! The book's chapter on semantics: each of its sentences is shown by a test that exists.
+//! The pages of the book that promise something: each of their sentences is shown by a test that
+//! exists.
 
 use crate::support;
 
 use std::collections::HashSet;
 
 use support::source::{Source, read, sources};
+
+/// The pages whose sentences have numbers, and how many there are at least.
+const PAGES: [(&str, usize); 3] =
+    [("semantics.md", 150), ("promises.md", 28), ("otp-word-by-word.md", 10)];
 
 /// One sentence: its number, and the tests that it names.
 struct Sentence<'a> {
@@ -18,9 +23,15 @@ fn sentences(chapter: &str) -> Vec<Sentence<'_>> {
         let (number, rest): (&str, &str) = str::split_once(item, "**").unwrap_or((item, ""));
         let rest = rest.split("\n#").next().unwrap_or_default();
         let quoted = rest.split('`').skip(1).step_by(2);
-        Sentence { number, tests: quoted.filter(|text| text.contains("::")).collect() }
+        Sentence { number, tests: quoted.filter(|text| names_a_test(text)).collect() }
     };
     items.map(one).collect()
+}
+
+/// As `file::function`; `Shutdown::Infinity` is none.
+fn names_a_test(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | ':');
+    text.contains("::") && text.chars().all(is_part)
 }
 
 /// Why a sentence is not shown.
@@ -55,9 +66,13 @@ fn module(path: &str) -> &str {
 
 #[test]
 fn each_sentence_is_shown_by_a_test_that_exists() {
-    let chapter = read("book/src/semantics.md").expect("there is such a chapter");
-    assert!(sentences(&chapter).len() >= 150);
-    assert_eq!(complaints(&chapter, &sources("tests")), [""; 0]);
+    let mut all = String::new();
+    for (page, least) in PAGES {
+        let text = read(&format!("book/src/{page}")).expect("there is such a page");
+        assert!(sentences(&text).len() >= least, "{page}");
+        all += &text;
+    }
+    assert_eq!(complaints(&all, &sources("tests")), [""; 0]);
 }
 
 #[test]

@@ -41,8 +41,9 @@ const TRAPS: &[u8] = &[
 ];
 
 /// Tests that are programs of their own, and why they can't share one.
-const ALONE: [(&str, &str); 3] = [
+const ALONE: [(&str, &str); 4] = [
     ("dynamic_memory.rs", "its allocator counts what the whole program asks for"),
+    ("mailbox_memory.rs", "its allocator counts what the whole program asks for"),
     ("panic_hook.rs", "its panic hook is the whole program's"),
     ("server_memory.rs", "its allocator counts what the whole program asks for"),
 ];
@@ -318,6 +319,13 @@ fn nothing_that_ships_unwraps() {
         sources("src").into_iter().filter(|source| source.shipped().contains(".unwrap()"));
     let complaints = complaints.map(|s| format!("{} unwraps: say what it relies on.", s.path));
     assert_none(&complaints.collect::<Vec<_>>());
+}
+
+/// Forbidden, and not denied: no module can allow it again.
+#[test]
+fn the_crate_forbids_unsafe_code() {
+    assert!(read("src/lib.rs").unwrap_or_default().contains("\n#![forbid(unsafe_code)]\n"));
+    assert!(read("Cargo.toml").unwrap_or_default().contains("\nunsafe_code = \"forbid\"\n"));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use crate::support;
 
 use std::convert::Infallible;
 
-use regrow::{ExitReason, GenServer, LogLevel, ProcessHandle, Result, Runtime, ServerContext};
+use regrow::{
+    ExitReason, GenServer, LogLevel, ProcessHandle, Result, Runtime, ServerContext, Supervisor,
+};
 use support::idle;
 use support::log::{Line, Log};
 
@@ -189,6 +191,33 @@ async fn a_server_that_is_told_to_end_is_no_error() {
     let stopped = Child::start(&rt, ()).await.unwrap();
     stopped.stop(ExitReason::crashed("by order")).await.unwrap();
     assert_eq!(log.heads(), [""; 0]);
+}
+
+/// What nobody handles is told by its kind and its length, what dies in a mailbox not at all.
+#[tokio::test]
+async fn what_was_in_a_mailbox_is_in_no_line() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.set_log_level(LogLevel::Debug);
+    let server = Child::start(&rt, ()).await.unwrap();
+    let tree = Supervisor::one_for_one().named("tree").start(&rt).await.unwrap();
+    let raw = rt.spawn_fallible(|mut ctx| async move {
+        ctx.recv().await;
+        Err(ExitReason::crashed("not understood"))
+    });
+    rt.set_label(raw.pid(), "raw");
+    for pid in [server.pid().unwrap(), tree.pid().unwrap(), raw.pid()] {
+        assert!(rt.send(pid, b"secret".to_vec()) && rt.send(pid, b"secret".to_vec()));
+    }
+    raw.join().await;
+    server.stop(ExitReason::Normal).await.unwrap();
+    tree.stop().await.unwrap();
+    let lines = log.take();
+    let count = |head: &str| lines.iter().filter(|line| line.head() == head).count();
+    assert_eq!(count("WARN unexpected message dropped"), 4, "{lines:?}");
+    assert_eq!(count("ERROR exit"), 1, "{lines:?}");
+    let secret = format!("{:?}", b"secret"); // as bytes are shown
+    let shown = format!("{lines:?}");
+    assert!(!shown.contains("secret") && !shown.contains(&secret), "{shown}");
 }
 
 /// SYS-007. A server that fails in its own words is heard like any other.

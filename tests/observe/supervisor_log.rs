@@ -150,6 +150,32 @@ async fn what_a_supervisor_decides_is_told() {
     assert_eq!(told, expected);
 }
 
+/// A restart is told where the lifecycle log is on; what a person has to know, at any level.
+#[tokio::test(start_paused = true)]
+async fn a_restart_is_told_from_warn_on_and_giving_up_always() {
+    for (level, restart_is_told) in [
+        (LogLevel::Off, false),
+        (LogLevel::Error, false),
+        (LogLevel::Warn, true),
+        (LogLevel::Debug, true),
+    ] {
+        let t = Troupe::new();
+        t.rt.set_log_level(level);
+        let spec = Supervisor::one_for_one().named("top").intensity(1, Duration::from_secs(1));
+        let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
+        let log = Log::listen();
+        t.crash("a");
+        settled().await;
+        let ended = tree.ended();
+        t.crash("a");
+        ended.await;
+        let heads = log.heads();
+        let told = |head: &str| heads.iter().any(|line| line == head);
+        assert_eq!(told("WARN restarting"), restart_is_told, "{level:?}: {heads:?}");
+        assert!(told("WARN gave up") && told("ERROR exit"), "{level:?}: {heads:?}");
+    }
+}
+
 /// The exit of a child that was stopped, or that failed to start, is nobody's surprise.
 #[tokio::test(start_paused = true)]
 async fn the_exit_of_a_child_that_was_stopped_is_no_strangers() {

@@ -26,3 +26,5 @@ mod turns;
 mod destructors;
 mod wakers;
 mod regressions;
+mod durations;
+mod error_texts;

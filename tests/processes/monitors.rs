@@ -117,6 +117,28 @@ async fn a_demonitor_in_time_leaves_no_down() {
     }
 }
 
+/// The reference knows its watcher: whoever gives it, that watcher is no longer told.
+#[tokio::test]
+async fn a_demonitor_acts_for_its_watcher_whoever_calls() {
+    let rt = Runtime::new();
+    for flush in [false, true] {
+        let (mut watcher, mut stranger) = (Puppet::new(&rt), Puppet::new(&rt));
+        let target = Puppet::new(&rt);
+        let reference = rt.monitor(watcher.pid(), target.pid());
+        let own = rt.monitor(stranger.pid(), target.pid());
+        let let_go = stranger.ask(move |ctx| match flush {
+            true => ctx.runtime().demonitor_flush(reference),
+            false => ctx.runtime().demonitor(reference),
+        });
+        assert!(let_go.await);
+        target.finish();
+        target.ended().await;
+        assert_eq!(watcher.mail().await, []);
+        let expected = [down(own, target.pid(), ExitReason::Normal)];
+        assert_eq!(stranger.mail().await, expected, "its own monitor is another");
+    }
+}
+
 /// SIG-032. A reference of another runtime is an unknown one.
 #[tokio::test]
 async fn an_unknown_reference_is_harmless() {

@@ -23,6 +23,27 @@ async fn a_process_runs_to_its_end_and_is_reaped() {
     assert_eq!(process.join().await, ExitReason::Normal, "a join long after the end");
 }
 
+tokio::task_local! {
+    static TENANT: u32;
+}
+
+/// What OTP's process dictionary is for: set around a body, it is there at any depth of it, and
+/// nowhere else.
+#[tokio::test]
+async fn a_task_local_belongs_to_the_body_it_is_set_around() {
+    let rt = Runtime::new();
+    let process = rt.spawn(|ctx| {
+        TENANT.scope(7, async move {
+            tokio::task::yield_now().await;
+            assert_eq!(TENANT.get(), 7);
+            let child =
+                ctx.runtime().spawn(|_| async { assert!(TENANT.try_with(|_| ()).is_err()) });
+            assert_eq!(child.join().await, ExitReason::Normal, "it inherits nothing");
+        })
+    });
+    assert_eq!(process.join().await, ExitReason::Normal);
+}
+
 /// PROC-002.
 #[tokio::test]
 async fn pids_increase_and_are_never_reused() {

@@ -37,6 +37,34 @@ async fn shutdown_says_how_many_it_signalled_and_leaves_nobody() {
     assert_eq!(rt.shutdown(), 0);
 }
 
+/// Each is killed while the ends of others run on other threads and end it by its link.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn shutdown_counts_those_that_the_end_of_another_reached_first() {
+    for _ in 0..50 {
+        let rt = Runtime::new();
+        let chain: Vec<Pid> = (0..200).map(|_| idle(&rt)).collect();
+        chain.windows(2).for_each(|pair| assert!(rt.link(pair[0], pair[1])));
+        chain.iter().for_each(|&pid| assert!(rt.register_tag("chain", pid)));
+        let extra = idle(&rt);
+        assert_eq!(rt.kill_tag("chain"), 200);
+        rt.ended(chain[0]).await;
+        support::until("one is left", || rt.process_count() == 1).await;
+        let others: Vec<Pid> = (0..200).map(|_| idle(&rt)).collect();
+        others.iter().for_each(|&pid| assert!(rt.link(extra, pid)));
+        assert_eq!(rt.shutdown(), 201);
+        support::until("all have ended", || rt.process_count() == 0).await;
+    }
+}
+
+/// Who is ending already is not ended by it.
+#[tokio::test]
+async fn shutdown_does_not_count_those_that_are_ending() {
+    let rt = Runtime::new();
+    let [dying, _other] = [idle(&rt), idle(&rt)];
+    assert!(rt.kill(dying));
+    assert_eq!((rt.process_count(), rt.shutdown(), rt.shutdown()), (2, 1, 0));
+}
+
 /// Names, groups, links, monitors, timers, streams and tokio tasks go with it.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_left_of_a_closed_runtime() {

@@ -308,7 +308,7 @@ fn a_request_on_a_tokio_that_is_gone_says_so_in_whatever_way_it_is_made() {
             let unreachable = StartError::Unreachable(CallError::TokioGone);
             assert_eq!(tree.start_child(job).await, Err(unreachable));
         });
-        assert_eq!(rt.server_at::<Ledger>(tree.pid()).unwrap_err(), CallError::TokioGone);
+        assert_eq!(rt.server_at::<Ledger>(tree.pid().unwrap()).unwrap_err(), CallError::TokioGone);
     }
 }
 

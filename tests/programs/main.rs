@@ -17,5 +17,5 @@ mod command_signals;
 mod broken_stderr;
 #[cfg(all(unix, feature = "process"))]
 mod programs;
-#[cfg(all(unix, feature = "axum"))]
-mod programs_kv;
+#[cfg(target_os = "linux")]
+mod used_up;

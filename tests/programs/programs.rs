@@ -10,9 +10,19 @@ use std::time::{Duration, Instant};
 
 use program::{Program, reported};
 
+/// Where the example is, built once more if need be: beside the directory of this test.
 fn daemon() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| program::example("daemon", "process"))
+    BUILT.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--example", "daemon"]);
+        // The features that this test was built with: so it is built already.
+        let feature = if cfg!(feature = "serde") { "--all-features" } else { "--features=process" };
+        cargo.arg(feature).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(cargo.status().unwrap().success());
+        let here = std::env::current_exe().unwrap();
+        here.ancestors().nth(2).unwrap().join("examples/daemon")
+    })
 }
 
 /// A configuration of a daemon's own.

@@ -24,3 +24,4 @@ mod server_unsent_replies;
 mod server_stress;
 mod registry;
 mod testing;
+mod deadlocks;

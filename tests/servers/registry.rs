@@ -288,6 +288,20 @@ async fn a_server_listens_to_a_registry() {
     assert_eq!(last, Some(RegistryChange::Unregistered { key: 7, pid }));
 }
 
+/// OTP's `via`: a call to whoever has a key, looked up when it is made.
+#[tokio::test(start_paused = true)]
+async fn a_server_is_reached_by_its_key() {
+    let rt = Runtime::new();
+    let (changes, mirrors) = (Registry::unique(&rt), Registry::<(u8, &str)>::unique(&rt));
+    let mirror = Mirror::start(&rt, changes).await.unwrap();
+    let (pid, key) = (mirror.pid().unwrap(), (7, "east"));
+    mirrors.register(pid, key, ()).unwrap();
+    let found = mirrors.server::<Mirror>(&key).unwrap();
+    assert_eq!(found.call(|reply| reply).await, Ok(None));
+    killed(&rt, pid).await;
+    assert!(mirrors.server::<Mirror>(&key).is_none());
+}
+
 /// Updates of many at once: each counts, once.
 #[test]
 fn no_update_is_lost() {

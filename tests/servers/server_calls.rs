@@ -32,6 +32,49 @@ async fn many_servers_are_asked_at_once() {
     assert_eq!(busy.await.unwrap(), Ok(0));
 }
 
+/// Says whose guests they are, and watches them.
+struct Porter;
+
+impl GenServer for Porter {
+    type Args = ();
+    type Call = (Pid, Reply<bool>);
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Porter)
+    }
+
+    async fn handle_call(
+        &mut self,
+        (caller, reply): (Pid, Reply<bool>),
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        ctx.monitor(caller);
+        reply.send(ctx.runtime().is_alive(caller));
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
+
+/// A reply doesn't know its caller: what asks may be in no process. A question that is to be
+/// answered to a process in particular carries its pid.
+#[tokio::test]
+async fn a_question_carries_the_pid_of_its_caller_where_the_server_is_to_know_it() {
+    let rt = Runtime::new();
+    let porter = Porter::start(&rt, ()).await.unwrap();
+    let asking = porter.clone();
+    let inside = rt.spawn_fallible(|ctx| async move {
+        assert!(asking.call(|reply| (ctx.pid(), reply)).await?);
+        assert_eq!(ctx.runtime().info(ctx.pid()).map(|info| info.monitors), Some(1));
+        Ok(())
+    });
+    assert_eq!(inside.join().await, ExitReason::Normal);
+    assert_eq!(porter.call(|reply| (Pid::OUTSIDE, reply)).await, Ok(false));
+}
+
 /// A call that may wait reaches the successor, in the gap as well as in the moment when
 /// the holder is dying; where there is nobody to wait for, it says so at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -35,6 +35,27 @@ async fn a_linked_server_tells_its_starter_of_its_end() {
     assert_eq!(starter.join().await, ExitReason::Normal);
 }
 
+/// The error says it all: a parent that does not trap lives on, one that traps gets no `Exit`.
+#[tokio::test]
+async fn an_init_that_fails_under_start_link_is_told_to_its_parent_by_the_error_alone() {
+    let rt = Runtime::new();
+    let fails = || Init::Fails(ExitReason::crashed("no disk"));
+    for (traps, how) in
+        [(false, fails()), (true, fails()), (false, Init::Panics), (true, Init::Panics)]
+    {
+        let parent = rt.spawn(move |mut ctx| async move {
+            let rt = ctx.runtime();
+            rt.set_trap_exit(ctx.pid(), traps);
+            let failed = Ledger::spec(init(how)).start_link(&ctx).await;
+            assert!(matches!(failed, Err(StartError::Failed(_))), "{failed:?}");
+            assert_eq!(ctx.recv_timeout(Duration::ZERO).await, None);
+            assert_eq!(rt.info(ctx.pid()).unwrap().links, 0);
+        });
+        assert_eq!(parent.join().await, ExitReason::Normal, "traps {traps}");
+    }
+    assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
 /// GS-003: one `Down` with the returned reference; a start that failed leaves none.
 #[tokio::test]
 async fn a_monitored_server_tells_its_starter_of_its_end() {

@@ -26,3 +26,4 @@ mod children_command;
 mod partition;
 mod lint;
 mod lint_numbers;
+mod reserved_names;

@@ -166,6 +166,21 @@ async fn a_handle_of_a_name_that_nobody_holds_has_no_pid() {
     assert_eq!((pids(), started.pid()), ([None; 4], pid));
 }
 
+/// SUP-006: it is known from then on, unless temporary, and may be started by hand later.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_ignores_its_start_by_hand_is_known_and_stopped() {
+    let t = Troupe::new();
+    let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
+    t.next_starts("a", [Start::Ignores]);
+    assert_eq!(tree.start_child(t.child("a")).await, Err(StartError::Ignored));
+    t.next_starts("x", [Start::Ignores]);
+    let temporary = t.child("x").restart(Restart::Temporary);
+    assert_eq!(tree.start_child(temporary).await, Err(StartError::Ignored));
+    assert_eq!(states(&tree).await, ["a stopped"]);
+    let pid = tree.restart_child("a").await.unwrap();
+    assert_eq!(t.player("a").call(|reply| reply).await, Ok(pid));
+}
+
 /// SUP-010, SUP-011: as in OTP, a spec is looked at before its id is looked up.
 #[tokio::test(start_paused = true)]
 async fn a_spec_that_cannot_be_is_refused_whoever_has_its_id() {

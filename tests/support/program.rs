@@ -2,22 +2,7 @@
 #![allow(dead_code)] // no test file uses all of it
 
 use std::io::{BufRead, BufReader, Lines};
-use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-
-/// Where this example is, built once more if need be: beside the directory of this test.
-pub(crate) fn example(name: &str, features: &str) -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--example", name]);
-    if cfg!(feature = "serde") {
-        cargo.arg("--all-features"); // built already
-    } else {
-        cargo.arg(format!("--features={features}"));
-    }
-    assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-    let here = std::env::current_exe().unwrap();
-    here.ancestors().nth(2).unwrap().join("examples").join(name)
-}
 
 /// One that runs.
 pub(crate) struct Program {

@@ -65,6 +65,25 @@ async fn a_joined_task_gives_its_result_and_leaves_no_message() {
     .await;
 }
 
+/// Not even where nobody joins it: its link passes on what is abnormal, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_normal_end_of_a_linked_task_is_no_message_to_a_caller_that_traps() {
+    inside_trapping(|mut ctx| async move {
+        drop(Task::spawn(&ctx, |_| async { 42 }));
+        assert!(is_empty(&mut ctx).await);
+        assert_eq!(ctx.runtime().info(ctx.pid()).unwrap().links, 0);
+        let stopped = Task::<()>::spawn(&ctx, |task| async move {
+            task.runtime().exit(task.pid(), ExitReason::Shutdown);
+            pending().await
+        });
+        let pid = stopped.pid();
+        drop(stopped);
+        assert_eq!(ctx.recv().await, exit(pid, ExitReason::Shutdown));
+        Ok(())
+    })
+    .await;
+}
+
 /// TSK-002.
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_does_not_trap_falls_with_its_task() {

@@ -47,6 +47,19 @@ async fn crashing(
     (caller, spawned.await.unwrap(), crash_now)
 }
 
+/// No number that could be taken for a pid stands beside the pid; the census counts them as one.
+#[tokio::test(start_paused = true)]
+async fn all_tasks_have_one_label_and_their_pids_tell_them_apart() {
+    let (rt, tasks) = started().await;
+    let mut pids = vec![tasks.start_child(|_| pending()).await.unwrap()];
+    pids.push(tasks.spawn_nolink(|_| pending::<()>()).await.unwrap().pid());
+    pids.push(tasks.start_child_with(Restart::Permanent, |_| pending()).await.unwrap());
+    let labels: Vec<_> = pids.iter().map(|&pid| rt.info(pid).unwrap().label).collect();
+    assert!(labels.iter().all(|label| label.as_deref() == Some("task")), "{labels:?}");
+    assert_eq!(rt.census().labels.get("task"), Some(&3));
+    assert_eq!(tasks.children().await.unwrap(), pids);
+}
+
 /// TSK-021.
 #[tokio::test(start_paused = true)]
 async fn a_supervised_task_is_a_child_and_its_crash_reaches_its_caller() {

@@ -81,10 +81,10 @@ async fn settle_accounts(field: &Field) {
     let live = rest::rest(field).await;
     verdict::at_rest(field, &live.iter().map(|soldier| soldier.handle.pid()).collect());
     let rt = &field.rt;
-    // Those that fall by a link to another are not counted.
+    // Those that the end of another reaches first, by a link, are counted, too.
     let stopped = rt.shutdown();
-    if stopped > live.len() {
-        field.complain("shutdown", format!("{stopped} of {} were signalled", live.len()));
+    if stopped != live.len() {
+        field.complain("shutdown", format!("{stopped} of {} were counted", live.len()));
     }
     for soldier in &live {
         soldier.handle.join().await;

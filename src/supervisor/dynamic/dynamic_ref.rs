@@ -265,7 +265,8 @@ impl DynamicSupervisorRef {
         self.server.stop(ExitReason::Shutdown).await
     }
 
-    /// Resolves with the reason when the supervisor has ended, and all its children before it.
+    /// Resolves with the reason when the supervisor has ended, and all its children before it;
+    /// only one that was killed ends before its children do.
     ///
     /// # Cancel safety
     ///

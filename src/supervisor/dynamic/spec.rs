@@ -145,7 +145,7 @@ impl DynamicSupervisor {
         self
     }
 
-    /// It bears any number of restarts. With a [`backoff`](Self::backoff), or a child that
+    /// It allows any number of restarts. With a [`backoff`](Self::backoff), or a child that
     /// fails at once is restarted without a pause.
     pub fn unlimited_restarts(mut self) -> Self {
         self.intensity = Intensity::Unlimited;

@@ -6,14 +6,17 @@
 //! when a client has to hear 503 and `Retry-After`; and how a load balancer asks (`/readyz`).
 //!
 //! ```text
-//! cargo run --features axum --example kv -- [127.0.0.1:4000] [kv.db]
-//! cargo run --features axum --example kv -- --selftest
+//! cargo run -p kv -- [127.0.0.1:4000] [kv.db]
+//! cargo run -p kv -- --selftest
 //!
 //! curl -X PUT -d 3 localhost:4000/kv/milk
 //! curl localhost:4000/kv/milk
 //! curl -X POST localhost:4000/crash         the store dies in the middle of a write
 //! curl localhost:4000/readyz                also: /healthz, /tree
 //! ```
+//!
+//! It is a package of its own: to compile SQLite takes a C compiler, which nothing else in this
+//! repository needs.
 //!
 //! You will see the tree, and on SIGTERM or Ctrl-C the report of the stop: the front first,
 //! with its last answers, the store behind it. The selftest writes from many clients while it

@@ -50,7 +50,7 @@ fn serve(file: &Path, asked: &Keep<mpsc::Receiver<Ask>>, ctx: &BlockingContext) 
     db.execute("CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value TEXT)", ())?;
     let Some(asked) = ctx.block_on(asked.lend()) else { return Ok(()) };
     let mut asked = asked?;
-    ctx.runtime().set_health(ctx.pid(), Health::Ready);
+    ctx.set_health(Health::Ready);
     while let Some(Some(first)) = ctx.block_on(asked.recv()) {
         let more = std::iter::from_fn(|| asked.try_recv().ok());
         let batch: Vec<Ask> = std::iter::once(first).chain(more).take(BATCH).collect();

@@ -1,9 +1,8 @@
 //! Files, threads and memory that are used up: each gives an error that says what to do, and
 //! nothing is lost or half started. Each case is this very file, started again as a process of
 //! its own.
-#![cfg(target_os = "linux")]
 
-mod support;
+use crate::support;
 
 use std::error::Error;
 use std::fs::File;
@@ -23,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Runs this case in a process of its own; what it wrote to standard error.
 fn run(case: &str, set: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "the_case", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", "used_up::the_case", "--nocapture", "--test-threads=1"]);
     command.env(CASE, case).envs(set.iter().copied()).stdin(Stdio::null());
     let output = command.output().unwrap();
     let (said, errors) =

@@ -1,7 +1,7 @@
 //! What errors say: each cause once, nothing twice and nothing left out, whatever the error of a
 //! user does when it is asked for its words or its source.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeSet;
 use std::error::Error;

@@ -2,7 +2,7 @@
 //! does not say so, and each means what its documentation says. Zero is "only look", or is
 //! refused; `MAX` is never.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeSet;
 use std::future::pending;

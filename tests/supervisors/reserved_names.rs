@@ -1,6 +1,6 @@
 //! The name that a child's specification gives is reserved for the child's successor.
 
-mod support;
+use crate::support;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -145,9 +145,9 @@ async fn nobody_takes_the_name_of_a_child_that_waits_for_its_restart() {
         for _ in 0..2 {
             let before = rt.whereis("n");
             strike(&rt, "n").await;
-            assert_reserved(&rt, "n", &id, tree.pid(), what).await;
+            assert_reserved(&rt, "n", &id, tree.pid().unwrap(), what).await;
             settled().await; // its supervisor has drawn the delay by now
-            assert_reserved(&rt, "n", &id, tree.pid(), what).await;
+            assert_reserved(&rt, "n", &id, tree.pid().unwrap(), what).await;
             tokio::time::sleep(WAIT).await;
             assert!(rt.whereis("n").is_some() && rt.whereis("n") != before, "{what}");
         }
@@ -166,7 +166,7 @@ async fn the_name_of_a_dynamic_child_is_reserved_as_well() {
         let id = pool.which_children().await.unwrap().remove(0).id;
         strike(&rt, "n").await;
         settled().await;
-        assert_reserved(&rt, "n", &id, pool.pid(), what).await;
+        assert_reserved(&rt, "n", &id, pool.pid().unwrap(), what).await;
         let second = pool.start_child(child).await.unwrap_err();
         assert!(matches!(second, StartError::NameReserved { .. }), "{what}: {second:?}");
         tokio::time::sleep(WAIT).await;
@@ -191,7 +191,7 @@ async fn the_name_of_a_partition_is_reserved_as_well() {
     let stranger = idle(&rt);
     for _ in 0..3 {
         strike(&rt, "desks/1").await;
-        assert_refused(&rt, "desks/1", "1", desks.supervisor().pid(), stranger);
+        assert_refused(&rt, "desks/1", "1", desks.supervisor().pid().unwrap(), stranger);
         settled().await;
         assert_eq!(desks.at(1).call(|reply| reply).await.ok(), rt.whereis("desks/1"));
     }
@@ -329,14 +329,14 @@ async fn a_supervisor_that_is_killed_has_released_the_names_when_its_end_is_anno
     strike(&rt, "n").await;
     strike(&rt, "other").await;
     settled().await;
-    let (runtime, pid) = (rt.clone(), tree.pid());
+    let (runtime, pid) = (rt.clone(), tree.pid().unwrap());
     let heir = rt.spawn(move |mut ctx| async move {
         runtime.monitor(ctx.pid(), pid);
         assert!(matches!(ctx.recv().await, Received::Down { .. }));
         assert_eq!(runtime.try_register("n", ctx.pid()), Ok(()));
     });
     settled().await;
-    rt.kill(tree.pid());
+    rt.kill(tree.pid().unwrap());
     assert_eq!(heir.join().await, ExitReason::Normal);
     inner.await;
     assert_free(&rt, "inner", "its supervisor had ended before it");
@@ -366,7 +366,7 @@ async fn a_stranger_that_asks_while_a_supervisor_is_killed_gets_the_name_in_the_
         if round % 2 == 0 {
             rt.kill(child);
         }
-        rt.kill(tree.pid());
+        rt.kill(tree.pid().unwrap());
         ended.await;
         until("the stranger has it", || rt.whereis("n") == Some(stranger)).await;
         asks.join().unwrap();
@@ -401,7 +401,7 @@ async fn a_name_that_its_child_unregistered_is_reserved_from_its_end_if_nobody_t
     rt.unregister("n");
     killed(&rt, child).await;
     settled().await;
-    assert_reserved(&rt, "n", "desk", tree.pid(), "given up").await;
+    assert_reserved(&rt, "n", "desk", tree.pid().unwrap(), "given up").await;
     let call = rt.server(Name::<Desk>::new("n")).call(|reply| reply).await;
     assert!(matches!(call, Err(CallError::Restarting { .. })), "{call:?}");
     tokio::time::sleep(WAIT).await;
@@ -425,7 +425,7 @@ async fn a_child_that_registers_its_own_name_again_loses_nothing() {
     for _ in 0..2 {
         strike(&rt, "n").await;
         settled().await;
-        assert_reserved(&rt, "n", "desk", tree.pid(), "registered again").await;
+        assert_reserved(&rt, "n", "desk", tree.pid().unwrap(), "registered again").await;
         tokio::time::sleep(WAIT).await;
         assert!(rt.whereis("n").is_some());
     }
@@ -466,7 +466,10 @@ async fn of_two_specifications_of_one_name_the_one_that_runs_keeps_it() {
     killed(&rt, holder).await;
     let (name, child) = ("n".into(), "desk".into());
     let refused = second.start_child(plain()).await;
-    assert_eq!(refused, Err(StartError::NameReserved { name, child, supervisor: first.pid() }));
+    assert_eq!(
+        refused,
+        Err(StartError::NameReserved { name, child, supervisor: first.pid().unwrap() })
+    );
     tokio::time::sleep(WAIT).await;
     assert_eq!(rt.whereis("n"), first.which_child("desk").await.unwrap().pid());
 
@@ -503,7 +506,7 @@ async fn the_names_of_a_group_are_reserved_until_the_group_is_started_again() {
             let told = stranger.next().await;
             let Received::DownName { name: ended, .. } = told else { panic!("{told:?}") };
             assert_eq!(ended, name);
-            assert_refused(&rt, name, name, tree.pid(), stranger.pid);
+            assert_refused(&rt, name, name, tree.pid().unwrap(), stranger.pid);
         }
         tokio::time::sleep(WAIT).await;
         let names = ["b", "c", "first"];
@@ -541,7 +544,7 @@ async fn a_name_stays_reserved_while_restarts_fail() {
         strike(&rt, "n").await;
         for _ in 0..3 {
             settled().await;
-            assert_reserved(&rt, "n", "desk", tree.pid(), "a restart fails").await;
+            assert_reserved(&rt, "n", "desk", tree.pid().unwrap(), "a restart fails").await;
             tokio::time::sleep(WAIT).await;
         }
         assert!(rt.whereis("n").is_some());

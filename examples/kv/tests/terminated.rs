@@ -1,7 +1,9 @@
-//! The key-value service of the examples as the operating system sees it: terminated while
-//! clients write, and started again.
+//! The key-value service as the operating system sees it: terminated while clients write, and
+//! started again.
+#![cfg(unix)]
 
-use crate::support::program;
+#[path = "../../../tests/support/program.rs"]
+mod program;
 
 use std::io::{Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -55,9 +57,9 @@ fn write(client: usize, address: SocketAddr, going: &Sender<()>) -> u32 {
 /// program exits with success. Whatever was acknowledged is there when it is started again.
 #[test]
 fn a_terminated_store_loses_nothing_that_it_acknowledged() {
-    let kv = program::example("kv", "axum");
+    let kv = Path::new(env!("CARGO_BIN_EXE_kv"));
     let file = std::env::temp_dir().join(format!("regrow-programs-kv-{}.db", std::process::id()));
-    let (mut program, address) = start(&kv, &file);
+    let (mut program, address) = start(kv, &file);
     let (going, is_going) = channel();
     let client = |client| {
         let going = going.clone();
@@ -76,7 +78,7 @@ fn a_terminated_store_loses_nothing_that_it_acknowledged() {
     assert_eq!(paths, ["kv/http", "kv/store"]);
     assert!(report.iter().all(|(_, rest)| rest.ends_with("stopped (shutdown)")), "{report:?}");
 
-    let (mut again, address) = start(&kv, &file);
+    let (mut again, address) = start(kv, &file);
     for (client, keys) in acknowledged.into_iter().enumerate() {
         for key in 0..keys {
             let found = ask(address, "GET", &format!("/kv/{client}-{key}"), "").unwrap();
