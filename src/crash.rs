@@ -7,7 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::location::CrashLocation;
-use crate::quietly::quietly;
+use crate::one_line::one_line;
+use crate::quietly::{Quiet, quietly};
+
+/// So many sources of an error are told of.
+const CAUSES: usize = 64;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -36,7 +40,9 @@ pub struct Crash(Arc<Story>);
 struct Story {
     kind: CrashKind,
     message: Box<str>,
-    error: Option<BoxError>,
+    /// It may hold the reason of another end, with an error in it: that of a supervisor that gave
+    /// up holds its child's.
+    error: Option<Quiet<BoxError>>,
     location: Option<CrashLocation>,
     backtrace: Option<Backtrace>,
 }
@@ -104,7 +110,8 @@ impl Crash {
         error: Option<BoxError>,
         location: Option<CrashLocation>,
     ) -> Self {
-        Crash(Arc::new(Story { kind, message: message.into(), error, location, backtrace: None }))
+        let (message, error) = (message.into(), error.map(Quiet::new));
+        Crash(Arc::new(Story { kind, message, error, location, backtrace: None }))
     }
 
     /// The same, without its place, where nobody else has it yet.
@@ -134,7 +141,7 @@ impl Crash {
     /// The error that ended the process, with its whole chain of sources; `None` for a panic
     /// and for somebody's word. [`Crash`] has an example.
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        self.0.error.as_deref()
+        self.0.error.as_deref().map(|error| &**error)
     }
 
     /// The error that ended the process, if it is an `E`. [`Crash`] has an example.
@@ -166,20 +173,27 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// The message; with `{:#}` also the place and the chain of sources.
+/// The message, on one line; with `{:#}` also the place and the chain of sources. Line breaks
+/// and other controls are escaped, which they are not in [`message`](Crash::message).
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = one_line(self.message());
         match self.kind() {
-            CrashKind::Panic => write!(f, "panic: {}", self.message())?,
-            CrashKind::Error => write!(f, "error: {}", self.message())?,
-            CrashKind::Explicit => f.write_str(self.message())?,
+            CrashKind::Panic => write!(f, "panic: {message}")?,
+            CrashKind::Error => write!(f, "error: {message}")?,
+            CrashKind::Explicit => write!(f, "{message}")?,
         }
         if !f.alternate() {
             return Ok(());
         }
         let mut source = self.error().and_then(|error| error.source());
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+        for told in 0.. {
+            let Some(cause) = source else { break };
+            if told == CAUSES {
+                f.write_str(": …")?;
+                break;
+            }
+            write!(f, ": {}", one_line(cause))?;
             source = cause.source();
         }
         self.location().map_or(Ok(()), |place| write!(f, " (at {place})"))
@@ -213,12 +227,13 @@ pub struct Detail(Arc<DetailStory>);
 
 struct DetailStory {
     text: Box<str>,
-    value: Box<dyn Any + Send + Sync>,
+    value: Quiet<Box<dyn Any + Send + Sync>>,
 }
 
 impl Detail {
     pub(crate) fn new<T: fmt::Display + Send + Sync + 'static>(value: T) -> Self {
-        Detail(Arc::new(DetailStory { text: value.to_string().into(), value: Box::new(value) }))
+        let text = value.to_string().into();
+        Detail(Arc::new(DetailStory { text, value: Quiet::new(Box::new(value)) }))
     }
 
     /// The value as text, as its `Display` gave it.
@@ -241,9 +256,10 @@ impl Detail {
     }
 }
 
+/// Its [`text`](Detail::text) on one line, with controls escaped.
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        write!(f, "{}", one_line(self.text()))
     }
 }
 

@@ -3,16 +3,18 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::one_line::one_line;
+
 /// Displays an error and its sources. Some tell of their source themselves: what was said is
 /// not said again.
 pub(crate) struct Story<'a>(pub(crate) &'a dyn Error);
 
 impl fmt::Display for Story<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut story = self.0.to_string();
+        let mut story = one_line(self.0).to_string();
         let mut source = self.0.source();
         while let Some(cause) = source {
-            let part = cause.to_string();
+            let part = one_line(cause).to_string();
             if !story.contains(&part) {
                 story = format!("{story}: {part}");
             }

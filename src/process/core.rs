@@ -188,6 +188,17 @@ pub(crate) struct Line {
     pub(crate) above: Option<Arc<Line>>,
 }
 
+/// One that nobody else holds goes with this one, and not inside of its drop: supervisors may be
+/// nested deeper than a stack.
+impl Drop for Line {
+    fn drop(&mut self) {
+        let mut next = self.above.take();
+        while let Some(mut line) = next.and_then(Arc::into_inner) {
+            next = line.above.take();
+        }
+    }
+}
+
 /// A caller whose reply was dropped unsent.
 pub(crate) trait Unanswered: Send + Sync {
     /// Tells it: `None` is "the server lives, but nobody will reply".
