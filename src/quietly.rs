@@ -62,7 +62,7 @@ pub(crate) fn drop_nested<T: 'static>(value: T) {
 }
 
 fn drop_at<T>(depth: usize, value: T) {
-    let under_way = |count| drop(UNDER_WAY.try_with(|under_way| under_way.set(count)));
+    let under_way = |count| UNDER_WAY.try_with(|under_way| under_way.set(count)).is_ok();
     under_way(depth + 1);
     quietly(|| drop(value));
     while depth == 0

@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
 
+use crate::one_line::{name, one_line};
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
@@ -28,18 +29,18 @@ pub(crate) struct Printing {
 impl Printing {
     /// Tells all of its standard output, if that is piped.
     pub(crate) async fn output(&self, pipe: Option<ChildStdout>) {
-        let Printing { child, pid, os_pid } = self;
+        let (child, Printing { pid, os_pid, .. }) = (name(&self.child), self);
         each_line(pipe, |line| {
-            tracing::info!(target: TARGET, %child, %pid, os_pid, "{line}");
+            tracing::info!(target: TARGET, %child, %pid, os_pid, "{}", one_line(line));
         })
         .await;
     }
 
     /// The same of its standard error.
     pub(crate) async fn errors(&self, pipe: Option<ChildStderr>) {
-        let Printing { child, pid, os_pid } = self;
+        let (child, Printing { pid, os_pid, .. }) = (name(&self.child), self);
         each_line(pipe, |line| {
-            tracing::warn!(target: TARGET, %child, %pid, os_pid, "{line}");
+            tracing::warn!(target: TARGET, %child, %pid, os_pid, "{}", one_line(line));
         })
         .await;
     }
@@ -47,7 +48,7 @@ impl Printing {
     /// Tells how a program ended that was stopped otherwise than by its own supervisor, by a signal
     /// to all processes for example.
     pub(crate) fn stopped_by_another(&self, status: ExitStatus) {
-        let Printing { child, pid, os_pid } = self;
+        let (child, Printing { pid, os_pid, .. }) = (name(&self.child), self);
         quietly(|| {
             tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "ended beside its stop");
         });

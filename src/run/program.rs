@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime as Tokio};
 
 use crate::exit::{ExitReason, Result};
+use crate::one_line::{PAGE, excerpt};
 use crate::run::report::{StopOutcome, StopReport};
 use crate::run::watchdog::Watchdog;
 use crate::run::{Run, RunError, outcome};
@@ -162,6 +163,7 @@ impl Program {
         match ran {
             Ok((outcome, watchdog)) => self.end(tokio, &outcome, watchdog),
             Err(reason) => {
+                let reason = excerpt(reason, PAGE);
                 outcome::say(&format!("the program did not start: {reason:#}"));
                 ExitCode::FAILURE
             }

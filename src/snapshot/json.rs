@@ -62,9 +62,12 @@ impl Serialize for TreeSnapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let nodes = numbered(&self.root).into_iter().enumerate();
         let taken = self.taken;
-        serializer.collect_seq(
-            nodes.map(|(number, (parent, node))| Node { number, parent, node, taken }),
-        )
+        serializer.collect_seq(nodes.map(|(number, (parent, node))| Node {
+            number,
+            parent,
+            node,
+            taken,
+        }))
     }
 }
 

@@ -51,7 +51,8 @@ struct Drawn<'a> {
 /// Each node's line, before those below it.
 fn lines(root: &TreeNode) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut next = vec![Entry::Node(Drawn { node: root, level: 0, above: "".into(), is_last: true })];
+    let mut next =
+        vec![Entry::Node(Drawn { node: root, level: 0, above: "".into(), is_last: true })];
     while let Some(entry) = next.pop() {
         match entry {
             Entry::More(line) => lines.push(line),

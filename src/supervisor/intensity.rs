@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
+use crate::one_line::{PAGE, excerpt};
 use crate::pid::Pid;
 use crate::timer_queue::after;
 
@@ -172,6 +173,8 @@ impl Eq for Origin {}
 impl fmt::Display for RestartLimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RestartLimitReached { child, limit, restarts, period, last, .. } = self;
+        // It may be that of a supervisor that gave up for the same reason, and so on.
+        let last = excerpt(last, PAGE);
         match limit {
             Limit::Budget => write!(
                 f,

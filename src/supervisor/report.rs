@@ -26,6 +26,7 @@ use crate::exit::ExitReason;
 use crate::kernel::exits::ExitSignal;
 use crate::log_level::LogLevel;
 use crate::message::Received;
+use crate::one_line::{PAGE, excerpt, name};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, ChildStop, Seat};
 use crate::quietly::quietly;
@@ -69,8 +70,8 @@ macro_rules! tell {
             tracing::$level!(
                 target: TARGET,
                 supervisor = %$report.supervisor,
-                label = %$report.label,
-                child = %$child,
+                label = %name(&$report.label),
+                child = %name(&$child),
                 $($rest)+
             )
         })
@@ -118,7 +119,7 @@ impl Report {
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        tell!(warn, self, child, %reason, "start failed");
+        tell!(warn, self, child, reason = %excerpt(reason, PAGE), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -132,12 +133,13 @@ impl Report {
             let (child, reason) = (child.into(), reason.clone());
             LifecycleEvent::ChildEnded { supervisor, child, pid, reason }
         });
+        let text = excerpt(reason, PAGE);
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Debug) {
-                tell!(debug, self, child, %pid, %reason, "child ended");
+                tell!(debug, self, child, %pid, reason = %text, "child ended");
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, %pid, %reason, "child ended");
+            tell!(warn, self, child, %pid, reason = %text, "child ended");
         }
     }
 
@@ -152,19 +154,19 @@ impl Report {
             delay,
             budget_left,
         });
-        let pid = pid.map(tracing::field::display);
+        let (pid, text) = (pid.map(tracing::field::display), excerpt(reason, PAGE));
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Info) {
-                tell!(info, self, child, pid, %reason, restarts, budget_left, ?delay, "restarting");
+                tell!(info, self, child, pid, reason = %text, restarts, budget_left, ?delay, "restarting");
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, pid, %reason, restarts, budget_left, ?delay, "restarting");
+            tell!(warn, self, child, pid, reason = %text, restarts, budget_left, ?delay, "restarting");
         }
     }
 
     pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, reason = %limit, restarts, budget_left = 0, "gave up");
+        tell!(warn, self, limit.child, reason = %excerpt(limit, PAGE), restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
             child: limit.child.as_str().into(),
@@ -175,7 +177,7 @@ impl Report {
     /// A child used up the restarts of its own; its supervisor goes on without it.
     pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, %pid, reason = %limit, restarts, budget_left = 0, "child given up");
+        tell!(warn, self, limit.child, %pid, reason = %excerpt(limit, PAGE), restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
             child: limit.child.as_str().into(),
@@ -191,11 +193,12 @@ impl Report {
         reason: &ExitReason,
         overran: Option<Doing>,
     ) {
+        let text = excerpt(reason, PAGE);
         match overran {
             Some(doing) => {
-                tell!(warn, self, child, %pid, %reason, %doing, "shutdown error: it overran its time");
+                tell!(warn, self, child, %pid, reason = %text, %doing, "shutdown error: it overran its time");
             }
-            None => tell!(warn, self, child, %pid, %reason, "shutdown error"),
+            None => tell!(warn, self, child, %pid, reason = %text, "shutdown error"),
         }
         let overran = overran.is_some();
         self.event(|supervisor| {
@@ -224,7 +227,7 @@ impl Report {
     }
 
     pub(crate) fn unexpected(&self, other: &Received) {
-        let Report { supervisor, label, .. } = self;
+        let (supervisor, label) = (self.supervisor, name(&self.label));
         quietly(|| {
             tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");
         });

@@ -157,9 +157,9 @@ impl SupervisorSpec {
 /// takes.
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
-        let (id, name) = (spec.id.to_string(), spec.name.clone());
+        let (id, name, spec) = (spec.id.to_string(), spec.name.clone(), Arc::new(spec));
         let mut child = ChildSpec::new(id, TreeStart(spec.clone())).supervisor();
-        child.edit().nested = Some(Quiet::new(Arc::new(spec)));
+        child.edit().nested = Some(Quiet::new(spec));
         match name {
             Some(name) => child.named(name.to_string()),
             None => child,
@@ -167,13 +167,13 @@ impl From<SupervisorSpec> for ChildSpec {
     }
 }
 
-struct TreeStart(SupervisorSpec);
+struct TreeStart(Arc<SupervisorSpec>);
 
 #[async_trait]
 impl StartChild for TreeStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.0.check()?;
-        let mut spec = self.0.clone();
+        let mut spec = SupervisorSpec::clone(&self.0);
         // It may have been given another as a child.
         spec.id = ctx.spec.id.clone();
         ctx.server::<Tree>(spec).await
