@@ -96,14 +96,7 @@ impl fmt::Display for Finding {
                 let (one, two, name) = (way(one), way(two), quoted(name));
                 write!(f, "{one} and {two} both want the name {name}: only one can have it")
             }
-            Finding::HurriedSupervisor { path, limit, needs } => {
-                write!(f, "supervisor {} has {limit:?} to stop and may need ", way(path))?;
-                match needs {
-                    Some(needs) => write!(f, "{needs:?}")?,
-                    None => f.write_str("for ever")?,
-                }
-                f.write_str(": give it Shutdown::Infinity")
-            }
+            Finding::HurriedSupervisor { path, limit, needs } => hurried(f, path, *limit, *needs),
             Finding::EndlessStop { path } => {
                 let path = way(path);
                 write!(f, "worker {path} may take for ever to stop: give it a time limit")
@@ -135,6 +128,21 @@ impl fmt::Display for Finding {
 /// A path, on one line.
 fn way(path: &str) -> impl fmt::Display {
     excerpt(path, SENTENCE)
+}
+
+fn hurried(
+    f: &mut fmt::Formatter<'_>,
+    path: &str,
+    limit: Duration,
+    needs: Option<Duration>,
+) -> fmt::Result {
+    let path = way(path);
+    write!(f, "supervisor {path} has {limit:?} to stop and may need ")?;
+    match needs {
+        Some(needs) => write!(f, "{needs:?}")?,
+        None => f.write_str("for ever")?,
+    }
+    f.write_str(": give it Shutdown::Infinity")
 }
 
 fn many_starts(f: &mut fmt::Formatter<'_>, path: &str, starts: Option<u64>) -> fmt::Result {

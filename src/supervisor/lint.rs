@@ -124,7 +124,7 @@ impl Walk {
         let stops = Stops::of(root);
         let mut path = Path::new();
         path.push(root.id.clone());
-        let mut level = self.enter(root, None, path, Starts::ONCE, &stops);
+        let mut level = self.enter(Level::of(root, None, path), Starts::ONCE, &stops);
         let mut above = Vec::new();
         loop {
             let Some(child) = level.spec.children.get(level.seen) else {
@@ -141,7 +141,7 @@ impl Walk {
             level.seen += 1;
             self.names.extend(child.name.iter().map(|name| (name.to_string(), path.to_string())));
             if let Some(spec) = nested(child) {
-                let below = self.enter(spec, Some(child), path, starts, &stops);
+                let below = self.enter(Level::of(spec, Some(child), path), starts, &stops);
                 above.push(std::mem::replace(&mut level, below));
             } else {
                 self.many_starts(child, &path, starts);
@@ -153,14 +153,8 @@ impl Walk {
     }
 
     /// Begins with a supervisor, which may be started so often.
-    fn enter<'a>(
-        &mut self,
-        spec: &'a SupervisorSpec,
-        child: Option<&'a Spec>,
-        path: Path<SharedStr>,
-        own: Starts,
-        stops: &Stops,
-    ) -> Level<'a> {
+    fn enter<'a>(&mut self, level: Level<'a>, own: Starts, stops: &Stops) -> Level<'a> {
+        let Level { spec, path, .. } = &level;
         if let Err(error) = spec.check() {
             self.findings.push(Finding::Refused { path: path.to_string(), error });
         }
@@ -170,7 +164,7 @@ impl Walk {
             self.findings.push(Finding::SlowStop { path, takes, restarts, period });
         }
         let starts = each.into_iter().map(|each| own.times(each)).collect();
-        Level { spec, child, path, starts, seen: 0, worst: Some(Duration::ZERO) }
+        Level { starts, ..level }
     }
 
     /// All below this child, which is a supervisor, has been looked at, and needs so long.
@@ -230,7 +224,11 @@ impl Walk {
     }
 }
 
-impl Level<'_> {
+impl<'a> Level<'a> {
+    fn of(spec: &'a SupervisorSpec, child: Option<&'a Spec>, path: Path<SharedStr>) -> Self {
+        Level { spec, child, path, starts: Vec::new(), seen: 0, worst: Some(Duration::ZERO) }
+    }
+
     /// The stop of one more child takes so long.
     fn add(&mut self, needs: Option<Duration>) {
         self.worst = self.worst.zip(needs).map(|(sum, needs)| sum.saturating_add(needs));
