@@ -11,6 +11,7 @@ use crate::activity::Activity;
 use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::pid::Pid;
+use crate::process::ancestors::Line;
 use crate::process::child_role::{ChildRole, Seat};
 use crate::process::counts::Counts;
 use crate::shared_str::SharedStr;
@@ -178,25 +179,6 @@ pub(crate) struct Estate {
     pub(crate) passed_on: bool,
     /// What it shows of itself to those who don't want to wait for its answer.
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
-}
-
-/// Who starts a supervisor anew, and in which seat; and who starts that one.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) supervisor: Pid,
-    pub(crate) seat: Seat,
-    pub(crate) above: Option<Arc<Line>>,
-}
-
-/// One that nobody else holds goes with this one, and not inside of its drop: supervisors may be
-/// nested deeper than a stack.
-impl Drop for Line {
-    fn drop(&mut self) {
-        let mut next = self.above.take();
-        while let Some(mut line) = next.and_then(Arc::into_inner) {
-            next = line.above.take();
-        }
-    }
 }
 
 /// A caller whose reply was dropped unsent.
