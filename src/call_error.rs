@@ -194,7 +194,7 @@ pub enum StartError {
         /// Who holds it.
         pid: Pid,
     },
-    /// A child of a supervisor was not started, so the supervisor was not. Where more than 64
+    /// A child of a supervisor was not started, so the supervisor was not. Where more than 128
     /// supervisors failed in this way, one below the other, those in the middle are left out, and
     /// one of the id `…` stands for them.
     Child {
@@ -229,7 +229,7 @@ pub enum StartError {
 
 /// A [`StartError::Child`] has so many others in it at most: each level above clones and compares
 /// them all, on its stack.
-const NESTED: usize = 64;
+const NESTED: usize = 128;
 
 impl StartError {
     /// The error of a supervisor whose child of this id failed to start with this one.

@@ -49,7 +49,7 @@ pub(crate) fn quoted(text: &str) -> OneLine<&str> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OneLine<T> {
     text: T,
-    /// In characters of the text, an escaped one being one.
+    /// In characters that are shown; an escape is not cut.
     limit: usize,
     quoted: bool,
 }
@@ -92,12 +92,12 @@ impl Write for Line<'_, '_> {
                 // No error: the text that is being written is not to be surprised by it.
                 return Ok(());
             }
-            self.left -= 1;
             if is_obeyed(c) {
                 self.out.write_str(&text[passed..at])?;
                 escape(self.out, c)?;
                 passed = at + c.len_utf8();
             }
+            self.left = self.left.saturating_sub(width(c));
         }
         self.out.write_str(&text[passed..])
     }
@@ -119,6 +119,15 @@ pub(crate) fn is_obeyed(c: char) -> bool {
         // Interlinear annotations, and tags.
         '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}' => true,
         _ => false,
+    }
+}
+
+/// How many characters it is shown as.
+fn width(c: char) -> usize {
+    match c {
+        '\n' | '\r' | '\t' => 2,
+        c if is_obeyed(c) => c.escape_unicode().len(),
+        _ => 1,
     }
 }
 
@@ -151,7 +160,7 @@ mod tests {
         assert_eq!(excerpt("äöü", 3).to_string(), "äöü");
         assert_eq!(excerpt("äöüß", 3).to_string(), "äöü…");
         assert_eq!(excerpt(format_args!("{}{}{}", "ab", "cd", "ef"), 3).to_string(), "abc…");
-        assert_eq!(excerpt("\n\n\n", 2).to_string(), r"\n\n…");
+        assert_eq!(excerpt("\n\n\n", 3).to_string(), r"\n\n…");
     }
 
     #[test]

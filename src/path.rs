@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Display};
 
 /// So many ids are kept at each end.
-const KEPT: usize = 32;
+const KEPT: usize = 64;
 
 /// Ids from the root down. Displayed they are separated by `/`; an empty one is `""`, and `…`
 /// stands for all that were left out.
@@ -73,7 +73,7 @@ mod tests {
         };
         assert_eq!(path(&[]), "");
         assert_eq!(path(&["a".into(), String::new(), "b".into()]), "a/\"\"/b");
-        assert_eq!(path(&ids[..64]), ids[..64].join("/"));
-        assert_eq!(path(&ids), format!("{}/…/{}", ids[..32].join("/"), ids[968..].join("/")));
+        assert_eq!(path(&ids[..128]), ids[..128].join("/"));
+        assert_eq!(path(&ids), format!("{}/…/{}", ids[..64].join("/"), ids[936..].join("/")));
     }
 }

@@ -38,7 +38,7 @@ pub enum RunError {
     /// A child used up its restarts, its supervisor gave up, and so did all above it.
     GaveUp {
         /// The ids from the root down to the child where it began, separated by `/`. An empty id
-        /// is `""`; of a child more than 64 levels down the ids in the middle are left out, and `…`
+        /// is `""`; of a child more than 128 levels down the ids in the middle are left out, and `…`
         /// stands for them.
         path: String,
         /// What that child's supervisor gave up with: the child, its budget, its last reason.

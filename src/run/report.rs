@@ -53,7 +53,7 @@ impl fmt::Display for StopCause {
 #[non_exhaustive]
 pub struct StoppedChild {
     /// The ids from the root down to it, separated by `/`. An empty id is `""`; of a child more
-    /// than 64 levels down the ids in the middle are left out, and `…` stands for them.
+    /// than 128 levels down the ids in the middle are left out, and `…` stands for them.
     pub path: String,
     /// Which incarnation.
     pub pid: Pid,

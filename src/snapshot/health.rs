@@ -16,7 +16,7 @@ pub struct TreeHealth {
     /// The worst there is.
     pub health: Health,
     /// The ids from below the root down to the child that is so, separated by `/`; empty if
-    /// it is the root, or if all is well. An empty id is `""`; of a child more than 64 levels down
+    /// it is the root, or if all is well. An empty id is `""`; of a child more than 128 levels down
     /// the ids in the middle are left out, and `…` stands for them.
     pub path: String,
     /// If it is a supervisor that did not answer in time: what it is busy with.

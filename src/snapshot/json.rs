@@ -18,10 +18,10 @@ use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::Incarnation;
 
 impl TreeSnapshot {
-    /// The tree as JSON: a list of all nodes, each after the one above it, those right below one
-    /// node in start order. `node` is a node's number in the list, and `parent` that of the
-    /// supervisor above it; the root is 0, and its `parent` null. So a tree of any depth is two
-    /// levels deep for a parser.
+    /// The tree as JSON: an object whose `nodes` is a flat list of all nodes, each after the one
+    /// above it, those right below one node in start order. `node` is a node's number in the list,
+    /// and `parent` that of the supervisor above it; the root is 0, and its `parent` null. So a
+    /// parser that refuses what is nested deeper than 128 levels reads a tree of any depth.
     ///
     /// A node has `id`, `kind` (`worker` or `supervisor`), `state` (`running`, `starting`,
     /// `restarting`, `stopping`, `ended`, `stopped` or `busy`), `restarts`, `names`, `health`,
@@ -44,7 +44,7 @@ impl TreeSnapshot {
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
     /// let json: serde_json::Value = serde_json::from_str(&tree.tree().await?.to_json())?;
-    /// let [app, job] = &json.as_array().unwrap()[..] else { panic!("{json}") };
+    /// let [app, job] = &json["nodes"].as_array().unwrap()[..] else { panic!("{json}") };
     /// assert_eq!((&app["id"], &app["strategy"]), (&"app".into(), &"one_for_one".into()));
     /// assert_eq!((&job["id"], &job["state"]), (&"job".into(), &"running".into()));
     /// assert_eq!(job["parent"], app["node"]);
@@ -60,13 +60,24 @@ impl TreeSnapshot {
 
 impl Serialize for TreeSnapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let nodes = numbered(&self.root).into_iter().enumerate();
-        let taken = self.taken;
+        let mut out = serializer.serialize_struct("TreeSnapshot", 1)?;
+        out.serialize_field("nodes", &Nodes(self))?;
+        out.end()
+    }
+}
+
+/// All nodes, each after the one above it.
+struct Nodes<'a>(&'a TreeSnapshot);
+
+impl Serialize for Nodes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Nodes(TreeSnapshot { root, taken, .. }) = self;
+        let nodes = numbered(root).into_iter().enumerate();
         serializer.collect_seq(nodes.map(|(number, (parent, node))| Node {
             number,
             parent,
             node,
-            taken,
+            taken: *taken,
         }))
     }
 }

@@ -10,7 +10,7 @@ use crate::one_line::{SENTENCE, excerpt, quoted};
 /// One thing to look at in the description of a tree. [`Lint`](crate::Lint) has an example.
 ///
 /// A path is the ids from the root down, separated by `/`. An empty id is `""`; of what is more
-/// than 64 levels down the ids in the middle are left out, and `…` stands for them.
+/// than 128 levels down the ids in the middle are left out, and `…` stands for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
