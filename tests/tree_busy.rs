@@ -95,7 +95,9 @@ async fn the_json_of_a_busy_supervisor_says_that_it_is_the_last_known_picture() 
     let json: serde_json::Value =
         serde_json::from_str(&app.tree().await.unwrap().to_json()).unwrap();
     // The root, then what is below it.
-    let [app, inner, _, _, new, _] = &json["nodes"].as_array().unwrap()[..] else { panic!("{json}") };
+    let [app, inner, _, _, new, _] = &json["nodes"].as_array().unwrap()[..] else {
+        panic!("{json}")
+    };
     let busy = serde_json::json!({ "with": "starting", "child": "new", "elapsed_ms": 251 });
     assert_eq!((&inner["state"], &inner["last_known"]), (&"busy".into(), &true.into()));
     assert_eq!(inner["busy"], busy);
