@@ -33,6 +33,9 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// | `Shutdown`, `ShutdownWith` | abnormal | clean |
 /// | `Killed`, `NoProc`, `Crashed` | abnormal | restarts |
 ///
+/// Displayed, a reason is one line: line breaks, escape sequences and other controls in the text of
+/// a panic or an error are escaped, which they are not in [`Crash::message`] and [`Detail::text`].
+///
 /// Reasons are equal when their variant and their text are. OTP's counterparts are
 /// the exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any
 /// other term is a crash.

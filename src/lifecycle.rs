@@ -21,12 +21,11 @@ fn field(label: &str) -> String {
 }
 
 pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
-    let label = field(label);
     quietly(|| match detail {
-        "" => info!(target: TARGET, %pid, label, "spawn"),
+        "" => info!(target: TARGET, %pid, label = field(label), "spawn"),
         _ => {
-            let detail = excerpt(detail, PAGE).to_string();
-            info!(target: TARGET, %pid, label, detail, "spawn");
+            let detail = || excerpt(detail, PAGE).to_string();
+            info!(target: TARGET, %pid, label = field(label), detail = detail(), "spawn");
         }
     });
 }
@@ -34,11 +33,18 @@ pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
 pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &ExitReason) {
     // Put into words only where somebody listens.
     let text = || format!("{:#}", excerpt(reason, PAGE));
-    let (label, name) = (label.map(field), name.map(field));
+    let (label, name) = (|| label.map(field), || name.map(field));
+    macro_rules! told {
+        ($level:ident) => {
+            $level!(
+                target: TARGET, %pid, label = label(), name = name(), reason = text(), "exit"
+            )
+        };
+    }
     quietly(|| match LogLevel::for_exit(reason) {
-        LogLevel::Error => error!(target: TARGET, %pid, label, name, reason = text(), "exit"),
-        LogLevel::Warn => warn!(target: TARGET, %pid, label, name, reason = text(), "exit"),
-        _ => info!(target: TARGET, %pid, label, name, reason = text(), "exit"),
+        LogLevel::Error => told!(error),
+        LogLevel::Warn => told!(warn),
+        _ => told!(info),
     });
 }
 

@@ -68,7 +68,7 @@ fn assert_shown(view: &str, case: &str, text: &str, lines: usize) {
 /// Panics once with this text; then holds it as a name, and says it as its health.
 fn child(text: &str) -> ChildSpec {
     let said = text.to_owned();
-    let body = async move |mut ctx: regrow::TaskContext| {
+    let body = async move |ctx: regrow::TaskContext| {
         if ctx.start_cause().restarts() == 0 {
             panic!("{said}");
         }
@@ -191,7 +191,7 @@ async fn routes_answer_with_text_that_no_browser_takes_for_a_page() {
 
     for (case, text) in hostile() {
         let rt = Runtime::new();
-        let busy = ChildSpec::task(text.as_str(), |mut ctx| async move {
+        let busy = ChildSpec::task(text.as_str(), |ctx| async move {
             ctx.set_health(Health::Starting);
             pending().await
         });
