@@ -239,7 +239,9 @@ pub enum StartError {
         /// The supervisor of that child.
         supervisor: Pid,
     },
-    /// A child of a supervisor was not started, so the supervisor was not.
+    /// A child of a supervisor was not started, so the supervisor was not. Where more than 128
+    /// supervisors failed in this way, one below the other, those in the middle are left out, and
+    /// one of the id `…` stands for them.
     Child {
         /// The child's id.
         id: String,
@@ -279,7 +281,27 @@ pub enum StartError {
     Unreachable(CallError),
 }
 
+/// A [`StartError::Child`] has so many others in it at most: each level above clones and compares
+/// them all, on its stack.
+const NESTED: usize = 128;
+
 impl StartError {
+    /// The error of a supervisor whose child of this id failed to start with this one.
+    pub(crate) fn of_child(id: String, error: StartError) -> Self {
+        let mut ids = Vec::new();
+        let mut error = error;
+        while let StartError::Child { id, error: below } = error {
+            ids.push(id);
+            error = *below;
+        }
+        if ids.len() >= NESTED {
+            let gap = ids.len() / 2;
+            ids.splice(gap..=gap + 1, ["…".to_owned()]);
+        }
+        let wrap = |error, id| StartError::Child { id, error: Box::new(error) };
+        ids.into_iter().rev().chain([id]).fold(error, wrap)
+    }
+
     /// What a start that failed counts as, where an end is asked for.
     pub(crate) fn as_reason(&self) -> ExitReason {
         match self {

@@ -8,6 +8,7 @@ use crate::census_bell::CensusBell;
 use crate::kernel::Kernel;
 use crate::lifecycle;
 use crate::log_level::LogLevel;
+use crate::one_line::name;
 use crate::runtime::Runtime;
 
 /// A line follows the first change by this much, and tells of all until then.
@@ -78,6 +79,6 @@ async fn tell(bell: Arc<CensusBell>, kernel: Weak<Kernel>) {
 }
 
 fn line(counts: &BTreeMap<String, usize>) -> String {
-    let words = counts.iter().map(|(name, count)| format!("{name} {count}"));
+    let words = counts.iter().map(|(label, count)| format!("{} {count}", name(label)));
     words.collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::location::CrashLocation;
-use crate::quietly::{panic_text, quietly};
+use crate::one_line::one_line;
+use crate::quietly::{Quiet, panic_text, quietly};
 use crate::story::{causes, text_of, with_causes};
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
@@ -37,7 +38,9 @@ pub struct Crash(Arc<Story>);
 struct Story {
     kind: CrashKind,
     message: Box<str>,
-    error: Option<BoxError>,
+    /// It may hold the reason of another end, with an error in it: that of a supervisor that gave
+    /// up holds its child's.
+    error: Option<Quiet<BoxError>>,
     location: Option<CrashLocation>,
     backtrace: Option<Backtrace>,
 }
@@ -105,7 +108,8 @@ impl Crash {
         error: Option<BoxError>,
         location: Option<CrashLocation>,
     ) -> Self {
-        Crash(Arc::new(Story { kind, message: message.into(), error, location, backtrace: None }))
+        let (message, error) = (message.into(), error.map(Quiet::new));
+        Crash(Arc::new(Story { kind, message, error, location, backtrace: None }))
     }
 
     /// The same, without its place, where nobody else has it yet.
@@ -154,7 +158,7 @@ impl Crash {
     /// The error that ended the process, with its whole chain of sources; `None` for a panic
     /// and for somebody's word. [`Crash`] has an example.
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        self.0.error.as_deref()
+        self.0.error.as_deref().map(|error| &**error)
     }
 
     /// The error that ended the process, if it is an `E`. [`Crash`] has an example.
@@ -176,13 +180,14 @@ impl Crash {
     }
 }
 
-/// The message; with `{:#}` also the causes of an error, each once, and the place.
+/// The message, on one line; with `{:#}` also the causes of an error, each once, and the place. Line
+/// breaks and other controls are escaped, which they are not in [`message`](Crash::message).
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
-            return write!(f, "{}{}", self.prefix(), self.message());
+            return write!(f, "{}{}", self.prefix(), one_line(self.message()));
         }
-        f.write_str(&self.with_causes())?;
+        write!(f, "{}", one_line(self.with_causes()))?;
         self.location().map_or(Ok(()), |place| write!(f, " (at {place})"))
     }
 }
@@ -216,12 +221,15 @@ pub struct Detail(Arc<DetailStory>);
 
 struct DetailStory {
     text: Box<str>,
-    value: Box<dyn Any + Send + Sync>,
+    value: Quiet<Box<dyn Any + Send + Sync>>,
 }
 
 impl Detail {
     pub(crate) fn new<T: fmt::Display + Send + Sync + 'static>(value: T) -> Self {
-        Detail(Arc::new(DetailStory { text: text_of(&value).into(), value: Box::new(value) }))
+        Detail(Arc::new(DetailStory {
+            text: text_of(&value).into(),
+            value: Quiet::new(Box::new(value)),
+        }))
     }
 
     /// The value as text, as its `Display` gave it.
@@ -244,9 +252,10 @@ impl Detail {
     }
 }
 
+/// Its [`text`](Detail::text) on one line, with controls escaped.
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        write!(f, "{}", one_line(self.text()))
     }
 }
 

@@ -34,8 +34,10 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// | `Killed`, `NoProc`, `Crashed` | abnormal | restarts |
 ///
 /// Its [`Display`](fmt::Display) is one line: of an error its own words. `{:#}` adds the causes of
-/// the error, each once, and the place. An error whose `Display` or `source` panics, fails or has no
-/// end is a reason like any other, whose text says that.
+/// the error, each once, and the place. Line breaks, escape sequences and other controls in the text
+/// of a panic or an error are escaped, which they are not in [`Crash::message`] and
+/// [`Detail::text`]. An error whose `Display` or `source` panics, fails or has no end is a reason
+/// like any other, whose text says that.
 ///
 /// Reasons are equal when their variant and their text are. OTP's counterparts are
 /// the exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any
@@ -180,6 +182,15 @@ impl fmt::Display for ExitReason {
             ExitReason::NoProc => f.write_str("no such process"),
             ExitReason::Crashed(crash) => fmt::Display::fmt(crash, f),
         }
+    }
+}
+
+/// Displays a reason with the causes of its error, each once.
+pub(crate) struct WithCauses<'a>(pub(crate) &'a ExitReason);
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.with_causes())
     }
 }
 

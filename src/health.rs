@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::one_line::{SENTENCE, excerpt};
 use crate::shared_str::SharedStr;
 
 /// How a process is doing, as it says itself. One that says nothing is ready as soon as it
@@ -54,11 +55,12 @@ impl Health {
     }
 }
 
+/// A reason is on one line, controls escaped, and cut after 256 characters.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Health::Ready => f.write_str("ready"),
-            Health::Degraded(why) => f.write_str(why),
+            Health::Degraded(why) => write!(f, "{}", excerpt(why, SENTENCE)),
             Health::Starting => f.write_str("starting"),
             Health::Stopping => f.write_str("stopping"),
         }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::call_error::CallError;
+use crate::one_line::{PAGE, excerpt};
 use crate::quietly::caught;
 use crate::snapshot::TreeSnapshot;
 use crate::snapshot::collect::LIMIT;
@@ -24,6 +25,9 @@ use crate::supervisor::SupervisorRef;
 /// | `/readyz` | in 250 ms at most: 200 while all of it [serves](crate::Health::is_serving), else 503, with what does not: whether to send work |
 /// | `/tree` | in 250 ms at most: the tree as text, else 503 |
 /// | `/tree.json` | in 250 ms at most: the tree as [JSON](TreeSnapshot::to_json), with the feature `serde`, else 503 |
+///
+/// All answers are plain text or JSON, and say that they are not to be taken for anything else
+/// (`nosniff`). What ids and reasons say is [escaped](TreeSnapshot): it is others' text.
 ///
 /// `/healthz` asks nobody: it is answered also while the tree starts, stops or is stuck, as long
 /// as a thread runs the server of these routes. The others ask all supervisors at once, as
@@ -66,6 +70,9 @@ pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
     routes.with_state(Asked { tree: tree.clone(), limit })
 }
 
+/// Text is shown as text, whatever a browser finds in it: ids and reasons are anybody's.
+const AS_IT_IS: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+
 /// A tree of so many children is shown in less than a millisecond or two.
 const SMALL: usize = 1_000;
 
@@ -88,7 +95,7 @@ async fn readyz(State(asked): State<Asked>) -> Response {
         .shown(|snapshot| {
             let health = snapshot.health();
             match health.is_serving() {
-                true => format!("{health}\n").into_response(),
+                true => ([AS_IT_IS], format!("{health}\n")).into_response(),
                 false => unavailable(&health.to_string()),
             }
         })
@@ -96,13 +103,13 @@ async fn readyz(State(asked): State<Asked>) -> Response {
 }
 
 async fn text(State(asked): State<Asked>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), AS_IT_IS];
     asked.shown(move |snapshot| (kind, format!("{snapshot}\n")).into_response()).await
 }
 
 #[cfg(feature = "serde")]
 async fn json(State(asked): State<Asked>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
+    let kind = [(header::CONTENT_TYPE, "application/json"), AS_IT_IS];
     asked.shown(move |snapshot| (kind, snapshot.to_json()).into_response()).await
 }
 
@@ -136,6 +143,7 @@ impl Asked {
 
 /// Not now; soon, perhaps.
 fn unavailable(why: &str) -> Response {
-    let retry = [(header::RETRY_AFTER, "1")];
-    (StatusCode::SERVICE_UNAVAILABLE, retry, format!("{why}\n")).into_response()
+    let headers = [(header::RETRY_AFTER, "1"), AS_IT_IS];
+    let why = excerpt(why, PAGE);
+    (StatusCode::SERVICE_UNAVAILABLE, headers, format!("{why}\n")).into_response()
 }

@@ -48,9 +48,11 @@ pub struct ProcessInfo {
     pub tags: Vec<String>,
     /// Its label.
     pub label: Option<String>,
-    /// What is queued and not yet received; 0 unless it is counted: on a runtime that counts
-    /// it, or where the mailbox has a bound.
+    /// What is queued and not yet received; 0 also where it is not counted, which
+    /// [`depth`](Self::depth) tells apart.
     pub mailbox_depth: usize,
+    /// Whether that is counted.
+    is_counted: bool,
     /// How many messages its mailbox holds at most, signals aside; `None` without a bound.
     pub mailbox_capacity: Option<usize>,
     /// What its mailbox does when it is full; `None` without a bound.
@@ -130,6 +132,7 @@ impl Runtime {
                 tags: Vec::new(),
                 label: None,
                 mailbox_depth: 0,
+                is_counted: false,
                 mailbox_capacity: None,
                 overflow: None,
                 dropped_messages: 0,
@@ -232,6 +235,27 @@ impl Runtime {
 }
 
 impl ProcessInfo {
+    /// What is queued in its mailbox and not yet received; `None` where that is not counted. It
+    /// is counted in a runtime that does so for all processes, and in a mailbox with a bound.
+    /// OTP: `message_queue_len`, which is always counted.
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let queued = |rt: &Runtime| {
+    ///     let worker = rt.spawn(|_| std::future::pending()).pid();
+    ///     rt.send(worker, b"to do".to_vec());
+    ///     rt.info(worker).unwrap().depth()
+    /// };
+    /// assert_eq!(queued(&Runtime::with_mailbox_depth()), Some(1));
+    /// assert_eq!(queued(&Runtime::new()), None); // not 0
+    /// # });
+    /// ```
+    pub fn depth(&self) -> Option<usize> {
+        self.is_counted.then_some(self.mailbox_depth)
+    }
+
     /// What it is doing, in a word. [`Doing`] has an example.
     pub fn doing(&self) -> Doing {
         match self.handling {
@@ -251,7 +275,7 @@ impl ProcessInfo {
         self.names = standing.names.iter().map(|(name, ())| name.to_string()).collect();
         self.tags = standing.tags.iter().map(|(tag, ())| tag.to_string()).collect();
         if let Some(counts) = &standing.counts {
-            self.mailbox_depth = counts.depth;
+            (self.mailbox_depth, self.is_counted) = (counts.depth, true);
             self.mailbox_capacity = counts.bound();
             self.overflow = counts.bound().map(|_| counts.overflow);
             self.dropped_messages = counts.dropped;

@@ -101,6 +101,8 @@ mod sync;
 mod small_map;
 mod pid;
 mod shared_str;
+mod one_line;
+mod path;
 mod quietly;
 mod story;
 mod refused;
@@ -232,7 +234,7 @@ pub use server::{
 };
 pub use shared_str::SharedStr;
 pub use shutdown::Shutdown;
-pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeSnapshot};
+pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, TreeSnapshot};
 pub use starting::StartCause;
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{

@@ -9,25 +9,42 @@ use tracing::{error, info, warn};
 
 use crate::exit::ExitReason;
 use crate::log_level::LogLevel;
+use crate::one_line::{PAGE, excerpt, name};
 use crate::pid::Pid;
 use crate::quietly::quietly;
 
 const TARGET: &str = "regrow::lifecycle";
 
+/// A label or a name as the log tells it.
+fn field(label: &str) -> String {
+    name(label).to_string()
+}
+
 pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
     quietly(|| match detail {
-        "" => info!(target: TARGET, %pid, label, "spawn"),
-        _ => info!(target: TARGET, %pid, label, detail, "spawn"),
+        "" => info!(target: TARGET, %pid, label = field(label), "spawn"),
+        _ => {
+            let detail = || excerpt(detail, PAGE).to_string();
+            info!(target: TARGET, %pid, label = field(label), detail = detail(), "spawn");
+        }
     });
 }
 
 pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &ExitReason) {
     // Put into words only where somebody listens.
-    let text = || format!("{reason:#}");
+    let text = || format!("{:#}", excerpt(reason, PAGE));
+    let (label, name) = (|| label.map(field), || name.map(field));
+    macro_rules! told {
+        ($level:ident) => {
+            $level!(
+                target: TARGET, %pid, label = label(), name = name(), reason = text(), "exit"
+            )
+        };
+    }
     quietly(|| match LogLevel::for_exit(reason) {
-        LogLevel::Error => error!(target: TARGET, %pid, label, name, reason = text(), "exit"),
-        LogLevel::Warn => warn!(target: TARGET, %pid, label, name, reason = text(), "exit"),
-        _ => info!(target: TARGET, %pid, label, name, reason = text(), "exit"),
+        LogLevel::Error => told!(error),
+        LogLevel::Warn => told!(warn),
+        _ => told!(info),
     });
 }
 
@@ -36,6 +53,7 @@ pub(crate) fn kill(pid: Pid) {
 }
 
 pub(crate) fn kill_tag(tag: &str, killed: usize) {
+    let tag = field(tag);
     quietly(|| info!(target: TARGET, tag, killed, "kill tag"));
 }
 
@@ -44,5 +62,6 @@ pub(crate) fn census(labels: &str, tags: &str) {
 }
 
 pub(crate) fn destructor_panicked(pid: Pid, text: &str) {
+    let text = excerpt(text, PAGE).to_string();
     quietly(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 
 use crate::exit::ExitReason;
+use crate::one_line::{PAGE, excerpt};
 use crate::pid::{MonitorRef, Pid};
 use crate::shared_str::SharedStr;
 use crate::stream::StreamHandle;
@@ -128,7 +129,7 @@ impl Received {
         match self {
             Received::Message(message) => format!("a message of {} bytes", message.len()),
             Received::Stream(_) => "a stream".to_owned(),
-            signal => format!("{signal:?}"),
+            signal => excerpt(format_args!("{signal:?}"), PAGE).to_string(),
         }
     }
 

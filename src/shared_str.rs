@@ -42,6 +42,12 @@ impl Borrow<str> for SharedStr {
     }
 }
 
+impl AsRef<str> for SharedStr {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl From<&str> for SharedStr {
     fn from(text: &str) -> Self {
         SharedStr(Arc::new(text.into()))

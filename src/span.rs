@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tracing::{Level, Span, info_span, span_enabled};
 
 use crate::kernel::Kernel;
+use crate::one_line::name;
 use crate::process::AnyProcess;
 
 const TARGET: &str = "regrow::process";
@@ -37,7 +38,7 @@ fn span(process: &dyn AnyProcess) -> Option<Arc<Span>> {
     if kept.is_some() {
         return kept;
     }
-    let (pid, text) = (process.pid(), label.as_deref());
+    let (pid, text) = (process.pid(), label.as_deref().map(|label| name(label).to_string()));
     let span = info_span!(target: TARGET, parent: None, "process", %pid, label = text);
     let span = Arc::new(span);
     let old = process.with(|locked| {

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
+use crate::one_line::one_line;
 use crate::quietly::caught;
 
 /// A text is cut off after so many bytes: a `Display` may have no end.
@@ -106,12 +107,12 @@ fn says(text: &str, words: &str) -> bool {
     words.is_empty() || text.match_indices(words).any(|(at, _)| alone(at))
 }
 
-/// Displays an error and its causes.
+/// Displays an error and its causes, on one line.
 pub(crate) struct Story<'a>(pub(crate) &'a dyn Error);
 
 impl fmt::Display for Story<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&with_causes(text_of(&self.0), self.0))
+        write!(f, "{}", one_line(with_causes(text_of(&self.0), self.0)))
     }
 }
 

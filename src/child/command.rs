@@ -40,6 +40,7 @@ use crate::kernel::closing::End;
 #[cfg(unix)]
 use crate::kernel::programs::RunningProgram;
 use crate::message::Envelope;
+use crate::one_line::one_line;
 use crate::process::AnyProcess;
 use crate::refused::refused;
 use crate::timer_queue::after;
@@ -58,7 +59,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// A program ended, by itself, otherwise than with success: the crash of a
 /// [`ChildSpec::command`], which has an example.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{program}` failed: {status}")]
+#[error("`{}` failed: {status}", one_line(.program))]
 #[non_exhaustive]
 pub struct CommandFailed {
     /// The program, as it was called.

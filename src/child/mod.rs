@@ -131,7 +131,7 @@ pub(crate) struct Spec {
 pub(crate) struct Nested {
     /// The name that it gives by itself.
     pub(crate) name: Option<SharedStr>,
-    pub(crate) description: Quiet<Box<dyn Any + Send + Sync>>,
+    pub(crate) description: Quiet<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ChildSpec {
@@ -380,7 +380,7 @@ impl ChildSpec {
     }
 
     /// A supervisor of this description, which has this name by itself.
-    pub(crate) fn supervisor<D>(mut self, name: Option<SharedStr>, description: D) -> Self
+    pub(crate) fn supervisor<D>(mut self, name: Option<SharedStr>, description: Arc<D>) -> Self
     where
         D: Any + Send + Sync,
     {
@@ -388,7 +388,7 @@ impl ChildSpec {
         spec.kind = ChildType::Supervisor;
         spec.shutdown = Shutdown::Infinity;
         spec.name.clone_from(&name);
-        let description = Quiet::new(Box::new(description) as Box<_>);
+        let description = Quiet::new(description as Arc<_>);
         spec.nested = Some(Arc::new(Nested { name, description }));
         self
     }

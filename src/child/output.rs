@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::coop;
 
+use crate::one_line::{name, one_line};
 use crate::pid::Pid;
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
@@ -80,12 +81,12 @@ impl Printing {
         (output, errors): (Option<ChildStdout>, Option<ChildStderr>),
         told: &Told,
     ) {
-        let Printing { child, pid, os_pid } = self;
+        let (child, Printing { pid, os_pid, .. }) = (name(&self.child), self);
         let output = each_line(output, (told, 0), |line| {
-            tracing::info!(target: TARGET, %child, %pid, os_pid, "{line}");
+            tracing::info!(target: TARGET, %child, %pid, os_pid, "{}", one_line(line));
         });
         let errors = each_line(errors, (told, 1), |line| {
-            tracing::warn!(target: TARGET, %child, %pid, os_pid, "{line}");
+            tracing::warn!(target: TARGET, %child, %pid, os_pid, "{}", one_line(line));
         });
         in_turn(output, errors).await;
     }
@@ -93,7 +94,7 @@ impl Printing {
     /// Tells how a program ended that was stopped otherwise than by its own supervisor, by a signal
     /// to all processes for example.
     pub(crate) fn stopped_by_another(&self, status: ExitStatus) {
-        let Printing { child, pid, os_pid } = self;
+        let (child, Printing { pid, os_pid, .. }) = (name(&self.child), self);
         quietly(|| {
             tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "ended beside its stop");
         });

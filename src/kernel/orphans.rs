@@ -26,7 +26,7 @@ impl Kernel {
     pub(crate) fn line(&self, supervisor: Pid, seat: Seat) -> Arc<Line> {
         let own = |core: &mut Core| core.standing()?.estate.as_ref()?.line.clone();
         let above = self.find(supervisor).and_then(|above| above.with(|locked| own(locked.core())));
-        Arc::new(Line { supervisor, seat, above })
+        Line::new(supervisor, seat, above)
     }
 
     /// Passes on what a supervisor leaves, when it is about to be out of the table.
@@ -56,28 +56,35 @@ impl Kernel {
 
     /// Notes them with the first in this line that has not passed on what it leaves.
     fn note(&self, line: &Arc<Line>, left: &[Pid]) {
-        let mut next = Some(line);
-        while let Some(line) = next {
-            let noted = self.find(line.supervisor).is_some_and(|above| {
-                above.with(|locked| {
-                    // One that has ended has passed on all it had, and has nothing any more.
-                    if locked.core().stage == Stage::Ended {
-                        return false;
-                    }
-                    let estate = estate(locked.core());
-                    if !estate.passed_on {
-                        estate.orphans.extend(left.iter().map(|pid| (line.seat, *pid)));
-                    }
-                    !estate.passed_on
-                })
-            });
-            if noted {
-                // Of those that nobody waits for none is kept for long.
-                self.orphans(line.supervisor, line.seat);
-                return;
-            }
-            next = line.above.as_ref();
+        let mut next = Some(line.clone());
+        let mut ended = Vec::new();
+        while let Some(line) = next.take_if(|line| !self.takes_note(line, left)) {
+            next = line.above();
+            ended.push(line);
         }
+        if let Some(line) = &next {
+            // Of those that nobody waits for none is kept for long.
+            self.orphans(line.supervisor, line.seat);
+        }
+        for line in ended {
+            line.skip_to(next.clone());
+        }
+    }
+
+    /// Notes them with the supervisor that this line begins with, if that takes them.
+    fn takes_note(&self, line: &Line, left: &[Pid]) -> bool {
+        let Some(above) = self.find(line.supervisor) else { return false };
+        above.with(|locked| {
+            // One that has ended has passed on all it had, and has nothing any more.
+            if locked.core().stage == Stage::Ended {
+                return false;
+            }
+            let estate = estate(locked.core());
+            if !estate.passed_on {
+                estate.orphans.extend(left.iter().map(|pid| (line.seat, *pid)));
+            }
+            !estate.passed_on
+        })
     }
 
     /// What incarnations up to this one have left, and has not ended.

@@ -11,6 +11,7 @@ use crate::activity::Activity;
 use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::pid::Pid;
+use crate::process::ancestors::Line;
 use crate::process::child_role::{ChildRole, GivenName, Seat, Vacated};
 use crate::process::counts::Counts;
 use crate::shared_str::SharedStr;
@@ -183,14 +184,6 @@ pub(crate) struct Estate {
     pub(crate) passed_on: bool,
     /// What it shows of itself to those who don't want to wait for its answer.
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
-}
-
-/// Who starts a supervisor anew, and in which seat; and who starts that one.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) supervisor: Pid,
-    pub(crate) seat: Seat,
-    pub(crate) above: Option<Arc<Line>>,
 }
 
 /// A caller whose reply was dropped unsent.

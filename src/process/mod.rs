@@ -9,6 +9,7 @@
 
 pub(crate) mod counts;
 mod child_role;
+mod ancestors;
 pub(crate) mod core;
 pub(crate) mod state;
 mod tickets;
@@ -17,11 +18,11 @@ mod succession;
 mod shown;
 pub(crate) mod any;
 
+pub(crate) use ancestors::Line;
 pub(crate) use any::AnyProcess;
 pub(crate) use child_role::{ChildRole, ChildStop, GivenName, Seat, Vacated};
 pub(crate) use core::{
-    Core, Estate, Held, Line, Link, LinkKind, Parent, Parked, Registrar, Stage, Standing, Ties,
-    Watcher,
+    Core, Estate, Held, Link, LinkKind, Parent, Parked, Registrar, Stage, Standing, Ties, Watcher,
 };
 pub(crate) use counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State, Unread};

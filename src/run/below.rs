@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::doing::Doing;
 use crate::exit::ExitReason;
 use crate::kernel::stopping::{Above, BegunStop};
+use crate::path::Path;
 use crate::pid::Pid;
 use crate::process::{LinkKind, Stage};
 use crate::run::error::RunError;
@@ -32,6 +33,9 @@ pub(super) struct Below {
 }
 
 type Members = BTreeMap<Pid, Member>;
+
+/// Each with the ids from the root down.
+type Paths = HashMap<Pid, Path<SharedStr>>;
 
 /// A child that is there, and its supervisor.
 #[derive(Clone)]
@@ -182,15 +186,18 @@ impl Below {
     pub(super) fn report(&self, took: Duration, cut_short: &Cut) -> Vec<StoppedChild> {
         let stops = self.own_stops();
         let cut = self.cut().clone();
-        let mut paths = HashMap::from([(self.root_pid, self.root.clone())]);
+        let mut root = Path::new();
+        root.push(SharedStr::from(self.root.as_str()));
+        let mut paths = HashMap::from([(self.root_pid, root)]);
         for (&pid, member) in &cut {
-            name(&mut paths, pid, member.supervisor, member.child.as_deref().unwrap_or_default());
+            let child = member.child.clone().unwrap_or_else(|| "".into());
+            name(&mut paths, pid, member.supervisor, child);
         }
         // A supervisor's own stop is told after those of its children.
         for stop in stops.iter().rev() {
-            name(&mut paths, stop.pid, stop.supervisor, &stop.child);
+            name(&mut paths, stop.pid, stop.supervisor, stop.child.clone());
         }
-        let path = |pid: Pid| paths.get(&pid).cloned().unwrap_or_else(|| pid.to_string());
+        let path = |pid: Pid| paths.get(&pid).map_or_else(|| pid.to_string(), ToString::to_string);
         let told: HashSet<Pid> = stops.iter().map(|stop| stop.pid).collect();
         let stopped = stops.iter().map(|stop| StoppedChild {
             path: path(stop.pid),
@@ -237,9 +244,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn name(paths: &mut HashMap<Pid, String>, pid: Pid, supervisor: Pid, child: &str) {
-    let above = paths.get(&supervisor).cloned().unwrap_or_else(|| supervisor.to_string());
-    paths.insert(pid, format!("{above}/{child}"));
+/// Notes the path of a child whose supervisor's is known.
+fn name(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
+    let path = match paths.get(&supervisor) {
+        Some(above) => above.below(child),
+        None => Path::new().below(supervisor.to_string().into()).below(child),
+    };
+    paths.insert(pid, path);
 }
 
 fn outcome(stop: &Stop) -> StopOutcome {

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use crate::call_error::StartError;
 use crate::exit::{Causeless, ExitReason};
+use crate::one_line::{PAGE, SENTENCE, excerpt};
+use crate::path::Path;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::story::Story;
@@ -36,7 +38,9 @@ pub enum RunError {
     Start(StartError),
     /// A child used up its restarts, its supervisor gave up, and so did all above it.
     GaveUp {
-        /// The ids from the root down to the child where it began, separated by `/`.
+        /// The ids from the root down to the child where it began, separated by `/`. An empty id
+        /// is `""`; of a child more than 128 levels down the ids in the middle are left out, and `…`
+        /// stands for them.
         path: String,
         /// What that child's supervisor gave up with: the child, its budget, its last reason.
         limit: Box<RestartLimitReached>,
@@ -62,17 +66,21 @@ impl RunError {
     /// The path goes down as long as each error was made by the very supervisor that ended with
     /// it: one that a child returned by `?` is another tree's, and only that child's reason.
     pub(super) fn from_root(runtime: &Runtime, root: (&str, Pid), reason: ExitReason) -> Self {
-        let (mut path, mut pid) = (root.0.to_owned(), Some(root.1));
+        let (mut path, mut pid) = (Path::new(), Some(root.1));
+        path.push(root.0);
         let mut innermost = None;
         let mut at = Some(&reason);
         let own = |limit: &&RestartLimitReached, pid| limit.origin.is(&runtime.kernel, pid);
         while let Some(limit) = at.and_then(as_limit).filter(|limit| own(limit, pid)) {
-            path = format!("{path}/{}", limit.child);
-            innermost = Some(limit.clone());
+            path.push(limit.child.as_str());
+            innermost = Some(limit);
             (at, pid) = (Some(&limit.last), limit.origin.child);
         }
         match innermost {
-            Some(limit) => RunError::GaveUp { path, limit: Box::new(limit), reason },
+            Some(limit) => {
+                let (path, limit) = (path.to_string(), Box::new(limit.clone()));
+                RunError::GaveUp { path, limit, reason }
+            }
             None => RunError::Ended(reason),
         }
     }
@@ -85,13 +93,21 @@ fn as_limit(reason: &ExitReason) -> Option<&RestartLimitReached> {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunError::Start(error) => write!(f, "the tree did not start: {error}"),
-            RunError::GaveUp { path, limit, .. } => match limit.limit {
-                Limit::Budget => write!(f, "{path} was given up: it has no restart left"),
-                Limit::NoHealthyRun => write!(f, "{path} was given up: it had no healthy run"),
-            },
+            RunError::Start(error) => {
+                write!(f, "the tree did not start: {}", excerpt(error, PAGE))
+            }
+            RunError::GaveUp { path, limit, .. } => {
+                let path = excerpt(path, SENTENCE);
+                match limit.limit {
+                    Limit::Budget => {
+                        write!(f, "{path} was given up: its supervisor has no restart left")
+                    }
+                    Limit::NoHealthyRun => write!(f, "{path} was given up: it had no healthy run"),
+                }
+            }
             RunError::Ended(reason) => {
-                write!(f, "the root supervisor ended: {:#}", Causeless(reason))
+                let reason = Causeless(reason);
+                write!(f, "the root supervisor ended: {:#}", excerpt(reason, PAGE))
             }
             RunError::Signals(_) => f.write_str("signals can't be listened to"),
             RunError::NoUnwinding => f.write_str(

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use crate::one_line::{PAGE, SENTENCE, excerpt};
 use crate::quietly::quietly;
 use crate::run::error::RunError;
 use crate::run::report::StopReport;
@@ -27,7 +28,9 @@ const NAMED: usize = 5;
 pub(super) fn tell(outcome: &Result<StopReport, RunError>) {
     quietly(|| match outcome {
         Ok(report) => stopped(report),
-        Err(error) => error!(target: "regrow::run", error = %Story(error), "the run failed"),
+        Err(error) => {
+            error!(target: "regrow::run", error = %excerpt(Story(error), PAGE), "the run failed");
+        }
     });
 }
 
@@ -40,7 +43,10 @@ fn stopped(report: &StopReport) {
     }
     let all = report.unclean();
     let (unclean, first) = (all.len(), all.iter().take(NAMED));
-    let first = first.map(|child| format!("{} {}", child.path, child.outcome));
+    let first = first.map(|child| {
+        let path = excerpt(&child.path, SENTENCE);
+        format!("{path} {}", excerpt(&child.outcome, SENTENCE))
+    });
     let first = first.collect::<Vec<_>>().join("; ");
     warn!(
         target: "regrow::run", %cause, ?took, forced, children, unclean, first,

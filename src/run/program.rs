@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime as Tokio};
 
 use crate::exit::{ExitReason, Result};
+use crate::one_line::{PAGE, excerpt};
 use crate::quietly::caught;
 use crate::refused::refused;
 use crate::run::report::{StopOutcome, StopReport};
@@ -169,6 +170,7 @@ impl Program {
         match ran {
             Ok((outcome, watchdog)) => self.end(tokio, &outcome, watchdog),
             Err(reason) => {
+                let reason = excerpt(reason, PAGE);
                 outcome::say(&format!("the program did not start: {reason:#}"));
                 ExitCode::FAILURE
             }

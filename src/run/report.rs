@@ -52,7 +52,8 @@ impl fmt::Display for StopCause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoppedChild {
-    /// The ids from the root down to it, separated by `/`.
+    /// The ids from the root down to it, separated by `/`. An empty id is `""`; of a child more
+    /// than 128 levels down the ids in the middle are left out, and `…` stands for them.
     pub path: String,
     /// Which incarnation.
     pub pid: Pid,

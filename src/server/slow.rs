@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::activity::{Handling, Look};
 use crate::inbox::Item;
 use crate::kernel::timers::NO_TOKIO;
+use crate::one_line::name;
 use crate::process::AnyProcess;
 use crate::quietly::quietly;
 use crate::record::Process;
@@ -79,7 +80,7 @@ fn look(process: &dyn AnyProcess) -> Look {
         (look, core.ties().and_then(|ties| ties.label.clone()))
     });
     if let Look::Tell(Handling { callback, elapsed }) = look {
-        let (pid, label) = (process.pid(), label.as_deref());
+        let (pid, label) = (process.pid(), label.map(|label| name(&label).to_string()));
         quietly(|| {
             tracing::warn!(
                 target: "regrow::server", %pid, label, %callback, ?elapsed, "a handler runs long"

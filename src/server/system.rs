@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::one_line::one_line;
 use crate::reply::Reply;
 
 /// One system message. It is queued like all else and is no user's message: no bound refuses
@@ -24,9 +25,10 @@ pub struct ServerStatus {
     pub line: Option<String>,
 }
 
+/// On one line, controls escaped.
 impl fmt::Display for ServerStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.suspended { "suspended" } else { "running" })?;
-        self.line.as_ref().map_or(Ok(()), |line| write!(f, ": {line}"))
+        self.line.as_ref().map_or(Ok(()), |line| write!(f, ": {}", one_line(line)))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::one_line::name;
 use crate::snapshot::elapsed::short;
 use crate::supervisor::picture::{Picture, Step};
 
@@ -129,7 +130,9 @@ impl fmt::Display for Busy {
             Busy::Ending { child: None, .. } => "ending",
             Busy::Unanswered => "busy, did not answer in time",
         })?;
-        f.write_str(self.child().unwrap_or_default())?;
+        if let Some(child) = self.child() {
+            write!(f, "{}", name(child))?;
+        }
         match self.elapsed() {
             Some(elapsed) => write!(f, " for {}", short(elapsed)),
             None => Ok(()),

@@ -11,6 +11,7 @@ use crate::info::ProcessInfo;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::snapshot::busy::Busy;
+use crate::snapshot::nodes::{TreeNodes, assembled};
 use crate::snapshot::survey::{Answer, Known, Survey, half_started};
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::picture::{Picture, Shown, ShownState, Step};
@@ -115,7 +116,7 @@ impl Survey {
     /// The tree that came of it. It waits for nothing.
     pub(crate) fn tree(&self) -> TreeSnapshot {
         let taken = Instant::now();
-        TreeSnapshot { root: Part::root(self, taken).node(), taken }
+        TreeSnapshot { root: Part::root(self, taken).tree(), taken }
     }
 }
 
@@ -187,8 +188,22 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The node of it, and of all that is below it.
-    fn node(self) -> TreeNode {
+    /// The node of it, with all that is below it.
+    fn tree(self) -> TreeNode {
+        let (root, below) = self.node();
+        let mut next: Vec<(usize, Part<'a>)> = below.into_iter().rev().map(|p| (0, p)).collect();
+        let mut nodes = Vec::new();
+        while let Some((above, part)) = next.pop() {
+            let (node, below) = part.node();
+            nodes.push((above, node));
+            let number = nodes.len();
+            next.extend(below.into_iter().rev().map(|part| (number, part)));
+        }
+        assembled(root, nodes)
+    }
+
+    /// The node of it, without any below it, and those.
+    fn node(self) -> (TreeNode, Vec<Part<'a>>) {
         let runtime = &self.survey.runtime;
         let info = self.pid.and_then(|pid| runtime.info(pid));
         let busy = self.busy(info.as_ref());
@@ -197,6 +212,7 @@ impl<'a> Part<'a> {
             (None, Some(_), None) => NodeState::Ended,
             (None, ..) => self.state,
         };
+        let depth = info.as_ref().and_then(ProcessInfo::depth);
         let mut node = TreeNode {
             id: self.id.clone(),
             kind: self.node_kind(),
@@ -206,22 +222,23 @@ impl<'a> Part<'a> {
             names: info.as_ref().map(|info| info.names.clone()).unwrap_or_default(),
             up: self.started.filter(|_| info.is_some()).map(|since| self.now - since),
             restarts: self.restarts,
-            mailbox_depth: info.map_or(0, |info| info.mailbox_depth),
+            mailbox_depth: depth.unwrap_or(0),
+            is_counted: depth.is_some(),
             health: self.pid.and_then(|pid| runtime.health(pid)).unwrap_or_default(),
             history: self.history.to_vec(),
-            children: Vec::new(),
+            children: TreeNodes::default(),
             more: 0,
         };
+        let mut below = Vec::new();
         if let (Some(Known { picture, more, questions, .. }), Some(pid)) = (&self.known, node.pid)
             && node.state != NodeState::Ended
         {
             node.more = *more;
             node.mailbox_depth = node.mailbox_depth.saturating_sub(*questions);
             let children = picture.children.iter();
-            let children = children.map(|(key, shown)| self.child(pid, picture, *key, shown));
-            node.children = children.map(Part::node).collect();
+            below.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));
         }
-        node
+        (node, below)
     }
 
     /// What keeps it from answering, if it is a supervisor and alive.

@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::one_line::name;
+use crate::snapshot::nodes::numbered;
 use crate::snapshot::text::facts;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
-
-/// A node, its number, and that of the one above it.
-type Drawn<'a> = (usize, Option<usize>, &'a TreeNode);
 
 impl TreeSnapshot {
     /// The tree in the DOT language of Graphviz: `dot -Tsvg` draws it.
@@ -28,8 +27,8 @@ impl TreeSnapshot {
     pub fn to_dot(&self) -> String {
         let mut dot =
             String::from("digraph tree {\n  node [shape=box, fontname=\"sans-serif\"];\n");
-        for (number, above, node) in drawn(&self.root) {
-            let label = lines(node).join("\\n").replace('"', "\\\"");
+        for (number, (above, node)) in numbered(&self.root).into_iter().enumerate() {
+            let label = label(node, dot_text, "\\n");
             let style = match (&node.kind, node.state) {
                 (NodeKind::Worker, NodeState::Running) => "rounded",
                 (NodeKind::Worker, _) => "\"rounded,dashed\"",
@@ -52,7 +51,7 @@ impl TreeSnapshot {
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
+    /// let rt = Runtime::with_mailbox_depth();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
     /// let chart = tree.tree().await?.to_mermaid();
@@ -68,8 +67,8 @@ impl TreeSnapshot {
     /// ```
     pub fn to_mermaid(&self) -> String {
         let mut chart = String::from("flowchart TD\n");
-        for (number, above, node) in drawn(&self.root) {
-            let label = lines(node).join("<br/>").replace('"', "#quot;");
+        for (number, (above, node)) in numbered(&self.root).into_iter().enumerate() {
+            let label = label(node, mermaid_text, "<br/>");
             let (open, close) = match node.kind {
                 NodeKind::Worker => ("(\"", "\")"),
                 NodeKind::Supervisor { .. } => ("[\"", "\"]"),
@@ -88,29 +87,53 @@ fn line(text: &mut String, line: &str) {
     let _ = writeln!(text, "{line}");
 }
 
-/// All nodes, each after the one above it.
-fn drawn(root: &TreeNode) -> Vec<Drawn<'_>> {
-    let mut all = Vec::new();
-    let mut next = vec![(None, root)];
-    while let Some((above, node)) = next.pop() {
-        let number = all.len();
-        all.push((number, above, node));
-        next.extend(node.children.iter().rev().map(|child| (Some(number), child)));
+/// A text inside of the quotes of the DOT language, where a backslash begins an escape, and `&` a
+/// character of HTML.
+fn dot_text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => escaped.extend(['\\', c]),
+            '&' => escaped.push_str("&amp;"),
+            c => escaped.push(c),
+        }
     }
-    all
+    escaped
 }
 
-fn lines(node: &TreeNode) -> Vec<String> {
+/// A text inside of the quotes of a mermaid label, which is taken for HTML, for Markdown, for a
+/// formula between `$$`, or for a directive after `%%`.
+fn mermaid_text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' => escaped.push_str("#quot;"),
+            '&' => escaped.push_str("#amp;"),
+            '<' => escaped.push_str("#lt;"),
+            '>' => escaped.push_str("#gt;"),
+            '#' | '\\' | '`' | '$' | '%' | '*' => {
+                // Writing to a string does not fail.
+                let _ = write!(escaped, "#{};", u32::from(c));
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// The lines of a node's box, each escaped for its language; what it is, and as which process,
+/// is ours.
+fn label(node: &TreeNode, escape: fn(&str) -> String, end: &str) -> String {
     let pid = node.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let kind = match node.kind {
         NodeKind::Worker => pid,
         NodeKind::Supervisor { strategy, .. } => format!("{strategy} {pid}"),
     };
-    let mut lines = vec![node.id.clone(), kind.trim().to_owned()];
-    lines.extend(facts(node));
+    let mut lines = vec![escape(&name(&node.id).to_string()), kind.trim().to_owned()];
+    lines.extend(facts(node).iter().map(|fact| escape(fact)));
     if node.more > 0 {
         lines.push(format!("and {} more below", node.more));
     }
     lines.retain(|line| !line.is_empty());
-    lines
+    lines.join(end)
 }

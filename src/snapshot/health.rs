@@ -3,7 +3,10 @@
 use std::fmt;
 
 use crate::health::Health;
+use crate::one_line::{SENTENCE, excerpt};
+use crate::path::Path;
 use crate::snapshot::busy::Busy;
+use crate::snapshot::nodes::numbered;
 use crate::snapshot::{NodeState, TreeNode, TreeSnapshot};
 
 /// How a tree is doing: as its worst child, and which one that is. [`Health`] has an example.
@@ -13,7 +16,8 @@ pub struct TreeHealth {
     /// The worst there is.
     pub health: Health,
     /// The ids from below the root down to the child that is so, separated by `/`; empty if
-    /// it is the root, or if all is well.
+    /// it is the root, or if all is well. An empty id is `""`; of a child more than 128 levels down
+    /// the ids in the middle are left out, and `…` stands for them.
     pub path: String,
     /// If it is a supervisor that did not answer in time: what it is busy with.
     pub busy: Option<Busy>,
@@ -28,12 +32,13 @@ impl TreeHealth {
 
 impl fmt::Display for TreeHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.health, &self.busy, self.path.as_str()) {
-            (_, Some(busy), "") => write!(f, "{busy}"),
-            (_, Some(busy), path) => write!(f, "{path} is {busy}"),
-            (health, None, "") => write!(f, "{health}"),
-            (Health::Degraded(why), None, path) => write!(f, "{path}: {why}"),
-            (health, None, path) => write!(f, "{path} is {health}"),
+        let path = excerpt(&self.path, SENTENCE);
+        match (&self.health, &self.busy, self.path.is_empty()) {
+            (_, Some(busy), true) => write!(f, "{busy}"),
+            (_, Some(busy), false) => write!(f, "{path} is {busy}"),
+            (health, None, true) => write!(f, "{health}"),
+            (Health::Degraded(_), None, false) => write!(f, "{path}: {}", self.health),
+            (health, None, false) => write!(f, "{path} is {health}"),
         }
     }
 }
@@ -45,14 +50,33 @@ impl TreeSnapshot {
     /// lowest is told. A child counts for nothing that is stopped for good, or has just ended
     /// with its supervisor yet to decide what comes of that.
     pub fn health(&self) -> TreeHealth {
+        let nodes = numbered(&self.root);
         let mut worst = TreeHealth { health: Health::Ready, path: String::new(), busy: None };
-        look(&self.root, "", &mut worst);
+        let mut worst_at = 0;
+        for (at, (_, node)) in nodes.iter().enumerate() {
+            let health = counts_as(node);
+            if health > worst.health && !waits_for_busy(node) {
+                (worst.health, worst.busy) = (health, node.busy.clone());
+                worst_at = at;
+            }
+        }
+        worst.path = path(&nodes, worst_at);
         worst
     }
 }
 
-fn look(node: &TreeNode, path: &str, worst: &mut TreeHealth) {
-    let health = match (node.state, &node.busy) {
+/// The ids from below the root down to this node.
+fn path(nodes: &[(Option<usize>, &TreeNode)], at: usize) -> String {
+    let above = |at: &usize| nodes.get(*at).and_then(|(above, _)| *above);
+    let line: Vec<usize> = std::iter::successors(Some(at), above).collect();
+    let ids = line.iter().rev().skip(1).filter_map(|at| nodes.get(*at));
+    let mut path = Path::new();
+    ids.for_each(|(_, node)| path.push(node.id.as_str()));
+    path.to_string()
+}
+
+fn counts_as(node: &TreeNode) -> Health {
+    match (node.state, &node.busy) {
         (NodeState::Running, _) => node.health.clone(),
         (NodeState::Stopping, _) => Health::Stopping,
         (NodeState::Busy, Some(Busy::Stopping { .. } | Busy::Ending { .. })) => Health::Stopping,
@@ -60,13 +84,6 @@ fn look(node: &TreeNode, path: &str, worst: &mut TreeHealth) {
             Health::Starting
         }
         (NodeState::Stopped | NodeState::Ended, _) => Health::Ready,
-    };
-    if health > worst.health && !waits_for_busy(node) {
-        *worst = TreeHealth { health, path: path.to_owned(), busy: node.busy.clone() };
-    }
-    for child in &node.children {
-        let below = if path.is_empty() { child.id.clone() } else { format!("{path}/{}", child.id) };
-        look(child, &below, worst);
     }
 }
 

@@ -1,19 +1,33 @@
-//! A snapshot as JSON. Times are milliseconds, moments are told by how long ago they were.
+//! A snapshot as JSON: a flat list of nodes, since parsers refuse what is nested deeper than they
+//! like, 128 levels for some. Times are milliseconds, moments are told by how long ago they were.
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tokio::time::Instant;
 
+use crate::exit::ExitReason;
+use crate::health::Health;
+use crate::one_line::is_obeyed;
 use crate::snapshot::busy::Busy;
+use crate::snapshot::nodes::numbered;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::Incarnation;
 
 impl TreeSnapshot {
-    /// The tree as JSON. A node has `id`, `kind` (`worker` or `supervisor`), `state`
-    /// (`running`, `starting`, `restarting`, `stopping`, `ended`, `stopped` or `busy`),
-    /// `restarts`, `names`, `health`, `mailbox_depth`, `history`, `children` and `more`, and where
-    /// they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are milliseconds.
+    /// The tree as JSON: an object whose `nodes` is a flat list of all nodes, each after the one
+    /// above it, those right below one node in start order. `node` is a node's number in the list,
+    /// and `parent` that of the supervisor above it; the root is 0, and its `parent` null. So a
+    /// parser that refuses what is nested deeper than 128 levels reads a tree of any depth.
+    ///
+    /// A node has `id`, `kind` (`worker` or `supervisor`), `state` (`running`, `starting`,
+    /// `restarting`, `stopping`, `ended`, `stopped` or `busy`), `restarts`, `names`, `health`,
+    /// `mailbox_depth` (null where nobody [counts](TreeNode::depth) it), `history` and `more`, and
+    /// where they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are
+    /// milliseconds. Texts are whole. Controls in them, and `<`, are written as `\u001b`, so a
+    /// terminal or a page that shows the JSON obeys nothing in it.
     ///
     /// Of a supervisor that did not answer in time, and is shown as it last published itself,
     /// `last_known` is true, and `busy` is an object: `with` (`init`, `starting`, `stopping`,
@@ -29,36 +43,75 @@ impl TreeSnapshot {
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
     /// let json: serde_json::Value = serde_json::from_str(&tree.tree().await?.to_json())?;
-    /// assert_eq!(json["strategy"], "one_for_one");
-    /// assert_eq!(json["children"][0]["id"], "job");
-    /// assert_eq!(json["children"][0]["state"], "running");
+    /// let [app, job] = &json["nodes"].as_array().unwrap()[..] else { panic!("{json}") };
+    /// assert_eq!((&app["id"], &app["strategy"]), (&"app".into(), &"one_for_one".into()));
+    /// assert_eq!((&job["id"], &job["state"]), (&"job".into(), &"running".into()));
+    /// assert_eq!(job["parent"], app["node"]);
+    /// assert!(job["mailbox_depth"].is_null()); // this runtime doesn't count it
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
     pub fn to_json(&self) -> String {
         // Strings and numbers under fixed keys: nothing in it can fail.
-        serde_json::to_string_pretty(self).unwrap_or_default()
+        shown(&serde_json::to_string_pretty(self).unwrap_or_default())
     }
 }
 
 impl Serialize for TreeSnapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Node { node: &self.root, taken: self.taken }.serialize(serializer)
+        let mut out = serializer.serialize_struct("TreeSnapshot", 1)?;
+        out.serialize_field("nodes", &Nodes(self))?;
+        out.end()
     }
 }
 
-/// A node, and when it was looked at.
+/// All nodes, each after the one above it.
+struct Nodes<'a>(&'a TreeSnapshot);
+
+impl Serialize for Nodes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Nodes(TreeSnapshot { root, taken, .. }) = self;
+        let nodes = numbered(root).into_iter().enumerate();
+        serializer.collect_seq(nodes.map(|(number, (parent, node))| Node {
+            number,
+            parent,
+            node,
+            taken: *taken,
+        }))
+    }
+}
+
+/// The same JSON for a terminal or a page. What is escaped stands in strings only.
+fn shown(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '<' || (c != '\n' && is_obeyed(c)) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// A node, its number and that of the one above it, and when it was looked at.
 struct Node<'a> {
+    number: usize,
+    parent: Option<usize>,
     node: &'a TreeNode,
     taken: Instant,
 }
 
 impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Node { node, taken } = self;
-        let below = |node| Node { node, taken: *taken };
+        let Node { number, parent, node, taken } = self;
         let story = |incarnation| Story { incarnation, taken: *taken };
-        let mut out = serializer.serialize_struct("TreeNode", 17)?;
+        let mut out = serializer.serialize_struct("TreeNode", 18)?;
+        out.serialize_field("node", number)?;
+        out.serialize_field("parent", parent)?;
         out.serialize_field("id", &node.id)?;
         out.serialize_field("kind", kind(node))?;
         strategy::<S>(&mut out, node)?;
@@ -70,10 +123,9 @@ impl Serialize for Node<'_> {
         out.serialize_field("up_ms", &node.up.map(millis))?;
         out.serialize_field("retry_in_ms", &retry_in(node).map(millis))?;
         out.serialize_field("restarts", &node.restarts)?;
-        out.serialize_field("health", &node.health.to_string())?;
-        out.serialize_field("mailbox_depth", &node.mailbox_depth)?;
+        out.serialize_field("health", &health(&node.health))?;
+        out.serialize_field("mailbox_depth", &node.depth())?;
         out.serialize_field("history", &node.history.iter().map(story).collect::<Vec<_>>())?;
-        out.serialize_field("children", &node.children.iter().map(below).collect::<Vec<_>>())?;
         out.serialize_field("more", &node.more)?;
         out.end()
     }
@@ -141,10 +193,26 @@ impl Serialize for Story<'_> {
         out.serialize_field("pid", &incarnation.pid.map(|pid| pid.raw()))?;
         out.serialize_field("started_ms_ago", &ago(incarnation.started))?;
         out.serialize_field("ended_ms_ago", &ago(incarnation.ended))?;
-        out.serialize_field("reason", &incarnation.reason.with_causes())?;
+        out.serialize_field("reason", &reason(&incarnation.reason))?;
         out.serialize_field("attempt", &incarnation.attempt)?;
         out.serialize_field("delay_ms", &millis(incarnation.delay))?;
         out.end()
+    }
+}
+
+/// All of it, where its display is cut.
+fn health(health: &Health) -> Cow<'_, str> {
+    match health {
+        Health::Degraded(why) => why.as_str().into(),
+        health => health.to_string().into(),
+    }
+}
+
+/// As its display with the causes of an error, and as it was said: lines are lines.
+fn reason(reason: &ExitReason) -> String {
+    match reason {
+        ExitReason::ShutdownWith(detail) => format!("shutdown: {}", detail.text()),
+        reason => reason.with_causes(),
     }
 }
 

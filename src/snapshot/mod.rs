@@ -15,6 +15,7 @@ use crate::supervisor::{Incarnation, RestartBudget};
 
 mod elapsed;
 mod busy;
+mod nodes;
 mod survey;
 pub(crate) mod collect;
 mod text;
@@ -23,13 +24,23 @@ mod health;
 #[cfg(feature = "serde")]
 mod json;
 
+use nodes::numbered;
+
 pub use busy::Busy;
 pub use health::TreeHealth;
+pub use nodes::TreeNodes;
 
 /// A supervision tree at one moment. Its [`Display`](std::fmt::Display) is a text tree;
 /// [`to_dot`](Self::to_dot) and [`to_mermaid`](Self::to_mermaid) are pictures, and with the
 /// feature `serde` it serializes. [`SupervisorRef::tree`](crate::SupervisorRef::tree) takes
 /// it. OTP: what `observer` shows under *Applications*.
+///
+/// Text and pictures are for people: each node is one line, or one box. Ids, names and reasons
+/// are shown without line breaks, escape sequences and other controls, which are written as
+/// `\n` or `\u{1b}`; an empty id is `""`; of a long one the first 64 characters are shown, of a
+/// reason the first 256, and `…` stands for the rest. The values here, and JSON, have all of it.
+/// `? queued` says that nobody [counts](TreeNode::depth) what is queued. A node more than 32
+/// levels below the root is not indented further: its level is shown, as in `[33]`.
 ///
 /// # Examples
 ///
@@ -39,7 +50,7 @@ pub use health::TreeHealth;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
 /// # .build().unwrap().block_on(async {
-/// let rt = Runtime::new();
+/// let rt = Runtime::with_mailbox_depth();
 /// let idle = |id| ChildSpec::task(id, |_| std::future::pending());
 /// let ingest = Supervisor::rest_for_one().with_id("ingest").child(idle("feed")).child(idle("parser"));
 /// let tree = Supervisor::one_for_one().named("app").child(idle("kv")).child(ingest).start(&rt).await?;
@@ -71,7 +82,6 @@ pub struct TreeSnapshot {
 }
 
 /// One supervisor or child in a [`TreeSnapshot`], which has an example.
-#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TreeNode {
     /// Its id; the root's is its name, or its label.
@@ -92,14 +102,17 @@ pub struct TreeNode {
     /// How often its supervisor started it again; not those that were asked for, as
     /// [`ChildInfo::restarts`](crate::ChildInfo::restarts).
     pub restarts: u32,
-    /// How much is queued in its mailbox; 0 unless the runtime counts it.
+    /// How much is queued in its mailbox; 0 also where nobody counts it, which
+    /// [`depth`](Self::depth) tells apart.
     pub mailbox_depth: usize,
+    /// Whether that is counted.
+    is_counted: bool,
     /// How it says it is doing; ready, if it says nothing.
     pub health: Health,
     /// Its last incarnations that are over, oldest first.
     pub history: Vec<Incarnation>,
     /// Those below it, in start order.
-    pub children: Vec<TreeNode>,
+    pub children: TreeNodes,
     /// How many more there are below it, of a supervisor with very many.
     pub more: usize,
 }
@@ -169,17 +182,19 @@ impl TreeSnapshot {
     /// # }).unwrap();
     /// ```
     pub fn nodes(&self) -> Vec<&TreeNode> {
-        let mut nodes = Vec::new();
-        let mut next = vec![&self.root];
-        while let Some(node) = next.pop() {
-            nodes.push(node);
-            next.extend(node.children.iter().rev());
-        }
-        nodes
+        numbered(&self.root).into_iter().map(|(_, node)| node).collect()
     }
 }
 
 impl TreeNode {
+    /// How much is queued in its mailbox; `None` where that is not known: it does not run, or
+    /// nobody counts it. It is counted in a runtime
+    /// [that counts it](crate::Runtime::with_mailbox_depth), and in a mailbox with a bound.
+    /// [`ProcessInfo::depth`](crate::ProcessInfo::depth) has an example.
+    pub fn depth(&self) -> Option<usize> {
+        self.is_counted.then_some(self.mailbox_depth)
+    }
+
     /// What it still allows, if it is a supervisor that limits restarts. [`TreeSnapshot`]
     /// has an example.
     pub fn budget(&self) -> Option<RestartBudget> {

@@ -1,10 +1,16 @@
 //! A snapshot as a text tree.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::health::Health;
+use crate::one_line::{SENTENCE, excerpt, name};
 use crate::snapshot::elapsed::short;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
+
+/// A node so many levels below the root is indented as deep as any: of a tree that is one long
+/// chain, all indents together would be as long as the square of its depth.
+const INDENTED: usize = 32;
 
 /// One line: where it hangs, and three columns and the rest.
 struct Line {
@@ -17,8 +23,7 @@ struct Line {
 
 impl fmt::Display for TreeSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = Vec::new();
-        add(&mut lines, &self.root, "", "");
+        let lines = lines(&self.root);
         let wide = |of: fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0);
         let id = wide(|line| line.branch.chars().count() + line.id.chars().count());
         let kind = wide(|line| line.kind.len());
@@ -34,27 +39,81 @@ impl fmt::Display for TreeSnapshot {
     }
 }
 
-/// The node's line, then those below it. `above` is what stands before the branches of
-/// its children.
-fn add(lines: &mut Vec<Line>, node: &TreeNode, branch: &str, above: &str) {
-    lines.push(Line {
-        branch: branch.to_owned(),
-        id: node.id.clone(),
-        kind: kind(node).to_owned(),
-        pid: node.pid.map(|pid| pid.to_string()).unwrap_or_default(),
-        rest: facts(node).join("  "),
-    });
-    let last = node.children.len() + usize::from(node.more > 0);
-    for (at, child) in node.children.iter().enumerate() {
-        match at + 1 == last {
-            true => add(lines, child, &format!("{above}└─ "), &format!("{above}   ")),
-            false => add(lines, child, &format!("{above}├─ "), &format!("{above}│  ")),
+/// A node whose line is to be drawn.
+struct Drawn<'a> {
+    node: &'a TreeNode,
+    level: usize,
+    /// What stands before the branch of its line.
+    above: Rc<str>,
+    is_last: bool,
+}
+
+/// Each node's line, before those below it.
+fn lines(root: &TreeNode) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut next =
+        vec![Entry::Node(Drawn { node: root, level: 0, above: "".into(), is_last: true })];
+    while let Some(entry) = next.pop() {
+        match entry {
+            Entry::More(line) => lines.push(line),
+            Entry::Node(drawn) => {
+                lines.push(drawn.line());
+                drawn.below(&mut next);
+            }
         }
     }
-    if node.more > 0 {
-        let id = format!("… and {} more", node.more);
-        let [kind, pid, rest] = [const { String::new() }; 3];
-        lines.push(Line { branch: format!("{above}└─ "), id, kind, pid, rest });
+    lines
+}
+
+/// What a line stands for: a node, or those that are left out.
+enum Entry<'a> {
+    Node(Drawn<'a>),
+    More(Line),
+}
+
+impl<'a> Drawn<'a> {
+    fn line(&self) -> Line {
+        let Drawn { node, .. } = self;
+        Line {
+            branch: self.branch(),
+            id: name(&node.id).to_string(),
+            kind: kind(node).to_owned(),
+            pid: node.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+            rest: facts(node).join("  "),
+        }
+    }
+
+    fn branch(&self) -> String {
+        let Drawn { level, above, is_last, .. } = self;
+        let hook = if *is_last { "└─ " } else { "├─ " };
+        match level {
+            0 => String::new(),
+            1..=INDENTED => format!("{above}{hook}"),
+            _ => format!("{above}[{level}] {hook}"),
+        }
+    }
+
+    /// What is to be drawn below it, the last first.
+    fn below(&self, next: &mut Vec<Entry<'a>>) {
+        let Drawn { node, level, above, is_last } = self;
+        let above: Rc<str> = match (level, is_last) {
+            (0, _) => above.clone(),
+            (1..INDENTED, true) => format!("{above}   ").into(),
+            (1..INDENTED, false) => format!("{above}│  ").into(),
+            _ => above.clone(),
+        };
+        let level = level + 1;
+        if node.more > 0 {
+            let [kind, pid, rest] = [const { String::new() }; 3];
+            let id = format!("… and {} more", node.more);
+            let more = Drawn { node, level, above: above.clone(), is_last: true };
+            next.push(Entry::More(Line { branch: more.branch(), id, kind, pid, rest }));
+        }
+        let children = node.children.iter().enumerate().rev();
+        next.extend(children.map(|(at, node)| {
+            let is_last = at + 1 == self.node.children.len() && self.node.more == 0;
+            Entry::Node(Drawn { node, level, above: above.clone(), is_last })
+        }));
     }
 }
 
@@ -73,21 +132,25 @@ pub(super) fn facts(node: &TreeNode) -> Vec<String> {
         facts.push(format!("{} of {} restarts left", budget.left, budget.restarts));
     }
     if let Some(reason) = node.last_reason() {
-        facts.push(format!("{}, last: {}", restarts(node.restarts), reason.with_causes()));
+        let reason = excerpt(reason.with_causes(), SENTENCE);
+        facts.push(format!("{}, last: {reason}", restarts(node.restarts)));
     }
-    let others: Vec<&str> =
-        node.names.iter().map(String::as_str).filter(|name| *name != node.id).collect();
+    let others = node.names.iter().filter(|name| **name != node.id);
+    let others: Vec<String> = others.map(|other| name(other).to_string()).collect();
     if !others.is_empty() {
-        facts.push(format!("named {}", others.join(", ")));
+        facts.push(format!("named {}", excerpt(others.join(", "), SENTENCE)));
     }
     if node.health != Health::Ready {
         facts.push(match &node.health {
-            Health::Degraded(why) => format!("degraded: {why}"),
+            Health::Degraded(why) => format!("degraded: {}", excerpt(why, SENTENCE)),
             health => health.to_string(),
         });
     }
-    if node.mailbox_depth > 0 {
-        facts.push(format!("{} queued", node.mailbox_depth));
+    match node.depth() {
+        Some(0) => {}
+        Some(depth) => facts.push(format!("{depth} queued")),
+        None if node.up.is_none() => {}
+        None => facts.push("? queued".to_owned()),
     }
     facts
 }

@@ -5,9 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::call_error::StartError;
+use crate::one_line::{SENTENCE, excerpt, quoted};
 use crate::story::Story;
 
 /// One thing to look at in the description of a tree. [`Lint`](crate::Lint) has an example.
+///
+/// A path is the ids from the root down, separated by `/`. An empty id is `""`; of what is more
+/// than 128 levels down the ids in the middle are left out, and `…` stands for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
@@ -87,20 +91,16 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Refused { path, error } => {
-                write!(f, "{path} would not start: {}", Story(error))
+                let error = excerpt(Story(error), SENTENCE);
+                write!(f, "{} would not start: {error}", way(path))
             }
             Finding::DuplicateName { name, paths: [one, two] } => {
-                write!(f, "{one} and {two} both want the name {name:?}: only one can have it")
+                let (one, two, name) = (way(one), way(two), quoted(name));
+                write!(f, "{one} and {two} both want the name {name}: only one can have it")
             }
-            Finding::HurriedSupervisor { path, limit, needs } => {
-                write!(f, "supervisor {path} has {limit:?} to stop and may need ")?;
-                match needs {
-                    Some(needs) => write!(f, "{needs:?}")?,
-                    None => f.write_str("for ever")?,
-                }
-                f.write_str(": give it Shutdown::Infinity")
-            }
+            Finding::HurriedSupervisor { path, limit, needs } => hurried(f, path, *limit, *needs),
             Finding::EndlessStop { path } => {
+                let path = way(path);
                 write!(f, "worker {path} may take for ever to stop: give it a time limit")
             }
             Finding::LongStop { worst } => write!(
@@ -110,22 +110,45 @@ impl fmt::Display for Finding {
             ),
             Finding::StaysDown { path } => write!(
                 f,
-                "transient supervisor {path} shuts itself down cleanly, and stays down then: \
-                 make it permanent if it should come back"
+                "transient supervisor {} shuts itself down cleanly, and stays down then: \
+                 make it permanent if it should come back",
+                way(path)
             ),
             Finding::ManyStarts { path, starts } => many_starts(f, path, *starts),
             Finding::SlowStop { path, takes, restarts, period } => write!(
                 f,
-                "supervisor {path} may take {takes:?} to stop what is restarted together, so more \
+                "supervisor {} may take {takes:?} to stop what is restarted together, so more \
                  than {restarts} restarts never come within {period:?} and a child that keeps \
                  failing is restarted for ever: give `intensity` a longer period, or the children \
-                 less time to stop"
+                 less time to stop",
+                way(path)
             ),
         }
     }
 }
 
+/// A path, on one line.
+fn way(path: &str) -> impl fmt::Display {
+    excerpt(path, SENTENCE)
+}
+
+fn hurried(
+    f: &mut fmt::Formatter<'_>,
+    path: &str,
+    limit: Duration,
+    needs: Option<Duration>,
+) -> fmt::Result {
+    let path = way(path);
+    write!(f, "supervisor {path} has {limit:?} to stop and may need ")?;
+    match needs {
+        Some(needs) => write!(f, "{needs:?}")?,
+        None => f.write_str("for ever")?,
+    }
+    f.write_str(": give it Shutdown::Infinity")
+}
+
 fn many_starts(f: &mut fmt::Formatter<'_>, path: &str, starts: Option<u64>) -> fmt::Result {
+    let path = way(path);
     match starts {
         Some(starts) => write!(
             f,

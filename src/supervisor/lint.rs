@@ -9,10 +9,12 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::child::{ChildType, Restart, Spec};
+use crate::path::Path;
+use crate::shared_str::SharedStr;
 use crate::shutdown::{STOP_DEADLINE, Shutdown};
 use crate::supervisor::auto_shutdown::AutoShutdown;
 use crate::supervisor::finding::{Finding, LintError};
-use crate::supervisor::most_starts::{self, SlowStop, Starts, nested};
+use crate::supervisor::most_starts::{self, SlowStop, Starts, Stops, nested};
 use crate::supervisor::spec::SupervisorSpec;
 
 /// A child that may be started so often, without a delay, before the root gives up is a finding.
@@ -74,8 +76,9 @@ impl SupervisorSpec {
     /// Looks the tree over before it runs. [`Lint`] has an example.
     pub fn lint(&self) -> Lint {
         let mut walk = Walk::default();
-        walk.names.extend(self.name.iter().map(|name| (name.to_string(), self.id.to_string())));
-        let worst_stop = walk.supervisor(self, &self.id, Starts::ONCE);
+        let id = self.id.clone();
+        walk.names.extend(self.name.iter().map(|name| (name.to_string(), id.to_string())));
+        let worst_stop = walk.tree(self);
         if let Some(worst) = worst_stop.filter(|worst| *worst > STOP_DEADLINE) {
             walk.findings.push(Finding::LongStop { worst });
         }
@@ -97,84 +100,110 @@ impl Default for Walk {
     }
 }
 
+/// A supervisor whose children are being looked at.
+struct Level<'a> {
+    spec: &'a SupervisorSpec,
+    /// Its description as a child; `None` of the root.
+    child: Option<&'a Spec>,
+    path: Path<SharedStr>,
+    /// How often each of its children may be started, by one incarnation of it and in all.
+    starts: Vec<Starts>,
+    /// How many of its children have been looked at.
+    seen: usize,
+    /// How long their stops take together; `None`: without end.
+    worst: Option<Duration>,
+}
+
 impl Walk {
-    /// Looks at a supervisor and all below it; gives how long its stop may take. `starts` is
-    /// how often itself may be started.
-    fn supervisor(
-        &mut self,
-        spec: &SupervisorSpec,
-        path: &str,
-        starts: Starts,
-    ) -> Option<Duration> {
-        if let Err(error) = spec.check() {
-            self.findings.push(Finding::Refused { path: path.to_owned(), error });
+    /// Looks at a root and all below it; gives how long its stop may take. Descriptions may be
+    /// nested deeper than a stack, so those that are not done with are kept in a list.
+    fn tree(&mut self, root: &SupervisorSpec) -> Option<Duration> {
+        let stops = Stops::of(root);
+        let mut path = Path::new();
+        path.push(root.id.clone());
+        let mut level = self.enter(Level::of(root, None, path), Starts::ONCE, &stops);
+        let mut above = Vec::new();
+        loop {
+            let Some(child) = level.spec.children.get(level.seen) else {
+                let needs = level.worst;
+                let (Some(child), Some(up)) = (level.child, above.pop()) else { return needs };
+                let left = std::mem::replace(&mut level, up);
+                self.leave(child, &left, needs);
+                level.add(self.stop(child, &left.path, needs));
+                continue;
+            };
+            let child: &Spec = &child.spec;
+            let path = level.path.below(child.id.clone());
+            let starts = level.starts.get(level.seen).copied().unwrap_or(Starts::ONCE);
+            level.seen += 1;
+            self.names.extend(child.name.iter().map(|name| (name.to_string(), path.to_string())));
+            if let Some(spec) = nested(child) {
+                let below = self.enter(Level::of(spec, Some(child), path), starts, &stops);
+                above.push(std::mem::replace(&mut level, below));
+            } else {
+                self.many_starts(child, &path, starts);
+                let is_supervisor = child.kind == ChildType::Supervisor;
+                let needs = is_supervisor.then_some(Duration::ZERO);
+                level.add(self.stop(child, &path, needs));
+            }
         }
-        let (each, slow) = most_starts::of(spec);
-        if let Some(SlowStop { takes, restarts, period }) = slow {
-            let path = path.to_owned();
-            self.findings.push(Finding::SlowStop { path, takes, restarts, period });
-        }
-        let mut worst = Some(Duration::ZERO);
-        for (child, each) in spec.children.iter().zip(each) {
-            let child = &child.spec;
-            let starts = starts.times(each);
-            let path = format!("{path}/{}", child.id);
-            let needs = self.child(child, &path, starts);
-            worst = worst.zip(needs).map(|(sum, needs)| sum.saturating_add(needs));
-        }
-        worst
     }
 
-    fn child(&mut self, child: &Spec, path: &str, starts: Starts) -> Option<Duration> {
-        if let Some(name) = &child.name {
-            self.names.push((name.to_string(), path.to_owned()));
+    /// Begins with a supervisor, which may be started so often.
+    fn enter<'a>(&mut self, level: Level<'a>, own: Starts, stops: &Stops) -> Level<'a> {
+        let Level { spec, path, .. } = &level;
+        if let Err(error) = spec.check() {
+            self.findings.push(Finding::Refused { path: path.to_string(), error });
         }
-        let needs = match nested(child) {
-            Some(spec) => self.nested(child, spec, path, starts),
-            None => {
-                self.many_starts(child, path, starts);
-                Some(Duration::ZERO).filter(|_| child.kind == ChildType::Supervisor)
-            }
-        };
+        let (each, slow) = most_starts::of(spec, stops);
+        if let Some(SlowStop { takes, restarts, period }) = slow {
+            let path = path.to_string();
+            self.findings.push(Finding::SlowStop { path, takes, restarts, period });
+        }
+        let starts = each.into_iter().map(|each| own.times(each)).collect();
+        Level { starts, ..level }
+    }
+
+    /// All below this child, which is a supervisor, has been looked at, and needs so long.
+    fn leave(&mut self, child: &Spec, left: &Level<'_>, needs: Option<Duration>) {
+        let Level { spec, path, .. } = left;
+        if let Shutdown::Timeout(limit) = child.shutdown
+            && needs.is_none_or(|needs| needs > limit)
+        {
+            self.findings.push(Finding::HurriedSupervisor { path: path.to_string(), limit, needs });
+        }
+        if child.restart == Restart::Transient && spec.auto_shutdown != AutoShutdown::Never {
+            self.findings.push(Finding::StaysDown { path: path.to_string() });
+        }
+    }
+
+    /// How long the stop of a child takes that needs so long if nobody cuts it short.
+    fn stop(
+        &mut self,
+        child: &Spec,
+        path: &Path<SharedStr>,
+        needs: Option<Duration>,
+    ) -> Option<Duration> {
         match child.shutdown {
             Shutdown::BrutalKill => Some(Duration::ZERO),
             Shutdown::Timeout(limit) => Some(limit),
             Shutdown::Infinity => {
                 if child.kind == ChildType::Worker {
-                    self.findings.push(Finding::EndlessStop { path: path.to_owned() });
+                    self.findings.push(Finding::EndlessStop { path: path.to_string() });
                 }
                 needs
             }
         }
     }
 
-    fn nested(
-        &mut self,
-        child: &Spec,
-        spec: &SupervisorSpec,
-        path: &str,
-        starts: Starts,
-    ) -> Option<Duration> {
-        let needs = self.supervisor(spec, path, starts);
-        if let Shutdown::Timeout(limit) = child.shutdown
-            && needs.is_none_or(|needs| needs > limit)
-        {
-            self.findings.push(Finding::HurriedSupervisor { path: path.to_owned(), limit, needs });
-        }
-        if child.restart == Restart::Transient && spec.auto_shutdown != AutoShutdown::Never {
-            self.findings.push(Finding::StaysDown { path: path.to_owned() });
-        }
-        needs
-    }
-
-    fn many_starts(&mut self, child: &Spec, path: &str, starts: Starts) {
+    fn many_starts(&mut self, child: &Spec, path: &Path<SharedStr>, starts: Starts) {
         if child.restart == Restart::Temporary {
             return;
         }
         let Starts { most, burst } = starts;
         self.most_starts = self.most_starts.zip(most).map(|(so_far, most)| so_far.max(most));
         if burst.is_none_or(|burst| burst >= OFTEN) {
-            self.findings.push(Finding::ManyStarts { path: path.to_owned(), starts: burst });
+            self.findings.push(Finding::ManyStarts { path: path.to_string(), starts: burst });
         }
     }
 
@@ -189,6 +218,17 @@ impl Walk {
                 }
             }
         }
+    }
+}
+
+impl<'a> Level<'a> {
+    fn of(spec: &'a SupervisorSpec, child: Option<&'a Spec>, path: Path<SharedStr>) -> Self {
+        Level { spec, child, path, starts: Vec::new(), seen: 0, worst: Some(Duration::ZERO) }
+    }
+
+    /// The stop of one more child takes so long.
+    fn add(&mut self, needs: Option<Duration>) {
+        self.worst = self.worst.zip(needs).map(|(sum, needs)| sum.saturating_add(needs));
     }
 }
 

@@ -11,6 +11,7 @@
 //! * where the stops between two restarts take so long that the budget's window has forgotten
 //!   the first of them in the meantime, there is no limit.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
@@ -18,7 +19,7 @@ use crate::child::{ChildType, Restart, Spec};
 use crate::shutdown::Shutdown;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::spec::SupervisorSpec;
-use crate::supervisor::strategy::{Place, Strategy};
+use crate::supervisor::strategy::Strategy;
 
 /// How often one child may be started by one incarnation of its supervisor.
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +52,13 @@ pub(crate) struct SlowStop {
 }
 
 /// Of each child, in their order; and whether the window forgets.
-pub(crate) fn of(spec: &SupervisorSpec) -> (Vec<Starts>, Option<SlowStop>) {
-    let failures: Vec<Failures> =
-        spec.children.iter().map(|c| Failures::of(spec, &c.spec)).collect();
-    let slow = (0..failures.len()).filter_map(|failed| slow_stop(spec, &failures, failed));
-    let slow = slow.max_by_key(|slow| slow.takes);
-    let starts = (0..failures.len()).map(|at| starts(spec, &failures, at, slow.is_some()));
+pub(crate) fn of(spec: &SupervisorSpec, stops: &Stops) -> (Vec<Starts>, Option<SlowStop>) {
+    let children = || spec.children.iter().map(|child| &*child.spec);
+    let failures: Vec<Failures> = children().map(|child| Failures::of(spec, child)).collect();
+    let slow = slowest(spec, &failures, stops);
+    let causes = causes(spec.strategy, &failures);
+    let starts = failures.iter().zip(causes);
+    let starts = starts.map(|(own, causes)| starts_of(spec, *own, causes, slow.is_some()));
     (starts.collect(), slow)
 }
 
@@ -86,22 +88,55 @@ impl Failures {
     }
 }
 
-fn starts(spec: &SupervisorSpec, failures: &[Failures], at: usize, slow: bool) -> Starts {
-    if failures[at] == Failures::Never {
-        // Not by its group's restart either.
-        return Starts::ONCE;
-    }
-    let fails = (0..failures.len()).filter(|failed| is_hit(spec.strategy, *failed, at));
-    let (mut delayed, mut shared) = (Some(0_u64), false);
-    for failed in fails {
-        match failures[failed] {
-            Failures::Never => {}
-            Failures::Budget => shared = true,
+/// What may have a child started again.
+#[derive(Debug, Clone, Copy)]
+struct Causes {
+    /// So many delayed restarts; `None`: any number.
+    delayed: Option<u64>,
+    /// Failures that share the budget.
+    shared: bool,
+}
+
+impl Causes {
+    const NONE: Causes = Causes { delayed: Some(0), shared: false };
+
+    fn and(self, failures: Failures) -> Self {
+        let Causes { delayed, shared } = self;
+        match failures {
+            Failures::Never => self,
+            Failures::Budget => Causes { delayed, shared: true },
             Failures::Delayed(tries) => {
-                delayed = delayed.zip(tries).map(|(sum, n)| sum.saturating_add(n));
+                let delayed = delayed.zip(tries).map(|(sum, tries)| sum.saturating_add(tries));
+                Causes { delayed, shared }
             }
         }
     }
+}
+
+/// Of each child: its own failures, and those that it goes down with.
+fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<Causes> {
+    match strategy {
+        Strategy::OneForOne => failures.iter().map(|own| Causes::NONE.and(*own)).collect(),
+        Strategy::OneForAll => {
+            let all = failures.iter().fold(Causes::NONE, |all, own| all.and(*own));
+            vec![all; failures.len()]
+        }
+        Strategy::RestForOne => {
+            let before = failures.iter().scan(Causes::NONE, |before, own| {
+                *before = before.and(*own);
+                Some(*before)
+            });
+            before.collect()
+        }
+    }
+}
+
+fn starts_of(spec: &SupervisorSpec, own: Failures, causes: Causes, slow: bool) -> Starts {
+    if own == Failures::Never {
+        // Not by its group's restart either.
+        return Starts::ONCE;
+    }
+    let Causes { delayed, shared } = causes;
     let counted = match spec.intensity {
         _ if !shared => Some(0),
         Intensity::Unlimited => None,
@@ -117,54 +152,99 @@ fn starts(spec: &SupervisorSpec, failures: &[Failures], at: usize, slow: bool) -
     }
 }
 
-/// Whether this child is started again when that one failed.
-fn is_hit(strategy: Strategy, failed: usize, child: usize) -> bool {
-    strategy.group(failed as Place).contains(&(child as Place))
-}
-
-/// Whether this child can fail for ever without the budget being spent, since each restart takes
-/// so long.
-fn slow_stop(spec: &SupervisorSpec, failures: &[Failures], failed: usize) -> Option<SlowStop> {
+/// The restart whose stops may take longest, of those after which the window has forgotten the
+/// restarts before.
+fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &Stops) -> Option<SlowStop> {
     let Intensity::Limited { restarts, period } = spec.intensity else { return None };
-    if restarts == 0 || failures[failed] != Failures::Budget {
+    if restarts == 0 {
         return None;
     }
-    // A supervisor that gives up stops its other children first.
-    let own = nested(&spec.children[failed].spec).map_or(Duration::ZERO, stop_in_giving_up);
-    let others = spec.children.iter().enumerate();
-    let others = others.filter(|(at, _)| *at != failed && is_hit(spec.strategy, failed, *at));
-    let takes = others.fold(own, |sum, (_, child)| sum.saturating_add(said_stop(&child.spec)));
-    let is_forgotten = takes.saturating_mul(restarts) >= period;
-    is_forgotten.then_some(SlowStop { takes, restarts, period })
+    let own = spec.children.iter().map(|child| &*child.spec);
+    let own: Vec<Duration> = own.map(|child| stops.of_child(child)).collect();
+    let takes = failures.iter().zip(others(spec.strategy, &own)).enumerate();
+    let takes = takes.filter(|(_, (failure, _))| **failure == Failures::Budget);
+    let takes = takes.map(|(at, (_, others))| {
+        // A supervisor that gives up stops its other children first.
+        let below = nested(&spec.children[at].spec);
+        below.map_or(Duration::ZERO, |below| stops.of_giving_up(below)).saturating_add(others)
+    });
+    let slow = takes.filter(|takes| takes.saturating_mul(restarts) >= period);
+    slow.max().map(|takes| SlowStop { takes, restarts, period })
 }
 
-/// How long a child may take to stop, as far as its description says so.
-fn said_stop(child: &Spec) -> Duration {
-    let below = nested(child).map(longest_stop);
-    match child.shutdown {
-        Shutdown::BrutalKill => Duration::ZERO,
-        Shutdown::Timeout(limit) if child.shutdown_is_set => {
-            below.map_or(limit, |below| below.min(limit))
+/// How long the stops of the others take that are restarted with each child.
+fn others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
+    let sums = |stops: &mut dyn Iterator<Item = &Duration>| -> Vec<Duration> {
+        let sum = stops.scan(Duration::ZERO, |sum, stop| {
+            Some(std::mem::replace(sum, sum.saturating_add(*stop)))
+        });
+        sum.collect()
+    };
+    let before = sums(&mut own.iter());
+    let mut after = sums(&mut own.iter().rev());
+    after.reverse();
+    match strategy {
+        Strategy::OneForOne => vec![Duration::ZERO; own.len()],
+        Strategy::RestForOne => after,
+        Strategy::OneForAll => {
+            before.into_iter().zip(after).map(|(one, other)| one.saturating_add(other)).collect()
         }
-        Shutdown::Timeout(_) => below.unwrap_or(Duration::ZERO),
-        Shutdown::Infinity => below.unwrap_or(match child.kind {
-            ChildType::Worker => Duration::MAX,
-            // A dynamic supervisor's children are not known.
-            ChildType::Supervisor => Duration::ZERO,
-        }),
     }
 }
 
-fn longest_stop(spec: &SupervisorSpec) -> Duration {
-    let stops = spec.children.iter().map(|child| said_stop(&child.spec));
-    stops.fold(Duration::ZERO, Duration::saturating_add)
-}
+/// How long the supervisors of a tree may take to stop, as far as their descriptions say so. Each
+/// is summed up once, after those below it.
+#[derive(Debug, Default)]
+pub(crate) struct Stops(HashMap<*const SupervisorSpec, Duration>);
 
-/// All but the child that fails, which may be the one with the shortest stop.
-fn stop_in_giving_up(spec: &SupervisorSpec) -> Duration {
-    let fail = spec.children.iter().filter(|child| child.spec.restart != Restart::Temporary);
-    let shortest = fail.map(|child| said_stop(&child.spec)).min();
-    longest_stop(spec).saturating_sub(shortest.unwrap_or(Duration::ZERO))
+impl Stops {
+    pub(crate) fn of(root: &SupervisorSpec) -> Self {
+        let mut stops = Stops::default();
+        let mut next = vec![(root, false)];
+        while let Some((spec, below_is_known)) = next.pop() {
+            if below_is_known {
+                stops.0.insert(spec, stops.longest(spec));
+            } else if !stops.0.contains_key(&std::ptr::from_ref(spec)) {
+                next.push((spec, true));
+                let below = spec.children.iter().filter_map(|child| nested(&child.spec));
+                next.extend(below.map(|below| (below, false)));
+            }
+        }
+        stops
+    }
+
+    fn longest(&self, spec: &SupervisorSpec) -> Duration {
+        let stops = spec.children.iter().map(|child| self.of_child(&child.spec));
+        stops.fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    fn of_supervisor(&self, spec: &SupervisorSpec) -> Duration {
+        self.0.get(&std::ptr::from_ref(spec)).copied().unwrap_or_default()
+    }
+
+    /// How long a child may take to stop.
+    fn of_child(&self, child: &Spec) -> Duration {
+        let below = nested(child).map(|below| self.of_supervisor(below));
+        match child.shutdown {
+            Shutdown::BrutalKill => Duration::ZERO,
+            Shutdown::Timeout(limit) if child.shutdown_is_set => {
+                below.map_or(limit, |below| below.min(limit))
+            }
+            Shutdown::Timeout(_) => below.unwrap_or(Duration::ZERO),
+            Shutdown::Infinity => below.unwrap_or(match child.kind {
+                ChildType::Worker => Duration::MAX,
+                // A dynamic supervisor's children are not known.
+                ChildType::Supervisor => Duration::ZERO,
+            }),
+        }
+    }
+
+    /// All but the child that fails, which may be the one with the shortest stop.
+    fn of_giving_up(&self, spec: &SupervisorSpec) -> Duration {
+        let fail = spec.children.iter().filter(|child| child.spec.restart != Restart::Temporary);
+        let shortest = fail.map(|child| self.of_child(&child.spec)).min();
+        self.of_supervisor(spec).saturating_sub(shortest.unwrap_or(Duration::ZERO))
+    }
 }
 
 /// The description of the fixed supervisor that this child is.

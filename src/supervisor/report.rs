@@ -22,10 +22,11 @@ use std::time::Duration;
 use crate::call_error::StartError;
 use crate::doing::Doing;
 use crate::event::LifecycleEvent;
-use crate::exit::ExitReason;
+use crate::exit::{ExitReason, WithCauses};
 use crate::kernel::exits::ExitSignal;
 use crate::log_level::LogLevel;
 use crate::message::Received;
+use crate::one_line::{PAGE, excerpt, name};
 use crate::pid::Pid;
 use crate::process::{AnyProcess, ChildStop, Seat};
 use crate::quietly::quietly;
@@ -73,8 +74,8 @@ macro_rules! tell {
             tracing::$level!(
                 target: TARGET,
                 supervisor = %$report.supervisor,
-                label = %$report.label,
-                child = %$child,
+                label = %name(&$report.label),
+                child = %name(&$child),
                 $($rest)+
             )
         })
@@ -139,7 +140,7 @@ impl Report {
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        tell!(warn, self, child, reason = %Story(reason), "start failed");
+        tell!(warn, self, child, reason = %excerpt(Story(reason), PAGE), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -153,12 +154,13 @@ impl Report {
             let (child, reason) = (child.into(), reason.clone());
             LifecycleEvent::ChildEnded { supervisor, child, pid, reason }
         });
+        let text = excerpt(WithCauses(reason), PAGE);
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Debug) {
-                tell!(debug, self, child, %pid, reason = %reason.with_causes(), "child ended");
+                tell!(debug, self, child, %pid, reason = %text, "child ended");
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, %pid, reason = %reason.with_causes(), "child ended");
+            tell!(warn, self, child, %pid, reason = %text, "child ended");
         }
     }
 
@@ -173,17 +175,17 @@ impl Report {
             delay,
             budget_left,
         });
-        let pid = pid.map(tracing::field::display);
+        let (pid, text) = (pid.map(tracing::field::display), excerpt(WithCauses(reason), PAGE));
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Info) {
                 tell!(
-                    info, self, child, pid, reason = %reason.with_causes(), restarts, budget_left,
+                    info, self, child, pid, reason = %text, restarts, budget_left,
                     ?delay, "restarting"
                 );
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
             tell!(
-                warn, self, child, pid, reason = %reason.with_causes(), restarts, budget_left,
+                warn, self, child, pid, reason = %text, restarts, budget_left,
                 ?delay, "restarting"
             );
         }
@@ -191,7 +193,8 @@ impl Report {
 
     pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        tell!(warn, self, limit.child, reason = %Story(limit), restarts, budget_left = 0, "gave up");
+        let reason = excerpt(Story(limit), PAGE);
+        tell!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
             child: limit.child.as_str().into(),
@@ -202,7 +205,7 @@ impl Report {
     /// A child used up the restarts of its own; its supervisor goes on without it.
     pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        let reason = Story(limit);
+        let reason = excerpt(Story(limit), PAGE);
         tell!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
@@ -219,13 +222,14 @@ impl Report {
         reason: &ExitReason,
         overran: Option<Doing>,
     ) {
+        let text = excerpt(WithCauses(reason), PAGE);
         match overran {
             Some(doing) => tell!(
-                warn, self, child, %pid, reason = %reason.with_causes(), %doing,
+                warn, self, child, %pid, reason = %text, %doing,
                 "shutdown error: it overran its time"
             ),
             None => {
-                tell!(warn, self, child, %pid, reason = %reason.with_causes(), "shutdown error");
+                tell!(warn, self, child, %pid, reason = %text, "shutdown error");
             }
         }
         let overran = overran.is_some();
@@ -255,7 +259,7 @@ impl Report {
     }
 
     pub(crate) fn unexpected(&self, other: &Received) {
-        let Report { supervisor, label, .. } = self;
+        let (supervisor, label) = (self.supervisor, name(&self.label));
         quietly(|| {
             tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");
         });

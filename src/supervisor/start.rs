@@ -1,5 +1,7 @@
 //! How a supervisor is started: by itself, by another process, by another supervisor.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::call_error::StartError;
@@ -156,18 +158,18 @@ impl SupervisorSpec {
 /// takes.
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
-        let (id, name) = (spec.id.to_string(), spec.name.clone());
+        let (id, name, spec) = (spec.id.to_string(), spec.name.clone(), Arc::new(spec));
         ChildSpec::new(id, TreeStart(spec.clone())).supervisor(name, spec)
     }
 }
 
-struct TreeStart(SupervisorSpec);
+struct TreeStart(Arc<SupervisorSpec>);
 
 #[async_trait]
 impl StartChild for TreeStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.0.check()?;
-        let mut spec = self.0.clone();
+        let mut spec = SupervisorSpec::clone(&self.0);
         // It may have been given another as a child.
         spec.id = ctx.spec.id.clone();
         ctx.server::<Tree>(spec).await

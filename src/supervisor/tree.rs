@@ -190,7 +190,7 @@ impl Tree {
         let id = spec.id.to_string();
         let place = self.children.add(spec);
         let begun = self.begin(place).await;
-        begun.map_err(|error| StartError::Child { id, error: Box::new(error) })
+        begun.map_err(|error| StartError::of_child(id, error))
     }
 
     /// Stops all children, one at a time, in reverse.

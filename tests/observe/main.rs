@@ -13,3 +13,5 @@ mod unwinding;
 mod health;
 mod tree;
 mod tree_busy;
+mod hostile_text;
+mod tree_depth;

@@ -130,3 +130,38 @@ async fn a_tree_that_is_gone_or_busy_says_so() {
     assert_eq!(tree.ended().await, ExitReason::Killed);
     assert_eq!(tree.tree().await.unwrap_err(), CallError::NoProc);
 }
+
+/// 0 is said only where somebody has counted.
+#[tokio::test(start_paused = true)]
+async fn a_depth_that_nobody_counts_is_shown_as_not_known() {
+    let rt = Runtime::new();
+    let off = ChildSpec::task("off", |_| async { Ok(()) }).restart(Restart::Transient);
+    let tree = Supervisor::one_for_one().named("app").child(idle("kv").named("kv")).child(off);
+    let tree = tree.start(&rt).await.unwrap();
+    rt.send_named("kv", b"to do".to_vec());
+    settled().await;
+    let snapshot = tree.tree().await.unwrap();
+    let kv = snapshot.find("kv").unwrap();
+    assert_eq!((kv.mailbox_depth, kv.depth()), (0, None));
+    let expected = "\
+app     one_for_one  #1  up 1ms  3 of 3 restarts left  ? queued
+├─ kv                #2  up 1ms  ? queued
+└─ off                   stopped  0 restarts, last: normal";
+    assert_eq!(snapshot.to_string(), expected);
+    assert_eq!(snapshot.to_dot().matches("? queued").count(), 2);
+    assert_eq!(snapshot.to_mermaid().matches("? queued").count(), 2);
+    assert!(format!("{snapshot:?}").contains("mailbox_depth: None"), "{snapshot:?}");
+    #[cfg(feature = "serde")]
+    {
+        let json: serde_json::Value = serde_json::from_str(&snapshot.to_json()).unwrap();
+        for node in json["nodes"].as_array().unwrap() {
+            assert_eq!(node["mailbox_depth"], serde_json::Value::Null);
+        }
+    }
+
+    let rt = Runtime::with_mailbox_depth();
+    let tree = Supervisor::one_for_one().named("app").child(idle("kv")).start(&rt).await.unwrap();
+    let snapshot = tree.tree().await.unwrap();
+    assert_eq!(snapshot.find("kv").unwrap().depth(), Some(0));
+    assert!(!snapshot.to_string().contains("queued"), "{snapshot}");
+}

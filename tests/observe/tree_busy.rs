@@ -94,12 +94,16 @@ async fn the_json_of_a_busy_supervisor_says_that_it_is_the_last_known_picture() 
     let app = busy_below(&rt).await;
     let json: serde_json::Value =
         serde_json::from_str(&app.tree().await.unwrap().to_json()).unwrap();
-    let inner = &json["children"][0];
+    // The root, then what is below it.
+    let [app, inner, _, _, new, _] = &json["nodes"].as_array().unwrap()[..] else {
+        panic!("{json}")
+    };
     let busy = serde_json::json!({ "with": "starting", "child": "new", "elapsed_ms": 251 });
     assert_eq!((&inner["state"], &inner["last_known"]), (&"busy".into(), &true.into()));
     assert_eq!(inner["busy"], busy);
-    assert_eq!(inner["children"][2]["state"], "starting");
-    assert_eq!((&json["last_known"], &json["busy"]), (&false.into(), &serde_json::Value::Null));
+    assert_eq!((&new["state"], &new["parent"]), (&"starting".into(), &inner["node"]));
+    assert_eq!((&app["last_known"], &app["busy"]), (&false.into(), &serde_json::Value::Null));
+    assert_eq!((&app["parent"], &inner["parent"]), (&serde_json::Value::Null, &app["node"]));
 }
 
 /// What answers is not held to be busy because something above or beside it is.

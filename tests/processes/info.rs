@@ -218,3 +218,25 @@ async fn the_census_counts_members_by_tag() {
     assert_eq!(rt.census().tags, counts([("g", 1)]));
     assert!(rt.census().labels.is_empty());
 }
+
+#[tokio::test]
+async fn a_depth_that_is_not_counted_is_none_and_one_that_is_empty_is_0() {
+    let depth = |rt: &Runtime, pid| {
+        let info = rt.info(pid).unwrap();
+        (info.mailbox_depth, info.depth())
+    };
+    let (uncounted, counted) = (Runtime::new(), Runtime::with_mailbox_depth());
+    let bounded = Runtime::with_mailbox_capacity(8);
+    for (rt, before, after) in [
+        (uncounted, (0, None), (0, None)),
+        (counted, (0, Some(0)), (2, Some(2))),
+        (bounded, (0, Some(0)), (2, Some(2))),
+    ] {
+        let pid = support::idle(&rt);
+        assert_eq!(depth(&rt, pid), before);
+        for _ in 0..2 {
+            rt.send(pid, b"to do".to_vec());
+        }
+        assert_eq!(depth(&rt, pid), after);
+    }
+}

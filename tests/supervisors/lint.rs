@@ -97,3 +97,14 @@ fn what_stays_down_and_what_never_gives_up_are_told_of() {
     assert_eq!(error.findings().len(), 3);
     assert!(error.to_string().contains("app/deep/y may be started 100 times"), "{error}");
 }
+
+/// Each is looked at once, and not once for each other.
+#[test]
+fn a_hundred_thousand_children_are_looked_over() {
+    for spec in [Supervisor::one_for_one(), Supervisor::one_for_all(), Supervisor::rest_for_one()] {
+        let spec = (0..100_000).fold(spec, |spec, n| spec.child(job(&n.to_string())));
+        let lint = spec.lint();
+        assert_eq!(lint.worst_stop, Some(500_000 * SECOND));
+        assert_eq!((lint.most_starts, lint.findings.len()), (Some(4), 1), "a long stop");
+    }
+}

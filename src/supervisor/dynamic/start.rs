@@ -1,5 +1,7 @@
 //! How a dynamic supervisor is started: by itself, by another process, as a child.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::call_error::StartError;
@@ -69,7 +71,7 @@ impl DynamicSupervisor {
 impl From<DynamicSupervisor> for ChildSpec {
     fn from(spec: DynamicSupervisor) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
-        ChildSpec::new(id, NurseryStart(spec.clone())).supervisor(name, spec)
+        ChildSpec::new(id, NurseryStart(spec.clone())).supervisor(name, Arc::new(spec))
     }
 }
 

@@ -1,0 +1,197 @@
+//! The nodes below another one, on a stack that does not grow with the depth of the tree.
+//!
+//! A tree may be deeper than a stack. So whatever goes down all of it goes down in a loop: a
+//! clone, a drop, and what a derived [`Debug`] would do.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use crate::snapshot::TreeNode;
+
+/// The nodes right below a [`TreeNode`], in start order. Derefs to a slice.
+///
+/// It is cloned, printed and dropped in a loop, and not by recursion: a tree may be deeper than
+/// a stack. [`TreeSnapshot`](crate::TreeSnapshot) has an example of a tree.
+///
+/// ```
+/// use regrow::{ChildSpec, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let job = |id| ChildSpec::task(id, |_| std::future::pending());
+/// let tree = Supervisor::one_for_one().child(job("a")).child(job("b")).start(&rt).await?;
+/// let children = tree.tree().await?.root.children;
+/// assert_eq!((children.len(), children[1].id.as_str()), (2, "b"));
+/// let ids: Vec<String> = children.into_iter().map(|node| node.id).collect();
+/// assert_eq!(ids, ["a", "b"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Default)]
+pub struct TreeNodes(pub(super) Vec<TreeNode>);
+
+/// Puts a tree together from its root and all below it, which are numbered from 1 on, none before
+/// the one above it; each comes with the number of that one. The root is 0. Those right below one
+/// node are in their order.
+pub(super) fn assembled(mut root: TreeNode, mut below: Vec<(usize, TreeNode)>) -> TreeNode {
+    while let Some((above, mut node)) = below.pop() {
+        node.children.0.reverse();
+        let above = match above.checked_sub(1) {
+            None => Some(&mut root),
+            Some(at) => below.get_mut(at).map(|(_, node)| node),
+        };
+        if let Some(above) = above {
+            above.children.0.push(node);
+        }
+    }
+    root.children.0.reverse();
+    root
+}
+
+/// A node and all below it, each after the one above it, with its own number and that one's.
+pub(super) fn numbered(root: &TreeNode) -> Vec<(Option<usize>, &TreeNode)> {
+    let mut all = Vec::new();
+    let mut next = vec![(None, root)];
+    while let Some((above, node)) = next.pop() {
+        let number = all.len();
+        all.push((above, node));
+        next.extend(node.children.iter().rev().map(|child| (Some(number), child)));
+    }
+    all
+}
+
+impl TreeNode {
+    /// The same without those below it.
+    fn alone(&self) -> TreeNode {
+        TreeNode {
+            id: self.id.clone(),
+            kind: self.kind.clone(),
+            state: self.state,
+            busy: self.busy.clone(),
+            pid: self.pid,
+            names: self.names.clone(),
+            up: self.up,
+            restarts: self.restarts,
+            mailbox_depth: self.mailbox_depth,
+            is_counted: self.is_counted,
+            health: self.health.clone(),
+            history: self.history.clone(),
+            children: TreeNodes::default(),
+            more: self.more,
+        }
+    }
+
+    fn show(&self, out: &mut fmt::DebugStruct<'_, '_>) {
+        out.field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("state", &self.state)
+            .field("busy", &self.busy)
+            .field("pid", &self.pid)
+            .field("names", &self.names)
+            .field("up", &self.up)
+            .field("restarts", &self.restarts)
+            .field("mailbox_depth", &self.depth())
+            .field("health", &self.health)
+            .field("history", &self.history)
+            .field("more", &self.more);
+    }
+}
+
+impl Clone for TreeNode {
+    fn clone(&self) -> Self {
+        let below = numbered(self).into_iter().skip(1);
+        let below = below.map(|(above, node)| (above.unwrap_or(0), node.alone()));
+        assembled(self.alone(), below.collect())
+    }
+}
+
+impl Clone for TreeNodes {
+    fn clone(&self) -> Self {
+        self.0.iter().cloned().collect()
+    }
+}
+
+impl Drop for TreeNodes {
+    fn drop(&mut self) {
+        let mut next = std::mem::take(&mut self.0);
+        while let Some(mut node) = next.pop() {
+            next.append(&mut node.children.0);
+        }
+    }
+}
+
+/// The node, and a list of all below it, each with its level.
+impl fmt::Debug for TreeNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("TreeNode");
+        self.show(&mut out);
+        out.field("below", &self.children).finish()
+    }
+}
+
+/// A list of all below, each before those below it, with its level: 1 is right below.
+impl fmt::Debug for TreeNodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        let mut next: Vec<(usize, &TreeNode)> = self.iter().rev().map(|node| (1, node)).collect();
+        while let Some((level, node)) = next.pop() {
+            list.entry(&Entry { level, node });
+            next.extend(node.children.iter().rev().map(|child| (level + 1, child)));
+        }
+        list.finish()
+    }
+}
+
+/// A node in a list.
+struct Entry<'a> {
+    level: usize,
+    node: &'a TreeNode,
+}
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("TreeNode");
+        out.field("level", &self.level);
+        self.node.show(&mut out);
+        out.finish()
+    }
+}
+
+impl Deref for TreeNodes {
+    type Target = [TreeNode];
+
+    fn deref(&self) -> &[TreeNode] {
+        &self.0
+    }
+}
+
+impl DerefMut for TreeNodes {
+    fn deref_mut(&mut self) -> &mut [TreeNode] {
+        &mut self.0
+    }
+}
+
+impl FromIterator<TreeNode> for TreeNodes {
+    fn from_iter<I: IntoIterator<Item = TreeNode>>(nodes: I) -> Self {
+        TreeNodes(nodes.into_iter().collect())
+    }
+}
+
+impl IntoIterator for TreeNodes {
+    type Item = TreeNode;
+    type IntoIter = std::vec::IntoIter<TreeNode>;
+
+    fn into_iter(mut self) -> Self::IntoIter {
+        std::mem::take(&mut self.0).into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a TreeNodes {
+    type Item = &'a TreeNode;
+    type IntoIter = std::slice::Iter<'a, TreeNode>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

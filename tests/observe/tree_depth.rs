@@ -1,0 +1,318 @@
+//! Trees that are deeper than a stack: whatever goes through all of one goes in a loop.
+//!
+//! Each test runs on a thread with a stack of 2 MiB, where a recursion takes some hundred bytes to
+//! some kilobytes for each of ten thousand levels.
+
+use crate::support;
+
+use std::future::pending;
+use std::time::Duration;
+
+use regrow::{
+    ChildSpec, ExitReason, Finding, GenServer, Reply, RestartLimitReached, Result, Run, RunError,
+    Runtime, ServerContext, StartError, StopOutcome, StopReport, Supervisor, SupervisorRef,
+    SupervisorSpec,
+};
+use support::{crash, until};
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+const DEPTH: usize = 10_000;
+const STACK: usize = 2 * 1024 * 1024;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// So many supervisors below each other, the innermost with this child. The root is called
+/// `app`, all others `s`.
+fn nested(innermost: ChildSpec) -> SupervisorSpec {
+    let own = || Supervisor::one_for_one().with_id("s").intensity(0, SECOND);
+    (1..DEPTH).fold(own().child(innermost), |below, _| own().child(below)).with_id("app")
+}
+
+fn idle(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |_| pending())
+}
+
+/// Asks for a token, and does not listen to it.
+fn deaf() -> ChildSpec {
+    ChildSpec::task("deaf", async |mut ctx: regrow::TaskContext| {
+        ctx.cancellation_token();
+        pending().await
+    })
+}
+
+/// Starts all of it.
+async fn started(rt: &Runtime) -> SupervisorRef {
+    let tree = nested(idle("leaf")).start(rt).await.unwrap();
+    assert_eq!(rt.process_count(), DEPTH + 1);
+    tree
+}
+
+/// Runs it on a small stack, with a tokio of one thread.
+#[track_caller]
+fn on_a_small_stack<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 'static) {
+    let run = move || Builder::new_current_thread().enable_all().build().unwrap().block_on(body());
+    std::thread::Builder::new().stack_size(STACK).spawn(run).unwrap().join().unwrap();
+}
+
+/// The longest wait that does not hide how a tree is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_deep_tree_starts_is_looked_at_in_every_way_and_stops() {
+    on_a_small_stack(|| async {
+        let rt = Runtime::new();
+        let tree = started(&rt).await;
+        let snapshot = tree.tree_within(PATIENCE).await.unwrap();
+        assert_eq!(snapshot.nodes().len(), DEPTH + 1);
+        assert!(snapshot.health().is_serving());
+        let leaf = format!("{}leaf", "s/".repeat(DEPTH - 1));
+        assert!(snapshot.find(&leaf).unwrap().pid.is_some());
+
+        let text = snapshot.to_string();
+        assert_eq!(text.lines().count(), DEPTH + 1);
+        assert!(text.lines().all(|line| line.chars().count() < 300), "indents are bounded");
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("[10000] └─ leaf"), "{last}");
+        assert_eq!(snapshot.to_dot().matches(" -> ").count(), DEPTH);
+        assert_eq!(snapshot.to_mermaid().matches(" --> ").count(), DEPTH);
+        for debug in [format!("{snapshot:?}"), format!("{snapshot:#?}")] {
+            assert_eq!(debug.matches("TreeNode {").count(), DEPTH + 1);
+        }
+
+        let copy = snapshot.clone();
+        assert_eq!(copy.to_string(), text);
+        drop(snapshot);
+        let deepest = copy.root.children; // what is taken out goes as well
+        drop(deepest);
+        tree.stop().await.unwrap();
+        assert_eq!(rt.process_count(), 0);
+    });
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn the_json_of_a_deep_tree_is_read_by_a_parser_that_stops_at_128_levels() {
+    on_a_small_stack(|| async {
+        let tree = started(&Runtime::new()).await;
+        let json = tree.tree_within(PATIENCE).await.unwrap().to_json();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let nodes = json["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), DEPTH + 1);
+        assert!(nodes[0]["parent"].is_null());
+        for (number, node) in nodes.iter().enumerate().skip(1) {
+            assert_eq!((&node["node"], &node["parent"]), (&number.into(), &(number - 1).into()));
+        }
+        assert_eq!(nodes[DEPTH]["id"], "leaf");
+    });
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn routes_show_a_deep_tree() {
+    use axum::body::{Body, to_bytes};
+    use tower::ServiceExt;
+
+    on_a_small_stack(|| async {
+        let rt = Runtime::new();
+        let tree = started(&rt).await;
+        let routes = regrow::tree_routes_within(&tree, PATIENCE);
+        for route in ["/healthz", "/readyz", "/tree", "/tree.json"] {
+            let request = axum::http::Request::builder().uri(route).body(Body::empty()).unwrap();
+            let answer = routes.clone().oneshot(request).await.unwrap();
+            assert!(answer.status().is_success(), "{route}");
+            to_bytes(answer.into_body(), 1 << 30).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_deep_tree_that_is_killed_ends() {
+    on_a_small_stack(|| async {
+        let rt = Runtime::new();
+        let tree = started(&rt).await;
+        rt.kill(tree.pid().unwrap());
+        assert_eq!(tree.ended().await, ExitReason::Killed);
+        until("all have ended", || rt.process_count() == 0).await;
+
+        started(&rt).await;
+        support::assert_nothing_left(&rt).await; // all at once
+    });
+}
+
+/// The tasks are dropped one by one, with their runtime.
+#[test]
+fn a_tokio_that_is_dropped_takes_a_deep_tree_with_it() {
+    let run = || {
+        let rt = Runtime::new();
+        let tokio = Builder::new_current_thread().enable_all().build().unwrap();
+        tokio.block_on(started(&rt));
+        drop(tokio);
+        assert_eq!(rt.process_count(), 0);
+    };
+    std::thread::Builder::new().stack_size(STACK).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_deep_description_is_looked_over_printed_copied_and_dropped() {
+    on_a_small_stack(|| async {
+        let endless = idle("leaf").shutdown(regrow::Shutdown::Infinity);
+        let spec = nested(endless);
+        let lint = spec.lint();
+        assert_eq!((lint.worst_stop, lint.most_starts), (None, Some(1)));
+        let [Finding::EndlessStop { path }] = &lint.findings[..] else { panic!("{lint}") };
+        let ids = format!("app/{}…/{}leaf", "s/".repeat(63), "s/".repeat(63));
+        assert_eq!(*path, ids, "those in the middle are left out");
+        let copy = spec.clone();
+        assert!(format!("{copy:?}").len() < 1_000);
+        drop(spec);
+        drop(copy); // nobody has it any more
+    });
+}
+
+/// A closure may hold a description, whose closure holds another.
+#[test]
+fn descriptions_in_closures_in_descriptions_start_and_are_dropped() {
+    on_a_small_stack(|| async {
+        let leaf = Supervisor::one_for_one().with_id("s").child(idle("leaf"));
+        let spec = (1..DEPTH).fold(leaf, |below, _| {
+            let init = async move |_| Ok(Supervisor::one_for_one().child(below));
+            Supervisor::with_init(init).with_id("s")
+        });
+        let rt = Runtime::new();
+        let tree = spec.clone().start(&rt).await.unwrap();
+        assert_eq!(rt.process_count(), DEPTH + 1);
+        tree.stop().await.unwrap();
+        drop(spec);
+    });
+}
+
+#[test]
+fn a_start_that_fails_far_down_says_which_child_it_was() {
+    on_a_small_stack(|| async {
+        let rt = Runtime::new();
+        let refused = ChildSpec::new("refused", Refused);
+        let error = nested(refused).start(&rt).await.unwrap_err();
+        assert_eq!(rt.process_count(), 0);
+        let (mut ids, mut at) = (Vec::new(), &error);
+        while let StartError::Child { id, error } = at {
+            ids.push(id.as_str());
+            at = error;
+        }
+        assert_eq!(*at, StartError::Failed(crash("no luck")));
+        assert_eq!((ids.len(), ids.last()), (128, Some(&"refused")));
+        assert_eq!(ids.iter().filter(|id| **id == "…").count(), 1, "for those in the middle");
+        assert_eq!(error, error.clone());
+        assert!(error.to_string().starts_with("child \"s\" was not started"));
+    });
+}
+
+#[test]
+fn a_deep_start_that_is_called_off_ends() {
+    on_a_small_stack(|| async {
+        let rt = Runtime::new();
+        let starting = rt.clone();
+        let start = async move { nested(Hangs::child(())).start(&starting).await.map(drop) };
+        let start = tokio::spawn(start);
+        until("all are there", || rt.process_count() == DEPTH + 1).await;
+        start.abort();
+        until("all have ended", || rt.process_count() == 0).await;
+    });
+}
+
+/// How the stop of a program went.
+async fn stopped(leaf: ChildSpec, deadline: Duration) -> StopReport {
+    let (rt, stop) = (Runtime::new(), CancellationToken::new());
+    let run = Run::new(nested(leaf)).on(&rt).without_signals().deadline(deadline);
+    let run = tokio::spawn(run.stop_on(stop.clone()).run());
+    until("the last is there", || rt.process_count() == DEPTH + 1).await;
+    stop.cancel();
+    let report = run.await.unwrap().unwrap();
+    assert_eq!(report.children.len(), DEPTH);
+    assert!(report.children.iter().all(|child| child.path.len() < 400));
+    assert!(report.to_string().lines().all(|line| line.chars().count() < 500));
+    report
+}
+
+#[test]
+fn a_deep_program_is_stopped_and_reported() {
+    on_a_small_stack(|| async {
+        let report = stopped(idle("leaf"), PATIENCE).await;
+        assert!(report.is_clean(), "{report}");
+        assert!(report.children[0].path.starts_with("app/s/s/"), "{report}");
+        assert!(report.children[0].path.ends_with("/s/s/leaf"), "{report}");
+
+        // Cut short while it still starts, or stops.
+        let report = stopped(deaf(), Duration::ZERO).await;
+        assert!(report.forced);
+        let yields = |outcome: &StopOutcome| *outcome != StopOutcome::NotYielding;
+        assert!(report.children.iter().all(|child| yields(&child.outcome)));
+    });
+}
+
+#[test]
+fn supervisors_below_each_other_give_up_one_after_the_other() {
+    on_a_small_stack(|| async {
+        let rt = Runtime::new();
+        let tree = started(&rt).await;
+        let leaf = rt.list().into_iter().max().unwrap();
+        rt.kill(leaf);
+        let reason = tree.ended().await;
+        assert_eq!(rt.process_count(), 0);
+        let limit = |reason: &ExitReason| {
+            reason.crash()?.downcast_ref::<RestartLimitReached>().map(|limit| limit.last.clone())
+        };
+        let mut levels = 0;
+        let mut last = reason.clone();
+        while let Some(below) = limit(&last) {
+            (levels, last) = (levels + 1, below);
+        }
+        assert_eq!((levels, last), (DEPTH, ExitReason::Killed));
+        for shown in [format!("{reason}"), format!("{reason:#}"), format!("{reason:?}")] {
+            assert!(shown.len() < 1_000_000, "{}", shown.len());
+        }
+        drop(reason);
+    });
+}
+
+#[test]
+fn the_error_of_a_deep_program_is_short() {
+    on_a_small_stack(|| async {
+        let once = ChildSpec::task("once", async |_| Err(crash("no luck")));
+        let error = Run::new(nested(once)).without_signals().run().await.unwrap_err();
+        let RunError::GaveUp { path, limit, .. } = &error else { panic!("{error}") };
+        assert!(path.starts_with("app/s/s/") && path.ends_with("/s/s/once"), "{path}");
+        assert!(path.len() < 400 && error.to_string().len() < 1_000, "{error}");
+        assert_eq!(limit.last, crash("no luck"));
+    });
+}
+
+/// Does not start.
+struct Refused;
+
+#[async_trait::async_trait]
+impl regrow::StartChild for Refused {
+    async fn start(&self, _: &mut regrow::StartContext) -> Result<regrow::Started, StartError> {
+        Err(StartError::Failed(crash("no luck")))
+    }
+}
+
+/// Waits for ever in its init.
+struct Hangs;
+
+impl GenServer for Hangs {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        pending().await
+    }
+
+    async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+}
