@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::call_error::StartError;
 use crate::exit::ExitReason;
-use crate::one_line::{PAGE, SENTENCE, excerpt};
+use crate::one_line::{PAGE, excerpt, way};
 use crate::path::Path;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
@@ -96,7 +96,7 @@ impl fmt::Display for RunError {
                 write!(f, "the tree did not start: {}", excerpt(Story(error), PAGE))
             }
             RunError::GaveUp { path, limit, .. } => {
-                let path = excerpt(path, SENTENCE);
+                let path = way(path);
                 write!(f, "{path} was given up: {}", excerpt(limit, PAGE))
             }
             RunError::Ended(reason) => {
