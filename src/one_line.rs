@@ -45,6 +45,23 @@ pub(crate) fn quoted(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: true }
 }
 
+/// Ids separated by `/`, each cut by itself: the last one is what the path is told for.
+pub(crate) fn way(path: &str) -> impl Display {
+    excerpt(Ids(path), PAGE)
+}
+
+struct Ids<'a>(&'a str);
+
+impl Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, id) in self.0.split('/').enumerate() {
+            let slash = if at == 0 { "" } else { "/" };
+            write!(f, "{slash}{}", excerpt(id, NAME))?;
+        }
+        Ok(())
+    }
+}
+
 /// What the functions above give. It is shown as it is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OneLine<T> {
@@ -142,7 +159,7 @@ fn escape(out: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{excerpt, name, one_line, quoted};
+    use super::{excerpt, name, one_line, quoted, way};
 
     #[test]
     fn what_is_obeyed_is_escaped_and_all_else_is_left() {
@@ -168,5 +185,6 @@ mod tests {
         let shown = ["", " ", "a", "a b", " a", "a\n"].map(|text| name(text).to_string());
         assert_eq!(shown, ["\"\"", "\" \"", "a", "a b", "\" a\"", "\"a\\n\""]);
         assert_eq!(quoted("a").to_string(), "\"a\"");
+        assert_eq!(way(&format!("{}/b\n", "a".repeat(65))).to_string(), "a".repeat(64) + "…/b\\n");
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::call_error::StartError;
 use crate::exit::{Causeless, ExitReason};
-use crate::one_line::{PAGE, SENTENCE, excerpt};
+use crate::one_line::{PAGE, excerpt, way};
 use crate::path::Path;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
@@ -97,7 +97,7 @@ impl fmt::Display for RunError {
                 write!(f, "the tree did not start: {}", excerpt(error, PAGE))
             }
             RunError::GaveUp { path, limit, .. } => {
-                let path = excerpt(path, SENTENCE);
+                let path = way(path);
                 match limit.limit {
                     Limit::Budget => {
                         write!(f, "{path} was given up: its supervisor has no restart left")

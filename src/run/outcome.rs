@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::one_line::{PAGE, SENTENCE, excerpt};
+use crate::one_line::{PAGE, SENTENCE, excerpt, way};
 use crate::quietly::quietly;
 use crate::run::error::RunError;
 use crate::run::report::StopReport;
@@ -44,7 +44,7 @@ fn stopped(report: &StopReport) {
     let all = report.unclean();
     let (unclean, first) = (all.len(), all.iter().take(NAMED));
     let first = first.map(|child| {
-        let path = excerpt(&child.path, SENTENCE);
+        let path = way(&child.path);
         format!("{path} {}", excerpt(&child.outcome, SENTENCE))
     });
     let first = first.collect::<Vec<_>>().join("; ");

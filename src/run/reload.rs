@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::error;
 
-use crate::one_line::{PAGE, SENTENCE, excerpt};
+use crate::one_line::{PAGE, excerpt, way};
 use crate::quietly::quietly;
 use crate::runtime::Runtime;
 use crate::story::Story;
@@ -88,7 +88,7 @@ impl Reload {
 }
 
 fn tell(path: &str, error: &ChildError) {
-    let (path, reason) = (excerpt(path, SENTENCE).to_string(), excerpt(Story(error), PAGE));
+    let (path, reason) = (way(path).to_string(), excerpt(Story(error), PAGE));
     quietly(|| error!(target: "regrow::run", child = path, %reason, "reload failed"));
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::health::Health;
-use crate::one_line::{SENTENCE, excerpt};
+use crate::one_line::way;
 use crate::path::Path;
 use crate::snapshot::busy::Busy;
 use crate::snapshot::nodes::numbered;
@@ -32,7 +32,7 @@ impl TreeHealth {
 
 impl fmt::Display for TreeHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = excerpt(&self.path, SENTENCE);
+        let path = way(&self.path);
         match (&self.health, &self.busy, self.path.is_empty()) {
             (_, Some(busy), true) => write!(f, "{busy}"),
             (_, Some(busy), false) => write!(f, "{path} is {busy}"),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::call_error::StartError;
-use crate::one_line::{SENTENCE, excerpt, quoted};
+use crate::one_line::{SENTENCE, excerpt, quoted, way};
 use crate::story::Story;
 
 /// One thing to look at in the description of a tree. [`Lint`](crate::Lint) has an example.
@@ -125,11 +125,6 @@ impl fmt::Display for Finding {
             ),
         }
     }
-}
-
-/// A path, on one line.
-fn way(path: &str) -> impl fmt::Display {
-    excerpt(path, SENTENCE)
 }
 
 fn hurried(

@@ -139,6 +139,20 @@ async fn a_long_text_is_cut_between_characters_and_says_so() {
     assert!(text.contains(&reason), "{text}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_path_names_its_child_however_long_the_ids_above_are() {
+    let rt = Runtime::new();
+    let leaf = ChildSpec::task("leaf", |ctx| async move {
+        ctx.set_health(Health::Starting);
+        pending().await
+    });
+    let inner = Supervisor::one_for_one().with_id("語".repeat(100_000)).child(leaf);
+    let tree = Supervisor::one_for_one().child(inner).start(&rt).await.unwrap();
+    settled().await;
+    let health = tree.tree().await.unwrap().health();
+    assert_eq!(health.to_string(), format!("{}…/leaf is starting", "語".repeat(64)));
+}
+
 /// What a quote or a bracket in a text would end is still open behind it.
 #[tokio::test(start_paused = true)]
 async fn a_picture_holds_the_text_as_text() {
