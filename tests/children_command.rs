@@ -371,7 +371,7 @@ fn piped(script: &str) -> ChildSpec {
 }
 
 /// How many lines were told of each pipe since the last look.
-fn told(log: &Log) -> [usize; 2] {
+fn count_lines(log: &Log) -> [usize; 2] {
     let mut told = [0; 2];
     for line in log.take().iter().filter(|line| line.target == "regrow::command") {
         told[usize::from(line.level == tracing::Level::WARN)] += 1;
@@ -392,7 +392,7 @@ async fn a_program_that_never_stops_printing_leaves_the_thread_to_others() {
         let mut all = [0; 2];
         while all[0] < 20_000 || both && all[1] < 20_000 {
             tokio::task::yield_now().await;
-            let now = told(&log);
+            let now = count_lines(&log);
             assert!(now[0] + now[1] <= SHARE, "{now:?} lines in one go, after {all:?}");
             all = [all[0] + now[0], all[1] + now[1]];
             assert!(all[0].min(all[1]) > 2_000 || all[0] + all[1] < 60_000 || !both, "{all:?}");

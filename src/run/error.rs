@@ -9,12 +9,13 @@ use crate::exit::{Causeless, ExitReason};
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::story::Story;
-use crate::supervisor::{Limit, RestartLimitReached};
+use crate::supervisor::RestartLimitReached;
 
 /// Why [`run`](crate::run) ended in failure. By then everything of the tree has been
 /// stopped, in order.
 ///
-/// Its [`Display`](fmt::Display) does not repeat its source. Its [`Debug`](fmt::Debug) is the same
+/// Its source is the error that ended the last process, if one did; its
+/// [`Display`](fmt::Display) tells all but that. Its [`Debug`](fmt::Debug) is the same
 /// with all causes, in one line, so a `main` that returns it says something readable, and exits
 /// with 1.
 ///
@@ -86,10 +87,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::Start(error) => write!(f, "the tree did not start: {error}"),
-            RunError::GaveUp { path, limit, .. } => match limit.limit {
-                Limit::Budget => write!(f, "{path} was given up: it has no restart left"),
-                Limit::NoHealthyRun => write!(f, "{path} was given up: it had no healthy run"),
-            },
+            RunError::GaveUp { path, limit, .. } => write!(f, "{path} was given up: {limit}"),
             RunError::Ended(reason) => {
                 write!(f, "the root supervisor ended: {:#}", Causeless(reason))
             }
@@ -112,7 +110,7 @@ impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             RunError::Start(error) => error.source(),
-            RunError::GaveUp { limit, .. } => Some(&**limit),
+            RunError::GaveUp { limit, .. } => limit.source(),
             RunError::Ended(reason) => reason.cause(),
             RunError::Signals(error) => Some(error),
             RunError::NoUnwinding => None,
