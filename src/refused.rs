@@ -1,5 +1,6 @@
 //! What the operating system refused, in words that say what to do about it.
 
+use std::borrow::BorrowMut;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -36,8 +37,8 @@ pub(crate) fn start_thread(
 }
 
 /// A tokio that does something; where threads or files are used up its builder may panic.
-pub(crate) fn build_tokio(builder: &mut Builder, what: &str) -> io::Result<Tokio> {
-    let built = caught(|| builder.enable_all().build());
+pub(crate) fn build_tokio(mut builder: impl BorrowMut<Builder>, what: &str) -> io::Result<Tokio> {
+    let built = caught(|| builder.borrow_mut().enable_all().build());
     let built = built.unwrap_or_else(|panic| Err(io::Error::other(panic)));
     built.map_err(|error| refused(what.to_owned(), error))
 }

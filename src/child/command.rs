@@ -26,12 +26,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
-use thiserror::Error;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::call_error::StartError;
+use crate::child::command_failed::CommandFailed;
 use crate::child::orders::{Order, Orders, end_of};
 use crate::child::output::{Printing, Told, last_words};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
@@ -50,18 +50,6 @@ pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);
 
 /// How often a program that has ended looks whether its stop is still on its way.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// A program ended, by itself, otherwise than with success: the crash of a
-/// [`ChildSpec::command`], which has an example.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{program}` failed: {status}")]
-#[non_exhaustive]
-pub struct CommandFailed {
-    /// The program, as it was called.
-    pub program: String,
-    /// How it ended: its code, or the signal that ended it.
-    pub status: ExitStatus,
-}
 
 impl ChildSpec {
     /// A program of the operating system as a child. Each start runs what `command` makes. With

@@ -82,7 +82,7 @@ impl Watchdog {
         let (say, ready) = channel::channel();
         let armed = !is_clock_paused();
         let run = move || run(watched, armed, &say, &hand, listen);
-        start_thread("regrow-watchdog".into(), "that", run)?;
+        start_thread("regrow-watchdog".into(), "it", run)?;
         let ended = || io::Error::other("the thread that listens to them has ended");
         let listening = ready.recv().map_err(|_| ended())??;
         Ok(Watchdog { listening, asked, news })
@@ -125,8 +125,7 @@ fn run(
     hand: &mpsc::UnboundedSender<Asked>,
     news: mpsc::UnboundedReceiver<News>,
 ) {
-    let mut tokio = Builder::new_current_thread();
-    let began = build_tokio(&mut tokio, "the thread that listens has no tokio").and_then(|tokio| {
+    let began = build_tokio(Builder::new_current_thread(), "no tokio for it").and_then(|tokio| {
         let inside = tokio.enter();
         let listen = || Signals::listen(watched.reload);
         let listen = || Listening::begin(kinds(watched.reload), listen);

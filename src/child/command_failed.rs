@@ -1,0 +1,17 @@
+//! The crash of a program that failed.
+
+use std::process::ExitStatus;
+
+use thiserror::Error;
+
+/// A program ended, by itself, otherwise than with success: the crash of a
+/// [`ChildSpec::command`](crate::ChildSpec::command), which has an example.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{program}` failed: {status}")]
+#[non_exhaustive]
+pub struct CommandFailed {
+    /// The program, as it was called.
+    pub program: String,
+    /// How it ended: its code, or the signal that ended it.
+    pub status: ExitStatus,
+}
