@@ -1,8 +1,14 @@
 //! What the operating system refused, in words that say what to do about it.
 
+use std::borrow::BorrowMut;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::thread;
+
+use tokio::runtime::{Builder, Runtime as Tokio};
+
+use crate::quietly::caught;
 
 /// Something that did not come about, because the operating system refused it.
 #[derive(Debug)]
@@ -17,6 +23,24 @@ struct Refused {
 /// is the answer of the operating system.
 pub(crate) fn refused(what: String, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), Refused { what, error })
+}
+
+/// A thread of this name, for this purpose.
+pub(crate) fn start_thread(
+    name: String,
+    purpose: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let started = thread::Builder::new().name(name).spawn(run);
+    let what = |error| refused(format!("no thread can be started for {purpose}"), error);
+    started.map(drop).map_err(what)
+}
+
+/// A tokio that does something; where threads or files are used up its builder may panic.
+pub(crate) fn build_tokio(mut builder: impl BorrowMut<Builder>, what: &str) -> io::Result<Tokio> {
+    let built = caught(|| builder.borrow_mut().enable_all().build());
+    let built = built.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    built.map_err(|error| refused(what.to_owned(), error))
 }
 
 impl fmt::Display for Refused {

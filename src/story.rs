@@ -67,7 +67,7 @@ pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
         count += 1;
         match count {
             0..=NAMED => told.push(text_of(&at)),
-            ..=FOLLOWED => last = Some(at),
+            count if count <= FOLLOWED => last = Some(at),
             _ => {
                 told.push("… (its causes have no end)".to_owned());
                 return told;

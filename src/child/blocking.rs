@@ -17,7 +17,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -35,7 +34,7 @@ use crate::kernel::timers::NO_TOKIO;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::record::Process;
-use crate::refused::refused;
+use crate::refused::start_thread;
 use crate::shared_str::SharedStr;
 use crate::turn::turn;
 
@@ -119,8 +118,7 @@ impl StartContext {
                 let ctx = BlockingContext::new(ctx, stop.clone(), cause);
                 let (done, mut result) = oneshot::channel();
                 if let Err(error) = on_thread(&name, process, move || body(ctx), done) {
-                    let what = format!("no thread can be started for child {name:?}");
-                    return End::Returned(ExitReason::from_library(refused(what, error)));
+                    return End::Returned(ExitReason::from_library(error));
                 }
                 loop {
                     match orders.or(&mut result).await {
@@ -140,8 +138,7 @@ fn on_thread(
     body: impl FnOnce() -> Result + Send + 'static,
     done: oneshot::Sender<Outcome>,
 ) -> std::io::Result<()> {
-    // No thread can have such a name.
-    let name = name.replace('\0', "");
+    let purpose = format!("child {name:?}");
     let run = move || {
         let kernel = &process.kernel;
         let _inside_tokio = kernel.tokio().expect(NO_TOKIO).enter();
@@ -151,7 +148,8 @@ fn on_thread(
         // Nobody waits for it when tokio has dropped the process' task.
         drop(done.send(outcome));
     };
-    thread::Builder::new().name(name).spawn(run).map(drop)
+    // No thread can have such a name.
+    start_thread(name.replace('\0', ""), &purpose, run)
 }
 
 fn end(outcome: std::result::Result<Outcome, oneshot::error::RecvError>, told: bool) -> End {

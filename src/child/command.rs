@@ -20,53 +20,36 @@
 //! number until it was waited for, and afterwards nothing is sent.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
-use thiserror::Error;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::call_error::StartError;
+use crate::child::command_failed::CommandFailed;
 use crate::child::orders::{Order, Orders, end_of};
-use crate::child::output::{Printing, Told};
+use crate::child::output::{Printing, Told, last_words};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
 #[cfg(unix)]
 use crate::kernel::programs::RunningProgram;
 use crate::message::Envelope;
-use crate::one_line::one_line;
 use crate::process::AnyProcess;
 use crate::refused::refused;
 use crate::timer_queue::after;
 use crate::turn::turn;
-
-/// How long a program that has ended may be outlived by processes that still hold its pipes,
-/// before what they print is lost.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long after its end a program's stop may arrive, if the child does not say.
 pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);
 
 /// How often a program that has ended looks whether its stop is still on its way.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// A program ended, by itself, otherwise than with success: the crash of a
-/// [`ChildSpec::command`], which has an example.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{}` failed: {status}", one_line(.program))]
-#[non_exhaustive]
-pub struct CommandFailed {
-    /// The program, as it was called.
-    pub program: String,
-    /// How it ended: its code, or the signal that ended it.
-    pub status: ExitStatus,
-}
 
 impl ChildSpec {
     /// A program of the operating system as a child. Each start runs what `command` makes. With
@@ -239,24 +222,9 @@ enum Asked {
     Killed,
 }
 
-/// Waits for the program, passes orders on, and tells what it prints.
+/// Runs the program to its end, and decides what that was.
 async fn attend(mut program: Program, mut orders: Orders, printing: Printing) -> End {
-    let ended = {
-        let pipes = (program.child.stdout.take(), program.child.stderr.take());
-        let told = Told::default();
-        let mut printed = pin!(printing.all_of(pipes, &told));
-        let (ended, all_is_told) = {
-            let waited = pin!(program.wait(&mut orders));
-            match select(waited, printed.as_mut()).await {
-                Either::Left((ended, _)) => (ended, false),
-                Either::Right(((), waited)) => (waited.await, true),
-            }
-        };
-        if !all_is_told {
-            last_words(printed, &told, &orders).await;
-        }
-        ended
-    };
+    let ended = told_to_its_end(&mut program, &mut orders, &printing).await;
     let (status, at, asked) = match ended {
         Ok(ended) => ended,
         Err(error) => return End::Returned(ExitReason::from_library(error)),
@@ -282,17 +250,24 @@ async fn attend(mut program: Program, mut orders: Orders, printing: Printing) ->
     }
 }
 
-/// Tells what is left in the pipes of a program that has ended. All of what it printed itself is
-/// told, however long that takes; what it has started may hold its pipes, and print for ever.
-async fn last_words(mut printed: Pin<&mut impl Future<Output = ()>>, told: &Told, orders: &Orders) {
-    told.program_ended();
-    let mut limit = LAST_WORDS;
-    while timeout(limit, printed.as_mut()).await.is_err() {
-        if told.is_all() || orders.were_to_kill() {
-            return;
+/// Waits for the end of the program, passes orders on, and tells what it prints.
+async fn told_to_its_end(
+    program: &mut Program,
+    orders: &mut Orders,
+    printing: &Printing,
+) -> io::Result<(ExitStatus, Instant, Asked)> {
+    let pipes = (program.child.stdout.take(), program.child.stderr.take());
+    let told = Told::default();
+    let mut printed = pin!(printing.all_of(pipes, &told));
+    let ended = {
+        let waited = pin!(program.wait(orders));
+        match select(waited, printed.as_mut()).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(((), waited)) => return waited.await,
         }
-        limit = LOOK_AGAIN;
-    }
+    };
+    last_words(printed, &told, orders).await;
+    ended
 }
 
 /// Whether an order arrives within the window after the end of a program, or later where a

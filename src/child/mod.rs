@@ -29,12 +29,14 @@ mod output;
 #[cfg(feature = "process")]
 mod command_settings;
 #[cfg(feature = "process")]
+mod command_failed;
+#[cfg(feature = "process")]
 mod command;
 
 pub use blocking_context::BlockingContext;
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
-pub use command::CommandFailed;
+pub use command_failed::CommandFailed;
 pub use keep::{Keep, KeepGuard};
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};

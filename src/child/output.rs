@@ -4,17 +4,20 @@
 //! error WARN, and the line is the message.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::FusedFuture;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::coop;
+use tokio::time::timeout;
 
+use crate::child::orders::Orders;
 use crate::one_line::{name, one_line};
 use crate::pid::Pid;
 use crate::quietly::quietly;
@@ -28,6 +31,10 @@ const LONGEST: usize = 8 * 1024;
 
 /// A line takes one turn, and one more for each time that it has so many bytes.
 const BYTES_A_TURN: usize = 1024;
+
+/// How long a program that has ended may be outlived by processes that still hold its pipes,
+/// before what they print is lost.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// More than the pipes of a program hold, unless it has made them larger itself.
 const IN_PIPES: usize = 256 * 1024;
@@ -98,6 +105,23 @@ impl Printing {
         quietly(|| {
             tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "ended beside its stop");
         });
+    }
+}
+
+/// Tells what is left in the pipes of a program that has ended. All of what it printed itself is
+/// told, however long that takes; what it has started may hold its pipes, and print for ever.
+pub(crate) async fn last_words(
+    mut printed: Pin<&mut impl Future<Output = ()>>,
+    told: &Told,
+    orders: &Orders,
+) {
+    told.program_ended();
+    let mut limit = LAST_WORDS;
+    while timeout(limit, printed.as_mut()).await.is_err() {
+        if told.is_all() || orders.were_to_kill() {
+            return;
+        }
+        limit = LAST_WORDS / 10;
     }
 }
 

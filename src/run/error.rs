@@ -11,12 +11,13 @@ use crate::path::Path;
 use crate::pid::Pid;
 use crate::runtime::Runtime;
 use crate::story::Story;
-use crate::supervisor::{Limit, RestartLimitReached};
+use crate::supervisor::RestartLimitReached;
 
 /// Why [`run`](crate::run) ended in failure. By then the root has ended, or was never started;
 /// unless it was killed, everything below it has been stopped, in order.
 ///
-/// Its [`Display`](fmt::Display) does not repeat its source. Its [`Debug`](fmt::Debug) is the same
+/// Its source is the error that ended the last process, if one did; its
+/// [`Display`](fmt::Display) tells all but that. Its [`Debug`](fmt::Debug) is the same
 /// with all causes, in one line, so a `main` that returns it says something readable, and exits
 /// with 1.
 ///
@@ -97,13 +98,7 @@ impl fmt::Display for RunError {
                 write!(f, "the tree did not start: {}", excerpt(error, PAGE))
             }
             RunError::GaveUp { path, limit, .. } => {
-                let path = way(path);
-                match limit.limit {
-                    Limit::Budget => {
-                        write!(f, "{path} was given up: its supervisor has no restart left")
-                    }
-                    Limit::NoHealthyRun => write!(f, "{path} was given up: it had no healthy run"),
-                }
+                write!(f, "{} was given up: {}", way(path), excerpt(limit, PAGE))
             }
             RunError::Ended(reason) => {
                 let reason = Causeless(reason);
@@ -128,7 +123,7 @@ impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             RunError::Start(error) => error.source(),
-            RunError::GaveUp { limit, .. } => Some(&**limit),
+            RunError::GaveUp { limit, .. } => limit.source(),
             RunError::Ended(reason) => reason.cause(),
             RunError::Signals(error) => Some(error),
             RunError::NoUnwinding => None,

@@ -5,7 +5,6 @@
 //! stays until it is over.
 
 use std::fmt;
-use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,8 +12,7 @@ use tokio::runtime::{Builder, Runtime as Tokio};
 
 use crate::exit::{ExitReason, Result};
 use crate::one_line::{PAGE, excerpt};
-use crate::quietly::caught;
-use crate::refused::refused;
+use crate::refused::build_tokio;
 use crate::run::report::{StopOutcome, StopReport};
 use crate::run::watchdog::Watchdog;
 use crate::run::{Run, RunError, outcome};
@@ -153,12 +151,9 @@ impl Program {
     ///
     /// If `setup` does, or if it is called inside of a tokio runtime.
     pub fn run<R: Into<Run>>(mut self, setup: impl AsyncFnOnce() -> Result<R>) -> ExitCode {
-        // Where threads or files are used up tokio may panic instead.
-        let built = caught(|| self.tokio.enable_all().build());
-        let tokio = match built.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+        let tokio = match build_tokio(&mut self.tokio, "tokio can't be started") {
             Ok(tokio) => ShutDown { tokio: Some(tokio), limit: self.shutdown },
             Err(error) => {
-                let error = refused("tokio can't be started".into(), error);
                 outcome::say(&Story(&error).to_string());
                 return ExitCode::FAILURE;
             }

@@ -29,8 +29,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::kernel::stopping::BegunStop;
-use crate::quietly::caught;
-use crate::refused::refused;
+use crate::refused::{build_tokio, start_thread};
 use crate::run::below::Cut;
 use crate::run::clock::is_clock_paused;
 use crate::run::default_action::Listening;
@@ -82,9 +81,8 @@ impl Watchdog {
         let (news, listen) = mpsc::unbounded_channel();
         let (say, ready) = channel::channel();
         let armed = !is_clock_paused();
-        let thread = thread::Builder::new().name("regrow-watchdog".into());
-        let no_thread = |error| refused("no thread can be started for that".into(), error);
-        thread.spawn(move || run(watched, armed, &say, &hand, listen)).map_err(no_thread)?;
+        let run = move || run(watched, armed, &say, &hand, listen);
+        start_thread("regrow-watchdog".into(), "it", run)?;
         let ended = || io::Error::other("the thread that listens to them has ended");
         let listening = ready.recv().map_err(|_| ended())??;
         Ok(Watchdog { listening, asked, news })
@@ -127,23 +125,17 @@ fn run(
     hand: &mpsc::UnboundedSender<Asked>,
     news: mpsc::UnboundedReceiver<News>,
 ) {
-    let began = || {
-        let tokio = Builder::new_current_thread().enable_all().build()?;
+    let began = build_tokio(Builder::new_current_thread(), "no tokio for it").and_then(|tokio| {
         let inside = tokio.enter();
         let listen = || Signals::listen(watched.reload);
         let listen = || Listening::begin(kinds(watched.reload), listen);
         let listening = watched.signals.then(listen).transpose()?;
         drop(inside);
         Ok((tokio, listening))
-    };
-    // Where files are used up tokio may panic instead.
-    let began = caught(began).unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    });
     let (tokio, listening) = match began {
         Ok(began) => began,
-        Err(error) => {
-            let what = "the thread that listens has no tokio".into();
-            return drop(ready.send(Err(refused(what, error))));
-        }
+        Err(error) => return drop(ready.send(Err(error))),
     };
     let (listening, signals) = listening.unzip();
     if ready.send(Ok(listening)).is_ok() {

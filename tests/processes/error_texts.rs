@@ -363,6 +363,27 @@ async fn every_error_type_and_every_variant_is_in_the_list() {
     assert!(types.len() >= 10, "{types:?}");
 }
 
+/// What the lines about ends told of their reasons.
+fn told_of_reasons(log: &Log) -> Vec<String> {
+    let told = log.take();
+    let mut shown = Vec::new();
+    for head in [
+        "ERROR exit",
+        "WARN start failed",
+        "WARN restarting",
+        "WARN shutdown error",
+        "WARN gave up",
+        "WARN stopped, but not cleanly",
+        "ERROR the run failed",
+    ] {
+        let lines: Vec<_> = told.iter().filter(|line| line.head() == head).collect();
+        assert!(!lines.is_empty(), "no {head:?} in {told:?}");
+        let fields = ["reason", "error", "first"];
+        shown.extend(lines.iter().map(|line| fields.map(|name| line.field(name)).concat()));
+    }
+    shown
+}
+
 /// Every line that tells of an end, a tree as text, and the report of a run.
 #[tokio::test(start_paused = true)]
 async fn whatever_shows_a_reason_shows_all_its_causes_once() {
@@ -389,21 +410,7 @@ async fn whatever_shows_a_reason_shows_all_its_causes_once() {
     #[cfg(feature = "serde")]
     shown.push(snapshot.to_json());
     Run::new(failing(disk)).on(&rt).without_signals().run().await.unwrap_err();
-    let told = log.take();
-    for head in [
-        "ERROR exit",
-        "WARN start failed",
-        "WARN restarting",
-        "WARN shutdown error",
-        "WARN gave up",
-        "WARN stopped, but not cleanly",
-        "ERROR the run failed",
-    ] {
-        let lines: Vec<_> = told.iter().filter(|line| line.head() == head).collect();
-        assert!(!lines.is_empty(), "no {head:?} in {told:?}");
-        let fields = ["reason", "error", "first"];
-        shown.extend(lines.iter().map(|line| fields.map(|name| line.field(name)).concat()));
-    }
+    shown.extend(told_of_reasons(&log));
     for text in shown {
         for cause in CAUSES {
             assert_eq!(text.matches(cause).count(), 1, "{cause:?} in {text}");
