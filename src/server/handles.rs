@@ -69,7 +69,9 @@ impl Runtime {
     /// that starts a server, for its `init`; a [`Supervisor`](crate::Supervisor), for the child
     /// that it starts or stops; a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for
     /// its children. So an `init` that asks its own supervisor is refused. A call that was made
-    /// before its server began to wait in this way is not: it ends by its time.
+    /// before its server began to wait in this way is not: it ends by its time. Not known are waits
+    /// for a [`Task`](crate::Task), for an [end](Self::ended), and, in
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for the `init` of another.
     ///
     /// Right for tests, and while developing: each call takes a lock that all share, and follows
     /// the waits of the server that it asks, each of them once; the lock is released in between,
