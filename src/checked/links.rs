@@ -145,6 +145,7 @@ fn an_unlink_by_the_other_side_is_as_good() {
         let (a, b) = (world.trapping(), world.process());
         assert!(world.link(a, b));
         world.both(move |world| world.unlink(b, a), move |world| world.end(b, Shutdown));
+        assert_eq!(world.queued(a), 0, "what was taken back lies there no more");
         assert_eq!((world.received(a), world.links(a)), (vec![], vec![]));
         world.at_rest();
     });

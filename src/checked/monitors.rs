@@ -115,6 +115,7 @@ fn a_demonitor_was_in_time_exactly_if_no_down_comes() {
             move |world| world.end(target, Shutdown),
         );
         let expected = if in_time { vec![] } else { vec![down(reference, target, Shutdown)] };
+        assert_eq!(world.queued(watcher), expected.len());
         assert_eq!(world.received(watcher), expected);
         world.at_rest();
     });

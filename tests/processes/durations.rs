@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use regrow::{
-    Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, GenServer,
-    PartitionSupervisor, Received, Reply, Result, Run, Runtime, ServerContext, ServerRef, Shutdown,
-    StartError, Supervisor, Task, TaskError, TaskStream, TaskSupervisor, TimerRef,
+    Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Finding,
+    GenServer, PartitionSupervisor, Received, Reply, Result, Run, Runtime, ServerContext,
+    ServerRef, Shutdown, StartError, Supervisor, Task, TaskError, TaskStream, TaskSupervisor,
+    TimerRef,
 };
 use support::source::sources;
 use support::{idle, settled};
@@ -434,12 +435,19 @@ async fn a_backoff_of_zero_is_refused_and_one_of_max_waits_for_ever() {
     ] {
         let rt = Runtime::new();
         let child = ChildSpec::task("child", |_| async { panic!("at once") });
-        let tree = Supervisor::one_for_one().child(child.backoff(backoff)).start(&rt).await;
+        let spec = Supervisor::one_for_one().child(child.backoff(backoff));
+        let is_refused = |found: &Finding| matches!(found, Finding::Refused { .. });
+        assert_eq!(!spec.lint().findings.iter().any(is_refused), fine, "{backoff:?}");
+        let tree = spec.start(&rt).await;
         assert_eq!(tree.is_ok(), fine, "{backoff:?}: {tree:?}");
         let Ok(tree) = tree else { continue };
         sleep(SECOND / 100).await;
         let state = tree.which_child("child").await.unwrap().state;
         assert!(matches!(state, ChildState::Restarting { .. }), "{backoff:?}: {state:?}");
+        let snapshot = tree.tree().await.unwrap();
+        assert!(snapshot.to_string().contains("child"));
+        #[cfg(feature = "serde")]
+        assert!(snapshot.to_json().contains("child"));
         assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     }
 }
@@ -456,7 +464,10 @@ async fn a_stop_takes_no_time_or_as_long_as_it_takes() {
             })
         };
         let child = polite().shutdown(Shutdown::Timeout(limit));
-        let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        let spec = Supervisor::one_for_one().intensity(2, MAX).child(child);
+        let inner = Supervisor::one_for_one().with_id("inner").child(spec.clone().with_id("spec"));
+        let _no_panic = Supervisor::one_for_one().intensity(2, MAX).child(inner).lint();
+        let tree = spec.start(&rt).await.unwrap();
         settled().await;
         let start = Instant::now();
         assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
