@@ -123,7 +123,7 @@ impl Runtime {
     /// let stranger = rt.spawn(|_| std::future::pending());
     /// let error = rt.try_register("cache", stranger.pid()).unwrap_err();
     /// let (name, child) = ("cache".into(), "cache".into());
-    /// assert_eq!(error, RegisterError::Reserved { name, child, supervisor: tree.pid() });
+    /// assert_eq!(error, RegisterError::Reserved { name, child, supervisor: tree.pid().unwrap() });
     ///
     /// tree.terminate_child("cache").await?; // its supervisor does not start it any more
     /// assert_eq!(rt.try_register("cache", stranger.pid()), Ok(()));

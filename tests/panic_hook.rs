@@ -144,3 +144,26 @@ async fn a_destructors_panic_leaves_no_place_behind() {
     assert_eq!(process.join().await, regrow::ExitReason::Killed);
     assert_eq!(line_of(&rt, || resume_unwind(Box::new("resumed"))).await, None);
 }
+
+/// What `a_panic_has_no_place_where_no_hook_is_installed` starts; else no test.
+#[tokio::test]
+async fn no_hook() {
+    if std::env::var(ALONE).is_err() {
+        return;
+    }
+    let reason = Runtime::new().spawn(|_| async { panic!("boom") }).join().await;
+    let crash = reason.crash().unwrap();
+    assert!(crash.location().is_none() && crash.backtrace().is_none());
+}
+
+/// The environment variable by which `no_hook` knows that it is alone in its process.
+const ALONE: &str = "REGROW_TEST_NO_HOOK";
+
+#[test]
+fn a_panic_has_no_place_where_no_hook_is_installed() {
+    let mut itself = std::process::Command::new(std::env::current_exe().unwrap());
+    itself.args(["--exact", "no_hook", "--nocapture"]).env(ALONE, "1").env("RUST_BACKTRACE", "1");
+    let output = itself.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+}

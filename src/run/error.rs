@@ -115,7 +115,7 @@ impl fmt::Display for RunError {
 
 impl fmt::Debug for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Story(self), f)
+        write!(f, "{}", excerpt(Story(self), PAGE))
     }
 }
 

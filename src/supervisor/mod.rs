@@ -21,6 +21,7 @@ pub(crate) mod stop;
 mod attempt;
 pub(crate) mod incarnation;
 pub(crate) mod child_state;
+pub(crate) mod child_record;
 pub(crate) mod children;
 pub(crate) mod tree;
 mod alone;

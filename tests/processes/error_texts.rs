@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use regrow::{
     CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, Overflow, Pid,
-    RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime, ServerContext,
-    StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, TaskError,
+    RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime,
+    ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
+    TaskError,
 };
 use support::boom::hush_injected_panics;
 use support::log::Log;
@@ -85,6 +86,7 @@ fn call_errors() -> Vec<(&'static str, CallError)> {
         ("CallingSelf", CallError::CallingSelf),
         ("Overloaded", CallError::Overloaded),
         ("WrongType", CallError::WrongType),
+        ("TokioGone", CallError::TokioGone),
         ("Deadlock", CallError::Deadlock { cycle: vec![Pid::from_raw(1)] }),
     ]
 }
@@ -94,6 +96,9 @@ fn start_errors() -> Vec<(&'static str, StartError)> {
     let given_up = StartError::GivenUp { name: "n".into(), retry_in: SECOND, reason: disk() };
     let taken = StartError::AlreadyStarted { name: "n".into(), pid: Pid::from_raw(1) };
     let unreachable = StartError::Unreachable(CallError::Exited(disk()));
+    let running = StartError::AlreadyRunning { id: "a".into(), pid: Pid::from_raw(1) };
+    let (name, supervisor) = ("n".to_owned(), Pid::from_raw(1));
+    let reserved = StartError::NameReserved { name, child: "a".into(), supervisor };
     vec![
         ("Ignored", StartError::Ignored),
         ("Failed", StartError::Failed(disk())),
@@ -104,6 +109,9 @@ fn start_errors() -> Vec<(&'static str, StartError)> {
         ("Child", child("a", child("b", child("c", given_up.clone())))),
         ("Child", child("a", child("b", unreachable.clone()))),
         ("DuplicateId", StartError::DuplicateId("a".into())),
+        ("AlreadyRunning", running),
+        ("NameReserved", reserved),
+        ("TokioGone", StartError::TokioGone),
         ("AlreadyPresent", StartError::AlreadyPresent("a".into())),
         ("MaxChildren", StartError::MaxChildren(1)),
         ("GivenUp", given_up),
@@ -191,6 +199,32 @@ async fn refusal() -> Box<dyn Error> {
     Box::new(error)
 }
 
+fn register_errors(pid: Pid) -> Vec<(&'static str, RegisterError)> {
+    let (name, child) = ("n".to_owned(), "a".to_owned());
+    vec![
+        ("Held", RegisterError::Held { name: name.clone(), pid }),
+        ("Reserved", RegisterError::Reserved { name, child, supervisor: pid }),
+        ("NoProc", RegisterError::NoProc(pid)),
+    ]
+}
+
+fn registry_errors(pid: Pid) -> Vec<(&'static str, RegistryError)> {
+    vec![
+        ("AlreadyRegistered", RegistryError::AlreadyRegistered { pid }),
+        ("NoProc", RegistryError::NoProc(pid)),
+    ]
+}
+
+fn task_errors() -> Vec<(&'static str, TaskError)> {
+    vec![
+        ("Exited", TaskError::Exited(disk())),
+        ("Timeout", TaskError::Timeout(SECOND)),
+        ("Taken", TaskError::Taken),
+        ("TokioGone", TaskError::TokioGone),
+        ("NotStarted", TaskError::NotStarted(start_errors().swap_remove(1).1)),
+    ]
+}
+
 /// Every error type of the crate, in each of its variants.
 async fn all_errors() -> Vec<Listed> {
     let pid = Pid::from_raw(1);
@@ -201,16 +235,6 @@ async fn all_errors() -> Vec<Listed> {
         ("NotStarted", ChildError::NotStarted(start_errors().swap_remove(6).1)),
         ("Unreachable", ChildError::Unreachable(CallError::Exited(disk()))),
     ];
-    let registry_errors = vec![
-        ("AlreadyRegistered", RegistryError::AlreadyRegistered { pid }),
-        ("NoProc", RegistryError::NoProc(pid)),
-    ];
-    let task_errors = vec![
-        ("Exited", TaskError::Exited(disk())),
-        ("Timeout", TaskError::Timeout(SECOND)),
-        ("Taken", TaskError::Taken),
-        ("NotStarted", TaskError::NotStarted(start_errors().swap_remove(1).1)),
-    ];
     let job = || ChildSpec::task("job", |_| pending());
     let lint = Supervisor::one_for_one().child(job()).child(job()).lint().deny().unwrap_err();
     let reasons = [disk(), ExitReason::Killed, ExitReason::crashed("boom")];
@@ -220,8 +244,9 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("StartError", start_errors()));
     all.extend(listed("CastError", cast_errors().await));
     all.extend(listed("ChildError", child_errors));
-    all.extend(listed("RegistryError", registry_errors));
-    all.extend(listed("TaskError", task_errors));
+    all.extend(listed("RegistryError", registry_errors(pid)));
+    all.extend(listed("RegisterError", register_errors(pid)));
+    all.extend(listed("TaskError", task_errors()));
     all.extend(listed("LintError", vec![("", lint)]));
     all.extend(listed("ExitError", exits));
     all.extend(listed("RunError", run_errors().await));
