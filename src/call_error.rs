@@ -162,8 +162,8 @@ impl Error for CallError {
 /// ended, and its name is free.
 ///
 /// `?` in another process' body or handler turns it into that process' crash. Its `source` is the
-/// error that ended the process, also where that is a child of a child, and its
-/// [`Display`](fmt::Display) tells all but that. OTP: `{error, Reason}` and `ignore`.
+/// error that ended the process, also where that is a child of a child; its
+/// [`Display`](fmt::Display) says everything but that error. OTP: `{error, Reason}` and `ignore`.
 ///
 /// # Examples
 ///
@@ -221,12 +221,12 @@ pub enum StartError {
     InitTimeout(Duration),
     /// It did not say within this time that it is ready, so it was stopped.
     NotReady(Duration),
-    /// The name is held by another process, whoever started that; `init` was not run. A child's id
-    /// that is taken is [`AlreadyRunning`](Self::AlreadyRunning).
+    /// Another process holds the name, of this supervisor or not; `init` was not run. If a child's
+    /// id is taken, the error is [`AlreadyRunning`](Self::AlreadyRunning).
     AlreadyStarted {
         /// The name.
         name: String,
-        /// Who holds it.
+        /// The process that holds it.
         pid: Pid,
     },
     /// The name is reserved for a child that its supervisor starts again, so `init` was not run:
@@ -239,9 +239,9 @@ pub enum StartError {
         /// The supervisor of that child.
         supervisor: Pid,
     },
-    /// A child of a supervisor was not started, so the supervisor was not. Where more than 128
-    /// supervisors failed in this way, one below the other, those in the middle are left out, and
-    /// one of the id `…` stands for them.
+    /// A child of a supervisor was not started, so the supervisor was not started either. Where
+    /// more than 128 supervisors below each other failed in this way, those in the middle are left
+    /// out, and one with the id `…` stands for them.
     Child {
         /// The child's id.
         id: String,
@@ -251,7 +251,7 @@ pub enum StartError {
     /// Two children have this id: give one of them another.
     DuplicateId(String),
     /// A child of this id runs under this supervisor: terminate and delete that one, or give this
-    /// one another id. A name that another process holds is
+    /// one another id. If another process holds the name, the error is
     /// [`AlreadyStarted`](Self::AlreadyStarted).
     AlreadyRunning {
         /// The child's id.

@@ -15,15 +15,15 @@ use crate::exit::ExitReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum LogLevel {
-    /// Nothing, but for panics and errors that end a process, and what a supervisor can't start,
-    /// can't stop in time, or gives up.
+    /// Only panics and errors that end a process, and what a supervisor can't start, can't stop in
+    /// time, or gives up.
     #[default]
     Off = 0,
-    /// Crashes of labelled processes.
+    /// Also labelled processes that the crash of another process ends.
     Error = 1,
-    /// Kills as well, and restarts.
+    /// Also kills, and restarts after an end that is not clean.
     Warn = 2,
-    /// Births, clean ends and restarts after them as well, and the census.
+    /// Also starts, clean ends, restarts after those, and the census.
     Info = 3,
     /// Everything.
     Debug = 4,

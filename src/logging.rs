@@ -7,10 +7,10 @@ use crate::pid::Pid;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Sets what the lifecycle log tells; [`Off`](LogLevel::Off) at first. Told at any level are
+    /// Sets the level of the lifecycle log; [`Off`](LogLevel::Off) at first. Logged at any level are
     /// panics and errors that end a process, labelled or not, and what a supervisor can't start,
-    /// can't stop in time, or gives up. That a supervisor restarts a child is told from
-    /// [`Warn`](LogLevel::Warn) on. Of all else, only labelled processes speak.
+    /// can't stop in time, or gives up. That a supervisor restarts a child is logged from
+    /// [`Warn`](LogLevel::Warn) on. All else is logged of labelled processes only.
     ///
     /// From [`Info`](LogLevel::Info) on there is a census as well: one line of
     /// [live processes by label](Self::census), 2 s after something changed. One background

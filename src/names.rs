@@ -69,8 +69,9 @@ impl Runtime {
     /// freed when it ends, before any process is notified of that.
     ///
     /// A child of a supervisor gets its name by [`ChildSpec::named`](crate::ChildSpec::named):
-    /// so its successor has it too, and nobody else can take it in between. OTP: `register/2`,
-    /// which allows one name a process, and raises `badarg` where this is false.
+    /// so its successor has it too, and no other process can take it in between. OTP:
+    /// `register/2`, which allows one name for each process, and raises `badarg` where this is
+    /// false.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -155,9 +156,8 @@ impl Runtime {
     /// Frees a name that a process holds; the holder lives on. False if none does: a name that is
     /// [reserved](Self::try_register) stays so. A child that loses the name of its specification in
     /// this way has given it up: any process may register it, and while one holds it the starts of
-    /// the child's successors fail. OTP:
-    /// `unregister/1`, which raises `badarg` then. [`register`](Self::register) has an
-    /// example.
+    /// the child's successors fail. OTP: `unregister/1`, which raises `badarg` where this is
+    /// false. [`register`](Self::register) has an example.
     pub fn unregister(&self, name: &str) -> bool {
         self.kernel.unregister(&name.into())
     }

@@ -15,15 +15,17 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 /// Everything processes share: their table, names, groups, timers and log.
 ///
 /// A runtime is cheap to clone, and clones share everything. Many can live in one
-/// program and never see each other: they share what a program has but once, its panic hook and
-/// its signals, and nothing else. Dropping handles stops nothing; processes live until they end or are ended.
+/// program and never see each other: they share only what a program has once, its panic hook and
+/// its signals. Dropping handles stops nothing; processes live until they end or are ended.
 ///
 /// It captures tokio's handle where it is made, or at its first use inside tokio, and
 /// spawns through it from then on, also from threads that know nothing of tokio. When that tokio
-/// runtime shuts down, all processes end with [`Killed`](crate::ExitReason::Killed), and none
-/// runs any more: starts, calls and tasks say so, by
-/// [`StartError::TokioGone`](crate::StartError::TokioGone) and its like. Each `#[tokio::test]` is
-/// a tokio runtime of its own, so make a `Runtime` in each test instead of a `static` one.
+/// runtime shuts down, all processes end with [`Killed`](crate::ExitReason::Killed), and no other
+/// runs any more: starts, calls and tasks fail with
+/// [`StartError::TokioGone`](crate::StartError::TokioGone),
+/// [`CallError::TokioGone`](crate::CallError::TokioGone) and
+/// [`TaskError::TokioGone`](crate::TaskError::TokioGone). Each `#[tokio::test]` is a tokio runtime
+/// of its own, so make a `Runtime` in each test instead of a `static` one.
 ///
 /// OTP: one runtime is what a node is there; its functions are methods here, and take the
 /// process they speak of as an argument instead of `self()`.

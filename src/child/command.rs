@@ -70,20 +70,21 @@ impl ChildSpec {
     ///
     /// The last line is for signals that reach more than this program: `Ctrl-C` in a terminal
     /// signals the program and its children at once, and systemd (`KillMode=control-group`, its
-    /// default) every process of the unit. Such an end is no crash; one with
-    /// a code that says nothing of a signal is told to the log, at INFO. What it costs: a program that crashes is started again 100 ms later than it could
-    /// be, and whoever waits for its end learns of it as much later. A stop whose order takes longer
-    /// than that to reach the child, because other children stop before it, is waited for. In a
-    /// stop that a signal to [`Run`](crate::Run) began, any end within this time after the child
-    /// was asked counts as one of it, too: the program may have got that signal itself.
+    /// default) every process of the unit. Such an end is no crash; one with a code that says
+    /// nothing of a signal is logged, at INFO. What it costs: a program that crashes is started
+    /// again 100 ms later than it could be, and processes that wait for its end learn of it as
+    /// much later. A stop whose order takes longer than that to reach the child, because other
+    /// children stop before it, is waited for. In a stop that a signal to [`Run`](crate::Run)
+    /// began, any end within this time after the child was asked counts as a stop, too: the
+    /// program may have got that signal itself.
     ///
     /// **What it prints** goes where `command` says, by default to where this program's goes.
-    /// What is piped is told to the log, each line an event of the target `regrow::command`:
-    /// standard output as INFO, standard error as WARN. A line of more than 8 KiB is told in pieces of
-    /// whole characters; what is no UTF-8 is replaced by U+FFFD. A program that prints without a
-    /// pause is read a few lines at a time, both pipes in turn, so it waits for the log and not the
-    /// log's thread for it. All that it printed itself is told before its end is announced; what it
-    /// has started may hold the pipes for a second longer.
+    /// What is piped is logged, each line as an event of the target `regrow::command`: standard
+    /// output as INFO, standard error as WARN. A line of more than 8 KiB is logged in pieces of
+    /// whole characters; bytes that are no UTF-8 are replaced by U+FFFD. A program that prints
+    /// without a pause is read a few lines at a time, both pipes in turn, so it does not hold up
+    /// other tasks. All that it printed itself is logged before its end is announced; processes
+    /// that it has started may hold the pipes for a second longer.
     ///
     /// Only the program itself is signalled, and not what it has started: a shell should `exec`
     /// its last command, or the child be given [a group of its own](Self::own_process_group). A

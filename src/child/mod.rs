@@ -211,10 +211,10 @@ impl ChildSpec {
     }
 
     /// Its id, and its label in the log. Under a [`Supervisor`](crate::Supervisor) it is unique
-    /// among its siblings. By default a server's type name, a supervisor's name or `"Supervisor"`. The type name is that without its module, with
-    /// the types in its brackets: `Counter`, `Cache<String>`. Of several ids that are given the
-    /// last counts, that of a supervisor's own description among them. [`ChildSpec`] has an
-    /// example.
+    /// among its siblings. By default it is a supervisor's name or `"Supervisor"`, and of a server
+    /// the name of its type, without the module and with its type parameters: `Counter`,
+    /// `Cache<String>`. If an id is given several times, also by a supervisor's own description,
+    /// the last one counts. [`ChildSpec`] has an example.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.edit().id = id.into().into();
         self
@@ -223,22 +223,21 @@ impl ChildSpec {
     /// The name it is registered under, at each start before its `init`. By default none. If
     /// another process holds it the start fails, with
     /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). If this is called twice, the second
-    /// name counts, and
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) sets it once more. [`ChildSpec`]
-    /// has an example.
+    /// name counts; [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) replaces the name
+    /// by its own. [`ChildSpec`] has an example.
     ///
-    /// A supervisor whose own description gives a name already, by
-    /// [`SupervisorSpec::named`](crate::SupervisorSpec::named), can't have another as a child: that
-    /// is refused at the start, with an [`Invalid`](crate::StartError::Invalid) that names both.
+    /// If the child is a supervisor whose own description gives another name, by
+    /// [`SupervisorSpec::named`](crate::SupervisorSpec::named), its start is refused with an
+    /// [`Invalid`](crate::StartError::Invalid) that tells both names.
     ///
     /// From the end of one incarnation until the next is started, the name is reserved: another
     /// process that registers it is [refused](crate::RegisterError::Reserved), and so is a start
     /// under it, with [`NameReserved`](crate::StartError::NameReserved). The name is free when the
-    /// supervisor does not start the child again, because its restart type says so or it was given
-    /// up, terminated or deleted, and when the supervisor stops or ends. A child that unregisters
-    /// the name while it lives has given it up: another process may register it then, and while
-    /// it holds the name the child's restarts fail. OTP reserves no names: a process that takes
-    /// one in between makes each restart fail.
+    /// supervisor does not start the child again, because of its restart type or because it was
+    /// given up, terminated or deleted, and when the supervisor stops or ends. A child that
+    /// unregisters the name while it lives has given it up: any process may register it then, and
+    /// the child's restarts fail while another process holds it. OTP reserves no names: a process
+    /// that takes one in between makes each restart fail.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.edit().name = Some(name.into().into());
         self

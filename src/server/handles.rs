@@ -61,21 +61,20 @@ impl Runtime {
         ServerRef { target: Target::Named { kernel: self.kernel.clone(), name: name.into() } }
     }
 
-    /// Turns the detection of deadlocks on or off; it is off at first. While it is on, a call from a handler that would close a circle of
-    /// processes waiting for each other fails at once, with
-    /// [`CallError::Deadlock`] naming the circle, instead of timing out all round.
+    /// Turns the detection of deadlocks on or off; it is off at first. While it is on, a call from
+    /// a handler that would close a circle of processes that wait for each other fails at once, with
+    /// a [`CallError::Deadlock`] that names the circle. While it is off, such calls time out.
     ///
     /// Besides servers that call, or [stop](ServerRef::stop), each other, these wait: a process
     /// that starts a server, for its `init`; a [`Supervisor`](crate::Supervisor), for the child
     /// that it starts or stops; a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for
     /// its children. So an `init` that asks its own supervisor is refused. A call that was made
-    /// before its server began to wait in this way is not: it ends by its time. Not known are waits
-    /// for a [`Task`](crate::Task), for an [end](Self::ended), and, in
+    /// before its server began to wait in this way is not: it times out. Not known are waits for a [`Task`](crate::Task), for an [end](Self::ended), and, in
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for the `init` of another.
     ///
-    /// Right for tests, and while developing: each call takes a lock that all share, and follows
+    /// Meant for tests and development: each call takes a lock that all calls share, and follows
     /// the waits of the server that it asks, each of them once; the lock is released in between,
-    /// so that calls of others go on. OTP has no counterpart.
+    /// so that other calls go on. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};

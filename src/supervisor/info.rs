@@ -39,8 +39,8 @@ pub struct ChildInfo {
     pub state: ChildState,
     /// Whether it is a supervisor.
     pub kind: ChildType,
-    /// How many times its supervisor started it again, in vain or not. Not those that were asked
-    /// for: a number that grows is always a sign of trouble.
+    /// How many times its supervisor started it again, in vain or not. Starts that were asked for
+    /// are not counted here, so a number that grows is always a sign of trouble.
     pub restarts: u32,
     /// How many times it was started again, in vain or not, because that was asked for: by
     /// [`restart_child`](crate::SupervisorRef::restart_child), or by a `SIGHUP`, see
@@ -60,9 +60,9 @@ pub enum ChildState {
     Running(Pid),
     /// It ended, and is about to be tried again. [`Backoff`](crate::Backoff) has an example.
     Restarting {
-        /// In how long, if that waits for a time; a delay that the clock can't represent, such as
-        /// `Duration::MAX`, is shown as a hundred years. `None` is as soon as the supervisor comes to it,
-        /// or, of a supervisor that was killed, when all that it left has ended.
+        /// The time left of a delay; one that the clock can't represent, such as `Duration::MAX`,
+        /// is shown as a hundred years. `None`: as soon as the supervisor comes to it; of a
+        /// supervisor that was killed, when all that it left has ended.
         retry_in: Option<Duration>,
     },
     /// It does not run, and will not by itself.

@@ -120,16 +120,16 @@ impl SupervisorRef {
 
     /// Starts a child and adds it after the others. Returns when it is ready. It is kept and
     /// restarted like the others, but not described anywhere: a supervisor that is itself
-    /// restarted begins without it. OTP: `supervisor:start_child/2`, which gives `{ok, undefined}` for a
-    /// child that is ignored.
+    /// restarted begins without it. OTP: `supervisor:start_child/2`, which gives
+    /// `{ok, undefined}` for a child that is ignored.
     ///
     /// # Errors
     ///
     /// `AlreadyRunning` with its pid if a child of this id runs, `AlreadyPresent` if one
-    /// is known; `AlreadyStarted` with the pid of the process that holds its name; `Ignored` if
-    /// its `init` chose not to run (it is known from then on, unless temporary); else why it
-    /// failed to start, and then nothing is kept.
-    /// `Unreachable` if the supervisor is dead or dies.
+    /// is known; `AlreadyStarted` with the pid of the process that holds its name, `NameReserved`
+    /// if its name is reserved for another child; `Ignored` if its `init` chose not to run (it is
+    /// known from then on, unless temporary); else why it failed to start, and then nothing is
+    /// kept. `Unreachable` if the supervisor is dead or dies.
     ///
     /// # Cancel safety
     ///

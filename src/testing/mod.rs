@@ -57,10 +57,11 @@
 //! machine it fails. Wait for what happens instead: [`await_exit`] and [`await_restart`]
 //! are made before the crash, and awaited after it.
 //!
-//! All time in regrow is tokio's: call time-outs, restart windows, backoff, shutdown times,
-//! timers. So with `#[tokio::test(start_paused = true)]` the clock stands still while
-//! anything can run, and jumps to what is due next when nothing can: an hour passes at
-//! once, and every time is exact to the millisecond. Two habits make such a test exact:
+//! Call time-outs, restart windows, backoff, shutdown times and timers go by tokio's clock. So
+//! with `#[tokio::test(start_paused = true)]` the clock stands still while any task can run, and
+//! jumps to what is due next when none can: an hour passes at once, and every time is exact to
+//! the millisecond. It does not wait for threads and programs: blocking children and commands
+//! take real time. Two habits make such a test exact:
 //!
 //! * The moment when everybody has done what they had to do is a sleep of 1 ms, since the
 //!   clock only moves when all are idle.

@@ -135,12 +135,13 @@ impl DynamicSupervisorRef {
         runtime.server_at(pid).map_err(StartError::Unreachable)
     }
 
-    /// The holder of this name, or else a child that is started under it, in place of a name of
-    /// its [child specification](ChildSpec::named): a session, a room, a device by its key. However many ask at once, one is started; all others wait for its
-    /// `init` and get its pid, or its error. A holder that is in its `init`, is just ending, or
-    /// is being restarted, is waited for, whoever started it; if its start fails, whoever asked
-    /// another supervisor than the one that tried has it tried again. While there is a holder,
-    /// the supervisor is not asked.
+    /// The holder of this name, or else a child that is started under it: a session, a room, a
+    /// device by its key. The name replaces that of the [child specification](ChildSpec::named).
+    /// However many callers ask at once, one child is started; all others wait for its `init` and
+    /// get its pid, or its error. A holder that is in its `init`, is just ending, or is being
+    /// restarted, is waited for, also where another supervisor started it; if its start fails, a
+    /// caller that asked another supervisor than the one that tried has it tried again. While
+    /// there is a holder, the supervisor is not asked.
     ///
     /// Two servers that ask for each other in their `init`s wait for ever, as in OTP.
     ///
@@ -199,13 +200,12 @@ impl DynamicSupervisorRef {
     /// by the pid that its start returned, however often it was restarted since, and by its last
     /// one; those in between are not found. Others are started and stopped meanwhile.
     ///
-    /// Of a child that waits for its restart, that is called off. One that is being started at that
-    /// moment may come to the end of its start, for as long as its
-    /// [shutdown time](ChildSpec::shutdown), and is stopped then; a start that takes longer is
-    /// dropped, and what it began killed. In any case nothing of the child runs when this returns.
-    /// OTP:
-    /// `supervisor:terminate_child/2`, which knows the last pid only. [`DynamicSupervisor`] has
-    /// an example.
+    /// If the child waits for its restart, the restart is called off. If it is being started again
+    /// at that moment, the start may come to its end within the child's
+    /// [shutdown time](ChildSpec::shutdown), and the child is stopped then; a start that takes
+    /// longer is dropped, and what it began is killed. In any case nothing of the child runs when
+    /// this returns. OTP: `supervisor:terminate_child/2`, which knows the last pid only.
+    /// [`DynamicSupervisor`] has an example.
     ///
     /// [`DynamicSupervisor`]: crate::DynamicSupervisor
     ///
