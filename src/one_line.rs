@@ -1,24 +1,23 @@
-//! Text of others as people are shown it: on one line, without what a terminal obeys, and
-//! no longer than what a reader takes in.
+//! Text from outside, made fit to be shown: on one line, with the characters escaped that a terminal
+//! acts on, and cut where it is too long to read.
 //!
 //! An id, a name, a label, a reason, the text of a panic may be anything: empty, a megabyte,
 //! many lines, escape sequences that clear a screen or set its title, marks that turn the
-//! direction of writing. Values keep all of it as it is. Whatever puts it on a screen, into a
-//! log line or into a picture takes it from here.
+//! direction of writing. Values keep all of it as it is. All code that shows such a text, in a view,
+//! a log line, a report or a picture, uses the functions of this module.
 //!
-//! A backslash stays one, so that a text which has been through here already is not changed by
-//! going through again.
+//! A backslash is not escaped, so that a text which passes this module twice is not changed by the
+//! second time.
 
 use std::fmt::{self, Display, Write};
 
 /// How many characters of an id, a name or a label are shown.
 pub(crate) const NAME: usize = 64;
 
-/// How many characters of a reason are shown, or of whatever else is a sentence in a view.
+/// How many characters of a reason, or of another sentence, are shown in a view.
 pub(crate) const SENTENCE: usize = 256;
 
-/// How many characters of a text are shown that is a log line's own, or an error that ends a
-/// program.
+/// How many characters are shown of a reason in a log line, and of an error that ends a program.
 pub(crate) const PAGE: usize = 4096;
 
 /// Stands for what was cut off.
@@ -29,13 +28,13 @@ pub(crate) fn one_line<T: Display>(text: T) -> OneLine<T> {
     OneLine { text, limit: usize::MAX, quoted: false }
 }
 
-/// The same, of so many characters at most; `…` stands for the rest.
+/// The same, cut after so many characters; `…` stands for the rest.
 pub(crate) fn excerpt<T: Display>(text: T, limit: usize) -> OneLine<T> {
     OneLine { text, limit, quoted: false }
 }
 
-/// An id, a name or a label. One that could be overlooked, since it is empty or has space at an
-/// end, is quoted.
+/// An id, a name or a label. It is quoted where it would be hard to see: if it is empty, or begins or
+/// ends with a space.
 pub(crate) fn name(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: text.is_empty() || text.trim() != text }
 }
@@ -45,7 +44,7 @@ pub(crate) fn quoted(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: true }
 }
 
-/// Ids separated by `/`, each cut by itself: the last one is what the path is told for.
+/// Ids separated by `/`, each cut by itself, so that the last one is always shown.
 pub(crate) fn way(path: &str) -> impl Display {
     excerpt(Ids(path), PAGE)
 }
@@ -62,11 +61,11 @@ impl Display for Ids<'_> {
     }
 }
 
-/// What the functions above give. It is shown as it is written.
+/// What the functions above return. The text is escaped while it is displayed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OneLine<T> {
     text: T,
-    /// In characters that are shown; an escape is not cut.
+    /// Counted in characters of the output; an escape is not cut.
     limit: usize,
     quoted: bool,
 }
@@ -89,7 +88,7 @@ impl<T: Display> Display for OneLine<T> {
     }
 }
 
-/// Passes on what may be shown.
+/// Escapes what is written to it, and cuts the rest.
 struct Line<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
     left: usize,
@@ -106,7 +105,7 @@ impl Write for Line<'_, '_> {
                     self.is_cut = true;
                     self.out.write_char(CUT)?;
                 }
-                // No error: the text that is being written is not to be surprised by it.
+                // No error: a user's `Display` need not expect one.
                 return Ok(());
             }
             if is_obeyed(c) {
@@ -120,7 +119,7 @@ impl Write for Line<'_, '_> {
     }
 }
 
-/// Whether a terminal, a browser or an editor does something at it, other than to show it.
+/// Whether a terminal, a browser or an editor acts on this character instead of showing it.
 pub(crate) fn is_obeyed(c: char) -> bool {
     match c {
         ' '..='~' => false,
@@ -131,7 +130,7 @@ pub(crate) fn is_obeyed(c: char) -> bool {
         // Marks, embeddings, overrides and isolates of the direction of writing.
         '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' => true,
         '\u{2066}'..='\u{2069}' => true,
-        // Of no width: what is shown with them looks like what has none.
+        // Characters of no width: a text with them looks like one without.
         '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => true,
         // Interlinear annotations, and tags.
         '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}' => true,
@@ -139,7 +138,7 @@ pub(crate) fn is_obeyed(c: char) -> bool {
     }
 }
 
-/// How many characters it is shown as.
+/// How many characters are written for this one.
 fn width(c: char) -> usize {
     match c {
         '\n' | '\r' | '\t' => 2,

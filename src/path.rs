@@ -1,15 +1,15 @@
 //! The way from the root of a tree down to one of its nodes, as ids.
 //!
-//! Of a node below very many others the ids in the middle are left out: all paths of a tree that
-//! is one long chain would otherwise be as long as the square of its depth.
+//! The path of a node deep down leaves out the ids in the middle. Otherwise the paths of a tree that
+//! is one long chain would together grow with the square of its depth.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Display};
 
-/// So many ids are kept at each end.
+/// How many ids are kept at each end.
 const KEPT: usize = 64;
 
-/// Ids from the root down. Displayed they are separated by `/`; an empty one is `""`, and `…`
+/// Ids from the root down. In its display they are separated by `/`; an empty id is `""`, and `…`
 /// stands for all that were left out.
 #[derive(Debug, Clone)]
 pub(crate) struct Path<T> {

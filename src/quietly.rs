@@ -1,4 +1,5 @@
-//! A net under what is a user's and may panic, and a bound on the stack that its drop takes.
+//! Catches panics of users' destructors, wakers and formatters, and bounds the stack that drops of
+//! nested values take.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -45,10 +46,10 @@ pub(crate) fn wake(waker: Option<Waker>) {
     }
 }
 
-/// A waker whose panic ends in it, made once for each waker that it stands for.
+/// A waker that calls another one and catches its panic. Made once for each waker.
 ///
-/// For what tokio wakes: it wakes many waiters one after the other, and a waker that panics takes
-/// the wake-up from all that come after it.
+/// tokio wakes many waiters one after the other; a waker that panics would keep all waiters after
+/// it from being woken.
 #[derive(Debug, Default)]
 pub(crate) struct Harmless(Option<(Waker, Waker)>);
 
@@ -76,7 +77,7 @@ impl Harmless {
     }
 }
 
-/// This future, woken by a waker whose panic harms no other that waits for the same.
+/// This future, polled with such a waker.
 pub(crate) async fn harmless<F: Future>(future: F) -> F::Output {
     let (mut future, mut waker) = (pin!(future), Harmless::default());
     poll_fn(|cx| waker.poll(cx, |cx| future.as_mut().poll(cx))).await
@@ -89,22 +90,22 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     }
 }
 
-/// So many drops by [`drop_nested`] lie inside of each other on one thread.
+/// How many drops by [`drop_nested`] may be nested on one thread.
 const IN_PLACE: usize = 16;
 
 thread_local! {
-    /// How many of them are under way.
+    /// How many are nested now.
     static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
-    /// What the outermost of them drops when it comes to its end.
+    /// What the outermost of them drops before it returns.
     static LATER: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Drops a value that may hold another one of its kind, which may hold a third, and so on
-/// without end, such as a description of a child that is a supervisor with a description of a
-/// child. From the sixteenth level on a value is put aside, and dropped by the outermost call
-/// before that returns: so the stack does not grow with the depth.
+/// Drops a value that may contain a value of its kind, at any depth: the description of a child may
+/// be that of a supervisor, with descriptions of children. From the sixteenth level on a value is
+/// put aside, and the outermost call drops it before it returns, so the stack does not grow with
+/// the depth.
 pub(crate) fn drop_nested<T: 'static>(value: T) {
-    // Where a thread ends, and its locals are gone, all are dropped in place.
+    // At the end of a thread, when its locals are gone, all are dropped in place.
     let depth = UNDER_WAY.try_with(Cell::get).unwrap_or(0);
     if depth < IN_PLACE {
         return drop_at(depth, value);

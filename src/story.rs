@@ -1,7 +1,8 @@
 //! The words of errors, and an error with all its causes in one line.
 //!
-//! `Display` and `source` of an error are anybody's code: they may panic, fail, give other words
-//! each time, or have no end. Whatever they do, a text comes of it, and no caller is harmed.
+//! `Display` and `source` of an error are a user's code: they may panic, fail, give another text
+//! each time, or have no end. The functions here return a text in each of these cases, and never
+//! panic.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -9,16 +10,16 @@ use std::fmt::{self, Write};
 use crate::one_line::one_line;
 use crate::quietly::caught;
 
-/// A text is cut off after so many bytes: a `Display` may have no end.
+/// A text is cut off after this many bytes, since a `Display` may have no end.
 const LONGEST: usize = 16 << 20;
 
-/// So many causes are named, and of more only the last.
+/// At most so many causes are named from the first on, and after those only the last.
 const NAMED: usize = 32;
 
-/// So many causes are looked at: their chain may be a circle.
+/// At most so many causes are looked at, since their chain may be a circle.
 const FOLLOWED: usize = 10_000;
 
-/// What a value displays as; where its `Display` does not do its work, that is said as well.
+/// What a value displays as; where its `Display` panics, fails or goes on too long, the text says so.
 pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     let mut written = Bounded { text: String::new(), full: false };
     let outcome = caught(|| write!(written, "{value}"));
@@ -51,7 +52,7 @@ impl Write for Bounded {
     }
 }
 
-/// The texts of all causes of an error, in order. Of very many most are only counted.
+/// The texts of the causes of an error, in order; of a long chain those in the middle are counted.
 pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
     let (mut told, mut count, mut last) = (Vec::new(), 0, None);
     let mut at = error;
@@ -81,8 +82,8 @@ pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
     told
 }
 
-/// These words of an error, and all its causes. Some errors name their causes themselves: what was
-/// said is not said again.
+/// This text of an error, and all its causes. Some errors name their causes themselves: a cause
+/// that the text already contains is not repeated.
 pub(crate) fn with_causes(words: String, error: &dyn Error) -> String {
     causes(error).iter().fold(words, |mut story, cause| {
         if !says(&story, cause) {

@@ -26,27 +26,27 @@ use crate::turn::turn;
 
 const TARGET: &str = "regrow::command";
 
-/// What is longer than this many bytes is told in pieces, each of whole characters.
+/// A line of more bytes than this is logged in pieces, each of whole characters.
 const LONGEST: usize = 8 * 1024;
 
-/// A line takes one turn, and one more for each time that it has so many bytes.
+/// A line takes one unit of the cooperative budget, and one more for each of so many bytes.
 const BYTES_A_TURN: usize = 1024;
 
-/// How long a program that has ended may be outlived by processes that still hold its pipes,
-/// before what they print is lost.
+/// How long the output of other processes is logged that still hold the pipes of a program which
+/// has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// More than the pipes of a program hold, unless it has made them larger itself.
 const IN_PIPES: usize = 256 * 1024;
 
-/// What was told of a program's output.
+/// How much of a program's output was logged.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    /// Since the program has ended, and before.
+    /// How many bytes were logged; counted anew from the end of the program on.
     bytes: AtomicUsize,
-    /// Of both pipes, whether it was found empty since then.
+    /// Whether each pipe was found empty since then.
     empty: [AtomicBool; 2],
-    /// And whether it is closed.
+    /// Whether each pipe is closed.
     closed: [AtomicBool; 2],
 }
 
@@ -56,8 +56,8 @@ impl Told {
         self.empty.iter().for_each(|empty| empty.store(false, Ordering::Relaxed));
     }
 
-    /// Whether all is told that the program printed itself: it has ended, and its pipes were
-    /// empty since then, or have given more than they hold.
+    /// Whether all that the program printed itself is logged: it has ended, and since then its
+    /// pipes were empty, or have given more than they hold.
     pub(crate) fn is_all(&self) -> bool {
         let mut both = self.empty.iter().zip(&self.closed);
         both.all(|(empty, closed)| [empty, closed].iter().any(|is| is.load(Ordering::Relaxed)))
@@ -108,8 +108,9 @@ impl Printing {
     }
 }
 
-/// Tells what is left in the pipes of a program that has ended. All of what it printed itself is
-/// told, however long that takes; what it has started may hold its pipes, and print for ever.
+/// Logs what is left in the pipes of a program that has ended. All that it printed itself is
+/// logged, however long that takes; processes that it has started may hold its pipes, and print
+/// for ever.
 pub(crate) async fn last_words(
     mut printed: Pin<&mut impl Future<Output = ()>>,
     told: &Told,
@@ -125,8 +126,8 @@ pub(crate) async fn last_words(
     }
 }
 
-/// Both to their end, each first in turn: one that prints without a pause uses up all that a poll
-/// may do, and the other would never come to it.
+/// Runs both to their end, and polls each first in turn. In a fixed order the first could use up
+/// the budget of every poll, and the second would never run.
 async fn in_turn(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     let (mut one, mut other) = (pin!(one.fuse()), pin!(other.fuse()));
     let mut other_first = false;
@@ -147,8 +148,9 @@ async fn in_turn(one: impl Future<Output = ()>, other: impl Future<Output = ()>)
     .await;
 }
 
-/// Until the other side is closed, or can't be read. Each line takes turns as it is long, so that a
-/// program that prints without a pause leaves the thread to others.
+/// Logs all lines until the other side is closed, or can't be read. A line takes units of the
+/// cooperative budget by its length, so that a program that prints without a pause leaves the
+/// thread to other tasks.
 async fn each_line(
     pipe: Option<impl AsyncRead + Unpin>,
     (told, which): (&Told, usize),
@@ -157,7 +159,7 @@ async fn each_line(
     let Some(pipe) = pipe else { return told.found_closed(which) };
     let mut pipe = BufReader::new(pipe);
     let mut line = Vec::with_capacity(LONGEST);
-    // Whether a piece of this line was told before.
+    // Whether a piece of this line was logged before.
     let mut goes_on = false;
     loop {
         let room = (LONGEST - line.len()) as u64;

@@ -30,7 +30,7 @@ pub(super) struct Closing {
 
 /// What a process that had a standing is found by, and is to be no more.
 pub(super) struct Belongings {
-    /// The supervisor that is to start a successor, for which it reserves the names.
+    /// The supervisor that is to start a successor; the names are left to it.
     pub(super) restarted_by: Option<Parent>,
     /// Of a supervisor that has one above it.
     pub(super) line: Option<Arc<Line>>,
@@ -62,7 +62,7 @@ pub(super) struct Remains {
 }
 
 impl Remains {
-    /// Streams that were never received: whoever writes to one fails from now on.
+    /// Closes the streams that were never received: their writers fail from now on.
     pub(super) fn close_streams(&mut self) {
         if let Some(queue) = &mut self.queue {
             queue.close_streams();

@@ -1,16 +1,16 @@
 //! Names between two incarnations of a child.
 //!
 //! An incarnation that ends, and whose supervisor starts a successor, leaves its names to that
-//! supervisor: their entries are *vacant*. A name that the child's specification gives is
-//! *reserved*: only a process of the same child takes it. A name that the incarnation had
-//! registered itself is free for every process, and only answers requests meanwhile.
+//! supervisor: their entries are *vacant*, and requests by these names say `Restarting`. A name that
+//! the child's specification gives is *reserved* as well: only a process of the same child can take
+//! it. A name that the incarnation had registered itself can be taken by any process.
 //!
 //! Invariants:
 //! 1. A vacant entry names a supervisor, and the record of that supervisor lists the name, with
-//!    the child that left it. Both change under the entry's lock. A supervisor that gives up all
+//!    the child that left it. Both change under the entry's lock. A supervisor that releases all
 //!    of them at once empties its list first: an entry that is not listed is free.
-//! 2. Nothing is added to the list of a supervisor that is ending or restarts nobody. It gives up
-//!    what is listed before its own end is announced.
+//! 2. Nothing is added to the list of a supervisor that is ending or restarts no children. It
+//!    releases the listed names before its own end is announced.
 
 use tokio::time::Instant;
 
@@ -52,8 +52,8 @@ impl Kernel {
     }
 
     /// The holder has ended: frees the name if it is still its own. Where its supervisor starts a
-    /// successor, the name is left to that: reserved if it is the one that the specification of
-    /// this child gives, also where the holder had given it up and no other process has it.
+    /// successor, the name is left to that instead. It is reserved if the specification of this
+    /// child gives it, also where the holder had unregistered it and no other process has it.
     pub(crate) fn free_name(
         &self,
         name: SharedStr,

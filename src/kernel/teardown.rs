@@ -3,11 +3,12 @@
 //! 1. The body and its values have been dropped by the caller.
 //! 2. Under the lock: *closing*, with its reason. From here on nothing is accepted.
 //! 3. Streams that still lie in the mailbox are closed: their writers fail from now on.
-//! 4. Names, groups and registries are left; the table forgets the pid.
-//! 5. Under the lock: *ended*. Whoever comes now is told at once.
+//! 4. Names are freed or left to a successor, groups and registries are left, the table forgets the
+//!    pid.
+//! 5. Under the lock: *ended*. A process that monitors or links from now on is notified at once.
 //! 6. The log line, then `Down`s, link exits, callers without a reply.
-//! 7. Under the lock: *settled*. Whoever waits for the end is woken.
-//! 8. What still lay in the mailbox is dropped: it is a user's, and may take its time.
+//! 7. Under the lock: *settled*. Those that wait for the end are woken.
+//! 8. What else lay in the mailbox is dropped: destructors of the user's may take their time.
 //!
 //! A link or monitor made between 2 and 5 is served in 6, with the true reason.
 

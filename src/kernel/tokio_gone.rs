@@ -1,9 +1,9 @@
 //! The tokio runtime that processes run on, and what is known of its end.
 //!
-//! Tokio says of a runtime that has shut down only that it drops each task that is spawned there.
-//! No task of a process is aborted, so a body that tokio drops says the same: that tokio shuts
-//! down, or has. It never comes back, and a `Runtime` keeps the first that it has found: so from
-//! then on no process of it runs any more.
+//! A tokio runtime that has shut down can be told only by this: it drops each task that is spawned
+//! there. No task of a process is aborted, so a body that tokio drops before its end shows that tokio
+//! shuts down, or has. A `Runtime` stays with the first tokio runtime that it has found, so from then
+//! on none of its processes runs any more.
 
 use crate::kernel::Kernel;
 use crate::pid::Pid;
@@ -18,7 +18,7 @@ pub(crate) const TOKIO_GONE: &str = "the tokio runtime that this regrow `Runtime
 /// What is known of the end of that tokio.
 #[derive(Debug, Default)]
 pub(crate) struct TokioEnd {
-    /// Processes with this pid and greater ones were spawned when it was known; 0 while it is not.
+    /// The first pid that was given after the end was known; 0 while it is not known.
     since: AtomicU64,
     told: AtomicBool,
 }
@@ -39,8 +39,8 @@ impl Kernel {
         }
     }
 
-    /// Tokio has dropped the body of this process. The log says so of one that was spawned when
-    /// that was known, once: those that a program leaves when it ends are no error.
+    /// Tokio has dropped the body of this process. If it was spawned after the end was known, the
+    /// log warns of it, once. Processes that still run when a program ends are no error.
     pub(crate) fn lose_process(&self, pid: Pid) {
         self.lose_tokio();
         let TokioEnd { since, told } = &self.tokio_end;

@@ -6,7 +6,7 @@ use crate::pid::Pid;
 use crate::process::child_role::Seat;
 use crate::sync::Mutex;
 
-/// Who starts a supervisor anew, and in which seat; and who starts that one.
+/// The supervisor that starts this one again, and in which seat; and those above it.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) supervisor: Pid,
@@ -24,16 +24,17 @@ impl Line {
         self.above.lock().clone()
     }
 
-    /// All up to this one have ended, and are left out from here on: without that, the end of
-    /// many that are nested would look at each of them once for each other.
+    /// Remembers that all supervisors up to this one have ended, so that later searches begin here.
+    /// Without that the ends of many nested supervisors would take time with the square of their
+    /// number.
     pub(crate) fn skip_to(&self, above: Option<Arc<Line>>) {
         let before = std::mem::replace(&mut *self.above.lock(), above);
         drop(before);
     }
 }
 
-/// A line that nobody else holds goes with this one, and not inside of its drop: supervisors may
-/// be nested deeper than a stack.
+/// Drops the lines above in a loop, as long as nothing else holds them, and not by recursion:
+/// supervisors may be nested deeper than a stack.
 impl Drop for Line {
     fn drop(&mut self) {
         let mut next = self.above.lock().take();

@@ -34,8 +34,8 @@ pub(crate) trait AnyMail: Send {
     /// Takes everything queued out, to be dropped after unlock.
     fn take_queue(&mut self) -> Option<Box<dyn Unread>>;
 
-    /// Takes out of the inbox what this says, to be dropped after unlock. `passed` is a position
-    /// in the inbox, and stays before the same item.
+    /// Removes the items that this function selects, to be dropped after unlock. `passed` is a
+    /// position in the inbox; it is moved so that it stays before the same item.
     fn take_out(
         &mut self,
         goes: &dyn Fn(&Envelope) -> bool,

@@ -1,11 +1,11 @@
 //! Signals that are taken back by an unlink, a demonitor or a task that was joined.
 //!
-//! What is taken back is its ticket: without it the reader passes the signal over. A process
-//! that never receives would keep all of these signals, and what their reasons hold, so they are
-//! taken out of the inbox as well: at once while that is short, and several at a time where it is
-//! long, since each search reads the whole inbox under the lock.
+//! To take a signal back is to take its ticket: the reader passes over a signal without one. A
+//! process that never receives would keep all of these signals, and what their reasons hold. So
+//! they are removed from the inbox as well: at once while the inbox is short, and several at a time
+//! where it is long, since each search reads the whole inbox under the lock.
 //!
-//! What the reader has moved out of the inbox before is left to the reader.
+//! Signals that the reader has moved out of the inbox before are left to the reader.
 
 use crate::message::Envelope;
 use crate::process::{Locked, Unread};
@@ -17,8 +17,8 @@ const SHORT: usize = 64;
 const SEVERAL: u8 = 64;
 
 impl Locked {
-    /// Notes that the tickets of so many queued signals are held no more. Gives signals without
-    /// a ticket, to be dropped after unlock: their reasons are a user's.
+    /// Notes that so many queued signals have lost their tickets. Returns signals without a ticket,
+    /// to be dropped after unlock, since their reasons may run a user's destructors.
     #[must_use = "what is dropped runs a user's code, and not under the lock"]
     pub(crate) fn take_back(&mut self, signals: usize) -> Option<Box<dyn Unread>> {
         if signals == 0 {

@@ -1,8 +1,8 @@
 //! Listening to a registry.
 //!
 //! A change is told under the registry's lock, so in the order in which changes are made;
-//! whom that wakes is woken after it. A listener that is dropped leaves the registry at once,
-//! and takes along what it hasn't heard.
+//! listeners are woken after it. A listener that is dropped leaves the registry at once, and the
+//! changes that it has not received are dropped with it.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -166,7 +166,7 @@ impl<K> Listeners<K> {
         RegistryChanges { inbox, number: self.last, registry }
     }
 
-    /// Nothing of a user's is dropped here: the listener that goes holds what it hasn't heard.
+    /// Drops no value of a user's here: the listener that is dropped holds its changes.
     pub(super) fn remove(&mut self, number: u64) {
         let found = self.list.binary_search_by_key(&number, |(number, _)| *number);
         let Ok(at) = found else { return };

@@ -1,9 +1,9 @@
-//! Restarting one child because it is asked for, while the program goes on.
+//! Restarts one child on request, while the program goes on.
 //!
-//! One task restarts the child, so two restarts never overlap. What is asked for meanwhile is
-//! joined: as long as the old incarnation is being stopped the new one has read nothing, and
-//! serves all who asked by then; what is asked for later is one more restart, since the new one
-//! may have read what was there before.
+//! One task restarts the child, so two restarts never overlap. Requests that come while the old
+//! incarnation is stopped are joined into that restart, since the new incarnation has read nothing
+//! yet. Requests that come later are joined into one more restart, since the new incarnation may
+//! have read its configuration before they came.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 
-/// Restarts a child each time it is asked to. Dropped, it stops with that: a program that is
-/// being stopped restarts nothing.
+/// Restarts a child on each request, until it is dropped: a program that is being stopped restarts
+/// nothing.
 pub(super) struct Reloads {
     asked: Arc<Notify>,
     task: AbortHandle,
@@ -61,8 +61,8 @@ struct Reload {
 }
 
 impl Reload {
-    /// A child that is about to be started again by somebody else will read what it reads anew;
-    /// it is left to that.
+    /// If something else is about to start the child again, this does nothing: the new incarnation
+    /// reads its configuration in any case.
     async fn restart(&self, root: SupervisorRef) -> Result<(), ChildError> {
         let mut supervisor = root;
         let mut ids = self.path.split('/').peekable();

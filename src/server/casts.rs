@@ -125,9 +125,9 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// Tells the server what it has asked for itself and is told once: it is not lost unless the
-    /// server ends. Waits for room, and where the mailbox' policy is to drop, so that nobody
-    /// waits, is exempt from the bound.
+    /// Sends the server something that it asked for itself and that comes once: the end of a pipe or
+    /// the result of a task. It is lost only if the server ends. It waits for room; where the
+    /// policy of the mailbox is to drop, it is exempt from the bound.
     pub(crate) async fn cast_own(&self, cast: S::Cast) {
         let Ok(process) = self.resolve() else { return };
         let drops = process.with_counts(|counts| counts.overflow.drops());

@@ -1,7 +1,7 @@
 //! The nodes below another one, on a stack that does not grow with the depth of the tree.
 //!
-//! A tree may be deeper than a stack. So whatever goes down all of it goes down in a loop: a
-//! clone, a drop, and what a derived [`Debug`] would do.
+//! A tree may be deeper than a stack. So `Clone`, `Drop` and [`Debug`] visit its nodes in a loop, and
+//! not by recursion.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};

@@ -8,8 +8,8 @@ use crate::one_line::{SENTENCE, excerpt, name};
 use crate::snapshot::elapsed::short;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 
-/// A node so many levels below the root is indented as deep as any: of a tree that is one long
-/// chain, all indents together would be as long as the square of its depth.
+/// Nodes more than this many levels below the root are not indented further. Otherwise the indents of
+/// a tree that is one long chain would together grow with the square of its depth.
 const INDENTED: usize = 32;
 
 /// One line: where it hangs, and three columns and the rest.

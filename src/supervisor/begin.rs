@@ -121,8 +121,9 @@ impl Supervisor {
     /// before its first child, each time it is started: for a tree that depends on what is
     /// only known then. It may choose not to run, by [`SupervisorContext::ignore`].
     ///
-    /// What the init gives counts, but for name and id, which are needed before; those are
-    /// set here, and a name that the init gives besides is refused. An error or a panic of it is a failed start. Each start clones the closure
+    /// The description that the init returns counts, except for name and id, which are needed
+    /// before it: set those here. If the init returns a description with another name, the start
+    /// is refused. An error or a panic of the init is a failed start. Each start clones the closure
     /// and calls the clone. OTP: a supervisor's `init/1`.
     ///
     /// ```

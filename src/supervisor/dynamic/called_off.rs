@@ -1,9 +1,8 @@
 //! Restarts that are called off while their start is under way.
 //!
-//! A child that is terminated then is gone when its start has come to something and what it came
-//! to has been stopped: only then the request is answered. As any stop, this takes the child's
-//! shutdown time at most: a start that is not over by then is dropped, which kills what it began,
-//! and that is waited for to its very end.
+//! A request to terminate a child that is being started again is answered when the start is over
+//! and what it started has been stopped. The start has the child's shutdown time at most. If it is
+//! not over by then it is dropped, which kills what it began, and the end of that is waited for.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -67,7 +66,7 @@ impl Nursery {
         }
     }
 
-    /// Calls the start of this child off that is under way.
+    /// Calls off the start of this child that is under way.
     pub(super) fn call_off(&mut self, pid: Pid, reply: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Restarting { ticket, .. } = child.state else { return };
@@ -77,7 +76,7 @@ impl Nursery {
         }
     }
 
-    /// A start that was called off has come to something: that is stopped again.
+    /// A start that was called off is over: stops what it started.
     pub(super) fn called_off(
         &mut self,
         (pid, ticket): (Pid, u64),
