@@ -33,8 +33,8 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// | `Shutdown`, `ShutdownWith` | abnormal | clean |
 /// | `Killed`, `NoProc`, `Crashed` | abnormal | restarts |
 ///
-/// Its [`Display`](fmt::Display) is one line: of an error its own words. `{:#}` adds the causes of
-/// the error, each once, and the place. Line breaks, escape sequences and other controls in the text
+/// Its [`Display`](fmt::Display) is one line; for an error it is the text of that error alone. `{:#}`
+/// adds the causes of the error, each once, and the place. Line breaks, escape sequences and other controls in the text
 /// of a panic or an error are escaped, which they are not in [`Crash::message`] and
 /// [`Detail::text`]. An error whose `Display` or `source` panics, fails or has no end is a reason
 /// like any other, whose text says that.

@@ -26,8 +26,8 @@ use crate::supervisor::SupervisorRef;
 /// | `/tree` | in 250 ms at most: the tree as text, else 503 |
 /// | `/tree.json` | in 250 ms at most: the tree as [JSON](TreeSnapshot::to_json), with the feature `serde`, else 503 |
 ///
-/// All answers are plain text or JSON, and say that they are not to be taken for anything else
-/// (`nosniff`). What ids and reasons say is [escaped](TreeSnapshot): it is others' text.
+/// All answers are plain text or JSON, and forbid browsers to take them for anything else
+/// (`nosniff`). Controls in ids and reasons are [escaped](TreeSnapshot).
 ///
 /// `/healthz` asks nobody: it is answered also while the tree starts, stops or is stuck, as long
 /// as a thread runs the server of these routes. The others ask all supervisors at once, as

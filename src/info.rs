@@ -48,8 +48,8 @@ pub struct ProcessInfo {
     pub tags: Vec<String>,
     /// Its label.
     pub label: Option<String>,
-    /// What is queued and not yet received; 0 also where it is not counted, which
-    /// [`depth`](Self::depth) tells apart.
+    /// What is queued and not yet received; 0 also where it is not counted: see
+    /// [`depth`](Self::depth).
     pub mailbox_depth: usize,
     /// Whether that is counted.
     is_counted: bool,

@@ -160,8 +160,8 @@ impl Below {
     }
 
     /// The stops of those below the root, and of no other tree. A supervisor's own is told after
-    /// those of its children. Without those of children that nobody had asked to stop when the
-    /// stop was cut short: a supervisor that learns of the kill of its own supervisor before it is
+    /// those of its children. Children that had not been asked to stop when the stop was cut short
+    /// are left out: a supervisor that learns of the kill of its own supervisor before it is
     /// killed itself may still stop some of them.
     fn own_stops(&self) -> Vec<Stop> {
         let mut all = lock(&self.stops).clone();

@@ -101,8 +101,8 @@ fn dot_text(text: &str) -> String {
     escaped
 }
 
-/// A text inside of the quotes of a mermaid label, which is taken for HTML, for Markdown, for a
-/// formula between `$$`, or for a directive after `%%`.
+/// A text inside of the quotes of a mermaid label. Mermaid reads such a text as HTML, as Markdown, as a
+/// formula between `$$`, or as a directive after `%%`.
 fn mermaid_text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -121,8 +121,7 @@ fn mermaid_text(text: &str) -> String {
     escaped
 }
 
-/// The lines of a node's box, each escaped for its language; what it is, and as which process,
-/// is ours.
+/// The lines of a node's box, each escaped for its language. Kind and pid need no escape.
 fn label(node: &TreeNode, escape: fn(&str) -> String, end: &str) -> String {
     let pid = node.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let kind = match node.kind {

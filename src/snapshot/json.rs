@@ -1,5 +1,5 @@
-//! A snapshot as JSON: a flat list of nodes, since parsers refuse what is nested deeper than they
-//! like, 128 levels for some. Times are milliseconds, moments are told by how long ago they were.
+//! A snapshot as JSON: a flat list of nodes, since many parsers refuse JSON that is nested more than
+//! 128 levels deep. Times are milliseconds; a moment is given as how long ago it was.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -24,7 +24,7 @@ impl TreeSnapshot {
     ///
     /// A node has `id`, `kind` (`worker` or `supervisor`), `state` (`running`, `starting`,
     /// `restarting`, `stopping`, `ended`, `stopped` or `busy`), `restarts`, `names`, `health`,
-    /// `mailbox_depth` (null where nobody [counts](TreeNode::depth) it), `history` and `more`, and
+    /// `mailbox_depth` (null where it is not [counted](TreeNode::depth)), `history` and `more`, and
     /// where they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are
     /// milliseconds. Texts are whole. Controls in them, and `<`, are written as `\u001b`, so a
     /// terminal or a page that shows the JSON obeys nothing in it.

@@ -39,7 +39,7 @@ pub use nodes::TreeNodes;
 /// are shown without line breaks, escape sequences and other controls, which are written as
 /// `\n` or `\u{1b}`; an empty id is `""`; of a long one the first 64 characters are shown, of a
 /// reason the first 256, and `…` stands for the rest. The values here, and JSON, have all of it.
-/// `? queued` says that nobody [counts](TreeNode::depth) what is queued. A node more than 32
+/// `? queued` says that what is queued is not [counted](TreeNode::depth). A node more than 32
 /// levels below the root is not indented further: its level is shown, as in `[33]`.
 ///
 /// # Examples
@@ -99,11 +99,11 @@ pub struct TreeNode {
     pub names: Vec<String>,
     /// How long this incarnation has been running.
     pub up: Option<Duration>,
-    /// How often its supervisor started it again; not those that were asked for, as
-    /// [`ChildInfo::restarts`](crate::ChildInfo::restarts).
+    /// How often its supervisor started it again; as in
+    /// [`ChildInfo::restarts`](crate::ChildInfo::restarts), starts that were asked for don't count.
     pub restarts: u32,
-    /// How much is queued in its mailbox; 0 also where nobody counts it, which
-    /// [`depth`](Self::depth) tells apart.
+    /// How much is queued in its mailbox; 0 also where that is not counted: see
+    /// [`depth`](Self::depth).
     pub mailbox_depth: usize,
     /// Whether that is counted.
     is_counted: bool,
@@ -187,8 +187,8 @@ impl TreeSnapshot {
 }
 
 impl TreeNode {
-    /// How much is queued in its mailbox; `None` where that is not known: it does not run, or
-    /// nobody counts it. It is counted in a runtime
+    /// How much is queued in its mailbox; `None` where the child does not run or the messages of its
+    /// mailbox are not counted. They are counted in a runtime
     /// [that counts it](crate::Runtime::with_mailbox_depth), and in a mailbox with a bound.
     /// [`ProcessInfo::depth`](crate::ProcessInfo::depth) has an example.
     pub fn depth(&self) -> Option<usize> {

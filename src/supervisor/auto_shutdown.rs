@@ -10,8 +10,8 @@
 /// of its own, and decides nothing.
 ///
 /// A child that waits for its restart has not ended for good, nor has one that was stopped with
-/// its group and comes back with it: a restart that waits for its [`Backoff`](crate::Backoff)
-/// decides as one at once. If [`terminate_child`](crate::SupervisorRef::terminate_child) calls
+/// its group and comes back with it. So a restart with a [`Backoff`](crate::Backoff) has the same
+/// consequences as one without. If [`terminate_child`](crate::SupervisorRef::terminate_child) calls
 /// that restart off, the children that waited stay stopped by hand.
 ///
 /// For a unit of work that is done when its main part is. The supervisor of such a unit

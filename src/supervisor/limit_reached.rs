@@ -30,12 +30,12 @@ pub enum Limit {
     NoHealthyRun,
 }
 
-/// What a supervisor ends with when it gives up: in OTP it would be `shutdown`, and a
-/// transient subtree would be silently gone.
+/// What a supervisor ends with when it gives up. In OTP that is `shutdown`, so that a transient
+/// subtree is silently gone.
 ///
 /// It is the error inside of the supervisor's [`ExitReason`]. Its text names the limit, what
-/// counted against it, and the child of the last end with its reason. The words of an error that
-/// the child ended with are those of its [`source`](Error::source):
+/// counted against it, and the child of the last end with its reason. If that child ended with an
+/// error, the error is not in the text, but is its [`source`](Error::source).
 ///
 /// ```
 /// use regrow::{ChildSpec, ExitReason, RestartLimitReached, Runtime, Supervisor};
