@@ -85,7 +85,7 @@ pub struct RestartLimitReached {
 ///
 /// ```
 /// use std::time::Duration;
-/// use regrow::{ChildSpec, ExitReason, RestartLimitReached, Runtime, Supervisor};
+/// use regrow::{ChildSpec, RestartLimitReached, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let rt = Runtime::new();

@@ -4,7 +4,9 @@
 use std::future::pending;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitCode, Stdio};
+#[cfg(feature = "process")]
+use std::process::Stdio;
+use std::process::{Command, ExitCode};
 use std::sync::mpsc;
 use std::time::Duration;
 

@@ -10,9 +10,7 @@ use std::future::pending;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use regrow::{
-    ChildSpec, Leftovers, Program, Run, RunError, Runtime, StartError, Supervisor, SupervisorSpec,
-};
+use regrow::{ChildSpec, Leftovers, Program, Run, RunError, Runtime, Supervisor, SupervisorSpec};
 use support::troupe::limit;
 use tokio_util::sync::CancellationToken;
 
@@ -100,8 +98,8 @@ async fn files() {
     #[cfg(feature = "process")]
     {
         let error = root(sleep()).start(&rt).await.unwrap_err();
-        let StartError::Child { id, error: why } = &error else { panic!("{error:?}") };
-        assert!(id == "sleep" && matches!(**why, StartError::Failed(_)), "{error:?}");
+        let regrow::StartError::Child { id, error: why } = &error else { panic!("{error:?}") };
+        assert!(id == "sleep" && matches!(**why, regrow::StartError::Failed(_)), "{error:?}");
         assert!(chain(&error).contains("`sleep` can't be started: "), "{}", chain(&error));
         is_about_files(&chain(&error));
     }
