@@ -114,7 +114,8 @@ impl Runtime {
     /// Lets go of a monitor, of a process, a name or a group. True if it was in time: no
     /// `Down` came, nor will. A `Down` that is queued already stays. Repeating it, or an
     /// unknown reference, is harmless. It acts for the watcher that the reference was made for,
-    /// whoever calls. OTP: `demonitor/1`, by which a process takes back its own monitors only.
+    /// from whichever process it is called. OTP: `demonitor/1`, by which a process takes back its
+    /// own monitors only.
     ///
     /// ```
     /// use regrow::Runtime;

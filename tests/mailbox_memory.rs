@@ -1,5 +1,5 @@
-//! What is kept of signals that were taken back from a process that never receives, and of those
-//! who listened to a registry: nothing.
+//! Signals that were taken back from a process that never receives leave nothing behind, nor do
+//! listeners of a registry that were dropped.
 //!
 //! Alone in its file, for the allocator counts what the whole program asks for; one test
 //! measures at a time.

@@ -1,5 +1,5 @@
-//! Ids, names, labels and reasons are anybody's text. Whatever shows them shows one thing on one
-//! line, obeys nothing in it, and stays short; values keep the text as it is.
+//! Ids, names, labels and reasons may come from outside. A view shows each on one line, escaped and
+//! cut; values keep the text as it is.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Trees that are deeper than a stack: whatever goes through all of one goes in a loop.
+//! Trees that are deeper than a stack: code that visits a whole tree does not recurse.
 //!
 //! Each test runs on a thread with a stack of 2 MiB, where a recursion takes some hundred bytes to
 //! some kilobytes for each of ten thousand levels.

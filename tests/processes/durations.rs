@@ -1,5 +1,5 @@
-//! Zero and `Duration::MAX`, to everything that takes a time: nothing hangs, nothing panics that
-//! does not say so, and each means what its documentation says. Zero is "only look", or is
+//! Zero and `Duration::MAX` for each setting that is a time: nothing hangs, nothing panics unless its
+//! documentation says so, and each means what that says. Zero is "only look", or is
 //! refused; `MAX` is never.
 
 use crate::support;

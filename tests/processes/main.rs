@@ -1,4 +1,4 @@
-//! Processes: how they live, end, hear of each other, and what goes between them.
+//! Processes: how they live and end, how they are notified of ends, and what they send each other.
 
 #[path = "../support/mod.rs"]
 mod support;

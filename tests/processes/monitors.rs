@@ -117,7 +117,7 @@ async fn a_demonitor_in_time_leaves_no_down() {
     }
 }
 
-/// The reference knows its watcher: whoever gives it, that watcher is no longer told.
+/// The reference names its watcher: a demonitor by another process works for that watcher.
 #[tokio::test]
 async fn a_demonitor_acts_for_its_watcher_whoever_calls() {
     let rt = Runtime::new();

@@ -1,5 +1,5 @@
-//! Users' wakers that panic as they are woken: whoever wakes them goes on, and so does everybody
-//! else who waits.
+//! Users' wakers that panic when they are called: the process that calls them goes on, and all other
+//! waiters are woken.
 
 use crate::support;
 
