@@ -168,7 +168,8 @@ impl Tree {
     }
 
     /// Stops who runs in the group, in reverse. Temporary ones are forgotten, and who waited
-    /// for a retry of its own waits no more: all of them are this child's group now.
+    /// for a retry of its own waits no more: all of them are this child's group now. One that had
+    /// ended for good comes back with it, so its name is reserved from here on.
     async fn stop_group(&mut self, group: &[Place], failed: Place, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != failed) {
             let Some(child) = self.children.get(member) else { continue };
@@ -180,8 +181,13 @@ impl Tree {
             now = self.halt(member, stop, now).await;
             if temporary {
                 self.rest(member);
-            } else if waited {
+                continue;
+            }
+            if waited {
                 self.wait_no_more(member, now);
+            }
+            if let Some(child) = self.children.get(member) {
+                self.report.reserve_name(child.seat(), &child.spec);
             }
         }
     }
