@@ -16,10 +16,9 @@ use tokio::time::Instant;
 
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::pid::Pid;
-use crate::process::{AnyProcess, GivenName, Parent, Seat, Vacated};
+use crate::process::{AnyProcess, GivenName, Parent, Seat, Vacant, Vacated};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
-use crate::small_map::SmallMap;
 
 /// For which child a name is reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +71,8 @@ impl Kernel {
             if !given_up {
                 self.trace.record(crate::trace::Event::Freed { name: own.clone(), pid: holder });
             }
-            *entry = heir.and_then(|(heir, seat)| leave(&*heir, own, Vacated { seat, reserved_for }));
+            *entry =
+                heir.and_then(|(heir, seat)| leave(&*heir, own, Vacated { seat, reserved_for }));
         });
     }
 
@@ -110,12 +110,8 @@ impl Kernel {
     }
 
     /// Frees names that this supervisor has listed, and lists no more.
-    pub(crate) fn release_names(
-        &self,
-        vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
-        supervisor: Pid,
-    ) {
-        for (name, _) in vacant.into_iter().flat_map(|vacant| *vacant) {
+    pub(crate) fn release_names(&self, vacant: Option<Box<Vacant>>, supervisor: Pid) {
+        for name in vacant.into_iter().flat_map(|vacant| vacant.into_names()) {
             self.clear_vacant(name, supervisor, || true);
         }
     }
@@ -186,8 +182,7 @@ fn leave(supervisor: &dyn AnyProcess, name: SharedStr, vacated: Vacated) -> Opti
 fn vacant_of(supervisor: &dyn AnyProcess, last: Seat) -> Vec<SharedStr> {
     let left = supervisor.with(|locked| {
         let vacant = locked.core().standing()?.vacant.as_ref()?;
-        let left = vacant.iter().filter(|(_, left)| left.seat.is_up_to(last));
-        Some(left.map(|(name, _)| name.clone()).collect())
+        Some(vacant.left_up_to(last))
     });
     left.unwrap_or_default()
 }
