@@ -173,31 +173,16 @@ impl Tree {
     async fn stop_group(&mut self, group: &[Place], failed: Place, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != failed) {
             let Some(child) = self.children.get(member) else { continue };
-            let (temporary, waited) = (child.is_temporary(), child.process().is_none());
+            let temporary = child.is_temporary();
             let stop = match temporary {
                 true => ChildStop::ForGood,
                 false => ChildStop::ForRestart,
             };
             now = self.halt(member, stop, now).await;
-            if temporary {
-                self.rest(member);
-                continue;
+            match temporary {
+                true => self.rest(member),
+                false => self.await_group(member, now),
             }
-            if waited {
-                self.wait_no_more(member, now);
-            }
-            if let Some(child) = self.children.get(member) {
-                self.report.reserve_name(child.seat(), &child.spec);
-            }
-        }
-    }
-
-    /// A child that waited for a retry of its own, if it did, is started with its group.
-    fn wait_no_more(&mut self, member: Place, now: Instant) {
-        let Some(child) = self.children.get_mut(member) else { return };
-        if let Running::Restarting { .. } = child.state() {
-            child.restarts.hold(now);
-            self.children.set(member, Running::No);
         }
     }
 
