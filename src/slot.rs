@@ -111,6 +111,12 @@ pub(crate) struct Awaited<T> {
 }
 
 impl<T: Send + 'static> Awaited<T> {
+    /// What says whether the answer is still due. It keeps neither the answer nor its caller.
+    pub(crate) fn is_due(&self) -> impl Fn() -> bool + Send + 'static {
+        let slot = self.slot.as_ref().map(Arc::downgrade);
+        move || slot.as_ref().is_some_and(|slot| slot.strong_count() > 1)
+    }
+
     /// It may be polled by another than whoever made it.
     pub(crate) fn later(self) -> Self {
         Awaited { is_new: false, ..self }

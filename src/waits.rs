@@ -11,7 +11,8 @@
 //! | a supervisor that handles nothing while a child stops | that child | the child has ended | no: likewise |
 //!
 //! What a new process says ends the wait in the process' own step: it may ask its supervisor in the
-//! next one, before that has noticed.
+//! next one, before that has noticed. So may a server ask a caller that it has answered: an edge
+//! knows whether its answer is due, and is looked at where it is part of a circle.
 //!
 //! **How a circle is found.** The edge is added, and then the edges are followed from its end, each
 //! once, until they lead back to its beginning or nowhere. The lock is released after every
@@ -24,6 +25,7 @@
 mod search;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -62,6 +64,18 @@ struct Known {
     edges: Edges,
     /// Those edges that end when the process that is waited for says so; that one first.
     until: BTreeMap<(Pid, Until, Pid), u32>,
+    /// Those edges that end with an answer, by their numbers, and what says whether it is due.
+    due: BTreeMap<(Pid, Pid, u64), IsDue>,
+    /// The last of these numbers.
+    number: u64,
+}
+
+struct IsDue(Box<dyn Fn() -> bool + Send>);
+
+impl fmt::Debug for IsDue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0().fmt(f)
+    }
 }
 
 /// One process waits for another while this lives.
@@ -71,6 +85,8 @@ pub(crate) struct WaitEdge {
     caller: Pid,
     server: Pid,
     until: Until,
+    /// Its number, where it [ends with an answer](WaitEdge::end_with); else 0.
+    number: u64,
 }
 
 impl Waits {
@@ -114,6 +130,28 @@ impl Known {
         }
     }
 
+    /// Takes back an edge with this number.
+    fn end(&mut self, caller: Pid, server: Pid, number: u64) {
+        // Gone already, if a search has seen the answer.
+        if self.due.remove(&(caller, server, number)).is_some() {
+            take(&mut self.edges, &(caller, server));
+        }
+    }
+
+    /// Takes back the edges of this circle whose answer has been sent; false if there are none.
+    fn end_answered(&mut self, circle: &[Pid]) -> bool {
+        let before = self.due.len();
+        for edge in circle.windows(2) {
+            let (caller, server) = (edge[0], edge[1]);
+            let all = self.due.range((caller, server, 0)..=(caller, server, u64::MAX));
+            let answered = all.filter(|(_, is_due)| !is_due.0()).map(|((.., number), _)| *number);
+            for number in answered.collect::<Vec<_>>() {
+                self.end(caller, server, number);
+            }
+        }
+        self.due.len() < before
+    }
+
     fn remove(&mut self, caller: Pid, server: Pid, until: Until) {
         // Gone with what the server said, if that was what it waited for.
         if until == Until::Answer || take(&mut self.until, &(server, until, caller)) {
@@ -147,7 +185,7 @@ impl Graph {
     }
 
     fn edge(self: &Arc<Self>, caller: Pid, server: Pid, until: Until) -> WaitEdge {
-        WaitEdge { graph: self.clone(), caller, server, until }
+        WaitEdge { graph: self.clone(), caller, server, until, number: 0 }
     }
 
     fn note(self: &Arc<Self>, caller: Pid, server: Pid) -> Result<WaitEdge, Vec<Pid>> {
@@ -159,6 +197,9 @@ impl Graph {
             match search.walk(&known.edges, steps) {
                 Walk::Unfinished => {}
                 Walk::NoCircle => return Ok(self.edge(caller, server, Until::Answer)),
+                Walk::Circle if known.end_answered(&search.circle()) => {
+                    search = Search::new(caller, server);
+                }
                 Walk::Circle if search.is_still_there(&known.edges) => {
                     known.remove(caller, server, Until::Answer);
                     return Err(search.circle());
@@ -173,9 +214,26 @@ impl Graph {
     }
 }
 
+impl WaitEdge {
+    /// It ends when this says that no answer is due any more, though the caller may not have
+    /// noticed: the server that has answered may ask its caller in the same step. To be called
+    /// before the question is asked.
+    pub(crate) fn end_with(&mut self, is_due: impl Fn() -> bool + Send + 'static) {
+        let mut known = self.graph.lock();
+        known.number += 1;
+        self.number = known.number;
+        known.due.insert((self.caller, self.server, self.number), IsDue(Box::new(is_due)));
+    }
+}
+
 impl Drop for WaitEdge {
     fn drop(&mut self) {
-        self.graph.lock().remove(self.caller, self.server, self.until);
+        let WaitEdge { caller, server, until, number, .. } = *self;
+        let mut known = self.graph.lock();
+        match number {
+            0 => known.remove(caller, server, until),
+            number => known.end(caller, server, number),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use crate::exit::ExitReason;
-use crate::process::{GivenName, Line, Locked, Parent, Registrar, Stage, Unread, Vacated};
+use crate::process::{GivenName, Line, Locked, Parent, Registrar, Stage, Unread, Vacant};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
 use crate::small_map::SmallMap;
@@ -38,7 +38,7 @@ pub(super) struct Belongings {
     /// The name that its specification gives, held or not.
     pub(super) given: Option<Box<GivenName>>,
     /// Names that its own children have left to it.
-    pub(super) vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
+    pub(super) vacant: Option<Box<Vacant>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
 }

@@ -16,10 +16,9 @@ use tokio::time::Instant;
 
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::pid::Pid;
-use crate::process::{AnyProcess, Parent, Seat, Vacated};
+use crate::process::{AnyProcess, GivenName, Parent, Seat, Vacant, Vacated};
 use crate::quietly::quietly;
 use crate::shared_str::SharedStr;
-use crate::small_map::SmallMap;
 
 /// For which child a name is reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,19 +71,20 @@ impl Kernel {
             if !given_up {
                 self.trace.record(crate::trace::Event::Freed { name: own.clone(), pid: holder });
             }
-            *entry = heir.and_then(|(heir, seat)| {
-                let (restarts, _) = heir.with_deferred(|locked| {
-                    let core = locked.core();
-                    let restarts = core.restarts_children();
-                    if restarts {
-                        let vacated = Vacated { seat, reserved_for };
-                        let vacant = core.standing_mut().vacant.get_or_insert_default();
-                        vacant.insert(own.clone(), vacated);
-                    }
-                    restarts
-                });
-                restarts.then(|| NameEntry::Vacant(Vacancy { supervisor: heir.pid(), until: None }))
-            });
+            *entry =
+                heir.and_then(|(heir, seat)| leave(&*heir, own, Vacated { seat, reserved_for }));
+        });
+    }
+
+    /// The supervisor is about to start a child of this specification, and none of its incarnations
+    /// runs: if nobody has the name that it gives, the child that is known by this seat has it.
+    pub(crate) fn reserve(&self, supervisor: &dyn AnyProcess, seat: Seat, given: GivenName) {
+        let GivenName { name, child } = given;
+        let own = name.clone();
+        self.names.with_entry(name, |entry| {
+            if entry.is_none() {
+                *entry = leave(supervisor, own, Vacated { seat, reserved_for: Some(child) });
+            }
         });
     }
 
@@ -110,12 +110,8 @@ impl Kernel {
     }
 
     /// Frees names that this supervisor has listed, and lists no more.
-    pub(crate) fn release_names(
-        &self,
-        vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
-        supervisor: Pid,
-    ) {
-        for (name, _) in vacant.into_iter().flat_map(|vacant| *vacant) {
+    pub(crate) fn release_names(&self, vacant: Option<Box<Vacant>>, supervisor: Pid) {
+        for name in vacant.into_iter().flat_map(|vacant| vacant.into_names()) {
             self.clear_vacant(name, supervisor, || true);
         }
     }
@@ -167,12 +163,26 @@ impl Kernel {
     }
 }
 
+/// Lists a name with a supervisor, if that starts children still. To be called under the lock of
+/// the name's entry, of which it gives the new value.
+fn leave(supervisor: &dyn AnyProcess, name: SharedStr, vacated: Vacated) -> Option<NameEntry> {
+    let (restarts, _) = supervisor.with_deferred(|locked| {
+        let core = locked.core();
+        let restarts = core.restarts_children();
+        if restarts {
+            core.standing_mut().vacant.get_or_insert_default().insert(name, vacated);
+        }
+        restarts
+    });
+    let vacancy = Vacancy { supervisor: supervisor.pid(), until: None };
+    restarts.then_some(NameEntry::Vacant(vacancy))
+}
+
 /// Names that incarnations up to this one have left to their supervisor.
 fn vacant_of(supervisor: &dyn AnyProcess, last: Seat) -> Vec<SharedStr> {
     let left = supervisor.with(|locked| {
         let vacant = locked.core().standing()?.vacant.as_ref()?;
-        let left = vacant.iter().filter(|(_, left)| left.seat.is_up_to(last));
-        Some(left.map(|(name, _)| name.clone()).collect())
+        Some(vacant.left_up_to(last))
     });
     left.unwrap_or_default()
 }

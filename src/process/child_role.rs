@@ -50,11 +50,3 @@ pub(crate) struct GivenName {
     /// The child's id.
     pub(crate) child: SharedStr,
 }
-
-/// A name that an incarnation of a child has left to its supervisor.
-#[derive(Debug, Clone)]
-pub(crate) struct Vacated {
-    pub(crate) seat: Seat,
-    /// The child's id, where its specification gives the name: no other process takes it.
-    pub(crate) reserved_for: Option<SharedStr>,
-}

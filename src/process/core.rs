@@ -12,8 +12,9 @@ use crate::exit::ExitReason;
 use crate::health::Health;
 use crate::pid::Pid;
 use crate::process::ancestors::Line;
-use crate::process::child_role::{ChildRole, GivenName, Seat, Vacated};
+use crate::process::child_role::{ChildRole, GivenName, Seat};
 use crate::process::counts::Counts;
+use crate::process::vacant::{Vacant, Vacated};
 use crate::shared_str::SharedStr;
 use crate::shutdown::Shutdown;
 use crate::small_map::SmallMap;
@@ -93,7 +94,7 @@ pub(crate) struct Standing {
     /// Registries that it is in, by their numbers.
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
     /// Names that its dead children left to it, to be taken by their successors.
-    pub(crate) vacant: Option<Box<SmallMap<SharedStr, Vacated>>>,
+    pub(crate) vacant: Option<Box<Vacant>>,
     /// Of a child: the name that its specification gives.
     pub(crate) given: Option<Box<GivenName>>,
     /// It is a supervisor that restarts nobody any more: it is stopping, or has given up.

@@ -9,6 +9,7 @@
 
 pub(crate) mod counts;
 mod child_role;
+mod vacant;
 mod ancestors;
 pub(crate) mod core;
 pub(crate) mod state;
@@ -20,12 +21,13 @@ pub(crate) mod any;
 
 pub(crate) use ancestors::Line;
 pub(crate) use any::AnyProcess;
-pub(crate) use child_role::{ChildRole, ChildStop, GivenName, Seat, Vacated};
+pub(crate) use child_role::{ChildRole, ChildStop, GivenName, Seat};
 pub(crate) use core::{
     Core, Estate, Held, Link, LinkKind, Parent, Parked, Registrar, Stage, Standing, Ties, Watcher,
 };
 pub(crate) use counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State, Unread};
+pub(crate) use vacant::{Vacant, Vacated};
 
 /// Bits that are read without the lock.
 pub(crate) mod flag {

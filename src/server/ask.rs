@@ -26,7 +26,30 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
 ) -> Result<(Awaited<T>, Sent), CallError> {
+    ask_and(process, make, waker, |_| ())
+}
+
+/// The same where deadlocks are looked for: the caller waits no more as soon as the answer is
+/// sent, whether it has noticed or not.
+#[cold]
+pub(crate) fn ask_seen<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<Work<S>>>,
+    make: impl FnOnce(Reply<T>) -> S::Call,
+    waker: Waker,
+    edge: &mut WaitEdge,
+) -> Result<(Awaited<T>, Sent), CallError> {
+    ask_and(process, make, waker, |answer| edge.end_with(answer.is_due()))
+}
+
+#[inline]
+fn ask_and<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<Work<S>>>,
+    make: impl FnOnce(Reply<T>) -> S::Call,
+    waker: Waker,
+    before: impl FnOnce(&Awaited<T>),
+) -> Result<(Awaited<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
+    before(&answer);
     match process.send_as(make(reply), Work::Call, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {

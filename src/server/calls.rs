@@ -18,11 +18,12 @@ use crate::record::Process;
 use crate::record::Sent;
 use crate::reply::Reply;
 use crate::runtime::Runtime;
-use crate::server::ask::{ask, let_in, refuse_self, wait_edge};
+use crate::server::ask::{ask, ask_seen, let_in, refuse_self, wait_edge};
 use crate::server::item::Work;
 use crate::server::server_ref::Target;
 use crate::server::{GenServer, ServerRef};
-use crate::turn::{turn, turn_of_caller};
+use crate::turn::{after_turn, own_waker, turn, turn_of_caller};
+use crate::waits::WaitEdge;
 
 impl<S: GenServer> ServerRef<S> {
     /// Asks by name, and, where the holder has ended and is about to be restarted, waits
@@ -236,6 +237,28 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
+impl<S: GenServer> ServerRef<S> {
+    /// A call where deadlocks are looked for: apart, so that no other call has an edge to keep.
+    pub(crate) async fn call_seen<T: Send + 'static>(
+        &self,
+        process: Arc<Process<Work<S>>>,
+        mut edge: WaitEdge,
+        make: impl FnOnce(Reply<T>) -> S::Call,
+        due: Option<Instant>,
+    ) -> Result<T, CallError> {
+        let told = |error| self.told(error, &process);
+        let waker = own_waker().await;
+        let (mut answer, sent) = match ask_seen(&process, make, waker, &mut edge) {
+            Ok(asked) => asked,
+            Err(error) => return after_turn(Err(told(error))).await,
+        };
+        if let Sent::InLine(number) = sent {
+            answer = let_in(&process, number, answer, due).await.map_err(told)?;
+        }
+        Waiting::until(answer, due, &process).await
+    }
+}
+
 /// Asks this one. `NoProc` if the question never was in its mailbox.
 async fn ask_until<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<Work<S>>>,
@@ -244,8 +267,11 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
 ) -> Result<T, CallError> {
     let waker = turn_of_caller().await;
     let caller = refuse_self(process)?;
-    let _waits = wait_edge(process, caller)?;
-    let (mut answer, sent) = ask(process, make, waker)?;
+    let mut waits = wait_edge(process, caller)?;
+    let (mut answer, sent) = match &mut waits {
+        None => ask(process, make, waker)?,
+        Some(edge) => ask_seen(process, make, waker, edge)?,
+    };
     if let Sent::InLine(number) = sent {
         answer = Box::pin(let_in(process, number, answer, Some(due))).await?;
     }

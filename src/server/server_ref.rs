@@ -283,10 +283,13 @@ impl<S: GenServer> ServerRef<S> {
             }
         };
         let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
-        let _waits = match edge {
-            Ok(edge) => edge,
+        match edge {
+            Ok(None) => {}
+            Ok(Some(edge)) => {
+                return Box::pin(self.call_seen(process.into_owned(), edge, make, due)).await;
+            }
             Err(error) => return after_turn(Err(error)).await,
-        };
+        }
         let told = |error| self.told(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
@@ -322,10 +325,13 @@ impl<S: GenServer> ServerRef<S> {
             }
         };
         let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
-        let _waits = match edge {
-            Ok(edge) => edge,
+        match edge {
+            Ok(None) => {}
+            Ok(Some(edge)) => {
+                return Box::pin(self.call_seen(process.into_owned(), edge, make, None)).await;
+            }
             Err(error) => return after_turn(Err(error)).await,
-        };
+        }
         let told = |error| self.told(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {

@@ -162,8 +162,11 @@ impl<S: GenServer> ServerRef<S> {
         let waker = turn_of_caller().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
-        let _waits = wait_edge(&process, caller)?;
+        let mut waits = wait_edge(&process, caller)?;
         let (reply, answer) = Reply::new(&process, waker);
+        if let Some(edge) = &mut waits {
+            edge.end_with(answer.is_due());
+        }
         let due = Instant::now() + TIMEOUT;
         if let Err((refused, _)) = process.send(Work::System(Box::new(make(reply)))) {
             // Nobody listens when the refused request's reply is dropped.

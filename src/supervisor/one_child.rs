@@ -53,6 +53,17 @@ impl Tree {
         self.children.over(place, over, self.backoff);
     }
 
+    /// A child that doesn't run is started again with its group. If it waited for a retry of its
+    /// own, it does no more; if it had ended for good, its name is reserved from here on.
+    pub(crate) fn await_group(&mut self, place: Place, now: Instant) {
+        let Some(child) = self.children.get_mut(place) else { return };
+        self.report.reserve_name(child.seat(), &child.spec);
+        if let Running::Restarting { .. } = child.state() {
+            child.restarts.hold(now);
+            self.children.set(place, Running::No);
+        }
+    }
+
     /// A child that doesn't run, and won't by itself: names that it held are free, and a
     /// temporary one is forgotten. If it is started again it begins afresh: what it failed by
     /// before that is not counted.

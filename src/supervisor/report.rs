@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call_error::StartError;
+use crate::child::Spec;
 use crate::doing::Doing;
 use crate::event::LifecycleEvent;
 use crate::exit::{ExitReason, WithCauses};
@@ -28,7 +29,7 @@ use crate::log_level::LogLevel;
 use crate::message::Received;
 use crate::one_line::{PAGE, excerpt, name};
 use crate::pid::Pid;
-use crate::process::{AnyProcess, ChildStop, Seat};
+use crate::process::{AnyProcess, ChildStop, GivenName, Seat};
 use crate::quietly::quietly;
 use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerContext};
@@ -132,6 +133,14 @@ impl Report {
     pub(crate) fn begins_to_stop(&self) {
         self.own.with(|locked| locked.core().asked = true);
         self.restarts_nobody();
+    }
+
+    /// The supervisor is about to start the child of this seat again, which does not run.
+    pub(crate) fn reserve_name(&self, seat: Seat, spec: &Spec) {
+        if let Some(name) = spec.name.clone() {
+            let given = GivenName { name, child: spec.id.clone() };
+            self.runtime.kernel.reserve(&*self.own, seat, given);
+        }
     }
 
     /// Frees what is left of the names of a child's incarnations up to this one.

@@ -168,30 +168,21 @@ impl Tree {
     }
 
     /// Stops who runs in the group, in reverse. Temporary ones are forgotten, and who waited
-    /// for a retry of its own waits no more: all of them are this child's group now.
+    /// for a retry of its own waits no more: all of them are this child's group now. One that had
+    /// ended for good comes back with it, so its name is reserved from here on.
     async fn stop_group(&mut self, group: &[Place], failed: Place, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != failed) {
             let Some(child) = self.children.get(member) else { continue };
-            let (temporary, waited) = (child.is_temporary(), child.process().is_none());
+            let temporary = child.is_temporary();
             let stop = match temporary {
                 true => ChildStop::ForGood,
                 false => ChildStop::ForRestart,
             };
             now = self.halt(member, stop, now).await;
-            if temporary {
-                self.rest(member);
-            } else if waited {
-                self.wait_no_more(member, now);
+            match temporary {
+                true => self.rest(member),
+                false => self.await_group(member, now),
             }
-        }
-    }
-
-    /// A child that waited for a retry of its own, if it did, is started with its group.
-    fn wait_no_more(&mut self, member: Place, now: Instant) {
-        let Some(child) = self.children.get_mut(member) else { return };
-        if let Running::Restarting { .. } = child.state() {
-            child.restarts.hold(now);
-            self.children.set(member, Running::No);
         }
     }
 

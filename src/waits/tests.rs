@@ -3,7 +3,8 @@
 use super::search::{Search, Walk};
 use super::{Until, WaitEdge, Waits};
 use crate::pid::Pid;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread::scope;
 
 const CIRCLE: &str = "this edge closes a circle";
@@ -100,6 +101,25 @@ fn what_a_process_says_ends_the_waits_for_just_that() {
     drop((_all, _other));
     let known = waits.graph.lock();
     assert!(known.edges.is_empty() && known.until.is_empty());
+}
+
+/// Whether its caller has noticed or not. Another wait of the same caller stays.
+#[test]
+fn an_answer_ends_its_wait() {
+    let waits = detecting();
+    let (due, waits_for) = (Arc::new(AtomicBool::new(true)), || waits.enter(pid(1), pid(2)));
+    let seen = due.clone();
+    let mut once = waits_for().expect(NO_CIRCLE).expect("it is on");
+    once.end_with(move || seen.load(Ordering::SeqCst));
+    let twice = waits_for().expect(NO_CIRCLE);
+    assert_eq!(waits.enter(pid(2), pid(1)).expect_err(CIRCLE), [pid(2), pid(1), pid(2)]);
+    due.store(false, Ordering::SeqCst);
+    assert!(waits.enter(pid(2), pid(1)).is_err());
+    drop(twice);
+    assert!(waits.enter(pid(2), pid(1)).is_ok());
+    drop(once);
+    let known = waits.graph.lock();
+    assert!(known.edges.is_empty() && known.due.is_empty());
 }
 
 #[test]

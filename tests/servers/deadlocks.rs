@@ -259,3 +259,42 @@ async fn a_server_that_stops_the_one_that_waits_for_it_is_refused() {
     assert_circle(second.recv().await, &[one.pid().unwrap()]);
     assert_eq!(first.recv().await, Some(Ok(())));
 }
+
+/// In the handler that has answered, before its caller has noticed.
+#[tokio::test(start_paused = true)]
+async fn a_server_may_ask_a_caller_that_it_has_answered() {
+    /// Answers first, and asks then.
+    struct Prompt(Runtime, UnboundedSender<Result<(), CallError>>);
+
+    impl GenServer for Prompt {
+        type Args = (Runtime, UnboundedSender<Result<(), CallError>>);
+        type Call = Reply<()>;
+        type Cast = ();
+
+        async fn init((rt, tell): Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+            Ok(Prompt(rt, tell))
+        }
+
+        async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+            reply.send(());
+            let asked = self.0.server_named::<Curious>("asker").call(|reply| reply).await;
+            self.1.send(asked).unwrap();
+            Ok(())
+        }
+
+        async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+            Ok(())
+        }
+    }
+
+    let rt = detecting();
+    let (tell, mut told) = unbounded_channel();
+    let prompt = Prompt::start(&rt, (rt.clone(), tell)).await.unwrap();
+    let (first, mut answered) = asking(move |_| {
+        let prompt = prompt.clone();
+        async move { prompt.call(|reply| reply).await }
+    });
+    Curious::start_named(&rt, Name::new("asker"), Asks { first, ..quiet() }).await.unwrap();
+    assert_eq!(answered.recv().await, Some(Ok(())));
+    assert_eq!(told.recv().await, Some(Ok(())), "it waits no more");
+}

@@ -579,3 +579,40 @@ async fn get_or_start_waits_for_the_child_for_which_the_name_is_reserved() {
     assert_eq!(Some(found), tree.which_child("desk").await.unwrap().pid());
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
 }
+
+/// Members that have ended before, by themselves or just before they were to be stopped, come back
+/// with their group.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_waits_reserves_the_names_of_all_that_it_starts_again() {
+    for earlier in [true, false] {
+        let rt = Runtime::new();
+        let done = ChildSpec::task("done", |mut ctx| async move {
+            ctx.recv().await;
+            Ok(())
+        });
+        let done = done.named("done").restart(Restart::Transient);
+        let spec = Supervisor::one_for_all().child(later(forever("job").named("n"))).child(done);
+        let tree = spec.start(&rt).await.unwrap();
+        let (first, stranger) = (rt.whereis("done").unwrap(), idle(&rt));
+        let ended = rt.ended(first);
+        rt.send_named("done", b"end".to_vec());
+        if earlier {
+            ended.await;
+            settled().await;
+            assert_free(&rt, "done", "it ended for good");
+            strike(&rt, "n").await;
+        } else {
+            rt.kill(rt.whereis("n").unwrap());
+            ended.await;
+        }
+        settled().await;
+        let supervisor = tree.pid().unwrap();
+        let refused = rt.try_register("done", stranger);
+        assert_eq!(refused, Err(reserved("done", "done", supervisor)), "earlier: {earlier}");
+        tokio::time::sleep(WAIT).await;
+        let pids = ["done", "n"].map(|name| rt.whereis(name));
+        assert!(pids.iter().all(Option::is_some), "{pids:?}, earlier: {earlier}");
+        tree.stop().await.unwrap();
+        assert_nothing_left(&rt).await;
+    }
+}
