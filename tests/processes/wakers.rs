@@ -203,3 +203,17 @@ async fn a_supervisor_that_is_asked_for_its_tree_goes_on() {
         assert!(ask.await.is_ok());
     }
 }
+
+/// A server is started by hand: it says that it has started, and serves.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_started_serves() {
+    let rt = Runtime::new();
+    let mined = Arc::new(Mined::default());
+    let waker = Waker::from(mined.clone());
+    let mut start = pin!(Echo::spec(()).named(Name::new("echo")).start(&rt));
+    assert!(start.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    mined.0.store(true, SeqCst);
+    settled().await;
+    assert!(rt.whereis("echo").is_some());
+    assert_eq!(start.await.unwrap().call(|reply| reply).await, Ok(7));
+}
