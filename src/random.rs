@@ -20,11 +20,19 @@ impl Random {
 
     /// A number from 0 up to, and without, 1.
     pub(crate) fn unit(&mut self) -> f64 {
+        f64::from(self.bits()) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// A number from 0 up to, and without, this one, which is not 0.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.bits()).unwrap_or(usize::MAX) % end
+    }
+
+    fn bits(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        let bits = u32::try_from(self.0 >> 32).unwrap_or(u32::MAX);
-        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+        u32::try_from(self.0 >> 32).unwrap_or(u32::MAX)
     }
 }
 

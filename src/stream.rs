@@ -3,7 +3,9 @@
 use std::fmt;
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
+use crate::quietly::harmless;
 use crate::turn::turn;
 
 /// How many chunks a stream made by [`stream`] holds before its writer waits.
@@ -90,7 +92,14 @@ impl StreamWriter {
     /// A write that is dropped has written nothing; its chunk is lost with it.
     pub async fn write(&self, chunk: Vec<u8>) -> Result<(), Vec<u8>> {
         turn().await;
-        self.0.send(chunk).await.map_err(|refused| refused.0)
+        match self.0.try_send(chunk) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(chunk)) => Err(chunk),
+            // It gets past nobody: where others wait, there is no room.
+            Err(TrySendError::Full(chunk)) => {
+                harmless(self.0.send(chunk)).await.map_err(|refused| refused.0)
+            }
+        }
     }
 }
 

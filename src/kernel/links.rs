@@ -241,12 +241,7 @@ fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
         if older {
             ties.links.remove(&peer);
         }
-        let taken = ties.exits.as_mut().map_or(0, |exits| {
-            let of_it =
-                |(&link, &from): (&u64, &Pid)| (from == peer && link < before).then_some(link);
-            let taken: Vec<u64> = exits.iter().filter_map(of_it).collect();
-            taken.iter().filter(|link| exits.remove(link).is_some()).count()
-        });
+        let taken = ties.give_up_exits(peer, before);
         (older, locked.take_back(taken))
     });
     drop(exit);

@@ -68,6 +68,10 @@ pub(crate) struct Core {
     pub(crate) ties: Option<Box<Ties>>,
 }
 
+/// Tickets of link exits, by whose exits they are: an unlink finds those of its peer without a look
+/// at all others. Of one peer there are several where links to it were made after its end.
+pub(crate) type ExitTickets = SmallMap<Pid, SmallMap<u64, ()>>;
+
 /// What ties a process to others.
 #[derive(Debug, Default)]
 pub(crate) struct Ties {
@@ -76,8 +80,8 @@ pub(crate) struct Ties {
     pub(crate) monitors: SmallMap<u64, Held>,
     /// Who watches it, by the monitor's number.
     pub(crate) watchers: Option<Box<SmallMap<u64, Watcher>>>,
-    /// Tickets of link exits that lie in its mailbox, and whose they are.
-    pub(crate) exits: Option<Box<SmallMap<u64, Pid>>>,
+    /// Tickets of link exits that lie in its mailbox.
+    pub(crate) exits: Option<Box<ExitTickets>>,
     /// Who waits for its end, or for room in its mailbox until then.
     pub(crate) waiters: SmallMap<u64, Waker>,
     pub(crate) label: Option<SharedStr>,

@@ -68,7 +68,7 @@ impl Locked {
     pub(crate) fn push_exit(&mut self, link: u64, from: Pid, envelope: &mut Option<Envelope>) {
         let Some(envelope) = envelope.take() else { return };
         if link != 0 {
-            self.core.ties_mut().exits.get_or_insert_default().insert(link, from);
+            self.core.ties_mut().add_exit(from, link);
         }
         self.push(Envelope { ticket: NonZeroU64::new(link), ..envelope });
     }

@@ -4,7 +4,7 @@
 //! listeners are woken after it. A listener that is dropped leaves the registry at once, and the
 //! changes that it has not received are dropped with it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
@@ -121,15 +121,16 @@ impl<K> Stream for RegistryChanges<K> {
 
 impl<K> Drop for RegistryChanges<K> {
     fn drop(&mut self) {
-        if let Some(registry) = self.registry.upgrade() {
-            registry.forget_listener(self.number);
-        }
+        let number = self.number;
+        let forget = |registry: Arc<dyn Listened>| registry.forget_listener(number);
+        // Its last handle may have gone meanwhile: then its keys and values, a user's, go here.
+        quietly(|| self.registry.upgrade().into_iter().for_each(forget));
     }
 }
 
 /// All who listen to one registry, in the order of their numbers.
 pub(super) struct Listeners<K> {
-    list: Vec<(u64, Arc<Inbox<K>>)>,
+    list: BTreeMap<u64, Arc<Inbox<K>>>,
     /// The number of the last that came.
     last: u64,
 }
@@ -153,7 +154,7 @@ impl<K> Inbox<K> {
 
 impl<K> Default for Listeners<K> {
     fn default() -> Self {
-        Listeners { list: Vec::new(), last: 0 }
+        Listeners { list: BTreeMap::new(), last: 0 }
     }
 }
 
@@ -162,23 +163,18 @@ impl<K> Listeners<K> {
         let queue = Queue { changes: VecDeque::new(), waker: None, closed: false };
         let inbox = Arc::new(Inbox(Mutex::new(queue)));
         self.last += 1;
-        self.list.push((self.last, inbox.clone()));
+        self.list.insert(self.last, inbox.clone());
         RegistryChanges { inbox, number: self.last, registry }
     }
 
     /// Drops no value of a user's here: the listener that is dropped holds its changes.
     pub(super) fn remove(&mut self, number: u64) {
-        let found = self.list.binary_search_by_key(&number, |(number, _)| *number);
-        let Ok(at) = found else { return };
-        self.list.remove(at);
-        if self.list.len() * 4 <= self.list.capacity() {
-            self.list.shrink_to(self.list.len() * 2);
-        }
+        self.list.remove(&number);
     }
 
     /// Nothing more will change.
     pub(super) fn close(&mut self) -> Told<K> {
-        let wakers = self.list.drain(..).filter_map(|(_, inbox)| {
+        let wakers = self.list.values().filter_map(|inbox| {
             let mut queue = inbox.lock();
             queue.closed = true;
             queue.waker.take()
@@ -195,7 +191,7 @@ impl<K: Clone> Listeners<K> {
             return told;
         }
         let changes: Vec<_> = changes.collect();
-        for (_, inbox) in &self.list {
+        for inbox in self.list.values() {
             let mut queue = inbox.lock();
             queue.changes.extend(changes.iter().cloned());
             told.wakers.extend(queue.waker.take());

@@ -5,7 +5,8 @@ use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
 use crate::doing::Doing;
-use crate::exit::ExitReason;
+use crate::exit::{ExitReason, WithCauses};
+use crate::one_line::one_line;
 use crate::pid::Pid;
 
 /// How a program was stopped: why, in how long, and what each child did about it. Its
@@ -115,7 +116,7 @@ impl fmt::Display for CutShort {
 impl fmt::Display for StopOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StopOutcome::Stopped(reason) => write!(f, "stopped ({})", reason.with_causes()),
+            StopOutcome::Stopped(reason) => write!(f, "stopped ({})", one_line(WithCauses(reason))),
             StopOutcome::KilledAtOnce => f.write_str("killed at once, as it is to be"),
             StopOutcome::Killed => f.write_str("overran its time, killed"),
             StopOutcome::HeldUp(by) => write!(f, "killed at {by} while it stopped its children"),

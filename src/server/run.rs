@@ -13,6 +13,7 @@ use crate::crash::Crash;
 use crate::exit::{ExitReason, Result};
 use crate::kernel::closing::End;
 use crate::lifecycle;
+use crate::quietly::quietly;
 use crate::server::event::Event;
 use crate::server::item::Work;
 use crate::server::{GenServer, ServerContext, suspended};
@@ -26,20 +27,42 @@ pub(crate) enum Ack {
     Refused(Box<StartError>),
 }
 
+/// Tells the caller of a start what init came to. That may be polled by hand: its waker is a user's,
+/// and a panic of it none of the server's, whose init may be unwinding as this is dropped.
+pub(crate) struct Acknowledges(Option<oneshot::Sender<Ack>>);
+
+impl Acknowledges {
+    pub(crate) fn new(sender: oneshot::Sender<Ack>) -> Self {
+        Acknowledges(Some(sender))
+    }
+
+    fn send(mut self, ack: Ack) {
+        let sender = self.0.take();
+        // The caller may be gone.
+        quietly(|| drop(sender.map(|sender| sender.send(ack))));
+    }
+}
+
+impl Drop for Acknowledges {
+    fn drop(&mut self) {
+        let sender = self.0.take();
+        quietly(|| drop(sender));
+    }
+}
+
 /// The body of a server's process. The state lies outside of the loop, so that a panic
 /// in a handler leaves it to `terminate`.
 pub(crate) async fn body<S: GenServer>(
     args: S::Args,
     mut ctx: ServerContext<S>,
-    ack: oneshot::Sender<Ack>,
+    ack: Acknowledges,
 ) -> End {
     ctx.begin_init();
     let mut state = match S::init(args, &mut ctx).await {
         Ok(state) => state,
         Err(reason) => {
             if let Some(error) = ctx.refusal(&reason) {
-                // The caller of the start may be gone.
-                let _ = ack.send(Ack::Refused(error));
+                ack.send(Ack::Refused(error));
             }
             return End::Returned(reason);
         }
@@ -48,8 +71,7 @@ pub(crate) async fn body<S: GenServer>(
         ctx.runtime().kernel.acknowledge(parent, ctx.pid());
     }
     ctx.runtime().kernel.ready(&*ctx.process);
-    // As above.
-    let _ = ack.send(Ack::Started);
+    ack.send(Ack::Started);
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
     let end = match served {
         Ok(end) => end,

@@ -93,6 +93,7 @@ impl Starting {
         process: Served<S>,
     ) -> Result<Served<S>, StartError> {
         let (ack, acknowledged) = oneshot::channel();
+        let ack = run::Acknowledges::new(ack);
         let parent = self.birth().parent.map(|parent| parent.pid);
         let context = ServerContext::new(process.clone(), parent, self.cause());
         let context = context.with_limit(self.warn_after());

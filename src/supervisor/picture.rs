@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use crate::child::{ChildType, Spec};
 use crate::pid::Pid;
 use crate::process::AnyProcess;
+use crate::quietly::harmless;
 use crate::shared_str::SharedStr;
 use crate::supervisor::describe::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
@@ -156,7 +157,8 @@ impl Published {
 
     /// Waits until there is room for one more question. `None` does not come.
     pub(crate) async fn turn(&self) -> Option<Turn> {
-        self.turns.clone().acquire_owned().await.ok()
+        // The supervisor gives the turn back, and wakes the next that waits.
+        harmless(self.turns.clone().acquire_owned()).await.ok()
     }
 
     /// How many questions lie in its mailbox.

@@ -300,6 +300,7 @@ async fn the_report_of_a_stop_has_one_row_for_a_child() {
         stop.cancel();
         let report = run.await.unwrap().unwrap();
         assert_shown("the report", case, &report.to_string(), 2);
+        assert_on_one_line(case, &report.children[0].outcome);
         let shown = |id: &str| if id.is_empty() { "\"\"".to_owned() } else { id.to_owned() };
         assert!(report.children[0].path == format!("{0}/{0}", shown(&text)), "{case}");
     }

@@ -5,13 +5,15 @@ use crate::support;
 
 use std::future::{Future, pending};
 use std::pin::pin;
-use std::task::Context;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
     ChildSpec, ExitReason, GenServer, LifecycleEvent, Name, Reply, Result, Runtime, ServerContext,
-    Supervisor,
+    Supervisor, stream_with_capacity,
 };
 use support::sleeper::sleeper;
 use support::{idler, settled};
@@ -143,4 +145,75 @@ async fn every_call_that_waits_for_a_restart_is_woken_by_it() {
         assert_eq!(timeout(HOUR, call).await, Ok(Ok(7)));
     }
     tree.stop().await.unwrap();
+}
+
+/// Several wait by hand for room in a stream whose reader goes: each write fails.
+#[tokio::test(start_paused = true)]
+async fn every_writer_is_woken_by_the_end_of_its_stream() {
+    let rt = Runtime::new();
+    let reader = idler(&rt);
+    let (writer, stream) = stream_with_capacity(1);
+    writer.write(b"fills it".to_vec()).await.unwrap();
+    assert!(rt.send_stream(reader.pid(), stream));
+    let mut waits = [true, true, true, true, false].map(|panics| {
+        let writer = writer.clone();
+        (sleeper(panics), Box::pin(async move { writer.write(b"late".to_vec()).await }))
+    });
+    for ((_, waker), write) in &mut waits {
+        assert!(write.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+    }
+    reader.kill();
+    reader.join().await;
+    for ((sleeper, _), write) in waits {
+        assert_eq!(sleeper.woken(), 1);
+        assert_eq!(write.now_or_never(), Some(Err(b"late".to_vec())));
+    }
+}
+
+/// Panics from the moment on that it is armed.
+#[derive(Default)]
+struct Mined(AtomicBool);
+
+impl Wake for Mined {
+    fn wake(self: Arc<Self>) {
+        assert!(!self.0.load(SeqCst), "as asked");
+    }
+}
+
+/// More ask for a tree by hand than a supervisor takes questions at once: it goes on.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_is_asked_for_its_tree_goes_on() {
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    let mined = Arc::new(Mined::default());
+    let waker = Waker::from(mined.clone());
+    let mut asks: Vec<_> = (0..20).map(|_| Box::pin(tree.tree())).collect();
+    for ask in &mut asks {
+        for _ in 0..3 {
+            assert!(ask.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+    }
+    mined.0.store(true, SeqCst);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(tree.is_alive());
+    mined.0.store(false, SeqCst);
+    for ask in asks {
+        assert!(ask.await.is_ok());
+    }
+}
+
+/// A server is started by hand: it says that it has started, and serves.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_started_serves() {
+    let rt = Runtime::new();
+    let mined = Arc::new(Mined::default());
+    let waker = Waker::from(mined.clone());
+    let mut start = pin!(Echo::spec(()).named(Name::new("echo")).start(&rt));
+    assert!(start.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    mined.0.store(true, SeqCst);
+    settled().await;
+    assert!(rt.whereis("echo").is_some());
+    assert_eq!(start.await.unwrap().call(|reply| reply).await, Ok(7));
 }
