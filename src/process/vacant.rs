@@ -86,11 +86,11 @@ mod tests {
         let (a, b) = (SharedStr::from("a"), SharedStr::from("b"));
         vacant.insert(a.clone(), left(seat(1, 1)));
         vacant.insert(b.clone(), left(seat(1, 2)));
-        assert_eq!(vacant.left_up_to(seat(1, 1)), [a.clone()]);
+        assert_eq!(vacant.left_up_to(seat(1, 1)), std::slice::from_ref(&a));
         assert_eq!(vacant.left_up_to(seat(1, 2)), [a.clone(), b.clone()]);
         vacant.insert(a.clone(), left(seat(2, 1)));
-        assert_eq!(vacant.left_up_to(seat(1, 9)), [b.clone()]);
-        assert_eq!(vacant.left_up_to(seat(2, 1)), [a.clone()]);
+        assert_eq!(vacant.left_up_to(seat(1, 9)), std::slice::from_ref(&b));
+        assert_eq!(vacant.left_up_to(seat(2, 1)), std::slice::from_ref(&a));
         assert!(vacant.remove(&a).is_some() && vacant.get(&a).is_none());
         assert!(vacant.left_up_to(seat(2, 1)).is_empty());
         assert_eq!(vacant.into_names().collect::<Vec<_>>(), [b]);
