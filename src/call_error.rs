@@ -118,7 +118,7 @@ impl fmt::Display for CallError {
         match self {
             CallError::NoProc => f.write_str("there is no such process"),
             CallError::Exited(reason) => {
-                write!(f, "the server ended before it replied: {}", Causeless(reason))
+                write!(f, "the server has ended: {}", Causeless(reason))
             }
             CallError::Restarting { retry_in: None } => {
                 f.write_str("the server is being restarted")
@@ -322,7 +322,7 @@ impl fmt::Display for StartError {
             StartError::NotReady(limit) => write!(f, "it was not ready within {limit:?}"),
             StartError::InitTimeout(limit) => write!(f, "its init took longer than {limit:?}"),
             StartError::AlreadyStarted { name, pid } => {
-                write!(f, "the name {name:?} is held by {pid}")
+                write!(f, "the name {name:?} is held by {pid}: take another, or use that process")
             }
             StartError::NameReserved { name, child, supervisor } => {
                 write_reserved(f, name, child, *supervisor)
