@@ -68,3 +68,15 @@ struct Glossary;
 struct InPictures;
 #[doc = include_str!("../book/src/how-it-is-built.md")]
 struct HowItIsBuilt;
+#[doc = include_str!("../book/src/design/processes.md")]
+struct DesignProcesses;
+#[doc = include_str!("../book/src/design/calls.md")]
+struct DesignCalls;
+#[doc = include_str!("../book/src/design/supervision.md")]
+struct DesignSupervision;
+#[doc = include_str!("../book/src/design/programs.md")]
+struct DesignPrograms;
+#[doc = include_str!("../book/src/design/observing.md")]
+struct DesignObserving;
+#[doc = include_str!("../book/src/design/dependencies.md")]
+struct DesignDependencies;

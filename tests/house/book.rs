@@ -2,14 +2,14 @@
 
 use crate::support;
 
-use support::source::{entries, read, sources};
+use support::source::{entries, files, read, sources};
 
 const PAGES: &str = "book/src";
 
-/// The chapters and the list of them, by their file's name.
+/// The chapters and the list of them, by their path in the book: `design/calls.md`.
 fn pages() -> Vec<(String, String)> {
-    let names = entries(PAGES).into_iter().filter(|name| name.ends_with(".md"));
-    names.filter_map(|name| read(&format!("{PAGES}/{name}")).map(|text| (name, text))).collect()
+    let name = |path: &str| path.trim_start_matches(PAGES).trim_start_matches('/').to_owned();
+    files(PAGES, ".md").into_iter().map(|page| (name(&page.path), page.text)).collect()
 }
 
 /// What stands between `before` and the next `after`, each time.
@@ -17,18 +17,25 @@ fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<
     text.split(before).skip(1).filter_map(move |rest| rest.split(after).next())
 }
 
-/// A path as a page writes it, seen from the repository's root.
-fn from_root(path: &str) -> String {
-    match path.strip_prefix("../../") {
-        Some(outside) => outside.to_owned(),
-        None => format!("{PAGES}/{path}"),
+/// A path as this page writes it, seen from the repository's root.
+fn from_root(page: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = PAGES.split('/').chain(page.split('/')).collect();
+    parts.pop();
+    for part in path.split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
     }
+    parts.join("/")
 }
 
-/// Why an include would show nothing.
-fn broken(include: &str) -> Option<String> {
+/// Why an include of this page would show nothing.
+fn broken(page: &str, include: &str) -> Option<String> {
     let (path, anchor) = include.split_once(':').unwrap_or((include, ""));
-    let Some(text) = read(&from_root(path)) else { return Some(format!("{path} isn't there")) };
+    let Some(text) = read(&from_root(page, path)) else {
+        return Some(format!("{path} isn't there"));
+    };
     let marked =
         |mark: &str| text.lines().any(|line| line.trim() == format!("// {mark}: {anchor}"));
     let found = anchor.is_empty() || (marked("ANCHOR") && marked("ANCHOR_END"));
@@ -43,14 +50,16 @@ fn assert_none(complaints: &[String]) {
 fn every_include_is_there() {
     let mut complaints = Vec::new();
     for (page, text) in pages() {
-        let wrong = between(&text, "{{#include ", "}}").filter_map(broken);
+        let wrong = between(&text, "{{#include ", "}}").filter_map(|what| broken(&page, what));
         complaints.extend(wrong.map(|what| format!("{page}: {what}.")));
     }
     assert_none(&complaints);
-    assert_eq!(broken("introduction.md"), None);
-    let (page, anchor) = ("nowhere.md isn't there", "introduction.md has no hello");
-    assert_eq!(broken("nowhere.md").as_deref(), Some(page));
-    assert_eq!(broken("introduction.md:hello").as_deref(), Some(anchor));
+    let design = |include| broken("design/calls.md", include);
+    assert_eq!(broken("genserver.md", "introduction.md"), None);
+    assert_eq!(design("../introduction.md"), None);
+    assert_eq!(design("introduction.md").as_deref(), Some("introduction.md isn't there"));
+    let anchor = "../introduction.md has no hello";
+    assert_eq!(design("../introduction.md:hello").as_deref(), Some(anchor));
 }
 
 #[test]
@@ -59,7 +68,7 @@ fn every_link_to_a_page_leads_there() {
     for (page, text) in pages() {
         let targets = between(&text, "](", ")").filter_map(|link| link.split('#').next());
         let own = targets.filter(|link| link.ends_with(".md") && !link.contains("://"));
-        let lost = own.filter(|link| read(&from_root(link)).is_none());
+        let lost = own.filter(|link| read(&from_root(&page, link)).is_none());
         complaints.extend(lost.map(|link| format!("{page} links to {link}, which isn't there.")));
     }
     assert_none(&complaints);
@@ -73,6 +82,19 @@ fn every_chapter_is_in_the_list() {
     assert_none(
         &missing.map(|(page, _)| format!("SUMMARY.md doesn't list {page}.")).collect::<Vec<_>>(),
     );
+}
+
+/// The overview lists the questions that the design chapters answer, each with its link.
+#[test]
+fn every_question_of_a_design_chapter_is_in_the_overview() {
+    let overview = read("book/src/how-it-is-built.md").unwrap_or_default();
+    let mut complaints = Vec::new();
+    for (page, text) in pages().into_iter().filter(|(page, _)| page.starts_with("design/")) {
+        let questions = text.lines().filter_map(|line| line.strip_prefix("## "));
+        let missing = questions.filter(|q| !overview.contains(&format!("* [{q}]({page}#")));
+        complaints.extend(missing.map(|q| format!("how-it-is-built.md doesn't list {page}: {q}")));
+    }
+    assert_none(&complaints);
 }
 
 /// A page takes them in as they are, so an empty line would end them there, and a colour

@@ -7,7 +7,7 @@ use crate::support;
 use std::collections::BTreeSet;
 
 use support::modules::{Module, Upward};
-use support::source::{Function, Source, entries, is_word, read, sources, words};
+use support::source::{Function, Source, entries, files, is_word, read, sources, words};
 
 /// The conformance cases that must be cited where they are tested: groups and numbers.
 const REQUIRED: &[(&str, &[u8])] = &[
@@ -199,11 +199,10 @@ fn every_example_is_in_the_list_of_examples() {
 #[test]
 fn every_chapter_of_the_book_is_compiled() {
     let pages = read("src/pages.rs").unwrap_or_default();
-    let chapters = entries("book/src").into_iter().filter(|name| name != "SUMMARY.md");
-    let missing = chapters.filter_map(|name| {
-        let compiled = !name.ends_with(".md") || pages.contains(&format!("book/src/{name}\""));
-        (!compiled).then(|| format!("src/pages.rs doesn't compile the book's {name} as doc tests."))
-    });
+    let chapters = files("book/src", ".md").into_iter().map(|chapter| chapter.path);
+    let chapters = chapters.filter(|path| !path.ends_with("/SUMMARY.md"));
+    let missing = chapters.filter(|path| !pages.contains(&format!("\"../{path}\"")));
+    let missing = missing.map(|path| format!("src/pages.rs doesn't compile {path} as doc tests."));
     assert_none(&missing.collect::<Vec<_>>());
 }
 

@@ -34,12 +34,17 @@ pub fn read(path: &str) -> Option<String> {
 
 /// All Rust files below a folder, in alphabetical order; none if it isn't there.
 pub fn sources(folder: &str) -> Vec<Source> {
+    files(folder, ".rs")
+}
+
+/// All files below a folder whose names end so.
+pub fn files(folder: &str, ending: &str) -> Vec<Source> {
     let mut found = Vec::new();
     for name in entries(folder) {
         let path = format!("{folder}/{name}");
-        match name.strip_suffix(".rs") {
+        match name.strip_suffix(ending) {
             Some(_) => found.extend(read(&path).map(|text| Source { path, text })),
-            None => found.extend(sources(&path)),
+            None => found.extend(files(&path, ending)),
         }
     }
     found
