@@ -84,7 +84,8 @@ fn every_link_of_the_readme_leads_to_a_file_or_a_heading() {
             Some(name) => places.iter().any(|place| place == name),
             None => read(link).is_some(),
         };
-        complaints.extend((!found).then(|| format!("README.md links to {link}, which isn't there.")));
+        complaints
+            .extend((!found).then(|| format!("README.md links to {link}, which isn't there.")));
     }
     assert_none(&complaints);
     assert!(followed > 20, "it looks in the wrong place: {followed}");
