@@ -58,6 +58,8 @@ struct Promises;
 struct Semantics;
 #[doc = include_str!("../book/src/what-costs-what.md")]
 struct WhatCostsWhat;
+#[doc = include_str!("../book/src/other-crates.md")]
+struct OtherCrates;
 #[doc = include_str!("../book/src/otp-word-by-word.md")]
 struct OtpWordByWord;
 #[doc = include_str!("../book/src/defaults.md")]
