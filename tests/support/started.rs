@@ -14,10 +14,30 @@ pub fn kind() -> Option<String> {
 }
 
 /// How the binary is started again as this program, by this test of it.
+///
+/// A shell that runs a job in the background has it ignore SIGINT, `nohup` has it ignore SIGHUP, and
+/// a process inherits that. The program starts with the default actions all the same, where `env`
+/// can set them.
 pub fn command(test: &str, kind: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let itself = std::env::current_exe().unwrap();
+    let mut command = if cfg!(target_os = "linux") && is_any_ignored() {
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT,HUP").arg(itself);
+        command
+    } else {
+        Command::new(itself)
+    };
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(PROGRAM, kind);
     command
+}
+
+/// Whether this process ignores SIGHUP or SIGINT.
+fn is_any_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The bits of the signals 1 and 2.
+    ignored.is_some_and(|mask| mask & 0b11 != 0)
 }
 
 /// One that runs.
