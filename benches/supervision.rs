@@ -49,7 +49,7 @@ enum Fails {
     Error,
 }
 
-/// A child that says it is up, and fails when it is told to.
+/// A child that reports its start, and fails when it is asked to.
 async fn failing(up: mpsc::UnboundedSender<oneshot::Sender<()>>, fails: Fails) -> Result {
     let (crash, crashes) = oneshot::channel();
     let _ = up.send(crash);

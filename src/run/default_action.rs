@@ -15,7 +15,7 @@
 
 use std::io;
 
-/// While it lives, these signals are a run's. Made after the run has begun to listen.
+/// While it lives, a run receives these signals, and their default action is off.
 #[derive(Debug)]
 pub(super) struct Listening(Vec<i32>);
 
