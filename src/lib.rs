@@ -96,105 +96,32 @@
 #[cfg(doctest)]
 mod pages;
 
-mod failpoint;
-mod sync;
-mod small_map;
-mod pid;
-mod shared_str;
-mod one_line;
-mod path;
-mod quietly;
-mod story;
-mod refused;
-mod turn;
-mod acting;
-mod evicting;
-mod location;
-mod panic_hook;
-mod crash;
+mod base;
 mod exit;
-mod stream;
 mod message;
-mod signal;
-mod dest;
-mod log_level;
-mod lifecycle;
-mod event;
-mod shutdown;
+mod time;
 mod restart;
-mod health;
-mod random;
-mod backoff;
-mod overflow;
-mod activity;
-mod doing;
-mod stops;
-mod watching;
+mod observe;
 mod process;
-mod bells;
-mod timer_queue;
-mod census_bell;
-mod waits;
-#[cfg(regrow_proof)]
-mod trace;
 mod kernel;
-mod line;
-mod inbox;
-mod record;
-mod place;
-mod span;
-mod body;
-mod slot;
-mod owed;
-mod life;
-mod parking;
 mod mailbox;
-mod urgent;
-mod runtime;
-mod exits;
-mod counts;
-mod context;
-mod inside;
-mod ended;
-mod spawn;
-mod ties;
-mod names;
-mod groups;
-mod timers;
-mod info;
-mod healths;
-mod tracking;
-mod census;
-mod logging;
-mod events;
-#[cfg(feature = "log")]
-#[cfg_attr(docsrs, doc(cfg(feature = "log")))]
-pub mod log;
-mod name;
-mod call_error;
-mod cast_error;
-mod reply;
-mod deadline;
 mod call;
-mod starting;
+mod driver;
+mod runtime;
 mod child;
 mod server;
 mod supervisor;
 mod registry;
 mod task;
 mod snapshot;
-#[cfg(feature = "axum")]
-mod http;
-mod run;
+mod program;
 pub mod testing;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
-mod checked;
+mod interleavings;
 
-pub use activity::{Callback, Handling};
-pub use backoff::Backoff;
-pub use call_error::{CallError, StartError};
-pub use cast_error::CastError;
-pub use census::Census;
+pub use base::pid::{MonitorRef, Pid};
+pub use base::shared_str::SharedStr;
+pub use call::reply::Reply;
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use child::CommandFailed;
@@ -202,41 +129,48 @@ pub use child::{
     BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, Restart, ShutdownSignal, StartChild,
     StartContext, Started, TaskContext,
 };
-pub use context::Context;
-pub use crash::{Crash, CrashKind, Detail};
-pub use dest::Dest;
-pub use doing::Doing;
-pub use ended::{Ended, ProcessHandle};
-pub use event::LifecycleEvent;
-pub use events::Events;
-pub use exit::{ExitError, ExitReason, Result};
-pub use health::Health;
-#[cfg(feature = "axum")]
-#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use http::{tree_routes, tree_routes_within};
-pub use info::{Leftovers, ProcessInfo};
-pub use inside::Inside;
-pub use location::CrashLocation;
-pub use log_level::LogLevel;
-pub use message::{GroupChange, Message, Received};
-pub use name::Name;
-pub use names::RegisterError;
-pub use overflow::Overflow;
-pub use panic_hook::install_panic_hook;
-pub use pid::{MonitorRef, Pid};
+pub use exit::crash::{Crash, CrashKind, Detail};
+pub use exit::location::CrashLocation;
+pub use exit::panic_hook::install_panic_hook;
+pub use exit::reason::{ExitError, ExitReason, Result};
+pub use exit::shutdown::Shutdown;
+pub use message::dest::Dest;
+pub use message::received::{GroupChange, Message, Received};
+pub use message::stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
+pub use observe::activity::{Callback, Handling};
+#[cfg(feature = "log")]
+#[cfg_attr(docsrs, doc(cfg(feature = "log")))]
+#[doc(inline)]
+pub use observe::console as log;
+pub use observe::doing::Doing;
+pub use observe::event::LifecycleEvent;
+pub use observe::health::Health;
+pub use observe::log_level::LogLevel;
+pub use process::overflow::Overflow;
+pub use program::{CutShort, Program, main};
+pub use program::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
 pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
-pub use reply::Reply;
-pub use run::{CutShort, Program, main};
-pub use run::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
+pub use restart::backoff::Backoff;
 pub use runtime::Runtime;
+pub use runtime::census::Census;
+pub use runtime::context::Context;
+pub use runtime::ended::{Ended, ProcessHandle};
+pub use runtime::errors::call_error::{CallError, StartError};
+pub use runtime::errors::cast_error::CastError;
+pub use runtime::events::Events;
+pub use runtime::info::{Leftovers, ProcessInfo};
+pub use runtime::inside::Inside;
+pub use runtime::names::RegisterError;
+pub use runtime::starting::StartCause;
+pub use runtime::timers::TimerRef;
+pub use runtime::typed_name::Name;
 pub use server::{
     Caller, CastTimer, GenServer, Sender, ServerContext, ServerRef, ServerSpec, ServerStatus,
 };
-pub use shared_str::SharedStr;
-pub use shutdown::Shutdown;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use snapshot::routes::{tree_routes, tree_routes_within};
 pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, TreeSnapshot};
-pub use starting::StartCause;
-pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, DynamicSupervisor,
     DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Limit, Lint, LintError,
@@ -245,11 +179,10 @@ pub use supervisor::{
     SupervisorSpec,
 };
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
-pub use timers::TimerRef;
 
 /// What a proof run sees and does; exists only under `--cfg regrow_proof`.
 #[cfg(regrow_proof)]
 pub mod proof {
-    pub use crate::failpoint::{FailPlan, arm_failpoints, at_each_step, disarm_failpoints};
-    pub use crate::trace::{Event, Traced};
+    pub use crate::base::failpoint::{FailPlan, arm_failpoints, at_each_step, disarm_failpoints};
+    pub use crate::kernel::trace::{Event, Traced};
 }

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::child::orders::reason_of;
-use crate::exit::{ExitReason, Result};
+use crate::child::stop_request::reason_of;
+use crate::exit::reason::{ExitReason, Result};
 
 type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
@@ -330,7 +330,7 @@ impl<T> Drop for KeepGuard<T> {
         if self.discard_on_panic && std::thread::panicking() {
             // Its own destructor may panic, and a second panic would end the program.
             let value = self.slot.take();
-            crate::quietly::quietly(|| drop(value));
+            crate::base::catch::quietly(|| drop(value));
         }
     }
 }

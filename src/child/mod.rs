@@ -1,5 +1,10 @@
-//! What a supervisor knows of a child: how to start it, when to start it again, how to
-//! stop it.
+//! Child specifications: how a supervisor starts a child, when it restarts it and how it stops it;
+//! and each kind of child: tasks, blocking functions, existing servers, programs of the operating
+//! system.
+//!
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`, `kernel`,
+//! `mailbox`, `driver`, `runtime`.
+//! **Knows nothing of** supervisors, which carry out what a specification says.
 
 use std::any::Any;
 use std::fmt;
@@ -7,42 +12,35 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backoff::Backoff;
-use crate::exit::Result;
+use crate::base::catch::Quiet;
+use crate::base::shared_str::SharedStr;
+use crate::exit::reason::Result;
+use crate::exit::shutdown::Shutdown;
 use crate::kernel::Mailboxes;
-use crate::overflow::Overflow;
-use crate::quietly::Quiet;
-use crate::shared_str::SharedStr;
-use crate::shutdown::Shutdown;
+use crate::process::overflow::Overflow;
+use crate::restart::backoff::Backoff;
 
-mod settings;
-pub(crate) mod orders;
+mod getters;
+pub(crate) mod stop_request;
 pub(crate) mod task_context;
-pub(crate) mod begun;
+pub(crate) mod started_processes;
 pub(crate) mod start;
-mod blocking_context;
 mod blocking;
 mod serve;
 mod keep;
 #[cfg(feature = "process")]
-mod output;
-#[cfg(feature = "process")]
-mod command_settings;
-#[cfg(feature = "process")]
-mod command_failed;
-#[cfg(feature = "process")]
 mod command;
 
-pub use blocking_context::BlockingContext;
+pub use blocking::context::BlockingContext;
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
-pub use command_failed::CommandFailed;
+pub use command::failed::CommandFailed;
 pub use keep::{Keep, KeepGuard};
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
 pub use task_context::TaskContext;
 
-pub use crate::restart::Restart;
+pub use crate::restart::policy::Restart;
 
 /// Whether a child is itself a supervisor. It is told by
 /// [`which_children`](crate::SupervisorRef::which_children), and decides nothing but the

@@ -13,12 +13,12 @@ use std::task::{Context as Polling, Poll, ready};
 use async_trait::async_trait;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::call_error::StartError;
-use crate::child::orders::{end_of, reason_of};
+use crate::base::coop::{poll_turn, turn};
+use crate::child::stop_request::{end_of, reason_of};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
-use crate::exit::{ExitReason, Result};
-use crate::message::Envelope;
-use crate::turn::{poll_turn, turn};
+use crate::exit::reason::{ExitReason, Result};
+use crate::message::received::Envelope;
+use crate::runtime::errors::call_error::StartError;
 
 /// Resolves when a server is to shut down: what [`ChildSpec::serve`] gives it. It is `'static`,
 /// `Send`, and each clone of it resolves. [`ChildSpec::serve`] has an example.

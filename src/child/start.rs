@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::body::Body;
-use crate::call_error::StartError;
-use crate::child::begun::Begun;
-use crate::child::orders::{end_of, is_told};
+use crate::base::coop::turn;
+use crate::base::pid::Pid;
+use crate::child::started_processes::Begun;
+use crate::child::stop_request::{end_of, is_told};
 use crate::child::{ChildType, Spec, TaskContext};
-use crate::context::Context;
-use crate::exit::Result;
-use crate::inbox::Item;
-use crate::message::Envelope;
-use crate::pid::Pid;
+use crate::driver::body::Body;
+use crate::exit::reason::Result;
+use crate::kernel::wait_graph::{Until, WaitEdge};
+use crate::mailbox::inbox::Item;
+use crate::mailbox::record::Process;
+use crate::message::received::Envelope;
 use crate::process::{AnyProcess, ChildRole, ChildStop, Seat};
-use crate::record::Process;
 use crate::runtime::Runtime;
-use crate::starting::{StartCause, Starting};
-use crate::turn::turn;
-use crate::waits::{Until, WaitEdge};
+use crate::runtime::context::Context;
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::starting::{StartCause, Starting};
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds
 /// many kinds. Implement it with the `async-trait` crate, by hand only for a child whose start
@@ -234,7 +234,7 @@ impl StartContext {
         let (told, cause) = (process.clone(), self.cause.clone());
         let body = move |ctx| body(TaskContext::new(ctx).because(cause));
         let finish = move |result| end_of(result, is_told(&told));
-        self.run(process, |ctx| crate::body::body(|| body(ctx), finish))
+        self.run(process, |ctx| crate::driver::body::body(|| body(ctx), finish))
     }
 
     /// A process that a body is then [run](Self::run) in, in the tables and told to the log.

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Context;
-use crate::ended::ProcessHandle;
-use crate::exit::Result;
-use crate::health::Health;
-use crate::inside::{Inside, sealed};
-use crate::kernel::births::Birth;
-use crate::message::Received;
-use crate::pid::Pid;
+use crate::base::coop::turn;
+use crate::base::pid::Pid;
+use crate::exit::reason::Result;
+use crate::kernel::admission::Birth;
+use crate::message::received::Received;
+use crate::observe::health::Health;
 use crate::process::{Link, LinkKind};
 use crate::runtime::Runtime;
-use crate::spawn::fallible;
-use crate::starting::StartCause;
-use crate::turn::turn;
+use crate::runtime::context::Context;
+use crate::runtime::ended::ProcessHandle;
+use crate::runtime::inside::{Inside, sealed};
+use crate::runtime::spawn::fallible;
+use crate::runtime::starting::StartCause;
 
 /// The inside of a plain async child.
 ///

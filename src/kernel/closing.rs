@@ -4,11 +4,11 @@
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use crate::exit::ExitReason;
+use crate::base::catch::quietly;
+use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
+use crate::exit::reason::ExitReason;
 use crate::process::{GivenName, Line, Locked, Parent, Registrar, Stage, Unread, Vacant};
-use crate::quietly::quietly;
-use crate::shared_str::SharedStr;
-use crate::small_map::SmallMap;
 
 /// How a body came to its end.
 #[derive(Debug)]

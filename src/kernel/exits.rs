@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::dest::Dest;
-use crate::exit::ExitReason;
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
+use crate::exit::reason::ExitReason;
+use crate::exit::shutdown::Shutdown;
+use crate::exit::signal::{ExitKind, Verdict, verdict};
 use crate::kernel::Kernel;
-use crate::message::{Envelope, Received};
-use crate::pid::Pid;
+use crate::message::dest::Dest;
+use crate::message::received::{Envelope, Received};
 use crate::process::{AnyProcess, Core, Link, LinkKind, Parent, Stage, flag};
-use crate::quietly::quietly;
-use crate::shutdown::Shutdown;
-use crate::signal::{ExitKind, Verdict, verdict};
-use crate::timer_queue::Action;
+use crate::time::timer_queue::Action;
 
 /// An exit signal on its way.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,7 @@ impl Kernel {
         let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
         let mut envelope = Some(Envelope::plain(received));
         let mut stop = None;
-        crate::failpoint::point!("exit signal");
+        crate::base::failpoint::point!("exit signal");
         let outcome = to.with(|locked| {
             let (outcome, link) = arrive(locked.core(), signal);
             let arrived =

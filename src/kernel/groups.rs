@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use crate::base::catch::quietly;
+use crate::base::pid::{MonitorRef, Pid};
+use crate::base::shared_str::SharedStr;
 use crate::kernel::monitors::hold;
 use crate::kernel::{Group, Kernel};
-use crate::message::{Envelope, GroupChange, Received};
-use crate::pid::{MonitorRef, Pid};
+use crate::message::received::{Envelope, GroupChange, Received};
 use crate::process::{AnyProcess, Held, Stage};
-use crate::quietly::quietly;
-use crate::shared_str::SharedStr;
 
 /// A group's watchers as they are told: their wakers wait for the entry's release.
 type Wakers = Vec<Waker>;
@@ -51,7 +51,7 @@ impl Kernel {
             }
             let wakers = self.tell_group(group, &name, pid, GroupChange::Left);
             vanish_if_empty(entry);
-            crate::failpoint::point!("leave between entry and member");
+            crate::base::failpoint::point!("leave between entry and member");
             // Last: a member that forgot the group does not wait for it in its end, and
             // its `Down` would come before the news that it left.
             if let Some(process) = &process {
@@ -68,7 +68,7 @@ impl Kernel {
     /// Tells the group's watchers, and the census, of a change.
     fn tell_group(&self, group: &Group, name: &SharedStr, pid: Pid, change: GroupChange) -> Wakers {
         #[cfg(regrow_proof)]
-        self.trace.record(crate::trace::Event::Group { group: name.clone(), pid, change });
+        self.trace.record(crate::kernel::trace::Event::Group { group: name.clone(), pid, change });
         self.mark_census();
         let mut wakers = Wakers::new();
         for (&id, &watcher) in group.watchers.iter() {

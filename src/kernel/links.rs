@@ -22,14 +22,14 @@
 
 use std::sync::Arc;
 
-use crate::exit::ExitReason;
+use crate::base::pid::Pid;
+use crate::base::sync::atomic::Ordering;
+use crate::exit::reason::ExitReason;
+use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
-use crate::message::{Envelope, Received};
-use crate::pid::Pid;
+use crate::message::received::{Envelope, Received};
 use crate::process::{AnyProcess, Core, Link, LinkKind, Locked, Stage, flag};
-use crate::signal::ExitKind;
-use crate::sync::atomic::Ordering;
 
 impl Kernel {
     /// Links `a` to `b`; false if either is dead.
@@ -62,7 +62,7 @@ impl Kernel {
                 return false;
             }
         }
-        crate::failpoint::point!("link between sides");
+        crate::base::failpoint::point!("link between sides");
         match list(&*target, &*linker, of_target, |core| !core.settled) {
             Listed::Yes => {}
             Listed::PeerEnded => return false,
@@ -71,7 +71,7 @@ impl Kernel {
                 return false;
             }
         }
-        crate::failpoint::point!("link before look back");
+        crate::base::failpoint::point!("link before look back");
         match look_back(&*linker, b) {
             LookBack::Linked => {}
             LookBack::Unlinked => drop(remove_link(&*target, a, id + 1)),
@@ -114,7 +114,7 @@ impl Kernel {
         let remove = |of, peer| self.find(of).is_some_and(|of| remove_link(&*of, peer, id));
         loop {
             let one = remove(a, b);
-            crate::failpoint::point!("unlink between sides");
+            crate::base::failpoint::point!("unlink between sides");
             if !remove(b, a) && !one {
                 return;
             }

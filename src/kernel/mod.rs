@@ -1,42 +1,50 @@
-//! All processes of one runtime, and what they are found by.
+//! All processes of one runtime, and the protocols between them: links, monitors, names, groups,
+//! timers, exit signals, the start and the teardown of a process.
+//!
+//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`.
+//! **Knows nothing of** tasks and futures: an operation locks a record, changes it, and wakes
+//! wakers. `driver` polls bodies, `runtime` is what users call.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
-use crate::bells::Bells;
-use crate::census_bell::CensusBell;
-use crate::event::EventHub;
-use crate::log_level::LogLevel;
-use crate::overflow::Overflow;
-use crate::pid::Pid;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
+use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::base::sync::{Mutex, Table};
+use crate::kernel::wait_graph::Waits;
+use crate::observe::census_wake::CensusBell;
+use crate::observe::event::EventHub;
+use crate::observe::log_level::LogLevel;
+use crate::observe::stop_records::Stops;
+use crate::observe::switches::Watching;
+use crate::process::overflow::Overflow;
 use crate::process::{AnyProcess, Counts};
-use crate::shared_str::SharedStr;
-use crate::small_map::SmallMap;
-use crate::stops::Stops;
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use crate::sync::{Mutex, Table};
-use crate::timer_queue::TimerQueue;
-use crate::waits::Waits;
-use crate::watching::Watching;
+use crate::time::deadline_pool::Bells;
+use crate::time::timer_queue::TimerQueue;
 
+pub(crate) mod wait_graph;
+#[cfg(regrow_proof)]
+pub(crate) mod trace;
 pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
 pub(crate) mod reserved_names;
 pub(crate) mod names;
 mod orphans;
-pub(crate) mod stopping;
+pub(crate) mod stop_above;
 #[cfg(all(unix, feature = "process"))]
-pub(crate) mod programs;
+pub(crate) mod os_programs;
 pub(crate) mod groups;
 pub(crate) mod closing;
 pub(crate) mod teardown;
-pub(crate) mod births;
+pub(crate) mod admission;
 pub(crate) mod tokio_gone;
 pub(crate) mod timers;
 #[cfg(regrow_proof)]
-mod traced;
+mod trace_calls;
 
 /// The tables and counters that all clones of a [`Runtime`](crate::Runtime) share.
 pub(crate) struct Kernel {
@@ -57,9 +65,9 @@ pub(crate) struct Kernel {
     pub(crate) events: EventHub,
     pub(crate) stops: Stops,
     /// The roots whose program is being stopped.
-    pub(crate) begun_stops: Mutex<Vec<(Pid, stopping::Above)>>,
+    pub(crate) begun_stops: Mutex<Vec<(Pid, stop_above::Above)>>,
     #[cfg(all(unix, feature = "process"))]
-    pub(crate) programs: programs::Programs,
+    pub(crate) programs: os_programs::Programs,
     /// Rung when a name was given, or is vacant no more.
     pub(crate) successions: tokio::sync::Notify,
     /// Rung when a process says how it is doing.
@@ -67,7 +75,7 @@ pub(crate) struct Kernel {
     pub(crate) waits: Waits,
     pub(crate) watching: Watching,
     #[cfg(regrow_proof)]
-    pub(crate) trace: crate::trace::Trace,
+    pub(crate) trace: crate::kernel::trace::Trace,
     log_level: AtomicU8,
     next_pid: AtomicU64,
     next_id: AtomicU64,
@@ -142,13 +150,13 @@ impl Kernel {
             stops: Stops::default(),
             begun_stops: Mutex::new(Vec::new()),
             #[cfg(all(unix, feature = "process"))]
-            programs: programs::Programs::default(),
+            programs: os_programs::Programs::default(),
             successions: tokio::sync::Notify::new(),
             healths: tokio::sync::Notify::new(),
             waits: Waits::default(),
             watching: Watching::default(),
             #[cfg(regrow_proof)]
-            trace: crate::trace::Trace::default(),
+            trace: crate::kernel::trace::Trace::default(),
             log_level: AtomicU8::new(LogLevel::Off as u8),
             next_pid: AtomicU64::new(1),
             next_id: AtomicU64::new(1),

@@ -4,13 +4,13 @@
 //! it is there, and taken from the mailbox only while it is there. So releasing the
 //! entry is all that a flush has to do, and a monitor is never told twice.
 
-use crate::exit::ExitReason;
+use crate::base::pid::{MonitorRef, Pid};
+use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
+use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
-use crate::message::{Envelope, Received};
-use crate::pid::{MonitorRef, Pid};
+use crate::message::received::{Envelope, Received};
 use crate::process::{AnyProcess, Held, Stage, Watcher};
-use crate::shared_str::SharedStr;
-use crate::small_map::SmallMap;
 
 impl Kernel {
     pub(crate) fn monitor(&self, watcher: Pid, target: Pid) -> MonitorRef {
@@ -29,7 +29,7 @@ impl Kernel {
         if !hold(&*own, reference, Held::Process(target)) {
             return reference;
         }
-        crate::failpoint::point!("monitor between sides");
+        crate::base::failpoint::point!("monitor between sides");
         let entry = Watcher { pid: watcher, name };
         let Some(there) = self.find(target).filter(|there| list(&**there, reference, &entry))
         else {
@@ -37,7 +37,7 @@ impl Kernel {
             self.tell_down(reference, target, &entry, &ExitReason::NoProc);
             return reference;
         };
-        crate::failpoint::point!("monitor before look back");
+        crate::base::failpoint::point!("monitor before look back");
         // The watcher may have ended, or let go, before the target listed it.
         if !holds(&*own, reference) {
             unlist(&*there, reference);
@@ -99,7 +99,7 @@ impl Kernel {
             drop(queued);
             held
         });
-        crate::failpoint::point!("demonitor between sides");
+        crate::base::failpoint::point!("demonitor between sides");
         match held {
             None => false,
             Some(Held::Fired) => false,

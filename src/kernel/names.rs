@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
-use crate::pid::Pid;
 use crate::process::{AnyProcess, Stage};
-use crate::quietly::quietly;
-use crate::shared_str::SharedStr;
 
 /// Why a name was not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Kernel {
             {
                 return Err(NameRefused::Reserved(reserved));
             }
-            crate::failpoint::point!("register between entry and holder");
+            crate::base::failpoint::point!("register between entry and holder");
             let (taken, _) = process.with_deferred(|locked| {
                 let core = locked.core();
                 let open = core.is_open();
@@ -140,7 +140,8 @@ impl Kernel {
                 self.forget_vacant(vacancy.supervisor, &own);
             }
             #[cfg(regrow_proof)]
-            self.trace.record(crate::trace::Event::Registered { name: own, pid: process.pid() });
+            self.trace
+                .record(crate::kernel::trace::Event::Registered { name: own, pid: process.pid() });
             then();
             Ok(())
         })?;
@@ -158,8 +159,9 @@ impl Kernel {
                 }
                 *entry = None;
                 #[cfg(regrow_proof)]
-                self.trace.record(crate::trace::Event::Freed { name: name.clone(), pid: holder });
-                crate::failpoint::point!("unregister between entry and holder");
+                self.trace
+                    .record(crate::kernel::trace::Event::Freed { name: name.clone(), pid: holder });
+                crate::base::failpoint::point!("unregister between entry and holder");
                 // Last: a holder that forgot the name does not wait for it in its end.
                 if let Some(process) = &process {
                     process.with_deferred(|locked| {

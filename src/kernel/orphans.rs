@@ -17,8 +17,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::base::pid::Pid;
 use crate::kernel::Kernel;
-use crate::pid::Pid;
 use crate::process::{AnyProcess, Core, Estate, Line, Seat, Stage};
 
 impl Kernel {
@@ -93,7 +93,7 @@ impl Kernel {
         let noted = |core: &mut Core| Some(core.standing()?.estate.as_ref()?.orphans.clone());
         loop {
             let noted = supervisor.with(|locked| noted(locked.core())).unwrap_or_default();
-            crate::failpoint::point!("orphans between list and table");
+            crate::base::failpoint::point!("orphans between list and table");
             let ended = |pid: &Pid| !self.table.contains(pid);
             let gone: HashSet<Pid> = noted.iter().map(|(_, pid)| *pid).filter(ended).collect();
             if gone.is_empty() {

@@ -14,11 +14,11 @@
 
 use tokio::time::Instant;
 
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
-use crate::pid::Pid;
 use crate::process::{AnyProcess, GivenName, Parent, Seat, Vacant, Vacated};
-use crate::quietly::quietly;
-use crate::shared_str::SharedStr;
 
 /// For which child a name is reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,8 @@ impl Kernel {
             }
             #[cfg(regrow_proof)]
             if !given_up {
-                self.trace.record(crate::trace::Event::Freed { name: own.clone(), pid: holder });
+                self.trace
+                    .record(crate::kernel::trace::Event::Freed { name: own.clone(), pid: holder });
             }
             *entry =
                 heir.and_then(|(heir, seat)| leave(&*heir, own, Vacated { seat, reserved_for }));

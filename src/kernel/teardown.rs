@@ -14,32 +14,32 @@
 
 use std::sync::Arc;
 
-use crate::event::LifecycleEvent;
-use crate::exit::ExitReason;
+use crate::base::catch::quietly;
+use crate::base::pid::{MonitorRef, Pid};
+use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
+use crate::base::sync::atomic::Ordering;
+use crate::exit::reason::ExitReason;
+use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
 use crate::kernel::closing::{Belongings, Death, End, close};
 use crate::kernel::exits::ExitSignal;
-use crate::lifecycle;
-use crate::pid::{MonitorRef, Pid};
+use crate::observe::event::LifecycleEvent;
+use crate::observe::lifecycle_log;
 use crate::process::{AnyProcess, Stage, Standing, Ties, Watcher, flag};
-use crate::quietly::quietly;
-use crate::shared_str::SharedStr;
-use crate::signal::ExitKind;
-use crate::small_map::SmallMap;
-use crate::sync::atomic::Ordering;
 
 impl Kernel {
     /// Steps 2 to 8.
     pub(crate) fn bury(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
         let pid = process.pid();
-        crate::failpoint::point!("death before closing");
+        crate::base::failpoint::point!("death before closing");
         let mut closing = process.with(|locked| {
             process.raise(flag::CONDEMNED);
             close(locked, end)
         });
         closing.remains.close_streams();
         let death = closing.death;
-        crate::failpoint::point!("death before names");
+        crate::base::failpoint::point!("death before names");
         if let Some(belongings) = closing.belongings {
             self.give_up(process, belongings);
         }
@@ -50,14 +50,15 @@ impl Kernel {
         if flags & flag::TIMED != 0 {
             self.timers.drop_target(pid);
         }
-        crate::failpoint::point!("death before ended");
+        crate::base::failpoint::point!("death before ended");
         let ties = process.with(|locked| {
             let core = locked.core();
             core.stage = Stage::Ended;
             let ties = core.ties.take();
             core.settled = !death.failed && ties.as_ref().is_none_or(|ties| ties.tell_nobody());
             #[cfg(regrow_proof)]
-            self.trace.record(crate::trace::Event::Exited { pid, reason: death.reason.clone() });
+            self.trace
+                .record(crate::kernel::trace::Event::Exited { pid, reason: death.reason.clone() });
             (!core.settled).then_some(ties)
         });
         if let Some(ties) = ties {
@@ -82,7 +83,7 @@ impl Kernel {
         }
         // Of a supervisor: it starts no successor any more.
         self.release_names(belongings.vacant, pid);
-        crate::failpoint::point!("death before groups");
+        crate::base::failpoint::point!("death before groups");
         for (tag, ()) in belongings.tags {
             self.leave_group(tag, pid);
         }
@@ -106,7 +107,7 @@ impl Kernel {
         if let Some(watchers) = ties.watchers.take() {
             self.tell_watchers(pid, *watchers, reason);
         }
-        crate::failpoint::point!("death between monitors and links");
+        crate::base::failpoint::point!("death between monitors and links");
         self.tell_links(pid, &mut ties, reason);
         if !ties.monitors.is_empty() {
             self.release(pid, ties.monitors.take());
@@ -114,7 +115,7 @@ impl Kernel {
         if let Some(standing) = &mut ties.standing {
             Self::settle_standing(standing, reason);
         }
-        crate::failpoint::point!("death before settled");
+        crate::base::failpoint::point!("death before settled");
         let mut late_waiters = Vec::new();
         while let Some(mut late) = settle(process) {
             late_waiters.extend(late.waiters.take());
@@ -161,9 +162,9 @@ impl Kernel {
         if label.is_some() {
             self.mark_census();
         }
-        let level = crate::log_level::LogLevel::for_exit(&death.reason);
+        let level = crate::observe::log_level::LogLevel::for_exit(&death.reason);
         if death.failed || (label.is_some() && self.wants_log(level)) {
-            lifecycle::exit(pid, label, death.name.as_deref(), &death.reason);
+            lifecycle_log::exit(pid, label, death.name.as_deref(), &death.reason);
         }
         if death.failed || label.is_some() {
             self.events.tell(|| LifecycleEvent::Exited {

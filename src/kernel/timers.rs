@@ -7,17 +7,17 @@ use std::time::Duration;
 use tokio::task::{coop, yield_now};
 use tokio::time::Instant;
 
-use crate::dest::Dest;
-use crate::exit::ExitReason;
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
+use crate::base::sync::atomic::Ordering;
+use crate::exit::reason::ExitReason;
+use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
-use crate::message::Received;
-use crate::pid::Pid;
+use crate::message::dest::Dest;
+use crate::message::received::Received;
 use crate::process::{AnyProcess, flag};
-use crate::quietly::quietly;
-use crate::signal::ExitKind;
-use crate::sync::atomic::Ordering;
-use crate::timer_queue::{Action, Timer, TimerQueue, after};
+use crate::time::timer_queue::{Action, Timer, TimerQueue, after};
 
 /// What a timer is found by: whose it is, and its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Kernel {
         if matches!(to, Dest::Pid(_)) && process.is_none() {
             return armed;
         }
-        crate::failpoint::point!("timer arm");
+        crate::base::failpoint::point!("timer arm");
         if self.timers.arm(Timer { id, to, action, due, period }) {
             let driver = Driver { queue: self.timers.clone(), kernel: Arc::downgrade(self) };
             handle.spawn(coop::unconstrained(drive(driver)));
@@ -85,7 +85,7 @@ impl Kernel {
             },
         };
         let Some(process) = self.find(pid) else { return };
-        crate::failpoint::point!("timer fire");
+        crate::base::failpoint::point!("timer fire");
         let from = Pid::OUTSIDE;
         match &timer.action {
             Action::Send(message) => {

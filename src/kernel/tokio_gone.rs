@@ -5,10 +5,10 @@
 //! shuts down, or has. A `Runtime` stays with the first tokio runtime that it has found, so from then
 //! on none of its processes runs any more.
 
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
+use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::kernel::Kernel;
-use crate::pid::Pid;
-use crate::quietly::quietly;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What has happened, and what to do.
 pub(crate) const TOKIO_GONE: &str = "the tokio runtime that this regrow `Runtime` runs on has shut \

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::pid::Pid;
+use crate::base::pid::Pid;
+use crate::base::sync::Mutex;
 use crate::process::child_role::Seat;
-use crate::sync::Mutex;
 
 /// The supervisor that starts this one again, and in which seat; and those above it.
 #[derive(Debug)]

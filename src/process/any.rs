@@ -4,12 +4,12 @@ use std::any::Any;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::message::Received;
-use crate::pid::Pid;
+use crate::base::catch::wake;
+use crate::base::pid::Pid;
+use crate::base::sync::Mutex;
+use crate::base::sync::atomic::{AtomicU8, Ordering};
+use crate::message::received::Received;
 use crate::process::Locked;
-use crate::quietly::wake;
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU8, Ordering};
 
 /// What the kernel needs of a process: to lock it, and to put signals in its inbox.
 pub(crate) trait AnyProcess: Send + Sync {

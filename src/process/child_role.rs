@@ -1,7 +1,7 @@
 //! What a supervisor and the record of its child agree on.
 
-use crate::restart::Restart;
-use crate::shared_str::SharedStr;
+use crate::base::shared_str::SharedStr;
+use crate::restart::policy::Restart;
 
 /// One incarnation of a child, as its supervisor numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,17 +7,17 @@ use std::task::Waker;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use crate::activity::Activity;
-use crate::exit::ExitReason;
-use crate::health::Health;
-use crate::pid::Pid;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
+use crate::exit::reason::ExitReason;
+use crate::exit::shutdown::Shutdown;
+use crate::observe::activity::Activity;
+use crate::observe::health::Health;
 use crate::process::ancestors::Line;
 use crate::process::child_role::{ChildRole, GivenName, Seat};
-use crate::process::counts::Counts;
-use crate::process::vacant::{Vacant, Vacated};
-use crate::shared_str::SharedStr;
-use crate::shutdown::Shutdown;
-use crate::small_map::SmallMap;
+use crate::process::mailbox_counts::Counts;
+use crate::process::vacated_names::{Vacant, Vacated};
 
 /// How far a process has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,22 +1,28 @@
-//! What is remembered of one process, under its one lock.
+//! The record of one process: everything that is guarded by its one lock, and the flags that are
+//! read without it.
 //!
-//! **Invariants**
-//! 1. Everything in [`Core`] and the inbox is guarded by one mutex, and no two
-//!    processes are locked at once.
-//! 2. A stage only ever grows: live, condemned, closing, ended.
-//! 3. Under the lock nothing of the user's is dropped, run or woken; only the task's
-//!    own waker is.
+//! **Uses** `base`, `exit`, `message`, `restart`, `observe`.
+//! **Knows nothing of** other processes, and not of the message type: the mailbox is behind
+//! [`AnyMail`].
+//!
+//! Invariants:
+//! 1. Everything in [`Core`] and the inbox is guarded by one mutex, and no thread holds the locks
+//!    of two processes at once.
+//! 2. A stage only ever grows: live, exit pending, closing, ended.
+//! 3. While the lock is held no user code runs, no value of a user is dropped, and no waker is
+//!    woken except that of the process' own task.
 
-pub(crate) mod counts;
+pub(crate) mod overflow;
+pub(crate) mod mailbox_counts;
 mod child_role;
-mod vacant;
+mod vacated_names;
 mod ancestors;
 pub(crate) mod core;
 pub(crate) mod state;
-mod tickets;
-mod taken_back;
-mod succession;
-mod shown;
+mod exit_tickets;
+mod revoked_signals;
+mod successor;
+mod published;
 pub(crate) mod any;
 
 pub(crate) use ancestors::Line;
@@ -25,9 +31,9 @@ pub(crate) use child_role::{ChildRole, ChildStop, GivenName, Seat};
 pub(crate) use core::{
     Core, Estate, Held, Link, LinkKind, Parent, Parked, Registrar, Stage, Standing, Ties, Watcher,
 };
-pub(crate) use counts::{Counts, Entry, IfFull};
+pub(crate) use mailbox_counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State, Unread};
-pub(crate) use vacant::{Vacant, Vacated};
+pub(crate) use vacated_names::{Vacant, Vacated};
 
 /// Bits that are read without the lock.
 pub(crate) mod flag {

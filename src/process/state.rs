@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 
 use tokio::time::Instant;
 
-use crate::message::Envelope;
-use crate::pid::Pid;
+use crate::base::pid::Pid;
+use crate::message::received::Envelope;
 use crate::process::Core;
 
 /// What the lock guards: what every process has, and its mail.

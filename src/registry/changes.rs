@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_util::{Stream, StreamExt};
 use tokio::task::coop;
 
-use crate::pid::Pid;
-use crate::quietly::quietly;
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
 
 /// One change of a registry. [`RegistryChanges`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]

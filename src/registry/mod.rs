@@ -1,17 +1,19 @@
-//! Registries: processes found by keys of any type, with a value beside each.
+//! Registries: processes that are found by keys of any type, with a value beside each key.
 //!
-//! **A registration** is made under the registry's lock: the key is free; under the process'
-//! lock as well, the process is open, and notes the registry; the entry is made. A process
-//! that closes before that note is refused. One that closes after it finds the note, and its
-//! teardown, before anybody is told of the end, waits for the registry's lock and takes the
-//! entry out. So who was told of an end never sees an entry of that process.
+//! **Uses** `base`, `exit`, `process`, `runtime`, `server`.
+//! **Knows nothing of** supervisors: an entry belongs to a process, and is removed when that process ends.
 //!
-//! **The order of locks**: the registry's, then one process', or one listener's. A teardown
-//! holds no lock when it comes.
+//! The steps of a registration, under the registry's lock: the key is found free; under the process'
+//! lock as well, the process is found open and notes the registry; the entry is added.
 //!
-//! **What is a user's**: keys are hashed, compared and cloned, and values cloned, under the
-//! registry's lock, as in any table. Everything else of theirs, destructors, closures and
-//! wakers, is run after it.
+//! Invariants:
+//! 1. A process that has been notified of the end of another finds no entry of that process. An end
+//!    before step two refuses the registration. An end after it finds the note, and its teardown
+//!    removes the entry before it announces the end.
+//! 2. Locks are taken in this order: the registry's, then that of one process or of one listener. A
+//!    teardown holds no lock when it takes the registry's.
+//! 3. Under the registry's lock keys are hashed, compared and cloned, and values are cloned. All
+//!    other user code (destructors, closures, wakers) runs after the lock has been released.
 
 use std::fmt;
 use std::hash::Hash;
@@ -20,10 +22,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use thiserror::Error;
 
-use crate::exit::Result;
-use crate::pid::Pid;
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
+use crate::exit::reason::Result;
 use crate::process::{AnyProcess, Registrar};
-use crate::quietly::quietly;
 use crate::runtime::Runtime;
 
 mod entries;

@@ -4,13 +4,13 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 
-use crate::call_error::StartError;
+use crate::base::coop::turn;
 use crate::child::{ChildSpec, ChildType, StartChild, StartContext, Started};
-use crate::exit::Result;
+use crate::exit::reason::Result;
 use crate::process::AnyProcess;
+use crate::runtime::errors::call_error::StartError;
 use crate::server::GenServer;
-use crate::server::item::Work;
-use crate::turn::turn;
+use crate::server::work::Work;
 
 impl StartContext {
     /// Starts a server as the child, and returns when its `init` has.

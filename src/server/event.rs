@@ -1,10 +1,10 @@
 //! What the loop of a server does next.
 
-use crate::activity::Callback;
-use crate::exit::ExitReason;
-use crate::message::Received;
+use crate::exit::reason::ExitReason;
+use crate::message::received::Received;
+use crate::observe::activity::Callback;
 use crate::server::GenServer;
-use crate::server::system::System;
+use crate::server::system_message::System;
 
 /// How a wait for something to handle ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

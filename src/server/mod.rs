@@ -1,50 +1,40 @@
-//! Servers: a state, and one message at a time.
+//! [`GenServer`]: a state that handles one message at a time. `handle` holds what clients use,
+//! `context` what handlers are given, `run` the loop, `tracking` what is recorded of a handler
+//! while it runs.
+//!
+//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
+//! `runtime`, `child`.
+//! **Knows nothing of** supervisors, which are servers themselves.
 
 use std::future::{Future, ready};
 
-use crate::call_error::StartError;
+use crate::base::catch::quietly;
 use crate::child::ChildSpec;
-use crate::exit::{ExitReason, Result};
-use crate::message::Received;
-use crate::name::Name;
-use crate::quietly::quietly;
+use crate::exit::reason::{ExitReason, Result};
+use crate::message::received::Received;
 use crate::runtime::Runtime;
-use crate::starting::Starting;
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::starting::Starting;
+use crate::runtime::typed_name::Name;
 
-mod system;
-pub(crate) mod item;
-pub(crate) mod idle;
-mod ask;
-pub(crate) mod server_ref;
-mod handles;
-mod casts;
-mod calls;
-mod sender;
-pub(crate) mod schedule;
+mod system_message;
+pub(crate) mod work;
+mod handle;
 mod sys;
 pub(crate) mod event;
-mod slow;
-mod watch;
+mod tracking;
 pub(crate) mod context;
-mod ties;
-mod steps;
-mod ending;
-mod timers;
-mod tasks;
-mod watched;
-mod turns;
-pub(crate) mod suspended;
 pub(crate) mod run;
 pub(crate) mod start;
 pub(crate) mod spec;
 mod child;
 
 pub use context::ServerContext;
-pub use schedule::CastTimer;
-pub use sender::{Caller, Sender};
-pub use server_ref::ServerRef;
+pub use context::schedule::CastTimer;
+pub use handle::sender::{Caller, Sender};
+pub use handle::server_ref::ServerRef;
 pub use spec::ServerSpec;
-pub use system::ServerStatus;
+pub use system_message::ServerStatus;
 
 /// A process that keeps a state and handles one message at a time: the behaviour most
 /// processes have. OTP: `gen_server`.

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::call_error::StartError;
-use crate::inside::Inside;
+use crate::base::pid::MonitorRef;
+use crate::base::shared_str::SharedStr;
 use crate::kernel::Mailboxes;
-use crate::name::Name;
-use crate::overflow::Overflow;
-use crate::pid::MonitorRef;
+use crate::process::overflow::Overflow;
 use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::inside::Inside;
+use crate::runtime::starting::Starting;
+use crate::runtime::typed_name::Name;
 use crate::server::{GenServer, ServerRef};
-use crate::shared_str::SharedStr;
-use crate::starting::Starting;
 
 /// A server being described: its arguments, its name, how long its `init` may take.
 /// Made by [`GenServer::spec`]. OTP: the options of `gen_server:start/4`.

@@ -8,20 +8,20 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::call_error::StartError;
-use crate::deadline::within;
-use crate::ended::{Ended, ProcessHandle};
+use crate::base::coop::turn;
+use crate::base::pid::{MonitorRef, Pid};
 use crate::kernel::Kernel;
-use crate::pid::{MonitorRef, Pid};
+use crate::kernel::wait_graph::{Until, WaitEdge};
+use crate::mailbox::record::Process;
 use crate::process::AnyProcess;
-use crate::record::Process;
 use crate::runtime::Runtime;
-use crate::server::item::Work;
+use crate::runtime::deadline::within;
+use crate::runtime::ended::{Ended, ProcessHandle};
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::starting::Starting;
 use crate::server::run::{self, Ack};
+use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::starting::Starting;
-use crate::turn::turn;
-use crate::waits::{Until, WaitEdge};
 
 /// A server's process, started.
 pub(crate) type Served<S> = Arc<Process<Work<S>>>;

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::Waiting;
-use crate::call_error::CallError;
-use crate::exit::Result;
-use crate::reply::Reply;
-use crate::server::ask::{refuse_self, wait_edge};
-use crate::server::item::Work;
-use crate::server::system::{ServerStatus, System};
+use crate::base::coop::turn_of_caller;
+use crate::call::reply::Reply;
+use crate::exit::reason::Result;
+use crate::runtime::await_reply::Waiting;
+use crate::runtime::errors::call_error::CallError;
+use crate::server::handle::request::{refuse_self, wait_edge};
+use crate::server::system_message::{ServerStatus, System};
+use crate::server::work::Work;
 use crate::server::{GenServer, ServerRef};
-use crate::turn::turn_of_caller;
 
 /// How long a request waits, as in OTP.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::one_line::name;
+use crate::base::one_line::name;
 use crate::snapshot::elapsed::short;
 use crate::supervisor::picture::{Picture, Step};
 

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call_error::CallError;
+use crate::base::coop::turn;
+use crate::base::pid::Pid;
 use crate::child::ChildType;
-use crate::exit::Result;
-use crate::info::ProcessInfo;
-use crate::pid::Pid;
+use crate::exit::reason::Result;
 use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::CallError;
+use crate::runtime::info::ProcessInfo;
 use crate::snapshot::busy::Busy;
 use crate::snapshot::nodes::{TreeNodes, assembled};
 use crate::snapshot::survey::{Answer, Known, Survey, half_started};
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::picture::{Picture, Shown, ShownState, Step};
 use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
-use crate::turn::turn;
 
 /// How long all supervisors of a tree may take to answer, if nothing else is said.
 pub(crate) const LIMIT: Duration = Duration::from_millis(250);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::one_line::name;
+use crate::base::one_line::name;
 use crate::snapshot::nodes::numbered;
 use crate::snapshot::text::facts;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::health::Health;
-use crate::one_line::way;
-use crate::path::Path;
+use crate::base::one_line::way;
+use crate::base::tree_path::Path;
+use crate::observe::health::Health;
 use crate::snapshot::busy::Busy;
 use crate::snapshot::nodes::numbered;
 use crate::snapshot::{NodeState, TreeNode, TreeSnapshot};

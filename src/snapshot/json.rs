@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tokio::time::Instant;
 
-use crate::exit::ExitReason;
-use crate::health::Health;
-use crate::one_line::is_obeyed;
+use crate::base::one_line::is_obeyed;
+use crate::exit::reason::ExitReason;
+use crate::observe::health::Health;
 use crate::snapshot::busy::Busy;
 use crate::snapshot::nodes::numbered;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};

@@ -1,16 +1,20 @@
-//! A running tree as a value: who is there, in what state, with what story.
+//! A running tree as a value: which processes there are, in which state, with which history; and as
+//! text, JSON, a graph and HTTP routes.
 //!
-//! Nobody is stopped for it. All supervisors are asked at once, under one deadline, so the
-//! parts of a snapshot are of slightly different moments. One that doesn't answer in time, since
+//! **Uses** `base`, `exit`, `time`, `observe`, `process`, `runtime`, `child`, `supervisor`.
+//! **Knows nothing of** programs.
+//!
+//! A snapshot stops no process. All supervisors are asked at once, under one deadline, so the parts
+//! of a snapshot are of slightly different moments. A supervisor that does not answer in time, because
 //! it is starting or stopping a child, is shown as it last published itself.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::exit::ExitReason;
-use crate::health::Health;
-use crate::pid::Pid;
+use crate::base::pid::Pid;
+use crate::exit::reason::ExitReason;
+use crate::observe::health::Health;
 use crate::supervisor::{Incarnation, RestartBudget};
 
 mod elapsed;
@@ -23,6 +27,8 @@ mod graph;
 mod health;
 #[cfg(feature = "serde")]
 mod json;
+#[cfg(feature = "axum")]
+pub(crate) mod routes;
 
 use nodes::numbered;
 

@@ -15,17 +15,17 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use crate::call_error::CallError;
+use crate::base::pid::Pid;
 use crate::child::ChildType;
-use crate::deadline::until;
-use crate::exit::Result;
-use crate::pid::Pid;
+use crate::exit::reason::Result;
 use crate::process::Seat;
 use crate::runtime::Runtime;
-use crate::supervisor::dynamic::nursery::{self, Nursery};
+use crate::runtime::deadline::until;
+use crate::runtime::errors::call_error::CallError;
+use crate::supervisor::dynamic::server::{self as dynamic_server, Nursery};
+use crate::supervisor::fixed::server::{self, Tree};
 use crate::supervisor::picture::{Picture, Published, ShownState, Step};
-use crate::supervisor::tree::{self, Tree};
-use crate::timer_queue::after;
+use crate::time::timer_queue::after;
 
 /// What the supervisors of a tree answered within a time limit.
 #[derive(Debug)]
@@ -173,10 +173,10 @@ async fn ask(
 ) -> (Pid, Result<Read, CallError>) {
     let turn = published.turn().await;
     let answer = match runtime.server_at::<Tree>(pid) {
-        Ok(tree) => tree.call_unlimited(|reply| tree::Call::Publish(reply, turn)).await,
+        Ok(tree) => tree.call_unlimited(|reply| server::Call::Publish(reply, turn)).await,
         Err(CallError::WrongType) => match runtime.server_at::<Nursery>(pid) {
             Ok(tree) => {
-                let publish = |reply| nursery::Call::Publish(reply, turn);
+                let publish = |reply| dynamic_server::Call::Publish(reply, turn);
                 tree.call_unlimited(publish).await
             }
             Err(error) => Err(error),

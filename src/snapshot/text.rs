@@ -3,8 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::health::Health;
-use crate::one_line::{SENTENCE, excerpt, name};
+use crate::base::one_line::{SENTENCE, excerpt, name};
+use crate::observe::health::Health;
 use crate::snapshot::elapsed::short;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 

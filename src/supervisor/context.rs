@@ -1,11 +1,11 @@
 //! What a supervisor's own init is given.
 
-use crate::call_error::StartError;
-use crate::crash::Crash;
-use crate::exit::ExitReason;
-use crate::pid::Pid;
+use crate::base::pid::Pid;
+use crate::exit::crash::Crash;
+use crate::exit::reason::ExitReason;
 use crate::runtime::Runtime;
-use crate::starting::StartCause;
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::starting::StartCause;
 
 /// The inside of a supervisor while its own init runs, before any child is started.
 /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.

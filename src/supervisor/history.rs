@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::exit::ExitReason;
-use crate::pid::Pid;
+use crate::base::pid::Pid;
+use crate::exit::reason::ExitReason;
 
 /// How many incarnations are told of.
 const KEPT: usize = 8;
@@ -103,7 +103,7 @@ impl fmt::Debug for History {
 #[cfg(test)]
 mod tests {
     use super::{History, Incarnation, KEPT};
-    use crate::exit::ExitReason;
+    use crate::exit::reason::ExitReason;
     use std::time::Duration;
     use tokio::time::Instant;
 

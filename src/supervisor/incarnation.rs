@@ -7,20 +7,20 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
-use crate::call_error::StartError;
-use crate::child::begun::Begun;
+use crate::base::failpoint::step;
 use crate::child::start::Start;
+use crate::child::started_processes::Begun;
 use crate::child::{ChildType, Restart, Spec, StartContext, Started};
-use crate::ended::Ended;
-use crate::exit::{ExitReason, Result};
-use crate::failpoint::step;
+use crate::exit::reason::{ExitReason, Result};
+use crate::kernel::wait_graph::Until;
 use crate::process::{AnyProcess, ChildStop, Seat};
 use crate::runtime::Runtime;
-use crate::starting::StartCause;
-use crate::supervisor::attempt::attempt;
+use crate::runtime::ended::Ended;
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::starting::StartCause;
 use crate::supervisor::report::Report;
+use crate::supervisor::start_attempt::attempt;
 use crate::supervisor::stop::{Leaving, stop};
-use crate::waits::Until;
 
 /// What a start comes to.
 pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
@@ -187,7 +187,7 @@ async fn serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
 mod tests {
     use super::{Decision, decide};
     use crate::child::Restart;
-    use crate::exit::ExitReason;
+    use crate::exit::reason::ExitReason;
 
     #[test]
     fn the_restart_type_decides() {

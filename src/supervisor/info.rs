@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call_error::{CallError, StartError};
+use crate::base::pid::Pid;
 use crate::child::ChildType;
-use crate::pid::Pid;
+use crate::runtime::errors::call_error::{CallError, StartError};
 use crate::supervisor::history::History;
 
 /// One child, as [`SupervisorRef::which_children`](crate::SupervisorRef::which_children)

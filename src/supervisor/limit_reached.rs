@@ -6,11 +6,11 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::exit::{Causeless, ExitReason};
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::exit::reason::{Causeless, ExitReason};
 use crate::kernel::Kernel;
-use crate::pid::Pid;
-use crate::shared_str::SharedStr;
-use crate::supervisor::intensity::{Counted, Exceeded, Window};
+use crate::restart::window::{Counted, Exceeded, Window};
 
 /// How many ids are listed with their counts.
 const LISTED: usize = 8;

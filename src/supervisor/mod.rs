@@ -1,55 +1,38 @@
-//! Supervisors: processes that start others, in order, and start them again.
+//! Supervisors: processes that start children in order and restart those that crash. `spec` is a
+//! supervisor before it runs, `fixed` the supervisor of a declared list of children, `dynamic` the
+//! supervisor of children that come and go, `partition` several of one kind. The files beside these
+//! folders are shared by both kinds of supervisor.
 //!
-//! What is to be done is decided by pure functions over values ([`strategy`],
-//! [`intensity`], [`restarts`], [`auto_shutdown`], [`decide`](incarnation::decide)); what was
-//! decided is done in [`one_child`], [`restart`] and [`admin`], by one server, the [`tree`].
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`, `kernel`, `call`,
+//! `runtime`, `child`, `server`.
+//! **Knows nothing of** programs, snapshots and tasks.
 
-pub(crate) mod strategy;
-pub(crate) mod intensity;
 pub(crate) mod limit_reached;
-pub(crate) mod auto_shutdown;
-pub(crate) mod restarts;
 pub(crate) mod history;
 mod context;
 pub(crate) mod spec;
-mod begin;
 pub(crate) mod info;
-pub(crate) mod describe;
 pub(crate) mod picture;
 pub(crate) mod report;
 pub(crate) mod stop;
-mod attempt;
+mod start_attempt;
 pub(crate) mod incarnation;
-pub(crate) mod child_state;
-pub(crate) mod child_record;
-pub(crate) mod children;
-pub(crate) mod tree;
-mod alone;
-mod one_child;
-mod restart;
-mod admin;
-pub(crate) mod supervisor_ref;
+pub(crate) mod fixed;
 pub(crate) mod dynamic;
-mod start;
-mod partition_key;
-mod partitioned;
 mod partition;
-mod finding;
-mod most_starts;
-mod lint;
 
-pub use auto_shutdown::AutoShutdown;
-pub use begin::Supervisor;
+pub use crate::restart::budget::RestartBudget;
 pub use context::SupervisorContext;
-pub use describe::RestartBudget;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef, Exhausted};
-pub use finding::{Finding, LintError};
+pub use fixed::supervisor_ref::SupervisorRef;
 pub use history::{History, Incarnation};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
 pub use limit_reached::{Limit, RestartCount, RestartLimitReached};
-pub use lint::Lint;
+pub use partition::key::PartitionKey;
+pub use partition::partitioned::Partitioned;
 pub use partition::{PartitionSupervisor, PartitionSupervisorRef};
-pub use partition_key::PartitionKey;
-pub use partitioned::Partitioned;
 pub use spec::SupervisorSpec;
-pub use supervisor_ref::SupervisorRef;
+pub use spec::auto_shutdown::AutoShutdown;
+pub use spec::builder::Supervisor;
+pub use spec::finding::{Finding, LintError};
+pub use spec::lint::Lint;

@@ -20,12 +20,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::base::catch::harmless;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
 use crate::child::{ChildType, Spec};
-use crate::pid::Pid;
 use crate::process::AnyProcess;
-use crate::quietly::harmless;
-use crate::shared_str::SharedStr;
-use crate::supervisor::describe::RestartBudget;
+use crate::restart::budget::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 
 /// How many questions for a picture may lie in a mailbox.

@@ -19,25 +19,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call_error::StartError;
+use crate::base::catch::quietly;
+use crate::base::error_chain::Story;
+use crate::base::one_line::{PAGE, excerpt, name};
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
 use crate::child::Spec;
-use crate::doing::Doing;
-use crate::event::LifecycleEvent;
-use crate::exit::{ExitReason, WithCauses};
+use crate::exit::reason::{ExitReason, WithCauses};
+use crate::exit::signal::ExitKind;
 use crate::kernel::exits::ExitSignal;
-use crate::log_level::LogLevel;
-use crate::message::Received;
-use crate::one_line::{PAGE, excerpt, name};
-use crate::pid::Pid;
+use crate::kernel::wait_graph::{Until, WaitEdge};
+use crate::message::received::Received;
+use crate::observe::doing::Doing;
+use crate::observe::event::LifecycleEvent;
+use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, ChildStop, GivenName, Seat};
-use crate::quietly::quietly;
 use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::StartError;
 use crate::server::{GenServer, ServerContext};
-use crate::shared_str::SharedStr;
-use crate::signal::ExitKind;
-use crate::story::Story;
 use crate::supervisor::limit_reached::{Origin, RestartLimitReached};
-use crate::waits::{Until, WaitEdge};
 
 /// The target of all of it.
 const TARGET: &str = "regrow::supervisor";

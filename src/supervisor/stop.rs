@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::failpoint::step;
+use crate::base::shared_str::SharedStr;
 use crate::child::{Restart, Spec};
-use crate::deadline::{until, within};
-use crate::doing::Doing;
-use crate::ended::Ended;
-use crate::exit::ExitReason;
-use crate::failpoint::step;
+use crate::exit::reason::ExitReason;
+use crate::exit::shutdown::Shutdown;
 use crate::kernel::links::await_end;
+use crate::kernel::wait_graph::Until;
+use crate::observe::doing::Doing;
+use crate::observe::stop_records::Stop;
 use crate::process::AnyProcess;
-use crate::shared_str::SharedStr;
-use crate::shutdown::Shutdown;
-use crate::stops::Stop;
+use crate::runtime::deadline::{until, within};
+use crate::runtime::ended::Ended;
 use crate::supervisor::report::Report;
-use crate::timer_queue::after;
-use crate::waits::Until;
+use crate::time::timer_queue::after;
 
 /// How often a killed child that doesn't end is told of.
 pub(crate) const NOT_YIELDING: Duration = Duration::from_secs(5);
@@ -135,8 +135,8 @@ fn is_error(how: Shutdown, restart: Restart, reason: &ExitReason) -> bool {
 mod tests {
     use super::is_error;
     use crate::child::Restart::{Permanent, Temporary, Transient};
-    use crate::exit::ExitReason;
-    use crate::shutdown::Shutdown::{BrutalKill, Infinity, Timeout};
+    use crate::exit::reason::ExitReason;
+    use crate::exit::shutdown::Shutdown::{BrutalKill, Infinity, Timeout};
     use std::time::Duration;
 
     /// SHU-009, T45.

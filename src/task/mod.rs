@@ -1,24 +1,28 @@
-//! Tasks: one piece of work each, in a process of its own, whose result is waited for.
+//! Tasks: one piece of work each, in a process of its own, whose result is awaited.
 //!
-//! The result lies in a slot beside the process, never in a mailbox: one that comes too late
-//! goes nowhere. Whoever waits for it waits for the very end of the process, and looks into
-//! the slot then. What happens when the task ends between any two steps:
+//! **Uses** `base`, `exit`, `message`, `process`, `kernel`, `driver`, `runtime`, `child`,
+//! `supervisor`.
+//! **Knows nothing of** programs and snapshots.
 //!
-//! 1. before it is linked: its body is not running yet; the link finds it ended, and its
-//!    caller is told of the end as of any link's;
-//! 2. caller ends before the link: there is nobody to work for; the body never runs;
-//! 3. it has left its result, and is killed before it returns: the result counts;
-//! 4. it ended, and its exit lies in the trapping caller's mailbox: taking the outcome
-//!    unlinks, which takes that back.
+//! The result is put into a slot beside the process, never into a mailbox, so a result that comes too
+//! late is dropped. A caller waits for the end of the process, and reads the slot then.
+//!
+//! What happens when one side ends:
+//! 1. The task ends before it is linked: its body has not run. The link finds it ended, and its
+//!    caller receives the exit signal of an ended peer.
+//! 2. The caller ends before the task is linked: the body never runs.
+//! 3. The task has put its result into the slot and is killed before it returns: the result counts.
+//! 4. The task has ended and its exit is queued with a caller that traps exits: taking the result
+//!    unlinks, which removes that exit from the mailbox.
 
 mod error;
-mod launch;
-mod stop;
-mod many;
-mod supervised;
+mod start;
+mod shutdown;
+mod join_many;
+mod supervised_start;
 mod supervisor_ref;
 mod supervisor;
-mod under_way;
+mod in_flight;
 mod stream;
 
 use std::fmt;
@@ -29,14 +33,14 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
+use crate::base::pid::Pid;
 use crate::child::TaskContext;
-use crate::deadline::within;
-use crate::ended::ProcessHandle;
-use crate::exit::ExitReason;
-use crate::inside::Inside;
-use crate::pid::Pid;
+use crate::exit::reason::ExitReason;
 use crate::runtime::Runtime;
-use launch::launch_returning;
+use crate::runtime::deadline::within;
+use crate::runtime::ended::ProcessHandle;
+use crate::runtime::inside::Inside;
+use start::launch_returning;
 
 pub use error::TaskError;
 pub use stream::TaskStream;

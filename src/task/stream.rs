@@ -13,12 +13,12 @@ use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio::time::timeout;
 
+use crate::base::pid::Pid;
 use crate::child::TaskContext;
-use crate::inside::Inside;
-use crate::pid::Pid;
 use crate::runtime::Runtime;
-use crate::task::launch::launch;
-use crate::task::under_way::{Stage, UnderWay};
+use crate::runtime::inside::Inside;
+use crate::task::in_flight::{Stage, UnderWay};
+use crate::task::start::launch;
 use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 
 /// A stream of what a function makes of the items of another: each item is a [`Task`](crate::Task), and

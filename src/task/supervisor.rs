@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::call_error::StartError;
 use crate::child::ChildSpec;
-use crate::exit::Result;
+use crate::exit::reason::Result;
 use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::{DynamicSupervisor, Partitioned};
 use crate::task::supervisor_ref::TaskSupervisorRef;
 

@@ -5,18 +5,18 @@ use std::future::Future;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use crate::call_error::{CallError, StartError};
+use crate::base::pid::Pid;
 use crate::child::{ChildSpec, Restart, TaskContext};
-use crate::ended::{Ended, ProcessHandle};
-use crate::exit::{ExitReason, Result};
-use crate::inside::Inside;
-use crate::pid::Pid;
+use crate::exit::reason::{ExitReason, Result};
+use crate::exit::shutdown::Shutdown;
 use crate::runtime::Runtime;
-use crate::shutdown::Shutdown;
-use crate::spawn::{fallible, plain};
+use crate::runtime::ended::{Ended, ProcessHandle};
+use crate::runtime::errors::call_error::{CallError, StartError};
+use crate::runtime::inside::Inside;
+use crate::runtime::spawn::{fallible, plain};
 use crate::supervisor::{ChildError, ChildInfo, DynamicSupervisorRef};
 use crate::task::Task;
-use crate::task::supervised::{Born, Once};
+use crate::task::supervised_start::{Born, Once};
 
 /// What all tasks are called in trees, the log and the census. Their pids tell them apart.
 const LABEL: &str = "task";

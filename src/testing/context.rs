@@ -10,23 +10,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::outcome;
-use crate::call_error::CallError;
-use crate::exit::{ExitReason, Result};
-use crate::kernel::births::Birth;
+use crate::base::coop::poll_turn;
+use crate::base::shared_str::SharedStr;
+use crate::call::reply::Reply;
+use crate::call::reply_slot::Awaited;
+use crate::exit::reason::{ExitReason, Result};
+use crate::kernel::admission::Birth;
 use crate::process::AnyProcess;
-use crate::reply::Reply;
 use crate::runtime::Runtime;
+use crate::runtime::await_reply::outcome;
+use crate::runtime::errors::call_error::CallError;
+use crate::runtime::starting::StartCause;
+use crate::server::context::schedule::Planned;
 use crate::server::event::Event;
-use crate::server::item::Work;
-use crate::server::schedule::Planned;
-use crate::server::{GenServer, ServerContext, suspended};
-use crate::shared_str::SharedStr;
-use crate::slot::Awaited;
-use crate::starting::StartCause;
-use crate::testing::patience::patiently;
-use crate::testing::stand_in::{StandIn, settle};
-use crate::turn::poll_turn;
+use crate::server::run::suspended;
+use crate::server::work::Work;
+use crate::server::{GenServer, ServerContext};
+use crate::testing::bare_process::{StandIn, settle};
+use crate::testing::time_limit::patiently;
 
 /// A [`ServerContext`] without a running server: the test makes the state, calls its
 /// handlers one by one, and looks at what they asked of the context.

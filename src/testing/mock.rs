@@ -8,18 +8,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use crate::exit::ExitReason;
-use crate::kernel::births::Birth;
-use crate::message::Received;
-use crate::name::Name;
-use crate::pid::Pid;
+use crate::base::pid::Pid;
+use crate::exit::reason::ExitReason;
+use crate::kernel::admission::Birth;
+use crate::message::received::Received;
 use crate::runtime::Runtime;
+use crate::runtime::starting::StartCause;
+use crate::runtime::typed_name::Name;
 use crate::server::event::Event;
-use crate::server::item::Work;
+use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::starting::StartCause;
-use crate::testing::patience::patiently;
-use crate::testing::stand_in::StandIn;
+use crate::testing::bare_process::StandIn;
+use crate::testing::time_limit::patiently;
 
 /// A stand-in for a server of type `S`: what it is asked and told comes to the test, as the
 /// server's own enums, and the test answers with [`Reply::send`](crate::Reply::send).

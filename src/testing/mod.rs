@@ -1,3 +1,6 @@
+// **Uses** `base`, `exit`, `message`, `process`, `kernel`, `mailbox`, `call`, `runtime`, `server`.
+// **Knows nothing of** supervisors: a test starts the tree that ships.
+
 //! Tests of what is built on regrow: without a tree, with a stand-in for a server, or of a
 //! whole tree whose crashes and restarts come out the same each time.
 //!
@@ -121,14 +124,14 @@
 //!
 //! OTP has no counterpart; there one starts the real thing and calls it.
 
-mod patience;
-mod stand_in;
+mod time_limit;
+mod bare_process;
 mod context;
 mod mock;
 mod probe;
-mod awaiting;
+mod await_exit;
 
-pub use awaiting::{await_exit, await_restart};
+pub use await_exit::{await_exit, await_restart};
 pub use context::{Answer, SetTimer, TestContext};
 pub use mock::{Asked, Mock};
 pub use probe::Probe;

@@ -6,14 +6,14 @@ use std::future::poll_fn;
 use futures_util::FutureExt;
 use tokio::task::unconstrained;
 
-use crate::inside::{Inside, sealed};
-use crate::kernel::births::Birth;
-use crate::mailbox::Mailbox;
-use crate::message::{Envelope, Received};
-use crate::pid::{MonitorRef, Pid};
+use crate::base::pid::{MonitorRef, Pid};
+use crate::kernel::admission::Birth;
+use crate::mailbox::receive::Mailbox;
+use crate::message::received::{Envelope, Received};
 use crate::runtime::Runtime;
-use crate::testing::patience::patiently;
-use crate::testing::stand_in::StandIn;
+use crate::runtime::inside::{Inside, sealed};
+use crate::testing::bare_process::StandIn;
+use crate::testing::time_limit::patiently;
 
 /// A process that keeps everything it receives for the test to look at. It can link,
 /// monitor and trap exits, and be the parent of what is started with

@@ -183,19 +183,19 @@ type Twice = (&'static str, &'static str, &'static [(&'static str, &'static str)
 
 const TWICE: &[Twice] = &[
     (
-        "src/shutdown.rs",
+        "src/exit/shutdown.rs",
         "const STOP_DEADLINE: Duration = Duration::from_secs(25);",
         &[
             ("book/src/defaults.md", "| the whole stop may take | 25 s |"),
             ("book/src/in-production.md", "within one deadline: 25 s unless"),
             ("book/src/in-production.md", "the deadline of the run, 25 seconds;"),
             ("book/src/a-tree-that-starts-and-stops.md", "25 seconds unless you say otherwise"),
-            ("src/run/mod.rs", "By default 25 s."),
-            ("src/supervisor/finding.rs", "may take longer than 25 s"),
+            ("src/program/mod.rs", "By default 25 s."),
+            ("src/supervisor/spec/finding.rs", "may take longer than 25 s"),
         ],
     ),
     (
-        "src/shutdown.rs",
+        "src/exit/shutdown.rs",
         "Shutdown::Timeout(Duration::from_secs(5))",
         &[
             ("README.md", "| a child has, to stop | 5 s (a worker)"),
@@ -203,7 +203,7 @@ const TWICE: &[Twice] = &[
         ],
     ),
     (
-        "src/server/server_ref.rs",
+        "src/server/handle/server_ref.rs",
         "const CALL_TIMEOUT: Duration = Duration::from_secs(5);",
         &[
             ("README.md", "| a call waits | 5 s |"),
@@ -225,15 +225,15 @@ const TWICE: &[Twice] = &[
             ("book/src/in-production.md", "ask all supervisors, for 250 ms in all"),
             ("book/src/observing.md", "the whole takes 250 ms at most"),
             ("book/src/semantics.md", "A snapshot of a tree takes 250 ms at most"),
-            ("src/http.rs", "| `/readyz` | in 250 ms at most"),
+            ("src/snapshot/routes.rs", "| `/readyz` | in 250 ms at most"),
         ],
     ),
     (
-        "src/child/command.rs",
+        "src/child/command/mod.rs",
         "const STOP_WINDOW: Duration = Duration::from_millis(100);",
         &[
             ("book/src/in-production.md", "only after its `stop_window`, 100 ms:"),
-            ("src/child/command_settings.rs", "By default 100 ms;"),
+            ("src/child/command/settings.rs", "By default 100 ms;"),
         ],
     ),
     (
@@ -242,7 +242,7 @@ const TWICE: &[Twice] = &[
         &[
             ("book/src/defaults.md", "killed child that doesn't await | every 5 s |"),
             ("book/src/promises.md", "and named every five seconds"),
-            ("src/child/blocking.rs", "told of by name, every five seconds"),
+            ("src/child/blocking/mod.rs", "told of by name, every five seconds"),
         ],
     ),
     (
@@ -254,23 +254,23 @@ const TWICE: &[Twice] = &[
         ],
     ),
     (
-        "src/backoff.rs",
+        "src/restart/backoff.rs",
         "const PATIENCE: Duration = Duration::from_secs(15 * 60);",
         &[
             ("book/src/backoff.md", "| `give_up_after` | 15 min |"),
-            ("src/backoff.rs", "15 minutes without a healthy run"),
+            ("src/restart/backoff.rs", "15 minutes without a healthy run"),
         ],
     ),
     (
-        "src/stream.rs",
+        "src/message/stream.rs",
         "const DEFAULT_CAPACITY: usize = 16;",
         &[
             ("book/src/defaults.md", "| a byte stream holds | 16 chunks |"),
-            ("src/stream.rs", "holds up to 16 chunks"),
+            ("src/message/stream.rs", "holds up to 16 chunks"),
         ],
     ),
     (
-        "src/event.rs",
+        "src/observe/event.rs",
         "const KEPT: usize = 1024;",
         &[("book/src/defaults.md", "| a listener of `events` may lie behind | 1024 events |")],
     ),
@@ -280,7 +280,7 @@ const TWICE: &[Twice] = &[
         &[("src/supervisor/dynamic/spec.rs", "The latest 1,000 are kept")],
     ),
     (
-        "src/run/table.rs",
+        "src/program/report_text.rs",
         "const ROWS: usize = 32;",
         &[("book/src/in-production.md", "A report of more than 32 children")],
     ),

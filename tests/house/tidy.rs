@@ -55,8 +55,11 @@ const KNOWN: [(&str, &str, &str); 0] = [];
 const LINES: usize = 350;
 const CODE_LINES: usize = 220;
 
+/// How many files may lie in `src` itself.
+const LOOSE: usize = 8;
+
 /// What the model checkers run: tests, and as long as those may be.
-const CHECKS: &str = "src/checked/";
+const CHECKS: &str = "src/interleavings/";
 
 /// A file as the rules' own tests write it.
 fn source(path: &str, text: &str) -> Source {
@@ -102,6 +105,61 @@ fn a_use_of_what_comes_later_is_found() {
         ("src/folder/second.rs", "crate::Roof"),
     ];
     assert_eq!(found, expected);
+}
+
+/// What is wrong with the headers of the folders: each names the folders that it uses, and what it
+/// knows nothing of.
+fn wrong_headers(files: &[Source]) -> Vec<String> {
+    let root = Module::root(files);
+    let headers = root.folders().into_iter().flat_map(|(path, uses)| {
+        let text = files.iter().find(|file| file.path == path).map_or("", |file| &file.text);
+        let header: Vec<_> =
+            text.lines().take_while(|line| line.is_empty() || line.starts_with("//")).collect();
+        let header = header.join(" ");
+        let listed = header.split_once("**Uses** ").and_then(|(_, list)| list.split_once('.'));
+        let listed: BTreeSet<_> =
+            listed.map_or("", |(list, _)| list).split('`').skip(1).step_by(2).collect();
+        let more = uses.difference(&listed).map(|more| format!("{path} uses {more}: list it."));
+        let unused = listed.difference(&uses).map(|less| format!("{path} doesn't use {less}."));
+        let knows = header.contains("**Uses**") && header.contains("**Knows nothing of**");
+        let vague =
+            (!knows).then(|| format!("{path}: say what it uses and what it knows nothing of."));
+        more.chain(unused).chain(vague).collect::<Vec<_>>()
+    });
+    headers.collect()
+}
+
+#[test]
+fn a_folder_says_what_it_uses_and_what_it_knows_nothing_of() {
+    assert_none(&wrong_headers(&sources("src")));
+}
+
+#[test]
+fn a_folder_that_uses_more_or_less_than_it_says_is_found() {
+    let sources = [
+        source("src/lib.rs", "mod low; mod mid; mod high;"),
+        source(
+            "src/low/mod.rs",
+            "//! **Uses** no other folder.\n//! **Knows nothing of** any.\nmod a;",
+        ),
+        source("src/low/a.rs", ""),
+        source("src/mid/mod.rs", "//! **Uses** `low`.\nmod b;"),
+        source("src/mid/b.rs", ""),
+        source("src/high/mod.rs", "//! **Uses** `low`.\n//! **Knows nothing of** any.\nmod c;"),
+        source("src/high/c.rs", "use crate::low::a::A; use crate::mid::b::B;"),
+    ];
+    let expected = [
+        "src/mid/mod.rs doesn't use low.",
+        "src/mid/mod.rs: say what it uses and what it knows nothing of.",
+        "src/high/mod.rs uses mid: list it.",
+    ];
+    assert_eq!(wrong_headers(&sources), expected);
+}
+
+#[test]
+fn few_files_lie_beside_the_folders() {
+    let loose = entries("src").into_iter().filter(|name| name.ends_with(".rs")).count();
+    assert!(loose <= LOOSE, "{loose} files lie in src/ itself: move them into folders.");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The modules of a crate, in the order they are declared in, and who uses whom.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::source::{Source, is_word, words};
 
@@ -66,10 +66,34 @@ impl Module {
         found
     }
 
-    fn check(&self, root: &Module, here: &mut Vec<usize>, found: &mut Vec<Upward>) {
+    /// The folders at the top: the file that declares each, and the other folders it uses.
+    pub fn folders(&self) -> Vec<(&str, BTreeSet<&str>)> {
+        let folders = self.children.iter().filter(|(_, folder)| !folder.children.is_empty());
+        let used = folders.map(|(name, folder)| {
+            let mut places = Vec::new();
+            folder.used(self, &mut places);
+            let names = places.iter().filter_map(|path| Some(&*self.children[*path.first()?].0));
+            (&*folder.file, names.filter(|used| used != name).collect())
+        });
+        used.collect()
+    }
+
+    /// Where everything lies that is used here and below.
+    fn used(&self, root: &Module, places: &mut Vec<Vec<usize>>) {
+        places.extend(self.imports().map(|path| root.place_of(&path)));
+        for (_, child) in &self.children {
+            child.used(root, places);
+        }
+    }
+
+    fn imports(&self) -> impl Iterator<Item = Vec<String>> {
         let uses =
             words(&self.code, "crate").filter_map(|at| self.code[at + 5..].strip_prefix("::"));
-        for path in uses.flat_map(paths) {
+        uses.flat_map(paths)
+    }
+
+    fn check(&self, root: &Module, here: &mut Vec<usize>, found: &mut Vec<Upward>) {
+        for path in self.imports() {
             if is_below(here, &root.place_of(&path)) {
                 let import = format!("crate::{}", path.join("::"));
                 found.push(Upward { file: self.file.clone(), import });

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::call::reply::Reply;
 use crate::child::{ChildType, Restart, Spec};
-use crate::doing::Doing;
-use crate::exit::{ExitReason, Result};
-use crate::pid::Pid;
+use crate::exit::reason::{ExitReason, Result};
+use crate::exit::shutdown::Shutdown;
+use crate::observe::doing::Doing;
 use crate::process::{AnyProcess, Seat};
-use crate::reply::Reply;
-use crate::shared_str::SharedStr;
-use crate::shutdown::Shutdown;
-use crate::starting::StartCause;
+use crate::restart::restart_state::RestartState;
+use crate::restart::window::{Counted, Window};
+use crate::runtime::starting::StartCause;
 use crate::supervisor::dynamic::given_up::GivenUp;
 use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
-use crate::supervisor::intensity::{Counted, Window};
 use crate::supervisor::picture::{Shown, ShownState};
-use crate::supervisor::restarts::RestartState;
 use crate::supervisor::stop::Leaving;
 
 /// An answer that is due when a child has stopped.

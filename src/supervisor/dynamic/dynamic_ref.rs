@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::acting::acting;
-use crate::call_error::{CallError, StartError};
+use crate::base::coop::turn;
+use crate::base::current_process::acting;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
 use crate::child::ChildSpec;
-use crate::ended::Ended;
-use crate::exit::{ExitReason, Result};
+use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::Kernel;
-use crate::pid::Pid;
 use crate::runtime::Runtime;
+use crate::runtime::ended::Ended;
+use crate::runtime::errors::call_error::{CallError, StartError};
 use crate::server::{GenServer, ServerRef};
-use crate::shared_str::SharedStr;
-use crate::supervisor::dynamic::find::{Holding, holding};
-use crate::supervisor::dynamic::nursery::{Call, Nursery};
+use crate::supervisor::dynamic::get_or_start::{Holding, holding};
+use crate::supervisor::dynamic::server::{Call, Nursery};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::spec::one_name;
-use crate::turn::turn;
 
 /// A handle to a running dynamic supervisor. Cheap to clone; dropping it stops nothing. A
 /// named one reaches whoever holds the name at each call. Its calls have no time limit.

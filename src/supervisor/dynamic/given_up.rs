@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio::time::Instant;
 
-use crate::exit::ExitReason;
-use crate::pid::Pid;
-use crate::shared_str::SharedStr;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::exit::reason::ExitReason;
 
 /// How many children that were given up are kept.
 pub(super) const KEPT: usize = 1_000;

@@ -5,10 +5,10 @@ use std::iter;
 
 use tokio::time::Instant;
 
+use crate::base::pid::Pid;
 use crate::child::ChildType;
-use crate::pid::Pid;
 use crate::supervisor::dynamic::child::Child;
-use crate::supervisor::dynamic::nursery::Nursery;
+use crate::supervisor::dynamic::server::Nursery;
 use crate::supervisor::info::{ChildCounts, ChildInfo};
 use crate::supervisor::picture::{Shown, Step};
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
-use crate::call_error::StartError;
-use crate::exit::Result;
-use crate::shared_str::SharedStr;
-use crate::supervisor::intensity::{Intensity, Window};
+use crate::base::shared_str::SharedStr;
+use crate::exit::reason::Result;
+use crate::restart::backoff::Backoff;
+use crate::restart::window::{Intensity, Window};
+use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::picture::{Published, Step};
 
 /// A supervisor of children that come and go: connections, sessions, rooms, jobs. It starts

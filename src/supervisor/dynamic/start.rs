@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::call_error::StartError;
+use crate::base::coop::turn;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
-use crate::exit::Result;
-use crate::inside::Inside;
+use crate::exit::reason::Result;
 use crate::runtime::Runtime;
-use crate::starting::Starting;
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::inside::Inside;
+use crate::runtime::starting::Starting;
 use crate::supervisor::dynamic::dynamic_ref::DynamicSupervisorRef;
-use crate::supervisor::dynamic::nursery::Nursery;
+use crate::supervisor::dynamic::server::Nursery;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
-use crate::turn::turn;
 
 impl DynamicSupervisor {
     /// Starts it, linked to nobody. [`child_intensity`](Self::child_intensity) has an example.

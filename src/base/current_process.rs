@@ -1,0 +1,62 @@
+//! Who is acting on this thread.
+
+use std::cell::Cell;
+
+use crate::base::pid::Pid;
+
+/// A runtime's number and a process of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Actor {
+    runtime: usize,
+    pid: Pid,
+    /// The address of its record, while its body lives.
+    record: usize,
+}
+
+const NOBODY: Actor = Actor { runtime: 0, pid: Pid::OUTSIDE, record: 0 };
+
+thread_local! {
+    static ACTOR: Cell<Actor> = const { Cell::new(NOBODY) };
+}
+
+/// While it lives, what happens on this thread is done by this process.
+#[derive(Debug)]
+pub(crate) struct Acting {
+    before: Actor,
+}
+
+impl Acting {
+    /// `runtime` is the address of the runtime's kernel: unique while it matters.
+    pub(crate) fn enter(runtime: usize, pid: Pid) -> Self {
+        Acting::serve(runtime, pid, 0)
+    }
+
+    /// The same where it is the body of the process with this record that does it.
+    #[inline]
+    pub(crate) fn serve(runtime: usize, pid: Pid, record: usize) -> Self {
+        Acting { before: ACTOR.replace(Actor { runtime, pid, record }) }
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        ACTOR.set(self.before);
+    }
+}
+
+/// The process of this runtime whose body runs on this thread, or
+/// [`Pid::OUTSIDE`].
+pub(crate) fn acting(runtime: usize) -> Pid {
+    let actor = ACTOR.get();
+    if actor.runtime == runtime { actor.pid } else { Pid::OUTSIDE }
+}
+
+/// The address of the record of the process whose body runs or is dropped on this thread, or 0.
+pub(crate) fn serving() -> usize {
+    ACTOR.get().record
+}
+
+/// The process of any runtime that runs on this thread, if one does.
+pub(crate) fn anyone() -> Option<Actor> {
+    Some(ACTOR.get()).filter(|actor| actor.pid != Pid::OUTSIDE)
+}

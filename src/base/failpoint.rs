@@ -1,0 +1,123 @@
+//! Named points in the kernel at which a proof run may lose time, by a seeded plan.
+//!
+//! In a normal build [`point!`] and [`step!`] are nothing at all. Under `--cfg regrow_proof`
+//! a test arms a plan, and each point then may yield its thread a few times or hold it for
+//! a moment, so that races that need an unlucky pause get one. A step is between two awaits
+//! of a supervisor: a test is told of it, may kill whom it likes, and the supervisor yields.
+
+/// Marks a point between two steps that another process may come between.
+macro_rules! point {
+    ($name:literal) => {
+        #[cfg(regrow_proof)]
+        $crate::base::failpoint::reached($name);
+    };
+}
+
+/// Marks a step of a supervisor between two of its awaits.
+macro_rules! step {
+    ($name:literal) => {
+        #[cfg(regrow_proof)]
+        $crate::base::failpoint::stepped($name).await;
+    };
+}
+
+pub(crate) use {point, step};
+
+#[cfg(regrow_proof)]
+pub(crate) use plan::reached;
+#[cfg(regrow_proof)]
+pub use plan::{FailPlan, arm_failpoints, disarm_failpoints};
+#[cfg(regrow_proof)]
+pub use steps::at_each_step;
+#[cfg(regrow_proof)]
+pub(crate) use steps::stepped;
+
+#[cfg(regrow_proof)]
+mod plan {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    /// What may happen at a point: chances are per 1,000 visits.
+    #[derive(Debug, Clone, Copy)]
+    pub struct FailPlan {
+        /// Where the plan's random numbers start. 0 is taken as 1.
+        pub seed: u64,
+        /// How often a visit yields the thread up to twenty times.
+        pub yields: u16,
+        /// How often a visit sleeps up to 50 µs of real time.
+        pub pauses: u16,
+    }
+
+    static STATE: AtomicU64 = AtomicU64::new(0);
+    static CHANCES: AtomicU64 = AtomicU64::new(0);
+
+    /// Arms the plan for the whole program.
+    pub fn arm_failpoints(plan: FailPlan) {
+        CHANCES.store(u64::from(plan.yields) << 16 | u64::from(plan.pauses), Ordering::SeqCst);
+        STATE.store(plan.seed.max(1), Ordering::SeqCst);
+    }
+
+    /// Makes every point nothing again.
+    pub fn disarm_failpoints() {
+        STATE.store(0, Ordering::SeqCst);
+    }
+
+    fn next() -> Option<u64> {
+        let mut state = STATE.load(Ordering::Relaxed);
+        if state == 0 {
+            return None;
+        }
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        STATE.store(state.max(1), Ordering::Relaxed);
+        Some(state)
+    }
+
+    pub(crate) fn reached(name: &'static str) {
+        let Some(drawn) = next() else { return };
+        let drawn = drawn ^ (name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let chances = CHANCES.load(Ordering::Relaxed);
+        let (yields, pauses) = (chances >> 16, chances & 0xFFFF);
+        let roll = (drawn >> 20) % 1000;
+        if roll < yields {
+            for _ in 0..drawn % 20 {
+                std::thread::yield_now();
+            }
+        } else if roll < yields + pauses {
+            std::thread::sleep(Duration::from_micros(drawn % 50));
+        }
+    }
+}
+
+#[cfg(regrow_proof)]
+mod steps {
+    use std::cell::RefCell;
+
+    type Hook = Box<dyn FnMut(&'static str)>;
+
+    thread_local! {
+        static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+    }
+
+    /// Has the hook called at every step of the supervisors of this thread, or nothing
+    /// any more.
+    pub fn at_each_step(hook: Option<Hook>) {
+        HOOK.set(hook);
+    }
+
+    /// Calls the hook, if there is one; false if there is none.
+    fn call(name: &'static str) -> bool {
+        // Taken out while it runs: it may itself make a supervisor step.
+        let Some(mut hook) = HOOK.take() else { return false };
+        hook(name);
+        HOOK.set(Some(hook));
+        true
+    }
+
+    pub(crate) async fn stepped(name: &'static str) {
+        if call(name) {
+            tokio::task::yield_now().await;
+        }
+    }
+}

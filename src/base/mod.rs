@@ -1,0 +1,21 @@
+//! Types and tools that any part of the crate may use: pids, small collections, locks and
+//! atomics, the text of names and errors, panics of user code that are caught.
+//!
+//! **Uses** no other folder.
+//! **Knows nothing of** processes, mailboxes and the runtime: an address or a pid is all it is
+//! given of them.
+
+pub(crate) mod failpoint;
+pub(crate) mod sync;
+pub(crate) mod small_map;
+pub(crate) mod pid;
+pub(crate) mod shared_str;
+pub(crate) mod one_line;
+pub(crate) mod tree_path;
+pub(crate) mod catch;
+pub(crate) mod error_chain;
+pub(crate) mod os_refusal;
+pub(crate) mod coop;
+pub(crate) mod current_process;
+pub(crate) mod eviction;
+pub(crate) mod random;

@@ -1,0 +1,187 @@
+//! The one place through which the kernel takes its locks, atomics and maps.
+//!
+//! A normal build gets `std`'s mutex and a map in shards, each behind a lock that lets no
+//! reader overtake a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle`
+//! the same names are model-checked ones, so that the very code that ships is what the
+//! checkers explore.
+//!
+//! **Invariants**
+//! 1. A map's guard never leaves its file: [`Table`] hands out clones, or runs a
+//!    short closure of the kernel's own under the guard. That closure does not use the same
+//!    table: even a second read of one shard waits for a writer that waits for the first.
+//! 2. Lock order is an entry of names or groups, then the process table, then one
+//!    process. Two process locks are never held at once.
+//! 3. No lock is held while a user's code runs, nor across an await.
+
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+mod table;
+
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+mod plain {
+    pub(crate) use std::sync::{MutexGuard, atomic};
+
+    use std::sync::PoisonError;
+
+    pub(crate) use super::table::Table;
+
+    /// A mutex that doesn't know poisoning: nothing of ours panics under it.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Mutex(std::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    impl<T: ?Sized> Mutex<T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            crate::base::failpoint::point!("lock");
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+}
+
+#[cfg(any(regrow_loom, regrow_shuttle))]
+mod checked {
+    #[cfg(regrow_loom)]
+    use loom::sync as checker;
+    #[cfg(regrow_shuttle)]
+    use shuttle::sync as checker;
+
+    pub(crate) use checker::atomic;
+
+    use std::borrow::Borrow;
+    use std::collections::HashMap;
+    use std::hash::{BuildHasher, Hash};
+    use std::ops::{Deref, DerefMut};
+    use std::sync::PoisonError;
+
+    /// A checker's mutex can't hold what has no size, so it guards the way to another, which
+    /// is never contended.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T: ?Sized> {
+        gate: checker::Mutex<()>,
+        value: std::sync::Mutex<T>,
+    }
+
+    /// The value is let go before the gate.
+    pub(crate) struct MutexGuard<'a, T: ?Sized> {
+        value: std::sync::MutexGuard<'a, T>,
+        _gate: checker::MutexGuard<'a, ()>,
+    }
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex { gate: checker::Mutex::new(()), value: std::sync::Mutex::new(value) }
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.value.into_inner().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    impl<T: ?Sized> Mutex<T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+            MutexGuard { value, _gate: gate }
+        }
+    }
+
+    impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.value
+        }
+    }
+
+    impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.value
+        }
+    }
+
+    type Hasher = foldhash::fast::FixedState;
+    type Shard<K, V> = Mutex<HashMap<K, V, Hasher>>;
+
+    /// Two shards, so that both same-shard and cross-shard interleavings occur.
+    pub(crate) struct Table<K, V>([Shard<K, V>; 2]);
+
+    impl<K: Eq + Hash, V> Table<K, V> {
+        pub(crate) fn new() -> Self {
+            let shard = || Mutex::new(HashMap::with_hasher(Hasher::default()));
+            Table([shard(), shard()])
+        }
+
+        fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> &Shard<K, V> {
+            &self.0[(Hasher::default().hash_one(key) & 1) as usize]
+        }
+
+        pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
+            let mut shard = self.shard(&key).lock();
+            also();
+            shard.insert(key, value);
+        }
+
+        pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
+        where
+            K: Borrow<Q>,
+            Q: Eq + Hash + ?Sized,
+            V: Clone,
+        {
+            self.read(key, V::clone)
+        }
+
+        pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
+        where
+            K: Borrow<Q>,
+            Q: Eq + Hash + ?Sized,
+        {
+            self.shard(key).lock().get(key).map(look)
+        }
+
+        pub(crate) fn contains(&self, key: &K) -> bool {
+            self.shard(key).lock().contains_key(key)
+        }
+
+        pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
+            let mut shard = self.shard(key).lock();
+            let removed = shard.remove(key)?;
+            also();
+            Some(removed)
+        }
+
+        pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
+            let mut shard = self.shard(&key).lock();
+            let mut slot = shard.remove(&key);
+            let outcome = act(&mut slot);
+            if let Some(value) = slot {
+                shard.insert(key, value);
+            }
+            outcome
+        }
+
+        pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
+            let mut picked = Vec::new();
+            for shard in &self.0 {
+                picked.extend(shard.lock().iter().filter_map(|(key, value)| pick(key, value)));
+            }
+            picked
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.iter().map(|shard| shard.lock().len()).sum()
+        }
+    }
+}
+
+#[cfg(any(regrow_loom, regrow_shuttle))]
+pub(crate) use checked::{Mutex, MutexGuard, Table, atomic};
+#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+pub(crate) use plain::{Mutex, MutexGuard, Table, atomic};

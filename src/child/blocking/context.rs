@@ -1,0 +1,207 @@
+//! What a blocking child is given, and how it waits.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::base::pid::Pid;
+use crate::message::received::Received;
+use crate::observe::health::Health;
+use crate::runtime::Runtime;
+use crate::runtime::context::Context;
+use crate::runtime::deadline::within;
+use crate::runtime::inside::{Inside, sealed};
+use crate::runtime::starting::StartCause;
+use crate::time::deadline_pool::blocking_wait::wait;
+
+/// The inside of a blocking child: the function of a [`ChildSpec::blocking`].
+///
+/// Everything that waits here ends at once when the child is to stop: because its supervisor
+/// says so, or has ended, or because it was killed. Other exit signals are as for any process
+/// that does not [trap](Runtime::set_trap_exit) them: they are the reason it ends with, and a
+/// wish that it stop.
+///
+/// Time limits go by the clock of the runtime's tokio, so a paused clock holds here, too. If
+/// that tokio is blocked or gone, they end by the system's clock.
+///
+/// The thread is inside of tokio, so [`tokio::spawn`] works on it. Whatever is spawned so is
+/// outside of the child, and does not end with it.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{ChildSpec, Received, Restart, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+/// let shout = ChildSpec::blocking("shout", move |mut ctx| {
+///     while let Some(Received::Message(text)) = ctx.recv() {
+///         told.send(text.len())?; // … something slow and blocking …
+///     }
+///     assert!(ctx.is_stopping());
+///     Ok(())
+/// });
+/// let tree = Supervisor::one_for_one().child(shout.restart(Restart::Transient)).start(&rt).await?;
+/// let pid = tree.which_child("shout").await?.pid().unwrap();
+/// assert!(rt.send(pid, b"hey".to_vec()));
+/// assert_eq!(hear.recv().await, Some(3));
+/// let ended = rt.ended(pid);
+/// tree.stop().await?;
+/// assert!(ended.await.is_clean());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
+/// [`ChildSpec::blocking`]: crate::ChildSpec::blocking
+pub struct BlockingContext {
+    context: Context,
+    stop: CancellationToken,
+    cause: StartCause,
+}
+
+impl BlockingContext {
+    pub(crate) fn new(context: Context, stop: CancellationToken, cause: StartCause) -> Self {
+        BlockingContext { context, stop, cause }
+    }
+
+    /// The pid of this process; the next incarnation has another. [`BlockingContext`] has an
+    /// example of another use.
+    pub fn pid(&self) -> Pid {
+        self.context.pid()
+    }
+
+    /// The runtime this process lives in. [`TaskContext::runtime`](crate::TaskContext::runtime)
+    /// has an example.
+    pub fn runtime(&self) -> Runtime {
+        self.context.runtime()
+    }
+
+    /// Why it was started: the first time, or again, and after what.
+    /// [`TaskContext::start_cause`](crate::TaskContext::start_cause) has an example.
+    pub fn start_cause(&self) -> &StartCause {
+        &self.cause
+    }
+
+    /// Says how this child is doing, to whoever asks after the tree. [`Health`] has an example.
+    pub fn set_health(&self, health: Health) {
+        self.runtime().set_health(self.pid(), health);
+    }
+
+    /// Whether the child is to stop. It costs next to nothing: look often. [`BlockingContext`]
+    /// has an example.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Sleeps, but not when the child is to stop. Whether it is.
+    /// [`ChildSpec::blocking`](crate::ChildSpec::blocking) has an example.
+    #[must_use = "it says whether to stop"]
+    pub fn wait_stop(&self, limit: Duration) -> bool {
+        let kernel = self.runtime().kernel;
+        wait(within(&kernel, limit, pin!(self.stop.cancelled()))).is_some()
+    }
+
+    /// Takes the next item of the mailbox, waiting until there is one. `None` when the child is
+    /// to stop, whatever is queued. [`BlockingContext`] has an example.
+    pub fn recv(&mut self) -> Option<Received> {
+        wait(or_stop(&self.stop, self.context.recv()))
+    }
+
+    /// The next item, or `None` if none came within `limit`, or the child is to stop.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let poller = ChildSpec::blocking("poller", move |mut ctx| {
+    ///     while !ctx.is_stopping() {
+    ///         match ctx.recv_timeout(Duration::from_millis(1)) {
+    ///             None if ctx.is_stopping() => break,
+    ///             None => told.send("the time was up")?,
+    ///             Some(item) => drop(item),
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// });
+    /// let tree = Supervisor::one_for_one().child(poller).start(&rt).await?;
+    /// assert_eq!(hear.recv().await, Some("the time was up"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn recv_timeout(&mut self, limit: Duration) -> Option<Received> {
+        let kernel = self.runtime().kernel;
+        let received = pin!(or_stop(&self.stop, self.context.recv()));
+        wait(within(&kernel, limit, received)).flatten()
+    }
+
+    /// Runs a future to its end on this thread: a call of a server, say. `None`, and the future
+    /// is dropped, when the child is to stop.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (ask, mut asked) = tokio::sync::mpsc::channel(1);
+    /// let asking = ChildSpec::blocking("asking", move |ctx| {
+    ///     assert_eq!(ctx.block_on(ask.send("question")), Some(Ok(())));
+    ///     assert_eq!(ctx.block_on(std::future::pending::<u8>()), None);
+    ///     Ok(())
+    /// });
+    /// let tree = Supervisor::one_for_one().child(asking).start(&rt).await?;
+    /// assert_eq!(asked.recv().await, Some("question"));
+    /// tree.stop().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
+        wait(or_stop(&self.stop, future))
+    }
+
+    /// A token that is cancelled when the child is to stop, and at the latest when it has
+    /// ended. [`TaskContext::cancellation_token`](crate::TaskContext::cancellation_token) has
+    /// an example.
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.stop.child_token()
+    }
+}
+
+/// The future's output, or `None` once the child is to stop.
+async fn or_stop<F: Future>(stop: &CancellationToken, future: F) -> Option<F::Output> {
+    let mut stopping = pin!(stop.cancelled());
+    let mut future = pin!(future);
+    poll_fn(|cx| match stopping.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
+    })
+    .await
+}
+
+impl fmt::Debug for BlockingContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlockingContext({})", self.pid())
+    }
+}
+
+impl sealed::Sealed for BlockingContext {}
+
+impl Inside for BlockingContext {
+    fn pid(&self) -> Pid {
+        BlockingContext::pid(self)
+    }
+
+    fn runtime(&self) -> Runtime {
+        BlockingContext::runtime(self)
+    }
+}

@@ -1,0 +1,94 @@
+//! What a child's description says, to be read.
+
+use std::time::Duration;
+
+use crate::child::{ChildSpec, ChildType, Restart};
+use crate::exit::shutdown::Shutdown;
+use crate::restart::backoff::Backoff;
+
+/// Reading it, as [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) hands it
+/// out. Getters that share their setting's word begin with `get_`, as those of
+/// [`std::process::Command`] do.
+impl ChildSpec {
+    /// The id.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{ChildSpec, ChildType, Restart, Shutdown, Supervisor};
+    ///
+    /// // SUP-014: the defaults.
+    /// let spec = ChildSpec::task("flush", |_| async { Ok(()) });
+    /// assert_eq!((spec.id(), spec.name(), spec.kind()), ("flush", None, ChildType::Worker));
+    /// assert_eq!(spec.get_restart(), Restart::Permanent);
+    /// assert_eq!(spec.get_shutdown(), Shutdown::Timeout(Duration::from_secs(5)));
+    /// assert_eq!((spec.get_init_timeout(), spec.get_backoff()), (None, None));
+    /// assert!(!spec.is_significant());
+    /// assert_eq!(spec.get_warn_after(), None);
+    ///
+    /// let tree = ChildSpec::from(Supervisor::one_for_one().named("sessions"));
+    /// assert_eq!((tree.id(), tree.name()), ("sessions", Some("sessions")));
+    /// assert_eq!((tree.kind(), tree.get_shutdown()), (ChildType::Supervisor, Shutdown::Infinity));
+    /// ```
+    pub fn id(&self) -> &str {
+        &self.spec.id
+    }
+
+    /// The name it is registered under, if any. [`id`](Self::id) has an example.
+    pub fn name(&self) -> Option<&str> {
+        self.spec.name.as_deref()
+    }
+
+    /// Whether it is a supervisor. [`id`](Self::id) has an example.
+    pub fn kind(&self) -> ChildType {
+        self.spec.kind
+    }
+
+    /// When it is started again. [`id`](Self::id) has an example.
+    pub fn get_restart(&self) -> Restart {
+        self.spec.restart
+    }
+
+    /// How it is stopped. [`id`](Self::id) has an example.
+    pub fn get_shutdown(&self) -> Shutdown {
+        self.spec.shutdown
+    }
+
+    /// How long its `init` may take; `None` is as long as it takes. [`id`](Self::id) has an
+    /// example.
+    pub fn get_init_timeout(&self) -> Option<Duration> {
+        self.spec.init_timeout
+    }
+
+    /// How long its restarts wait; `None` is as its supervisor says. [`id`](Self::id) has an
+    /// example.
+    pub fn get_backoff(&self) -> Option<Backoff> {
+        self.spec.backoff
+    }
+
+    /// How long its handlers may run before that is told; `None` is as for all.
+    /// [`id`](Self::id) has an example.
+    pub fn get_warn_after(&self) -> Option<Duration> {
+        self.spec.warn_after
+    }
+
+    /// How long after the end of its program a stop may arrive.
+    /// [`stop_window`](Self::stop_window) has an example.
+    #[cfg(feature = "process")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+    pub fn get_stop_window(&self) -> Duration {
+        self.spec.stop_window
+    }
+
+    /// Whether its program gets a process group of its own.
+    /// [`own_process_group`](Self::own_process_group) has an example.
+    #[cfg(feature = "process")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+    pub fn has_own_process_group(&self) -> bool {
+        self.spec.own_group
+    }
+
+    /// Whether its end may end its supervisor. [`id`](Self::id) has an example.
+    pub fn is_significant(&self) -> bool {
+        self.spec.significant
+    }
+}

@@ -1,0 +1,119 @@
+//! What a child is told, and what its end then is.
+//!
+//! A child that asked for it is told to stop by a token, which its supervisor's exit
+//! cancels. One that is [held](crate::process::flag::HELD) looks for the kill as well, since it
+//! is not dropped by it. The kill wakes the process' task, so whoever is polled in there need
+//! only look; and it comes with a reason that no end of the body's changes.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::exit::reason::{ExitReason, Result};
+use crate::kernel::closing::End;
+#[cfg(feature = "process")]
+use crate::kernel::stop_above::Above;
+use crate::mailbox::record::Process;
+use crate::message::received::Envelope;
+use crate::process::{AnyProcess, flag};
+
+/// What the end of a child's body is: one that was told to stop, and did, ended as it was
+/// told. An error is one in any case.
+pub(crate) fn end_of(result: Result, told: bool) -> End {
+    match result {
+        Ok(()) if told => End::Told(ExitReason::Shutdown),
+        Ok(()) => End::Returned(ExitReason::Normal),
+        Err(reason) => End::Returned(reason),
+    }
+}
+
+/// Whether the child asked to be told to stop, and was.
+pub(crate) fn is_told(process: &Arc<Process<Envelope>>) -> bool {
+    let process: &dyn AnyProcess = &**process;
+    let stop = process.with(|locked| locked.core().standing()?.stop.clone());
+    stop.is_some_and(|stop| stop.is_cancelled())
+}
+
+/// The reason of a body that may return an error of any kind. If that was turned into a
+/// reason here, its place says nothing.
+pub(crate) fn reason_of<E: Into<ExitReason> + 'static>(error: E) -> ExitReason {
+    let is_reason = std::any::TypeId::of::<E>() == std::any::TypeId::of::<ExitReason>();
+    let reason = error.into();
+    if is_reason { reason } else { reason.placeless() }
+}
+
+/// What a held process is told.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    process: Arc<Process<Envelope>>,
+    stop: CancellationToken,
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    heard: Option<Order>,
+}
+
+/// A thing that a held process is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Stop,
+    Kill,
+}
+
+impl Orders {
+    /// From now on the process is held; its parent's exit cancels this token.
+    pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
+        let held: &dyn AnyProcess = &*process;
+        held.raise(flag::HELD);
+        let stopping = Box::pin(stop.clone().cancelled_owned());
+        Orders { process, stop, stopping, heard: None }
+    }
+
+    /// What comes first: the end of this work, or an order that was not heard before.
+    pub(crate) async fn or<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> std::result::Result<T, Order> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => self.poll_order(cx).map(Err),
+        })
+        .await
+    }
+
+    fn poll_order(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+        let order = match self.heard {
+            Some(Order::Kill) => return Poll::Pending,
+            _ if self.process.is_condemned() => Order::Kill,
+            None if self.stopping.as_mut().poll(cx).is_ready() => Order::Stop,
+            None | Some(Order::Stop) => return Poll::Pending,
+        };
+        self.heard = Some(order);
+        Poll::Ready(order)
+    }
+
+    /// Whether a supervisor above this process is being stopped: then an order arrives.
+    #[cfg(feature = "process")]
+    pub(crate) fn are_to_come(&self) -> bool {
+        self.process.kernel.stop_above(&*self.process).is_some()
+    }
+
+    /// Whether this process is being stopped because the whole program got a signal to stop.
+    #[cfg(feature = "process")]
+    pub(crate) fn follow_a_signal(&self) -> bool {
+        self.process.kernel.stop_above(&*self.process) == Some(Above::Signal)
+    }
+
+    /// Whether the process was killed.
+    #[cfg(feature = "process")]
+    pub(crate) fn were_to_kill(&self) -> bool {
+        self.process.is_condemned()
+    }
+
+    /// Whether it was told to stop, or killed.
+    pub(crate) fn were_given(&self) -> bool {
+        self.stop.is_cancelled() || self.heard.is_some()
+    }
+}

@@ -1,0 +1,13 @@
+//! Why a process ends, and what an exit signal does on arrival: exit reasons, crashes with
+//! their place in the source code, the table of signals, and how a child is stopped.
+//!
+//! **Uses** `base`.
+//! **Knows nothing of** the process that ends. Everything here is a value or a pure function of
+//! values, except for the panic hook.
+
+pub(crate) mod location;
+pub(crate) mod panic_hook;
+pub(crate) mod crash;
+pub(crate) mod reason;
+pub(crate) mod signal;
+pub(crate) mod shutdown;

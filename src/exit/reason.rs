@@ -1,0 +1,260 @@
+//! Why a process ended.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+
+use crate::exit::crash::{BoxError, Crash, Detail};
+
+/// What a process' body and its handlers return: `Ok` carries on, `Err(reason)` ends
+/// the process with that reason. `?` on any error is "let it crash with that error".
+///
+/// ```
+/// use regrow::{ExitReason, Result};
+///
+/// fn parse(text: &str) -> Result<u16> {
+///     Ok(text.parse::<u16>()?)
+/// }
+/// assert_eq!(parse("80"), Ok(80));
+/// let Err(ExitReason::Crashed(crash)) = parse("x") else { panic!() };
+/// assert!(crash.downcast_ref::<std::num::ParseIntError>().is_some());
+/// ```
+pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
+
+/// Why a process ended. Cheap to clone; every observer of one death gets the same.
+///
+/// Any error turns into a reason by `?` or `From`, keeping its sources and the place
+/// of the `?`. `ExitReason` itself is no [`Error`], so that this can be;
+/// [`into_error`](ExitReason::into_error) gives one that is.
+///
+/// | reason | links | a supervisor |
+/// |---|---|---|
+/// | `Normal` | nothing happens | clean |
+/// | `Shutdown`, `ShutdownWith` | abnormal | clean |
+/// | `Killed`, `NoProc`, `Crashed` | abnormal | restarts |
+///
+/// Its [`Display`](fmt::Display) is one line; for an error it is the text of that error alone. `{:#}`
+/// adds the causes of the error, each once, and the place. Line breaks, escape sequences and other controls in the text
+/// of a panic or an error are escaped, which they are not in [`Crash::message`] and
+/// [`Detail::text`]. An error whose `Display` or `source` panics, fails or has no end is a reason
+/// like any other, whose text says that.
+///
+/// Reasons are equal when their variant and their text are. OTP's counterparts are
+/// the exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any
+/// other term is a crash.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::ExitReason;
+///
+/// let error = "eighty".parse::<u16>().unwrap_err();
+/// let reason = ExitReason::from(error);
+/// assert!(reason.is_abnormal() && !reason.is_clean());
+/// assert_eq!(reason.to_string(), "error: invalid digit found in string");
+/// // With its place and its sources, as the log tells it.
+/// assert!(format!("{reason:#}").contains(" (at "));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// It came to its end by itself.
+    Normal,
+    /// It was asked to stop, or chose to stop cleanly.
+    Shutdown,
+    /// The same, with something to say about it.
+    ShutdownWith(Detail),
+    /// It was killed, or its task was dropped.
+    Killed,
+    /// There was no such process.
+    NoProc,
+    /// It panicked, returned an error, or was said to have crashed.
+    Crashed(Crash),
+}
+
+impl ExitReason {
+    /// A crash of these words.
+    ///
+    /// ```
+    /// use regrow::ExitReason;
+    ///
+    /// let reason = ExitReason::crashed("out of cheese");
+    /// assert!(reason.is_abnormal() && !reason.is_clean());
+    /// assert_eq!(reason.to_string(), "out of cheese");
+    /// ```
+    pub fn crashed(message: impl Into<String>) -> Self {
+        ExitReason::Crashed(Crash::explicit(message.into()))
+    }
+
+    /// A clean stop that carries a value.
+    ///
+    /// ```
+    /// use regrow::ExitReason;
+    ///
+    /// let reason = ExitReason::shutdown_with(12_u8);
+    /// let ExitReason::ShutdownWith(detail) = &reason else { panic!() };
+    /// assert_eq!(detail.downcast_ref::<u8>(), Some(&12));
+    /// assert_eq!(reason.to_string(), "shutdown: 12");
+    /// ```
+    pub fn shutdown_with<T: fmt::Display + Send + Sync + 'static>(value: T) -> Self {
+        ExitReason::ShutdownWith(Detail::new(value))
+    }
+
+    /// A reason that the library itself makes of one of its errors: no place in our
+    /// own source is worth telling.
+    pub(crate) fn from_library(error: impl Into<BoxError>) -> Self {
+        ExitReason::Crashed(Crash::from_error(error.into(), None))
+    }
+
+    /// A crash of an error that was turned into a reason in our own source.
+    pub(crate) fn placeless(self) -> Self {
+        match self {
+            ExitReason::Crashed(crash) => ExitReason::Crashed(crash.placeless()),
+            other => other,
+        }
+    }
+
+    /// Whether links pass it on: true for everything but [`Normal`](Self::Normal).
+    ///
+    /// ```
+    /// use regrow::ExitReason;
+    ///
+    /// assert!(!ExitReason::Normal.is_abnormal());
+    /// assert!(ExitReason::Shutdown.is_abnormal()); // links pass it on,
+    /// assert!(ExitReason::Shutdown.is_clean()); // and a transient child stays ended
+    /// assert!(!ExitReason::Killed.is_clean());
+    /// ```
+    pub fn is_abnormal(&self) -> bool {
+        !matches!(self, ExitReason::Normal)
+    }
+
+    /// Whether a transient child that ends so stays ended: `Normal`, `Shutdown` and
+    /// `ShutdownWith`. [`is_abnormal`](Self::is_abnormal) has an example.
+    pub fn is_clean(&self) -> bool {
+        matches!(self, ExitReason::Normal | ExitReason::Shutdown | ExitReason::ShutdownWith(_))
+    }
+
+    /// The crash, if it was one. [`Crash`] has an example.
+    pub fn crash(&self) -> Option<&Crash> {
+        match self {
+            ExitReason::Crashed(crash) => Some(crash),
+            _ => None,
+        }
+    }
+
+    /// The error of a crash: what an error that tells of this reason has for its source.
+    pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
+        self.crash()?.error().map(|error| error as _)
+    }
+
+    /// In one line: the reason, and the causes of an error, each once; without the place.
+    pub(crate) fn with_causes(&self) -> String {
+        match self {
+            ExitReason::Crashed(crash) => crash.with_causes(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The reason as an [`Error`], with its sources. Coming back through `?` it is
+    /// recognised, and the reason is the same again.
+    ///
+    /// ```
+    /// use regrow::{ExitReason, Result};
+    ///
+    /// /// A process that ends as another one did.
+    /// fn follow(other: ExitReason) -> Result {
+    ///     Err(other.into_error())?
+    /// }
+    /// assert_eq!(follow(ExitReason::Shutdown), Err(ExitReason::Shutdown));
+    /// ```
+    pub fn into_error(self) -> ExitError {
+        ExitError(self)
+    }
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExitReason::Normal => f.write_str("normal"),
+            ExitReason::Shutdown => f.write_str("shutdown"),
+            ExitReason::ShutdownWith(detail) => write!(f, "shutdown: {detail}"),
+            ExitReason::Killed => f.write_str("killed"),
+            ExitReason::NoProc => f.write_str("no such process"),
+            ExitReason::Crashed(crash) => fmt::Display::fmt(crash, f),
+        }
+    }
+}
+
+/// Displays a reason with the causes of its error, each once.
+pub(crate) struct WithCauses<'a>(pub(crate) &'a ExitReason);
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.with_causes())
+    }
+}
+
+/// A reason inside of the text of an error that has the [cause](ExitReason::cause) of the reason
+/// for its source: the words of that cause are left out. With `{:#}` the place stays.
+pub(crate) struct Causeless<'a>(pub(crate) &'a ExitReason);
+
+impl fmt::Display for Causeless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(crash) = self.0.crash().filter(|crash| crash.error().is_some()) else {
+            return fmt::Display::fmt(self.0, f);
+        };
+        f.write_str("error")?;
+        let place = crash.location().filter(|_| f.alternate());
+        place.map_or(Ok(()), |place| write!(f, " at {place}"))
+    }
+}
+
+impl<E: Into<BoxError>> From<E> for ExitReason {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        match error.into().downcast::<ExitError>() {
+            Ok(exit) => exit.0,
+            Err(error) => {
+                ExitReason::Crashed(Crash::from_error(error, Some(Location::caller().into())))
+            }
+        }
+    }
+}
+
+/// An [`ExitReason`] as an error. Its source is the error that ended the process, if one did, and
+/// is not repeated by its [`Display`](fmt::Display).
+///
+/// ```
+/// use regrow::ExitReason;
+///
+/// let error = ExitReason::Killed.into_error();
+/// assert_eq!(error.to_string(), "the process ended: killed");
+/// assert_eq!(ExitReason::from(error), ExitReason::Killed);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExitError(ExitReason);
+
+impl ExitError {
+    /// The reason inside.
+    ///
+    /// ```
+    /// use regrow::ExitReason;
+    ///
+    /// assert_eq!(*ExitReason::Shutdown.into_error().reason(), ExitReason::Shutdown);
+    /// ```
+    pub fn reason(&self) -> &ExitReason {
+        &self.0
+    }
+}
+
+impl fmt::Display for ExitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the process ended: {}", Causeless(&self.0))
+    }
+}
+
+impl Error for ExitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.cause()
+    }
+}

@@ -1,0 +1,86 @@
+//! Callers whose server answers, doesn't, or ends: the kernel's part in a call.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use crate::base::sync::atomic::Ordering;
+use crate::call::reply::Reply;
+use crate::call::reply_slot::{Answer, Awaited, Lost, settle_unanswered};
+use crate::exit::reason::ExitReason::Shutdown;
+use crate::interleavings::world::World;
+use crate::interleavings::{block_on, check, thread};
+use crate::mailbox::record::Process;
+use crate::message::received::Envelope;
+use crate::process::{AnyProcess, flag};
+
+/// Waits as a caller does, whose question reaches `answering` in the poll that it is asked in.
+fn asked(
+    server: &Arc<Process<Envelope>>,
+    answering: impl FnOnce(Reply<u8>) + Send + 'static,
+) -> Answer<u8> {
+    let (mut answering, mut awaited, mut helper) = (Some(answering), None, None);
+    let answer = block_on(poll_fn(|cx| {
+        let awaited: &mut Awaited<u8> = awaited.get_or_insert_with(|| {
+            let (reply, awaited) = Reply::new(server, cx.waker().clone());
+            let answering = answering.take().expect("it is asked once");
+            helper = Some(thread::spawn(move || answering(reply)));
+            awaited
+        });
+        let first = awaited.poll(cx, &**server);
+        // A caller may be polled though nothing has come.
+        if first.is_pending() { awaited.poll(cx, &**server) } else { first }
+    }));
+    helper.expect("it was asked").join().expect("it answers");
+    answer
+}
+
+/// L13. It is woken, and finds what it was woken for.
+#[test]
+fn an_answer_comes_as_its_caller_begins_to_wait() {
+    check(|| {
+        let world = World::new();
+        let pid = world.process();
+        let answer = asked(&world.process_of(pid), |reply| reply.send(7));
+        assert!(matches!(answer, Ok(7)), "{answer:?}");
+        world.end(pid, Shutdown);
+        world.at_rest();
+    });
+}
+
+/// L13.
+#[test]
+fn a_reply_dropped_as_the_server_ends_tells_its_reason() {
+    check(|| {
+        let world = World::new();
+        let pid = world.process();
+        let server = world.process_of(pid);
+        let ending = world.clone();
+        let end = thread::spawn(move || ending.end(pid, Shutdown));
+        let answer = asked(&server, drop);
+        end.join().expect("it ends");
+        assert!(matches!(answer, Err(Lost::Exited(Shutdown))), "{answer:?}");
+        world.at_rest();
+    });
+}
+
+/// L13. Between two handlers it settles what it owes; what comes after that, its end does.
+#[test]
+fn a_reply_dropped_is_settled_by_the_server_or_by_its_end() {
+    check(|| {
+        let world = World::new();
+        let pid = world.process();
+        let server = world.process_of(pid);
+        let serving = world.clone();
+        let serve = thread::spawn(move || {
+            let server = serving.process_of(pid);
+            if server.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
+                settle_unanswered(&*server);
+            }
+            serving.end(pid, Shutdown);
+        });
+        let answer = asked(&server, drop);
+        serve.join().expect("it ends");
+        assert!(matches!(answer, Err(Lost::NoReply | Lost::Exited(Shutdown))), "{answer:?}");
+        world.at_rest();
+    });
+}

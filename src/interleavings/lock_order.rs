@@ -1,0 +1,110 @@
+//! Whatever takes locks, in pairs and all at once: nobody waits for ever, and both
+//! sides agree afterwards.
+
+use crate::base::pid::Pid;
+use crate::exit::reason::ExitReason::Shutdown;
+use crate::interleavings::check;
+use crate::interleavings::world::World;
+
+type Act = fn(&World, Pid, Pid);
+
+const ACTS: [Act; 8] = [
+    |world, a, b| {
+        world.link(a, b);
+    },
+    |world, a, b| {
+        world.link(b, a);
+    },
+    |world, a, _| world.end(a, Shutdown),
+    |world, a, _| {
+        world.register("n", a);
+    },
+    |world, a, b| {
+        world.monitor(b, a);
+    },
+    |world, _, _| {
+        world.unregister("n");
+    },
+    |world, a, _| {
+        world.register_tag("g", a);
+    },
+    |world, _, b| {
+        world.monitor_group(b, "g");
+    },
+];
+
+/// Two processes with something for each act to change.
+fn tangled() -> (World, Pid, Pid) {
+    let world = World::new();
+    let (a, b) = (world.trapping(), world.trapping());
+    assert!(world.register("n", b) && world.register_tag("g", b));
+    world.monitor_group(a, "g");
+    world.monitor(a, b);
+    (world, a, b)
+}
+
+fn check_pairs_with(first: Act, others: &'static [Act]) {
+    for &second in others {
+        check(move || {
+            let (world, a, b) = tangled();
+            world.both(move |world| first(world, a, b), |world| second(world, a, b));
+            world.at_rest();
+        });
+    }
+}
+
+/// L14.
+#[test]
+fn a_link_locks_out_nobody() {
+    check_pairs_with(ACTS[0], &ACTS);
+}
+
+/// L14.
+#[test]
+fn a_link_from_the_other_side_locks_out_nobody() {
+    check_pairs_with(ACTS[1], &ACTS[1..]);
+}
+
+/// L14.
+#[test]
+fn an_end_locks_out_nobody() {
+    // A process ends once.
+    check_pairs_with(ACTS[2], &ACTS[3..]);
+}
+
+/// L14.
+#[test]
+fn a_name_locks_out_nobody() {
+    check_pairs_with(ACTS[3], &ACTS[3..]);
+}
+
+/// L14.
+#[test]
+fn a_monitor_locks_out_nobody() {
+    check_pairs_with(ACTS[4], &ACTS[4..]);
+}
+
+/// L14.
+#[test]
+fn a_name_taken_away_locks_out_nobody() {
+    check_pairs_with(ACTS[5], &ACTS[5..]);
+}
+
+/// L14.
+#[test]
+fn a_group_locks_out_nobody() {
+    check_pairs_with(ACTS[6], &ACTS[6..]);
+    check_pairs_with(ACTS[7], &ACTS[7..]);
+}
+
+/// L14. Too many threads for all of their interleavings: a sample of them.
+#[cfg(regrow_shuttle)]
+#[test]
+fn all_at_once_lock_out_nobody() {
+    check(|| {
+        let (world, a, b) = tangled();
+        let acts = ACTS.map(|act| world.aside(move |world| act(world, a, b)));
+        acts.into_iter().for_each(|act| act.join().expect("nothing panics"));
+        world.at_rest();
+    });
+}

@@ -1,0 +1,77 @@
+//! The kernel's protocols under every interleaving of a few operations.
+//!
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `process`, `kernel`, `mailbox`, `call`,
+//! `driver`, `runtime`.
+//! **Knows nothing of** anything above `runtime`: a target is about processes.
+//!
+//! A target is a test; its name starts with a number. Under `--cfg regrow_loom` loom runs it in
+//! every interleaving of at most two preemptions. Under `--cfg regrow_shuttle` shuttle draws
+//! schedules: half of them at random, half with few preemptions at awkward places.
+//! `REGROW_PROOF=full` asks for three preemptions and for ten times as many schedules. The assertions
+//! of a target hold at the end of each run; [`World::at_rest`] adds those that hold after any run.
+//!
+//! No tokio runs here. A process is a record in the kernel's tables with the mailbox that ships, and
+//! ends by the teardown that ships, at the moment that the target chooses. Where the task of a process
+//! matters, a thread blocks on the
+//! [`Life`](crate::driver::process_future::Life) that ships.
+
+mod world;
+mod test_process;
+mod names;
+mod links;
+mod monitors;
+mod starts;
+mod ends;
+mod orphans;
+mod mailboxes;
+mod bounds;
+mod groups;
+mod calls;
+#[cfg(regrow_shuttle)]
+mod deadline_slots;
+mod lock_order;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[cfg(regrow_loom)]
+pub(crate) use loom::{future::block_on, thread};
+#[cfg(regrow_shuttle)]
+pub(crate) use shuttle::{future::block_on, thread};
+
+/// Whether the run is the long one.
+fn is_full() -> bool {
+    std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full")
+}
+
+/// Runs the target in all interleavings that the checker comes upon, and tells how many
+/// there were.
+fn check(target: impl Fn() + Send + Sync + 'static) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counting = {
+        let count = Arc::clone(&count);
+        move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            target();
+        }
+    };
+    explore(counting);
+    println!("{} interleavings", count.load(Ordering::Relaxed));
+}
+
+#[cfg(regrow_loom)]
+fn explore(target: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound.get_or_insert(if is_full() { 3 } else { 2 });
+    model.max_branches = model.max_branches.max(10_000);
+    model.check(target);
+}
+
+#[cfg(regrow_shuttle)]
+fn explore(target: impl Fn() + Send + Sync + 'static) {
+    let schedules = if is_full() { 10_000 } else { 1_000 };
+    let random = Arc::new(target);
+    let preempting = Arc::clone(&random);
+    shuttle::check_random(move || random(), schedules);
+    shuttle::check_pct(move || preempting(), schedules, 3);
+}

@@ -1,0 +1,248 @@
+//! What lies in a mailbox, and what its process' lock guards.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use crate::base::catch::{drop_each, quietly};
+use crate::mailbox::send_queue::Line;
+use crate::message::received::{Envelope, Received};
+use crate::process::{AnyMail, Core, Entry, IfFull, Stage, State, Ties, Unread};
+
+/// An inbox above this many slots is not kept when there is little in it.
+pub(crate) const KEPT_SLOTS: usize = 64;
+
+/// What a process' mailbox holds. Raw processes hold envelopes; a server holds its own
+/// closed enum, so that its messages move by value.
+pub(crate) trait Item: Send + 'static {
+    fn from_envelope(envelope: Envelope) -> Self;
+
+    /// The envelope inside, if it is one.
+    fn envelope(&self) -> Option<&Envelope>;
+
+    /// The same, to be changed.
+    fn envelope_mut(&mut self) -> Option<&mut Envelope>;
+
+    /// Whether a bound on the mailbox counts it.
+    fn is_user(&self) -> bool;
+
+    /// The expiry of a timer of the process' own, where it has such.
+    fn from_tick(timer: u64) -> Option<Self>
+    where
+        Self: Sized;
+
+    /// Whether what takes it has handlers, which can be tracked.
+    const HANDLED: bool = false;
+
+    /// The same with the time of now, if it is of a kind that is tracked.
+    fn stamped(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+
+    /// When it was stamped.
+    fn stamp(&self) -> Option<Instant> {
+        None
+    }
+}
+
+impl Item for Envelope {
+    fn from_envelope(envelope: Envelope) -> Self {
+        envelope
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        Some(self)
+    }
+
+    fn envelope_mut(&mut self) -> Option<&mut Envelope> {
+        Some(self)
+    }
+
+    fn is_user(&self) -> bool {
+        self.received.is_user()
+    }
+
+    fn from_tick(_: u64) -> Option<Self> {
+        None
+    }
+}
+
+/// What has been sent to a process.
+pub(crate) struct Mail<M> {
+    pub(crate) inbox: VecDeque<M>,
+    /// What waits for room in the inbox: empty while there is some.
+    pub(crate) line: Line<M>,
+}
+
+impl<M: Item> AnyMail for Mail<M> {
+    fn put_envelope(&mut self, envelope: Envelope, tracked: bool) {
+        self.put_as(envelope, M::from_envelope, tracked);
+    }
+
+    fn is_handled(&self) -> bool {
+        M::HANDLED
+    }
+
+    fn oldest_queued(&self) -> Option<Instant> {
+        self.inbox.front()?.stamp()
+    }
+
+    fn queued(&self) -> usize {
+        self.inbox.len()
+    }
+
+    fn take_queue(&mut self) -> Option<Box<dyn Unread>> {
+        unread(std::mem::take(&mut self.inbox))
+    }
+
+    fn take_out(
+        &mut self,
+        goes: &dyn Fn(&Envelope) -> bool,
+        passed: &mut usize,
+    ) -> Option<Box<dyn Unread>> {
+        let mut gone = VecDeque::new();
+        let before = *passed;
+        for at in 0..self.inbox.len() {
+            let Some(item) = self.inbox.pop_front() else { break };
+            if item.envelope().is_some_and(goes) {
+                *passed -= usize::from(at < before);
+                gone.push_back(item);
+            } else {
+                self.inbox.push_back(item);
+            }
+        }
+        if self.inbox.capacity() > KEPT_SLOTS.max(2 * self.inbox.len()) {
+            self.inbox.shrink_to_fit();
+        }
+        unread(gone)
+    }
+}
+
+/// What was taken out of an inbox.
+struct Leftover<M>(VecDeque<M>);
+
+fn unread<M: Item>(items: VecDeque<M>) -> Option<Box<dyn Unread>> {
+    if items.is_empty() { None } else { Some(Box::new(Leftover(items))) }
+}
+
+impl<M: Item> Unread for Leftover<M> {
+    fn close_streams(&mut self) {
+        for envelope in self.0.iter_mut().filter_map(Item::envelope_mut) {
+            if let Received::Stream(stream) = &mut envelope.received {
+                quietly(|| stream.close());
+            }
+        }
+    }
+}
+
+impl<M> Drop for Leftover<M> {
+    fn drop(&mut self) {
+        drop_each(self.0.drain(..));
+    }
+}
+
+impl<M: Item> Mail<M> {
+    /// Puts last in the inbox what is yet to be made an item of.
+    #[inline]
+    pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M, tracked: bool) {
+        let inbox = &mut self.inbox;
+        if inbox.len() == inbox.capacity() {
+            make_room(inbox);
+        }
+        // So that it is known that what is made below need not be dropped here.
+        assert!(inbox.len() < inbox.capacity(), "room was just made");
+        if tracked {
+            inbox.push_back(wrap(value).stamped());
+        } else {
+            inbox.push_back(wrap(value));
+        }
+    }
+}
+
+/// A mailbox that is counted. What counts as queued lies in the inbox, unless the reader
+/// receives selectively; a server that is suspended looks in the inbox.
+impl<M: Item> State<Mail<M>> {
+    pub(crate) fn new(ties: Option<Box<Ties>>) -> Self {
+        State { core: Core::new(ties), mail: Mail { inbox: VecDeque::new(), line: Line::new() } }
+    }
+
+    /// What becomes of this item; what it costs is counted.
+    pub(crate) fn entry(&mut self, item: &M, if_full: IfFull) -> Entry {
+        let Some(counts) = self.core.counts().filter(|_| item.is_user()) else {
+            return Entry::Queue;
+        };
+        let entry = counts.entry(if_full);
+        if matches!(entry, Entry::Evict | Entry::Drop | Entry::Lose) {
+            counts.dropped += 1;
+        }
+        entry
+    }
+
+    pub(crate) fn queue(&mut self, item: M) {
+        let user = item.is_user();
+        if let Some(counts) = self.core.counts() {
+            counts.count_in(user);
+        }
+        self.put(item);
+        self.core.notify();
+    }
+
+    pub(crate) fn evict_oldest(&mut self) -> Option<M> {
+        let oldest = self.mail.inbox.iter().position(Item::is_user)?;
+        if let Some(counts) = self.core.counts() {
+            counts.count_out(true);
+            counts.passed -= usize::from(oldest < counts.passed);
+        }
+        self.mail.inbox.remove(oldest)
+    }
+
+    /// Takes the first that is picked, of what was not looked at before.
+    pub(crate) fn find(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
+        let counts = self.core.counts()?;
+        let found = self.mail.inbox.range(counts.passed..).position(pick);
+        counts.passed = found.map_or(self.mail.inbox.len(), |at| counts.passed + at);
+        self.mail.inbox.remove(counts.passed)
+    }
+
+    /// Counts out what was taken; who has waited longest for the room comes in for it.
+    /// Returns whom to wake after unlock.
+    pub(crate) fn count_out(&mut self, user: bool) -> Option<Waker> {
+        let counts = self.core.counts()?;
+        counts.count_out(user);
+        if !user || self.core.stage != Stage::Live {
+            return None;
+        }
+        let (number, item) = self.mail.line.first()?;
+        self.queue(item);
+        self.core.ties()?.waiters.remove(&number)
+    }
+}
+
+impl<M: Item> State<Mail<M>> {
+    /// Last in the queue, with the time where that is tracked.
+    pub(crate) fn put(&mut self, item: M) {
+        self.put_as(item, |item| item);
+    }
+
+    /// The same for what is yet to be made an item of.
+    #[inline]
+    pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
+        self.mail.put_as(value, wrap, self.core.tracked);
+    }
+}
+
+/// The first item gets a buffer of its own size: most processes that are told of an end
+/// hold no more at any time.
+#[cold]
+#[inline(never)]
+fn make_room<M>(inbox: &mut VecDeque<M>) {
+    if inbox.capacity() == 0 {
+        inbox.reserve_exact(1);
+    } else {
+        inbox.reserve(1);
+    }
+}

@@ -1,0 +1,14 @@
+//! The mailbox of a process: how an item is queued, what a full mailbox does, how the process
+//! receives, and when it waits.
+//!
+//! **Uses** `base`, `message`, `process`, `kernel`.
+//! **Knows nothing of** what the items are, beyond [`Item`](inbox::Item): plain processes queue
+//! envelopes, servers queue calls and casts.
+
+mod send_queue;
+pub(crate) mod inbox;
+pub(crate) mod record;
+pub(crate) mod queued_send;
+mod idle_wait;
+pub(crate) mod receive;
+mod system_receive;

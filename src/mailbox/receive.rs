@@ -1,0 +1,214 @@
+//! The receiving side of a process.
+//!
+//! The reader swaps the whole inbox out and works from there, so it takes the lock
+//! once per batch. A mailbox that is counted is taken item by item instead, and counted
+//! out in the same step: who finds it full finds what fills it in the inbox.
+//!
+//! **Invariants**
+//! 1. Nothing is handed out once the process is condemned.
+//! 2. A ticketed item is handed out, or shown to a predicate, only while its ticket is
+//!    held.
+//! 3. A read that is dropped has taken nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::task::coop;
+use tokio::time::Instant;
+
+use crate::base::catch::{drop_each, wake};
+use crate::mailbox::idle_wait::Parking;
+use crate::mailbox::inbox::{Item, Mail};
+use crate::mailbox::record::Process;
+use crate::process::State;
+
+const FOUND: &str = "a poll has just found an item";
+
+/// The reader's end of a mailbox.
+pub(crate) struct Mailbox<M> {
+    pub(crate) process: Arc<Process<M>>,
+    /// What was swapped out, and what a selective receive left: older than the inbox.
+    pub(crate) local: VecDeque<M>,
+    pub(crate) counted: bool,
+    pub(crate) parking: Parking,
+}
+
+impl<M: Item> Mailbox<M> {
+    pub(crate) fn new(process: Arc<Process<M>>) -> Self {
+        let counted = process.is_counted();
+        Mailbox { process, local: VecDeque::new(), counted, parking: Parking::default() }
+    }
+
+    /// Waits for an item, which [`take`](Self::take) then hands out at once. In two
+    /// steps, because an item that comes out of a `Poll` is copied at every level of
+    /// the way; this way it is moved once.
+    pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.local.is_empty() && self.parking.waits_ahead(&self.process) {
+            return Poll::Pending;
+        }
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            if self.process.is_condemned() {
+                return Poll::Pending;
+            }
+            if let Some(item) = self.local.front() {
+                if self.admit(item) {
+                    budget.made_progress();
+                    return Poll::Ready(());
+                }
+                self.local.pop_front();
+                continue;
+            }
+            if self.counted && self.take_counted() {
+                budget.made_progress();
+                return Poll::Ready(());
+            }
+            if !self.refilled(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// What [`take`](Self::take) takes next.
+    pub(crate) fn first(&self) -> &M {
+        self.local.front().expect(FOUND)
+    }
+
+    /// The item that [`poll_some`](Self::poll_some) found.
+    pub(crate) fn take(&mut self) -> M {
+        self.local.pop_front().expect(FOUND)
+    }
+
+    /// When the item that is taken next was queued, if it is out of the inbox and stamped.
+    pub(crate) fn next_queued(&self) -> Option<Instant> {
+        self.local.front()?.stamp()
+    }
+
+    /// Waits for an item from `cursor` on that `matches`; [`take_at`](Self::take_at)
+    /// then hands it out, and what it passed stays queued.
+    pub(crate) fn poll_match(
+        &mut self,
+        cx: &mut Context<'_>,
+        cursor: &mut usize,
+        matches: &mut impl FnMut(&M) -> bool,
+    ) -> Poll<()> {
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            if self.process.is_condemned() {
+                return Poll::Pending;
+            }
+            while let Some(item) = self.local.get(*cursor) {
+                if self.taken_back(item) {
+                    self.local.remove(*cursor);
+                    continue;
+                }
+                if !matches(item) {
+                    *cursor += 1;
+                } else if self.admit(item) {
+                    budget.made_progress();
+                    return Poll::Ready(());
+                } else {
+                    self.local.remove(*cursor);
+                }
+            }
+            if self.counted && self.move_one() {
+                continue;
+            }
+            if !self.refilled(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The item that [`poll_match`](Self::poll_match) stopped at.
+    pub(crate) fn take_at(&mut self, cursor: usize) -> M {
+        self.local.remove(cursor).expect(FOUND)
+    }
+
+    /// Whether there is more to look at; if not, the reader has parked or will be
+    /// polled again.
+    fn refilled(&mut self, cx: &Context<'_>) -> bool {
+        self.parking.refill(&self.process, &mut self.local, cx)
+    }
+
+    /// Moves an item over that counts until it is admitted: a selective receive may pass
+    /// it. False if there is none.
+    fn move_one(&mut self) -> bool {
+        let mut state = self.process.state.lock();
+        let (found, item) = (state.mail.inbox.len(), state.mail.inbox.pop_front());
+        drop(state);
+        self.local.extend(item);
+        self.parking.found(found);
+        found > 0
+    }
+
+    /// Moves an item over and counts it out. False if there is none to be handed out.
+    fn take_counted(&mut self) -> bool {
+        loop {
+            let mut state = self.process.state.lock();
+            let found = state.mail.inbox.len();
+            let Some(item) = state.mail.inbox.pop_front() else { return false };
+            let (admitted, waker) = count_out(&mut state, &item);
+            drop(state);
+            wake(waker);
+            self.parking.found(found);
+            if admitted {
+                self.local.push_back(item);
+                return true;
+            }
+        }
+    }
+
+    /// Whether it is a signal whose ticket is no longer held: no predicate may see it.
+    fn taken_back(&self, item: &M) -> bool {
+        let Some(envelope) = item.envelope() else { return false };
+        let Some(ticket) = envelope.ticket else { return false };
+        let state = self.process.state.lock();
+        let ties = state.core.ties.as_ref();
+        !ties.is_some_and(|ties| ties.holds(ticket.get(), &envelope.received))
+    }
+
+    /// Counts the item out, and says whether it may be handed out: one whose ticket
+    /// was taken back may not.
+    #[inline]
+    fn admit(&self, item: &M) -> bool {
+        let ticketed = item.envelope().is_some_and(|envelope| envelope.ticket.is_some());
+        if !ticketed && !self.counted {
+            return true;
+        }
+        self.admit_counted(item)
+    }
+
+    fn admit_counted(&self, item: &M) -> bool {
+        let mut state = self.process.state.lock();
+        let (admitted, waker) = count_out(&mut state, item);
+        drop(state);
+        wake(waker);
+        admitted
+    }
+}
+
+/// Counts the item out, if it may be handed out; says so, and whom to wake after unlock.
+pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool, Option<Waker>) {
+    let envelope = item.envelope();
+    let ticket = envelope.and_then(|envelope| Some((envelope.ticket?, &envelope.received)));
+    let admitted = match (ticket, &mut state.core.ties) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some((ticket, signal)), Some(ties)) => ties.redeem(ticket.get(), signal),
+    };
+    (admitted, if admitted { state.count_out(item.is_user()) } else { None })
+}
+
+impl<M> Drop for Mailbox<M> {
+    fn drop(&mut self) {
+        drop_each(self.local.drain(..));
+    }
+}
+
+impl<M> std::fmt::Debug for Mailbox<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailbox").field("saved", &self.local.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,210 @@
+//! The record of one process: its lock, its inbox, and what sends to it.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::base::catch::wake;
+use crate::base::eviction::evict;
+use crate::base::pid::Pid;
+use crate::base::sync::Mutex;
+use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use crate::kernel::Kernel;
+use crate::mailbox::inbox::{Item, Mail};
+use crate::message::received::{Envelope, Received};
+use crate::process::any::Refused;
+use crate::process::{AnyProcess, Counts, Entry, IfFull, Locked, Stage, State, Ties, flag};
+
+/// One process.
+pub(crate) struct Process<M> {
+    pid: Pid,
+    flags: AtomicU8,
+    /// How often its task was polled; only that counts.
+    polls: AtomicU32,
+    /// It has parked ahead, and handled what it took.
+    waits: AtomicBool,
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) state: Mutex<State<Mail<M>>>,
+}
+
+impl<M: Item> Process<M> {
+    pub(crate) fn new(kernel: Arc<Kernel>, ties: Option<Box<Ties>>) -> Arc<Self> {
+        let mut state = State::new(ties);
+        let flags = if state.core.counts().is_some() { flag::COUNTED } else { 0 };
+        Arc::new(Process {
+            pid: kernel.fresh_pid(),
+            flags: AtomicU8::new(flags),
+            polls: AtomicU32::new(0),
+            waits: AtomicBool::new(false),
+            kernel,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & flag::CONDEMNED != 0
+    }
+
+    /// A poll of its task begins.
+    #[inline]
+    pub(crate) fn polled(&self) {
+        self.polls.store(self.polls().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// Says whether it waits, where it has parked ahead.
+    #[inline]
+    pub(crate) fn waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Release);
+    }
+
+    /// It is condemned, and its body may be dropped at once: nothing holds it that can only
+    /// be asked to end.
+    pub(crate) fn is_to_be_dropped(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & (flag::CONDEMNED | flag::HELD) == flag::CONDEMNED
+    }
+
+    /// Its mailbox is counted: [`Counts`](crate::process::Counts).
+    pub(crate) fn is_counted(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0
+    }
+
+    /// Looks at the counts of the mailbox, if it is counted.
+    pub(crate) fn with_counts<R>(&self, look: impl FnOnce(&Counts) -> R) -> Option<R> {
+        if !self.is_counted() {
+            return None;
+        }
+        self.state.lock().core.counts().map(|counts| look(counts))
+    }
+
+    /// Queues an item of the process' own kind, or gives it back. One that a full mailbox
+    /// refuses is counted, as its sender will drop it.
+    pub(crate) fn send(&self, item: M) -> Result<(), (M, Refused)> {
+        self.send_or(item, IfFull::Lose).map(|_| ())
+    }
+
+    /// The same for a sender with a choice.
+    pub(crate) fn send_or(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        self.send_as(item, |item| item, if_full)
+    }
+
+    /// The same for what is yet to be made an item of, by `wrap`. That is done where the item
+    /// will lie: one that is put together first and then moved there costs more than the
+    /// lock does.
+    #[inline]
+    pub(crate) fn send_as<T>(
+        &self,
+        value: T,
+        wrap: impl FnOnce(T) -> M,
+        if_full: IfFull,
+    ) -> Result<Sent, (M, Refused)> {
+        crate::base::failpoint::point!("before push");
+        if self.is_counted() {
+            return self.send_counted(wrap(value), if_full);
+        }
+        let mut state = self.state.lock();
+        if state.core.stage != Stage::Live {
+            drop(state);
+            return Err((wrap(value), Refused::Dead));
+        }
+        state.put_as(value, wrap);
+        state.core.notify();
+        if state.core.ring {
+            let waker = state.core.take_rung();
+            drop(state);
+            wake(waker);
+        }
+        Ok(Sent::Taken)
+    }
+
+    #[inline(never)]
+    fn send_counted(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        let mut state = self.state.lock();
+        if state.core.stage != Stage::Live {
+            drop(state);
+            return Err((item, Refused::Dead));
+        }
+        let entry = state.entry(&item, if_full);
+        let (mut sent, mut evicted) = (Sent::Taken, None);
+        match entry {
+            Entry::Queue => state.queue(item),
+            Entry::Evict => {
+                evicted = state.evict_oldest();
+                state.queue(item);
+            }
+            Entry::Drop => evicted = Some(item),
+            Entry::Line => {
+                let number = self.kernel.fresh_id();
+                state.mail.line.join(number, item);
+                sent = Sent::InLine(number);
+            }
+            Entry::Lose | Entry::GiveBack => {
+                drop(state);
+                if entry == Entry::Lose {
+                    self.kernel.count_dropped();
+                }
+                return Err((item, Refused::Full));
+            }
+        }
+        let waker = state.core.take_rung();
+        drop(state);
+        wake(waker);
+        if let Some(evicted) = evicted {
+            self.kernel.count_dropped();
+            evict(std::ptr::from_ref(self).addr(), evicted);
+        }
+        Ok(sent)
+    }
+}
+
+/// Where an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// In the mailbox, or where the mailbox' policy has put it instead.
+    Taken,
+    /// In the line, under this number.
+    InLine(u64),
+}
+
+impl<M: Item> AnyProcess for Process<M> {
+    fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    fn flags(&self) -> &AtomicU8 {
+        &self.flags
+    }
+
+    fn state(&self) -> &Mutex<Locked> {
+        &self.state
+    }
+
+    fn has_handled(&self) -> bool {
+        self.waits.load(Ordering::Acquire)
+    }
+
+    fn deliver(&self, received: Received) -> bool {
+        let wrap = |received| M::from_envelope(Envelope::plain(received));
+        self.send_as(received, wrap, IfFull::Lose).is_ok()
+    }
+
+    fn tick(&self, timer: u64) {
+        if let Some(item) = M::from_tick(timer) {
+            // A process that is ending has no use for it.
+            drop(self.send(item));
+        }
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl<M> std::fmt::Debug for Process<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Process({})", self.pid)
+    }
+}

@@ -1,0 +1,61 @@
+//! What a reader takes that has stopped reading for a while: only what is urgent. All else
+//! stays queued, in order.
+//!
+//! A mailbox that is not counted is searched as by a selective receive. One that is counted
+//! is searched where it lies, in the inbox, so that what fills it can still be evicted, and
+//! what is taken is counted out in the same step. Nothing of a user's looks at the items, so
+//! that may be done under the lock.
+
+use std::task::{Context, Poll, ready};
+
+use tokio::task::coop;
+
+use crate::base::catch::wake;
+use crate::mailbox::idle_wait::park;
+use crate::mailbox::inbox::Item;
+use crate::mailbox::receive::{Mailbox, count_out};
+
+impl<M: Item> Mailbox<M> {
+    /// Waits for an item that is `urgent`; [`take_at`](Self::take_at) then hands it out.
+    /// `cursor` says how far it has looked, and is 0 at first.
+    pub(crate) fn poll_urgent(
+        &mut self,
+        cx: &mut Context<'_>,
+        cursor: &mut usize,
+        mut urgent: impl FnMut(&M) -> bool,
+    ) -> Poll<()> {
+        if !self.counted {
+            return self.poll_match(cx, cursor, &mut urgent);
+        }
+        let budget = ready!(coop::poll_proceed(cx));
+        self.parking.look();
+        loop {
+            if self.process.is_condemned() {
+                return Poll::Pending;
+            }
+            let mut state = self.process.state.lock();
+            let Some(item) = state.find(&mut urgent) else {
+                let old = park(&mut state.core, cx.waker());
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            };
+            let (admitted, waker) = count_out(&mut state, &item);
+            drop(state);
+            wake(waker);
+            if admitted {
+                *cursor = self.local.len();
+                self.local.push_back(item);
+                budget.made_progress();
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// From here on everything is taken again, from the front.
+    pub(crate) fn read_on(&mut self) {
+        if let Some(counts) = self.process.state.lock().core.counts() {
+            counts.passed = 0;
+        }
+    }
+}

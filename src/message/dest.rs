@@ -1,0 +1,60 @@
+//! Where a timer or a signal is aimed: a process, or whoever holds a name by then.
+
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+
+/// A process by its pid, or whoever holds a name at the moment of delivery.
+///
+/// Calls that take `impl Into<Dest>` accept a [`Pid`], a `&str`, a `String` and a
+/// [`Name`](crate::Name). OTP: the `Dest` of `erlang:send_after/3`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{Dest, ExitReason, Pid, Runtime};
+///
+/// assert_eq!(Dest::from("logger"), Dest::Name("logger".into()));
+/// assert_eq!(Dest::from(Pid::from_raw(7)), Dest::Pid(Pid::from_raw(7)));
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// rt.send_after("logger", Duration::from_secs(1), b"tick".to_vec()); // nobody yet
+/// let logger = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
+/// rt.register("logger", logger.pid());
+/// assert_eq!(logger.join().await, ExitReason::Normal); // the tick found it
+/// # });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dest {
+    /// This very process.
+    Pid(Pid),
+    /// Whoever holds this name.
+    Name(SharedStr),
+}
+
+impl From<Pid> for Dest {
+    fn from(pid: Pid) -> Self {
+        Dest::Pid(pid)
+    }
+}
+
+impl From<&str> for Dest {
+    fn from(name: &str) -> Self {
+        Dest::Name(name.into())
+    }
+}
+
+impl From<String> for Dest {
+    fn from(name: String) -> Self {
+        Dest::Name(name.into())
+    }
+}
+
+impl From<SharedStr> for Dest {
+    fn from(name: SharedStr) -> Self {
+        Dest::Name(name)
+    }
+}

@@ -1,0 +1,46 @@
+//! Ready-made console output, for people who just want to see what happens.
+//!
+//! Everything goes through `tracing`, so a program with a subscriber of its own needs
+//! none of this.
+
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::observe::log_level::LogLevel;
+
+/// Prints what `tracing` tells up to this level on stderr, in colour where that is a
+/// terminal. False if the program has set up a subscriber already: then nothing is
+/// changed. It says nothing of lifecycles until
+/// [`Runtime::set_log_level`](crate::Runtime::set_log_level) asks for them. For programs,
+/// not for libraries.
+///
+/// ```
+/// use regrow::{LogLevel, Runtime};
+///
+/// assert!(regrow::log::init(LogLevel::Info));
+/// assert!(!regrow::log::init(LogLevel::Debug)); // there is one already
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// rt.set_log_level(LogLevel::Info);
+/// assert!(rt.wants_log(LogLevel::Info));
+/// # });
+/// ```
+pub fn init(level: LogLevel) -> bool {
+    let builder = tracing_subscriber::fmt()
+        .compact()
+        .with_max_level(filter(level))
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(std::io::stderr)
+        // A closed stderr is no reason to panic.
+        .log_internal_errors(false);
+    builder.try_init().is_ok()
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    }
+}

@@ -1,0 +1,68 @@
+//! How a process says it is doing, beyond being alive.
+
+use std::fmt;
+
+use crate::base::one_line::{SENTENCE, excerpt};
+use crate::base::shared_str::SharedStr;
+
+/// How a process is doing, as it says itself. One that says nothing is ready as soon as it
+/// runs. Ordered from good to bad. OTP has no counterpart.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{ChildSpec, Health, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let feed = ChildSpec::task("feed", |mut ctx| async move {
+///     ctx.set_health(Health::Starting);
+///     ctx.recv().await; // … connected …
+///     ctx.set_health(Health::Degraded("upstream is slow".into()));
+///     ctx.recv().await; // … caught up …
+///     ctx.set_health(Health::Ready);
+///     std::future::pending().await
+/// });
+/// let tree = Supervisor::one_for_one().named("app").child(feed.named("feed")).start(&rt).await?;
+/// for (seen, serves) in [("feed is starting", false), ("feed: upstream is slow", true), ("ready", true)] {
+///     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+///     let health = tree.tree().await?.health();
+///     assert_eq!((health.to_string().as_str(), health.is_serving()), (seen, serves));
+///     rt.send_named("feed", Vec::new());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[non_exhaustive]
+pub enum Health {
+    /// It does all it should.
+    #[default]
+    Ready,
+    /// It serves, but not as it should, for this reason.
+    Degraded(SharedStr),
+    /// It runs, and does not serve yet.
+    Starting,
+    /// It takes nothing new, and is on its way out.
+    Stopping,
+}
+
+impl Health {
+    /// Whether work may be sent its way: it is ready or degraded. [`Health`] has an example.
+    pub fn is_serving(&self) -> bool {
+        matches!(self, Health::Ready | Health::Degraded(_))
+    }
+}
+
+/// A reason is on one line, controls escaped, and cut after 256 characters.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Health::Ready => f.write_str("ready"),
+            Health::Degraded(why) => write!(f, "{}", excerpt(why, SENTENCE)),
+            Health::Starting => f.write_str("starting"),
+            Health::Stopping => f.write_str("stopping"),
+        }
+    }
+}

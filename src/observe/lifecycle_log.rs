@@ -1,0 +1,67 @@
+//! The lifecycle log: one line per fact, through `tracing`.
+//!
+//! A subscriber may panic, on a broken standard error for one: that ends here.
+//!
+//! Target `regrow::lifecycle`; fields `pid`, `label`, `name`, `reason`. A restart has no line
+//! of its own: it reads as the old instance's exit, then the new one's spawn.
+
+use tracing::{error, info, warn};
+
+use crate::base::catch::quietly;
+use crate::base::one_line::{PAGE, excerpt, name};
+use crate::base::pid::Pid;
+use crate::exit::reason::ExitReason;
+use crate::observe::log_level::LogLevel;
+
+const TARGET: &str = "regrow::lifecycle";
+
+/// A label or a name as the log tells it.
+fn field(label: &str) -> String {
+    name(label).to_string()
+}
+
+pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
+    quietly(|| match detail {
+        "" => info!(target: TARGET, %pid, label = field(label), "spawn"),
+        _ => {
+            let detail = || excerpt(detail, PAGE).to_string();
+            info!(target: TARGET, %pid, label = field(label), detail = detail(), "spawn");
+        }
+    });
+}
+
+pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &ExitReason) {
+    // Put into words only where somebody listens.
+    let text = || format!("{:#}", excerpt(reason, PAGE));
+    let (label, name) = (|| label.map(field), || name.map(field));
+    macro_rules! told {
+        ($level:ident) => {
+            $level!(
+                target: TARGET, %pid, label = label(), name = name(), reason = text(), "exit"
+            )
+        };
+    }
+    quietly(|| match LogLevel::for_exit(reason) {
+        LogLevel::Error => told!(error),
+        LogLevel::Warn => told!(warn),
+        _ => told!(info),
+    });
+}
+
+pub(crate) fn kill(pid: Pid) {
+    quietly(|| info!(target: TARGET, %pid, "kill"));
+}
+
+pub(crate) fn kill_tag(tag: &str, killed: usize) {
+    let tag = field(tag);
+    quietly(|| info!(target: TARGET, tag, killed, "kill tag"));
+}
+
+pub(crate) fn census(labels: &str, tags: &str) {
+    quietly(|| info!(target: TARGET, labels, tags, "census"));
+}
+
+pub(crate) fn destructor_panicked(pid: Pid, text: &str) {
+    let text = excerpt(text, PAGE).to_string();
+    quietly(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
+}

@@ -1,0 +1,66 @@
+//! How much the lifecycle log says.
+
+use crate::exit::reason::ExitReason;
+
+/// How much the lifecycle log says: each level says what the one before says, and more.
+///
+/// ```
+/// use regrow::{ExitReason, LogLevel};
+///
+/// assert!(LogLevel::Off < LogLevel::Error && LogLevel::Info < LogLevel::Debug);
+/// assert_eq!(LogLevel::parse("WARN"), LogLevel::Warn);
+/// assert_eq!(LogLevel::parse("loud"), LogLevel::Off);
+/// assert_eq!(LogLevel::for_exit(&ExitReason::Killed), LogLevel::Warn);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(u8)]
+pub enum LogLevel {
+    /// Only panics and errors that end a process, and what a supervisor can't start, can't stop in
+    /// time, or gives up.
+    #[default]
+    Off = 0,
+    /// Also labelled processes that the crash of another process ends.
+    Error = 1,
+    /// Also kills, and restarts after an end that is not clean.
+    Warn = 2,
+    /// Also starts, clean ends, restarts after those, and the census.
+    Info = 3,
+    /// Everything.
+    Debug = 4,
+}
+
+impl LogLevel {
+    /// The level of this name, in any case and with spaces around it; an unknown word is
+    /// [`Off`](Self::Off). [`LogLevel`] has an example.
+    pub fn parse(text: &str) -> LogLevel {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "error" => LogLevel::Error,
+            "warn" | "warning" => LogLevel::Warn,
+            "info" => LogLevel::Info,
+            "debug" => LogLevel::Debug,
+            _ => LogLevel::Off,
+        }
+    }
+
+    /// The level at which an end for this reason is told: a crash is an error, a kill
+    /// a warning, anything clean information. [`LogLevel`] has an example.
+    pub fn for_exit(reason: &ExitReason) -> LogLevel {
+        match reason {
+            ExitReason::Crashed(_) => LogLevel::Error,
+            ExitReason::Killed | ExitReason::NoProc => LogLevel::Warn,
+            ExitReason::Normal | ExitReason::Shutdown | ExitReason::ShutdownWith(_) => {
+                LogLevel::Info
+            }
+        }
+    }
+
+    pub(crate) fn from_bits(bits: u8) -> LogLevel {
+        match bits {
+            1 => LogLevel::Error,
+            2 => LogLevel::Warn,
+            3 => LogLevel::Info,
+            4 => LogLevel::Debug,
+            _ => LogLevel::Off,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The names that dead children have left to their supervisor.
+
+use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
+use crate::process::child_role::Seat;
+
+/// A name that an incarnation of a child has left to its supervisor.
+#[derive(Debug, Clone)]
+pub(crate) struct Vacated {
+    pub(crate) seat: Seat,
+    /// The child's id, where its specification gives the name: no other process takes it.
+    pub(crate) reserved_for: Option<SharedStr>,
+}
+
+/// All of them. What one child has left is found without a look at what others have: a supervisor
+/// may have thousands of children that wait for their restart at once.
+#[derive(Debug, Default)]
+pub(crate) struct Vacant {
+    names: SmallMap<SharedStr, Vacated>,
+    /// The same names, by child.
+    of_child: SmallMap<u64, SmallMap<SharedStr, ()>>,
+}
+
+impl Vacant {
+    pub(crate) fn get(&self, name: &SharedStr) -> Option<&Vacated> {
+        self.names.get(name)
+    }
+
+    pub(crate) fn insert(&mut self, name: SharedStr, vacated: Vacated) {
+        self.remove(&name);
+        let child = vacated.seat.child;
+        match self.of_child.get_mut(&child) {
+            Some(names) => drop(names.insert(name.clone(), ())),
+            None => {
+                let mut names = SmallMap::default();
+                names.insert(name.clone(), ());
+                self.of_child.insert(child, names);
+            }
+        }
+        self.names.insert(name, vacated);
+    }
+
+    pub(crate) fn remove(&mut self, name: &SharedStr) -> Option<Vacated> {
+        let vacated = self.names.remove(name)?;
+        let child = vacated.seat.child;
+        if let Some(names) = self.of_child.get_mut(&child) {
+            names.remove(name);
+            if names.is_empty() {
+                self.of_child.remove(&child);
+            }
+        }
+        Some(vacated)
+    }
+
+    /// The names that incarnations up to this one have left.
+    pub(crate) fn left_up_to(&self, last: Seat) -> Vec<SharedStr> {
+        let Some(names) = self.of_child.get(&last.child) else { return Vec::new() };
+        let names = names.iter().map(|(name, ())| name);
+        let is_up_to = |name: &&SharedStr| {
+            self.names.get(name).is_some_and(|vacated| vacated.seat.is_up_to(last))
+        };
+        names.filter(is_up_to).cloned().collect()
+    }
+
+    /// All names.
+    pub(crate) fn into_names(self) -> impl Iterator<Item = SharedStr> {
+        self.names.into_iter().map(|(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seat, SharedStr, Vacant, Vacated};
+
+    fn seat(child: u64, start: u32) -> Seat {
+        Seat { child, start }
+    }
+
+    fn left(seat: Seat) -> Vacated {
+        Vacated { seat, reserved_for: None }
+    }
+
+    #[test]
+    fn a_name_is_listed_for_the_child_that_left_it_last() {
+        let mut vacant = Vacant::default();
+        let (a, b) = (SharedStr::from("a"), SharedStr::from("b"));
+        vacant.insert(a.clone(), left(seat(1, 1)));
+        vacant.insert(b.clone(), left(seat(1, 2)));
+        assert_eq!(vacant.left_up_to(seat(1, 1)), std::slice::from_ref(&a));
+        assert_eq!(vacant.left_up_to(seat(1, 2)), [a.clone(), b.clone()]);
+        vacant.insert(a.clone(), left(seat(2, 1)));
+        assert_eq!(vacant.left_up_to(seat(1, 9)), std::slice::from_ref(&b));
+        assert_eq!(vacant.left_up_to(seat(2, 1)), std::slice::from_ref(&a));
+        assert!(vacant.remove(&a).is_some() && vacant.get(&a).is_none());
+        assert!(vacant.left_up_to(seat(2, 1)).is_empty());
+        assert_eq!(vacant.into_names().collect::<Vec<_>>(), [b]);
+    }
+
+    /// A look at all of them for each child would take hours.
+    #[test]
+    fn what_one_of_many_children_left_is_found_at_once() {
+        const MANY: u64 = 200_000;
+        let mut vacant = Vacant::default();
+        for child in 0..MANY {
+            vacant.insert(child.to_string().into(), left(seat(child, 1)));
+        }
+        for child in 0..MANY {
+            let names = vacant.left_up_to(seat(child, 1));
+            assert_eq!(names, [SharedStr::from(child.to_string())]);
+            assert!(vacant.remove(&names[0]).is_some());
+        }
+        assert!(vacant.names.is_empty() && vacant.of_child.is_empty());
+    }
+}

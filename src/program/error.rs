@@ -1,0 +1,132 @@
+//! Why a program did not run, or ran aground.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::base::error_chain::Story;
+use crate::base::one_line::{PAGE, excerpt, way};
+use crate::base::pid::Pid;
+use crate::base::tree_path::Path;
+use crate::exit::reason::{Causeless, ExitReason};
+use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::StartError;
+use crate::supervisor::RestartLimitReached;
+
+/// Why [`run`](crate::run) ended in failure. By then the root has ended, or was never started;
+/// unless it was killed, everything below it has been stopped, in order.
+///
+/// Its source is the error that ended the last process, if one did; its
+/// [`Display`](fmt::Display) tells all but that. Its [`Debug`](fmt::Debug) is the same
+/// with all causes, in one line, so a `main` that returns it says something readable, and exits
+/// with 1.
+///
+/// ```
+/// use regrow::{ChildSpec, ExitReason, RunError, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all()
+/// # .build().unwrap().block_on(async {
+/// let lost = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
+/// let error = regrow::run(Supervisor::one_for_one().child(lost)).await.unwrap_err();
+/// let RunError::GaveUp { path, limit, .. } = &error else { panic!("{error}") };
+/// assert_eq!((path.as_str(), &limit.last), ("Supervisor/feed", &ExitReason::crashed("no route")));
+/// assert!(error.to_string().starts_with("Supervisor/feed was given up"));
+/// # });
+/// ```
+#[non_exhaustive]
+pub enum RunError {
+    /// The tree did not start.
+    Start(StartError),
+    /// A child used up its restarts, its supervisor gave up, and so did all above it.
+    GaveUp {
+        /// The ids from the root down to the child where it began, separated by `/`. An empty id
+        /// is `""`; of a child more than 128 levels down the ids in the middle are left out, and `…`
+        /// stands for them.
+        path: String,
+        /// What that child's supervisor gave up with: the child, its budget, its last reason.
+        limit: Box<RestartLimitReached>,
+        /// What the root ended with.
+        reason: ExitReason,
+    },
+    /// The root ended for another reason: it was killed, or crashed.
+    Ended(ExitReason),
+    /// Signals can't be listened to.
+    Signals(std::io::Error),
+    /// The program is built with `panic = "abort"`: no crash could be caught, and so nothing
+    /// restarted. Take that line out of the profile.
+    NoUnwinding,
+}
+
+impl RunError {
+    /// What to end the program with: 1.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::FAILURE
+    }
+
+    /// The error of a root that ended like this by itself.
+    /// The path goes down as long as each error was made by the very supervisor that ended with
+    /// it: one that a child returned by `?` is another tree's, and only that child's reason.
+    pub(super) fn from_root(runtime: &Runtime, root: (&str, Pid), reason: ExitReason) -> Self {
+        let (mut path, mut pid) = (Path::new(), Some(root.1));
+        path.push(root.0);
+        let mut innermost = None;
+        let mut at = Some(&reason);
+        let own = |limit: &&RestartLimitReached, pid| limit.origin.is(&runtime.kernel, pid);
+        while let Some(limit) = at.and_then(as_limit).filter(|limit| own(limit, pid)) {
+            path.push(limit.child.as_str());
+            innermost = Some(limit);
+            (at, pid) = (Some(&limit.last), limit.origin.child);
+        }
+        match innermost {
+            Some(limit) => {
+                let (path, limit) = (path.to_string(), Box::new(limit.clone()));
+                RunError::GaveUp { path, limit, reason }
+            }
+            None => RunError::Ended(reason),
+        }
+    }
+}
+
+fn as_limit(reason: &ExitReason) -> Option<&RestartLimitReached> {
+    reason.crash()?.downcast_ref()
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Start(error) => {
+                write!(f, "the tree did not start: {}", excerpt(error, PAGE))
+            }
+            RunError::GaveUp { path, limit, .. } => {
+                write!(f, "{} was given up: {}", way(path), excerpt(limit, PAGE))
+            }
+            RunError::Ended(reason) => {
+                let reason = Causeless(reason);
+                write!(f, "the root supervisor ended: {:#}", excerpt(reason, PAGE))
+            }
+            RunError::Signals(_) => f.write_str("signals can't be listened to"),
+            RunError::NoUnwinding => f.write_str(
+                "built with panic = \"abort\", so no crash could be caught: take that line out of \
+                 the profile",
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", excerpt(Story(self), PAGE))
+    }
+}
+
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            RunError::Start(error) => error.source(),
+            RunError::GaveUp { limit, .. } => limit.source(),
+            RunError::Ended(reason) => reason.cause(),
+            RunError::Signals(error) => Some(error),
+            RunError::NoUnwinding => None,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the run and its watchdog both know of the tree: its root, and how its stop began.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::base::pid::Pid;
+use crate::program::stop_report::{StopCause, StopReport};
+use crate::program::tree_members::{Below, Cut};
+use crate::runtime::Runtime;
+
+/// The stop of one run.
+#[derive(Default)]
+pub(super) struct Stopping {
+    root: OnceLock<(Runtime, Pid, String)>,
+    below: OnceLock<Arc<Below>>,
+    cause: OnceLock<StopCause>,
+}
+
+impl Stopping {
+    /// The root exists from now on.
+    pub(super) fn set_root(&self, runtime: &Runtime, pid: Pid, path: &str) {
+        // A run has one root.
+        let _ = self.root.set((runtime.clone(), pid, path.to_owned()));
+    }
+
+    /// The stop begins, if it has not yet; from here on what becomes of children is remembered.
+    /// `None` as long as there is no root.
+    pub(super) fn begin(&self, cause: &StopCause) -> Option<Arc<Below>> {
+        let (runtime, pid, path) = self.root.get()?;
+        self.cause.get_or_init(|| cause.clone());
+        let begun = || Arc::new(Below::of(runtime, *pid, path.clone()));
+        Some(self.below.get_or_init(begun).clone())
+    }
+
+    /// Kills the programs that run as children, before this process ends without having stopped
+    /// them.
+    pub(super) fn kill_programs(&self) {
+        #[cfg(all(unix, feature = "process"))]
+        if let Some((runtime, ..)) = self.root.get() {
+            runtime.kernel.programs.kill_all();
+        }
+    }
+
+    /// What can be said of a tree that nobody could stop in this time.
+    pub(super) fn report(&self, cause: &StopCause, took: Duration, cut: &Cut) -> StopReport {
+        let below = self.begin(cause);
+        let cause = self.cause.get().unwrap_or(cause).clone();
+        let children = below.map_or_else(Vec::new, |below| {
+            below.note_members();
+            below.report(took, cut)
+        });
+        StopReport { cause, took, forced: true, children }
+    }
+}

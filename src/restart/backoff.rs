@@ -1,0 +1,433 @@
+//! How long a restart waits.
+
+use std::time::Duration;
+
+/// How long a supervisor waits before it starts a child again: longer each time, up to a
+/// limit, and back to the shortest once the child has run well for a while. OTP has no
+/// counterpart: there a restart never waits, and an outage of a few seconds spends the
+/// usual budgets.
+///
+/// Given to one child by [`ChildSpec::backoff`](crate::ChildSpec::backoff), or to all that
+/// have none of their own by [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff).
+/// By default no restart waits.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`first`](Self::first) | 1 s |
+/// | [`factor`](Self::factor) | 2 |
+/// | [`max`](Self::max) | 30 s |
+/// | [`jitter`](Self::jitter) | 0.5: half of each delay is fixed, half is drawn |
+/// | [`reset_after`](Self::reset_after) | as long as `max` |
+/// | [`give_up_after`](Self::give_up_after) | 15 minutes without a healthy run |
+///
+/// # What happens to a child that fails again and again
+///
+/// A restart that waits counts against no budget: the delay bounds what a failing child costs.
+/// Instead the supervisor gives up when a child had no healthy run for
+/// [`give_up_after`](Self::give_up_after). A healthy run is one of
+/// [`reset_after`](Self::reset_after) or longer. So an outage of ten minutes is survived, however
+/// many children fail in it, and a child that never recovers ends its supervisor. With the
+/// default budget of 3 restarts in any 5 s:
+///
+/// | the child ends | without a backoff | with the default backoff |
+/// |---|---|---|
+/// | at once | given up at the 4th end, within milliseconds | tried after 1, 2, 4, 8, 16, 30, 30 … s, less up to half; given up after 15 minutes |
+/// | 1 s after each start | given up at the 4th end, after 4 s | as above, 1 s later each time |
+/// | 2 s after each start | restarted for ever: never four in 5 s | as above, 2 s later each time |
+/// | 30 s after each start | restarted for ever, at once | restarted for ever, after 0.5–1 s: a run of 30 s is healthy |
+///
+/// A supervisor that allows no restart at all, by `intensity(0, ..)`, gives up at once, and
+/// one with [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) never, unless
+/// `give_up_after` is set.
+///
+/// # While a restart waits
+///
+/// The supervisor does all else as ever. The child is
+/// [`Restarting`](crate::ChildState::Restarting), with the time of its next try, and calls by
+/// name fail with [`Restarting`](crate::CallError::Restarting) and that time.
+/// `terminate_child` calls the try off; a stop of the supervisor as well. A child that is then
+/// started by `restart_child` begins again with the shortest delay.
+///
+/// Where a group restarts, the backoff of the child that failed counts, and the group waits
+/// for it: its other members are stopped at once, and started again with it. If the start of
+/// another member then fails, that one's backoff counts from there on.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{Backoff, ChildSpec, ChildState, ExitReason, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+/// let database = ChildSpec::task("database", |_| async move {
+///     told.send(tokio::time::Instant::now())?;
+///     Err(ExitReason::crashed("connection refused"))
+/// });
+/// let backoff = Backoff::new().jitter(0.0);
+/// let tree = Supervisor::one_for_one().child(database.backoff(backoff)).start(&rt).await?;
+///
+/// let start = hear.recv().await.unwrap();
+/// for seconds in [1, 1 + 2, 1 + 2 + 4, 1 + 2 + 4 + 8, 1 + 2 + 4 + 8 + 16] {
+///     assert_eq!((hear.recv().await.unwrap() - start).as_secs(), seconds);
+/// }
+/// let state = loop {
+///     match tree.which_child("database").await?.state {
+///         ChildState::Running(_) => tokio::task::yield_now().await, // about to fail
+///         state => break state,
+///     }
+/// };
+/// let ChildState::Restarting { retry_in: Some(left) } = state else { panic!("{state:?}") };
+/// assert_eq!(left.as_secs_f64().ceil(), 30.0); // the longest
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use = "it does nothing until a child or a supervisor is given it"]
+pub struct Backoff {
+    first: Duration,
+    factor: f64,
+    max: Duration,
+    jitter: f64,
+    reset_after: Option<Duration>,
+    give_up: GiveUp,
+}
+
+/// When a child without a healthy run is given up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum GiveUp {
+    /// After [`PATIENCE`], or longer where the other settings are longer than usual.
+    Default,
+    After(Duration),
+    Never,
+}
+
+/// How long a child may have no healthy run, where nothing else is set: longer than an outage of
+/// ten minutes, the longest delay and a healthy run together.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+impl Default for Backoff {
+    /// As [`Backoff::new`].
+    fn default() -> Self {
+        Backoff::new()
+    }
+}
+
+impl Backoff {
+    /// From one second to thirty, doubling. [`Backoff`] has an example.
+    pub const fn new() -> Self {
+        let (first, max) = (Duration::from_secs(1), Duration::from_secs(30));
+        Backoff {
+            first,
+            factor: 2.0,
+            max,
+            jitter: 0.5,
+            reset_after: None,
+            give_up: GiveUp::Default,
+        }
+    }
+
+    /// No wait at all: for a child whose supervisor has a backoff for the others.
+    /// [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff) has an example.
+    pub const fn none() -> Self {
+        let none = Duration::ZERO;
+        Backoff {
+            first: none,
+            factor: 1.0,
+            max: none,
+            jitter: 0.0,
+            reset_after: None,
+            give_up: GiveUp::Default,
+        }
+    }
+
+    /// The delay of the first restart. By default one second. Above zero, and no longer than
+    /// [`max`](Self::max). [`Backoff`] has an example.
+    pub const fn first(mut self, first: Duration) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// What each delay is times the one before. By default 2; 1 keeps it the same, and less is
+    /// refused at the start.
+    ///
+    /// ```
+    /// use regrow::{Backoff, ChildSpec, Runtime, StartError, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let child = ChildSpec::task("child", |_| std::future::pending());
+    /// let child = child.backoff(Backoff::new().factor(0.5));
+    /// let error = Supervisor::one_for_one().child(child).start(&rt).await.unwrap_err();
+    /// let StartError::Invalid(what) = error else { panic!("{error:?}") };
+    /// assert!(what.contains("factor"));
+    /// # });
+    /// ```
+    pub const fn factor(mut self, factor: f64) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// No delay is longer. By default 30 seconds. [`delay`](Self::delay) has an example.
+    pub const fn max(mut self, max: Duration) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// Which share of each delay is drawn at random, from 0 to 1, so that what failed together
+    /// isn't tried together: 0 is none, 1 is all of it. By default 0.5. It only makes delays
+    /// shorter. [`delay`](Self::delay) has an example.
+    pub const fn jitter(mut self, share: f64) -> Self {
+        self.jitter = share;
+        self
+    }
+
+    /// After how long a run the next delay is the first one again. By default as long as
+    /// [`max`](Self::max).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Backoff, ChildSpec, ExitReason, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let minutely = ChildSpec::task("minutely", |_| async move {
+    ///     told.send(tokio::time::Instant::now())?;
+    ///     tokio::time::sleep(Duration::from_secs(60)).await;
+    ///     Err(ExitReason::crashed("once a minute"))
+    /// });
+    /// let backoff = Backoff::new().jitter(0.0).reset_after(Duration::from_secs(60));
+    /// let tree = Supervisor::one_for_one().child(minutely.backoff(backoff)).start(&rt).await?;
+    /// let start = hear.recv().await.unwrap();
+    /// for minutes in 1..9 {
+    ///     let tried = hear.recv().await.unwrap() - start;
+    ///     assert_eq!(tried.as_secs(), minutes * 61); // always the first delay
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub const fn reset_after(mut self, healthy: Duration) -> Self {
+        self.reset_after = Some(healthy);
+        self
+    }
+
+    /// How long a child may go without a healthy run before its supervisor gives up, with a
+    /// [`RestartLimitReached`](crate::RestartLimitReached) that says so; it is looked at when the
+    /// child ends, or a start of it fails. Counted from the end of the last healthy run, or from
+    /// the first start that was none. By default 15 minutes, or four times
+    /// [`max`](Self::max) and [`reset_after`](Self::reset_after) together where that is longer;
+    /// under a supervisor with
+    /// [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) never, unless it is set
+    /// here. A limit in which no run could be healthy, one not above `reset_after`, is refused at
+    /// the start.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Backoff, ChildSpec, ExitReason, Limit, RestartLimitReached, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
+    /// let patient = Backoff::new().give_up_after(Duration::from_secs(3600));
+    /// let start = tokio::time::Instant::now();
+    /// let tree = Supervisor::one_for_one().child(feed.backoff(patient)).start(&Runtime::new()).await?;
+    ///
+    /// let reason = tree.ended().await;
+    /// let limit = reason.crash().unwrap().downcast_ref::<RestartLimitReached>().unwrap();
+    /// assert_eq!((limit.child.as_str(), limit.limit), ("feed", Limit::NoHealthyRun));
+    /// assert_eq!((limit.period, start.elapsed().as_secs() / 60), (Duration::from_secs(3600), 60));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub const fn give_up_after(mut self, limit: Duration) -> Self {
+        self.give_up = GiveUp::After(limit);
+        self
+    }
+
+    /// A child is tried for ever, without a healthy run as well. By default it is given up, see
+    /// [`give_up_after`](Self::give_up_after).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Backoff, ChildSpec, ChildState, ExitReason, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
+    /// let feed = feed.backoff(Backoff::new().never_give_up());
+    /// let tree = Supervisor::one_for_one().child(feed).start(&Runtime::new()).await?;
+    /// tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    /// let feed = tree.which_child("feed").await?;
+    /// assert!(matches!(feed.state, ChildState::Restarting { .. }) && feed.restarts > 2_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub const fn never_give_up(mut self) -> Self {
+        self.give_up = GiveUp::Never;
+        self
+    }
+
+    /// How long try number `attempt` waits, counted from 0, for a random number from 0 to 1.
+    /// It is what a supervisor does, as a pure function.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::Backoff;
+    ///
+    /// let backoff = Backoff::new().max(Duration::from_secs(10));
+    /// assert_eq!(backoff.delay(0, 1.0), Duration::from_secs(1));
+    /// assert_eq!(backoff.delay(2, 1.0), Duration::from_secs(4));
+    /// assert_eq!(backoff.delay(2, 0.0), Duration::from_secs(2)); // the half that is fixed
+    /// assert_eq!(backoff.delay(u32::MAX, 1.0), Duration::from_secs(10));
+    /// assert_eq!(backoff.jitter(0.0).delay(2, 0.0), Duration::from_secs(4));
+    /// ```
+    pub fn delay(&self, attempt: u32, random: f64) -> Duration {
+        let attempt = i32::try_from(attempt).unwrap_or(i32::MAX);
+        // Infinite where it overflows, and then it is cut.
+        let grown = self.first.as_secs_f64() * self.factor.powi(attempt);
+        let longest = grown.min(self.max.as_secs_f64());
+        let seconds = longest * (1.0 - self.jitter * (1.0 - random.clamp(0.0, 1.0)));
+        Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
+    }
+
+    /// Whether a run of this length was healthy.
+    pub(crate) fn is_healthy(&self, run: Duration) -> bool {
+        run >= self.healthy()
+    }
+
+    fn healthy(&self) -> Duration {
+        self.reset_after.unwrap_or(self.max)
+    }
+
+    /// False for [`none`](Self::none).
+    pub(crate) fn waits(&self) -> bool {
+        *self != Backoff::none()
+    }
+
+    /// How long a child may have no healthy run, under a supervisor with `unlimited` restarts or
+    /// with a budget; `None`: for ever.
+    pub(crate) fn patience(&self, unlimited: bool) -> Option<Duration> {
+        match self.give_up {
+            GiveUp::After(limit) => Some(limit),
+            GiveUp::Never => None,
+            GiveUp::Default if unlimited => None,
+            GiveUp::Default => {
+                let longest = self.max.saturating_add(self.healthy()).saturating_mul(4);
+                Some(PATIENCE.max(longest))
+            }
+        }
+    }
+
+    /// How many delayed restarts fit into this time, if each is as short as the jitter may make
+    /// it and the child fails at once; `None`: any number.
+    pub(crate) fn most_tries(&self, within: Duration) -> Option<u64> {
+        /// Delays that grow so slowly are not added up one by one.
+        const MOST: u32 = 1 << 20;
+        let (mut spent, mut tries) = (Duration::ZERO, 0);
+        while spent < within {
+            let delay = self.delay(tries, 0.0);
+            let rest = (within - spent).as_nanos();
+            if delay == self.delay(tries.saturating_add(1), 0.0) {
+                // It is as long as it gets.
+                let more = rest.div_ceil(delay.as_nanos().max(1));
+                let more = u64::try_from(more).unwrap_or(u64::MAX);
+                return (!delay.is_zero()).then(|| u64::from(tries).saturating_add(more));
+            }
+            if tries == MOST {
+                return None;
+            }
+            spent = spent.saturating_add(delay);
+            tries += 1;
+        }
+        Some(u64::from(tries))
+    }
+
+    /// What can't work, and what to do about it.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if !self.waits() {
+            return Ok(());
+        }
+        if self.first.is_zero() {
+            return Err("the first delay of a backoff is zero: `Backoff::none()` says so in words");
+        }
+        if self.first > self.max {
+            return Err("the first delay of a backoff is longer than its `max`: raise that");
+        }
+        if !(self.factor.is_finite() && self.factor >= 1.0) {
+            return Err("the factor of a backoff is no number from 1 up");
+        }
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return Err("the jitter of a backoff is no share from 0 to 1");
+        }
+        if let GiveUp::After(limit) = self.give_up
+            && limit <= self.healthy()
+        {
+            return Err("a backoff gives up before a run can be healthy: `give_up_after` must be \
+                 longer than `reset_after`, which by default is `max`");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Backoff;
+    use crate::base::random::Random;
+    use std::time::Duration;
+
+    /// T29: delays grow by the factor, are capped, and nothing overflows, whatever the
+    /// settings.
+    #[test]
+    fn delays_grow_are_capped_and_never_overflow() {
+        let mut random = Random::seeded(29);
+        for _ in 0..2_000 {
+            let mut draw = |most: f64| most.powf(random.unit());
+            let first = Duration::from_secs_f64(draw(1e6) / 1e3);
+            let max = first.saturating_mul(2).saturating_add(Duration::from_secs_f64(draw(1e9)));
+            let factor = draw(10.0);
+            let jitter = random.unit();
+            let backoff = Backoff::new().first(first).max(max).factor(factor).jitter(jitter);
+            assert_eq!(backoff.check(), Ok(()));
+            let fixed = backoff.jitter(0.0);
+            assert_eq!(fixed.delay(0, 0.5), first);
+            for attempt in (0..80).chain([1 << 20, u32::MAX - 1]) {
+                let (now, next) = (fixed.delay(attempt, 0.0), fixed.delay(attempt + 1, 0.0));
+                let grown = (now.as_secs_f64() * factor).min(max.as_secs_f64());
+                let error = (next.as_secs_f64() - grown).abs();
+                assert!(error <= 1e-6 * grown + 1e-8, "{backoff:?} {attempt}: {now:?} {next:?}");
+                let drawn = backoff.delay(attempt, random.unit());
+                let least = now.mul_f64(1.0 - jitter).saturating_sub(Duration::from_nanos(2));
+                assert!(least <= drawn && drawn <= max, "{backoff:?} {attempt}: {drawn:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_hold() {
+        let huge = Backoff::new().first(Duration::MAX).max(Duration::MAX).factor(f64::MAX);
+        assert_eq!(huge.check(), Ok(()));
+        assert_eq!(huge.delay(u32::MAX, 1.0), Duration::MAX);
+        assert_eq!(Backoff::none().delay(u32::MAX, 1.0), Duration::ZERO);
+        assert!(Backoff::new().delay(3, f64::NAN) <= Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let named = |backoff: Backoff, word| backoff.check().unwrap_err().contains(word);
+        assert!(named(Backoff::new().first(Duration::ZERO), "zero"));
+        assert!(named(Backoff::new().max(Duration::from_millis(1)), "max"));
+        assert!(named(Backoff::new().factor(f64::INFINITY), "factor"));
+        assert!(named(Backoff::new().factor(0.9), "factor"));
+        assert!(named(Backoff::new().jitter(f64::NAN), "jitter"));
+        assert!(named(Backoff::new().jitter(1.1), "jitter"));
+        let seconds = Duration::from_secs;
+        assert!(named(Backoff::new().give_up_after(seconds(30)), "give_up_after"));
+        assert_eq!(Backoff::new().give_up_after(seconds(31)).check(), Ok(()));
+        assert_eq!(Backoff::none().check(), Ok(()));
+        assert_eq!(Backoff::default().check(), Ok(()));
+    }
+}

@@ -1,0 +1,12 @@
+//! What every kind of supervisor decides restarts with: which ends are followed by a restart,
+//! after which delay, within which limit, and the restart state of one child.
+//!
+//! **Uses** `base`, `exit`, `time`.
+//! **Knows nothing of** processes and supervisors. Nothing here waits, starts or stops anything:
+//! the current time and random numbers are arguments.
+
+pub(crate) mod policy;
+pub(crate) mod backoff;
+pub(crate) mod window;
+pub(crate) mod restart_state;
+pub(crate) mod budget;

@@ -1,0 +1,59 @@
+//! Restart types.
+
+use crate::exit::reason::ExitReason;
+
+/// When a child that ended is started again. OTP: the restart type.
+///
+/// | | `Normal`, `Shutdown` | killed, crashed |
+/// |---|---|---|
+/// | `Permanent` | yes | yes |
+/// | `Transient` | no | yes |
+/// | `Temporary` | no | no |
+///
+/// # Examples
+///
+/// A task that may finish must not be permanent, which is the default: each end of it is
+/// one to restart, until the supervisor gives up.
+///
+/// ```
+/// use regrow::{ChildSpec, ChildState, Restart, RestartLimitReached, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let import = ChildSpec::task("import", |_| async { Ok(()) });
+///
+/// // Wrong.
+/// let tree = Supervisor::one_for_one().child(import.clone()).start(&rt).await?;
+/// let reason = tree.ended().await;
+/// assert!(reason.crash().unwrap().downcast_ref::<RestartLimitReached>().is_some());
+///
+/// // Right.
+/// let tree = Supervisor::one_for_one().start(&rt).await?;
+/// let pid = tree.start_child(import.restart(Restart::Transient)).await?;
+/// rt.ended(pid).await;
+/// assert_eq!(tree.which_children().await?[0].state, ChildState::Stopped);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Restart {
+    /// Always.
+    #[default]
+    Permanent,
+    /// When it ended abnormally.
+    Transient,
+    /// Never; it is forgotten when it ends.
+    Temporary,
+}
+
+impl Restart {
+    /// Whether a child of this type that ended with this reason is started again.
+    pub(crate) fn restarts_after(self, reason: &ExitReason) -> bool {
+        match self {
+            Restart::Permanent => true,
+            Restart::Transient => !reason.is_clean(),
+            Restart::Temporary => false,
+        }
+    }
+}

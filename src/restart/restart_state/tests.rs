@@ -1,0 +1,200 @@
+//! What follows an end: by the table, by the clock, by chance.
+
+use super::{Next, RestartState, Rules, Run};
+use crate::base::random::Random;
+use crate::restart::backoff::Backoff;
+use crate::restart::window::{Exceeded, Intensity, Window};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const LIMITED: Intensity = Intensity::Limited { restarts: 3, period: Duration::from_secs(5) };
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn rules(backoff: impl Into<Option<Backoff>>) -> Rules {
+    Rules { backoff: backoff.into(), intensity: LIMITED }
+}
+
+/// An incarnation that fails at once at this time.
+fn failed(at: Instant) -> Run {
+    Run { started: at, ended: at, ran: false }
+}
+
+/// Fails at once, again and again, until the outage is over or it is given up.
+fn outage(backoff: Backoff, length: Duration, random: &mut Random) -> Result<Instant, Exceeded> {
+    let (begin, mut state) = (Instant::now(), RestartState::default());
+    let mut now = begin;
+    loop {
+        state.failed(Some(backoff), failed(now));
+        match state.next(rules(backoff), now, || random.unit()) {
+            Next::AtOnce => panic!("it has a backoff"),
+            Next::GiveUp(exceeded) => return Err(exceeded),
+            Next::After(delay) => now += delay,
+        }
+        if now - begin >= length {
+            return Ok(now);
+        }
+    }
+}
+
+#[test]
+fn without_a_backoff_every_restart_counts_and_nothing_else_does() {
+    let now = Instant::now();
+    let mut state = RestartState::default();
+    for backoff in [None, Some(Backoff::none())] {
+        for _ in 0..1_000 {
+            state.failed(backoff, failed(now));
+            let next = state.next(rules(backoff), now + seconds(1 << 20), || unreachable!());
+            assert_eq!((next, state.delay()), (Next::AtOnce, Duration::ZERO));
+        }
+    }
+}
+
+/// An outage of ten minutes is survived whatever the delays are, and one that doesn't end is
+/// given up.
+#[test]
+fn an_outage_of_ten_minutes_is_survived_and_one_without_end_is_given_up() {
+    let mut random = Random::seeded(5);
+    for _ in 0..1_000 {
+        let first = Duration::from_millis(200 + (random.unit() * 2_000.0) as u64);
+        for backoff in [Backoff::new(), Backoff::new().first(first).jitter(random.unit())] {
+            assert!(outage(backoff, seconds(600), &mut random).is_ok());
+            let exceeded = outage(backoff, seconds(3_600), &mut random).unwrap_err();
+            let Exceeded::NoHealthyRun { within, .. } = exceeded else { panic!() };
+            assert_eq!(within, seconds(15 * 60));
+        }
+    }
+}
+
+/// One row of the book's table: outages of this length in this many seeds, and how many of
+/// them no child was given up in.
+fn row(minutes: f64, children: u32, seeds: u64) -> String {
+    let length = Duration::from_secs_f64(minutes * 60.0);
+    let (mut survived, mut latest, mut most) = (0, Duration::ZERO, 0);
+    for seed in 0..seeds {
+        let mut random = Random::seeded(seed);
+        let mut all = true;
+        for _ in 0..children {
+            let (begin, mut state, mut starts) = (Instant::now(), RestartState::default(), 1);
+            let mut now = begin;
+            while now - begin < length {
+                state.failed(Some(Backoff::new()), failed(now));
+                match state.next(rules(Backoff::new()), now, || random.unit()) {
+                    Next::After(delay) => now += delay,
+                    Next::AtOnce | Next::GiveUp(_) => break,
+                }
+                starts += 1;
+            }
+            all &= now - begin >= length;
+            latest = latest.max((now - begin).saturating_sub(length));
+            most = most.max(starts);
+        }
+        survived += u64::from(all);
+    }
+    let latest = latest.as_secs_f64().ceil();
+    let back = if survived == 0 { "–".to_owned() } else { format!("{latest} s") };
+    format!("| {minutes} min | {children} | {survived} of {seeds} | {back} | {most} |")
+}
+
+/// The table of outages in the book is what this finds.
+#[test]
+fn the_books_table_of_outages_is_true() {
+    let page = include_str!("../../../book/src/backoff.md");
+    let outages = [0.5, 2.0, 10.0, 20.0].into_iter();
+    let rows = outages.flat_map(|minutes| [1, 20].map(|n| row(minutes, n, 1_000)));
+    let missing: Vec<String> = rows.filter(|row| !page.contains(row)).collect();
+    assert!(missing.is_empty(), "the book lacks:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn a_limit_of_an_hour_is_an_hour_and_never_is_never() {
+    let mut random = Random::seeded(6);
+    let hour = Backoff::new().give_up_after(seconds(3_600));
+    assert!(outage(hour, seconds(3_599), &mut random).is_ok());
+    assert!(outage(hour, seconds(3_700), &mut random).is_err());
+    assert!(outage(Backoff::new().never_give_up(), seconds(1 << 22), &mut random).is_ok());
+}
+
+/// Only a healthy run sets the clock back, and a stop with the group is no healthy run.
+#[test]
+fn only_a_healthy_run_sets_the_clock_back() {
+    let backoff = Backoff::new().jitter(0.0).reset_after(seconds(30));
+    let begin = Instant::now();
+    for (run, healthy) in [(seconds(29), false), (seconds(30), true)] {
+        let mut state = RestartState::default();
+        let mut now = begin;
+        let mut given_up = None;
+        while now < begin + seconds(7_200) {
+            let started = now;
+            now += run;
+            state.failed(Some(backoff), Run { started, ended: now, ran: true });
+            match state.next(rules(backoff), now, || 1.0) {
+                Next::AtOnce => panic!("it has a backoff"),
+                Next::After(delay) => now += delay,
+                Next::GiveUp(_) => {
+                    given_up = Some(now);
+                    break;
+                }
+            }
+        }
+        assert_eq!(given_up.is_none(), healthy, "{run:?}");
+    }
+}
+
+/// A child that is kept down by the outage of another of its group has no less time when it is
+/// tried itself, and one that ran well none of the time before that against it.
+#[test]
+fn the_clock_stands_still_while_a_child_is_stopped_with_its_group() {
+    let backoff = Backoff::new();
+    let begin = Instant::now();
+    let run = |from: u64, to: u64| Run {
+        started: begin + seconds(from),
+        ended: begin + seconds(to),
+        ran: true,
+    };
+    let next =
+        |state: &mut RestartState, at| state.next(rules(backoff), begin + seconds(at), || 1.0);
+    // Healthy for days, stopped with its group, failing once when that is back.
+    let mut state = RestartState::default();
+    state.stopped(Some(backoff), run(0, 500_000));
+    state.failed(Some(backoff), failed(begin + seconds(501_300)));
+    assert_eq!(next(&mut state, 501_300), Next::After(seconds(1)));
+
+    // Failing for ten minutes, kept down for a day, failing for another five.
+    let mut state = RestartState::default();
+    state.failed(Some(backoff), run(0, 1));
+    assert!(matches!(next(&mut state, 1), Next::After(_)));
+    state.stopped(Some(backoff), run(590, 600));
+    state.failed(Some(backoff), failed(begin + seconds(90_000)));
+    assert!(matches!(next(&mut state, 90_000), Next::After(_)));
+    assert!(matches!(next(&mut state, 90_299), Next::After(_)));
+    assert!(matches!(next(&mut state, 90_300), Next::GiveUp(_)));
+}
+
+#[test]
+fn a_supervisor_that_allows_no_restart_delays_none() {
+    let (now, mut state) = (Instant::now(), RestartState::default());
+    let none = Intensity::Limited { restarts: 0, period: seconds(1) };
+    state.failed(Some(Backoff::new()), failed(now));
+    let rules = Rules { backoff: Some(Backoff::new()), intensity: none };
+    assert_eq!(state.next(rules, now, || unreachable!()), Next::AtOnce);
+    assert!(Window::default().spend(none, now, || unreachable!()).is_err());
+}
+
+/// A supervisor that never gives up goes on for ever, unless the backoff itself says when.
+#[test]
+fn under_an_unlimited_budget_only_a_limit_that_was_set_gives_up() {
+    let begin = Instant::now();
+    let later = begin + seconds(1 << 20);
+    for (backoff, gives_up) in
+        [(Backoff::new(), false), (Backoff::new().give_up_after(seconds(300)), true)]
+    {
+        let mut state = RestartState::default();
+        state.failed(Some(backoff), failed(begin));
+        let rules = Rules { backoff: Some(backoff), intensity: Intensity::Unlimited };
+        let next = state.next(rules, later, || 1.0);
+        assert_eq!(matches!(next, Next::GiveUp(_)), gives_up, "{next:?}");
+    }
+}

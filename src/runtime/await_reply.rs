@@ -1,0 +1,56 @@
+//! Waiting for the answer of a call.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use crate::call::reply_slot::{Answer, Awaited, Lost};
+use crate::mailbox::inbox::Item;
+use crate::mailbox::record::Process;
+use crate::process::AnyProcess;
+use crate::runtime::deadline::Deadline;
+use crate::runtime::errors::call_error::CallError;
+
+/// The answer of one call, under its deadline.
+pub(crate) struct Waiting<'a, T> {
+    answer: Awaited<T>,
+    server: &'a dyn AnyProcess,
+    deadline: Option<Deadline<'a>>,
+}
+
+impl<'a, T> Waiting<'a, T> {
+    /// Without end, where there is no instant.
+    #[inline]
+    pub(crate) fn until<M: Item>(
+        answer: Awaited<T>,
+        due: Option<Instant>,
+        server: &'a Process<M>,
+    ) -> Self {
+        let deadline = due.map(|due| Deadline::new(due, &server.kernel));
+        Waiting { answer, server, deadline }
+    }
+}
+
+/// What it comes to for the caller.
+pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
+    answer.map_err(|lost| match lost {
+        Lost::Exited(reason) => CallError::Exited(reason),
+        Lost::Overloaded => CallError::Overloaded,
+        Lost::NoReply => CallError::NoReply,
+    })
+}
+
+impl<T: Send + 'static> Future for Waiting<'_, T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let server = self.server;
+        if let Poll::Ready(answer) = self.answer.poll(cx, server) {
+            return Poll::Ready(outcome(answer));
+        }
+        let due = self.deadline.as_mut().is_some_and(|deadline| deadline.is_due(cx));
+        if due { Poll::Ready(Err(CallError::Timeout)) } else { Poll::Pending }
+    }
+}

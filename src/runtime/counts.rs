@@ -1,0 +1,76 @@
+//! How many processes there are, and were.
+
+use crate::base::pid::Pid;
+use crate::base::sync::atomic::Ordering;
+use crate::runtime::Runtime;
+
+impl Runtime {
+    /// Whether the process is in the table: true from its spawn until its names and
+    /// groups have been freed. While its destructors run it is still alive. OTP:
+    /// `is_process_alive/1`, which says false as soon as the process is exiting.
+    ///
+    /// ```
+    /// use regrow::{Pid, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let worker = rt.spawn(|_| std::future::pending());
+    /// assert!(rt.is_alive(worker.pid()));
+    /// worker.kill();
+    /// worker.join().await;
+    /// assert!(!rt.is_alive(worker.pid()));
+    /// assert!(!rt.is_alive(Pid::from_raw(99))); // never was
+    /// # });
+    /// ```
+    pub fn is_alive(&self, pid: Pid) -> bool {
+        self.kernel.table.contains(&pid)
+    }
+
+    /// All live processes, oldest first: a best-effort view, taken without stopping
+    /// anybody. OTP: `processes/0`.
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let idle = rt.spawn(|_| std::future::pending());
+    /// let done = rt.spawn(|_| async {});
+    /// assert_eq!(rt.list(), [idle.pid(), done.pid()]);
+    /// done.join().await;
+    /// assert_eq!(rt.list(), [idle.pid()]);
+    /// assert_eq!((rt.process_count(), rt.spawned(), rt.finished()), (1, 2, 1));
+    /// # });
+    /// ```
+    pub fn list(&self) -> Vec<Pid> {
+        let mut pids = self.kernel.table.collect(|&pid, _| Some(pid));
+        pids.sort_unstable();
+        pids.dedup();
+        pids
+    }
+
+    /// How many processes are alive. [`list`](Self::list) has an example. OTP:
+    /// `erlang:system_info(process_count)`.
+    pub fn process_count(&self) -> usize {
+        self.kernel.table.len()
+    }
+
+    /// How many processes were ever spawned, those included that ended before their body
+    /// ran. [`list`](Self::list) has an example.
+    pub fn spawned(&self) -> u64 {
+        self.kernel.spawned.load(Ordering::SeqCst)
+    }
+
+    /// How many processes have ended. [`list`](Self::list) has an example.
+    pub fn finished(&self) -> u64 {
+        self.kernel.finished.load(Ordering::SeqCst)
+    }
+
+    /// How many messages, streams, casts and calls full mailboxes have cost: refused, dropped
+    /// or evicted. Those that were given back by [`try_cast`](crate::ServerRef::try_cast) are
+    /// not among them. [`ProcessInfo`](crate::ProcessInfo) tells them for one process.
+    /// [`with_mailbox_capacity`](Self::with_mailbox_capacity) has an example.
+    pub fn dropped_messages(&self) -> u64 {
+        self.kernel.dropped.load(Ordering::SeqCst)
+    }
+}

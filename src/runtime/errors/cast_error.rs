@@ -1,0 +1,95 @@
+//! Why a cast was refused.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::runtime::errors::call_error::CallError;
+
+/// A cast that was refused, and why. The server doesn't have it, and never had.
+///
+/// The reason is one of those that a call is refused with:
+///
+/// | [`reason`](Self::reason) | |
+/// |---|---|
+/// | [`NoProc`](CallError::NoProc) | there is no such process, or nobody holds the name |
+/// | [`Restarting`](CallError::Restarting) | the holder of the name is ending or has ended, and will be restarted |
+/// | [`Overloaded`](CallError::Overloaded) | its mailbox is full |
+/// | [`WrongType`](CallError::WrongType) | whoever holds the name is no server of this type |
+/// | [`CallingSelf`](CallError::CallingSelf) | `cast_wait` only: the server itself would wait for room |
+/// | [`Deadlock`](CallError::Deadlock) | `cast_wait` only: the wait would close a circle |
+///
+/// It shows nothing of the message, so messages need not be `Debug`. Where one isn't `Sync`,
+/// `?` in a process wants `.map_err(CallError::from)`. OTP has no counterpart:
+/// `gen_server:cast/2` always says `ok`.
+///
+/// # Examples
+///
+/// ```
+/// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+/// # struct Mailer;
+/// # impl GenServer for Mailer {
+/// #     type Args = ();
+/// #     type Call = Reply<()>;
+/// #     type Cast = String;
+/// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+/// #         Ok(Mailer)
+/// #     }
+/// #     async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+/// #         reply.send(());
+/// #         Ok(())
+/// #     }
+/// #     async fn handle_cast(&mut self, _: String, _: &mut ServerContext<Self>) -> Result {
+/// #         std::future::pending().await // … a post office that takes its time …
+/// #     }
+/// # }
+/// use regrow::{CallError, Overflow};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let mailer = Mailer::spec(()).mailbox_capacity(1, Overflow::Reject).start(&rt).await?;
+/// mailer.try_cast("fits".to_owned())?;
+/// let refused = mailer.try_cast("the next".to_owned()).unwrap_err();
+/// assert_eq!(refused.reason, CallError::Overloaded);
+/// std::fs::write(std::env::temp_dir().join("unsent"), refused.cast)?; // it is ours again
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CastError<T> {
+    /// Why.
+    pub reason: CallError,
+    /// The message, given back.
+    pub cast: T,
+}
+
+impl<T> CastError<T> {
+    pub(crate) fn new(reason: CallError, cast: T) -> Self {
+        CastError { reason, cast }
+    }
+}
+
+impl<T> From<CastError<T>> for CallError {
+    fn from(error: CastError<T>) -> Self {
+        error.reason
+    }
+}
+
+impl<T> fmt::Display for CastError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the cast was refused: {}", self.reason)
+    }
+}
+
+impl<T> fmt::Debug for CastError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CastError").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<T> Error for CastError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
+    }
+}

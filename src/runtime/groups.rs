@@ -1,0 +1,110 @@
+//! Groups, as users see them.
+
+use crate::base::pid::{MonitorRef, Pid};
+use crate::observe::lifecycle_log;
+use crate::observe::log_level::LogLevel;
+use crate::runtime::Runtime;
+
+impl Runtime {
+    /// Makes a process a member of a group. Joining twice counts once. False if the
+    /// process is dead. A process may be in many groups, and leaves them when it ends, before
+    /// anyone is told of that. OTP: `pg:join`, where joining twice counts twice.
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (ann, bob) = (rt.spawn(|_| async {}), rt.spawn(|_| std::future::pending()));
+    /// assert!(rt.register_tag("room", ann.pid()));
+    /// assert!(rt.register_tag("room", bob.pid()));
+    /// assert_eq!(rt.whereis_tag("room"), [ann.pid(), bob.pid()]);
+    ///
+    /// ann.join().await; // it ended, so it has left
+    /// assert_eq!(rt.whereis_tag("room"), [bob.pid()]);
+    /// assert!(rt.unregister_tag("room", bob.pid()));
+    /// assert!(!rt.unregister_tag("room", bob.pid()));
+    /// assert!(rt.tags().is_empty());
+    /// # });
+    /// ```
+    pub fn register_tag(&self, tag: impl Into<String>, pid: Pid) -> bool {
+        let Some(process) = self.kernel.find(pid) else { return false };
+        self.kernel.join_group(tag.into().into(), &process)
+    }
+
+    /// The members of a group, oldest first; none if there is no such group. OTP:
+    /// `pg:get_members`. [`register_tag`](Self::register_tag) has an example.
+    pub fn whereis_tag(&self, tag: &str) -> Vec<Pid> {
+        self.kernel.members(tag)
+    }
+
+    /// Takes a process out of a group. False if it is no member. A group without
+    /// members is no more. OTP: `pg:leave`. [`register_tag`](Self::register_tag) has an
+    /// example.
+    pub fn unregister_tag(&self, tag: &str, pid: Pid) -> bool {
+        self.kernel.leave_group(tag.into(), pid)
+    }
+
+    /// All groups that have members, in alphabetical order. OTP: `pg:which_groups`.
+    /// [`register_tag`](Self::register_tag) has an example.
+    pub fn tags(&self) -> Vec<String> {
+        let mut tags = self
+            .kernel
+            .groups
+            .collect(|tag, group| (!group.members.is_empty()).then(|| tag.to_string()));
+        tags.sort_unstable();
+        tags
+    }
+
+    /// Kills all members of a group, as [`kill`](Self::kill) does; returns how many of
+    /// them were alive and not ending already. One log line instead of one for each. OTP has no
+    /// counterpart.
+    ///
+    /// ```
+    /// use regrow::{ExitReason, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let jobs = [(); 3].map(|()| rt.spawn(|_| std::future::pending()));
+    /// jobs.iter().for_each(|job| assert!(rt.register_tag("jobs of 42", job.pid())));
+    /// assert_eq!(rt.kill_tag("jobs of 42"), 3);
+    /// assert_eq!(jobs[0].join().await, ExitReason::Killed);
+    /// assert_eq!(rt.kill_tag("nobody is here"), 0);
+    /// # });
+    /// ```
+    pub fn kill_tag(&self, tag: &str) -> usize {
+        let from = self.acting();
+        let members = self.whereis_tag(tag).into_iter().filter_map(|pid| self.kernel.find(pid));
+        let killed = self.kernel.kill_all(members.collect(), from);
+        if self.wants_log(LogLevel::Info) {
+            lifecycle_log::kill_tag(tag, killed);
+        }
+        killed
+    }
+
+    /// Watches a group: returns its members of this very moment, oldest first, and from now
+    /// on `watcher` gets a [`Received::Group`](crate::Received::Group) for each join and
+    /// leave, until [`demonitor`](Self::demonitor). The group need not exist. A dead watcher
+    /// keeps nothing. OTP: `pg:monitor/1`.
+    ///
+    /// ```
+    /// use regrow::{ExitReason, GroupChange, Received, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let member = rt.spawn(|_| std::future::pending()).pid();
+    /// let watcher = rt.spawn(move |mut ctx| async move {
+    ///     let rt = ctx.runtime();
+    ///     let (_, members) = rt.monitor_group(ctx.pid(), "room");
+    ///     assert!(members.is_empty());
+    ///     rt.register_tag("room", member);
+    ///     let Received::Group { pid, change, .. } = ctx.recv().await else { panic!() };
+    ///     assert_eq!((pid, change), (member, GroupChange::Joined));
+    /// });
+    /// assert_eq!(watcher.join().await, ExitReason::Normal);
+    /// # });
+    /// ```
+    pub fn monitor_group(&self, watcher: Pid, tag: &str) -> (MonitorRef, Vec<Pid>) {
+        self.kernel.monitor_group(watcher, tag.into())
+    }
+}

@@ -1,0 +1,53 @@
+//! Saying, and asking, how a process is doing.
+
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
+use crate::kernel::wait_graph::Until;
+use crate::observe::health::Health;
+use crate::runtime::Runtime;
+
+impl Runtime {
+    /// Says how a process is doing, in place of what was said before. False if it is not
+    /// alive. A server and a task say it of themselves, by
+    /// [`ServerContext::set_health`](crate::ServerContext::set_health) and
+    /// [`TaskContext::set_health`](crate::TaskContext::set_health).
+    ///
+    /// ```
+    /// use regrow::{Health, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let pid = rt.spawn(|_| std::future::pending()).pid();
+    /// assert_eq!(rt.health(pid), Some(Health::Ready)); // it says nothing else
+    /// assert!(rt.set_health(pid, Health::Stopping));
+    /// assert_eq!(rt.health(pid), Some(Health::Stopping));
+    /// # });
+    /// ```
+    pub fn set_health(&self, pid: Pid, health: Health) -> bool {
+        let Some(process) = self.kernel.find(pid) else { return false };
+        let serves = health.is_serving();
+        let mut health = Some(health);
+        let said = process.with(|locked| {
+            let core = locked.core();
+            core.is_open() && {
+                std::mem::swap(&mut core.standing_mut().health, &mut health);
+                true
+            }
+        });
+        if serves {
+            self.kernel.waits.reached(pid, Until::Ready);
+        }
+        quietly(|| self.kernel.healths.notify_waiters());
+        said
+    }
+
+    /// How a process says it is doing; `None` if it is not alive.
+    /// [`set_health`](Self::set_health) has an example.
+    pub fn health(&self, pid: Pid) -> Option<Health> {
+        let process = self.kernel.find(pid)?;
+        process.with(|locked| {
+            let core = locked.core();
+            core.is_open().then(|| core.said_health().unwrap_or_default())
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Spawning processes.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::base::pid::{MonitorRef, Pid};
+use crate::driver::body::Body;
+use crate::driver::process_future::Life;
+use crate::exit::reason::{ExitReason, Result};
+use crate::kernel::admission::{Birth, Stillborn};
+use crate::kernel::closing::End;
+use crate::kernel::timers::NO_TOKIO;
+use crate::mailbox::inbox::Item;
+use crate::mailbox::receive::Mailbox;
+use crate::mailbox::record::Process;
+use crate::message::received::Envelope;
+use crate::observe::log_level::LogLevel;
+use crate::process::{AnyProcess, Link, LinkKind};
+use crate::runtime::Runtime;
+use crate::runtime::context::Context;
+use crate::runtime::ended::ProcessHandle;
+
+impl Runtime {
+    /// Spawns a process. It is registered before its body first runs, so that a message
+    /// sent at once is not lost. The body's future is made inside the process: a panic
+    /// there is that process' crash. OTP: `spawn/1`.
+    ///
+    /// On a runtime that was [shut down](Self::shutdown) the body never runs, and the
+    /// handle is of an ended process. Where the tokio runtime has shut down, too: then the reason
+    /// is `Killed`, and the log warns of it, once.
+    ///
+    /// What fails here fails alone: nobody is told but who watches, is linked, or
+    /// [joins](ProcessHandle::join). Most processes want a supervisor instead:
+    /// [`ChildSpec`](crate::ChildSpec).
+    ///
+    /// # Panics
+    ///
+    /// If there is no tokio runtime: neither now nor at any earlier use.
+    ///
+    /// ```
+    /// use regrow::{CrashKind, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let body = rt.spawn(|mut ctx| async move {
+    ///     let text = ctx.recv().await.message().unwrap();
+    ///     panic!("got {}", text.len());
+    /// });
+    /// assert!(rt.send(body.pid(), b"1234".to_vec())); // before it first runs
+    /// let reason = body.join().await;
+    /// let crash = reason.crash().unwrap();
+    /// assert_eq!((crash.kind(), crash.message()), (CrashKind::Panic, "got 4"));
+    /// # });
+    /// ```
+    pub fn spawn<F, Fut>(&self, body: F) -> ProcessHandle
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.launch(&Birth::default(), plain(body))
+    }
+
+    /// Spawns a process whose body may fail: `Err(reason)`, or `?` on any error, ends it
+    /// with that reason. An error costs less than a panic, which unwinds. OTP: `spawn/1`, with a body
+    /// that calls `exit/1`.
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let reader = rt.spawn_fallible(|_| async {
+    ///     std::fs::read("/no/such/file")?;
+    ///     Ok(())
+    /// });
+    /// let reason = reader.join().await;
+    /// let error = reason.crash().unwrap().downcast_ref::<std::io::Error>().unwrap();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    /// # });
+    /// ```
+    pub fn spawn_fallible<F, Fut>(&self, body: F) -> ProcessHandle
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output = Result> + Send + 'static,
+    {
+        self.launch(&Birth::default(), fallible(body))
+    }
+
+    /// Spawns a process linked to `parent` on both sides before its body runs. With a
+    /// dead parent the body never runs, and the process has ended with
+    /// [`NoProc`](ExitReason::NoProc). OTP: `spawn_link/1`, where the parent is the caller.
+    ///
+    /// A [`spawn`](Self::spawn) with a [`link`](Self::link) after it is not the same: the body
+    /// may have ended in between.
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use regrow::{ExitReason, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let parent = rt.spawn(|_| std::future::pending());
+    /// let child = rt.spawn_link(parent.pid(), |_| async { panic!("boom") });
+    /// assert!(parent.join().await.is_abnormal()); // it fell with its child,
+    /// assert_eq!(parent.join().await, child.join().await); // for the same reason
+    ///
+    /// let orphan = rt.spawn_link(parent.pid(), |_| async { unreachable!("never runs") });
+    /// assert_eq!(orphan.join().await, ExitReason::NoProc);
+    /// # });
+    /// ```
+    pub fn spawn_link<F, Fut>(&self, parent: Pid, body: F) -> ProcessHandle
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let link = Link { id: self.kernel.fresh_id(), kind: LinkKind::Plain };
+        let birth = Birth { link: Some((parent, link)), ..Birth::default() };
+        self.launch(&birth, plain(body))
+    }
+
+    /// Spawns a process that `watcher` monitors from before its body runs, so that the
+    /// `Down` has its true reason, however soon it ends. OTP: `spawn_monitor/1`, where the
+    /// watcher is the caller.
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use regrow::{ExitReason, Received, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let watcher = rt.spawn(|mut ctx| async move {
+    ///     let (worker, reference) = ctx.runtime().spawn_monitor(ctx.pid(), |_| async {});
+    ///     let down = Received::Down { reference, pid: worker.pid(), reason: ExitReason::Normal };
+    ///     assert_eq!(ctx.recv().await, down);
+    /// });
+    /// assert_eq!(watcher.join().await, ExitReason::Normal);
+    /// # });
+    /// ```
+    pub fn spawn_monitor<F, Fut>(&self, watcher: Pid, body: F) -> (ProcessHandle, MonitorRef)
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let (process, born) = self.bear::<Envelope>(&Birth::default());
+        let reference = self.kernel.monitor(watcher, process.pid());
+        (self.run(process, born.is_ok(), plain(body)), reference)
+    }
+
+    /// The holder of the name, or else a process spawned with that name from this body.
+    /// Of many that race, all get the one winner, and no other body runs. On a runtime that
+    /// was [shut down](Self::shutdown) it gives the pid of a process that has ended, and the same
+    /// while the name is [reserved](Self::try_register) for a child that is being restarted: the
+    /// body is not run.
+    ///
+    /// A [`whereis`](Self::whereis) with a [`spawn`](Self::spawn) and a
+    /// [`register`](Self::register) after it is not the same: two callers may both find
+    /// nobody. OTP has no counterpart.
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let first = rt.whereis_or_spawn("cache", |_| std::future::pending());
+    /// let second = rt.whereis_or_spawn("cache", |_| async { unreachable!("never runs") });
+    /// assert_eq!(first, second);
+    /// assert_eq!(rt.spawned(), 1);
+    /// # });
+    /// ```
+    pub fn whereis_or_spawn<F, Fut>(&self, name: impl Into<String>, body: F) -> Pid
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let name = name.into();
+        if let Some(holder) = self.whereis(&name) {
+            return holder;
+        }
+        let birth = Birth { name: Some(name.into()), ..Birth::default() };
+        match self.bear::<Envelope>(&birth) {
+            (_, Err(Stillborn::NameTaken(holder))) => holder,
+            (process, Err(Stillborn::NameReserved(_))) => process.pid(),
+            (process, born) => self.run(process, born.is_ok(), plain(body)).pid(),
+        }
+    }
+
+    pub(crate) fn launch(
+        &self,
+        birth: &Birth,
+        body: impl FnOnce(Context) -> Body,
+    ) -> ProcessHandle {
+        let (process, born) = self.bear::<Envelope>(birth);
+        self.run(process, born.is_ok(), body)
+    }
+
+    /// Makes the record and brings it into the tables.
+    pub(crate) fn bear<M: Item>(&self, birth: &Birth) -> (Arc<Process<M>>, Result<(), Stillborn>) {
+        assert!(self.kernel.tokio().is_some(), "{NO_TOKIO}");
+        if self.wants_log(LogLevel::Info) {
+            // The level may have been set before there was a tokio.
+            self.start_census();
+        }
+        let process = Process::<M>::new(self.kernel.clone(), birth.ties(&self.kernel));
+        let any: Arc<dyn AnyProcess> = process.clone();
+        let born = self.kernel.admit(&any, birth);
+        (process, born)
+    }
+
+    /// Spawns the task of a raw process that was born; of one that wasn't, the body is
+    /// dropped unrun.
+    pub(crate) fn run(
+        &self,
+        process: Arc<Process<Envelope>>,
+        born: bool,
+        body: impl FnOnce(Context) -> Body,
+    ) -> ProcessHandle {
+        if born {
+            let context = Context::new(Mailbox::new(process.clone()));
+            self.spawn_life(process.clone(), body(context));
+        }
+        ProcessHandle { runtime: self.clone(), process }
+    }
+
+    pub(crate) fn spawn_life<M: Item>(&self, process: Arc<Process<M>>, body: Body) {
+        let handle = self.kernel.tokio().expect(NO_TOKIO);
+        drop(handle.spawn(Life::new(process, body)));
+    }
+}
+
+/// Boxes a body so that its closure runs inside the process, and its captures are
+/// stored once.
+pub(crate) fn plain<F, Fut>(body: F) -> impl FnOnce(Context) -> Body
+where
+    F: FnOnce(Context) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    |ctx| crate::driver::body::body(|| body(ctx), |()| End::Returned(ExitReason::Normal))
+}
+
+pub(crate) fn fallible<F, Fut>(body: F) -> impl FnOnce(Context) -> Body
+where
+    F: FnOnce(Context) -> Fut + Send + 'static,
+    Fut: Future<Output = Result> + Send + 'static,
+{
+    |ctx| {
+        let returned = |result: Result| result.err().unwrap_or(ExitReason::Normal);
+        crate::driver::body::body(|| body(ctx), move |result| End::Returned(returned(result)))
+    }
+}

@@ -1,0 +1,377 @@
+//! What a server's handlers are given.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::base::pid::Pid;
+use crate::exit::reason::ExitReason;
+use crate::mailbox::receive::Mailbox;
+use crate::mailbox::record::Process;
+use crate::observe::health::Health;
+use crate::process::AnyProcess;
+use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::inside::{Inside, sealed};
+use crate::runtime::starting::StartCause;
+use crate::server::context::idle::Idle;
+use crate::server::context::schedule::Schedule;
+use crate::server::tracking::state::Watch;
+use crate::server::work::Work;
+use crate::server::{GenServer, ServerRef};
+
+pub(crate) mod idle;
+pub(crate) mod schedule;
+mod relations;
+mod next_step;
+mod stop;
+mod self_casts;
+mod tasks;
+
+/// The inside of a server: its pid, its handle, its runtime, and what it can do to
+/// itself. Its callbacks are given it. OTP: what `self/0` is in a `gen_server`'s callbacks.
+///
+/// # Examples
+///
+/// A server that watches who is in its room, so that nobody who crashed stays:
+///
+/// ```
+/// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
+///
+/// struct Room {
+///     guests: usize,
+/// }
+///
+/// impl GenServer for Room {
+///     type Args = ();
+///     type Call = Reply<usize>;
+///     type Cast = Pid;
+///
+///     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+///         Ok(Room { guests: 0 })
+///     }
+///
+///     async fn handle_call(&mut self, n: Reply<usize>, _: &mut ServerContext<Self>) -> Result {
+///         n.send(self.guests);
+///         Ok(())
+///     }
+///
+///     async fn handle_cast(&mut self, guest: Pid, ctx: &mut ServerContext<Self>) -> Result {
+///         ctx.monitor(guest);
+///         self.guests += 1;
+///         Ok(())
+///     }
+///
+///     async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+///         if let Received::Down { .. } = info {
+///             self.guests -= 1;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let room = Room::start(&rt, ()).await?;
+/// let guest = rt.spawn(|_| std::future::pending());
+/// room.cast(guest.pid());
+/// assert_eq!(room.call(|n| n).await?, 1);
+/// guest.kill();
+/// guest.join().await;
+/// assert_eq!(room.call(|n| n).await?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct ServerContext<S: GenServer> {
+    pub(crate) process: Arc<Process<Work<S>>>,
+    parent: Option<Pid>,
+    cause: StartCause,
+    /// How the start is refused, if `init` returns what was made with it.
+    refusal: Option<Box<StartError>>,
+    /// Never locked, only reached through `&mut`: what it holds need not be `Sync` for
+    /// handlers to keep `&ServerContext` across an await.
+    inner: Mutex<Inner<S>>,
+}
+
+pub(crate) struct Inner<S: GenServer> {
+    pub(crate) mailbox: Mailbox<Work<S>>,
+    pub(crate) continues: VecDeque<S::Cast>,
+    pub(crate) idle: Idle,
+    schedule: Option<Box<Schedule<S>>>,
+    pub(crate) watch: Option<Box<Watch>>,
+    tasks: Option<Arc<Semaphore>>,
+}
+
+impl<S: GenServer> ServerContext<S> {
+    pub(crate) fn new(
+        process: Arc<Process<Work<S>>>,
+        parent: Option<Pid>,
+        cause: StartCause,
+    ) -> Self {
+        let mut mailbox = Mailbox::new(process.clone());
+        mailbox.parking.lead();
+        let inner = Mutex::new(Inner {
+            mailbox,
+            continues: VecDeque::new(),
+            idle: Idle::Off,
+            schedule: None,
+            watch: None,
+            tasks: None,
+        });
+        ServerContext { process, parent, cause, refusal: None, inner }
+    }
+
+    /// The pid of this server. OTP: `self/0`.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// struct Member;
+    /// # impl GenServer for Member {
+    /// #     type Args = &'static str;
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`: each incarnation joins anew.
+    /// async fn init(group: &'static str, ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.runtime().register_tag(group, ctx.pid());
+    ///     Ok(Member)
+    /// }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let member = Member::start(&rt, "room").await?;
+    /// assert_eq!(rt.whereis_tag("room"), [member.pid().unwrap()]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// A direct handle to this server, to be given to others: of this incarnation, so not to
+    /// be kept by who outlives it. What it tells itself by it is handled in its turn; a call
+    /// to itself is refused.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// struct Ticker(u32);
+    /// # impl GenServer for Ticker {
+    /// #     type Args = ();
+    /// #     type Call = Reply<u32>;
+    /// #     type Cast = u32;
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     let this = ctx.this();
+    ///     tokio::spawn(async move { this.cast(1) }); // … from a socket, say
+    ///     Ok(Ticker(0))
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, n: u32, _: &mut ServerContext<Self>) -> Result {
+    /// #         self.0 += n;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let ticker = Ticker::start(&rt, ()).await?;
+    /// while ticker.call(|reply| reply).await? == 0 {}
+    /// assert_eq!(ticker.call(|reply| reply).await?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn this(&self) -> ServerRef<S> {
+        ServerRef::direct(self.process.clone())
+    }
+
+    /// The runtime this server lives in. [`pid`](Self::pid) has an example.
+    pub fn runtime(&self) -> Runtime {
+        Runtime { kernel: self.process.kernel.clone() }
+    }
+
+    /// Why this server was started: the first time, or again, and after what. For a server
+    /// that takes more care after a crash. OTP has no counterpart.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use regrow::{ExitReason, Name, StartCause, Supervisor};
+    ///
+    /// struct Store(StartCause);
+    /// # impl GenServer for Store {
+    /// #     type Args = ();
+    /// #     type Call = Reply<StartCause>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     Ok(Store(ctx.start_cause().clone()))
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0.clone());
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().child(Store::child(()).named("store")).start(&rt).await?;
+    /// let store = rt.server(Name::<Store>::new("store"));
+    /// assert_eq!(store.call(|reply| reply).await?, StartCause::First);
+    ///
+    /// let ended = store.ended();
+    /// rt.kill(store.pid().unwrap());
+    /// ended.await;
+    /// tree.count_children().await?; // answered after the restart
+    /// let cause = store.call(|reply| reply).await?;
+    /// assert_eq!(cause.restarts(), 1);
+    /// assert_eq!(cause, StartCause::Restart { attempt: 1, previous: ExitReason::Killed });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn start_cause(&self) -> &StartCause {
+        &self.cause
+    }
+
+    /// What `init` returns in an `Err` when there is nothing to serve: the start gives
+    /// [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally. A
+    /// supervisor goes on without it, and keeps it as not running. OTP: `ignore`.
+    ///
+    /// It counts only as the result of this server's own `init`. Returned by a handler it is an
+    /// end with [`Normal`](ExitReason::Normal); a [`StartError::Ignored`](crate::StartError) of
+    /// another server's start that `init` passes on by `?` is this server's crash.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use regrow::StartError;
+    ///
+    /// struct Metrics(u16);
+    /// # impl GenServer for Metrics {
+    /// #     type Args = Option<u16>;
+    /// #     type Call = Reply<u16>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init(port: Option<u16>, ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     match port {
+    ///         Some(port) => Ok(Metrics(port)),
+    ///         None => Err(ctx.ignore()), // turned off
+    ///     }
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Reply<u16>, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// assert_eq!(Metrics::start(&rt, None).await.unwrap_err(), StartError::Ignored);
+    /// assert_eq!(rt.process_count(), 0);
+    /// assert_eq!(Metrics::start(&rt, Some(80)).await?.call(|reply| reply).await?, 80);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use = "`init` returns it in an `Err`"]
+    pub fn ignore(&mut self) -> ExitReason {
+        self.refusal = Some(Box::new(StartError::Ignored));
+        ExitReason::Normal
+    }
+
+    /// Gives this server a label, as [`Runtime::set_label`] does, which has an example. A
+    /// supervised one has its id for a label at first.
+    pub fn set_label(&mut self, label: impl Into<String>) {
+        self.runtime().set_label(self.pid(), label);
+    }
+
+    /// Says how this server is doing, to whoever asks after the tree. [`Health`] has an example.
+    pub fn set_health(&mut self, health: Health) {
+        self.runtime().set_health(self.pid(), health);
+    }
+
+    /// What the `init` of one of the library's own servers returns when it found out itself
+    /// why the start fails: the start gives this very error.
+    pub(crate) fn refuse(&mut self, error: StartError) -> ExitReason {
+        let reason = error.as_reason();
+        self.refusal = Some(Box::new(error));
+        reason
+    }
+
+    /// What the start gives, if its `init` returned this reason and said so itself. An error
+    /// that only passed through `init`, by `?`, is none of that: it is another start's.
+    pub(crate) fn refusal(&mut self, returned: &ExitReason) -> Option<Box<StartError>> {
+        let refusal = self.refusal.take()?;
+        let ignored = *refusal == StartError::Ignored;
+        (!ignored || *returned == ExitReason::Normal).then_some(refusal)
+    }
+
+    pub(crate) fn parent(&self) -> Option<Pid> {
+        self.parent
+    }
+
+    pub(crate) fn inner(&mut self) -> &mut Inner<S> {
+        self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn schedule(&mut self) -> &mut Schedule<S> {
+        self.inner().schedule.get_or_insert_default()
+    }
+
+    /// What `continue_with` was given and is still to be handled.
+    pub(crate) fn take_continues(&mut self) -> VecDeque<S::Cast> {
+        std::mem::take(&mut self.inner().continues)
+    }
+
+    pub(crate) fn take_idle(&mut self) -> Idle {
+        std::mem::take(&mut self.inner().idle)
+    }
+
+    pub(crate) fn task_limit(&mut self) -> Option<Arc<Semaphore>> {
+        self.inner().tasks.clone()
+    }
+
+    pub(crate) fn set_task_limit(&mut self, limit: Arc<Semaphore>) {
+        self.inner().tasks = Some(limit);
+    }
+}
+
+impl<S: GenServer> fmt::Debug for ServerContext<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerContext({})", self.pid())
+    }
+}
+
+impl<S: GenServer> sealed::Sealed for ServerContext<S> {}
+
+impl<S: GenServer> Inside for ServerContext<S> {
+    fn pid(&self) -> Pid {
+        ServerContext::pid(self)
+    }
+
+    fn runtime(&self) -> Runtime {
+        ServerContext::runtime(self)
+    }
+}

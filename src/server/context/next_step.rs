@@ -1,0 +1,101 @@
+//! What a server does next without being asked to.
+
+use std::time::Duration;
+
+use crate::server::context::idle::Idle;
+use crate::server::{GenServer, ServerContext};
+
+impl<S: GenServer> ServerContext<S> {
+    /// Has `handle_cast` handle this next, before anything that is queued; from `init`,
+    /// before the first message. Several are handled in the order they were given. OTP:
+    /// `{continue, Term}`.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// struct Loader(Vec<&'static str>);
+    /// # impl GenServer for Loader {
+    /// #     type Args = ();
+    /// #     type Call = Reply<Vec<&'static str>>;
+    /// #     type Cast = &'static str;
+    ///
+    /// // … of its `GenServer`: the start returns at once, and nothing is handled before this.
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.continue_with("load");
+    ///     Ok(Loader(Vec::new()))
+    /// }
+    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0.clone());
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, what: &'static str, _: &mut ServerContext<Self>) -> Result {
+    /// #         self.0.push(what);
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let loader = Loader::start(&rt, ()).await?;
+    /// loader.cast("the first message");
+    /// assert_eq!(loader.call(|reply| reply).await?, ["load", "the first message"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn continue_with(&mut self, cast: S::Cast) {
+        self.inner().continues.push_back(cast);
+    }
+
+    /// Has `handle_timeout` run if no message comes within `limit` from the end of this
+    /// handler on. Any message cancels it: its handler decides anew. A zero limit loses
+    /// to a message that is queued already. A [status request](crate::ServerRef::get_status) leaves
+    /// it alone. OTP: the time-out in a callback's result, which a system message starts again.
+    ///
+    /// Not for what must happen at a certain time: a busy server never is idle. That is
+    /// [`cast_after`](Self::cast_after).
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use std::time::Duration;
+    /// use regrow::ExitReason;
+    ///
+    /// struct Session;
+    /// # impl GenServer for Session {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.idle_timeout(Duration::from_secs(60));
+    ///     Ok(Session)
+    /// }
+    /// async fn handle_call(&mut self, reply: Reply<()>, ctx: &mut ServerContext<Self>) -> Result {
+    ///     reply.send(());
+    ///     ctx.idle_timeout(Duration::from_secs(60));
+    ///     Ok(())
+    /// }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// async fn handle_timeout(&mut self, _: &mut ServerContext<Self>) -> Result {
+    ///     Err(ExitReason::Shutdown)
+    /// }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let start = tokio::time::Instant::now();
+    /// let session = Session::start(&rt, ()).await?;
+    /// tokio::time::advance(Duration::from_secs(50)).await;
+    /// session.call(|reply| reply).await?;
+    /// assert_eq!(session.ended().await, ExitReason::Shutdown);
+    /// assert_eq!(start.elapsed().as_secs(), 110);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn idle_timeout(&mut self, limit: Duration) {
+        self.inner().idle = Idle::Set(limit);
+    }
+}

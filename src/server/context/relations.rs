@@ -1,0 +1,157 @@
+//! What ties a server to other processes: links, monitors, servers of its own.
+
+use crate::base::pid::{MonitorRef, Pid};
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::starting::Starting;
+use crate::server::{GenServer, ServerContext, ServerRef};
+
+impl<S: GenServer> ServerContext<S> {
+    /// Turns trapping on or off, and returns the old value: while it is on, exit signals
+    /// arrive in `handle_info`, but for the parent's, which ends the server with
+    /// `terminate` run. OTP: `process_flag(trap_exit, Flag)`.
+    ///
+    /// ```
+    /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
+    ///
+    /// /// Lives through the crashes of what it is linked to, and counts them.
+    /// struct Survivor(u32);
+    ///
+    /// impl GenServer for Survivor {
+    /// #     type Args = ();
+    /// #     type Call = Reply<u32>;
+    /// #     type Cast = Pid;
+    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///         assert!(!ctx.trap_exit(true)); // it was off
+    ///         Ok(Survivor(0))
+    ///     }
+    /// #     async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    ///     async fn handle_cast(&mut self, other: Pid, ctx: &mut ServerContext<Self>) -> Result {
+    ///         ctx.link(other);
+    ///         Ok(())
+    ///     }
+    ///     async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+    ///         self.0 += u32::from(matches!(info, Received::Exit { .. }));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let survivor = Survivor::start(&rt, ()).await?;
+    /// let other = rt.spawn(|mut ctx| async move { panic!("got {:?}", ctx.recv().await) });
+    /// survivor.cast(other.pid());
+    /// assert_eq!(survivor.call(|reply| reply).await?, 0);
+    /// rt.send(other.pid(), b"crash".to_vec());
+    /// other.join().await;
+    /// assert_eq!(survivor.call(|reply| reply).await?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn trap_exit(&mut self, trap: bool) -> bool {
+        self.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
+    }
+
+    /// Links this server to a process, as [`Runtime::link`](crate::Runtime::link) does; false if
+    /// that is dead.
+    /// [`trap_exit`](Self::trap_exit) has an example.
+    pub fn link(&mut self, other: Pid) -> bool {
+        self.runtime().link(self.pid(), other)
+    }
+
+    /// Removes a link, as [`Runtime::unlink`](crate::Runtime::unlink) does, which has an example.
+    pub fn unlink(&mut self, other: Pid) {
+        self.runtime().unlink(self.pid(), other);
+    }
+
+    /// Watches a process, as [`Runtime::monitor`](crate::Runtime::monitor) does; its `Down`
+    /// arrives in `handle_info`.
+    /// [`ServerContext`] has an example.
+    pub fn monitor(&mut self, target: Pid) -> MonitorRef {
+        self.runtime().monitor(self.pid(), target)
+    }
+
+    /// Lets go of a monitor, and takes back a `Down` that is queued already, as
+    /// [`Runtime::demonitor_flush`](crate::Runtime::demonitor_flush) does, which has an example.
+    /// True if it was in time.
+    pub fn demonitor(&mut self, reference: MonitorRef) -> bool {
+        self.runtime().demonitor_flush(reference)
+    }
+
+    /// Starts another server, linked to this one from its `init` on. A failing start is
+    /// told by the error alone, not by the link. What may crash by itself is better a child of
+    /// a supervisor: this one falls with it. OTP: `gen_server:start_link/3`.
+    ///
+    /// # Errors
+    ///
+    /// As [`GenServer::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`GenServer::start`].
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::ServerRef;
+    ///
+    /// /// Has a counter of its own; they fall together.
+    /// struct Meter(ServerRef<Counter>);
+    ///
+    /// impl GenServer for Meter {
+    ///     type Args = ();
+    ///     type Call = Reply<ServerRef<Counter>>;
+    ///     type Cast = ();
+    ///
+    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///         Ok(Meter(ctx.start_link(0).await?))
+    ///     }
+    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0.clone());
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let meter = Meter::start(&rt, ()).await?;
+    /// let counter = meter.call(|reply| reply).await?;
+    /// counter.cast(Cast::Crash);
+    /// assert_eq!(meter.ended().await, counter.ended().await);
+    /// assert_eq!(rt.process_count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start_link<T: GenServer>(
+        &mut self,
+        args: T::Args,
+    ) -> Result<ServerRef<T>, StartError> {
+        Starting::new(&self.runtime()).linked(self.pid()).run(args).await
+    }
+}

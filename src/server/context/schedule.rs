@@ -1,0 +1,134 @@
+//! Timers of a server's own: what it tells itself later.
+//!
+//! What a timer is for stays here, inside the server; the queue of timers knows only its
+//! number. An expiry whose number is not known here any more is stale, and is dropped
+//! unseen: so what was cancelled or replaced never comes, even if it was due already.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::base::shared_str::SharedStr;
+use crate::server::GenServer;
+use crate::time::timer_queue::after;
+
+/// One timer that a server set for itself, by
+/// [`cast_after`](crate::ServerContext::cast_after) or
+/// [`cast_every`](crate::ServerContext::cast_every). It ends with this incarnation, and
+/// not by being dropped.
+///
+/// # Examples
+///
+/// ```
+/// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+/// use std::time::Duration;
+///
+/// struct Clock;
+/// # impl GenServer for Clock {
+/// #     type Args = ();
+/// #     type Call = Reply<()>;
+/// #     type Cast = &'static str;
+///
+/// // … of its `GenServer`:
+/// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+///     let timer = ctx.cast_after(Duration::from_secs(1), "never comes");
+///     assert!(ctx.cancel(timer));
+///     assert!(!ctx.cancel(timer));
+///
+///     ctx.cast_after_as("key", Duration::from_secs(1), "never comes");
+///     assert!(ctx.cancel_key("key"));
+///     assert!(!ctx.cancel_key("key"));
+///     Ok(Clock)
+/// }
+/// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+/// #         Ok(())
+/// #     }
+/// #     async fn handle_cast(&mut self, _: &'static str, _: &mut ServerContext<Self>) -> Result {
+/// #         Ok(())
+/// #     }
+/// # }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let clock = Clock::start(&rt, ()).await?;
+/// assert_eq!(rt.leftovers().timers, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CastTimer(pub(crate) u64);
+
+/// All timers of one server.
+pub(crate) struct Schedule<S: GenServer> {
+    pub(crate) timers: HashMap<u64, Planned<S>, foldhash::fast::RandomState>,
+    pub(crate) keys: HashMap<SharedStr, u64, foldhash::fast::RandomState>,
+}
+
+/// What is to be told.
+pub(crate) enum Planned<S: GenServer> {
+    Once { cast: S::Cast, key: Option<SharedStr> },
+    Every(Box<Ticking<S>>),
+}
+
+pub(crate) struct Ticking<S: GenServer> {
+    pub(crate) make: Box<dyn FnMut() -> S::Cast + Send>,
+    /// The number it is known by to its server; each tick is a new timer.
+    pub(crate) handle: u64,
+    pub(crate) period: Duration,
+    pub(crate) missed: MissedTickBehavior,
+    pub(crate) due: Instant,
+}
+
+impl<S: GenServer> Default for Schedule<S> {
+    fn default() -> Self {
+        Schedule { timers: HashMap::default(), keys: HashMap::default() }
+    }
+}
+
+impl<S: GenServer> Planned<S> {
+    pub(crate) fn handle(&self, id: u64) -> u64 {
+        match self {
+            Planned::Once { .. } => id,
+            Planned::Every(ticking) => ticking.handle,
+        }
+    }
+}
+
+/// When the tick after the one that was due then, and is handled now, is due.
+pub(crate) fn next_due(
+    due: Instant,
+    now: Instant,
+    period: Duration,
+    missed: MissedTickBehavior,
+) -> Instant {
+    match missed {
+        MissedTickBehavior::Burst => after(due, period),
+        MissedTickBehavior::Delay => after(now, period),
+        MissedTickBehavior::Skip => {
+            let behind = now.saturating_duration_since(due).as_nanos();
+            let period_nanos = period.as_nanos().max(1);
+            let into = u64::try_from(behind % period_nanos).unwrap_or(0);
+            after(now, period - Duration::from_nanos(into))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_due;
+    use std::time::Duration;
+    use tokio::time::{Instant, MissedTickBehavior};
+
+    #[test]
+    fn a_late_tick_is_made_up_for_as_asked() {
+        let due = Instant::now();
+        let ms = Duration::from_millis;
+        let now = due + ms(250);
+        let next = |missed| next_due(due, now, ms(100), missed) - due;
+        assert_eq!(next(MissedTickBehavior::Burst), ms(100));
+        assert_eq!(next(MissedTickBehavior::Delay), ms(350));
+        assert_eq!(next(MissedTickBehavior::Skip), ms(300));
+    }
+}

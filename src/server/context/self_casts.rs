@@ -1,0 +1,253 @@
+//! Telling oneself later: one-shot casts, keyed ones, intervals.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::kernel::Kernel;
+use crate::kernel::timers::Armed;
+use crate::message::dest::Dest;
+use crate::server::GenServer;
+use crate::server::context::ServerContext;
+use crate::server::context::schedule::{CastTimer, Planned, Ticking, next_due};
+use crate::server::event::Event;
+use crate::time::timer_queue::{Action, after};
+
+impl<S: GenServer> ServerContext<S> {
+    /// Tells this server something after `delay`, unless it is cancelled. It is handled
+    /// like any cast, in its turn. It ends with this incarnation. OTP: `erlang:send_after` to
+    /// oneself.
+    ///
+    /// # Panics
+    ///
+    /// If tokio's time is not enabled.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use std::time::Duration;
+    /// use regrow::ExitReason;
+    ///
+    /// struct Session;
+    /// struct Expired;
+    /// # impl GenServer for Session {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = Expired;
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.cast_after(Duration::from_secs(3600), Expired);
+    ///     Ok(Session)
+    /// }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// async fn handle_cast(&mut self, _: Expired, _: &mut ServerContext<Self>) -> Result {
+    ///     Err(ExitReason::Shutdown)
+    /// }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let start = tokio::time::Instant::now();
+    /// let session = Session::start(&rt, ()).await?;
+    /// assert_eq!(session.ended().await, ExitReason::Shutdown);
+    /// assert_eq!(start.elapsed(), Duration::from_secs(3600));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn cast_after(&mut self, delay: Duration, cast: S::Cast) -> CastTimer {
+        CastTimer(self.plan(delay, Planned::Once { cast, key: None }))
+    }
+
+    /// The same under a key: setting a key again replaces what was set before, and the
+    /// old expiry is never seen, even if it was due already. OTP: a time-out of `gen_statem`
+    /// with a name.
+    ///
+    /// # Panics
+    ///
+    /// If tokio's time is not enabled.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use std::time::Duration;
+    /// use regrow::ExitReason;
+    ///
+    /// struct Session;
+    /// enum Cast {
+    ///     Renew,
+    ///     Expire,
+    /// }
+    /// # impl GenServer for Session {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = Cast;
+    /// #     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         ctx.continue_with(Cast::Renew);
+    /// #         Ok(Session)
+    /// #     }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    ///
+    /// // … of its `GenServer`, which renews in its `init`:
+    /// async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+    ///     match cast {
+    ///         Cast::Renew => ctx.cast_after_as("lease", Duration::from_secs(30), Cast::Expire),
+    ///         Cast::Expire => return Err(ExitReason::Shutdown),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let start = tokio::time::Instant::now();
+    /// let session = Session::start(&rt, ()).await?;
+    /// tokio::time::advance(Duration::from_secs(20)).await;
+    /// session.cast(Cast::Renew);
+    /// assert_eq!(session.ended().await, ExitReason::Shutdown);
+    /// assert_eq!(start.elapsed(), Duration::from_secs(50));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn cast_after_as(&mut self, key: impl Into<SharedStr>, delay: Duration, cast: S::Cast) {
+        let key = key.into();
+        self.cancel_key(&key);
+        let id = self.plan(delay, Planned::Once { cast, key: Some(key.clone()) });
+        self.schedule().keys.insert(key, id);
+    }
+
+    /// Tells this server something every `period`, first after one period. `missed` says
+    /// what becomes of ticks that a busy server comes too late for, as in
+    /// [`tokio::time::Interval`]. OTP: `timer:send_interval/2`, which sends them all.
+    ///
+    /// # Panics
+    ///
+    /// If `period` is zero. If tokio's time is not enabled.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use std::time::Duration;
+    /// use regrow::ExitReason;
+    /// use tokio::time::MissedTickBehavior;
+    ///
+    /// /// Does its work three times.
+    /// struct Sweeper(u32);
+    /// struct Tick;
+    /// # impl GenServer for Sweeper {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = Tick;
+    ///
+    /// // … of its `GenServer`:
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.cast_every(Duration::from_secs(60), MissedTickBehavior::Skip, || Tick);
+    ///     Ok(Sweeper(0))
+    /// }
+    /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// async fn handle_cast(&mut self, _: Tick, _: &mut ServerContext<Self>) -> Result {
+    ///     self.0 += 1;
+    ///     if self.0 == 3 { Err(ExitReason::Normal) } else { Ok(()) }
+    /// }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let start = tokio::time::Instant::now();
+    /// let sweeper = Sweeper::start(&rt, ()).await?;
+    /// assert_eq!(sweeper.ended().await, ExitReason::Normal);
+    /// assert_eq!(start.elapsed(), Duration::from_secs(180));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn cast_every(
+        &mut self,
+        period: Duration,
+        missed: MissedTickBehavior,
+        make: impl FnMut() -> S::Cast + Send + 'static,
+    ) -> CastTimer {
+        assert!(!period.is_zero(), "an interval needs a period above zero");
+        let due = after(Instant::now(), period);
+        let ticking = Ticking { make: Box::new(make), handle: 0, period, missed, due };
+        let id = self.plan(period, Planned::Every(Box::new(ticking)));
+        if let Some(Planned::Every(ticking)) = self.schedule().timers.get_mut(&id) {
+            ticking.handle = id;
+        }
+        CastTimer(id)
+    }
+
+    /// Cancels a timer. True if it was pending: what it was to tell never comes, even if it
+    /// was due already. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
+    pub fn cancel(&mut self, timer: CastTimer) -> bool {
+        let schedule = self.schedule();
+        let known =
+            |(id, planned): (&u64, &Planned<S>)| (planned.handle(*id) == timer.0).then_some(*id);
+        // Only an interval's number moves on.
+        let id = match schedule.timers.get(&timer.0) {
+            Some(Planned::Once { .. }) => Some(timer.0),
+            _ => schedule.timers.iter().find_map(known),
+        };
+        let Some(id) = id else { return false };
+        let planned = schedule.timers.remove(&id);
+        if let Some(Planned::Once { key: Some(key), .. }) = &planned {
+            schedule.keys.remove(key);
+        }
+        self.disarm(id);
+        planned.is_some()
+    }
+
+    /// Cancels the timer of this key. True if it was pending. [`CastTimer`] has an example.
+    pub fn cancel_key(&mut self, key: &str) -> bool {
+        let schedule = self.schedule();
+        let Some(id) = schedule.keys.remove(key) else { return false };
+        let planned = schedule.timers.remove(&id);
+        self.disarm(id);
+        planned.is_some()
+    }
+
+    fn plan(&mut self, delay: Duration, planned: Planned<S>) -> u64 {
+        let id = arm(&self.runtime().kernel, self.pid(), delay);
+        self.schedule().timers.insert(id, planned);
+        id
+    }
+
+    fn disarm(&self, id: u64) {
+        drop(self.runtime().kernel.timers.disarm(self.pid(), id));
+    }
+
+    /// What a timer that is due has to tell; nothing if it is stale.
+    pub(crate) fn due(&mut self, id: u64) -> Option<Event<S>> {
+        let (kernel, pid) = (self.runtime().kernel, self.pid());
+        let schedule = self.schedule();
+        match schedule.timers.remove(&id)? {
+            Planned::Once { cast, key } => {
+                if let Some(key) = key {
+                    schedule.keys.remove(&key);
+                }
+                Some(Event::Cast(cast))
+            }
+            Planned::Every(mut ticking) => {
+                let now = Instant::now();
+                ticking.due = next_due(ticking.due, now, ticking.period, ticking.missed);
+                let next = arm(&kernel, pid, ticking.due.saturating_duration_since(now));
+                let cast = (ticking.make)();
+                schedule.timers.insert(next, Planned::Every(ticking));
+                Some(Event::Cast(cast))
+            }
+        }
+    }
+}
+
+fn arm(kernel: &Arc<Kernel>, pid: Pid, delay: Duration) -> u64 {
+    let Armed { id, .. } = kernel.arm_timer(Dest::Pid(pid), delay, None, Action::Tick);
+    id
+}

@@ -1,0 +1,163 @@
+//! Handles of servers that run already: by name, by pid; and whether their calls are watched for
+//! circles.
+
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::CallError;
+use crate::runtime::typed_name::Name;
+use crate::server::GenServer;
+use crate::server::handle::server_ref::{ServerRef, Target};
+
+impl Runtime {
+    /// A handle to whoever holds the name, resolved anew at each call and cast. Nobody need
+    /// hold it now. [`Name`] has an example.
+    pub fn server<S: GenServer>(&self, name: Name<S>) -> ServerRef<S> {
+        self.server_named(SharedStr::from(name))
+    }
+
+    /// The same for a name that is only known as text. If the holder is no `S`, calls say
+    /// [`CallError::WrongType`].
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::CallError;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let session = format!("session {}", 42);
+    /// let counter = Counter::start(&rt, 7).await?;
+    /// rt.register(&*session, counter.pid().unwrap());
+    /// assert_eq!(rt.server_named::<Counter>(&*session).call(Call::Get).await?, 7);
+    ///
+    /// rt.whereis_or_spawn("raw", |_| std::future::pending());
+    /// let raw = rt.server_named::<Counter>("raw");
+    /// assert_eq!(raw.call(Call::Get).await, Err(CallError::WrongType));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn server_named<S: GenServer>(&self, name: impl Into<SharedStr>) -> ServerRef<S> {
+        ServerRef { target: Target::Named { kernel: self.kernel.clone(), name: name.into() } }
+    }
+
+    /// Turns the detection of deadlocks on or off; it is off at first. While it is on, a call from
+    /// a handler that would close a circle of processes that wait for each other fails at once, with
+    /// a [`CallError::Deadlock`] that names the circle. While it is off, such calls time out.
+    ///
+    /// Besides servers that call, or [stop](ServerRef::stop), each other, these wait: a process
+    /// that starts a server, for its `init`; a [`Supervisor`](crate::Supervisor), for the child
+    /// that it starts or stops; a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for
+    /// its children. So an `init` that asks its own supervisor is refused. A call that was made
+    /// before its server began to wait in this way is not: it times out. Not known are waits for a [`Task`](crate::Task), for an [end](Self::ended), and, in
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for the `init` of another.
+    ///
+    /// Meant for tests and development: each call takes a lock that all calls share, and follows
+    /// the waits of the server that it asks, each of them once; the lock is released in between,
+    /// so that other calls go on. OTP has no counterpart.
+    ///
+    /// ```
+    /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};
+    ///
+    /// /// Asks another of its kind before it answers.
+    /// struct Asker(Name<Asker>);
+    ///
+    /// impl GenServer for Asker {
+    /// #     type Args = Name<Asker>;
+    /// #     type Call = Reply<Result<(), CallError>>;
+    /// #     type Cast = ();
+    /// #     async fn init(next: Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Asker(next))
+    /// #     }
+    ///     async fn handle_call(&mut self, reply: Self::Call, ctx: &mut ServerContext<Self>) -> Result {
+    ///         let answer = ctx.runtime().server(self.0).call(|reply| reply).await;
+    ///         reply.send(answer.and_then(|answer| answer));
+    ///         Ok(())
+    ///     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// rt.detect_deadlocks(true);
+    /// let (one, two) = (Name::new("one"), Name::new("two"));
+    /// let first = Asker::start_named(&rt, one, two).await?;
+    /// let second = Asker::start_named(&rt, two, one).await?;
+    /// let cycle = [&second, &first, &second].map(|server| server.pid().unwrap()).to_vec();
+    /// assert_eq!(first.call(|reply| reply).await?, Err(CallError::Deadlock { cycle }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn detect_deadlocks(&self, on: bool) {
+        self.kernel.waits.detect(on);
+    }
+
+    /// A direct handle to the server that is this process.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NoProc`] if it is not alive, [`CallError::WrongType`] if it is no `S`.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Counter(u64);
+    /// # enum Call { Get(Reply<u64>) }
+    /// # enum Cast { Add(u64), Crash }
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Call;
+    /// #     type Cast = Cast;
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         let Call::Get(reply) = call;
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::CallError;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let pid = Counter::start(&rt, 7).await?.pid().unwrap();
+    /// assert_eq!(rt.server_at::<Counter>(pid)?.call(Call::Get).await?, 7);
+    ///
+    /// let raw = rt.spawn(|_| std::future::pending()).pid();
+    /// assert_eq!(rt.server_at::<Counter>(raw).unwrap_err(), CallError::WrongType);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn server_at<S: GenServer>(&self, pid: Pid) -> Result<ServerRef<S>, CallError> {
+        let process = self.kernel.find(pid).ok_or_else(|| CallError::no_proc(&self.kernel))?;
+        process.into_any().downcast().map(ServerRef::direct).map_err(|_| CallError::WrongType)
+    }
+}

@@ -1,0 +1,10 @@
+//! What clients of a server hold: the typed handle, handles by name and by message type, and each
+//! way to send a request.
+
+pub(crate) mod request;
+pub(crate) mod server_ref;
+mod by_name;
+mod casts;
+mod calls;
+pub(crate) mod sender;
+mod stop;

@@ -1,0 +1,315 @@
+//! Handles by message: for code that must not know the server's type.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::reply::Reply;
+use crate::runtime::errors::call_error::CallError;
+use crate::server::handle::server_ref::CALL_TIMEOUT;
+use crate::server::{GenServer, ServerRef};
+
+/// Where an `M` can be sent: some server, of whatever type, that takes one. Cheap to clone;
+/// dropping it does nothing to the server.
+///
+/// It is made of a [`ServerRef`] and one of its variants, and reaches whom that handle
+/// reaches: this very incarnation, or, of a named one, whoever holds the name at each send.
+/// Code that knows the server's type needs none: [`ServerRef::cast`] costs less by an
+/// indirect call.
+///
+/// OTP has no counterpart: there any pid takes any message.
+///
+/// # Examples
+///
+/// A clock that rings for whoever wants to be woken:
+///
+/// ```
+/// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+/// # use std::time::Duration;
+/// # use tokio::time::sleep;
+/// use regrow::Sender;
+///
+/// struct Rang(u32);
+///
+/// /// Knows nothing of the servers that it wakes.
+/// async fn ring(after: Duration, bells: Vec<Sender<Rang>>) {
+///     sleep(after).await;
+///     for bell in &bells {
+///         bell.send(Rang(7));
+///     }
+/// }
+///
+/// struct Sleeper(Vec<u32>);
+/// enum Cast {
+///     Rang(Rang),
+/// }
+/// struct Cook(Vec<String>);
+/// enum Timed {
+///     Done(String),
+/// }
+/// # impl GenServer for Sleeper {
+/// #     type Args = ();
+/// #     type Call = Reply<Vec<u32>>;
+/// #     type Cast = Cast;
+/// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> { Ok(Sleeper(vec![])) }
+/// #     async fn handle_call(&mut self, r: Self::Call, _: &mut ServerContext<Self>) -> Result {
+/// #         r.send(self.0.clone());
+/// #         Ok(())
+/// #     }
+/// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+/// #         let Cast::Rang(Rang(hour)) = cast;
+/// #         self.0.push(hour);
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl GenServer for Cook {
+/// #     type Args = ();
+/// #     type Call = Reply<Vec<String>>;
+/// #     type Cast = Timed;
+/// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> { Ok(Cook(vec![])) }
+/// #     async fn handle_call(&mut self, r: Self::Call, _: &mut ServerContext<Self>) -> Result {
+/// #         r.send(self.0.clone());
+/// #         Ok(())
+/// #     }
+/// #     async fn handle_cast(&mut self, cast: Timed, _: &mut ServerContext<Self>) -> Result {
+/// #         let Timed::Done(what) = cast;
+/// #         self.0.push(what);
+/// #         Ok(())
+/// #     }
+/// # }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let (sleeper, cook) = (Sleeper::start(&rt, ()).await?, Cook::start(&rt, ()).await?);
+/// let wake = sleeper.sender(Cast::Rang); // the variant says how an M becomes a cast
+/// let done = cook.sender(|Rang(hour)| Timed::Done(format!("eggs, at {hour}")));
+/// ring(Duration::from_secs(60), vec![wake, done]).await;
+/// assert_eq!(sleeper.call(|reply| reply).await?, [7]);
+/// assert_eq!(cook.call(|reply| reply).await?, ["eggs, at 7"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct Sender<M> {
+    takes: Arc<dyn Takes<M>>,
+}
+
+/// Where an `M` can be asked, and a `T` is the answer: the [`Sender`] of calls.
+///
+/// Each call boxes its future: one allocation more than [`ServerRef::call`].
+///
+/// # Examples
+///
+/// ```
+/// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+/// use regrow::{CallError, Caller};
+///
+/// /// Needs prices, from wherever.
+/// async fn total(prices: &Caller<&'static str, u32>) -> Result<u32, CallError> {
+///     Ok(prices.call("milk").await? + prices.call("bread").await?)
+/// }
+///
+/// struct Shop;
+/// enum Call {
+///     Price { of: &'static str, reply: Reply<u32> },
+/// }
+/// # impl GenServer for Shop {
+/// #     type Args = ();
+/// #     type Call = Call;
+/// #     type Cast = ();
+/// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> { Ok(Shop) }
+/// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+/// #         let Call::Price { of, reply } = call;
+/// #         reply.send(of.len() as u32);
+/// #         Ok(())
+/// #     }
+/// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result { Ok(()) }
+/// # }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let shop = Shop::start(&rt, ()).await?;
+/// let prices = shop.caller(|of, reply| Call::Price { of, reply });
+/// assert_eq!(total(&prices).await?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct Caller<M, T> {
+    answers: Arc<dyn Answers<M, T>>,
+}
+
+type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
+
+/// A server, seen as what takes an `M`.
+trait Takes<M>: Send + Sync + fmt::Debug {
+    fn take(&self, message: M) -> bool;
+}
+
+/// A server, seen as what answers an `M` with a `T`.
+trait Answers<M, T>: Send + Sync + fmt::Debug {
+    fn ask(&self, message: M, limit: Duration) -> Asking<'_, T>;
+}
+
+/// What an `M` goes through, and where it goes.
+struct Through<To, F> {
+    to: To,
+    make: F,
+}
+
+impl<S: GenServer> ServerRef<S> {
+    /// This handle as one that takes an `M`, which `make` makes a cast of; most often it is
+    /// the variant itself. [`Sender`] has an example.
+    pub fn sender<M: Send + 'static>(
+        &self,
+        make: impl Fn(M) -> S::Cast + Send + Sync + 'static,
+    ) -> Sender<M> {
+        Sender { takes: Arc::new(Through { to: self.clone(), make }) }
+    }
+
+    /// This handle as one that answers an `M` with a `T`: `make` makes the question.
+    /// [`Caller`] has an example.
+    pub fn caller<M: Send + 'static, T: Send + 'static>(
+        &self,
+        make: impl Fn(M, Reply<T>) -> S::Call + Send + Sync + 'static,
+    ) -> Caller<M, T> {
+        Caller { answers: Arc::new(Through { to: self.clone(), make }) }
+    }
+}
+
+impl<M: Send + 'static> Sender<M> {
+    /// Sends it, and doesn't wait. True if it is in the server's mailbox, false as for
+    /// [`ServerRef::cast`]; then it is dropped. [`Sender`] has an example.
+    pub fn send(&self, message: M) -> bool {
+        self.takes.take(message)
+    }
+
+    /// This handle as one that takes an `N`, of which `make` makes an `M`.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// # struct Sum(u64);
+    /// # impl GenServer for Sum {
+    /// #     type Args = ();
+    /// #     type Call = Reply<u64>;
+    /// #     type Cast = u64;
+    /// #     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> { Ok(Sum(0)) }
+    /// #     async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, n: u64, _: &mut ServerContext<Self>) -> Result {
+    /// #         self.0 += n;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::Sender;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let sum = Sum::start(&rt, ()).await?;
+    /// let wide: Sender<u64> = sum.sender(|n| n);
+    /// let narrow: Sender<u8> = wide.map(u64::from);
+    /// assert!(narrow.send(7) && wide.send(70));
+    /// assert_eq!(sum.call(|reply| reply).await?, 77);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn map<N: Send + 'static>(
+        &self,
+        make: impl Fn(N) -> M + Send + Sync + 'static,
+    ) -> Sender<N> {
+        Sender { takes: Arc::new(Through { to: self.clone(), make }) }
+    }
+}
+
+impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
+    /// Asks, and waits up to five seconds for the answer, as [`ServerRef::call`] does.
+    /// [`Caller`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`ServerRef::call`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ServerRef::call`].
+    pub async fn call(&self, message: M) -> Result<T, CallError> {
+        self.call_timeout(message, CALL_TIMEOUT).await
+    }
+
+    /// Asks, and waits up to `limit` for the answer, as [`ServerRef::call_timeout`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`ServerRef::call`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ServerRef::call`].
+    pub async fn call_timeout(&self, message: M, limit: Duration) -> Result<T, CallError> {
+        self.answers.ask(message, limit).await
+    }
+}
+
+impl<S, M, F> Takes<M> for Through<ServerRef<S>, F>
+where
+    S: GenServer,
+    F: Fn(M) -> S::Cast + Send + Sync,
+{
+    fn take(&self, message: M) -> bool {
+        self.to.cast((self.make)(message))
+    }
+}
+
+impl<N, M: Send + 'static, F: Fn(N) -> M + Send + Sync> Takes<N> for Through<Sender<M>, F> {
+    fn take(&self, message: N) -> bool {
+        self.to.send((self.make)(message))
+    }
+}
+
+impl<S, M, T, F> Answers<M, T> for Through<ServerRef<S>, F>
+where
+    S: GenServer,
+    M: Send + 'static,
+    T: Send + 'static,
+    F: Fn(M, Reply<T>) -> S::Call + Send + Sync,
+{
+    fn ask(&self, message: M, limit: Duration) -> Asking<'_, T> {
+        Box::pin(self.to.call_timeout(move |reply| (self.make)(message, reply), limit))
+    }
+}
+
+impl<M> Clone for Sender<M> {
+    fn clone(&self) -> Self {
+        Sender { takes: self.takes.clone() }
+    }
+}
+
+impl<M, T> Clone for Caller<M, T> {
+    fn clone(&self) -> Self {
+        Caller { answers: self.answers.clone() }
+    }
+}
+
+impl<To: fmt::Debug, F> fmt::Debug for Through<To, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to.fmt(f)
+    }
+}
+
+/// Says where it goes.
+impl<M> fmt::Debug for Sender<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender({:?})", self.takes)
+    }
+}
+
+impl<M, T> fmt::Debug for Caller<M, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Caller({:?})", self.answers)
+    }
+}

@@ -1,0 +1,72 @@
+//! The server's side of [`sys`](crate::server::sys): answering system messages, and resting
+//! while suspended.
+//!
+//! While it rests it takes from its mailbox only what a suspended process of OTP takes:
+//! system messages, the request to stop, its parent's exit. All else stays queued where it
+//! is. A fatal signal condemns the process, and then nothing is taken at all. What was to be
+//! continued with is handled before any system message is taken, so none waits meanwhile.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::base::catch::quietly;
+use crate::exit::reason::ExitReason;
+use crate::server::event::Event;
+use crate::server::system_message::{ServerStatus, System};
+use crate::server::{GenServer, ServerContext};
+
+/// Answers, and rests for as long as it is suspended. Gives the reason if it is told to stop
+/// meanwhile.
+pub(crate) async fn serve<S: GenServer>(
+    request: System,
+    state: &mut S,
+    ctx: &mut ServerContext<S>,
+) -> Option<ExitReason> {
+    if !answer(request, state, ctx, false) {
+        return None;
+    }
+    ctx.hold_idle();
+    let (mut suspended, mut cursor) = (true, 0);
+    while suspended {
+        poll_fn(|cx| ctx.poll_urgent(cx, &mut cursor)).await;
+        suspended = match ctx.take_urgent(cursor) {
+            Event::Stop(reason) => return Some(reason),
+            Event::System(request) => answer(*request, state, ctx, true),
+            _ => true,
+        };
+    }
+    ctx.read_on();
+    None
+}
+
+/// Whether the server is suspended after it.
+fn answer<S: GenServer>(
+    request: System,
+    state: &mut S,
+    ctx: &ServerContext<S>,
+    suspended: bool,
+) -> bool {
+    match request {
+        System::Suspend(reply) => reply.send(()),
+        System::Resume(reply) => {
+            reply.send(());
+            return false;
+        }
+        System::Status(reply) => {
+            // Looking at a server must not end it: a panic in there drops the reply.
+            let line = catch_unwind(AssertUnwindSafe(|| state.format_status()));
+            match line {
+                Ok(line) => reply.send(ServerStatus { suspended, line }),
+                Err(payload) => {
+                    let pid = ctx.pid();
+                    quietly(
+                        || tracing::warn!(target: "regrow::server", %pid, "format_status panicked"),
+                    );
+                    quietly(|| drop(payload));
+                }
+            }
+            return suspended;
+        }
+    }
+    true
+}

@@ -1,0 +1,223 @@
+//! Starting dynamic children.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use crate::base::catch::quietly;
+use crate::base::pid::Pid;
+use crate::child::Spec;
+use crate::exit::crash::Crash;
+use crate::exit::reason::{ExitReason, Result};
+use crate::process::{AnyProcess, Seat};
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::starting::StartCause;
+use crate::server::ServerContext;
+use crate::supervisor::dynamic::child::{Child, State};
+use crate::supervisor::dynamic::server::{Done, For, Nursery, PidReply};
+use crate::supervisor::incarnation::{NotStarted, Outcome, start, start_at_once};
+use crate::supervisor::report::Report;
+use crate::supervisor::spec::auto_shutdown::AutoShutdown;
+use crate::supervisor::spec::check_child;
+
+impl Nursery {
+    pub(super) fn start_child(
+        &mut self,
+        spec: Arc<Spec>,
+        reply: PidReply,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let way = spec.name.as_ref().map_or(Ok(()), |name| self.make_way(name));
+        match way.and_then(|()| self.admits(&spec)) {
+            Ok(()) => self.bear(spec, For::One(reply), ctx),
+            Err(error) => {
+                reply.send(Err(error));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether such a child may be started at all.
+    pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
+        check_child(spec, AutoShutdown::Never)?;
+        match self.spec.max_children {
+            Some(most) if self.children.len() - self.given_up() + self.births >= most => {
+                Err(StartError::MaxChildren(most))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts a new child, for whoever it is.
+    pub(super) fn bear(
+        &mut self,
+        spec: Arc<Spec>,
+        whom: For,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let number = self.fresh();
+        let seat = Seat { child: number, start: 1 };
+        let child = Child::new(spec.clone(), number);
+        if let Some(outcome) = begin_at_once(&self.report, seat, &spec, &StartCause::First) {
+            // What a temporary child captured goes with it.
+            quietly(|| drop(spec));
+            return self.born(child, whom, outcome, ctx);
+        }
+        let mut starting = Box::pin(begin(self.report.clone(), seat, spec, StartCause::First));
+        match starting.as_mut().now_or_never() {
+            Some(outcome) => self.born(child, whom, outcome, ctx),
+            None => {
+                self.starting += 1;
+                self.births += 1;
+                self.aside(starting.map(|outcome| Done::Born { child, whom, outcome }));
+                Ok(())
+            }
+        }
+    }
+
+    /// A start has come to something.
+    pub(super) fn born(
+        &mut self,
+        child: Child,
+        whom: For,
+        outcome: Outcome,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let seat = child.seat;
+        self.started_again(&child, &outcome);
+        match outcome {
+            Ok(Some(process)) => {
+                let pid = process.pid();
+                self.answer(whom, Ok(pid));
+                self.enter(child, process, ctx)
+            }
+            Ok(None) => {
+                self.report.free_names(seat);
+                self.answer(whom, Err(StartError::Ignored));
+                Ok(())
+            }
+            Err(NotStarted { error, outrun }) => {
+                self.report.free_names(seat);
+                match whom {
+                    // Another process registered the name since it was looked at, and may be
+                    // gone by now.
+                    For::Name(name, spec) if outrun => return self.look_again(name, spec, ctx),
+                    whom => self.answer(whom, Err(error)),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The child runs as this process from now on; or did, if its end was told before.
+    fn enter(
+        &mut self,
+        mut child: Child,
+        process: Arc<dyn AnyProcess>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let pid = process.pid();
+        child.state = State::Running(process);
+        if child.told == Pid::OUTSIDE {
+            child.told = pid;
+        }
+        self.insert(pid, child);
+        match self.early.remove(&pid) {
+            Some(reason) => self.child_ended(pid, reason, ctx),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the next incarnation of a child that keeps its place until then.
+    pub(super) fn bear_again(&mut self, key: (Pid, u64), ctx: &mut ServerContext<Self>) -> Result {
+        let (pid, ticket) = key;
+        if self.waits_alone(pid, ticket) {
+            return Ok(());
+        }
+        let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
+        let cause = child.begin();
+        let Some(again) = &child.again else { return Ok(()) };
+        let (spec, spare) = (again.spec.clone(), child.spare());
+        if let Some(outcome) = begin_at_once(&self.report, child.seat, &spec, &cause) {
+            return self.reborn(key, spare, outcome, ctx);
+        }
+        let mut starting = Box::pin(begin(self.report.clone(), child.seat, spec, cause));
+        match starting.as_mut().now_or_never() {
+            Some(outcome) => self.reborn(key, spare, outcome, ctx),
+            None => {
+                self.starting += 1;
+                let starting = self.unless_called_off(ticket, &spare, starting);
+                self.aside(starting.map(move |outcome| Done::Reborn {
+                    pid,
+                    ticket,
+                    spare,
+                    outcome,
+                }));
+                Ok(())
+            }
+        }
+    }
+
+    /// A child was started again, or was not; or was not to be any more.
+    pub(super) fn reborn(
+        &mut self,
+        (pid, ticket): (Pid, u64),
+        spare: Child,
+        outcome: Outcome,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
+        if !self.children.get(&pid).is_some_and(waits) {
+            self.called_off((pid, ticket), spare, outcome, ctx);
+            return Ok(());
+        }
+        match outcome {
+            Ok(Some(process)) => {
+                let Some(child) = self.take(pid) else { return Ok(()) };
+                self.report.free_names(Seat { start: child.seat.start - 1, ..child.seat });
+                self.enter(child, process, ctx)
+            }
+            Ok(None) => {
+                self.forget(pid);
+                Ok(())
+            }
+            Err(NotStarted { error, .. }) => self.failed_again(pid, &error, ctx),
+        }
+    }
+
+    pub(super) fn forget(&mut self, pid: Pid) {
+        if let Some(child) = self.take(pid) {
+            self.report.free_names(child.seat);
+        }
+    }
+}
+
+/// One start; a panic in it is its failure.
+fn begin(
+    report: Report,
+    seat: Seat,
+    spec: Arc<Spec>,
+    cause: StartCause,
+) -> impl Future<Output = Outcome> + Send {
+    let starting = async move { start(&report, seat, &spec, cause).await };
+    AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(panicked))
+}
+
+/// The same for a child whose start never waits.
+fn begin_at_once(
+    report: &Report,
+    seat: Seat,
+    spec: &Arc<Spec>,
+    cause: &StartCause,
+) -> Option<Outcome> {
+    let starting = AssertUnwindSafe(|| start_at_once(report, seat, spec, cause));
+    catch_unwind(starting).unwrap_or_else(|payload| Some(panicked(payload)))
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> Outcome {
+    let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
+    Err(NotStarted { error, outrun: false })
+}

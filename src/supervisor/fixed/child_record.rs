@@ -1,0 +1,156 @@
+//! What a fixed supervisor knows of one child.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::base::pid::Pid;
+use crate::child::Spec;
+use crate::exit::reason::ExitReason;
+use crate::process::{AnyProcess, Seat};
+use crate::restart::backoff::Backoff;
+use crate::restart::restart_state::{RestartState, Run};
+use crate::restart::window::Counted;
+use crate::runtime::starting::StartCause;
+use crate::supervisor::fixed::child_state::{EndedBy, Over, Retry, Running};
+use crate::supervisor::history::Incarnation;
+use crate::supervisor::incarnation::{Decision, decide};
+use crate::supervisor::picture::ShownState;
+use crate::supervisor::spec::strategy::Place;
+
+/// A child of a fixed supervisor.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(super) place: Place,
+    pub(crate) spec: Arc<Spec>,
+    pub(super) state: Running,
+    /// How often it was started until now, in vain or not.
+    pub(crate) starts: u32,
+    /// How many of its starts, after the first, were asked for: by hand or by a hangup.
+    pub(super) asked_for: u32,
+    pub(crate) restarts: RestartState,
+    /// When its present incarnation was started.
+    pub(super) started: Instant,
+    /// Why it last ended, or did not start.
+    pub(crate) last: Option<ExitReason>,
+    /// The process that it then was; `None` if it did not start.
+    pub(crate) last_pid: Option<Pid>,
+}
+
+impl Child {
+    /// One that does not run.
+    pub(super) fn new(place: Place, spec: Arc<Spec>) -> Self {
+        Child {
+            place,
+            spec,
+            state: Running::No,
+            starts: 0,
+            asked_for: 0,
+            restarts: RestartState::default(),
+            started: Instant::now(),
+            last: None,
+            last_pid: None,
+        }
+    }
+
+    pub(crate) fn state(&self) -> &Running {
+        &self.state
+    }
+
+    pub(crate) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
+        match &self.state {
+            Running::Yes(process) => Some(process),
+            Running::Restarting { .. } | Running::No => None,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.process().map(|process| process.pid())
+    }
+
+    /// What its latest start is known by.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { child: self.place, start: self.starts }
+    }
+
+    /// What a restart of it is counted for.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted { number: self.place, id: self.spec.id.clone() }
+    }
+
+    /// It is forgotten when it is over.
+    pub(crate) fn is_temporary(&self) -> bool {
+        decide(self.spec.restart, &ExitReason::Normal) == Decision::Forget
+    }
+
+    /// It waits for a restart of its whole group; a start by hand is its own alone.
+    pub(crate) fn brings_back_its_group(&self) -> bool {
+        matches!(&self.state, Running::Restarting { retry, .. } if *retry != Retry::ByHand)
+    }
+
+    /// How many times it was started again.
+    pub(super) fn attempt(&self) -> u32 {
+        self.starts.saturating_sub(1)
+    }
+
+    /// How many times its supervisor started it again by itself.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.attempt().saturating_sub(self.asked_for)
+    }
+
+    /// How many times it was started again because that was asked for.
+    pub(crate) fn asked_for(&self) -> u32 {
+        self.asked_for
+    }
+
+    /// Its next start is asked for.
+    pub(crate) fn ask_for(&mut self) {
+        if self.starts > 0 {
+            self.asked_for = self.asked_for.saturating_add(1);
+        }
+    }
+
+    /// When the incarnation that runs was started.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.process().map(|_| self.started)
+    }
+
+    /// A start of it begins.
+    pub(super) fn begin(&mut self) -> StartCause {
+        self.starts = self.starts.saturating_add(1);
+        self.started = Instant::now();
+        match self.last.clone() {
+            None => StartCause::First,
+            Some(previous) => StartCause::Restart { attempt: self.attempt(), previous },
+        }
+    }
+
+    /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
+    pub(super) fn over(&mut self, over: Over, fallback: Option<Backoff>) -> Incarnation {
+        let Over { pid, reason, at, by } = over;
+        (self.last, self.last_pid) = (Some(reason.clone()), pid);
+        let delay = self.restarts.delay();
+        let run = Run { started: self.started, ended: at, ran: pid.is_some() };
+        let backoff = self.spec.backoff.or(fallback);
+        match by {
+            EndedBy::Itself => self.restarts.failed(backoff, run),
+            EndedBy::Supervisor => self.restarts.stopped(backoff, run),
+        }
+        Incarnation {
+            pid,
+            started: self.started,
+            ended: at,
+            reason,
+            attempt: self.attempt(),
+            delay,
+        }
+    }
+
+    pub(super) fn shown_state(&self) -> ShownState {
+        match &self.state {
+            Running::Yes(process) => ShownState::Running(process.pid()),
+            Running::Restarting { due, .. } => ShownState::Restarting { due: *due },
+            Running::No => ShownState::Stopped,
+        }
+    }
+}

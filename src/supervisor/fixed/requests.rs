@@ -1,0 +1,140 @@
+//! What a supervisor does when it is asked.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::base::pid::Pid;
+use crate::child::{ChildSpec, ChildType, Spec};
+use crate::exit::reason::Result;
+use crate::process::ChildStop;
+use crate::runtime::errors::call_error::StartError;
+use crate::supervisor::fixed::child_record::Child;
+use crate::supervisor::fixed::child_state::Running;
+use crate::supervisor::fixed::server::Tree;
+use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo, ChildState};
+use crate::supervisor::spec::check_child;
+use crate::supervisor::spec::strategy::Place;
+
+impl Tree {
+    pub(crate) async fn start_child(&mut self, spec: Arc<Spec>) -> Result<Pid, StartError> {
+        check_child(&spec, self.auto_shutdown)?;
+        if let Some((_, present)) = self.children.by_id(&spec.id) {
+            return Err(match present.pid() {
+                Some(pid) => StartError::AlreadyRunning { id: spec.id.to_string(), pid },
+                None => StartError::AlreadyPresent(spec.id.to_string()),
+            });
+        }
+        let place = self.children.add(spec);
+        match self.begin(place).await {
+            Ok(()) => self.pid_of(place).ok_or(StartError::Ignored),
+            Err(error) => {
+                self.rest(place);
+                self.children.remove(place);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn delete_child(&mut self, id: &str) -> Result<(), ChildError> {
+        let place = self.stopped(id)?;
+        self.rest(place);
+        self.children.remove(place);
+        Ok(())
+    }
+
+    /// Of a child that waits for its restart: calls that off, and with it its group's.
+    pub(crate) async fn terminate_child(&mut self, id: &str) -> Result<(), ChildError> {
+        let place = self.find(id)?;
+        let state = self.children.get(place).map(Child::state);
+        let waits = matches!(state, Some(Running::Restarting { .. }));
+        self.halt(place, ChildStop::ForGood, Instant::now()).await;
+        self.rest(place);
+        if waits {
+            self.call_off(place);
+        }
+        Ok(())
+    }
+
+    /// Who waited with this child waits no more.
+    fn call_off(&mut self, place: Place) {
+        for member in self.children.places(self.strategy.group(place)) {
+            let state = self.children.get(member).map(Child::state);
+            if matches!(state, Some(Running::No)) {
+                self.rest(member);
+            }
+        }
+    }
+
+    pub(crate) fn which_child(&self, id: &str) -> Result<ChildInfo, ChildError> {
+        match self.children.by_id(id) {
+            Some((place, child)) => Ok(self.info(place, child)),
+            None => Err(ChildError::NotFound(id.to_owned())),
+        }
+    }
+
+    pub(crate) fn child_spec(&self, id: &str) -> Result<ChildSpec, ChildError> {
+        match self.children.by_id(id) {
+            Some((_, child)) => Ok(ChildSpec { spec: child.spec.clone() }),
+            None => Err(ChildError::NotFound(id.to_owned())),
+        }
+    }
+
+    pub(crate) fn which_children(&self) -> Vec<ChildInfo> {
+        let children = self.children.iter();
+        children.map(|child| self.info(child.seat().child, child)).collect()
+    }
+
+    pub(crate) fn count_children(&self) -> ChildCounts {
+        let mut counts = ChildCounts::default();
+        for child in self.children.iter() {
+            counts.specs += 1;
+            counts.active += usize::from(child.pid().is_some());
+            match child.spec.kind {
+                ChildType::Worker => counts.workers += 1,
+                ChildType::Supervisor => counts.supervisors += 1,
+            }
+        }
+        counts
+    }
+
+    fn info(&self, place: Place, child: &Child) -> ChildInfo {
+        let left = |due: Instant| due.saturating_duration_since(Instant::now());
+        ChildInfo {
+            id: child.spec.id.to_string(),
+            state: match child.state() {
+                Running::Yes(process) => ChildState::Running(process.pid()),
+                Running::Restarting { due, .. } => {
+                    ChildState::Restarting { retry_in: due.map(left) }
+                }
+                Running::No => ChildState::Stopped,
+            },
+            kind: child.spec.kind,
+            restarts: child.restarts(),
+            starts_by_hand: child.asked_for(),
+            since: child.since(),
+            history: self.children.published().history(place),
+        }
+    }
+
+    fn find(&self, id: &str) -> Result<Place, ChildError> {
+        let found = self.children.by_id(id);
+        found.map(|(place, _)| place).ok_or_else(|| ChildError::NotFound(id.to_owned()))
+    }
+
+    fn pid_of(&self, place: Place) -> Option<Pid> {
+        self.children.get(place)?.pid()
+    }
+
+    /// The place of a child that neither runs nor waits.
+    pub(crate) fn stopped(&self, id: &str) -> Result<Place, ChildError> {
+        let place = self.find(id)?;
+        let Some(child) = self.children.get(place) else { return Ok(place) };
+        let id = || child.spec.id.to_string();
+        match child.state() {
+            Running::Yes(process) => Err(ChildError::Running { id: id(), pid: process.pid() }),
+            Running::Restarting { .. } => Err(ChildError::Restarting(id())),
+            Running::No => Ok(place),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The supervisor's process: a server like any other.
+//!
+//! It traps exits and is linked to its children. What ends while it waits for a child stays in
+//! its mailbox; the exit of a child that was stopped is taken out with the link, so what comes
+//! later from a pid that is no child's is a stranger's.
+//!
+//! The loop waits at the pace of a child in these places, and in no other. In each it serves
+//! no request meanwhile, as a supervisor of OTP:
+//!
+//! | it waits for | where | why it may |
+//! |---|---|---|
+//! | a child's `init`, or a [`StartChild`](crate::StartChild) | `start` | children start in order, each after the one before is ready; bounded by the child's `init_timeout`, if it has one |
+//! | `ready_within` | `ready` | the same order; bounded by that limit |
+//! | the end of a child that it stops | `stop` | children stop in reverse order, one at a time; bounded by the child's shutdown time and, unless it is infinite, by the kill that follows |
+//! | the end of a child that it killed | `killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
+//! | its own init | `described` | there is no child yet |
+//!
+//! What a killed supervisor left, and the delay of a backoff, are waited for beside the loop.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::base::failpoint::step;
+use crate::base::pid::Pid;
+use crate::base::random::Random;
+use crate::base::shared_str::SharedStr;
+use crate::call::reply::Reply;
+use crate::child::{ChildSpec, Spec};
+use crate::exit::crash::Crash;
+use crate::exit::reason::{ExitReason, Result};
+use crate::message::received::Received;
+use crate::restart::backoff::Backoff;
+use crate::restart::window::{Intensity, Window};
+use crate::runtime::errors::call_error::StartError;
+use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::supervisor::context::SupervisorContext;
+use crate::supervisor::fixed::children::Children;
+use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+use crate::supervisor::picture::{Published, Step, Turn};
+use crate::supervisor::report::Report;
+use crate::supervisor::spec::SupervisorSpec;
+use crate::supervisor::spec::auto_shutdown::AutoShutdown;
+use crate::supervisor::spec::strategy::{Place, Strategy};
+use crate::supervisor::stop::{Leaving, stop};
+
+/// A running supervisor.
+pub(crate) struct Tree {
+    pub(crate) me: ServerRef<Tree>,
+    pub(crate) report: Report,
+    pub(crate) children: Children,
+    pub(crate) strategy: Strategy,
+    pub(crate) intensity: Intensity,
+    pub(crate) window: Window,
+    pub(crate) auto_shutdown: AutoShutdown,
+    /// What children without a backoff of their own have.
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) random: Random,
+    /// The number of the last retry: a retry with another than its child's is stale.
+    pub(crate) tickets: u64,
+    /// Waits beside the loop.
+    pub(crate) helpers: JoinSet<()>,
+    /// Starts by hand that wait, by their tickets.
+    pub(crate) by_hand: HashMap<u64, ByHand>,
+}
+
+/// A start by hand: of which child, and the answer that is due.
+type ByHand = (SharedStr, Reply<Result<Pid, ChildError>>);
+
+/// What a supervisor can be asked. `Publish` is answered when it has handled what came before
+/// that, and shows it in what it publishes.
+pub(crate) enum Call {
+    StartChild { spec: Arc<Spec>, reply: Reply<Result<Pid, StartError>> },
+    TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
+    RestartChild { id: String, reply: Reply<Result<Pid, ChildError>> },
+    DeleteChild { id: String, reply: Reply<Result<(), ChildError>> },
+    WhichChild { id: String, reply: Reply<Result<ChildInfo, ChildError>> },
+    ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
+    WhichChildren(Reply<Vec<ChildInfo>>),
+    CountChildren(Reply<ChildCounts>),
+    Publish(Reply<()>, Option<Turn>),
+}
+
+/// What a supervisor tells itself.
+pub(crate) enum Cast {
+    /// A restart is due, if the child still waits for this one.
+    TryAgain { place: Place, ticket: u64 },
+}
+
+impl GenServer for Tree {
+    type Args = SupervisorSpec;
+    type Call = Call;
+    type Cast = Cast;
+
+    async fn init(spec: SupervisorSpec, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
+        let published = Published::new("", Step::Describing { since: Instant::now() });
+        published.attach(&*ctx.process);
+        step!("before a supervisor's init");
+        let spec = described(spec, ctx).await?;
+        let mut tree = Tree {
+            me: ctx.this(),
+            report: Report { one_at_a_time: true, ..Report::new(ctx, spec.id) },
+            children: Children::new(published),
+            strategy: spec.strategy,
+            intensity: spec.intensity,
+            window: Window::default(),
+            auto_shutdown: spec.auto_shutdown,
+            backoff: spec.backoff,
+            random: spec.seed.map_or_else(Random::fresh, Random::seeded),
+            tickets: 0,
+            helpers: JoinSet::new(),
+            by_hand: HashMap::new(),
+        };
+        tree.introduce();
+        for child in spec.children {
+            // A panic is the supervisor's, when those it has started have stopped.
+            let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => ctx.refuse(error),
+                Err(payload) => ExitReason::Crashed(Crash::from_panic(payload)),
+            };
+            tree.stop_all().await;
+            return Err(reason);
+        }
+        Ok(tree)
+    }
+
+    async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
+        match call {
+            Call::StartChild { spec, reply } => reply.send(self.start_child(spec).await),
+            Call::TerminateChild { id, reply } => reply.send(self.terminate_child(&id).await),
+            Call::RestartChild { id, reply } => self.restart_child(&id, reply).await,
+            Call::DeleteChild { id, reply } => reply.send(self.delete_child(&id)),
+            Call::WhichChild { id, reply } => reply.send(self.which_child(&id)),
+            Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),
+            Call::WhichChildren(reply) => reply.send(self.which_children()),
+            Call::CountChildren(reply) => reply.send(self.count_children()),
+            Call::Publish(reply, turn) => {
+                drop(turn);
+                self.publish_budget(Instant::now());
+                reply.send(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+        match cast {
+            Cast::TryAgain { place, ticket } => self.try_again(place, ticket, ctx).await,
+        }
+    }
+
+    async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
+        if let Received::Exit { from, reason } = &info
+            && let Some(place) = self.children.by_pid(*from)
+        {
+            return self.child_ended(place, *from, reason.clone(), ctx).await;
+        }
+        self.report.unexpected(&info);
+        Ok(())
+    }
+
+    async fn terminate(&mut self, _: &ExitReason) {
+        self.stop_all().await;
+    }
+}
+
+/// The description to run: what the supervisor's own init gives, if it has one.
+async fn described(spec: SupervisorSpec, ctx: &mut ServerContext<Tree>) -> Result<SupervisorSpec> {
+    let Some(init) = spec.init.clone() else { return Ok(spec) };
+    let cause = ctx.start_cause().clone();
+    let own = SupervisorContext::new(ctx.runtime(), ctx.pid(), cause);
+    let given = match init(own.clone()).await {
+        Ok(given) => given.of(&spec).map_err(|error| ctx.refuse(error))?,
+        Err(reason) if own.made(&reason) => return Err(ctx.ignore()),
+        Err(reason) => return Err(reason),
+    };
+    given.check().map_err(|error| ctx.refuse(error))?;
+    Ok(given)
+}
+
+impl Tree {
+    /// Adds a child after the others and starts it; its failure is told by name.
+    async fn add(&mut self, spec: Arc<Spec>) -> Result<(), StartError> {
+        let id = spec.id.to_string();
+        let place = self.children.add(spec);
+        let begun = self.begin(place).await;
+        begun.map_err(|error| StartError::of_child(id, error))
+    }
+
+    /// Stops all children, one at a time, in reverse.
+    async fn stop_all(&mut self) {
+        self.report.begins_to_stop();
+        let mut now = Instant::now();
+        self.children.published().change(|picture| picture.ending = Some(now));
+        while let Some(place) = self.children.last_place() {
+            if let Some((child, process)) = self.children.begin_stop(place, now) {
+                (_, now) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
+            }
+            self.children.remove(place);
+        }
+    }
+
+    /// Publishes what it is, before its first child.
+    fn introduce(&self) {
+        let (strategy, now) = (self.strategy.name(), Instant::now());
+        let budget = self.window.budget(self.intensity, now);
+        self.children.published().change(|picture| {
+            (picture.strategy, picture.since) = (strategy, now);
+            picture.set_budget(budget, now);
+            picture.step = Step::Serving;
+        });
+    }
+
+    /// After each restart that counts, and when it is asked.
+    pub(crate) fn publish_budget(&self, now: Instant) {
+        let Some(budget) = self.window.budget(self.intensity, now) else { return };
+        self.children.published().change(|picture| picture.set_budget(Some(budget), now));
+    }
+}

@@ -1,0 +1,177 @@
+//! How a supervisor is started: by itself, by another process, by another supervisor.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::base::coop::turn;
+use crate::base::pid::{MonitorRef, Pid};
+use crate::child::{ChildSpec, StartChild, StartContext, Started};
+use crate::exit::reason::Result;
+use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::StartError;
+use crate::runtime::inside::Inside;
+use crate::runtime::starting::Starting;
+use crate::supervisor::fixed::server::Tree;
+use crate::supervisor::fixed::supervisor_ref::SupervisorRef;
+use crate::supervisor::spec::SupervisorSpec;
+
+impl SupervisorSpec {
+    /// Starts it, linked to nobody. Returns when all its children are ready. OTP:
+    /// `supervisor:start_link/2`, without the link. [`SupervisorSpec`] has an example.
+    ///
+    /// It needs a tokio whose time is enabled: without, its first stop of a child is its
+    /// crash.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Child`] names the child that failed; those started before it have
+    /// been stopped, in reverse, and nothing is left. [`StartError::DuplicateId`] and
+    /// [`StartError::Invalid`] tell of a description that can't work, before any child
+    /// was started. [`StartError::AlreadyStarted`] if the supervisor's own name is held,
+    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted, and
+    /// [`StartError::TokioGone`] if the tokio that the runtime runs on has shut down.
+    ///
+    /// # Panics
+    ///
+    /// If there is no tokio runtime: neither now nor at any earlier use.
+    ///
+    /// # Cancel safety
+    ///
+    /// A start that is dropped kills the supervisor, and with it all its children.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let job = || ChildSpec::task("job", |_| std::future::pending());
+    /// let error = Supervisor::one_for_one().child(job()).child(job()).start(&rt).await;
+    /// assert_eq!(error.unwrap_err(), StartError::DuplicateId("job".into()));
+    /// assert_eq!(rt.spawned(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start(self, runtime: &Runtime) -> Result<SupervisorRef, StartError> {
+        turn().await;
+        let starting = self.starting(runtime)?;
+        Ok(SupervisorRef::new(starting.run::<Tree>(self).await?))
+    }
+
+    /// Starts it from inside of a process, linked to that from before its first child on.
+    /// When that process ends, for whatever reason, the supervisor stops its children and ends
+    /// with the same reason. OTP: `supervisor:start_link/2`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start). A start that failed is told by this alone: no exit comes.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, hear) = tokio::sync::oneshot::channel();
+    /// let owner = rt.spawn(async move |ctx| {
+    ///     let job = ChildSpec::task("job", |_| std::future::pending());
+    ///     let tree = Supervisor::one_for_one().child(job).start_link(&ctx).await.unwrap();
+    ///     told.send(tree).unwrap();
+    ///     std::future::pending().await
+    /// });
+    /// let tree = hear.await?;
+    /// owner.kill();
+    /// assert_eq!(tree.ended().await, owner.join().await);
+    /// assert_eq!(rt.process_count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start_link(self, parent: &impl Inside) -> Result<SupervisorRef, StartError> {
+        turn().await;
+        let starting = self.starting(&parent.runtime())?.linked(parent.pid());
+        Ok(SupervisorRef::new(starting.run::<Tree>(self).await?))
+    }
+
+    /// Starts it from inside of a process that is told of its end, by
+    /// [`Received::Down`](crate::Received::Down), but not linked to it. OTP:
+    /// `gen_server:start_monitor/3`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start). A start that failed is told by this alone: no `Down` comes.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// ```
+    /// use regrow::{ExitReason, Received, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let watcher = rt.spawn_fallible(async move |mut ctx| {
+    ///     let (tree, watched) = Supervisor::one_for_one().start_monitor(&ctx).await?;
+    ///     tree.stop().await?;
+    ///     let Received::Down { reference, reason, .. } = ctx.recv().await else { panic!() };
+    ///     assert_eq!((reference, reason), (watched, ExitReason::Shutdown));
+    ///     Ok(())
+    /// });
+    /// assert_eq!(watcher.join().await, ExitReason::Normal);
+    /// # });
+    /// ```
+    pub async fn start_monitor(
+        self,
+        watcher: &impl Inside,
+    ) -> Result<(SupervisorRef, MonitorRef), StartError> {
+        turn().await;
+        let starting = self.starting(&watcher.runtime())?;
+        let (server, reference) = starting.run_monitored::<Tree>(self, watcher.pid()).await?;
+        Ok((SupervisorRef::new(server), reference))
+    }
+
+    /// Begins a start: who the root is, and what it comes to. That is to be polled at once.
+    pub(crate) fn begin(
+        self,
+        runtime: &Runtime,
+    ) -> Result<(Pid, impl Future<Output = Result<SupervisorRef, StartError>>), StartError> {
+        let (pid, started) = self.starting(runtime)?.begin::<Tree>(self)?;
+        Ok((pid, async { started.await.map(SupervisorRef::new) }))
+    }
+
+    fn starting(&self, runtime: &Runtime) -> Result<Starting, StartError> {
+        self.check()?;
+        let starting = Starting::new(runtime).labelled(self.id.clone());
+        Ok(match self.name.clone() {
+            Some(name) => starting.named(name),
+            None => starting,
+        })
+    }
+}
+
+/// Trees nest: a supervisor is a child like any other, that has as long to stop as it
+/// takes.
+impl From<SupervisorSpec> for ChildSpec {
+    fn from(spec: SupervisorSpec) -> Self {
+        let (id, name, spec) = (spec.id.to_string(), spec.name.clone(), Arc::new(spec));
+        ChildSpec::new(id, TreeStart(spec.clone())).supervisor(name, spec)
+    }
+}
+
+struct TreeStart(Arc<SupervisorSpec>);
+
+#[async_trait]
+impl StartChild for TreeStart {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        self.0.check()?;
+        let mut spec = SupervisorSpec::clone(&self.0);
+        // It may have been given another as a child.
+        spec.id = ctx.spec.id.clone();
+        ctx.server::<Tree>(spec).await
+    }
+}

@@ -1,0 +1,388 @@
+//! The handle of a supervisor.
+
+use std::sync::Arc;
+
+use crate::base::pid::Pid;
+use crate::child::ChildSpec;
+use crate::exit::reason::{ExitReason, Result};
+use crate::kernel::Kernel;
+use crate::runtime::Runtime;
+use crate::runtime::ended::Ended;
+use crate::runtime::errors::call_error::{CallError, StartError};
+use crate::server::ServerRef;
+use crate::supervisor::fixed::server::{Call, Tree};
+use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+
+/// A handle to a running supervisor. Cheap to clone; dropping it stops nothing.
+///
+/// Its calls have no time limit: a supervisor is busy while a child's `init` runs or while
+/// it waits for a child to end, and that must not look like a failure. So a child must not
+/// ask its own supervisor from its `init`, nor from its `terminate`: both would wait for
+/// ever, or until the child is killed.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{ChildSpec, ChildState, ExitReason, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let tree = Supervisor::one_for_one().start(&rt).await?;
+/// let pid = tree.start_child(ChildSpec::task("job", |_| std::future::pending())).await?;
+/// assert!(rt.is_alive(pid));
+/// assert_eq!(tree.which_children().await?[0].state, ChildState::Running(pid));
+///
+/// tree.terminate_child("job").await?;
+/// assert!(!rt.is_alive(pid));
+/// assert_eq!(tree.which_children().await?[0].state, ChildState::Stopped);
+/// assert_eq!(tree.stop().await?, ExitReason::Shutdown);
+/// assert_eq!(tree.ended().await, ExitReason::Shutdown);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct SupervisorRef {
+    server: ServerRef<Tree>,
+}
+
+impl SupervisorRef {
+    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
+        self.server.kernel()
+    }
+
+    pub(crate) fn new(server: ServerRef<Tree>) -> Self {
+        SupervisorRef { server }
+    }
+
+    /// A handle to whichever supervisor holds the name at the time of each call, so that
+    /// it lives through restarts. Nobody need hold it now.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor, SupervisorRef};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let sessions = Supervisor::one_for_one().named("sessions");
+    /// let tree = Supervisor::one_for_one().child(sessions).start(&rt).await?;
+    /// let sessions = SupervisorRef::named(&rt, "sessions");
+    /// sessions.start_child(ChildSpec::task("session 1", |_| std::future::pending())).await?;
+    /// assert_eq!(sessions.count_children().await?.active, 1);
+    ///
+    /// // After a restart it is the same handle, of a supervisor as it was described.
+    /// let ended = sessions.ended();
+    /// rt.kill(sessions.pid().unwrap());
+    /// ended.await;
+    /// tree.count_children().await?; // answered after the restart
+    /// assert_eq!(sessions.count_children().await?.active, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
+        SupervisorRef { server: runtime.server_named(name.into()) }
+    }
+
+    /// The supervisor's pid; for a named handle the present holder's, if there is one. Of a direct
+    /// handle also when the supervisor has ended. [`named`](Self::named) has an example.
+    pub fn pid(&self) -> Option<Pid> {
+        self.server.pid()
+    }
+
+    /// Whether the supervisor is there: it starts, serves, stops, whatever it is busy with. It
+    /// is not asked, so this is answered at once, and holds up no probe. A named handle's is
+    /// there also while the name is reserved for its successor: a supervisor above is about to
+    /// start that, perhaps after a backoff. [`tree_routes`] answers `/healthz` by it.
+    ///
+    /// [`tree_routes`]: https://docs.rs/regrow/latest/regrow/fn.tree_routes.html
+    ///
+    /// ```
+    /// use regrow::{Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// assert!(tree.is_alive());
+    /// tree.stop().await?;
+    /// assert!(!tree.is_alive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn is_alive(&self) -> bool {
+        self.server.is_there()
+    }
+
+    /// The process that a call made now would reach, dead or alive.
+    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
+        self.server.reach()
+    }
+
+    /// Starts a child and adds it after the others. Returns when it is ready. It is kept and
+    /// restarted like the others, but not described anywhere: a supervisor that is itself
+    /// restarted begins without it. OTP: `supervisor:start_child/2`, which gives
+    /// `{ok, undefined}` for a child that is ignored.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyRunning` with its pid if a child of this id runs, `AlreadyPresent` if one
+    /// is known; `AlreadyStarted` with the pid of the process that holds its name, `NameReserved`
+    /// if its name is reserved for another child; `Ignored` if its `init` chose not to run (it is
+    /// known from then on, unless temporary); else why it failed to start, and then nothing is
+    /// kept. `Unreachable` if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child may still be started.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// let job = ChildSpec::task("job", |_| std::future::pending());
+    /// let pid = tree.start_child(job.clone()).await?;
+    /// let again = tree.start_child(job.clone()).await;
+    /// assert_eq!(again, Err(StartError::AlreadyRunning { id: "job".into(), pid }));
+    ///
+    /// tree.terminate_child("job").await?;
+    /// let again = tree.start_child(job).await;
+    /// assert_eq!(again, Err(StartError::AlreadyPresent("job".into())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
+        let spec = spec.into().spec;
+        let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
+        answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
+    }
+
+    /// Stops a child as its spec says, and waits for its end. It stays known, and is not
+    /// started again; a temporary one is forgotten. Of one that does not run: nothing. Of one
+    /// that waits to be started again: calls that off, also for a group that waits with it
+    /// and that stays stopped then, until [`restart_child`](Self::restart_child). OTP: `supervisor:terminate_child/2`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound) if there is no child of this id,
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child is still stopped.
+    ///
+    /// ```
+    /// use regrow::{ChildError, ChildSpec, Restart, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// let job = ChildSpec::task("job", |_| std::future::pending()).restart(Restart::Temporary);
+    /// tree.start_child(job).await?;
+    /// tree.terminate_child("job").await?;
+    /// let again = tree.terminate_child("job").await; // a temporary one is forgotten
+    /// assert_eq!(again, Err(ChildError::NotFound("job".into())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn terminate_child(&self, id: &str) -> Result<(), ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::TerminateChild { id, reply }).await?
+    }
+
+    /// Starts a child that is known and does not run, at its place among the others. Returns
+    /// when it is ready. It counts for no budget, and is none of the
+    /// child's [`restarts`](crate::ChildInfo::restarts). OTP: `supervisor:restart_child/2`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound), [`Running`](ChildError::Running), or
+    /// [`Restarting`](ChildError::Restarting) if it waits to be started again anyway;
+    /// [`NotStarted`](ChildError::NotStarted) if its start failed or was ignored, and then it
+    /// stays known; [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child may still be started.
+    ///
+    /// ```
+    /// use regrow::{ChildError, ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let job = ChildSpec::task("job", |_| std::future::pending());
+    /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
+    /// tree.terminate_child("job").await?;
+    /// let pid = tree.restart_child("job").await?;
+    /// let running = ChildError::Running { id: "job".into(), pid };
+    /// assert_eq!(tree.restart_child("job").await, Err(running.clone()));
+    /// assert_eq!(tree.delete_child("job").await, Err(running));
+    ///
+    /// tree.terminate_child("job").await?;
+    /// tree.delete_child("job").await?;
+    /// let unknown = Err(ChildError::NotFound("job".into()));
+    /// assert_eq!(tree.restart_child("job").await, unknown);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn restart_child(&self, id: &str) -> Result<Pid, ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::RestartChild { id, reply }).await?
+    }
+
+    /// Forgets a child that does not run, so that its id is free. OTP:
+    /// `supervisor:delete_child/2`. [`restart_child`](Self::restart_child) has an example.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound), [`Running`](ChildError::Running) or
+    /// [`Restarting`](ChildError::Restarting);
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child is still forgotten.
+    pub async fn delete_child(&self, id: &str) -> Result<(), ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::DeleteChild { id, reply }).await?
+    }
+
+    /// One child: what it is doing, and its story. Answered as
+    /// [`which_children`](Self::which_children) is. OTP: `supervisor:which_child/2`.
+    /// [`History`](crate::History) has an example.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ChildError::NotFound) if there is no child of this id,
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn which_child(&self, id: &str) -> Result<ChildInfo, ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::WhichChild { id, reply }).await?
+    }
+
+    /// The description of one child, as it was given. OTP: `supervisor:get_childspec/2`.
+    ///
+    /// # Errors
+    ///
+    /// As [`which_child`](Self::which_child).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    ///
+    /// ```
+    /// use regrow::{ChildError, ChildSpec, Restart, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let job = ChildSpec::task("job", |_| std::future::pending()).restart(Restart::Transient);
+    /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
+    /// let spec = tree.child_spec("job").await?;
+    /// assert_eq!(spec.get_restart(), Restart::Transient);
+    /// tree.start_child(spec.with_id("another")).await?;
+    ///
+    /// let unknown = tree.child_spec("nobody").await.unwrap_err();
+    /// assert_eq!(unknown, ChildError::NotFound("nobody".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn child_spec(&self, id: &str) -> Result<ChildSpec, ChildError> {
+        let id = id.to_owned();
+        self.server.call_unlimited(|reply| Call::ChildSpec { id, reply }).await?
+    }
+
+    /// All children, in start order. It is answered after what the supervisor heard before:
+    /// asked when a child has ended, after its restart was tried. OTP:
+    /// `supervisor:which_children/1`, in reverse order. [`SupervisorRef`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, CallError> {
+        self.server.call_unlimited(Call::WhichChildren).await
+    }
+
+    /// How many children there are. Answered as
+    /// [`which_children`](Self::which_children) is. OTP: `supervisor:count_children/1`.
+    /// [`SupervisorSpec`](crate::SupervisorSpec) has an example.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn count_children(&self) -> Result<ChildCounts, CallError> {
+        self.server.call_unlimited(Call::CountChildren).await
+    }
+
+    /// Stops the whole tree: its children in reverse, each waited for, then itself, with
+    /// [`Shutdown`](ExitReason::Shutdown), which is returned. A child that
+    /// calls this is stopped like the others, and never sees it return. OTP:
+    /// `gen_server:stop/1` of a supervisor. [`SupervisorRef`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// `Exited` with the true reason if it ended otherwise, as when it gave up meanwhile. `NoProc`
+    /// if it is dead. Of a named handle also `Restarting`, and `WrongType` if the holder of the
+    /// name is no supervisor.
+    ///
+    /// # Cancel safety
+    ///
+    /// A stop that is dropped stops waiting; the tree still stops.
+    pub async fn stop(&self) -> Result<ExitReason, CallError> {
+        self.server.stop(ExitReason::Shutdown).await
+    }
+
+    /// As [`stop`](Self::stop), with another reason. What another supervisor above makes of
+    /// it, its [`Restart`](crate::Restart) says. OTP: `gen_server:stop/3` of a supervisor.
+    ///
+    /// # Errors
+    ///
+    /// As [`stop`](Self::stop).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`stop`](Self::stop).
+    ///
+    /// ```
+    /// use regrow::{ExitReason, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// let reason = ExitReason::shutdown_with("moved to another host");
+    /// assert_eq!(tree.stop_with(reason.clone()).await?, reason);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn stop_with(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
+        self.server.stop(reason).await
+    }
+
+    /// Resolves with the reason when the supervisor has ended, and all its children
+    /// before it; only one that was killed ends before its children do. [`SupervisorRef`] has
+    /// an example.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Ended`].
+    pub fn ended(&self) -> Ended {
+        self.server.ended()
+    }
+}

@@ -1,0 +1,79 @@
+//! What chooses among partitions.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::base::pid::Pid;
+
+/// What chooses a partition. Integers, texts and pids are such keys as they are; of anything
+/// else, [`PartitionKey::of`].
+///
+/// ```
+/// use regrow::PartitionKey;
+///
+/// assert_eq!(PartitionKey::from(-7), PartitionKey::from(7u64));
+/// assert_eq!(PartitionKey::of(&("eu", 3)), PartitionKey::of(&("eu", 3)));
+/// assert_ne!(PartitionKey::from("eu"), PartitionKey::from("us"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PartitionKey(u128);
+
+impl PartitionKey {
+    /// The key of any value that can be hashed.
+    pub fn of(value: &(impl Hash + ?Sized)) -> Self {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        PartitionKey(u128::from(hasher.finish()))
+    }
+
+    pub(super) fn index(self, partitions: usize) -> usize {
+        // Smaller than the number of partitions.
+        (self.0 % partitions as u128) as usize
+    }
+}
+
+macro_rules! integers {
+    ($($signed:ty)+; $($unsigned:ty)+) => {
+        $(impl From<$signed> for PartitionKey {
+            fn from(key: $signed) -> Self {
+                PartitionKey(u128::from((i128::from(key)).unsigned_abs()))
+            }
+        })+
+        $(impl From<$unsigned> for PartitionKey {
+            fn from(key: $unsigned) -> Self {
+                PartitionKey(u128::from(key))
+            }
+        })+
+    };
+}
+
+integers!(i8 i16 i32 i64 i128; u8 u16 u32 u64 u128);
+
+impl From<usize> for PartitionKey {
+    fn from(key: usize) -> Self {
+        PartitionKey(key as u128)
+    }
+}
+
+impl From<isize> for PartitionKey {
+    fn from(key: isize) -> Self {
+        PartitionKey(key.unsigned_abs() as u128)
+    }
+}
+
+impl From<&str> for PartitionKey {
+    fn from(key: &str) -> Self {
+        PartitionKey::of(key)
+    }
+}
+
+impl From<&String> for PartitionKey {
+    fn from(key: &String) -> Self {
+        PartitionKey::of(key.as_str())
+    }
+}
+
+impl From<Pid> for PartitionKey {
+    fn from(pid: Pid) -> Self {
+        PartitionKey::from(pid.raw())
+    }
+}

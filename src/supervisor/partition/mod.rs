@@ -1,0 +1,284 @@
+//! One kind of process many times over, and keys that choose among them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::coop::turn;
+use crate::base::shared_str::SharedStr;
+use crate::child::ChildSpec;
+use crate::exit::reason::{ExitReason, Result};
+use crate::runtime::Runtime;
+use crate::runtime::errors::call_error::{CallError, StartError};
+use crate::supervisor::fixed::supervisor_ref::SupervisorRef;
+use crate::supervisor::partition::key::PartitionKey;
+use crate::supervisor::partition::partitioned::Partitioned;
+use crate::supervisor::spec::SupervisorSpec;
+use crate::supervisor::spec::builder::Supervisor;
+
+pub(crate) mod key;
+pub(crate) mod partitioned;
+
+/// A server, or a [`DynamicSupervisor`](crate::DynamicSupervisor), that is a bottleneck,
+/// started many times over: each *partition* is one of them, with a state of its own, and a
+/// key always chooses the same one. For counters, caches, connection pools, rate limits, many
+/// children that are started at once: whatever falls apart by a key. Not for a state that must
+/// be seen as a whole.
+///
+/// Partitions are named, so a handle lives through their restarts; the supervisor has the
+/// partitions `0` to `n - 1` as its children, one for one. What can be partitioned is
+/// [`Partitioned`]. Elixir: `PartitionSupervisor`.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::HashMap;
+/// use regrow::{GenServer, PartitionSupervisor, Reply, Result, Runtime, ServerContext};
+///
+/// struct Hits(HashMap<String, u64>);
+///
+/// impl GenServer for Hits {
+///     type Args = usize; // which partition it is
+///     type Call = (String, Reply<u64>);
+///     type Cast = String;
+///
+///     async fn init(_: usize, _: &mut ServerContext<Self>) -> Result<Self> {
+///         Ok(Hits(HashMap::new()))
+///     }
+///
+///     async fn handle_call(&mut self, (page, reply): Self::Call, _: &mut ServerContext<Self>) -> Result {
+///         reply.send(self.0.get(&page).copied().unwrap_or(0));
+///         Ok(())
+///     }
+///
+///     async fn handle_cast(&mut self, page: String, _: &mut ServerContext<Self>) -> Result {
+///         *self.0.entry(page).or_default() += 1;
+///         Ok(())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let hits = PartitionSupervisor::<Hits>::new("hits", |index| index).partitions(4).start(&rt).await?;
+/// for page in ["/", "/about", "/"] {
+///     hits.partition(page).cast(page.to_owned());
+/// }
+/// let count = hits.partition("/").call(|reply| ("/".to_owned(), reply)).await?;
+/// assert_eq!((count, hits.partitions()), (2, 4));
+/// hits.stop().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[must_use = "it does nothing until started"]
+pub struct PartitionSupervisor<P: Partitioned> {
+    name: String,
+    partitions: Option<usize>,
+    args: Arc<dyn Fn(usize) -> P::Args + Send + Sync>,
+    intensity: Option<(u32, Duration)>,
+}
+
+impl<P: Partitioned> PartitionSupervisor<P> {
+    /// Partitions under this name, which is the supervisor's; `args` gives the arguments of
+    /// the partition of this index, of a server at each of its starts. [`PartitionSupervisor`]
+    /// has an example.
+    pub fn new(
+        name: impl Into<String>,
+        args: impl Fn(usize) -> P::Args + Send + Sync + 'static,
+    ) -> Self {
+        let (name, args) = (name.into(), Arc::new(args));
+        PartitionSupervisor { name, partitions: None, args, intensity: None }
+    }
+
+    /// How many there are. By default as many as the machine has cores.
+    /// [`PartitionSupervisor`] has an example.
+    pub fn partitions(mut self, partitions: usize) -> Self {
+        self.partitions = Some(partitions);
+        self
+    }
+
+    /// How many restarts the supervisor allows in any `period`, of all partitions together. By
+    /// default three in five seconds.
+    pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
+        self.intensity = Some((restarts, period));
+        self
+    }
+
+    /// Starts all partitions, in the order of their indexes. [`PartitionSupervisor`] has an
+    /// example.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Invalid`] if there are to be none at all; else as
+    /// [`SupervisorSpec::start`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no tokio runtime: neither now nor at any earlier use.
+    ///
+    /// # Cancel safety
+    ///
+    /// A start that is dropped kills the supervisor, and with it all its partitions.
+    pub async fn start(self, runtime: &Runtime) -> Result<PartitionSupervisorRef<P>, StartError> {
+        turn().await;
+        let (name, partitions) = (self.name.clone(), self.count());
+        let tree = self.spec()?.start(runtime).await?;
+        Ok(PartitionSupervisorRef {
+            tree,
+            ..PartitionSupervisorRef::named(runtime, name, partitions)
+        })
+    }
+
+    /// The tree of it, to be a child of another supervisor. Handles come from
+    /// [`PartitionSupervisorRef::named`].
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Invalid`] if there are to be no partitions at all.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, ServerContext};
+    /// # struct Counter(u64);
+    /// # impl GenServer for Counter {
+    /// #     type Args = u64;
+    /// #     type Call = Reply<u64>;
+    /// #     type Cast = ();
+    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
+    /// #         Ok(Counter(start))
+    /// #     }
+    /// #     async fn handle_call(&mut self, reply: Reply<u64>, _: &mut ServerContext<Self>) -> Result {
+    /// #         reply.send(self.0);
+    /// #         Ok(())
+    /// #     }
+    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use regrow::{PartitionSupervisor, PartitionSupervisorRef, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let counters = PartitionSupervisor::<Counter>::new("counters", |index| index as u64);
+    /// let tree = Supervisor::one_for_one().child(counters.partitions(3).spec()?).start(&rt).await?;
+    /// let counters = PartitionSupervisorRef::<Counter>::named(&rt, "counters", 3);
+    /// assert_eq!(counters.partition(7).call(|reply| reply).await?, 1); // 7 modulo 3
+    /// tree.stop().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn spec(self) -> Result<SupervisorSpec, StartError> {
+        let count = self.count();
+        if count == 0 {
+            let what = "no partitions at all: give `partitions` a number above zero";
+            return Err(StartError::Invalid(what.to_owned()));
+        }
+        let mut tree = Supervisor::one_for_one().named(self.name.clone());
+        if let Some((restarts, period)) = self.intensity {
+            tree = tree.intensity(restarts, period);
+        }
+        Ok((0..count).fold(tree, |tree, index| tree.child(self.child(index))))
+    }
+
+    fn child(&self, index: usize) -> ChildSpec {
+        let args = self.args.clone();
+        let child = P::partition(move || args(index)).with_id(index.to_string());
+        child.named(partition_name(&self.name, index))
+    }
+
+    fn count(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.partitions.unwrap_or_else(cores)
+    }
+}
+
+fn partition_name(name: &str, index: usize) -> String {
+    format!("{name}/{index}")
+}
+
+/// A handle to running partitions. Cheap to clone; dropping it stops nothing.
+/// [`PartitionSupervisor`] has an example.
+pub struct PartitionSupervisorRef<P: Partitioned> {
+    runtime: Runtime,
+    tree: SupervisorRef,
+    name: SharedStr,
+    /// One for each partition, so that choosing one makes no new name.
+    handles: Arc<[P::Handle]>,
+}
+
+impl<P: Partitioned> PartitionSupervisorRef<P> {
+    /// A handle to partitions that run, or will run, under this name, so many of them. As
+    /// many as were started, or keys go astray. [`PartitionSupervisor::spec`] has an example.
+    pub fn named(runtime: &Runtime, name: impl Into<String>, partitions: usize) -> Self {
+        let name = SharedStr::from(name.into());
+        let handle = |index| P::handle(runtime, partition_name(&name, index));
+        let handles = (0..partitions.max(1)).map(handle).collect();
+        let tree = SupervisorRef::named(runtime, name.to_string());
+        PartitionSupervisorRef { runtime: runtime.clone(), tree, name, handles }
+    }
+
+    /// The partition of this key. Integers go by their absolute value modulo the number of
+    /// partitions, everything else by a hash that is the same in every run of one build.
+    /// [`PartitionSupervisor`] has an example.
+    pub fn partition(&self, key: impl Into<PartitionKey>) -> P::Handle {
+        self.at(key.into().index(self.handles.len()))
+    }
+
+    /// The partition of this index, counted from 0. Calls say `NoProc` where there is none.
+    pub fn at(&self, index: usize) -> P::Handle {
+        let stranger = || P::handle(&self.runtime, partition_name(&self.name, index));
+        self.handles.get(index).cloned().unwrap_or_else(stranger)
+    }
+
+    /// How many partitions there are. [`PartitionSupervisor`] has an example.
+    pub fn partitions(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// A handle to each of them, in order: to ask all, or count what all have.
+    /// [`Partitioned`] has an example.
+    pub fn all(&self) -> &[P::Handle] {
+        &self.handles
+    }
+
+    /// The supervisor of the partitions.
+    pub fn supervisor(&self) -> &SupervisorRef {
+        &self.tree
+    }
+
+    /// Stops all partitions, the last one first. [`PartitionSupervisor`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`SupervisorRef::stop`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`SupervisorRef::stop`].
+    pub async fn stop(&self) -> Result<ExitReason, CallError> {
+        self.tree.stop().await
+    }
+}
+
+impl<P: Partitioned> Clone for PartitionSupervisorRef<P> {
+    fn clone(&self) -> Self {
+        PartitionSupervisorRef {
+            runtime: self.runtime.clone(),
+            tree: self.tree.clone(),
+            name: self.name.clone(),
+            handles: self.handles.clone(),
+        }
+    }
+}
+
+impl<P: Partitioned> fmt::Debug for PartitionSupervisorRef<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PartitionSupervisorRef({:?}, {})", self.name, self.handles.len())
+    }
+}
+
+impl<P: Partitioned> fmt::Debug for PartitionSupervisor<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartitionSupervisor").field("name", &self.name).finish_non_exhaustive()
+    }
+}

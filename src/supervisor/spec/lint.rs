@@ -1,0 +1,247 @@
+//! What a description of a tree should be asked before it runs.
+//!
+//! Everything here is computed from the description alone; nothing is started. What is only
+//! known at run time, the children of dynamic supervisors and of
+//! [`with_init`](crate::Supervisor::with_init), counts for nothing.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::base::shared_str::SharedStr;
+use crate::base::tree_path::Path;
+use crate::child::{ChildType, Restart, Spec};
+use crate::exit::shutdown::{STOP_DEADLINE, Shutdown};
+use crate::supervisor::spec::SupervisorSpec;
+use crate::supervisor::spec::auto_shutdown::AutoShutdown;
+use crate::supervisor::spec::finding::{Finding, LintError};
+use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, Stops, nested};
+
+/// A child that may be started so often, without a delay, before the root gives up is a finding.
+const OFTEN: u64 = 100;
+
+/// What [`SupervisorSpec::lint`] found out about a tree before it runs. Its
+/// [`Display`](fmt::Display) is for people; [`deny`](Self::deny) turns findings into an
+/// error. OTP has no counterpart; its guide warns of the same in prose.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{ChildSpec, Finding, Shutdown, Supervisor};
+///
+/// let job = |id| ChildSpec::task(id, |_| std::future::pending()).named("job");
+/// let inner = Supervisor::one_for_one().with_id("inner").child(job("a"));
+/// let patient = job("b").shutdown(Shutdown::Timeout(Duration::from_secs(60)));
+/// let tree = Supervisor::one_for_one().named("app").child(inner).child(patient);
+///
+/// let lint = tree.lint();
+/// assert_eq!(lint.worst_stop, Some(Duration::from_secs(65)));
+/// assert_eq!(lint.most_starts, Some(16)); // 4 in `inner`, which may come back 3 times
+/// let [Finding::LongStop { .. }, Finding::DuplicateName { name, paths }] = &lint.findings[..]
+/// else {
+///     panic!("{lint}")
+/// };
+/// assert_eq!((name.as_str(), paths), ("job", &["app/inner/a".into(), "app/b".into()]));
+/// assert!(lint.deny().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lint {
+    /// What should be looked at.
+    pub findings: Vec<Finding>,
+    /// How long a stop of the tree takes at worst; `None`: without end.
+    pub worst_stop: Option<Duration>,
+    /// How often one child may be started at most before the root gives up, if all fails at
+    /// once and each child stops at once, or takes as long as its
+    /// [`shutdown`](crate::ChildSpec::shutdown) says where that is set: the starts on each level
+    /// above it, multiplied. On a level they are the budget plus one; with a
+    /// [`Backoff`](crate::Backoff) as many as fit into its
+    /// [`give_up_after`](crate::Backoff::give_up_after). `None`: any number of times.
+    pub most_starts: Option<u64>,
+}
+
+impl Lint {
+    /// An error if there are findings: for a test, or for a start that wants none.
+    ///
+    /// # Errors
+    ///
+    /// [`LintError`], with all of them.
+    pub fn deny(self) -> Result<(), LintError> {
+        if self.findings.is_empty() { Ok(()) } else { Err(LintError(self.findings)) }
+    }
+}
+
+impl SupervisorSpec {
+    /// Looks the tree over before it runs. [`Lint`] has an example.
+    pub fn lint(&self) -> Lint {
+        let mut walk = Walk::default();
+        let id = self.id.clone();
+        walk.names.extend(self.name.iter().map(|name| (name.to_string(), id.to_string())));
+        let worst_stop = walk.tree(self);
+        if let Some(worst) = worst_stop.filter(|worst| *worst > STOP_DEADLINE) {
+            walk.findings.push(Finding::LongStop { worst });
+        }
+        walk.duplicate_names();
+        Lint { findings: walk.findings, worst_stop, most_starts: walk.most_starts }
+    }
+}
+
+struct Walk {
+    findings: Vec<Finding>,
+    /// Each name, and who wants it, in order.
+    names: Vec<(String, String)>,
+    most_starts: Option<u64>,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Walk { findings: Vec::new(), names: Vec::new(), most_starts: Some(1) }
+    }
+}
+
+/// A supervisor whose children are being looked at.
+struct Level<'a> {
+    spec: &'a SupervisorSpec,
+    /// Its description as a child; `None` of the root.
+    child: Option<&'a Spec>,
+    path: Path<SharedStr>,
+    /// How often each of its children may be started, by one incarnation of it and in all.
+    starts: Vec<Starts>,
+    /// How many of its children have been looked at.
+    seen: usize,
+    /// How long their stops take together; `None`: without end.
+    worst: Option<Duration>,
+}
+
+impl Walk {
+    /// Looks at a root and all below it; gives how long its stop may take. Descriptions may be
+    /// nested deeper than a stack, so those that are not done with are kept in a list.
+    fn tree(&mut self, root: &SupervisorSpec) -> Option<Duration> {
+        let stops = Stops::of(root);
+        let mut path = Path::new();
+        path.push(root.id.clone());
+        let mut level = self.enter(Level::of(root, None, path), Starts::ONCE, &stops);
+        let mut above = Vec::new();
+        loop {
+            let Some(child) = level.spec.children.get(level.seen) else {
+                let needs = level.worst;
+                let (Some(child), Some(up)) = (level.child, above.pop()) else { return needs };
+                let left = std::mem::replace(&mut level, up);
+                self.leave(child, &left, needs);
+                level.add(self.stop(child, &left.path, needs));
+                continue;
+            };
+            let child: &Spec = &child.spec;
+            let path = level.path.below(child.id.clone());
+            let starts = level.starts.get(level.seen).copied().unwrap_or(Starts::ONCE);
+            level.seen += 1;
+            self.names.extend(child.name.iter().map(|name| (name.to_string(), path.to_string())));
+            if let Some(spec) = nested(child) {
+                let below = self.enter(Level::of(spec, Some(child), path), starts, &stops);
+                above.push(std::mem::replace(&mut level, below));
+            } else {
+                self.many_starts(child, &path, starts);
+                let is_supervisor = child.kind == ChildType::Supervisor;
+                let needs = is_supervisor.then_some(Duration::ZERO);
+                level.add(self.stop(child, &path, needs));
+            }
+        }
+    }
+
+    /// Begins with a supervisor, which may be started so often.
+    fn enter<'a>(&mut self, level: Level<'a>, own: Starts, stops: &Stops) -> Level<'a> {
+        let Level { spec, path, .. } = &level;
+        if let Err(error) = spec.check() {
+            self.findings.push(Finding::Refused { path: path.to_string(), error });
+        }
+        let (each, slow) = most_starts::of(spec, stops);
+        if let Some(SlowStop { takes, restarts, period }) = slow {
+            let path = path.to_string();
+            self.findings.push(Finding::SlowStop { path, takes, restarts, period });
+        }
+        let starts = each.into_iter().map(|each| own.times(each)).collect();
+        Level { starts, ..level }
+    }
+
+    /// All below this child, which is a supervisor, has been looked at, and needs so long.
+    fn leave(&mut self, child: &Spec, left: &Level<'_>, needs: Option<Duration>) {
+        let Level { spec, path, .. } = left;
+        if let Shutdown::Timeout(limit) = child.shutdown
+            && needs.is_none_or(|needs| needs > limit)
+        {
+            self.findings.push(Finding::HurriedSupervisor { path: path.to_string(), limit, needs });
+        }
+        if child.restart == Restart::Transient && spec.auto_shutdown != AutoShutdown::Never {
+            self.findings.push(Finding::StaysDown { path: path.to_string() });
+        }
+    }
+
+    /// How long the stop of a child takes that needs so long if nobody cuts it short.
+    fn stop(
+        &mut self,
+        child: &Spec,
+        path: &Path<SharedStr>,
+        needs: Option<Duration>,
+    ) -> Option<Duration> {
+        match child.shutdown {
+            Shutdown::BrutalKill => Some(Duration::ZERO),
+            Shutdown::Timeout(limit) => Some(limit),
+            Shutdown::Infinity => {
+                if child.kind == ChildType::Worker {
+                    self.findings.push(Finding::EndlessStop { path: path.to_string() });
+                }
+                needs
+            }
+        }
+    }
+
+    fn many_starts(&mut self, child: &Spec, path: &Path<SharedStr>, starts: Starts) {
+        if child.restart == Restart::Temporary {
+            return;
+        }
+        let Starts { most, burst } = starts;
+        self.most_starts = self.most_starts.zip(most).map(|(so_far, most)| so_far.max(most));
+        if burst.is_none_or(|burst| burst >= OFTEN) {
+            self.findings.push(Finding::ManyStarts { path: path.to_string(), starts: burst });
+        }
+    }
+
+    fn duplicate_names(&mut self) {
+        let mut first: HashMap<&str, &str> = HashMap::new();
+        for (name, path) in &self.names {
+            match first.get(name.as_str()) {
+                None => drop(first.insert(name, path)),
+                Some(holder) => {
+                    let paths = [(*holder).to_owned(), path.clone()];
+                    self.findings.push(Finding::DuplicateName { name: name.clone(), paths });
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Level<'a> {
+    fn of(spec: &'a SupervisorSpec, child: Option<&'a Spec>, path: Path<SharedStr>) -> Self {
+        Level { spec, child, path, starts: Vec::new(), seen: 0, worst: Some(Duration::ZERO) }
+    }
+
+    /// The stop of one more child takes so long.
+    fn add(&mut self, needs: Option<Duration>) {
+        self.worst = self.worst.zip(needs).map(|(sum, needs)| sum.saturating_add(needs));
+    }
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
+        match self.worst_stop {
+            Some(worst) => write!(f, "a stop takes {worst:?} at worst")?,
+            None => f.write_str("a stop may take for ever")?,
+        }
+        match self.most_starts {
+            Some(starts) => write!(f, "; one child is started {starts} times at most"),
+            None => f.write_str("; one child may be started any number of times"),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A supervisor as a value, before it runs.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::base::catch::Quiet;
+use crate::base::shared_str::SharedStr;
+use crate::child::{ChildSpec, Restart, Spec};
+use crate::exit::reason::Result;
+use crate::restart::backoff::Backoff;
+use crate::restart::window::Intensity;
+use crate::runtime::errors::call_error::StartError;
+use crate::supervisor::context::SupervisorContext;
+use crate::supervisor::spec::auto_shutdown::AutoShutdown;
+use crate::supervisor::spec::strategy::Strategy;
+
+pub(crate) mod strategy;
+pub(crate) mod auto_shutdown;
+pub(crate) mod builder;
+pub(crate) mod finding;
+mod most_starts;
+pub(crate) mod lint;
+
+/// A supervisor's own init.
+pub(crate) type Init =
+    Arc<dyn Fn(SupervisorContext) -> BoxFuture<'static, Result<SupervisorSpec>> + Send + Sync>;
+
+/// A supervisor being described: its children, in order, and its budget.
+///
+/// It is [started](Self::start) by itself, as the root of a tree, or is a child of another:
+/// wherever a [`ChildSpec`] is wanted. OTP: what a supervisor's `init/1` returns.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`intensity`](Self::intensity) | 3 restarts in any 5 s |
+/// | [`backoff`](Self::backoff) | none: restarts don't wait |
+/// | [`auto_shutdown`](Self::auto_shutdown) | [`AutoShutdown::Never`] |
+/// | [`named`](Self::named) | no name |
+/// | [`with_id`](Self::with_id) | its name, or `"Supervisor"` |
+///
+/// # Examples
+///
+/// ```
+/// use regrow::{ChildSpec, Runtime, Supervisor};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let workers = Supervisor::one_for_one()
+///     .with_id("workers")
+///     .child(ChildSpec::task("a", |_| std::future::pending()))
+///     .child(ChildSpec::task("b", |_| std::future::pending()));
+/// let tree = Supervisor::one_for_one()
+///     .child(ChildSpec::task("store", |_| std::future::pending()))
+///     .child(workers) // started after the store, and stopped before it
+///     .start(&rt)
+///     .await?;
+/// let counts = tree.count_children().await?;
+/// assert_eq!((counts.workers, counts.supervisors), (1, 1));
+/// assert_eq!(rt.process_count(), 5);
+/// tree.stop().await?;
+/// assert_eq!(rt.process_count(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+#[must_use = "it does nothing until started"]
+pub struct SupervisorSpec {
+    pub(crate) id: SharedStr,
+    pub(crate) name: Option<SharedStr>,
+    pub(crate) strategy: Strategy,
+    pub(crate) intensity: Intensity,
+    pub(crate) auto_shutdown: AutoShutdown,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) children: Vec<ChildSpec>,
+    pub(crate) init: Option<Quiet<Init>>,
+}
+
+impl SupervisorSpec {
+    pub(crate) fn new(strategy: Strategy) -> Self {
+        SupervisorSpec {
+            id: "Supervisor".into(),
+            name: None,
+            strategy,
+            intensity: Intensity::default(),
+            auto_shutdown: AutoShutdown::default(),
+            backoff: None,
+            seed: None,
+            children: Vec::new(),
+            init: None,
+        }
+    }
+
+    /// Adds a child, after those added before: a [`ChildSpec`] or another `SupervisorSpec`.
+    /// [`SupervisorSpec`] has an example.
+    pub fn child(mut self, child: impl Into<ChildSpec>) -> Self {
+        self.children.push(child.into());
+        self
+    }
+
+    /// How many restarts it allows within any window of `period`; one more, and it stops its
+    /// children and ends with [`RestartLimitReached`](crate::RestartLimitReached). 0
+    /// means none. By default three in five seconds. A start that fails counts as well; a restart
+    /// that waits for a [`Backoff`] does not, and is bounded by
+    /// [`give_up_after`](Backoff::give_up_after). OTP: `intensity` and `period`, by default one in
+    /// five seconds.
+    ///
+    /// All its children share it, so `n` children that fall together are `n` restarts. Over
+    /// levels they multiply: with the default on two levels a child may end 16 times before the
+    /// upper one gives up. A period of zero is refused at the start.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{ChildSpec, RestartLimitReached, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let hourly = ChildSpec::task("hourly", |_| async {
+    ///     tokio::time::sleep(Duration::from_secs(3600)).await;
+    ///     Ok(())
+    /// });
+    /// let day = Duration::from_secs(24 * 3600);
+    /// let tree = Supervisor::one_for_one().intensity(7, day).child(hourly).start(&rt).await?;
+    /// let start = tokio::time::Instant::now();
+    /// let reason = tree.ended().await;
+    /// assert!(reason.crash().unwrap().downcast_ref::<RestartLimitReached>().is_some());
+    /// assert_eq!(start.elapsed().as_secs() / 3600, 8); // the eighth end was one too many
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
+        self.intensity = Intensity::Limited { restarts, period };
+        self
+    }
+
+    /// As many restarts as it takes: it never gives up. By default there is a budget, see
+    /// [`intensity`](Self::intensity). With a [`backoff`](Self::backoff) only: without, a
+    /// child that fails at once is started again without a pause, for ever. OTP has no
+    /// counterpart.
+    ///
+    /// ```
+    /// use regrow::{Backoff, ChildSpec, ExitReason, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let feed = ChildSpec::task("feed", |_| async move {
+    ///     told.send(())?;
+    ///     Err(ExitReason::crashed("not there"))
+    /// });
+    /// let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
+    /// let tree = spec.child(feed).start(&rt).await?;
+    /// for _ in 0..100 {
+    ///     hear.recv().await.unwrap();
+    /// }
+    /// tree.stop().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn unlimited_restarts(mut self) -> Self {
+        self.intensity = Intensity::Unlimited;
+        self
+    }
+
+    /// How long restarts wait, for all children that have no [`Backoff`] of their own. By
+    /// default they don't wait.
+    ///
+    /// ```
+    /// use regrow::{Backoff, ChildSpec, ChildState, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
+    /// let spec = Supervisor::one_for_one().backoff(Backoff::new()).jitter_seed(1);
+    /// let spec = spec.child(child("patient")).child(child("hasty").backoff(Backoff::none()));
+    /// let tree = spec.start(&rt).await?;
+    /// for child in tree.which_children().await? {
+    ///     let ended = rt.ended(child.pid().unwrap());
+    ///     rt.kill(child.pid().unwrap());
+    ///     ended.await;
+    /// }
+    /// let [patient, hasty] = &tree.which_children().await?[..] else { panic!() };
+    /// assert!(matches!(patient.state, ChildState::Restarting { retry_in: Some(_) }));
+    /// assert!(matches!(hasty.state, ChildState::Running(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// Where the random numbers of its [`Backoff`]s start, for a test that wants the same
+    /// delays each time. By default nobody knows. [`backoff`](Self::backoff) has an example.
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Whether it stops when its [significant](ChildSpec::significant) children end for good.
+    /// By default never. OTP: `auto_shutdown`. [`AutoShutdown`] has an example.
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// The name it is registered under, and its id if [`with_id`](Self::with_id) gives no
+    /// other after it. By default none. [`SupervisorRef::named`](crate::SupervisorRef::named)
+    /// has an example.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        let name = SharedStr::from(name.into());
+        self.id = name.clone();
+        self.name = Some(name);
+        self
+    }
+
+    /// Its label in the log, and its id as another supervisor's child. By default its
+    /// name, or `"Supervisor"`; so of two without a name in one tree, one needs another.
+    /// [`SupervisorSpec`] has an example.
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into().into();
+        self
+    }
+
+    /// This, given by the init of another: under that one's name and id.
+    pub(crate) fn of(self, outer: &SupervisorSpec) -> Result<Self, StartError> {
+        if let Some(own) = &self.name
+            && self.name != outer.name
+        {
+            let outer = outer.name.as_deref();
+            return Err(StartError::Invalid(format!(
+                "the init of supervisor {:?} gives it the name {own:?}, and its description {}: \
+                 name what `with_init` returns",
+                self.id,
+                outer.map_or("none".to_owned(), |outer| format!("{outer:?}")),
+            )));
+        }
+        Ok(SupervisorSpec { id: outer.id.clone(), name: outer.name.clone(), ..self })
+    }
+
+    /// Refuses what can't work.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        if self.init.is_some() && !self.children.is_empty() {
+            return invalid("children beside `with_init`: its closure gives them all");
+        }
+        if let Intensity::Limited { period: Duration::ZERO, .. } = self.intensity {
+            return invalid("the restart period is zero: give `intensity` a period above zero");
+        }
+        if let Some(Err(what)) = self.backoff.map(|backoff| backoff.check()) {
+            return invalid(what);
+        }
+        let mut ids = HashSet::new();
+        if let Some(twice) = self.children.iter().find(|child| !ids.insert(child.spec.id.clone())) {
+            return Err(StartError::DuplicateId(twice.spec.id.to_string()));
+        }
+        self.children.iter().try_for_each(|child| check_child(&child.spec, self.auto_shutdown))
+    }
+}
+
+/// Refuses a child that can't work under such a supervisor.
+pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
+    let id = &child.id;
+    child.name.as_ref().map_or(Ok(()), |name| one_name(child, name))?;
+    if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
+        return invalid(format!("child {id:?}: {what}"));
+    }
+    if child.significant && child.restart == Restart::Permanent {
+        return invalid(format!(
+            "child {id:?} is significant and permanent, and would never end for good: \
+             make it transient or temporary"
+        ));
+    }
+    if child.significant && auto == AutoShutdown::Never {
+        return invalid(format!(
+            "child {id:?} is significant, and its supervisor's auto_shutdown is Never: \
+             give that another value"
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses this name for a supervisor whose own description gives another: it would be dropped.
+pub(crate) fn one_name(child: &Spec, name: &str) -> Result<(), StartError> {
+    match child.nested.as_ref().and_then(|nested| nested.name.as_ref()) {
+        Some(own) if *own != *name => invalid(format!(
+            "supervisor {:?} has the name {own:?} by its own description, and {name:?} as a child: \
+             give it one of them",
+            child.id
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn invalid(what: impl Into<String>) -> Result<(), StartError> {
+    Err(StartError::Invalid(what.into()))
+}
+
+impl fmt::Debug for SupervisorSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SupervisorSpec")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("strategy", &self.strategy)
+            .field("intensity", &self.intensity)
+            .field("auto_shutdown", &self.auto_shutdown)
+            .field("backoff", &self.backoff)
+            .field("children", &self.children)
+            .field("has_init", &self.init.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,253 @@
+//! How often a supervisor may start each of its children before it gives up, computed from its
+//! description.
+//!
+//! What is assumed: every child fails as soon as it is started, and stops at once when it is
+//! asked to, unless its description says how long its stop may take. What brings a child back is
+//! its own failure, and under a group strategy the failure of others of its group:
+//!
+//! * failures without a backoff share the budget of the supervisor;
+//! * failures with a backoff are as many as fit into the time without a healthy run, at the
+//!   shortest delays that the jitter may draw;
+//! * where the stops between two restarts take so long that the budget's window has forgotten
+//!   the first of them in the meantime, there is no limit.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::child::{ChildType, Restart, Spec};
+use crate::exit::shutdown::Shutdown;
+use crate::restart::backoff::Backoff;
+use crate::restart::window::Intensity;
+use crate::supervisor::spec::SupervisorSpec;
+use crate::supervisor::spec::strategy::Strategy;
+
+/// How often one child may be started by one incarnation of its supervisor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Starts {
+    /// `None`: any number of times.
+    pub(crate) most: Option<u64>,
+    /// How often without a delay or a slow stop in between.
+    pub(crate) burst: Option<u64>,
+}
+
+impl Starts {
+    pub(crate) const ONCE: Starts = Starts { most: Some(1), burst: Some(1) };
+
+    /// Of a child that is started so often by each incarnation of a supervisor that is itself
+    /// started as often as this says.
+    pub(crate) fn times(self, each: Starts) -> Starts {
+        let product = |above: Option<u64>, each: Option<u64>| Some(above?.saturating_mul(each?));
+        let Starts { most, burst } = self;
+        Starts { most: product(most, each.most), burst: product(burst, each.burst) }
+    }
+}
+
+/// A window that forgets restarts while a group stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SlowStop {
+    /// How long the stops of one restart may take.
+    pub(crate) takes: Duration,
+    pub(crate) restarts: u32,
+    pub(crate) period: Duration,
+}
+
+/// Of each child, in their order; and whether the window forgets.
+pub(crate) fn of(spec: &SupervisorSpec, stops: &Stops) -> (Vec<Starts>, Option<SlowStop>) {
+    let children = || spec.children.iter().map(|child| &*child.spec);
+    let failures: Vec<Failures> = children().map(|child| Failures::of(spec, child)).collect();
+    let slow = slowest(spec, &failures, stops);
+    let causes = causes(spec.strategy, &failures);
+    let starts = failures.iter().zip(causes);
+    let starts = starts.map(|(own, causes)| starts_of(spec, *own, causes, slow.is_some()));
+    (starts.collect(), slow)
+}
+
+/// How often a child may fail by itself, and be started again for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failures {
+    Never,
+    /// As often as the budget, which is everybody's, allows.
+    Budget,
+    /// So many delayed restarts; `None`: any number.
+    Delayed(Option<u64>),
+}
+
+impl Failures {
+    fn of(spec: &SupervisorSpec, child: &Spec) -> Self {
+        if child.restart == Restart::Temporary {
+            return Failures::Never;
+        }
+        match child.backoff.or(spec.backoff).filter(Backoff::waits) {
+            None => Failures::Budget,
+            Some(_) if spec.intensity.is_none() => Failures::Budget,
+            Some(backoff) => {
+                let within = backoff.patience(spec.intensity == Intensity::Unlimited);
+                Failures::Delayed(within.and_then(|within| backoff.most_tries(within)))
+            }
+        }
+    }
+}
+
+/// What may have a child started again.
+#[derive(Debug, Clone, Copy)]
+struct Causes {
+    /// So many delayed restarts; `None`: any number.
+    delayed: Option<u64>,
+    /// Failures that share the budget.
+    shared: bool,
+}
+
+impl Causes {
+    const NONE: Causes = Causes { delayed: Some(0), shared: false };
+
+    fn and(self, failures: Failures) -> Self {
+        let Causes { delayed, shared } = self;
+        match failures {
+            Failures::Never => self,
+            Failures::Budget => Causes { delayed, shared: true },
+            Failures::Delayed(tries) => {
+                let delayed = delayed.zip(tries).map(|(sum, tries)| sum.saturating_add(tries));
+                Causes { delayed, shared }
+            }
+        }
+    }
+}
+
+/// Of each child: its own failures, and those that it goes down with.
+fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<Causes> {
+    match strategy {
+        Strategy::OneForOne => failures.iter().map(|own| Causes::NONE.and(*own)).collect(),
+        Strategy::OneForAll => {
+            let all = failures.iter().fold(Causes::NONE, |all, own| all.and(*own));
+            vec![all; failures.len()]
+        }
+        Strategy::RestForOne => {
+            let before = failures.iter().scan(Causes::NONE, |before, own| {
+                *before = before.and(*own);
+                Some(*before)
+            });
+            before.collect()
+        }
+    }
+}
+
+fn starts_of(spec: &SupervisorSpec, own: Failures, causes: Causes, slow: bool) -> Starts {
+    if own == Failures::Never {
+        // Not by its group's restart either.
+        return Starts::ONCE;
+    }
+    let Causes { delayed, shared } = causes;
+    let counted = match spec.intensity {
+        _ if !shared => Some(0),
+        Intensity::Unlimited => None,
+        Intensity::Limited { .. } if slow => None,
+        Intensity::Limited { restarts, .. } => Some(u64::from(restarts)),
+    };
+    let plus_one = |restarts: Option<u64>| restarts.map(|restarts| restarts.saturating_add(1));
+    // After each delay the window may have forgotten what was counted before.
+    let most = plus_one(delayed).zip(plus_one(counted));
+    Starts {
+        most: most.map(|(delayed, counted)| delayed.saturating_mul(counted)),
+        burst: if slow { Some(1) } else { plus_one(counted) },
+    }
+}
+
+/// The restart whose stops may take longest, of those after which the window has forgotten the
+/// restarts before.
+fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &Stops) -> Option<SlowStop> {
+    let Intensity::Limited { restarts, period } = spec.intensity else { return None };
+    if restarts == 0 {
+        return None;
+    }
+    let own = spec.children.iter().map(|child| &*child.spec);
+    let own: Vec<Duration> = own.map(|child| stops.of_child(child)).collect();
+    let takes = failures.iter().zip(others(spec.strategy, &own)).enumerate();
+    let takes = takes.filter(|(_, (failure, _))| **failure == Failures::Budget);
+    let takes = takes.map(|(at, (_, others))| {
+        // A supervisor that gives up stops its other children first.
+        let below = nested(&spec.children[at].spec);
+        below.map_or(Duration::ZERO, |below| stops.of_giving_up(below)).saturating_add(others)
+    });
+    let slow = takes.filter(|takes| takes.saturating_mul(restarts) >= period);
+    slow.max().map(|takes| SlowStop { takes, restarts, period })
+}
+
+/// How long the stops of the others take that are restarted with each child.
+fn others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
+    let sums = |stops: &mut dyn Iterator<Item = &Duration>| -> Vec<Duration> {
+        let sum = stops.scan(Duration::ZERO, |sum, stop| {
+            Some(std::mem::replace(sum, sum.saturating_add(*stop)))
+        });
+        sum.collect()
+    };
+    let before = sums(&mut own.iter());
+    let mut after = sums(&mut own.iter().rev());
+    after.reverse();
+    match strategy {
+        Strategy::OneForOne => vec![Duration::ZERO; own.len()],
+        Strategy::RestForOne => after,
+        Strategy::OneForAll => {
+            before.into_iter().zip(after).map(|(one, other)| one.saturating_add(other)).collect()
+        }
+    }
+}
+
+/// How long the supervisors of a tree may take to stop, as far as their descriptions say so. Each
+/// is summed up once, after those below it.
+#[derive(Debug, Default)]
+pub(crate) struct Stops(HashMap<*const SupervisorSpec, Duration>);
+
+impl Stops {
+    pub(crate) fn of(root: &SupervisorSpec) -> Self {
+        let mut stops = Stops::default();
+        let mut next = vec![(root, false)];
+        while let Some((spec, below_is_known)) = next.pop() {
+            if below_is_known {
+                stops.0.insert(spec, stops.longest(spec));
+            } else if !stops.0.contains_key(&std::ptr::from_ref(spec)) {
+                next.push((spec, true));
+                let below = spec.children.iter().filter_map(|child| nested(&child.spec));
+                next.extend(below.map(|below| (below, false)));
+            }
+        }
+        stops
+    }
+
+    fn longest(&self, spec: &SupervisorSpec) -> Duration {
+        let stops = spec.children.iter().map(|child| self.of_child(&child.spec));
+        stops.fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    fn of_supervisor(&self, spec: &SupervisorSpec) -> Duration {
+        self.0.get(&std::ptr::from_ref(spec)).copied().unwrap_or_default()
+    }
+
+    /// How long a child may take to stop.
+    fn of_child(&self, child: &Spec) -> Duration {
+        let below = nested(child).map(|below| self.of_supervisor(below));
+        match child.shutdown {
+            Shutdown::BrutalKill => Duration::ZERO,
+            Shutdown::Timeout(limit) if child.shutdown_is_set => {
+                below.map_or(limit, |below| below.min(limit))
+            }
+            Shutdown::Timeout(_) => below.unwrap_or(Duration::ZERO),
+            Shutdown::Infinity => below.unwrap_or(match child.kind {
+                ChildType::Worker => Duration::MAX,
+                // A dynamic supervisor's children are not known.
+                ChildType::Supervisor => Duration::ZERO,
+            }),
+        }
+    }
+
+    /// All but the child that fails, which may be the one with the shortest stop.
+    fn of_giving_up(&self, spec: &SupervisorSpec) -> Duration {
+        let fail = spec.children.iter().filter(|child| child.spec.restart != Restart::Temporary);
+        let shortest = fail.map(|child| self.of_child(&child.spec)).min();
+        self.of_supervisor(spec).saturating_sub(shortest.unwrap_or(Duration::ZERO))
+    }
+}
+
+/// The description of the fixed supervisor that this child is.
+pub(crate) fn nested(child: &Spec) -> Option<&SupervisorSpec> {
+    child.nested.as_ref()?.description.downcast_ref()
+}

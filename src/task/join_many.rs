@@ -1,0 +1,109 @@
+//! Waiting for many tasks at once.
+
+use std::time::Duration;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::task::unconstrained;
+
+use crate::base::coop::turn;
+use crate::task::{Task, TaskError};
+
+impl<T> Task<T> {
+    /// Waits for all of these, and gives their results in the order of the tasks. The first
+    /// failure is one of the whole, at once. OTP: `Task.await_many/2`, whose default limit is
+    /// 5 s.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join), of the first that fails, or of all when the time is up. The
+    /// others go on then, linked as they were: with an `Err(…)?` they end, since the
+    /// caller does.
+    ///
+    /// # Panics
+    ///
+    /// If tokio's time is not enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`join`](Self::join).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Runtime, Task};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let tasks = [30, 10, 20].map(|seconds| {
+    ///     Task::spawn_nolink(&rt, move |_| async move {
+    ///         tokio::time::sleep(Duration::from_secs(seconds)).await;
+    ///         seconds
+    ///     })
+    /// });
+    /// assert_eq!(Task::join_many(tasks, Duration::from_secs(60)).await, Ok(vec![30, 10, 20]));
+    /// # });
+    /// ```
+    pub async fn join_many(
+        tasks: impl IntoIterator<Item = Task<T>>,
+        limit: Duration,
+    ) -> Result<Vec<T>, TaskError> {
+        turn().await;
+        let mut tasks: Vec<_> = tasks.into_iter().collect();
+        let mut results: Vec<_> = tasks.iter().map(|_| None).collect();
+        let mut ends: FuturesUnordered<_> = tasks
+            .iter()
+            .enumerate()
+            .map(|(at, task)| unconstrained(task.handle.join()).map(move |reason| (at, reason)))
+            .collect();
+        let all = async {
+            while let Some((at, reason)) = ends.next().await {
+                results[at] = Some(tasks[at].outcome(reason)?);
+            }
+            Ok(results.into_iter().flatten().collect())
+        };
+        tokio::time::timeout(limit, all).await.unwrap_or(Err(TaskError::Timeout(limit)))
+    }
+
+    /// Waits until all of these have come to an end, or the time is up, and gives what
+    /// came of each until then, as [`yield_for`](Self::yield_for) does: `None` for those that are
+    /// still running. OTP: `Task.yield_many/2`.
+    ///
+    /// # Panics
+    ///
+    /// If tokio's time is not enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropped, it has taken nothing.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Runtime, Shutdown, Task};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let mut tasks = [10, 90].map(|seconds| {
+    ///     let time = Duration::from_secs(seconds);
+    ///     Task::spawn_nolink(&rt, move |_| tokio::time::sleep(time))
+    /// });
+    /// let outcomes = Task::yield_many(&mut tasks, Duration::from_secs(60)).await;
+    /// assert_eq!(outcomes, [Some(Ok(())), None]);
+    /// let [_, slow] = tasks;
+    /// assert_eq!(slow.shutdown(Shutdown::default()).await, None);
+    /// # });
+    /// ```
+    pub async fn yield_many(
+        tasks: &mut [Task<T>],
+        limit: Duration,
+    ) -> Vec<Option<Result<T, TaskError>>> {
+        turn().await;
+        let mut ends: FuturesUnordered<_> =
+            tasks.iter().map(|task| unconstrained(task.handle.join())).collect();
+        let all = async { while ends.next().await.is_some() {} };
+        // Those that took too long are told by what they left.
+        let _ = tokio::time::timeout(limit, all).await;
+        tasks.iter_mut().map(Task::look_now).collect()
+    }
+}

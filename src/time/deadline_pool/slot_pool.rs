@@ -1,0 +1,171 @@
+//! A shelf of bells: each is one deadline, and who is woken when it comes.
+//!
+//! All bells of a shelf lie behind one lock, which is held for a few stores. It is mostly one
+//! thread's own, so that arming a bell and taking it back cost one lock each, and no other
+//! exchange. Nothing of the user's is run under it: a waker is cloned, dropped and woken outside.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::base::catch::quietly;
+
+/// Of a bell: it is not armed. Of an instant: it never comes.
+pub(crate) const NEVER: u64 = u64::MAX;
+pub(crate) const SHELVES: usize = 8;
+/// So many are kept while nobody uses any.
+const KEPT: usize = 64;
+
+thread_local! {
+    static PLACE: u8 = const { 0 };
+}
+
+/// A number below [`SHELVES`] that differs between most threads.
+pub(crate) fn own_shelf() -> usize {
+    let address = PLACE.with(|place| std::ptr::from_ref(place).addr()) as u64;
+    // Addresses of threads differ in a few bits in the middle: this brings them to the top.
+    (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61) as usize
+}
+
+/// One deadline, used again and again.
+#[derive(Debug)]
+struct Bell {
+    /// Nanoseconds since the base, or [`NEVER`].
+    due: u64,
+    /// Stays when the bell is taken back: the next to arm it is mostly the same task.
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Bells {
+    all: Vec<Bell>,
+    free: Vec<usize>,
+}
+
+impl Bells {
+    /// The place of a bell that nobody uses.
+    fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.all.push(Bell { due: NEVER, waker: None });
+            self.all.len() - 1
+        })
+    }
+
+    fn wakes(&self, at: usize, waker: &Waker) -> bool {
+        self.all[at].waker.as_ref().is_some_and(|kept| kept.will_wake(waker))
+    }
+}
+
+/// Bells that are apart from those of other threads, on cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Shelf(Mutex<Bells>);
+
+impl Shelf {
+    fn lock(&self) -> MutexGuard<'_, Bells> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Arms a bell, and gives its place.
+    pub(crate) fn arm(&self, due: u64, waker: &Waker) -> usize {
+        let mut bells = self.lock();
+        let at = bells.take();
+        if bells.wakes(at, waker) {
+            bells.all[at].due = due;
+            return at;
+        }
+        bells.free.push(at);
+        drop(bells);
+        // It may panic, and nobody would take the bell back.
+        let waker = waker.clone();
+        let mut bells = self.lock();
+        let at = bells.take();
+        bells.all[at].due = due;
+        let old = bells.all[at].waker.replace(waker);
+        drop(bells);
+        quietly(|| drop(old));
+        at
+    }
+
+    /// Another waker is woken by an armed bell.
+    pub(crate) fn register(&self, at: usize, waker: &Waker) {
+        if self.lock().wakes(at, waker) {
+            return;
+        }
+        let waker = waker.clone();
+        let old = self.lock().all[at].waker.replace(waker);
+        quietly(|| drop(old));
+    }
+
+    /// Takes a bell back, rung or not. When the last of many comes back they are let go, or
+    /// each look would go through all that were ever needed at once.
+    pub(crate) fn disarm(&self, at: usize) {
+        let mut bells = self.lock();
+        bells.all[at].due = NEVER;
+        bells.free.push(at);
+        if bells.free.len() > KEPT && bells.free.len() == bells.all.len() {
+            let many = std::mem::take(&mut *bells);
+            drop(bells);
+            // Wakers of whom nobody waits for any more.
+            quietly(|| drop(many));
+        }
+    }
+
+    /// Disarms all bells that are due, and hands out whom they wake. The next deadline of the
+    /// others.
+    pub(crate) fn take_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
+        let mut next = NEVER;
+        for bell in &mut self.lock().all {
+            if bell.due > now {
+                next = next.min(bell.due);
+            } else {
+                bell.due = NEVER;
+                due.extend(bell.waker.take());
+            }
+        }
+        next
+    }
+
+    /// How many are armed.
+    pub(crate) fn armed(&self) -> usize {
+        self.lock().all.iter().filter(|bell| bell.due != NEVER).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NEVER, Shelf};
+    use std::task::Waker;
+
+    #[test]
+    fn what_is_due_is_handed_out_once_and_the_next_is_known() {
+        let (shelf, waker) = (Shelf::default(), Waker::noop());
+        let bells = [30, 10, 20].map(|due| shelf.arm(due, waker));
+        let mut due = Vec::new();
+        assert_eq!((shelf.take_due(9, &mut due), due.len()), (10, 0));
+        assert_eq!((shelf.take_due(20, &mut due), due.len(), shelf.armed()), (30, 2, 1));
+        assert_eq!((shelf.take_due(20, &mut due), due.len()), (30, 2));
+        bells.into_iter().for_each(|bell| shelf.disarm(bell));
+        assert_eq!((shelf.take_due(99, &mut due), due.len()), (NEVER, 2));
+    }
+
+    #[test]
+    fn many_are_let_go_when_the_last_comes_back() {
+        let shelf = Shelf::default();
+        for many in [super::KEPT, 10 * super::KEPT] {
+            let bells: Vec<usize> = (0..many).map(|_| shelf.arm(1, Waker::noop())).collect();
+            bells.into_iter().for_each(|bell| shelf.disarm(bell));
+            assert_eq!(shelf.lock().all.len(), if many > super::KEPT { 0 } else { many });
+        }
+    }
+
+    /// Of what was handed out, nothing can be taken for the next that uses the bell.
+    #[test]
+    fn a_bell_is_used_again() {
+        let shelf = Shelf::default();
+        let first = shelf.arm(10, Waker::noop());
+        shelf.disarm(first);
+        assert_eq!(shelf.arm(20, Waker::noop()), first);
+        let mut due = Vec::new();
+        assert_eq!((shelf.take_due(10, &mut due), due.len()), (20, 0));
+    }
+}
