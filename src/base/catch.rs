@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 /// Runs what may be a user's destructor, waker or formatter: its panic ends here.
-pub(crate) fn quietly(act: impl FnOnce()) {
+pub(crate) fn ignore_panic(act: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(act)) {
         // Dropping the payload might panic as well.
         std::mem::forget(payload);
@@ -19,10 +19,10 @@ pub(crate) fn quietly(act: impl FnOnce()) {
 }
 
 /// What this gives, or the text of its panic.
-pub(crate) fn caught<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn catch_panic<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
         let text = panic_text(payload.as_ref());
-        quietly(|| drop(payload));
+        ignore_panic(|| drop(payload));
         text
     })
 }
@@ -42,7 +42,7 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
 #[inline]
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        quietly(|| waker.wake());
+        ignore_panic(|| waker.wake());
     }
 }
 
@@ -51,17 +51,17 @@ pub(crate) fn wake(waker: Option<Waker>) {
 /// tokio wakes many waiters one after the other; a waker that panics would keep all waiters after
 /// it from being woken.
 #[derive(Debug, Default)]
-pub(crate) struct Harmless(Option<(Waker, Waker)>);
+pub(crate) struct CaughtWakers(Option<(Waker, Waker)>);
 
 struct Wakes(Waker);
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
-        quietly(|| self.0.wake_by_ref());
+        ignore_panic(|| self.0.wake_by_ref());
     }
 }
 
-impl Harmless {
+impl CaughtWakers {
     /// Polls with such a waker.
     pub(crate) fn poll<T>(
         &mut self,
@@ -69,24 +69,24 @@ impl Harmless {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         let known = self.0.take().filter(|(of, _)| of.will_wake(cx.waker()));
-        let (_, harmless) = self.0.insert(known.unwrap_or_else(|| {
+        let (_, with_caught_wakers) = self.0.insert(known.unwrap_or_else(|| {
             let of = cx.waker().clone();
             (of.clone(), Waker::from(Arc::new(Wakes(of))))
         }));
-        poll(&mut Context::from_waker(harmless))
+        poll(&mut Context::from_waker(with_caught_wakers))
     }
 }
 
 /// This future, polled with such a waker.
-pub(crate) async fn harmless<F: Future>(future: F) -> F::Output {
-    let (mut future, mut waker) = (pin!(future), Harmless::default());
+pub(crate) async fn with_caught_wakers<F: Future>(future: F) -> F::Output {
+    let (mut future, mut waker) = (pin!(future), CaughtWakers::default());
     poll_fn(|cx| waker.poll(cx, |cx| future.as_mut().poll(cx))).await
 }
 
 /// Drops these one by one: whatever the destructor of one does, the next is dropped as well.
 pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     for value in values {
-        quietly(|| drop(value));
+        ignore_panic(|| drop(value));
     }
 }
 
@@ -119,17 +119,17 @@ pub(crate) fn drop_nested<T: 'static>(value: T) {
     if let Ok(Some(())) = put_aside {
         return;
     }
-    quietly(|| drop(value));
+    ignore_panic(|| drop(value));
 }
 
 fn drop_at<T>(depth: usize, value: T) {
     let under_way = |count| UNDER_WAY.try_with(|under_way| under_way.set(count)).is_ok();
     under_way(depth + 1);
-    quietly(|| drop(value));
+    ignore_panic(|| drop(value));
     while depth == 0
         && let Ok(Some(next)) = LATER.try_with(|later| later.borrow_mut().pop())
     {
-        quietly(|| drop(next));
+        ignore_panic(|| drop(next));
     }
     under_way(depth);
 }
@@ -137,15 +137,15 @@ fn drop_at<T>(depth: usize, value: T) {
 /// A user's value whose destructor harms nobody who happens to drop it last, however deep
 /// values of this kind are nested.
 #[derive(Clone)]
-pub(crate) struct Quiet<T: 'static>(Option<T>);
+pub(crate) struct CaughtDrop<T: 'static>(Option<T>);
 
-impl<T> Quiet<T> {
+impl<T> CaughtDrop<T> {
     pub(crate) fn new(value: T) -> Self {
-        Quiet(Some(value))
+        CaughtDrop(Some(value))
     }
 }
 
-impl<T> Deref for Quiet<T> {
+impl<T> Deref for CaughtDrop<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -153,7 +153,7 @@ impl<T> Deref for Quiet<T> {
     }
 }
 
-impl<T> Drop for Quiet<T> {
+impl<T> Drop for CaughtDrop<T> {
     fn drop(&mut self) {
         drop_nested(self.0.take());
     }

@@ -23,21 +23,21 @@ use tokio::task::coop;
 
 /// Takes a turn, for a future that is written by hand.
 #[inline]
-pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     ready!(coop::poll_proceed(cx)).made_progress();
     Poll::Ready(())
 }
 
 /// Takes a turn.
 #[inline]
-pub(crate) fn turn() -> impl Future<Output = ()> {
-    poll_fn(poll_turn)
+pub(crate) fn consume_budget() -> impl Future<Output = ()> {
+    poll_fn(poll_budget)
 }
 
 /// Takes a turn, then gives this: a failure that has changed nothing.
 #[cold]
-pub(crate) async fn after_turn<T>(outcome: T) -> T {
-    turn().await;
+pub(crate) async fn after_budget<T>(outcome: T) -> T {
+    consume_budget().await;
     outcome
 }
 
@@ -49,6 +49,6 @@ pub(crate) fn own_waker() -> impl Future<Output = Waker> {
 
 /// Takes a turn, and gives the waker of the task that took it.
 #[inline]
-pub(crate) fn turn_of_caller() -> impl Future<Output = Waker> {
-    poll_fn(|cx| poll_turn(cx).map(|()| cx.waker().clone()))
+pub(crate) fn budget_then_waker() -> impl Future<Output = Waker> {
+    poll_fn(|cx| poll_budget(cx).map(|()| cx.waker().clone()))
 }

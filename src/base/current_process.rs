@@ -6,39 +6,39 @@ use crate::base::pid::Pid;
 
 /// A runtime's number and a process of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Actor {
+pub(crate) struct Current {
     runtime: usize,
     pid: Pid,
     /// The address of its record, while its body lives.
     record: usize,
 }
 
-const NOBODY: Actor = Actor { runtime: 0, pid: Pid::OUTSIDE, record: 0 };
+const NOBODY: Current = Current { runtime: 0, pid: Pid::OUTSIDE, record: 0 };
 
 thread_local! {
-    static ACTOR: Cell<Actor> = const { Cell::new(NOBODY) };
+    static ACTOR: Cell<Current> = const { Cell::new(NOBODY) };
 }
 
 /// While it lives, what happens on this thread is done by this process.
 #[derive(Debug)]
-pub(crate) struct Acting {
-    before: Actor,
+pub(crate) struct CurrentGuard {
+    before: Current,
 }
 
-impl Acting {
+impl CurrentGuard {
     /// `runtime` is the address of the runtime's kernel: unique while it matters.
     pub(crate) fn enter(runtime: usize, pid: Pid) -> Self {
-        Acting::serve(runtime, pid, 0)
+        CurrentGuard::serve(runtime, pid, 0)
     }
 
     /// The same where it is the body of the process with this record that does it.
     #[inline]
     pub(crate) fn serve(runtime: usize, pid: Pid, record: usize) -> Self {
-        Acting { before: ACTOR.replace(Actor { runtime, pid, record }) }
+        CurrentGuard { before: ACTOR.replace(Current { runtime, pid, record }) }
     }
 }
 
-impl Drop for Acting {
+impl Drop for CurrentGuard {
     fn drop(&mut self) {
         ACTOR.set(self.before);
     }
@@ -46,17 +46,17 @@ impl Drop for Acting {
 
 /// The process of this runtime whose body runs on this thread, or
 /// [`Pid::OUTSIDE`].
-pub(crate) fn acting(runtime: usize) -> Pid {
+pub(crate) fn current_pid(runtime: usize) -> Pid {
     let actor = ACTOR.get();
     if actor.runtime == runtime { actor.pid } else { Pid::OUTSIDE }
 }
 
 /// The address of the record of the process whose body runs or is dropped on this thread, or 0.
-pub(crate) fn serving() -> usize {
+pub(crate) fn current_server() -> usize {
     ACTOR.get().record
 }
 
 /// The process of any runtime that runs on this thread, if one does.
-pub(crate) fn anyone() -> Option<Actor> {
+pub(crate) fn current() -> Option<Current> {
     Some(ACTOR.get()).filter(|actor| actor.pid != Pid::OUTSIDE)
 }

@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
-use crate::base::catch::caught;
+use crate::base::catch::catch_panic;
 use crate::base::one_line::one_line;
 
 /// A text is cut off after this many bytes, since a `Display` may have no end.
@@ -22,7 +22,7 @@ const FOLLOWED: usize = 10_000;
 /// What a value displays as; where its `Display` panics, fails or goes on too long, the text says so.
 pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     let mut written = Bounded { text: String::new(), full: false };
-    let outcome = caught(|| write!(written, "{value}"));
+    let outcome = catch_panic(|| write!(written, "{value}"));
     let Bounded { mut text, full } = written;
     let trouble = match outcome {
         Ok(Ok(())) if !full => return text,
@@ -57,7 +57,7 @@ pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
     let (mut told, mut count, mut last) = (Vec::new(), 0, None);
     let mut at = error;
     loop {
-        at = match caught(|| at.source()) {
+        at = match catch_panic(|| at.source()) {
             Ok(Some(cause)) => cause,
             Ok(None) => break,
             Err(panic) => {

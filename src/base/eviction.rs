@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 
 thread_local! {
     /// The address of the record something is evicted from, or 0.
@@ -18,7 +18,7 @@ thread_local! {
 /// an innocent sender's: a destructor's panic ends here.
 pub(crate) fn evict<M>(record: usize, item: M) {
     let before = FROM.replace(record);
-    quietly(|| drop(item));
+    ignore_panic(|| drop(item));
     FROM.set(before);
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 
-use crate::base::catch::caught;
+use crate::base::catch::catch_panic;
 
 /// Something that did not come about, because the operating system refused it.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) fn start_thread(
 
 /// A tokio that does something; where threads or files are used up its builder may panic.
 pub(crate) fn build_tokio(mut builder: impl BorrowMut<Builder>, what: &str) -> io::Result<Tokio> {
-    let built = caught(|| builder.borrow_mut().enable_all().build());
+    let built = catch_panic(|| builder.borrow_mut().enable_all().build());
     let built = built.unwrap_or_else(|panic| Err(io::Error::other(panic)));
     built.map_err(|error| refused(what.to_owned(), error))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::base::eviction::is_evicting;
-use crate::call::reply_slot::{Awaited, Lost, Slot};
+use crate::call::reply_slot::{AwaitedReply, Lost, ReplySlot};
 use crate::call::unanswered;
 use crate::mailbox::record::Process;
 
@@ -74,7 +74,7 @@ use crate::mailbox::record::Process;
 /// `tokio::spawn(async move { reply.send(work().await) })`. If that work panics, the
 /// caller is told `NoReply`.
 pub struct Reply<T: Send + 'static> {
-    slot: Option<Arc<Slot<T>>>,
+    slot: Option<Arc<ReplySlot<T>>>,
     /// The address of its record: as long as the caller waits, no other has it.
     server: usize,
 }
@@ -82,8 +82,8 @@ pub struct Reply<T: Send + 'static> {
 impl<T: Send + 'static> Reply<T> {
     /// Of this server; whoever waits is woken by this waker, until it is polled by another.
     #[inline]
-    pub(crate) fn new<M>(server: &Arc<Process<M>>, waker: Waker) -> (Self, Awaited<T>) {
-        let (slot, awaited) = Slot::new(waker);
+    pub(crate) fn new<M>(server: &Arc<Process<M>>, waker: Waker) -> (Self, AwaitedReply<T>) {
+        let (slot, awaited) = ReplySlot::new(waker);
         (Reply { slot: Some(slot), server: Arc::as_ptr(server).addr() }, awaited)
     }
 
@@ -133,7 +133,7 @@ impl<T: Send + 'static> Reply<T> {
     /// # }).unwrap();
     /// ```
     pub fn is_awaited(&self) -> bool {
-        self.slot.as_ref().is_some_and(Slot::is_shared)
+        self.slot.as_ref().is_some_and(ReplySlot::is_shared)
     }
 }
 
@@ -148,7 +148,7 @@ impl<T: Send + 'static> Drop for Reply<T> {
 
 #[cold]
 #[inline(never)]
-fn unsent<T: Send + 'static>(server: usize, slot: Arc<Slot<T>>) {
+fn unsent<T: Send + 'static>(server: usize, slot: Arc<ReplySlot<T>>) {
     if !slot.is_shared() {
         return;
     }

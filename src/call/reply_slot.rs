@@ -14,8 +14,8 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::base::catch::{quietly, wake};
-use crate::base::coop::poll_turn;
+use crate::base::catch::{ignore_panic, wake};
+use crate::base::coop::poll_budget;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::Ordering;
 use crate::exit::reason::ExitReason;
@@ -45,15 +45,15 @@ struct Content<T> {
 }
 
 /// Held by the caller and by one other: a reply, or the list of those that a server owes.
-pub(crate) struct Slot<T>(Mutex<Content<T>>);
+pub(crate) struct ReplySlot<T>(Mutex<Content<T>>);
 
-impl<T> Slot<T> {
+impl<T> ReplySlot<T> {
     /// A slot to be filled, and its caller's end.
     #[inline]
-    pub(crate) fn new(waker: Waker) -> (Arc<Self>, Awaited<T>) {
+    pub(crate) fn new(waker: Waker) -> (Arc<Self>, AwaitedReply<T>) {
         let content = Content { answer: None, waker: Some(waker) };
-        let slot = Arc::new(Slot(Mutex::new(content)));
-        (slot.clone(), Awaited { slot: Some(slot), is_new: true })
+        let slot = Arc::new(ReplySlot(Mutex::new(content)));
+        (slot.clone(), AwaitedReply { slot: Some(slot), is_new: true })
     }
 
     /// Whether the other one still holds it, too.
@@ -96,21 +96,21 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T: Send> Unanswered for Slot<T> {
-    fn settle(self: Arc<Self>, ended: Option<&ExitReason>) {
+impl<T: Send> Unanswered for ReplySlot<T> {
+    fn resolve(self: Arc<Self>, ended: Option<&ExitReason>) {
         let lost = ended.map_or(Lost::NoReply, |reason| Lost::Exited(reason.clone()));
         self.answer(Err(lost));
     }
 }
 
 /// The caller's end of a slot. Dropped, it is a caller that has stopped waiting.
-pub(crate) struct Awaited<T> {
-    slot: Option<Arc<Slot<T>>>,
+pub(crate) struct AwaitedReply<T> {
+    slot: Option<Arc<ReplySlot<T>>>,
     /// The waker in there is that of the poll which goes on.
     is_new: bool,
 }
 
-impl<T: Send + 'static> Awaited<T> {
+impl<T: Send + 'static> AwaitedReply<T> {
     /// What says whether the answer is still due. It keeps neither the answer nor its caller.
     pub(crate) fn is_due(&self) -> impl Fn() -> bool + Send + 'static {
         let slot = self.slot.as_ref().map(Arc::downgrade);
@@ -119,7 +119,7 @@ impl<T: Send + 'static> Awaited<T> {
 
     /// It may be polled by another than whoever made it.
     pub(crate) fn later(self) -> Self {
-        Awaited { is_new: false, ..self }
+        AwaitedReply { is_new: false, ..self }
     }
 
     #[inline]
@@ -132,7 +132,7 @@ impl<T: Send + 'static> Awaited<T> {
         if std::mem::take(&mut self.is_new) {
             let is_shared = slot.is_shared();
             // Answered in the poll that asks: the caller has not waited, so it takes its turn.
-            if is_shared || poll_turn(cx).is_pending() {
+            if is_shared || poll_budget(cx).is_pending() {
                 self.is_new = !is_shared;
                 self.slot = Some(slot);
                 return Poll::Pending;
@@ -158,8 +158,8 @@ impl<T: Send + 'static> Awaited<T> {
     #[cold]
     #[inline(never)]
     fn ask(&mut self, waker: &Waker, server: &dyn AnyProcess) -> Poll<Answer<T>> {
-        let (slot, awaited) = Slot::new(waker.clone());
-        match owe(server, vec![slot]) {
+        let (slot, awaited) = ReplySlot::new(waker.clone());
+        match add_unanswered(server, vec![slot]) {
             Ok(()) => {
                 *self = awaited;
                 Poll::Pending
@@ -171,7 +171,7 @@ impl<T: Send + 'static> Awaited<T> {
 
 /// The server is to settle these, between two handlers or at its end. If it has ended, they are
 /// given back, and the reason.
-pub(crate) fn owe(
+pub(crate) fn add_unanswered(
     server: &dyn AnyProcess,
     callers: Vec<Arc<dyn Unanswered>>,
 ) -> Result<(), (Vec<Arc<dyn Unanswered>>, ExitReason)> {
@@ -180,7 +180,7 @@ pub(crate) fn owe(
         if let (Stage::Ended, Some(reason)) = (core.stage, &core.reason) {
             return Err((callers, reason.clone()));
         }
-        core.standing_mut().unanswered.extend(callers);
+        core.registrations_mut().unanswered.extend(callers);
         server.raise(flag::UNANSWERED);
         core.notify();
         // It may be in a handler, or a test's stand-in for a server.
@@ -190,18 +190,20 @@ pub(crate) fn owe(
 }
 
 /// The server lives, and nobody will answer these callers.
-pub(crate) fn settle_unanswered(server: &dyn AnyProcess) {
+pub(crate) fn resolve_unanswered(server: &dyn AnyProcess) {
     server.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
     let callers = server.with(|locked| {
-        let standing = locked.core().standing();
-        standing.map(|standing| std::mem::take(&mut standing.unanswered)).unwrap_or_default()
+        let registrations = locked.core().registrations();
+        registrations
+            .map(|registrations| std::mem::take(&mut registrations.unanswered))
+            .unwrap_or_default()
     });
-    settle_all(callers, None);
+    resolve_all(callers, None);
 }
 
 /// Each hears it, whatever waking another does.
-pub(crate) fn settle_all(callers: Vec<Arc<dyn Unanswered>>, ended: Option<&ExitReason>) {
+pub(crate) fn resolve_all(callers: Vec<Arc<dyn Unanswered>>, ended: Option<&ExitReason>) {
     for caller in callers {
-        quietly(|| caller.settle(ended));
+        ignore_panic(|| caller.resolve(ended));
     }
 }

@@ -10,34 +10,34 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::base::current_process;
-use crate::call::reply_slot::{Slot, owe, settle_all};
+use crate::call::reply_slot::{ReplySlot, add_unanswered, resolve_all};
 use crate::process::AnyProcess;
 use crate::process::core::Unanswered;
 
 /// A caller, and the address of the record of who owes it the truth.
-type Owed = (usize, Arc<dyn Unanswered>);
+type UnansweredReply = (usize, Arc<dyn Unanswered>);
 
 thread_local! {
     static ANY: Cell<bool> = const { Cell::new(false) };
-    static OWED: RefCell<Vec<Owed>> = const { RefCell::new(Vec::new()) };
+    static UNANSWERED: RefCell<Vec<UnansweredReply>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Keeps a caller for the server whose record is at this address, if that one acts here.
-pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<Slot<T>>) -> bool {
-    if current_process::serving() != server {
+pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<ReplySlot<T>>) -> bool {
+    if current_process::current_server() != server {
         return false;
     }
     // A thread that is ending keeps nothing any more.
-    let kept = OWED.try_with(|owed| owed.borrow_mut().push((server, caller.clone()))).is_ok();
+    let kept = UNANSWERED.try_with(|owed| owed.borrow_mut().push((server, caller.clone()))).is_ok();
     ANY.set(kept || ANY.get());
     kept
 }
 
 /// The server lives, and has handled what it dropped those replies in.
 #[inline]
-pub(crate) fn settle(server: usize) {
+pub(crate) fn resolve(server: usize) {
     if ANY.get() {
-        settle_all(take(server), None);
+        resolve_all(take(server), None);
     }
 }
 
@@ -55,14 +55,14 @@ fn hand_over_all(server: &dyn AnyProcess, callers: Vec<Arc<dyn Unanswered>>) {
         // They are another's, in whose handler this one is polled: it is not to be woken.
         return;
     }
-    if let Err((callers, reason)) = owe(server, callers) {
-        settle_all(callers, Some(&reason));
+    if let Err((callers, reason)) = add_unanswered(server, callers) {
+        resolve_all(callers, Some(&reason));
     }
 }
 
 #[cold]
 fn take(server: usize) -> Vec<Arc<dyn Unanswered>> {
-    let taken = OWED.try_with(|owed| {
+    let taken = UNANSWERED.try_with(|owed| {
         let mut owed = owed.borrow_mut();
         let (own, others): (Vec<_>, Vec<_>) = owed.drain(..).partition(|(of, _)| *of == server);
         ANY.set(!others.is_empty());

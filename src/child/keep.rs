@@ -330,7 +330,7 @@ impl<T> Drop for KeepGuard<T> {
         if self.discard_on_panic && std::thread::panicking() {
             // Its own destructor may panic, and a second panic would end the program.
             let value = self.slot.take();
-            crate::base::catch::quietly(|| drop(value));
+            crate::base::catch::ignore_panic(|| drop(value));
         }
     }
 }

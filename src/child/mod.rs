@@ -12,7 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::catch::Quiet;
+use crate::base::catch::CaughtDrop;
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::Result;
 use crate::exit::shutdown::Shutdown;
@@ -107,7 +107,7 @@ pub struct ChildSpec {
 pub(crate) struct Spec {
     pub(crate) id: SharedStr,
     pub(crate) name: Option<SharedStr>,
-    pub(crate) start: Quiet<start::Start>,
+    pub(crate) start: CaughtDrop<start::Start>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     /// The description says it; else it is the default.
@@ -131,7 +131,7 @@ pub(crate) struct Spec {
 pub(crate) struct Nested {
     /// The name that it gives by itself.
     pub(crate) name: Option<SharedStr>,
-    pub(crate) description: Quiet<Arc<dyn Any + Send + Sync>>,
+    pub(crate) description: CaughtDrop<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ChildSpec {
@@ -145,7 +145,7 @@ impl ChildSpec {
         let spec = Spec {
             id: id.into().into(),
             name: None,
-            start: Quiet::new(start),
+            start: CaughtDrop::new(start),
             restart: Restart::default(),
             shutdown: Shutdown::default(),
             shutdown_is_set: false,
@@ -387,7 +387,7 @@ impl ChildSpec {
         spec.kind = ChildType::Supervisor;
         spec.shutdown = Shutdown::Infinity;
         spec.name.clone_from(&name);
-        let description = Quiet::new(description as Arc<_>);
+        let description = CaughtDrop::new(description as Arc<_>);
         spec.nested = Some(Arc::new(Nested { name, description }));
         self
     }

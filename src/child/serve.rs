@@ -13,7 +13,7 @@ use std::task::{Context as Polling, Poll, ready};
 use async_trait::async_trait;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::base::coop::{poll_turn, turn};
+use crate::base::coop::{consume_budget, poll_budget};
 use crate::child::stop_request::{end_of, reason_of};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::{ExitReason, Result};
@@ -70,7 +70,7 @@ impl Future for ShutdownSignal {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<()> {
         ready!(self.stopping.as_mut().poll(cx));
-        poll_turn(cx)
+        poll_budget(cx)
     }
 }
 
@@ -171,10 +171,10 @@ impl StartContext {
         S::IntoFuture: Send,
         E: Into<ExitReason> + 'static,
     {
-        turn().await;
+        consume_budget().await;
         let stop = CancellationToken::new();
         let starting = self.starting().started_at_once().stopped_by(stop.clone());
-        let process = self.bear::<Envelope>(&starting)?;
+        let process = self.admit::<Envelope>(&starting)?;
         Ok(self.run(process, |ctx| {
             Box::pin(async move {
                 let _ctx = ctx;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
-use crate::child::started_processes::Begun;
+use crate::child::started_processes::StartedProcesses;
 use crate::child::stop_request::{end_of, is_told};
 use crate::child::{ChildType, Spec, TaskContext};
 use crate::driver::body::Body;
@@ -19,7 +19,7 @@ use crate::kernel::wait_graph::{Until, WaitEdge};
 use crate::mailbox::inbox::Item;
 use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
-use crate::process::{AnyProcess, ChildRole, ChildStop, Seat};
+use crate::process::{AnyProcess, ChildRole, ChildSlot, ChildStop};
 use crate::runtime::Runtime;
 use crate::runtime::context::Context;
 use crate::runtime::errors::call_error::StartError;
@@ -128,7 +128,7 @@ pub(crate) struct StartNumber {
     /// As long as a process of it is kept, the runtime is.
     runtime: usize,
     supervisor: Pid,
-    seat: Seat,
+    slot: ChildSlot,
 }
 
 impl Started {
@@ -146,11 +146,11 @@ pub struct StartContext {
     pub(crate) runtime: Runtime,
     pub(crate) supervisor: Pid,
     /// What the supervisor knows this start of the child by.
-    pub(crate) seat: Seat,
+    pub(crate) slot: ChildSlot,
     pub(crate) spec: Arc<Spec>,
     pub(crate) cause: StartCause,
     /// What this start has begun.
-    pub(crate) begun: Begun,
+    pub(crate) started_processes: StartedProcesses,
     /// Another process held the child's name, or it was reserved for another child, when this
     /// start came to register it.
     pub(crate) outrun: bool,
@@ -212,8 +212,8 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        turn().await;
-        let process = self.bear(&self.starting().started_at_once())?;
+        consume_budget().await;
+        let process = self.admit(&self.starting().started_at_once())?;
         Ok(self.run_task(process, body))
     }
 
@@ -222,7 +222,7 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let process = self.bear_at_once(&self.starting().started_at_once())?;
+        let process = self.admit_at_once(&self.starting().started_at_once())?;
         Ok(self.run_task(process, body))
     }
 
@@ -238,20 +238,20 @@ impl StartContext {
     }
 
     /// A process that a body is then [run](Self::run) in, in the tables and told to the log.
-    pub(crate) fn bear<M: Item>(
+    pub(crate) fn admit<M: Item>(
         &mut self,
         starting: &Starting,
     ) -> Result<Arc<Process<M>>, StartError> {
-        let born = self.bear_at_once(starting);
+        let born = self.admit_at_once(starting);
         // Found here, where the name is registered, and not in an error that the start returns:
         // that may be another start's.
         self.outrun = match &born {
-            Err(StartError::AlreadyStarted { pid, .. }) => !self.begun.contains(*pid),
+            Err(StartError::AlreadyStarted { pid, .. }) => !self.started_processes.contains(*pid),
             Err(StartError::NameReserved { .. }) => true,
             _ => false,
         };
         if let Ok(process) = &born {
-            self.begun.push(process.clone());
+            self.started_processes.push(process.clone());
             if let Some(waits) = &mut self.waits {
                 let waited = &self.runtime.kernel.waits;
                 waits.extend(waited.wait(self.supervisor, process.pid(), Until::Started));
@@ -261,13 +261,13 @@ impl StartContext {
     }
 
     /// The same for a start that fails no more after this.
-    pub(crate) fn bear_at_once<M: Item>(
+    pub(crate) fn admit_at_once<M: Item>(
         &self,
         starting: &Starting,
     ) -> Result<Arc<Process<M>>, StartError> {
-        let (process, born) = self.runtime.bear(starting.birth());
-        if let Err(stillborn) = born {
-            return Err(starting.refused(stillborn));
+        let (process, born) = self.runtime.admit(starting.new_process());
+        if let Err(not_admitted) = born {
+            return Err(starting.refused(not_admitted));
         }
         starting.log(process.pid());
         Ok(process)
@@ -287,12 +287,12 @@ impl StartContext {
 
     pub(crate) fn number(&self) -> StartNumber {
         let runtime = self.runtime.kernel.number();
-        StartNumber { runtime, supervisor: self.supervisor, seat: self.seat }
+        StartNumber { runtime, supervisor: self.supervisor, slot: self.slot }
     }
 
     /// The start is over: what it began is the supervisor's.
     pub(crate) fn over(&mut self) {
-        drop(self.begun.take());
+        drop(self.started_processes.take());
     }
 
     /// Why the child is started: the first time, or again, and after what.
@@ -308,7 +308,7 @@ impl StartContext {
             None => ChildStop::No,
         };
         let restart = self.spec.restart;
-        let role = ChildRole { seat: self.seat, restart, stop };
+        let role = ChildRole { slot: self.slot, restart, stop };
         let starting = starting
             .supervised(self.supervisor, role, self.spec.shutdown)
             .warned_after(self.spec.warn_after)
@@ -327,7 +327,7 @@ impl StartContext {
 /// A start that is dropped half-way kills what it began.
 impl Drop for StartContext {
     fn drop(&mut self) {
-        for process in self.begun.take() {
+        for process in self.started_processes.take() {
             self.runtime.kernel.give_up_start(self.supervisor, process.pid());
             self.runtime.kill(process.pid());
         }

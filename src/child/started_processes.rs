@@ -9,12 +9,12 @@ use crate::process::AnyProcess;
 /// that fails, panics or is dropped leaves none of them. Most starts begin one process, which
 /// costs no allocation.
 #[derive(Debug, Default)]
-pub(crate) struct Begun {
+pub(crate) struct StartedProcesses {
     first: Option<Arc<dyn AnyProcess>>,
     others: Vec<Arc<dyn AnyProcess>>,
 }
 
-impl Begun {
+impl StartedProcesses {
     pub(crate) fn push(&mut self, process: Arc<dyn AnyProcess>) {
         match self.first {
             None => self.first = Some(process),

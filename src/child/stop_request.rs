@@ -1,7 +1,7 @@
 //! What a child is told, and what its end then is.
 //!
 //! A child that asked for it is told to stop by a token, which its supervisor's exit
-//! cancels. One that is [held](crate::process::flag::HELD) looks for the kill as well, since it
+//! cancels. One that is [held](crate::process::flag::ENDS_BY_ITSELF) looks for the kill as well, since it
 //! is not dropped by it. The kill wakes the process' task, so whoever is polled in there need
 //! only look; and it comes with a reason that no end of the body's changes.
 
@@ -33,7 +33,7 @@ pub(crate) fn end_of(result: Result, told: bool) -> End {
 /// Whether the child asked to be told to stop, and was.
 pub(crate) fn is_told(process: &Arc<Process<Envelope>>) -> bool {
     let process: &dyn AnyProcess = &**process;
-    let stop = process.with(|locked| locked.core().standing()?.stop.clone());
+    let stop = process.with(|locked| locked.core().registrations()?.stop.clone());
     stop.is_some_and(|stop| stop.is_cancelled())
 }
 
@@ -65,7 +65,7 @@ impl Orders {
     /// From now on the process is held; its parent's exit cancels this token.
     pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
         let held: &dyn AnyProcess = &*process;
-        held.raise(flag::HELD);
+        held.raise(flag::ENDS_BY_ITSELF);
         let stopping = Box::pin(stop.clone().cancelled_owned());
         Orders { process, stop, stopping, heard: None }
     }
@@ -86,7 +86,7 @@ impl Orders {
     fn poll_order(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
         let order = match self.heard {
             Some(Order::Kill) => return Poll::Pending,
-            _ if self.process.is_condemned() => Order::Kill,
+            _ if self.process.is_exit_pending() => Order::Kill,
             None if self.stopping.as_mut().poll(cx).is_ready() => Order::Stop,
             None | Some(Order::Stop) => return Poll::Pending,
         };
@@ -109,7 +109,7 @@ impl Orders {
     /// Whether the process was killed.
     #[cfg(feature = "process")]
     pub(crate) fn were_to_kill(&self) -> bool {
-        self.process.is_condemned()
+        self.process.is_exit_pending()
     }
 
     /// Whether it was told to stop, or killed.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
 use crate::exit::reason::Result;
-use crate::kernel::admission::Birth;
+use crate::kernel::admission::NewProcess;
 use crate::message::received::Received;
 use crate::observe::health::Health;
 use crate::process::{Link, LinkKind};
@@ -219,8 +219,8 @@ impl TaskContext {
     {
         let runtime = self.runtime();
         let link = Link { id: runtime.kernel.fresh_id(), kind: LinkKind::Helper };
-        let birth = Birth { link: Some((self.pid(), link)), ..Birth::default() };
-        runtime.launch(&birth, fallible(|_| work))
+        let new_process = NewProcess { link: Some((self.pid(), link)), ..NewProcess::default() };
+        runtime.launch(&new_process, fallible(|_| work))
     }
 
     /// Says how this child is doing, to whoever asks after the tree. [`Health`] has an example.
@@ -282,7 +282,7 @@ impl TaskContext {
     /// # }).unwrap();
     /// ```
     pub async fn shutdown(&mut self) {
-        turn().await;
+        consume_budget().await;
         self.stop().cancelled().await;
     }
 }

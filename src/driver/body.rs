@@ -18,7 +18,7 @@ pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
 pin_project! {
     /// Calls `begin` at its first poll, runs what that returns, and says what came of it.
     #[project = Step]
-    enum Doing<Begin, Fut, Finish> {
+    enum BodyFuture<Begin, Fut, Finish> {
         Begins { act: Option<(Begin, Finish)> },
         Goes { #[pin] future: Fut, finish: Option<Finish> },
     }
@@ -31,10 +31,10 @@ where
     Fut: Future + Send + 'static,
     Finish: FnOnce(Fut::Output) -> End + Send + 'static,
 {
-    Box::pin(Doing::Begins { act: Some((begin, finish)) })
+    Box::pin(BodyFuture::Begins { act: Some((begin, finish)) })
 }
 
-impl<Begin, Fut, Finish> Future for Doing<Begin, Fut, Finish>
+impl<Begin, Fut, Finish> Future for BodyFuture<Begin, Fut, Finish>
 where
     Begin: FnOnce() -> Fut,
     Fut: Future,
@@ -55,7 +55,7 @@ where
                     (begin(), finish)
                 }
             };
-            self.set(Doing::Goes { future, finish: Some(finish) });
+            self.set(BodyFuture::Goes { future, finish: Some(finish) });
         }
     }
 }

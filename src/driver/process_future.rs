@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::base::current_process::Acting;
+use crate::base::current_process::CurrentGuard;
 use crate::base::sync::atomic::Ordering;
 use crate::call::unanswered;
 use crate::driver::body::Body;
@@ -28,15 +28,15 @@ use crate::observe::lifecycle_log;
 use crate::process::{AnyProcess, flag};
 
 /// A process on its way from birth to death.
-pub(crate) struct Life<M: Item> {
+pub(crate) struct ProcessFuture<M: Item> {
     process: Arc<Process<M>>,
     /// `None` once the process is buried.
     body: Option<Body>,
 }
 
-impl<M: Item> Life<M> {
+impl<M: Item> ProcessFuture<M> {
     pub(crate) fn new(process: Arc<Process<M>>, body: Body) -> Self {
-        Life { process, body: Some(body) }
+        ProcessFuture { process, body: Some(body) }
     }
 
     fn record(&self) -> usize {
@@ -44,8 +44,8 @@ impl<M: Item> Life<M> {
     }
 
     /// Its body runs, or is dropped.
-    fn serving(&self) -> Acting {
-        Acting::serve(self.process.kernel.number(), self.process.pid(), self.record())
+    fn current_server(&self) -> CurrentGuard {
+        CurrentGuard::serve(self.process.kernel.number(), self.process.pid(), self.record())
     }
 
     /// Leaves the task's waker in the record; whoever condemned it before finds the
@@ -61,15 +61,15 @@ impl<M: Item> Life<M> {
     fn end(&mut self, end: End) {
         let Some(body) = self.body.take() else { return };
         crate::base::failpoint::point!("death before body");
-        let serving = self.serving();
+        let current_server = self.current_server();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.drop_inside(body))) {
             self.tell_destructor_panic(payload);
         }
-        drop(serving);
+        drop(current_server);
         unanswered::hand_over(&*self.process, self.record());
-        let acting = Acting::enter(self.process.kernel.number(), self.process.pid());
-        self.process.kernel.bury(&*self.process, end);
-        drop(acting);
+        let current_pid = CurrentGuard::enter(self.process.kernel.number(), self.process.pid());
+        self.process.kernel.tear_down(&*self.process, end);
+        drop(current_pid);
     }
 
     fn drop_inside(&self, body: Body) {
@@ -83,7 +83,7 @@ impl<M: Item> Life<M> {
     }
 }
 
-impl<M: Item> Future for Life<M> {
+impl<M: Item> Future for ProcessFuture<M> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -96,13 +96,13 @@ impl<M: Item> Future for Life<M> {
             return Poll::Ready(());
         }
         this.process.polled();
-        let serving = this.serving();
+        let current_server = this.current_server();
         let Some(body) = &mut this.body else { return Poll::Ready(()) };
         let (kernel, process) = (&this.process.kernel, &*this.process);
         let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
         let polled = catch_unwind(poll);
         let polled = polled.map_err(Crash::from_panic);
-        drop(serving);
+        drop(current_server);
         unanswered::hand_over(&*this.process, this.record());
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -113,11 +113,11 @@ impl<M: Item> Future for Life<M> {
     }
 }
 
-impl<M: Item> Drop for Life<M> {
+impl<M: Item> Drop for ProcessFuture<M> {
     fn drop(&mut self) {
         if self.body.is_some() {
             // Nothing aborts the task: its tokio shuts down, or has.
-            self.process.kernel.lose_process(self.process.pid());
+            self.process.kernel.note_process_lost(self.process.pid());
             self.end(End::Dropped);
         }
     }

@@ -32,8 +32,8 @@ fn span(process: &dyn AnyProcess) -> Option<Arc<Span>> {
     }
     let (kept, label) = process.with(|locked| {
         let core = locked.core();
-        let kept = core.standing().and_then(|standing| standing.span.clone());
-        (kept, core.ties().and_then(|ties| ties.label.clone()))
+        let kept = core.registrations().and_then(|registrations| registrations.span.clone());
+        (kept, core.relations().and_then(|relations| relations.label.clone()))
     });
     if kept.is_some() {
         return kept;
@@ -43,8 +43,8 @@ fn span(process: &dyn AnyProcess) -> Option<Arc<Span>> {
     let span = Arc::new(span);
     let old = process.with(|locked| {
         let core = locked.core();
-        let same = core.ties_mut().label == label;
-        same.then(|| core.standing_mut().span.replace(span.clone()))
+        let same = core.relations_mut().label == label;
+        same.then(|| core.registrations_mut().span.replace(span.clone()))
     });
     drop(old);
     Some(span)

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::catch::{Quiet, panic_text, quietly};
+use crate::base::catch::{CaughtDrop, ignore_panic, panic_text};
 use crate::base::error_chain::{causes, text_of, with_causes};
 use crate::base::one_line::one_line;
 use crate::exit::location::CrashLocation;
@@ -40,7 +40,7 @@ struct Story {
     message: Box<str>,
     /// It may hold the reason of another end, with an error in it: that of a supervisor that gave
     /// up holds its child's.
-    error: Option<Quiet<BoxError>>,
+    error: Option<CaughtDrop<BoxError>>,
     location: Option<CrashLocation>,
     backtrace: Option<Backtrace>,
 }
@@ -91,7 +91,7 @@ impl Crash {
         };
         let message = panic_text(payload.as_ref());
         let note = crate::exit::panic_hook::take_note();
-        quietly(|| drop(payload));
+        ignore_panic(|| drop(payload));
         let (location, backtrace) = note.map_or((None, None), |n| (Some(n.location), n.backtrace));
         Crash(Arc::new(Story {
             kind: CrashKind::Panic,
@@ -108,7 +108,7 @@ impl Crash {
         error: Option<BoxError>,
         location: Option<CrashLocation>,
     ) -> Self {
-        let (message, error) = (message.into(), error.map(Quiet::new));
+        let (message, error) = (message.into(), error.map(CaughtDrop::new));
         Crash(Arc::new(Story { kind, message, error, location, backtrace: None }))
     }
 
@@ -221,14 +221,14 @@ pub struct Detail(Arc<DetailStory>);
 
 struct DetailStory {
     text: Box<str>,
-    value: Quiet<Box<dyn Any + Send + Sync>>,
+    value: CaughtDrop<Box<dyn Any + Send + Sync>>,
 }
 
 impl Detail {
     pub(crate) fn new<T: fmt::Display + Send + Sync + 'static>(value: T) -> Self {
         Detail(Arc::new(DetailStory {
             text: text_of(&value).into(),
-            value: Quiet::new(Box::new(value)),
+            value: CaughtDrop::new(Box::new(value)),
         }))
     }
 

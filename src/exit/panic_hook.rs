@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 use std::sync::Once;
 
-use crate::base::current_process::{self, Actor};
+use crate::base::current_process::{self, Current};
 use crate::exit::location::CrashLocation;
 
 /// What the hook saw of the last panic of a process on this thread.
 pub(crate) struct Note {
-    by: Actor,
+    by: Current,
     pub(crate) location: CrashLocation,
     pub(crate) backtrace: Option<Backtrace>,
 }
@@ -41,7 +41,7 @@ pub fn install_panic_hook() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if let Some(actor) = current_process::anyone() {
+            if let Some(actor) = current_process::current() {
                 note(actor, info);
             }
             before(info);
@@ -49,7 +49,7 @@ pub fn install_panic_hook() {
     });
 }
 
-fn note(by: Actor, info: &PanicHookInfo<'_>) {
+fn note(by: Current, info: &PanicHookInfo<'_>) {
     let Some(place) = info.location() else { return };
     let backtrace = Backtrace::capture();
     let captured = backtrace.status() == BacktraceStatus::Captured;
@@ -61,6 +61,6 @@ fn note(by: Actor, info: &PanicHookInfo<'_>) {
 /// note may lie here as well: it panicked and caught that itself, and what is caught now
 /// went past the hook, as a resumed panic does.
 pub(crate) fn take_note() -> Option<Note> {
-    let actor = current_process::anyone();
+    let actor = current_process::current();
     NOTE.with_borrow_mut(Option::take).filter(|note| Some(note.by) == actor)
 }

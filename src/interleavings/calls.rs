@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::sync::atomic::Ordering;
 use crate::call::reply::Reply;
-use crate::call::reply_slot::{Answer, Awaited, Lost, settle_unanswered};
+use crate::call::reply_slot::{Answer, AwaitedReply, Lost, resolve_unanswered};
 use crate::exit::reason::ExitReason::Shutdown;
 use crate::interleavings::world::World;
 use crate::interleavings::{block_on, check, thread};
@@ -20,7 +20,7 @@ fn asked(
 ) -> Answer<u8> {
     let (mut answering, mut awaited, mut helper) = (Some(answering), None, None);
     let answer = block_on(poll_fn(|cx| {
-        let awaited: &mut Awaited<u8> = awaited.get_or_insert_with(|| {
+        let awaited: &mut AwaitedReply<u8> = awaited.get_or_insert_with(|| {
             let (reply, awaited) = Reply::new(server, cx.waker().clone());
             let answering = answering.take().expect("it is asked once");
             helper = Some(thread::spawn(move || answering(reply)));
@@ -70,13 +70,13 @@ fn a_reply_dropped_is_settled_by_the_server_or_by_its_end() {
         let world = World::new();
         let pid = world.process();
         let server = world.process_of(pid);
-        let serving = world.clone();
+        let current_server = world.clone();
         let serve = thread::spawn(move || {
-            let server = serving.process_of(pid);
+            let server = current_server.process_of(pid);
             if server.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
-                settle_unanswered(&*server);
+                resolve_unanswered(&*server);
             }
-            serving.end(pid, Shutdown);
+            current_server.end(pid, Shutdown);
         });
         let answer = asked(&server, drop);
         serve.join().expect("it ends");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use crate::interleavings::{check, thread};
-use crate::time::deadline_pool::slot_cache::Stand;
+use crate::time::deadline_pool::slot_cache::SlotCache;
 
 /// Any task.
 struct Task;
@@ -15,14 +15,14 @@ impl Wake for Task {
 
 /// Arms bells one after the other, as a task that makes calls. Whoever has armed one is woken by
 /// a look that comes after.
-fn calls(stand: &Stand, dues: &[u64]) {
+fn calls(cache: &SlotCache, dues: &[u64]) {
     let waker = Waker::from(Arc::new(Task));
     for due in dues {
-        let Some(bell) = stand.arm(*due, &waker) else { continue };
-        assert!(bell.is_heard(&waker), "armed in vain");
-        bell.register(&waker);
-        assert!(bell.is_heard(&waker), "registered in vain");
-        bell.disarm();
+        let Some(slot) = cache.arm(*due, &waker) else { continue };
+        assert!(slot.is_heard(&waker), "armed in vain");
+        slot.register(&waker);
+        assert!(slot.is_heard(&waker), "registered in vain");
+        slot.disarm();
     }
 }
 
@@ -30,17 +30,17 @@ fn calls(stand: &Stand, dues: &[u64]) {
 #[test]
 fn a_bell_that_is_armed_is_heard() {
     check(|| {
-        let stand = Arc::new(Stand::default());
+        let cache = Arc::new(SlotCache::default());
         let all = [vec![1, 2, 9], vec![3, 3], vec![9]].map(|dues| {
-            let stand = stand.clone();
-            thread::spawn(move || calls(&stand, &dues))
+            let cache = cache.clone();
+            thread::spawn(move || calls(&cache, &dues))
         });
         for _ in 0..2 {
-            stand.take_due(5, &mut Vec::new());
+            cache.take_due(5, &mut Vec::new());
         }
         for one in all {
             one.join().expect("it ends");
         }
-        assert_eq!(stand.armed(), 0);
+        assert_eq!(cache.armed(), 0);
     });
 }

@@ -208,8 +208,9 @@ fn whoever_stops_waiting_for_an_end_leaves_nothing() {
         );
         let process = world.process_of(pid);
         let process: &dyn AnyProcess = &*process;
-        let waiters =
-            process.with(|locked| locked.core().ties().map_or(0, |ties| ties.waiters.len()));
+        let waiters = process.with(|locked| {
+            locked.core().relations().map_or(0, |relations| relations.waiters.len())
+        });
         assert_eq!(waiters, 0);
         world.at_rest();
     });

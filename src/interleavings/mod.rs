@@ -13,7 +13,7 @@
 //! No tokio runs here. A process is a record in the kernel's tables with the mailbox that ships, and
 //! ends by the teardown that ships, at the moment that the target chooses. Where the task of a process
 //! matters, a thread blocks on the
-//! [`Life`](crate::driver::process_future::Life) that ships.
+//! [`ProcessFuture`](crate::driver::process_future::ProcessFuture) that ships.
 
 mod world;
 mod test_process;

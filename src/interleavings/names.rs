@@ -4,9 +4,9 @@ use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{Killed, Shutdown};
 use crate::interleavings::check;
 use crate::interleavings::world::{World, down};
-use crate::kernel::admission::{Birth, Stillborn};
+use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::kernel::{NameEntry, Vacancy};
-use crate::process::{ChildRole, ChildStop, Parent, Seat};
+use crate::process::{ChildRole, ChildSlot, ChildStop, Parent};
 use crate::restart::policy::Restart;
 
 const NAME: &str = "n";
@@ -125,11 +125,11 @@ fn a_name_that_was_taken_away_is_free_for_a_dying_process_too() {
 
 /// An incarnation of a supervisor's one child.
 fn role(start: u32) -> ChildRole {
-    ChildRole { seat: seat(start), restart: Restart::Permanent, stop: ChildStop::No }
+    ChildRole { slot: slot(start), restart: Restart::Permanent, stop: ChildStop::No }
 }
 
-fn seat(start: u32) -> Seat {
-    Seat { child: 0, start }
+fn slot(start: u32) -> ChildSlot {
+    ChildSlot { child: 0, start }
 }
 
 /// A live process with the name that has a supervisor.
@@ -137,7 +137,7 @@ fn supervised(world: &World, supervisor: Pid, start: u32) -> Pid {
     let shutdown = crate::exit::shutdown::Shutdown::Infinity;
     let parent = Some(Parent { pid: supervisor, shutdown, role: Some(role(start)) });
     let (name, label) = (Some(NAME.into()), Some("child".into()));
-    let (pid, born) = world.bear(&Birth { name, label, parent, ..Birth::default() });
+    let (pid, born) = world.bear(&NewProcess { name, label, parent, ..NewProcess::default() });
     born.expect("nothing is in its way");
     pid
 }
@@ -169,7 +169,7 @@ fn a_name_that_a_child_had_registered_itself_goes_to_the_first_that_asks() {
         world.end(child, Shutdown);
         let (registered, _) = world.both(
             move |world| world.register("own", b),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), seat(0)),
+            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
         );
         assert!(registered);
         assert_eq!(world.whereis("own"), Some(b));
@@ -188,7 +188,7 @@ fn a_reserved_name_is_refused_until_its_supervisor_is_done_with_the_child() {
         assert!(!world.register(NAME, b));
         let (registered, _) = world.both(
             move |world| world.register(NAME, b),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), seat(0)),
+            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
         );
         assert_eq!(world.whereis(NAME), registered.then_some(b));
         assert!(registered || world.register(NAME, b));
@@ -268,7 +268,7 @@ fn a_name_left_by_one_child_is_not_cleared_for_the_next() {
         let second = supervised(&world, supervisor, 1);
         world.both(
             move |world| world.end(second, Shutdown),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), seat(0)),
+            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
         );
         let vacancy = Vacancy { supervisor, until: None };
         assert_eq!(world.kernel.names.get(NAME), Some(NameEntry::Vacant(vacancy)));
@@ -281,9 +281,9 @@ fn whereis_or_bear(world: &World) -> Pid {
     if let Some(holder) = world.whereis(NAME) {
         return holder;
     }
-    let birth = Birth { name: Some(NAME.into()), ..Birth::default() };
-    match world.bear(&birth) {
-        (_, Err(Stillborn::NameTaken(holder))) => holder,
+    let new_process = NewProcess { name: Some(NAME.into()), ..NewProcess::default() };
+    match world.bear(&new_process) {
+        (_, Err(NotAdmitted::NameTaken(holder))) => holder,
         (pid, born) => {
             born.expect("nothing else is in its way");
             pid

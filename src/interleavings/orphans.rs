@@ -5,21 +5,25 @@ use crate::exit::reason::ExitReason::{Killed, Shutdown};
 use crate::exit::shutdown::Shutdown::Infinity;
 use crate::interleavings::check;
 use crate::interleavings::world::{World, exit};
-use crate::kernel::admission::Birth;
-use crate::process::{ChildRole, ChildStop, Link, LinkKind, Parent, Seat};
+use crate::kernel::admission::NewProcess;
+use crate::process::{ChildRole, ChildSlot, ChildStop, Link, LinkKind, Parent};
 use crate::restart::policy::Restart;
 
-const SEAT: Seat = Seat { child: 0, start: 1 };
-const ROLE: ChildRole = ChildRole { seat: SEAT, restart: Restart::Permanent, stop: ChildStop::No };
+const SEAT: ChildSlot = ChildSlot { child: 0, start: 1 };
+const ROLE: ChildRole = ChildRole { slot: SEAT, restart: Restart::Permanent, stop: ChildStop::No };
 
 /// A child of this supervisor; every one of them may be a supervisor itself.
 fn child(world: &World, supervisor: Pid) -> Pid {
     let link = Link { id: world.kernel.fresh_id(), kind: LinkKind::Plain };
     let parent = Parent { pid: supervisor, shutdown: Infinity, role: Some(ROLE) };
     let line = Some(world.kernel.line(supervisor, SEAT));
-    let birth =
-        Birth { link: Some((supervisor, link)), parent: Some(parent), line, ..Birth::default() };
-    let (pid, born) = world.bear(&birth);
+    let new_process = NewProcess {
+        link: Some((supervisor, link)),
+        parent: Some(parent),
+        line,
+        ..NewProcess::default()
+    };
+    let (pid, born) = world.bear(&new_process);
     born.expect("nothing is in its way");
     pid
 }

@@ -4,13 +4,13 @@ use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{Killed, NoProc, Shutdown};
 use crate::interleavings::check;
 use crate::interleavings::world::{World, exit};
-use crate::kernel::admission::{Birth, Stillborn};
+use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::process::{Link, LinkKind};
 
-fn bear_linked(world: &World, parent: Pid, starting: bool) -> (Pid, Result<(), Stillborn>) {
-    let kind = if starting { LinkKind::Awaited } else { LinkKind::Plain };
+fn bear_linked(world: &World, parent: Pid, starting: bool) -> (Pid, Result<(), NotAdmitted>) {
+    let kind = if starting { LinkKind::AwaitedReply } else { LinkKind::Plain };
     let link = Link { id: world.kernel.fresh_id(), kind };
-    world.bear(&Birth { link: Some((parent, link)), ..Birth::default() })
+    world.bear(&NewProcess { link: Some((parent, link)), ..NewProcess::default() })
 }
 
 /// L6.
@@ -29,7 +29,7 @@ fn a_child_born_to_a_dying_parent_dies_with_it_or_is_not_born() {
         match born {
             Ok(()) => assert_eq!(world.fate(child), Some(Killed)),
             Err(refused) => {
-                assert_eq!(refused, Stillborn::Ended(NoProc));
+                assert_eq!(refused, NotAdmitted::Ended(NoProc));
                 assert!(world.has_ended(child) && !world.is_alive(child));
             }
         }
@@ -84,9 +84,9 @@ fn nobody_outlives_a_shutdown_by_being_born() {
     check(|| {
         let world = World::new();
         let ((child, born), _) =
-            world.both(|world| world.bear(&Birth::default()), |world| world.shutdown());
+            world.both(|world| world.bear(&NewProcess::default()), |world| world.shutdown());
         assert_eq!(world.fate(child), Some(Killed));
-        assert!(born == Ok(()) || born == Err(Stillborn::Ended(Killed)), "{born:?}");
+        assert!(born == Ok(()) || born == Err(NotAdmitted::Ended(Killed)), "{born:?}");
         world.at_rest();
     });
 }

@@ -10,11 +10,11 @@ use crate::exit::signal::ExitKind;
 use crate::interleavings::block_on;
 use crate::interleavings::world::World;
 use crate::kernel::Mailboxes;
-use crate::kernel::admission::Birth;
+use crate::kernel::admission::NewProcess;
 use crate::kernel::closing::End;
 use crate::kernel::exits::ExitSignal;
 use crate::mailbox::inbox::Item;
-use crate::mailbox::queued_send::Place;
+use crate::mailbox::queued_send::QueuedSend;
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::{Process, Sent};
 use crate::message::received::Envelope;
@@ -75,20 +75,20 @@ pub(crate) struct Post {
 
 impl Post {
     pub(crate) fn new(world: &World) -> Arc<Self> {
-        Self::born(world, &Birth::default())
+        Self::born(world, &NewProcess::default())
     }
 
     /// One that holds so many, as a server does.
     pub(crate) fn bounded(world: &World, capacity: usize, overflow: Overflow) -> Arc<Self> {
         let mailbox = Some(Mailboxes::bounded(capacity, overflow));
-        Self::born(world, &Birth { mailbox, ..Birth::default() })
+        Self::born(world, &NewProcess { mailbox, ..NewProcess::default() })
     }
 
-    fn born(world: &World, birth: &Birth) -> Arc<Self> {
+    fn born(world: &World, new_process: &NewProcess) -> Arc<Self> {
         let kernel = &world.kernel;
-        let process = Process::<Parcel>::new(Arc::clone(kernel), birth.ties(kernel));
+        let process = Process::<Parcel>::new(Arc::clone(kernel), new_process.relations(kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
-        world.kernel.admit(&any, birth).expect("nothing is in its way");
+        world.kernel.admit(&any, new_process).expect("nothing is in its way");
         Arc::new(Post { process, drops: Arc::default() })
     }
 
@@ -106,11 +106,13 @@ impl Post {
     }
 
     /// Sends a payload, and waits in line if there is no room.
-    pub(crate) fn line_up(&self, number: usize) -> Result<Option<Place<Parcel>>, ()> {
+    pub(crate) fn line_up(&self, number: usize) -> Result<Option<QueuedSend<Parcel>>, ()> {
         let probe = Probe { number, drops: Arc::clone(&self.drops) };
         match self.process.send_or(Parcel::Probe(probe), IfFull::Wait) {
             Ok(Sent::Taken) => Ok(None),
-            Ok(Sent::InLine(number)) => Ok(Some(Place::new(Arc::clone(&self.process), number))),
+            Ok(Sent::InLine(number)) => {
+                Ok(Some(QueuedSend::new(Arc::clone(&self.process), number)))
+            }
             Err((_, refused)) => {
                 assert_eq!(refused, Refused::Dead);
                 Err(())
@@ -154,7 +156,7 @@ impl Post {
     }
 
     pub(crate) fn end(&self) {
-        self.process.kernel.bury(&*self.process, End::Dropped);
+        self.process.kernel.tear_down(&*self.process, End::Dropped);
     }
 
     /// What counts, and what there is of it.

@@ -7,16 +7,16 @@ use std::task::{Context, Waker};
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
-use crate::driver::process_future::Life;
+use crate::driver::process_future::ProcessFuture;
 use crate::exit::reason::ExitReason;
 use crate::interleavings::{block_on, thread};
-use crate::kernel::admission::{Birth, Stillborn};
+use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::kernel::closing::End;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Held, Stage, Standing, Ties};
+use crate::process::{AnyProcess, Held, Registrations, Relations, Stage};
 use crate::runtime::Runtime;
 use crate::runtime::info::Leftovers;
 
@@ -54,7 +54,7 @@ impl World {
 
     /// A live process.
     pub(crate) fn process(&self) -> Pid {
-        let (pid, born) = self.bear(&Birth::default());
+        let (pid, born) = self.bear(&NewProcess::default());
         born.expect("nothing is in its way");
         pid
     }
@@ -74,24 +74,24 @@ impl World {
     }
 
     /// What `Runtime` does to make a process, up to the task.
-    pub(crate) fn bear(&self, birth: &Birth) -> (Pid, Result<(), Stillborn>) {
+    pub(crate) fn bear(&self, new_process: &NewProcess) -> (Pid, Result<(), NotAdmitted>) {
         let kernel = &self.runtime.kernel;
-        let process = Process::<Envelope>::new(Arc::clone(kernel), birth.ties(kernel));
+        let process = Process::<Envelope>::new(Arc::clone(kernel), new_process.relations(kernel));
         let mailbox = Some(Mailbox::new(Arc::clone(&process)));
         let any: Arc<dyn AnyProcess> = process.clone();
         let pid = any.pid();
         self.all(|made| made.push(Made { process, mailbox }));
-        (pid, kernel.admit(&any, birth))
+        (pid, kernel.admit(&any, new_process))
     }
 
     /// The process returns, because it was told to.
     pub(crate) fn end(&self, pid: Pid, reason: ExitReason) {
-        self.kernel.bury(&*self.process_of(pid), End::Told(reason));
+        self.kernel.tear_down(&*self.process_of(pid), End::Told(reason));
     }
 
     /// The process' task notices that it was condemned.
     pub(crate) fn notice(&self, pid: Pid) {
-        self.kernel.bury(&*self.process_of(pid), End::Dropped);
+        self.kernel.tear_down(&*self.process_of(pid), End::Dropped);
     }
 
     /// The whole life of the process, in its own task: it receives until it is told
@@ -111,7 +111,7 @@ impl World {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(received);
             }
         });
-        block_on(Life::new(self.process_of(pid), body));
+        block_on(ProcessFuture::new(self.process_of(pid), body));
         std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -162,21 +162,23 @@ impl World {
     }
 
     pub(crate) fn links(&self, pid: Pid) -> Vec<Pid> {
-        self.ties(pid, |ties| ties.links.iter().map(|(&peer, _)| peer).collect())
+        self.relations(pid, |relations| relations.links.iter().map(|(&peer, _)| peer).collect())
     }
 
     pub(crate) fn process_of(&self, pid: Pid) -> Arc<Process<Envelope>> {
         self.look_up(pid, |made| Arc::clone(&made.process))
     }
 
-    fn ties<R: Default>(&self, pid: Pid, look: impl FnOnce(&Ties) -> R) -> R {
+    fn relations<R: Default>(&self, pid: Pid, look: impl FnOnce(&Relations) -> R) -> R {
         let process = self.process_of(pid);
         let state = process.state.lock();
-        state.core.ties.as_deref().map(look).unwrap_or_default()
+        state.core.relations.as_deref().map(look).unwrap_or_default()
     }
 
-    fn standing<R: Default>(&self, pid: Pid, look: impl FnOnce(&Standing) -> R) -> R {
-        self.ties(pid, |ties| ties.standing.as_deref().map(look).unwrap_or_default())
+    fn registrations<R: Default>(&self, pid: Pid, look: impl FnOnce(&Registrations) -> R) -> R {
+        self.relations(pid, |relations| {
+            relations.registrations.as_deref().map(look).unwrap_or_default()
+        })
     }
 
     fn all<R>(&self, act: impl FnOnce(&mut Vec<Made>) -> R) -> R {
@@ -259,8 +261,8 @@ impl World {
     }
 
     fn check_monitors(&self, pid: Pid, live: &[Pid]) {
-        let held: Vec<(u64, Pid)> = self.ties(pid, |ties| {
-            let held = ties.monitors.iter().filter_map(|(&id, held)| match held {
+        let held: Vec<(u64, Pid)> = self.relations(pid, |relations| {
+            let held = relations.monitors.iter().filter_map(|(&id, held)| match held {
                 Held::Process(target) => Some((id, *target)),
                 _ => None,
             });
@@ -268,26 +270,27 @@ impl World {
         });
         for (id, target) in held {
             assert!(live.contains(&target), "{pid} watches {target}, which is dead");
-            let listed = self.ties(target, |ties| {
-                ties.watchers.as_ref().is_some_and(|watchers| watchers.contains(&id))
+            let listed = self.relations(target, |relations| {
+                relations.watchers.as_ref().is_some_and(|watchers| watchers.contains(&id))
             });
             assert!(listed, "{pid} watches {target}, which doesn't know");
         }
-        let watchers: Vec<(u64, Pid)> = self.ties(pid, |ties| {
-            let all = ties.watchers.iter().flat_map(|watchers| watchers.iter());
+        let watchers: Vec<(u64, Pid)> = self.relations(pid, |relations| {
+            let all = relations.watchers.iter().flat_map(|watchers| watchers.iter());
             all.map(|(&id, watcher)| (id, watcher.pid)).collect()
         });
         for (id, watcher) in watchers {
-            let holds = self.ties(watcher, |ties| ties.monitors.contains(&id));
+            let holds = self.relations(watcher, |relations| relations.monitors.contains(&id));
             assert!(holds, "{pid} is to tell {watcher}, which doesn't wait");
         }
     }
 
     fn check_names(&self, pid: Pid) {
-        let (names, tags): (Vec<SharedStr>, Vec<SharedStr>) = self.standing(pid, |standing| {
-            let names = standing.names.iter().map(|(name, ())| name.clone()).collect();
-            (names, standing.tags.iter().map(|(tag, ())| tag.clone()).collect())
-        });
+        let (names, tags): (Vec<SharedStr>, Vec<SharedStr>) =
+            self.registrations(pid, |registrations| {
+                let names = registrations.names.iter().map(|(name, ())| name.clone()).collect();
+                (names, registrations.tags.iter().map(|(tag, ())| tag.clone()).collect())
+            });
         for name in names {
             assert_eq!(self.whereis(&name), Some(pid), "{pid} holds {name}");
         }
@@ -301,9 +304,9 @@ impl World {
         for (name, entry) in kernel.names.collect(|name, entry| Some((name.clone(), *entry))) {
             let (NameEntry::Held(pid) | NameEntry::Vacant(Vacancy { supervisor: pid, .. })) = entry;
             assert!(live.contains(&pid), "{name} is left to {pid}, which is dead");
-            let known = self.standing(pid, |standing| match entry {
-                NameEntry::Held(_) => standing.names.contains(&name),
-                NameEntry::Vacant(_) => standing.vacated(&name).is_some(),
+            let known = self.registrations(pid, |registrations| match entry {
+                NameEntry::Held(_) => registrations.names.contains(&name),
+                NameEntry::Vacant(_) => registrations.vacated(&name).is_some(),
             });
             assert!(known, "{pid} has {name}, but doesn't know");
         }
@@ -316,7 +319,9 @@ impl World {
             assert!(members.len() + watchers.len() > 0, "{tag} is empty, and still there");
             for member in members {
                 assert!(live.contains(&member), "{member} is dead, and still in {tag}");
-                assert!(self.standing(member, |standing| standing.tags.contains(&tag)));
+                assert!(
+                    self.registrations(member, |registrations| registrations.tags.contains(&tag))
+                );
             }
             for watcher in watchers {
                 assert!(live.contains(&watcher), "{watcher} is dead, and still watches {tag}");

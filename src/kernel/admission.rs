@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
@@ -18,18 +18,19 @@ use crate::kernel::reserved_names::Reserved;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::{
-    AnyProcess, Estate, GivenName, Line, Link, LinkKind, Parent, Seat, Stage, Standing, Ties,
+    Ancestors, AnyProcess, ChildSlot, GivenName, Link, LinkKind, Parent, Registrations, Relations,
+    Stage, SupervisorRecord,
 };
 
 /// What a process is born with.
 #[derive(Debug, Default)]
-pub(crate) struct Birth {
+pub(crate) struct NewProcess {
     pub(crate) name: Option<SharedStr>,
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
     /// Of a supervisor: who is above it.
-    pub(crate) line: Option<Arc<Line>>,
+    pub(crate) ancestors: Option<Arc<Ancestors>>,
     /// How its mailbox is kept, if not like all others of the runtime.
     pub(crate) mailbox: Option<Mailboxes>,
     /// What the parent's exit cancels.
@@ -38,9 +39,9 @@ pub(crate) struct Birth {
     pub(crate) has_init: bool,
 }
 
-impl Birth {
+impl NewProcess {
     /// The ties of the new record: none for an ordinary process.
-    pub(crate) fn ties(&self, kernel: &Kernel) -> Option<Box<Ties>> {
+    pub(crate) fn relations(&self, kernel: &Kernel) -> Option<Box<Relations>> {
         let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
         // Nobody finds one without a name before its start has returned.
@@ -48,29 +49,37 @@ impl Birth {
         if ordinary && counts.is_none() && !starting {
             return None;
         }
-        let mut ties = Ties::default();
-        ties.label.clone_from(&self.label);
-        ties.parent = self.parent;
+        let mut relations = Relations::default();
+        relations.label.clone_from(&self.label);
+        relations.parent = self.parent;
         let given = self.given();
         let named = starting || given.is_some();
-        if counts.is_some() || named || self.stop.is_some() || self.line.is_some() {
+        if counts.is_some() || named || self.stop.is_some() || self.ancestors.is_some() {
             let stop = self.stop.clone();
-            let estate = self
-                .line
-                .clone()
-                .map(|line| Box::new(Estate { line: Some(line), ..Estate::default() }));
-            let standing =
-                Standing { counts, stop, starting, estate, given, ..Standing::default() };
-            ties.standing = Some(Box::new(standing));
+            let supervisor_record = self.ancestors.clone().map(|ancestors| {
+                Box::new(SupervisorRecord {
+                    ancestors: Some(ancestors),
+                    ..SupervisorRecord::default()
+                })
+            });
+            let registrations = Registrations {
+                counts,
+                stop,
+                starting,
+                supervisor_record,
+                given,
+                ..Registrations::default()
+            };
+            relations.registrations = Some(Box::new(registrations));
         }
         if let Some((parent, link)) = self.link {
             let kind = match link.kind {
                 LinkKind::Task | LinkKind::Helper => LinkKind::Owner,
                 _ => LinkKind::Plain,
             };
-            ties.links.insert(parent, Link { kind, ..link });
+            relations.links.insert(parent, Link { kind, ..link });
         }
-        Some(Box::new(ties))
+        Some(Box::new(relations))
     }
 
     /// The name of a child, which is that of all its incarnations.
@@ -84,7 +93,7 @@ impl Birth {
 
 /// Why a process was not born.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stillborn {
+pub(crate) enum NotAdmitted {
     /// Its name is held by this process. No trace of the newcomer is left.
     NameTaken(Pid),
     /// Its name is reserved for a child that is being restarted. No trace of it either.
@@ -100,61 +109,63 @@ impl Kernel {
     pub(crate) fn admit(
         self: &Arc<Self>,
         process: &Arc<dyn AnyProcess>,
-        birth: &Birth,
-    ) -> Result<(), Stillborn> {
+        new_process: &NewProcess,
+    ) -> Result<(), NotAdmitted> {
         let pid = process.pid();
         let enter = || {
             self.table.insert_and(pid, Arc::clone(process), || {
                 self.spawned.fetch_add(1, Ordering::Relaxed);
             });
         };
-        match birth.name.clone() {
+        match new_process.name.clone() {
             None => enter(),
             Some(name) => match self.register_then(name, process, enter) {
                 Ok(()) => {}
-                Err(NameRefused::Taken(holder)) => return Err(Stillborn::NameTaken(holder)),
-                Err(NameRefused::Reserved(by)) => return Err(Stillborn::NameReserved(by)),
-                Err(NameRefused::Dead) => return Err(Stillborn::Ended(ExitReason::NoProc)),
+                Err(NameRefused::Taken(holder)) => return Err(NotAdmitted::NameTaken(holder)),
+                Err(NameRefused::Reserved(by)) => return Err(NotAdmitted::NameReserved(by)),
+                Err(NameRefused::Dead) => return Err(NotAdmitted::Ended(ExitReason::NoProc)),
             },
         }
         #[cfg(regrow_proof)]
-        self.trace_birth(pid, birth);
+        self.trace_birth(pid, new_process);
         crate::base::failpoint::point!("birth between table and task");
         if self.closed.load(Ordering::SeqCst) {
             return Err(self.never_run(&**process, ExitReason::Killed));
         }
-        if let Some((parent, link)) = birth.link
+        if let Some((parent, link)) = new_process.link
             && !self.adopt(parent, pid, link)
         {
             return Err(self.never_run(&**process, ExitReason::NoProc));
         }
-        if birth.label.is_some() {
+        if new_process.label.is_some() {
             self.mark_census();
         }
         Ok(())
     }
 
     /// Who was born to this parent and is linked to it still.
-    pub(crate) fn offspring(&self, parent: Pid) -> Vec<Arc<dyn AnyProcess>> {
+    pub(crate) fn children_of(&self, parent: Pid) -> Vec<Arc<dyn AnyProcess>> {
         let Some(process) = self.find(parent) else { return Vec::new() };
         let linked: Vec<Pid> = process.with(|locked| {
-            let ties = locked.core().ties.as_ref();
-            ties.map_or_else(Vec::new, |ties| ties.links.iter().map(|(&pid, _)| pid).collect())
+            let relations = locked.core().relations.as_ref();
+            relations.map_or_else(Vec::new, |relations| {
+                relations.links.iter().map(|(&pid, _)| pid).collect()
+            })
         });
         let is_born_to_it = |process: &Arc<dyn AnyProcess>| {
-            let own = process.with(|locked| locked.core().ties()?.parent);
+            let own = process.with(|locked| locked.core().relations()?.parent);
             own.is_some_and(|own| own.pid == parent)
         };
         linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_born_to_it).collect()
     }
 
     /// The process that this supervisor started for this seat, if it is linked to it still.
-    pub(crate) fn child_at(&self, supervisor: Pid, seat: Seat) -> Option<Pid> {
+    pub(crate) fn child_at(&self, supervisor: Pid, slot: ChildSlot) -> Option<Pid> {
         let sits_there = |process: &Arc<dyn AnyProcess>| {
-            let parent = process.with(|locked| locked.core().ties()?.parent);
-            parent.and_then(|parent| parent.role).is_some_and(|role| role.seat == seat)
+            let parent = process.with(|locked| locked.core().relations()?.parent);
+            parent.and_then(|parent| parent.role).is_some_and(|role| role.slot == slot)
         };
-        let born = self.offspring(supervisor);
+        let born = self.children_of(supervisor);
         born.iter().find(|process| sits_there(process)).map(|process| process.pid())
     }
 
@@ -162,11 +173,11 @@ impl Kernel {
     pub(crate) fn ready(&self, process: &dyn AnyProcess) {
         self.waits.reached(process.pid(), Until::Started);
         let waited_for = process.with(|locked| {
-            let standing = locked.core().standing();
-            standing.is_some_and(|standing| std::mem::take(&mut standing.starting))
+            let registrations = locked.core().registrations();
+            registrations.is_some_and(|registrations| std::mem::take(&mut registrations.starting))
         });
         if waited_for {
-            quietly(|| self.successions.notify_waiters());
+            ignore_panic(|| self.name_changes.notify_waiters());
         }
     }
 
@@ -175,16 +186,16 @@ impl Kernel {
         self: &Arc<Self>,
         process: &dyn AnyProcess,
         reason: ExitReason,
-    ) -> Stillborn {
+    ) -> NotAdmitted {
         let mut accepted = Some(reason.clone());
         process.with(|locked| {
             let core = locked.core();
             if core.stage == Stage::Live {
-                core.stage = Stage::Condemned;
+                core.stage = Stage::ExitPending;
                 core.reason = accepted.take();
             }
         });
-        self.bury(process, End::Dropped);
-        Stillborn::Ended(reason)
+        self.tear_down(process, End::Dropped);
+        NotAdmitted::Ended(reason)
     }
 }

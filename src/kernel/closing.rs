@@ -4,11 +4,13 @@
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::exit::reason::ExitReason;
-use crate::process::{GivenName, Line, Locked, Parent, Registrar, Stage, Unread, Vacant};
+use crate::process::{
+    Ancestors, GivenName, Locked, Parent, Registrar, Stage, Unread, VacatedNames,
+};
 
 /// How a body came to its end.
 #[derive(Debug)]
@@ -23,28 +25,28 @@ pub(crate) enum End {
 
 /// What step 2 takes out of the record.
 pub(super) struct Closing {
-    pub(super) death: Death,
-    pub(super) belongings: Option<Belongings>,
-    pub(super) remains: Remains,
+    pub(super) death: EndFacts,
+    pub(super) owned: Option<OwnedNames>,
+    pub(super) leftover: LeftoverItems,
 }
 
 /// What a process that had a standing is found by, and is to be no more.
-pub(super) struct Belongings {
+pub(super) struct OwnedNames {
     /// The supervisor that is to start a successor; the names are left to it.
     pub(super) restarted_by: Option<Parent>,
     /// Of a supervisor that has one above it.
-    pub(super) line: Option<Arc<Line>>,
+    pub(super) ancestors: Option<Arc<Ancestors>>,
     pub(super) names: SmallMap<SharedStr, ()>,
     /// The name that its specification gives, held or not.
     pub(super) given: Option<Box<GivenName>>,
     /// Names that its own children have left to it.
-    pub(super) vacant: Option<Box<Vacant>>,
+    pub(super) vacant: Option<Box<VacatedNames>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
 }
 
 /// What there is to tell of an end.
-pub(super) struct Death {
+pub(super) struct EndFacts {
     pub(super) reason: ExitReason,
     /// The process failed by itself, as opposed to being told to.
     pub(super) failed: bool,
@@ -53,7 +55,7 @@ pub(super) struct Death {
 }
 
 /// What is dropped last, unlocked.
-pub(super) struct Remains {
+pub(super) struct LeftoverItems {
     queue: Option<Box<dyn Unread>>,
     task: Option<Waker>,
     reader: Option<Waker>,
@@ -61,7 +63,7 @@ pub(super) struct Remains {
     spare: Option<ExitReason>,
 }
 
-impl Remains {
+impl LeftoverItems {
     /// Closes the streams that were never received: their writers fail from now on.
     pub(super) fn close_streams(&mut self) {
         if let Some(queue) = &mut self.queue {
@@ -70,10 +72,10 @@ impl Remains {
     }
 
     pub(super) fn drop_quietly(self) {
-        let Remains { queue, task, reader, spare } = self;
-        quietly(|| drop((task, reader)));
-        quietly(|| drop(spare));
-        quietly(|| drop(queue));
+        let LeftoverItems { queue, task, reader, spare } = self;
+        ignore_panic(|| drop((task, reader)));
+        ignore_panic(|| drop(spare));
+        ignore_panic(|| drop(queue));
     }
 }
 
@@ -96,19 +98,22 @@ pub(super) fn close(locked: &mut Locked, end: End) -> Closing {
     core.reason = Some(reason.clone());
     let task = core.task.take();
     let restarted_by = core.restarted_by();
-    let standing = core.standing();
-    let reader = standing.and_then(|standing| standing.reader.take());
-    let belongings = core.standing().map(|standing| Belongings {
+    let registrations = core.registrations();
+    let reader = registrations.and_then(|registrations| registrations.reader.take());
+    let owned = core.registrations().map(|registrations| OwnedNames {
         restarted_by,
-        line: standing.estate.as_ref().and_then(|estate| estate.line.clone()),
-        names: standing.names.take(),
-        given: standing.given.take(),
-        vacant: standing.vacant.take(),
-        tags: standing.tags.take(),
-        registries: standing.registries.take(),
+        ancestors: registrations
+            .supervisor_record
+            .as_ref()
+            .and_then(|supervisor_record| supervisor_record.ancestors.clone()),
+        names: registrations.names.take(),
+        given: registrations.given.take(),
+        vacant: registrations.vacant.take(),
+        tags: registrations.tags.take(),
+        registries: registrations.registries.take(),
     });
-    let first = belongings.as_ref().and_then(|belongings| belongings.names.iter().next());
+    let first = owned.as_ref().and_then(|owned| owned.names.iter().next());
     let name = first.map(|(name, ())| name.clone());
-    let death = Death { reason, failed, name };
-    Closing { death, belongings, remains: Remains { queue, task, reader, spare } }
+    let death = EndFacts { reason, failed, name };
+    Closing { death, owned, leftover: LeftoverItems { queue, task, reader, spare } }
 }

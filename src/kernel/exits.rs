@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
@@ -26,7 +26,7 @@ pub(crate) struct ExitSignal<'a> {
 
 /// What became of an exit signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum SignalOutcome {
     /// The target is ending or has ended.
     Gone,
     /// An earlier signal was accepted; this one changes nothing.
@@ -41,10 +41,18 @@ pub(crate) enum Outcome {
     Accepted,
 }
 
-impl Outcome {
+impl SignalOutcome {
     /// Whether the target was there when the signal arrived.
     pub(crate) fn was_alive(self) -> bool {
-        self != Outcome::Gone
+        self != SignalOutcome::Gone
+    }
+
+    /// Whether the signal ends the target, or is a message in its mailbox or a stop request.
+    fn is_arrival(self) -> bool {
+        matches!(
+            self,
+            SignalOutcome::Accepted | SignalOutcome::Delivered | SignalOutcome::Orphaned(_)
+        )
     }
 }
 
@@ -54,7 +62,7 @@ impl Kernel {
         self: &Arc<Self>,
         to: &dyn AnyProcess,
         signal: ExitSignal<'_>,
-    ) -> Outcome {
+    ) -> SignalOutcome {
         // Both are made before the lock, and what isn't used is dropped after it.
         let mut reason = Some(signal.reason.clone());
         let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
@@ -63,20 +71,18 @@ impl Kernel {
         crate::base::failpoint::point!("exit signal");
         let outcome = to.with(|locked| {
             let (outcome, link) = arrive(locked.core(), signal);
-            let arrived =
-                matches!(outcome, Outcome::Accepted | Outcome::Delivered | Outcome::Orphaned(_));
-            if arrived && is_of_parent(locked.core(), signal) {
+            if outcome.is_arrival() && is_of_parent(locked.core(), signal) {
                 locked.core().asked = true;
             }
             match outcome {
-                Outcome::Accepted => {
+                SignalOutcome::Accepted => {
                     let core = locked.core();
-                    core.stage = Stage::Condemned;
+                    core.stage = Stage::ExitPending;
                     core.reason = reason.take();
-                    to.raise(flag::CONDEMNED);
+                    to.raise(flag::EXIT_PENDING);
                     core.wake_task();
                 }
-                Outcome::Delivered | Outcome::Orphaned(_) => {
+                SignalOutcome::Delivered | SignalOutcome::Orphaned(_) => {
                     stop = stop_token(locked.core(), signal, link);
                     if stop.is_none() {
                         let link = link.map_or(0, |link| link.id);
@@ -90,9 +96,9 @@ impl Kernel {
             outcome
         });
         if let Some(stop) = stop {
-            quietly(|| stop.cancel());
+            ignore_panic(|| stop.cancel());
         }
-        if let Outcome::Orphaned(grace) = outcome {
+        if let SignalOutcome::Orphaned(grace) = outcome {
             self.arm_timer(Dest::Pid(to.pid()), grace, None, Action::Kill);
         }
         outcome
@@ -124,45 +130,47 @@ fn stop_token(
     signal: ExitSignal<'_>,
     link: Option<Link>,
 ) -> Option<CancellationToken> {
-    let ties = core.ties.as_ref()?;
-    let standing = ties.standing.as_ref()?;
+    let relations = core.relations.as_ref()?;
+    let registrations = relations.registrations.as_ref()?;
     let by_parent = is_of_parent(core, signal);
     let by_caller = link.is_some_and(|link| link.kind == LinkKind::Caller);
     let wanted = by_parent || (by_caller && signal.reason.is_abnormal());
-    (wanted || signal.kind == ExitKind::Stop).then(|| standing.stop.clone()).flatten()
+    (wanted || signal.kind == ExitKind::Stop).then(|| registrations.stop.clone()).flatten()
 }
 
 /// Whether it is the parent's exit, and this process asked for that as a wish that it stop.
 fn is_told_to_stop(core: &Core, signal: ExitSignal<'_>) -> bool {
-    core.ties.as_ref().is_some_and(|ties| {
-        ties.standing.as_ref().is_some_and(|standing| standing.stop.is_some())
+    core.relations.as_ref().is_some_and(|relations| {
+        relations.registrations.as_ref().is_some_and(|registrations| registrations.stop.is_some())
             && is_of_parent(core, signal)
     })
 }
 
 fn is_of_parent(core: &Core, signal: ExitSignal<'_>) -> bool {
-    let parent = core.ties.as_ref().and_then(|ties| ties.parent);
+    let parent = core.relations.as_ref().and_then(|relations| relations.parent);
     parent.is_some_and(|parent| parent.pid == signal.from)
 }
 
 /// What the signal does to a process in this state. A link's exit acts only if the
 /// link is still listed here, and then it is no more, but told.
-fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
+fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (SignalOutcome, Option<Link>) {
     if signal.kind != ExitKind::Link {
         return (effect(core, signal, None), None);
     }
-    let Some(ties) = core.ties.as_mut() else { return (Outcome::Unlinked, None) };
-    let Some(link) = ties.links.remove(&signal.from) else { return (Outcome::Unlinked, None) };
+    let Some(relations) = core.relations.as_mut() else { return (SignalOutcome::Unlinked, None) };
+    let Some(link) = relations.links.remove(&signal.from) else {
+        return (SignalOutcome::Unlinked, None);
+    };
     let outcome = match link.kind {
-        LinkKind::Awaited | LinkKind::GivenUp => Outcome::Ignored,
-        LinkKind::Task | LinkKind::Helper if !signal.reason.is_abnormal() => Outcome::Ignored,
-        LinkKind::Owner | LinkKind::Helper if core.stage == Stage::Live => Outcome::Accepted,
+        LinkKind::Awaited | LinkKind::GivenUp => SignalOutcome::Ignored,
+        LinkKind::Task | LinkKind::Helper if !signal.reason.is_abnormal() => SignalOutcome::Ignored,
+        LinkKind::Owner | LinkKind::Helper if core.stage == Stage::Live => SignalOutcome::Accepted,
         LinkKind::Plain
         | LinkKind::Task
         | LinkKind::Helper
         | LinkKind::Owner
         | LinkKind::Caller => {
-            let orphan = ties.parent.filter(|p| p.pid == signal.from && p.role.is_some());
+            let orphan = relations.parent.filter(|p| p.pid == signal.from && p.role.is_some());
             effect(core, signal, orphan)
         }
     };
@@ -170,20 +178,20 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (Outcome, Option<Link>) {
 }
 
 /// What the signal does where it counts. `orphan`: it is the end of its supervisor.
-fn effect(core: &Core, signal: ExitSignal<'_>, orphan: Option<Parent>) -> Outcome {
+fn effect(core: &Core, signal: ExitSignal<'_>, orphan: Option<Parent>) -> SignalOutcome {
     match core.stage {
         Stage::Live => {}
-        Stage::Condemned => return Outcome::Dying,
-        Stage::Closing | Stage::Ended => return Outcome::Gone,
+        Stage::ExitPending => return SignalOutcome::Dying,
+        Stage::Closing | Stage::Ended => return SignalOutcome::Gone,
     }
     let traps = core.trap || is_told_to_stop(core, signal);
     match verdict(signal.kind, traps, signal.reason) {
-        Verdict::Ignore => Outcome::Ignored,
-        Verdict::Die => Outcome::Accepted,
+        Verdict::Ignore => SignalOutcome::Ignored,
+        Verdict::Die => SignalOutcome::Accepted,
         Verdict::Deliver => match orphan.map(|parent| parent.shutdown) {
-            Some(Shutdown::Timeout(grace)) => Outcome::Orphaned(grace),
-            Some(Shutdown::BrutalKill) => Outcome::Accepted,
-            Some(Shutdown::Infinity) | None => Outcome::Delivered,
+            Some(Shutdown::Timeout(grace)) => SignalOutcome::Orphaned(grace),
+            Some(Shutdown::BrutalKill) => SignalOutcome::Accepted,
+            Some(Shutdown::Infinity) | None => SignalOutcome::Delivered,
         },
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::kernel::monitors::hold;
 use crate::kernel::{Group, Kernel};
 use crate::message::received::{Envelope, GroupChange, Received};
-use crate::process::{AnyProcess, Held, Stage};
+use crate::process::{AnyProcess, Monitored, Stage};
 
 /// A group's watchers as they are told: their wakers wait for the entry's release.
 type Wakers = Vec<Waker>;
@@ -23,7 +23,7 @@ impl Kernel {
                 let core = locked.core();
                 let open = core.is_open();
                 if open {
-                    core.standing_mut().tags.insert(name.clone(), ());
+                    core.registrations_mut().tags.insert(name.clone(), ());
                 }
                 open
             });
@@ -36,7 +36,7 @@ impl Kernel {
             }
             (true, self.tell_group(group, &name, process.pid(), GroupChange::Joined))
         });
-        wakers.into_iter().for_each(|waker| quietly(|| waker.wake()));
+        wakers.into_iter().for_each(|waker| ignore_panic(|| waker.wake()));
         joined
     }
 
@@ -56,12 +56,15 @@ impl Kernel {
             // its `Down` would come before the news that it left.
             if let Some(process) = &process {
                 process.with_deferred(|locked| {
-                    locked.core().standing().and_then(|standing| standing.tags.remove(&name))
+                    locked
+                        .core()
+                        .registrations()
+                        .and_then(|registrations| registrations.tags.remove(&name))
                 });
             }
             (true, wakers)
         });
-        wakers.into_iter().for_each(|waker| quietly(|| waker.wake()));
+        wakers.into_iter().for_each(|waker| ignore_panic(|| waker.wake()));
         left
     }
 
@@ -79,8 +82,9 @@ impl Kernel {
             let ((), waker) = process.with_deferred(|locked| {
                 let core = locked.core();
                 let live = core.stage == Stage::Live;
-                let held = core.ties.as_mut().and_then(|ties| ties.monitors.get_mut(&id));
-                if let Some(Held::Group { queued, .. }) = held
+                let held =
+                    core.relations.as_mut().and_then(|relations| relations.monitors.get_mut(&id));
+                if let Some(Monitored::Group { queued, .. }) = held
                     && live
                     && let Some(envelope) = envelope.take()
                 {
@@ -107,7 +111,7 @@ impl Kernel {
         let name = tag.clone();
         let mut members = self.groups.with_entry(tag, |entry| {
             let held = own.as_ref().is_some_and(|own| {
-                let held = Held::Group { group: name.clone(), queued: 0 };
+                let held = Monitored::Group { group: name.clone(), queued: 0 };
                 hold(&**own, reference, held)
             });
             if held {

@@ -63,7 +63,7 @@ impl Kernel {
             }
         }
         crate::base::failpoint::point!("link between sides");
-        match list(&*target, &*linker, of_target, |core| !core.settled) {
+        match list(&*target, &*linker, of_target, |core| !core.end_announced) {
             Listed::Yes => {}
             Listed::PeerEnded => return false,
             Listed::Refused => {
@@ -89,8 +89,8 @@ impl Kernel {
         let ticket = self.fresh_id();
         let mut envelope = Some(no_proc(dead));
         linker.with(|locked| {
-            let ties = locked.core().ties.as_ref();
-            if !ties.is_some_and(|ties| ties.links.contains(&dead)) {
+            let relations = locked.core().relations.as_ref();
+            if !relations.is_some_and(|relations| relations.links.contains(&dead)) {
                 push_if_trapping(locked, ticket, dead, &mut envelope);
             }
         });
@@ -101,8 +101,8 @@ impl Kernel {
     fn take_link_back(&self, linker: &dyn AnyProcess, dead: Pid) {
         let mut envelope = Some(no_proc(dead));
         linker.with(|locked| {
-            let ties = locked.core().ties.as_mut();
-            if let Some(link) = ties.and_then(|ties| ties.links.remove(&dead)) {
+            let relations = locked.core().relations.as_mut();
+            if let Some(link) = relations.and_then(|relations| relations.links.remove(&dead)) {
                 push_if_trapping(locked, link.id, dead, &mut envelope);
             }
         });
@@ -129,7 +129,7 @@ impl Kernel {
             if !core.is_open() {
                 return false;
             }
-            core.ties_mut().links.insert(child, link);
+            core.relations_mut().links.insert(child, link);
             true
         })
     }
@@ -139,7 +139,7 @@ impl Kernel {
     pub(crate) fn acknowledge(&self, parent: Pid, child: Pid) -> bool {
         let Some(parent) = self.find(parent) else { return false };
         parent.with(|locked| {
-            let links = locked.core().ties.as_mut().map(|ties| &mut ties.links);
+            let links = locked.core().relations.as_mut().map(|relations| &mut relations.links);
             let link = links.and_then(|links| links.get_mut(&child));
             let link = link.filter(|link| link.kind != LinkKind::GivenUp);
             link.map(|link| link.kind = LinkKind::Plain).is_some()
@@ -164,7 +164,8 @@ pub(crate) fn await_end(parent: &dyn AnyProcess, child: Pid) -> bool {
 
 fn set_kind(of: &dyn AnyProcess, peer: Pid, kind: LinkKind) -> bool {
     of.with(|locked| {
-        let link = locked.core().ties.as_mut().and_then(|ties| ties.links.get_mut(&peer));
+        let link =
+            locked.core().relations.as_mut().and_then(|relations| relations.links.get_mut(&peer));
         link.map(|link| link.kind = kind).is_some()
     })
 }
@@ -194,7 +195,7 @@ fn list(
         if peer.flags().load(Ordering::SeqCst) & flag::ENDED != 0 {
             return Listed::PeerEnded;
         }
-        let links = &mut core.ties_mut().links;
+        let links = &mut core.relations_mut().links;
         match links.get_mut(&peer.pid()) {
             Some(older) => older.id = older.id.max(link.id),
             None => drop(links.insert(peer.pid(), link)),
@@ -216,7 +217,8 @@ fn look_back(linker: &dyn AnyProcess, peer: Pid) -> LookBack {
         if core.stage == Stage::Ended {
             return LookBack::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
         }
-        let listed = core.ties.as_ref().is_some_and(|ties| ties.links.contains(&peer));
+        let listed =
+            core.relations.as_ref().is_some_and(|relations| relations.links.contains(&peer));
         if listed { LookBack::Linked } else { LookBack::Unlinked }
     })
 }
@@ -236,12 +238,12 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
 /// such a link.
 fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     let (older, exit) = process.with(|locked| {
-        let Some(ties) = locked.core().ties.as_mut() else { return (false, None) };
-        let older = ties.links.get(&peer).is_some_and(|link| link.id < before);
+        let Some(relations) = locked.core().relations.as_mut() else { return (false, None) };
+        let older = relations.links.get(&peer).is_some_and(|link| link.id < before);
         if older {
-            ties.links.remove(&peer);
+            relations.links.remove(&peer);
         }
-        let taken = ties.give_up_exits(peer, before);
+        let taken = relations.give_up_exits(peer, before);
         (older, locked.take_back(taken))
     });
     drop(exit);

@@ -15,14 +15,14 @@ use crate::base::small_map::SmallMap;
 use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::base::sync::{Mutex, Table};
 use crate::kernel::wait_graph::Waits;
-use crate::observe::census_wake::CensusBell;
+use crate::observe::census_wake::CensusWake;
 use crate::observe::event::EventHub;
 use crate::observe::log_level::LogLevel;
-use crate::observe::stop_records::Stops;
+use crate::observe::stop_records::StopRecords;
 use crate::observe::switches::Watching;
 use crate::process::overflow::Overflow;
 use crate::process::{AnyProcess, Counts};
-use crate::time::deadline_pool::Bells;
+use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
 
 pub(crate) mod wait_graph;
@@ -60,18 +60,18 @@ pub(crate) struct Kernel {
     pub(crate) handle: OnceLock<tokio::runtime::Handle>,
     pub(crate) tokio_end: tokio_gone::TokioEnd,
     pub(crate) timers: TimerQueue,
-    pub(crate) bells: Arc<Bells>,
-    pub(crate) census: Arc<CensusBell>,
+    pub(crate) deadlines: Arc<DeadlinePool>,
+    pub(crate) census: Arc<CensusWake>,
     pub(crate) events: EventHub,
-    pub(crate) stops: Stops,
+    pub(crate) stops: StopRecords,
     /// The roots whose program is being stopped.
-    pub(crate) begun_stops: Mutex<Vec<(Pid, stop_above::Above)>>,
+    pub(crate) stops_in_progress: Mutex<Vec<(Pid, stop_above::Above)>>,
     #[cfg(all(unix, feature = "process"))]
     pub(crate) programs: os_programs::Programs,
     /// Rung when a name was given, or is vacant no more.
-    pub(crate) successions: tokio::sync::Notify,
+    pub(crate) name_changes: tokio::sync::Notify,
     /// Rung when a process says how it is doing.
-    pub(crate) healths: tokio::sync::Notify,
+    pub(crate) health_changes: tokio::sync::Notify,
     pub(crate) waits: Waits,
     pub(crate) watching: Watching,
     #[cfg(regrow_proof)]
@@ -144,15 +144,15 @@ impl Kernel {
             handle: OnceLock::new(),
             tokio_end: tokio_gone::TokioEnd::default(),
             timers: TimerQueue::new(),
-            bells: Arc::new(Bells::new()),
-            census: Arc::new(CensusBell::default()),
+            deadlines: Arc::new(DeadlinePool::new()),
+            census: Arc::new(CensusWake::default()),
             events: EventHub::default(),
-            stops: Stops::default(),
-            begun_stops: Mutex::new(Vec::new()),
+            stops: StopRecords::default(),
+            stops_in_progress: Mutex::new(Vec::new()),
             #[cfg(all(unix, feature = "process"))]
             programs: os_programs::Programs::default(),
-            successions: tokio::sync::Notify::new(),
-            healths: tokio::sync::Notify::new(),
+            name_changes: tokio::sync::Notify::new(),
+            health_changes: tokio::sync::Notify::new(),
             waits: Waits::default(),
             watching: Watching::default(),
             #[cfg(regrow_proof)]
@@ -220,7 +220,7 @@ impl Kernel {
 impl Drop for Kernel {
     fn drop(&mut self) {
         self.timers.close();
-        self.bells.close();
+        self.deadlines.close();
         self.census.close();
     }
 }

@@ -10,7 +10,7 @@ use crate::base::small_map::SmallMap;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Held, Stage, Watcher};
+use crate::process::{AnyProcess, Monitored, Stage, Watcher};
 
 impl Kernel {
     pub(crate) fn monitor(&self, watcher: Pid, target: Pid) -> MonitorRef {
@@ -26,7 +26,7 @@ impl Kernel {
     fn watch(&self, watcher: Pid, target: Pid, name: Option<SharedStr>) -> MonitorRef {
         let reference = MonitorRef::new(self.fresh_id(), watcher);
         let Some(own) = self.find(watcher) else { return reference };
-        if !hold(&*own, reference, Held::Process(target)) {
+        if !hold(&*own, reference, Monitored::Process(target)) {
             return reference;
         }
         crate::base::failpoint::point!("monitor between sides");
@@ -63,11 +63,12 @@ impl Kernel {
         let mut envelope = Some(Envelope::ticketed(reference.raw(), received));
         watcher.with(|locked| {
             let core = locked.core();
-            let Some(ties) = core.ties.as_mut() else { return };
-            let Some(held @ Held::Process(_)) = ties.monitors.get_mut(&reference.raw()) else {
+            let Some(relations) = core.relations.as_mut() else { return };
+            let Some(held @ Monitored::Process(_)) = relations.monitors.get_mut(&reference.raw())
+            else {
                 return;
             };
-            *held = Held::Fired;
+            *held = Monitored::Fired;
             if core.stage != Stage::Live {
                 return;
             }
@@ -85,14 +86,14 @@ impl Kernel {
         let Some(own) = self.find(reference.watcher()) else { return false };
         let id = reference.raw();
         let released = own.with(|locked| {
-            let ties = locked.core().ties.as_mut()?;
-            let taken_back = match ties.monitors.get(&id)? {
-                Held::Process(_) => 0,
-                Held::Fired if !flush => return None,
-                Held::Fired => 1,
-                Held::Group { queued, .. } => *queued,
+            let relations = locked.core().relations.as_mut()?;
+            let taken_back = match relations.monitors.get(&id)? {
+                Monitored::Process(_) => 0,
+                Monitored::Fired if !flush => return None,
+                Monitored::Fired => 1,
+                Monitored::Group { queued, .. } => *queued,
             };
-            let held = ties.monitors.remove(&id)?;
+            let held = relations.monitors.remove(&id)?;
             Some((held, locked.take_back(taken_back)))
         });
         let held = released.map(|(held, queued)| {
@@ -102,14 +103,14 @@ impl Kernel {
         crate::base::failpoint::point!("demonitor between sides");
         match held {
             None => false,
-            Some(Held::Fired) => false,
-            Some(Held::Process(target)) => {
+            Some(Monitored::Fired) => false,
+            Some(Monitored::Process(target)) => {
                 if let Some(target) = self.find(target) {
                     unlist(&*target, reference);
                 }
                 true
             }
-            Some(Held::Group { group, .. }) => {
+            Some(Monitored::Group { group, .. }) => {
                 self.unwatch_group(group, id);
                 true
             }
@@ -117,12 +118,12 @@ impl Kernel {
     }
 
     /// The watcher has ended: its entries at the targets go too.
-    pub(crate) fn release(&self, watcher: Pid, held: SmallMap<u64, Held>) {
+    pub(crate) fn release(&self, watcher: Pid, held: SmallMap<u64, Monitored>) {
         for (id, held) in held {
             match held {
-                Held::Fired => {}
-                Held::Group { group, .. } => self.unwatch_group(group, id),
-                Held::Process(target) => {
+                Monitored::Fired => {}
+                Monitored::Group { group, .. } => self.unwatch_group(group, id),
+                Monitored::Process(target) => {
                     if let Some(target) = self.find(target) {
                         unlist(&*target, MonitorRef::new(id, watcher));
                     }
@@ -133,7 +134,7 @@ impl Kernel {
 }
 
 /// Makes the watcher's entry; false if it is ending.
-pub(crate) fn hold(watcher: &dyn AnyProcess, reference: MonitorRef, held: Held) -> bool {
+pub(crate) fn hold(watcher: &dyn AnyProcess, reference: MonitorRef, held: Monitored) -> bool {
     let mut held = Some(held);
     watcher.with(|locked| {
         let core = locked.core();
@@ -141,7 +142,7 @@ pub(crate) fn hold(watcher: &dyn AnyProcess, reference: MonitorRef, held: Held) 
             return false;
         }
         if let Some(held) = held.take() {
-            core.ties_mut().monitors.insert(reference.raw(), held);
+            core.relations_mut().monitors.insert(reference.raw(), held);
         }
         true
     })
@@ -151,9 +152,9 @@ pub(crate) fn hold(watcher: &dyn AnyProcess, reference: MonitorRef, held: Held) 
 fn holds(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
     watcher.with(|locked| {
         let core = locked.core();
-        let ties = core.ties.as_ref();
+        let relations = core.relations.as_ref();
         core.stage != Stage::Ended
-            && ties.is_some_and(|ties| ties.monitors.contains(&reference.raw()))
+            && relations.is_some_and(|relations| relations.monitors.contains(&reference.raw()))
     })
 }
 
@@ -166,7 +167,7 @@ fn list(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool
             return false;
         }
         if let Some(entry) = entry.take() {
-            core.ties_mut().watchers.get_or_insert_default().insert(reference.raw(), entry);
+            core.relations_mut().watchers.get_or_insert_default().insert(reference.raw(), entry);
         }
         true
     })
@@ -174,7 +175,7 @@ fn list(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool
 
 fn unlist(target: &dyn AnyProcess, reference: MonitorRef) {
     target.with(|locked| {
-        let ties = locked.core().ties.as_mut();
-        ties.and_then(|ties| ties.watchers.as_mut()?.remove(&reference.raw()))
+        let relations = locked.core().relations.as_mut();
+        relations.and_then(|relations| relations.watchers.as_mut()?.remove(&reference.raw()))
     });
 }

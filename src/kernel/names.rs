@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::kernel::reserved_names::Reserved;
@@ -128,7 +128,7 @@ impl Kernel {
                 let core = locked.core();
                 let open = core.is_open();
                 if open {
-                    core.standing_mut().names.insert(own.clone(), ());
+                    core.registrations_mut().names.insert(own.clone(), ());
                 }
                 open
             });
@@ -145,7 +145,7 @@ impl Kernel {
             then();
             Ok(())
         })?;
-        quietly(|| self.successions.notify_waiters());
+        ignore_panic(|| self.name_changes.notify_waiters());
         Ok(())
     }
 
@@ -165,7 +165,10 @@ impl Kernel {
                 // Last: a holder that forgot the name does not wait for it in its end.
                 if let Some(process) = &process {
                     process.with_deferred(|locked| {
-                        locked.core().standing().and_then(|standing| standing.names.remove(name))
+                        locked
+                            .core()
+                            .registrations()
+                            .and_then(|registrations| registrations.names.remove(name))
                     });
                 }
                 true

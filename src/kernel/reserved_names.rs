@@ -14,11 +14,11 @@
 
 use tokio::time::Instant;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
-use crate::process::{AnyProcess, GivenName, Parent, Seat, Vacant, Vacated};
+use crate::process::{AnyProcess, ChildSlot, GivenName, Parent, VacatedName, VacatedNames};
 
 /// For which child a name is reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +39,13 @@ impl Kernel {
     ) -> Option<Reserved> {
         let process = self.find(supervisor)?;
         let (vacated, _) = process.with_deferred(|locked| {
-            let vacated = locked.core().standing()?.vacated(name)?;
-            Some((vacated.seat.child, vacated.reserved_for.clone()?))
+            let vacated = locked.core().registrations()?.vacated(name)?;
+            Some((vacated.slot.child, vacated.reserved_for.clone()?))
         });
         let (child, id) = vacated?;
-        let (parent, _) = newcomer.with_deferred(|locked| locked.core().ties()?.parent);
+        let (parent, _) = newcomer.with_deferred(|locked| locked.core().relations()?.parent);
         let is_successor = parent.is_some_and(|parent| {
-            parent.pid == supervisor && parent.role.is_some_and(|role| role.seat.child == child)
+            parent.pid == supervisor && parent.role.is_some_and(|role| role.slot.child == child)
         });
         (!is_successor).then_some(Reserved { child: id, supervisor })
     }
@@ -60,7 +60,7 @@ impl Kernel {
         restarted_by: Option<Parent>,
         reserved_for: Option<SharedStr>,
     ) {
-        let heir = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.seat)));
+        let heir = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.slot)));
         let own = name.clone();
         self.names.with_entry(name, |entry| {
             let given_up = entry.is_none() && reserved_for.is_some();
@@ -72,19 +72,19 @@ impl Kernel {
                 self.trace
                     .record(crate::kernel::trace::Event::Freed { name: own.clone(), pid: holder });
             }
-            *entry =
-                heir.and_then(|(heir, seat)| leave(&*heir, own, Vacated { seat, reserved_for }));
+            *entry = heir
+                .and_then(|(heir, slot)| leave(&*heir, own, VacatedName { slot, reserved_for }));
         });
     }
 
     /// The supervisor is about to start a child of this specification, and none of its incarnations
     /// runs: if nobody has the name that it gives, the child that is known by this seat has it.
-    pub(crate) fn reserve(&self, supervisor: &dyn AnyProcess, seat: Seat, given: GivenName) {
+    pub(crate) fn reserve(&self, supervisor: &dyn AnyProcess, slot: ChildSlot, given: GivenName) {
         let GivenName { name, child } = given;
         let own = name.clone();
         self.names.with_entry(name, |entry| {
             if entry.is_none() {
-                *entry = leave(supervisor, own, Vacated { seat, reserved_for: Some(child) });
+                *entry = leave(supervisor, own, VacatedName { slot, reserved_for: Some(child) });
             }
         });
     }
@@ -94,24 +94,27 @@ impl Kernel {
     pub(crate) fn forget_vacant(&self, supervisor: Pid, name: &SharedStr) {
         if let Some(supervisor) = self.find(supervisor) {
             supervisor.with_deferred(|locked| {
-                locked.core().standing().and_then(|standing| standing.forget_vacated(name))
+                locked
+                    .core()
+                    .registrations()
+                    .and_then(|registrations| registrations.forget_vacated(name))
             });
         }
     }
 
     /// The supervisor restarts nobody any more: all names that it keeps for successors are
     /// free, and it is given no more.
-    pub(crate) fn end_succession(&self, supervisor: &dyn AnyProcess) {
+    pub(crate) fn end_restarts(&self, supervisor: &dyn AnyProcess) {
         let vacant = supervisor.with(|locked| {
-            let standing = locked.core().standing_mut();
-            standing.stopping = true;
-            standing.vacant.take()
+            let registrations = locked.core().registrations_mut();
+            registrations.stopping = true;
+            registrations.vacant.take()
         });
         self.release_names(vacant, supervisor.pid());
     }
 
     /// Frees names that this supervisor has listed, and lists no more.
-    pub(crate) fn release_names(&self, vacant: Option<Box<Vacant>>, supervisor: Pid) {
+    pub(crate) fn release_names(&self, vacant: Option<Box<VacatedNames>>, supervisor: Pid) {
         for name in vacant.into_iter().flat_map(|vacant| vacant.into_names()) {
             self.clear_vacant(name, supervisor, || true);
         }
@@ -119,13 +122,13 @@ impl Kernel {
 
     /// The supervisor is done with this incarnation of a child and those before it: what
     /// a successor didn't take of their names is free.
-    pub(crate) fn clear_vacant_of(&self, supervisor: &dyn AnyProcess, last: Seat) {
+    pub(crate) fn clear_vacant_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
         for name in vacant_of(supervisor, last) {
             let is_done_with = || {
                 let (removed, _) = supervisor.with_deferred(|locked| {
-                    let standing = locked.core().standing()?;
-                    standing.vacated(&name).filter(|vacated| vacated.seat.is_up_to(last))?;
-                    standing.forget_vacated(&name)
+                    let registrations = locked.core().registrations()?;
+                    registrations.vacated(&name).filter(|vacated| vacated.slot.is_up_to(last))?;
+                    registrations.forget_vacated(&name)
                 });
                 removed.is_some()
             };
@@ -134,7 +137,7 @@ impl Kernel {
     }
 
     /// The supervisor restarts this child, but not before then.
-    pub(crate) fn postpone_vacant(&self, supervisor: Pid, last: Seat, until: Instant) {
+    pub(crate) fn postpone_vacant(&self, supervisor: Pid, last: ChildSlot, until: Instant) {
         let Some(process) = self.find(supervisor) else { return };
         for name in vacant_of(&*process, last) {
             self.names.with_entry(name, |entry| {
@@ -159,19 +162,19 @@ impl Kernel {
             cleared
         });
         if cleared {
-            quietly(|| self.successions.notify_waiters());
+            ignore_panic(|| self.name_changes.notify_waiters());
         }
     }
 }
 
 /// Lists a name with a supervisor, if that starts children still. To be called under the lock of
 /// the name's entry, of which it gives the new value.
-fn leave(supervisor: &dyn AnyProcess, name: SharedStr, vacated: Vacated) -> Option<NameEntry> {
+fn leave(supervisor: &dyn AnyProcess, name: SharedStr, vacated: VacatedName) -> Option<NameEntry> {
     let (restarts, _) = supervisor.with_deferred(|locked| {
         let core = locked.core();
         let restarts = core.restarts_children();
         if restarts {
-            core.standing_mut().vacant.get_or_insert_default().insert(name, vacated);
+            core.registrations_mut().vacant.get_or_insert_default().insert(name, vacated);
         }
         restarts
     });
@@ -180,9 +183,9 @@ fn leave(supervisor: &dyn AnyProcess, name: SharedStr, vacated: Vacated) -> Opti
 }
 
 /// Names that incarnations up to this one have left to their supervisor.
-fn vacant_of(supervisor: &dyn AnyProcess, last: Seat) -> Vec<SharedStr> {
+fn vacant_of(supervisor: &dyn AnyProcess, last: ChildSlot) -> Vec<SharedStr> {
     let left = supervisor.with(|locked| {
-        let vacant = locked.core().standing()?.vacant.as_ref()?;
+        let vacant = locked.core().registrations()?.vacant.as_ref()?;
         Some(vacant.left_up_to(last))
     });
     left.unwrap_or_default()

@@ -21,16 +21,16 @@ pub(crate) enum Above {
 
 /// A program's stop, as long as it lasts.
 #[derive(Debug)]
-pub(crate) struct BegunStop {
+pub(crate) struct StopInProgress {
     kernel: Arc<Kernel>,
     root: Pid,
 }
 
 impl Kernel {
     /// The stop of the program with this root begins.
-    pub(crate) fn begin_stop(self: &Arc<Self>, root: Pid, by: Above) -> BegunStop {
-        self.begun_stops.lock().push((root, by));
-        BegunStop { kernel: self.clone(), root }
+    pub(crate) fn begin_stop(self: &Arc<Self>, root: Pid, by: Above) -> StopInProgress {
+        self.stops_in_progress.lock().push((root, by));
+        StopInProgress { kernel: self.clone(), root }
     }
 
     /// Whether a supervisor above this process is being stopped, and why. What a program's stop
@@ -38,12 +38,13 @@ impl Kernel {
     #[cfg_attr(not(feature = "process"), allow(dead_code))]
     pub(crate) fn stop_above(&self, process: &dyn AnyProcess) -> Option<Above> {
         let parent = |process: &dyn AnyProcess| {
-            process.with(|locked| locked.core().ties()?.parent.map(|parent| parent.pid))
+            process.with(|locked| locked.core().relations()?.parent.map(|parent| parent.pid))
         };
         let mut found = None;
         let mut next = parent(process);
         while let Some(pid) = next {
-            let begun = self.begun_stops.lock().iter().find(|(root, _)| *root == pid).copied();
+            let begun =
+                self.stops_in_progress.lock().iter().find(|(root, _)| *root == pid).copied();
             if let Some((_, by)) = begun {
                 return Some(by);
             }
@@ -57,9 +58,9 @@ impl Kernel {
     }
 }
 
-impl Drop for BegunStop {
+impl Drop for StopInProgress {
     fn drop(&mut self) {
-        let mut begun = self.kernel.begun_stops.lock();
+        let mut begun = self.kernel.stops_in_progress.lock();
         if let Some(at) = begun.iter().position(|(root, _)| *root == self.root) {
             begun.swap_remove(at);
         }

@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
@@ -22,26 +22,26 @@ use crate::base::sync::atomic::Ordering;
 use crate::exit::reason::ExitReason;
 use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
-use crate::kernel::closing::{Belongings, Death, End, close};
+use crate::kernel::closing::{End, EndFacts, OwnedNames, close};
 use crate::kernel::exits::ExitSignal;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
-use crate::process::{AnyProcess, Stage, Standing, Ties, Watcher, flag};
+use crate::process::{AnyProcess, Registrations, Relations, Stage, Watcher, flag};
 
 impl Kernel {
     /// Steps 2 to 8.
-    pub(crate) fn bury(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
+    pub(crate) fn tear_down(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
         let pid = process.pid();
         crate::base::failpoint::point!("death before closing");
         let mut closing = process.with(|locked| {
-            process.raise(flag::CONDEMNED);
+            process.raise(flag::EXIT_PENDING);
             close(locked, end)
         });
-        closing.remains.close_streams();
+        closing.leftover.close_streams();
         let death = closing.death;
         crate::base::failpoint::point!("death before names");
-        if let Some(belongings) = closing.belongings {
-            self.give_up(process, belongings);
+        if let Some(owned) = closing.owned {
+            self.give_up(process, owned);
         }
         self.table.remove_and(&pid, || {
             self.finished.fetch_add(1, Ordering::Relaxed);
@@ -51,29 +51,30 @@ impl Kernel {
             self.timers.drop_target(pid);
         }
         crate::base::failpoint::point!("death before ended");
-        let ties = process.with(|locked| {
+        let relations = process.with(|locked| {
             let core = locked.core();
             core.stage = Stage::Ended;
-            let ties = core.ties.take();
-            core.settled = !death.failed && ties.as_ref().is_none_or(|ties| ties.tell_nobody());
+            let relations = core.relations.take();
+            core.end_announced =
+                !death.failed && relations.as_ref().is_none_or(|relations| relations.tell_nobody());
             #[cfg(regrow_proof)]
             self.trace
                 .record(crate::kernel::trace::Event::Exited { pid, reason: death.reason.clone() });
-            (!core.settled).then_some(ties)
+            (!core.end_announced).then_some(relations)
         });
-        if let Some(ties) = ties {
-            self.announce(process, ties, &death);
+        if let Some(relations) = relations {
+            self.announce(process, relations, &death);
         }
-        closing.remains.drop_quietly();
+        closing.leftover.drop_quietly();
     }
 
     /// Step 4, but for the table.
     #[inline(never)]
-    fn give_up(&self, process: &dyn AnyProcess, belongings: Belongings) {
+    fn give_up(&self, process: &dyn AnyProcess, owned: OwnedNames) {
         let pid = process.pid();
-        let restarted_by = belongings.restarted_by;
-        let mut given = belongings.given;
-        for (name, ()) in belongings.names {
+        let restarted_by = owned.restarted_by;
+        let mut given = owned.given;
+        for (name, ()) in owned.names {
             let child = given.take_if(|given| given.name == name).map(|given| given.child);
             self.free_name(name, pid, restarted_by, child);
         }
@@ -82,62 +83,64 @@ impl Kernel {
             self.free_name(given.name, pid, restarted_by, Some(given.child));
         }
         // Of a supervisor: it starts no successor any more.
-        self.release_names(belongings.vacant, pid);
+        self.release_names(owned.vacant, pid);
         crate::base::failpoint::point!("death before groups");
-        for (tag, ()) in belongings.tags {
+        for (tag, ()) in owned.tags {
             self.leave_group(tag, pid);
         }
-        for (_, registry) in belongings.registries {
+        for (_, registry) in owned.registries {
             // Keys and values are a user's, and may go with the registry's last handle.
-            quietly(|| registry.upgrade().into_iter().for_each(|registry| registry.forget(pid)));
+            ignore_panic(|| {
+                registry.upgrade().into_iter().for_each(|registry| registry.forget(pid))
+            });
         }
-        belongings.line.iter().for_each(|line| self.pass_on(process, line));
+        owned.ancestors.iter().for_each(|ancestors| self.pass_on(process, ancestors));
     }
 
     /// Steps 6 and 7.
     fn announce(
         self: &Arc<Self>,
         process: &dyn AnyProcess,
-        ties: Option<Box<Ties>>,
-        death: &Death,
+        relations: Option<Box<Relations>>,
+        death: &EndFacts,
     ) {
         let (pid, reason) = (process.pid(), &death.reason);
-        let mut ties = ties.unwrap_or_default();
-        self.log_end(pid, &ties, death);
-        if let Some(watchers) = ties.watchers.take() {
+        let mut relations = relations.unwrap_or_default();
+        self.log_end(pid, &relations, death);
+        if let Some(watchers) = relations.watchers.take() {
             self.tell_watchers(pid, *watchers, reason);
         }
         crate::base::failpoint::point!("death between monitors and links");
-        self.tell_links(pid, &mut ties, reason);
-        if !ties.monitors.is_empty() {
-            self.release(pid, ties.monitors.take());
+        self.tell_links(pid, &mut relations, reason);
+        if !relations.monitors.is_empty() {
+            self.release(pid, relations.monitors.take());
         }
-        if let Some(standing) = &mut ties.standing {
-            Self::settle_standing(standing, reason);
+        if let Some(registrations) = &mut relations.registrations {
+            Self::settle_standing(registrations, reason);
         }
         crate::base::failpoint::point!("death before settled");
         let mut late_waiters = Vec::new();
-        while let Some(mut late) = settle(process) {
+        while let Some(mut late) = resolve(process) {
             late_waiters.extend(late.waiters.take());
             if late.links.is_empty() {
                 break;
             }
             self.tell_links(pid, &mut late, reason);
         }
-        for (_, waiter) in ties.waiters.take().into_iter().chain(late_waiters) {
-            quietly(|| waiter.wake());
+        for (_, waiter) in relations.waiters.take().into_iter().chain(late_waiters) {
+            ignore_panic(|| waiter.wake());
         }
-        quietly(|| drop(ties));
+        ignore_panic(|| drop(relations));
     }
 
     /// What a process answered for, and does no more.
     #[inline(never)]
-    fn settle_standing(standing: &mut Standing, reason: &ExitReason) {
-        if let Some(stop) = standing.stop.take() {
-            quietly(|| stop.cancel());
+    fn settle_standing(registrations: &mut Registrations, reason: &ExitReason) {
+        if let Some(stop) = registrations.stop.take() {
+            ignore_panic(|| stop.cancel());
         }
-        for caller in std::mem::take(&mut standing.unanswered) {
-            quietly(|| caller.settle(Some(reason)));
+        for caller in std::mem::take(&mut registrations.unanswered) {
+            ignore_panic(|| caller.resolve(Some(reason)));
         }
     }
 
@@ -148,8 +151,8 @@ impl Kernel {
         }
     }
 
-    fn tell_links(self: &Arc<Self>, pid: Pid, ties: &mut Ties, reason: &ExitReason) {
-        for (peer, _) in ties.links.take() {
+    fn tell_links(self: &Arc<Self>, pid: Pid, relations: &mut Relations, reason: &ExitReason) {
+        for (peer, _) in relations.links.take() {
             if let Some(peer) = self.find(peer) {
                 let signal = ExitSignal { from: pid, reason, kind: ExitKind::Link };
                 self.signal_exit(&*peer, signal);
@@ -157,8 +160,8 @@ impl Kernel {
         }
     }
 
-    fn log_end(&self, pid: Pid, ties: &Ties, death: &Death) {
-        let label = ties.label.as_deref();
+    fn log_end(&self, pid: Pid, relations: &Relations, death: &EndFacts) {
+        let label = relations.label.as_deref();
         if label.is_some() {
             self.mark_census();
         }
@@ -178,11 +181,11 @@ impl Kernel {
 }
 
 /// Step 7: it is settled if nobody linked itself meanwhile. Gives who did, or began to wait.
-fn settle(process: &dyn AnyProcess) -> Option<Box<Ties>> {
+fn resolve(process: &dyn AnyProcess) -> Option<Box<Relations>> {
     process.with(|locked| {
         let core = locked.core();
-        let late = core.ties.take();
-        core.settled = late.as_ref().is_none_or(|late| late.links.is_empty());
+        let late = core.relations.take();
+        core.end_announced = late.as_ref().is_none_or(|late| late.links.is_empty());
         late
     })
 }

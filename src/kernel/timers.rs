@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::{coop, yield_now};
 use tokio::time::Instant;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::exit::reason::ExitReason;
@@ -115,7 +115,7 @@ struct Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if let Some(kernel) = self.kernel.upgrade() {
-            kernel.lose_tokio();
+            kernel.note_tokio_gone();
         }
         self.queue.close();
     }
@@ -134,9 +134,9 @@ async fn drive(driver: Driver) {
         for timer in due {
             // One before it may have led somebody to cancel it.
             if timer.period.is_none() || queue.due(timer.target(), timer.id).is_some() {
-                quietly(|| kernel.fire(&timer));
+                ignore_panic(|| kernel.fire(&timer));
             }
-            quietly(|| drop(timer));
+            ignore_panic(|| drop(timer));
         }
         drop(kernel);
         yield_now().await;

@@ -5,7 +5,7 @@
 //! shuts down, or has. A `Runtime` stays with the first tokio runtime that it has found, so from then
 //! on none of its processes runs any more.
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::kernel::Kernel;
@@ -30,7 +30,7 @@ impl Kernel {
     }
 
     /// Tokio has dropped something that it was to run.
-    pub(crate) fn lose_tokio(&self) {
+    pub(crate) fn note_tokio_gone(&self) {
         if !self.tokio_is_gone() {
             let next = self.next_pid.load(Ordering::Relaxed);
             // Another may have noticed since.
@@ -41,11 +41,11 @@ impl Kernel {
 
     /// Tokio has dropped the body of this process. If it was spawned after the end was known, the
     /// log warns of it, once. Processes that still run when a program ends are no error.
-    pub(crate) fn lose_process(&self, pid: Pid) {
-        self.lose_tokio();
+    pub(crate) fn note_process_lost(&self, pid: Pid) {
+        self.note_tokio_gone();
         let TokioEnd { since, told } = &self.tokio_end;
         if pid.raw() >= since.load(Ordering::Acquire) && !told.swap(true, Ordering::Relaxed) {
-            quietly(|| tracing::warn!(target: "regrow", %pid, "{TOKIO_GONE}"));
+            ignore_panic(|| tracing::warn!(target: "regrow", %pid, "{TOKIO_GONE}"));
         }
     }
 }

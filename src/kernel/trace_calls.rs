@@ -4,19 +4,20 @@ use crate::base::pid::{MonitorRef, Pid};
 use crate::exit::reason::ExitReason;
 use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
-use crate::kernel::admission::Birth;
-use crate::kernel::exits::{ExitSignal, Outcome};
+use crate::kernel::admission::NewProcess;
+use crate::kernel::exits::{ExitSignal, SignalOutcome};
 use crate::kernel::trace::Event;
 
 impl Kernel {
-    pub(crate) fn trace_birth(&self, pid: Pid, birth: &Birth) {
-        self.trace.record(Event::Spawned { pid, parent: birth.link.map(|(parent, _)| parent) });
+    pub(crate) fn trace_birth(&self, pid: Pid, new_process: &NewProcess) {
+        self.trace
+            .record(Event::Spawned { pid, parent: new_process.link.map(|(parent, _)| parent) });
     }
 
-    pub(crate) fn trace_signal(&self, to: Pid, signal: ExitSignal<'_>, outcome: Outcome) {
+    pub(crate) fn trace_signal(&self, to: Pid, signal: ExitSignal<'_>, outcome: SignalOutcome) {
         let fatal = match outcome {
-            Outcome::Accepted => true,
-            Outcome::Delivered | Outcome::Orphaned(_) => false,
+            SignalOutcome::Accepted => true,
+            SignalOutcome::Delivered | SignalOutcome::Orphaned(_) => false,
             _ => return,
         };
         self.trace.record(Event::Signal {

@@ -142,5 +142,5 @@ pub(crate) fn park(core: &mut Core, waker: &Waker) -> Option<Waker> {
         return None;
     }
     core.parked = Parked::Foreign;
-    core.standing_mut().reader.replace(waker.clone())
+    core.registrations_mut().reader.replace(waker.clone())
 }

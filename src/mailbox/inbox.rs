@@ -5,10 +5,10 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use crate::base::catch::{drop_each, quietly};
-use crate::mailbox::send_queue::Line;
+use crate::base::catch::{drop_each, ignore_panic};
+use crate::mailbox::send_queue::SendQueue;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyMail, Core, Entry, IfFull, Stage, State, Ties, Unread};
+use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};
 
 /// An inbox above this many slots is not kept when there is little in it.
 pub(crate) const KEPT_SLOTS: usize = 64;
@@ -75,7 +75,7 @@ impl Item for Envelope {
 pub(crate) struct Mail<M> {
     pub(crate) inbox: VecDeque<M>,
     /// What waits for room in the inbox: empty while there is some.
-    pub(crate) line: Line<M>,
+    pub(crate) send_queue: SendQueue<M>,
 }
 
 impl<M: Item> AnyMail for Mail<M> {
@@ -133,7 +133,7 @@ impl<M: Item> Unread for Leftover<M> {
     fn close_streams(&mut self) {
         for envelope in self.0.iter_mut().filter_map(Item::envelope_mut) {
             if let Received::Stream(stream) = &mut envelope.received {
-                quietly(|| stream.close());
+                ignore_panic(|| stream.close());
             }
         }
     }
@@ -166,8 +166,11 @@ impl<M: Item> Mail<M> {
 /// A mailbox that is counted. What counts as queued lies in the inbox, unless the reader
 /// receives selectively; a server that is suspended looks in the inbox.
 impl<M: Item> State<Mail<M>> {
-    pub(crate) fn new(ties: Option<Box<Ties>>) -> Self {
-        State { core: Core::new(ties), mail: Mail { inbox: VecDeque::new(), line: Line::new() } }
+    pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
+        State {
+            core: Core::new(relations),
+            mail: Mail { inbox: VecDeque::new(), send_queue: SendQueue::new() },
+        }
     }
 
     /// What becomes of this item; what it costs is counted.
@@ -216,9 +219,9 @@ impl<M: Item> State<Mail<M>> {
         if !user || self.core.stage != Stage::Live {
             return None;
         }
-        let (number, item) = self.mail.line.first()?;
+        let (number, item) = self.mail.send_queue.first()?;
         self.queue(item);
-        self.core.ties()?.waiters.remove(&number)
+        self.core.relations()?.waiters.remove(&number)
     }
 }
 

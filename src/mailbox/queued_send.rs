@@ -27,15 +27,15 @@ use crate::process::{Stage, State};
 
 /// One item in the line. Resolves when it was let in, or with the item when the process is
 /// ending. Dropped before, it takes its item along.
-pub(crate) struct Place<M: Item> {
+pub(crate) struct QueuedSend<M: Item> {
     process: Arc<Process<M>>,
     number: u64,
 }
 
-impl<M: Item> Place<M> {
+impl<M: Item> QueuedSend<M> {
     /// Of what was [sent to the line](crate::mailbox::record::Sent::InLine) under this number.
     pub(crate) fn new(process: Arc<Process<M>>, number: u64) -> Self {
-        Place { process, number }
+        QueuedSend { process, number }
     }
 
     pub(crate) fn process(&self) -> &Arc<Process<M>> {
@@ -59,22 +59,23 @@ impl<M: Item> Place<M> {
     /// The item, if it is still in the line, and the waker left there: both to be dropped
     /// after unlock.
     fn leave(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
-        let waker = state.core.ties().and_then(|ties| ties.waiters.remove(&self.number));
-        (state.mail.line.leave(self.number), waker)
+        let waker =
+            state.core.relations().and_then(|relations| relations.waiters.remove(&self.number));
+        (state.mail.send_queue.leave(self.number), waker)
     }
 }
 
-impl<M: Item> Future for Place<M> {
+impl<M: Item> Future for QueuedSend<M> {
     type Output = Result<(), M>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = cx.waker().clone();
         let mut state = self.process.state.lock();
-        if !state.mail.line.contains(self.number) {
+        if !state.mail.send_queue.contains(self.number) {
             return Poll::Ready(Ok(()));
         }
         if state.core.stage == Stage::Live {
-            let old = state.core.ties_mut().waiters.insert(self.number, waker);
+            let old = state.core.relations_mut().waiters.insert(self.number, waker);
             drop(state);
             drop(old);
             return Poll::Pending;
@@ -86,7 +87,7 @@ impl<M: Item> Future for Place<M> {
     }
 }
 
-impl<M: Item> Drop for Place<M> {
+impl<M: Item> Drop for QueuedSend<M> {
     fn drop(&mut self) {
         let mut state = self.process.state.lock();
         let left = self.leave(&mut state);

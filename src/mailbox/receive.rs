@@ -49,7 +49,7 @@ impl<M: Item> Mailbox<M> {
         }
         let budget = ready!(coop::poll_proceed(cx));
         loop {
-            if self.process.is_condemned() {
+            if self.process.is_exit_pending() {
                 return Poll::Pending;
             }
             if let Some(item) = self.local.front() {
@@ -95,7 +95,7 @@ impl<M: Item> Mailbox<M> {
     ) -> Poll<()> {
         let budget = ready!(coop::poll_proceed(cx));
         loop {
-            if self.process.is_condemned() {
+            if self.process.is_exit_pending() {
                 return Poll::Pending;
             }
             while let Some(item) = self.local.get(*cursor) {
@@ -165,8 +165,8 @@ impl<M: Item> Mailbox<M> {
         let Some(envelope) = item.envelope() else { return false };
         let Some(ticket) = envelope.ticket else { return false };
         let state = self.process.state.lock();
-        let ties = state.core.ties.as_ref();
-        !ties.is_some_and(|ties| ties.holds(ticket.get(), &envelope.received))
+        let relations = state.core.relations.as_ref();
+        !relations.is_some_and(|relations| relations.holds(ticket.get(), &envelope.received))
     }
 
     /// Counts the item out, and says whether it may be handed out: one whose ticket
@@ -193,10 +193,10 @@ impl<M: Item> Mailbox<M> {
 pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool, Option<Waker>) {
     let envelope = item.envelope();
     let ticket = envelope.and_then(|envelope| Some((envelope.ticket?, &envelope.received)));
-    let admitted = match (ticket, &mut state.core.ties) {
+    let admitted = match (ticket, &mut state.core.relations) {
         (None, _) => true,
         (Some(_), None) => false,
-        (Some((ticket, signal)), Some(ties)) => ties.redeem(ticket.get(), signal),
+        (Some((ticket, signal)), Some(relations)) => relations.redeem(ticket.get(), signal),
     };
     (admitted, if admitted { state.count_out(item.is_user()) } else { None })
 }

@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::message::received::{Envelope, Received};
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, Counts, Entry, IfFull, Locked, Stage, State, Ties, flag};
+use crate::process::{AnyProcess, Counts, Entry, IfFull, Locked, Relations, Stage, State, flag};
 
 /// One process.
 pub(crate) struct Process<M> {
@@ -27,8 +27,8 @@ pub(crate) struct Process<M> {
 }
 
 impl<M: Item> Process<M> {
-    pub(crate) fn new(kernel: Arc<Kernel>, ties: Option<Box<Ties>>) -> Arc<Self> {
-        let mut state = State::new(ties);
+    pub(crate) fn new(kernel: Arc<Kernel>, relations: Option<Box<Relations>>) -> Arc<Self> {
+        let mut state = State::new(relations);
         let flags = if state.core.counts().is_some() { flag::COUNTED } else { 0 };
         Arc::new(Process {
             pid: kernel.fresh_pid(),
@@ -40,8 +40,8 @@ impl<M: Item> Process<M> {
         })
     }
 
-    pub(crate) fn is_condemned(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & flag::CONDEMNED != 0
+    pub(crate) fn is_exit_pending(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & flag::EXIT_PENDING != 0
     }
 
     /// A poll of its task begins.
@@ -64,7 +64,8 @@ impl<M: Item> Process<M> {
     /// It is condemned, and its body may be dropped at once: nothing holds it that can only
     /// be asked to end.
     pub(crate) fn is_to_be_dropped(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & (flag::CONDEMNED | flag::HELD) == flag::CONDEMNED
+        self.flags.load(Ordering::Acquire) & (flag::EXIT_PENDING | flag::ENDS_BY_ITSELF)
+            == flag::EXIT_PENDING
     }
 
     /// Its mailbox is counted: [`Counts`](crate::process::Counts).
@@ -112,8 +113,8 @@ impl<M: Item> Process<M> {
         }
         state.put_as(value, wrap);
         state.core.notify();
-        if state.core.ring {
-            let waker = state.core.take_rung();
+        if state.core.wake_due {
+            let waker = state.core.take_due_waker();
             drop(state);
             wake(waker);
         }
@@ -136,9 +137,9 @@ impl<M: Item> Process<M> {
                 state.queue(item);
             }
             Entry::Drop => evicted = Some(item),
-            Entry::Line => {
+            Entry::SendQueue => {
                 let number = self.kernel.fresh_id();
-                state.mail.line.join(number, item);
+                state.mail.send_queue.join(number, item);
                 sent = Sent::InLine(number);
             }
             Entry::Lose | Entry::GiveBack => {
@@ -149,7 +150,7 @@ impl<M: Item> Process<M> {
                 return Err((item, Refused::Full));
             }
         }
-        let waker = state.core.take_rung();
+        let waker = state.core.take_due_waker();
         drop(state);
         wake(waker);
         if let Some(evicted) = evicted {

@@ -10,11 +10,11 @@ use std::collections::VecDeque;
 /// Items that wait, oldest first, each with the number of its [`Place`](crate::mailbox::queued_send::Place).
 #[derive(Debug)]
 #[expect(clippy::box_collection, reason = "a word where nobody ever waited, instead of four")]
-pub(crate) struct Line<M>(Option<Box<VecDeque<(u64, M)>>>);
+pub(crate) struct SendQueue<M>(Option<Box<VecDeque<(u64, M)>>>);
 
-impl<M> Line<M> {
+impl<M> SendQueue<M> {
     pub(crate) const fn new() -> Self {
-        Line(None)
+        SendQueue(None)
     }
 
     /// Numbers grow from each call to the next.
@@ -44,18 +44,21 @@ impl<M> Line<M> {
 
 #[cfg(test)]
 mod tests {
-    use super::Line;
+    use super::SendQueue;
 
     #[test]
     fn a_line_keeps_its_order_whoever_leaves_it() {
-        let mut line = Line::new();
-        assert_eq!((line.first(), line.leave(1), line.contains(1)), (None, None, false));
+        let mut send_queue = SendQueue::new();
+        assert_eq!(
+            (send_queue.first(), send_queue.leave(1), send_queue.contains(1)),
+            (None, None, false)
+        );
         for number in [2, 3, 5, 8] {
-            line.join(number, number * 10);
+            send_queue.join(number, number * 10);
         }
-        assert_eq!((line.leave(3), line.leave(3)), (Some(30), None));
-        assert!(line.contains(5) && !line.contains(3));
-        let rest = std::iter::from_fn(|| line.first()).collect::<Vec<_>>();
+        assert_eq!((send_queue.leave(3), send_queue.leave(3)), (Some(30), None));
+        assert!(send_queue.contains(5) && !send_queue.contains(3));
+        let rest = std::iter::from_fn(|| send_queue.first()).collect::<Vec<_>>();
         assert_eq!(rest, [(2, 20), (5, 50), (8, 80)]);
     }
 }

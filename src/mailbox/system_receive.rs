@@ -30,7 +30,7 @@ impl<M: Item> Mailbox<M> {
         let budget = ready!(coop::poll_proceed(cx));
         self.parking.look();
         loop {
-            if self.process.is_condemned() {
+            if self.process.is_exit_pending() {
                 return Poll::Pending;
             }
             let mut state = self.process.state.lock();

@@ -5,8 +5,8 @@ use std::fmt;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::base::catch::harmless;
-use crate::base::coop::turn;
+use crate::base::catch::with_caught_wakers;
+use crate::base::coop::consume_budget;
 
 /// How many chunks a stream made by [`stream`] holds before its writer waits.
 const DEFAULT_CAPACITY: usize = 16;
@@ -91,13 +91,13 @@ impl StreamWriter {
     ///
     /// A write that is dropped has written nothing; its chunk is lost with it.
     pub async fn write(&self, chunk: Vec<u8>) -> Result<(), Vec<u8>> {
-        turn().await;
+        consume_budget().await;
         match self.0.try_send(chunk) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(chunk)) => Err(chunk),
             // It gets past nobody: where others wait, there is no room.
             Err(TrySendError::Full(chunk)) => {
-                harmless(self.0.send(chunk)).await.map_err(|refused| refused.0)
+                with_caught_wakers(self.0.send(chunk)).await.map_err(|refused| refused.0)
             }
         }
     }

@@ -75,7 +75,7 @@ pub(crate) struct Activity {
     /// How long a handler may run untold.
     pub(crate) limit: Option<Duration>,
     /// Who tells of slow handlers sleeps until the server waits no more.
-    pub(crate) teller_sleeps: bool,
+    pub(crate) watch_sleeps: bool,
 }
 
 /// One callback that runs.
@@ -110,7 +110,7 @@ impl Activity {
     /// slow handlers is to be woken.
     pub(crate) fn found(&mut self, limit: Option<Duration>) -> bool {
         (self.waits, self.limit) = (false, limit);
-        std::mem::take(&mut self.teller_sleeps)
+        std::mem::take(&mut self.watch_sleeps)
     }
 
     pub(crate) fn begin(&mut self, callback: Callback, limit: Option<Duration>) {
@@ -131,7 +131,7 @@ impl Activity {
     pub(crate) fn look(&mut self, now: Instant) -> Look {
         let limit = self.limit.filter(|limit| now.checked_add(*limit).is_some());
         let Some(limit) = limit.filter(|_| !self.waits) else {
-            self.teller_sleeps = true;
+            self.watch_sleeps = true;
             return Look::Sleep;
         };
         match &mut self.running {

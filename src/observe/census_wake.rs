@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 #[derive(Debug, Default)]
-pub(crate) struct CensusBell {
+pub(crate) struct CensusWake {
     changed: Notify,
     /// Something happened that no line has told of.
     dirty: AtomicBool,
@@ -13,7 +13,7 @@ pub(crate) struct CensusBell {
     closed: AtomicBool,
 }
 
-impl CensusBell {
+impl CensusWake {
     /// Something happened that the census tells of.
     pub(crate) fn mark(&self) {
         if !self.dirty.swap(true, Ordering::SeqCst) {

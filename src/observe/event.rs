@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::{self, Receiver, Sender};
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
@@ -143,7 +143,7 @@ impl EventHub {
         let listened = self.sender.get().filter(|sender| sender.receiver_count() > 0);
         if let Some(sender) = listened {
             // Who stopped listening this very moment misses nothing.
-            quietly(|| drop(sender.send(make())));
+            ignore_panic(|| drop(sender.send(make())));
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use tracing::{error, info, warn};
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::one_line::{PAGE, excerpt, name};
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
@@ -21,7 +21,7 @@ fn field(label: &str) -> String {
 }
 
 pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
-    quietly(|| match detail {
+    ignore_panic(|| match detail {
         "" => info!(target: TARGET, %pid, label = field(label), "spawn"),
         _ => {
             let detail = || excerpt(detail, PAGE).to_string();
@@ -41,7 +41,7 @@ pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &E
             )
         };
     }
-    quietly(|| match LogLevel::for_exit(reason) {
+    ignore_panic(|| match LogLevel::for_exit(reason) {
         LogLevel::Error => told!(error),
         LogLevel::Warn => told!(warn),
         _ => told!(info),
@@ -49,19 +49,19 @@ pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &E
 }
 
 pub(crate) fn kill(pid: Pid) {
-    quietly(|| info!(target: TARGET, %pid, "kill"));
+    ignore_panic(|| info!(target: TARGET, %pid, "kill"));
 }
 
 pub(crate) fn kill_tag(tag: &str, killed: usize) {
     let tag = field(tag);
-    quietly(|| info!(target: TARGET, tag, killed, "kill tag"));
+    ignore_panic(|| info!(target: TARGET, tag, killed, "kill tag"));
 }
 
 pub(crate) fn census(labels: &str, tags: &str) {
-    quietly(|| info!(target: TARGET, labels, tags, "census"));
+    ignore_panic(|| info!(target: TARGET, labels, tags, "census"));
 }
 
 pub(crate) fn destructor_panicked(pid: Pid, text: &str) {
     let text = excerpt(text, PAGE).to_string();
-    quietly(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
+    ignore_panic(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
 }

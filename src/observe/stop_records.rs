@@ -14,7 +14,7 @@ use crate::observe::doing::Doing;
 
 /// How the stop of one child went.
 #[derive(Debug, Clone)]
-pub(crate) struct Stop {
+pub(crate) struct StopRecord {
     pub(crate) supervisor: Pid,
     pub(crate) child: SharedStr,
     pub(crate) pid: Pid,
@@ -28,16 +28,16 @@ pub(crate) struct Stop {
 }
 
 /// What one who asked has been told, in the order in which the stops ended.
-pub(crate) type Remembered = Arc<Mutex<Vec<Stop>>>;
+pub(crate) type Remembered = Arc<Mutex<Vec<StopRecord>>>;
 
 #[derive(Debug, Default)]
-pub(crate) struct Stops {
+pub(crate) struct StopRecords {
     on: AtomicBool,
     /// Of all who remember them; who has forgotten is told no more.
-    lists: Mutex<Vec<Weak<Mutex<Vec<Stop>>>>>,
+    lists: Mutex<Vec<Weak<Mutex<Vec<StopRecord>>>>>,
 }
 
-impl Stops {
+impl StopRecords {
     /// Of all stops from here on, as long as that is kept.
     pub(crate) fn remember(&self) -> Remembered {
         let list = Remembered::default();
@@ -47,7 +47,7 @@ impl Stops {
         list
     }
 
-    pub(crate) fn record(&self, make: impl FnOnce() -> Stop) {
+    pub(crate) fn record(&self, make: impl FnOnce() -> StopRecord) {
         if !self.on.load(Ordering::Acquire) {
             return;
         }

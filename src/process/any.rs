@@ -61,7 +61,7 @@ impl dyn AnyProcess + '_ {
     ) -> (R, Option<Waker>) {
         let mut locked = self.state().lock();
         let outcome = act(&mut locked);
-        (outcome, locked.core.take_rung())
+        (outcome, locked.core.take_due_waker())
     }
 
     pub(crate) fn raise(&self, bits: u8) {

@@ -5,16 +5,16 @@ use crate::restart::policy::Restart;
 
 /// One incarnation of a child, as its supervisor numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct ChildSlot {
     /// Which child it is.
     pub(crate) child: u64,
     /// Its how many-th start this was; later ones are greater.
     pub(crate) start: u32,
 }
 
-impl Seat {
+impl ChildSlot {
     /// Whether it is this one, or an earlier one of the same child.
-    pub(crate) fn is_up_to(self, last: Seat) -> bool {
+    pub(crate) fn is_up_to(self, last: ChildSlot) -> bool {
         self.child == last.child && self.start <= last.start
     }
 }
@@ -23,7 +23,7 @@ impl Seat {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChildRole {
     /// What the supervisor knows it by.
-    pub(crate) seat: Seat,
+    pub(crate) slot: ChildSlot,
     pub(crate) restart: Restart,
     pub(crate) stop: ChildStop,
 }

@@ -14,10 +14,10 @@ use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::observe::activity::Activity;
 use crate::observe::health::Health;
-use crate::process::ancestors::Line;
-use crate::process::child_role::{ChildRole, GivenName, Seat};
+use crate::process::ancestors::Ancestors;
+use crate::process::child_role::{ChildRole, ChildSlot, GivenName};
 use crate::process::mailbox_counts::Counts;
-use crate::process::vacated_names::{Vacant, Vacated};
+use crate::process::vacated_names::{VacatedName, VacatedNames};
 
 /// How far a process has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ pub(crate) enum Stage {
     /// It takes messages.
     Live,
     /// A fatal signal was accepted; the task has yet to notice.
-    Condemned,
+    ExitPending,
     /// Its body is gone; names and groups are being freed.
     Closing,
     /// It is out of every table; links and monitors are being told.
@@ -40,7 +40,7 @@ pub(crate) enum Parked {
     Task,
     /// The same, before it has handled what it took.
     Ahead,
-    /// Another waker, in [`Standing::reader`]: woken after unlock, since it may be a user's.
+    /// Another waker, in [`Registrations::reader`]: woken after unlock, since it may be a user's.
     Foreign,
 }
 
@@ -49,11 +49,11 @@ pub(crate) enum Parked {
 pub(crate) struct Core {
     pub(crate) stage: Stage,
     /// Everybody who was to be told of the end has been.
-    pub(crate) settled: bool,
+    pub(crate) end_announced: bool,
     pub(crate) trap: bool,
     pub(crate) parked: Parked,
     /// A foreign reader is to be woken after unlock.
-    pub(crate) ring: bool,
+    pub(crate) wake_due: bool,
     /// What is queued is stamped with the time.
     pub(crate) tracked: bool,
     /// Its parent's exit signal has arrived: it was asked to stop, or told to. A supervisor stops
@@ -65,7 +65,7 @@ pub(crate) struct Core {
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
     /// What only some processes need; an ordinary one pays a word for it.
-    pub(crate) ties: Option<Box<Ties>>,
+    pub(crate) relations: Option<Box<Relations>>,
 }
 
 /// Tickets of link exits, by whose exits they are: an unlink finds those of its peer without a look
@@ -74,10 +74,10 @@ pub(crate) type ExitTickets = SmallMap<Pid, SmallMap<u64, ()>>;
 
 /// What ties a process to others.
 #[derive(Debug, Default)]
-pub(crate) struct Ties {
+pub(crate) struct Relations {
     pub(crate) links: SmallMap<Pid, Link>,
     /// What it watches, by the monitor's number.
-    pub(crate) monitors: SmallMap<u64, Held>,
+    pub(crate) monitors: SmallMap<u64, Monitored>,
     /// Who watches it, by the monitor's number.
     pub(crate) watchers: Option<Box<SmallMap<u64, Watcher>>>,
     /// Tickets of link exits that lie in its mailbox.
@@ -87,23 +87,23 @@ pub(crate) struct Ties {
     pub(crate) label: Option<SharedStr>,
     pub(crate) parent: Option<Parent>,
     /// Apart: a child of a supervisor has all of the above, and mostly nothing of this.
-    pub(crate) standing: Option<Box<Standing>>,
+    pub(crate) registrations: Option<Box<Registrations>>,
 }
 
 /// What a process is named, belongs to and answers for.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct Registrations {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
     /// Registries that it is in, by their numbers.
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
     /// Names that its dead children left to it, to be taken by their successors.
-    pub(crate) vacant: Option<Box<Vacant>>,
+    pub(crate) vacant: Option<Box<VacatedNames>>,
     /// Of a child: the name that its specification gives.
     pub(crate) given: Option<Box<GivenName>>,
     /// It is a supervisor that restarts nobody any more: it is stopping, or has given up.
     pub(crate) stopping: bool,
-    pub(crate) estate: Option<Box<Estate>>,
+    pub(crate) supervisor_record: Option<Box<SupervisorRecord>>,
     /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Arc<dyn Unanswered>>,
@@ -150,7 +150,7 @@ pub(crate) enum LinkKind {
 
 /// One monitor, on its watcher's side.
 #[derive(Debug)]
-pub(crate) enum Held {
+pub(crate) enum Monitored {
     /// It waits for this process to end.
     Process(Pid),
     /// Its `Down` lies in the mailbox.
@@ -180,11 +180,11 @@ pub(crate) struct Parent {
 /// What only a supervisor has: what it leaves if it ends before its children do, and what it
 /// shows of itself.
 #[derive(Debug, Default)]
-pub(crate) struct Estate {
+pub(crate) struct SupervisorRecord {
     /// Of a supervisor: who is above it.
-    pub(crate) line: Option<Arc<Line>>,
+    pub(crate) ancestors: Option<Arc<Ancestors>>,
     /// What its children left, by the seat that those had.
-    pub(crate) orphans: Vec<(Seat, Pid)>,
+    pub(crate) orphans: Vec<(ChildSlot, Pid)>,
     /// It is ending, and has passed these on.
     pub(crate) passed_on: bool,
     /// What it shows of itself to those who don't want to wait for its answer.
@@ -194,7 +194,7 @@ pub(crate) struct Estate {
 /// A caller whose reply was dropped unsent.
 pub(crate) trait Unanswered: Send + Sync {
     /// Tells it: `None` is "the server lives, but nobody will reply".
-    fn settle(self: Arc<Self>, ended: Option<&ExitReason>);
+    fn resolve(self: Arc<Self>, ended: Option<&ExitReason>);
 }
 
 impl std::fmt::Debug for dyn Unanswered {
@@ -203,29 +203,37 @@ impl std::fmt::Debug for dyn Unanswered {
     }
 }
 
-impl Ties {
+impl Relations {
     /// Nobody is to be told of an end.
     pub(crate) fn tell_nobody(&self) -> bool {
-        let Ties { links, monitors, watchers, exits: _, waiters, label, parent: _, standing } =
-            self;
+        let Relations {
+            links,
+            monitors,
+            watchers,
+            exits: _,
+            waiters,
+            label,
+            parent: _,
+            registrations,
+        } = self;
         let unwatched = watchers.as_ref().is_none_or(|watchers| watchers.is_empty());
         links.is_empty()
             && monitors.is_empty()
             && unwatched
             && waiters.is_empty()
             && label.is_none()
-            && standing.is_none()
+            && registrations.is_none()
     }
 }
 
-impl Standing {
+impl Registrations {
     /// What is known of a name that a dead child has left to this process.
-    pub(crate) fn vacated(&self, name: &SharedStr) -> Option<&Vacated> {
+    pub(crate) fn vacated(&self, name: &SharedStr) -> Option<&VacatedName> {
         self.vacant.as_ref()?.get(name)
     }
 
     /// A name is not left to this process any more.
-    pub(crate) fn forget_vacated(&mut self, name: &SharedStr) -> Option<Vacated> {
+    pub(crate) fn forget_vacated(&mut self, name: &SharedStr) -> Option<VacatedName> {
         self.vacant.as_mut()?.remove(name)
     }
 }
@@ -243,41 +251,41 @@ impl std::fmt::Debug for dyn Registrar {
 }
 
 impl Core {
-    pub(crate) fn new(ties: Option<Box<Ties>>) -> Self {
+    pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         Core {
             stage: Stage::Live,
-            settled: false,
+            end_announced: false,
             trap: false,
             parked: Parked::Nobody,
-            ring: false,
+            wake_due: false,
             tracked: false,
             asked: false,
             taken_back: 0,
             reason: None,
             task: None,
-            ties,
+            relations,
         }
     }
 
-    pub(crate) fn ties_mut(&mut self) -> &mut Ties {
-        self.ties.get_or_insert_default()
+    pub(crate) fn relations_mut(&mut self) -> &mut Relations {
+        self.relations.get_or_insert_default()
     }
 
-    pub(crate) fn ties(&mut self) -> Option<&mut Ties> {
-        self.ties.as_deref_mut()
+    pub(crate) fn relations(&mut self) -> Option<&mut Relations> {
+        self.relations.as_deref_mut()
     }
 
-    pub(crate) fn standing(&mut self) -> Option<&mut Standing> {
-        self.ties()?.standing.as_deref_mut()
+    pub(crate) fn registrations(&mut self) -> Option<&mut Registrations> {
+        self.relations()?.registrations.as_deref_mut()
     }
 
     /// Where the mailbox is counted.
     pub(crate) fn counts(&mut self) -> Option<&mut Counts> {
-        self.standing()?.counts.as_mut()
+        self.registrations()?.counts.as_mut()
     }
 
-    pub(crate) fn standing_mut(&mut self) -> &mut Standing {
-        self.ties_mut().standing.get_or_insert_default()
+    pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
+        self.relations_mut().registrations.get_or_insert_default()
     }
 
     /// Whether names, links and monitors may still be added.
@@ -290,7 +298,7 @@ impl Core {
         match std::mem::replace(&mut self.parked, Parked::Nobody) {
             Parked::Nobody => {}
             Parked::Task | Parked::Ahead => self.wake_task(),
-            Parked::Foreign => self.ring = true,
+            Parked::Foreign => self.wake_due = true,
         }
     }
 
@@ -306,10 +314,10 @@ impl Core {
     }
 
     /// The foreign reader's waker, if it is due.
-    pub(crate) fn take_rung(&mut self) -> Option<Waker> {
-        if !std::mem::take(&mut self.ring) {
+    pub(crate) fn take_due_waker(&mut self) -> Option<Waker> {
+        if !std::mem::take(&mut self.wake_due) {
             return None;
         }
-        self.standing()?.reader.take()
+        self.registrations()?.reader.take()
     }
 }

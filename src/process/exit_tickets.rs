@@ -3,9 +3,9 @@
 use crate::base::pid::Pid;
 use crate::base::small_map::SmallMap;
 use crate::message::received::Received;
-use crate::process::core::{Held, Ties};
+use crate::process::core::{Monitored, Relations};
 
-impl Ties {
+impl Relations {
     /// An exit of this process is queued under this ticket.
     pub(crate) fn add_exit(&mut self, from: Pid, ticket: u64) {
         let exits = self.exits.get_or_insert_default();
@@ -56,7 +56,7 @@ impl Ties {
         match signal {
             Received::Exit { from, .. } => self.take_exit(*from, ticket),
             Received::Group { .. } => match self.monitors.get_mut(&ticket) {
-                Some(Held::Group { queued, .. }) => {
+                Some(Monitored::Group { queued, .. }) => {
                     *queued = queued.saturating_sub(1);
                     true
                 }

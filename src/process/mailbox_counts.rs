@@ -40,7 +40,7 @@ pub(crate) enum Entry {
     /// It is dropped itself, and counted.
     Drop,
     /// It joins the line of those who wait for room.
-    Line,
+    SendQueue,
     /// It is refused, and counted.
     Lose,
     GiveBack,
@@ -59,8 +59,8 @@ impl Counts {
         match (self.overflow, if_full) {
             (Overflow::DropOldest, _) => Entry::Evict,
             (Overflow::DropNewest, _) => Entry::Drop,
-            (Overflow::Reject | Overflow::Wait, IfFull::Wait) => Entry::Line,
-            (Overflow::Wait, IfFull::WaitOrLose) => Entry::Line,
+            (Overflow::Reject | Overflow::Wait, IfFull::Wait) => Entry::SendQueue,
+            (Overflow::Wait, IfFull::WaitOrLose) => Entry::SendQueue,
             (Overflow::Reject | Overflow::Wait, IfFull::GiveBack) => Entry::GiveBack,
             (Overflow::Reject, IfFull::Lose | IfFull::WaitOrLose) => Entry::Lose,
             (Overflow::Wait, IfFull::Lose) => Entry::Lose,
@@ -103,9 +103,9 @@ mod tests {
             let full = Counts { users: 2, ..Counts::new(2, overflow) };
             all.map(|if_full| full.entry(if_full))
         };
-        let reject = [Entry::Lose, Entry::GiveBack, Entry::Line, Entry::Lose];
+        let reject = [Entry::Lose, Entry::GiveBack, Entry::SendQueue, Entry::Lose];
         assert_eq!(entries(Overflow::Reject), reject);
-        let wait = [Entry::Lose, Entry::GiveBack, Entry::Line, Entry::Line];
+        let wait = [Entry::Lose, Entry::GiveBack, Entry::SendQueue, Entry::SendQueue];
         assert_eq!(entries(Overflow::Wait), wait);
         assert_eq!(entries(Overflow::DropOldest), [Entry::Evict; 4]);
         assert_eq!(entries(Overflow::DropNewest), [Entry::Drop; 4]);

@@ -25,20 +25,21 @@ mod successor;
 mod published;
 pub(crate) mod any;
 
-pub(crate) use ancestors::Line;
+pub(crate) use ancestors::Ancestors;
 pub(crate) use any::AnyProcess;
-pub(crate) use child_role::{ChildRole, ChildStop, GivenName, Seat};
+pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, GivenName};
 pub(crate) use core::{
-    Core, Estate, Held, Link, LinkKind, Parent, Parked, Registrar, Stage, Standing, Ties, Watcher,
+    Core, Link, LinkKind, Monitored, Parent, Parked, Registrar, Registrations, Relations, Stage,
+    SupervisorRecord, Watcher,
 };
 pub(crate) use mailbox_counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State, Unread};
-pub(crate) use vacated_names::{Vacant, Vacated};
+pub(crate) use vacated_names::{VacatedName, VacatedNames};
 
 /// Bits that are read without the lock.
 pub(crate) mod flag {
     /// An exit was accepted, or the process has ended: nothing more is handled.
-    pub(crate) const CONDEMNED: u8 = 1;
+    pub(crate) const EXIT_PENDING: u8 = 1;
     /// The task's waker is known.
     pub(crate) const STARTED: u8 = 2;
     /// Replies were dropped unsent; the server owes their callers the truth.
@@ -50,7 +51,7 @@ pub(crate) mod flag {
     /// Its mailbox is counted, for all its life.
     pub(crate) const COUNTED: u8 = 32;
     /// It is asked to end when it is condemned, and not dropped.
-    pub(crate) const HELD: u8 = 64;
+    pub(crate) const ENDS_BY_ITSELF: u8 = 64;
     /// Somebody may want to know what it handles: it is to look at the runtime's switches.
-    pub(crate) const WATCHED: u8 = 128;
+    pub(crate) const OBSERVED: u8 = 128;
 }

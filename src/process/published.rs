@@ -9,15 +9,15 @@ use crate::process::Core;
 impl Core {
     /// How it said that it is doing.
     pub(crate) fn said_health(&mut self) -> Option<Health> {
-        self.standing()?.health.clone()
+        self.registrations()?.health.clone()
     }
 
     /// Shows this from here on, and until the process has ended. To be called once.
     pub(crate) fn publish(&mut self, cell: Arc<dyn Any + Send + Sync>) {
-        self.standing_mut().estate.get_or_insert_default().published = Some(cell);
+        self.registrations_mut().supervisor_record.get_or_insert_default().published = Some(cell);
     }
 
     pub(crate) fn published(&mut self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.standing()?.estate.as_ref()?.published.clone()
+        self.registrations()?.supervisor_record.as_ref()?.published.clone()
     }
 }

@@ -41,10 +41,10 @@ impl Locked {
         }
         self.core.taken_back = 0;
         let mut passed = self.core.counts().map_or(0, |counts| counts.passed);
-        let ties = self.core.ties.as_deref();
+        let relations = self.core.relations.as_deref();
         let goes = |envelope: &Envelope| {
             let Some(ticket) = envelope.ticket else { return false };
-            !ties.is_some_and(|ties| ties.holds(ticket.get(), &envelope.received))
+            !relations.is_some_and(|relations| relations.holds(ticket.get(), &envelope.received))
         };
         let gone = self.mail.take_out(&goes, &mut passed);
         if let Some(counts) = self.core.counts() {

@@ -68,7 +68,7 @@ impl Locked {
     pub(crate) fn push_exit(&mut self, link: u64, from: Pid, envelope: &mut Option<Envelope>) {
         let Some(envelope) = envelope.take() else { return };
         if link != 0 {
-            self.core.ties_mut().add_exit(from, link);
+            self.core.relations_mut().add_exit(from, link);
         }
         self.push(Envelope { ticket: NonZeroU64::new(link), ..envelope });
     }
@@ -80,7 +80,7 @@ impl Locked {
             return;
         }
         self.core.tracked = on;
-        if let Some(activity) = self.core.standing().and_then(|s| s.activity.as_mut()) {
+        if let Some(activity) = self.core.registrations().and_then(|s| s.activity.as_mut()) {
             activity.handled = 0;
         }
     }

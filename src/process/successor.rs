@@ -14,15 +14,15 @@ impl Core {
     /// The supervisor that starts a successor of this process, if that one stays. `None` while
     /// the process is live, and when it has ended.
     pub(crate) fn restarted_by(&self) -> Option<Parent> {
-        let ties = self.ties.as_ref()?;
-        let parent = ties.parent?;
+        let relations = self.relations.as_ref()?;
+        let parent = relations.parent?;
         let role = parent.role?;
         let reason = self.reason.as_ref()?;
         let restarts = match role.stop {
             ChildStop::ForGood => false,
             ChildStop::ForRestart => true,
-            ChildStop::Starting => role.seat.start > 1,
-            ChildStop::No if self.is_starting() => role.seat.start > 1,
+            ChildStop::Starting => role.slot.start > 1,
+            ChildStop::No if self.is_starting() => role.slot.start > 1,
             ChildStop::No => role.restart.restarts_after(reason),
         };
         restarts.then_some(parent)
@@ -30,23 +30,25 @@ impl Core {
 
     /// It has a name, and its init is not over.
     fn is_starting(&self) -> bool {
-        let standing = self.ties.as_ref().and_then(|ties| ties.standing.as_ref());
-        standing.is_some_and(|standing| standing.starting)
+        let registrations =
+            self.relations.as_ref().and_then(|relations| relations.registrations.as_ref());
+        registrations.is_some_and(|registrations| registrations.starting)
     }
 
     /// Whether this process, a supervisor, still restarts its children: it is not ending, has
     /// not begun to stop them, and is not being stopped by its own supervisor.
     pub(crate) fn restarts_children(&self) -> bool {
-        let Some(ties) = &self.ties else { return self.stage == Stage::Live };
-        let stopping = ties.standing.as_ref().is_some_and(|standing| standing.stopping);
-        let role = ties.parent.and_then(|parent| parent.role);
+        let Some(relations) = &self.relations else { return self.stage == Stage::Live };
+        let stopping =
+            relations.registrations.as_ref().is_some_and(|registrations| registrations.stopping);
+        let role = relations.parent.and_then(|parent| parent.role);
         let stopped = |role: ChildRole| !matches!(role.stop, ChildStop::No | ChildStop::Starting);
         self.stage == Stage::Live && !stopping && !role.is_some_and(stopped)
     }
 
     /// Its supervisor begins to stop it.
     pub(crate) fn note_stop(&mut self, stop: ChildStop) {
-        let parent = self.ties().and_then(|ties| ties.parent.as_mut());
+        let parent = self.relations().and_then(|relations| relations.parent.as_mut());
         if let Some(role) = parent.and_then(|parent| parent.role.as_mut()) {
             role.stop = stop;
         }

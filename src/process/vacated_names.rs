@@ -2,12 +2,12 @@
 
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
-use crate::process::child_role::Seat;
+use crate::process::child_role::ChildSlot;
 
 /// A name that an incarnation of a child has left to its supervisor.
 #[derive(Debug, Clone)]
-pub(crate) struct Vacated {
-    pub(crate) seat: Seat,
+pub(crate) struct VacatedName {
+    pub(crate) slot: ChildSlot,
     /// The child's id, where its specification gives the name: no other process takes it.
     pub(crate) reserved_for: Option<SharedStr>,
 }
@@ -15,20 +15,20 @@ pub(crate) struct Vacated {
 /// All of them. What one child has left is found without a look at what others have: a supervisor
 /// may have thousands of children that wait for their restart at once.
 #[derive(Debug, Default)]
-pub(crate) struct Vacant {
-    names: SmallMap<SharedStr, Vacated>,
+pub(crate) struct VacatedNames {
+    names: SmallMap<SharedStr, VacatedName>,
     /// The same names, by child.
     of_child: SmallMap<u64, SmallMap<SharedStr, ()>>,
 }
 
-impl Vacant {
-    pub(crate) fn get(&self, name: &SharedStr) -> Option<&Vacated> {
+impl VacatedNames {
+    pub(crate) fn get(&self, name: &SharedStr) -> Option<&VacatedName> {
         self.names.get(name)
     }
 
-    pub(crate) fn insert(&mut self, name: SharedStr, vacated: Vacated) {
+    pub(crate) fn insert(&mut self, name: SharedStr, vacated: VacatedName) {
         self.remove(&name);
-        let child = vacated.seat.child;
+        let child = vacated.slot.child;
         match self.of_child.get_mut(&child) {
             Some(names) => drop(names.insert(name.clone(), ())),
             None => {
@@ -40,9 +40,9 @@ impl Vacant {
         self.names.insert(name, vacated);
     }
 
-    pub(crate) fn remove(&mut self, name: &SharedStr) -> Option<Vacated> {
+    pub(crate) fn remove(&mut self, name: &SharedStr) -> Option<VacatedName> {
         let vacated = self.names.remove(name)?;
-        let child = vacated.seat.child;
+        let child = vacated.slot.child;
         if let Some(names) = self.of_child.get_mut(&child) {
             names.remove(name);
             if names.is_empty() {
@@ -53,11 +53,11 @@ impl Vacant {
     }
 
     /// The names that incarnations up to this one have left.
-    pub(crate) fn left_up_to(&self, last: Seat) -> Vec<SharedStr> {
+    pub(crate) fn left_up_to(&self, last: ChildSlot) -> Vec<SharedStr> {
         let Some(names) = self.of_child.get(&last.child) else { return Vec::new() };
         let names = names.iter().map(|(name, ())| name);
         let is_up_to = |name: &&SharedStr| {
-            self.names.get(name).is_some_and(|vacated| vacated.seat.is_up_to(last))
+            self.names.get(name).is_some_and(|vacated| vacated.slot.is_up_to(last))
         };
         names.filter(is_up_to).cloned().collect()
     }
@@ -70,29 +70,29 @@ impl Vacant {
 
 #[cfg(test)]
 mod tests {
-    use super::{Seat, SharedStr, Vacant, Vacated};
+    use super::{ChildSlot, SharedStr, VacatedName, VacatedNames};
 
-    fn seat(child: u64, start: u32) -> Seat {
-        Seat { child, start }
+    fn slot(child: u64, start: u32) -> ChildSlot {
+        ChildSlot { child, start }
     }
 
-    fn left(seat: Seat) -> Vacated {
-        Vacated { seat, reserved_for: None }
+    fn left(slot: ChildSlot) -> VacatedName {
+        VacatedName { slot, reserved_for: None }
     }
 
     #[test]
     fn a_name_is_listed_for_the_child_that_left_it_last() {
-        let mut vacant = Vacant::default();
+        let mut vacant = VacatedNames::default();
         let (a, b) = (SharedStr::from("a"), SharedStr::from("b"));
-        vacant.insert(a.clone(), left(seat(1, 1)));
-        vacant.insert(b.clone(), left(seat(1, 2)));
-        assert_eq!(vacant.left_up_to(seat(1, 1)), std::slice::from_ref(&a));
-        assert_eq!(vacant.left_up_to(seat(1, 2)), [a.clone(), b.clone()]);
-        vacant.insert(a.clone(), left(seat(2, 1)));
-        assert_eq!(vacant.left_up_to(seat(1, 9)), std::slice::from_ref(&b));
-        assert_eq!(vacant.left_up_to(seat(2, 1)), std::slice::from_ref(&a));
+        vacant.insert(a.clone(), left(slot(1, 1)));
+        vacant.insert(b.clone(), left(slot(1, 2)));
+        assert_eq!(vacant.left_up_to(slot(1, 1)), std::slice::from_ref(&a));
+        assert_eq!(vacant.left_up_to(slot(1, 2)), [a.clone(), b.clone()]);
+        vacant.insert(a.clone(), left(slot(2, 1)));
+        assert_eq!(vacant.left_up_to(slot(1, 9)), std::slice::from_ref(&b));
+        assert_eq!(vacant.left_up_to(slot(2, 1)), std::slice::from_ref(&a));
         assert!(vacant.remove(&a).is_some() && vacant.get(&a).is_none());
-        assert!(vacant.left_up_to(seat(2, 1)).is_empty());
+        assert!(vacant.left_up_to(slot(2, 1)).is_empty());
         assert_eq!(vacant.into_names().collect::<Vec<_>>(), [b]);
     }
 
@@ -100,12 +100,12 @@ mod tests {
     #[test]
     fn what_one_of_many_children_left_is_found_at_once() {
         const MANY: u64 = 200_000;
-        let mut vacant = Vacant::default();
+        let mut vacant = VacatedNames::default();
         for child in 0..MANY {
-            vacant.insert(child.to_string().into(), left(seat(child, 1)));
+            vacant.insert(child.to_string().into(), left(slot(child, 1)));
         }
         for child in 0..MANY {
-            let names = vacant.left_up_to(seat(child, 1));
+            let names = vacant.left_up_to(slot(child, 1));
             assert_eq!(names, [SharedStr::from(child.to_string())]);
             assert!(vacant.remove(&names[0]).is_some());
         }

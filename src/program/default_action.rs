@@ -63,7 +63,7 @@ mod shared {
         listen: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
         let mut taken = taken();
-        let caught = caught()?;
+        let caught = catch_panic()?;
         for &signal in signals {
             if taken.contains_key(&signal) {
                 continue;
@@ -101,7 +101,7 @@ mod shared {
     /// The signals that have a handler by now, or are ignored, where the operating system says
     /// so. Where it can't say so just now, because too many files are open, nothing is taken: a
     /// signal that the program ignores would end it after its run.
-    fn caught() -> io::Result<u64> {
+    fn catch_panic() -> io::Result<u64> {
         let status = match std::fs::read_to_string("/proc/self/status") {
             Ok(status) => status,
             Err(error) if error.raw_os_error().is_some_and(is_shortage) => return Err(error),

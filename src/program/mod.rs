@@ -25,7 +25,7 @@ use std::time::Duration;
 use futures_util::future::select;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::exit::panic_hook::install_panic_hook;
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::STOP_DEADLINE;
@@ -243,7 +243,7 @@ impl Run {
     /// Not cancel safe: a run that is dropped leaves its tree as it is. Signals do then what they
     /// do by default.
     pub async fn run(self) -> Result<StopReport, RunError> {
-        turn().await;
+        consume_budget().await;
         let signals = self.signals;
         self.run_watched(signals).await.0
     }

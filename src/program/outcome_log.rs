@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::error_chain::Story;
 use crate::base::one_line::{PAGE, SENTENCE, excerpt, way};
 use crate::program::error::RunError;
@@ -26,7 +26,7 @@ const NAMED: usize = 5;
 
 /// Tells how a run went.
 pub(super) fn tell(outcome: &Result<StopReport, RunError>) {
-    quietly(|| match outcome {
+    ignore_panic(|| match outcome {
         Ok(report) => stopped(report),
         Err(error) => {
             error!(target: "regrow::run", error = %excerpt(Story(error), PAGE), "the run failed");
@@ -57,7 +57,7 @@ fn stopped(report: &StopReport) {
 /// Tells of a process that ends because no async code of it runs any more.
 pub(super) fn tell_left_behind(report: &StopReport) {
     let StopReport { cause, took, children, .. } = report;
-    quietly(|| {
+    ignore_panic(|| {
         error!(
             target: "regrow::run", %cause, ?took, children = children.len(),
             "the process ends without a stop: tokio runs no async code any more"
@@ -70,7 +70,7 @@ pub(super) fn tell_left_behind(report: &StopReport) {
 pub(super) fn tell_blocked(waited: Duration) {
     let text =
         format!("a blocking job had not ended {waited:.1?} after the stop, and is left behind");
-    quietly(|| warn!(target: "regrow::run", ?waited, "a blocking job is left behind"));
+    ignore_panic(|| warn!(target: "regrow::run", ?waited, "a blocking job is left behind"));
     say(&text);
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::error;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::error_chain::Story;
 use crate::base::one_line::{PAGE, excerpt, way};
 use crate::runtime::Runtime;
@@ -89,7 +89,7 @@ impl Reload {
 
 fn tell(path: &str, error: &ChildError) {
     let (path, reason) = (way(path).to_string(), excerpt(Story(error), PAGE));
-    quietly(|| error!(target: "regrow::run", child = path, %reason, "reload failed"));
+    ignore_panic(|| error!(target: "regrow::run", child = path, %reason, "reload failed"));
 }
 
 #[cfg(test)]

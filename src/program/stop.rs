@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::kernel::stop_above::BegunStop;
+use crate::kernel::stop_above::StopInProgress;
 use crate::program::signals::Asked;
 use crate::program::stop_report::{CutShort, StopCause, StopReport};
 use crate::program::stop_state::Stopping;
@@ -19,7 +19,7 @@ pub(super) struct Stop {
     cause: StopCause,
     pub(super) began: Instant,
     below: Arc<Below>,
-    _begun: BegunStop,
+    _begun: StopInProgress,
 }
 
 impl Stop {

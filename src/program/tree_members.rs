@@ -14,9 +14,9 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::tree_path::Path;
 use crate::exit::reason::ExitReason;
-use crate::kernel::stop_above::{Above, BegunStop};
+use crate::kernel::stop_above::{Above, StopInProgress};
 use crate::observe::doing::Doing;
-use crate::observe::stop_records::{Remembered, Stop};
+use crate::observe::stop_records::{Remembered, StopRecord};
 use crate::process::{LinkKind, Stage};
 use crate::program::error::RunError;
 use crate::program::stop_report::{CutShort, StopCause, StopOutcome, StoppedChild};
@@ -77,7 +77,7 @@ impl Below {
     }
 
     /// Lets all below the root know that they are about to be stopped, as long as that lasts.
-    pub(super) fn begin_stop(&self, cause: &StopCause) -> BegunStop {
+    pub(super) fn begin_stop(&self, cause: &StopCause) -> StopInProgress {
         let by = match cause {
             StopCause::Signal(_) => Above::Signal,
             _ => Above::Other,
@@ -134,12 +134,13 @@ impl Below {
             let pid = process.pid();
             let found = process.with(|locked| {
                 let core = locked.core();
-                let asked = core.asked || core.stage >= Stage::Condemned;
-                let ties = core.ties()?;
-                let awaited = ties.links.iter().filter(|(_, link)| link.kind == LinkKind::Awaited);
+                let asked = core.asked || core.stage >= Stage::ExitPending;
+                let relations = core.relations()?;
+                let awaited =
+                    relations.links.iter().filter(|(_, link)| link.kind == LinkKind::Awaited);
                 starting.extend(awaited.map(|(peer, _)| *peer));
-                let parent = ties.parent.filter(|parent| parent.role.is_some())?;
-                Some((parent.pid, ties.label.clone(), asked))
+                let parent = relations.parent.filter(|parent| parent.role.is_some())?;
+                Some((parent.pid, relations.label.clone(), asked))
             });
             all.extend(found.map(|(supervisor, child, asked)| {
                 let doing = Doing::of(&self.runtime, pid);
@@ -163,13 +164,13 @@ impl Below {
     /// those of its children. Children that had not been asked to stop when the stop was cut short
     /// are left out: a supervisor that learns of the kill of its own supervisor before it is
     /// killed itself may still stop some of them.
-    fn own_stops(&self) -> Vec<Stop> {
+    fn own_stops(&self) -> Vec<StopRecord> {
         let mut all = lock(&self.stops).clone();
         let cut = self.cut().clone();
         all.retain(|stop| cut.get(&stop.pid).is_none_or(|member| member.at == Phase::Asked));
         let mut below = HashSet::from([self.root_pid]);
         below.extend(cut.keys());
-        let mut own: Vec<Stop> = Vec::new();
+        let mut own: Vec<StopRecord> = Vec::new();
         for stop in all.into_iter().rev() {
             if below.contains(&stop.supervisor) {
                 below.insert(stop.pid);
@@ -253,10 +254,10 @@ fn name(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
     paths.insert(pid, path);
 }
 
-fn outcome(stop: &Stop) -> StopOutcome {
+fn outcome(stop: &StopRecord) -> StopOutcome {
     match stop {
-        Stop { overran: Some(_), .. } => StopOutcome::Killed,
-        Stop { brutally: true, .. } => StopOutcome::KilledAtOnce,
-        Stop { reason, .. } => StopOutcome::Stopped(reason.clone()),
+        StopRecord { overran: Some(_), .. } => StopOutcome::Killed,
+        StopRecord { brutally: true, .. } => StopOutcome::KilledAtOnce,
+        StopRecord { reason, .. } => StopOutcome::Stopped(reason.clone()),
     }
 }

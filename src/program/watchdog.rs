@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::os_refusal::{build_tokio, start_thread};
-use crate::kernel::stop_above::BegunStop;
+use crate::kernel::stop_above::StopInProgress;
 use crate::program::clock::is_clock_paused;
 use crate::program::default_action::Listening;
 use crate::program::outcome_log;
@@ -161,7 +161,7 @@ struct Watch {
     /// Why the stop has begun and when, if it has.
     begun: Option<(StopCause, Instant)>,
     /// Says so to the tree.
-    stopping: Option<BegunStop>,
+    stopping: Option<StopInProgress>,
     /// When the run should have returned.
     due: Option<Instant>,
     by: CutShort,

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_util::{Stream, StreamExt};
 use tokio::task::coop;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 
 /// One change of a registry. [`RegistryChanges`] has an example.
@@ -124,7 +124,7 @@ impl<K> Drop for RegistryChanges<K> {
         let number = self.number;
         let forget = |registry: Arc<dyn Listened>| registry.forget_listener(number);
         // Its last handle may have gone meanwhile: then its keys and values, a user's, go here.
-        quietly(|| self.registry.upgrade().into_iter().for_each(forget));
+        ignore_panic(|| self.registry.upgrade().into_iter().for_each(forget));
     }
 }
 
@@ -217,7 +217,7 @@ impl<K> Told<K> {
     /// One that panics keeps nobody else asleep.
     pub(super) fn wake(self) {
         for waker in self.wakers {
-            quietly(|| waker.wake());
+            ignore_panic(|| waker.wake());
         }
     }
 }

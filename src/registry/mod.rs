@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use thiserror::Error;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::exit::reason::Result;
 use crate::process::{AnyProcess, Registrar};
@@ -177,7 +177,7 @@ where
             let core = locked.core();
             let open = core.is_open();
             if open {
-                core.standing_mut().registries.insert(self.shared.number, shared);
+                core.registrations_mut().registries.insert(self.shared.number, shared);
             }
             open
         });
@@ -213,8 +213,9 @@ where
                 && !state.entries.contains(pid)
             {
                 process.with_deferred(|locked| {
-                    let standing = locked.core().standing();
-                    standing.and_then(|standing| standing.registries.remove(&shared.number))
+                    let registrations = locked.core().registrations();
+                    registrations
+                        .and_then(|registrations| registrations.registries.remove(&shared.number))
                 });
             }
             (removed, told)
@@ -287,9 +288,9 @@ where
             let told = state.listeners.tell(gone);
             (removed, told)
         });
-        quietly(|| told.wake());
+        ignore_panic(|| told.wake());
         for entry in removed {
-            quietly(|| drop(entry));
+            ignore_panic(|| drop(entry));
         }
     }
 }
@@ -308,7 +309,7 @@ impl<K, V> Drop for Shared<K, V> {
         // Its members would keep their notes of it for as long as they live.
         for process in members.into_iter().filter_map(|pid| self.runtime.kernel.find(pid)) {
             drop(process.with(|locked| {
-                locked.core().standing().and_then(|own| own.registries.remove(&self.number))
+                locked.core().registrations().and_then(|own| own.registries.remove(&self.number))
             }));
         }
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use crate::call::reply_slot::{Answer, Awaited, Lost};
+use crate::call::reply_slot::{Answer, AwaitedReply, Lost};
 use crate::mailbox::inbox::Item;
 use crate::mailbox::record::Process;
 use crate::process::AnyProcess;
@@ -14,22 +14,22 @@ use crate::runtime::deadline::Deadline;
 use crate::runtime::errors::call_error::CallError;
 
 /// The answer of one call, under its deadline.
-pub(crate) struct Waiting<'a, T> {
-    answer: Awaited<T>,
+pub(crate) struct AwaitReply<'a, T> {
+    answer: AwaitedReply<T>,
     server: &'a dyn AnyProcess,
     deadline: Option<Deadline<'a>>,
 }
 
-impl<'a, T> Waiting<'a, T> {
+impl<'a, T> AwaitReply<'a, T> {
     /// Without end, where there is no instant.
     #[inline]
     pub(crate) fn until<M: Item>(
-        answer: Awaited<T>,
+        answer: AwaitedReply<T>,
         due: Option<Instant>,
         server: &'a Process<M>,
     ) -> Self {
         let deadline = due.map(|due| Deadline::new(due, &server.kernel));
-        Waiting { answer, server, deadline }
+        AwaitReply { answer, server, deadline }
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
     })
 }
 
-impl<T: Send + 'static> Future for Waiting<'_, T> {
+impl<T: Send + 'static> Future for AwaitReply<'_, T> {
     type Output = Result<T, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::one_line::name;
 use crate::kernel::Kernel;
-use crate::observe::census_wake::CensusBell;
+use crate::observe::census_wake::CensusWake;
 use crate::observe::lifecycle_log;
 use crate::observe::log_level::LogLevel;
 use crate::runtime::Runtime;
@@ -45,7 +45,7 @@ impl Runtime {
         let kernel = &self.kernel;
         let mut census = Census::default();
         for process in kernel.table.collect(|_, process| Some(Arc::clone(process))) {
-            let label = process.with(|locked| locked.core().ties()?.label.clone());
+            let label = process.with(|locked| locked.core().relations()?.label.clone());
             if let Some(label) = label {
                 *census.labels.entry(label.to_string()).or_default() += 1;
             }
@@ -59,17 +59,17 @@ impl Runtime {
     pub(crate) fn start_census(&self) {
         let Some(handle) = self.kernel.handle.get() else { return };
         if self.kernel.census.first_start() {
-            let bell = Arc::clone(&self.kernel.census);
-            handle.spawn(tell(bell, Arc::downgrade(&self.kernel)));
+            let slot = Arc::clone(&self.kernel.census);
+            handle.spawn(tell(slot, Arc::downgrade(&self.kernel)));
         }
     }
 }
 
 /// Holds the kernel only for the moment of a line, so it keeps nothing alive.
-async fn tell(bell: Arc<CensusBell>, kernel: Weak<Kernel>) {
-    while bell.changed().await {
+async fn tell(slot: Arc<CensusWake>, kernel: Weak<Kernel>) {
+    while slot.changed().await {
         tokio::time::sleep(DEBOUNCE).await;
-        bell.told();
+        slot.told();
         let Some(kernel) = kernel.upgrade() else { return };
         if kernel.wants_log(LogLevel::Info) {
             let census = Runtime { kernel }.census();

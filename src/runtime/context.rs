@@ -58,7 +58,7 @@ impl Context {
         process.with(|locked| {
             let core = locked.core();
             core.trap = true;
-            core.standing_mut().stop = token.take();
+            core.registrations_mut().stop = token.take();
         });
     }
 

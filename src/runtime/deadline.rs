@@ -32,7 +32,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::kernel::Kernel;
 use crate::kernel::timers::NO_TOKIO;
 use crate::time::deadline_pool::blocking_wait::{is_waiting, look_at};
-use crate::time::deadline_pool::{ArmedBell, Timed};
+use crate::time::deadline_pool::{ArmedSlot, Timed};
 use crate::time::timer_queue::after;
 
 /// Waits for a future no longer than to a deadline: then `None`.
@@ -68,7 +68,7 @@ pub(crate) struct Deadline<'a> {
     due: Instant,
     kernel: &'a Arc<Kernel>,
     /// Armed at the first poll that has to wait.
-    slot: Option<ArmedBell<'a>>,
+    slot: Option<ArmedSlot<'a>>,
     other: Other<'a>,
 }
 
@@ -96,8 +96,8 @@ impl<'a> Deadline<'a> {
             Other::Outside(outside) => return outside.is_due(cx),
         }
         let kernel = self.kernel;
-        self.slot = kernel.bells.rearm(self.due, cx.waker());
-        if self.slot.as_ref().is_some_and(ArmedBell::is_in_time) {
+        self.slot = kernel.deadlines.rearm(self.due, cx.waker());
+        if self.slot.as_ref().is_some_and(ArmedSlot::is_in_time) {
             return false;
         }
         self.wait_otherwise(cx)
@@ -114,8 +114,8 @@ impl<'a> Deadline<'a> {
             let Some(current) = current else { return self.wait_outside(cx) };
             is_ours = kernel.tokio().is_some_and(|own| own.id() == current.id());
             if is_ours {
-                self.slot = Some(kernel.bells.arm(self.due, cx.waker()));
-                if self.slot.as_ref().is_some_and(ArmedBell::is_in_time) {
+                self.slot = Some(kernel.deadlines.arm(self.due, cx.waker()));
+                if self.slot.as_ref().is_some_and(ArmedSlot::is_in_time) {
                     return false;
                 }
                 self.slot = None;
@@ -123,10 +123,10 @@ impl<'a> Deadline<'a> {
         }
         let mut sleep = Box::pin(sleep_until(self.due));
         let is_due = sleep.as_mut().poll(cx).is_ready();
-        self.other = Other::Timer { sleep, _counted: kernel.bells.count_timed() };
+        self.other = Other::Timer { sleep, _counted: kernel.deadlines.count_timed() };
         if is_ours {
             let left = self.due.saturating_duration_since(Instant::now());
-            kernel.bells.want(left, kernel.tokio());
+            kernel.deadlines.want(left, kernel.tokio());
         }
         is_due
     }
@@ -153,7 +153,7 @@ const SIGN_WITHIN: Duration = Duration::from_secs(1);
 /// that is driven gives it, and its clock decides; one that gives none within a second is
 /// driven by nobody, or blocked, and its clock will not move.
 struct Outside<'a> {
-    slot: ArmedBell<'a>,
+    slot: ArmedSlot<'a>,
     kernel: &'a Arc<Kernel>,
     tokio: &'a Handle,
     /// By that tokio's clock.
@@ -171,7 +171,7 @@ impl<'a> Outside<'a> {
         let left = due.saturating_duration_since(Instant::now());
         let _inside = tokio.enter();
         let due = after(Instant::now(), left);
-        let slot = kernel.bells.arm_outside(due, cx.waker(), tokio);
+        let slot = kernel.deadlines.arm_outside(due, cx.waker(), tokio);
         let now = std::time::Instant::now();
         let look = now.checked_add(left).unwrap_or(now + Duration::from_secs(1 << 32));
         Outside { slot, kernel, tokio, due, look, asked: None }
@@ -186,12 +186,12 @@ impl<'a> Outside<'a> {
         if !is_waiting() {
             return false;
         }
-        let (bells, now) = (&self.kernel.bells, std::time::Instant::now());
+        let (deadlines, now) = (&self.kernel.deadlines, std::time::Instant::now());
         if now >= self.look {
-            if self.asked.is_some_and(|looks| !bells.has_looked_since(looks)) {
+            if self.asked.is_some_and(|looks| !deadlines.has_looked_since(looks)) {
                 return true;
             }
-            self.asked = Some(bells.ask_for_a_sign());
+            self.asked = Some(deadlines.ask_for_a_sign());
             self.look = now + SIGN_WITHIN;
         }
         look_at(self.look);

@@ -68,10 +68,11 @@ impl Future for Ended {
         let mut waker = Some(cx.waker().clone());
         let (reason, old) = process.with(|locked| {
             let core = locked.core();
-            if core.settled {
+            if core.end_announced {
                 return (core.reason.clone(), None);
             }
-            let old = waker.take().and_then(|w| core.ties_mut().waiters.insert(this.waiter, w));
+            let old =
+                waker.take().and_then(|w| core.relations_mut().waiters.insert(this.waiter, w));
             (None, old)
         });
         drop(old);
@@ -86,7 +87,10 @@ impl Drop for Ended {
     fn drop(&mut self) {
         if let Some(process) = self.process.as_ref().filter(|_| self.listed) {
             let old = process.with(|locked| {
-                locked.core().ties().and_then(|ties| ties.waiters.remove(&self.waiter))
+                locked
+                    .core()
+                    .relations()
+                    .and_then(|relations| relations.waiters.remove(&self.waiter))
             });
             drop(old);
         }

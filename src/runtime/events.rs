@@ -6,7 +6,7 @@ use std::pin::pin;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::base::catch::Harmless;
+use crate::base::catch::CaughtWakers;
 use crate::observe::event::LifecycleEvent;
 use crate::runtime::Runtime;
 
@@ -19,7 +19,7 @@ use crate::runtime::Runtime;
 pub struct Events {
     receiver: Receiver<LifecycleEvent>,
     missed: u64,
-    waker: Harmless,
+    waker: CaughtWakers,
 }
 
 impl Events {
@@ -77,6 +77,6 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn events(&self) -> Events {
-        Events { receiver: self.kernel.events.listen(), missed: 0, waker: Harmless::default() }
+        Events { receiver: self.kernel.events.listen(), missed: 0, waker: CaughtWakers::default() }
     }
 }

@@ -67,13 +67,13 @@ impl Runtime {
     /// ```
     #[allow(clippy::needless_pass_by_value)] // a reason is a value; its users write it in place
     pub fn exit(&self, pid: Pid, reason: ExitReason) -> bool {
-        let own = pid == self.acting();
+        let own = pid == self.current_pid();
         self.signal(pid, &reason, if own { ExitKind::ExitSelf } else { ExitKind::Exit })
     }
 
     fn signal(&self, pid: Pid, reason: &ExitReason, kind: ExitKind) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
-        let signal = ExitSignal { from: self.acting(), reason, kind };
+        let signal = ExitSignal { from: self.current_pid(), reason, kind };
         self.kernel.signal_exit(&*process, signal).was_alive()
     }
 
@@ -136,7 +136,7 @@ impl Runtime {
         kernel.timers.close();
         let processes = kernel.table.collect(|_, process| Some(Arc::clone(process)));
         let killed = kernel.kill_all(processes, Pid::OUTSIDE);
-        kernel.bells.close();
+        kernel.deadlines.close();
         kernel.census.close();
         killed
     }

@@ -73,7 +73,7 @@ impl Runtime {
     /// # });
     /// ```
     pub fn kill_tag(&self, tag: &str) -> usize {
-        let from = self.acting();
+        let from = self.current_pid();
         let members = self.whereis_tag(tag).into_iter().filter_map(|pid| self.kernel.find(pid));
         let killed = self.kernel.kill_all(members.collect(), from);
         if self.wants_log(LogLevel::Info) {

@@ -149,8 +149,8 @@ impl Runtime {
             if !core.is_open() {
                 return None;
             }
-            if let Some(ties) = &core.ties {
-                info.tell(ties);
+            if let Some(relations) = &core.relations {
+                info.tell(relations);
             }
             if core.tracked {
                 info.tell_work(locked);
@@ -188,8 +188,8 @@ impl Runtime {
             if !core.is_open() {
                 return (false, None);
             }
-            std::mem::swap(&mut core.ties_mut().label, &mut label);
-            (true, core.standing().and_then(|standing| standing.span.take()))
+            std::mem::swap(&mut core.relations_mut().label, &mut label);
+            (true, core.registrations().and_then(|registrations| registrations.span.take()))
         });
         if labelled {
             self.kernel.mark_census();
@@ -229,7 +229,7 @@ impl Runtime {
             links,
             monitors,
             timers: kernel.timers.len(),
-            calls: kernel.bells.under_way(),
+            calls: kernel.deadlines.under_way(),
         }
     }
 }
@@ -265,16 +265,17 @@ impl ProcessInfo {
         }
     }
 
-    fn tell(&mut self, ties: &crate::process::Ties) {
-        self.links = ties.links.len();
-        self.monitors = ties.watchers.as_ref().map_or(0, |watchers| watchers.len());
-        let fired = |held: &crate::process::Held| matches!(held, crate::process::Held::Fired);
-        self.monitoring = ties.monitors.iter().filter(|(_, held)| !fired(held)).count();
-        self.label = ties.label.as_ref().map(ToString::to_string);
-        let Some(standing) = &ties.standing else { return };
-        self.names = standing.names.iter().map(|(name, ())| name.to_string()).collect();
-        self.tags = standing.tags.iter().map(|(tag, ())| tag.to_string()).collect();
-        if let Some(counts) = &standing.counts {
+    fn tell(&mut self, relations: &crate::process::Relations) {
+        self.links = relations.links.len();
+        self.monitors = relations.watchers.as_ref().map_or(0, |watchers| watchers.len());
+        let fired =
+            |held: &crate::process::Monitored| matches!(held, crate::process::Monitored::Fired);
+        self.monitoring = relations.monitors.iter().filter(|(_, held)| !fired(held)).count();
+        self.label = relations.label.as_ref().map(ToString::to_string);
+        let Some(registrations) = &relations.registrations else { return };
+        self.names = registrations.names.iter().map(|(name, ())| name.to_string()).collect();
+        self.tags = registrations.tags.iter().map(|(tag, ())| tag.to_string()).collect();
+        if let Some(counts) = &registrations.counts {
             (self.mailbox_depth, self.is_counted) = (counts.depth, true);
             self.mailbox_capacity = counts.bound();
             self.overflow = counts.bound().map(|_| counts.overflow);
@@ -286,7 +287,8 @@ impl ProcessInfo {
 impl ProcessInfo {
     fn tell_work(&mut self, locked: &mut Locked) {
         let (now, in_inbox) = (Instant::now(), locked.oldest_queued());
-        let activity = locked.core().standing().and_then(|standing| standing.activity.as_mut());
+        let activity =
+            locked.core().registrations().and_then(|registrations| registrations.activity.as_mut());
         let oldest = activity.as_ref().and_then(|activity| activity.next_queued).or(in_inbox);
         self.oldest_queued = oldest.map(|at| now.saturating_duration_since(at));
         self.handled = Some(activity.as_ref().map_or(0, |activity| activity.handled));

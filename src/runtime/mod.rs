@@ -228,7 +228,7 @@ impl Runtime {
     }
 
     /// The process in whose body this is called, or [`Pid::OUTSIDE`].
-    pub(crate) fn acting(&self) -> Pid {
-        current_process::acting(self.kernel.number())
+    pub(crate) fn current_pid(&self) -> Pid {
+        current_process::current_pid(self.kernel.number())
     }
 }

@@ -1,6 +1,6 @@
 //! Saying, and asking, how a process is doing.
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::kernel::wait_graph::Until;
 use crate::observe::health::Health;
@@ -30,14 +30,14 @@ impl Runtime {
         let said = process.with(|locked| {
             let core = locked.core();
             core.is_open() && {
-                std::mem::swap(&mut core.standing_mut().health, &mut health);
+                std::mem::swap(&mut core.registrations_mut().health, &mut health);
                 true
             }
         });
         if serves {
             self.kernel.waits.reached(pid, Until::Ready);
         }
-        quietly(|| self.kernel.healths.notify_waiters());
+        ignore_panic(|| self.kernel.health_changes.notify_waiters());
         said
     }
 

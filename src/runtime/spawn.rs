@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::driver::body::Body;
-use crate::driver::process_future::Life;
+use crate::driver::process_future::ProcessFuture;
 use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::admission::{Birth, Stillborn};
+use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::kernel::closing::End;
 use crate::kernel::timers::NO_TOKIO;
 use crate::mailbox::inbox::Item;
@@ -57,7 +57,7 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.launch(&Birth::default(), plain(body))
+        self.launch(&NewProcess::default(), plain(body))
     }
 
     /// Spawns a process whose body may fail: `Err(reason)`, or `?` on any error, ends it
@@ -87,7 +87,7 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        self.launch(&Birth::default(), fallible(body))
+        self.launch(&NewProcess::default(), fallible(body))
     }
 
     /// Spawns a process linked to `parent` on both sides before its body runs. With a
@@ -121,8 +121,8 @@ impl Runtime {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let link = Link { id: self.kernel.fresh_id(), kind: LinkKind::Plain };
-        let birth = Birth { link: Some((parent, link)), ..Birth::default() };
-        self.launch(&birth, plain(body))
+        let new_process = NewProcess { link: Some((parent, link)), ..NewProcess::default() };
+        self.launch(&new_process, plain(body))
     }
 
     /// Spawns a process that `watcher` monitors from before its body runs, so that the
@@ -151,7 +151,7 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (process, born) = self.bear::<Envelope>(&Birth::default());
+        let (process, born) = self.admit::<Envelope>(&NewProcess::default());
         let reference = self.kernel.monitor(watcher, process.pid());
         (self.run(process, born.is_ok(), plain(body)), reference)
     }
@@ -190,33 +190,36 @@ impl Runtime {
         if let Some(holder) = self.whereis(&name) {
             return holder;
         }
-        let birth = Birth { name: Some(name.into()), ..Birth::default() };
-        match self.bear::<Envelope>(&birth) {
-            (_, Err(Stillborn::NameTaken(holder))) => holder,
-            (process, Err(Stillborn::NameReserved(_))) => process.pid(),
+        let new_process = NewProcess { name: Some(name.into()), ..NewProcess::default() };
+        match self.admit::<Envelope>(&new_process) {
+            (_, Err(NotAdmitted::NameTaken(holder))) => holder,
+            (process, Err(NotAdmitted::NameReserved(_))) => process.pid(),
             (process, born) => self.run(process, born.is_ok(), plain(body)).pid(),
         }
     }
 
     pub(crate) fn launch(
         &self,
-        birth: &Birth,
+        new_process: &NewProcess,
         body: impl FnOnce(Context) -> Body,
     ) -> ProcessHandle {
-        let (process, born) = self.bear::<Envelope>(birth);
+        let (process, born) = self.admit::<Envelope>(new_process);
         self.run(process, born.is_ok(), body)
     }
 
     /// Makes the record and brings it into the tables.
-    pub(crate) fn bear<M: Item>(&self, birth: &Birth) -> (Arc<Process<M>>, Result<(), Stillborn>) {
+    pub(crate) fn admit<M: Item>(
+        &self,
+        new_process: &NewProcess,
+    ) -> (Arc<Process<M>>, Result<(), NotAdmitted>) {
         assert!(self.kernel.tokio().is_some(), "{NO_TOKIO}");
         if self.wants_log(LogLevel::Info) {
             // The level may have been set before there was a tokio.
             self.start_census();
         }
-        let process = Process::<M>::new(self.kernel.clone(), birth.ties(&self.kernel));
+        let process = Process::<M>::new(self.kernel.clone(), new_process.relations(&self.kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
-        let born = self.kernel.admit(&any, birth);
+        let born = self.kernel.admit(&any, new_process);
         (process, born)
     }
 
@@ -230,14 +233,14 @@ impl Runtime {
     ) -> ProcessHandle {
         if born {
             let context = Context::new(Mailbox::new(process.clone()));
-            self.spawn_life(process.clone(), body(context));
+            self.spawn_future(process.clone(), body(context));
         }
         ProcessHandle { runtime: self.clone(), process }
     }
 
-    pub(crate) fn spawn_life<M: Item>(&self, process: Arc<Process<M>>, body: Body) {
+    pub(crate) fn spawn_future<M: Item>(&self, process: Arc<Process<M>>, body: Body) {
         let handle = self.kernel.tokio().expect(NO_TOKIO);
-        drop(handle.spawn(Life::new(process, body)));
+        drop(handle.spawn(ProcessFuture::new(process, body)));
     }
 }
 

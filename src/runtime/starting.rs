@@ -9,7 +9,7 @@ use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::kernel::Mailboxes;
-use crate::kernel::admission::{Birth, Stillborn};
+use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::kernel::reserved_names::Reserved;
 use crate::process::{ChildRole, Link, LinkKind, Parent};
 use crate::runtime::Runtime;
@@ -18,7 +18,7 @@ use crate::runtime::errors::call_error::StartError;
 /// A start being prepared.
 pub(crate) struct Starting {
     runtime: Runtime,
-    birth: Birth,
+    new_process: NewProcess,
     /// How long its init may take.
     init_timeout: Option<Duration>,
     /// How long its handlers may run untold, if not as all others.
@@ -58,7 +58,7 @@ impl Starting {
     pub(crate) fn new(runtime: &Runtime) -> Self {
         Starting {
             runtime: runtime.clone(),
-            birth: Birth::default(),
+            new_process: NewProcess::default(),
             init_timeout: None,
             warn_after: None,
             cause: StartCause::First,
@@ -66,12 +66,12 @@ impl Starting {
     }
 
     pub(crate) fn named(mut self, name: SharedStr) -> Self {
-        self.birth.name = Some(name);
+        self.new_process.name = Some(name);
         self
     }
 
     pub(crate) fn labelled(mut self, label: SharedStr) -> Self {
-        self.birth.label = Some(label);
+        self.new_process.label = Some(label);
         self
     }
 
@@ -79,8 +79,8 @@ impl Starting {
     pub(crate) fn linked(mut self, parent: Pid) -> Self {
         let link = Link { id: self.runtime.kernel.fresh_id(), kind: LinkKind::Awaited };
         let shutdown = Shutdown::Infinity;
-        self.birth.link = Some((parent, link));
-        self.birth.parent = Some(Parent { pid: parent, shutdown, role: None });
+        self.new_process.link = Some((parent, link));
+        self.new_process.parent = Some(Parent { pid: parent, shutdown, role: None });
         self
     }
 
@@ -88,21 +88,21 @@ impl Starting {
     /// knows it by its role.
     pub(crate) fn supervised(mut self, parent: Pid, role: ChildRole, shutdown: Shutdown) -> Self {
         self = self.linked(parent);
-        self.birth.parent = Some(Parent { pid: parent, shutdown, role: Some(role) });
+        self.new_process.parent = Some(Parent { pid: parent, shutdown, role: Some(role) });
         self
     }
 
     /// A supervisor, which may leave children when it ends.
     pub(crate) fn of_a_line(mut self) -> Self {
-        if let Some(Parent { pid, role: Some(role), .. }) = self.birth.parent {
-            self.birth.line = Some(self.runtime.kernel.line(pid, role.seat));
+        if let Some(Parent { pid, role: Some(role), .. }) = self.new_process.parent {
+            self.new_process.ancestors = Some(self.runtime.kernel.ancestors(pid, role.slot));
         }
         self
     }
 
     /// A process without an init: its end is told by the link from the first moment on.
     pub(crate) fn started_at_once(mut self) -> Self {
-        if let Some((_, link)) = &mut self.birth.link {
+        if let Some((_, link)) = &mut self.new_process.link {
             link.kind = LinkKind::Plain;
         }
         self
@@ -110,19 +110,19 @@ impl Starting {
 
     /// Ready only when its init is over.
     pub(crate) fn with_init(mut self) -> Self {
-        self.birth.has_init = true;
+        self.new_process.has_init = true;
         self
     }
 
     /// With a mailbox that is kept like this, if not like all others.
     pub(crate) fn mailbox(mut self, mailbox: Option<Mailboxes>) -> Self {
-        self.birth.mailbox = mailbox;
+        self.new_process.mailbox = mailbox;
         self
     }
 
     /// Its parent's exit cancels this, and does nothing else.
     pub(crate) fn stopped_by(mut self, stop: CancellationToken) -> Self {
-        self.birth.stop = Some(stop);
+        self.new_process.stop = Some(stop);
         self
     }
 
@@ -155,8 +155,8 @@ impl Starting {
         self.cause.clone()
     }
 
-    pub(crate) fn birth(&self) -> &Birth {
-        &self.birth
+    pub(crate) fn new_process(&self) -> &NewProcess {
+        &self.new_process
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -172,12 +172,12 @@ impl Starting {
     }
 
     /// The error of a process that was not born.
-    pub(crate) fn refused(&self, stillborn: Stillborn) -> StartError {
-        let name = || self.birth.name.as_ref().map(ToString::to_string).unwrap_or_default();
-        match stillborn {
-            Stillborn::Ended(reason) => self.failed(reason),
-            Stillborn::NameTaken(pid) => StartError::AlreadyStarted { name: name(), pid },
-            Stillborn::NameReserved(Reserved { child, supervisor }) => {
+    pub(crate) fn refused(&self, not_admitted: NotAdmitted) -> StartError {
+        let name = || self.new_process.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        match not_admitted {
+            NotAdmitted::Ended(reason) => self.failed(reason),
+            NotAdmitted::NameTaken(pid) => StartError::AlreadyStarted { name: name(), pid },
+            NotAdmitted::NameReserved(Reserved { child, supervisor }) => {
                 StartError::NameReserved { name: name(), child: child.to_string(), supervisor }
             }
         }
@@ -185,7 +185,7 @@ impl Starting {
 
     /// Tells the log of the birth, if it has a label.
     pub(crate) fn log(&self, pid: Pid) {
-        if let Some(label) = &self.birth.label {
+        if let Some(label) = &self.new_process.label {
             self.runtime.log_spawn(pid, label, "");
         }
     }

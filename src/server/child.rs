@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::child::{ChildSpec, ChildType, StartChild, StartContext, Started};
 use crate::exit::reason::Result;
 use crate::process::AnyProcess;
@@ -70,16 +70,16 @@ impl StartContext {
     /// # }).unwrap();
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
-        turn().await;
+        consume_budget().await;
         // What a supervisor tells itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
         let starting = self.starting().mailbox(own).with_init();
-        let process = self.bear::<Work<S>>(&starting)?;
+        let process = self.admit::<Work<S>>(&starting)?;
         match starting.init(args, process.clone()).await {
             Ok(process) => Ok(self.started(process)),
             Err(error) => {
                 // It has ended, and is no more to be stopped.
-                self.begun.remove(process.pid());
+                self.started_processes.remove(process.pid());
                 Err(error)
             }
         }

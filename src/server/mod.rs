@@ -8,7 +8,7 @@
 
 use std::future::{Future, ready};
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::child::ChildSpec;
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Received;
@@ -256,7 +256,7 @@ pub trait GenServer: Sized + Send + 'static {
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result> + Send {
         let pid = ctx.pid();
-        quietly(
+        ignore_panic(
             || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), "unexpected message dropped"),
         );
         ready(Ok(()))

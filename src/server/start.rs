@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::base::pid::{MonitorRef, Pid};
 use crate::kernel::Kernel;
 use crate::kernel::wait_graph::{Until, WaitEdge};
@@ -28,16 +28,16 @@ pub(crate) type Served<S> = Arc<Process<Work<S>>>;
 
 impl Starting {
     pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
-        turn().await;
+        consume_budget().await;
         let starting = self.with_init();
-        let process = starting.bear::<S>()?;
+        let process = starting.admit::<S>()?;
         let _waits = starting.starter_waits(process.pid());
         starting.init(args, process).await.map(ServerRef::direct)
     }
 
     /// Where deadlocks are looked for: the process that calls the start waits for the `init`.
     fn starter_waits(&self, process: Pid) -> Option<WaitEdge> {
-        self.runtime().kernel.waits.wait(self.runtime().acting(), process, Until::Started)
+        self.runtime().kernel.waits.wait(self.runtime().current_pid(), process, Until::Started)
     }
 
     /// Begins the start of a server: who it is, and what the start comes to. That is to be
@@ -47,7 +47,7 @@ impl Starting {
         args: S::Args,
     ) -> Result<(Pid, impl Future<Output = Result<ServerRef<S>, StartError>>), StartError> {
         let starting = self.with_init();
-        let process = starting.bear::<S>()?;
+        let process = starting.admit::<S>()?;
         let pid = process.pid();
         let waits = starting.starter_waits(pid);
         let started = async {
@@ -64,9 +64,9 @@ impl Starting {
         args: S::Args,
         watcher: Pid,
     ) -> Result<(ServerRef<S>, MonitorRef), StartError> {
-        turn().await;
+        consume_budget().await;
         let starting = self.with_init();
-        let process = starting.bear::<S>()?;
+        let process = starting.admit::<S>()?;
         let kernel = process.kernel.clone();
         let reference = kernel.monitor(watcher, process.pid());
         let _waits = starting.starter_waits(process.pid());
@@ -75,14 +75,14 @@ impl Starting {
         Ok((ServerRef::direct(process), watched.keep()))
     }
 
-    fn bear<S: GenServer>(&self) -> Result<Served<S>, StartError> {
-        let (process, born) = self.runtime().bear::<Work<S>>(self.birth());
+    fn admit<S: GenServer>(&self) -> Result<Served<S>, StartError> {
+        let (process, born) = self.runtime().admit::<Work<S>>(self.new_process());
         match born {
             Ok(()) => {
                 self.log(process.pid());
                 Ok(process)
             }
-            Err(stillborn) => Err(self.refused(stillborn)),
+            Err(not_admitted) => Err(self.refused(not_admitted)),
         }
     }
 
@@ -94,10 +94,10 @@ impl Starting {
     ) -> Result<Served<S>, StartError> {
         let (ack, acknowledged) = oneshot::channel();
         let ack = run::Acknowledges::new(ack);
-        let parent = self.birth().parent.map(|parent| parent.pid);
+        let parent = self.new_process().parent.map(|parent| parent.pid);
         let context = ServerContext::new(process.clone(), parent, self.cause());
         let context = context.with_limit(self.warn_after());
-        self.runtime().spawn_life(process.clone(), Box::pin(run::body(args, context, ack)));
+        self.runtime().spawn_future(process.clone(), Box::pin(run::body(args, context, ack)));
         let half_started =
             HalfStarted { runtime: self.runtime(), parent, process: Some(process.clone()) };
         let limit = self.init_timeout();

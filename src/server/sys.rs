@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::turn_of_caller;
+use crate::base::coop::budget_then_waker;
 use crate::call::reply::Reply;
 use crate::exit::reason::Result;
-use crate::runtime::await_reply::Waiting;
+use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::request::{refuse_self, wait_edge};
 use crate::server::system_message::{ServerStatus, System};
@@ -159,7 +159,7 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         make: impl FnOnce(Reply<T>) -> System,
     ) -> Result<T, CallError> {
-        let waker = turn_of_caller().await;
+        let waker = budget_then_waker().await;
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let mut waits = wait_edge(&process, caller)?;
@@ -174,6 +174,6 @@ impl<S: GenServer> ServerRef<S> {
             drop(refused);
             return Err(self.refusal(&process));
         }
-        Waiting::until(answer, Some(due), &process).await
+        AwaitReply::until(answer, Some(due), &process).await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
 use crate::child::ChildType;
 use crate::exit::reason::Result;
@@ -72,7 +72,7 @@ impl SupervisorRef {
     }
 
     pub(crate) async fn survey(&self, limit: Duration) -> Result<Survey, CallError> {
-        turn().await;
+        consume_budget().await;
         let pid = self.reach()?;
         Survey::take(&Runtime { kernel: self.kernel().clone() }, pid, limit).await
     }
@@ -106,7 +106,7 @@ impl DynamicSupervisorRef {
     ///
     /// As [`tree`](Self::tree).
     pub async fn tree_within(&self, limit: Duration) -> Result<TreeSnapshot, CallError> {
-        turn().await;
+        consume_budget().await;
         let runtime = Runtime { kernel: self.kernel().clone() };
         Ok(Survey::take(&runtime, self.reach()?, limit).await?.tree())
     }

@@ -8,7 +8,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::base::catch::caught;
+use crate::base::catch::catch_panic;
 use crate::base::error_chain::Story;
 use crate::base::one_line::{PAGE, excerpt};
 use crate::runtime::errors::call_error::CallError;
@@ -129,7 +129,7 @@ impl Asked {
             return show(&survey.tree());
         }
         // Where no thread can be had tokio panics.
-        let shown = caught(|| tokio::task::spawn_blocking(move || show(&survey.tree())));
+        let shown = catch_panic(|| tokio::task::spawn_blocking(move || show(&survey.tree())));
         let shown = match shown {
             Ok(shown) => shown,
             Err(panic) => return unavailable(&format!("a large tree can't be shown: {panic}")),

@@ -18,12 +18,12 @@ use tokio::time::Instant;
 use crate::base::pid::Pid;
 use crate::child::ChildType;
 use crate::exit::reason::Result;
-use crate::process::Seat;
+use crate::process::ChildSlot;
 use crate::runtime::Runtime;
 use crate::runtime::deadline::until;
 use crate::runtime::errors::call_error::CallError;
-use crate::supervisor::dynamic::server::{self as dynamic_server, Nursery};
-use crate::supervisor::fixed::server::{self, Tree};
+use crate::supervisor::dynamic::server::{self as dynamic_server, DynamicServer};
+use crate::supervisor::fixed::server::{self, FixedServer};
 use crate::supervisor::picture::{Picture, Published, ShownState, Step};
 use crate::time::timer_queue::after;
 
@@ -149,7 +149,7 @@ impl Survey {
 /// The process that this supervisor is just starting, if there is one yet.
 pub(super) fn half_started(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Option<Pid> {
     let Step::Starting { key, start, .. } = picture.step else { return None };
-    runtime.kernel.child_at(supervisor, Seat { child: key, start })
+    runtime.kernel.child_at(supervisor, ChildSlot { child: key, start })
 }
 
 /// The processes of the supervisors among its children.
@@ -172,9 +172,9 @@ async fn ask(
     published: Arc<Published>,
 ) -> (Pid, Result<Read, CallError>) {
     let turn = published.turn().await;
-    let answer = match runtime.server_at::<Tree>(pid) {
+    let answer = match runtime.server_at::<FixedServer>(pid) {
         Ok(tree) => tree.call_unlimited(|reply| server::Call::Publish(reply, turn)).await,
-        Err(CallError::WrongType) => match runtime.server_at::<Nursery>(pid) {
+        Err(CallError::WrongType) => match runtime.server_at::<DynamicServer>(pid) {
             Ok(tree) => {
                 let publish = |reply| dynamic_server::Call::Publish(reply, turn);
                 tree.call_unlimited(publish).await

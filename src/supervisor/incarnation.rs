@@ -9,21 +9,21 @@ use tokio::time::{Instant, timeout};
 
 use crate::base::failpoint::step;
 use crate::child::start::Start;
-use crate::child::started_processes::Begun;
+use crate::child::started_processes::StartedProcesses;
 use crate::child::{ChildType, Restart, Spec, StartContext, Started};
 use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::wait_graph::Until;
-use crate::process::{AnyProcess, ChildStop, Seat};
+use crate::process::{AnyProcess, ChildSlot, ChildStop};
 use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::StartError;
 use crate::runtime::starting::StartCause;
 use crate::supervisor::report::Report;
 use crate::supervisor::start_attempt::attempt;
-use crate::supervisor::stop::{Leaving, stop};
+use crate::supervisor::stop::{StopRequest, stop};
 
 /// What a start comes to.
-pub(crate) type Outcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
+pub(crate) type StartOutcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
 
 /// A start that failed.
 #[derive(Debug)]
@@ -59,12 +59,12 @@ pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
 /// start has begun.
 pub(crate) async fn start(
     report: &Report,
-    seat: Seat,
+    slot: ChildSlot,
     spec: &Arc<Spec>,
     cause: StartCause,
-) -> Outcome {
+) -> StartOutcome {
     step!("before a start");
-    let mut ctx = context(report, seat, spec, cause);
+    let mut ctx = context(report, slot, spec, cause);
     let started = match &*spec.start {
         Start::AtOnce(start) => {
             let started = start(&ctx);
@@ -87,15 +87,15 @@ pub(crate) async fn start(
 /// done.
 pub(crate) fn start_at_once(
     report: &Report,
-    seat: Seat,
+    slot: ChildSlot,
     spec: &Arc<Spec>,
     cause: &StartCause,
-) -> Option<Outcome> {
+) -> Option<StartOutcome> {
     let Start::AtOnce(start) = &*spec.start else { return None };
     if spec.kind == ChildType::Supervisor || spec.ready_within.is_some() {
         return None;
     }
-    let started = start(&context(report, seat, spec, cause.clone()));
+    let started = start(&context(report, slot, spec, cause.clone()));
     let outrun = is_outrun(&started);
     Some(come_to(report, spec, started, outrun))
 }
@@ -110,12 +110,12 @@ fn has_no_name(error: &StartError) -> bool {
     matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
 
-fn context(report: &Report, seat: Seat, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
+fn context(report: &Report, slot: ChildSlot, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
     let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
-    let begun = Begun::default();
+    let started_processes = StartedProcesses::default();
     let waits = report.one_at_a_time.then(Vec::new);
     let spec = spec.clone();
-    StartContext { runtime, supervisor, seat, spec, cause, begun, outrun: false, waits }
+    StartContext { runtime, supervisor, slot, spec, cause, started_processes, outrun: false, waits }
 }
 
 fn come_to(
@@ -123,7 +123,7 @@ fn come_to(
     spec: &Spec,
     started: Result<Started, StartError>,
     outrun: bool,
-) -> Outcome {
+) -> StartOutcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
@@ -147,8 +147,8 @@ async fn ready(
     let ended = Ended::of(runtime, Some(started.process.clone()));
     let process = started.process.clone();
     let _waits = report.waits_in_turn_for(process.pid(), Until::Ready);
-    let serving = pin!(serving(runtime, &*process, spec.kind));
-    match timeout(limit, select(ended, serving)).await {
+    let current_server = pin!(current_server(runtime, &*process, spec.kind));
+    match timeout(limit, select(ended, current_server)).await {
         Ok(Either::Right(_)) => {
             // From here on its restart type decides.
             report.stops(&*started.process, ChildStop::No);
@@ -160,7 +160,7 @@ async fn ready(
             Err(StartError::Failed(reason))
         }
         Err(_) => {
-            stop(report, Leaving::of(spec, &started.process), Instant::now()).await;
+            stop(report, StopRequest::of(spec, &started.process), Instant::now()).await;
             Err(StartError::NotReady(limit))
         }
     }
@@ -168,9 +168,9 @@ async fn ready(
 
 /// A supervisor that says nothing serves as soon as it has started: its children have, each in
 /// the time that it had to be ready.
-async fn serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
+async fn current_server(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
     loop {
-        let said = runtime.kernel.healths.notified();
+        let said = runtime.kernel.health_changes.notified();
         let mut said = pin!(said);
         // From here on nothing that is said is missed.
         said.as_mut().enable();

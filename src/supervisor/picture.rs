@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::base::catch::harmless;
+use crate::base::catch::with_caught_wakers;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::child::{ChildType, Spec};
@@ -158,7 +158,7 @@ impl Published {
     /// Waits until there is room for one more question. `None` does not come.
     pub(crate) async fn turn(&self) -> Option<Turn> {
         // The supervisor gives the turn back, and wakes the next that waits.
-        harmless(self.turns.clone().acquire_owned()).await.ok()
+        with_caught_wakers(self.turns.clone().acquire_owned()).await.ok()
     }
 
     /// How many questions lie in its mailbox.

@@ -19,7 +19,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::error_chain::Story;
 use crate::base::one_line::{PAGE, excerpt, name};
 use crate::base::pid::Pid;
@@ -33,7 +33,7 @@ use crate::message::received::Received;
 use crate::observe::doing::Doing;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::log_level::LogLevel;
-use crate::process::{AnyProcess, ChildStop, GivenName, Seat};
+use crate::process::{AnyProcess, ChildSlot, ChildStop, GivenName};
 use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::StartError;
 use crate::server::{GenServer, ServerContext};
@@ -71,7 +71,7 @@ pub(crate) struct Decided<'a> {
 /// One line about a child.
 macro_rules! tell {
     ($level:ident, $report:expr, $child:expr, $($rest:tt)+) => {
-        quietly(|| {
+        ignore_panic(|| {
             tracing::$level!(
                 target: TARGET,
                 supervisor = %$report.supervisor,
@@ -126,7 +126,7 @@ impl Report {
 
     /// The supervisor restarts nobody any more.
     pub(crate) fn restarts_nobody(&self) {
-        self.runtime.kernel.end_succession(&*self.own);
+        self.runtime.kernel.end_restarts(&*self.own);
     }
 
     /// The supervisor stops all of its children from now on.
@@ -136,15 +136,15 @@ impl Report {
     }
 
     /// The supervisor is about to start the child of this seat again, which does not run.
-    pub(crate) fn reserve_name(&self, seat: Seat, spec: &Spec) {
+    pub(crate) fn reserve_name(&self, slot: ChildSlot, spec: &Spec) {
         if let Some(name) = spec.name.clone() {
             let given = GivenName { name, child: spec.id.clone() };
-            self.runtime.kernel.reserve(&*self.own, seat, given);
+            self.runtime.kernel.reserve(&*self.own, slot, given);
         }
     }
 
     /// Frees what is left of the names of a child's incarnations up to this one.
-    pub(crate) fn free_names(&self, last: Seat) {
+    pub(crate) fn free_names(&self, last: ChildSlot) {
         self.runtime.kernel.clear_vacant_of(&*self.own, last);
     }
 
@@ -269,7 +269,7 @@ impl Report {
 
     pub(crate) fn unexpected(&self, other: &Received) {
         let (supervisor, label) = (self.supervisor, name(&self.label));
-        quietly(|| {
+        ignore_panic(|| {
             tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");
         });
     }

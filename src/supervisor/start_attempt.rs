@@ -28,7 +28,7 @@ use crate::process::{AnyProcess, ChildStop, flag};
 use crate::runtime::deadline::within;
 use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::report::Report;
-use crate::supervisor::stop::{Leaving, stop};
+use crate::supervisor::stop::{StopRequest, stop};
 
 /// Runs the start function within its time.
 pub(crate) async fn attempt(
@@ -77,22 +77,22 @@ fn not_of_this_start(spec: &Spec) -> StartError {
 /// then: if this is dropped, it is killed.
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
     let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
-    while let Some(process) = ctx.begun.last_but(kept) {
+    while let Some(process) = ctx.started_processes.last_but(kept) {
         report.stops(&*process, how);
-        if process.flags().load(Ordering::Acquire) & flag::CONDEMNED == 0 {
+        if process.flags().load(Ordering::Acquire) & flag::EXIT_PENDING == 0 {
             if kept.is_some() {
                 report.surplus(&spec.id, process.pid());
             }
-            stop(report, Leaving::of(spec, &process), Instant::now()).await;
+            stop(report, StopRequest::of(spec, &process), Instant::now()).await;
         } else {
             over(report, spec, &process).await;
         }
-        ctx.begun.remove(process.pid());
+        ctx.started_processes.remove(process.pid());
     }
 }
 
 /// Waits for the end of one that is ending. Its exit does not come, or is taken back.
 async fn over(report: &Report, spec: &Spec, process: &Arc<dyn AnyProcess>) {
     report.runtime.kernel.give_up_start(report.supervisor, process.pid());
-    Leaving::of(spec, process).killed(report).await;
+    StopRequest::of(spec, process).killed(report).await;
 }

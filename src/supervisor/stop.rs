@@ -18,7 +18,7 @@ use crate::exit::shutdown::Shutdown;
 use crate::kernel::links::await_end;
 use crate::kernel::wait_graph::Until;
 use crate::observe::doing::Doing;
-use crate::observe::stop_records::Stop;
+use crate::observe::stop_records::StopRecord;
 use crate::process::AnyProcess;
 use crate::runtime::deadline::{until, within};
 use crate::runtime::ended::Ended;
@@ -30,7 +30,7 @@ pub(crate) const NOT_YIELDING: Duration = Duration::from_secs(5);
 
 /// A child that is to go, and how.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Leaving<'a> {
+pub(crate) struct StopRequest<'a> {
     pub(crate) id: &'a SharedStr,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
@@ -41,7 +41,7 @@ pub(crate) struct Leaving<'a> {
 /// and when. An end other than was asked for is told to the log, and changes nothing.
 pub(crate) async fn stop(
     report: &Report,
-    child: Leaving<'_>,
+    child: StopRequest<'_>,
     now: Instant,
 ) -> (ExitReason, Instant) {
     let (pid, began) = (child.process.pid(), now);
@@ -75,10 +75,10 @@ pub(crate) async fn stop(
     (reason, Instant::now())
 }
 
-impl<'a> Leaving<'a> {
+impl<'a> StopRequest<'a> {
     pub(crate) fn of(spec: &'a Spec, process: &'a Arc<dyn AnyProcess>) -> Self {
         let Spec { id, restart, shutdown, .. } = spec;
-        Leaving { id, restart: *restart, shutdown: *shutdown, process }
+        StopRequest { id, restart: *restart, shutdown: *shutdown, process }
     }
 
     pub(crate) fn ended(&self, report: &Report) -> Ended {
@@ -104,9 +104,9 @@ impl<'a> Leaving<'a> {
         reason: &ExitReason,
         overran: Option<Doing>,
     ) {
-        let Leaving { id, restart, shutdown, process } = *self;
+        let StopRequest { id, restart, shutdown, process } = *self;
         let pid = process.pid();
-        report.runtime.kernel.stops.record(|| Stop {
+        report.runtime.kernel.stops.record(|| StopRecord {
             supervisor: report.supervisor,
             child: id.clone(),
             pid,

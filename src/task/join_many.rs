@@ -6,7 +6,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::task::unconstrained;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::task::{Task, TaskError};
 
 impl<T> Task<T> {
@@ -48,7 +48,7 @@ impl<T> Task<T> {
         tasks: impl IntoIterator<Item = Task<T>>,
         limit: Duration,
     ) -> Result<Vec<T>, TaskError> {
-        turn().await;
+        consume_budget().await;
         let mut tasks: Vec<_> = tasks.into_iter().collect();
         let mut results: Vec<_> = tasks.iter().map(|_| None).collect();
         let mut ends: FuturesUnordered<_> = tasks
@@ -98,7 +98,7 @@ impl<T> Task<T> {
         tasks: &mut [Task<T>],
         limit: Duration,
     ) -> Vec<Option<Result<T, TaskError>>> {
-        turn().await;
+        consume_budget().await;
         let mut ends: FuturesUnordered<_> =
             tasks.iter().map(|task| unconstrained(task.handle.join())).collect();
         let all = async { while ends.next().await.is_some() {} };

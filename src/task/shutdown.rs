@@ -1,6 +1,6 @@
 //! Tasks that are not wanted any more.
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::exit::signal::ExitKind;
@@ -58,7 +58,7 @@ impl<T> Task<T> {
     /// # });
     /// ```
     pub async fn shutdown(mut self, how: Shutdown) -> Option<Result<T, TaskError>> {
-        turn().await;
+        consume_budget().await;
         self.unlink();
         let outcome = match self.look_now() {
             Some(outcome) => outcome,
@@ -125,7 +125,7 @@ async fn stopped(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
 }
 
 fn ask_to_stop(ProcessHandle { runtime, process }: &ProcessHandle) {
-    let (from, reason) = (runtime.acting(), &ExitReason::Shutdown);
+    let (from, reason) = (runtime.current_pid(), &ExitReason::Shutdown);
     runtime.kernel.signal_exit(&**process, ExitSignal { from, reason, kind: ExitKind::Stop });
 }
 

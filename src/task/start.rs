@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::base::pid::Pid;
 use crate::child::TaskContext;
 use crate::exit::reason::ExitReason;
-use crate::kernel::admission::Birth;
+use crate::kernel::admission::NewProcess;
 use crate::message::received::Envelope;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
@@ -41,7 +41,7 @@ where
     Fut: Future<Output = ()> + Send + 'static,
 {
     let (slot, result) = oneshot::channel();
-    let (process, born) = runtime.bear::<Envelope>(&Birth::default());
+    let (process, born) = runtime.admit::<Envelope>(&NewProcess::default());
     let mut runs = born.is_ok();
     if runs && let Some(caller) = caller {
         runs = runtime.kernel.link_task(process.pid(), caller);

@@ -85,7 +85,7 @@ impl StartChild for Once {
         let Some(Order { body, handle }) = order else { return Err(StartError::Ignored) };
         let starting = ctx.starting().started_at_once();
         // Not listed in the context: nothing is awaited below, and it runs only if all went well.
-        let process = ctx.bear_at_once::<Envelope>(&starting)?;
+        let process = ctx.admit_at_once::<Envelope>(&starting)?;
         let kernel = &ctx.runtime.kernel;
         if let Some(caller) = self.caller
             && !kernel.link_task(process.pid(), caller)

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use crate::base::catch::harmless;
-use crate::base::coop::turn;
+use crate::base::catch::with_caught_wakers;
+use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
 use crate::runtime::Runtime;
@@ -89,14 +89,14 @@ pub fn await_restart(runtime: &Runtime, name: &str) -> impl Future<Output = Pid>
 
 async fn successor(runtime: &Runtime, name: &str, before: Option<Pid>) -> Pid {
     loop {
-        turn().await;
-        let given = runtime.kernel.successions.notified();
+        consume_budget().await;
+        let given = runtime.kernel.name_changes.notified();
         tokio::pin!(given);
         // From here on no change is missed.
         given.as_mut().enable();
         match runtime.whereis(name) {
             Some(holder) if Some(holder) != before => return holder,
-            _ => harmless(given).await,
+            _ => with_caught_wakers(given).await,
         }
     }
 }

@@ -16,9 +16,9 @@ use tokio::sync::oneshot;
 
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::settle_unanswered;
+use crate::call::reply_slot::resolve_unanswered;
 use crate::exit::reason::ExitReason;
-use crate::kernel::admission::Birth;
+use crate::kernel::admission::NewProcess;
 use crate::kernel::closing::End;
 use crate::mailbox::inbox::Item;
 use crate::mailbox::record::Process;
@@ -36,24 +36,24 @@ impl<M: Item> StandIn<M> {
     /// What `keeps` gives lives as long as the process does.
     pub(super) fn new<K: Send + 'static>(
         runtime: &Runtime,
-        birth: &Birth,
+        new_process: &NewProcess,
         keeps: impl FnOnce(&Arc<Process<M>>) -> K,
     ) -> Self {
         let (end, mut told) = oneshot::channel();
-        let (process, born) = runtime.bear::<M>(birth);
-        if let Err(stillborn) = born {
-            panic!("no process was started: {stillborn:?}");
+        let (process, born) = runtime.admit::<M>(new_process);
+        if let Err(not_admitted) = born {
+            panic!("no process was started: {not_admitted:?}");
         }
         let (kept, itself) = (keeps(&process), process.clone());
         let life = async move {
             let _kept = kept;
             let end = poll_fn(|cx| {
-                settle(&*itself);
+                resolve(&*itself);
                 Pin::new(&mut told).poll(cx)
             });
             End::Returned(end.await.unwrap_or(ExitReason::Normal))
         };
-        runtime.spawn_life(process.clone(), Box::pin(life));
+        runtime.spawn_future(process.clone(), Box::pin(life));
         StandIn { process, end }
     }
 
@@ -94,9 +94,9 @@ impl<M: Item> StandIn<M> {
 }
 
 /// Callers whose replies were dropped hear it; of a process that is ending, from its end.
-pub(super) fn settle(process: &dyn AnyProcess) {
+pub(super) fn resolve(process: &dyn AnyProcess) {
     let flags = process.flags().load(Ordering::Acquire);
-    if flags & flag::UNANSWERED != 0 && flags & flag::CONDEMNED == 0 {
-        settle_unanswered(process);
+    if flags & flag::UNANSWERED != 0 && flags & flag::EXIT_PENDING == 0 {
+        resolve_unanswered(process);
     }
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::poll_turn;
+use crate::base::coop::poll_budget;
 use crate::base::shared_str::SharedStr;
 use crate::call::reply::Reply;
-use crate::call::reply_slot::Awaited;
+use crate::call::reply_slot::AwaitedReply;
 use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::admission::Birth;
+use crate::kernel::admission::NewProcess;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 use crate::runtime::await_reply::outcome;
@@ -26,7 +26,7 @@ use crate::server::event::Event;
 use crate::server::run::suspended;
 use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext};
-use crate::testing::bare_process::{StandIn, settle};
+use crate::testing::bare_process::{StandIn, resolve};
 use crate::testing::time_limit::patiently;
 
 /// A [`ServerContext`] without a running server: the test makes the state, calls its
@@ -147,7 +147,7 @@ impl<S: GenServer> TestContext<S> {
     }
 
     fn because(runtime: &Runtime, cause: StartCause) -> Self {
-        let stand_in = StandIn::new(runtime, &Birth::default(), |_| ());
+        let stand_in = StandIn::new(runtime, &NewProcess::default(), |_| ());
         let context = ServerContext::new(stand_in.process().clone(), None, cause);
         TestContext { context, stand_in }
     }
@@ -359,7 +359,7 @@ impl SetTimer {
 #[must_use = "it does nothing unless awaited or asked"]
 pub struct Answer<T> {
     /// `None` once it was taken.
-    awaited: Option<Awaited<T>>,
+    awaited: Option<AwaitedReply<T>>,
     server: Arc<dyn AnyProcess>,
 }
 
@@ -382,7 +382,7 @@ impl<T: Send + 'static> Answer<T> {
         let answer = match awaited.poll(cx, &**server) {
             Poll::Pending => {
                 // The server may owe it the truth, from now on or since before.
-                settle(&**server);
+                resolve(&**server);
                 ready!(awaited.poll(cx, &**server))
             }
             Poll::Ready(answer) => answer,
@@ -396,7 +396,7 @@ impl<T: Send + 'static> Future for Answer<T> {
     type Output = Result<T, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(poll_turn(cx));
+        ready!(poll_budget(cx));
         self.poll_now(cx)
     }
 }

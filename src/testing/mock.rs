@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
-use crate::kernel::admission::Birth;
+use crate::kernel::admission::NewProcess;
 use crate::message::received::Received;
 use crate::runtime::Runtime;
 use crate::runtime::starting::StartCause;
@@ -114,7 +114,7 @@ impl<S: GenServer> Mock<S> {
     /// If there is no tokio runtime: neither now nor at any earlier use. If `runtime` was shut
     /// down.
     pub fn new(runtime: &Runtime) -> Self {
-        Mock::born(runtime, &Birth::default())
+        Mock::born(runtime, &NewProcess::default())
     }
 
     /// A mock that holds this name.
@@ -159,12 +159,12 @@ impl<S: GenServer> Mock<S> {
     /// # });
     /// ```
     pub fn named(runtime: &Runtime, name: Name<S>) -> Self {
-        Mock::born(runtime, &Birth { name: Some(name.into()), ..Birth::default() })
+        Mock::born(runtime, &NewProcess { name: Some(name.into()), ..NewProcess::default() })
     }
 
-    fn born(runtime: &Runtime, birth: &Birth) -> Self {
+    fn born(runtime: &Runtime, new_process: &NewProcess) -> Self {
         let desk = Arc::new(Desk(Mutex::new(None)));
-        let stand_in = StandIn::new(runtime, birth, |process| {
+        let stand_in = StandIn::new(runtime, new_process, |process| {
             desk.put(Some(ServerContext::new(process.clone(), None, StartCause::First)));
             Clear(desk.clone())
         });

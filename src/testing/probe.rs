@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::task::unconstrained;
 
 use crate::base::pid::{MonitorRef, Pid};
-use crate::kernel::admission::Birth;
+use crate::kernel::admission::NewProcess;
 use crate::mailbox::receive::Mailbox;
 use crate::message::received::{Envelope, Received};
 use crate::runtime::Runtime;
@@ -53,7 +53,7 @@ impl Probe {
     /// If there is no tokio runtime: neither now nor at any earlier use. If `runtime` was shut
     /// down.
     pub fn new(runtime: &Runtime) -> Self {
-        let stand_in = StandIn::new(runtime, &Birth::default(), |_| ());
+        let stand_in = StandIn::new(runtime, &NewProcess::default(), |_| ());
         Probe { mailbox: Mailbox::new(stand_in.process().clone()), stand_in }
     }
 

@@ -22,8 +22,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::turn;
-use crate::base::current_process::Acting;
+use crate::base::coop::consume_budget;
+use crate::base::current_process::CurrentGuard;
 use crate::base::os_refusal::start_thread;
 use crate::base::shared_str::SharedStr;
 use crate::child::stop_request::{Orders, end_of};
@@ -109,10 +109,10 @@ impl StartContext {
     where
         F: FnOnce(BlockingContext) -> Result + Send + 'static,
     {
-        turn().await;
+        consume_budget().await;
         let stop = CancellationToken::new();
         let starting = self.starting().started_at_once().stopped_by(stop.clone());
-        let process = self.bear::<Envelope>(&starting)?;
+        let process = self.admit::<Envelope>(&starting)?;
         let mut orders = Orders::hold(process.clone(), stop.clone());
         let (name, cause) = (self.spec.id.clone(), self.cause.clone());
         Ok(self.run(process.clone(), |ctx: Context| {
@@ -144,9 +144,9 @@ fn on_thread(
     let run = move || {
         let kernel = &process.kernel;
         let _inside_tokio = kernel.tokio().expect(NO_TOKIO).enter();
-        let acting = Acting::enter(kernel.number(), process.pid());
+        let current_pid = CurrentGuard::enter(kernel.number(), process.pid());
         let outcome = catch_unwind(AssertUnwindSafe(body)).map_err(Crash::from_panic);
-        drop(acting);
+        drop(current_pid);
         // Nobody waits for it when tokio has dropped the process' task.
         drop(done.send(outcome));
     };

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::base::os_refusal::refused;
 use crate::child::stop_request::Orders;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
@@ -148,11 +148,11 @@ impl StartContext {
     ///
     /// It never waits: polled once, it is done.
     pub async fn command(&mut self, mut command: Command) -> Result<Started, StartError> {
-        turn().await;
+        consume_budget().await;
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         let stop = CancellationToken::new();
         let starting = self.starting().stopped_by(stop.clone());
-        let process = self.bear::<Envelope>(&starting)?;
+        let process = self.admit::<Envelope>(&starting)?;
         let own_group = self.spec.own_group;
         #[cfg(unix)]
         if own_group {
@@ -194,7 +194,7 @@ impl StartContext {
         let error = refused(format!("`{program}` can't be started"), error);
         let reason = ExitReason::from_library(error);
         self.runtime.kernel.never_run(process, reason.clone());
-        self.begun.remove(process.pid());
+        self.started_processes.remove(process.pid());
         StartError::Failed(reason)
     }
 }

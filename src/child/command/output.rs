@@ -17,8 +17,8 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::coop;
 use tokio::time::timeout;
 
-use crate::base::catch::quietly;
-use crate::base::coop::turn;
+use crate::base::catch::ignore_panic;
+use crate::base::coop::consume_budget;
 use crate::base::one_line::{name, one_line};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
@@ -102,7 +102,7 @@ impl Printing {
     /// to all processes for example.
     pub(crate) fn stopped_by_another(&self, status: ExitStatus) {
         let (child, Printing { pid, os_pid, .. }) = (name(&self.child), self);
-        quietly(|| {
+        ignore_panic(|| {
             tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "ended beside its stop");
         });
     }
@@ -183,9 +183,9 @@ async fn each_line(
         // The end of a line may come after its last piece.
         if !piece.is_empty() || !(goes_on || is_over) {
             for _ in 0..=piece.len() / BYTES_A_TURN {
-                turn().await;
+                consume_budget().await;
             }
-            quietly(|| tell(String::from_utf8_lossy(piece).as_ref()));
+            ignore_panic(|| tell(String::from_utf8_lossy(piece).as_ref()));
             told.bytes.fetch_add(line.len(), Ordering::Relaxed);
         }
         if is_over {
@@ -200,8 +200,10 @@ async fn each_line(
 /// How many of these bytes are left when the last character is only begun; at least one.
 fn whole_characters(bytes: &[u8]) -> usize {
     let last = bytes.len().saturating_sub(4);
-    let begun = bytes.iter().skip(last).rposition(|byte| byte & 0xC0 != 0x80);
-    let Some(begin) = begun.map(|at| last + at).filter(|&at| at > 0) else { return bytes.len() };
+    let started_processes = bytes.iter().skip(last).rposition(|byte| byte & 0xC0 != 0x80);
+    let Some(begin) = started_processes.map(|at| last + at).filter(|&at| at > 0) else {
+        return bytes.len();
+    };
     match std::str::from_utf8(&bytes[begin..]) {
         Err(error) if error.error_len().is_none() => begin,
         _ => bytes.len(),

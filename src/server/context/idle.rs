@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::base::coop::poll_turn;
+use crate::base::coop::poll_budget;
 
 /// How long a server waits for its next message before it is told that none came.
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Idle {
             Idle::Off => return Poll::Pending,
             // A zero time-out loses to a queued message: without budget the mailbox was
             // not looked into.
-            Idle::Set(Duration::ZERO) => ready!(poll_turn(cx)),
+            Idle::Set(Duration::ZERO) => ready!(poll_budget(cx)),
             Idle::Set(limit) => {
                 *self = Idle::Waiting(Box::pin(tokio::time::sleep(*limit)));
                 return self.poll_up(cx);

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
-use crate::kernel::admission::Birth;
+use crate::kernel::admission::NewProcess;
 use crate::kernel::closing::End;
 use crate::process::{Link, LinkKind};
 use crate::server::GenServer;
@@ -265,8 +265,8 @@ impl<S: GenServer> ServerContext<S> {
     fn launch_task(&self, work: impl Future<Output = ()> + Send + 'static) -> Pid {
         let runtime = self.runtime();
         let link = Link { id: runtime.kernel.fresh_id(), kind: LinkKind::Task };
-        let birth = Birth { link: Some((self.pid(), link)), ..Birth::default() };
-        let task = runtime.launch(&birth, |ctx| {
+        let new_process = NewProcess { link: Some((self.pid(), link)), ..NewProcess::default() };
+        let task = runtime.launch(&new_process, |ctx| {
             Box::pin(async move {
                 let _ctx = ctx;
                 work.await;

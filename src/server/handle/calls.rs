@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::base::catch::harmless;
-use crate::base::coop::{after_turn, own_waker, turn, turn_of_caller};
+use crate::base::catch::with_caught_wakers;
+use crate::base::coop::{after_budget, budget_then_waker, consume_budget, own_waker};
 use crate::call::reply::Reply;
 use crate::kernel::Kernel;
 use crate::kernel::timers::NO_TOKIO;
@@ -16,7 +16,7 @@ use crate::kernel::wait_graph::WaitEdge;
 use crate::mailbox::record::Process;
 use crate::mailbox::record::Sent;
 use crate::runtime::Runtime;
-use crate::runtime::await_reply::Waiting;
+use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::request::{ask, ask_seen, let_in, refuse_self, wait_edge};
@@ -89,8 +89,8 @@ impl<S: GenServer> ServerRef<S> {
         let now = Instant::now();
         let due = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
         loop {
-            turn().await;
-            let changed = kernel.successions.notified();
+            consume_budget().await;
+            let changed = kernel.name_changes.notified();
             tokio::pin!(changed);
             // From here on no change is missed.
             changed.as_mut().enable();
@@ -109,7 +109,7 @@ impl<S: GenServer> ServerRef<S> {
                     done => return done,
                 },
             };
-            timeout_at(due, harmless(changed)).await.map_err(|_| restarting)?;
+            timeout_at(due, with_caught_wakers(changed)).await.map_err(|_| restarting)?;
         }
     }
 
@@ -164,7 +164,7 @@ impl<S: GenServer> ServerRef<S> {
         make: impl Fn(Reply<T>) -> S::Call,
         limit: Duration,
     ) -> Vec<Result<T, CallError>> {
-        turn().await;
+        consume_budget().await;
         join_all(servers.iter().map(|server| server.call_timeout(&make, limit))).await
     }
 
@@ -250,12 +250,12 @@ impl<S: GenServer> ServerRef<S> {
         let waker = own_waker().await;
         let (mut answer, sent) = match ask_seen(&process, make, waker, &mut edge) {
             Ok(asked) => asked,
-            Err(error) => return after_turn(Err(told(error))).await,
+            Err(error) => return after_budget(Err(told(error))).await,
         };
         if let Sent::InLine(number) = sent {
             answer = let_in(&process, number, answer, due).await.map_err(told)?;
         }
-        Waiting::until(answer, due, &process).await
+        AwaitReply::until(answer, due, &process).await
     }
 }
 
@@ -265,7 +265,7 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     due: Instant,
 ) -> Result<T, CallError> {
-    let waker = turn_of_caller().await;
+    let waker = budget_then_waker().await;
     let caller = refuse_self(process)?;
     let mut waits = wait_edge(process, caller)?;
     let (mut answer, sent) = match &mut waits {
@@ -275,5 +275,5 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
     if let Sent::InLine(number) = sent {
         answer = Box::pin(let_in(process, number, answer, Some(due))).await?;
     }
-    Waiting::until(answer, Some(due), process).await
+    AwaitReply::until(answer, Some(due), process).await
 }

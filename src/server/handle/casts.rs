@@ -1,7 +1,7 @@
 //! Telling a server something: without waiting, or waiting for room.
 
-use crate::base::coop::turn;
-use crate::mailbox::queued_send::Place;
+use crate::base::coop::consume_budget;
+use crate::mailbox::queued_send::QueuedSend;
 use crate::mailbox::record::Sent;
 use crate::process::IfFull;
 use crate::process::any::Refused;
@@ -99,7 +99,7 @@ impl<S: GenServer> ServerRef<S> {
     /// # }).unwrap();
     /// ```
     pub async fn cast_wait(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
-        turn().await;
+        consume_budget().await;
         let full = match self.try_cast(cast) {
             Err(CastError { reason: CallError::Overloaded, cast }) => cast,
             done => return done,
@@ -116,7 +116,7 @@ impl<S: GenServer> ServerRef<S> {
         match process.send_or(Work::Cast(full), IfFull::Wait) {
             Ok(Sent::Taken) => Ok(()),
             Ok(Sent::InLine(number)) => {
-                let place = Place::new(process.clone().into_owned(), number);
+                let place = QueuedSend::new(process.clone().into_owned(), number);
                 place.await.map_err(|work| given_back(work, self.refusal(&process)))
             }
             Err((work, refused)) => Err(given_back(work, self.told(refused.into(), &process))),

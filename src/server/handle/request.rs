@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use crate::base::current_process;
 use crate::base::pid::Pid;
 use crate::call::reply::Reply;
-use crate::call::reply_slot::Awaited;
+use crate::call::reply_slot::AwaitedReply;
 use crate::kernel::wait_graph::WaitEdge;
-use crate::mailbox::queued_send::Place;
+use crate::mailbox::queued_send::QueuedSend;
 use crate::mailbox::record::{Process, Sent};
 use crate::process::{AnyProcess, IfFull};
 use crate::runtime::deadline::until;
@@ -25,7 +25,7 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<Work<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
-) -> Result<(Awaited<T>, Sent), CallError> {
+) -> Result<(AwaitedReply<T>, Sent), CallError> {
     ask_and(process, make, waker, |_| ())
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn ask_seen<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
     edge: &mut WaitEdge,
-) -> Result<(Awaited<T>, Sent), CallError> {
+) -> Result<(AwaitedReply<T>, Sent), CallError> {
     ask_and(process, make, waker, |answer| edge.end_with(answer.is_due()))
 }
 
@@ -46,8 +46,8 @@ fn ask_and<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<Work<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
-    before: impl FnOnce(&Awaited<T>),
-) -> Result<(Awaited<T>, Sent), CallError> {
+    before: impl FnOnce(&AwaitedReply<T>),
+) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
     before(&answer);
     match process.send_as(make(reply), Work::Call, IfFull::WaitOrLose) {
@@ -67,10 +67,10 @@ fn ask_and<S: GenServer, T: Send + 'static>(
 pub(crate) async fn let_in<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<Work<S>>>,
     number: u64,
-    answer: Awaited<T>,
+    answer: AwaitedReply<T>,
     due: Option<Instant>,
-) -> Result<Awaited<T>, CallError> {
-    let place = Place::new(process.clone(), number);
+) -> Result<AwaitedReply<T>, CallError> {
+    let place = QueuedSend::new(process.clone(), number);
     match wait_for_room(place, due).await {
         Ok(()) => Ok(answer.later()),
         Err((question, error)) => {
@@ -83,7 +83,7 @@ pub(crate) async fn let_in<S: GenServer, T: Send + 'static>(
 }
 
 async fn wait_for_room<S: GenServer>(
-    mut place: Place<Work<S>>,
+    mut place: QueuedSend<Work<S>>,
     due: Option<Instant>,
 ) -> Result<(), (Work<S>, CallError)> {
     let process = place.process().clone();
@@ -100,7 +100,7 @@ async fn wait_for_room<S: GenServer>(
 /// Who asks; no server may ask itself.
 #[inline]
 pub(crate) fn refuse_self<S: GenServer>(process: &Process<Work<S>>) -> Result<Pid, CallError> {
-    let caller = current_process::acting(process.kernel.number());
+    let caller = current_process::current_pid(process.kernel.number());
     if caller == process.pid() { Err(CallError::CallingSelf) } else { Ok(caller) }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::{after_turn, own_waker, turn};
+use crate::base::coop::{after_budget, consume_budget, own_waker};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::call::reply::Reply;
@@ -17,7 +17,7 @@ use crate::mailbox::record::Process;
 use crate::mailbox::record::Sent;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
-use crate::runtime::await_reply::Waiting;
+use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::GenServer;
@@ -278,7 +278,7 @@ impl<S: GenServer> ServerRef<S> {
         let process = match self.resolve() {
             Ok(process) => process,
             Err(_) => {
-                turn().await;
+                consume_budget().await;
                 self.resolve()?
             }
         };
@@ -288,18 +288,18 @@ impl<S: GenServer> ServerRef<S> {
             Ok(Some(edge)) => {
                 return Box::pin(self.call_seen(process.into_owned(), edge, make, due)).await;
             }
-            Err(error) => return after_turn(Err(error)).await,
+            Err(error) => return after_budget(Err(error)).await,
         }
         let told = |error| self.told(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
             Ok(asked) => asked,
-            Err(error) => return after_turn(Err(told(error))).await,
+            Err(error) => return after_budget(Err(told(error))).await,
         };
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, due)).await.map_err(told)?;
         }
-        Waiting::until(answer, due, &process).await
+        AwaitReply::until(answer, due, &process).await
     }
 
     /// Asks the server, and waits however long it takes. For servers whose answer is
@@ -320,7 +320,7 @@ impl<S: GenServer> ServerRef<S> {
         let process = match self.resolve() {
             Ok(process) => process,
             Err(_) => {
-                turn().await;
+                consume_budget().await;
                 self.resolve()?
             }
         };
@@ -330,18 +330,18 @@ impl<S: GenServer> ServerRef<S> {
             Ok(Some(edge)) => {
                 return Box::pin(self.call_seen(process.into_owned(), edge, make, None)).await;
             }
-            Err(error) => return after_turn(Err(error)).await,
+            Err(error) => return after_budget(Err(error)).await,
         }
         let told = |error| self.told(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
             Ok(asked) => asked,
-            Err(error) => return after_turn(Err(told(error))).await,
+            Err(error) => return after_budget(Err(told(error))).await,
         };
         if let Sent::InLine(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
         }
-        Waiting::until(answer, None, &process).await
+        AwaitReply::until(answer, None, &process).await
     }
 
     /// Resolves with the reason when the server has ended, also long after it did. A named
@@ -376,8 +376,8 @@ fn server<S: GenServer>(kernel: &Kernel, name: &str) -> Result<Arc<Process<Work<
 
 /// Whether a supervisor has started it in the place of another.
 fn is_successor(holder: &dyn AnyProcess) -> bool {
-    let parent = holder.with(|locked| locked.core().ties()?.parent);
-    parent.and_then(|parent| parent.role).is_some_and(|role| role.seat.start > 1)
+    let parent = holder.with(|locked| locked.core().relations()?.parent);
+    parent.and_then(|parent| parent.role).is_some_and(|role| role.slot.start > 1)
 }
 
 impl Holder {

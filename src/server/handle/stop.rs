@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::wait_graph::WaitEdge;
 use crate::runtime::Runtime;
@@ -72,7 +72,7 @@ impl<S: GenServer> ServerRef<S> {
     /// # }).unwrap();
     /// ```
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
-        turn().await;
+        consume_budget().await;
         let (ended, _waits) = self.ask_to_stop(reason.clone())?;
         as_asked(&reason, ended.await)
     }
@@ -135,7 +135,7 @@ impl<S: GenServer> ServerRef<S> {
         reason: ExitReason,
         limit: Duration,
     ) -> Result<ExitReason, CallError> {
-        turn().await;
+        consume_budget().await;
         let (ended, _waits) = self.ask_to_stop(reason.clone())?;
         let ended = within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)?;
         as_asked(&reason, ended)

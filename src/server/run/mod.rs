@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::exit::crash::Crash;
 use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::closing::End;
@@ -43,14 +43,14 @@ impl Acknowledges {
     fn send(mut self, ack: Ack) {
         let sender = self.0.take();
         // The caller may be gone.
-        quietly(|| drop(sender.map(|sender| sender.send(ack))));
+        ignore_panic(|| drop(sender.map(|sender| sender.send(ack))));
     }
 }
 
 impl Drop for Acknowledges {
     fn drop(&mut self) {
         let sender = self.0.take();
-        quietly(|| drop(sender));
+        ignore_panic(|| drop(sender));
     }
 }
 

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::base::coop::poll_turn;
+use crate::base::coop::poll_budget;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::settle_unanswered;
+use crate::call::reply_slot::resolve_unanswered;
 use crate::call::unanswered;
 use crate::message::received::{Envelope, Received};
 use crate::observe::activity::Callback;
@@ -35,19 +35,23 @@ impl<S: GenServer> ServerContext<S> {
     #[inline]
     fn poll_plain(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
         self.between_handlers();
-        let condemned = self.process.is_condemned();
+        let exit_pending = self.process.is_exit_pending();
         let inner = self.inner();
         if !matches!(inner.idle, Idle::Off) {
             // The time that is up loses to what is queued.
             inner.mailbox.parking.look();
         }
         if !inner.continues.is_empty() {
-            return if condemned { Poll::Pending } else { poll_turn(cx).map(|()| Waited::ForWork) };
+            return if exit_pending {
+                Poll::Pending
+            } else {
+                poll_budget(cx).map(|()| Waited::ForWork)
+            };
         }
         if inner.mailbox.poll_some(cx).is_ready() {
             return Poll::Ready(Waited::ForWork);
         }
-        if matches!(inner.idle, Idle::Off) || condemned {
+        if matches!(inner.idle, Idle::Off) || exit_pending {
             return Poll::Pending;
         }
         inner.idle.poll_up(cx).map(|()| Waited::InVain)
@@ -159,9 +163,9 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     fn between_handlers(&mut self) {
-        unanswered::settle(Arc::as_ptr(&self.process).addr());
+        unanswered::resolve(Arc::as_ptr(&self.process).addr());
         let flags = self.process.flags().load(Ordering::Acquire);
-        if flags & (flag::UNANSWERED | flag::WATCHED) != 0 {
+        if flags & (flag::UNANSWERED | flag::OBSERVED) != 0 {
             self.attend(flags);
         }
     }
@@ -169,9 +173,9 @@ impl<S: GenServer> ServerContext<S> {
     #[inline(never)]
     fn attend(&mut self, flags: u8) {
         if flags & flag::UNANSWERED != 0 {
-            settle_unanswered(&*self.process);
+            resolve_unanswered(&*self.process);
         }
-        if flags & flag::WATCHED != 0 {
+        if flags & flag::OBSERVED != 0 {
             self.rest();
         }
     }

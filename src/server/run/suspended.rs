@@ -9,7 +9,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::server::event::Event;
 use crate::server::system_message::{ServerStatus, System};
@@ -59,10 +59,10 @@ fn answer<S: GenServer>(
                 Ok(line) => reply.send(ServerStatus { suspended, line }),
                 Err(payload) => {
                     let pid = ctx.pid();
-                    quietly(
+                    ignore_panic(
                         || tracing::warn!(target: "regrow::server", %pid, "format_status panicked"),
                     );
-                    quietly(|| drop(payload));
+                    ignore_panic(|| drop(payload));
                 }
             }
             return suspended;

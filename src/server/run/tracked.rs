@@ -16,7 +16,7 @@ use crate::base::sync::atomic::Ordering;
 use crate::observe::activity::{Activity, Callback};
 use crate::process::{AnyProcess, flag};
 use crate::server::event::Waited;
-use crate::server::tracking::slow_handler::{SHORTEST, Teller};
+use crate::server::tracking::slow_handler::{SHORTEST, SlowHandlerWatch};
 use crate::server::tracking::state::Watch;
 use crate::server::{GenServer, ServerContext};
 
@@ -43,7 +43,7 @@ impl<S: GenServer> ServerContext<S> {
 
     fn raise_watched(&self) {
         let process: &dyn AnyProcess = &*self.process;
-        process.raise(flag::WATCHED);
+        process.raise(flag::OBSERVED);
     }
 
     /// Whether somebody wants to know what it is at.
@@ -55,12 +55,14 @@ impl<S: GenServer> ServerContext<S> {
             return true;
         }
         *watch = None;
-        self.process.flags().fetch_and(!flag::WATCHED, Ordering::SeqCst);
+        self.process.flags().fetch_and(!flag::OBSERVED, Ordering::SeqCst);
         if self.process.kernel.watching.handlers() {
             self.raise_watched();
         }
         let process: &dyn AnyProcess = &*self.process;
-        process.with(|locked| locked.core().standing().map(|standing| standing.activity.take()));
+        process.with(|locked| {
+            locked.core().registrations().map(|registrations| registrations.activity.take())
+        });
         false
     }
 
@@ -83,7 +85,7 @@ impl<S: GenServer> ServerContext<S> {
         let limit = self.limit();
         let Some(watch) = &mut self.inner().watch else { return polled };
         let waited = std::mem::replace(&mut watch.waits, polled.is_pending());
-        let starts = limit.is_some() && watch.teller.is_none();
+        let starts = limit.is_some() && watch.slow_handler_watch.is_none();
         let Poll::Ready(found) = polled else {
             if !waited {
                 self.note(|activity| activity.waits = true);
@@ -96,7 +98,7 @@ impl<S: GenServer> ServerContext<S> {
         }
         let process = self.process.clone();
         let Some(watch) = &mut self.inner().watch else { return polled };
-        watch.teller.get_or_insert_with(|| Teller::start(process)).wake();
+        watch.slow_handler_watch.get_or_insert_with(|| SlowHandlerWatch::start(process)).wake();
         watch.found = Some(found);
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -120,7 +122,7 @@ impl<S: GenServer> ServerContext<S> {
         let Some(watch) = &mut self.inner().watch else { return };
         watch.busy = true;
         if limit.is_none() {
-            watch.teller = None;
+            watch.slow_handler_watch = None;
         }
         self.note(|activity| activity.begin(callback, limit));
     }
@@ -137,8 +139,8 @@ impl<S: GenServer> ServerContext<S> {
         let next_queued = self.inner().mailbox.next_queued();
         let process: &dyn AnyProcess = &*self.process;
         process.with(|locked| {
-            let standing = locked.core().standing_mut();
-            let activity = standing.activity.get_or_insert_default();
+            let registrations = locked.core().registrations_mut();
+            let activity = registrations.activity.get_or_insert_default();
             activity.next_queued = next_queued;
             note(activity)
         })

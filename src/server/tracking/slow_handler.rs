@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::one_line::name;
 use crate::kernel::timers::NO_TOKIO;
 use crate::mailbox::inbox::Item;
@@ -31,18 +31,18 @@ use crate::process::AnyProcess;
 pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Who tells of one server's slow handlers, until it is dropped.
-pub(crate) struct Teller {
+pub(crate) struct SlowHandlerWatch {
     next: Arc<Notify>,
     task: AbortHandle,
 }
 
-impl Teller {
+impl SlowHandlerWatch {
     pub(crate) fn start<M: Item>(process: Arc<Process<M>>) -> Self {
         let next = Arc::new(Notify::new());
         let handle = process.kernel.tokio().expect(NO_TOKIO).clone();
         let process: Arc<dyn AnyProcess> = process;
         let telling = tell(Arc::downgrade(&process), Arc::clone(&next));
-        Teller { next, task: handle.spawn(telling).abort_handle() }
+        SlowHandlerWatch { next, task: handle.spawn(telling).abort_handle() }
     }
 
     /// A handler is about to begin.
@@ -51,7 +51,7 @@ impl Teller {
     }
 }
 
-impl Drop for Teller {
+impl Drop for SlowHandlerWatch {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -75,13 +75,14 @@ async fn tell(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
 fn look(process: &dyn AnyProcess) -> Look {
     let (look, label) = process.with(|locked| {
         let core = locked.core();
-        let activity = core.standing().and_then(|standing| standing.activity.as_mut());
+        let activity =
+            core.registrations().and_then(|registrations| registrations.activity.as_mut());
         let look = activity.map_or(Look::Sleep, |activity| activity.look(Instant::now()));
-        (look, core.ties().and_then(|ties| ties.label.clone()))
+        (look, core.relations().and_then(|relations| relations.label.clone()))
     });
     if let Look::Tell(Handling { callback, elapsed }) = look {
         let (pid, label) = (process.pid(), label.map(|label| name(&label).to_string()));
-        quietly(|| {
+        ignore_panic(|| {
             tracing::warn!(
                 target: "regrow::server", %pid, label, %callback, ?elapsed, "a handler runs long"
             );

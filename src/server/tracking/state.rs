@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::server::event::Waited;
-use crate::server::tracking::slow_handler::Teller;
+use crate::server::tracking::slow_handler::SlowHandlerWatch;
 
 /// A server's own part of being watched; the rest is in its record.
 #[derive(Default)]
@@ -16,5 +16,5 @@ pub(crate) struct Watch {
     pub(crate) waits: bool,
     /// It has found something to handle, and yields once before it does.
     pub(crate) found: Option<Waited>,
-    pub(crate) teller: Option<Teller>,
+    pub(crate) slow_handler_watch: Option<SlowHandlerWatch>,
 }

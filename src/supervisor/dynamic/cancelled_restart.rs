@@ -11,37 +11,37 @@ use futures_util::future::{Either, select};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::child::{ChildType, Restart};
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::deadline::until;
 use crate::runtime::errors::call_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{CalledOff, Child, State, StopReply};
-use crate::supervisor::dynamic::server::Nursery;
+use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::dynamic::stop_child::answer;
 use crate::supervisor::fixed::orphans::alone;
-use crate::supervisor::incarnation::{NotStarted, Outcome};
+use crate::supervisor::incarnation::{NotStarted, StartOutcome};
 use crate::supervisor::report::Report;
-use crate::supervisor::stop::Leaving;
+use crate::supervisor::stop::StopRequest;
 use crate::time::timer_queue::after;
 
-impl Nursery {
+impl DynamicServer {
     /// Lets a start go on beside the loop until it is called off, and then as long as its child
     /// has to stop.
     pub(super) fn unless_called_off(
         &mut self,
         ticket: u64,
         spare: &Child,
-        starting: impl Future<Output = Outcome> + Send + Unpin + 'static,
-    ) -> impl Future<Output = Outcome> + Send + 'static {
+        starting: impl Future<Output = StartOutcome> + Send + Unpin + 'static,
+    ) -> impl Future<Output = StartOutcome> + Send + 'static {
         let called_off = CancellationToken::new();
         self.under_way.insert(ticket, called_off.clone());
         let (report, shutdown) = (self.report.clone(), spare.shutdown);
-        let (id, kind, seat) = (spare.id.clone(), spare.kind, spare.seat);
+        let (id, kind, slot) = (spare.id.clone(), spare.kind, spare.slot);
         async move {
             let is_called_off = std::pin::pin!(called_off.cancelled());
             let mut starting = match select(starting, is_called_off).await {
@@ -54,13 +54,13 @@ impl Nursery {
                 return outcome;
             }
             // What a user's start holds is dropped here: a panic of that is not this one's.
-            quietly(|| drop(starting));
-            for process in begun(&report, seat) {
+            ignore_panic(|| drop(starting));
+            for process in started_processes(&report, slot) {
                 let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-                Leaving { id: &id, restart, shutdown, process: &process }.killed(&report).await;
+                StopRequest { id: &id, restart, shutdown, process: &process }.killed(&report).await;
             }
             if kind == ChildType::Supervisor {
-                alone(&report, (id, seat)).await;
+                alone(&report, (id, slot)).await;
             }
             Err(NotStarted { error: StartError::Failed(ExitReason::Killed), outrun: false })
         }
@@ -81,7 +81,7 @@ impl Nursery {
         &mut self,
         (pid, ticket): (Pid, u64),
         spare: Child,
-        outcome: Outcome,
+        outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) {
         let is_this = |child: &Child| matches!(&child.state, State::CalledOff(called_off) if called_off.ticket == ticket);
@@ -103,7 +103,7 @@ impl Nursery {
                 self.begin_stop(pid, replies, ctx);
             }
             None => {
-                self.report.free_names(child.seat);
+                self.report.free_names(child.slot);
                 answer(replies);
             }
         }
@@ -111,12 +111,12 @@ impl Nursery {
 }
 
 /// What a start of this seat has begun, and is linked to the supervisor still.
-fn begun(report: &Report, seat: Seat) -> Vec<Arc<dyn AnyProcess>> {
+fn started_processes(report: &Report, slot: ChildSlot) -> Vec<Arc<dyn AnyProcess>> {
     let is_of_seat = |process: &Arc<dyn AnyProcess>| {
-        let parent = process.with(|locked| locked.core().ties()?.parent);
-        parent.and_then(|parent| parent.role).is_some_and(|role| role.seat == seat)
+        let parent = process.with(|locked| locked.core().relations()?.parent);
+        parent.and_then(|parent| parent.role).is_some_and(|role| role.slot == slot)
     };
-    let mut begun = report.runtime.kernel.offspring(report.supervisor);
-    begun.retain(is_of_seat);
-    begun
+    let mut started_processes = report.runtime.kernel.children_of(report.supervisor);
+    started_processes.retain(is_of_seat);
+    started_processes
 }

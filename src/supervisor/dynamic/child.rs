@@ -11,7 +11,7 @@ use crate::child::{ChildType, Restart, Spec};
 use crate::exit::reason::{ExitReason, Result};
 use crate::exit::shutdown::Shutdown;
 use crate::observe::doing::Doing;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::restart_state::RestartState;
 use crate::restart::window::{Counted, Window};
 use crate::runtime::starting::StartCause;
@@ -19,7 +19,7 @@ use crate::supervisor::dynamic::given_up::GivenUp;
 use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
 use crate::supervisor::picture::{Shown, ShownState};
-use crate::supervisor::stop::Leaving;
+use crate::supervisor::stop::StopRequest;
 
 /// An answer that is due when a child has stopped.
 pub(super) struct StopReply {
@@ -36,7 +36,7 @@ pub(super) struct Child {
     pub(super) shutdown: Shutdown,
     pub(super) state: State,
     pub(super) started: Instant,
-    pub(super) seat: Seat,
+    pub(super) slot: ChildSlot,
     /// The pid that its first start returned: the one by which its user knows it.
     pub(super) told: Pid,
     /// What it takes to start it again; a temporary child's arguments are let go at once.
@@ -100,7 +100,7 @@ impl Child {
             shutdown,
             state: State::Starting,
             started: Instant::now(),
-            seat: Seat { child, start: 1 },
+            slot: ChildSlot { child, start: 1 },
             told: Pid::OUTSIDE,
             again: (restart != Restart::Temporary).then(|| Box::new(Again::new(spec))),
         }
@@ -116,7 +116,7 @@ impl Child {
             shutdown: self.shutdown,
             state: State::Starting,
             started: self.started,
-            seat: self.seat,
+            slot: self.slot,
             told: Pid::OUTSIDE,
             again: None,
         }
@@ -134,13 +134,13 @@ impl Child {
         }
     }
 
-    pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> Leaving<'a> {
-        Leaving { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
+    pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> StopRequest<'a> {
+        StopRequest { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
     }
 
     /// What a restart of it is counted for.
     pub(super) fn counted(&self) -> Counted {
-        Counted { number: self.seat.child, id: self.id.clone() }
+        Counted { number: self.slot.child, id: self.id.clone() }
     }
 
     /// Its incarnations that are over.
@@ -154,12 +154,12 @@ impl Child {
     }
 
     pub(super) fn restarts(&self) -> u32 {
-        self.seat.start.saturating_sub(1)
+        self.slot.start.saturating_sub(1)
     }
 
     /// The next incarnation begins.
     pub(super) fn begin(&mut self) -> StartCause {
-        self.seat.start = self.seat.start.saturating_add(1);
+        self.slot.start = self.slot.start.saturating_add(1);
         self.started = Instant::now();
         let last = self.again.as_ref().and_then(|again| again.last.clone());
         StartCause::Restart {

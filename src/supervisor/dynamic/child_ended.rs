@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::exit::reason::{ExitReason, Result};
 use crate::restart::restart_state::{Next, Rules, Run};
@@ -12,7 +12,7 @@ use crate::restart::window::{Exceeded, Intensity, Window};
 use crate::runtime::errors::call_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::server::{Cast, Nursery};
+use crate::supervisor::dynamic::server::{Cast, DynamicServer};
 use crate::supervisor::dynamic::spec::Exhausted;
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
@@ -20,7 +20,7 @@ use crate::supervisor::limit_reached::RestartLimitReached;
 use crate::supervisor::report::Decided;
 use crate::time::timer_queue::after;
 
-impl Nursery {
+impl DynamicServer {
     /// A child's link broke.
     pub(super) fn child_ended(
         &mut self,
@@ -103,7 +103,7 @@ impl Nursery {
             attempt,
             delay: again.restarts.delay(),
         });
-        quietly(|| drop(oldest));
+        ignore_panic(|| drop(oldest));
         again.last = Some(reason);
         again.restarts.failed(backoff, run);
         again.restarts.next(Rules { backoff, intensity }, run.ended, || self.random.unit())
@@ -116,7 +116,7 @@ impl Nursery {
         ctx.cast_after(delay, Cast::TryAgain { pid, ticket });
         if let Some(child) = self.children.get(&pid) {
             let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-            kernel.postpone_vacant(me, child.seat, due);
+            kernel.postpone_vacant(me, child.slot, due);
         }
     }
 
@@ -148,7 +148,7 @@ impl Nursery {
             return self.exhausted(pid, exceeded);
         }
         self.tell_restart(pid);
-        self.bear_again((pid, ticket), ctx)
+        self.begin_restart((pid, ticket), ctx)
     }
 
     /// Takes a restart from the budget that it is to be taken from.
@@ -173,7 +173,7 @@ impl Nursery {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let last = child.again.as_ref().and_then(|again| again.last.clone());
         let last = last.unwrap_or(ExitReason::Normal);
-        let (seat, counted) = (child.seat, child.counted());
+        let (slot, counted) = (child.slot, child.counted());
         let (origin, alone) = (self.report.origin(Some(pid)), self.spec.child_budget);
         let alone = alone.map(|budget| budget.exhausted);
         let (window, intensity) = self.budget_of(pid);
@@ -185,12 +185,12 @@ impl Nursery {
             Some(Exhausted::Escalate) | None => {
                 self.report.restarts_nobody();
                 self.report.gave_up(&limit);
-                self.report.free_names(seat);
+                self.report.free_names(slot);
                 return Err(ExitReason::from_library(limit));
             }
         }
         self.report.parked(pid, &limit);
-        self.report.free_names(seat);
+        self.report.free_names(slot);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::call::reply::Reply;
@@ -12,11 +12,11 @@ use crate::runtime::errors::call_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State, StopReply};
 use crate::supervisor::dynamic::given_up::{GivenUp, KEPT};
-use crate::supervisor::dynamic::server::Nursery;
-use crate::supervisor::incarnation::{NotStarted, Outcome};
+use crate::supervisor::dynamic::server::DynamicServer;
+use crate::supervisor::incarnation::{NotStarted, StartOutcome};
 use crate::supervisor::info::ChildError;
 
-impl Nursery {
+impl DynamicServer {
     /// The child stays known, and is not started again.
     pub(super) fn give_up(&mut self, pid: Pid, until: Instant, last: ExitReason) {
         let number = self.fresh();
@@ -54,7 +54,7 @@ impl Nursery {
 
     /// A start under the name of a child that was given up has come to something: the new child
     /// takes its place, or the old one stays given up for as long again.
-    pub(super) fn started_again(&mut self, child: &Child, outcome: &Outcome) {
+    pub(super) fn started_again(&mut self, child: &Child, outcome: &StartOutcome) {
         let Some(name) = child.name() else { return };
         let Some(&pid) = self.index.by_name.get(&name) else { return };
         match outcome {
@@ -68,7 +68,7 @@ impl Nursery {
                 {
                     let last = std::mem::replace(&mut given_up.last, error.as_reason());
                     given_up.until = until;
-                    quietly(|| drop(last));
+                    ignore_panic(|| drop(last));
                 }
             }
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::base::coop::turn;
-use crate::base::current_process::acting;
+use crate::base::coop::consume_budget;
+use crate::base::current_process::current_pid;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::child::ChildSpec;
@@ -14,7 +14,7 @@ use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::{CallError, StartError};
 use crate::server::{GenServer, ServerRef};
 use crate::supervisor::dynamic::get_or_start::{Holding, holding};
-use crate::supervisor::dynamic::server::{Call, Nursery};
+use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::spec::one_name;
 
@@ -23,11 +23,11 @@ use crate::supervisor::spec::one_name;
 /// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
 #[derive(Clone, Debug)]
 pub struct DynamicSupervisorRef {
-    server: ServerRef<Nursery>,
+    server: ServerRef<DynamicServer>,
 }
 
 impl DynamicSupervisorRef {
-    pub(crate) fn new(server: ServerRef<Nursery>) -> Self {
+    pub(crate) fn new(server: ServerRef<DynamicServer>) -> Self {
         DynamicSupervisorRef { server }
     }
 
@@ -180,14 +180,14 @@ impl DynamicSupervisorRef {
         name: impl Into<SharedStr>,
         spec: impl Into<ChildSpec>,
     ) -> Result<Pid, StartError> {
-        turn().await;
+        consume_budget().await;
         let (name, spec) = (name.into(), spec.into().spec);
         one_name(&spec, &name)?;
         let kernel = self.server.kernel();
         match holding(kernel, &name) {
             Holding::Held(pid) => return Ok(pid),
             // It asks for itself, and would wait for ever.
-            Holding::Starting(holder) if holder.pid() == acting(kernel.number()) => {
+            Holding::Starting(holder) if holder.pid() == current_pid(kernel.number()) => {
                 return Ok(holder.pid());
             }
             _ => {}

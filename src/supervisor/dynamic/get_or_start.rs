@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::StartError;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::server::{Done, For, Nursery, PidReply};
+use crate::supervisor::dynamic::server::{Done, DynamicServer, For, PidReply};
 
 /// How it is with a name.
 pub(crate) enum Holding {
@@ -46,14 +46,16 @@ pub(crate) fn holding(kernel: &Kernel, name: &str) -> Holding {
 }
 
 fn is_ending(holder: &dyn AnyProcess) -> bool {
-    holder.flags().load(Ordering::Acquire) & flag::CONDEMNED != 0
+    holder.flags().load(Ordering::Acquire) & flag::EXIT_PENDING != 0
 }
 
 fn is_starting(holder: &dyn AnyProcess) -> bool {
-    holder.with(|locked| locked.core().standing().is_some_and(|standing| standing.starting))
+    holder.with(|locked| {
+        locked.core().registrations().is_some_and(|registrations| registrations.starting)
+    })
 }
 
-impl Nursery {
+impl DynamicServer {
     pub(super) fn find(
         &mut self,
         name: SharedStr,
@@ -83,7 +85,7 @@ impl Nursery {
                 Ok(()) => {
                     let mut child = spec.clone();
                     Arc::make_mut(&mut child).name = Some(name.clone());
-                    return self.bear(child, For::Name(name, spec), ctx);
+                    return self.begin_start(child, For::Name(name, spec), ctx);
                 }
                 Err(error) => self.found(&name, &Err(error)),
             },
@@ -122,7 +124,7 @@ impl Nursery {
 async fn started(runtime: &Runtime, holder: Arc<dyn AnyProcess>) {
     let mut ended = Ended::of(runtime, Some(holder.clone()));
     loop {
-        let ready = runtime.kernel.successions.notified();
+        let ready = runtime.kernel.name_changes.notified();
         let mut ready = std::pin::pin!(ready);
         // From here on no change is missed.
         ready.as_mut().enable();
@@ -138,7 +140,7 @@ async fn started(runtime: &Runtime, holder: Arc<dyn AnyProcess>) {
 /// Waits until a vacant name is held or free.
 async fn filled(kernel: &Kernel, name: &str) {
     loop {
-        let changed = kernel.successions.notified();
+        let changed = kernel.name_changes.notified();
         let mut changed = std::pin::pin!(changed);
         // From here on no change is missed.
         changed.as_mut().enable();

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use crate::base::pid::Pid;
 use crate::child::ChildType;
 use crate::supervisor::dynamic::child::Child;
-use crate::supervisor::dynamic::server::Nursery;
+use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::info::{ChildCounts, ChildInfo};
 use crate::supervisor::picture::{Shown, Step};
 
 /// How many children a snapshot shows.
 const SHOWN: usize = 100;
 
-impl Nursery {
+impl DynamicServer {
     /// In the order of their pids.
     pub(super) fn which_children(&self) -> Vec<ChildInfo> {
         let mut pids: Vec<Pid> = self.children.keys().copied().collect();

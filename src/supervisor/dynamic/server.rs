@@ -49,7 +49,7 @@ use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::dynamic::given_up::Index;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
-use crate::supervisor::incarnation::Outcome;
+use crate::supervisor::incarnation::StartOutcome;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::picture::{Published, Turn};
 use crate::supervisor::report::Report;
@@ -57,8 +57,8 @@ use crate::supervisor::report::Report;
 pub(crate) type PidReply = Reply<Result<Pid, StartError>>;
 
 /// A running dynamic supervisor.
-pub(crate) struct Nursery {
-    pub(super) me: ServerRef<Nursery>,
+pub(crate) struct DynamicServer {
+    pub(super) me: ServerRef<DynamicServer>,
     pub(super) report: Report,
     pub(super) spec: DynamicSupervisor,
     pub(super) window: Window,
@@ -120,13 +120,13 @@ pub(super) enum Done {
     Born {
         child: Child,
         whom: For,
-        outcome: Outcome,
+        outcome: StartOutcome,
     },
     Reborn {
         pid: Pid,
         ticket: u64,
         spare: Child,
-        outcome: Outcome,
+        outcome: StartOutcome,
     },
     /// What a killed supervisor left has ended.
     Alone {
@@ -140,7 +140,7 @@ pub(super) enum Done {
     },
 }
 
-impl GenServer for Nursery {
+impl GenServer for DynamicServer {
     type Args = DynamicSupervisor;
     type Call = Call;
     type Cast = Cast;
@@ -150,7 +150,7 @@ impl GenServer for Nursery {
         let label = spec.id.clone();
         let published = spec.published();
         published.attach(&*ctx.process);
-        Ok(Nursery {
+        Ok(DynamicServer {
             me: ctx.this(),
             report: Report::new(ctx, label),
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
@@ -214,7 +214,7 @@ impl GenServer for Nursery {
     }
 }
 
-impl Nursery {
+impl DynamicServer {
     fn called(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
         match call {
             Call::StartChild { spec, reply } => return self.start_child(spec, reply, ctx),
@@ -240,12 +240,12 @@ impl Nursery {
                 Done::Born { child, whom, outcome } => {
                     self.births -= 1;
                     self.starting -= 1;
-                    self.born(child, whom, outcome, ctx)
+                    self.start_done(child, whom, outcome, ctx)
                 }
                 Done::Reborn { pid, ticket, spare, outcome } => {
                     self.starting -= 1;
                     self.under_way.remove(&ticket);
-                    self.reborn((pid, ticket), spare, outcome, ctx)
+                    self.restart_done((pid, ticket), spare, outcome, ctx)
                 }
                 Done::Alone { pid, ticket } => self.is_alone(pid, ticket, ctx),
                 Done::Waited { name, spec } => self.look_again(name, spec, ctx),

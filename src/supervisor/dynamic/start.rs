@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::Result;
 use crate::runtime::Runtime;
@@ -12,7 +12,7 @@ use crate::runtime::errors::call_error::StartError;
 use crate::runtime::inside::Inside;
 use crate::runtime::starting::Starting;
 use crate::supervisor::dynamic::dynamic_ref::DynamicSupervisorRef;
-use crate::supervisor::dynamic::server::Nursery;
+use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
 
 impl DynamicSupervisor {
@@ -33,9 +33,9 @@ impl DynamicSupervisor {
     ///
     /// A start that is dropped kills the supervisor.
     pub async fn start(self, runtime: &Runtime) -> Result<DynamicSupervisorRef, StartError> {
-        turn().await;
+        consume_budget().await;
         let starting = self.starting(runtime)?;
-        Ok(DynamicSupervisorRef::new(starting.run::<Nursery>(self).await?))
+        Ok(DynamicSupervisorRef::new(starting.run::<DynamicServer>(self).await?))
     }
 
     /// Starts it linked to the process of this context, which is its parent: when that ends,
@@ -52,9 +52,9 @@ impl DynamicSupervisor {
         self,
         parent: &impl Inside,
     ) -> Result<DynamicSupervisorRef, StartError> {
-        turn().await;
+        consume_budget().await;
         let starting = self.starting(&parent.runtime())?.linked(parent.pid());
-        Ok(DynamicSupervisorRef::new(starting.run::<Nursery>(self).await?))
+        Ok(DynamicSupervisorRef::new(starting.run::<DynamicServer>(self).await?))
     }
 
     fn starting(&self, runtime: &Runtime) -> Result<Starting, StartError> {
@@ -84,6 +84,6 @@ impl StartChild for NurseryStart {
         let mut spec = self.0.clone();
         // It may have been given another as a child.
         spec.id = ctx.spec.id.clone();
-        ctx.server::<Nursery>(spec).await
+        ctx.server::<DynamicServer>(spec).await
     }
 }

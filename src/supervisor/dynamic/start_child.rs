@@ -7,23 +7,23 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::child::Spec;
 use crate::exit::crash::Crash;
 use crate::exit::reason::{ExitReason, Result};
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::errors::call_error::StartError;
 use crate::runtime::starting::StartCause;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::server::{Done, For, Nursery, PidReply};
-use crate::supervisor::incarnation::{NotStarted, Outcome, start, start_at_once};
+use crate::supervisor::dynamic::server::{Done, DynamicServer, For, PidReply};
+use crate::supervisor::incarnation::{NotStarted, StartOutcome, start, start_at_once};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
 use crate::supervisor::spec::check_child;
 
-impl Nursery {
+impl DynamicServer {
     pub(super) fn start_child(
         &mut self,
         spec: Arc<Spec>,
@@ -32,7 +32,7 @@ impl Nursery {
     ) -> Result {
         let way = spec.name.as_ref().map_or(Ok(()), |name| self.make_way(name));
         match way.and_then(|()| self.admits(&spec)) {
-            Ok(()) => self.bear(spec, For::One(reply), ctx),
+            Ok(()) => self.begin_start(spec, For::One(reply), ctx),
             Err(error) => {
                 reply.send(Err(error));
                 Ok(())
@@ -52,23 +52,23 @@ impl Nursery {
     }
 
     /// Starts a new child, for whoever it is.
-    pub(super) fn bear(
+    pub(super) fn begin_start(
         &mut self,
         spec: Arc<Spec>,
         whom: For,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let number = self.fresh();
-        let seat = Seat { child: number, start: 1 };
+        let slot = ChildSlot { child: number, start: 1 };
         let child = Child::new(spec.clone(), number);
-        if let Some(outcome) = begin_at_once(&self.report, seat, &spec, &StartCause::First) {
+        if let Some(outcome) = begin_at_once(&self.report, slot, &spec, &StartCause::First) {
             // What a temporary child captured goes with it.
-            quietly(|| drop(spec));
-            return self.born(child, whom, outcome, ctx);
+            ignore_panic(|| drop(spec));
+            return self.start_done(child, whom, outcome, ctx);
         }
-        let mut starting = Box::pin(begin(self.report.clone(), seat, spec, StartCause::First));
+        let mut starting = Box::pin(begin(self.report.clone(), slot, spec, StartCause::First));
         match starting.as_mut().now_or_never() {
-            Some(outcome) => self.born(child, whom, outcome, ctx),
+            Some(outcome) => self.start_done(child, whom, outcome, ctx),
             None => {
                 self.starting += 1;
                 self.births += 1;
@@ -79,14 +79,14 @@ impl Nursery {
     }
 
     /// A start has come to something.
-    pub(super) fn born(
+    pub(super) fn start_done(
         &mut self,
         child: Child,
         whom: For,
-        outcome: Outcome,
+        outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let seat = child.seat;
+        let slot = child.slot;
         self.started_again(&child, &outcome);
         match outcome {
             Ok(Some(process)) => {
@@ -95,12 +95,12 @@ impl Nursery {
                 self.enter(child, process, ctx)
             }
             Ok(None) => {
-                self.report.free_names(seat);
+                self.report.free_names(slot);
                 self.answer(whom, Err(StartError::Ignored));
                 Ok(())
             }
             Err(NotStarted { error, outrun }) => {
-                self.report.free_names(seat);
+                self.report.free_names(slot);
                 match whom {
                     // Another process registered the name since it was looked at, and may be
                     // gone by now.
@@ -132,7 +132,11 @@ impl Nursery {
     }
 
     /// Starts the next incarnation of a child that keeps its place until then.
-    pub(super) fn bear_again(&mut self, key: (Pid, u64), ctx: &mut ServerContext<Self>) -> Result {
+    pub(super) fn begin_restart(
+        &mut self,
+        key: (Pid, u64),
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
         let (pid, ticket) = key;
         if self.waits_alone(pid, ticket) {
             return Ok(());
@@ -141,12 +145,12 @@ impl Nursery {
         let cause = child.begin();
         let Some(again) = &child.again else { return Ok(()) };
         let (spec, spare) = (again.spec.clone(), child.spare());
-        if let Some(outcome) = begin_at_once(&self.report, child.seat, &spec, &cause) {
-            return self.reborn(key, spare, outcome, ctx);
+        if let Some(outcome) = begin_at_once(&self.report, child.slot, &spec, &cause) {
+            return self.restart_done(key, spare, outcome, ctx);
         }
-        let mut starting = Box::pin(begin(self.report.clone(), child.seat, spec, cause));
+        let mut starting = Box::pin(begin(self.report.clone(), child.slot, spec, cause));
         match starting.as_mut().now_or_never() {
-            Some(outcome) => self.reborn(key, spare, outcome, ctx),
+            Some(outcome) => self.restart_done(key, spare, outcome, ctx),
             None => {
                 self.starting += 1;
                 let starting = self.unless_called_off(ticket, &spare, starting);
@@ -162,11 +166,11 @@ impl Nursery {
     }
 
     /// A child was started again, or was not; or was not to be any more.
-    pub(super) fn reborn(
+    pub(super) fn restart_done(
         &mut self,
         (pid, ticket): (Pid, u64),
         spare: Child,
-        outcome: Outcome,
+        outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
@@ -177,7 +181,7 @@ impl Nursery {
         match outcome {
             Ok(Some(process)) => {
                 let Some(child) = self.take(pid) else { return Ok(()) };
-                self.report.free_names(Seat { start: child.seat.start - 1, ..child.seat });
+                self.report.free_names(ChildSlot { start: child.slot.start - 1, ..child.slot });
                 self.enter(child, process, ctx)
             }
             Ok(None) => {
@@ -190,7 +194,7 @@ impl Nursery {
 
     pub(super) fn forget(&mut self, pid: Pid) {
         if let Some(child) = self.take(pid) {
-            self.report.free_names(child.seat);
+            self.report.free_names(child.slot);
         }
     }
 }
@@ -198,26 +202,26 @@ impl Nursery {
 /// One start; a panic in it is its failure.
 fn begin(
     report: Report,
-    seat: Seat,
+    slot: ChildSlot,
     spec: Arc<Spec>,
     cause: StartCause,
-) -> impl Future<Output = Outcome> + Send {
-    let starting = async move { start(&report, seat, &spec, cause).await };
+) -> impl Future<Output = StartOutcome> + Send {
+    let starting = async move { start(&report, slot, &spec, cause).await };
     AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(panicked))
 }
 
 /// The same for a child whose start never waits.
 fn begin_at_once(
     report: &Report,
-    seat: Seat,
+    slot: ChildSlot,
     spec: &Arc<Spec>,
     cause: &StartCause,
-) -> Option<Outcome> {
-    let starting = AssertUnwindSafe(|| start_at_once(report, seat, spec, cause));
+) -> Option<StartOutcome> {
+    let starting = AssertUnwindSafe(|| start_at_once(report, slot, spec, cause));
     catch_unwind(starting).unwrap_or_else(|payload| Some(panicked(payload)))
 }
 
-fn panicked(payload: Box<dyn Any + Send>) -> Outcome {
+fn panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
     let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
     Err(NotStarted { error, outrun: false })
 }

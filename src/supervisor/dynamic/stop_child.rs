@@ -15,13 +15,13 @@ use crate::process::{AnyProcess, ChildStop};
 use crate::runtime::deadline::until;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State, StopReply, Stopping};
-use crate::supervisor::dynamic::server::{Cast, Done, Nursery};
+use crate::supervisor::dynamic::server::{Cast, Done, DynamicServer};
 use crate::supervisor::dynamic::stopping::{Asked, ended};
 use crate::supervisor::info::ChildError;
-use crate::supervisor::stop::{Leaving, NOT_YIELDING};
+use crate::supervisor::stop::{NOT_YIELDING, StopRequest};
 use crate::time::timer_queue::after;
 
-impl Nursery {
+impl DynamicServer {
     /// Asks the child to stop; its end, or the end of its time, is an event of its own.
     pub(super) fn begin_stop(
         &mut self,
@@ -102,7 +102,7 @@ impl Nursery {
             let leaving = child.leaving(&stopping.process);
             leaving.tell(&self.report, stopping.began, reason, stopping.overran);
         }
-        self.report.free_names(child.seat);
+        self.report.free_names(child.slot);
         let State::Stopping(stopping) = child.state else { return };
         answer(stopping.replies);
     }
@@ -132,7 +132,9 @@ impl Nursery {
         for process in half_started {
             let id = label(&*process);
             let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-            Leaving { id: &id, restart, shutdown, process: &process }.killed(&self.report).await;
+            StopRequest { id: &id, restart, shutdown, process: &process }
+                .killed(&self.report)
+                .await;
         }
     }
 
@@ -170,7 +172,7 @@ impl Nursery {
                 self.children.insert(process.pid(), child);
             }
         }
-        let mut half_started = self.report.runtime.kernel.offspring(self.report.supervisor);
+        let mut half_started = self.report.runtime.kernel.children_of(self.report.supervisor);
         half_started.retain(|process| !self.children.contains_key(&process.pid()));
         for process in &half_started {
             self.report.runtime.kill(process.pid());
@@ -209,7 +211,7 @@ pub(super) fn answer(replies: Vec<StopReply>) {
 
 /// What it is called: its id.
 fn label(process: &dyn AnyProcess) -> SharedStr {
-    process.with(|locked| locked.core().ties()?.label.clone()).unwrap_or("half started".into())
+    process.with(|locked| locked.core().relations()?.label.clone()).unwrap_or("half started".into())
 }
 
 /// A child that was started, and not yet told of.

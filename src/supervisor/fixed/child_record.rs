@@ -7,21 +7,21 @@ use tokio::time::Instant;
 use crate::base::pid::Pid;
 use crate::child::Spec;
 use crate::exit::reason::ExitReason;
-use crate::process::{AnyProcess, Seat};
+use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::backoff::Backoff;
 use crate::restart::restart_state::{RestartState, Run};
 use crate::restart::window::Counted;
 use crate::runtime::starting::StartCause;
-use crate::supervisor::fixed::child_state::{EndedBy, Over, Retry, Running};
+use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, Retry, Running};
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::picture::ShownState;
-use crate::supervisor::spec::strategy::Place;
+use crate::supervisor::spec::strategy::Position;
 
 /// A child of a fixed supervisor.
 #[derive(Debug)]
 pub(crate) struct Child {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(crate) spec: Arc<Spec>,
     pub(super) state: Running,
     /// How often it was started until now, in vain or not.
@@ -39,9 +39,9 @@ pub(crate) struct Child {
 
 impl Child {
     /// One that does not run.
-    pub(super) fn new(place: Place, spec: Arc<Spec>) -> Self {
+    pub(super) fn new(position: Position, spec: Arc<Spec>) -> Self {
         Child {
-            place,
+            position,
             spec,
             state: Running::No,
             starts: 0,
@@ -69,13 +69,13 @@ impl Child {
     }
 
     /// What its latest start is known by.
-    pub(crate) fn seat(&self) -> Seat {
-        Seat { child: self.place, start: self.starts }
+    pub(crate) fn slot(&self) -> ChildSlot {
+        ChildSlot { child: self.position, start: self.starts }
     }
 
     /// What a restart of it is counted for.
     pub(crate) fn counted(&self) -> Counted {
-        Counted { number: self.place, id: self.spec.id.clone() }
+        Counted { number: self.position, id: self.spec.id.clone() }
     }
 
     /// It is forgotten when it is over.
@@ -126,8 +126,8 @@ impl Child {
     }
 
     /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
-    pub(super) fn over(&mut self, over: Over, fallback: Option<Backoff>) -> Incarnation {
-        let Over { pid, reason, at, by } = over;
+    pub(super) fn over(&mut self, over: EndRecord, fallback: Option<Backoff>) -> Incarnation {
+        let EndRecord { pid, reason, at, by } = over;
         (self.last, self.last_pid) = (Some(reason.clone()), pid);
         let delay = self.restarts.delay();
         let run = Run { started: self.started, ended: at, ran: pid.is_some() };

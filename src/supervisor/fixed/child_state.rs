@@ -10,7 +10,7 @@ use crate::process::AnyProcess;
 
 /// How an incarnation ended, or why it did not start; then it has no pid.
 #[derive(Debug)]
-pub(crate) struct Over {
+pub(crate) struct EndRecord {
     pub(crate) pid: Option<Pid>,
     pub(crate) reason: ExitReason,
     pub(crate) at: Instant,

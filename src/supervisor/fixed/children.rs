@@ -16,18 +16,18 @@ use crate::process::AnyProcess;
 use crate::restart::backoff::Backoff;
 use crate::runtime::starting::StartCause;
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{Over, Running};
+use crate::supervisor::fixed::child_state::{EndRecord, Running};
 use crate::supervisor::picture::{Published, StartCounts};
-use crate::supervisor::spec::strategy::Place;
+use crate::supervisor::spec::strategy::Position;
 
 /// All children of a supervisor.
 #[derive(Debug)]
 pub(crate) struct Children {
     published: Arc<Published>,
-    list: BTreeMap<Place, Child>,
-    by_id: HashMap<SharedStr, Place, foldhash::fast::RandomState>,
-    by_pid: HashMap<Pid, Place, foldhash::fast::RandomState>,
-    next: Place,
+    list: BTreeMap<Position, Child>,
+    by_id: HashMap<SharedStr, Position, foldhash::fast::RandomState>,
+    by_pid: HashMap<Pid, Position, foldhash::fast::RandomState>,
+    next: Position,
 }
 
 impl Children {
@@ -52,102 +52,102 @@ impl Children {
     }
 
     /// The places in this range, in start order.
-    pub(crate) fn places(&self, range: RangeInclusive<Place>) -> Vec<Place> {
+    pub(crate) fn positions(&self, range: RangeInclusive<Position>) -> Vec<Position> {
         if range.start() == range.end() {
             let only = *range.start();
             return self.list.contains_key(&only).then_some(only).into_iter().collect();
         }
-        self.list.range(range).map(|(place, _)| *place).collect()
+        self.list.range(range).map(|(position, _)| *position).collect()
     }
 
     /// The children at these places, in start order.
-    pub(crate) fn range(&self, range: RangeInclusive<Place>) -> impl Iterator<Item = &Child> {
+    pub(crate) fn range(&self, range: RangeInclusive<Position>) -> impl Iterator<Item = &Child> {
         self.list.range(range).map(|(_, child)| child)
     }
 
-    pub(crate) fn last_place(&self) -> Option<Place> {
-        self.list.last_key_value().map(|(place, _)| *place)
+    pub(crate) fn last_position(&self) -> Option<Position> {
+        self.list.last_key_value().map(|(position, _)| *position)
     }
 
-    pub(crate) fn get(&self, place: Place) -> Option<&Child> {
-        self.list.get(&place)
+    pub(crate) fn get(&self, position: Position) -> Option<&Child> {
+        self.list.get(&position)
     }
 
-    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut Child> {
-        self.list.get_mut(&place)
+    pub(crate) fn get_mut(&mut self, position: Position) -> Option<&mut Child> {
+        self.list.get_mut(&position)
     }
 
-    pub(crate) fn by_id(&self, id: &str) -> Option<(Place, &Child)> {
-        let place = *self.by_id.get(id)?;
-        Some((place, self.list.get(&place)?))
+    pub(crate) fn by_id(&self, id: &str) -> Option<(Position, &Child)> {
+        let position = *self.by_id.get(id)?;
+        Some((position, self.list.get(&position)?))
     }
 
-    pub(crate) fn by_pid(&self, pid: Pid) -> Option<Place> {
+    pub(crate) fn by_pid(&self, pid: Pid) -> Option<Position> {
         self.by_pid.get(&pid).copied()
     }
 
     /// Adds a child after the others, not running.
-    pub(crate) fn add(&mut self, spec: Arc<Spec>) -> Place {
-        let place = self.next;
+    pub(crate) fn add(&mut self, spec: Arc<Spec>) -> Position {
+        let position = self.next;
         self.next += 1;
-        self.by_id.insert(spec.id.clone(), place);
-        self.published.add(place, &spec);
-        self.list.insert(place, Child::new(place, spec));
-        place
+        self.by_id.insert(spec.id.clone(), position);
+        self.published.add(position, &spec);
+        self.list.insert(position, Child::new(position, spec));
+        position
     }
 
     /// A start of a child begins: why, and what is known of it.
-    pub(crate) fn begin(&mut self, place: Place) -> Option<(StartCause, &Child)> {
-        let child = self.list.get_mut(&place)?;
+    pub(crate) fn begin(&mut self, position: Position) -> Option<(StartCause, &Child)> {
+        let child = self.list.get_mut(&position)?;
         let cause = child.begin();
         let counts = StartCounts { start: child.starts, restarts: child.restarts() };
-        self.published.begin(place, counts, child.started);
+        self.published.begin(position, counts, child.started);
         Some((cause, child))
     }
 
     /// A stop of a child begins at this moment, if it runs.
     pub(crate) fn begin_stop(
         &self,
-        place: Place,
+        position: Position,
         now: Instant,
     ) -> Option<(&Child, &Arc<dyn AnyProcess>)> {
-        let child = self.list.get(&place)?;
+        let child = self.list.get(&position)?;
         let process = child.process()?;
-        self.published.begin_stop(place, now);
+        self.published.begin_stop(position, now);
         Some((child, process))
     }
 
     /// Sets what a child is doing, and keeps the index of pids true.
-    pub(crate) fn set(&mut self, place: Place, state: Running) {
-        let Some(child) = self.list.get_mut(&place) else { return };
+    pub(crate) fn set(&mut self, position: Position, state: Running) {
+        let Some(child) = self.list.get_mut(&position) else { return };
         let before = std::mem::replace(&mut child.state, state);
         if let Running::Yes(process) = before {
             self.by_pid.remove(&process.pid());
         }
         if let Running::Yes(process) = &child.state {
-            self.by_pid.insert(process.pid(), place);
+            self.by_pid.insert(process.pid(), position);
         }
-        self.published.set(place, child.shown_state());
+        self.published.set(position, child.shown_state());
     }
 
     /// An incarnation of a child is over; `fallback` is the backoff of a child that has none of
     /// its own.
-    pub(crate) fn over(&mut self, place: Place, over: Over, fallback: Option<Backoff>) {
-        let Some(child) = self.list.get_mut(&place) else { return };
+    pub(crate) fn over(&mut self, position: Position, over: EndRecord, fallback: Option<Backoff>) {
+        let Some(child) = self.list.get_mut(&position) else { return };
         let incarnation = child.over(over, fallback);
         if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
             self.by_pid.remove(&process.pid());
         }
-        self.published.over(place, incarnation);
+        self.published.over(position, incarnation);
     }
 
     /// Forgets a child.
-    pub(crate) fn remove(&mut self, place: Place) {
-        let Some(child) = self.list.remove(&place) else { return };
+    pub(crate) fn remove(&mut self, position: Position) {
+        let Some(child) = self.list.remove(&position) else { return };
         self.by_id.remove(&child.spec.id);
         if let Some(process) = child.process() {
             self.by_pid.remove(&process.pid());
         }
-        self.published.remove(place);
+        self.published.remove(position);
     }
 }

@@ -3,35 +3,35 @@
 use tokio::time::Instant;
 
 use crate::exit::reason::Result;
-use crate::process::{ChildStop, Seat};
+use crate::process::{ChildSlot, ChildStop};
 use crate::restart::restart_state::RestartState;
 use crate::runtime::errors::call_error::StartError;
-use crate::supervisor::fixed::child_state::{EndedBy, Over, Running};
-use crate::supervisor::fixed::server::Tree;
+use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, Running};
+use crate::supervisor::fixed::server::FixedServer;
 use crate::supervisor::incarnation::{NotStarted, start};
-use crate::supervisor::spec::strategy::Place;
-use crate::supervisor::stop::{Leaving, stop};
+use crate::supervisor::spec::strategy::Position;
+use crate::supervisor::stop::{StopRequest, stop};
 
-impl Tree {
+impl FixedServer {
     /// Starts an incarnation. A child that ignores its start doesn't run, and is forgotten if
     /// it is temporary.
-    pub(crate) async fn begin(&mut self, place: Place) -> Result<(), StartError> {
-        let Some((cause, child)) = self.children.begin(place) else { return Ok(()) };
-        let (seat, spec) = (child.seat(), child.spec.clone());
-        match start(&self.report, seat, &spec, cause).await {
+    pub(crate) async fn begin(&mut self, position: Position) -> Result<(), StartError> {
+        let Some((cause, child)) = self.children.begin(position) else { return Ok(()) };
+        let (slot, spec) = (child.slot(), child.spec.clone());
+        match start(&self.report, slot, &spec, cause).await {
             Ok(Some(process)) => {
-                self.children.set(place, Running::Yes(process));
-                self.report.free_names(Seat { start: seat.start - 1, ..seat });
+                self.children.set(position, Running::Yes(process));
+                self.report.free_names(ChildSlot { start: slot.start - 1, ..slot });
                 Ok(())
             }
             Ok(None) => {
-                self.rest(place);
+                self.rest(position);
                 Ok(())
             }
             Err(NotStarted { error, .. }) => {
                 let at = Instant::now();
                 let reason = error.as_reason();
-                self.over(place, Over { pid: None, reason, at, by: EndedBy::Itself });
+                self.over(position, EndRecord { pid: None, reason, at, by: EndedBy::Itself });
                 Err(error)
             }
         }
@@ -39,42 +39,47 @@ impl Tree {
 
     /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved
     /// where a successor follows.
-    pub(crate) async fn halt(&mut self, place: Place, how: ChildStop, now: Instant) -> Instant {
-        let Some((child, process)) = self.children.begin_stop(place, now) else { return now };
+    pub(crate) async fn halt(
+        &mut self,
+        position: Position,
+        how: ChildStop,
+        now: Instant,
+    ) -> Instant {
+        let Some((child, process)) = self.children.begin_stop(position, now) else { return now };
         let pid = process.pid();
         self.report.stops(&**process, how);
-        let (reason, at) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
-        self.over(place, Over { pid: Some(pid), reason, at, by: EndedBy::Supervisor });
+        let (reason, at) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
+        self.over(position, EndRecord { pid: Some(pid), reason, at, by: EndedBy::Supervisor });
         at
     }
 
     /// An incarnation is over.
-    pub(crate) fn over(&mut self, place: Place, over: Over) {
-        self.children.over(place, over, self.backoff);
+    pub(crate) fn over(&mut self, position: Position, over: EndRecord) {
+        self.children.over(position, over, self.backoff);
     }
 
     /// A child that doesn't run is started again with its group. If it waited for a retry of its
     /// own, it does no more; if it had ended for good, its name is reserved from here on.
-    pub(crate) fn await_group(&mut self, place: Place, now: Instant) {
-        let Some(child) = self.children.get_mut(place) else { return };
-        self.report.reserve_name(child.seat(), &child.spec);
+    pub(crate) fn await_group(&mut self, position: Position, now: Instant) {
+        let Some(child) = self.children.get_mut(position) else { return };
+        self.report.reserve_name(child.slot(), &child.spec);
         if let Running::Restarting { .. } = child.state() {
             child.restarts.hold(now);
-            self.children.set(place, Running::No);
+            self.children.set(position, Running::No);
         }
     }
 
     /// A child that doesn't run, and won't by itself: names that it held are free, and a
     /// temporary one is forgotten. If it is started again it begins afresh: what it failed by
     /// before that is not counted.
-    pub(crate) fn rest(&mut self, place: Place) {
-        let Some(child) = self.children.get_mut(place) else { return };
+    pub(crate) fn rest(&mut self, position: Position) {
+        let Some(child) = self.children.get_mut(position) else { return };
         child.restarts = RestartState::default();
-        let (seat, temporary) = (child.seat(), child.is_temporary());
-        self.report.free_names(seat);
+        let (slot, temporary) = (child.slot(), child.is_temporary());
+        self.report.free_names(slot);
         match temporary {
-            true => self.children.remove(place),
-            false => self.children.set(place, Running::No),
+            true => self.children.remove(position),
+            false => self.children.set(position, Running::No),
         }
     }
 }

@@ -15,27 +15,27 @@ use crate::base::shared_str::SharedStr;
 use crate::call::reply::Reply;
 use crate::child::ChildType;
 use crate::exit::reason::{ExitReason, Result};
-use crate::process::Seat;
+use crate::process::ChildSlot;
 use crate::restart::restart_state::RestartState;
 use crate::runtime::deadline::within;
 use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::fixed::child_record::Child;
 use crate::supervisor::fixed::child_state::{Retry, Running};
-use crate::supervisor::fixed::server::{Cast, Tree};
+use crate::supervisor::fixed::server::{Cast, FixedServer};
 use crate::supervisor::info::ChildError;
 use crate::supervisor::report::Report;
-use crate::supervisor::spec::strategy::Place;
+use crate::supervisor::spec::strategy::Position;
 use crate::supervisor::stop::NOT_YIELDING;
 
 /// A child that left something, and the last of its starts.
-pub(crate) type Left = (SharedStr, Seat);
+pub(crate) type Left = (SharedStr, ChildSlot);
 
 /// Waits until what incarnations up to this one left has ended, and logs every few seconds what
 /// it waits for.
-pub(crate) async fn alone(report: &Report, (child, seat): Left) {
+pub(crate) async fn alone(report: &Report, (child, slot): Left) {
     let Report { runtime, supervisor, .. } = report;
     loop {
-        let left = runtime.kernel.orphans(*supervisor, seat);
+        let left = runtime.kernel.orphans(*supervisor, slot);
         if left.is_empty() {
             return;
         }
@@ -48,19 +48,19 @@ pub(crate) async fn alone(report: &Report, (child, seat): Left) {
     }
 }
 
-impl Tree {
+impl FixedServer {
     /// What is left of this child's incarnations, if something is.
     pub(crate) fn left_by(&self, child: &Child) -> Option<Left> {
         if child.spec.kind != ChildType::Supervisor {
             return None;
         }
-        let (me, seat) = (self.report.supervisor, child.seat());
-        let left = self.report.runtime.kernel.orphans(me, seat);
-        (!left.is_empty()).then(|| (child.spec.id.clone(), seat))
+        let (me, slot) = (self.report.supervisor, child.slot());
+        let left = self.report.runtime.kernel.orphans(me, slot);
+        (!left.is_empty()).then(|| (child.spec.id.clone(), slot))
     }
 
     /// Presents this ticket when all that is left has ended.
-    pub(crate) fn try_when_alone(&mut self, place: Place, ticket: u64, left: Vec<Left>) {
+    pub(crate) fn try_when_alone(&mut self, position: Position, ticket: u64, left: Vec<Left>) {
         let (report, me) = (self.report.clone(), self.me.clone());
         while self.helpers.try_join_next().is_some() {}
         self.helpers.spawn(async move {
@@ -68,34 +68,34 @@ impl Tree {
                 alone(&report, left).await;
             }
             // A supervisor that has ended by now restarts nothing.
-            drop(me.cast_wait(Cast::TryAgain { place, ticket }).await);
+            drop(me.cast_wait(Cast::TryAgain { position, ticket }).await);
         });
     }
 
     pub(crate) async fn restart_child(&mut self, id: &str, reply: Reply<Result<Pid, ChildError>>) {
-        let place = match self.stopped(id) {
-            Ok(place) => place,
+        let position = match self.stopped(id) {
+            Ok(position) => position,
             Err(error) => return reply.send(Err(error)),
         };
-        if let Some(child) = self.children.get_mut(place) {
+        if let Some(child) = self.children.get_mut(position) {
             child.restarts = RestartState::default();
         }
-        match self.children.get(place).and_then(|child| self.left_by(child)) {
+        match self.children.get(position).and_then(|child| self.left_by(child)) {
             None => {
-                let started = self.begin_by_hand(place).await;
+                let started = self.begin_by_hand(position).await;
                 reply.send(started);
             }
             Some(left) => {
-                let ticket = self.wait_for_ticket(place, None, Retry::ByHand);
+                let ticket = self.wait_for_ticket(position, None, Retry::ByHand);
                 self.by_hand.insert(ticket, (id.into(), reply));
-                self.try_when_alone(place, ticket, vec![left]);
+                self.try_when_alone(position, ticket, vec![left]);
             }
         }
     }
 
     /// A start by hand that has waited.
-    pub(crate) async fn start_by_hand(&mut self, place: Place, ticket: u64) {
-        let started = self.begin_by_hand(place).await;
+    pub(crate) async fn start_by_hand(&mut self, position: Position, ticket: u64) {
+        let started = self.begin_by_hand(position).await;
         if let Some((_, reply)) = self.by_hand.remove(&ticket) {
             reply.send(started);
         }
@@ -114,16 +114,16 @@ impl Tree {
         });
     }
 
-    async fn begin_by_hand(&mut self, place: Place) -> Result<Pid, ChildError> {
-        if let Some(child) = self.children.get_mut(place) {
+    async fn begin_by_hand(&mut self, position: Position) -> Result<Pid, ChildError> {
+        if let Some(child) = self.children.get_mut(position) {
             child.ask_for();
         }
-        let begun = self.begin(place).await;
-        if begun.is_err() {
-            self.rest(place);
+        let started_processes = self.begin(position).await;
+        if started_processes.is_err() {
+            self.rest(position);
         }
-        begun?;
-        let pid = self.children.get(place).and_then(Child::pid);
+        started_processes?;
+        let pid = self.children.get(position).and_then(Child::pid);
         pid.ok_or(ChildError::NotStarted(StartError::Ignored))
     }
 }

@@ -11,12 +11,12 @@ use crate::process::ChildStop;
 use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::fixed::child_record::Child;
 use crate::supervisor::fixed::child_state::Running;
-use crate::supervisor::fixed::server::Tree;
+use crate::supervisor::fixed::server::FixedServer;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo, ChildState};
 use crate::supervisor::spec::check_child;
-use crate::supervisor::spec::strategy::Place;
+use crate::supervisor::spec::strategy::Position;
 
-impl Tree {
+impl FixedServer {
     pub(crate) async fn start_child(&mut self, spec: Arc<Spec>) -> Result<Pid, StartError> {
         check_child(&spec, self.auto_shutdown)?;
         if let Some((_, present)) = self.children.by_id(&spec.id) {
@@ -25,40 +25,40 @@ impl Tree {
                 None => StartError::AlreadyPresent(spec.id.to_string()),
             });
         }
-        let place = self.children.add(spec);
-        match self.begin(place).await {
-            Ok(()) => self.pid_of(place).ok_or(StartError::Ignored),
+        let position = self.children.add(spec);
+        match self.begin(position).await {
+            Ok(()) => self.pid_of(position).ok_or(StartError::Ignored),
             Err(error) => {
-                self.rest(place);
-                self.children.remove(place);
+                self.rest(position);
+                self.children.remove(position);
                 Err(error)
             }
         }
     }
 
     pub(crate) fn delete_child(&mut self, id: &str) -> Result<(), ChildError> {
-        let place = self.stopped(id)?;
-        self.rest(place);
-        self.children.remove(place);
+        let position = self.stopped(id)?;
+        self.rest(position);
+        self.children.remove(position);
         Ok(())
     }
 
     /// Of a child that waits for its restart: calls that off, and with it its group's.
     pub(crate) async fn terminate_child(&mut self, id: &str) -> Result<(), ChildError> {
-        let place = self.find(id)?;
-        let state = self.children.get(place).map(Child::state);
+        let position = self.find(id)?;
+        let state = self.children.get(position).map(Child::state);
         let waits = matches!(state, Some(Running::Restarting { .. }));
-        self.halt(place, ChildStop::ForGood, Instant::now()).await;
-        self.rest(place);
+        self.halt(position, ChildStop::ForGood, Instant::now()).await;
+        self.rest(position);
         if waits {
-            self.call_off(place);
+            self.call_off(position);
         }
         Ok(())
     }
 
     /// Who waited with this child waits no more.
-    fn call_off(&mut self, place: Place) {
-        for member in self.children.places(self.strategy.group(place)) {
+    fn call_off(&mut self, position: Position) {
+        for member in self.children.positions(self.strategy.group(position)) {
             let state = self.children.get(member).map(Child::state);
             if matches!(state, Some(Running::No)) {
                 self.rest(member);
@@ -68,7 +68,7 @@ impl Tree {
 
     pub(crate) fn which_child(&self, id: &str) -> Result<ChildInfo, ChildError> {
         match self.children.by_id(id) {
-            Some((place, child)) => Ok(self.info(place, child)),
+            Some((position, child)) => Ok(self.info(position, child)),
             None => Err(ChildError::NotFound(id.to_owned())),
         }
     }
@@ -82,7 +82,7 @@ impl Tree {
 
     pub(crate) fn which_children(&self) -> Vec<ChildInfo> {
         let children = self.children.iter();
-        children.map(|child| self.info(child.seat().child, child)).collect()
+        children.map(|child| self.info(child.slot().child, child)).collect()
     }
 
     pub(crate) fn count_children(&self) -> ChildCounts {
@@ -98,7 +98,7 @@ impl Tree {
         counts
     }
 
-    fn info(&self, place: Place, child: &Child) -> ChildInfo {
+    fn info(&self, position: Position, child: &Child) -> ChildInfo {
         let left = |due: Instant| due.saturating_duration_since(Instant::now());
         ChildInfo {
             id: child.spec.id.to_string(),
@@ -113,28 +113,28 @@ impl Tree {
             restarts: child.restarts(),
             starts_by_hand: child.asked_for(),
             since: child.since(),
-            history: self.children.published().history(place),
+            history: self.children.published().history(position),
         }
     }
 
-    fn find(&self, id: &str) -> Result<Place, ChildError> {
+    fn find(&self, id: &str) -> Result<Position, ChildError> {
         let found = self.children.by_id(id);
-        found.map(|(place, _)| place).ok_or_else(|| ChildError::NotFound(id.to_owned()))
+        found.map(|(position, _)| position).ok_or_else(|| ChildError::NotFound(id.to_owned()))
     }
 
-    fn pid_of(&self, place: Place) -> Option<Pid> {
-        self.children.get(place)?.pid()
+    fn pid_of(&self, position: Position) -> Option<Pid> {
+        self.children.get(position)?.pid()
     }
 
     /// The place of a child that neither runs nor waits.
-    pub(crate) fn stopped(&self, id: &str) -> Result<Place, ChildError> {
-        let place = self.find(id)?;
-        let Some(child) = self.children.get(place) else { return Ok(place) };
+    pub(crate) fn stopped(&self, id: &str) -> Result<Position, ChildError> {
+        let position = self.find(id)?;
+        let Some(child) = self.children.get(position) else { return Ok(position) };
         let id = || child.spec.id.to_string();
         match child.state() {
             Running::Yes(process) => Err(ChildError::Running { id: id(), pid: process.pid() }),
             Running::Restarting { .. } => Err(ChildError::Restarting(id())),
-            Running::No => Ok(place),
+            Running::No => Ok(position),
         }
     }
 }

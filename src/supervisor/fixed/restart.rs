@@ -29,46 +29,46 @@ use crate::restart::restart_state::{Next, Rules};
 use crate::restart::window::Exceeded;
 use crate::server::ServerContext;
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{EndedBy, Over, Retry, Running};
-use crate::supervisor::fixed::server::{Cast, Tree};
+use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, Retry, Running};
+use crate::supervisor::fixed::server::{Cast, FixedServer};
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::limit_reached::RestartLimitReached;
 use crate::supervisor::report::Decided;
-use crate::supervisor::spec::strategy::Place;
+use crate::supervisor::spec::strategy::Position;
 use crate::time::timer_queue::after;
 
-impl Tree {
+impl FixedServer {
     /// A child ended by itself.
     pub(crate) async fn child_ended(
         &mut self,
-        place: Place,
+        position: Position,
         pid: Pid,
         reason: ExitReason,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let Some(child) = self.children.get(place) else { return Ok(()) };
+        let Some(child) = self.children.get(position) else { return Ok(()) };
         if decide(child.spec.restart, &reason) != Decision::Restart {
             self.report.child_ended(&child.spec.id, pid, &reason);
-            return self.ended_for_good(place, pid, reason);
+            return self.ended_for_good(position, pid, reason);
         }
         let now = Instant::now();
-        self.over(place, Over { pid: Some(pid), reason, at: now, by: EndedBy::Itself });
-        match self.next(place, now) {
-            Next::AtOnce => self.restart(place, Retry::Counted, now, ctx).await,
+        self.over(position, EndRecord { pid: Some(pid), reason, at: now, by: EndedBy::Itself });
+        match self.next(position, now) {
+            Next::AtOnce => self.restart(position, Retry::Counted, now, ctx).await,
             Next::After(delay) => {
-                self.wait(place, delay, ctx).await;
+                self.wait(position, delay, ctx).await;
                 Ok(())
             }
-            Next::GiveUp(exceeded) => Err(self.give_up(place, exceeded)),
+            Next::GiveUp(exceeded) => Err(self.give_up(position, exceeded)),
         }
     }
 
     /// It is not started again; if it was significant, that may end the supervisor.
-    fn ended_for_good(&mut self, place: Place, pid: Pid, reason: ExitReason) -> Result {
-        let significant = self.children.get(place).is_some_and(|child| child.spec.significant);
+    fn ended_for_good(&mut self, position: Position, pid: Pid, reason: ExitReason) -> Result {
+        let significant = self.children.get(position).is_some_and(|child| child.spec.significant);
         let at = Instant::now();
-        self.over(place, Over { pid: Some(pid), reason, at, by: EndedBy::Itself });
-        self.rest(place);
+        self.over(position, EndRecord { pid: Some(pid), reason, at, by: EndedBy::Itself });
+        self.rest(position);
         if !self.auto_shutdown.is_due(significant, || self.significant_are_left()) {
             return Ok(());
         }
@@ -82,29 +82,29 @@ impl Tree {
     fn significant_are_left(&self) -> bool {
         // What the first that waits brings back is all that any of them does.
         let first = self.children.iter().find(|child| child.brings_back_its_group());
-        let back = first.map(|child| self.strategy.group(child.seat().child));
+        let back = first.map(|child| self.strategy.group(child.slot().child));
         self.children.iter().filter(|child| child.spec.significant).any(|child| {
-            let place = child.seat().child;
+            let position = child.slot().child;
             !matches!(child.state(), Running::No)
-                || back.as_ref().is_some_and(|back| back.contains(&place))
+                || back.as_ref().is_some_and(|back| back.contains(&position))
         })
     }
 
     /// A retry is due. If the child doesn't wait for this one any more, it is stale.
     pub(crate) async fn try_again(
         &mut self,
-        place: Place,
+        position: Position,
         ticket: u64,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        match self.children.get(place).map(Child::state) {
+        match self.children.get(position).map(Child::state) {
             Some(Running::Restarting { ticket: held, retry, .. }) if *held == ticket => match retry
             {
                 Retry::ByHand => {
-                    self.start_by_hand(place, ticket).await;
+                    self.start_by_hand(position, ticket).await;
                     Ok(())
                 }
-                &retry => self.restart(place, retry, Instant::now(), ctx).await,
+                &retry => self.restart(position, retry, Instant::now(), ctx).await,
             },
             _ => {
                 self.refuse_by_hand(ticket);
@@ -116,37 +116,37 @@ impl Tree {
     /// One attempt to restart the group of this child, if the budget allows it.
     async fn restart(
         &mut self,
-        place: Place,
+        position: Position,
         retry: Retry,
         now: Instant,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         if retry == Retry::Counted
-            && let Some(child) = self.children.get(place)
+            && let Some(child) = self.children.get(position)
         {
             if let Err(exceeded) = self.window.spend(self.intensity, now, || child.counted()) {
-                return Err(self.give_up(place, exceeded));
+                return Err(self.give_up(position, exceeded));
             }
             self.publish_budget(now);
         }
         if retry != Retry::Decided {
-            self.tell_restart(place, now);
+            self.tell_restart(position, now);
         }
         step!("before a restart");
-        let group = self.children.places(self.strategy.group(place));
-        self.stop_group(&group, place, now).await;
+        let group = self.children.positions(self.strategy.group(position));
+        self.stop_group(&group, position, now).await;
         step!("between a group's stop and its start");
-        if self.wait_alone(place) {
+        if self.wait_alone(position) {
             return Ok(());
         }
         for member in group {
             if self.begin(member).await.is_err() {
                 if matches!(
-                    self.children.get(place).map(Child::state),
+                    self.children.get(position).map(Child::state),
                     Some(Running::Restarting { .. })
                 ) {
                     // Another failed before it: that one's retry starts this one as well.
-                    self.children.set(place, Running::No);
+                    self.children.set(position, Running::No);
                 }
                 return self.failed(member, ctx).await;
             }
@@ -156,21 +156,21 @@ impl Tree {
 
     /// Where killed incarnations in this group left processes that are still ending: has the
     /// child, and its group with it, wait for them beside the loop.
-    fn wait_alone(&mut self, place: Place) -> bool {
-        let members = self.children.range(self.strategy.group(place));
+    fn wait_alone(&mut self, position: Position) -> bool {
+        let members = self.children.range(self.strategy.group(position));
         let left: Vec<_> = members.filter_map(|child| self.left_by(child)).collect();
         if left.is_empty() {
             return false;
         }
-        let ticket = self.wait_for_ticket(place, None, Retry::Decided);
-        self.try_when_alone(place, ticket, left);
+        let ticket = self.wait_for_ticket(position, None, Retry::Decided);
+        self.try_when_alone(position, ticket, left);
         true
     }
 
     /// Stops who runs in the group, in reverse. Temporary ones are forgotten, and who waited
     /// for a retry of its own waits no more: all of them are this child's group now. One that had
     /// ended for good comes back with it, so its name is reserved from here on.
-    async fn stop_group(&mut self, group: &[Place], failed: Place, mut now: Instant) {
+    async fn stop_group(&mut self, group: &[Position], failed: Position, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != failed) {
             let Some(child) = self.children.get(member) else { continue };
             let temporary = child.is_temporary();
@@ -187,15 +187,15 @@ impl Tree {
     }
 
     /// A start in a restart failed: tries again, after what else is queued.
-    async fn failed(&mut self, place: Place, ctx: &mut ServerContext<Self>) -> Result {
-        match self.next(place, Instant::now()) {
-            Next::GiveUp(exceeded) => return Err(self.give_up(place, exceeded)),
-            Next::After(delay) => self.wait(place, delay, ctx).await,
+    async fn failed(&mut self, position: Position, ctx: &mut ServerContext<Self>) -> Result {
+        match self.next(position, Instant::now()) {
+            Next::GiveUp(exceeded) => return Err(self.give_up(position, exceeded)),
+            Next::After(delay) => self.wait(position, delay, ctx).await,
             Next::AtOnce => {
-                let ticket = self.wait_for_ticket(place, None, Retry::Counted);
-                if !self.me.cast(Cast::TryAgain { place, ticket }) {
+                let ticket = self.wait_for_ticket(position, None, Retry::Counted);
+                if !self.me.cast(Cast::TryAgain { position, ticket }) {
                     // A full mailbox refuses casts, but no timers.
-                    ctx.cast_after(Duration::ZERO, Cast::TryAgain { place, ticket });
+                    ctx.cast_after(Duration::ZERO, Cast::TryAgain { position, ticket });
                 }
             }
         }
@@ -203,43 +203,43 @@ impl Tree {
     }
 
     /// Has the child, and its group with it, wait for its restart.
-    async fn wait(&mut self, place: Place, delay: Duration, ctx: &mut ServerContext<Self>) {
+    async fn wait(&mut self, position: Position, delay: Duration, ctx: &mut ServerContext<Self>) {
         let now = Instant::now();
         let due = after(now, delay);
-        let ticket = self.wait_for_ticket(place, Some(due), Retry::Delayed);
-        ctx.cast_after(delay, Cast::TryAgain { place, ticket });
-        let group = self.children.places(self.strategy.group(place));
-        self.stop_group(&group, place, now).await;
+        let ticket = self.wait_for_ticket(position, Some(due), Retry::Delayed);
+        ctx.cast_after(delay, Cast::TryAgain { position, ticket });
+        let group = self.children.positions(self.strategy.group(position));
+        self.stop_group(&group, position, now).await;
         step!("after a restart was put off");
         for member in group {
             if let Some(child) = self.children.get(member) {
                 let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-                kernel.postpone_vacant(me, child.seat(), due);
+                kernel.postpone_vacant(me, child.slot(), due);
             }
         }
     }
 
     pub(crate) fn wait_for_ticket(
         &mut self,
-        place: Place,
+        position: Position,
         due: Option<Instant>,
         retry: Retry,
     ) -> u64 {
         self.tickets += 1;
-        self.children.set(place, Running::Restarting { ticket: self.tickets, due, retry });
+        self.children.set(position, Running::Restarting { ticket: self.tickets, due, retry });
         self.tickets
     }
 
     /// What follows an own end of this child, or a start of it that failed.
-    fn next(&mut self, place: Place, now: Instant) -> Next {
-        let Some(child) = self.children.get_mut(place) else { return Next::AtOnce };
+    fn next(&mut self, position: Position, now: Instant) -> Next {
+        let Some(child) = self.children.get_mut(position) else { return Next::AtOnce };
         let backoff = child.spec.backoff.or(self.backoff);
         let rules = Rules { backoff, intensity: self.intensity };
         child.restarts.next(rules, now, || self.random.unit())
     }
 
-    fn tell_restart(&self, place: Place, now: Instant) {
-        let Some(child) = self.children.get(place) else { return };
+    fn tell_restart(&self, position: Position, now: Instant) {
+        let Some(child) = self.children.get(position) else { return };
         let Some(reason) = &child.last else { return };
         self.report.restarting(Decided {
             child: &child.spec.id,
@@ -252,14 +252,14 @@ impl Tree {
     }
 
     /// The reason the supervisor ends with. Its children are stopped by its `terminate`.
-    fn give_up(&mut self, place: Place, exceeded: Exceeded) -> ExitReason {
+    fn give_up(&mut self, position: Position, exceeded: Exceeded) -> ExitReason {
         self.report.restarts_nobody();
-        let Some(child) = self.children.get(place) else { return ExitReason::Shutdown };
+        let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
         let (child, origin) = (child.counted(), self.report.origin(child.last_pid));
         let limit = RestartLimitReached::new(exceeded, &self.window, child, last, origin);
         self.report.gave_up(&limit);
-        self.rest(place);
+        self.rest(position);
         ExitReason::from_library(limit)
     }
 }

@@ -45,12 +45,12 @@ use crate::supervisor::picture::{Published, Step, Turn};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
-use crate::supervisor::spec::strategy::{Place, Strategy};
-use crate::supervisor::stop::{Leaving, stop};
+use crate::supervisor::spec::strategy::{Position, Strategy};
+use crate::supervisor::stop::{StopRequest, stop};
 
 /// A running supervisor.
-pub(crate) struct Tree {
-    pub(crate) me: ServerRef<Tree>,
+pub(crate) struct FixedServer {
+    pub(crate) me: ServerRef<FixedServer>,
     pub(crate) report: Report,
     pub(crate) children: Children,
     pub(crate) strategy: Strategy,
@@ -88,10 +88,10 @@ pub(crate) enum Call {
 /// What a supervisor tells itself.
 pub(crate) enum Cast {
     /// A restart is due, if the child still waits for this one.
-    TryAgain { place: Place, ticket: u64 },
+    TryAgain { position: Position, ticket: u64 },
 }
 
-impl GenServer for Tree {
+impl GenServer for FixedServer {
     type Args = SupervisorSpec;
     type Call = Call;
     type Cast = Cast;
@@ -102,7 +102,7 @@ impl GenServer for Tree {
         published.attach(&*ctx.process);
         step!("before a supervisor's init");
         let spec = described(spec, ctx).await?;
-        let mut tree = Tree {
+        let mut tree = FixedServer {
             me: ctx.this(),
             report: Report { one_at_a_time: true, ..Report::new(ctx, spec.id) },
             children: Children::new(published),
@@ -151,15 +151,15 @@ impl GenServer for Tree {
 
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         match cast {
-            Cast::TryAgain { place, ticket } => self.try_again(place, ticket, ctx).await,
+            Cast::TryAgain { position, ticket } => self.try_again(position, ticket, ctx).await,
         }
     }
 
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
         if let Received::Exit { from, reason } = &info
-            && let Some(place) = self.children.by_pid(*from)
+            && let Some(position) = self.children.by_pid(*from)
         {
-            return self.child_ended(place, *from, reason.clone(), ctx).await;
+            return self.child_ended(position, *from, reason.clone(), ctx).await;
         }
         self.report.unexpected(&info);
         Ok(())
@@ -171,7 +171,10 @@ impl GenServer for Tree {
 }
 
 /// The description to run: what the supervisor's own init gives, if it has one.
-async fn described(spec: SupervisorSpec, ctx: &mut ServerContext<Tree>) -> Result<SupervisorSpec> {
+async fn described(
+    spec: SupervisorSpec,
+    ctx: &mut ServerContext<FixedServer>,
+) -> Result<SupervisorSpec> {
     let Some(init) = spec.init.clone() else { return Ok(spec) };
     let cause = ctx.start_cause().clone();
     let own = SupervisorContext::new(ctx.runtime(), ctx.pid(), cause);
@@ -184,13 +187,13 @@ async fn described(spec: SupervisorSpec, ctx: &mut ServerContext<Tree>) -> Resul
     Ok(given)
 }
 
-impl Tree {
+impl FixedServer {
     /// Adds a child after the others and starts it; its failure is told by name.
     async fn add(&mut self, spec: Arc<Spec>) -> Result<(), StartError> {
         let id = spec.id.to_string();
-        let place = self.children.add(spec);
-        let begun = self.begin(place).await;
-        begun.map_err(|error| StartError::of_child(id, error))
+        let position = self.children.add(spec);
+        let started_processes = self.begin(position).await;
+        started_processes.map_err(|error| StartError::of_child(id, error))
     }
 
     /// Stops all children, one at a time, in reverse.
@@ -198,11 +201,11 @@ impl Tree {
         self.report.begins_to_stop();
         let mut now = Instant::now();
         self.children.published().change(|picture| picture.ending = Some(now));
-        while let Some(place) = self.children.last_place() {
-            if let Some((child, process)) = self.children.begin_stop(place, now) {
-                (_, now) = stop(&self.report, Leaving::of(&child.spec, process), now).await;
+        while let Some(position) = self.children.last_position() {
+            if let Some((child, process)) = self.children.begin_stop(position, now) {
+                (_, now) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
             }
-            self.children.remove(place);
+            self.children.remove(position);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::base::pid::{MonitorRef, Pid};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::Result;
@@ -12,7 +12,7 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::StartError;
 use crate::runtime::inside::Inside;
 use crate::runtime::starting::Starting;
-use crate::supervisor::fixed::server::Tree;
+use crate::supervisor::fixed::server::FixedServer;
 use crate::supervisor::fixed::supervisor_ref::SupervisorRef;
 use crate::supervisor::spec::SupervisorSpec;
 
@@ -54,9 +54,9 @@ impl SupervisorSpec {
     /// # }).unwrap();
     /// ```
     pub async fn start(self, runtime: &Runtime) -> Result<SupervisorRef, StartError> {
-        turn().await;
+        consume_budget().await;
         let starting = self.starting(runtime)?;
-        Ok(SupervisorRef::new(starting.run::<Tree>(self).await?))
+        Ok(SupervisorRef::new(starting.run::<FixedServer>(self).await?))
     }
 
     /// Starts it from inside of a process, linked to that from before its first child on.
@@ -92,9 +92,9 @@ impl SupervisorSpec {
     /// # }).unwrap();
     /// ```
     pub async fn start_link(self, parent: &impl Inside) -> Result<SupervisorRef, StartError> {
-        turn().await;
+        consume_budget().await;
         let starting = self.starting(&parent.runtime())?.linked(parent.pid());
-        Ok(SupervisorRef::new(starting.run::<Tree>(self).await?))
+        Ok(SupervisorRef::new(starting.run::<FixedServer>(self).await?))
     }
 
     /// Starts it from inside of a process that is told of its end, by
@@ -129,9 +129,10 @@ impl SupervisorSpec {
         self,
         watcher: &impl Inside,
     ) -> Result<(SupervisorRef, MonitorRef), StartError> {
-        turn().await;
+        consume_budget().await;
         let starting = self.starting(&watcher.runtime())?;
-        let (server, reference) = starting.run_monitored::<Tree>(self, watcher.pid()).await?;
+        let (server, reference) =
+            starting.run_monitored::<FixedServer>(self, watcher.pid()).await?;
         Ok((SupervisorRef::new(server), reference))
     }
 
@@ -140,7 +141,7 @@ impl SupervisorSpec {
         self,
         runtime: &Runtime,
     ) -> Result<(Pid, impl Future<Output = Result<SupervisorRef, StartError>>), StartError> {
-        let (pid, started) = self.starting(runtime)?.begin::<Tree>(self)?;
+        let (pid, started) = self.starting(runtime)?.begin::<FixedServer>(self)?;
         Ok((pid, async { started.await.map(SupervisorRef::new) }))
     }
 
@@ -172,6 +173,6 @@ impl StartChild for TreeStart {
         let mut spec = SupervisorSpec::clone(&self.0);
         // It may have been given another as a child.
         spec.id = ctx.spec.id.clone();
-        ctx.server::<Tree>(spec).await
+        ctx.server::<FixedServer>(spec).await
     }
 }

@@ -10,7 +10,7 @@ use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::{CallError, StartError};
 use crate::server::ServerRef;
-use crate::supervisor::fixed::server::{Call, Tree};
+use crate::supervisor::fixed::server::{Call, FixedServer};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 
 /// A handle to a running supervisor. Cheap to clone; dropping it stops nothing.
@@ -43,7 +43,7 @@ use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 /// ```
 #[derive(Clone, Debug)]
 pub struct SupervisorRef {
-    server: ServerRef<Tree>,
+    server: ServerRef<FixedServer>,
 }
 
 impl SupervisorRef {
@@ -51,7 +51,7 @@ impl SupervisorRef {
         self.server.kernel()
     }
 
-    pub(crate) fn new(server: ServerRef<Tree>) -> Self {
+    pub(crate) fn new(server: ServerRef<FixedServer>) -> Self {
         SupervisorRef { server }
     }
 

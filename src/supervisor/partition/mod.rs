@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::coop::turn;
+use crate::base::coop::consume_budget;
 use crate::base::shared_str::SharedStr;
 use crate::child::ChildSpec;
 use crate::exit::reason::{ExitReason, Result};
@@ -120,7 +120,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     ///
     /// A start that is dropped kills the supervisor, and with it all its partitions.
     pub async fn start(self, runtime: &Runtime) -> Result<PartitionSupervisorRef<P>, StartError> {
-        turn().await;
+        consume_budget().await;
         let (name, partitions) = (self.name.clone(), self.count());
         let tree = self.spec()?.start(runtime).await?;
         Ok(PartitionSupervisorRef {

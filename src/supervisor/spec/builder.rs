@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use crate::base::catch::Quiet;
+use crate::base::catch::CaughtDrop;
 use crate::exit::reason::Result;
 use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::spec::strategy::Strategy;
@@ -154,6 +154,9 @@ impl Supervisor {
         Fut: Future<Output = Result<SupervisorSpec>> + Send + 'static,
     {
         let init: Init = Arc::new(move |ctx| init.clone()(ctx).boxed());
-        SupervisorSpec { init: Some(Quiet::new(init)), ..SupervisorSpec::new(Strategy::OneForOne) }
+        SupervisorSpec {
+            init: Some(CaughtDrop::new(init)),
+            ..SupervisorSpec::new(Strategy::OneForOne)
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::base::catch::Quiet;
+use crate::base::catch::CaughtDrop;
 use crate::base::shared_str::SharedStr;
 use crate::child::{ChildSpec, Restart, Spec};
 use crate::exit::reason::Result;
@@ -78,7 +78,7 @@ pub struct SupervisorSpec {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) seed: Option<u64>,
     pub(crate) children: Vec<ChildSpec>,
-    pub(crate) init: Option<Quiet<Init>>,
+    pub(crate) init: Option<CaughtDrop<Init>>,
 }
 
 impl SupervisorSpec {

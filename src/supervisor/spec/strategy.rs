@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// A child's place in the start order: later children have greater ones, and none is used
 /// twice.
-pub(crate) type Place = u64;
+pub(crate) type Position = u64;
 
 /// Which children are restarted when one ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,25 +27,28 @@ impl Strategy {
 
     /// The children that are stopped and started again with the one at this place, itself
     /// included.
-    pub(crate) fn group(self, failed: Place) -> RangeInclusive<Place> {
+    pub(crate) fn group(self, failed: Position) -> RangeInclusive<Position> {
         match self {
             Strategy::OneForOne => failed..=failed,
-            Strategy::OneForAll => Place::MIN..=Place::MAX,
-            Strategy::RestForOne => failed..=Place::MAX,
+            Strategy::OneForAll => Position::MIN..=Position::MAX,
+            Strategy::RestForOne => failed..=Position::MAX,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, Strategy};
+    use super::{Position, Strategy};
 
     /// RST-003.
     #[test]
     fn the_strategy_decides_who_goes_down() {
         let group = |strategy: Strategy, failed| {
             let group = strategy.group(failed);
-            [1, 2, 7].into_iter().filter(|place| group.contains(place)).collect::<Vec<Place>>()
+            [1, 2, 7]
+                .into_iter()
+                .filter(|position| group.contains(position))
+                .collect::<Vec<Position>>()
         };
         for failed in [1, 2, 7] {
             assert_eq!(group(Strategy::OneForOne, failed), [failed]);

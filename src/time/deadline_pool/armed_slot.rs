@@ -3,50 +3,50 @@
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use crate::time::deadline_pool::slot_cache::Bell;
-use crate::time::deadline_pool::slot_pool::Shelf;
-use crate::time::deadline_pool::{Bells, FAR};
+use crate::time::deadline_pool::slot_cache::CachedSlot;
+use crate::time::deadline_pool::slot_pool::SlotPool;
+use crate::time::deadline_pool::{DeadlinePool, FAR};
 
 /// A slot in use; dropping it takes it back.
 #[derive(Debug)]
-pub(crate) struct ArmedBell<'a> {
-    pub(super) place: Place<'a>,
+pub(crate) struct ArmedSlot<'a> {
+    pub(super) place: Home<'a>,
     pub(super) due: u64,
-    pub(super) bells: &'a Bells,
+    pub(super) deadlines: &'a DeadlinePool,
 }
 
 /// Where it came from, and is given back to.
 #[derive(Debug)]
-pub(super) enum Place<'a> {
-    Stand(&'a Bell),
-    Shelf(&'a Shelf, usize),
+pub(super) enum Home<'a> {
+    SlotCache(&'a CachedSlot),
+    SlotPool(&'a SlotPool, usize),
 }
 
-impl ArmedBell<'_> {
+impl ArmedSlot<'_> {
     /// Whether the sweeper's next look comes in time for it. To be asked at once where the slot
     /// is kept: to move it after its parts are written costs as much as to arm it.
     #[inline]
     pub(crate) fn is_in_time(&self) -> bool {
-        let next = self.bells.next.load(Ordering::SeqCst);
+        let next = self.deadlines.next.load(Ordering::SeqCst);
         next <= self.due && self.due - next < FAR
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
         match self.place {
-            Place::Stand(bell) => bell.register(waker),
-            Place::Shelf(shelf, at) => shelf.register(at, waker),
+            Home::SlotCache(slot) => slot.register(waker),
+            Home::SlotPool(pool, at) => pool.register(at, waker),
         }
     }
 }
 
-impl Drop for ArmedBell<'_> {
+impl Drop for ArmedSlot<'_> {
     fn drop(&mut self) {
         match self.place {
-            Place::Stand(bell) => bell.disarm(),
-            Place::Shelf(shelf, at) => shelf.disarm(at),
+            Home::SlotCache(slot) => slot.disarm(),
+            Home::SlotPool(pool, at) => pool.disarm(at),
         }
-        if self.bells.closed.load(Ordering::Relaxed) {
-            self.bells.end_if_idle();
+        if self.deadlines.closed.load(Ordering::Relaxed) {
+            self.deadlines.end_if_idle();
         }
     }
 }

@@ -47,12 +47,12 @@ use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use crate::base::catch::quietly;
-use crate::time::deadline_pool::armed_slot::Place;
-use crate::time::deadline_pool::slot_cache::{LAST, Stand, table};
-use crate::time::deadline_pool::slot_pool::{NEVER, SHELVES, Shelf, own_shelf};
+use crate::base::catch::ignore_panic;
+use crate::time::deadline_pool::armed_slot::Home;
+use crate::time::deadline_pool::slot_cache::{LAST, SlotCache, table};
+use crate::time::deadline_pool::slot_pool::{NEVER, SLOT_POOLS, SlotPool, own_pool};
 
-pub(crate) use crate::time::deadline_pool::armed_slot::ArmedBell;
+pub(crate) use crate::time::deadline_pool::armed_slot::ArmedSlot;
 
 /// The sweeper looks at least so often while a slot is armed: the time limit of most calls.
 const LOOK_EVERY: u64 = 5_000_000_000;
@@ -64,10 +64,10 @@ const FAR: u64 = 3_600_000_000_000;
 
 /// All slots of a runtime.
 #[derive(Debug)]
-pub(crate) struct Bells {
-    stand: Stand,
+pub(crate) struct DeadlinePool {
+    cache: SlotCache,
     /// Where those are armed that find their place taken.
-    shelves: [Shelf; SHELVES],
+    pools: [SlotPool; SLOT_POOLS],
     base: OnceLock<Instant>,
     next: AtomicU64,
     /// The shortest time that a caller with a timer of its own had left, since the last look.
@@ -86,11 +86,11 @@ pub(crate) struct Bells {
     closed: AtomicBool,
 }
 
-impl Bells {
+impl DeadlinePool {
     pub(crate) fn new() -> Self {
-        Bells {
-            stand: Stand::default(),
-            shelves: Default::default(),
+        DeadlinePool {
+            cache: SlotCache::default(),
+            pools: Default::default(),
             base: OnceLock::new(),
             next: AtomicU64::new(NEVER),
             shortest: AtomicU64::new(NEVER),
@@ -107,30 +107,30 @@ impl Bells {
     /// Arms the slot that this waker's task used last. `None` if it is not to be had, or if the
     /// waker is not that of a task: then only the thread knows which tokio polls the caller.
     #[inline]
-    pub(crate) fn rearm(&self, due: Instant, waker: &Waker) -> Option<ArmedBell<'_>> {
+    pub(crate) fn rearm(&self, due: Instant, waker: &Waker) -> Option<ArmedSlot<'_>> {
         if table(waker) != self.task_table.load(Ordering::Relaxed) {
             return None;
         }
         let due = self.nanos(due);
-        let bell = self.stand.rearm(due, waker)?;
-        Some(ArmedBell { place: Place::Stand(bell), due, bells: self })
+        let slot = self.cache.rearm(due, waker)?;
+        Some(ArmedSlot { place: Home::SlotCache(slot), due, deadlines: self })
     }
 
     /// Arms a slot for a caller that this runtime's tokio polls.
     #[cold]
     #[inline(never)]
-    pub(crate) fn arm(&self, due: Instant, waker: &Waker) -> ArmedBell<'_> {
+    pub(crate) fn arm(&self, due: Instant, waker: &Waker) -> ArmedSlot<'_> {
         let due = self.nanos(due);
-        match self.stand.arm(due, waker) {
-            Some(bell) => ArmedBell { place: Place::Stand(bell), due, bells: self },
+        match self.cache.arm(due, waker) {
+            Some(slot) => ArmedSlot { place: Home::SlotCache(slot), due, deadlines: self },
             None => self.hang(due, waker),
         }
     }
 
-    fn hang(&self, due: u64, waker: &Waker) -> ArmedBell<'_> {
-        let shelf = &self.shelves[own_shelf()];
-        let at = shelf.arm(due, waker);
-        ArmedBell { place: Place::Shelf(shelf, at), due, bells: self }
+    fn hang(&self, due: u64, waker: &Waker) -> ArmedSlot<'_> {
+        let pool = &self.pools[own_pool()];
+        let at = pool.arm(due, waker);
+        ArmedSlot { place: Home::SlotPool(pool, at), due, deadlines: self }
     }
 
     /// Arms a slot for a caller on a thread that is no worker of any tokio, and has the sweeper
@@ -140,13 +140,13 @@ impl Bells {
         due: Instant,
         waker: &Waker,
         handle: &Handle,
-    ) -> ArmedBell<'_> {
-        let bell = self.hang(self.nanos(due), waker);
+    ) -> ArmedSlot<'_> {
+        let slot = self.hang(self.nanos(due), waker);
         self.start(handle);
-        if !bell.is_in_time() {
+        if !slot.is_in_time() {
             self.outside.notify_one();
         }
-        bell
+        slot
     }
 
     /// A caller with a timer of its own, which had this long to wait: calls as short as this
@@ -217,12 +217,12 @@ impl Bells {
         let shortest = self.shortest.swap(NEVER, Ordering::SeqCst);
         let now = self.nanos(Instant::now());
         let mut due = Vec::new();
-        let nexts = self.shelves.iter().map(|shelf| shelf.take_due(now, &mut due));
+        let nexts = self.pools.iter().map(|pool| pool.take_due(now, &mut due));
         let earliest = nexts.fold(NEVER, u64::min);
-        let earliest = earliest.min(self.stand.take_due(now, &mut due));
+        let earliest = earliest.min(self.cache.take_due(now, &mut due));
         for waker in due {
             // It may be a user's, and the others are waiting.
-            quietly(|| waker.wake());
+            ignore_panic(|| waker.wake());
         }
         if earliest == NEVER && shortest == NEVER {
             return NEVER;
@@ -237,7 +237,7 @@ impl Bells {
 
     /// Slots that are armed.
     fn armed(&self) -> usize {
-        self.shelves.iter().map(Shelf::armed).sum::<usize>() + self.stand.armed()
+        self.pools.iter().map(SlotPool::armed).sum::<usize>() + self.cache.armed()
     }
 
     /// Waits under way that have a deadline.
@@ -285,7 +285,7 @@ fn base(first: Instant) -> Instant {
 }
 
 /// While the sweeper lives. Its tokio may drop it at any time: then nobody is to rely on it.
-struct Sweeping<'a>(&'a Bells);
+struct Sweeping<'a>(&'a DeadlinePool);
 
 impl Drop for Sweeping<'_> {
     fn drop(&mut self) {
@@ -296,7 +296,7 @@ impl Drop for Sweeping<'_> {
 
 /// A wait with a timer of its own, counted while it lasts.
 #[derive(Debug)]
-pub(crate) struct Timed<'a>(&'a Bells);
+pub(crate) struct Timed<'a>(&'a DeadlinePool);
 
 impl Drop for Timed<'_> {
     fn drop(&mut self) {

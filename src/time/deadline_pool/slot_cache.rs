@@ -18,7 +18,7 @@
 use std::sync::OnceLock;
 use std::task::Waker;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use crate::time::deadline_pool::slot_pool::NEVER;
@@ -49,7 +49,7 @@ pub(crate) fn table(waker: &Waker) -> usize {
 /// One bell, on cache lines of its own.
 #[repr(align(64))]
 #[derive(Debug)]
-pub(crate) struct Bell {
+pub(crate) struct CachedSlot {
     due: AtomicU64,
     /// A [`Mark`]. Its table is 0, which none is at, while the waker is not there.
     data: AtomicUsize,
@@ -57,9 +57,9 @@ pub(crate) struct Bell {
     waker: Mutex<Option<Waker>>,
 }
 
-impl Bell {
+impl CachedSlot {
     fn new() -> Self {
-        Bell {
+        CachedSlot {
             due: AtomicU64::new(FREE),
             data: AtomicUsize::new(0),
             vtable: AtomicUsize::new(0),
@@ -76,7 +76,7 @@ impl Bell {
     }
 
     /// Whom it wakes, if it is due still.
-    fn ring(&self, now: u64) -> Option<Waker> {
+    fn expire(&self, now: u64) -> Option<Waker> {
         let mut kept = self.waker.lock();
         let due = self.due.load(SeqCst);
         if due > now {
@@ -114,7 +114,7 @@ impl Bell {
         let old = kept.replace(waker);
         drop(kept);
         // Somebody else's.
-        quietly(|| drop(old));
+        ignore_panic(|| drop(old));
     }
 
     /// Takes it back, rung or not. Of the holder.
@@ -126,71 +126,75 @@ impl Bell {
 
 /// The bells. They are made when the first is needed.
 #[derive(Debug, Default)]
-pub(crate) struct Stand(OnceLock<Box<[Bell]>>);
+pub(crate) struct SlotCache(OnceLock<Box<[CachedSlot]>>);
 
-impl Stand {
-    fn bells(&self) -> &[Bell] {
-        self.0.get().map_or(&[], |bells| bells)
+impl SlotCache {
+    fn deadlines(&self) -> &[CachedSlot] {
+        self.0.get().map_or(&[], |deadlines| deadlines)
     }
 
     /// Arms the bell that this waker's task used last.
     #[inline]
-    pub(crate) fn rearm(&self, due: u64, waker: &Waker) -> Option<&Bell> {
+    pub(crate) fn rearm(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
         let mark = mark(waker);
-        let bell = self.places(mark).into_iter().find(|bell| bell.is_of(mark) && bell.take(due))?;
-        if bell.is_of(mark) {
-            return Some(bell);
+        let slot = self.places(mark).into_iter().find(|slot| slot.is_of(mark) && slot.take(due))?;
+        if slot.is_of(mark) {
+            return Some(slot);
         }
-        bell.disarm();
+        slot.disarm();
         None
     }
 
     /// Arms a bell for this waker, if one is free where it may stand.
-    pub(crate) fn arm(&self, due: u64, waker: &Waker) -> Option<&Bell> {
+    pub(crate) fn arm(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
         let again = self.rearm(due, waker);
-        again.or_else(|| Stand::arm_anew(self.places(mark(waker)), due, waker))
+        again.or_else(|| SlotCache::arm_anew(self.places(mark(waker)), due, waker))
     }
 
     #[inline]
-    fn places(&self, (data, _): Mark) -> [&Bell; 2] {
-        let bells = self.0.get_or_init(|| (0..BELLS).map(|_| Bell::new()).collect());
+    fn places(&self, (data, _): Mark) -> [&CachedSlot; 2] {
+        let deadlines = self.0.get_or_init(|| (0..BELLS).map(|_| CachedSlot::new()).collect());
         // The addresses of tasks differ in the middle: this brings that to the top.
         let place = (data as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let own = place as usize % BELLS;
-        [&bells[own], &bells[own ^ 1]]
+        [&deadlines[own], &deadlines[own ^ 1]]
     }
 
     /// Arms one with another waker than it has.
     #[cold]
     #[inline(never)]
-    fn arm_anew<'a>(places: [&'a Bell; 2], due: u64, waker: &Waker) -> Option<&'a Bell> {
+    fn arm_anew<'a>(
+        places: [&'a CachedSlot; 2],
+        due: u64,
+        waker: &Waker,
+    ) -> Option<&'a CachedSlot> {
         // It may panic, and nobody would take the bell back.
         let waker = waker.clone();
-        let bell = places.into_iter().find(|bell| bell.take(RUNG))?;
-        bell.keep(waker);
-        bell.due.store(due, SeqCst);
-        Some(bell)
+        let slot = places.into_iter().find(|slot| slot.take(RUNG))?;
+        slot.keep(waker);
+        slot.due.store(due, SeqCst);
+        Some(slot)
     }
 
     /// Rings all bells that are due: hands out whom they wake. The next deadline of the others.
     pub(crate) fn take_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
-        let armed = |bell: &&Bell| bell.due.load(SeqCst) <= now;
-        for bell in self.bells().iter().filter(armed) {
-            due.extend(bell.ring(now));
+        let armed = |slot: &&CachedSlot| slot.due.load(SeqCst) <= now;
+        for slot in self.deadlines().iter().filter(armed) {
+            due.extend(slot.expire(now));
         }
-        let dues = self.bells().iter().map(|bell| bell.due.load(SeqCst));
+        let dues = self.deadlines().iter().map(|slot| slot.due.load(SeqCst));
         dues.filter(|due| *due <= LAST).min().unwrap_or(NEVER)
     }
 
     /// How many are armed.
     pub(crate) fn armed(&self) -> usize {
-        self.bells().iter().filter(|bell| bell.due.load(SeqCst) <= LAST).count()
+        self.deadlines().iter().filter(|slot| slot.due.load(SeqCst) <= LAST).count()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LAST, Stand};
+    use super::{LAST, SlotCache};
     use crate::time::deadline_pool::slot_pool::NEVER;
     use std::sync::Arc;
     use std::task::{Wake, Waker};
@@ -201,74 +205,74 @@ mod tests {
         fn wake(self: Arc<Self>) {}
     }
 
-    fn look(stand: &Stand, now: u64) -> (u64, Vec<Waker>) {
+    fn look(cache: &SlotCache, now: u64) -> (u64, Vec<Waker>) {
         let mut due = Vec::new();
-        (stand.take_due(now, &mut due), due)
+        (cache.take_due(now, &mut due), due)
     }
 
     /// It is rung once, by a look at its time or later, for whom it was armed; armed again, for
     /// the same one or another, it is again.
     #[test]
     fn a_bell_rings_when_it_is_due_for_who_armed_it_last() {
-        let (stand, tasks) =
-            (Stand::default(), [Waker::from(Arc::new(Task)), Waker::noop().clone()]);
-        assert_eq!((look(&stand, LAST).0, stand.armed()), (NEVER, 0));
+        let (cache, tasks) =
+            (SlotCache::default(), [Waker::from(Arc::new(Task)), Waker::noop().clone()]);
+        assert_eq!((look(&cache, LAST).0, cache.armed()), (NEVER, 0));
         for (waker, due) in [(&tasks[0], 10), (&tasks[1], 20), (&tasks[0], 30), (&tasks[0], 40)] {
-            let bell = stand.arm(due, waker).unwrap();
-            assert_eq!((look(&stand, due - 1).0, stand.armed()), (due, 1));
-            let (next, rung) = look(&stand, due);
+            let slot = cache.arm(due, waker).unwrap();
+            assert_eq!((look(&cache, due - 1).0, cache.armed()), (due, 1));
+            let (next, rung) = look(&cache, due);
             assert!(rung.len() == 1 && rung[0].will_wake(waker));
-            assert_eq!((next, look(&stand, due).1.len(), stand.armed()), (NEVER, 0, 0));
-            bell.disarm();
+            assert_eq!((next, look(&cache, due).1.len(), cache.armed()), (NEVER, 0, 0));
+            slot.disarm();
         }
     }
 
     /// One that is taken back is silent, and stays where its task finds it: with its waker.
     #[test]
     fn a_bell_is_found_again() {
-        let (stand, task) = (Stand::default(), Arc::new(Task));
+        let (cache, task) = (SlotCache::default(), Arc::new(Task));
         let waker = Waker::from(task.clone());
         let places = [1, 2, 3].map(|due| {
-            let bell = stand.arm(due, &waker).unwrap();
-            bell.disarm();
-            std::ptr::from_ref(bell).addr()
+            let slot = cache.arm(due, &waker).unwrap();
+            slot.disarm();
+            std::ptr::from_ref(slot).addr()
         });
         assert!(places.iter().all(|place| *place == places[0]));
         assert_eq!(Arc::strong_count(&task), 3, "one waker is kept");
-        assert_eq!(look(&stand, LAST).1.len(), 0);
+        assert_eq!(look(&cache, LAST).1.len(), 0);
     }
 
     /// A task has two places, where others may be; then it is to look elsewhere.
     #[test]
     fn a_place_that_is_taken_is_not_given_away() {
-        let (stand, waker) = (Stand::default(), Waker::noop());
-        let both = [stand.arm(1, waker).unwrap(), stand.arm(2, waker).unwrap()];
-        assert!(stand.arm(3, waker).is_none());
+        let (cache, waker) = (SlotCache::default(), Waker::noop());
+        let both = [cache.arm(1, waker).unwrap(), cache.arm(2, waker).unwrap()];
+        assert!(cache.arm(3, waker).is_none());
         both[0].disarm();
-        assert!(stand.arm(3, waker).is_some());
-        assert_eq!(stand.armed(), 2);
+        assert!(cache.arm(3, waker).is_some());
+        assert_eq!(cache.armed(), 2);
         // One that has rung is its holder's until it is taken back.
-        assert_eq!(look(&stand, 3).1.len(), 2);
-        assert!(stand.arm(4, waker).is_none());
+        assert_eq!(look(&cache, 3).1.len(), 2);
+        assert!(cache.arm(4, waker).is_none());
     }
 
     /// Of whatever kind its waker is: its data may be null, or another's after a clone.
     #[test]
     fn a_bell_rings_for_wakers_of_all_kinds() {
-        let stand = Stand::default();
+        let cache = SlotCache::default();
         for _ in 0..3 {
-            let bell = stand.arm(1, Waker::noop()).unwrap();
-            assert_eq!(look(&stand, 1).1.len(), 1, "noop's data are null");
-            bell.disarm();
+            let slot = cache.arm(1, Waker::noop()).unwrap();
+            assert_eq!(look(&cache, 1).1.len(), 1, "noop's data are null");
+            slot.disarm();
         }
     }
 
     /// Who waits may be polled by another task than the one that armed the bell.
     #[test]
     fn another_can_be_woken_by_an_armed_bell() {
-        let (stand, other) = (Stand::default(), Waker::from(Arc::new(Task)));
-        let bell = stand.arm(1, Waker::noop()).unwrap();
-        bell.register(&other);
-        assert!(look(&stand, 1).1[0].will_wake(&other));
+        let (cache, other) = (SlotCache::default(), Waker::from(Arc::new(Task)));
+        let slot = cache.arm(1, Waker::noop()).unwrap();
+        slot.register(&other);
+        assert!(look(&cache, 1).1[0].will_wake(&other));
     }
 }

@@ -7,11 +7,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::base::catch::quietly;
+use crate::base::catch::ignore_panic;
 
 /// Of a bell: it is not armed. Of an instant: it never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
-pub(crate) const SHELVES: usize = 8;
+pub(crate) const SLOT_POOLS: usize = 8;
 /// So many are kept while nobody uses any.
 const KEPT: usize = 64;
 
@@ -19,8 +19,8 @@ thread_local! {
     static PLACE: u8 = const { 0 };
 }
 
-/// A number below [`SHELVES`] that differs between most threads.
-pub(crate) fn own_shelf() -> usize {
+/// A number below [`SLOT_POOLS`] that differs between most threads.
+pub(crate) fn own_pool() -> usize {
     let address = PLACE.with(|place| std::ptr::from_ref(place).addr()) as u64;
     // Addresses of threads differ in a few bits in the middle: this brings them to the top.
     (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61) as usize
@@ -28,7 +28,7 @@ pub(crate) fn own_shelf() -> usize {
 
 /// One deadline, used again and again.
 #[derive(Debug)]
-struct Bell {
+struct CachedSlot {
     /// Nanoseconds since the base, or [`NEVER`].
     due: u64,
     /// Stays when the bell is taken back: the next to arm it is mostly the same task.
@@ -36,16 +36,16 @@ struct Bell {
 }
 
 #[derive(Debug, Default)]
-struct Bells {
-    all: Vec<Bell>,
+struct Slots {
+    all: Vec<CachedSlot>,
     free: Vec<usize>,
 }
 
-impl Bells {
+impl Slots {
     /// The place of a bell that nobody uses.
     fn take(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
-            self.all.push(Bell { due: NEVER, waker: None });
+            self.all.push(CachedSlot { due: NEVER, waker: None });
             self.all.len() - 1
         })
     }
@@ -58,31 +58,31 @@ impl Bells {
 /// Bells that are apart from those of other threads, on cache lines of their own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub(crate) struct Shelf(Mutex<Bells>);
+pub(crate) struct SlotPool(Mutex<Slots>);
 
-impl Shelf {
-    fn lock(&self) -> MutexGuard<'_, Bells> {
+impl SlotPool {
+    fn lock(&self) -> MutexGuard<'_, Slots> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Arms a bell, and gives its place.
     pub(crate) fn arm(&self, due: u64, waker: &Waker) -> usize {
-        let mut bells = self.lock();
-        let at = bells.take();
-        if bells.wakes(at, waker) {
-            bells.all[at].due = due;
+        let mut deadlines = self.lock();
+        let at = deadlines.take();
+        if deadlines.wakes(at, waker) {
+            deadlines.all[at].due = due;
             return at;
         }
-        bells.free.push(at);
-        drop(bells);
+        deadlines.free.push(at);
+        drop(deadlines);
         // It may panic, and nobody would take the bell back.
         let waker = waker.clone();
-        let mut bells = self.lock();
-        let at = bells.take();
-        bells.all[at].due = due;
-        let old = bells.all[at].waker.replace(waker);
-        drop(bells);
-        quietly(|| drop(old));
+        let mut deadlines = self.lock();
+        let at = deadlines.take();
+        deadlines.all[at].due = due;
+        let old = deadlines.all[at].waker.replace(waker);
+        drop(deadlines);
+        ignore_panic(|| drop(old));
         at
     }
 
@@ -93,20 +93,20 @@ impl Shelf {
         }
         let waker = waker.clone();
         let old = self.lock().all[at].waker.replace(waker);
-        quietly(|| drop(old));
+        ignore_panic(|| drop(old));
     }
 
     /// Takes a bell back, rung or not. When the last of many comes back they are let go, or
     /// each look would go through all that were ever needed at once.
     pub(crate) fn disarm(&self, at: usize) {
-        let mut bells = self.lock();
-        bells.all[at].due = NEVER;
-        bells.free.push(at);
-        if bells.free.len() > KEPT && bells.free.len() == bells.all.len() {
-            let many = std::mem::take(&mut *bells);
-            drop(bells);
+        let mut deadlines = self.lock();
+        deadlines.all[at].due = NEVER;
+        deadlines.free.push(at);
+        if deadlines.free.len() > KEPT && deadlines.free.len() == deadlines.all.len() {
+            let many = std::mem::take(&mut *deadlines);
+            drop(deadlines);
             // Wakers of whom nobody waits for any more.
-            quietly(|| drop(many));
+            ignore_panic(|| drop(many));
         }
     }
 
@@ -114,12 +114,12 @@ impl Shelf {
     /// others.
     pub(crate) fn take_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
         let mut next = NEVER;
-        for bell in &mut self.lock().all {
-            if bell.due > now {
-                next = next.min(bell.due);
+        for slot in &mut self.lock().all {
+            if slot.due > now {
+                next = next.min(slot.due);
             } else {
-                bell.due = NEVER;
-                due.extend(bell.waker.take());
+                slot.due = NEVER;
+                due.extend(slot.waker.take());
             }
         }
         next
@@ -127,45 +127,45 @@ impl Shelf {
 
     /// How many are armed.
     pub(crate) fn armed(&self) -> usize {
-        self.lock().all.iter().filter(|bell| bell.due != NEVER).count()
+        self.lock().all.iter().filter(|slot| slot.due != NEVER).count()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NEVER, Shelf};
+    use super::{NEVER, SlotPool};
     use std::task::Waker;
 
     #[test]
     fn what_is_due_is_handed_out_once_and_the_next_is_known() {
-        let (shelf, waker) = (Shelf::default(), Waker::noop());
-        let bells = [30, 10, 20].map(|due| shelf.arm(due, waker));
+        let (pool, waker) = (SlotPool::default(), Waker::noop());
+        let deadlines = [30, 10, 20].map(|due| pool.arm(due, waker));
         let mut due = Vec::new();
-        assert_eq!((shelf.take_due(9, &mut due), due.len()), (10, 0));
-        assert_eq!((shelf.take_due(20, &mut due), due.len(), shelf.armed()), (30, 2, 1));
-        assert_eq!((shelf.take_due(20, &mut due), due.len()), (30, 2));
-        bells.into_iter().for_each(|bell| shelf.disarm(bell));
-        assert_eq!((shelf.take_due(99, &mut due), due.len()), (NEVER, 2));
+        assert_eq!((pool.take_due(9, &mut due), due.len()), (10, 0));
+        assert_eq!((pool.take_due(20, &mut due), due.len(), pool.armed()), (30, 2, 1));
+        assert_eq!((pool.take_due(20, &mut due), due.len()), (30, 2));
+        deadlines.into_iter().for_each(|slot| pool.disarm(slot));
+        assert_eq!((pool.take_due(99, &mut due), due.len()), (NEVER, 2));
     }
 
     #[test]
     fn many_are_let_go_when_the_last_comes_back() {
-        let shelf = Shelf::default();
+        let pool = SlotPool::default();
         for many in [super::KEPT, 10 * super::KEPT] {
-            let bells: Vec<usize> = (0..many).map(|_| shelf.arm(1, Waker::noop())).collect();
-            bells.into_iter().for_each(|bell| shelf.disarm(bell));
-            assert_eq!(shelf.lock().all.len(), if many > super::KEPT { 0 } else { many });
+            let deadlines: Vec<usize> = (0..many).map(|_| pool.arm(1, Waker::noop())).collect();
+            deadlines.into_iter().for_each(|slot| pool.disarm(slot));
+            assert_eq!(pool.lock().all.len(), if many > super::KEPT { 0 } else { many });
         }
     }
 
     /// Of what was handed out, nothing can be taken for the next that uses the bell.
     #[test]
     fn a_bell_is_used_again() {
-        let shelf = Shelf::default();
-        let first = shelf.arm(10, Waker::noop());
-        shelf.disarm(first);
-        assert_eq!(shelf.arm(20, Waker::noop()), first);
+        let pool = SlotPool::default();
+        let first = pool.arm(10, Waker::noop());
+        pool.disarm(first);
+        assert_eq!(pool.arm(20, Waker::noop()), first);
         let mut due = Vec::new();
-        assert_eq!((shelf.take_due(10, &mut due), due.len()), (20, 0));
+        assert_eq!((pool.take_due(10, &mut due), due.len()), (20, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! The sweeper, and who may rely on it.
 
-use super::armed_slot::Place;
-use super::{Bells, LOOK_EVERY, NEVER};
+use super::armed_slot::Home;
+use super::{DeadlinePool, LOOK_EVERY, NEVER};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,30 +16,30 @@ const SECOND: Duration = Duration::from_secs(1);
 /// One thread arms them and another lets them go: there are no more for that.
 #[test]
 fn slots_go_back_to_where_they_came_from() {
-    let bells = Bells::new();
-    let arm = || bells.arm(Instant::now(), Waker::noop());
+    let deadlines = DeadlinePool::new();
+    let arm = || deadlines.arm(Instant::now(), Waker::noop());
     for _ in 0..100 {
         let armed = [arm(), arm(), arm()];
         std::thread::scope(|scope| drop(scope.spawn(|| drop(armed)).join()));
     }
     let [first, second, third] = [arm(), arm(), arm()];
-    assert!(matches!((&first.place, &second.place), (Place::Stand(_), Place::Stand(_))));
-    assert!(matches!(third.place, Place::Shelf(_, 0)));
+    assert!(matches!((&first.place, &second.place), (Home::SlotCache(_), Home::SlotCache(_))));
+    assert!(matches!(third.place, Home::SlotPool(_, 0)));
 }
 
 /// A caller whose deadline comes before the next look must not rely on it; it asks for
 /// looks in time for those that follow.
 #[tokio::test(start_paused = true)]
 async fn a_slot_is_in_time_if_the_sweeper_looks_before_its_deadline() {
-    let (bells, handle) = (Arc::new(Bells::new()), Handle::current());
-    let in_time = |after| bells.arm(Instant::now() + after, Waker::noop()).is_in_time();
+    let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
+    let in_time = |after| deadlines.arm(Instant::now() + after, Waker::noop()).is_in_time();
     assert!(!in_time(SECOND), "there is no sweeper yet");
-    bells.want(SECOND, Some(&handle));
+    deadlines.want(SECOND, Some(&handle));
     assert!(!in_time(SECOND), "it has not looked yet");
     yield_now().await;
     assert!(in_time(SECOND) && !in_time(SECOND / 2));
     assert!(!in_time(2 * Duration::from_secs(3600)), "too many looks on the way");
-    bells.want(SECOND / 2, Some(&handle));
+    deadlines.want(SECOND / 2, Some(&handle));
     yield_now().await;
     assert!(!in_time(SECOND / 2), "a sweeper with a timer is not woken by a task");
     sleep(SECOND).await;
@@ -49,29 +49,29 @@ async fn a_slot_is_in_time_if_the_sweeper_looks_before_its_deadline() {
 /// With nobody waiting, and no call since the last look, the sweeper has no timer.
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_that_nobody_needs_sets_no_timer() {
-    let (bells, handle) = (Arc::new(Bells::new()), Handle::current());
-    bells.want(SECOND, Some(&handle));
+    let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
+    deadlines.want(SECOND, Some(&handle));
     yield_now().await;
-    assert_ne!(bells.next.load(Ordering::SeqCst), NEVER);
+    assert_ne!(deadlines.next.load(Ordering::SeqCst), NEVER);
     sleep(SECOND * 2).await;
-    assert_eq!(bells.next.load(Ordering::SeqCst), NEVER);
-    let far = bells.arm(Instant::now() + 60 * SECOND, Waker::noop());
-    bells.want(SECOND, Some(&handle));
+    assert_eq!(deadlines.next.load(Ordering::SeqCst), NEVER);
+    let far = deadlines.arm(Instant::now() + 60 * SECOND, Waker::noop());
+    deadlines.want(SECOND, Some(&handle));
     yield_now().await;
-    let looks = bells.looks.load(Ordering::SeqCst);
+    let looks = deadlines.looks.load(Ordering::SeqCst);
     sleep(Duration::from_nanos(4 * LOOK_EVERY)).await;
-    assert!(bells.has_looked_since(looks) && bells.next.load(Ordering::SeqCst) != NEVER);
+    assert!(deadlines.has_looked_since(looks) && deadlines.next.load(Ordering::SeqCst) != NEVER);
     drop(far);
 }
 
 /// Waits on an armed slot.
-async fn wait(bells: &Arc<Bells>, after: Duration) {
+async fn wait(deadlines: &Arc<DeadlinePool>, after: Duration) {
     let (due, mut slot) = (Instant::now() + after, None);
     poll_fn(|cx| {
         if slot.is_some() {
             return Poll::Ready(());
         }
-        let slot = slot.insert(bells.arm(due, cx.waker()));
+        let slot = slot.insert(deadlines.arm(due, cx.waker()));
         assert!(slot.is_in_time());
         Poll::Pending
     })
@@ -82,16 +82,16 @@ async fn wait(bells: &Arc<Bells>, after: Duration) {
 /// The runtime's shutdown ends no wait, and keeps no task for nothing.
 #[tokio::test(start_paused = true)]
 async fn a_closed_sweeper_wakes_those_who_wait_and_then_ends() {
-    let (bells, handle) = (Arc::new(Bells::new()), Handle::current());
-    bells.want(SECOND, Some(&handle));
+    let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
+    deadlines.want(SECOND, Some(&handle));
     yield_now().await;
-    let waiting = bells.clone();
+    let waiting = deadlines.clone();
     let waiting = tokio::spawn(async move { wait(&waiting, 2 * SECOND).await });
     yield_now().await;
-    bells.close();
+    deadlines.close();
     assert!(waiting.await.is_ok());
     yield_now().await;
-    assert!(!bells.started.load(Ordering::SeqCst));
-    bells.want(SECOND, Some(&handle));
-    assert!(!bells.started.load(Ordering::SeqCst), "callers have timers of their own");
+    assert!(!deadlines.started.load(Ordering::SeqCst));
+    deadlines.want(SECOND, Some(&handle));
+    assert!(!deadlines.started.load(Ordering::SeqCst), "callers have timers of their own");
 }
