@@ -16,11 +16,11 @@ const ROLE: ChildRole = ChildRole { slot: SEAT, restart: Restart::Permanent, sto
 fn child(world: &World, supervisor: Pid) -> Pid {
     let link = Link { id: world.kernel.fresh_id(), kind: LinkKind::Plain };
     let parent = Parent { pid: supervisor, shutdown: Infinity, role: Some(ROLE) };
-    let line = Some(world.kernel.line(supervisor, SEAT));
+    let ancestors = Some(world.kernel.ancestors(supervisor, SEAT));
     let new_process = NewProcess {
         link: Some((supervisor, link)),
         parent: Some(parent),
-        line,
+        ancestors,
         ..NewProcess::default()
     };
     let (pid, born) = world.bear(&new_process);

@@ -8,7 +8,7 @@ use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::process::{Link, LinkKind};
 
 fn bear_linked(world: &World, parent: Pid, starting: bool) -> (Pid, Result<(), NotAdmitted>) {
-    let kind = if starting { LinkKind::AwaitedReply } else { LinkKind::Plain };
+    let kind = if starting { LinkKind::Awaited } else { LinkKind::Plain };
     let link = Link { id: world.kernel.fresh_id(), kind };
     world.bear(&NewProcess { link: Some((parent, link)), ..NewProcess::default() })
 }

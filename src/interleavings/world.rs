@@ -16,7 +16,7 @@ use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Held, Registrations, Relations, Stage};
+use crate::process::{AnyProcess, Monitored, Registrations, Relations, Stage};
 use crate::runtime::Runtime;
 use crate::runtime::info::Leftovers;
 
@@ -263,7 +263,7 @@ impl World {
     fn check_monitors(&self, pid: Pid, live: &[Pid]) {
         let held: Vec<(u64, Pid)> = self.relations(pid, |relations| {
             let held = relations.monitors.iter().filter_map(|(&id, held)| match held {
-                Held::Process(target) => Some((id, *target)),
+                Monitored::Process(target) => Some((id, *target)),
                 _ => None,
             });
             held.collect()

@@ -546,11 +546,11 @@ async fn mocks_let_others_run() {
 const EXEMPT: [(&str, &str); 9] = [
     ("RegistryChanges", "as a stream it is what `RegistryChanges::next` polls"),
     ("TaskStream", "as a stream it is what `TaskStream::next` polls"),
-    ("Doing", "internal: the body of a process, polled by its life"),
-    ("Life", "internal: a tokio task of its own"),
-    ("Place", "internal: polled by calls and casts that took their turn"),
+    ("BodyFuture", "internal: the body of a process, polled by its life"),
+    ("ProcessFuture", "internal: a tokio task of its own"),
+    ("QueuedSend", "internal: polled by calls and casts that took their turn"),
     ("Running", "internal: polled by `TaskStream`"),
-    ("Waiting", "internal: polled by calls that took their turn"),
+    ("AwaitReply", "internal: polled by calls that took their turn"),
     ("Within", "internal: polled by methods that took their turn"),
     ("GenServer::terminate", "the user's own code"),
 ];
