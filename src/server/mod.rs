@@ -382,27 +382,9 @@ pub trait GenServer: Sized + Send + 'static {
     /// As [`start`](Self::start).
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Name, StartError};
     ///
     /// const COUNTER: Name<Counter> = Name::new("counter");
@@ -438,27 +420,9 @@ pub trait GenServer: Sized + Send + 'static {
     /// [id](ChildSpec::with_id). OTP: `child_spec/1` of an Elixir server.
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Cast, Counter};
+    /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Name, Supervisor};
     ///
     /// const COUNTER: Name<Counter> = Name::new("counter");
@@ -492,27 +456,9 @@ pub trait GenServer: Sized + Send + 'static {
     /// be. A panic in `args` is the supervisor's crash.
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Cast, Counter};
+    /// # use regrow::{GenServer, Runtime};
     /// use std::sync::atomic::{AtomicU64, Ordering};
     /// use regrow::{Name, Supervisor};
     ///

@@ -105,27 +105,9 @@ impl<S: GenServer> ServerSpec<S> {
     /// all. A limit below 1 ms, zero included, is taken as 1 ms.
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// # use regrow::{GenServer, Runtime};
     /// use std::time::Duration;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
@@ -177,27 +159,9 @@ impl<S: GenServer> ServerSpec<S> {
     /// As [`start`](Self::start).
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Cast, Counter};
+    /// # use regrow::{GenServer, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
@@ -229,27 +193,9 @@ impl<S: GenServer> ServerSpec<S> {
     /// As [`start`](Self::start).
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::Counter;
+    /// # use regrow::{GenServer, Runtime};
     /// use regrow::{ExitReason, Received};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()

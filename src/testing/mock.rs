@@ -124,27 +124,9 @@ impl<S: GenServer> Mock<S> {
     /// If the name is held; and as [`new`](Self::new).
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Cast, Counter};
+    /// # use regrow::Runtime;
     /// use regrow::Name;
     /// use regrow::testing::Mock;
     ///
@@ -193,27 +175,9 @@ impl<S: GenServer> Mock<S> {
     /// Cancel safe: a wait that is dropped has taken nothing.
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::Counter;
+    /// # use regrow::Runtime;
     /// use regrow::ExitReason;
     /// use regrow::testing::{Asked, Mock};
     ///

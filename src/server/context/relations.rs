@@ -94,27 +94,9 @@ impl<S: GenServer> ServerContext<S> {
     /// As [`GenServer::start`].
     ///
     /// ```
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Cast, Counter};
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
     /// use regrow::ServerRef;
     ///
     /// /// Has a counter of its own; they fall together.

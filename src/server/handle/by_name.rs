@@ -20,27 +20,9 @@ impl Runtime {
     /// [`CallError::WrongType`].
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// # use regrow::{GenServer, Runtime};
     /// use regrow::CallError;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
@@ -122,27 +104,9 @@ impl Runtime {
     /// [`CallError::NoProc`] if it is not alive, [`CallError::WrongType`] if it is no `S`.
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # enum Call { Get(Reply<u64>) }
-    /// # enum Cast { Add(u64), Crash }
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Call;
-    /// #     type Cast = Cast;
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
-    /// #         let Call::Get(reply) = call;
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-    /// #         match cast { Cast::Add(n) => self.0 += n, Cast::Crash => panic!("as asked") }
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// # use regrow::{GenServer, Runtime};
     /// use regrow::CallError;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
