@@ -53,9 +53,9 @@ pub(crate) fn wake(waker: Option<Waker>) {
 #[derive(Debug, Default)]
 pub(crate) struct CaughtWakers(Option<(Waker, Waker)>);
 
-struct Wakes(Waker);
+struct CatchingWaker(Waker);
 
-impl Wake for Wakes {
+impl Wake for CatchingWaker {
     fn wake(self: Arc<Self>) {
         ignore_panic(|| self.0.wake_by_ref());
     }
@@ -71,7 +71,7 @@ impl CaughtWakers {
         let known = self.0.take().filter(|(of, _)| of.will_wake(cx.waker()));
         let (_, with_caught_wakers) = self.0.insert(known.unwrap_or_else(|| {
             let of = cx.waker().clone();
-            (of.clone(), Waker::from(Arc::new(Wakes(of))))
+            (of.clone(), Waker::from(Arc::new(CatchingWaker(of))))
         }));
         poll(&mut Context::from_waker(with_caught_wakers))
     }
@@ -91,13 +91,13 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
 }
 
 /// How many drops by [`drop_nested`] may be nested on one thread.
-const IN_PLACE: usize = 16;
+const MAX_NESTED_DROPS: usize = 16;
 
 thread_local! {
     /// How many are nested now.
-    static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
+    static DROP_DEPTH: Cell<usize> = const { Cell::new(0) };
     /// What the outermost of them drops before it returns.
-    static LATER: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    static DEFERRED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Drops a value that may contain a value of its kind, at any depth: the description of a child may
@@ -106,28 +106,28 @@ thread_local! {
 /// the depth.
 pub(crate) fn drop_nested<T: 'static>(value: T) {
     // At the end of a thread, when its locals are gone, all are dropped in place.
-    let depth = UNDER_WAY.try_with(Cell::get).unwrap_or(0);
-    if depth < IN_PLACE {
+    let depth = DROP_DEPTH.try_with(Cell::get).unwrap_or(0);
+    if depth < MAX_NESTED_DROPS {
         return drop_at(depth, value);
     }
     let mut value = Some(value);
-    let put_aside = LATER.try_with(|later| {
-        let mut later = later.try_borrow_mut().ok()?;
-        later.push(Box::new(value.take()));
+    let deferred = DEFERRED.try_with(|deferred| {
+        let mut deferred = deferred.try_borrow_mut().ok()?;
+        deferred.push(Box::new(value.take()));
         Some(())
     });
-    if let Ok(Some(())) = put_aside {
+    if let Ok(Some(())) = deferred {
         return;
     }
     ignore_panic(|| drop(value));
 }
 
 fn drop_at<T>(depth: usize, value: T) {
-    let under_way = |count| UNDER_WAY.try_with(|under_way| under_way.set(count)).is_ok();
+    let under_way = |count| DROP_DEPTH.try_with(|under_way| under_way.set(count)).is_ok();
     under_way(depth + 1);
     ignore_panic(|| drop(value));
     while depth == 0
-        && let Ok(Some(next)) = LATER.try_with(|later| later.borrow_mut().pop())
+        && let Ok(Some(next)) = DEFERRED.try_with(|deferred| deferred.borrow_mut().pop())
     {
         ignore_panic(|| drop(next));
     }

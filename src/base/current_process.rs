@@ -13,10 +13,10 @@ pub(crate) struct Current {
     record: usize,
 }
 
-const NOBODY: Current = Current { runtime: 0, pid: Pid::OUTSIDE, record: 0 };
+const NO_PROCESS: Current = Current { runtime: 0, pid: Pid::OUTSIDE, record: 0 };
 
 thread_local! {
-    static ACTOR: Cell<Current> = const { Cell::new(NOBODY) };
+    static CURRENT: Cell<Current> = const { Cell::new(NO_PROCESS) };
 }
 
 /// While it lives, what happens on this thread is done by this process.
@@ -28,35 +28,35 @@ pub(crate) struct CurrentGuard {
 impl CurrentGuard {
     /// `runtime` is the address of the runtime's kernel: unique while it matters.
     pub(crate) fn enter(runtime: usize, pid: Pid) -> Self {
-        CurrentGuard::serve(runtime, pid, 0)
+        CurrentGuard::enter_body(runtime, pid, 0)
     }
 
     /// The same where it is the body of the process with this record that does it.
     #[inline]
-    pub(crate) fn serve(runtime: usize, pid: Pid, record: usize) -> Self {
-        CurrentGuard { before: ACTOR.replace(Current { runtime, pid, record }) }
+    pub(crate) fn enter_body(runtime: usize, pid: Pid, record: usize) -> Self {
+        CurrentGuard { before: CURRENT.replace(Current { runtime, pid, record }) }
     }
 }
 
 impl Drop for CurrentGuard {
     fn drop(&mut self) {
-        ACTOR.set(self.before);
+        CURRENT.set(self.before);
     }
 }
 
 /// The process of this runtime whose body runs on this thread, or
 /// [`Pid::OUTSIDE`].
 pub(crate) fn current_pid(runtime: usize) -> Pid {
-    let actor = ACTOR.get();
-    if actor.runtime == runtime { actor.pid } else { Pid::OUTSIDE }
+    let current = CURRENT.get();
+    if current.runtime == runtime { current.pid } else { Pid::OUTSIDE }
 }
 
 /// The address of the record of the process whose body runs or is dropped on this thread, or 0.
-pub(crate) fn current_server() -> usize {
-    ACTOR.get().record
+pub(crate) fn current_record() -> usize {
+    CURRENT.get().record
 }
 
 /// The process of any runtime that runs on this thread, if one does.
 pub(crate) fn current() -> Option<Current> {
-    Some(ACTOR.get()).filter(|actor| actor.pid != Pid::OUTSIDE)
+    Some(CURRENT.get()).filter(|current| current.pid != Pid::OUTSIDE)
 }

@@ -11,20 +11,20 @@ use crate::base::catch::ignore_panic;
 
 thread_local! {
     /// The address of the record something is evicted from, or 0.
-    static FROM: Cell<usize> = const { Cell::new(0) };
+    static EVICTING_FROM: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Drops what was evicted from the mailbox of the record at this address. The thread is
 /// an innocent sender's: a destructor's panic ends here.
 pub(crate) fn evict<M>(record: usize, item: M) {
-    let before = FROM.replace(record);
+    let before = EVICTING_FROM.replace(record);
     ignore_panic(|| drop(item));
-    FROM.set(before);
+    EVICTING_FROM.set(before);
 }
 
 /// Whether something is being evicted from that record's mailbox, by this thread.
 pub(crate) fn is_evicting(record: usize) -> bool {
-    FROM.get() == record
+    EVICTING_FROM.get() == record
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub(crate) fn quoted(text: &str) -> OneLine<&str> {
 }
 
 /// Ids separated by `/`, each cut by itself, so that the last one is always shown.
-pub(crate) fn way(path: &str) -> impl Display {
+pub(crate) fn path_excerpt(path: &str) -> impl Display {
     excerpt(Ids(path), PAGE)
 }
 
@@ -108,7 +108,7 @@ impl Write for Line<'_, '_> {
                 // No error: a user's `Display` need not expect one.
                 return Ok(());
             }
-            if is_obeyed(c) {
+            if needs_escape(c) {
                 self.out.write_str(&text[passed..at])?;
                 escape(self.out, c)?;
                 passed = at + c.len_utf8();
@@ -120,7 +120,7 @@ impl Write for Line<'_, '_> {
 }
 
 /// Whether a terminal, a browser or an editor acts on this character instead of showing it.
-pub(crate) fn is_obeyed(c: char) -> bool {
+pub(crate) fn needs_escape(c: char) -> bool {
     match c {
         ' '..='~' => false,
         // C0, DEL and C1.
@@ -142,7 +142,7 @@ pub(crate) fn is_obeyed(c: char) -> bool {
 fn width(c: char) -> usize {
     match c {
         '\n' | '\r' | '\t' => 2,
-        c if is_obeyed(c) => c.escape_unicode().len(),
+        c if needs_escape(c) => c.escape_unicode().len(),
         _ => 1,
     }
 }
@@ -158,7 +158,7 @@ fn escape(out: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{excerpt, name, one_line, quoted, way};
+    use super::{excerpt, name, one_line, path_excerpt, quoted};
 
     #[test]
     fn what_is_obeyed_is_escaped_and_all_else_is_left() {
@@ -184,6 +184,9 @@ mod tests {
         let shown = ["", " ", "a", "a b", " a", "a\n"].map(|text| name(text).to_string());
         assert_eq!(shown, ["\"\"", "\" \"", "a", "a b", "\" a\"", "\"a\\n\""]);
         assert_eq!(quoted("a").to_string(), "\"a\"");
-        assert_eq!(way(&format!("{}/b\n", "a".repeat(65))).to_string(), "a".repeat(64) + "…/b\\n");
+        assert_eq!(
+            path_excerpt(&format!("{}/b\n", "a".repeat(65))).to_string(),
+            "a".repeat(64) + "…/b\\n"
+        );
     }
 }

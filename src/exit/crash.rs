@@ -13,7 +13,7 @@ use crate::exit::location::CrashLocation;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The story of one crash: what kind, which words, which error, where.
+/// The data of one crash: what kind, which words, which error, where.
 ///
 /// It is cheap to clone; all observers of one death share one `Crash`. OTP: the exit term,
 /// which is any term, and the stack trace beside it.
@@ -33,9 +33,9 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// assert!(crash.backtrace().is_none()); // that is for panics
 /// ```
 #[derive(Clone)]
-pub struct Crash(Arc<Story>);
+pub struct Crash(Arc<CrashData>);
 
-struct Story {
+struct CrashData {
     kind: CrashKind,
     message: Box<str>,
     /// It may hold the reason of another end, with an error in it: that of a supervisor that gave
@@ -46,7 +46,7 @@ struct Story {
 }
 
 /// The payload of a panic that was caught and goes on: what was found out about it then.
-pub(crate) struct Caught(pub(crate) Crash);
+pub(crate) struct CaughtPanic(pub(crate) Crash);
 
 /// How a process came to crash.
 ///
@@ -85,15 +85,15 @@ impl Crash {
     /// The crash that a caught panic stands for. Dropping a payload may panic too, so
     /// that happens inside a net of its own, and after the note was taken.
     pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
-        let payload = match payload.downcast::<Caught>() {
+        let payload = match payload.downcast::<CaughtPanic>() {
             Ok(caught) => return caught.0,
             Err(payload) => payload,
         };
         let message = panic_text(payload.as_ref());
-        let note = crate::exit::panic_hook::take_note();
+        let note = crate::exit::panic_hook::take_panic_note();
         ignore_panic(|| drop(payload));
         let (location, backtrace) = note.map_or((None, None), |n| (Some(n.location), n.backtrace));
-        Crash(Arc::new(Story {
+        Crash(Arc::new(CrashData {
             kind: CrashKind::Panic,
             message: message.into(),
             error: None,
@@ -109,13 +109,13 @@ impl Crash {
         location: Option<CrashLocation>,
     ) -> Self {
         let (message, error) = (message.into(), error.map(CaughtDrop::new));
-        Crash(Arc::new(Story { kind, message, error, location, backtrace: None }))
+        Crash(Arc::new(CrashData { kind, message, error, location, backtrace: None }))
     }
 
     /// The same, without its place, where nobody else has it yet.
-    pub(crate) fn placeless(mut self) -> Self {
-        if let Some(story) = Arc::get_mut(&mut self.0) {
-            story.location = None;
+    pub(crate) fn without_location(mut self) -> Self {
+        if let Some(data) = Arc::get_mut(&mut self.0) {
+            data.location = None;
         }
         self
     }
@@ -217,16 +217,16 @@ impl Eq for Crash {}
 /// [`ExitReason::shutdown_with`](crate::ExitReason::shutdown_with), which has an example.
 /// OTP: the term in `{shutdown, Term}`.
 #[derive(Clone)]
-pub struct Detail(Arc<DetailStory>);
+pub struct Detail(Arc<DetailData>);
 
-struct DetailStory {
+struct DetailData {
     text: Box<str>,
     value: CaughtDrop<Box<dyn Any + Send + Sync>>,
 }
 
 impl Detail {
     pub(crate) fn new<T: fmt::Display + Send + Sync + 'static>(value: T) -> Self {
-        Detail(Arc::new(DetailStory {
+        Detail(Arc::new(DetailData {
             text: text_of(&value).into(),
             value: CaughtDrop::new(Box::new(value)),
         }))

@@ -9,14 +9,14 @@ use crate::base::current_process::{self, Current};
 use crate::exit::location::CrashLocation;
 
 /// What the hook saw of the last panic of a process on this thread.
-pub(crate) struct Note {
+pub(crate) struct PanicNote {
     by: Current,
     pub(crate) location: CrashLocation,
     pub(crate) backtrace: Option<Backtrace>,
 }
 
 thread_local! {
-    static NOTE: RefCell<Option<Note>> = const { RefCell::new(None) };
+    static LAST_PANIC: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
 }
 
 /// Lets the [`Crash`](crate::Crash) of a panic tell file and line, and the backtrace
@@ -41,8 +41,8 @@ pub fn install_panic_hook() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if let Some(actor) = current_process::current() {
-                note(actor, info);
+            if let Some(current) = current_process::current() {
+                note(current, info);
             }
             before(info);
         }));
@@ -53,14 +53,14 @@ fn note(by: Current, info: &PanicHookInfo<'_>) {
     let Some(place) = info.location() else { return };
     let backtrace = Backtrace::capture();
     let captured = backtrace.status() == BacktraceStatus::Captured;
-    let note = Note { by, location: place.into(), backtrace: captured.then_some(backtrace) };
-    NOTE.with_borrow_mut(|slot| *slot = Some(note));
+    let note = PanicNote { by, location: place.into(), backtrace: captured.then_some(backtrace) };
+    LAST_PANIC.with_borrow_mut(|slot| *slot = Some(note));
 }
 
 /// What was noted of the panic just caught, while its process is still acting. Another's
 /// note may lie here as well: it panicked and caught that itself, and what is caught now
 /// went past the hook, as a resumed panic does.
-pub(crate) fn take_note() -> Option<Note> {
-    let actor = current_process::current();
-    NOTE.with_borrow_mut(Option::take).filter(|note| Some(note.by) == actor)
+pub(crate) fn take_panic_note() -> Option<PanicNote> {
+    let current = current_process::current();
+    LAST_PANIC.with_borrow_mut(Option::take).filter(|note| Some(note.by) == current)
 }

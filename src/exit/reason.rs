@@ -107,9 +107,9 @@ impl ExitReason {
     }
 
     /// A crash of an error that was turned into a reason in our own source.
-    pub(crate) fn placeless(self) -> Self {
+    pub(crate) fn without_location(self) -> Self {
         match self {
-            ExitReason::Crashed(crash) => ExitReason::Crashed(crash.placeless()),
+            ExitReason::Crashed(crash) => ExitReason::Crashed(crash.without_location()),
             other => other,
         }
     }

@@ -19,9 +19,9 @@ fn calls(cache: &SlotCache, dues: &[u64]) {
     let waker = Waker::from(Arc::new(Task));
     for due in dues {
         let Some(slot) = cache.arm(*due, &waker) else { continue };
-        assert!(slot.is_heard(&waker), "armed in vain");
+        assert!(slot.will_wake(&waker), "armed in vain");
         slot.register(&waker);
-        assert!(slot.is_heard(&waker), "registered in vain");
+        assert!(slot.will_wake(&waker), "registered in vain");
         slot.disarm();
     }
 }
@@ -36,7 +36,7 @@ fn a_bell_that_is_armed_is_heard() {
             thread::spawn(move || calls(&cache, &dues))
         });
         for _ in 0..2 {
-            cache.take_due(5, &mut Vec::new());
+            cache.expire_due(5, &mut Vec::new());
         }
         for one in all {
             one.join().expect("it ends");

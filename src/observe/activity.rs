@@ -1,7 +1,7 @@
 //! What a server is at, for those who ask from outside.
 //!
 //! Kept in the server's record, under its lock, and only where somebody wants to know:
-//! handlers are tracked, or told of when they run long.
+//! handlers are tracked, or reported of when they run long.
 
 use std::fmt;
 use std::time::Duration;
@@ -75,7 +75,7 @@ pub(crate) struct Activity {
     /// How long a handler may run untold.
     pub(crate) limit: Option<Duration>,
     /// Who tells of slow handlers sleeps until the server waits no more.
-    pub(crate) watch_sleeps: bool,
+    pub(crate) watch_is_asleep: bool,
 }
 
 /// One callback that runs.
@@ -83,8 +83,8 @@ pub(crate) struct Activity {
 pub(crate) struct Running {
     pub(crate) callback: Callback,
     pub(crate) since: Instant,
-    /// It was told of.
-    pub(crate) told: bool,
+    /// It was reported of.
+    pub(crate) reported: bool,
 }
 
 impl Running {
@@ -102,20 +102,20 @@ pub(crate) enum Look {
     /// Nothing before this time: then look again.
     Until(Instant),
     /// This one runs long.
-    Tell(Handling),
+    Report(Handling),
 }
 
 impl Activity {
     /// The server has found something to handle, and is about to begin. True if who tells of
     /// slow handlers is to be woken.
-    pub(crate) fn found(&mut self, limit: Option<Duration>) -> bool {
+    pub(crate) fn stop_waiting(&mut self, limit: Option<Duration>) -> bool {
         (self.waits, self.limit) = (false, limit);
-        std::mem::take(&mut self.watch_sleeps)
+        std::mem::take(&mut self.watch_is_asleep)
     }
 
     pub(crate) fn begin(&mut self, callback: Callback, limit: Option<Duration>) {
         self.limit = limit;
-        self.running = Some(Running { callback, since: Instant::now(), told: false });
+        self.running = Some(Running { callback, since: Instant::now(), reported: false });
     }
 
     /// The callback that runs has returned.
@@ -131,16 +131,16 @@ impl Activity {
     pub(crate) fn look(&mut self, now: Instant) -> Look {
         let limit = self.limit.filter(|limit| now.checked_add(*limit).is_some());
         let Some(limit) = limit.filter(|_| !self.waits) else {
-            self.watch_sleeps = true;
+            self.watch_is_asleep = true;
             return Look::Sleep;
         };
         match &mut self.running {
-            Some(running) if running.callback.is_handler() && !running.told => {
+            Some(running) if running.callback.is_handler() && !running.reported => {
                 if running.since + limit > now {
                     return Look::Until(running.since + limit);
                 }
-                running.told = true;
-                Look::Tell(running.handling(now))
+                running.reported = true;
+                Look::Report(running.handling(now))
             }
             _ => Look::Until(now + limit),
         }
@@ -161,7 +161,7 @@ mod tests {
         activity.begin(Callback::HandleCall, Some(LIMIT));
         let since = activity.running.expect("it has begun").since;
         assert_eq!(activity.look(since), Look::Until(since + LIMIT));
-        let Look::Tell(handling) = activity.look(since + LIMIT) else { panic!("it is due") };
+        let Look::Report(handling) = activity.look(since + LIMIT) else { panic!("it is due") };
         assert_eq!((handling.callback, handling.elapsed), (Callback::HandleCall, LIMIT));
         assert_eq!(activity.look(since + LIMIT), Look::Until(since + LIMIT * 2));
         activity.end();
@@ -176,11 +176,11 @@ mod tests {
         let mut activity = Activity { limit: Some(LIMIT), ..Activity::default() };
         let now = Instant::now();
         assert_eq!(activity.look(now), Look::Until(now + LIMIT), "one may be about to begin");
-        assert!(!activity.found(Some(LIMIT)));
+        assert!(!activity.stop_waiting(Some(LIMIT)));
         activity.waits = true;
         assert_eq!(activity.look(now), Look::Sleep);
-        assert!(activity.found(Some(LIMIT)), "it is to be woken");
-        assert!(!activity.found(Some(Duration::MAX)), "it is awake");
+        assert!(activity.stop_waiting(Some(LIMIT)), "it is to be woken");
+        assert!(!activity.stop_waiting(Some(Duration::MAX)), "it is awake");
         assert_eq!(activity.look(now), Look::Sleep, "nothing is ever due");
     }
 }

@@ -8,15 +8,15 @@ use tokio::sync::Notify;
 pub(crate) struct CensusWake {
     changed: Notify,
     /// Something happened that no line has told of.
-    dirty: AtomicBool,
+    has_changes: AtomicBool,
     started: AtomicBool,
     closed: AtomicBool,
 }
 
 impl CensusWake {
     /// Something happened that the census tells of.
-    pub(crate) fn mark(&self) {
-        if !self.dirty.swap(true, Ordering::SeqCst) {
+    pub(crate) fn mark_changed(&self) {
+        if !self.has_changes.swap(true, Ordering::SeqCst) {
             self.changed.notify_one();
         }
     }
@@ -28,12 +28,12 @@ impl CensusWake {
     }
 
     /// The line now made tells of everything until here.
-    pub(crate) fn told(&self) {
-        self.dirty.store(false, Ordering::SeqCst);
+    pub(crate) fn mark_reported(&self) {
+        self.has_changes.store(false, Ordering::SeqCst);
     }
 
     /// True for the first caller: it starts the task.
-    pub(crate) fn first_start(&self) -> bool {
+    pub(crate) fn claim_start(&self) -> bool {
         !self.started.load(Ordering::Relaxed) && !self.started.swap(true, Ordering::SeqCst)
     }
 

@@ -123,25 +123,25 @@ pub enum LifecycleEvent {
 #[derive(Debug, Default)]
 pub(crate) struct EventHub {
     /// Somebody has asked for events since this runtime was made.
-    asked: AtomicBool,
+    was_subscribed: AtomicBool,
     sender: OnceLock<Sender<LifecycleEvent>>,
 }
 
 impl EventHub {
-    pub(crate) fn listen(&self) -> Receiver<LifecycleEvent> {
+    pub(crate) fn subscribe(&self) -> Receiver<LifecycleEvent> {
         let sender = self.sender.get_or_init(|| broadcast::channel(KEPT).0);
         let receiver = sender.subscribe();
-        self.asked.store(true, Ordering::Release);
+        self.was_subscribed.store(true, Ordering::Release);
         receiver
     }
 
     /// Tells all who listen. `make` is not run when nobody does.
-    pub(crate) fn tell(&self, make: impl FnOnce() -> LifecycleEvent) {
-        if !self.asked.load(Ordering::Acquire) {
+    pub(crate) fn publish(&self, make: impl FnOnce() -> LifecycleEvent) {
+        if !self.was_subscribed.load(Ordering::Acquire) {
             return;
         }
-        let listened = self.sender.get().filter(|sender| sender.receiver_count() > 0);
-        if let Some(sender) = listened {
+        let listening = self.sender.get().filter(|sender| sender.receiver_count() > 0);
+        if let Some(sender) = listening {
             // Who stopped listening this very moment misses nothing.
             ignore_panic(|| drop(sender.send(make())));
         }

@@ -24,11 +24,11 @@ pub(crate) struct StopRecord {
     /// Its time was up, and it was killed while it did this.
     pub(crate) overran: Option<Doing>,
     /// It was killed at once, as its spec says.
-    pub(crate) brutally: bool,
+    pub(crate) killed_at_once: bool,
 }
 
 /// What one who asked has been told, in the order in which the stops ended.
-pub(crate) type Remembered = Arc<Mutex<Vec<StopRecord>>>;
+pub(crate) type StopRecordList = Arc<Mutex<Vec<StopRecord>>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct StopRecords {
@@ -39,8 +39,8 @@ pub(crate) struct StopRecords {
 
 impl StopRecords {
     /// Of all stops from here on, as long as that is kept.
-    pub(crate) fn remember(&self) -> Remembered {
-        let list = Remembered::default();
+    pub(crate) fn start_recording(&self) -> StopRecordList {
+        let list = StopRecordList::default();
         let mut lists = lock(&self.lists);
         lists.push(Arc::downgrade(&list));
         self.on.store(true, Ordering::Release);

@@ -8,57 +8,57 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-const NEVER: u64 = u64::MAX;
+const NO_LIMIT: u64 = u64::MAX;
 
 #[derive(Debug)]
-pub(crate) struct Watching {
+pub(crate) struct Switches {
     track: AtomicBool,
     /// In nanoseconds.
     warn_after: AtomicU64,
     spans: AtomicBool,
 }
 
-impl Default for Watching {
+impl Default for Switches {
     fn default() -> Self {
         let (track, spans) = Default::default();
-        Watching { track, warn_after: AtomicU64::new(NEVER), spans }
+        Switches { track, warn_after: AtomicU64::new(NO_LIMIT), spans }
     }
 }
 
-impl Watching {
+impl Switches {
     /// Handlers are tracked.
-    pub(crate) fn tracks(&self) -> bool {
+    pub(crate) fn tracks_handlers(&self) -> bool {
         self.track.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn track(&self, on: bool) {
+    pub(crate) fn set_tracks_handlers(&self, on: bool) {
         self.track.store(on, Ordering::Relaxed);
     }
 
     /// A handler that runs longer than this is told of.
-    pub(crate) fn warns_after(&self) -> Option<Duration> {
+    pub(crate) fn slow_handler_limit(&self) -> Option<Duration> {
         match self.warn_after.load(Ordering::Relaxed) {
-            NEVER => None,
+            NO_LIMIT => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
     }
 
-    pub(crate) fn warn_after(&self, limit: Option<Duration>) {
+    pub(crate) fn set_slow_handler_limit(&self, limit: Option<Duration>) {
         let nanos = limit.and_then(|limit| u64::try_from(limit.as_nanos()).ok());
-        self.warn_after.store(nanos.unwrap_or(NEVER), Ordering::Relaxed);
+        self.warn_after.store(nanos.unwrap_or(NO_LIMIT), Ordering::Relaxed);
     }
 
     /// Handlers are watched, for one thing or the other.
-    pub(crate) fn handlers(&self) -> bool {
-        self.tracks() || self.warns_after().is_some()
+    pub(crate) fn observes_handlers(&self) -> bool {
+        self.tracks_handlers() || self.slow_handler_limit().is_some()
     }
 
     /// Each process has a span.
-    pub(crate) fn spans(&self) -> bool {
+    pub(crate) fn gives_spans(&self) -> bool {
         self.spans.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn give_spans(&self, on: bool) {
+    pub(crate) fn set_gives_spans(&self, on: bool) {
         self.spans.store(on, Ordering::Relaxed);
     }
 }

@@ -28,7 +28,7 @@ impl Default for Intensity {
 
 impl Intensity {
     /// Not one restart is allowed.
-    pub(crate) fn is_none(self) -> bool {
+    pub(crate) fn forbids_restarts(self) -> bool {
         matches!(self, Intensity::Limited { restarts: 0, .. })
     }
 }
@@ -72,7 +72,7 @@ impl Window {
 
     /// When the next restart is within the limit again, after one was refused. Where none ever
     /// is, a period from now.
-    pub(crate) fn next(&self, limit: Intensity, now: Instant) -> Instant {
+    pub(crate) fn next_allowed_at(&self, limit: Intensity, now: Instant) -> Instant {
         let Intensity::Limited { period, .. } = limit else { return now };
         after(self.0.front().map_or(now, |(oldest, _)| *oldest), period)
     }
@@ -127,7 +127,7 @@ mod tests {
     fn zero_is_none_and_unlimited_is_a_word() {
         let now = Instant::now();
         let none = Intensity::Limited { restarts: 0, period: Duration::from_secs(1) };
-        assert!(none.is_none());
+        assert!(none.forbids_restarts());
         assert!(Window::default().spend(none, now, child).is_err());
         let mut window = Window::default();
         for _ in 0..10_000 {

@@ -60,21 +60,21 @@ type ByTarget = HashMap<Pid, SmallMap<u64, (Key, Instant)>, foldhash::fast::Rand
 /// What lies further off is set again on the way. The delay queue refuses what is due
 /// 2^36 ms after it last looked. While it isn't empty it looks at every 2^30 ms, but for
 /// timers that reach beyond the next look; with this span none does.
-const SPAN: Duration = Duration::from_secs(12 * 24 * 3600);
+const MAX_QUEUED_DELAY: Duration = Duration::from_secs(12 * 24 * 3600);
 
 /// How far off "never" is.
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const FAR_FUTURE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The instant after this delay; one beyond the clock's end is far off.
 pub(crate) fn after(start: Instant, delay: Duration) -> Instant {
-    start.checked_add(delay).unwrap_or(start + FAR)
+    start.checked_add(delay).unwrap_or(start + FAR_FUTURE)
 }
 
 /// What [`after`] leaves out of a delay that the clock can't represent.
-pub(crate) fn left_out(start: Instant, delay: Duration) -> Duration {
+pub(crate) fn beyond_clock(start: Instant, delay: Duration) -> Duration {
     match start.checked_add(delay) {
         Some(_) => Duration::ZERO,
-        None => delay.saturating_sub(FAR),
+        None => delay.saturating_sub(FAR_FUTURE),
     }
 }
 
@@ -189,12 +189,12 @@ impl Queue {
     fn insert(&mut self, timer: Timer) {
         let (target, id, due, now) = (timer.target(), timer.id, timer.due, Instant::now());
         let was_empty = self.delays.as_ref().is_none_or(DelayQueue::is_empty);
-        if was_empty && self.made.is_none_or(|made| now.duration_since(made) > SPAN) {
+        if was_empty && self.made.is_none_or(|made| now.duration_since(made) > MAX_QUEUED_DELAY) {
             self.made = Some(now);
             self.delays = None;
         }
         let delays = self.delays.get_or_insert_with(DelayQueue::new);
-        let key = delays.insert_at(timer, due.min(now + SPAN));
+        let key = delays.insert_at(timer, due.min(now + MAX_QUEUED_DELAY));
         self.armed.entry(target).or_default().insert(id, (key, due));
         if let (true, Some(driver)) = (was_empty, &self.driver) {
             driver.wake_by_ref();

@@ -4,7 +4,7 @@
 //! stops anything; the time and the random number are arguments.
 //!
 //! Each end of a child that is to be started again goes through two steps: the incarnation is
-//! [recorded](RestartState::failed), then the [next step](RestartState::next) is taken.
+//! [recorded](RestartState::record_failure), then the [next step](RestartState::decide_next) is taken.
 //!
 //! | the child has | the next step | what bounds it |
 //! |---|---|---|
@@ -41,8 +41,8 @@ pub(crate) struct RestartState {
     delay: Duration,
     /// Since when there was no healthy run, while the clock runs.
     unhealthy_since: Option<Instant>,
-    /// What the clock had counted when it was stopped.
-    counted: Duration,
+    /// What the clock had paused_after when it was stopped.
+    paused_after: Duration,
 }
 
 /// One incarnation that is over.
@@ -79,49 +79,50 @@ pub(crate) enum Next {
 
 impl RestartState {
     /// Records an incarnation that ended by itself, or did not start.
-    pub(crate) fn failed(&mut self, backoff: Option<Backoff>, run: Run) {
+    pub(crate) fn record_failure(&mut self, backoff: Option<Backoff>, run: Run) {
         self.delay = Duration::ZERO;
         let Some(backoff) = backoff else { return };
         if run.is_healthy(backoff) {
             *self = RestartState { unhealthy_since: Some(run.ended), ..RestartState::default() };
         } else if self.unhealthy_since.is_none() {
-            let counted = std::mem::take(&mut self.counted);
-            self.unhealthy_since = Some(run.started.checked_sub(counted).unwrap_or(run.started));
+            let paused_after = std::mem::take(&mut self.paused_after);
+            self.unhealthy_since =
+                Some(run.started.checked_sub(paused_after).unwrap_or(run.started));
         }
     }
 
     /// Records an incarnation that its supervisor stopped, to start it again with its group.
-    pub(crate) fn stopped(&mut self, backoff: Option<Backoff>, run: Run) {
+    pub(crate) fn record_stop(&mut self, backoff: Option<Backoff>, run: Run) {
         self.delay = Duration::ZERO;
         if backoff.is_some_and(|backoff| run.is_healthy(backoff)) {
             *self = RestartState::default();
         } else {
-            self.hold(run.ended);
+            self.pause_clock(run.ended);
         }
     }
 
     /// The child is not tried from now on: it waits for another of its group.
-    pub(crate) fn hold(&mut self, now: Instant) {
+    pub(crate) fn pause_clock(&mut self, now: Instant) {
         if let Some(since) = self.unhealthy_since.take() {
-            self.counted = now.duration_since(since);
+            self.paused_after = now.duration_since(since);
         }
     }
 
     /// Decides what follows an own end, or a start that failed, at `now`. `random` gives a number
     /// from 0 to 1, and is asked for a delay only.
-    pub(crate) fn next(
+    pub(crate) fn decide_next(
         &mut self,
         rules: Rules,
         now: Instant,
         random: impl FnOnce() -> f64,
     ) -> Next {
-        let Some(backoff) = rules.backoff.filter(|backoff| backoff.waits()) else {
+        let Some(backoff) = rules.backoff.filter(|backoff| backoff.has_delay()) else {
             return Next::AtOnce;
         };
-        if rules.intensity.is_none() {
+        if rules.intensity.forbids_restarts() {
             return Next::AtOnce;
         }
-        if let Some(limit) = backoff.patience(rules.intensity == Intensity::Unlimited)
+        if let Some(limit) = backoff.give_up_limit(rules.intensity == Intensity::Unlimited)
             && self.unhealthy_since.is_some_and(|since| now.duration_since(since) >= limit)
         {
             return Next::GiveUp(Exceeded::NoHealthyRun { tries: self.tries, within: limit });

@@ -27,8 +27,8 @@ fn outage(backoff: Backoff, length: Duration, random: &mut Random) -> Result<Ins
     let (begin, mut state) = (Instant::now(), RestartState::default());
     let mut now = begin;
     loop {
-        state.failed(Some(backoff), failed(now));
-        match state.next(rules(backoff), now, || random.unit()) {
+        state.record_failure(Some(backoff), failed(now));
+        match state.decide_next(rules(backoff), now, || random.unit()) {
             Next::AtOnce => panic!("it has a backoff"),
             Next::GiveUp(exceeded) => return Err(exceeded),
             Next::After(delay) => now += delay,
@@ -45,8 +45,8 @@ fn without_a_backoff_every_restart_counts_and_nothing_else_does() {
     let mut state = RestartState::default();
     for backoff in [None, Some(Backoff::none())] {
         for _ in 0..1_000 {
-            state.failed(backoff, failed(now));
-            let next = state.next(rules(backoff), now + seconds(1 << 20), || unreachable!());
+            state.record_failure(backoff, failed(now));
+            let next = state.decide_next(rules(backoff), now + seconds(1 << 20), || unreachable!());
             assert_eq!((next, state.delay()), (Next::AtOnce, Duration::ZERO));
         }
     }
@@ -80,8 +80,8 @@ fn row(minutes: f64, children: u32, seeds: u64) -> String {
             let (begin, mut state, mut starts) = (Instant::now(), RestartState::default(), 1);
             let mut now = begin;
             while now - begin < length {
-                state.failed(Some(Backoff::new()), failed(now));
-                match state.next(rules(Backoff::new()), now, || random.unit()) {
+                state.record_failure(Some(Backoff::new()), failed(now));
+                match state.decide_next(rules(Backoff::new()), now, || random.unit()) {
                     Next::After(delay) => now += delay,
                     Next::AtOnce | Next::GiveUp(_) => break,
                 }
@@ -129,8 +129,8 @@ fn only_a_healthy_run_sets_the_clock_back() {
         while now < begin + seconds(7_200) {
             let started = now;
             now += run;
-            state.failed(Some(backoff), Run { started, ended: now, ran: true });
-            match state.next(rules(backoff), now, || 1.0) {
+            state.record_failure(Some(backoff), Run { started, ended: now, ran: true });
+            match state.decide_next(rules(backoff), now, || 1.0) {
                 Next::AtOnce => panic!("it has a backoff"),
                 Next::After(delay) => now += delay,
                 Next::GiveUp(_) => {
@@ -154,20 +154,21 @@ fn the_clock_stands_still_while_a_child_is_stopped_with_its_group() {
         ended: begin + seconds(to),
         ran: true,
     };
-    let next =
-        |state: &mut RestartState, at| state.next(rules(backoff), begin + seconds(at), || 1.0);
+    let next = |state: &mut RestartState, at| {
+        state.decide_next(rules(backoff), begin + seconds(at), || 1.0)
+    };
     // Healthy for days, stopped with its group, failing once when that is back.
     let mut state = RestartState::default();
-    state.stopped(Some(backoff), run(0, 500_000));
-    state.failed(Some(backoff), failed(begin + seconds(501_300)));
+    state.record_stop(Some(backoff), run(0, 500_000));
+    state.record_failure(Some(backoff), failed(begin + seconds(501_300)));
     assert_eq!(next(&mut state, 501_300), Next::After(seconds(1)));
 
     // Failing for ten minutes, kept down for a day, failing for another five.
     let mut state = RestartState::default();
-    state.failed(Some(backoff), run(0, 1));
+    state.record_failure(Some(backoff), run(0, 1));
     assert!(matches!(next(&mut state, 1), Next::After(_)));
-    state.stopped(Some(backoff), run(590, 600));
-    state.failed(Some(backoff), failed(begin + seconds(90_000)));
+    state.record_stop(Some(backoff), run(590, 600));
+    state.record_failure(Some(backoff), failed(begin + seconds(90_000)));
     assert!(matches!(next(&mut state, 90_000), Next::After(_)));
     assert!(matches!(next(&mut state, 90_299), Next::After(_)));
     assert!(matches!(next(&mut state, 90_300), Next::GiveUp(_)));
@@ -177,9 +178,9 @@ fn the_clock_stands_still_while_a_child_is_stopped_with_its_group() {
 fn a_supervisor_that_allows_no_restart_delays_none() {
     let (now, mut state) = (Instant::now(), RestartState::default());
     let none = Intensity::Limited { restarts: 0, period: seconds(1) };
-    state.failed(Some(Backoff::new()), failed(now));
+    state.record_failure(Some(Backoff::new()), failed(now));
     let rules = Rules { backoff: Some(Backoff::new()), intensity: none };
-    assert_eq!(state.next(rules, now, || unreachable!()), Next::AtOnce);
+    assert_eq!(state.decide_next(rules, now, || unreachable!()), Next::AtOnce);
     assert!(Window::default().spend(none, now, || unreachable!()).is_err());
 }
 
@@ -192,9 +193,9 @@ fn under_an_unlimited_budget_only_a_limit_that_was_set_gives_up() {
         [(Backoff::new(), false), (Backoff::new().give_up_after(seconds(300)), true)]
     {
         let mut state = RestartState::default();
-        state.failed(Some(backoff), failed(begin));
+        state.record_failure(Some(backoff), failed(begin));
         let rules = Rules { backoff: Some(backoff), intensity: Intensity::Unlimited };
-        let next = state.next(rules, later, || 1.0);
+        let next = state.decide_next(rules, later, || 1.0);
         assert_eq!(matches!(next, Next::GiveUp(_)), gives_up, "{next:?}");
     }
 }

@@ -5,12 +5,12 @@ use std::task::Waker;
 
 use crate::time::deadline_pool::slot_cache::CachedSlot;
 use crate::time::deadline_pool::slot_pool::SlotPool;
-use crate::time::deadline_pool::{DeadlinePool, FAR};
+use crate::time::deadline_pool::{DeadlinePool, MAX_LEAD};
 
 /// A slot in use; dropping it takes it back.
 #[derive(Debug)]
 pub(crate) struct ArmedSlot<'a> {
-    pub(super) place: Home<'a>,
+    pub(super) home: Home<'a>,
     pub(super) due: u64,
     pub(super) deadlines: &'a DeadlinePool,
 }
@@ -27,12 +27,12 @@ impl ArmedSlot<'_> {
     /// is kept: to move it after its parts are written costs as much as to arm it.
     #[inline]
     pub(crate) fn is_in_time(&self) -> bool {
-        let next = self.deadlines.next.load(Ordering::SeqCst);
-        next <= self.due && self.due - next < FAR
+        let next = self.deadlines.next_sweep.load(Ordering::SeqCst);
+        next <= self.due && self.due - next < MAX_LEAD
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
-        match self.place {
+        match self.home {
             Home::SlotCache(slot) => slot.register(waker),
             Home::SlotPool(pool, at) => pool.register(at, waker),
         }
@@ -41,7 +41,7 @@ impl ArmedSlot<'_> {
 
 impl Drop for ArmedSlot<'_> {
     fn drop(&mut self) {
-        match self.place {
+        match self.home {
             Home::SlotCache(slot) => slot.disarm(),
             Home::SlotPool(pool, at) => pool.disarm(at),
         }

@@ -2,7 +2,7 @@
 //!
 //! What the future waits for wakes the thread. Its deadlines go by the clock of the tokio that
 //! they belong to; but that tokio may be blocked, or driven by nobody, and then wakes nobody.
-//! So a deadline also leaves word [when to look](look_at) at the latest, by the system's clock.
+//! So a deadline also leaves word [when to look](poll_again_by) at the latest, by the system's clock.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 
 thread_local! {
     /// Set while a future is polled in [`wait`]; in there, when to poll it again at the latest.
-    static LOOK_AT: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
+    static POLL_AGAIN_BY: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
 }
 
 /// Whether this thread polls a future in [`wait`].
 pub(crate) fn is_waiting() -> bool {
-    LOOK_AT.get().is_some()
+    POLL_AGAIN_BY.get().is_some()
 }
 
 /// Has the future that is being polled polled again at this instant at the latest.
-pub(crate) fn look_at(at: Instant) {
-    let earliest = LOOK_AT.get().flatten().map_or(at, |other| other.min(at));
-    LOOK_AT.set(Some(Some(earliest)));
+pub(crate) fn poll_again_by(at: Instant) {
+    let earliest = POLL_AGAIN_BY.get().flatten().map_or(at, |other| other.min(at));
+    POLL_AGAIN_BY.set(Some(Some(earliest)));
 }
 
 /// One poll; what was set before it is set again after it, also if it panics.
@@ -36,13 +36,13 @@ struct Polling {
 
 impl Polling {
     fn enter() -> Self {
-        Polling { before: LOOK_AT.replace(Some(None)) }
+        Polling { before: POLL_AGAIN_BY.replace(Some(None)) }
     }
 }
 
 impl Drop for Polling {
     fn drop(&mut self) {
-        LOOK_AT.set(self.before);
+        POLL_AGAIN_BY.set(self.before);
     }
 }
 
@@ -71,10 +71,10 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        let look_at = LOOK_AT.get().flatten();
+        let poll_again_by = POLL_AGAIN_BY.get().flatten();
         drop(polling);
         while !unpark.woken.swap(false, Ordering::Acquire) {
-            match look_at.map(|at| at.saturating_duration_since(Instant::now())) {
+            match poll_again_by.map(|at| at.saturating_duration_since(Instant::now())) {
                 None => thread::park(),
                 Some(Duration::ZERO) => break,
                 Some(left) => thread::park_timeout(left),

@@ -2,14 +2,14 @@
 //!
 //! Where a bell stands follows from the waker, and it keeps that waker when it is taken back.
 //! So a task that makes one call after the other arms its bell by one exchange, and takes it
-//! back by a store. Where others are in its place, there are the [shelves](crate::time::deadline_pool::slot_pool).
+//! back by a store. Where others are in its hash, there are the [shelves](crate::time::deadline_pool::slot_pool).
 //!
 //! What happens between any two steps:
 //!
 //! 1. A bell is *held* by whoever has exchanged `FREE` for something else, until it stores
 //!    `FREE` again. Only the holder gives it a waker, and another `due`, but for:
 //! 2. The look, which rings: under the waker's lock it disowns the bell, exchanges `due` for
-//!    `RUNG`, and takes the waker out. If the holder has taken the bell back, or armed it anew,
+//!    `HELD`, and takes the waker out. If the holder has taken the bell back, or armed it anew,
 //!    that fails, and the bell is owned as before.
 //! 3. Who has armed a bell looks whether it owns it only then. If a look has disowned it, that
 //!    is seen, for both are of one order with the exchanges of `due`: it takes the bell back, and
@@ -24,25 +24,25 @@ use crate::base::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use crate::time::deadline_pool::slot_pool::NEVER;
 
 /// The last instant that a bell can be armed for.
-pub(crate) const LAST: u64 = NEVER - 2;
+pub(crate) const LATEST_DUE: u64 = NEVER - 2;
 
 /// Nobody holds it.
 const FREE: u64 = NEVER;
 /// It is held, but not armed: it has rung, or is about to be armed.
-const RUNG: u64 = NEVER - 1;
+const HELD: u64 = NEVER - 1;
 
 /// Few of them, where all ways that they may be used are gone through.
-const BELLS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 };
+const SLOTS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 };
 
 /// Who was the last to use it: what tells a waker from others, as long as it is kept.
-type Mark = (usize, usize);
+type WakerId = (usize, usize);
 
-fn mark(waker: &Waker) -> Mark {
-    (waker.data().addr(), table(waker))
+fn waker_id(waker: &Waker) -> WakerId {
+    (waker.data().addr(), vtable_addr(waker))
 }
 
 /// What tells one kind of waker from others.
-pub(crate) fn table(waker: &Waker) -> usize {
+pub(crate) fn vtable_addr(waker: &Waker) -> usize {
     std::ptr::from_ref(waker.vtable()).addr()
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn table(waker: &Waker) -> usize {
 #[derive(Debug)]
 pub(crate) struct CachedSlot {
     due: AtomicU64,
-    /// A [`Mark`]. Its table is 0, which none is at, while the waker is not there.
+    /// A [`WakerId`]. Its table is 0, which none is at, while the waker is not there.
     data: AtomicUsize,
     vtable: AtomicUsize,
     waker: Mutex<Option<Waker>>,
@@ -67,11 +67,11 @@ impl CachedSlot {
         }
     }
 
-    fn is_of(&self, (data, vtable): Mark) -> bool {
+    fn belongs_to(&self, (data, vtable): WakerId) -> bool {
         self.data.load(SeqCst) == data && self.vtable.load(SeqCst) == vtable
     }
 
-    fn take(&self, due: u64) -> bool {
+    fn hold(&self, due: u64) -> bool {
         self.due.compare_exchange(FREE, due, SeqCst, SeqCst).is_ok()
     }
 
@@ -83,7 +83,7 @@ impl CachedSlot {
             return None;
         }
         let vtable = self.vtable.swap(0, SeqCst);
-        if self.due.compare_exchange(due, RUNG, SeqCst, SeqCst).is_ok() {
+        if self.due.compare_exchange(due, HELD, SeqCst, SeqCst).is_ok() {
             return kept.take();
         }
         self.vtable.store(vtable, SeqCst);
@@ -92,22 +92,22 @@ impl CachedSlot {
 
     /// Whether a look that comes now or later wakes this waker, or one has. Of the holder.
     #[cfg(regrow_shuttle)]
-    pub(crate) fn is_heard(&self, waker: &Waker) -> bool {
+    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         let kept = self.waker.lock();
         let is_kept = kept.as_ref().is_some_and(|kept| kept.will_wake(waker));
-        is_kept || self.due.load(SeqCst) == RUNG
+        is_kept || self.due.load(SeqCst) == HELD
     }
 
     /// Another waker is woken by it from here on. Of the holder.
     pub(crate) fn register(&self, waker: &Waker) {
-        if !self.is_of(mark(waker)) {
-            self.keep(waker.clone());
+        if !self.belongs_to(waker_id(waker)) {
+            self.store_waker(waker.clone());
         }
     }
 
-    fn keep(&self, waker: Waker) {
+    fn store_waker(&self, waker: Waker) {
         // Only while it is kept does it differ from all others; a clone may look otherwise.
-        let (data, vtable) = mark(&waker);
+        let (data, vtable) = waker_id(&waker);
         let mut kept = self.waker.lock();
         self.data.store(data, SeqCst);
         self.vtable.store(vtable, SeqCst);
@@ -129,16 +129,17 @@ impl CachedSlot {
 pub(crate) struct SlotCache(OnceLock<Box<[CachedSlot]>>);
 
 impl SlotCache {
-    fn deadlines(&self) -> &[CachedSlot] {
-        self.0.get().map_or(&[], |deadlines| deadlines)
+    fn slots(&self) -> &[CachedSlot] {
+        self.0.get().map_or(&[], |slots| slots)
     }
 
     /// Arms the bell that this waker's task used last.
     #[inline]
     pub(crate) fn rearm(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
-        let mark = mark(waker);
-        let slot = self.places(mark).into_iter().find(|slot| slot.is_of(mark) && slot.take(due))?;
-        if slot.is_of(mark) {
+        let id = waker_id(waker);
+        let slot =
+            self.candidates(id).into_iter().find(|slot| slot.belongs_to(id) && slot.hold(due))?;
+        if slot.belongs_to(id) {
             return Some(slot);
         }
         slot.disarm();
@@ -148,53 +149,54 @@ impl SlotCache {
     /// Arms a bell for this waker, if one is free where it may stand.
     pub(crate) fn arm(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
         let again = self.rearm(due, waker);
-        again.or_else(|| SlotCache::arm_anew(self.places(mark(waker)), due, waker))
+        again
+            .or_else(|| SlotCache::arm_with_new_waker(self.candidates(waker_id(waker)), due, waker))
     }
 
     #[inline]
-    fn places(&self, (data, _): Mark) -> [&CachedSlot; 2] {
-        let deadlines = self.0.get_or_init(|| (0..BELLS).map(|_| CachedSlot::new()).collect());
+    fn candidates(&self, (data, _): WakerId) -> [&CachedSlot; 2] {
+        let slots = self.0.get_or_init(|| (0..SLOTS).map(|_| CachedSlot::new()).collect());
         // The addresses of tasks differ in the middle: this brings that to the top.
-        let place = (data as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let own = place as usize % BELLS;
-        [&deadlines[own], &deadlines[own ^ 1]]
+        let hash = (data as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let own = hash as usize % SLOTS;
+        [&slots[own], &slots[own ^ 1]]
     }
 
     /// Arms one with another waker than it has.
     #[cold]
     #[inline(never)]
-    fn arm_anew<'a>(
-        places: [&'a CachedSlot; 2],
+    fn arm_with_new_waker<'a>(
+        candidates: [&'a CachedSlot; 2],
         due: u64,
         waker: &Waker,
     ) -> Option<&'a CachedSlot> {
         // It may panic, and nobody would take the bell back.
         let waker = waker.clone();
-        let slot = places.into_iter().find(|slot| slot.take(RUNG))?;
-        slot.keep(waker);
+        let slot = candidates.into_iter().find(|slot| slot.hold(HELD))?;
+        slot.store_waker(waker);
         slot.due.store(due, SeqCst);
         Some(slot)
     }
 
     /// Rings all bells that are due: hands out whom they wake. The next deadline of the others.
-    pub(crate) fn take_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
+    pub(crate) fn expire_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
         let armed = |slot: &&CachedSlot| slot.due.load(SeqCst) <= now;
-        for slot in self.deadlines().iter().filter(armed) {
+        for slot in self.slots().iter().filter(armed) {
             due.extend(slot.expire(now));
         }
-        let dues = self.deadlines().iter().map(|slot| slot.due.load(SeqCst));
-        dues.filter(|due| *due <= LAST).min().unwrap_or(NEVER)
+        let dues = self.slots().iter().map(|slot| slot.due.load(SeqCst));
+        dues.filter(|due| *due <= LATEST_DUE).min().unwrap_or(NEVER)
     }
 
     /// How many are armed.
     pub(crate) fn armed(&self) -> usize {
-        self.deadlines().iter().filter(|slot| slot.due.load(SeqCst) <= LAST).count()
+        self.slots().iter().filter(|slot| slot.due.load(SeqCst) <= LATEST_DUE).count()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LAST, SlotCache};
+    use super::{LATEST_DUE, SlotCache};
     use crate::time::deadline_pool::slot_pool::NEVER;
     use std::sync::Arc;
     use std::task::{Wake, Waker};
@@ -207,7 +209,7 @@ mod tests {
 
     fn look(cache: &SlotCache, now: u64) -> (u64, Vec<Waker>) {
         let mut due = Vec::new();
-        (cache.take_due(now, &mut due), due)
+        (cache.expire_due(now, &mut due), due)
     }
 
     /// It is rung once, by a look at its time or later, for whom it was armed; armed again, for
@@ -216,7 +218,7 @@ mod tests {
     fn a_bell_rings_when_it_is_due_for_who_armed_it_last() {
         let (cache, tasks) =
             (SlotCache::default(), [Waker::from(Arc::new(Task)), Waker::noop().clone()]);
-        assert_eq!((look(&cache, LAST).0, cache.armed()), (NEVER, 0));
+        assert_eq!((look(&cache, LATEST_DUE).0, cache.armed()), (NEVER, 0));
         for (waker, due) in [(&tasks[0], 10), (&tasks[1], 20), (&tasks[0], 30), (&tasks[0], 40)] {
             let slot = cache.arm(due, waker).unwrap();
             assert_eq!((look(&cache, due - 1).0, cache.armed()), (due, 1));
@@ -232,17 +234,17 @@ mod tests {
     fn a_bell_is_found_again() {
         let (cache, task) = (SlotCache::default(), Arc::new(Task));
         let waker = Waker::from(task.clone());
-        let places = [1, 2, 3].map(|due| {
+        let candidates = [1, 2, 3].map(|due| {
             let slot = cache.arm(due, &waker).unwrap();
             slot.disarm();
             std::ptr::from_ref(slot).addr()
         });
-        assert!(places.iter().all(|place| *place == places[0]));
+        assert!(candidates.iter().all(|hash| *hash == candidates[0]));
         assert_eq!(Arc::strong_count(&task), 3, "one waker is kept");
-        assert_eq!(look(&cache, LAST).1.len(), 0);
+        assert_eq!(look(&cache, LATEST_DUE).1.len(), 0);
     }
 
-    /// A task has two places, where others may be; then it is to look elsewhere.
+    /// A task has two candidates, where others may be; then it is to look elsewhere.
     #[test]
     fn a_place_that_is_taken_is_not_given_away() {
         let (cache, waker) = (SlotCache::default(), Waker::noop());

@@ -1,5 +1,7 @@
 //! How long a restart waits.
 
+mod delays;
+
 use std::time::Duration;
 
 /// How long a supervisor waits before it starts a child again: longer each time, up to a
@@ -271,84 +273,14 @@ impl Backoff {
         self
     }
 
-    /// How long try number `attempt` waits, counted from 0, for a random number from 0 to 1.
-    /// It is what a supervisor does, as a pure function.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use regrow::Backoff;
-    ///
-    /// let backoff = Backoff::new().max(Duration::from_secs(10));
-    /// assert_eq!(backoff.delay(0, 1.0), Duration::from_secs(1));
-    /// assert_eq!(backoff.delay(2, 1.0), Duration::from_secs(4));
-    /// assert_eq!(backoff.delay(2, 0.0), Duration::from_secs(2)); // the half that is fixed
-    /// assert_eq!(backoff.delay(u32::MAX, 1.0), Duration::from_secs(10));
-    /// assert_eq!(backoff.jitter(0.0).delay(2, 0.0), Duration::from_secs(4));
-    /// ```
-    pub fn delay(&self, attempt: u32, random: f64) -> Duration {
-        let attempt = i32::try_from(attempt).unwrap_or(i32::MAX);
-        // Infinite where it overflows, and then it is cut.
-        let grown = self.first.as_secs_f64() * self.factor.powi(attempt);
-        let longest = grown.min(self.max.as_secs_f64());
-        let seconds = longest * (1.0 - self.jitter * (1.0 - random.clamp(0.0, 1.0)));
-        Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
-    }
-
-    /// Whether a run of this length was healthy.
-    pub(crate) fn is_healthy(&self, run: Duration) -> bool {
-        run >= self.healthy()
-    }
-
-    fn healthy(&self) -> Duration {
-        self.reset_after.unwrap_or(self.max)
-    }
-
     /// False for [`none`](Self::none).
-    pub(crate) fn waits(&self) -> bool {
+    pub(crate) fn has_delay(&self) -> bool {
         *self != Backoff::none()
-    }
-
-    /// How long a child may have no healthy run, under a supervisor with `unlimited` restarts or
-    /// with a budget; `None`: for ever.
-    pub(crate) fn patience(&self, unlimited: bool) -> Option<Duration> {
-        match self.give_up {
-            GiveUp::After(limit) => Some(limit),
-            GiveUp::Never => None,
-            GiveUp::Default if unlimited => None,
-            GiveUp::Default => {
-                let longest = self.max.saturating_add(self.healthy()).saturating_mul(4);
-                Some(PATIENCE.max(longest))
-            }
-        }
-    }
-
-    /// How many delayed restarts fit into this time, if each is as short as the jitter may make
-    /// it and the child fails at once; `None`: any number.
-    pub(crate) fn most_tries(&self, within: Duration) -> Option<u64> {
-        /// Delays that grow so slowly are not added up one by one.
-        const MOST: u32 = 1 << 20;
-        let (mut spent, mut tries) = (Duration::ZERO, 0);
-        while spent < within {
-            let delay = self.delay(tries, 0.0);
-            let rest = (within - spent).as_nanos();
-            if delay == self.delay(tries.saturating_add(1), 0.0) {
-                // It is as long as it gets.
-                let more = rest.div_ceil(delay.as_nanos().max(1));
-                let more = u64::try_from(more).unwrap_or(u64::MAX);
-                return (!delay.is_zero()).then(|| u64::from(tries).saturating_add(more));
-            }
-            if tries == MOST {
-                return None;
-            }
-            spent = spent.saturating_add(delay);
-            tries += 1;
-        }
-        Some(u64::from(tries))
     }
 
     /// What can't work, and what to do about it.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        if !self.waits() {
+        if !self.has_delay() {
             return Ok(());
         }
         if self.first.is_zero() {
@@ -364,7 +296,7 @@ impl Backoff {
             return Err("the jitter of a backoff is no share from 0 to 1");
         }
         if let GiveUp::After(limit) = self.give_up
-            && limit <= self.healthy()
+            && limit <= self.healthy_run()
         {
             return Err("a backoff gives up before a run can be healthy: `give_up_after` must be \
                  longer than `reset_after`, which by default is `max`");
@@ -374,60 +306,4 @@ impl Backoff {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Backoff;
-    use crate::base::random::Random;
-    use std::time::Duration;
-
-    /// T29: delays grow by the factor, are capped, and nothing overflows, whatever the
-    /// settings.
-    #[test]
-    fn delays_grow_are_capped_and_never_overflow() {
-        let mut random = Random::seeded(29);
-        for _ in 0..2_000 {
-            let mut draw = |most: f64| most.powf(random.unit());
-            let first = Duration::from_secs_f64(draw(1e6) / 1e3);
-            let max = first.saturating_mul(2).saturating_add(Duration::from_secs_f64(draw(1e9)));
-            let factor = draw(10.0);
-            let jitter = random.unit();
-            let backoff = Backoff::new().first(first).max(max).factor(factor).jitter(jitter);
-            assert_eq!(backoff.check(), Ok(()));
-            let fixed = backoff.jitter(0.0);
-            assert_eq!(fixed.delay(0, 0.5), first);
-            for attempt in (0..80).chain([1 << 20, u32::MAX - 1]) {
-                let (now, next) = (fixed.delay(attempt, 0.0), fixed.delay(attempt + 1, 0.0));
-                let grown = (now.as_secs_f64() * factor).min(max.as_secs_f64());
-                let error = (next.as_secs_f64() - grown).abs();
-                assert!(error <= 1e-6 * grown + 1e-8, "{backoff:?} {attempt}: {now:?} {next:?}");
-                let drawn = backoff.delay(attempt, random.unit());
-                let least = now.mul_f64(1.0 - jitter).saturating_sub(Duration::from_nanos(2));
-                assert!(least <= drawn && drawn <= max, "{backoff:?} {attempt}: {drawn:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_ends_of_the_range_hold() {
-        let huge = Backoff::new().first(Duration::MAX).max(Duration::MAX).factor(f64::MAX);
-        assert_eq!(huge.check(), Ok(()));
-        assert_eq!(huge.delay(u32::MAX, 1.0), Duration::MAX);
-        assert_eq!(Backoff::none().delay(u32::MAX, 1.0), Duration::ZERO);
-        assert!(Backoff::new().delay(3, f64::NAN) <= Duration::from_secs(30));
-    }
-
-    #[test]
-    fn what_cannot_work_is_named() {
-        let named = |backoff: Backoff, word| backoff.check().unwrap_err().contains(word);
-        assert!(named(Backoff::new().first(Duration::ZERO), "zero"));
-        assert!(named(Backoff::new().max(Duration::from_millis(1)), "max"));
-        assert!(named(Backoff::new().factor(f64::INFINITY), "factor"));
-        assert!(named(Backoff::new().factor(0.9), "factor"));
-        assert!(named(Backoff::new().jitter(f64::NAN), "jitter"));
-        assert!(named(Backoff::new().jitter(1.1), "jitter"));
-        let seconds = Duration::from_secs;
-        assert!(named(Backoff::new().give_up_after(seconds(30)), "give_up_after"));
-        assert_eq!(Backoff::new().give_up_after(seconds(31)).check(), Ok(()));
-        assert_eq!(Backoff::none().check(), Ok(()));
-        assert_eq!(Backoff::default().check(), Ok(()));
-    }
-}
+mod tests;
