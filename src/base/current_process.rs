@@ -1,15 +1,16 @@
-//! Who is acting on this thread.
+//! The process whose code runs on this thread.
 
 use std::cell::Cell;
 
 use crate::base::pid::Pid;
 
-/// A runtime's number and a process of it.
+/// A process, identified across runtimes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Current {
+    /// The number of its runtime.
     runtime: usize,
     pid: Pid,
-    /// The address of its record, while its body lives.
+    /// The address of the process's record while its body runs or is dropped, otherwise 0.
     record: usize,
 }
 
@@ -19,19 +20,20 @@ thread_local! {
     static CURRENT: Cell<Current> = const { Cell::new(NO_PROCESS) };
 }
 
-/// While it lives, what happens on this thread is done by this process.
+/// Makes a process the current one of this thread. Dropping the guard restores the one before.
 #[derive(Debug)]
 pub(crate) struct CurrentGuard {
     before: Current,
 }
 
 impl CurrentGuard {
-    /// `runtime` is the address of the runtime's kernel: unique while it matters.
+    /// Enters a process without its body. `runtime` is the address of the runtime's kernel, which
+    /// is unique as long as the guard lives.
     pub(crate) fn enter(runtime: usize, pid: Pid) -> Self {
         CurrentGuard::enter_body(runtime, pid, 0)
     }
 
-    /// The same where it is the body of the process with this record that does it.
+    /// Enters the body of the process whose record has this address.
     #[inline]
     pub(crate) fn enter_body(runtime: usize, pid: Pid, record: usize) -> Self {
         CurrentGuard { before: CURRENT.replace(Current { runtime, pid, record }) }
@@ -44,19 +46,19 @@ impl Drop for CurrentGuard {
     }
 }
 
-/// The process of this runtime whose body runs on this thread, or
-/// [`Pid::OUTSIDE`].
+/// The process of this runtime whose code runs on this thread, or [`Pid::OUTSIDE`].
 pub(crate) fn current_pid(runtime: usize) -> Pid {
     let current = CURRENT.get();
     if current.runtime == runtime { current.pid } else { Pid::OUTSIDE }
 }
 
-/// The address of the record of the process whose body runs or is dropped on this thread, or 0.
+/// The address of the record of the process whose body runs or is dropped on this thread; 0 if
+/// there is none.
 pub(crate) fn current_record() -> usize {
     CURRENT.get().record
 }
 
-/// The process of any runtime that runs on this thread, if one does.
+/// The process of any runtime whose code runs on this thread, if there is one.
 pub(crate) fn current() -> Option<Current> {
     Some(CURRENT.get()).filter(|current| current.pid != Pid::OUTSIDE)
 }

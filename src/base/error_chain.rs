@@ -1,8 +1,7 @@
-//! The text of errors, and an error with all its causes in one line.
+//! The text of an error, and of an error with all its causes, on one line.
 //!
-//! `Display` and `source` of an error are a user's code: they may panic, fail, give another text
-//! each time, or have no end. The functions here return a text in each of these cases, and never
-//! panic.
+//! `Display` and `source` of an error are user code: they may panic, fail, give another text each
+//! time, or never end. In each of these cases the functions here return a text, and do not panic.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -10,16 +9,17 @@ use std::fmt::{self, Write};
 use crate::base::catch::catch_panic;
 use crate::base::one_line::one_line;
 
-/// A text is cut off after this many bytes, since a `Display` may have no end.
+/// A text is cut off after this many bytes, since a `Display` may write without end.
 const MAX_TEXT_BYTES: usize = 16 << 20;
 
-/// At most so many causes are named from the first on, and after those only the last.
+/// This many causes are named from the first on; of those after them only the last is.
 const MAX_NAMED_CAUSES: usize = 32;
 
-/// At most so many causes are looked at, since their chain may be a circle.
+/// At most this many causes are visited, since their chain may be a cycle.
 const MAX_FOLLOWED_CAUSES: usize = 10_000;
 
-/// What a value displays as; where its `Display` panics, fails or goes on too long, the text says so.
+/// The text that a value displays as. Where its `Display` panics, fails or writes too much, the
+/// text says so at its end.
 pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     let mut written = Bounded { text: String::new(), full: false };
     let outcome = catch_panic(|| write!(written, "{value}"));
@@ -35,7 +35,7 @@ pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     text
 }
 
-/// A text that takes no more once it is too long.
+/// A text that accepts nothing more once it is too long.
 struct Bounded {
     text: String,
     full: bool,
@@ -52,7 +52,8 @@ impl Write for Bounded {
     }
 }
 
-/// The texts of the causes of an error, in order; of a long chain those in the middle are counted.
+/// The texts of the causes of an error, in order. Of a long chain, the causes in the middle are
+/// only counted.
 pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
     let (mut texts, mut count, mut last) = (Vec::new(), 0, None);
     let mut at = error;
@@ -82,8 +83,8 @@ pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
     texts
 }
 
-/// This text of an error, and all its causes. Some errors name their causes themselves: a cause
-/// that the text already contains is not repeated.
+/// This text of an error, followed by all its causes. Some errors name their causes in their own
+/// text: a cause that the text contains already is not repeated.
 pub(crate) fn with_causes(text: String, error: &dyn Error) -> String {
     causes(error).iter().fold(text, |mut line, cause| {
         if !contains_alone(&line, cause) {
@@ -95,7 +96,7 @@ pub(crate) fn with_causes(text: String, error: &dyn Error) -> String {
     })
 }
 
-/// Whether `part` stands in `text` as whole words: `15` does not contain `5` so.
+/// Whether `text` contains `part` as whole words: `15` does not contain `5` that way.
 fn contains_alone(text: &str, part: &str) -> bool {
     let joined = |left: Option<char>, right: Option<char>| {
         [left, right].into_iter().all(|c| c.is_some_and(char::is_alphanumeric))
@@ -108,7 +109,7 @@ fn contains_alone(text: &str, part: &str) -> bool {
     part.is_empty() || text.match_indices(part).any(|(at, _)| alone(at))
 }
 
-/// Displays an error and its causes, on one line.
+/// Displays an error and its causes on one line.
 pub(crate) struct ErrorChain<'a>(pub(crate) &'a dyn Error);
 
 impl fmt::Display for ErrorChain<'_> {
@@ -125,7 +126,7 @@ mod tests {
     use std::error::Error;
     use std::fmt;
 
-    /// A chain of so many errors, each with its number, and at its end itself if it is a circle.
+    /// A chain of numbered errors; if it is a cycle, the last one is its own source.
     #[derive(Debug)]
     struct Link(usize, Option<Box<Link>>, bool);
 
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_tells_its_beginning_and_its_end() {
+    fn of_a_long_chain_the_first_causes_and_the_last_are_shown() {
         let numbers = |n: usize| (0..n).map(|at| format!("no {at}")).collect::<Vec<_>>().join(": ");
         assert_eq!(
             ErrorChain(&chain(MAX_NAMED_CAUSES + 2, false)).to_string(),
@@ -162,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_without_an_end_is_told_as_one() {
+    fn a_cycle_of_causes_ends_with_a_note() {
         let texts = ErrorChain(&chain(2, true)).to_string();
         assert_eq!(texts, "no 0: no 1: … (its causes have no end)");
         const { assert!(MAX_FOLLOWED_CAUSES > MAX_NAMED_CAUSES) };
     }
 
     #[test]
-    fn only_what_stands_by_itself_was_said() {
+    fn only_whole_words_count_as_contained() {
         assert!(
             contains_alone("no cheese: 5", "5")
                 && contains_alone("a (5)", "5")
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_an_end_is_cut_off() {
+    fn a_display_without_end_is_cut_off() {
         struct Endless;
         impl fmt::Display for Endless {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

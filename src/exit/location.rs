@@ -1,9 +1,9 @@
-//! Where in the source code something happened.
+//! A place in the source code.
 
 use std::fmt;
 use std::panic::Location;
 
-/// A place in the source code.
+/// A place in the source code: file, line and column.
 ///
 /// # Examples
 ///
@@ -26,7 +26,7 @@ pub struct CrashLocation {
 }
 
 impl CrashLocation {
-    /// The file, as the compiler was given it. [`CrashLocation`] has an example.
+    /// The path of the file, as it was given to the compiler. [`CrashLocation`] has an example.
     pub fn file(&self) -> &str {
         &self.file
     }

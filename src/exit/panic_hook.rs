@@ -1,4 +1,4 @@
-//! The optional hook that lets a crash know its place.
+//! The optional panic hook, which records place and backtrace for the crash of a panic.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -8,7 +8,7 @@ use std::sync::Once;
 use crate::base::current_process::{self, Current};
 use crate::exit::location::CrashLocation;
 
-/// What the hook saw of the last panic of a process on this thread.
+/// The place and the backtrace of a panic, as the hook saw them.
 pub(crate) struct PanicNote {
     by: Current,
     pub(crate) location: CrashLocation,
@@ -16,15 +16,16 @@ pub(crate) struct PanicNote {
 }
 
 thread_local! {
+    /// The last panic of a process on this thread.
     static LAST_PANIC: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
 }
 
-/// Lets the [`Crash`](crate::Crash) of a panic tell file and line, and the backtrace
-/// where `RUST_BACKTRACE` asks for one.
+/// Installs a panic hook that gives the [`Crash`](crate::Crash) of a panic its location, and its
+/// backtrace where `RUST_BACKTRACE` enables backtraces.
 ///
-/// It chains to the hook that was there before, so what a panic prints stays as it
-/// was. Only panics inside of processes are looked at. Calling it again does nothing.
-/// A program calls it once at its start; a library leaves it to the program.
+/// The hook records panics of processes only, and calls the hook that was installed before, so a
+/// panic prints what it printed before. A second call does nothing. Programs call it once, at their
+/// start; libraries leave that to the program.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -57,9 +58,11 @@ fn note(by: Current, info: &PanicHookInfo<'_>) {
     LAST_PANIC.with_borrow_mut(|slot| *slot = Some(note));
 }
 
-/// What was noted of the panic just caught, while its process is still acting. Another's
-/// note may lie here as well: it panicked and caught that itself, and what is caught now
-/// went past the hook, as a resumed panic does.
+/// Takes the note of the panic that was just caught, while its process is still the current one.
+///
+/// The last note may belong to another process: that one panicked and caught the panic itself, and
+/// the panic that was just caught did not run the hook, as a resumed panic does not. Then the
+/// result is `None`.
 pub(crate) fn take_panic_note() -> Option<PanicNote> {
     let current = current_process::current();
     LAST_PANIC.with_borrow_mut(Option::take).filter(|note| Some(note.by) == current)

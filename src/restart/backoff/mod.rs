@@ -1,35 +1,36 @@
-//! How long a restart waits.
+//! The backoff of restarts: its settings. `delays` computes with them.
 
 mod delays;
 
 use std::time::Duration;
 
-/// How long a supervisor waits before it starts a child again: longer each time, up to a
-/// limit, and back to the shortest once the child has run well for a while. OTP has no
-/// counterpart: there a restart never waits, and an outage of a few seconds spends the
-/// usual budgets.
+/// How long a supervisor waits before it restarts a child.
 ///
-/// Given to one child by [`ChildSpec::backoff`](crate::ChildSpec::backoff), or to all that
-/// have none of their own by [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff).
-/// By default no restart waits.
+/// The delay grows with each restart, up to a limit, and is reset when the child has run for a
+/// while. OTP has no counterpart: there a restart is never delayed, and an outage of a few seconds
+/// uses up the usual budgets.
+///
+/// [`ChildSpec::backoff`](crate::ChildSpec::backoff) sets the backoff of one child, and
+/// [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff) that of all children without one of
+/// their own. By default no restart is delayed.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`first`](Self::first) | 1 s |
 /// | [`factor`](Self::factor) | 2 |
 /// | [`max`](Self::max) | 30 s |
-/// | [`jitter`](Self::jitter) | 0.5: half of each delay is fixed, half is drawn |
+/// | [`jitter`](Self::jitter) | 0.5: half of each delay is fixed, half is random |
 /// | [`reset_after`](Self::reset_after) | as long as `max` |
 /// | [`give_up_after`](Self::give_up_after) | 15 minutes without a healthy run |
 ///
 /// # What happens to a child that fails again and again
 ///
-/// A restart that waits counts against no budget: the delay bounds what a failing child costs.
+/// A delayed restart counts against no budget: the delay limits the cost of a failing child.
 /// Instead the supervisor gives up when a child had no healthy run for
 /// [`give_up_after`](Self::give_up_after). A healthy run is one of
-/// [`reset_after`](Self::reset_after) or longer. So an outage of ten minutes is survived, however
-/// many children fail in it, and a child that never recovers ends its supervisor. With the
-/// default budget of 3 restarts in any 5 s:
+/// [`reset_after`](Self::reset_after) or longer. So a supervisor survives an outage of ten minutes,
+/// however many of its children fail in it, and a child that never recovers ends its supervisor.
+/// With the default budget of 3 restarts within any 5 s:
 ///
 /// | the child ends | without a backoff | with the default backoff |
 /// |---|---|---|
@@ -38,21 +39,21 @@ use std::time::Duration;
 /// | 2 s after each start | restarted for ever: never four in 5 s | as above, 2 s later each time |
 /// | 30 s after each start | restarted for ever, at once | restarted for ever, after 0.5–1 s: a run of 30 s is healthy |
 ///
-/// A supervisor that allows no restart at all, by `intensity(0, ..)`, gives up at once, and
-/// one with [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) never, unless
+/// A supervisor that allows no restart, by `intensity(0, ..)`, gives up at once. A supervisor with
+/// [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) never gives up, unless
 /// `give_up_after` is set.
 ///
-/// # While a restart waits
+/// # While a restart is delayed
 ///
-/// The supervisor does all else as ever. The child is
-/// [`Restarting`](crate::ChildState::Restarting), with the time of its next try, and calls by
-/// name fail with [`Restarting`](crate::CallError::Restarting) and that time.
-/// `terminate_child` calls the try off; a stop of the supervisor as well. A child that is then
-/// started by `restart_child` begins again with the shortest delay.
+/// The supervisor goes on with all other work. The state of the child is
+/// [`Restarting`](crate::ChildState::Restarting), with the time of its next start, and calls by
+/// name fail with [`Restarting`](crate::CallError::Restarting) and that time. `terminate_child` and
+/// a stop of the supervisor cancel the restart. If `restart_child` then starts the child, its
+/// delays begin again with the shortest.
 ///
-/// Where a group restarts, the backoff of the child that failed counts, and the group waits
-/// for it: its other members are stopped at once, and started again with it. If the start of
-/// another member then fails, that one's backoff counts from there on.
+/// Where a group restarts, the backoff of the child that failed applies to the group: its other
+/// members are stopped at once, and started again with that child. If the start of another member
+/// then fails, the backoff of that member applies from there on.
 ///
 /// # Examples
 ///
@@ -62,17 +63,17 @@ use std::time::Duration;
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
-/// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+/// let (start, mut starts) = tokio::sync::mpsc::unbounded_channel();
 /// let database = ChildSpec::task("database", |_| async move {
-///     told.send(tokio::time::Instant::now())?;
+///     start.send(tokio::time::Instant::now())?;
 ///     Err(ExitReason::crashed("connection refused"))
 /// });
 /// let backoff = Backoff::new().jitter(0.0);
 /// let tree = Supervisor::one_for_one().child(database.backoff(backoff)).start(&rt).await?;
 ///
-/// let start = hear.recv().await.unwrap();
+/// let first = starts.recv().await.unwrap();
 /// for seconds in [1, 1 + 2, 1 + 2 + 4, 1 + 2 + 4 + 8, 1 + 2 + 4 + 8 + 16] {
-///     assert_eq!((hear.recv().await.unwrap() - start).as_secs(), seconds);
+///     assert_eq!((starts.recv().await.unwrap() - first).as_secs(), seconds);
 /// }
 /// let state = loop {
 ///     match tree.which_child("database").await?.state {
@@ -86,7 +87,7 @@ use std::time::Duration;
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[must_use = "it does nothing until a child or a supervisor is given it"]
+#[must_use = "a backoff does nothing until it is set on a child or a supervisor"]
 pub struct Backoff {
     first: Duration,
     factor: f64,
@@ -96,28 +97,28 @@ pub struct Backoff {
     give_up: GiveUp,
 }
 
-/// When a child without a healthy run is given up.
+/// After how long a child without a healthy run is given up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum GiveUp {
-    /// After [`PATIENCE`], or longer where the other settings are longer than usual.
+    /// After [`PATIENCE`], or longer where `max` and `reset_after` are longer than usual.
     Default,
     After(Duration),
     Never,
 }
 
-/// How long a child may have no healthy run, where nothing else is set: longer than an outage of
-/// ten minutes, the longest delay and a healthy run together.
+/// How long a child may go without a healthy run by default: longer than an outage of ten minutes,
+/// the longest delay and a healthy run together.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Default for Backoff {
-    /// As [`Backoff::new`].
+    /// The same as [`Backoff::new`].
     fn default() -> Self {
         Backoff::new()
     }
 }
 
 impl Backoff {
-    /// From one second to thirty, doubling. [`Backoff`] has an example.
+    /// Delays from one second to thirty, each twice the one before. [`Backoff`] has an example.
     pub const fn new() -> Self {
         let (first, max) = (Duration::from_secs(1), Duration::from_secs(30));
         Backoff {
@@ -130,7 +131,7 @@ impl Backoff {
         }
     }
 
-    /// No wait at all: for a child whose supervisor has a backoff for the others.
+    /// No delay: for a child under a supervisor that sets a backoff for its children.
     /// [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff) has an example.
     pub const fn none() -> Self {
         let none = Duration::ZERO;
@@ -144,14 +145,14 @@ impl Backoff {
         }
     }
 
-    /// The delay of the first restart. By default one second. Above zero, and no longer than
-    /// [`max`](Self::max). [`Backoff`] has an example.
+    /// The delay of the first restart, by default one second. A delay of zero or above
+    /// [`max`](Self::max) is refused at the start. [`Backoff`] has an example.
     pub const fn first(mut self, first: Duration) -> Self {
         self.first = first;
         self
     }
 
-    /// What each delay is times the one before. By default 2; 1 keeps it the same, and less is
+    /// The ratio of each delay to the one before, by default 2. 1 keeps the delay the same; less is
     /// refused at the start.
     ///
     /// ```
@@ -172,22 +173,23 @@ impl Backoff {
         self
     }
 
-    /// No delay is longer. By default 30 seconds. [`delay`](Self::delay) has an example.
+    /// The longest delay, by default 30 seconds. [`delay`](Self::delay) has an example.
     pub const fn max(mut self, max: Duration) -> Self {
         self.max = max;
         self
     }
 
-    /// Which share of each delay is drawn at random, from 0 to 1, so that what failed together
-    /// isn't tried together: 0 is none, 1 is all of it. By default 0.5. It only makes delays
-    /// shorter. [`delay`](Self::delay) has an example.
+    /// The random share of each delay, by default 0.5; 0 is none of it, 1 is all of it.
+    ///
+    /// With it, children that failed at the same time are not restarted at the same time. It only
+    /// makes delays shorter. [`delay`](Self::delay) has an example.
     pub const fn jitter(mut self, share: f64) -> Self {
         self.jitter = share;
         self
     }
 
-    /// After how long a run the next delay is the first one again. By default as long as
-    /// [`max`](Self::max).
+    /// The length of a healthy run, after which the next delay is the first one again. By default
+    /// the same as [`max`](Self::max).
     ///
     /// ```
     /// use std::time::Duration;
@@ -196,18 +198,18 @@ impl Backoff {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (start, mut starts) = tokio::sync::mpsc::unbounded_channel();
     /// let minutely = ChildSpec::task("minutely", |_| async move {
-    ///     told.send(tokio::time::Instant::now())?;
+    ///     start.send(tokio::time::Instant::now())?;
     ///     tokio::time::sleep(Duration::from_secs(60)).await;
     ///     Err(ExitReason::crashed("once a minute"))
     /// });
     /// let backoff = Backoff::new().jitter(0.0).reset_after(Duration::from_secs(60));
     /// let tree = Supervisor::one_for_one().child(minutely.backoff(backoff)).start(&rt).await?;
-    /// let start = hear.recv().await.unwrap();
+    /// let first = starts.recv().await.unwrap();
     /// for minutes in 1..9 {
-    ///     let tried = hear.recv().await.unwrap() - start;
-    ///     assert_eq!(tried.as_secs(), minutes * 61); // always the first delay
+    ///     let restarted = starts.recv().await.unwrap() - first;
+    ///     assert_eq!(restarted.as_secs(), minutes * 61); // always the first delay
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -217,15 +219,17 @@ impl Backoff {
         self
     }
 
-    /// How long a child may go without a healthy run before its supervisor gives up, with a
-    /// [`RestartLimitReached`](crate::RestartLimitReached) that says so; it is looked at when the
-    /// child ends, or a start of it fails. Counted from the end of the last healthy run, or from
-    /// the first start that was none. By default 15 minutes, or four times
-    /// [`max`](Self::max) and [`reset_after`](Self::reset_after) together where that is longer;
-    /// under a supervisor with
-    /// [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) never, unless it is set
-    /// here. A limit in which no run could be healthy, one not above `reset_after`, is refused at
-    /// the start.
+    /// How long a child may go without a healthy run before its supervisor gives up.
+    ///
+    /// By default 15 minutes, or four times the sum of [`max`](Self::max) and
+    /// [`reset_after`](Self::reset_after) where that is longer; under a supervisor with
+    /// [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) by default for ever.
+    ///
+    /// The time is counted from the end of the last healthy run, or from the start of the first run
+    /// that was not healthy. The supervisor checks it when the child ends, or when a start of the
+    /// child fails, and gives up with [`RestartLimitReached`](crate::RestartLimitReached). A limit
+    /// that is not above `reset_after` leaves no time for a healthy run, and is refused at the
+    /// start.
     ///
     /// ```
     /// use std::time::Duration;
@@ -250,7 +254,7 @@ impl Backoff {
         self
     }
 
-    /// A child is tried for ever, without a healthy run as well. By default it is given up, see
+    /// Restarts a child for ever, also without a healthy run. By default the child is given up, see
     /// [`give_up_after`](Self::give_up_after).
     ///
     /// ```
@@ -273,27 +277,27 @@ impl Backoff {
         self
     }
 
-    /// False for [`none`](Self::none).
+    /// Whether restarts are delayed: false only for [`none`](Self::none).
     pub(crate) fn has_delay(&self) -> bool {
         *self != Backoff::none()
     }
 
-    /// What can't work, and what to do about it.
+    /// Checks the settings. The error names the setting that cannot work, and the remedy.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         if !self.has_delay() {
             return Ok(());
         }
         if self.first.is_zero() {
-            return Err("the first delay of a backoff is zero: `Backoff::none()` says so in words");
+            return Err("the first delay of a backoff is zero: use `Backoff::none()` for no delay");
         }
         if self.first > self.max {
-            return Err("the first delay of a backoff is longer than its `max`: raise that");
+            return Err("the first delay of a backoff is longer than its `max`: raise `max`");
         }
         if !(self.factor.is_finite() && self.factor >= 1.0) {
-            return Err("the factor of a backoff is no number from 1 up");
+            return Err("the factor of a backoff must be a finite number of at least 1");
         }
         if !(0.0..=1.0).contains(&self.jitter) {
-            return Err("the jitter of a backoff is no share from 0 to 1");
+            return Err("the jitter of a backoff must be from 0 to 1");
         }
         if let GiveUp::After(limit) = self.give_up
             && limit <= self.healthy_run()

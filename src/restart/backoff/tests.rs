@@ -1,4 +1,4 @@
-//! Delays within their bounds, and settings that are refused.
+//! Delays stay within their bounds, and invalid settings are refused.
 
 use super::Backoff;
 use crate::base::random::Random;
@@ -32,7 +32,7 @@ fn delays_grow_are_capped_and_never_overflow() {
 }
 
 #[test]
-fn the_ends_of_the_range_hold() {
+fn the_longest_and_the_shortest_delays_do_not_overflow() {
     let huge = Backoff::new().first(Duration::MAX).max(Duration::MAX).factor(f64::MAX);
     assert_eq!(huge.check(), Ok(()));
     assert_eq!(huge.delay(u32::MAX, 1.0), Duration::MAX);
@@ -41,7 +41,7 @@ fn the_ends_of_the_range_hold() {
 }
 
 #[test]
-fn what_cannot_work_is_named() {
+fn a_refused_setting_is_named() {
     let named = |backoff: Backoff, word| backoff.check().unwrap_err().contains(word);
     assert!(named(Backoff::new().first(Duration::ZERO), "zero"));
     assert!(named(Backoff::new().max(Duration::from_millis(1)), "max"));

@@ -1,32 +1,44 @@
-//! Deadlines of calls, nearly free.
+//! The deadlines of calls, without a timer for each call.
 //!
-//! A *slot* is a deadline and a waker, in the [per-task cache](crate::time::deadline_pool::slot_cache) or in a
-//! [pool](crate::time::deadline_pool::slot_pool). Arming one is a few stores, and so is taking it back: no timer
-//! is made. One task per runtime, the *sweeper*, sleeps until its next look, wakes what is due,
-//! and sweeps again.
+//! **What it guarantees**: a caller that waits on an armed slot is woken at its deadline, as it
+//! would be by a timer of tokio. To arm a slot and to disarm it takes a few stores each.
 //!
-//! **The sweeper is not to be relied on by those it would look too late for.** `next` is the
-//! instant of its next look, *never* while there is none.
+//! A *deadline slot* is an instant and a waker. It belongs to the [per-task slot
+//! cache](crate::time::deadline_pool::slot_cache), where a task finds the slot again that it used
+//! last, or to a [slot pool](crate::time::deadline_pool::slot_pool). One task of a runtime, the
+//! *sweeper*, sleeps until `next_sweep`, expires the slots that are due, wakes their tasks, and
+//! sleeps again.
 //!
-//! 1. The sweeper sets `next` to *never* before it sweeps, and to the instant that its timer is
-//!    set to, after it looked. From then until that instant nothing but the timer wakes it.
-//! 2. A caller arms its slot, then reads `next`; all in one order. If `next` is later than the
-//!    deadline, the caller takes the slot back and waits on a timer of its own. If not, the
-//!    slot was armed before the look at `next` began, and that look sees it.
-//! 3. So a caller never has to wake the sweeper for its own deadline. Only while `next` is
-//!    *never*, when no slot depends on the sweeper, does a caller ask for a look: for the calls
-//!    that follow. A task that a worker's task wakes may sit in a slot of that worker that no
-//!    other worker takes from, until the waking task yields; a sweeper that sat there behind a
-//!    task that blocks made every deadline of the runtime late.
-//! 4. A thread that is no worker may ask for a look at any time: what it wakes goes to all
+//! ```text
+//!   a caller                                 the sweeper
+//!   1  arms its slot                         a  sets next_sweep to NEVER
+//!   2  reads next_sweep:                     b  expires the slots that are due,
+//!      not after its deadline: waits            and wakes their tasks
+//!      otherwise: disarms the slot, and      c  sets next_sweep to the instant
+//!      waits on a timer of its own              of the next sweep
+//!   3  disarms the slot after the wait       d  sleeps until then, and goes on with a
+//! ```
+//!
+//! **Invariants**
+//! 1. `next_sweep` is [`NEVER`] unless the sweeper's timer is set to that instant. Until then only
+//!    the timer wakes the sweeper, or the request of a thread (invariant 4).
+//! 2. A caller relies on the sweeper only if `next_sweep`, read after its slot was armed, is not
+//!    after its deadline. All these accesses are sequentially consistent: the slot was armed before
+//!    that sweep begins, so the sweep finds the slot, and its next timer takes the slot into
+//!    account.
+//! 3. No task has to wake the sweeper for its own deadline. Only while `next_sweep` is `NEVER`, so
+//!    that no caller relies on the sweeper, does a task request a sweep, and it does so for the
+//!    calls that follow. The reason: tokio may put a task that a worker's task wakes into a slot of
+//!    that worker that other workers do not take from, until the waking task yields. A sweeper that
+//!    lay there behind a task that blocks would delay every deadline of the runtime.
+//! 4. A thread that is not a worker may request a sweep at any time: tasks that it wakes go to all
 //!    workers.
 //!
-//! A call is mostly over before its time. The sweeper sweeps at that time all the same, so the
-//! calls that follow find a `next` that is earlier than their deadlines. It sweeps every five
-//! seconds while anybody waits, and earlier if a caller with a shorter limit had to use a
-//! timer.
+//! Most calls end before their deadline. The sweeper sweeps at that time all the same, so the calls
+//! that follow find a `next_sweep` before their own deadlines. It sweeps every five seconds while a
+//! slot is armed, and earlier after a caller with a shorter limit had to use a timer.
 //!
-//! When the runtime is shut down, callers use timers of their own, and the sweeper ends as soon
+//! After the shutdown of the runtime, callers use timers of their own, and the sweeper ends as soon
 //! as no slot is armed.
 
 mod slot_pool;
@@ -54,33 +66,36 @@ use crate::time::deadline_pool::slot_pool::{NEVER, SLOT_POOLS, SlotPool, own_poo
 
 pub(crate) use crate::time::deadline_pool::armed_slot::ArmedSlot;
 
-/// The sweeper sweeps at least so often while a slot is armed: the time limit of most calls.
+/// The longest time between two sweeps while a slot is armed, in nanoseconds: the limit of most
+/// calls.
 const MAX_SWEEP_INTERVAL: u64 = 5_000_000_000;
-/// It does not look more often than this for the sake of calls to come.
+/// The shortest time between two sweeps, in nanoseconds, if no armed slot is due before.
 const MIN_SWEEP_INTERVAL: u64 = 1_000_000;
-/// A deadline that is so much later than the next look is worth a timer of its own: under a
-/// paused clock each look on the way to it is a step of the clock.
+/// A deadline this much later than the next sweep gets a timer of its own, in nanoseconds. Under a
+/// paused clock each sweep on the way to the deadline would be a step of the clock.
 const MAX_LEAD: u64 = 3_600_000_000_000;
 
-/// All slots of a runtime.
+/// All deadline slots of a runtime, and the state of its sweeper.
 #[derive(Debug)]
 pub(crate) struct DeadlinePool {
     cache: SlotCache,
-    /// Where those are armed that find their place taken.
+    /// The slots of callers that found their slots in the cache taken, and of threads.
     pools: [SlotPool; SLOT_POOLS],
+    /// The instant that all others are counted from, in nanoseconds.
     base: OnceLock<Instant>,
+    /// The instant of the next sweep, or [`NEVER`].
     next_sweep: AtomicU64,
-    /// The shortest_wait time that a caller with a timer of its own had left, since the last look.
+    /// The shortest time that a caller with a timer of its own had left, since the last sweep.
     shortest_wait: AtomicU64,
-    /// The table of the wakers of tokio's tasks, as soon as it is known.
+    /// The address of the vtable of wakers of tokio tasks; 0 until the sweeper has run.
     task_vtable: AtomicUsize,
-    /// How often the sweeper has looked: a sign of life of its tokio.
+    /// The number of sweeps. While it grows, the sweeper's tokio is driven.
     sweeps: AtomicU64,
-    /// Waits with a timer of their own.
+    /// The number of waits that use a timer of their own.
     timer_waits: AtomicUsize,
-    /// By a task; heeded while `next` is never.
+    /// A task's request for a sweep. The sweeper waits for it only while `next_sweep` is `NEVER`.
     requested_by_task: Notify,
-    /// By a thread that is no worker of this tokio; heeded always.
+    /// The request of a thread that is not a worker of this tokio. The sweeper always waits for it.
     requested_by_thread: Notify,
     started: AtomicBool,
     closed: AtomicBool,
@@ -104,8 +119,10 @@ impl DeadlinePool {
         }
     }
 
-    /// Arms the slot that this waker's task used last. `None` if it is not to be had, or if the
-    /// waker is not that of a task: then only the thread knows which tokio polls the caller.
+    /// Arms the slot that the task of this waker used last.
+    ///
+    /// `None` if that slot is not available, or if the waker is not that of a task: then only the
+    /// current thread shows which tokio polls the caller.
     #[inline]
     pub(crate) fn rearm(&self, due: Instant, waker: &Waker) -> Option<ArmedSlot<'_>> {
         if vtable_addr(waker) != self.task_vtable.load(Ordering::Relaxed) {
@@ -133,8 +150,10 @@ impl DeadlinePool {
         ArmedSlot { home: Home::SlotPool(pool, at), due, deadlines: self }
     }
 
-    /// Arms a slot for a caller on a thread that is no worker of any tokio, and has the sweeper
-    /// look in time: as soon as this tokio runs it. Panics if tokio's time is not enabled.
+    /// Arms a slot for a caller on a thread that is not a worker of any tokio. The sweeper sweeps
+    /// in time for it, as soon as this tokio runs the sweeper (invariant 4).
+    ///
+    /// Panics if tokio's time is not enabled.
     pub(crate) fn arm_outside(
         self: &Arc<Self>,
         due: Instant,
@@ -149,8 +168,8 @@ impl DeadlinePool {
         slot
     }
 
-    /// A caller with a timer of its own, which had this long to wait: calls as short as this
-    /// one may follow.
+    /// Requests sweeps in time for calls as short as that of a caller which had this much time left
+    /// and had to use a timer of its own (invariant 3).
     pub(crate) fn request_sweep(self: &Arc<Self>, left: Duration, handle: Option<&Handle>) {
         if self.closed.load(Ordering::SeqCst) {
             return;
@@ -169,11 +188,12 @@ impl DeadlinePool {
         if self.started.load(Ordering::SeqCst) {
             return;
         }
+        // This panics here, and not in the sweeper, if tokio's time is not enabled.
         let inside = handle.enter();
         drop(tokio::time::sleep(Duration::ZERO));
         drop(inside);
         if !self.started.swap(true, Ordering::SeqCst) {
-            // With a budget, its own timer might not be looked at.
+            // Unconstrained, since a poll without budget left does not look at the timer.
             handle.spawn(unconstrained(Arc::clone(self).run_sweeper()));
         }
     }
@@ -214,8 +234,10 @@ impl DeadlinePool {
         drop(guard);
     }
 
-    /// Wakes all that are due; returns the instant of the next look, and publishes it.
+    /// Expires the slots that are due, and wakes their tasks (steps a to c). Returns the instant of
+    /// the next sweep.
     fn sweep_once(&self) -> u64 {
+        // Invariant 1.
         self.next_sweep.store(NEVER, Ordering::SeqCst);
         self.sweeps.fetch_add(1, Ordering::SeqCst);
         let shortest_wait = self.shortest_wait.swap(NEVER, Ordering::SeqCst);
@@ -225,7 +247,7 @@ impl DeadlinePool {
         let earliest = nexts.fold(NEVER, u64::min);
         let earliest = earliest.min(self.cache.expire_due(now, &mut due));
         for waker in due {
-            // It may be a user's, and the others are waiting.
+            // The waker may be user code: its panic must not keep the others from being woken.
             ignore_panic(|| waker.wake());
         }
         if earliest == NEVER && shortest_wait == NEVER {
@@ -239,35 +261,36 @@ impl DeadlinePool {
         next
     }
 
-    /// Slots that are armed.
+    /// The number of armed slots.
     fn armed(&self) -> usize {
         self.pools.iter().map(SlotPool::armed).sum::<usize>() + self.cache.armed()
     }
 
-    /// Waits under way that have a deadline.
+    /// The number of waits with a deadline that are in progress.
     pub(crate) fn active_waits(&self) -> usize {
         self.armed() + self.timer_waits.load(Ordering::SeqCst)
     }
 
-    /// Counts a wait with a timer of its own.
+    /// Counts a wait that uses a timer of its own, until the guard is dropped.
     pub(crate) fn count_timer_wait(&self) -> TimerWait<'_> {
         self.timer_waits.fetch_add(1, Ordering::SeqCst);
         TimerWait(self)
     }
 
-    /// How often the sweeper has looked; it is asked to do so once more.
+    /// Requests a sweep from a thread that is not a worker (invariant 4). Returns the number of
+    /// sweeps before it, for [`has_swept_since`](Self::has_swept_since).
     pub(crate) fn request_sweep_from_thread(&self) -> u64 {
         let sweeps = self.sweeps.load(Ordering::SeqCst);
         self.requested_by_thread.notify_one();
         sweeps
     }
 
-    /// Whether the sweeper has looked since.
+    /// Whether there was a sweep since there were this many.
     pub(crate) fn has_swept_since(&self, sweeps: u64) -> bool {
         self.sweeps.load(Ordering::SeqCst) != sweeps
     }
 
-    /// Ends the sweeper as soon as no slot is armed. While one is, it is left to its timer.
+    /// Ends the sweeper as soon as no slot is armed. Until then its timer goes on.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.end_if_idle();
@@ -281,14 +304,15 @@ impl DeadlinePool {
     }
 }
 
-/// What instants are counted from, of which this is the first: before it, and before now. Those
-/// of a call that began a while ago come after it, too.
+/// The instant that all others are counted from: an hour before the first one and before now, so
+/// that the deadline of a call that began a while ago comes after it, too.
 fn base(first: Instant) -> Instant {
     let first = first.min(Instant::now());
     first.checked_sub(Duration::from_secs(3600)).unwrap_or(first)
 }
 
-/// While the sweeper lives. Its tokio may drop it at any time: then nobody is to rely on it.
+/// Resets the state of the sweeper when it ends. Its tokio may drop it at any time: from then on no
+/// caller may rely on it.
 struct SweeperGuard<'a>(&'a DeadlinePool);
 
 impl Drop for SweeperGuard<'_> {
@@ -298,7 +322,7 @@ impl Drop for SweeperGuard<'_> {
     }
 }
 
-/// A wait with a timer of its own, counted while it lasts.
+/// Counts a wait that uses a timer of its own.
 #[derive(Debug)]
 pub(crate) struct TimerWait<'a>(&'a DeadlinePool);
 

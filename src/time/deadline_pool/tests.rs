@@ -1,4 +1,4 @@
-//! The sweeper, and who may rely on it.
+//! The sweeper, and the callers that may rely on it.
 
 use super::armed_slot::Home;
 use super::{DeadlinePool, MAX_SWEEP_INTERVAL, NEVER};
@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One thread arms them and another lets them go: there are no more for that.
+/// Slots that one thread arms and another disarms are used again.
 #[test]
-fn slots_go_back_to_where_they_came_from() {
+fn slots_return_to_the_cache_or_the_pool_that_they_belong_to() {
     let deadlines = DeadlinePool::new();
     let arm = || deadlines.arm(Instant::now(), Waker::noop());
     for _ in 0..100 {
@@ -27,15 +27,15 @@ fn slots_go_back_to_where_they_came_from() {
     assert!(matches!(third.home, Home::SlotPool(_, 0)));
 }
 
-/// A caller whose deadline comes before the next look must not rely on it; it asks for
-/// sweeps in time for those that follow.
+/// A caller whose deadline comes before the next sweep must not rely on that sweep. It requests
+/// sweeps that are in time for the callers that follow.
 #[tokio::test(start_paused = true)]
-async fn a_slot_is_in_time_if_the_sweeper_looks_before_its_deadline() {
+async fn a_slot_is_in_time_if_the_next_sweep_comes_before_its_deadline() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
     let in_time = |after| deadlines.arm(Instant::now() + after, Waker::noop()).is_in_time();
     assert!(!in_time(SECOND), "there is no sweeper yet");
     deadlines.request_sweep(SECOND, Some(&handle));
-    assert!(!in_time(SECOND), "it has not looked yet");
+    assert!(!in_time(SECOND), "there was no sweep yet");
     yield_now().await;
     assert!(in_time(SECOND) && !in_time(SECOND / 2));
     assert!(!in_time(2 * Duration::from_secs(3600)), "too many sweeps on the way");
@@ -43,12 +43,12 @@ async fn a_slot_is_in_time_if_the_sweeper_looks_before_its_deadline() {
     yield_now().await;
     assert!(!in_time(SECOND / 2), "a sweeper with a timer is not woken by a task");
     sleep(SECOND).await;
-    assert!(in_time(SECOND / 2), "its next look heeds what was wanted");
+    assert!(in_time(SECOND / 2), "the next sweep takes the request into account");
 }
 
-/// With nobody waiting, and no call since the last look, the sweeper has no timer.
+/// With no slot armed, and no request since the last sweep, the sweeper has no timer.
 #[tokio::test(start_paused = true)]
-async fn a_sweeper_that_nobody_needs_sets_no_timer() {
+async fn a_sweeper_without_slots_and_requests_sets_no_timer() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
     deadlines.request_sweep(SECOND, Some(&handle));
     yield_now().await;
@@ -81,9 +81,9 @@ async fn wait(deadlines: &Arc<DeadlinePool>, after: Duration) {
     assert_eq!(Instant::now(), due);
 }
 
-/// The runtime's shutdown ends no wait, and keeps no task for nothing.
+/// The shutdown of the runtime ends no wait, and no sweeper stays without a wait.
 #[tokio::test(start_paused = true)]
-async fn a_closed_sweeper_wakes_those_who_wait_and_then_ends() {
+async fn a_closed_sweeper_wakes_the_callers_that_wait_and_then_ends() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
     deadlines.request_sweep(SECOND, Some(&handle));
     yield_now().await;
