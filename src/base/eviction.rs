@@ -1,9 +1,9 @@
 //! Drops the items that a full mailbox evicts, and marks the thread while it does.
 //!
 //! The reply of a call lies somewhere inside the user's message, so only the dropping thread knows
-//! that the message is evicted. When the reply is dropped it asks [`is_evicting`], and reports the
-//! eviction to its caller. It asks by the record it belongs to: replies to other servers that lie
-//! in the same message report their usual error.
+//! that the message is evicted. A reply that is dropped calls [`is_evicting`], and then
+//! reports the eviction to its caller. The call names the record of the reply's own server: replies
+//! of other servers that lie in the same message report their usual error.
 
 use std::cell::Cell;
 

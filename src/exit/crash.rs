@@ -1,4 +1,4 @@
-//! The facts of a crash: its kind, message, error, place and backtrace.
+//! The facts of a crash: its kind, message, error, location and backtrace.
 
 use std::any::Any;
 use std::backtrace::Backtrace;
@@ -181,14 +181,15 @@ impl Crash {
 }
 
 /// Displays the message on one line; with `{:#}` also the causes of an error, each once, and the
-/// place. Line breaks and other controls are escaped here, but not in [`message`](Crash::message).
+/// location. Line breaks and other controls are escaped here, but not in
+/// [`message`](Crash::message).
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
             return write!(f, "{}{}", self.prefix(), one_line(self.message()));
         }
         write!(f, "{}", one_line(self.with_causes()))?;
-        self.location().map_or(Ok(()), |place| write!(f, " (at {place})"))
+        self.location().map_or(Ok(()), |location| write!(f, " (at {location})"))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Why a process ends, and what an arriving exit signal does: exit reasons, crashes with their
-//! place in the source code, the table of exit signals, and how a child is stopped.
+//! location in the source code, the table of exit signals, and how a child is stopped.
 //!
-//! **Uses** `base`. **Knows nothing of** the process that ends. Everything here is a value or a
-//! pure function of values, except for the panic hook.
+//! **Uses** `base`.
+//! **Knows nothing of** the process that ends. Everything here is a value or a pure function of
+//! values, except for the panic hook.
 
 pub(crate) mod location;
 pub(crate) mod panic_hook;

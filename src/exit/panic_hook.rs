@@ -1,4 +1,4 @@
-//! The optional panic hook, which records place and backtrace for the crash of a panic.
+//! The optional panic hook, which records location and backtrace for the crash of a panic.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -8,7 +8,7 @@ use std::sync::Once;
 use crate::base::current_process::{self, Current};
 use crate::exit::location::CrashLocation;
 
-/// The place and the backtrace of a panic, as the hook saw them.
+/// The location and the backtrace of a panic, as the hook saw them.
 pub(crate) struct PanicNote {
     by: Current,
     pub(crate) location: CrashLocation,
@@ -33,8 +33,8 @@ thread_local! {
 ///
 /// let rt = regrow::Runtime::new();
 /// let reason = rt.spawn(|_| async { panic!("boom") }).join().await;
-/// let place = reason.crash().unwrap().location().unwrap();
-/// assert!(place.line() > 0);
+/// let location = reason.crash().unwrap().location().unwrap();
+/// assert!(location.line() > 0);
 /// # });
 /// ```
 pub fn install_panic_hook() {
@@ -51,10 +51,11 @@ pub fn install_panic_hook() {
 }
 
 fn note(by: Current, info: &PanicHookInfo<'_>) {
-    let Some(place) = info.location() else { return };
+    let Some(location) = info.location() else { return };
     let backtrace = Backtrace::capture();
     let captured = backtrace.status() == BacktraceStatus::Captured;
-    let note = PanicNote { by, location: place.into(), backtrace: captured.then_some(backtrace) };
+    let note =
+        PanicNote { by, location: location.into(), backtrace: captured.then_some(backtrace) };
     LAST_PANIC.with_borrow_mut(|slot| *slot = Some(note));
 }
 

@@ -23,7 +23,7 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 
 /// Why a process ended. It is cheap to clone; all observers of one end get the same reason.
 ///
-/// `?` and `From` turn any error into a reason that keeps its sources and the place of the `?`.
+/// `?` and `From` turn any error into a reason that keeps its sources and the location of the `?`.
 /// `ExitReason` itself does not implement [`Error`], since that would rule out this conversion;
 /// [`into_error`](ExitReason::into_error) returns an error with the reason.
 ///
@@ -34,10 +34,10 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// | `Killed`, `NoProc`, `Crashed` | an abnormal end | a transient child is restarted |
 ///
 /// Its [`Display`](fmt::Display) is one line; for an error it is the text of that error alone.
-/// `{:#}` adds the causes of the error, each once, and the place. Line breaks, escape sequences and
-/// other controls in the text of a panic or an error are escaped, but not in [`Crash::message`] and
-/// [`Detail::text`]. An error whose `Display` or `source` panics, fails or never ends is a valid
-/// reason; its text says what happened.
+/// `{:#}` adds the causes of the error, each once, and the location. Line breaks, escape sequences
+/// and other controls in the text of a panic or an error are escaped, but not in [`Crash::message`]
+/// and [`Detail::text`]. An error whose `Display` or `source` panics, fails or never ends is a
+/// valid reason; its text says what happened.
 ///
 /// Reasons are equal when their variants and their texts are. OTP's counterparts are the exit terms
 /// `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any other term is a crash.
@@ -51,7 +51,7 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// let reason = ExitReason::from(error);
 /// assert!(reason.is_abnormal() && !reason.is_clean());
 /// assert_eq!(reason.to_string(), "error: invalid digit found in string");
-/// // With its sources and its place, as in the log.
+/// // With its sources and its location, as in the log.
 /// assert!(format!("{reason:#}").contains(" (at "));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,8 +99,8 @@ impl ExitReason {
         ExitReason::ShutdownWith(Detail::new(value))
     }
 
-    /// The reason for an error of this library. It has no location, since a place in the library's
-    /// own source is of no use.
+    /// The reason for an error of this library. It has no location, since a location in the
+    /// library's own source is of no use.
     pub(crate) fn from_library(error: impl Into<BoxError>) -> Self {
         ExitReason::Crashed(Crash::from_error(error.into(), None))
     }
@@ -147,7 +147,7 @@ impl ExitReason {
         self.crash()?.error().map(|error| error as _)
     }
 
-    /// The reason, and the causes of an error, each once, in one text; without the place.
+    /// The reason, and the causes of an error, each once, in one text; without the location.
     pub(crate) fn with_causes(&self) -> String {
         match self {
             ExitReason::Crashed(crash) => crash.with_causes(),
@@ -195,7 +195,7 @@ impl fmt::Display for WithCauses<'_> {
 }
 
 /// Displays a reason inside the text of an error whose source is the [cause](ExitReason::cause) of
-/// the reason: the text of the cause is left out. With `{:#}` the place is shown.
+/// the reason: the text of the cause is left out. With `{:#}` the location is shown.
 pub(crate) struct Causeless<'a>(pub(crate) &'a ExitReason);
 
 impl fmt::Display for Causeless<'_> {
@@ -204,8 +204,8 @@ impl fmt::Display for Causeless<'_> {
             return fmt::Display::fmt(self.0, f);
         };
         f.write_str("error")?;
-        let place = crash.location().filter(|_| f.alternate());
-        place.map_or(Ok(()), |place| write!(f, " at {place}"))
+        let location = crash.location().filter(|_| f.alternate());
+        location.map_or(Ok(()), |location| write!(f, " at {location}"))
     }
 }
 

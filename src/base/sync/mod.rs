@@ -70,7 +70,8 @@ mod checked {
         value: std::sync::Mutex<T>,
     }
 
-    /// Unlocks the value before the gate, by the order of its fields.
+    /// The guard of a [`Mutex`]. Its fields are dropped in order: the value is unlocked before the
+    /// gate.
     pub(crate) struct MutexGuard<'a, T: ?Sized> {
         value: std::sync::MutexGuard<'a, T>,
         _gate: checker::MutexGuard<'a, ()>,
