@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::catch::ignore_panic;
-use crate::base::error_chain::Story;
+use crate::base::error_chain::ErrorChain;
 use crate::base::one_line::{PAGE, excerpt, name};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
@@ -149,7 +149,7 @@ impl Report {
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        tell!(warn, self, child, reason = %excerpt(Story(reason), PAGE), "start failed");
+        tell!(warn, self, child, reason = %excerpt(ErrorChain(reason), PAGE), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -202,7 +202,7 @@ impl Report {
 
     pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        let reason = excerpt(Story(limit), PAGE);
+        let reason = excerpt(ErrorChain(limit), PAGE);
         tell!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
@@ -214,7 +214,7 @@ impl Report {
     /// A child used up the restarts of its own; its supervisor goes on without it.
     pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        let reason = excerpt(Story(limit), PAGE);
+        let reason = excerpt(ErrorChain(limit), PAGE);
         tell!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
@@ -264,7 +264,7 @@ impl Report {
 
     /// Tells listeners the same.
     fn event(&self, make: impl FnOnce(Pid) -> LifecycleEvent) {
-        self.runtime.kernel.events.tell(|| make(self.supervisor));
+        self.runtime.kernel.events.publish(|| make(self.supervisor));
     }
 
     pub(crate) fn unexpected(&self, other: &Received) {

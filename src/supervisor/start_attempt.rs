@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::child::{Spec, StartChild, StartContext, Started};
-use crate::exit::crash::{Caught, Crash};
+use crate::exit::crash::{CaughtPanic, Crash};
 use crate::exit::reason::Result;
 use crate::process::{AnyProcess, ChildStop, flag};
 use crate::runtime::deadline::within;
@@ -60,7 +60,7 @@ pub(crate) async fn attempt(
             // Taken here, where the panic was caught: a wait may go on elsewhere.
             let crash = Crash::from_panic(payload);
             stop_all_but(report, spec, ctx, None).await;
-            resume_unwind(Box::new(Caught(crash)))
+            resume_unwind(Box::new(CaughtPanic(crash)))
         }
     }
 }

@@ -105,8 +105,8 @@ impl DynamicServer {
         });
         ignore_panic(|| drop(oldest));
         again.last = Some(reason);
-        again.restarts.failed(backoff, run);
-        again.restarts.next(Rules { backoff, intensity }, run.ended, || self.random.unit())
+        again.restarts.record_failure(backoff, run);
+        again.restarts.decide_next(Rules { backoff, intensity }, run.ended, || self.random.unit())
     }
 
     /// Has the child wait for its restart.
@@ -177,7 +177,7 @@ impl DynamicServer {
         let (origin, alone) = (self.report.origin(Some(pid)), self.spec.child_budget);
         let alone = alone.map(|budget| budget.exhausted);
         let (window, intensity) = self.budget_of(pid);
-        let until = window.next(intensity, Instant::now());
+        let until = window.next_allowed_at(intensity, Instant::now());
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
         match alone {
             Some(Exhausted::GiveUp) => self.give_up(pid, until, last),

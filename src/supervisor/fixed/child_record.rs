@@ -133,8 +133,8 @@ impl Child {
         let run = Run { started: self.started, ended: at, ran: pid.is_some() };
         let backoff = self.spec.backoff.or(fallback);
         match by {
-            EndedBy::Itself => self.restarts.failed(backoff, run),
-            EndedBy::Supervisor => self.restarts.stopped(backoff, run),
+            EndedBy::Itself => self.restarts.record_failure(backoff, run),
+            EndedBy::Supervisor => self.restarts.record_stop(backoff, run),
         }
         Incarnation {
             pid,
