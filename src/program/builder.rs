@@ -20,7 +20,7 @@ use crate::program::{Run, RunError, outcome_log};
 use crate::supervisor::SupervisorSpec;
 
 /// How long tokio's shutdown waits for what still runs.
-const SHUTDOWN: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a tree as the whole program, and gives its exit code: what [`Program`] does with all
 /// its defaults. OTP: a release with one permanent application.
@@ -40,7 +40,7 @@ pub fn main(tree: impl Into<SupervisorSpec>) -> ExitCode {
 }
 
 /// What a [`Program`] does with the outcome of its run.
-type Tell = Box<dyn FnOnce(&std::result::Result<StopReport, RunError>)>;
+type OutcomeHandler = Box<dyn FnOnce(&std::result::Result<StopReport, RunError>)>;
 
 /// The whole life of a process that runs a tree: builds tokio, runs the tree, shuts tokio down
 /// within a limit, and gives the exit code.
@@ -84,15 +84,15 @@ type Tell = Box<dyn FnOnce(&std::result::Result<StopReport, RunError>)>;
 #[must_use = "it does nothing until it is run"]
 pub struct Program {
     tokio: Builder,
-    shutdown: Duration,
-    tell: Option<Tell>,
+    shutdown_timeout: Duration,
+    on_outcome: Option<OutcomeHandler>,
 }
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Program")
             .field("tokio", &self.tokio)
-            .field("shutdown", &self.shutdown)
+            .field("shutdown", &self.shutdown_timeout)
             .finish_non_exhaustive()
     }
 }
@@ -106,7 +106,11 @@ impl Default for Program {
 impl Program {
     /// A program with every default. [`Program`] has an example.
     pub fn new() -> Self {
-        Program { tokio: Builder::new_multi_thread(), shutdown: SHUTDOWN, tell: None }
+        Program {
+            tokio: Builder::new_multi_thread(),
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
+            on_outcome: None,
+        }
     }
 
     /// The tokio that it builds: how many threads, their names and all else. Time and I/O are
@@ -121,7 +125,7 @@ impl Program {
     /// that do not await have so long to end. By default one second; zero waits for nothing, and
     /// does not find out what is left. [`Program`] has an example.
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
-        self.shutdown = limit;
+        self.shutdown_timeout = limit;
         self
     }
 
@@ -129,9 +133,9 @@ impl Program {
     /// report, or the error, is written to standard error. [`Program`] has an example.
     pub fn report_with(
         mut self,
-        tell: impl FnOnce(&std::result::Result<StopReport, RunError>) + 'static,
+        handler: impl FnOnce(&std::result::Result<StopReport, RunError>) + 'static,
     ) -> Self {
-        self.tell = Some(Box::new(tell));
+        self.on_outcome = Some(Box::new(handler));
         self
     }
 
@@ -152,66 +156,67 @@ impl Program {
     /// If `setup` does, or if it is called inside of a tokio runtime.
     pub fn run<R: Into<Run>>(mut self, setup: impl AsyncFnOnce() -> Result<R>) -> ExitCode {
         let tokio = match build_tokio(&mut self.tokio, "tokio can't be started") {
-            Ok(tokio) => ShutDown { tokio: Some(tokio), limit: self.shutdown },
+            Ok(tokio) => TokioGuard { tokio: Some(tokio), limit: self.shutdown_timeout },
             Err(error) => {
-                outcome_log::say(&Story(&error).to_string());
+                outcome_log::print_to_stderr(&Story(&error).to_string());
                 return ExitCode::FAILURE;
             }
         };
         let ran = tokio.block_on(async {
             let run: Run = setup().await?.into();
-            Ok::<_, ExitReason>(run.run_watched(true).await)
+            Ok::<_, ExitReason>(run.run_with_watchdog(true).await)
         });
         match ran {
-            Ok((outcome, watchdog)) => self.end(tokio, &outcome, watchdog),
+            Ok((outcome, watchdog)) => self.finish(tokio, &outcome, watchdog),
             Err(reason) => {
                 let reason = excerpt(reason, PAGE);
-                outcome_log::say(&format!("the program did not start: {reason:#}"));
+                outcome_log::print_to_stderr(&format!("the program did not start: {reason:#}"));
                 ExitCode::FAILURE
             }
         }
     }
 
     /// Tells the outcome, and shuts tokio down while the watchdog watches.
-    fn end(
+    fn finish(
         self,
-        mut tokio: ShutDown,
+        mut tokio: TokioGuard,
         outcome: &std::result::Result<StopReport, RunError>,
         mut watchdog: Option<Watchdog>,
     ) -> ExitCode {
         if let Some(watchdog) = &mut watchdog {
-            watchdog.returned(None);
+            watchdog.run_returned(None);
         }
-        match (self.tell, outcome) {
-            (Some(tell), outcome) => tell(outcome),
-            (None, Ok(report)) => outcome_log::say(&report.to_string()),
-            (None, Err(error)) => outcome_log::say(&Story(error).to_string()),
+        match (self.on_outcome, outcome) {
+            (Some(on_outcome), outcome) => on_outcome(outcome),
+            (None, Ok(report)) => outcome_log::print_to_stderr(&report.to_string()),
+            (None, Err(error)) => outcome_log::print_to_stderr(&Story(error).to_string()),
         }
         if let Some(watchdog) = &mut watchdog {
-            watchdog.returned(Some(self.shutdown));
+            watchdog.run_returned(Some(self.shutdown_timeout));
         }
-        let ended = tokio.shut_down();
+        let in_time = tokio.shut_down();
         let clean = match outcome {
             Ok(report) => {
-                let named = |child: &_| matches!(child, StopOutcome::NotYielding);
-                if !ended && !report.children.iter().any(|child| named(&child.outcome)) {
-                    outcome_log::tell_blocked(self.shutdown);
+                let is_not_yielding = |child: &_| matches!(child, StopOutcome::NotYielding);
+                if !in_time && !report.children.iter().any(|child| is_not_yielding(&child.outcome))
+                {
+                    outcome_log::report_blocked_jobs(self.shutdown_timeout);
                 }
                 report.is_clean()
             }
             Err(_) => false,
         };
-        if clean && ended { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if clean && in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
 /// A tokio that is shut down within a limit, also if the setup panics.
-struct ShutDown {
+struct TokioGuard {
     tokio: Option<Tokio>,
     limit: Duration,
 }
 
-impl ShutDown {
+impl TokioGuard {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.tokio.as_ref().expect("it is there until it is shut down").block_on(future)
     }
@@ -225,7 +230,7 @@ impl ShutDown {
     }
 }
 
-impl Drop for ShutDown {
+impl Drop for TokioGuard {
     fn drop(&mut self) {
         self.shut_down();
     }

@@ -10,86 +10,86 @@
 //! signal may return, and set the flag, before the last handler has run; in the other order the
 //! signal that the run had already obeyed would then end the process as well.
 //!
-//! A signal that the program caught or ignored before its first run, as one that `nohup` started
+//! A signal that the program handled or ignored before its first run, as one that `nohup` started
 //! ignores `SIGHUP`, is left to the program.
 
 use std::io;
 
 /// While it lives, a run receives these signals, and their default action is off.
 #[derive(Debug)]
-pub(super) struct Listening(Vec<i32>);
+pub(super) struct HandledSignals(Vec<i32>);
 
-impl Listening {
+impl HandledSignals {
     /// Begins to listen by `listen`, and then takes their default action from these signals.
-    pub(super) fn begin<T>(
+    pub(super) fn start<T>(
         signals: Vec<i32>,
         listen: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<(Self, T)> {
-        let listened = shared::take(&signals, listen)?;
-        Ok((Listening(signals), listened))
+        let listening = platform::register(&signals, listen)?;
+        Ok((HandledSignals(signals), listening))
     }
 }
 
-impl Drop for Listening {
+impl Drop for HandledSignals {
     fn drop(&mut self) {
-        shared::give_back(&self.0);
+        platform::unregister(&self.0);
     }
 }
 
 #[cfg(unix)]
-mod shared {
+mod platform {
     use super::io;
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
     /// A signal that some run has listened to.
-    struct Taken {
+    struct Registration {
         /// The runs that listen to it now.
         runs: usize,
         /// Whether it does what it does by default.
-        by_default: Arc<AtomicBool>,
+        default_enabled: Arc<AtomicBool>,
     }
 
     /// Handlers of signals belong to the process, whatever runtimes it has.
-    static TAKEN: Mutex<BTreeMap<i32, Taken>> = Mutex::new(BTreeMap::new());
+    static REGISTERED: Mutex<BTreeMap<i32, Registration>> = Mutex::new(BTreeMap::new());
 
-    fn taken() -> MutexGuard<'static, BTreeMap<i32, Taken>> {
-        TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registered() -> MutexGuard<'static, BTreeMap<i32, Registration>> {
+        REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn take<T>(
+    pub(super) fn register<T>(
         signals: &[i32],
         listen: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut taken = taken();
-        let caught = catch_panic()?;
+        let mut registered = registered();
+        let handled = handled_signals()?;
         for &signal in signals {
-            if taken.contains_key(&signal) {
+            if registered.contains_key(&signal) {
                 continue;
             }
-            let by_default = Arc::new(AtomicBool::new(true));
-            if caught & bit(signal) == 0 {
-                signal_hook::flag::register_conditional_default(signal, by_default.clone())?;
+            let default_enabled = Arc::new(AtomicBool::new(true));
+            if handled & bit(signal) == 0 {
+                signal_hook::flag::register_conditional_default(signal, default_enabled.clone())?;
             }
-            taken.insert(signal, Taken { runs: 0, by_default });
+            registered.insert(signal, Registration { runs: 0, default_enabled });
         }
-        let listened = listen()?;
+        let listening = listen()?;
         for signal in signals {
-            let Some(known) = taken.get_mut(signal) else { continue };
-            known.runs += 1;
-            known.by_default.store(false, Ordering::SeqCst);
+            let Some(registration) = registered.get_mut(signal) else { continue };
+            registration.runs += 1;
+            registration.default_enabled.store(false, Ordering::SeqCst);
         }
-        Ok(listened)
+        Ok(listening)
     }
 
-    pub(super) fn give_back(signals: &[i32]) {
-        let mut taken = taken();
+    pub(super) fn unregister(signals: &[i32]) {
+        let mut registered = registered();
         for signal in signals {
-            let Some(known) = taken.get_mut(signal) else { continue };
-            known.runs = known.runs.saturating_sub(1);
-            if known.runs == 0 {
-                known.by_default.store(true, Ordering::SeqCst);
+            let Some(registration) = registered.get_mut(signal) else { continue };
+            registration.runs = registration.runs.saturating_sub(1);
+            if registration.runs == 0 {
+                registration.default_enabled.store(true, Ordering::SeqCst);
             }
         }
     }
@@ -99,9 +99,9 @@ mod shared {
     }
 
     /// The signals that have a handler by now, or are ignored, where the operating system says
-    /// so. Where it can't say so just now, because too many files are open, nothing is taken: a
+    /// so. Where it can't say so just now, because too many files are open, nothing is registered: a
     /// signal that the program ignores would end it after its run.
-    fn catch_panic() -> io::Result<u64> {
+    fn handled_signals() -> io::Result<u64> {
         let status = match std::fs::read_to_string("/proc/self/status") {
             Ok(status) => status,
             Err(error) if error.raw_os_error().is_some_and(is_shortage) => return Err(error),
@@ -122,12 +122,12 @@ mod shared {
 
 /// The console's events are tokio's alone here.
 #[cfg(not(unix))]
-mod shared {
+mod platform {
     use super::io;
 
-    pub(super) fn take<T>(_: &[i32], listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    pub(super) fn register<T>(_: &[i32], listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         listen()
     }
 
-    pub(super) fn give_back(_: &[i32]) {}
+    pub(super) fn unregister(_: &[i32]) {}
 }

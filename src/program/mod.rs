@@ -51,13 +51,13 @@ pub use builder::{Program, main};
 pub use error::RunError;
 pub use stop_report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
 
-use reload::Reloads;
-use signals::Asked;
-use stop_state::Stopping;
-use watchdog::{Watchdog, Watched};
+use reload::Reloader;
+use signals::SignalRequest;
+use stop_state::StopState;
+use watchdog::{Watchdog, WatchdogConfig};
 
 /// How long the killed have, to notice.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+const KILL_WAIT: Duration = Duration::from_secs(1);
 
 /// Runs a tree as the program: until it is told to stop by `SIGTERM`, `SIGINT` or `Ctrl-C`,
 /// or until the tree ends. What [`Run`] does with all its defaults.
@@ -133,7 +133,7 @@ pub struct Run {
     signals: bool,
     stop_on: Option<CancellationToken>,
     cancel_on_stop: Option<CancellationToken>,
-    reload: Option<String>,
+    restart_path: Option<String>,
 }
 
 impl From<SupervisorSpec> for Run {
@@ -143,9 +143,9 @@ impl From<SupervisorSpec> for Run {
 }
 
 /// What ended a wait.
-enum Woken {
+enum RunEvent {
     Ended(ExitReason),
-    Asked(Asked),
+    Request(SignalRequest),
     Token,
 }
 
@@ -159,7 +159,7 @@ impl Run {
             signals: true,
             stop_on: None,
             cancel_on_stop: None,
-            reload: None,
+            restart_path: None,
         }
     }
 
@@ -210,7 +210,7 @@ impl Run {
     /// has changed since. A start that fails is an ERROR event, and leaves the child stopped until
     /// the next signal.
     pub fn restart_on_hangup(mut self, path: impl Into<String>) -> Self {
-        self.reload = Some(path.into());
+        self.restart_path = Some(path.into());
         self
     }
 
@@ -245,91 +245,96 @@ impl Run {
     pub async fn run(self) -> Result<StopReport, RunError> {
         consume_budget().await;
         let signals = self.signals;
-        self.run_watched(signals).await.0
+        self.run_with_watchdog(signals).await.0
     }
 
     /// Runs it, and gives the watchdog of the stop, if there is to be one.
-    async fn run_watched(self, watched: bool) -> (Result<StopReport, RunError>, Option<Watchdog>) {
+    async fn run_with_watchdog(
+        self,
+        with_watchdog: bool,
+    ) -> (Result<StopReport, RunError>, Option<Watchdog>) {
         if cfg!(panic = "abort") {
             return (Err(RunError::NoUnwinding), None);
         }
         install_panic_hook();
-        let stopping = Arc::new(Stopping::default());
-        let watchdog = || self.watchdog(&stopping).map_err(RunError::Signals);
-        let mut watchdog = match watched.then(watchdog).transpose() {
+        let stop_state = Arc::new(StopState::default());
+        let watchdog = || self.watchdog(&stop_state).map_err(RunError::Signals);
+        let mut watchdog = match with_watchdog.then(watchdog).transpose() {
             Ok(watchdog) => watchdog,
             Err(error) => return (Err(error), None),
         };
         let own = self.runtime.is_none();
         let runtime = self.runtime.clone().unwrap_or_default();
-        let outcome = self.live(&runtime, &stopping, &mut watchdog).await;
+        let outcome = self.start_and_wait(&runtime, &stop_state, &mut watchdog).await;
         if own {
             runtime.shutdown();
         }
-        outcome_log::tell(&outcome);
+        outcome_log::log_outcome(&outcome);
         (outcome, watchdog)
     }
 
-    fn watchdog(&self, stopping: &Arc<Stopping>) -> std::io::Result<Watchdog> {
-        Watchdog::start(Watched {
-            stopping: stopping.clone(),
+    fn watchdog(&self, stop_state: &Arc<StopState>) -> std::io::Result<Watchdog> {
+        Watchdog::start(WatchdogConfig {
+            stop_state: stop_state.clone(),
             deadline: self.deadline,
             stop_on: self.stop_on.clone(),
-            signals: self.signals,
-            reload: self.reload.is_some(),
+            handle_signals: self.signals,
+            handle_hangup: self.restart_path.is_some(),
         })
     }
 
-    async fn live(
+    async fn start_and_wait(
         self,
         runtime: &Runtime,
-        stopping: &Stopping,
+        stop_state: &StopState,
         watchdog: &mut Option<Watchdog>,
     ) -> Result<StopReport, RunError> {
         let root = self.tree.id.to_string();
         let (pid, starting) = self.tree.clone().begin(runtime).map_err(RunError::Start)?;
-        stopping.set_root(runtime, pid, &root);
+        stop_state.set_root(runtime, pid, &root);
         let mut starting = pin!(starting);
-        let up = async { Ok(starting.as_mut().await) };
-        let asked = async { Err(self.asked(watchdog).await) };
-        let tree = match first(up, asked).await {
+        let started = async { Ok(starting.as_mut().await) };
+        let requested = async { Err(self.stop_requested(watchdog).await) };
+        let tree = match first(started, requested).await {
             Ok(started) => started.map_err(RunError::Start)?,
             Err(cause) => {
-                let stop = self.begin_stop(stopping, watchdog, cause);
-                return self.call_off(starting, watchdog, stop).await;
+                let stop = self.begin_stop(stop_state, watchdog, cause);
+                return self.stop_during_start(starting, watchdog, stop).await;
             }
         };
-        let cause = match self.up(runtime, &tree, watchdog).await {
+        let cause = match self.wait_for_stop(runtime, &tree, watchdog).await {
             Ok(cause) => cause,
             Err(reason) => return Err(RunError::from_root(runtime, (&root, pid), reason)),
         };
-        let stop = self.begin_stop(stopping, watchdog, cause);
+        let stop = self.begin_stop(stop_state, watchdog, cause);
         self.stop(&tree, watchdog, stop).await
     }
 
     /// Waits until the tree is to be stopped, or has ended, and restarts the chosen child
     /// meanwhile. An error is the reason of an end that is not clean.
-    async fn up(
+    async fn wait_for_stop(
         &self,
         runtime: &Runtime,
         tree: &SupervisorRef,
         watchdog: &mut Option<Watchdog>,
     ) -> Result<StopCause, ExitReason> {
-        let reloads = self.reload.as_deref().map(|path| Reloads::of(runtime, tree, path));
+        let reloads = self.restart_path.as_deref().map(|path| Reloader::start(runtime, tree, path));
         loop {
-            match self.wait(tree, watchdog).await {
-                Woken::Ended(reason) if reason.is_clean() => return Ok(StopCause::TreeEnded),
-                Woken::Ended(reason) => return Err(reason),
-                Woken::Asked(Asked::Stop(signal) | Asked::StopNow(signal)) => {
+            match self.next_event(tree, watchdog).await {
+                RunEvent::Ended(reason) if reason.is_clean() => return Ok(StopCause::TreeEnded),
+                RunEvent::Ended(reason) => return Err(reason),
+                RunEvent::Request(SignalRequest::Stop(signal) | SignalRequest::StopNow(signal)) => {
                     return Ok(StopCause::Signal(signal));
                 }
-                Woken::Token => return Ok(StopCause::Token),
-                Woken::Asked(Asked::Reload) => reloads.iter().for_each(Reloads::ask),
+                RunEvent::Token => return Ok(StopCause::Token),
+                RunEvent::Request(SignalRequest::Reload) => {
+                    reloads.iter().for_each(Reloader::request)
+                }
             }
         }
     }
 
-    async fn token(&self) -> StopCause {
+    async fn token_cancelled(&self) -> StopCause {
         match &self.stop_on {
             Some(token) => token.cancelled().await,
             None => pending().await,
@@ -337,18 +342,18 @@ impl Run {
         StopCause::Token
     }
 
-    async fn wait(&self, tree: &SupervisorRef, watchdog: &mut Option<Watchdog>) -> Woken {
-        let ended = async { Woken::Ended(tree.ended().await) };
-        let asked = async { Woken::Asked(next(watchdog).await) };
+    async fn next_event(&self, tree: &SupervisorRef, watchdog: &mut Option<Watchdog>) -> RunEvent {
+        let ended = async { RunEvent::Ended(tree.ended().await) };
+        let request = async { RunEvent::Request(next_request(watchdog).await) };
         let token = async {
-            self.token().await;
-            Woken::Token
+            self.token_cancelled().await;
+            RunEvent::Token
         };
-        first(ended, first(asked, token)).await
+        first(ended, first(request, token)).await
     }
 }
 
-async fn next(watchdog: &mut Option<Watchdog>) -> Asked {
+async fn next_request(watchdog: &mut Option<Watchdog>) -> SignalRequest {
     match watchdog {
         Some(watchdog) => watchdog.next().await,
         None => pending().await,

@@ -22,19 +22,19 @@ use crate::program::error::RunError;
 use crate::program::stop_report::StopReport;
 
 /// So many of the children that held up a stop are named in the log.
-const NAMED: usize = 5;
+const NAMED_CHILDREN: usize = 5;
 
 /// Tells how a run went.
-pub(super) fn tell(outcome: &Result<StopReport, RunError>) {
+pub(super) fn log_outcome(outcome: &Result<StopReport, RunError>) {
     ignore_panic(|| match outcome {
-        Ok(report) => stopped(report),
+        Ok(report) => log_report(report),
         Err(error) => {
             error!(target: "regrow::run", error = %excerpt(Story(error), PAGE), "the run failed");
         }
     });
 }
 
-fn stopped(report: &StopReport) {
+fn log_report(report: &StopReport) {
     let StopReport { cause, took, forced, children } = report;
     let children = children.len();
     if report.is_clean() {
@@ -42,7 +42,7 @@ fn stopped(report: &StopReport) {
         return;
     }
     let all = report.unclean();
-    let (unclean, first) = (all.len(), all.iter().take(NAMED));
+    let (unclean, first) = (all.len(), all.iter().take(NAMED_CHILDREN));
     let first = first.map(|child| {
         let path = way(&child.path);
         format!("{path} {}", excerpt(&child.outcome, SENTENCE))
@@ -55,7 +55,7 @@ fn stopped(report: &StopReport) {
 }
 
 /// Tells of a process that ends because no async code of it runs any more.
-pub(super) fn tell_left_behind(report: &StopReport) {
+pub(super) fn report_forced_exit(report: &StopReport) {
     let StopReport { cause, took, children, .. } = report;
     ignore_panic(|| {
         error!(
@@ -63,18 +63,20 @@ pub(super) fn tell_left_behind(report: &StopReport) {
             "the process ends without a stop: tokio runs no async code any more"
         );
     });
-    say(&format!("{report}\nno thread of tokio runs async code any more: the process is ended"));
+    print_to_stderr(&format!(
+        "{report}\nno thread of tokio runs async code any more: the process is ended"
+    ));
 }
 
 /// Tells what tokio left behind when it was shut down.
-pub(super) fn tell_blocked(waited: Duration) {
+pub(super) fn report_blocked_jobs(waited: Duration) {
     let text =
         format!("a blocking job had not ended {waited:.1?} after the stop, and is left behind");
     ignore_panic(|| warn!(target: "regrow::run", ?waited, "a blocking job is left behind"));
-    say(&text);
+    print_to_stderr(&text);
 }
 
 /// Writes to standard error, if that can be written to.
-pub(super) fn say(text: &str) {
+pub(super) fn print_to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

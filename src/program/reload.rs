@@ -20,47 +20,50 @@ use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 
 /// Restarts a child on each request, until it is dropped: a program that is being stopped restarts
 /// nothing.
-pub(super) struct Reloads {
-    asked: Arc<Notify>,
+pub(super) struct Reloader {
+    requested: Arc<Notify>,
     task: AbortHandle,
 }
 
-impl Reloads {
+impl Reloader {
     /// Of the child at this path.
-    pub(super) fn of(runtime: &Runtime, tree: &SupervisorRef, path: &str) -> Self {
-        let asked = Arc::new(Notify::new());
-        let reload =
-            Reload { runtime: runtime.clone(), path: path.to_owned(), asked: asked.clone() };
+    pub(super) fn start(runtime: &Runtime, tree: &SupervisorRef, path: &str) -> Self {
+        let requested = Arc::new(Notify::new());
+        let target = ReloadTarget {
+            runtime: runtime.clone(),
+            path: path.to_owned(),
+            requested: requested.clone(),
+        };
         let tree = tree.clone();
         let task = tokio::spawn(async move {
             loop {
-                reload.asked.notified().await;
-                if let Err(error) = reload.restart(tree.clone()).await {
-                    tell(&reload.path, &error);
+                target.requested.notified().await;
+                if let Err(error) = target.restart(tree.clone()).await {
+                    log_failure(&target.path, &error);
                 }
             }
         });
-        Reloads { asked, task: task.abort_handle() }
+        Reloader { requested, task: task.abort_handle() }
     }
 
-    pub(super) fn ask(&self) {
-        self.asked.notify_one();
+    pub(super) fn request(&self) {
+        self.requested.notify_one();
     }
 }
 
-impl Drop for Reloads {
+impl Drop for Reloader {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-struct Reload {
+struct ReloadTarget {
     runtime: Runtime,
     path: String,
-    asked: Arc<Notify>,
+    requested: Arc<Notify>,
 }
 
-impl Reload {
+impl ReloadTarget {
     /// If something else is about to start the child again, this does nothing: the new incarnation
     /// reads its configuration in any case.
     async fn restart(&self, root: SupervisorRef) -> Result<(), ChildError> {
@@ -70,7 +73,7 @@ impl Reload {
             if ids.peek().is_none() {
                 supervisor.terminate_child(id).await?;
                 // From here on the new incarnation may be reading.
-                let _joined = self.asked.notified().now_or_never();
+                let _joined = self.requested.notified().now_or_never();
                 return match supervisor.restart_child(id).await {
                     Ok(_) | Err(ChildError::Running { .. } | ChildError::Restarting(_)) => Ok(()),
                     Err(error) => Err(error),
@@ -87,7 +90,7 @@ impl Reload {
     }
 }
 
-fn tell(path: &str, error: &ChildError) {
+fn log_failure(path: &str, error: &ChildError) {
     let (path, reason) = (way(path).to_string(), excerpt(Story(error), PAGE));
     ignore_panic(|| error!(target: "regrow::run", child = path, %reason, "reload failed"));
 }
@@ -100,7 +103,7 @@ mod tests {
 
     use tokio::time::sleep;
 
-    use super::Reloads;
+    use super::Reloader;
     use crate::child::ChildSpec;
     use crate::runtime::Runtime;
     use crate::supervisor::{ChildInfo, Supervisor, SupervisorRef};
@@ -109,7 +112,7 @@ mod tests {
 
     /// A tree whose child takes a second to start and another to stop, and how often that was
     /// started.
-    async fn slow(rt: &Runtime) -> (SupervisorRef, Arc<AtomicU32>) {
+    async fn start_slow_tree(rt: &Runtime) -> (SupervisorRef, Arc<AtomicU32>) {
         let starts = Arc::new(AtomicU32::new(0));
         let counted = starts.clone();
         let child = ChildSpec::task("slow", move |mut ctx| {
@@ -128,50 +131,50 @@ mod tests {
         (tree.expect("it starts"), starts)
     }
 
-    async fn of_inner(rt: &Runtime, tree: &SupervisorRef) -> ChildInfo {
+    async fn info_of_slow(rt: &Runtime, tree: &SupervisorRef) -> ChildInfo {
         let inner = tree.which_child("inner").await.expect("it is there").pid();
         let inner = rt.server_at(inner.expect("it runs")).expect("it is a supervisor");
         SupervisorRef::new(inner).which_child("slow").await.expect("it is there")
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_asked_for_while_a_restart_stops_the_child_is_one_with_it() {
+    async fn requests_during_the_stop_of_the_child_join_that_restart() {
         let rt = Runtime::new();
-        let (tree, starts) = slow(&rt).await;
-        let reloads = Reloads::of(&rt, &tree, "inner/slow");
+        let (tree, starts) = start_slow_tree(&rt).await;
+        let reloads = Reloader::start(&rt, &tree, "inner/slow");
         for _ in 0..5 {
-            reloads.ask();
+            reloads.request();
             sleep(SECOND / 10).await;
         }
         sleep(60 * SECOND).await;
         assert_eq!(starts.load(Ordering::SeqCst), 2);
-        let slow = of_inner(&rt, &tree).await;
+        let slow = info_of_slow(&rt, &tree).await;
         assert_eq!((slow.restarts, slow.starts_by_hand, slow.history.len()), (0, 1, 1));
         assert!(slow.pid().is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_asked_for_after_that_is_one_more() {
+    async fn requests_during_the_start_of_the_child_cause_one_more_restart() {
         let rt = Runtime::new();
-        let (tree, starts) = slow(&rt).await;
-        let reloads = Reloads::of(&rt, &tree, "inner/slow");
-        reloads.ask();
+        let (tree, starts) = start_slow_tree(&rt).await;
+        let reloads = Reloader::start(&rt, &tree, "inner/slow");
+        reloads.request();
         sleep(SECOND + SECOND / 2).await; // it starts
         for _ in 0..5 {
-            reloads.ask();
+            reloads.request();
         }
         sleep(60 * SECOND).await;
         assert_eq!(starts.load(Ordering::SeqCst), 3);
-        let slow = of_inner(&rt, &tree).await;
+        let slow = info_of_slow(&rt, &tree).await;
         assert_eq!((slow.restarts, slow.starts_by_hand), (0, 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn once_the_program_stops_nothing_is_restarted() {
+    async fn a_dropped_reloader_restarts_nothing() {
         let rt = Runtime::new();
-        let (tree, starts) = slow(&rt).await;
-        let reloads = Reloads::of(&rt, &tree, "inner/slow");
-        reloads.ask();
+        let (tree, starts) = start_slow_tree(&rt).await;
+        let reloads = Reloader::start(&rt, &tree, "inner/slow");
+        reloads.request();
         sleep(SECOND / 2).await; // it stops
         drop(reloads);
         sleep(60 * SECOND).await;

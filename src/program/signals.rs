@@ -4,7 +4,7 @@ use std::io;
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum SignalRequest {
     /// To stop, by a signal of this name.
     Stop(&'static str),
     /// The same once more, after the stop had begun.
@@ -14,23 +14,24 @@ pub(super) enum Asked {
 }
 
 #[cfg(unix)]
-pub(super) use unix::{Signals, kinds};
+pub(super) use unix::{Signals, signal_numbers};
 
 #[cfg(not(unix))]
-pub(super) use other::{Signals, kinds};
+pub(super) use other::{Signals, signal_numbers};
 
 #[cfg(unix)]
 mod unix {
-    use super::{Asked, io};
+    use super::{SignalRequest, io};
     use std::future::poll_fn;
     use std::task::{Context, Poll};
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
     /// The numbers of the signals that are listened to.
-    pub(in crate::program) fn kinds(reload: bool) -> Vec<i32> {
+    pub(in crate::program) fn signal_numbers(reload: bool) -> Vec<i32> {
         let hangup = reload.then(SignalKind::hangup);
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
-        kinds.map(|kind| kind.as_raw_value()).collect()
+        let signal_numbers =
+            [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
+        signal_numbers.map(|kind| kind.as_raw_value()).collect()
     }
 
     /// The signals a daemon knows. Listening to one takes its default action away.
@@ -52,19 +53,19 @@ mod unix {
             })
         }
 
-        pub(in crate::program) async fn next(&mut self) -> Asked {
+        pub(in crate::program) async fn next(&mut self) -> SignalRequest {
             poll_fn(|cx| self.poll_next(cx)).await
         }
 
-        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
+        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SignalRequest> {
             if self.terminate.poll_recv(cx).is_ready() {
-                return Poll::Ready(Asked::Stop("SIGTERM"));
+                return Poll::Ready(SignalRequest::Stop("SIGTERM"));
             }
             if self.interrupt.poll_recv(cx).is_ready() {
-                return Poll::Ready(Asked::Stop("SIGINT"));
+                return Poll::Ready(SignalRequest::Stop("SIGINT"));
             }
             match &mut self.hangup {
-                Some(hangup) => hangup.poll_recv(cx).map(|_| Asked::Reload),
+                Some(hangup) => hangup.poll_recv(cx).map(|_| SignalRequest::Reload),
                 None => Poll::Pending,
             }
         }
@@ -73,13 +74,13 @@ mod unix {
 
 #[cfg(not(unix))]
 mod other {
-    use super::{Asked, io};
+    use super::{SignalRequest, io};
     use std::future::poll_fn;
     use std::task::{Context, Poll};
     use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
     /// None has a number here.
-    pub(in crate::program) fn kinds(_: bool) -> Vec<i32> {
+    pub(in crate::program) fn signal_numbers(_: bool) -> Vec<i32> {
         Vec::new()
     }
 
@@ -95,15 +96,15 @@ mod other {
             Ok(Signals { ctrl_c: ctrl_c()?, ctrl_break: ctrl_break()? })
         }
 
-        pub(in crate::program) async fn next(&mut self) -> Asked {
+        pub(in crate::program) async fn next(&mut self) -> SignalRequest {
             poll_fn(|cx| self.poll_next(cx)).await
         }
 
-        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
+        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SignalRequest> {
             if self.ctrl_c.poll_recv(cx).is_ready() {
-                return Poll::Ready(Asked::Stop("Ctrl-C"));
+                return Poll::Ready(SignalRequest::Stop("Ctrl-C"));
             }
-            self.ctrl_break.poll_recv(cx).map(|_| Asked::Stop("Ctrl-Break"))
+            self.ctrl_break.poll_recv(cx).map(|_| SignalRequest::Stop("Ctrl-Break"))
         }
     }
 }

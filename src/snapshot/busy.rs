@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::one_line::name;
-use crate::snapshot::elapsed::short;
+use crate::snapshot::elapsed::short_elapsed;
 use crate::supervisor::picture::{Picture, Step};
 
 /// What a supervisor is busy with that did not answer in time, as it published itself. Its
@@ -75,7 +75,7 @@ pub enum Busy {
 
 impl Busy {
     /// What this supervisor says that it is doing; `None` if it could answer.
-    pub(super) fn with(picture: &Picture, now: Instant) -> Option<Self> {
+    pub(super) fn from_picture(picture: &Picture, now: Instant) -> Option<Self> {
         let elapsed = |since: Instant| now.saturating_duration_since(since);
         let id = |key: u64| {
             let child = picture.children.get(&key)?;
@@ -134,7 +134,7 @@ impl fmt::Display for Busy {
             write!(f, "{}", name(child))?;
         }
         match self.elapsed() {
-            Some(elapsed) => write!(f, " for {}", short(elapsed)),
+            Some(elapsed) => write!(f, " for {}", short_elapsed(elapsed)),
             None => Ok(()),
         }
     }

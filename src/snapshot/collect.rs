@@ -12,8 +12,8 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::CallError;
 use crate::runtime::info::ProcessInfo;
 use crate::snapshot::busy::Busy;
-use crate::snapshot::nodes::{TreeNodes, assembled};
-use crate::snapshot::survey::{Answer, Known, Survey, half_started};
+use crate::snapshot::nodes::{TreeNodes, assemble};
+use crate::snapshot::survey::{Answer, Survey, SurveyedSupervisor, starting_process};
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::picture::{Picture, Shown, ShownState, Step};
 use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
@@ -74,7 +74,7 @@ impl SupervisorRef {
     pub(crate) async fn survey(&self, limit: Duration) -> Result<Survey, CallError> {
         consume_budget().await;
         let pid = self.reach()?;
-        Survey::take(&Runtime { kernel: self.kernel().clone() }, pid, limit).await
+        Survey::run(&Runtime { kernel: self.kernel().clone() }, pid, limit).await
     }
 }
 
@@ -108,7 +108,7 @@ impl DynamicSupervisorRef {
     pub async fn tree_within(&self, limit: Duration) -> Result<TreeSnapshot, CallError> {
         consume_budget().await;
         let runtime = Runtime { kernel: self.kernel().clone() };
-        Ok(Survey::take(&runtime, self.reach()?, limit).await?.tree())
+        Ok(Survey::run(&runtime, self.reach()?, limit).await?.tree())
     }
 }
 
@@ -116,12 +116,12 @@ impl Survey {
     /// The tree that came of it. It waits for nothing.
     pub(crate) fn tree(&self) -> TreeSnapshot {
         let taken = Instant::now();
-        TreeSnapshot { root: Part::root(self, taken).tree(), taken }
+        TreeSnapshot { root: PartialNode::root(self, taken).into_tree(), taken }
     }
 }
 
 /// One child, or the root, on its way to be a node.
-struct Part<'a> {
+struct PartialNode<'a> {
     survey: &'a Survey,
     now: Instant,
     id: String,
@@ -132,33 +132,39 @@ struct Part<'a> {
     restarts: u32,
     history: History,
     /// If it is a supervisor that has begun.
-    known: Option<Known>,
+    surveyed: Option<SurveyedSupervisor>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> PartialNode<'a> {
     /// A root is nobody's child: it and its record alone tell of it.
     fn root(survey: &'a Survey, now: Instant) -> Self {
         let label = survey.runtime.info(survey.root).and_then(|info| info.label);
-        let known = survey.known(survey.root);
-        Part {
+        let surveyed = survey.supervisor(survey.root);
+        PartialNode {
             survey,
             now,
             id: label.unwrap_or_else(|| survey.root.to_string()),
             kind: ChildType::Supervisor,
             state: NodeState::Running,
             pid: Some(survey.root),
-            started: known.as_ref().map(|known| known.picture.since),
+            started: surveyed.as_ref().map(|surveyed| surveyed.picture.since),
             restarts: 0,
             history: History::default(),
-            known,
+            surveyed,
         }
     }
 
-    fn child(&self, above: Pid, picture: &Picture, key: u64, shown: &Shown) -> Part<'a> {
+    fn child(
+        &self,
+        supervisor: Pid,
+        picture: &Picture,
+        key: u64,
+        shown: &Shown,
+    ) -> PartialNode<'a> {
         let (survey, now) = (self.survey, self.now);
         let (state, pid) = match (picture.step, shown.state) {
             (Step::Starting { key: starts, .. }, _) if starts == key => {
-                (NodeState::Starting, half_started(&survey.runtime, above, picture))
+                (NodeState::Starting, starting_process(&survey.runtime, supervisor, picture))
             }
             (step, ShownState::Running(pid)) => {
                 // A dynamic supervisor that ends has asked all of them to stop.
@@ -174,7 +180,7 @@ impl<'a> Part<'a> {
             (_, ShownState::Stopped) => (NodeState::Stopped, None),
         };
         let is_supervisor = shown.kind == ChildType::Supervisor;
-        Part {
+        PartialNode {
             survey,
             now,
             id: shown.id.to_string(),
@@ -184,26 +190,27 @@ impl<'a> Part<'a> {
             started: Some(shown.started),
             restarts: shown.restarts,
             history: shown.history.clone(),
-            known: pid.filter(|_| is_supervisor).and_then(|pid| survey.known(pid)),
+            surveyed: pid.filter(|_| is_supervisor).and_then(|pid| survey.supervisor(pid)),
         }
     }
 
     /// The node of it, with all that is below it.
-    fn tree(self) -> TreeNode {
-        let (root, below) = self.node();
-        let mut next: Vec<(usize, Part<'a>)> = below.into_iter().rev().map(|p| (0, p)).collect();
+    fn into_tree(self) -> TreeNode {
+        let (root, children) = self.into_node();
+        let mut next: Vec<(usize, PartialNode<'a>)> =
+            children.into_iter().rev().map(|child| (0, child)).collect();
         let mut nodes = Vec::new();
-        while let Some((above, part)) = next.pop() {
-            let (node, below) = part.node();
-            nodes.push((above, node));
+        while let Some((parent, part)) = next.pop() {
+            let (node, children) = part.into_node();
+            nodes.push((parent, node));
             let number = nodes.len();
-            next.extend(below.into_iter().rev().map(|part| (number, part)));
+            next.extend(children.into_iter().rev().map(|child| (number, child)));
         }
-        assembled(root, nodes)
+        assemble(root, nodes)
     }
 
     /// The node of it, without any below it, and those.
-    fn node(self) -> (TreeNode, Vec<Part<'a>>) {
+    fn into_node(self) -> (TreeNode, Vec<PartialNode<'a>>) {
         let runtime = &self.survey.runtime;
         let info = self.pid.and_then(|pid| runtime.info(pid));
         let busy = self.busy(info.as_ref());
@@ -229,26 +236,29 @@ impl<'a> Part<'a> {
             children: TreeNodes::default(),
             more: 0,
         };
-        let mut below = Vec::new();
-        if let (Some(Known { picture, more, questions, .. }), Some(pid)) = (&self.known, node.pid)
+        let mut child_parts = Vec::new();
+        if let (Some(SurveyedSupervisor { picture, left_out_count, questions, .. }), Some(pid)) =
+            (&self.surveyed, node.pid)
             && node.state != NodeState::Ended
         {
-            node.more = *more;
+            node.more = *left_out_count;
             node.mailbox_depth = node.mailbox_depth.saturating_sub(*questions);
             let children = picture.children.iter();
-            below.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));
+            child_parts.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));
         }
-        (node, below)
+        (node, child_parts)
     }
 
     /// What keeps it from answering, if it is a supervisor and alive.
     fn busy(&self, info: Option<&ProcessInfo>) -> Option<Busy> {
         info?;
-        match &self.known {
-            Some(Known { picture, answer, .. }) => match answer {
+        match &self.surveyed {
+            Some(SurveyedSupervisor { picture, answer, .. }) => match answer {
                 Answer::Given => None,
-                Answer::Late => Some(Busy::with(picture, self.now).unwrap_or(Busy::Unanswered)),
-                Answer::NotAsked => Busy::with(picture, self.now),
+                Answer::Late => {
+                    Some(Busy::from_picture(picture, self.now).unwrap_or(Busy::Unanswered))
+                }
+                Answer::NotAsked => Busy::from_picture(picture, self.now),
             },
             None if self.kind == ChildType::Supervisor => Some(Busy::Unanswered),
             None => None,
@@ -256,9 +266,9 @@ impl<'a> Part<'a> {
     }
 
     fn node_kind(&self) -> NodeKind {
-        match (&self.known, self.kind) {
-            (Some(known), _) => {
-                let (strategy, budget) = (known.picture.strategy, known.picture.budget());
+        match (&self.surveyed, self.kind) {
+            (Some(surveyed), _) => {
+                let (strategy, budget) = (surveyed.picture.strategy, surveyed.picture.budget());
                 NodeKind::Supervisor { strategy, budget }
             }
             (None, ChildType::Supervisor) => NodeKind::Supervisor { strategy: "", budget: None },

@@ -27,7 +27,7 @@ impl TreeSnapshot {
     pub fn to_dot(&self) -> String {
         let mut dot =
             String::from("digraph tree {\n  node [shape=box, fontname=\"sans-serif\"];\n");
-        for (number, (above, node)) in numbered(&self.root).into_iter().enumerate() {
+        for (number, (parent, node)) in numbered(&self.root).into_iter().enumerate() {
             let label = label(node, dot_text, "\\n");
             let style = match (&node.kind, node.state) {
                 (NodeKind::Worker, NodeState::Running) => "rounded",
@@ -35,9 +35,9 @@ impl TreeSnapshot {
                 (_, NodeState::Running) => "solid",
                 _ => "dashed",
             };
-            line(&mut dot, &format!("  n{number} [label=\"{label}\", style={style}];"));
-            if let Some(above) = above {
-                line(&mut dot, &format!("  n{above} -> n{number};"));
+            push_line(&mut dot, &format!("  n{number} [label=\"{label}\", style={style}];"));
+            if let Some(parent) = parent {
+                push_line(&mut dot, &format!("  n{parent} -> n{number};"));
             }
         }
         dot.push_str("}\n");
@@ -67,22 +67,22 @@ impl TreeSnapshot {
     /// ```
     pub fn to_mermaid(&self) -> String {
         let mut chart = String::from("flowchart TD\n");
-        for (number, (above, node)) in numbered(&self.root).into_iter().enumerate() {
+        for (number, (parent, node)) in numbered(&self.root).into_iter().enumerate() {
             let label = label(node, mermaid_text, "<br/>");
             let (open, close) = match node.kind {
                 NodeKind::Worker => ("(\"", "\")"),
                 NodeKind::Supervisor { .. } => ("[\"", "\"]"),
             };
-            line(&mut chart, &format!("  n{number}{open}{label}{close}"));
-            if let Some(above) = above {
-                line(&mut chart, &format!("  n{above} --> n{number}"));
+            push_line(&mut chart, &format!("  n{number}{open}{label}{close}"));
+            if let Some(parent) = parent {
+                push_line(&mut chart, &format!("  n{parent} --> n{number}"));
             }
         }
         chart
     }
 }
 
-fn line(text: &mut String, line: &str) {
+fn push_line(text: &mut String, line: &str) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{line}");
 }

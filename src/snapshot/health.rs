@@ -54,7 +54,7 @@ impl TreeSnapshot {
         let mut worst = TreeHealth { health: Health::Ready, path: String::new(), busy: None };
         let mut worst_at = 0;
         for (at, (_, node)) in nodes.iter().enumerate() {
-            let health = counts_as(node);
+            let health = effective_health(node);
             if health > worst.health && !waits_for_busy(node) {
                 (worst.health, worst.busy) = (health, node.busy.clone());
                 worst_at = at;
@@ -67,15 +67,15 @@ impl TreeSnapshot {
 
 /// The ids from below the root down to this node.
 fn path(nodes: &[(Option<usize>, &TreeNode)], at: usize) -> String {
-    let above = |at: &usize| nodes.get(*at).and_then(|(above, _)| *above);
-    let line: Vec<usize> = std::iter::successors(Some(at), above).collect();
-    let ids = line.iter().rev().skip(1).filter_map(|at| nodes.get(*at));
+    let parent = |at: &usize| nodes.get(*at).and_then(|(parent, _)| *parent);
+    let ancestors: Vec<usize> = std::iter::successors(Some(at), parent).collect();
+    let ids = ancestors.iter().rev().skip(1).filter_map(|at| nodes.get(*at));
     let mut path = Path::new();
     ids.for_each(|(_, node)| path.push(node.id.as_str()));
     path.to_string()
 }
 
-fn counts_as(node: &TreeNode) -> Health {
+fn effective_health(node: &TreeNode) -> Health {
     match (node.state, &node.busy) {
         (NodeState::Running, _) => node.health.clone(),
         (NodeState::Stopping, _) => Health::Stopping,

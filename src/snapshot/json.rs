@@ -53,7 +53,7 @@ impl TreeSnapshot {
     /// ```
     pub fn to_json(&self) -> String {
         // Strings and numbers under fixed keys: nothing in it can fail.
-        shown(&serde_json::to_string_pretty(self).unwrap_or_default())
+        escape_controls(&serde_json::to_string_pretty(self).unwrap_or_default())
     }
 }
 
@@ -82,7 +82,7 @@ impl Serialize for Nodes<'_> {
 }
 
 /// The same JSON for a terminal or a page. What is escaped stands in strings only.
-fn shown(json: &str) -> String {
+fn escape_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '<' || (c != '\n' && is_obeyed(c)) {
@@ -108,7 +108,7 @@ struct Node<'a> {
 impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Node { number, parent, node, taken } = self;
-        let story = |incarnation| Story { incarnation, taken: *taken };
+        let past = |incarnation| PastIncarnation { incarnation, taken: *taken };
         let mut out = serializer.serialize_struct("TreeNode", 18)?;
         out.serialize_field("node", number)?;
         out.serialize_field("parent", parent)?;
@@ -117,7 +117,7 @@ impl Serialize for Node<'_> {
         strategy::<S>(&mut out, node)?;
         out.serialize_field("state", state(node))?;
         out.serialize_field("last_known", &node.busy.is_some())?;
-        out.serialize_field("busy", &node.busy.as_ref().map(With))?;
+        out.serialize_field("busy", &node.busy.as_ref().map(BusyJson))?;
         out.serialize_field("pid", &node.pid.map(|pid| pid.raw()))?;
         out.serialize_field("names", &node.names)?;
         out.serialize_field("up_ms", &node.up.map(millis))?;
@@ -125,7 +125,7 @@ impl Serialize for Node<'_> {
         out.serialize_field("restarts", &node.restarts)?;
         out.serialize_field("health", &health(&node.health))?;
         out.serialize_field("mailbox_depth", &node.depth())?;
-        out.serialize_field("history", &node.history.iter().map(story).collect::<Vec<_>>())?;
+        out.serialize_field("history", &node.history.iter().map(past).collect::<Vec<_>>())?;
         out.serialize_field("more", &node.more)?;
         out.end()
     }
@@ -134,7 +134,7 @@ impl Serialize for Node<'_> {
 fn strategy<S: Serializer>(out: &mut S::SerializeStruct, node: &TreeNode) -> Result<(), S::Error> {
     let NodeKind::Supervisor { strategy, budget } = &node.kind else { return Ok(()) };
     out.serialize_field("strategy", strategy)?;
-    let budget = budget.map(|budget| Budget {
+    let budget = budget.map(|budget| BudgetJson {
         left: budget.left,
         restarts: budget.restarts,
         period_ms: millis(budget.period),
@@ -143,11 +143,11 @@ fn strategy<S: Serializer>(out: &mut S::SerializeStruct, node: &TreeNode) -> Res
 }
 
 /// What a supervisor is busy with.
-struct With<'a>(&'a Busy);
+struct BusyJson<'a>(&'a Busy);
 
-impl Serialize for With<'_> {
+impl Serialize for BusyJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let With(busy) = self;
+        let BusyJson(busy) = self;
         let with = match busy {
             Busy::Init { .. } => "init",
             Busy::Starting { .. } => "starting",
@@ -163,13 +163,13 @@ impl Serialize for With<'_> {
     }
 }
 
-struct Budget {
+struct BudgetJson {
     left: u32,
     restarts: u32,
     period_ms: u64,
 }
 
-impl Serialize for Budget {
+impl Serialize for BudgetJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("RestartBudget", 3)?;
         out.serialize_field("left", &self.left)?;
@@ -180,14 +180,14 @@ impl Serialize for Budget {
 }
 
 /// An incarnation that is over.
-struct Story<'a> {
+struct PastIncarnation<'a> {
     incarnation: &'a Incarnation,
     taken: Instant,
 }
 
-impl Serialize for Story<'_> {
+impl Serialize for PastIncarnation<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Story { incarnation, taken } = self;
+        let PastIncarnation { incarnation, taken } = self;
         let ago = |at: Instant| millis(taken.saturating_duration_since(at));
         let mut out = serializer.serialize_struct("Incarnation", 6)?;
         out.serialize_field("pid", &incarnation.pid.map(|pid| pid.raw()))?;

@@ -34,15 +34,15 @@ pub struct TreeNodes(pub(super) Vec<TreeNode>);
 /// Puts a tree together from its root and all below it, which are numbered from 1 on, none before
 /// the one above it; each comes with the number of that one. The root is 0. Those right below one
 /// node are in their order.
-pub(super) fn assembled(mut root: TreeNode, mut below: Vec<(usize, TreeNode)>) -> TreeNode {
-    while let Some((above, mut node)) = below.pop() {
+pub(super) fn assemble(mut root: TreeNode, mut descendants: Vec<(usize, TreeNode)>) -> TreeNode {
+    while let Some((parent, mut node)) = descendants.pop() {
         node.children.0.reverse();
-        let above = match above.checked_sub(1) {
+        let parent = match parent.checked_sub(1) {
             None => Some(&mut root),
-            Some(at) => below.get_mut(at).map(|(_, node)| node),
+            Some(at) => descendants.get_mut(at).map(|(_, node)| node),
         };
-        if let Some(above) = above {
-            above.children.0.push(node);
+        if let Some(parent) = parent {
+            parent.children.0.push(node);
         }
     }
     root.children.0.reverse();
@@ -53,9 +53,9 @@ pub(super) fn assembled(mut root: TreeNode, mut below: Vec<(usize, TreeNode)>) -
 pub(super) fn numbered(root: &TreeNode) -> Vec<(Option<usize>, &TreeNode)> {
     let mut all = Vec::new();
     let mut next = vec![(None, root)];
-    while let Some((above, node)) = next.pop() {
+    while let Some((parent, node)) = next.pop() {
         let number = all.len();
-        all.push((above, node));
+        all.push((parent, node));
         next.extend(node.children.iter().rev().map(|child| (Some(number), child)));
     }
     all
@@ -63,7 +63,7 @@ pub(super) fn numbered(root: &TreeNode) -> Vec<(Option<usize>, &TreeNode)> {
 
 impl TreeNode {
     /// The same without those below it.
-    fn alone(&self) -> TreeNode {
+    fn without_children(&self) -> TreeNode {
         TreeNode {
             id: self.id.clone(),
             kind: self.kind.clone(),
@@ -82,7 +82,7 @@ impl TreeNode {
         }
     }
 
-    fn show(&self, out: &mut fmt::DebugStruct<'_, '_>) {
+    fn debug_fields(&self, out: &mut fmt::DebugStruct<'_, '_>) {
         out.field("id", &self.id)
             .field("kind", &self.kind)
             .field("state", &self.state)
@@ -100,9 +100,10 @@ impl TreeNode {
 
 impl Clone for TreeNode {
     fn clone(&self) -> Self {
-        let below = numbered(self).into_iter().skip(1);
-        let below = below.map(|(above, node)| (above.unwrap_or(0), node.alone()));
-        assembled(self.alone(), below.collect())
+        let descendants = numbered(self).into_iter().skip(1);
+        let descendants =
+            descendants.map(|(parent, node)| (parent.unwrap_or(0), node.without_children()));
+        assemble(self.without_children(), descendants.collect())
     }
 }
 
@@ -125,7 +126,7 @@ impl Drop for TreeNodes {
 impl fmt::Debug for TreeNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TreeNode");
-        self.show(&mut out);
+        self.debug_fields(&mut out);
         out.field("below", &self.children).finish()
     }
 }
@@ -136,7 +137,7 @@ impl fmt::Debug for TreeNodes {
         let mut list = f.debug_list();
         let mut next: Vec<(usize, &TreeNode)> = self.iter().rev().map(|node| (1, node)).collect();
         while let Some((level, node)) = next.pop() {
-            list.entry(&Entry { level, node });
+            list.entry(&ListedNode { level, node });
             next.extend(node.children.iter().rev().map(|child| (level + 1, child)));
         }
         list.finish()
@@ -144,16 +145,16 @@ impl fmt::Debug for TreeNodes {
 }
 
 /// A node in a list.
-struct Entry<'a> {
+struct ListedNode<'a> {
     level: usize,
     node: &'a TreeNode,
 }
 
-impl fmt::Debug for Entry<'_> {
+impl fmt::Debug for ListedNode<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TreeNode");
         out.field("level", &self.level);
-        self.node.show(&mut out);
+        self.node.debug_fields(&mut out);
         out.finish()
     }
 }

@@ -67,57 +67,57 @@ pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
         .route("/tree", get(text));
     #[cfg(feature = "serde")]
     let routes = routes.route("/tree.json", get(json));
-    routes.with_state(Asked { tree: tree.clone(), limit })
+    routes.with_state(TreeRoutes { tree: tree.clone(), limit })
 }
 
 /// Text is shown as text, whatever a browser finds in it: ids and reasons are anybody's.
-const AS_IT_IS: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
 /// A tree of so many children is shown in less than a millisecond or two.
-const SMALL: usize = 1_000;
+const INLINE_CHILDREN: usize = 1_000;
 
 #[derive(Clone)]
-struct Asked {
+struct TreeRoutes {
     tree: SupervisorRef,
     limit: Duration,
 }
 
 /// It must not wait: a probe that is not answered in time has the program killed.
-async fn healthz(State(Asked { tree, .. }): State<Asked>) -> Response {
+async fn healthz(State(TreeRoutes { tree, .. }): State<TreeRoutes>) -> Response {
     match tree.is_alive() {
         true => "alive\n".into_response(),
         false => unavailable(&CallError::NoProc.to_string()),
     }
 }
 
-async fn readyz(State(asked): State<Asked>) -> Response {
-    asked
-        .shown(|snapshot| {
+async fn readyz(State(routes): State<TreeRoutes>) -> Response {
+    routes
+        .respond(|snapshot| {
             let health = snapshot.health();
             match health.is_serving() {
-                true => ([AS_IT_IS], format!("{health}\n")).into_response(),
+                true => ([NO_SNIFF], format!("{health}\n")).into_response(),
                 false => unavailable(&health.to_string()),
             }
         })
         .await
 }
 
-async fn text(State(asked): State<Asked>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), AS_IT_IS];
-    asked.shown(move |snapshot| (kind, format!("{snapshot}\n")).into_response()).await
+async fn text(State(routes): State<TreeRoutes>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), NO_SNIFF];
+    routes.respond(move |snapshot| (kind, format!("{snapshot}\n")).into_response()).await
 }
 
 #[cfg(feature = "serde")]
-async fn json(State(asked): State<Asked>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json"), AS_IT_IS];
-    asked.shown(move |snapshot| (kind, snapshot.to_json()).into_response()).await
+async fn json(State(routes): State<TreeRoutes>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json"), NO_SNIFF];
+    routes.respond(move |snapshot| (kind, snapshot.to_json()).into_response()).await
 }
 
-impl Asked {
+impl TreeRoutes {
     /// Takes a snapshot and shows it. A large tree is shown where threads may block, so that no
     /// other task is late for it. A small one is not: with all those threads busy, which may be
     /// just what is looked for, it would not be answered.
-    async fn shown(
+    async fn respond(
         &self,
         show: impl FnOnce(&TreeSnapshot) -> Response + Send + 'static,
     ) -> Response {
@@ -125,7 +125,7 @@ impl Asked {
             Ok(survey) => survey,
             Err(error) => return unavailable(&Story(&error).to_string()),
         };
-        if survey.size() <= SMALL {
+        if survey.child_count() <= INLINE_CHILDREN {
             return show(&survey.tree());
         }
         // Where no thread can be had tokio panics.
@@ -143,7 +143,7 @@ impl Asked {
 
 /// Not now; soon, perhaps.
 fn unavailable(why: &str) -> Response {
-    let headers = [(header::RETRY_AFTER, "1"), AS_IT_IS];
+    let headers = [(header::RETRY_AFTER, "1"), NO_SNIFF];
     let why = excerpt(why, PAGE);
     (StatusCode::SERVICE_UNAVAILABLE, headers, format!("{why}\n")).into_response()
 }

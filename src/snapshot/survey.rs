@@ -33,15 +33,15 @@ pub(crate) struct Survey {
     pub(super) runtime: Runtime,
     pub(super) root: Pid,
     /// All that were asked, and what they answered.
-    asked: HashMap<Pid, Option<Read>>,
+    answers_by_pid: HashMap<Pid, Option<PictureRead>>,
 }
 
 /// What is known of one supervisor.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct SurveyedSupervisor {
     pub(super) picture: Arc<Picture>,
     /// Children that the picture leaves out.
-    pub(super) more: usize,
+    pub(super) left_out_count: usize,
     pub(super) answer: Answer,
     /// How many questions for its picture lie in its mailbox.
     pub(super) questions: usize,
@@ -58,14 +58,14 @@ pub(super) enum Answer {
 }
 
 /// A picture, and how many children it leaves out.
-type Read = (Arc<Picture>, usize);
+type PictureRead = (Arc<Picture>, usize);
 
-type Answers<'a> = FuturesUnordered<BoxFuture<'a, (Pid, Result<Read, CallError>)>>;
+type PendingAnswers<'a> = FuturesUnordered<BoxFuture<'a, (Pid, Result<PictureRead, CallError>)>>;
 
 impl Survey {
     /// Asks this supervisor and all below it, and waits no longer than `limit` for all of them
     /// together.
-    pub(crate) async fn take(
+    pub(crate) async fn run(
         runtime: &Runtime,
         root: Pid,
         limit: Duration,
@@ -74,18 +74,18 @@ impl Survey {
             return Err(CallError::no_proc(&runtime.kernel));
         }
         let due = after(Instant::now(), limit);
-        let mut survey = Survey { runtime: runtime.clone(), root, asked: HashMap::new() };
-        let mut answers = Answers::new();
-        survey.ask_from(root, &mut answers);
+        let mut survey = Survey { runtime: runtime.clone(), root, answers_by_pid: HashMap::new() };
+        let mut answers = PendingAnswers::new();
+        survey.ask_subtree(root, &mut answers);
         while let Some(Some((pid, answer))) =
             until(&runtime.kernel, Some(due), answers.next()).await
         {
             match answer {
-                Ok((picture, more)) => {
-                    for below in supervisors(runtime, pid, &picture) {
-                        survey.ask_from(below, &mut answers);
+                Ok((picture, left_out_count)) => {
+                    for below in child_supervisors(runtime, pid, &picture) {
+                        survey.ask_subtree(below, &mut answers);
                     }
-                    survey.asked.insert(pid, Some((picture, more)));
+                    survey.answers_by_pid.insert(pid, Some((picture, left_out_count)));
                 }
                 Err(error @ (CallError::NoProc | CallError::Exited(_) | CallError::TokioGone))
                     if pid == root =>
@@ -100,34 +100,35 @@ impl Survey {
     }
 
     /// Asks this supervisor, and all that are known below it.
-    fn ask_from(&mut self, pid: Pid, answers: &mut Answers<'_>) {
+    fn ask_subtree(&mut self, pid: Pid, answers: &mut PendingAnswers<'_>) {
         let mut next = vec![pid];
         while let Some(pid) = next.pop() {
-            let Entry::Vacant(entry) = self.asked.entry(pid) else { continue };
+            let Entry::Vacant(entry) = self.answers_by_pid.entry(pid) else { continue };
             let Some(published) = published(&self.runtime, pid) else { continue };
             entry.insert(None);
-            next.extend(supervisors(&self.runtime, pid, &published.read()));
+            next.extend(child_supervisors(&self.runtime, pid, &published.read()));
             answers.push(Box::pin(ask(self.runtime.clone(), pid, published)));
         }
     }
 
     /// How many children there are in all that was found.
     #[cfg(feature = "axum")]
-    pub(crate) fn size(&self) -> usize {
-        let shown = |(pid, read): (&Pid, &Option<Read>)| match read {
+    pub(crate) fn child_count(&self) -> usize {
+        let shown = |(pid, read): (&Pid, &Option<PictureRead>)| match read {
             Some((picture, _)) => picture.children.len(),
             None => published(&self.runtime, *pid)
                 .map_or(0, |cell| cell.change(|picture| picture.children.len())),
         };
-        self.asked.iter().map(shown).sum()
+        self.answers_by_pid.iter().map(shown).sum()
     }
 
     /// What is known of this supervisor by now; `None` if it has not begun.
-    pub(super) fn known(&self, pid: Pid) -> Option<Known> {
-        let asked = self.asked.get(&pid);
-        if let Some(Some((picture, more))) = asked {
-            let (picture, more, answer) = (picture.clone(), *more, Answer::Given);
-            return Some(Known { picture, more, answer, questions: 0 });
+    pub(super) fn supervisor(&self, pid: Pid) -> Option<SurveyedSupervisor> {
+        let asked = self.answers_by_pid.get(&pid);
+        if let Some(Some((picture, left_out_count))) = asked {
+            let (picture, left_out_count, answer) =
+                (picture.clone(), *left_out_count, Answer::Given);
+            return Some(SurveyedSupervisor { picture, left_out_count, answer, questions: 0 });
         }
         let published = published(&self.runtime, pid)?;
         let mut picture = published.read();
@@ -139,26 +140,30 @@ impl Survey {
                 ShownState::Restarting { .. } | ShownState::Stopped => true,
             });
         }
-        let more = left_out(&picture, count);
+        let left_out_count = left_out(&picture, count);
         let answer = if asked.is_some() { Answer::Late } else { Answer::NotAsked };
         let questions = published.questions();
-        Some(Known { picture: Arc::new(picture), more, answer, questions })
+        Some(SurveyedSupervisor { picture: Arc::new(picture), left_out_count, answer, questions })
     }
 }
 
 /// The process that this supervisor is just starting, if there is one yet.
-pub(super) fn half_started(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Option<Pid> {
+pub(super) fn starting_process(
+    runtime: &Runtime,
+    supervisor: Pid,
+    picture: &Picture,
+) -> Option<Pid> {
     let Step::Starting { key, start, .. } = picture.step else { return None };
     runtime.kernel.child_at(supervisor, ChildSlot { child: key, start })
 }
 
 /// The processes of the supervisors among its children.
-fn supervisors(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Vec<Pid> {
+fn child_supervisors(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Vec<Pid> {
     let running = picture.children.values().filter_map(|child| match child.state {
         ShownState::Running(pid) if child.kind == ChildType::Supervisor => Some(pid),
         _ => None,
     });
-    running.chain(half_started(runtime, supervisor, picture)).collect()
+    running.chain(starting_process(runtime, supervisor, picture)).collect()
 }
 
 fn published(runtime: &Runtime, pid: Pid) -> Option<Arc<Published>> {
@@ -170,13 +175,13 @@ async fn ask(
     runtime: Runtime,
     pid: Pid,
     published: Arc<Published>,
-) -> (Pid, Result<Read, CallError>) {
-    let turn = published.turn().await;
+) -> (Pid, Result<PictureRead, CallError>) {
+    let permit = published.turn().await;
     let answer = match runtime.server_at::<FixedServer>(pid) {
-        Ok(tree) => tree.call_unlimited(|reply| server::Call::Publish(reply, turn)).await,
+        Ok(tree) => tree.call_unlimited(|reply| server::Call::Publish(reply, permit)).await,
         Err(CallError::WrongType) => match runtime.server_at::<DynamicServer>(pid) {
             Ok(tree) => {
-                let publish = |reply| dynamic_server::Call::Publish(reply, turn);
+                let publish = |reply| dynamic_server::Call::Publish(reply, permit);
                 tree.call_unlimited(publish).await
             }
             Err(error) => Err(error),
@@ -185,8 +190,8 @@ async fn ask(
     };
     let read = |()| {
         let picture = published.read();
-        let more = left_out(&picture, published.count());
-        (Arc::new(picture), more)
+        let left_out_count = left_out(&picture, published.count());
+        (Arc::new(picture), left_out_count)
     };
     (pid, answer.map(read))
 }

@@ -7,7 +7,7 @@ use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
 use crate::runtime::Runtime;
-use crate::testing::time_limit::patiently;
+use crate::testing::time_limit::wait_for;
 
 /// Waits until a process has ended, and gives the reason, as [`Runtime::ended`] does: of one
 /// that is dead already, [`NoProc`](ExitReason::NoProc).
@@ -36,7 +36,7 @@ use crate::testing::time_limit::patiently;
 /// ```
 pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReason> + Send + use<> {
     let ended = runtime.ended(pid);
-    async move { patiently(format!("the end of {pid}"), ended).await }
+    async move { wait_for(format!("the end of {pid}"), ended).await }
 }
 
 /// Waits until somebody else holds the name than when this is called, and gives its pid: so
@@ -82,21 +82,21 @@ pub fn await_restart(runtime: &Runtime, name: &str) -> impl Future<Output = Pid>
     let (runtime, name) = (runtime.clone(), name.to_owned());
     let before = runtime.whereis(&name);
     async move {
-        let successor = successor(&runtime, &name, before);
-        patiently(format!("a new holder of {name:?}"), successor).await
+        let new_holder = new_holder(&runtime, &name, before);
+        wait_for(format!("a new holder of {name:?}"), new_holder).await
     }
 }
 
-async fn successor(runtime: &Runtime, name: &str, before: Option<Pid>) -> Pid {
+async fn new_holder(runtime: &Runtime, name: &str, before: Option<Pid>) -> Pid {
     loop {
         consume_budget().await;
-        let given = runtime.kernel.name_changes.notified();
-        tokio::pin!(given);
+        let name_change = runtime.kernel.name_changes.notified();
+        tokio::pin!(name_change);
         // From here on no change is missed.
-        given.as_mut().enable();
+        name_change.as_mut().enable();
         match runtime.whereis(name) {
             Some(holder) if Some(holder) != before => return holder,
-            _ => with_caught_wakers(given).await,
+            _ => with_caught_wakers(name_change).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Its life waits until the test lets it go, or until an exit signal ends it; either way it
 //! is torn down like any other, so what is linked to it, watches it or calls it hears the
 //! truth. What comes after its end is refused, as everywhere. What the test has not read
-//! by then is never handed out; calls among it are told of the end, if the life keeps the
+//! by then is never handed out; calls among it are end_requested of the end, if the life make_guard the
 //! reader, and otherwise when the test drops that.
 
 use std::future::{Future, poll_fn};
@@ -27,37 +27,37 @@ use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
 
 /// The process, for as long as the test holds this; then it ends normally.
-pub(super) struct StandIn<M: Item> {
+pub(super) struct BareProcess<M: Item> {
     process: Arc<Process<M>>,
     end: oneshot::Sender<ExitReason>,
 }
 
-impl<M: Item> StandIn<M> {
-    /// What `keeps` gives lives as long as the process does.
+impl<M: Item> BareProcess<M> {
+    /// What `make_guard` gives lives as long as the process does.
     pub(super) fn new<K: Send + 'static>(
         runtime: &Runtime,
         new_process: &NewProcess,
-        keeps: impl FnOnce(&Arc<Process<M>>) -> K,
+        make_guard: impl FnOnce(&Arc<Process<M>>) -> K,
     ) -> Self {
-        let (end, mut told) = oneshot::channel();
-        let (process, born) = runtime.admit::<M>(new_process);
-        if let Err(not_admitted) = born {
+        let (end, mut end_requested) = oneshot::channel();
+        let (process, admitted) = runtime.admit::<M>(new_process);
+        if let Err(not_admitted) = admitted {
             panic!("no process was started: {not_admitted:?}");
         }
-        let (kept, itself) = (keeps(&process), process.clone());
-        let life = async move {
-            let _kept = kept;
+        let (guard, itself) = (make_guard(&process), process.clone());
+        let body = async move {
+            let _guard = guard;
             let end = poll_fn(|cx| {
-                resolve(&*itself);
-                Pin::new(&mut told).poll(cx)
+                resolve_dropped_replies(&*itself);
+                Pin::new(&mut end_requested).poll(cx)
             });
             End::Returned(end.await.unwrap_or(ExitReason::Normal))
         };
-        runtime.spawn_future(process.clone(), Box::pin(life));
-        StandIn { process, end }
+        runtime.spawn_future(process.clone(), Box::pin(body));
+        BareProcess { process, end }
     }
 
-    pub(super) fn process(&self) -> &Arc<Process<M>> {
+    pub(super) fn inner(&self) -> &Arc<Process<M>> {
         &self.process
     }
 
@@ -94,7 +94,7 @@ impl<M: Item> StandIn<M> {
 }
 
 /// Callers whose replies were dropped hear it; of a process that is ending, from its end.
-pub(super) fn resolve(process: &dyn AnyProcess) {
+pub(super) fn resolve_dropped_replies(process: &dyn AnyProcess) {
     let flags = process.flags().load(Ordering::Acquire);
     if flags & flag::UNANSWERED != 0 && flags & flag::EXIT_PENDING == 0 {
         resolve_unanswered(process);

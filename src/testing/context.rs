@@ -26,8 +26,8 @@ use crate::server::event::Event;
 use crate::server::run::suspended;
 use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext};
-use crate::testing::bare_process::{StandIn, resolve};
-use crate::testing::time_limit::patiently;
+use crate::testing::bare_process::{BareProcess, resolve_dropped_replies};
+use crate::testing::time_limit::wait_for;
 
 /// A [`ServerContext`] without a running server: the test makes the state, calls its
 /// handlers one by one, and looks at what they asked of the context.
@@ -88,7 +88,7 @@ use crate::testing::time_limit::patiently;
 /// ```
 pub struct TestContext<S: GenServer> {
     context: ServerContext<S>,
-    stand_in: StandIn<Work<S>>,
+    process: BareProcess<Work<S>>,
 }
 
 impl<S: GenServer> TestContext<S> {
@@ -98,7 +98,7 @@ impl<S: GenServer> TestContext<S> {
     ///
     /// If there is no tokio runtime: neither now nor at any earlier use.
     pub fn new(runtime: &Runtime) -> Self {
-        TestContext::because(runtime, StartCause::First)
+        TestContext::with_cause(runtime, StartCause::First)
     }
 
     /// A context as at a restart: for an `init` that asks for its
@@ -143,13 +143,13 @@ impl<S: GenServer> TestContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn restarted(runtime: &Runtime, attempt: u32, previous: ExitReason) -> Self {
-        TestContext::because(runtime, StartCause::Restart { attempt, previous })
+        TestContext::with_cause(runtime, StartCause::Restart { attempt, previous })
     }
 
-    fn because(runtime: &Runtime, cause: StartCause) -> Self {
-        let stand_in = StandIn::new(runtime, &NewProcess::default(), |_| ());
-        let context = ServerContext::new(stand_in.process().clone(), None, cause);
-        TestContext { context, stand_in }
+    fn with_cause(runtime: &Runtime, cause: StartCause) -> Self {
+        let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
+        let context = ServerContext::new(process.inner().clone(), None, cause);
+        TestContext { context, process }
     }
 
     /// A question, and where its answer will be. A reply that a handler drops is told as
@@ -158,7 +158,7 @@ impl<S: GenServer> TestContext<S> {
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
     ) -> (S::Call, Answer<T>) {
-        let server = self.stand_in.process();
+        let server = self.process.inner();
         let (reply, answer) = Reply::new(server, Waker::noop().clone());
         (make(reply), Answer { awaited: Some(answer.later()), server: server.clone() })
     }
@@ -217,8 +217,8 @@ impl<S: GenServer> TestContext<S> {
     pub async fn handle_next(&mut self, state: &mut S) -> Result {
         loop {
             let ctx = &mut self.context;
-            let some = self.stand_in.or_ended(|cx| ctx.poll_some(cx));
-            let waited = patiently("something to handle", some).await?;
+            let some = self.process.or_ended(|cx| ctx.poll_some(cx));
+            let waited = wait_for("something to handle", some).await?;
             return match ctx.next_event(waited) {
                 Event::Stale => continue,
                 Event::Call(call) => state.handle_call(call, ctx).await,
@@ -377,17 +377,17 @@ impl<T: Send + 'static> Answer<T> {
     }
 
     fn poll_now(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
-        let Answer { awaited: place, server } = self;
-        let Some(awaited) = place else { panic!("the answer was taken already") };
+        let Answer { awaited: slot, server } = self;
+        let Some(awaited) = slot else { panic!("the answer was taken already") };
         let answer = match awaited.poll(cx, &**server) {
             Poll::Pending => {
                 // The server may owe it the truth, from now on or since before.
-                resolve(&**server);
+                resolve_dropped_replies(&**server);
                 ready!(awaited.poll(cx, &**server))
             }
             Poll::Ready(answer) => answer,
         };
-        *place = None;
+        *slot = None;
         Poll::Ready(outcome(answer))
     }
 }

@@ -18,8 +18,8 @@ use crate::runtime::typed_name::Name;
 use crate::server::event::Event;
 use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::testing::bare_process::StandIn;
-use crate::testing::time_limit::patiently;
+use crate::testing::bare_process::BareProcess;
+use crate::testing::time_limit::wait_for;
 
 /// A stand-in for a server of type `S`: what it is asked and told comes to the test, as the
 /// server's own enums, and the test answers with [`Reply::send`](crate::Reply::send).
@@ -83,8 +83,8 @@ use crate::testing::time_limit::patiently;
 /// # }).unwrap();
 /// ```
 pub struct Mock<S: GenServer> {
-    stand_in: StandIn<Work<S>>,
-    desk: Arc<Desk<S>>,
+    process: BareProcess<Work<S>>,
+    reader: Arc<MailboxReader<S>>,
 }
 
 /// Something that a [`Mock`] was sent, in the order it came.
@@ -101,10 +101,10 @@ pub enum Asked<S: GenServer> {
 }
 
 /// What reads the mailbox, until the process ends.
-struct Desk<S: GenServer>(Mutex<Option<ServerContext<S>>>);
+struct MailboxReader<S: GenServer>(Mutex<Option<ServerContext<S>>>);
 
 /// Held by the life of the process.
-struct Clear<S: GenServer>(Arc<Desk<S>>);
+struct DropReader<S: GenServer>(Arc<MailboxReader<S>>);
 
 impl<S: GenServer> Mock<S> {
     /// A mock without a name. [`Mock`] has an example.
@@ -114,7 +114,7 @@ impl<S: GenServer> Mock<S> {
     /// If there is no tokio runtime: neither now nor at any earlier use. If `runtime` was shut
     /// down.
     pub fn new(runtime: &Runtime) -> Self {
-        Mock::born(runtime, &NewProcess::default())
+        Mock::start(runtime, &NewProcess::default())
     }
 
     /// A mock that holds this name.
@@ -141,26 +141,26 @@ impl<S: GenServer> Mock<S> {
     /// # });
     /// ```
     pub fn named(runtime: &Runtime, name: Name<S>) -> Self {
-        Mock::born(runtime, &NewProcess { name: Some(name.into()), ..NewProcess::default() })
+        Mock::start(runtime, &NewProcess { name: Some(name.into()), ..NewProcess::default() })
     }
 
-    fn born(runtime: &Runtime, new_process: &NewProcess) -> Self {
-        let desk = Arc::new(Desk(Mutex::new(None)));
-        let stand_in = StandIn::new(runtime, new_process, |process| {
-            desk.put(Some(ServerContext::new(process.clone(), None, StartCause::First)));
-            Clear(desk.clone())
+    fn start(runtime: &Runtime, new_process: &NewProcess) -> Self {
+        let reader = Arc::new(MailboxReader(Mutex::new(None)));
+        let process = BareProcess::new(runtime, new_process, |process| {
+            reader.replace(Some(ServerContext::new(process.clone(), None, StartCause::First)));
+            DropReader(reader.clone())
         });
-        Mock { stand_in, desk }
+        Mock { process, reader }
     }
 
     /// A direct handle to it, for what is to be tested. [`Mock`] has an example.
     pub fn server(&self) -> ServerRef<S> {
-        ServerRef::direct(self.stand_in.process().clone())
+        ServerRef::direct(self.process.inner().clone())
     }
 
     /// Its pid, also when it has ended.
     pub fn pid(&self) -> Pid {
-        self.stand_in.pid()
+        self.process.pid()
     }
 
     /// The next thing that it was or is sent.
@@ -194,9 +194,9 @@ impl<S: GenServer> Mock<S> {
     /// # }).unwrap();
     /// ```
     pub async fn next(&mut self) -> Asked<S> {
-        let desk = &self.desk;
-        let asked = self.stand_in.or_ended(|cx| desk.poll_asked(cx));
-        match patiently("something to be asked", asked).await {
+        let reader = &self.reader;
+        let asked = self.process.or_ended(|cx| reader.poll_next(cx));
+        match wait_for("something to be asked", asked).await {
             Ok(asked) => asked,
             Err(reason) => panic!("the mock has ended and is asked nothing more: {reason:#}"),
         }
@@ -243,17 +243,17 @@ impl<S: GenServer> Mock<S> {
     ///
     /// It ends also if this is dropped, and then normally if it was never polled.
     pub async fn end(self, reason: ExitReason) -> ExitReason {
-        self.stand_in.end(reason).await
+        self.process.end(reason).await
     }
 }
 
-impl<S: GenServer> Desk<S> {
+impl<S: GenServer> MailboxReader<S> {
     /// Gives what was there.
-    fn put(&self, reader: Option<ServerContext<S>>) -> Option<ServerContext<S>> {
+    fn replace(&self, reader: Option<ServerContext<S>>) -> Option<ServerContext<S>> {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), reader)
     }
 
-    fn poll_asked(&self, cx: &mut Context<'_>) -> Poll<Asked<S>> {
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Asked<S>> {
         let mut reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(reader) = reader.as_mut() else { return Poll::Pending };
         loop {
@@ -270,10 +270,10 @@ impl<S: GenServer> Desk<S> {
     }
 }
 
-impl<S: GenServer> Drop for Clear<S> {
+impl<S: GenServer> Drop for DropReader<S> {
     fn drop(&mut self) {
         // Dropped with all it has read, outside of the lock.
-        drop(self.0.put(None));
+        drop(self.0.replace(None));
     }
 }
 

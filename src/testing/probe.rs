@@ -12,8 +12,8 @@ use crate::mailbox::receive::Mailbox;
 use crate::message::received::{Envelope, Received};
 use crate::runtime::Runtime;
 use crate::runtime::inside::{Inside, sealed};
-use crate::testing::bare_process::StandIn;
-use crate::testing::time_limit::patiently;
+use crate::testing::bare_process::BareProcess;
+use crate::testing::time_limit::wait_for;
 
 /// A process that keeps everything it receives for the test to look at. It can link,
 /// monitor and trap exits, and be the parent of what is started with
@@ -42,7 +42,7 @@ use crate::testing::time_limit::patiently;
 /// ```
 pub struct Probe {
     mailbox: Mailbox<Envelope>,
-    stand_in: StandIn<Envelope>,
+    process: BareProcess<Envelope>,
 }
 
 impl Probe {
@@ -53,13 +53,13 @@ impl Probe {
     /// If there is no tokio runtime: neither now nor at any earlier use. If `runtime` was shut
     /// down.
     pub fn new(runtime: &Runtime) -> Self {
-        let stand_in = StandIn::new(runtime, &NewProcess::default(), |_| ());
-        Probe { mailbox: Mailbox::new(stand_in.process().clone()), stand_in }
+        let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
+        Probe { mailbox: Mailbox::new(process.inner().clone()), process }
     }
 
     /// Its pid, also when it has ended. [`Probe`] has an example.
     pub fn pid(&self) -> Pid {
-        self.stand_in.pid()
+        self.process.pid()
     }
 
     /// The next thing it received or receives.
@@ -87,8 +87,8 @@ impl Probe {
     /// ```
     pub async fn next(&mut self) -> Received {
         let mailbox = &mut self.mailbox;
-        let some = self.stand_in.or_ended(|cx| mailbox.poll_some(cx));
-        match patiently("something to be received", some).await {
+        let some = self.process.or_ended(|cx| mailbox.poll_some(cx));
+        match wait_for("something to be received", some).await {
             Ok(()) => self.mailbox.take().received,
             Err(reason) => panic!("the probe has ended and receives nothing more: {reason:#}"),
         }
@@ -165,18 +165,18 @@ impl Probe {
     /// # });
     /// ```
     pub fn trap_exit(&self, trap: bool) -> bool {
-        self.stand_in.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
+        self.process.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
     }
 
     /// Links it to a process, as [`Runtime::link`] does; false if that is dead.
     /// [`trap_exit`](Self::trap_exit) has an example.
     pub fn link(&self, other: Pid) -> bool {
-        self.stand_in.runtime().link(self.pid(), other)
+        self.process.runtime().link(self.pid(), other)
     }
 
     /// Watches a process, as [`Runtime::monitor`] does. [`Probe`] has an example.
     pub fn monitor(&self, target: Pid) -> MonitorRef {
-        self.stand_in.runtime().monitor(self.pid(), target)
+        self.process.runtime().monitor(self.pid(), target)
     }
 }
 
@@ -188,7 +188,7 @@ impl Inside for Probe {
     }
 
     fn runtime(&self) -> Runtime {
-        self.stand_in.runtime()
+        self.process.runtime()
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Waits; panics with what was waited for if it doesn't come.
-pub(super) async fn patiently<T>(what: impl Display, wait: impl Future<Output = T>) -> T {
+pub(super) async fn wait_for<T>(what: impl Display, wait: impl Future<Output = T>) -> T {
     match timeout(LIMIT, wait).await {
         Ok(came) => came,
         Err(_) => panic!("waited a day in vain for {what}: nothing else is due"),
