@@ -1,26 +1,38 @@
-//! What a signal does while no run listens to it: what it did before the first run.
+//! Restores the default action of signals while no run listens to them.
 //!
-//! tokio never takes its handlers back, so a signal that a run has once listened to would do
-//! nothing at all after that run. Once per signal a second handler is added beside tokio's, that
-//! does what the operating system does by default, while a flag says so. The flag is off as
-//! long as any run listens.
+//! # What it guarantees
 //!
-//! Handlers of one signal run in the order in which they were added, so this one is added before
-//! tokio's: it reads the flag before any run can learn of the signal. A run that is stopped by the
-//! signal may return, and set the flag, before the last handler has run; in the other order the
-//! signal that the run had already obeyed would then end the process as well.
+//! After the last run has stopped listening to a signal, the signal has the effect that it had
+//! before the first run. tokio alone does not do that: its handlers stay installed, so that the
+//! signal would have no effect any more.
 //!
-//! A signal that the program handled or ignored before its first run, as one that `nohup` started
-//! ignores `SIGHUP`, is left to the program.
+//! # States of a signal
+//!
+//! ```text
+//! unregistered ──first run──> handled ──last run ends──> default ──next run──> handled
+//! ```
+//!
+//! On the first registration a second handler is installed beside tokio's. The second handler
+//! performs the operating system's default action while its flag is set: in the state *default*.
+//!
+//! # Invariants
+//!
+//! 1. The flag is clear while any run listens to the signal.
+//! 2. The second handler is installed before tokio's. Handlers of a signal run in the order of
+//!    their installation, so the flag is read before any run receives the signal. In the other
+//!    order a run that stops because of the signal could return and set the flag before the last
+//!    handler runs, and the signal that the run has already obeyed would end the process as well.
+//! 3. A signal that the program caught or ignored before its first run gets no second handler, and
+//!    is left to the program. A program that `nohup` starts ignores `SIGHUP`, for example.
 
 use std::io;
 
-/// While it lives, a run receives these signals, and their default action is off.
+/// Signals that a run listens to. Their default actions are off until this is dropped.
 #[derive(Debug)]
 pub(super) struct HandledSignals(Vec<i32>);
 
 impl HandledSignals {
-    /// Begins to listen by `listen`, and then takes their default action from these signals.
+    /// Calls `listen`, and turns off the default actions of these signals.
     pub(super) fn start<T>(
         signals: Vec<i32>,
         listen: impl FnOnce() -> io::Result<T>,
@@ -45,13 +57,13 @@ mod platform {
 
     /// A signal that some run has listened to.
     struct Registration {
-        /// The runs that listen to it now.
+        /// How many runs listen to the signal now.
         runs: usize,
-        /// Whether it does what it does by default.
+        /// The flag of the second handler.
         default_enabled: Arc<AtomicBool>,
     }
 
-    /// Handlers of signals belong to the process, whatever runtimes it has.
+    /// Signal handlers belong to the whole process, so this is shared by all runtimes.
     static REGISTERED: Mutex<BTreeMap<i32, Registration>> = Mutex::new(BTreeMap::new());
 
     fn registered() -> MutexGuard<'static, BTreeMap<i32, Registration>> {
@@ -69,11 +81,13 @@ mod platform {
                 continue;
             }
             let default_enabled = Arc::new(AtomicBool::new(true));
+            // Invariant 3.
             if handled & bit(signal) == 0 {
                 signal_hook::flag::register_conditional_default(signal, default_enabled.clone())?;
             }
             registered.insert(signal, Registration { runs: 0, default_enabled });
         }
+        // Invariant 2: tokio installs its handlers here, after the second handlers.
         let listening = listen()?;
         for signal in signals {
             let Some(registration) = registered.get_mut(signal) else { continue };
@@ -98,9 +112,9 @@ mod platform {
         u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
     }
 
-    /// The signals that have a handler by now, or are ignored, where the operating system says
-    /// so. Where it can't say so just now, because too many files are open, nothing is registered: a
-    /// signal that the program ignores would end it after its run.
+    /// The signals that the process catches or ignores, as a bit mask; 0 where the operating system
+    /// does not report them. If the status can't be read because too many files are open, this
+    /// fails: without the mask, a signal that the program ignores would end it after its run.
     fn handled_signals() -> io::Result<u64> {
         let status = match std::fs::read_to_string("/proc/self/status") {
             Ok(status) => status,
@@ -114,13 +128,13 @@ mod platform {
         Ok(masks.fold(0, |all, mask| all | mask))
     }
 
-    /// `ENOMEM`, `ENFILE`, `EMFILE`: they have these numbers on every Unix.
+    /// `ENOMEM`, `ENFILE`, `EMFILE`: these numbers are the same on every Unix.
     fn is_shortage(number: i32) -> bool {
         matches!(number, 12 | 23 | 24)
     }
 }
 
-/// The console's events are tokio's alone here.
+/// Without signals: only tokio handles the events of a console.
 #[cfg(not(unix))]
 mod platform {
     use super::io;

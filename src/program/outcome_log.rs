@@ -1,9 +1,10 @@
-//! What the log is told of the outcome of a run.
+//! The outcome of a run in the log and on standard error.
 //!
-//! Target `regrow::run`; fields `cause`, `took`, `forced`, `children`; where not all were clean also
-//! `unclean`, how many, and `first`, the first of them; of a run that failed `error`.
+//! The target of the events is `regrow::run`. Their fields are `cause`, `took`, `forced` and
+//! `children`; for a stop that was not clean also `unclean`, the number of children that did not
+//! stop cleanly, and `first`, the first of those; for a failed run `error`.
 //!
-//! | line | level |
+//! | event | level |
 //! |---|---|
 //! | stopped | INFO |
 //! | stopped, but not cleanly | WARN |
@@ -21,10 +22,10 @@ use crate::base::one_line::{PAGE, SENTENCE, excerpt, way};
 use crate::program::error::RunError;
 use crate::program::stop_report::StopReport;
 
-/// So many of the children that held up a stop are named in the log.
+/// How many of the children that did not stop cleanly are named in the log.
 const NAMED_CHILDREN: usize = 5;
 
-/// Tells how a run went.
+/// Logs the outcome of a run.
 pub(super) fn log_outcome(outcome: &Result<StopReport, RunError>) {
     ignore_panic(|| match outcome {
         Ok(report) => log_report(report),
@@ -54,7 +55,7 @@ fn log_report(report: &StopReport) {
     );
 }
 
-/// Tells of a process that ends because no async code of it runs any more.
+/// Logs and prints the report of a program that ends because none of its async code runs any more.
 pub(super) fn report_forced_exit(report: &StopReport) {
     let StopReport { cause, took, children, .. } = report;
     ignore_panic(|| {
@@ -68,7 +69,7 @@ pub(super) fn report_forced_exit(report: &StopReport) {
     ));
 }
 
-/// Tells what tokio left behind when it was shut down.
+/// Logs and prints that blocking jobs were still running at the end of tokio's shutdown.
 pub(super) fn report_blocked_jobs(waited: Duration) {
     let text =
         format!("a blocking job had not ended {waited:.1?} after the stop, and is left behind");
@@ -76,7 +77,7 @@ pub(super) fn report_blocked_jobs(waited: Duration) {
     print_to_stderr(&text);
 }
 
-/// Writes to standard error, if that can be written to.
+/// Writes a line to standard error. An error of the write is ignored.
 pub(super) fn print_to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,9 +1,9 @@
-//! Restarts one child on request, while the program goes on.
+//! Restarts one child on request, while the program goes on running.
 //!
-//! One task restarts the child, so two restarts never overlap. Requests that come while the old
-//! incarnation is stopped are joined into that restart, since the new incarnation has read nothing
-//! yet. Requests that come later are joined into one more restart, since the new incarnation may
-//! have read its configuration before they came.
+//! One task restarts the child, so two restarts never overlap. Requests that arrive while the old
+//! incarnation is being stopped join that restart, since the new incarnation has read nothing yet.
+//! Requests that arrive later join one more restart, since the new incarnation may have read its
+//! configuration before they arrived.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ use crate::base::one_line::{PAGE, excerpt, way};
 use crate::runtime::Runtime;
 use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 
-/// Restarts a child on each request, until it is dropped: a program that is being stopped restarts
-/// nothing.
+/// Restarts a child on each request, until the `Reloader` is dropped: a program that is being stopped
+/// restarts nothing.
 pub(super) struct Reloader {
     requested: Arc<Notify>,
     task: AbortHandle,
 }
 
 impl Reloader {
-    /// Of the child at this path.
+    /// Starts the task that restarts the child at this path.
     pub(super) fn start(runtime: &Runtime, tree: &SupervisorRef, path: &str) -> Self {
         let requested = Arc::new(Notify::new());
         let target = ReloadTarget {
@@ -64,15 +64,15 @@ struct ReloadTarget {
 }
 
 impl ReloadTarget {
-    /// If something else is about to start the child again, this does nothing: the new incarnation
-    /// reads its configuration in any case.
+    /// Restarts the child. Does nothing if the child, or a supervisor above it, is being restarted
+    /// already: the new incarnation reads its configuration in any case.
     async fn restart(&self, root: SupervisorRef) -> Result<(), ChildError> {
         let mut supervisor = root;
         let mut ids = self.path.split('/').peekable();
         while let Some(id) = ids.next() {
             if ids.peek().is_none() {
                 supervisor.terminate_child(id).await?;
-                // From here on the new incarnation may be reading.
+                // Requests up to here join this restart: the new incarnation has read nothing yet.
                 let _joined = self.requested.notified().now_or_never();
                 return match supervisor.restart_child(id).await {
                     Ok(_) | Err(ChildError::Running { .. } | ChildError::Restarting(_)) => Ok(()),
@@ -110,8 +110,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A tree whose child takes a second to start and another to stop, and how often that was
-    /// started.
+    /// Starts a tree whose child takes a second to start and another to stop. Also returns the
+    /// number of starts of the child.
     async fn start_slow_tree(rt: &Runtime) -> (SupervisorRef, Arc<AtomicU32>) {
         let starts = Arc::new(AtomicU32::new(0));
         let counted = starts.clone();
@@ -141,9 +141,9 @@ mod tests {
     async fn requests_during_the_stop_of_the_child_join_that_restart() {
         let rt = Runtime::new();
         let (tree, starts) = start_slow_tree(&rt).await;
-        let reloads = Reloader::start(&rt, &tree, "inner/slow");
+        let reloader = Reloader::start(&rt, &tree, "inner/slow");
         for _ in 0..5 {
-            reloads.request();
+            reloader.request();
             sleep(SECOND / 10).await;
         }
         sleep(60 * SECOND).await;
@@ -157,11 +157,11 @@ mod tests {
     async fn requests_during_the_start_of_the_child_cause_one_more_restart() {
         let rt = Runtime::new();
         let (tree, starts) = start_slow_tree(&rt).await;
-        let reloads = Reloader::start(&rt, &tree, "inner/slow");
-        reloads.request();
+        let reloader = Reloader::start(&rt, &tree, "inner/slow");
+        reloader.request();
         sleep(SECOND + SECOND / 2).await; // it starts
         for _ in 0..5 {
-            reloads.request();
+            reloader.request();
         }
         sleep(60 * SECOND).await;
         assert_eq!(starts.load(Ordering::SeqCst), 3);
@@ -173,10 +173,10 @@ mod tests {
     async fn a_dropped_reloader_restarts_nothing() {
         let rt = Runtime::new();
         let (tree, starts) = start_slow_tree(&rt).await;
-        let reloads = Reloader::start(&rt, &tree, "inner/slow");
-        reloads.request();
+        let reloader = Reloader::start(&rt, &tree, "inner/slow");
+        reloader.request();
         sleep(SECOND / 2).await; // it stops
-        drop(reloads);
+        drop(reloader);
         sleep(60 * SECOND).await;
         assert_eq!(starts.load(Ordering::SeqCst), 1);
     }

@@ -1,15 +1,15 @@
-//! What the operating system asks a program for.
+//! The signals of the operating system, as requests to the program.
 
 use std::io;
 
-/// What was asked.
+/// A request of the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignalRequest {
-    /// To stop, by a signal of this name.
+    /// Stop, because of the signal of this name.
     Stop(&'static str),
-    /// The same once more, after the stop had begun.
+    /// Stop at once: a signal that arrived after the stop had begun.
     StopNow(&'static str),
-    /// To read its configuration anew.
+    /// Restart the child that reads the configuration.
     Reload,
 }
 
@@ -26,15 +26,14 @@ mod unix {
     use std::task::{Context, Poll};
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
-    /// The numbers of the signals that are listened to.
+    /// The numbers of the signals that [`Signals::listen`] listens to.
     pub(in crate::program) fn signal_numbers(reload: bool) -> Vec<i32> {
         let hangup = reload.then(SignalKind::hangup);
-        let signal_numbers =
-            [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
-        signal_numbers.map(|kind| kind.as_raw_value()).collect()
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
+        kinds.map(|kind| kind.as_raw_value()).collect()
     }
 
-    /// The signals a daemon knows. Listening to one takes its default action away.
+    /// `SIGTERM`, `SIGINT` and `SIGHUP`. tokio's listener replaces the default action of a signal.
     #[derive(Debug)]
     pub(in crate::program) struct Signals {
         terminate: Signal,
@@ -43,7 +42,7 @@ mod unix {
     }
 
     impl Signals {
-        /// `SIGHUP` is left alone unless there is something to reload.
+        /// Listens to `SIGHUP` only with `reload`.
         pub(in crate::program) fn listen(reload: bool) -> io::Result<Self> {
             let hangup = reload.then(|| signal(SignalKind::hangup())).transpose()?;
             Ok(Signals {
@@ -79,12 +78,12 @@ mod other {
     use std::task::{Context, Poll};
     use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
-    /// None has a number here.
+    /// Events of a console have no numbers.
     pub(in crate::program) fn signal_numbers(_: bool) -> Vec<i32> {
         Vec::new()
     }
 
-    /// What a console sends.
+    /// The events of a console.
     #[derive(Debug)]
     pub(in crate::program) struct Signals {
         ctrl_c: CtrlC,

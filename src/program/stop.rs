@@ -1,4 +1,4 @@
-//! The stop of a run: in order as long as there is time, then by force.
+//! Steps 3 to 5 of a run: the stop in order, and the kill when time is up.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -6,12 +6,13 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::stop_above::StopInProgress;
+use crate::program::run::next_request;
 use crate::program::signals::SignalRequest;
 use crate::program::stop_report::{CutShort, StopCause, StopReport};
 use crate::program::stop_state::StopState;
 use crate::program::tree_members::{ForcedStop, TreeMembers};
 use crate::program::watchdog::Watchdog;
-use crate::program::{KILL_WAIT, Run, RunError, first, next_request};
+use crate::program::{KILL_WAIT, Run, RunError, first};
 use crate::supervisor::SupervisorRef;
 
 /// A stop that has begun.
@@ -19,11 +20,12 @@ pub(super) struct Stop {
     cause: StopCause,
     pub(super) began: Instant,
     members: Arc<TreeMembers>,
+    /// Shows the stop to the processes below the root.
     _in_progress: StopInProgress,
 }
 
 impl Stop {
-    /// Kills all that is left.
+    /// Kills all processes that are left.
     pub(super) async fn force(self, by: CutShort, watchdog: &Option<Watchdog>) -> StopReport {
         let notify_watchdog = || watchdog.iter().for_each(Watchdog::notify_forcing);
         notify_watchdog();
@@ -41,7 +43,7 @@ impl Stop {
 }
 
 impl Run {
-    /// The stop begins.
+    /// Begins the stop.
     pub(super) fn begin_stop(
         &self,
         stop_state: &StopState,
@@ -59,7 +61,7 @@ impl Run {
         Stop { cause, began: Instant::now(), members, _in_progress: in_progress }
     }
 
-    /// Waits until the time is up, or a second signal says that it is.
+    /// Waits until the deadline is over or a second signal arrives.
     pub(super) async fn cut_short(
         &self,
         watchdog: &mut Option<Watchdog>,
@@ -79,6 +81,7 @@ impl Run {
         first(deadline, second_signal).await
     }
 
+    /// Stops the tree in order, and by force when time is up.
     pub(super) async fn stop(
         &self,
         tree: &SupervisorRef,
@@ -87,11 +90,12 @@ impl Run {
     ) -> Result<StopReport, RunError> {
         let ended = tree.ended();
         let stopped = async {
-            // A root that is gone by now has told why.
+            // If the root has ended already, `ended` has its exit reason.
             drop(tree.stop().await);
             Ok(ended.await)
         };
         let cut_short = async { Err(self.cut_short(watchdog, stop.began).await) };
+        // Invariant 3: the exit reason of the root decides.
         match first(stopped, cut_short).await {
             Ok(reason) if reason.is_clean() => Ok(stop.report(None)),
             Ok(reason) => Err(stop.members.error(reason)),

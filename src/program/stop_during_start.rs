@@ -1,17 +1,19 @@
-//! A stop that is asked for while the tree still starts.
+//! A stop that is requested while the tree starts.
 
 use std::future::Future;
 
+use crate::program::run::next_request;
 use crate::program::signals::SignalRequest;
 use crate::program::stop::Stop;
 use crate::program::stop_report::{StopCause, StopReport};
 use crate::program::watchdog::Watchdog;
-use crate::program::{Run, RunError, first, next_request};
+use crate::program::{Run, RunError, first};
 use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::SupervisorRef;
 
 impl Run {
-    /// Waits until it is asked to stop, while the tree starts: there is nothing to reload yet.
+    /// Waits for a request to stop while the tree starts. A request to reload is dropped: the
+    /// starting child reads its configuration in any case.
     pub(super) async fn stop_requested(&self, watchdog: &mut Option<Watchdog>) -> StopCause {
         let signal = async {
             loop {
@@ -25,7 +27,7 @@ impl Run {
         first(signal, self.token_cancelled()).await
     }
 
-    /// It is to stop before it is up: it is stopped when it is, or killed when the time is up.
+    /// Waits for the end of the start and stops the tree then, or kills the tree when time is up.
     pub(super) async fn stop_during_start(
         &self,
         starting: impl Future<Output = Result<SupervisorRef, StartError>>,

@@ -1,4 +1,4 @@
-//! What the run and its watchdog both know of the tree: its root, and how its stop began.
+//! The state that a run and its watchdog share: the root of the tree, and the cause of the stop.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,13 +17,13 @@ pub(super) struct StopState {
 }
 
 impl StopState {
-    /// The root exists from now on.
+    /// Sets the root, as soon as its process exists.
     pub(super) fn set_root(&self, runtime: &Runtime, pid: Pid, path: &str) {
         // A run has one root.
         let _ = self.root.set((runtime.clone(), pid, path.to_owned()));
     }
 
-    /// The stop begins, if it has not yet; from here on what becomes of children is remembered.
+    /// Begins the stop, unless it has begun: from here on the outcomes of children are recorded.
     /// `None` as long as there is no root.
     pub(super) fn begin(&self, cause: &StopCause) -> Option<Arc<TreeMembers>> {
         let (runtime, pid, path) = self.root.get()?;
@@ -32,8 +32,8 @@ impl StopState {
         Some(self.members.get_or_init(new).clone())
     }
 
-    /// Kills the programs that run as children, before this process ends without having stopped
-    /// them.
+    /// Kills the operating system's processes that are children of the tree. The watchdog calls
+    /// this before it ends a program whose tree has not stopped.
     pub(super) fn kill_programs(&self) {
         #[cfg(all(unix, feature = "process"))]
         if let Some((runtime, ..)) = self.root.get() {
@@ -41,7 +41,7 @@ impl StopState {
         }
     }
 
-    /// What can be said of a tree that nobody could stop in this time.
+    /// The report of a tree that did not stop in time. It reads the kernel's tables only.
     pub(super) fn report(
         &self,
         cause: &StopCause,

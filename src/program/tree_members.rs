@@ -1,7 +1,7 @@
-//! The processes below a root, and what became of each since the stop began.
+//! The processes below a root, and the outcome of each since the stop began.
 //!
-//! All of it is read from the kernel's tables, so a thread outside tokio can do it as well
-//! when no async code runs any more.
+//! Everything here is read from the kernel's tables, so the thread of the watchdog can use it when
+//! no async code runs any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,22 +22,22 @@ use crate::program::error::RunError;
 use crate::program::stop_report::{CutShort, StopCause, StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
 
-/// A root, and the way to all processes that its supervisors hold.
+/// A root and all processes below it.
 pub(super) struct TreeMembers {
     runtime: Runtime,
     root_pid: Pid,
     root: String,
     stop_records: Remembered,
-    /// The processes that were there when the stop was cut short.
+    /// The processes that were alive when the stop was cut short.
     remaining: Mutex<Members>,
 }
 
 type Members = BTreeMap<Pid, Member>;
 
-/// Each with the ids from the root down.
+/// The path of each process, from the root down.
 type Paths = HashMap<Pid, Path<SharedStr>>;
 
-/// A child that is there, and its supervisor.
+/// A live child, and its supervisor.
 #[derive(Clone)]
 struct Member {
     supervisor: Pid,
@@ -50,16 +50,16 @@ struct Member {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ForcedStop {
     pub(super) by: CutShort,
-    /// By a kill of all processes; else the program ends because no async code runs.
+    /// Whether all processes were killed. If not, the program ends because no async code runs.
     pub(super) all_killed: bool,
 }
 
-/// How far the stop of a child had come.
+/// How far the stop of a child had progressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Its supervisor waits for its start.
     Starting,
-    /// It runs, and its supervisor has not asked it to stop.
+    /// The child runs, and its supervisor has not asked it to stop.
     Running,
     /// Its supervisor has asked it to stop, or killed it.
     StopRequested,
@@ -77,12 +77,12 @@ impl TreeMembers {
         }
     }
 
-    /// The error of the root, when it ended with this reason by itself.
+    /// The error of a root that ended by itself, with this reason.
     pub(super) fn error(&self, reason: ExitReason) -> RunError {
         RunError::from_root(&self.runtime, (&self.root, self.root_pid), reason)
     }
 
-    /// Lets all below the root know that they are about to be stopped, as long as that lasts.
+    /// Marks all processes below the root as about to be stopped, until the result is dropped.
     pub(super) fn begin_stop(&self, cause: &StopCause) -> StopInProgress {
         let by = match cause {
             StopCause::Signal(_) => Above::Signal,
@@ -91,12 +91,12 @@ impl TreeMembers {
         self.runtime.kernel.begin_stop(self.root_pid, by)
     }
 
-    /// Kills the root and everything below it, parents first: so no supervisor can start
-    /// again what is killed. Waits until all have ended, but no longer than `limit`.
+    /// Kills the root and all processes below it, supervisors before their children, so that no
+    /// supervisor restarts a killed child. Waits for their ends, but no longer than `limit`.
     pub(super) async fn kill_all(&self, limit: Duration) {
         let due = Instant::now() + limit;
-        // Before the first kill: a supervisor that is killed signals its children, which from
-        // then on look like children that it has asked to stop.
+        // Before the first kill, since a killed supervisor signals its children, and
+        // `Phase::StopRequested` does not tell that signal from a request to stop.
         self.record_members();
         let mut last = false;
         loop {
@@ -108,7 +108,7 @@ impl TreeMembers {
                 self.runtime.kill(pid);
             }
             let in_time = timeout_at(due, join_all(ended)).await.is_ok();
-            // A process that was just being started is found in the next round.
+            // Repeat until a round finds no new process: a process may just have been started.
             if !in_time || (last && !found) {
                 return;
             }
@@ -116,7 +116,7 @@ impl TreeMembers {
         }
     }
 
-    /// Notes the processes that are there now. Whether there are any that were not noted before.
+    /// Records the processes that are alive now. Returns whether there are new ones among them.
     pub(super) fn record_members(&self) -> bool {
         let members = self.live_members();
         let mut remaining = self.remaining();
@@ -131,7 +131,8 @@ impl TreeMembers {
         lock(&self.remaining)
     }
 
-    /// All that is alive below the root. Parents are older than their children.
+    /// All live processes below the root. The pid of a parent is smaller than those of its children,
+    /// so one pass in the order of pids finds them all.
     fn live_members(&self) -> Members {
         let table = &self.runtime.kernel.table;
         let mut all = Members::new();
@@ -158,7 +159,7 @@ impl TreeMembers {
         below.extend(self.remaining().keys());
         all.retain(|pid, member| below.contains(&member.supervisor) && below.insert(*pid));
         for (pid, member) in &mut all {
-            // A child that is being stopped is awaited as well.
+            // A supervisor awaits a child that it stops, too: that child is not starting.
             if member.phase == Phase::Running && starting.contains(pid) {
                 member.phase = Phase::Starting;
             }
@@ -166,10 +167,12 @@ impl TreeMembers {
         all
     }
 
-    /// The stops of those below the root, and of no other tree. A supervisor's own is recorded after
-    /// those of its children. Children that had not been asked to stop when the stop was cut short
-    /// are left out: a supervisor that learns of the kill of its own supervisor before it is
-    /// killed itself may still stop some of them.
+    /// The recorded stops of this tree. The stop of a supervisor is recorded after those of its
+    /// children.
+    ///
+    /// Leaves out children that had not been asked to stop when the stop was cut short. The record
+    /// may contain them, since a supervisor that receives the exit signal of its own killed
+    /// supervisor may stop some of its children before it is killed itself.
     fn stops_in_tree(&self) -> Vec<StopRecord> {
         let mut all = lock(&self.stop_records).clone();
         let remaining = self.remaining().clone();
@@ -189,9 +192,9 @@ impl TreeMembers {
         own
     }
 
-    /// What became of all children since the stop began: those that their supervisors
-    /// stopped, then those that were there when it was cut short, youngest first. The stop took
-    /// so long.
+    /// The outcome of each child since the stop began: first the children that their supervisors
+    /// stopped, then the children that were alive when the stop was cut short, youngest first.
+    /// `took` is the duration of the stop, for the latter.
     pub(super) fn report(&self, took: Duration, forced: &ForcedStop) -> Vec<StoppedChild> {
         let stops = self.stops_in_tree();
         let remaining = self.remaining().clone();
@@ -216,7 +219,7 @@ impl TreeMembers {
             took: stop.took,
         });
         let left = || remaining.iter().rev().filter(|(pid, _)| !recorded.contains(pid));
-        // Supervisors that wait for a child: that child is the one to look at, not they.
+        // The supervisors that wait for a child. The child is what holds up the stop.
         let waited_for = left().filter(|(_, member)| member.phase != Phase::Running);
         let waiting: HashSet<Pid> = waited_for.map(|(_, member)| member.supervisor).collect();
         let killed = left().map(|(&pid, member)| StoppedChild {
@@ -231,7 +234,7 @@ impl TreeMembers {
 }
 
 impl ForcedStop {
-    /// What became of a process that was there when the stop was cut short.
+    /// The outcome of a process that was alive when the stop was cut short.
     fn outcome(&self, member: &Member, waits_for_a_child: bool, alive: bool) -> StopOutcome {
         let by = self.by;
         match (member.phase, waits_for_a_child) {
@@ -253,7 +256,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Notes the path of a child whose supervisor's is known.
+/// Inserts the path of a child, below the path of its supervisor if that is known.
 fn insert_path(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
     let path = match paths.get(&supervisor) {
         Some(above) => above.below(child),

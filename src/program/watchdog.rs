@@ -1,21 +1,40 @@
-//! A thread that listens to signals, and ends a program whose stop nobody can carry out.
+//! The watchdog of a run: a thread outside the run's tokio that receives signals, and ends the
+//! process of the operating system if the run can't stop its tree.
 //!
-//! A deadline that a task enforces holds as long as some thread polls tasks and timers. With
-//! as many bodies that never await as tokio has workers, or with one on a runtime of one
-//! thread, none does: no signal is received, no timer fires, and whatever the run awaits never
-//! comes. So signals are received and the deadline is kept by a thread outside that tokio,
-//! with a small tokio of its own.
+//! # What it guarantees
 //!
-//! **Who does what.**
-//! 1. The thread receives each signal, and passes it on to the run, which stops the tree.
-//! 2. The stop begins at the first signal, at the token, or when the run says so. The thread
-//!    counts the deadline from there, in real time. At a second signal the time is up.
-//! 3. The run cuts the stop short itself at the deadline, and gives the killed processes
-//!    [`KILL_WAIT`] to end. [`RETURN_MARGIN`] later it has returned, if any async code runs at all.
-//! 4. If it has not, the thread reports what is left and ends the process with code 1.
+//! A deadline that a task enforces holds only while some thread polls tasks and timers. No thread
+//! does if the bodies that never await are as many as tokio's workers, or if there is one such body
+//! on a runtime of one thread. Then no signal is received, no timer fires, and no future of the run
+//! completes. The watchdog's thread has a small tokio of its own, so it receives signals and keeps
+//! the deadline in any case.
 //!
-//! The run dropped its watchdog: the thread ends, whatever it was waiting for. A run under a
-//! paused clock has no deadline in real time; its thread only listens.
+//! # Steps
+//!
+//! ```text
+//!             signal, token, StopBegan              Forcing             due
+//!   waiting ───────────────────────────> stopping ──────────> forcing ─────> process exit
+//!                                            └──────── due ──────────────────────┘
+//!   any ── Returned ──> waiting for the rest of the program ── due ──> process exit
+//! ```
+//!
+//! 1. The thread receives each signal and passes it on to the run, which stops the tree.
+//! 2. The stop begins at the first signal, at the cancellation of the token, or when the run
+//!    reports it. The thread counts the deadline from there, in real time. A second signal ends
+//!    the deadline.
+//! 3. At the deadline the run cuts the stop short and kills all processes, which have [`KILL_WAIT`]
+//!    to end. If any async code runs, the run has returned [`RETURN_MARGIN`] later.
+//! 4. If the run has not returned by then, the thread reports the remaining processes, and ends the
+//!    process of the operating system with code 1.
+//!
+//! # Invariants
+//!
+//! 1. No signal is lost from the return of [`Watchdog::start`] on.
+//! 2. Only the thread decides which signal is the second: the run may have begun its stop for
+//!    another reason, and must not take the first signal for a second one.
+//! 3. The thread ends when the run drops its [`Watchdog`].
+//! 4. While tokio's clock is paused, the thread only passes on signals: no deadline holds in real
+//!    time.
 
 use std::future::pending;
 use std::io;
@@ -39,93 +58,93 @@ use crate::program::stop_state::StopState;
 use crate::program::tree_members::ForcedStop;
 use crate::program::{KILL_WAIT, first};
 
-/// How much later than it should have returned a run is given up.
+/// How long after the moment at which it should have returned a run is given up.
 const RETURN_MARGIN: Duration = Duration::from_secs(1);
 
-/// How long the last words of the program may take: a subscriber or a pipe may block.
+/// How long the final report may take: a subscriber or a pipe may block.
 const REPORT_LIMIT: Duration = Duration::from_secs(1);
 
-/// What a watchdog is to watch.
+/// The settings of a watchdog.
 pub(super) struct WatchdogConfig {
     pub(super) stop_state: Arc<StopState>,
     pub(super) deadline: Duration,
     pub(super) stop_on: Option<CancellationToken>,
     pub(super) handle_signals: bool,
-    /// `SIGHUP` is listened to as well.
+    /// Whether to listen to `SIGHUP` as well.
     pub(super) handle_hangup: bool,
 }
 
-/// The run's side of it.
+/// The run's handle to the thread.
 pub(super) struct Watchdog {
-    /// The default action of signals is given back when it is dropped.
+    /// Dropping it restores the default actions of the signals.
     handled_signals: Option<HandledSignals>,
     requests: mpsc::UnboundedReceiver<SignalRequest>,
     notices: mpsc::UnboundedSender<Notice>,
 }
 
-/// What a run says of itself.
+/// A notice of the run to the thread.
 enum Notice {
-    /// The stop has begun. `None`: the clock is paused, no deadline holds in real time.
+    /// The stop has begun, with this deadline. `None`: the clock is paused.
     StopBegan(StopCause, Option<Duration>),
-    /// The stop is cut short: the killed have [`KILL_WAIT`] to end from here on, or from the last
-    /// time that this was said.
+    /// The run kills all processes, which have [`KILL_WAIT`] to end, counted from the last notice
+    /// of this kind.
     Forcing,
-    /// The run has returned; the rest of the program may take so long, `None` is any time.
+    /// The run has returned. The rest of the program may take this long; `None` is any time.
     Returned(Option<Duration>),
 }
 
 impl Watchdog {
-    /// Starts the thread. From its return on no signal is lost.
+    /// Starts the thread, and waits until it listens to the signals (invariant 1).
     pub(super) fn start(config: WatchdogConfig) -> io::Result<Self> {
         let (request_sender, requests) = mpsc::unbounded_channel();
-        let (notices, listen) = mpsc::unbounded_channel();
-        let (say, ready) = channel::channel();
+        let (notices, notice_receiver) = mpsc::unbounded_channel();
+        let (ready_sender, ready) = channel::channel();
         let armed = !is_clock_paused();
-        let run = move || run(config, armed, &say, &request_sender, listen);
+        let run = move || run(config, armed, &ready_sender, &request_sender, notice_receiver);
         start_thread("regrow-watchdog".into(), "it", run)?;
         let ended = || io::Error::other("the thread that listens to them has ended");
         let handled_signals = ready.recv().map_err(|_| ended())??;
         Ok(Watchdog { handled_signals, requests, notices })
     }
 
-    /// What the operating system asks next.
+    /// Waits for the next request of the operating system.
     pub(super) async fn next(&mut self) -> SignalRequest {
         match self.requests.recv().await {
-            Some(asked) => asked,
+            Some(request) => request,
             None => pending().await,
         }
     }
 
-    /// The stop has begun, and may take so long.
+    /// Reports that the stop has begun, and may take this long.
     pub(super) fn stop_began(&self, cause: &StopCause, deadline: Duration) {
         let deadline = (!is_clock_paused()).then_some(deadline);
-        // A thread that has ended watches nothing.
+        // An error means that the thread has ended.
         let _ = self.notices.send(Notice::StopBegan(cause.clone(), deadline));
     }
 
-    /// The run still runs async code, and forces the stop: only its silence from here on ends the
-    /// process.
+    /// Reports that the run still runs async code and forces the stop: the time after which the
+    /// thread ends the process is counted from here on.
     pub(super) fn notify_forcing(&self) {
         let _ = self.notices.send(Notice::Forcing);
     }
 
-    /// The tree has stopped. What is left of the program is to end within this time, if there is
-    /// a limit. From here on signals do what they do by default.
+    /// Reports that the tree has stopped, and restores the default actions of the signals. The
+    /// thread ends the process if the rest of the program takes longer than the limit.
     pub(super) fn run_returned(&mut self, limit: Option<Duration>) {
         self.handled_signals = None;
         let _ = self.notices.send(Notice::Returned(limit));
     }
 }
 
-/// The thread.
+/// The function of the thread.
 fn run(
     config: WatchdogConfig,
     armed: bool,
     ready: &channel::Sender<io::Result<Option<HandledSignals>>>,
-    request_sender: &mpsc::UnboundedSender<SignalRequest>,
+    requests: &mpsc::UnboundedSender<SignalRequest>,
     notices: mpsc::UnboundedReceiver<Notice>,
 ) {
-    let began = build_tokio(Builder::new_current_thread(), "no tokio for it").and_then(|tokio| {
+    let started = build_tokio(Builder::new_current_thread(), "no tokio for it").and_then(|tokio| {
         let inside = tokio.enter();
         let listen = || Signals::listen(config.handle_hangup);
         let listen = || HandledSignals::start(signal_numbers(config.handle_hangup), listen);
@@ -133,36 +152,36 @@ fn run(
         drop(inside);
         Ok((tokio, listening))
     });
-    let (tokio, listening) = match began {
-        Ok(began) => began,
+    let (tokio, listening) = match started {
+        Ok(started) => started,
         Err(error) => return drop(ready.send(Err(error))),
     };
-    let (listening, signals) = listening.unzip();
-    if ready.send(Ok(listening)).is_ok() {
-        let watchdog = WatchdogThread {
+    let (handled_signals, signals) = listening.unzip();
+    if ready.send(Ok(handled_signals)).is_ok() {
+        let thread = WatchdogThread {
             config,
             signals,
             armed,
             began: None,
-            stopping: None,
+            stop_in_progress: None,
             due: None,
             by: CutShort::Deadline,
         };
-        tokio.block_on(watchdog.watch(request_sender, notices));
+        tokio.block_on(thread.watch(requests, notices));
     }
 }
 
-/// What the thread knows.
+/// The state of the thread.
 struct WatchdogThread {
     config: WatchdogConfig,
     signals: Option<Signals>,
-    /// The deadline holds in real time.
+    /// Whether the deadline holds in real time (invariant 4).
     armed: bool,
     /// Why the stop has begun and when, if it has.
     began: Option<(StopCause, Instant)>,
-    /// Says so to the tree.
-    stopping: Option<StopInProgress>,
-    /// When the run should have returned.
+    /// Shows the stop to the processes below the root.
+    stop_in_progress: Option<StopInProgress>,
+    /// When to end the process.
     due: Option<Instant>,
     by: CutShort,
 }
@@ -177,11 +196,12 @@ enum Event {
 impl WatchdogThread {
     async fn watch(
         mut self,
-        request_sender: &mpsc::UnboundedSender<SignalRequest>,
+        requests: &mpsc::UnboundedSender<SignalRequest>,
         mut notices: mpsc::UnboundedReceiver<Notice>,
     ) {
         loop {
             match self.next(&mut notices).await {
+                // Invariant 3.
                 Event::Notice(None) => return,
                 Event::Notice(Some(Notice::StopBegan(cause, deadline))) => {
                     self.armed = deadline.is_some();
@@ -195,18 +215,17 @@ impl WatchdogThread {
                     self.due = due.filter(|_| self.armed);
                 }
                 Event::Token => self.begin(&StopCause::Token),
-                Event::Signal(asked) => {
-                    // Known here alone: the run may have begun its stop for another reason, and
-                    // must not take this for a second signal.
-                    let asked = match (asked, self.began.is_some()) {
+                Event::Signal(request) => {
+                    // Invariant 2.
+                    let request = match (request, self.began.is_some()) {
                         (SignalRequest::Stop(name), true) => SignalRequest::StopNow(name),
-                        (asked, _) => asked,
+                        (request, _) => request,
                     };
-                    if let SignalRequest::Stop(name) | SignalRequest::StopNow(name) = asked {
+                    if let SignalRequest::Stop(name) | SignalRequest::StopNow(name) = request {
                         self.stop_signal(name);
                     }
-                    // A run that has returned asks for nothing any more.
-                    let _ = request_sender.send(asked);
+                    // An error means that the run has returned.
+                    let _ = requests.send(request);
                 }
                 Event::Overdue => self.end_the_process(),
             }
@@ -236,7 +255,7 @@ impl WatchdogThread {
         first(notice, first(signal, first(token, overdue))).await
     }
 
-    /// The stop begins, unless it has.
+    /// Begins the stop, unless it has begun.
     fn begin(&mut self, cause: &StopCause) {
         if !self.armed {
             self.due = None;
@@ -244,9 +263,9 @@ impl WatchdogThread {
         if self.began.is_none() {
             self.began = Some((cause.clone(), Instant::now()));
             self.due = self.due_after(self.config.deadline);
-            // The tree learns of it at once, however long the run takes to be polled.
-            let below = self.config.stop_state.begin(cause);
-            self.stopping = below.map(|below| below.begin_stop(cause));
+            // Shows the stop to the tree at once, even if the run is polled much later.
+            let members = self.config.stop_state.begin(cause);
+            self.stop_in_progress = members.map(|members| members.begin_stop(cause));
         }
     }
 
@@ -260,26 +279,26 @@ impl WatchdogThread {
         }
     }
 
-    /// When a run should have returned that cuts its stop short so much later.
+    /// When to end the process if the run cuts its stop short after `limit`.
     fn due_after(&self, limit: Duration) -> Option<Instant> {
         let due = Instant::now().checked_add(limit)?.checked_add(KILL_WAIT + RETURN_MARGIN)?;
         self.armed.then_some(due)
     }
 
-    /// No async code has run for so long that none will: says what is left, and exits.
+    /// Reports the remaining processes, and exits: the run is overdue, so no async code runs.
     fn end_the_process(&self) -> ! {
-        let stopping = self.config.stop_state.clone();
+        let stop_state = self.config.stop_state.clone();
         let now = Instant::now();
         let (cause, began) = self.began.clone().unwrap_or((StopCause::TreeEnded, now));
-        let (took, cut) =
-            (now.duration_since(began), ForcedStop { by: self.by, all_killed: false });
-        let (say, said) = channel::channel();
-        let reporter = thread::Builder::new().name("regrow-last-words".into()).spawn(move || {
-            outcome_log::report_forced_exit(&stopping.report(&cause, took, &cut));
-            let _ = say.send(());
+        let forced = ForcedStop { by: self.by, all_killed: false };
+        let took = now.duration_since(began);
+        let (reported_sender, reported) = channel::channel();
+        let reporter = thread::Builder::new().name("regrow-last-report".into()).spawn(move || {
+            outcome_log::report_forced_exit(&stop_state.report(&cause, took, &forced));
+            let _ = reported_sender.send(());
         });
         if reporter.is_ok() {
-            let _ = said.recv_timeout(REPORT_LIMIT);
+            let _ = reported.recv_timeout(REPORT_LIMIT);
         }
         self.config.stop_state.kill_programs();
         std::process::exit(1)
