@@ -1,4 +1,4 @@
-//! Taking a snapshot: what the supervisors told, and what is known of each process.
+//! Builds a snapshot from the pictures of the supervisors and the records of the processes.
 
 use std::time::Duration;
 
@@ -18,32 +18,34 @@ use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::picture::{Picture, Shown, ShownState, Step};
 use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
 
-/// How long all supervisors of a tree may take to answer, if nothing else is said.
+/// How long all supervisors of a tree may take to answer, by default.
 pub(crate) const LIMIT: Duration = Duration::from_millis(250);
 
 impl SupervisorRef {
-    /// The tree below this supervisor as it is now, in 250 ms at most. Each supervisor in it
-    /// answers after it has handled what it had received before. One that does not answer in
-    /// time, since it starts or stops a child, is [busy](NodeState::Busy): it is shown as it
-    /// last published itself, with [what it does](TreeNode::busy), and those below it are asked
-    /// all the same. All are asked at once, so the time does not grow with the depth of the
-    /// tree. [`TreeSnapshot`] has an example, and [`Busy`] another.
+    /// Takes a snapshot of the tree below this supervisor, in 250 ms at most. [`TreeSnapshot`] has
+    /// an example, and [`Busy`] another.
+    ///
+    /// Each supervisor answers after it has handled the messages that it had received before. A
+    /// supervisor that does not answer in time, because it starts or stops a child, is
+    /// [busy](NodeState::Busy): the snapshot shows the state that it last published, and
+    /// [the step it is at](TreeNode::busy). The supervisors below a busy one are asked all the same.
+    /// All supervisors are asked at once, so the time does not grow with the depth of the tree.
     ///
     /// # Errors
     ///
-    /// If this supervisor is not there: [`NoProc`](CallError::NoProc), or
+    /// [`NoProc`](CallError::NoProc) if this supervisor has ended, or
     /// [`Restarting`](CallError::Restarting) if the handle is a named one and the name is
-    /// reserved for a successor; [`Exited`](CallError::Exited) if it ends meanwhile.
+    /// reserved for a successor. [`Exited`](CallError::Exited) if it ends meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it changes nothing.
+    /// Cancel safe: a snapshot changes nothing.
     pub async fn tree(&self) -> Result<TreeSnapshot, CallError> {
         self.tree_within(LIMIT).await
     }
 
-    /// As [`tree`](Self::tree), in this time at most. Nobody is waited for if it is zero: those
-    /// that do not answer at once are shown as they last published themselves.
+    /// As [`tree`](Self::tree), in this time at most. With a limit of zero no supervisor is waited
+    /// for: a supervisor that does not answer at once is shown as it last published.
     ///
     /// # Errors
     ///
@@ -62,7 +64,7 @@ impl SupervisorRef {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
-    /// let snapshot = tree.tree_within(Duration::from_secs(10)).await?; // one answers: at once
+    /// let snapshot = tree.tree_within(Duration::from_secs(10)).await?; // returns at once here
     /// assert!(snapshot.find("job").is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -79,10 +81,11 @@ impl SupervisorRef {
 }
 
 impl DynamicSupervisorRef {
-    /// The tree below this supervisor as it is now, as [`SupervisorRef::tree`] takes it; of
-    /// very many children the first hundred. One that does not answer in time is shown with
-    /// those of its children that it showed when it last answered this, and that are still
-    /// alive; while it stops, with those that it waits for.
+    /// Takes a snapshot of the tree below this supervisor, as [`SupervisorRef::tree`] does.
+    ///
+    /// The snapshot shows the first hundred children of each dynamic supervisor. A dynamic
+    /// supervisor that does not answer in time is shown with the children of its last answer that
+    /// are still alive; while it stops, with the children that it waits for.
     ///
     /// # Errors
     ///
@@ -90,7 +93,7 @@ impl DynamicSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it changes nothing.
+    /// Cancel safe: a snapshot changes nothing.
     pub async fn tree(&self) -> Result<TreeSnapshot, CallError> {
         self.tree_within(LIMIT).await
     }
@@ -113,14 +116,14 @@ impl DynamicSupervisorRef {
 }
 
 impl Survey {
-    /// The tree that came of it. It waits for nothing.
+    /// Builds the tree from the answers of this survey. Waits for nothing.
     pub(crate) fn tree(&self) -> TreeSnapshot {
         let taken = Instant::now();
         TreeSnapshot { root: PartialNode::root(self, taken).into_tree(), taken }
     }
 }
 
-/// One child, or the root, on its way to be a node.
+/// A child, or the root, of which the node is yet to be built.
 struct PartialNode<'a> {
     survey: &'a Survey,
     now: Instant,
@@ -131,12 +134,12 @@ struct PartialNode<'a> {
     started: Option<Instant>,
     restarts: u32,
     history: History,
-    /// If it is a supervisor that has begun.
+    /// Of a supervisor that has published a picture.
     surveyed: Option<SurveyedSupervisor>,
 }
 
 impl<'a> PartialNode<'a> {
-    /// A root is nobody's child: it and its record alone tell of it.
+    /// The root. It has no supervisor here, so its id and state come from its own record.
     fn root(survey: &'a Survey, now: Instant) -> Self {
         let label = survey.runtime.info(survey.root).and_then(|info| info.label);
         let surveyed = survey.supervisor(survey.root);
@@ -167,7 +170,7 @@ impl<'a> PartialNode<'a> {
                 (NodeState::Starting, starting_process(&survey.runtime, supervisor, picture))
             }
             (step, ShownState::Running(pid)) => {
-                // A dynamic supervisor that ends has asked all of them to stop.
+                // A dynamic supervisor that ends has asked all its children to stop.
                 let all = picture.is_partial && picture.ending.is_some();
                 let this = matches!(step, Step::Stopping { key: stops, .. } if stops == key);
                 let stops = all || this;
@@ -194,7 +197,8 @@ impl<'a> PartialNode<'a> {
         }
     }
 
-    /// The node of it, with all that is below it.
+    /// The node with all nodes below it. Visits them in a loop, since a tree may be deeper than a
+    /// stack.
     fn into_tree(self) -> TreeNode {
         let (root, children) = self.into_node();
         let mut next: Vec<(usize, PartialNode<'a>)> =
@@ -209,7 +213,7 @@ impl<'a> PartialNode<'a> {
         assemble(root, nodes)
     }
 
-    /// The node of it, without any below it, and those.
+    /// The node without its children, and the children.
     fn into_node(self) -> (TreeNode, Vec<PartialNode<'a>>) {
         let runtime = &self.survey.runtime;
         let info = self.pid.and_then(|pid| runtime.info(pid));
@@ -249,7 +253,7 @@ impl<'a> PartialNode<'a> {
         (node, child_parts)
     }
 
-    /// What keeps it from answering, if it is a supervisor and alive.
+    /// The step that keeps it from answering, if it is a live supervisor that did not answer.
     fn busy(&self, info: Option<&ProcessInfo>) -> Option<Busy> {
         info?;
         match &self.surveyed {

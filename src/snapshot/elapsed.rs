@@ -1,8 +1,8 @@
-//! Spans of time for people.
+//! Durations as text for people.
 
 use std::time::Duration;
 
-/// In the unit that fits: `340ms`, `4.0s`, `12m 05s`, `3h 07m`, `2d 04h`.
+/// The duration in the unit that fits: `340ms`, `4.0s`, `12m 05s`, `3h 07m`, `2d 04h`.
 pub(super) fn short_elapsed(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {

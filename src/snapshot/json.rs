@@ -1,5 +1,7 @@
-//! A snapshot as JSON: a flat list of nodes, since many parsers refuse JSON that is nested more than
-//! 128 levels deep. Times are milliseconds; a moment is given as how long ago it was.
+//! A snapshot as JSON.
+//!
+//! The JSON is a flat list of nodes, since many parsers refuse JSON that is nested more than 128
+//! levels deep. Times are in milliseconds. A moment is the time that has passed since.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -17,22 +19,23 @@ use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::Incarnation;
 
 impl TreeSnapshot {
-    /// The tree as JSON: an object whose `nodes` is a flat list of all nodes, each after the one
-    /// above it, those right below one node in start order. `node` is a node's number in the list,
-    /// and `parent` that of the supervisor above it; the root is 0, and its `parent` null. So a
-    /// parser that refuses what is nested deeper than 128 levels reads a tree of any depth.
+    /// The tree as JSON: an object with `nodes`, a flat list of all nodes. A supervisor comes before
+    /// its children, and children of one supervisor are in start order. `node` is the number of the
+    /// node in the list, and `parent` the number of its supervisor; the root has number 0 and the
+    /// `parent` null. The list lets a parser that refuses JSON nested deeper than 128 levels read a
+    /// tree of any depth.
     ///
     /// A node has `id`, `kind` (`worker` or `supervisor`), `state` (`running`, `starting`,
     /// `restarting`, `stopping`, `ended`, `stopped` or `busy`), `restarts`, `names`, `health`,
     /// `mailbox_depth` (null where it is not [counted](TreeNode::depth)), `history` and `more`, and
-    /// where they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are
-    /// milliseconds. Texts are whole. Controls in them, and `<`, are written as `\u001b`, so a
-    /// terminal or a page that shows the JSON obeys nothing in it.
+    /// where they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are in
+    /// milliseconds. Texts are complete. Control characters and `<` in them are written as
+    /// `\u001b`, so that a terminal or a page that shows the JSON acts on none of them.
     ///
-    /// Of a supervisor that did not answer in time, and is shown as it last published itself,
-    /// `last_known` is true, and `busy` is an object: `with` (`init`, `starting`, `stopping`,
-    /// `ending` or `unanswered`), `child` and `elapsed_ms`, as [`Busy`] has them. Of all others
-    /// `last_known` is false, and `busy` is null.
+    /// For a supervisor that did not answer in time, and is shown as it last published, `last_known`
+    /// is true and `busy` is an object with `with` (`init`, `starting`, `stopping`, `ending` or
+    /// `unanswered`), `child` and `elapsed_ms`, as in [`Busy`]. For all other nodes `last_known` is
+    /// false and `busy` is null.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -52,7 +55,7 @@ impl TreeSnapshot {
     /// # }).unwrap();
     /// ```
     pub fn to_json(&self) -> String {
-        // Strings and numbers under fixed keys: nothing in it can fail.
+        // The values are strings and numbers under fixed keys, so the serialization can't fail.
         escape_controls(&serde_json::to_string_pretty(self).unwrap_or_default())
     }
 }
@@ -65,7 +68,7 @@ impl Serialize for TreeSnapshot {
     }
 }
 
-/// All nodes, each after the one above it.
+/// All nodes, each supervisor before its children.
 struct Nodes<'a>(&'a TreeSnapshot);
 
 impl Serialize for Nodes<'_> {
@@ -81,7 +84,7 @@ impl Serialize for Nodes<'_> {
     }
 }
 
-/// The same JSON for a terminal or a page. What is escaped stands in strings only.
+/// Escapes control characters and `<`. They can be in strings only, so the JSON stays the same.
 fn escape_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -97,7 +100,7 @@ fn escape_controls(json: &str) -> String {
     text
 }
 
-/// A node, its number and that of the one above it, and when it was looked at.
+/// A node with its number, the number of its supervisor, and the moment of the snapshot.
 struct Node<'a> {
     number: usize,
     parent: Option<usize>,
@@ -142,7 +145,7 @@ fn strategy<S: Serializer>(out: &mut S::SerializeStruct, node: &TreeNode) -> Res
     out.serialize_field("budget", &budget)
 }
 
-/// What a supervisor is busy with.
+/// The `busy` object of a supervisor.
 struct BusyJson<'a>(&'a Busy);
 
 impl Serialize for BusyJson<'_> {
@@ -179,7 +182,7 @@ impl Serialize for BudgetJson {
     }
 }
 
-/// An incarnation that is over.
+/// An incarnation that has ended, at the moment of the snapshot.
 struct PastIncarnation<'a> {
     incarnation: &'a Incarnation,
     taken: Instant,
@@ -200,7 +203,7 @@ impl Serialize for PastIncarnation<'_> {
     }
 }
 
-/// All of it, where its display is cut.
+/// The health with the complete reason; its `Display` cuts a long one.
 fn health(health: &Health) -> Cow<'_, str> {
     match health {
         Health::Degraded(why) => why.as_str().into(),
@@ -208,7 +211,7 @@ fn health(health: &Health) -> Cow<'_, str> {
     }
 }
 
-/// As its display with the causes of an error, and as it was said: lines are lines.
+/// The reason with all causes of its error, and with its line breaks.
 fn reason(reason: &ExitReason) -> String {
     match reason {
         ExitReason::ShutdownWith(detail) => format!("shutdown: {}", detail.text()),

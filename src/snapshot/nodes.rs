@@ -1,17 +1,16 @@
-//! The nodes below another one, on a stack that does not grow with the depth of the tree.
+//! Lists of nodes that are cloned, printed and dropped in a loop.
 //!
-//! A tree may be deeper than a stack. So `Clone`, `Drop` and [`Debug`] visit its nodes in a loop, and
-//! not by recursion.
+//! A tree may be deeper than a stack, so `Clone`, `Drop` and [`Debug`] of a node must not recurse.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use crate::snapshot::TreeNode;
 
-/// The nodes right below a [`TreeNode`], in start order. Derefs to a slice.
+/// The children of a [`TreeNode`], in start order. Derefs to a slice.
 ///
-/// It is cloned, printed and dropped in a loop, and not by recursion: a tree may be deeper than
-/// a stack. [`TreeSnapshot`](crate::TreeSnapshot) has an example of a tree.
+/// Cloning, printing and dropping a list does not recurse: a tree may be deeper than a stack.
+/// [`TreeSnapshot`](crate::TreeSnapshot) has an example of a tree.
 ///
 /// ```
 /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -31,9 +30,10 @@ use crate::snapshot::TreeNode;
 #[derive(Default)]
 pub struct TreeNodes(pub(super) Vec<TreeNode>);
 
-/// Puts a tree together from its root and all below it, which are numbered from 1 on, none before
-/// the one above it; each comes with the number of that one. The root is 0. Those right below one
-/// node are in their order.
+/// Builds a tree from its root and its descendants, each with the number of its parent.
+///
+/// The root has number 0, and the descendants are numbered from 1 on, each parent before its
+/// children. The children of a node keep their order.
 pub(super) fn assemble(mut root: TreeNode, mut descendants: Vec<(usize, TreeNode)>) -> TreeNode {
     while let Some((parent, mut node)) = descendants.pop() {
         node.children.0.reverse();
@@ -49,7 +49,8 @@ pub(super) fn assemble(mut root: TreeNode, mut descendants: Vec<(usize, TreeNode
     root
 }
 
-/// A node and all below it, each after the one above it, with its own number and that one's.
+/// A node and its descendants, each parent before its children. The index is the number of a node,
+/// and each node comes with the number of its parent.
 pub(super) fn numbered(root: &TreeNode) -> Vec<(Option<usize>, &TreeNode)> {
     let mut all = Vec::new();
     let mut next = vec![(None, root)];
@@ -62,7 +63,7 @@ pub(super) fn numbered(root: &TreeNode) -> Vec<(Option<usize>, &TreeNode)> {
 }
 
 impl TreeNode {
-    /// The same without those below it.
+    /// A copy of this node without its children.
     fn without_children(&self) -> TreeNode {
         TreeNode {
             id: self.id.clone(),
@@ -122,7 +123,7 @@ impl Drop for TreeNodes {
     }
 }
 
-/// The node, and a list of all below it, each with its level.
+/// The node, and a flat list of its descendants, each with its level.
 impl fmt::Debug for TreeNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TreeNode");
@@ -131,7 +132,8 @@ impl fmt::Debug for TreeNode {
     }
 }
 
-/// A list of all below, each before those below it, with its level: 1 is right below.
+/// A flat list of the nodes and their descendants, each parent before its children. The nodes
+/// themselves have level 1.
 impl fmt::Debug for TreeNodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
@@ -144,7 +146,7 @@ impl fmt::Debug for TreeNodes {
     }
 }
 
-/// A node in a list.
+/// A node in the flat list.
 struct ListedNode<'a> {
     level: usize,
     node: &'a TreeNode,

@@ -1,9 +1,27 @@
-//! Asking all supervisors of a tree at once, under one deadline.
+//! A survey asks all supervisors of a tree at once, under one deadline.
 //!
-//! A question has a supervisor handle all that it received before. What it is like is read from
-//! what it publishes: after its answer, or, if that does not come in time, as it is then. So the
-//! supervisors below one that is busy are known without it, and are asked at the same time as it
-//! is; those that an answer tells of, and that were not known before, are asked then.
+//! # What it guarantees
+//!
+//! The survey returns within its limit, whatever the supervisors are doing. The time does not grow
+//! with the depth of the tree.
+//!
+//! # Steps
+//!
+//! 1. The survey reads the published picture of the root, and from there down the pictures of all
+//!    supervisors below, without asking any. It sends each of these supervisors a question, all at
+//!    the same time.
+//! 2. A supervisor answers after it has handled the messages before the question. The survey then
+//!    reads the supervisor's picture. If the picture contains supervisors that were not known
+//!    before, the survey does step 1 for each of them.
+//! 3. At the deadline, or when all have answered, the survey ends. The picture of a supervisor
+//!    without an answer is read when the tree is built.
+//!
+//! # Invariants
+//!
+//! 1. Each supervisor is asked once, even if several pictures contain it.
+//! 2. The picture of an answer is read after the answer, so it includes the effects of all messages
+//!    before the question.
+//! 3. A busy supervisor delays no other: its children are known from its picture.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -27,23 +45,23 @@ use crate::supervisor::fixed::server::{self, FixedServer};
 use crate::supervisor::picture::{Picture, Published, ShownState, Step};
 use crate::time::timer_queue::after;
 
-/// What the supervisors of a tree answered within a time limit.
+/// The answers of the supervisors of a tree within a time limit.
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(super) runtime: Runtime,
     pub(super) root: Pid,
-    /// All that were asked, and what they answered.
+    /// The supervisors that were asked; `None` until one has answered.
     answers_by_pid: HashMap<Pid, Option<PictureRead>>,
 }
 
-/// What is known of one supervisor.
+/// The picture of one supervisor, and whether it answered.
 #[derive(Debug)]
 pub(super) struct SurveyedSupervisor {
     pub(super) picture: Arc<Picture>,
-    /// Children that the picture leaves out.
+    /// How many children the picture leaves out.
     pub(super) left_out_count: usize,
     pub(super) answer: Answer,
-    /// How many questions for its picture lie in its mailbox.
+    /// How many questions of surveys are queued in its mailbox.
     pub(super) questions: usize,
 }
 
@@ -51,9 +69,9 @@ pub(super) struct SurveyedSupervisor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Given,
-    /// Not in time.
+    /// No answer came in time.
     Late,
-    /// It was not known before the time was up.
+    /// The survey had not found the supervisor before the deadline.
     NotAsked,
 }
 
@@ -63,8 +81,7 @@ type PictureRead = (Arc<Picture>, usize);
 type PendingAnswers<'a> = FuturesUnordered<BoxFuture<'a, (Pid, Result<PictureRead, CallError>)>>;
 
 impl Survey {
-    /// Asks this supervisor and all below it, and waits no longer than `limit` for all of them
-    /// together.
+    /// Asks this supervisor and all supervisors below it. Waits no longer than `limit` in all.
     pub(crate) async fn run(
         runtime: &Runtime,
         root: Pid,
@@ -82,8 +99,8 @@ impl Survey {
         {
             match answer {
                 Ok((picture, left_out_count)) => {
-                    for below in child_supervisors(runtime, pid, &picture) {
-                        survey.ask_subtree(below, &mut answers);
+                    for child in child_supervisors(runtime, pid, &picture) {
+                        survey.ask_subtree(child, &mut answers);
                     }
                     survey.answers_by_pid.insert(pid, Some((picture, left_out_count)));
                 }
@@ -92,17 +109,18 @@ impl Survey {
                 {
                     return Err(error);
                 }
-                // It has ended; or it waits for whoever asks, and so for this question.
+                // The supervisor has ended, or it waits for the caller of this survey (a deadlock).
                 Err(_) => {}
             }
         }
         Ok(survey)
     }
 
-    /// Asks this supervisor, and all that are known below it.
+    /// Asks this supervisor and all supervisors that the pictures show below it.
     fn ask_subtree(&mut self, pid: Pid, answers: &mut PendingAnswers<'_>) {
         let mut next = vec![pid];
         while let Some(pid) = next.pop() {
+            // Invariant 1.
             let Entry::Vacant(entry) = self.answers_by_pid.entry(pid) else { continue };
             let Some(published) = published(&self.runtime, pid) else { continue };
             entry.insert(None);
@@ -111,7 +129,7 @@ impl Survey {
         }
     }
 
-    /// How many children there are in all that was found.
+    /// How many children all pictures show together.
     #[cfg(feature = "axum")]
     pub(crate) fn child_count(&self) -> usize {
         let shown = |(pid, read): (&Pid, &Option<PictureRead>)| match read {
@@ -122,7 +140,7 @@ impl Survey {
         self.answers_by_pid.iter().map(shown).sum()
     }
 
-    /// What is known of this supervisor by now; `None` if it has not begun.
+    /// The picture of this supervisor; `None` if it has published none.
     pub(super) fn supervisor(&self, pid: Pid) -> Option<SurveyedSupervisor> {
         let asked = self.answers_by_pid.get(&pid);
         if let Some(Some((picture, left_out_count))) = asked {
@@ -134,7 +152,7 @@ impl Survey {
         let mut picture = published.read();
         let count = published.count();
         if picture.is_partial {
-            // It may have noted the ends of these since it last showed them.
+            // The picture is from the last answer: some of these children may have ended since.
             picture.children.retain(|_, child| match child.state {
                 ShownState::Running(pid) => self.runtime.is_alive(pid),
                 ShownState::Restarting { .. } | ShownState::Stopped => true,
@@ -147,7 +165,7 @@ impl Survey {
     }
 }
 
-/// The process that this supervisor is just starting, if there is one yet.
+/// The process of the child that this supervisor is starting, if it exists yet.
 pub(super) fn starting_process(
     runtime: &Runtime,
     supervisor: Pid,
@@ -157,7 +175,7 @@ pub(super) fn starting_process(
     runtime.kernel.child_at(supervisor, ChildSlot { child: key, start })
 }
 
-/// The processes of the supervisors among its children.
+/// The processes of the supervisors among the children of this supervisor.
 fn child_supervisors(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Vec<Pid> {
     let running = picture.children.values().filter_map(|child| match child.state {
         ShownState::Running(pid) if child.kind == ChildType::Supervisor => Some(pid),
@@ -170,7 +188,7 @@ fn published(runtime: &Runtime, pid: Pid) -> Option<Arc<Published>> {
     Published::of(&*runtime.kernel.find(pid)?)
 }
 
-/// Has a supervisor handle what it received before, and reads what it publishes then.
+/// Asks a supervisor to publish, and reads its picture after the answer (invariant 2).
 async fn ask(
     runtime: Runtime,
     pid: Pid,
@@ -196,7 +214,7 @@ async fn ask(
     (pid, answer.map(read))
 }
 
-/// How many children there are beyond those in the picture.
+/// How many of `count` children are not in the picture.
 fn left_out(picture: &Picture, count: usize) -> usize {
     match picture.is_partial {
         true => count.saturating_sub(picture.children.len()),

@@ -8,11 +8,11 @@ use crate::observe::health::Health;
 use crate::snapshot::elapsed::short_elapsed;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 
-/// Nodes more than this many levels below the root are not indented further. Otherwise the indents of
-/// a tree that is one long chain would together grow with the square of its depth.
+/// Nodes more than this many levels below the root are not indented further. Otherwise the total of
+/// all indents of a tree that is one long chain would grow with the square of its depth.
 const INDENTED_LEVELS: usize = 32;
 
-/// One line: where it hangs, and three columns and the rest.
+/// One line: the branch, three aligned columns, and the facts.
 struct Line {
     branch: String,
     id: String,
@@ -39,16 +39,16 @@ impl fmt::Display for TreeSnapshot {
     }
 }
 
-/// A node whose line is to be drawn.
+/// A node whose line is yet to be rendered.
 struct PendingNode<'a> {
     node: &'a TreeNode,
     level: usize,
-    /// What stands before the branch of its line.
+    /// The text before the connector of its line.
     indent: Rc<str>,
     is_last: bool,
 }
 
-/// Each node's line, before those below it.
+/// The lines of all nodes, each parent before its children.
 fn lines(root: &TreeNode) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut next = vec![PendingLine::Node(PendingNode {
@@ -69,7 +69,7 @@ fn lines(root: &TreeNode) -> Vec<Line> {
     lines
 }
 
-/// What a line stands for: a node, or those that are left out.
+/// A line that is yet to be rendered, for a node or for the children that are left out.
 enum PendingLine<'a> {
     Node(PendingNode<'a>),
     More(Line),
@@ -97,7 +97,7 @@ impl<'a> PendingNode<'a> {
         }
     }
 
-    /// What is to be drawn below it, the last first.
+    /// Pushes the lines of the children, the last one first.
     fn push_children(&self, next: &mut Vec<PendingLine<'a>>) {
         let PendingNode { node, level, indent, is_last } = self;
         let indent: Rc<str> = match (level, is_last) {
@@ -129,7 +129,7 @@ fn kind(node: &TreeNode) -> &'static str {
     }
 }
 
-/// What there is to say of it, in this order: state, budget, restarts, names, health, mailbox.
+/// The facts of a node, in this order: state, budget, restarts, names, health, mailbox.
 pub(super) fn facts(node: &TreeNode) -> Vec<String> {
     let mut facts = vec![state(node)];
     if let Some(budget) = node.budget() {
