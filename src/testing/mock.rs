@@ -197,7 +197,7 @@ impl<S: GenServer> Mock<S> {
         let asked = self.process.or_ended(|cx| reader.poll_next(cx));
         match wait_for("something to be asked", asked).await {
             Ok(asked) => asked,
-            Err(reason) => panic!("the mock has ended and is asked nothing more: {reason:#}"),
+            Err(reason) => panic!("the mock has ended and receives nothing more: {reason:#}"),
         }
     }
 

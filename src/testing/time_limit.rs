@@ -14,6 +14,6 @@ const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) async fn wait_for<T>(what: impl Display, wait: impl Future<Output = T>) -> T {
     match timeout(LIMIT, wait).await {
         Ok(came) => came,
-        Err(_) => panic!("waited a day in vain for {what}: nothing else is due"),
+        Err(_) => panic!("waited a day for {what}: nothing else is due"),
     }
 }
