@@ -1,4 +1,4 @@
-//! The chat against itself, over real sockets: what is promised must come true.
+//! The self-test: clients over TCP sockets, and assertions on every line that they receive.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -18,22 +18,22 @@ use crate::{Settings, tree};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// It takes some seconds; after this it hangs.
+/// The self-test takes some seconds. After this limit it fails.
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run() -> ExitCode {
-    std::panic::set_hook(Box::new(|_| {})); // the crashes are on purpose, and told below
+    std::panic::set_hook(Box::new(|_| {})); // the crashes are on purpose; their effects are printed below
     match timeout(LIMIT, chat()).await {
         Ok(Ok(())) => {
             println!("Everything came true.");
             ExitCode::SUCCESS
         }
-        Ok(Err(broken)) => {
-            eprintln!("A promise was broken: {broken}");
+        Ok(Err(error)) => {
+            eprintln!("An assertion failed: {error}");
             ExitCode::FAILURE
         }
         Err(_) => {
-            eprintln!("It hangs.");
+            eprintln!("The self-test hangs.");
             ExitCode::FAILURE
         }
     }
@@ -59,11 +59,11 @@ async fn chat() -> Outcome {
     }
     match rt.leftovers() == Leftovers::default() {
         true => Ok(()),
-        false => Err("something is left".into()),
+        false => Err("the runtime has leftovers".into()),
     }
 }
 
-/// A chat that runs.
+/// A running chat.
 struct House {
     rt: Runtime,
     address: SocketAddr,
@@ -83,7 +83,7 @@ impl House {
     }
 }
 
-/// Three people find each other.
+/// Three users join and talk.
 async fn talk(address: SocketAddr) -> Outcome<[Client; 3]> {
     let mut ann = Client::enter("ann", address).await?;
     let mut bob = Client::enter("bob", address).await?;
@@ -136,7 +136,7 @@ async fn another_room(people: &mut [Client; 3]) -> Outcome {
     ann.hears("* here: ann, bob").await
 }
 
-/// One reads nothing, and one leaves by the door.
+/// One user reads nothing and is disconnected, and one leaves.
 async fn too_slow(address: SocketAddr, people: [Client; 3]) -> Outcome {
     let [mut ann, mut bob, _cat] = people;
     println!("\n-- dan reads nothing, and nobody waits for him");
@@ -161,7 +161,7 @@ async fn too_slow(address: SocketAddr, people: [Client; 3]) -> Outcome {
     bob.hears_at_last("* ann left").await
 }
 
-/// In a house with little patience.
+/// A user is disconnected after two seconds of silence.
 async fn silent() -> Outcome {
     println!("\n-- cat says nothing, and is shown out, although others talk");
     let House { address, stop, program, .. } = House::open(Duration::from_secs(2)).await?;
