@@ -19,7 +19,7 @@ fn main() {
     let text = "set and cancelled, to one process";
     let row = Row { text, unit: "ns", target: Some(0.3), size: 200_000 };
     bench.compare(&row, raw, |size| regrow(size, 1));
-    let spread = Row { text: "set and cancelled, to a thousand processes", ..question };
+    let spread = Row { text: "set and cancelled, to a thousand processes", ..row };
     bench.compare(&spread, raw, |size| regrow(size, BATCH));
 }
 
