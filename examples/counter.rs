@@ -77,12 +77,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!((taken, counter.call(Call::Get).await?), (50, 0));
 
     let error = counter.call(|reply| Call::Take { at_most: 0, reply }).await.unwrap_err();
-    println!("a question it fell over: {error}");
+    println!("a call that crashed it: {error}");
     let CallError::Exited(ExitReason::Crashed(crash)) = error else { panic!("{error}") };
     assert_eq!(crash.message(), "asked for nothing");
 
     let error = counter.call(Call::Get).await.unwrap_err();
-    println!("and one after that: {error}");
+    println!("and a call after that: {error}");
     assert_eq!(error, CallError::NoProc);
     Ok(())
 }

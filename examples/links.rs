@@ -16,7 +16,7 @@ use regrow::{Context, ExitReason, ProcessHandle, Received, Runtime};
 async fn obey(mut ctx: Context) {
     match ctx.recv().await.message().as_deref() {
         Some(b"return") => {}
-        other => panic!("was told to: {}", String::from_utf8_lossy(other.unwrap_or_default())),
+        other => panic!("as requested: {}", String::from_utf8_lossy(other.unwrap_or_default())),
     }
 }
 
@@ -35,13 +35,13 @@ async fn main() {
     rt.send(one.pid(), b"crash".to_vec());
     let (one, other) = (one.join().await, other.join().await);
     println!("one crashed:            {one}");
-    println!("the other fell with it: {other}");
+    println!("the linked one ended:   {other}");
     assert_eq!(one, other);
 
     let (one, other) = pair(&rt);
     rt.send(one.pid(), b"return".to_vec());
     println!("one returned:           {}", one.join().await);
-    println!("the other lives:        {}", rt.is_alive(other.pid()));
+    println!("the other is alive:     {}", rt.is_alive(other.pid()));
     assert!(rt.is_alive(other.pid()));
     other.kill();
 
@@ -56,7 +56,7 @@ async fn main() {
         assert!(rt.link(ctx.pid(), crashing));
         rt.send(crashing, b"crash".to_vec());
         let Received::Exit { from, reason } = ctx.recv().await else { panic!("only an exit") };
-        println!("the keeper was told:    {reason}");
+        println!("the keeper received:    {reason}");
         assert_eq!(from, crashing);
         received.send(()).expect("main waits for this");
         std::future::pending().await

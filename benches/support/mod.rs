@@ -207,7 +207,7 @@ pub(crate) async fn receive_pid(ctx: &mut Context) -> Pid {
 fn print_result(row: &Row, results: &[(f64, f64)]) {
     let raw = median(results.iter().map(|result| result.0).collect());
     let regrow = median(results.iter().map(|result| result.1).collect());
-    let ratio = median(results.iter().map(|result| result.1 / turn.0).collect());
+    let ratio = median(results.iter().map(|result| result.1 / result.0).collect());
     let target = row.target.map_or_else(|| "-".into(), |target| format!("{target:.2}"));
     let verdict = match row.target {
         Some(target) if ratio > target => "over",

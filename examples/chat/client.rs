@@ -39,10 +39,10 @@ impl Client {
 
     pub(crate) async fn says(&mut self, line: &str) -> Outcome {
         println!("{:5} says      {line}", self.name);
-        self.says_quietly(line).await
+        self.sends(line).await
     }
 
-    pub(crate) async fn says_quietly(&mut self, line: &str) -> Outcome {
+    pub(crate) async fn sends(&mut self, line: &str) -> Outcome {
         Ok(self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).await?)
     }
 

@@ -60,7 +60,7 @@ impl GenServer for Connection {
         ctx.pipe(lines(read), Cast::Typed);
         let settings = arrival.settings;
         let mut new = Connection { socket, settings, name: None, place: None };
-        new.be_patient(ctx);
+        new.restart_silence_timer(ctx);
         new.write("Who are you?").await?;
         Ok(new)
     }
@@ -74,7 +74,7 @@ impl GenServer for Connection {
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         match cast {
             Cast::Typed(Some(line)) => {
-                self.be_patient(ctx);
+                self.restart_silence_timer(ctx);
                 self.typed(line.trim(), ctx).await
             }
             Cast::Typed(None) => ctx.stop(ExitReason::Normal),
@@ -92,7 +92,7 @@ impl GenServer for Connection {
         let Received::DownName { reference, .. } = info else { return Ok(()) };
         if let Some(place) = self.place.take_if(|place| place.watch == reference) {
             self.enter(place.topic, ctx).await?;
-            self.write("* the room fell over, and was opened again").await?;
+            self.write("* the room crashed and was restarted").await?;
         }
         Ok(())
     }
@@ -116,12 +116,12 @@ impl Connection {
                 self.write(&tree.to_string()).await
             }
             ("/crash", _) => panic!("as its user asked"),
-            ("/topple", _) => self.tell_room(room::Cast::Topple, ctx).await,
+            ("/topple", _) => self.cast_to_room(room::Cast::Topple, ctx).await,
             ("/quit", _) => ctx.stop(ExitReason::Normal),
             (command, _) if command.starts_with('/') => self.write(HELP).await,
             _ => {
                 let said = room::Cast::Say { from: ctx.pid(), line: line.to_owned() };
-                self.tell_room(said, ctx).await
+                self.cast_to_room(said, ctx).await
             }
         }
     }
@@ -181,16 +181,16 @@ impl Connection {
         ctx.runtime().server_named(name_of(topic))
     }
 
-    async fn tell_room(&mut self, cast: room::Cast, ctx: &mut ServerContext<Self>) -> Result {
+    async fn cast_to_room(&mut self, cast: room::Cast, ctx: &mut ServerContext<Self>) -> Result {
         if self.room(ctx).cast(cast) {
             return Ok(());
         }
-        self.write("* nobody heard that: the room is being opened again").await
+        self.write("* the line was not sent: the room is being restarted").await
     }
 
     // ANCHOR: patience
     /// Restarts the silence timer. Only a line of the user does that.
-    fn be_patient(&self, ctx: &mut ServerContext<Self>) {
+    fn restart_silence_timer(&self, ctx: &mut ServerContext<Self>) {
         ctx.cast_after_as("silent", self.settings.patience, Cast::Silent);
     }
     // ANCHOR_END: patience

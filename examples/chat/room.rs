@@ -50,7 +50,7 @@ impl Room {
     // ANCHOR: tell
     /// Sends a line to all members but one. A member whose mailbox is full is disconnected: the room
     /// waits for no member.
-    fn tell(&mut self, but: Option<Pid>, line: &str, ctx: &ServerContext<Self>) {
+    fn broadcast(&mut self, but: Option<Pid>, line: &str, ctx: &ServerContext<Self>) {
         let others = self.members.values().filter(|member| Some(member.pid) != but);
         let slow = others.filter(|member| !member.ear.send(line.to_owned()));
         for pid in slow.map(|member| member.pid).collect::<Vec<_>>() {
@@ -62,7 +62,7 @@ impl Room {
 
     fn remove(&mut self, pid: Pid, how: &str, ctx: &mut ServerContext<Self>) {
         if let Some(member) = self.members.remove(&pid) {
-            self.tell(None, &format!("* {} {how}", member.name), ctx);
+            self.broadcast(None, &format!("* {} {how}", member.name), ctx);
         }
         if self.members.is_empty() {
             ctx.idle_timeout(self.empty);
@@ -78,7 +78,7 @@ impl Room {
         let news = format!("* {name} is here");
         if self.members.insert(pid, member).is_none() {
             ctx.monitor(pid);
-            self.tell(Some(pid), &news, ctx);
+            self.broadcast(Some(pid), &news, ctx);
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl GenServer for Room {
             Cast::Say { from, line } => {
                 if let Some(member) = self.members.get(&from) {
                     let line = format!("{}: {line}", member.name);
-                    self.tell(Some(from), &line, ctx);
+                    self.broadcast(Some(from), &line, ctx);
                 }
             }
             Cast::Leave(pid) => self.remove(pid, "went to another room", ctx),

@@ -23,7 +23,8 @@ impl StopState {
         let _ = self.root.set((runtime.clone(), pid, path.to_owned()));
     }
 
-    /// Begins the stop, unless it has begun: from here on the outcomes of children are recorded.
+    /// Begins the stop, unless it has begun (invariant 1 of the [run](crate::program)). From here on
+    /// the outcomes of children are recorded.
     /// `None` as long as there is no root.
     pub(super) fn begin(&self, cause: &StopCause) -> Option<Arc<TreeMembers>> {
         let (runtime, pid, path) = self.root.get()?;

@@ -91,8 +91,8 @@ impl TreeMembers {
         self.runtime.kernel.begin_stop(self.root_pid, by)
     }
 
-    /// Kills the root and all processes below it, supervisors before their children, so that no
-    /// supervisor restarts a killed child. Waits for their ends, but no longer than `limit`.
+    /// Kills the root and all processes below it, supervisors before their children (invariant 2 of
+    /// the [run](crate::program)). Waits for their ends, but no longer than `limit`.
     pub(super) async fn kill_all(&self, limit: Duration) {
         let due = Instant::now() + limit;
         // Before the first kill, since a killed supervisor signals its children, and
@@ -155,9 +155,9 @@ impl TreeMembers {
                 (pid, Member { supervisor, child, doing, phase })
             }));
         }
-        let mut below = HashSet::from([self.root_pid]);
-        below.extend(self.remaining().keys());
-        all.retain(|pid, member| below.contains(&member.supervisor) && below.insert(*pid));
+        let mut pids = HashSet::from([self.root_pid]);
+        pids.extend(self.remaining().keys());
+        all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
             // A supervisor awaits a child that it stops, too: that child is not starting.
             if member.phase == Phase::Running && starting.contains(pid) {
@@ -179,12 +179,12 @@ impl TreeMembers {
         all.retain(|stop| {
             remaining.get(&stop.pid).is_none_or(|member| member.phase == Phase::StopRequested)
         });
-        let mut below = HashSet::from([self.root_pid]);
-        below.extend(remaining.keys());
+        let mut pids = HashSet::from([self.root_pid]);
+        pids.extend(remaining.keys());
         let mut own: Vec<StopRecord> = Vec::new();
         for stop in all.into_iter().rev() {
-            if below.contains(&stop.supervisor) {
-                below.insert(stop.pid);
+            if pids.contains(&stop.supervisor) {
+                pids.insert(stop.pid);
                 own.push(stop);
             }
         }
@@ -259,7 +259,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Inserts the path of a child, below the path of its supervisor if that is known.
 fn insert_path(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
     let path = match paths.get(&supervisor) {
-        Some(above) => above.below(child),
+        Some(supervisor) => supervisor.below(child),
         None => Path::new().below(supervisor.to_string().into()).below(child),
     };
     paths.insert(pid, path);

@@ -93,5 +93,5 @@ fn effective_health(node: &TreeNode) -> Health {
 /// Whether the node waits for a supervisor below it that is busy as well.
 fn waits_for_busy(node: &TreeNode) -> bool {
     let Some(child) = node.busy.as_ref().and_then(Busy::child) else { return false };
-    node.children.iter().any(|below| below.id == child && below.busy.is_some())
+    node.children.iter().any(|node| node.id == child && node.busy.is_some())
 }
