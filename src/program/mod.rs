@@ -7,7 +7,7 @@
 //! # What a run guarantees
 //!
 //! A run returns at most [`KILL_WAIT`] after the deadline of its stop, or after a second signal. If
-//! no async code runs any more, the [`watchdog`] ends the process of the operating system instead,
+//! no async code runs any more, the [watchdog](watchdog_thread) ends the process of the operating system instead,
 //! one second later. A run without signals has a watchdog only if a [`Program`] runs it.
 //!
 //! # Steps
@@ -48,6 +48,7 @@ mod tree_members;
 mod stop_state;
 mod outcome_log;
 mod clock;
+mod watchdog_thread;
 mod watchdog;
 mod run;
 mod stop;
