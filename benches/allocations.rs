@@ -1,9 +1,9 @@
-//! How often a message asks the allocator for memory, in the steady state.
+//! The number of allocations of a message, in the steady state.
 //!
-//! Counted by a global allocator that counts. Counts are the same in each run; a hundredth of
-//! an allocation is a buffer that grew once.
+//! A global allocator counts them, so the counts are the same in each run. A hundredth of an
+//! allocation is a buffer that grew once.
 //!
-//! Raw: an mpsc channel, which asks for a block of 32 slots now and then, and a oneshot.
+//! Raw: an mpsc channel, which allocates a block of 32 slots now and then, and a oneshot.
 
 mod support;
 
@@ -11,34 +11,34 @@ use std::alloc::System;
 
 use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use support::{Bench, Question};
+use support::{Bench, Row};
 use tokio::sync::{mpsc, oneshot};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How many messages warm up.
+/// The number of messages before the measurement.
 const WARM: usize = 10_000;
 
-/// How many messages lie in a mailbox at most.
+/// The largest number of queued messages.
 const BATCH: usize = 32;
 
 fn main() {
     let bench = Bench::new("allocations");
-    let question = |text, target| Question { text, unit: "per op", target, size: 50_000 };
-    bench.compare(&question("a cast", None), raw_cast, |n| async move {
-        without_questions(regrow(n, cast).await)
+    let row = |text, target| Row { text, unit: "per op", target, size: 50_000 };
+    bench.compare(&row("a cast", None), raw_cast, |n| async move {
+        without_calls(regrow(n, cast).await)
     });
-    bench.compare(&question("a call, 5 s deadline", Some(1.01)), raw_call, |n| regrow(n, call));
+    bench.compare(&row("a call, 5 s deadline", Some(1.01)), raw_call, |n| regrow(n, call));
 }
 
-type Ask = Option<oneshot::Sender<u64>>;
+type Message = Option<oneshot::Sender<u64>>;
 
-fn raw_server() -> mpsc::UnboundedSender<Ask> {
-    let (sender, mut receiver) = mpsc::unbounded_channel::<Ask>();
+fn raw_server() -> mpsc::UnboundedSender<Message> {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<Message>();
     tokio::spawn(async move {
-        while let Some(ask) = receiver.recv().await {
-            if let Some(reply) = ask {
+        while let Some(message) = receiver.recv().await {
+            if let Some(reply) = message {
                 let _ = reply.send(1);
             }
         }
@@ -48,39 +48,39 @@ fn raw_server() -> mpsc::UnboundedSender<Ask> {
 
 async fn raw_cast(size: usize) -> f64 {
     let server = raw_server();
-    let tell = async |times: usize| {
+    let send = async |times: usize| {
         for n in 0..times {
             let _ = server.send(None);
             if n % BATCH == 0 {
-                raw_ask(&server).await;
+                raw_call_once(&server).await;
             }
         }
     };
-    tell(WARM).await;
+    send(WARM).await;
     let region = Region::new(ALLOCATOR);
-    tell(size).await;
-    without_questions(each(&region, size))
+    send(size).await;
+    without_calls(each(&region, size))
 }
 
-/// What the questions in between cost is known: one each.
-fn without_questions(each: f64) -> f64 {
+/// Subtracts the allocations of the calls in between: one for each call.
+fn without_calls(each: f64) -> f64 {
     (each - 1.0 / BATCH as f64).max(0.0)
 }
 
-async fn raw_ask(server: &mpsc::UnboundedSender<Ask>) {
+async fn raw_call_once(server: &mpsc::UnboundedSender<Message>) {
     let (reply, answer) = oneshot::channel();
     let _ = server.send(Some(reply));
-    answer.await.expect("it answers");
+    answer.await.expect("the server replies");
 }
 
 async fn raw_call(size: usize) -> f64 {
     let server = raw_server();
     for _ in 0..WARM {
-        raw_ask(&server).await;
+        raw_call_once(&server).await;
     }
     let region = Region::new(ALLOCATOR);
     for _ in 0..size {
-        raw_ask(&server).await;
+        raw_call_once(&server).await;
     }
     each(&region, size)
 }
@@ -102,14 +102,14 @@ async fn cast(server: &ServerRef<Server>, times: usize) {
     for n in 0..times {
         server.cast(());
         if n % BATCH == 0 {
-            server.call(|reply| reply).await.expect("it answers");
+            server.call(|reply| reply).await.expect("the server replies");
         }
     }
 }
 
 async fn call(server: &ServerRef<Server>, times: usize) {
     for _ in 0..times {
-        server.call(|reply| reply).await.expect("it answers");
+        server.call(|reply| reply).await.expect("the server replies");
     }
 }
 

@@ -1,14 +1,14 @@
-//! What a question and its answer cost.
+//! The cost of a call and its reply.
 //!
-//! Raw: a task that receives the sender of a oneshot from an mpsc channel and answers
-//! through it. It knows no deadline, and if the task dies the caller learns no reason.
+//! Raw: a task that receives the sender of a oneshot from an mpsc channel and replies through it.
+//! There is no deadline, and if the task ends the caller gets no exit reason.
 
 mod support;
 
 use std::time::Instant;
 
 use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
-use support::{Bench, Question, nanos_each};
+use support::{Bench, Row, nanos_each};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
 
@@ -16,34 +16,34 @@ const CALLERS: usize = 64;
 
 fn main() {
     let bench = Bench::new("call");
-    let ask = |text, target, (callers, servers), deadline| {
-        let question = Question { text, unit: "ns", target: Some(target), size: 256_000 };
+    let measure = |text, target, (callers, servers), deadline| {
+        let row = Row { text, unit: "ns", target: Some(target), size: 256_000 };
         bench.compare(
-            &question,
+            &row,
             move |size| raw(size, callers, servers),
             move |size| regrow(size, callers, servers, deadline),
         );
     };
-    ask("one after the other, 5 s deadline", 1.3, (1, 1), true);
-    ask("one after the other, no deadline", 1.3, (1, 1), false);
-    ask("64 callers of one server, 5 s deadline", 1.5, (CALLERS, 1), true);
-    ask("64 callers of one server, no deadline", 1.25, (CALLERS, 1), false);
-    ask("64 callers of 64 servers, 5 s deadline", 1.15, (CALLERS, CALLERS), true);
-    ask("64 callers of 64 servers, no deadline", 1.0, (CALLERS, CALLERS), false);
+    measure("one after the other, 5 s deadline", 1.3, (1, 1), true);
+    measure("one after the other, no deadline", 1.3, (1, 1), false);
+    measure("64 callers of one server, 5 s deadline", 1.5, (CALLERS, 1), true);
+    measure("64 callers of one server, no deadline", 1.25, (CALLERS, 1), false);
+    measure("64 callers of 64 servers, 5 s deadline", 1.15, (CALLERS, CALLERS), true);
+    measure("64 callers of 64 servers, no deadline", 1.0, (CALLERS, CALLERS), false);
 }
 
-type Ask = oneshot::Sender<u64>;
+type ReplySender = oneshot::Sender<u64>;
 
 async fn raw(size: usize, callers: usize, servers: usize) -> f64 {
-    let servers: Vec<UnboundedSender<Ask>> = (0..servers).map(|_| raw_server()).collect();
+    let servers: Vec<UnboundedSender<ReplySender>> = (0..servers).map(|_| raw_server()).collect();
     let start = Instant::now();
     let caller = |at: usize| {
         let server = servers[at % servers.len()].clone();
         tokio::spawn(async move {
             for _ in 0..size.div_ceil(callers) {
                 let (reply, answer) = oneshot::channel();
-                server.send(reply).expect("it lives");
-                answer.await.expect("it answers");
+                server.send(reply).expect("the task runs");
+                answer.await.expect("the server replies");
             }
         })
     };
@@ -53,8 +53,8 @@ async fn raw(size: usize, callers: usize, servers: usize) -> f64 {
     nanos_each(start, size.div_ceil(callers) * callers)
 }
 
-fn raw_server() -> UnboundedSender<Ask> {
-    let (sender, mut receiver) = mpsc::unbounded_channel::<Ask>();
+fn raw_server() -> UnboundedSender<ReplySender> {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<ReplySender>();
     tokio::spawn(async move {
         let mut count = 0;
         while let Some(reply) = receiver.recv().await {
@@ -78,7 +78,7 @@ async fn regrow(size: usize, callers: usize, servers: usize, deadline: bool) -> 
         caller.await.expect("it ends");
     }
     let cost = nanos_each(start, size.div_ceil(callers) * callers);
-    support::clear(&rt).await;
+    support::shut_down(&rt).await;
     cost
 }
 
@@ -86,7 +86,7 @@ async fn call(server: ServerRef<Counter>, times: usize, deadline: bool) {
     for _ in 0..times {
         let answer =
             if deadline { server.call(Next).await } else { server.call_unlimited(Next).await };
-        answer.expect("it answers");
+        answer.expect("the server replies");
     }
 }
 

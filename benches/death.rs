@@ -1,32 +1,35 @@
-//! What it costs that ten thousand hear of one death.
+//! The cost of an end that affects ten thousand processes.
 //!
-//! Cascades: processes are linked to one another, and one is killed; measured until
-//! the bodies of all have been dropped. Raw can only abort ten thousand tasks, one by
-//! one, and knows neither links nor reasons.
+//! Cascades: processes are linked, and one is killed. Measured until the bodies of all have been
+//! dropped. Raw: ten thousand tasks are aborted one by one, without links and exit reasons.
 //!
-//! Fan-out: all watch one process, and it ends; measured until all have received its
-//! `Down`. Raw: the dying task sends each a message.
+//! Fan-out: all processes monitor one, which ends. Measured until all have received the `Down`.
+//! Raw: the ending task sends a message to each.
 
 mod support;
 
 use std::time::Instant;
 
 use regrow::{Context, Pid, Runtime};
-use support::{Bench, Countdown, Pending, Question, nanos_each};
+use support::{Bench, Countdown, Pending, Row, nanos_each};
 use tokio::sync::mpsc;
 
 fn main() {
     let bench = Bench::new("death");
-    let question = |text, unit, target| Question { text, unit, target: Some(target), size: 10_000 };
-    bench.compare(&question("links, all to one that dies", "ns/process", 4.0), abort, star);
-    bench.compare(&question("links, each to the next", "ns/process", 4.0), abort, chain);
-    bench.compare(&question("monitors, all of one that dies", "ns/watcher", 1.5), tell, fan_out);
+    let row = |text, unit, target| Row { text, unit, target: Some(target), size: 10_000 };
+    bench.compare(&row("links, all to one process that is killed", "ns/process", 4.0), abort, star);
+    bench.compare(&row("links, a chain", "ns/process", 4.0), abort, chain);
+    bench.compare(
+        &row("monitors, all of one process that ends", "ns/watcher", 1.5),
+        raw_fan_out,
+        fan_out,
+    );
 }
 
 async fn abort(size: usize) -> f64 {
     let all = Countdown::new(size);
     let tasks: Vec<_> = (0..size).map(|_| tokio::spawn(sleep(all.pending()))).collect();
-    settle().await;
+    wait_until_idle().await;
     let start = Instant::now();
     for task in &tasks {
         task.abort();
@@ -35,9 +38,9 @@ async fn abort(size: usize) -> f64 {
     nanos_each(start, size)
 }
 
-async fn sleep(held: Pending) {
+async fn sleep(pending: Pending) {
     std::future::pending::<()>().await;
-    drop(held);
+    drop(pending);
 }
 
 async fn star(size: usize) -> f64 {
@@ -54,36 +57,36 @@ async fn cascade(size: usize, to: impl Fn(usize) -> usize) -> f64 {
     let all = Countdown::new(size);
     let mut processes: Vec<Pid> = Vec::with_capacity(size);
     for at in 0..size {
-        let held = all.pending();
-        let pid = rt.spawn(|_| sleep(held)).pid();
+        let pending = all.pending();
+        let pid = rt.spawn(|_| sleep(pending)).pid();
         if at > 0 {
             assert!(rt.link(pid, processes[to(at)]));
         }
         processes.push(pid);
     }
-    settle().await;
+    wait_until_idle().await;
     let start = Instant::now();
     rt.kill(processes[0]);
     all.done().await;
     let cost = nanos_each(start, size);
-    support::clear(&rt).await;
+    support::shut_down(&rt).await;
     cost
 }
 
-async fn tell(size: usize) -> f64 {
+async fn raw_fan_out(size: usize) -> f64 {
     let all = Countdown::new(size);
     let watchers: Vec<_> = (0..size)
         .map(|_| {
             let (sender, mut receiver) = mpsc::unbounded_channel::<Vec<u8>>();
-            let told = all.pending();
+            let pending = all.pending();
             tokio::spawn(async move {
                 receiver.recv().await;
-                drop(told);
+                drop(pending);
             });
             sender
         })
         .collect();
-    settle().await;
+    wait_until_idle().await;
     let start = Instant::now();
     tokio::spawn(async move {
         for watcher in watchers {
@@ -99,25 +102,25 @@ async fn fan_out(size: usize) -> f64 {
     let all = Countdown::new(size);
     let target = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }).pid();
     for _ in 0..size {
-        let told = all.pending();
-        rt.spawn(move |ctx| watcher(ctx, target, told));
+        let pending = all.pending();
+        rt.spawn(move |ctx| watcher(ctx, target, pending));
     }
-    settle().await;
+    wait_until_idle().await;
     let start = Instant::now();
     rt.send(target, Vec::new());
     all.done().await;
     let cost = nanos_each(start, size);
-    support::clear(&rt).await;
+    support::shut_down(&rt).await;
     cost
 }
 
-async fn watcher(mut ctx: Context, target: Pid, told: Pending) {
+async fn watcher(mut ctx: Context, target: Pid, pending: Pending) {
     ctx.runtime().monitor(ctx.pid(), target);
     ctx.recv().await;
-    drop(told);
+    drop(pending);
 }
 
-/// Lets what was spawned come to rest.
-async fn settle() {
+/// Waits until the spawned tasks are idle.
+async fn wait_until_idle() {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
 }

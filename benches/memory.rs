@@ -1,13 +1,13 @@
-//! What a process weighs: the bytes that it asks for, and those that are resident for it.
+//! The memory of a process: the bytes that it allocates, and the bytes that are resident.
 //!
-//! *Asked for* is counted by a global allocator, so the figures are exact and the same in each
-//! run. The counting allocator is a crate because this one forbids `unsafe` everywhere.
+//! A global allocator counts the *allocated* bytes, so the figures are exact and the same in each
+//! run. The counting allocator is a crate because this crate forbids `unsafe`.
 //!
-//! *Resident* is what the operating system counts (`VmRSS`, so these lines are printed on Linux
-//! only). It is more: an allocator rounds sizes up, and keeps books. Memory that was freed is
-//! used again, so each figure is measured by a program of its own: this one, started anew.
+//! The operating system counts the *resident* bytes (`VmRSS`, so these rows are printed on Linux
+//! only). They are more, since an allocator rounds sizes up and has data of its own. Freed memory
+//! is reused, so each figure is measured in a new process of this program.
 //!
-//! Raw: a task parked on the receiver of an mpsc channel, its sender kept.
+//! Raw: a task that waits on the receiver of an mpsc channel, with its sender kept.
 
 mod support;
 
@@ -15,13 +15,13 @@ use std::process::Command;
 
 use peak_alloc::PeakAlloc;
 use regrow::{GenServer, Result, Runtime, ServerContext};
-use support::{Bench, Countdown, Question};
+use support::{Bench, Countdown, Row};
 use tokio::sync::mpsc;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// Names the side that a program of its own is to measure, and its size.
+/// The environment variable with the side and the size that a new process measures.
 const RESIDENT: &str = "REGROW_BENCH_RESIDENT";
 
 fn main() {
@@ -29,48 +29,56 @@ fn main() {
         return measure(&order);
     }
     let bench = Bench::new("memory");
-    let idle = |text, size| Question { text, unit: "bytes", target: Some(0.36), size };
+    let idle = |text, size| Row { text, unit: "bytes", target: Some(0.36), size };
     bench.compare(&idle("an idle process, one of 10,000", 10_000), raw_idle, regrow_idle);
-    bench.compare(&idle("one of 100,000", 100_000), raw_idle, regrow_idle);
-    bench.compare(&idle("one of 1,000,000", 1_000_000), raw_idle, regrow_idle);
+    bench.compare(&idle("an idle process, one of 100,000", 100_000), raw_idle, regrow_idle);
+    bench.compare(&idle("an idle process, one of 1,000,000", 1_000_000), raw_idle, regrow_idle);
     let text = "after one message, one of 100,000";
-    let used = Question { text, unit: "bytes", target: Some(0.45), size: 100_000 };
+    let used = Row { text, unit: "bytes", target: Some(0.45), size: 100_000 };
     bench.compare(&used, raw_used, regrow_used);
-    let server = |text| Question { text, unit: "bytes", target: None, size: 100_000 };
+    let server = |text| Row { text, unit: "bytes", target: None, size: 100_000 };
     bench.compare(&server("an idle server, one of 100,000"), raw_idle, regrow_server);
     if resident().is_some() {
         let process = idle("an idle process, resident, one of 100,000", 100_000);
-        bench.compare(&process, |size| apart("raw", size), |size| apart("process", size));
+        bench.compare(
+            &process,
+            |size| in_new_process("raw", size),
+            |size| in_new_process("process", size),
+        );
         let server = server("an idle server, resident, one of 100,000");
-        bench.compare(&server, |size| apart("raw", size), |size| apart("server", size));
+        bench.compare(
+            &server,
+            |size| in_new_process("raw", size),
+            |size| in_new_process("server", size),
+        );
     }
 }
 
 async fn raw_idle(size: usize) -> f64 {
-    raw(size, false, asked_for).await
+    raw(size, false, allocated).await
 }
 
 async fn raw_used(size: usize) -> f64 {
-    raw(size, true, asked_for).await
+    raw(size, true, allocated).await
 }
 
 async fn regrow_idle(size: usize) -> f64 {
-    regrow(size, false, asked_for).await
+    regrow(size, false, allocated).await
 }
 
 async fn regrow_used(size: usize) -> f64 {
-    regrow(size, true, asked_for).await
+    regrow(size, true, allocated).await
 }
 
 async fn regrow_server(size: usize) -> f64 {
-    servers(size, asked_for).await
+    servers(size, allocated).await
 }
 
-fn asked_for() -> usize {
+fn allocated() -> usize {
     ALLOCATOR.current_usage()
 }
 
-/// What the operating system has given this program, where that can be read.
+/// The resident bytes of this process, where the operating system reports them.
 fn resident() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -78,22 +86,22 @@ fn resident() -> Option<usize> {
     Some(kib * 1024)
 }
 
-/// Measures one side's resident bytes in a program of its own.
-async fn apart(side: &str, size: usize) -> f64 {
+/// Measures the resident bytes of one side in a new process.
+async fn in_new_process(side: &str, size: usize) -> f64 {
     let own = std::env::current_exe().expect("a bench is a file");
     let measured = Command::new(own).env(RESIDENT, format!("{side} {size}")).output();
-    let measured = measured.expect("it can be started again");
+    let measured = measured.expect("the program can be started");
     let bytes = String::from_utf8_lossy(&measured.stdout);
     bytes.trim().parse().expect("it prints a number")
 }
 
-/// That program.
+/// Measures one side, and prints the bytes.
 fn measure(order: &str) {
     let (side, size) = order.split_once(' ').expect("a side and its size");
     let size = size.parse().expect("a number");
     let mut tokio = tokio::runtime::Builder::new_multi_thread();
     let tokio = tokio.worker_threads(2).enable_all().build().expect("tokio starts");
-    let bytes = || resident().expect("it was there");
+    let bytes = || resident().expect("it could be read before");
     let each = tokio.block_on(async {
         match side {
             "process" => tokio::spawn(regrow(size, false, bytes)).await,
@@ -105,7 +113,7 @@ fn measure(order: &str) {
 }
 
 async fn raw(size: usize, used: bool, bytes: impl Fn() -> usize) -> f64 {
-    // Written before it is counted: the room for the handles is no part of a task.
+    // Allocated before the count begins, since the space for the handles is no part of a task.
     let mut kept: Vec<_> = (0..size).map(|_| None).collect();
     let ready = Countdown::new(size);
     let before = bytes();
@@ -152,7 +160,7 @@ async fn regrow(size: usize, used: bool, bytes: impl Fn() -> usize) -> f64 {
     }
     ready.done().await;
     let each = each(before, bytes(), size);
-    support::clear(&rt).await;
+    support::shut_down(&rt).await;
     each
 }
 
@@ -184,7 +192,7 @@ async fn servers(size: usize, bytes: impl Fn() -> usize) -> f64 {
         Idle::start(&rt, ()).await.expect("it starts");
     }
     let each = each(before, bytes(), size);
-    support::clear(&rt).await;
+    support::shut_down(&rt).await;
     each
 }
 

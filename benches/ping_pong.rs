@@ -1,4 +1,4 @@
-//! What a round trip between two processes costs.
+//! The cost of a round trip between two processes.
 //!
 //! Raw: two tasks, each with the receiver of an mpsc channel and the other's sender.
 
@@ -7,14 +7,14 @@ mod support;
 use std::time::Instant;
 
 use regrow::Runtime;
-use support::{Bench, Question, nanos_each};
+use support::{Bench, Row, nanos_each};
 use tokio::sync::{mpsc, oneshot};
 
 fn main() {
     let bench = Bench::new("ping_pong");
     let text = "one round trip, by pid";
-    let question = Question { text, unit: "ns", target: Some(1.15), size: 300_000 };
-    bench.compare(&question, raw, regrow);
+    let row = Row { text, unit: "ns", target: Some(1.15), size: 300_000 };
+    bench.compare(&row, raw, regrow);
 }
 
 async fn raw(size: usize) -> f64 {
@@ -22,13 +22,13 @@ async fn raw(size: usize) -> f64 {
     let (pong, mut pongs) = mpsc::unbounded_channel::<Vec<u8>>();
     tokio::spawn(async move {
         while let Some(message) = pings.recv().await {
-            pong.send(message).expect("the other waits");
+            pong.send(message).expect("the other task waits");
         }
     });
     let player = tokio::spawn(async move {
         let start = Instant::now();
         for _ in 0..size {
-            ping.send(Vec::new()).expect("the other waits");
+            ping.send(Vec::new()).expect("the other task waits");
             pongs.recv().await;
         }
         nanos_each(start, size)
@@ -40,7 +40,7 @@ async fn regrow(size: usize) -> f64 {
     let rt = Runtime::new();
     let (result, measured) = oneshot::channel();
     let player = rt.spawn(move |mut ctx| async move {
-        let echo = support::meet(&mut ctx).await;
+        let echo = support::receive_pid(&mut ctx).await;
         let rt = ctx.runtime();
         let start = Instant::now();
         for _ in 0..size {
@@ -56,8 +56,8 @@ async fn regrow(size: usize) -> f64 {
             rt.send(player, message);
         }
     });
-    support::introduce(&rt, player, echo.pid());
-    let cost = measured.await.expect("it is told");
-    support::clear(&rt).await;
+    support::send_pid(&rt, player, echo.pid());
+    let cost = measured.await.expect("the process sends the result");
+    support::shut_down(&rt).await;
     cost
 }

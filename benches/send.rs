@@ -1,28 +1,28 @@
-//! What a message costs that is sent and received, nobody waiting for an answer.
+//! The cost of a message without a reply, from the send to the receive.
 //!
-//! Raw: the sender half of an mpsc channel, whose receiver is in a task. By handle it
-//! is a server that is told a number, by pid a process that is sent bytes; these are
-//! none, so that nothing but their way is measured.
+//! Raw: the sender of an mpsc channel whose receiver is in a task. By handle, a server receives
+//! casts of a number; by pid, a process receives empty byte messages, so that only the transport is
+//! measured.
 
 mod support;
 
 use std::time::Instant;
 
 use regrow::{GenServer, Pid, Result, Runtime, ServerContext};
-use support::{Bench, Countdown, Pending, Question, breathe, nanos_each};
+use support::{Bench, Countdown, Pending, Row, nanos_each, yield_sometimes};
 use tokio::sync::mpsc;
 
 fn main() {
     let bench = Bench::new("send");
-    let question = |text, target| Question { text, unit: "ns", target, size: 1_000_000 };
-    let ask = question("one to one, by handle", Some(0.75));
-    bench.compare(&ask, |n| raw::<u64>(n, 1), |n| by_handle(n, 1));
-    let ask = question("eight to one, by handle", Some(0.4));
-    bench.compare(&ask, |n| raw::<u64>(n, 8), |n| by_handle(n, 8));
-    let ask = question("one to one, by pid", Some(0.95));
-    bench.compare(&ask, |n| raw::<Vec<u8>>(n, 1), |n| by_pid(n, 1));
-    let ask = question("eight to one, by pid", None);
-    bench.compare(&ask, |n| raw::<Vec<u8>>(n, 8), |n| by_pid(n, 8));
+    let new_row = |text, target| Row { text, unit: "ns", target, size: 1_000_000 };
+    let row = new_row("one to one, by handle", Some(0.75));
+    bench.compare(&row, |n| raw::<u64>(n, 1), |n| by_handle(n, 1));
+    let row = new_row("eight to one, by handle", Some(0.4));
+    bench.compare(&row, |n| raw::<u64>(n, 8), |n| by_handle(n, 8));
+    let row = new_row("one to one, by pid", Some(0.95));
+    bench.compare(&row, |n| raw::<Vec<u8>>(n, 1), |n| by_pid(n, 1));
+    let row = new_row("eight to one, by pid", None);
+    bench.compare(&row, |n| raw::<Vec<u8>>(n, 8), |n| by_pid(n, 8));
 }
 
 async fn raw<T: Default + Send + 'static>(size: usize, senders: usize) -> f64 {
@@ -61,11 +61,11 @@ async fn by_handle(size: usize, senders: usize) -> f64 {
     let args = (size / senders * senders, all.pending());
     let sink = Sink::start(&rt, args).await.expect("it starts");
     let cost = measure(size, senders, all, move || sink.cast(0)).await;
-    support::clear(&rt).await;
+    support::shut_down(&rt).await;
     cost
 }
 
-/// Sends from so many tasks at once, until all has arrived.
+/// Sends from `senders` tasks at once. Measured until all messages have arrived.
 async fn measure(
     size: usize,
     senders: usize,
@@ -78,7 +78,7 @@ async fn measure(
         tokio::spawn(async move {
             for sent in 0..size / senders {
                 assert!(send());
-                breathe(sent).await;
+                yield_sometimes(sent).await;
             }
         });
     }

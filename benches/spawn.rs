@@ -1,23 +1,23 @@
-//! What a process costs from its spawn until it is reaped.
+//! The cost of a process from its spawn until it is reaped.
 //!
-//! Raw: a task that owns the receiver of an mpsc channel and ends at once; its join
-//! handle is awaited. A thousand are spawned, then a thousand are awaited.
+//! Raw: a task that owns the receiver of an mpsc channel and ends at once, and whose join handle is
+//! awaited. A thousand are spawned, then a thousand are awaited.
 
 mod support;
 
 use std::time::Instant;
 
 use regrow::Runtime;
-use support::{Bench, Question, nanos_each};
+use support::{Bench, Row, nanos_each};
 use tokio::sync::mpsc;
 
 const BATCH: usize = 1_000;
 
 fn main() {
     let bench = Bench::new("spawn");
-    let question = |text| Question { text, unit: "ns", target: Some(0.85), size: 200_000 };
-    bench.compare(&question("spawned, ended, reaped"), raw, regrow);
-    let among = Question { target: Some(0.85), ..question("the same, beside 100,000 idle ones") };
+    let row = |text| Row { text, unit: "ns", target: Some(0.85), size: 200_000 };
+    bench.compare(&row("spawned, ended, reaped"), raw, regrow);
+    let among = Row { target: Some(0.85), ..row("the same, among 100,000 idle processes") };
     bench.compare(&among, raw_among, regrow_among);
 }
 
@@ -76,6 +76,6 @@ async fn regrow_among(size: usize) -> f64 {
         rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
     }
     let cost = spawn_and_reap(&rt, size).await;
-    support::clear(&rt).await;
+    support::shut_down(&rt).await;
     cost
 }

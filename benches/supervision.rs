@@ -1,45 +1,45 @@
-//! What supervision costs: a restart, a start and a stop on demand, the stop of many.
+//! The cost of supervision: a restart, a start and a stop on demand, the stop of many children.
 //!
-//! Raw: a watcher by hand. It is a task beside each child that spawns it, awaits its join
-//! handle, spawns it again when it panicked and gives it five seconds to stop; starts and
-//! stops are told through oneshots. It counts no restarts and knows no names.
+//! Raw: a hand-written watcher task for each child. The watcher spawns the child, awaits its join
+//! handle, spawns it again after a panic, and gives it five seconds to stop. Oneshots report starts
+//! and stops. The watcher counts no restarts and has no names.
 
 mod support;
 
 use std::time::{Duration, Instant};
 
 use regrow::{ChildSpec, DynamicSupervisor, Restart, Result, Runtime, Supervisor, SupervisorSpec};
-use support::{Bench, Question, nanos_each};
+use support::{Bench, Row, nanos_each};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-/// How many children a group has.
+/// The number of children of a group.
 const GROUP: usize = 100;
 
 fn main() {
-    // A panic's message is no part of the question.
+    // Printing the panic message is not measured.
     std::panic::set_hook(Box::new(|_| {}));
     let bench = Bench::new("supervision");
-    let question = |text, unit, target, size| Question { text, unit, target: Some(target), size };
-    let ask = question("restart after a panic, one_for_one", "ns", 1.4, 20_000);
+    let new_row = |text, unit, target, size| Row { text, unit, target: Some(target), size };
+    let row = new_row("restart after a panic, one_for_one", "ns", 1.4, 20_000);
     let alone = |n, fails| restart(n, Supervisor::one_for_one(), 1, fails);
-    bench.compare(&ask, |n| raw_restart(n, Fails::Panic), move |n| alone(n, Fails::Panic));
+    bench.compare(&row, |n| raw_restart(n, Fails::Panic), move |n| alone(n, Fails::Panic));
     let text = "restart after an error, one_for_one";
-    let ask = Question { text, unit: "ns", target: None, size: 20_000 };
-    bench.compare(&ask, |n| raw_restart(n, Fails::Error), move |n| alone(n, Fails::Error));
-    let ask = question("restart of a group of 100, beside one of 1", "ns", 43.0, 1_000);
+    let row = Row { text, unit: "ns", target: None, size: 20_000 };
+    bench.compare(&row, |n| raw_restart(n, Fails::Error), move |n| alone(n, Fails::Error));
+    let row = new_row("restart of a group of 100, raw: of one task", "ns", 43.0, 1_000);
     let group = |n| restart(n, Supervisor::one_for_all(), GROUP, Fails::Panic);
-    bench.compare(&ask, |n| raw_restart(n, Fails::Panic), group);
-    let ask = question("dynamic child, started", "ns", 1.4, 50_000);
-    bench.compare(&ask, |n| raw_dynamic(n, Part::Start), |n| dynamic(n, Part::Start));
-    let ask = question("dynamic child, terminated", "ns", 1.4, 50_000);
-    bench.compare(&ask, |n| raw_dynamic(n, Part::Terminate), |n| dynamic(n, Part::Terminate));
-    let ask = question("stop of 50,000, static", "ns/child", 1.4, 50_000);
-    bench.compare(&ask, raw_stop, stop_static);
-    let ask = question("stop of 50,000, dynamic", "ns/child", 1.4, 50_000);
-    bench.compare(&ask, raw_stop, stop_dynamic);
-    let ask = question("temporary child, come and gone", "ns", 1.4, 1_000_000);
-    bench.compare(&ask, raw_passing, passing);
+    bench.compare(&row, |n| raw_restart(n, Fails::Panic), group);
+    let row = new_row("dynamic child, started", "ns", 1.4, 50_000);
+    bench.compare(&row, |n| raw_dynamic(n, Part::Start), |n| dynamic(n, Part::Start));
+    let row = new_row("dynamic child, terminated", "ns", 1.4, 50_000);
+    bench.compare(&row, |n| raw_dynamic(n, Part::Terminate), |n| dynamic(n, Part::Terminate));
+    let row = new_row("stop of 50,000, static", "ns/child", 1.4, 50_000);
+    bench.compare(&row, raw_stop, stop_static);
+    let row = new_row("stop of 50,000, dynamic", "ns/child", 1.4, 50_000);
+    bench.compare(&row, raw_stop, stop_dynamic);
+    let row = new_row("temporary child, started and ended", "ns", 1.4, 1_000_000);
+    bench.compare(&row, raw_short_lived, short_lived);
 }
 
 /// How a child fails.
@@ -49,7 +49,7 @@ enum Fails {
     Error,
 }
 
-/// A child that reports its start, and fails when it is asked to.
+/// A child that reports its start, and fails on request.
 async fn failing(up: mpsc::UnboundedSender<oneshot::Sender<()>>, fails: Fails) -> Result {
     let (crash, crashes) = oneshot::channel();
     let _ = up.send(crash);
@@ -106,11 +106,11 @@ enum Part {
     Terminate,
 }
 
-/// What a watcher is told: to stop its child, and to tell when it has.
+/// A request to stop the child, answered when it has stopped.
 type Stop = oneshot::Sender<()>;
 
-/// Keeps one task running, as one does by hand: spawns it, waits for its end or for a stop,
-/// spawns it again if it panicked. Whoever is stopped has five seconds.
+/// Keeps one task running without a supervisor: spawns it, waits for its end or for a request to stop,
+/// and spawns it again after a panic. The task has five seconds to stop.
 async fn raw_watcher(stopped: oneshot::Receiver<Stop>, up: oneshot::Sender<()>) {
     let spawn = || {
         let (stop, mut mailbox) = mpsc::unbounded_channel::<()>();
@@ -119,9 +119,9 @@ async fn raw_watcher(stopped: oneshot::Receiver<Stop>, up: oneshot::Sender<()>) 
     let (mut stop, mut child) = spawn();
     let _ = up.send(());
     let mut stopped = std::pin::pin!(stopped);
-    let told = loop {
+    let request = loop {
         tokio::select! {
-            told = &mut stopped => break told,
+            request = &mut stopped => break request,
             Err(_) = &mut child => (stop, child) = spawn(),
         }
     };
@@ -129,7 +129,7 @@ async fn raw_watcher(stopped: oneshot::Receiver<Stop>, up: oneshot::Sender<()>) 
     if tokio::time::timeout(Duration::from_secs(5), &mut child).await.is_err() {
         child.abort();
     }
-    if let Ok(done) = told {
+    if let Ok(done) = request {
         let _ = done.send(());
     }
 }
@@ -198,7 +198,7 @@ async fn dynamic(size: usize, part: Part) -> f64 {
     part.of(started, terminated)
 }
 
-/// The last first, each awaited.
+/// Stops the children in reverse order, and awaits each.
 async fn raw_stop(size: usize) -> f64 {
     let mut children = Vec::with_capacity(size);
     for _ in 0..size {
@@ -234,8 +234,8 @@ async fn stop_dynamic(size: usize) -> f64 {
     nanos_each(start, size)
 }
 
-/// Each ends at once, and its watcher with it.
-async fn raw_passing(size: usize) -> f64 {
+/// Each child ends at once, and its watcher with it.
+async fn raw_short_lived(size: usize) -> f64 {
     let start = Instant::now();
     let mut watchers = JoinSet::new();
     for _ in 0..size {
@@ -253,7 +253,7 @@ async fn raw_passing(size: usize) -> f64 {
     nanos_each(start, size)
 }
 
-async fn passing(size: usize) -> f64 {
+async fn short_lived(size: usize) -> f64 {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.expect("it starts");
     let child = ChildSpec::task("job", |_| async { Ok(()) }).restart(Restart::Temporary);

@@ -1,6 +1,6 @@
-//! What a timer costs that is set and cancelled in time, as most are.
+//! The cost of a timer that is set and cancelled before it is due, as most timers are.
 //!
-//! Raw: a task that sleeps and then sends, and is aborted. A thousand are set, then a
+//! Raw: a task that sleeps and then sends, and is aborted. A thousand timers are set, then a
 //! thousand are cancelled.
 
 mod support;
@@ -8,7 +8,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use regrow::Runtime;
-use support::{Bench, Question, nanos_each};
+use support::{Bench, Row, nanos_each};
 use tokio::sync::mpsc;
 
 const BATCH: usize = 1_000;
@@ -17,9 +17,9 @@ const DELAY: Duration = Duration::from_secs(60);
 fn main() {
     let bench = Bench::new("timers");
     let text = "set and cancelled, to one process";
-    let question = Question { text, unit: "ns", target: Some(0.3), size: 200_000 };
-    bench.compare(&question, raw, |size| regrow(size, 1));
-    let spread = Question { text: "the same, to a thousand processes", ..question };
+    let row = Row { text, unit: "ns", target: Some(0.3), size: 200_000 };
+    bench.compare(&row, raw, |size| regrow(size, 1));
+    let spread = Row { text: "set and cancelled, to a thousand processes", ..row };
     bench.compare(&spread, raw, |size| regrow(size, BATCH));
 }
 
@@ -57,6 +57,6 @@ async fn regrow(size: usize, targets: usize) -> f64 {
         }
     }
     let cost = nanos_each(start, size);
-    support::clear(&rt).await;
+    support::shut_down(&rt).await;
     cost
 }

@@ -1,19 +1,19 @@
-//! A service that answers, whatever is killed.
+//! A service that answers every request while its processes are killed.
 //!
-//! A small TCP service on real loopback sockets: an acceptor, a process for each connection,
-//! and a cache that all of them ask by its name. Clients keep it busy, while a monkey kills one
-//! of its processes ten times a second. You learn what keeps such a service whole: a port that
-//! outlives its acceptor (`Keep`), callers who wait out a restart (`call_waiting`), budgets that
-//! bear what may come, and clients who try again.
+//! A small TCP service on loopback sockets: an acceptor, a process for each connection, and a cache
+//! that the connections call by name. Clients keep the service busy, while a chaos monkey kills one
+//! of its processes ten times a second. You learn what such a service needs: a port that outlives
+//! its acceptor (`Keep`), calls that wait for a restart (`call_waiting`), a restart budget for the
+//! expected number of crashes, and clients that retry.
 //!
 //! ```text
-//! cargo run --example chaos                   twenty seconds; Ctrl-C ends it sooner
+//! cargo run --example chaos                   twenty seconds; Ctrl-C ends it earlier
 //! cargo run --example chaos -- --selftest     five seconds
 //! ```
 //!
-//! You will see the tree before and after, with what was restarted how often; then how many
-//! requests there were, how many had to be tried again, and how long they took. A request has
-//! failed if it has no right answer within two seconds: if a single one has, this exits with 1.
+//! You will see the tree before and after, with the number of restarts of each child; then the
+//! number of requests and retries, and the latency. A request that has no correct answer within two
+//! seconds has failed. If any request fails, the example exits with 1.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -31,25 +31,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How many clients there are.
+/// The number of clients.
 const CLIENTS: usize = 12;
 
-/// How long a client takes a breath after each request.
-const BREATH: Duration = Duration::from_millis(2);
+/// How long a client pauses after each request.
+const PAUSE: Duration = Duration::from_millis(2);
 
-/// How long a request may take in all, with all its retries.
+/// How long a request may take, with all its retries.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// How often the monkey kills.
-const BEAT: Duration = Duration::from_millis(100);
+/// The time between two kills.
+const KILL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Whom it kills; it draws one of these first, then one of the kind.
+/// The kinds of victims. The monkey picks a kind first, and then a process of that kind.
 const KINDS: [&str; 4] = ["cache", "connections", "acceptor", "a connection"];
 
-/// Clients and connections never see its pid.
+/// The cache is called by name, so its pid may change.
 const CACHE: Name<Cache> = Name::new("cache");
 
-/// Remembers what is costly to find out; what it has forgotten it finds out again.
+/// Caches results that are expensive to compute, and computes the missing ones.
 struct Cache(HashMap<u64, u32>);
 
 struct Ask(u64, Reply<u32>);
@@ -73,18 +73,18 @@ impl GenServer for Cache {
     }
 }
 
-/// Half of an even number, three times an odd one and one more: how often, until it is 1?
+/// The number of Collatz steps from `n` to 1: an even number is halved, an odd one becomes 3n + 1.
 fn steps_to_one(n: u64) -> u32 {
     let next = |n: &u64| (*n > 1).then(|| if n.is_multiple_of(2) { n / 2 } else { 3 * n + 1 });
     std::iter::successors(Some(n), next).map(|_| 1).sum::<u32>() - 1
 }
 
-/// What must be there for the others comes first, what lets clients in comes last.
-async fn plant(rt: &Runtime, port: Keep<TcpListener>) -> Result<SupervisorRef> {
+/// Children that others depend on start first; the acceptor, which admits clients, starts last.
+async fn start_tree(rt: &Runtime, port: Keep<TcpListener>) -> Result<SupervisorRef> {
     let acceptor = ChildSpec::task("acceptor", move |ctx| accept(port, ctx));
     let tree = Supervisor::one_for_one()
         .named("chaos")
-        .intensity(1_000, Duration::from_secs(10)) // a hundred kills are to be expected
+        .intensity(1_000, Duration::from_secs(10)) // a hundred kills are expected
         .backoff(Backoff::new().first(Duration::from_millis(5)).max(Duration::from_millis(20)))
         .child(Cache::child(()).named(CACHE).with_id("cache"))
         .child(DynamicSupervisor::new().named("connections"))
@@ -92,26 +92,26 @@ async fn plant(rt: &Runtime, port: Keep<TcpListener>) -> Result<SupervisorRef> {
     Ok(tree.start(rt).await?)
 }
 
-/// Lets clients in. The port is kept: while nobody accepts, they wait in its queue.
+/// Accepts clients. The port stays open during a restart: new clients wait in its backlog.
 async fn accept(port: Keep<TcpListener>, ctx: TaskContext) -> Result {
     let connections = DynamicSupervisorRef::named(&ctx.runtime(), "connections");
     let port = port.lend().await?;
     for number in 1.. {
         let (socket, _) = port.accept().await?;
-        // A socket can't be cloned, and a connection isn't started twice.
+        // A socket can't be cloned, and a temporary child is started only once.
         let socket = Arc::new(Mutex::new(Some(socket)));
         let child = ChildSpec::task(format!("connection {number}"), move |ctx| async move {
             let socket = socket.lock().unwrap_or_else(PoisonError::into_inner).take();
-            serve(socket.ok_or("it had its turn")?, ctx).await
+            serve(socket.ok_or("the socket was taken before")?, ctx).await
         });
-        // If their supervisor has just been killed, this client is cut off and comes again.
+        // If the supervisor has just been killed, the client loses its connection and retries.
         drop(connections.start_child(child.restart(Restart::Temporary)).await);
     }
     Ok(())
 }
 
-/// One client: a number in, the number and its steps out. Waits while the cache restarts; if
-/// that was killed with the question in its hands, so ends this, and the client asks again.
+/// Serves one client: reads a number, and writes the number and its steps. Waits while the cache
+/// restarts. If the cache is killed during the call, this process ends, and the client retries.
 async fn serve(socket: TcpStream, ctx: TaskContext) -> Result {
     let cache = ctx.runtime().server(CACHE);
     let mut socket = BufReader::new(socket);
@@ -125,7 +125,7 @@ async fn serve(socket: TcpStream, ctx: TaskContext) -> Result {
     Ok(())
 }
 
-/// What clients have seen.
+/// The results of a client.
 #[derive(Default)]
 struct Tally {
     failed: usize,
@@ -134,28 +134,28 @@ struct Tally {
     took: Vec<Duration>,
 }
 
-/// Asks until it is over; gets a new connection whenever the old one is cut.
-async fn client(port: SocketAddr, over: CancellationToken) -> Tally {
+/// Sends requests until the token is cancelled. Reconnects when the connection is lost.
+async fn client(port: SocketAddr, stop: CancellationToken) -> Tally {
     let mut tally = Tally::default();
     let mut connection = None;
-    while !over.is_cancelled() {
+    while !stop.is_cancelled() {
         let n = 1 + random() % 100_000;
-        let began = Instant::now();
+        let start = Instant::now();
         let answered = timeout(LIMIT, async {
             loop {
                 match ask(port, &mut connection, n).await {
                     Ok(answer) => return answer == format!("{n} {}\n", steps_to_one(n)),
-                    Err(_cut) => connection = None,
+                    Err(_lost) => connection = None,
                 }
                 tally.retried += 1;
-                sleep(BREATH).await;
+                sleep(PAUSE).await;
             }
         });
         if answered.await != Ok(true) {
             (tally.failed, connection) = (tally.failed + 1, None);
         }
-        tally.took.push(began.elapsed());
-        sleep(BREATH).await;
+        tally.took.push(start.elapsed());
+        sleep(PAUSE).await;
     }
     tally
 }
@@ -170,14 +170,14 @@ async fn ask(port: SocketAddr, connection: &mut Connection, n: u64) -> std::io::
     socket.write_all(format!("{n}\n").as_bytes()).await?;
     let mut answer = String::new();
     socket.read_line(&mut answer).await?;
-    // A line without its end is a connection that was cut in the middle of it.
+    // A line without its end means that the connection was lost within the line.
     answer.ends_with('\n').then_some(answer).ok_or(std::io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Kills somebody at each beat: anybody but the root, with whom everything would end.
-async fn monkey(tree: SupervisorRef, rt: Runtime, over: CancellationToken) -> Result<Kills> {
-    let (mut beat, mut kills) = (interval(BEAT), Kills::new());
-    while over.run_until_cancelled(beat.tick()).await.is_some() {
+/// Kills a process at each tick: any but the root, whose end would end the whole tree.
+async fn monkey(tree: SupervisorRef, rt: Runtime, stop: CancellationToken) -> Result<Kills> {
+    let (mut ticks, mut kills) = (interval(KILL_INTERVAL), Kills::new());
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let tree = tree.tree().await?;
         if let Some((kind, pid)) = victim(&tree)
             && rt.kill(pid)
@@ -190,7 +190,7 @@ async fn monkey(tree: SupervisorRef, rt: Runtime, over: CancellationToken) -> Re
 
 type Kills = BTreeMap<&'static str, u32>;
 
-/// `None` if the one who was drawn is being restarted.
+/// `None` if the picked process is being restarted.
 fn victim(tree: &TreeSnapshot) -> Option<(&'static str, Pid)> {
     let one_of = |many: usize| random() as usize % many.max(1);
     let kind = KINDS[one_of(KINDS.len())];
@@ -201,7 +201,7 @@ fn victim(tree: &TreeSnapshot) -> Option<(&'static str, Pid)> {
     Some((kind, nodes.get(one_of(nodes.len()))?.pid?))
 }
 
-/// The hashers of std begin at random; that is good enough for a monkey.
+/// The hashers of std have random seeds, which is random enough here.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -213,18 +213,18 @@ async fn main() -> Result<ExitCode> {
     let rt = Runtime::new();
     let port = Keep::new(|| TcpListener::bind("127.0.0.1:0"));
     let address = port.lend().await?.local_addr()?;
-    let tree = plant(&rt, port).await?;
+    let tree = start_tree(&rt, port).await?;
 
-    let over = CancellationToken::new();
+    let stop = CancellationToken::new();
     let clients: Vec<_> =
-        (0..CLIENTS).map(|_| tokio::spawn(client(address, over.clone()))).collect();
-    let monkey = tokio::spawn(monkey(tree.clone(), rt.clone(), over.clone()));
+        (0..CLIENTS).map(|_| tokio::spawn(client(address, stop.clone()))).collect();
+    let monkey = tokio::spawn(monkey(tree.clone(), rt.clone(), stop.clone()));
     println!("{}\n\n… for {} seconds …\n", tree.tree().await?, time.as_secs());
     tokio::select! {
         () = sleep(time) => {}
         pressed = tokio::signal::ctrl_c() => pressed?,
     }
-    over.cancel();
+    stop.cancel();
 
     let mut all = Tally::default();
     for client in clients {

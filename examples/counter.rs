@@ -1,14 +1,14 @@
 //! A server: a state that handles one message at a time.
 //!
-//! You learn the parts of a `GenServer`: what it can be asked, what it can be told, and how a
-//! caller is answered, or told that there will be no answer.
+//! You learn the parts of a `GenServer`: its calls, its casts, the reply to a caller, and the error
+//! that a caller gets if there will be no reply.
 //!
 //! ```text
 //! cargo run --example counter
 //! ```
 //!
-//! You will see a count that is right although ten tasks count at once, and what a call to a
-//! server says that ends before it replies, and to one that is gone. It ends by itself.
+//! You will see a correct count from ten concurrent tasks, the error of a call during which the
+//! server crashes, and the error of a call to a server that has ended. The example ends by itself.
 
 use std::error::Error;
 
@@ -17,13 +17,13 @@ use regrow::{CallError, ExitReason, GenServer, Reply, Result, Runtime, ServerCon
 
 struct Counter(u64);
 
-/// What it can be asked. The way back travels inside the question.
+/// The calls. Each contains the `Reply` that answers it.
 enum Call {
     Get(Reply<u64>),
     Take { at_most: u64, reply: Reply<u64> },
 }
 
-/// What it can be told.
+/// The casts: messages without a reply.
 enum Cast {
     Add(u64),
 }
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map(|_| counter.clone())
         .map(|counter| tokio::spawn(async move { assert!(counter.cast(Cast::Add(1))) }));
     join_all(adding).await;
-    let count = counter.call(Call::Get).await?; // the variant is what builds the question
+    let count = counter.call(Call::Get).await?; // the variant is the message builder
     println!("ten tasks counted at once: {count}");
     assert_eq!(count, 50);
 
@@ -77,12 +77,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!((taken, counter.call(Call::Get).await?), (50, 0));
 
     let error = counter.call(|reply| Call::Take { at_most: 0, reply }).await.unwrap_err();
-    println!("a question it fell over: {error}");
+    println!("a call that crashed it: {error}");
     let CallError::Exited(ExitReason::Crashed(crash)) = error else { panic!("{error}") };
     assert_eq!(crash.message(), "asked for nothing");
 
     let error = counter.call(Call::Get).await.unwrap_err();
-    println!("and one after that: {error}");
+    println!("and a call after that: {error}");
     assert_eq!(error, CallError::NoProc);
     Ok(())
 }

@@ -1,17 +1,16 @@
-//! A crawler that gets through, whatever its site does.
+//! A crawler that fetches every page of a site, although pages fail and hang.
 //!
-//! It crawls a small site that it serves itself. Some pages answer 500 at first, some hang.
-//! You learn how to keep a pool of workers busy and bounded (`TaskStream`), how to put a time
-//! limit on each page and kill what overruns it, how to fail and be started again after a
-//! while (`Backoff`, with jitter), and how the next incarnation goes on where the last one
-//! stopped (`Keep`).
+//! The example serves the site as well. Some pages answer 500 at first, some hang. You learn how to
+//! run many fetches with a concurrency limit (`TaskStream`), how to limit the time of each page and
+//! kill a fetch that takes longer, how to be restarted after a delay (`Backoff`, with jitter), and
+//! how the next incarnation continues where the last one stopped (`Keep`).
 //!
 //! ```text
 //! cargo run --example crawler
 //! ```
 //!
-//! You will see each round of the crawler: what it fetched, what failed, the restart after
-//! its backoff; in the end every page has been fetched, none twice.
+//! You will see each round of the crawler: how many pages it fetched, how many failed, and the
+//! restart after the backoff. In the end every page has been fetched exactly once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
@@ -30,21 +29,21 @@ use tokio::net::{TcpListener, TcpStream};
 /// How many pages the site has.
 const PAGES: u32 = 60;
 
-/// How many are fetched at a time.
-const POOL: usize = 6;
+/// How many pages are fetched at a time.
+const CONCURRENCY: usize = 6;
 
 /// How long a page may take.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PAGE_LIMIT: Duration = Duration::from_millis(200);
 
-/// How long the crawler waits before it tries again, at first.
-const FIRST: Duration = Duration::from_millis(50);
+/// The backoff before the first restart of the crawler.
+const FIRST_DELAY: Duration = Duration::from_millis(50);
 
-/// What is known so far. It outlives the crawler's restarts.
+/// The state of the crawl, which outlives restarts of the crawler.
 #[derive(Default)]
 struct Progress {
-    /// Pages that are linked to from fetched ones.
+    /// Pages that fetched pages link to.
     known: BTreeSet<u32>,
-    /// Fetched pages, and how many bytes they had.
+    /// Fetched pages, with their lengths in bytes.
     fetched: BTreeMap<u32, usize>,
 }
 
@@ -65,8 +64,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         move || progress.clone()
     });
     let crawler = ChildSpec::task("crawler", move |ctx| crawl(site, keep, ctx))
-        .restart(Restart::Transient) // it is done when it returns `Ok`
-        .backoff(Backoff::default().first(FIRST).max(5 * FIRST)); // half of it is random
+        .restart(Restart::Transient) // the crawl is finished when it returns `Ok`
+        .backoff(Backoff::default().first(FIRST_DELAY).max(5 * FIRST_DELAY)); // half of it is random
 
     let rt = Runtime::new();
     let events = rt.events();
@@ -85,12 +84,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (pages, bytes) = totals(&progress);
     println!("\n{pages} pages, {bytes} bytes, {} restarts", crawler.restarts);
     assert_eq!(pages, PAGES as usize);
-    assert!(crawler.restarts > 0, "the site was too kind");
+    assert!(crawler.restarts > 0, "no fetch of the site failed");
     tree.stop().await?;
     Ok(())
 }
 
-/// Tells of each restart, until the crawler is done.
+/// Prints each restart, until the crawler has finished.
 async fn finished(mut events: Events) {
     while let Some(event) = events.next().await {
         match event {
@@ -108,8 +107,7 @@ fn totals(progress: &Shared) -> (usize, usize) {
     (progress.fetched.len(), progress.fetched.values().sum())
 }
 
-/// One incarnation: fetches what is known and not yet fetched, round after round, and fails
-/// in the end of a round in which a page did.
+/// One incarnation: fetches in rounds, and returns an error after a round in which a page failed.
 async fn crawl(site: SocketAddr, keep: Keep<Shared>, ctx: TaskContext) -> Result {
     let progress = keep.get().await?;
     loop {
@@ -117,14 +115,14 @@ async fn crawl(site: SocketAddr, keep: Keep<Shared>, ctx: TaskContext) -> Result
         if missing.is_empty() {
             return Ok(());
         }
-        let to_go = round(site, missing, &progress, &ctx).await?;
-        if to_go > 0 {
-            return Err(ExitReason::crashed(format!("{to_go} pages to go")));
+        let failed = round(site, missing, &progress, &ctx).await?;
+        if failed > 0 {
+            return Err(ExitReason::crashed(format!("{failed} pages failed")));
         }
     }
 }
 
-/// What is known and not yet fetched; at first the front page.
+/// The pages that are known and not yet fetched; at first the front page.
 fn missing(progress: &Shared) -> Vec<u32> {
     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
     progress.known.insert(0);
@@ -132,23 +130,23 @@ fn missing(progress: &Shared) -> Vec<u32> {
     new.copied().collect()
 }
 
-/// Fetches all of these, so many at a time; gives how many are to go still.
+/// Fetches these pages, with the concurrency limit. Returns how many failed.
 async fn round(
     site: SocketAddr,
     pages: Vec<u32>,
     progress: &Shared,
     ctx: &TaskContext,
 ) -> Result<usize> {
-    let asked = pages.len();
+    let total = pages.len();
     let fetch = move |page| async move {
         let text = fetch(site, page).await;
         (page, text.map_err(|error| error.to_string()))
     };
     let mut answers = TaskStream::nolink(&ctx.runtime(), stream::iter(pages), fetch)
-        .concurrency(POOL)
-        .timeout(PATIENCE)
+        .concurrency(CONCURRENCY)
+        .timeout(PAGE_LIMIT)
         .unordered();
-    let (mut refused, mut late) = (0, 0);
+    let (mut refused, mut hung) = (0, 0);
     while let Some(answer) = answers.next().await {
         match answer {
             Ok((page, Ok(text))) => {
@@ -158,13 +156,13 @@ async fn round(
                 assert!(before.is_none(), "page {page} was fetched twice");
             }
             Ok((_, Err(_))) => refused += 1,
-            Err(TaskError::Timeout(_)) => late += 1,
+            Err(TaskError::Timeout(_)) => hung += 1,
             Err(error) => return Err(error.into()),
         }
     }
-    let fetched = asked - refused - late;
-    println!("{}: {fetched} fetched, {refused} refused, {late} hung", ctx.pid());
-    Ok(refused + late)
+    let fetched = total - refused - hung;
+    println!("{}: {fetched} fetched, {refused} refused, {hung} hung", ctx.pid());
+    Ok(refused + hung)
 }
 
 fn links(text: &str) -> Vec<u32> {
@@ -183,29 +181,29 @@ async fn fetch(site: SocketAddr, page: u32) -> Result<String, Box<dyn Error + Se
     Ok(body.to_owned())
 }
 
-/// The site: page n links to 2n + 1 and 2n + 2. Every seventh page fails the first two times
-/// it is asked for, every eleventh hangs the first time.
+/// The site: page n links to 2n + 1 and 2n + 2. Every seventh page fails the first two times, every
+/// eleventh hangs the first time.
 async fn serve(listener: Arc<TcpListener>, ctx: TaskContext) -> Result {
-    let asked: Arc<Mutex<HashMap<u32, u32>>> = Arc::default();
+    let requests: Arc<Mutex<HashMap<u32, u32>>> = Arc::default();
     loop {
         let (socket, _) = listener.accept().await?;
-        let asked = asked.clone();
+        let requests = requests.clone();
         ctx.spawn_link(async move {
-            // A visitor that leaves early is no failure of the site.
-            let _ = answer(socket, &asked).await;
+            // A client that closes its connection early is no failure of the site.
+            let _ = answer(socket, &requests).await;
             Ok(())
         });
     }
 }
 
-async fn answer(mut socket: TcpStream, asked: &Mutex<HashMap<u32, u32>>) -> std::io::Result<()> {
+async fn answer(mut socket: TcpStream, requests: &Mutex<HashMap<u32, u32>>) -> std::io::Result<()> {
     let mut request = [0; 256];
     let read = socket.read(&mut request).await?;
     let request = String::from_utf8_lossy(&request[..read]).into_owned();
     let page = links(&request).first().copied().unwrap_or(0);
     let before = {
-        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = asked.entry(page).or_default();
+        let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = requests.entry(page).or_default();
         *times += 1;
         *times - 1
     };

@@ -1,14 +1,14 @@
-//! A plain future that panics, and is back.
+//! A plain future that panics and is restarted.
 //!
-//! You learn the least that regrow asks of you: a closure, a supervisor, and that's all. No
-//! trait, no message type.
+//! You learn the minimum that supervision takes: a closure and a supervisor. No trait, no message
+//! type.
 //!
 //! ```text
 //! cargo run --example hello
 //! ```
 //!
-//! You will see the greeting twice, since the first time it panicked half-way (the panic
-//! hook tells of that on stderr); then the tree as it stands, with one restart used up. It ends by itself.
+//! You will see the greeting twice, since the first incarnation panics (the panic hook reports that
+//! on stderr); then the tree, with one restart used up. The example ends by itself.
 
 use std::error::Error;
 
@@ -18,7 +18,7 @@ use tokio::sync::mpsc::unbounded_channel;
 // ANCHOR: hello
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (greeted, mut hear) = unbounded_channel();
+    let (greeted, mut greetings) = unbounded_channel();
     let greeter = ChildSpec::task("greeter", |ctx| async move {
         println!("Hello!");
         assert!(ctx.start_cause().restarts() > 0, "stage fright");
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().with_id("stage").child(greeter).start(&rt).await?;
-    assert_eq!(hear.recv().await, Some("at the second attempt"));
+    assert_eq!(greetings.recv().await, Some("at the second attempt"));
     println!("\n{}", tree.tree().await?);
     tree.stop().await?;
     Ok(())

@@ -1,21 +1,22 @@
-//! Links: processes that share their fate, and one that only wants to hear of it.
+//! Links: processes that end together, and a process that traps exits.
 //!
-//! You learn what a link does when one side ends, normally and otherwise; what trapping
-//! changes; and that a kill can't be trapped.
+//! You learn the effect of a link when one side ends, normally or with a crash; the effect of
+//! trapping exits; and that a kill can't be trapped.
 //!
 //! ```text
 //! cargo run --example links
 //! ```
 //!
-//! You will see who falls with whom, and why each says it fell. It ends by itself.
+//! You will see which processes end together, and the exit reason of each. The example ends by
+//! itself.
 
 use regrow::{Context, ExitReason, ProcessHandle, Received, Runtime};
 
-/// Lives until it is sent something: then it ends, as the text says.
+/// Waits for one message, and then ends as the message says.
 async fn obey(mut ctx: Context) {
     match ctx.recv().await.message().as_deref() {
         Some(b"return") => {}
-        other => panic!("was told to: {}", String::from_utf8_lossy(other.unwrap_or_default())),
+        other => panic!("as requested: {}", String::from_utf8_lossy(other.unwrap_or_default())),
     }
 }
 
@@ -27,44 +28,44 @@ fn pair(rt: &Runtime) -> (ProcessHandle, ProcessHandle) {
 
 #[tokio::main]
 async fn main() {
-    std::panic::set_hook(Box::new(|_| {})); // the panics are on purpose, and told below
+    std::panic::set_hook(Box::new(|_| {})); // the panics are on purpose; their reasons are printed below
     let rt = Runtime::new();
 
     let (one, other) = pair(&rt);
     rt.send(one.pid(), b"crash".to_vec());
     let (one, other) = (one.join().await, other.join().await);
     println!("one crashed:            {one}");
-    println!("the other fell with it: {other}");
+    println!("the linked one ended:   {other}");
     assert_eq!(one, other);
 
     let (one, other) = pair(&rt);
     rt.send(one.pid(), b"return".to_vec());
     println!("one returned:           {}", one.join().await);
-    println!("the other lives:        {}", rt.is_alive(other.pid()));
+    println!("the other is alive:     {}", rt.is_alive(other.pid()));
     assert!(rt.is_alive(other.pid()));
     other.kill();
 
     // ANCHOR: trap
-    // One that traps is told instead.
+    // A process that traps exits receives a message instead.
     let (one, _) = pair(&rt);
-    let doomed = one.pid();
-    let (told, hear) = tokio::sync::oneshot::channel();
+    let crashing = one.pid();
+    let (received, wait) = tokio::sync::oneshot::channel();
     let keeper = rt.spawn(move |mut ctx| async move {
         let rt = ctx.runtime();
         rt.set_trap_exit(ctx.pid(), true);
-        assert!(rt.link(ctx.pid(), doomed));
-        rt.send(doomed, b"crash".to_vec());
+        assert!(rt.link(ctx.pid(), crashing));
+        rt.send(crashing, b"crash".to_vec());
         let Received::Exit { from, reason } = ctx.recv().await else { panic!("only an exit") };
-        println!("the keeper was told:    {reason}");
-        assert_eq!(from, doomed);
-        told.send(()).expect("somebody waits for this");
+        println!("the keeper received:    {reason}");
+        assert_eq!(from, crashing);
+        received.send(()).expect("main waits for this");
         std::future::pending().await
     });
     // ANCHOR_END: trap
-    hear.await.expect("it lives, and tells");
-    rt.exit(keeper.pid(), ExitReason::Shutdown); // trapped, too
+    wait.await.expect("the keeper received the exit");
+    rt.exit(keeper.pid(), ExitReason::Shutdown); // an exit signal: trapped, too
     assert!(rt.is_alive(keeper.pid()));
-    keeper.kill(); // this is not
+    keeper.kill(); // a kill can't be trapped
     println!("the keeper's own end:   {}", keeper.join().await);
     assert_eq!(keeper.join().await, ExitReason::Killed);
 }

@@ -1,22 +1,23 @@
-//! Monitors: being told of an end, without sharing it.
+//! Monitors: a notification when another process ends.
 //!
-//! You learn that every end is told, once, with its true reason, whatever kind of end it was;
-//! and that whoever watches a process that is gone is told so at once.
+//! You learn that a monitor delivers one `Down` message with the true exit reason for every kind of
+//! end, and that a monitor of a dead process delivers it at once. The monitoring process goes on
+//! running.
 //!
 //! ```text
 //! cargo run --example monitors
 //! ```
 //!
-//! You will see five ends, as a watcher is told of them. It ends by itself.
+//! You will see five exit reasons, as a monitoring process receives them. The example ends by itself.
 
 use std::collections::HashMap;
 
 use regrow::{Context, ExitReason, MonitorRef, Pid, Received, Runtime};
 
-/// Watches one process after another, and collects what it hears.
+/// Monitors all these processes, ends them, and prints the exit reasons that it receives.
 async fn watch(mut ctx: Context, ends: Vec<(&'static str, Pid)>) {
     let rt = ctx.runtime();
-    let watched: HashMap<MonitorRef, &str> =
+    let monitors: HashMap<MonitorRef, &str> =
         ends.iter().map(|(name, pid)| (rt.monitor(ctx.pid(), *pid), *name)).collect();
     for (name, pid) in &ends {
         match *name {
@@ -25,18 +26,20 @@ async fn watch(mut ctx: Context, ends: Vec<(&'static str, Pid)>) {
         };
     }
 
-    let mut heard = Vec::new();
-    while heard.len() < ends.len() {
-        let Received::Down { reference, reason, .. } = ctx.recv().await else { panic!("what?") };
-        heard.push(format!("{:10} {reason}", watched[&reference]));
+    let mut lines = Vec::new();
+    while lines.len() < ends.len() {
+        let Received::Down { reference, reason, .. } = ctx.recv().await else {
+            panic!("only a `Down` is expected")
+        };
+        lines.push(format!("{:10} {reason}", monitors[&reference]));
     }
-    heard.sort();
-    heard.iter().for_each(|line| println!("{line}"));
+    lines.sort();
+    lines.iter().for_each(|line| println!("{line}"));
 }
 
 #[tokio::main]
 async fn main() {
-    std::panic::set_hook(Box::new(|_| {})); // the panics are on purpose, and told below
+    std::panic::set_hook(Box::new(|_| {})); // the panics are on purpose; their reasons are printed below
     let rt = Runtime::new();
     let returns = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
     let panics = rt.spawn(|mut ctx| async move {
@@ -60,6 +63,6 @@ async fn main() {
         ("gone", gone.pid()),
     ];
     let watcher = rt.spawn(move |ctx| watch(ctx, ends.to_vec()));
-    assert_eq!(watcher.join().await, ExitReason::Normal); // none of it was its own end
+    assert_eq!(watcher.join().await, ExitReason::Normal); // monitors don't end the watcher
     assert_eq!(rt.process_count(), 0);
 }

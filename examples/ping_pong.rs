@@ -1,29 +1,30 @@
-//! Two processes that know each other, and nothing of each other's state.
+//! Two processes that send messages to each other.
 //!
-//! You learn to spawn, to send and to receive, and that what one process sends another
-//! arrives in the order it was sent.
+//! You learn to spawn, to send and to receive. Messages from one process to another arrive in the
+//! order in which they were sent.
 //!
 //! ```text
 //! cargo run --example ping_pong
 //! ```
 //!
-//! You will see a ball go to and fro three times; then one lets it drop. It ends by itself.
+//! You will see a ball go back and forth three times, until one player drops it. The example ends
+//! by itself.
 
 use regrow::{Context, ExitReason, Pid, Runtime};
 
 // ANCHOR: play
-/// Hits whatever comes back to the other, until it is hit often enough.
+/// Sends each ball that it receives back to the partner, until the ball has been hit six times.
 async fn play(mut ctx: Context, name: &'static str, partner: Pid) {
     let rt = ctx.runtime();
     while let Some(ball) = ctx.recv().await.message() {
         let hits = ball[0] + 1;
         if hits > 6 {
             println!("{name} lets it drop");
-            rt.exit(partner, ExitReason::Shutdown); // the other waits for a ball
+            rt.exit(partner, ExitReason::Shutdown); // the partner waits for a ball
             return;
         }
         println!("{name} {hits}");
-        assert!(rt.send(partner, vec![hits]), "a live process takes what it is sent");
+        assert!(rt.send(partner, vec![hits]), "a live process accepts messages");
     }
 }
 // ANCHOR_END: play
@@ -32,7 +33,7 @@ async fn play(mut ctx: Context, name: &'static str, partner: Pid) {
 async fn main() {
     let rt = Runtime::new();
     let pong = rt.spawn(|mut ctx| async move {
-        // Whom it plays with, it is told first.
+        // The first message is the pid of the partner.
         let Some(partner) = ctx.recv().await.message() else { panic!("a partner comes first") };
         let partner = Pid::from_raw(u64::from_le_bytes(partner.try_into().expect("a pid")));
         play(ctx, "     pong", partner).await;

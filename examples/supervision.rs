@@ -1,16 +1,16 @@
 //! The three strategies, side by side.
 //!
-//! You learn who goes down with a child that crashes, and in which order they come back:
-//! under `one_for_one` nobody else, under `rest_for_one` all that were started after it,
-//! under `one_for_all` everybody.
+//! You learn which children are restarted with a child that crashes, and in which order: under
+//! `one_for_one` no other, under `rest_for_one` the children that were started after it, under
+//! `one_for_all` all of them.
 //!
 //! ```text
 //! cargo run --example supervision
 //! ```
 //!
-//! You will see three trees of the same three children; then, for each, what happens from the
-//! crash of the middle one on; then the trees again, with fresh pids, and a story behind each
-//! child that was restarted; at last their stop, in reverse.
+//! For each strategy you will see a tree of the same three children, the events after the crash of
+//! the middle one, and the tree again, with new pids and the reason of each restart. The stop in
+//! reverse order is asserted.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,24 +19,24 @@ use std::time::Duration;
 use regrow::testing::await_restart;
 use regrow::{ExitReason, GenServer, Result, Runtime, ServerContext, Supervisor, SupervisorSpec};
 
-/// What children tell, in the order in which they do.
-type Diary = Arc<Mutex<Vec<String>>>;
+/// The starts and ends of children, in order.
+type Records = Arc<Mutex<Vec<String>>>;
 
-/// A child that writes down its start and its end, and crashes when it is told to.
+/// A child that records its start and its end, and crashes on a cast.
 struct Child {
     name: &'static str,
-    diary: Diary,
+    records: Records,
 }
 
 impl GenServer for Child {
-    type Args = (&'static str, Diary);
+    type Args = (&'static str, Records);
     type Call = ();
     type Cast = ();
 
-    async fn init((name, diary): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
+    async fn init((name, records): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true); // so that `terminate` runs when it is stopped
-        write(&diary, format!("{name} starts"));
-        Ok(Child { name, diary })
+        record(&records, format!("{name} starts"));
+        Ok(Child { name, records })
     }
 
     async fn handle_call(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
@@ -48,65 +48,64 @@ impl GenServer for Child {
     }
 
     async fn terminate(&mut self, reason: &ExitReason) {
-        write(&self.diary, format!("{} ends: {reason}", self.name));
+        record(&self.records, format!("{} ends: {reason}", self.name));
     }
 }
 
-fn write(diary: &Diary, line: String) {
-    diary.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+fn record(records: &Records, line: String) {
+    records.lock().unwrap_or_else(PoisonError::into_inner).push(line);
 }
 
-fn read(diary: &Diary) -> Vec<String> {
-    std::mem::take(&mut *diary.lock().unwrap_or_else(PoisonError::into_inner))
+fn take(records: &Records) -> Vec<String> {
+    std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Three children that build on one another.
-fn tree(spec: SupervisorSpec, diary: &Diary) -> SupervisorSpec {
+/// Three children, each of which depends on the one before.
+fn tree(spec: SupervisorSpec, records: &Records) -> SupervisorSpec {
     ["database", "cache", "website"].into_iter().fold(spec, |spec, name| {
-        spec.child(Child::child((name, diary.clone())).with_id(name).named(name))
+        spec.child(Child::child((name, records.clone())).with_id(name).named(name))
     })
 }
 
-/// Crashes the cache, and gives what came of it.
+/// Crashes the cache, and returns the starts and ends that follow.
 async fn show(name: &str, spec: SupervisorSpec) -> Result<Vec<String>, Box<dyn Error>> {
-    let (rt, diary) = (Runtime::new(), Diary::default());
-    let tree = tree(spec.named("shop"), &diary).start(&rt).await?;
+    let (rt, records) = (Runtime::new(), Records::default());
+    let tree = tree(spec.named("shop"), &records).start(&rt).await?;
     println!("== {name}\n\n{}\n", tree.tree().await?);
-    read(&diary);
+    take(&records);
 
     let restarted = await_restart(&rt, "cache");
     rt.server_named::<Child>("cache").cast(());
     restarted.await;
     let children = tree.which_children().await?; // answered when all of them are back
     assert!(children.iter().all(|child| child.pid().is_some()));
-    let told = read(&diary);
-    println!("  the cache crashes …\n    {}\n", told.join("\n    "));
+    let events = take(&records);
+    println!("  the cache crashes …\n    {}\n", events.join("\n    "));
     println!("{}\n", tree.tree().await?);
 
     tree.stop().await?;
-    let ends = read(&diary);
+    let ends = take(&records);
     assert_eq!(ends.iter().map(|end| &end[..2]).collect::<String>(), "wecada"); // in reverse
     assert_eq!(rt.process_count(), 0);
-    Ok(told)
+    Ok(events)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // The one ERROR line of each crash would stand between the trees.
     let crash = "cache ends: out of memory";
     let window = Duration::from_secs(5);
 
-    let told = show("one_for_one", Supervisor::one_for_one().intensity(3, window)).await?;
-    assert_eq!(told, [crash, "cache starts"]);
+    let events = show("one_for_one", Supervisor::one_for_one().intensity(3, window)).await?;
+    assert_eq!(events, [crash, "cache starts"]);
 
-    let told = show("rest_for_one", Supervisor::rest_for_one().intensity(3, window)).await?;
-    assert_eq!(told, [crash, "website ends: shutdown", "cache starts", "website starts"]);
+    let events = show("rest_for_one", Supervisor::rest_for_one().intensity(3, window)).await?;
+    assert_eq!(events, [crash, "website ends: shutdown", "cache starts", "website starts"]);
 
-    let told = show("one_for_all", Supervisor::one_for_all().intensity(3, window)).await?;
+    let events = show("one_for_all", Supervisor::one_for_all().intensity(3, window)).await?;
     let down = [crash, "website ends: shutdown", "database ends: shutdown"];
     let up = ["database starts", "cache starts", "website starts"];
-    assert_eq!(told, [down, up].concat());
+    assert_eq!(events, [down, up].concat());
 
-    println!("All as it should be.");
+    println!("All strategies restarted what they should.");
     Ok(())
 }

@@ -1,12 +1,13 @@
-//! Tests, three ways: a handler by hand, a stand-in for a neighbour, a tree and its crash.
+//! Three kinds of tests: a handler called by hand, a mock of a server, a tree with a crash.
 //!
-//! You learn to test servers without starting them, their callers, and restarts without a sleep.
+//! You learn to test a server without starting it, the callers of a server, and a restart without a
+//! sleep.
 //!
 //! ```text
 //! cargo run --example testing
 //! ```
 //!
-//! You will see that all three hold.
+//! You will see that all three pass.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use regrow::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Counts who is in.
+/// Counts the guests that came in.
 struct Door(u32);
 
 impl GenServer for Door {
@@ -82,7 +83,7 @@ async fn a_door_that_crashes_is_back_after_a_minute() -> Result {
     let (start, back) = (tokio::time::Instant::now(), await_restart(&rt, name.as_str()));
     rt.server(name).cast("");
     back.await;
-    assert_eq!(start.elapsed(), MINUTE); // exactly, and at once
+    assert_eq!(start.elapsed(), MINUTE); // exactly; paused time passes at once
     assert_eq!(rt.server(name).call(|reply| reply).await?, 0);
     tree.stop().await?;
     assert_eq!(rt.leftovers(), Leftovers::default());
@@ -95,6 +96,6 @@ async fn main() -> Result {
     a_door_counts().await?;
     a_sign_says_when_the_door_is_gone().await?;
     a_door_that_crashes_is_back_after_a_minute().await?;
-    println!("a door counts, a sign says when it is gone, and it is back after a minute");
+    println!("all three tests passed");
     Ok(())
 }

@@ -1,9 +1,8 @@
-//! Timers: later, again and again, not at all, and not a moment too long.
+//! Timers: a delayed message, an interval, a cancelled timer, a time limit.
 //!
-//! You learn to send a message later, to cancel it, to have an interval, and to give a process
-//! a time limit; and that all of it is tokio's time. Here the clock is paused (tokio's feature
-//! `test-util`): it jumps ahead when everybody waits, so an hour takes no time, and each
-//! figure is exact.
+//! You learn to send a message later, to cancel it, to send at an interval, and to give a process a
+//! time limit. All timers use tokio's clock. Here the clock is paused (tokio's feature `test-util`):
+//! it jumps ahead when all tasks are idle, so an hour takes no time, and all times are exact.
 //!
 //! ```text
 //! cargo run --example timers
@@ -35,7 +34,7 @@ async fn main() {
     let ticks = rt.send_interval(cook.pid(), minute, b"tick".to_vec());
     rt.send_after(cook.pid(), 4 * minute + minute / 2, b"eggs!".to_vec());
     let burnt = rt.send_after(cook.pid(), 4 * minute, b"they are burnt".to_vec());
-    assert!(burnt.cancel()); // they are not
+    assert!(burnt.cancel()); // the timer had not fired yet
     assert_eq!(cook.join().await, ExitReason::Normal);
     assert_eq!(start.elapsed(), Duration::from_secs(270));
     assert_eq!(ticks.remaining(), None); // an interval ends with its target

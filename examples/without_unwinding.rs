@@ -1,11 +1,11 @@
-//! What regrow says in a program built with `panic = "abort"`.
+//! The error that regrow logs in a program built with `panic = "abort"`.
 //!
-//! There no crash can be caught, so nothing can be restarted, and a supervision tree
-//! would be a silent lie. You learn where to look when that line is in your profile.
+//! In such a program no crash can be caught, so no child can be restarted. You learn how regrow
+//! reports that line of a profile.
 //!
 //! ```text
-//! cargo run --example without_unwinding                    says nothing
-//! cargo run --profile abort --example without_unwinding    says so, once
+//! cargo run --example without_unwinding                    logs nothing
+//! cargo run --profile abort --example without_unwinding    logs one ERROR
 //! ```
 
 use std::fmt::Debug;
@@ -18,26 +18,26 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main]
 async fn main() {
-    let said = Said::default();
-    tracing_subscriber::registry().with(said.clone()).init();
+    let log = Log::default();
+    tracing_subscriber::registry().with(log.clone()).init();
     drop((Runtime::new(), Runtime::new()));
 
-    let said = said.0.lock().unwrap();
+    let logged = log.0.lock().unwrap();
     if cfg!(panic = "abort") {
-        let [line] = &said[..] else { panic!("expected one line, got {said:?}") };
+        let [line] = &logged[..] else { panic!("expected one line, got {logged:?}") };
         assert!(line.starts_with("ERROR") && line.contains("nothing will be restarted"), "{line}");
         println!("{line}");
     } else {
-        assert!(said.is_empty(), "{said:?}");
+        assert!(logged.is_empty(), "{logged:?}");
         println!("This program unwinds: its crashes can be caught.");
     }
 }
 
-/// Every event, as "LEVEL message".
+/// Collects every event, as "LEVEL message".
 #[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<String>>>);
+struct Log(Arc<Mutex<Vec<String>>>);
 
-impl<S: tracing::Subscriber> Layer<S> for Said {
+impl<S: tracing::Subscriber> Layer<S> for Log {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let mut message = Message::default();
         event.record(&mut message);

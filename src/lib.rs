@@ -1,7 +1,6 @@
-//! Supervision trees for tokio that grow back: the fault-tolerance of Erlang/OTP as a
-//! Rust crate. Cheap processes with mailboxes, links, monitors and exit signals; a
-//! [`GenServer`] with typed calls and casts; a [`Supervisor`] that starts again what
-//! crashes.
+//! Supervision trees for tokio that grow back: the fault tolerance of Erlang/OTP as a Rust crate.
+//! Cheap processes with mailboxes, links, monitors and exit signals; a [`GenServer`] with typed
+//! calls and casts; a [`Supervisor`] that restarts crashed children.
 //!
 //! ```
 //! use regrow::{ChildSpec, Runtime, Supervisor};
@@ -10,7 +9,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let rt = Runtime::new();
 //!     let flush = ChildSpec::task("flush", |_| async {
-//!         // … a loop that may panic, and then is started again …
+//!         // … a loop that may panic: the supervisor restarts it …
 //!         std::future::pending().await
 //!     });
 //!     let tree = Supervisor::one_for_one().child(flush).start(&rt).await?;
@@ -21,73 +20,74 @@
 //! }
 //! ```
 //!
-//! # Three steps on one ladder
+//! # Three levels
 //!
-//! 1. **Supervise a plain async function.** [`ChildSpec::task`] and [`Supervisor`]: no
-//!    trait, no message type, and no panic is lost.
-//! 2. **Processes.** [`Runtime::spawn`] gives a body a [`Context`]: a mailbox of bytes,
-//!    streams and signals; [links](Runtime::link), [monitors](Runtime::monitor),
-//!    [names](Runtime::register), [groups](Runtime::register_tag),
+//! 1. **Supervised async functions.** [`ChildSpec::task`] and [`Supervisor`]: no trait, no message
+//!    type, and no panic is lost.
+//! 2. **Processes.** [`Runtime::spawn`] passes a [`Context`] to an async function: a mailbox for
+//!    bytes, streams and signals, with [links](Runtime::link), [monitors](Runtime::monitor),
+//!    [names](Runtime::register), [groups](Runtime::register_tag) and
 //!    [timers](Runtime::send_after).
-//! 3. **Behaviours.** [`GenServer`] for a state that handles one message at a time,
-//!    [`Supervisor`] for trees of them, [`Task`] for work whose result is waited for.
+//! 3. **Behaviours.** [`GenServer`] for a state that handles one message at a time, [`Supervisor`]
+//!    for trees of servers, [`Task`] for work with a result.
 //!
 //! # The types to know
 //!
 //! | type | what it is |
 //! |---|---|
-//! | [`Runtime`] | all processes of one program; cheap to clone |
-//! | [`Pid`] | one incarnation of a process; a stale one is harmless |
-//! | [`ExitReason`] | why a process ended: panic text, error with its sources, place |
-//! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to it, a typed name |
-//! | [`ChildSpec`], [`Supervisor`] | what is kept alive, and what keeps it so |
-//! | [`DynamicSupervisor`], [`PartitionSupervisor`] | children by the dozen, and several of one |
-//! | [`Registry`] | processes by keys of any type |
+//! | [`Runtime`] | a table of processes; cheap to clone |
+//! | [`Pid`] | the id of one incarnation of a process; never reused |
+//! | [`ExitReason`] | why a process ended: the panic message or the error with its sources, and the location |
+//! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to a server, a typed name |
+//! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process that does |
+//! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
+//! | [`Registry`] | processes under keys of any type |
 //! | [`Task`], [`TaskSupervisor`] | work with a result |
-//! | [`Run`], [`StopReport`] | a tree as a program, and how its stop went |
-//! | [`TreeSnapshot`], [`LifecycleEvent`], [`ProcessInfo`] | what is there, what happens, how one is |
+//! | [`Run`], [`StopReport`] | a tree as a program; the report of its stop |
+//! | [`TreeSnapshot`], [`LifecycleEvent`], [`ProcessInfo`] | the state of a tree; an event in the life of a process; the state of a process |
 //!
 //! # Cookbook
 //!
 //! | how do I … | |
 //! |---|---|
-//! | keep a loop alive | [`ChildSpec::task`], and [`Restart`] for when |
-//! | supervise code that blocks | [`ChildSpec::blocking`] |
+//! | restart a loop after a panic | [`ChildSpec::task`], and [`Restart`] for when to restart |
+//! | supervise blocking code | [`ChildSpec::blocking`] |
 //! | supervise axum, tonic, hyper | [`ChildSpec::serve`] |
-//! | make a program of a tree | [`main`](main()), or [`Program`] and [`Run`] for settings |
+//! | run a tree as a program | [`main`](main()), or [`Program`] and [`Run`] for settings |
 //! | find a server after its restart | [`Name`] and [`Runtime::server`] |
-//! | ask through a restart | [`ServerRef::call_waiting`] |
-//! | answer later | keep the [`Reply`] |
-//! | do slow work beside a server | [`ServerContext::spawn_task`] |
-//! | do something later, or never | [`ServerContext::cast_after_as`] |
-//! | start one for each key, once | [`DynamicSupervisorRef::get_or_start`] |
-//! | hear of an end | [`Runtime::monitor`], [`Runtime::ended`] |
-//! | share an end | [`Runtime::link`], [`TaskContext::spawn_link`] |
+//! | call a server that may be restarting | [`ServerRef::call_waiting`] |
+//! | reply later | keep the [`Reply`] |
+//! | run slow work outside a server | [`ServerContext::spawn_task`] |
+//! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
+//! | start one process for each key | [`DynamicSupervisorRef::get_or_start`] |
+//! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
+//! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
 //! | keep a port open through a crash | [`Keep`] |
-//! | limit a flood | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
-//! | do many things at once, with a bound | [`Task`]'s streams: [`TaskStream`] |
-//! | see what is going on | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
-//! | find two servers that wait for each other | [`Runtime::detect_deadlocks`] |
-//! | test all that | [`testing`] |
+//! | bound a mailbox | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
+//! | run many tasks with a concurrency limit | [`TaskStream`] |
+//! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
+//! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
+//! | test servers and trees | [`testing`] |
 //!
-//! # What it is not
+//! # Limits
 //!
-//! No durable workflows, no other nodes, no other async runtime than tokio, and nothing for
-//! programs built with `panic = "abort"`: there no crash can be caught. A body that never
-//! awaits can't be stopped; nothing cooperative can.
+//! No durable workflows, no distribution over nodes, no async runtime other than tokio. A program
+//! built with `panic = "abort"` can't use this crate, since no crash can be caught there. A body
+//! that never awaits can't be stopped, as with all cooperative scheduling.
 //!
 //! # Features
 //!
-//! * `log` (default): [`log::init`], ready-made console output. All events go through
-//!   `tracing` in any case.
+//! * `log` (default): [`log::init`], ready-made console output. Without it, all events still go
+//!   through `tracing`.
 //! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
-//!   programs of the operating system as children.
+//!   operating system processes as children.
 //! * `serde`: snapshots of trees as JSON.
-//! * `axum`: probes and the tree as routes,
+//! * `axum`: HTTP routes for probes and the tree,
 //!   [`tree_routes`](https://docs.rs/regrow/latest/regrow/fn.tree_routes.html).
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// What the documentation shows warns in nobody's crate; only what it leaves unused may be there.
+// Examples of the documentation must compile without warnings in a user's crate. Unused items are
+// allowed, since an example may only show a part of a program.
 #![doc(test(attr(deny(warnings), allow(dead_code, unused_variables))))]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -119,24 +119,26 @@ pub mod testing;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
 mod interleavings;
 
+// Basics.
 pub use base::pid::{MonitorRef, Pid};
 pub use base::shared_str::SharedStr;
-pub use call::reply::Reply;
-#[cfg(feature = "process")]
-#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
-pub use child::CommandFailed;
-pub use child::{
-    BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, Restart, ShutdownSignal, StartChild,
-    StartContext, Started, TaskContext,
-};
+
+// Why a process ends.
 pub use exit::crash::{Crash, CrashKind, Detail};
 pub use exit::location::CrashLocation;
 pub use exit::panic_hook::install_panic_hook;
 pub use exit::reason::{ExitError, ExitReason, Result};
 pub use exit::shutdown::Shutdown;
+
+// What a process receives.
 pub use message::dest::Dest;
 pub use message::received::{GroupChange, Message, Received};
 pub use message::stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
+
+// When a supervisor restarts.
+pub use restart::backoff::Backoff;
+
+// The log, events and health.
 pub use observe::activity::{Callback, Handling};
 #[cfg(feature = "log")]
 #[cfg_attr(docsrs, doc(cfg(feature = "log")))]
@@ -146,11 +148,14 @@ pub use observe::doing::Doing;
 pub use observe::event::LifecycleEvent;
 pub use observe::health::Health;
 pub use observe::log_level::LogLevel;
+
+// Bounds of mailboxes.
 pub use process::overflow::Overflow;
-pub use program::{CutShort, Program, main};
-pub use program::{Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, run};
-pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
-pub use restart::backoff::Backoff;
+
+// Replies.
+pub use call::reply::Reply;
+
+// The runtime and its processes.
 pub use runtime::Runtime;
 pub use runtime::census::Census;
 pub use runtime::context::Context;
@@ -164,13 +169,22 @@ pub use runtime::names::RegisterError;
 pub use runtime::starting::StartCause;
 pub use runtime::timers::TimerRef;
 pub use runtime::typed_name::Name;
+
+// Child specifications, and each kind of child.
+#[cfg(feature = "process")]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+pub use child::CommandFailed;
+pub use child::{
+    BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, Restart, ShutdownSignal, StartChild,
+    StartContext, Started, TaskContext,
+};
+
+// Servers.
 pub use server::{
     Caller, CastTimer, GenServer, Sender, ServerContext, ServerRef, ServerSpec, ServerStatus,
 };
-#[cfg(feature = "axum")]
-#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use snapshot::routes::{tree_routes, tree_routes_within};
-pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, TreeSnapshot};
+
+// Supervisors.
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ChildState, DynamicSupervisor,
     DynamicSupervisorRef, Exhausted, Finding, History, Incarnation, Limit, Lint, LintError,
@@ -178,9 +192,25 @@ pub use supervisor::{
     RestartCount, RestartLimitReached, Supervisor, SupervisorContext, SupervisorRef,
     SupervisorSpec,
 };
+
+// Registries.
+pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
+
+// Tasks.
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 
-/// What a proof run sees and does; exists only under `--cfg regrow_proof`.
+// Snapshots of trees.
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use snapshot::routes::{tree_routes, tree_routes_within};
+pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, TreeSnapshot};
+
+// Trees as programs.
+pub use program::{
+    CutShort, Program, Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, main, run,
+};
+
+/// Traces and failpoints for the models and race tests. Exists only under `--cfg regrow_proof`.
 #[cfg(regrow_proof)]
 pub mod proof {
     pub use crate::base::failpoint::{FailPlan, arm_failpoints, at_each_step, disarm_failpoints};

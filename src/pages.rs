@@ -1,4 +1,4 @@
-//! The pages whose examples are tests of the documentation.
+//! README and the book: their examples are compiled and run as doctests.
 
 #[doc = include_str!("../README.md")]
 struct Readme;

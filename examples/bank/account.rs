@@ -1,4 +1,4 @@
-//! An account: every step may be asked for again, and is done once.
+//! An account. Each step is idempotent: a repeated request has no further effect.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
 
 use crate::disk::{Accident, Shared, Transfer};
 
-/// After so long without a visitor a statement is sent.
-const QUIET: Duration = Duration::from_millis(200);
+/// An account without calls for this long sends a statement.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(200);
 
 pub(crate) struct Account {
     owner: &'static str,
@@ -15,8 +15,8 @@ pub(crate) struct Account {
     waiting: Vec<(u32, Reply<u32>)>,
 }
 
-pub(crate) enum Ask {
-    /// Answered with the balance once there is so much.
+pub(crate) enum Call {
+    /// Replies with the balance as soon as that is at least this amount.
     AtLeast(u32, Reply<u32>),
     Take(u32, Reply<bool>),
     Put(u32, Transfer, Reply<u32>),
@@ -24,24 +24,24 @@ pub(crate) enum Ask {
 
 impl GenServer for Account {
     type Args = (&'static str, Shared);
-    type Call = Ask;
+    type Call = Call;
     type Cast = ();
 
     async fn init((owner, disk): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
-        ctx.idle_timeout(QUIET);
+        ctx.idle_timeout(IDLE_TIMEOUT);
         Ok(Account { owner, disk, waiting: Vec::new() })
     }
 
-    async fn handle_call(&mut self, ask: Ask, ctx: &mut ServerContext<Self>) -> Result {
-        ctx.idle_timeout(QUIET);
+    async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+        ctx.idle_timeout(IDLE_TIMEOUT);
         let mut disk = self.disk.lock().unwrap();
-        match ask {
-            Ask::AtLeast(amount, reply) => self.waiting.push((amount, reply)),
-            Ask::Take(id, reply) => reply.send(disk.take(self.owner, id)),
-            Ask::Put(id, Transfer { to, accident, .. }, reply) => {
+        match call {
+            Call::AtLeast(amount, reply) => self.waiting.push((amount, reply)),
+            Call::Take(id, reply) => reply.send(disk.take(self.owner, id)),
+            Call::Put(id, Transfer { to, accident, .. }, reply) => {
                 let money = disk.put(self.owner, id);
                 if money > 0 && to == self.owner && accident == Accident::PayeeCrashes {
-                    return Err("the power went out before anybody was told".into());
+                    return Err("the power went out before the reply was sent".into());
                 }
                 reply.send(money);
             }
@@ -65,15 +65,15 @@ impl GenServer for Account {
     }
 }
 
-/// Asks an account until it answers: it may crash and come back meanwhile.
-pub(crate) async fn surely<T: Send + 'static>(
+/// Calls an account until it replies: it may crash and be restarted meanwhile.
+pub(crate) async fn call_until_answered<T: Send + 'static>(
     rt: &Runtime,
     owner: &str,
-    ask: impl Fn(Reply<T>) -> Ask,
+    call: impl Fn(Reply<T>) -> Call,
 ) -> T {
     let account: ServerRef<Account> = rt.server_named(owner);
     loop {
-        if let Ok(answer) = account.call_waiting(&ask, Duration::from_secs(1)).await {
+        if let Ok(answer) = account.call_waiting(&call, Duration::from_secs(1)).await {
             return answer;
         }
     }

@@ -1,21 +1,21 @@
-//! The clearing house: has transfers carried out, and undoes those that crash.
+//! The clearing house: runs transfers, and undoes those that crash.
 
 use std::collections::HashMap;
 
 use regrow::{GenServer, Name, Pid, Received, Reply, Result, Runtime, ServerContext};
 
-use crate::account::{Ask, surely};
+use crate::account::{Call, call_until_answered};
 use crate::disk::{Accident, Shared, Transfer};
 
 pub(crate) const CLEARING: Name<Clearing> = Name::new("clearing house");
 
 pub(crate) type Outcome = Result<(), &'static str>;
 
-/// Has each transfer carried out by a task of its own, and undoes those that crash.
+/// Runs each transfer in a task of its own, and undoes a transfer whose task crashes.
 pub(crate) struct Clearing {
     disk: Shared,
-    /// By transfer: the task that is at it, and who waits, if anybody still does.
-    at_work: HashMap<u32, (Pid, Option<Reply<Outcome>>)>,
+    /// By transfer: its task, and the reply to its caller, unless the caller is gone.
+    running: HashMap<u32, (Pid, Option<Reply<Outcome>>)>,
 }
 
 pub(crate) struct Order(pub Transfer, pub Reply<Outcome>);
@@ -31,9 +31,9 @@ impl GenServer for Clearing {
     type Cast = Note;
 
     async fn init(disk: Shared, ctx: &mut ServerContext<Self>) -> Result<Self> {
-        ctx.trap_exit(true); // a task that crashes does not take the others along
-        ctx.continue_with(Note::Recover); // nobody waits for it, and it comes before any order
-        Ok(Clearing { disk, at_work: HashMap::new() })
+        ctx.trap_exit(true); // a crash of a task ends neither this server nor other tasks
+        ctx.continue_with(Note::Recover); // handled before any order
+        Ok(Clearing { disk, running: HashMap::new() })
     }
 
     async fn handle_call(&mut self, order: Order, ctx: &mut ServerContext<Self>) -> Result {
@@ -42,9 +42,9 @@ impl GenServer for Clearing {
         disk.transfers += 1;
         let id = disk.transfers;
         disk.open.insert(id, (transfer, 0));
-        let work = carry_out(ctx.runtime(), id, transfer);
+        let work = run_transfer(ctx.runtime(), id, transfer);
         let task = ctx.spawn_task(work, move |outcome| Note::Done(id, outcome));
-        self.at_work.insert(id, (task, Some(reply))); // answered when that is done
+        self.running.insert(id, (task, Some(reply))); // the reply is sent when the task is done
         Ok(())
     }
 
@@ -56,7 +56,7 @@ impl GenServer for Clearing {
             }
             Note::Done(id, outcome) => {
                 self.disk.lock().unwrap().open.remove(&id);
-                if let Some((_, Some(reply))) = self.at_work.remove(&id) {
+                if let Some((_, Some(reply))) = self.running.remove(&id) {
                     reply.send(outcome);
                 }
             }
@@ -66,7 +66,7 @@ impl GenServer for Clearing {
 
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
         let Received::Exit { from, .. } = info else { return Ok(()) };
-        let crashed = self.at_work.extract_if(|_, (task, _)| *task == from).next();
+        let crashed = self.running.extract_if(|_, (task, _)| *task == from).next();
         if let Some((id, (_, reply))) = crashed {
             self.undo(id, reply, ctx);
         }
@@ -75,20 +75,23 @@ impl GenServer for Clearing {
 }
 
 impl Clearing {
-    /// What the task that crashed had asked the payer for was queued there before this is.
+    /// Moves the money back to the payer. A call of the crashed task to the payer was queued before
+    /// this one, so it can't take the money afterwards.
     fn undo(&mut self, id: u32, reply: Option<Reply<Outcome>>, ctx: &mut ServerContext<Self>) {
         let (transfer, _) = self.disk.lock().unwrap().open[&id];
         let rt = ctx.runtime();
-        let back = async move { surely(&rt, transfer.from, |r| Ask::Put(id, transfer, r)).await };
+        let back = async move {
+            call_until_answered(&rt, transfer.from, |r| Call::Put(id, transfer, r)).await
+        };
         let outcome = |money| if money > 0 { Err("undone") } else { Ok(()) };
         let task = ctx.spawn_task(back, move |money| Note::Done(id, outcome(money)));
-        self.at_work.insert(id, (task, reply));
+        self.running.insert(id, (task, reply));
     }
 }
 
-async fn carry_out(rt: Runtime, id: u32, transfer: Transfer) -> Outcome {
+async fn run_transfer(rt: Runtime, id: u32, transfer: Transfer) -> Outcome {
     let Transfer { from, to, accident, .. } = transfer;
-    if !surely(&rt, from, |reply| Ask::Take(id, reply)).await {
+    if !call_until_answered(&rt, from, |reply| Call::Take(id, reply)).await {
         return Err("not enough money");
     }
     match accident {
@@ -96,6 +99,6 @@ async fn carry_out(rt: Runtime, id: u32, transfer: Transfer) -> Outcome {
         Accident::TaskHangs => std::future::pending().await,
         Accident::None | Accident::PayeeCrashes => {}
     }
-    surely(&rt, to, |reply| Ask::Put(id, transfer, reply)).await;
+    call_until_answered(&rt, to, |reply| Call::Put(id, transfer, reply)).await;
     Ok(())
 }

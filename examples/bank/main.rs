@@ -1,16 +1,16 @@
 //! A bank whose transfers crash half-way, and that loses no money.
 //!
-//! You learn how servers that may crash at any line keep a promise: what must survive is on a
-//! disk, each write moves money from one place to another, every step may be asked for
-//! twice, and whoever comes after a crash undoes what was half done. On the way: deferred
-//! replies, a `continue_with`, an idle time-out and linked tasks, each where it is natural.
+//! You learn how servers that may crash at any line keep an invariant: the state that must survive
+//! is on a disk, each write moves money from one place to another, every step is idempotent, and
+//! the next incarnation undoes the transfers that were interrupted. The example also shows deferred
+//! replies, `continue_with`, an idle timeout and linked tasks, each where it is natural.
 //!
 //! ```text
 //! cargo run --example bank
 //! ```
 //!
-//! You will see transfers go well and crash, accounts and the clearing house crash, and a
-//! storm of all that; after each, the same sum. It takes a second.
+//! You will see transfers that succeed and that crash, crashes of accounts and of the clearing
+//! house, and all of these at once. The sum of all money stays the same. It takes a second.
 
 mod account;
 mod clearing;
@@ -22,7 +22,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use regrow::{CallError, ExitReason, GenServer, Leftovers, Runtime, Supervisor, SupervisorRef};
 
-use account::{Account, Ask, surely};
+use account::{Account, Call, call_until_answered};
 use clearing::{CLEARING, Clearing, Order, Outcome};
 use disk::{Accident, Shared, Transfer};
 
@@ -30,7 +30,7 @@ const OWNERS: [(&str, u32); 3] = [("ann", 100), ("bob", 50), ("cat", 0)];
 const UNDONE: Result<Outcome, CallError> = Ok(Err("undone"));
 const DONE: Result<Outcome, CallError> = Ok(Ok(()));
 
-/// The bank, as its customers see it.
+/// The client side of the bank.
 struct Bank {
     rt: Runtime,
     disk: Shared,
@@ -38,44 +38,44 @@ struct Bank {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // The crashes are on purpose, and are told below.
+    // The crashes are on purpose, and described below.
     std::panic::set_hook(Box::new(|_| {}));
     let bank = Bank { rt: Runtime::new(), disk: Shared::default() };
     let tree = bank.open().await?;
 
-    println!("Transfers that go well, or are refused:");
+    println!("Transfers that succeed, or are refused:");
     assert_eq!(bank.pay("ann", "bob", 30, Accident::None).await, DONE);
     let refused = bank.pay("cat", "bob", 1, Accident::None).await;
     assert_eq!(refused, Ok(Err("not enough money")));
-    bank.count();
+    bank.check_total();
 
-    println!("Cat's landlord waits until she has 40; nobody else waits for that:");
+    println!("A caller waits until cat has 40; other transfers go on meanwhile:");
     let (had, paid) =
         tokio::join!(bank.balance("cat", 40), bank.pay("bob", "cat", 45, Accident::None));
     assert_eq!((had, paid), (45, DONE));
-    bank.count();
+    bank.check_total();
 
     println!("A transfer panics half-way:");
     assert_eq!(bank.pay("ann", "bob", 20, Accident::TaskPanics).await, UNDONE);
     assert_eq!(bank.balance("ann", 0).await, 70);
-    bank.count();
+    bank.check_total();
 
-    println!("An account crashes when it is paid, and is asked again; it counts once:");
+    println!("An account crashes when it is paid; the repeated payment counts once:");
     assert_eq!(bank.pay("ann", "cat", 20, Accident::PayeeCrashes).await, DONE);
     assert_eq!((bank.balance("ann", 0).await, bank.balance("cat", 0).await), (50, 65));
-    bank.count();
+    bank.check_total();
 
-    println!("The clearing house is killed half-way; its successor undoes what it finds:");
+    println!("The clearing house is killed half-way; the next incarnation undoes the transfer:");
     let killed = CallError::Exited(ExitReason::Killed);
     assert_eq!(bank.pay_but_kill("ann", "bob", 50).await, Err(killed));
-    assert_eq!(bank.balance("ann", 50).await, 50); // answered when the money is back
-    bank.count();
+    assert_eq!(bank.balance("ann", 50).await, 50); // the reply comes when the money is back
+    bank.check_total();
 
-    println!("A storm of it all:");
-    bank.storm().await;
-    bank.count();
+    println!("Sixty concurrent transfers, with accidents and kills:");
+    bank.stress().await;
+    bank.check_total();
 
-    println!("Nobody comes for a while, so statements are sent:");
+    println!("The accounts are idle for a while, so they send statements:");
     while bank.disk.lock().unwrap().statements < OWNERS.len() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -113,9 +113,9 @@ impl Bank {
         self.rt.server(CLEARING).call(|reply| Order(transfer, reply)).await
     }
 
-    /// An account's balance, once it is at least so much.
+    /// The balance of an account, as soon as it is at least this amount.
     async fn balance(&self, owner: &'static str, least: u32) -> u32 {
-        surely(&self.rt, owner, |reply| Ask::AtLeast(least, reply)).await
+        call_until_answered(&self.rt, owner, |reply| Call::AtLeast(least, reply)).await
     }
 
     async fn pay_but_kill(
@@ -125,7 +125,7 @@ impl Bank {
         amount: u32,
     ) -> Result<Outcome, CallError> {
         let kill = async {
-            while self.disk.lock().unwrap().on_its_way() == 0 {
+            while self.disk.lock().unwrap().in_transit() == 0 {
                 tokio::task::yield_now().await;
             }
             self.rt.kill(self.rt.whereis(CLEARING.as_str()).unwrap());
@@ -133,8 +133,8 @@ impl Bank {
         tokio::join!(self.pay(from, to, amount, Accident::TaskHangs), kill).0
     }
 
-    /// Sixty transfers at once, a third of them with an accident, and kills all the while.
-    async fn storm(&self) {
+    /// Runs sixty transfers at once, a third of them with an accident, and kills accounts meanwhile.
+    async fn stress(&self) {
         let names = OWNERS.map(|(name, _)| name);
         let payments = (0..60_usize).map(|n| {
             let (from, to) = (names[n % 3], names[(n + 1 + n / 3 % 2) % 3]);
@@ -158,8 +158,8 @@ impl Bank {
         assert!(outcomes.iter().all(Result::is_ok) && self.disk.lock().unwrap().open.is_empty());
     }
 
-    /// What there is, wherever it is: always the same.
-    fn count(&self) {
+    /// Asserts that the sum of all money is unchanged.
+    fn check_total(&self) {
         let total = self.disk.lock().unwrap().total();
         assert_eq!(total, 150);
         println!("     in all: {total}\n");

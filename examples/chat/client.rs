@@ -1,4 +1,4 @@
-//! Somebody at the other end of a socket, who says what is heard.
+//! A client for the self-test, which prints what it sends and receives.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::selftest::Outcome;
 
-/// Nobody waits longer than that.
+/// How long a client waits for a line.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A user of the chat.
@@ -39,14 +39,14 @@ impl Client {
 
     pub(crate) async fn says(&mut self, line: &str) -> Outcome {
         println!("{:5} says      {line}", self.name);
-        self.says_quietly(line).await
+        self.sends(line).await
     }
 
-    pub(crate) async fn says_quietly(&mut self, line: &str) -> Outcome {
+    pub(crate) async fn sends(&mut self, line: &str) -> Outcome {
         Ok(self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).await?)
     }
 
-    /// The next line; empty if the other side hung up.
+    /// The next line; empty if the server closed the connection.
     pub(crate) async fn line(&mut self) -> Outcome<String> {
         let mut line = String::new();
         let late = || format!("{} hears nothing", self.name);
@@ -63,7 +63,7 @@ impl Client {
         Ok(())
     }
 
-    /// The same, after whatever else.
+    /// Waits for this line, and skips all lines before it.
     pub(crate) async fn hears_at_last(&mut self, expected: &str) -> Outcome {
         loop {
             match self.line().await? {
@@ -82,7 +82,7 @@ impl Client {
     }
 
     pub(crate) async fn is_cut_off(&mut self) -> Outcome {
-        let line = self.line().await.unwrap_or_default(); // a reset is an end, too
+        let line = self.line().await.unwrap_or_default(); // a reset connection is closed as well
         println!("{:5} is cut off", self.name);
         if line.is_empty() { Ok(()) } else { Err(format!("{} hears {line:?}", self.name).into()) }
     }

@@ -1,4 +1,4 @@
-//! One client: its socket, its name, the room it is in.
+//! The connection of one client: its socket, its name, and its room.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::room::{self, Member, NameTaken, Room, name_of};
 
 const HELP: &str = "/join ROOM, /who, /tree, /crash, /topple, /quit; all else is said";
 
-/// How long it waits for its room, also through a restart of that.
+/// How long a connection waits for its room, including a restart of the room.
 const OPENING: Duration = Duration::from_secs(5);
 
-/// Somebody at the door.
+/// A new client.
 pub(crate) struct Arrival {
     pub(crate) stream: Option<TcpStream>,
     pub(crate) settings: Settings,
@@ -32,18 +32,18 @@ pub(crate) struct Connection {
     place: Option<Place>,
 }
 
-/// The room somebody is in: its topic, and the monitor that tells when it falls over.
+/// The room of a user: its topic, and the monitor that reports its crash.
 struct Place {
     topic: String,
     watch: MonitorRef,
 }
 
 pub(crate) enum Cast {
-    /// The user typed a line, or hung up.
+    /// The user typed a line; `None` if the user closed the connection.
     Typed(Option<String>),
-    /// A room has something for the user.
+    /// The room has a line for the user.
     Heard(String),
-    /// The user was silent for too long.
+    /// The user has been silent for too long.
     Silent,
 }
 
@@ -56,11 +56,11 @@ impl GenServer for Connection {
     async fn init(arrival: Arrival, ctx: &mut ServerContext<Self>) -> Result<Self> {
         let Some(stream) = arrival.stream else { return Err(ctx.ignore()) };
         let (read, socket) = stream.into_split();
-        // A process of its own reads; it lives and ends with this one.
+        // A linked process reads the socket. It ends with this one.
         ctx.pipe(lines(read), Cast::Typed);
         let settings = arrival.settings;
         let mut new = Connection { socket, settings, name: None, place: None };
-        new.be_patient(ctx);
+        new.restart_silence_timer(ctx);
         new.write("Who are you?").await?;
         Ok(new)
     }
@@ -74,7 +74,7 @@ impl GenServer for Connection {
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         match cast {
             Cast::Typed(Some(line)) => {
-                self.be_patient(ctx);
+                self.restart_silence_timer(ctx);
                 self.typed(line.trim(), ctx).await
             }
             Cast::Typed(None) => ctx.stop(ExitReason::Normal),
@@ -87,12 +87,12 @@ impl GenServer for Connection {
     }
 
     // ANCHOR: fell
-    /// The room fell over: it is opened anew by its supervisor, and we go back in.
+    /// The room has crashed. Its supervisor restarts it, and this connection joins it again.
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
         let Received::DownName { reference, .. } = info else { return Ok(()) };
         if let Some(place) = self.place.take_if(|place| place.watch == reference) {
             self.enter(place.topic, ctx).await?;
-            self.write("* the room fell over, and was opened again").await?;
+            self.write("* the room crashed and was restarted").await?;
         }
         Ok(())
     }
@@ -116,17 +116,17 @@ impl Connection {
                 self.write(&tree.to_string()).await
             }
             ("/crash", _) => panic!("as its user asked"),
-            ("/topple", _) => self.tell_room(room::Cast::Topple, ctx).await,
+            ("/topple", _) => self.cast_to_room(room::Cast::Topple, ctx).await,
             ("/quit", _) => ctx.stop(ExitReason::Normal),
             (command, _) if command.starts_with('/') => self.write(HELP).await,
             _ => {
                 let said = room::Cast::Say { from: ctx.pid(), line: line.to_owned() };
-                self.tell_room(said, ctx).await
+                self.cast_to_room(said, ctx).await
             }
         }
     }
 
-    /// The first line is a name; the lobby says whether it will do.
+    /// The first line is a name. The lobby refuses a name that is taken.
     async fn introduce(&mut self, name: &str, ctx: &mut ServerContext<Self>) -> Result {
         if name.is_empty() || name.starts_with('/') {
             return self.write("Who are you?").await;
@@ -153,8 +153,8 @@ impl Connection {
     }
 
     // ANCHOR: enter
-    /// Finds the room or has it opened, and joins it. Without a place afterwards: there is
-    /// somebody else of that name.
+    /// Finds or starts the room, and joins it. `place` stays `None` if another member has the same
+    /// name.
     async fn enter(&mut self, topic: String, ctx: &mut ServerContext<Self>) -> Result {
         let (rt, name) = (ctx.runtime(), name_of(&topic));
         let rooms = DynamicSupervisorRef::named(&rt, "rooms");
@@ -181,28 +181,28 @@ impl Connection {
         ctx.runtime().server_named(name_of(topic))
     }
 
-    async fn tell_room(&mut self, cast: room::Cast, ctx: &mut ServerContext<Self>) -> Result {
+    async fn cast_to_room(&mut self, cast: room::Cast, ctx: &mut ServerContext<Self>) -> Result {
         if self.room(ctx).cast(cast) {
             return Ok(());
         }
-        self.write("* nobody heard that: the room is being opened again").await
+        self.write("* the line was not sent: the room is being restarted").await
     }
 
     // ANCHOR: patience
-    /// Begins the wait anew: each line of the user does, and nothing else.
-    fn be_patient(&self, ctx: &mut ServerContext<Self>) {
+    /// Restarts the silence timer. Only a line of the user does that.
+    fn restart_silence_timer(&self, ctx: &mut ServerContext<Self>) {
         ctx.cast_after_as("silent", self.settings.patience, Cast::Silent);
     }
     // ANCHOR_END: patience
 
-    /// Waits for as long as the client takes nothing; the room doesn't wait with it.
+    /// Writes to the socket. Waits while the client does not read; the room does not wait.
     async fn write(&mut self, line: &str) -> Result {
         self.socket.write_all(format!("{line}\n").as_bytes()).await?;
         Ok(())
     }
 }
 
-/// What is typed, until the user hangs up or the line breaks.
+/// The lines that the user types, until the connection is closed or lost.
 fn lines(read: OwnedReadHalf) -> impl Stream<Item = String> + Send {
     let lines = BufReader::new(read).lines();
     stream::unfold(lines, |mut lines| async move {

@@ -1,4 +1,4 @@
-//! Lets people in: a process for each, supervised by somebody else.
+//! Accepts clients, and starts a process for each under another supervisor.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,12 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::Settings;
 use crate::connection::{Arrival, Connection};
 
-/// How many lines may wait for one client, before it is let go.
-const BEHIND: usize = 64;
+/// How many lines may be queued for one client. A client that exceeds them is disconnected.
+const QUEUED_LINES: usize = 64;
 
 // ANCHOR: listen
-/// Accepts for ever. The port is kept outside, so nobody finds it closed while this is started
-/// again.
+/// Accepts clients. The port is kept outside, so it stays open while this task is restarted.
 pub(crate) async fn listen(
     ctx: TaskContext,
     port: Keep<TcpListener>,
@@ -38,7 +37,7 @@ async fn admit(
     number: u64,
     settings: &Settings,
 ) -> Result {
-    // A socket can't be cloned, and a connection is started once.
+    // A socket can't be cloned, and a temporary child is started only once.
     let slot = Arc::new(Mutex::new(Some(stream)));
     let (stream, settings) = (slot.clone(), settings.clone());
     let arrival = move || Arrival {
@@ -48,16 +47,16 @@ async fn admit(
     let child = Connection::child_with(arrival)
         .with_id(format!("connection {number}"))
         .restart(Restart::Temporary)
-        .mailbox_capacity(BEHIND, Overflow::Reject);
+        .mailbox_capacity(QUEUED_LINES, Overflow::Reject);
     match connections.start_child(child).await {
         Err(StartError::MaxChildren(_)) => {
             let stream = slot.lock().ok().and_then(|mut slot| slot.take());
             if let Some(mut stream) = stream {
-                // If it hears this or not, it is gone.
+                // The connection is closed in any case.
                 let _ = stream.write_all(b"The house is full.\n").await;
             }
         }
-        // It crashed before it was ready, which is its own affair.
+        // A connection that fails to start affects no other.
         Err(StartError::Failed(_)) | Ok(_) => {}
         Err(error) => Err(error)?,
     }

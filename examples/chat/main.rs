@@ -1,8 +1,8 @@
-//! A chat server that will not stay down.
+//! A chat server that recovers from crashes.
 //!
-//! You learn how the parts of the book go together: a process for each connection, a server
-//! for each room, rooms found by name or opened, users who leave by the door or by a crash,
-//! who are silent or can't keep up, and a tree that grows back and stops in order.
+//! You learn how the parts of the book work together: a process for each connection, a server for
+//! each room, rooms that are looked up by name or started, users that leave, crash, are silent or
+//! read too slowly, and a tree that restarts crashed processes and stops in order.
 //!
 //! ```text
 //! cargo run --example chat                    then, more than once: nc 127.0.0.1 7000
@@ -10,9 +10,9 @@
 //! cargo run --example chat -- --selftest      against itself; exits with 0 or 1
 //! ```
 //!
-//! You will see yourself in a room called lobby. `/help` tells the rest; try `/crash`, which
-//! crashes your connection and nobody else's, and `/topple`, which crashes the room you are
-//! in. Ctrl-C stops the chat in order, and tells how each part of it stopped.
+//! After you give a name, you are in the room `lobby`. `/help` lists the commands. `/crash` crashes
+//! your connection and no other; `/topple` crashes the room that you are in. Ctrl-C stops the chat
+//! in order and prints the report of the stop.
 
 mod client;
 mod connection;
@@ -29,12 +29,12 @@ use regrow::{
 };
 use tokio::net::TcpListener;
 
-/// What may differ from one chat to another.
+/// The settings of a chat.
 #[derive(Clone)]
 struct Settings {
-    /// Who says nothing for so long is shown out.
+    /// A user that is silent for this long is disconnected.
     patience: Duration,
-    /// A room that nobody is in closes after so long.
+    /// A room without members closes after this time.
     empty: Duration,
 }
 
@@ -58,16 +58,16 @@ async fn selftest() -> ExitCode {
 }
 
 // ANCHOR: tree
-/// Started from the top, stopped from the bottom: first nobody comes in any more, then all are
-/// seen out, then the rooms are closed.
+/// The children start in this order and stop in reverse: first the listener, so that no client
+/// connects any more, then the connections, then the rooms.
 fn tree(port: Keep<TcpListener>, settings: Settings) -> SupervisorSpec {
     let rooms = DynamicSupervisor::new()
         .named("rooms")
-        // A room that always crashes is given up alone.
+        // A room that crashes again and again is given up; the other rooms go on.
         .child_intensity(3, Duration::from_secs(5), Exhausted::GiveUp);
     let connections = DynamicSupervisor::new().named("connections").max_children(10_000);
     let listener = ChildSpec::task("listener", move |ctx| listener::listen(ctx, port, settings));
-    // Who is below needs who is above.
+    // Each child needs the children before it.
     Supervisor::rest_for_one().named("chat").child(rooms).child(connections).child(listener)
 }
 // ANCHOR_END: tree

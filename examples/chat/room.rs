@@ -1,4 +1,4 @@
-//! A room: who is in it, and what is said to all of them.
+//! A room: its members, and the lines that they send to each other.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use regrow::{
     ChildSpec, ExitReason, GenServer, Pid, Received, Reply, Restart, Result, Sender, ServerContext,
 };
 
-/// The name of a room's process, apart from the names of all else.
+/// The name of a room's process, distinct from all other names.
 pub(crate) fn name_of(topic: &str) -> String {
     format!("room {topic}")
 }
 
 // ANCHOR: protocol
-/// A room knows nothing of connections, but that they take lines.
+/// A member as the room knows it. A room knows nothing of connections, except that they accept lines.
 #[derive(Clone)]
 pub(crate) struct Member {
     pub(crate) pid: Pid,
@@ -37,23 +37,24 @@ pub(crate) enum Cast {
 
 pub(crate) struct Room {
     members: HashMap<Pid, Member>,
-    /// How long it stays open with nobody in it.
+    /// How long the room stays open without members.
     empty: Duration,
 }
 
 impl Room {
-    /// A room closes when it is empty, and stays closed; a crash opens it anew.
+    /// The child specification of a room. A room that closes is not restarted; one that crashes is.
     pub(crate) fn open(topic: &str, empty: Duration) -> ChildSpec {
         Room::child(empty).with_id(name_of(topic)).restart(Restart::Transient)
     }
 
     // ANCHOR: tell
-    /// Tells all but one. Who can't keep up is let go, not waited for.
-    fn tell(&mut self, but: Option<Pid>, line: &str, ctx: &ServerContext<Self>) {
+    /// Sends a line to all members but one. A member whose mailbox is full is disconnected: the room
+    /// waits for no member.
+    fn broadcast(&mut self, but: Option<Pid>, line: &str, ctx: &ServerContext<Self>) {
         let others = self.members.values().filter(|member| Some(member.pid) != but);
         let slow = others.filter(|member| !member.ear.send(line.to_owned()));
         for pid in slow.map(|member| member.pid).collect::<Vec<_>>() {
-            // Its `Down` says so, as any other end.
+            // The `Down` of this member will tell the others why.
             ctx.runtime().exit(pid, ExitReason::shutdown_with("could not keep up"));
         }
     }
@@ -61,7 +62,7 @@ impl Room {
 
     fn remove(&mut self, pid: Pid, how: &str, ctx: &mut ServerContext<Self>) {
         if let Some(member) = self.members.remove(&pid) {
-            self.tell(None, &format!("* {} {how}", member.name), ctx);
+            self.broadcast(None, &format!("* {} {how}", member.name), ctx);
         }
         if self.members.is_empty() {
             ctx.idle_timeout(self.empty);
@@ -77,7 +78,7 @@ impl Room {
         let news = format!("* {name} is here");
         if self.members.insert(pid, member).is_none() {
             ctx.monitor(pid);
-            self.tell(Some(pid), &news, ctx);
+            self.broadcast(Some(pid), &news, ctx);
         }
         Ok(())
     }
@@ -110,7 +111,7 @@ impl GenServer for Room {
             Cast::Say { from, line } => {
                 if let Some(member) = self.members.get(&from) {
                     let line = format!("{}: {line}", member.name);
-                    self.tell(Some(from), &line, ctx);
+                    self.broadcast(Some(from), &line, ctx);
                 }
             }
             Cast::Leave(pid) => self.remove(pid, "went to another room", ctx),
@@ -120,7 +121,7 @@ impl GenServer for Room {
     }
 
     // ANCHOR: down
-    /// Whoever leaves, by the door or by a crash, has left.
+    /// A connection has ended, for whatever reason: its user leaves the room.
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
         if let Received::Down { pid, reason, .. } = info {
             match &reason {

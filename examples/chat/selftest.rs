@@ -1,4 +1,4 @@
-//! The chat against itself, over real sockets: what is promised must come true.
+//! The self-test: clients over TCP sockets, and assertions on every line that they receive.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -18,22 +18,22 @@ use crate::{Settings, tree};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// It takes some seconds; after this it hangs.
+/// The self-test takes some seconds. After this limit it fails.
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run() -> ExitCode {
-    std::panic::set_hook(Box::new(|_| {})); // the crashes are on purpose, and told below
+    std::panic::set_hook(Box::new(|_| {})); // the crashes are on purpose; their effects are printed below
     match timeout(LIMIT, chat()).await {
         Ok(Ok(())) => {
-            println!("Everything came true.");
+            println!("All assertions held.");
             ExitCode::SUCCESS
         }
-        Ok(Err(broken)) => {
-            eprintln!("A promise was broken: {broken}");
+        Ok(Err(error)) => {
+            eprintln!("An assertion failed: {error}");
             ExitCode::FAILURE
         }
         Err(_) => {
-            eprintln!("It hangs.");
+            eprintln!("The self-test hangs.");
             ExitCode::FAILURE
         }
     }
@@ -59,11 +59,11 @@ async fn chat() -> Outcome {
     }
     match rt.leftovers() == Leftovers::default() {
         true => Ok(()),
-        false => Err("something is left".into()),
+        false => Err("the runtime has leftovers".into()),
     }
 }
 
-/// A chat that runs.
+/// A running chat.
 struct House {
     rt: Runtime,
     address: SocketAddr,
@@ -83,7 +83,7 @@ impl House {
     }
 }
 
-/// Three people find each other.
+/// Three users join and talk.
 async fn talk(address: SocketAddr) -> Outcome<[Client; 3]> {
     let mut ann = Client::enter("ann", address).await?;
     let mut bob = Client::enter("bob", address).await?;
@@ -104,7 +104,7 @@ async fn talk(address: SocketAddr) -> Outcome<[Client; 3]> {
 
 async fn crashes(address: SocketAddr, people: &mut [Client; 3]) -> Outcome {
     let [ann, bob, cat] = people;
-    println!("\n-- bob's connection crashes, and nobody else's");
+    println!("\n-- bob's connection crashes, and no other");
     bob.says("/crash").await?;
     bob.is_cut_off().await?;
     ann.hears("* bob was cut off").await?;
@@ -113,10 +113,10 @@ async fn crashes(address: SocketAddr, people: &mut [Client; 3]) -> Outcome {
     ann.hears("* bob is here").await?;
     cat.hears("* bob is here").await?;
 
-    println!("\n-- the room crashes, and all are back in it");
+    println!("\n-- the room crashes, and all members join it again");
     ann.says("/topple").await?;
     for person in [&mut *ann, bob, cat] {
-        person.hears_at_last("* the room fell over, and was opened again").await?;
+        person.hears_at_last("* the room crashed and was restarted").await?;
     }
     bob.says("what was that?").await?;
     ann.hears_at_last("bob: what was that?").await?;
@@ -136,40 +136,40 @@ async fn another_room(people: &mut [Client; 3]) -> Outcome {
     ann.hears("* here: ann, bob").await
 }
 
-/// One reads nothing, and one leaves by the door.
+/// One user reads nothing and is disconnected, and one leaves.
 async fn too_slow(address: SocketAddr, people: [Client; 3]) -> Outcome {
     let [mut ann, mut bob, _cat] = people;
-    println!("\n-- dan reads nothing, and nobody waits for him");
+    println!("\n-- dan reads nothing, and is disconnected");
     let mut dan = Client::enter("dan", address).await?;
     dan.says("/join tea").await?;
     ann.hears("* dan is here").await?;
     bob.hears("* dan is here").await?;
     let long = "x".repeat(60_000);
-    let (line, gone) = (format!("ann: {long}"), "* dan could not keep up");
+    let (expected, gone) = (format!("ann: {long}"), "* dan could not keep up");
     loop {
-        ann.says_quietly(&long).await?;
+        ann.sends(&long).await?;
         match bob.line().await? {
-            told if told == line => {}
-            told if told == gone => break println!("bob   hears     {gone}"),
-            told => return Err(format!("bob hears {told:?}").into()),
+            line if line == expected => {}
+            line if line == gone => break println!("bob   hears     {gone}"),
+            line => return Err(format!("bob hears {line:?}").into()),
         }
     }
     ann.hears(gone).await?;
 
-    println!("\n-- ann leaves by the door");
+    println!("\n-- ann leaves");
     ann.says("/quit").await?;
     bob.hears_at_last("* ann left").await
 }
 
-/// In a house with little patience.
+/// A user is disconnected after two seconds of silence.
 async fn silent() -> Outcome {
-    println!("\n-- cat says nothing, and is shown out, although others talk");
+    println!("\n-- cat is silent and is disconnected, although ann talks");
     let House { address, stop, program, .. } = House::open(Duration::from_secs(2)).await?;
     let mut ann = Client::enter("ann", address).await?;
     let mut cat = Client::enter("cat", address).await?;
     let talk = async {
         loop {
-            let _ = ann.says_quietly("still there?").await;
+            let _ = ann.sends("still there?").await;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

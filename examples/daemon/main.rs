@@ -1,24 +1,23 @@
-//! A program that somebody operates: a configuration file, signals, a deadline, exit codes.
+//! A daemon: a configuration file, signals, a deadline, exit codes.
 //!
-//! You learn how `Program` and `Run` make a program out of a tree: `SIGHUP` restarts the one subtree that
-//! reads the configuration, `SIGTERM` and Ctrl-C stop everything in order, and one deadline
-//! holds for all of it. A program of the operating system is a child among others, and what it
-//! prints goes to the log.
+//! You learn how `Program` and `Run` run a tree as a program: `SIGHUP` restarts the one subtree that
+//! reads the configuration, `SIGTERM` and Ctrl-C stop the tree in order, and one deadline holds for
+//! the whole stop. One child is an operating system process, whose output goes to the log.
 //!
 //! ```text
 //! cargo run --features process --example daemon -- my.conf [--hang]
 //! cargo run --features process --example daemon -- --selftest
 //! ```
 //!
-//! Without a file it writes one, and says where. You will see the tree, and a line whenever the
-//! configuration is read. Change the file and send `SIGHUP`; send `SIGTERM`, and the report tells
-//! what each child did and how long it took. `--hang` adds a child that doesn't listen: that stop
-//! takes as long as `deadline_ms` says. A file that is bad at a reload leaves `intake` stopped, with
-//! an ERROR in the log, until the next `SIGHUP` finds a good one.
+//! Without a path the daemon writes a configuration file and prints its path. You will see the tree,
+//! and a line whenever the configuration is read. Change the file and send `SIGHUP`. Send `SIGTERM`
+//! for the report: the outcome of each child, and how long its stop took. `--hang` adds a child that
+//! ignores the stop, so that the stop takes as long as `deadline_ms` says. If the file is invalid at
+//! a reload, `intake` stays stopped, with an ERROR in the log, until a `SIGHUP` finds a valid file.
 //!
 //! | exit code | |
 //! |---|---|
-//! | 0 | stopped, and every child in its time |
+//! | 0 | the stop was clean: every child ended in time |
 //! | 1 | the stop was cut short, the tree gave up, or a blocking job was left behind |
 //! | 2 | the configuration can't be read |
 
@@ -41,7 +40,7 @@ use tokio::time::{MissedTickBehavior, sleep};
 /// How long one job takes.
 const JOB: Duration = Duration::from_millis(20);
 
-/// What the file says.
+/// The contents of the configuration file.
 struct Config {
     greeting: String,
     every: Duration,
@@ -65,8 +64,8 @@ impl Config {
     }
 }
 
-/// The jobs come first and stop last, so that nobody sends any more when they drain; `intake`
-/// is what a reload restarts.
+/// `jobs` starts first and stops last, so that no sender is left when it drains its mailbox. A reload
+/// restarts `intake`.
 fn tree(path: PathBuf, hang: bool) -> SupervisorSpec {
     let sent = Arc::new(AtomicU32::new(0));
     let jobs = ChildSpec::task("jobs", {
@@ -80,7 +79,7 @@ fn tree(path: PathBuf, hang: bool) -> SupervisorSpec {
     });
     let feed = Feed::child((path, sent)).with_id("feed");
     let hung = ChildSpec::task("hung", |mut ctx| async move {
-        ctx.cancellation_token(); // asks to be told, and doesn't listen
+        ctx.cancellation_token(); // a stop cancels this token, which this body ignores
         std::future::pending().await
     });
     let mut tree = Supervisor::one_for_one()
@@ -91,10 +90,10 @@ fn tree(path: PathBuf, hang: bool) -> SupervisorSpec {
     if hang {
         tree = tree.child(hung.shutdown(Shutdown::Infinity));
     }
-    tree.child(ChildSpec::task("herald", herald).restart(Restart::Temporary))
+    tree.child(ChildSpec::task("announce", announce).restart(Restart::Temporary))
 }
 
-/// Does one job after the other. Asked to stop, it does those that wait still.
+/// Runs one job after another. After a request to stop it runs the jobs that are still queued.
 async fn work(sent: Arc<AtomicU32>, mut ctx: TaskContext) -> Result {
     let stop = ctx.cancellation_token();
     let mut done = 0;
@@ -111,7 +110,7 @@ async fn work(sent: Arc<AtomicU32>, mut ctx: TaskContext) -> Result {
     Ok(())
 }
 
-/// Sends jobs as the configuration says, which it reads when it starts.
+/// Sends jobs at the interval of the configuration, which it reads at its start.
 struct Feed {
     job: String,
     sent: Arc<AtomicU32>,
@@ -150,8 +149,8 @@ impl GenServer for Feed {
     }
 }
 
-/// Says when all are there: the root answers once it has started its children.
-async fn herald(ctx: TaskContext) -> Result {
+/// Prints the tree when all children have started: the root answers only then.
+async fn announce(ctx: TaskContext) -> Result {
     println!("{}", SupervisorRef::named(&ctx.runtime(), "daemon").tree().await?);
     println!("daemon {} is up", std::process::id());
     Ok(())
@@ -205,7 +204,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a configuration of the defaults.
+/// Writes a configuration file with the defaults.
 fn fresh_file(name: &str) -> std::io::Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("regrow-{name}-{}.conf", std::process::id()));
     std::fs::write(&path, Config::DEFAULT)?;

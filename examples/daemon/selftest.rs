@@ -1,4 +1,4 @@
-//! The daemon operated by a program: started, reloaded, stopped, and looked at.
+//! The self-test: starts the daemon as another process, reloads it, stops it, and checks its output.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -11,22 +11,22 @@ use crate::{Config, fresh_file};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Starts this very program as another process, and operates it.
+/// Starts this program as another process, sends signals to it, and checks its output.
 pub(crate) fn run() -> Outcome {
     let path = fresh_file("selftest")?;
     let mut program = Program::start(&path)?;
-    program.says("feed: good morning, every 200ms")?;
-    program.says("is up")?;
+    program.prints("feed: good morning, every 200ms")?;
+    program.prints("is up")?;
 
     std::fs::write(&path, Config::DEFAULT.replace("morning", "evening"))?;
     program.signal("HUP")?;
-    program.says("feed: good evening")?;
+    program.prints("feed: good evening")?;
 
     program.signal("TERM")?;
-    let jobs = program.says("jobs: ")?;
+    let jobs = program.prints("jobs: ")?;
     let counts: Vec<u32> = jobs.split(' ').filter_map(|word| word.parse().ok()).collect();
     ensure(counts.len() == 3 && counts[1] > 0 && counts[1] == counts[2], "a job was lost")?;
-    program.says("stopped by SIGTERM")?;
+    program.prints("stopped by SIGTERM")?;
     ensure(program.code()? == Some(0), "a clean stop exits with 0")?;
 
     std::fs::remove_file(&path)?;
@@ -37,7 +37,7 @@ fn ensure(holds: bool, what: &str) -> Outcome {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 
-/// Another process, the end of which is not left to chance.
+/// Another process, which is killed when this is dropped.
 struct Program(Child, mpsc::Receiver<String>);
 
 impl Program {
@@ -45,23 +45,23 @@ impl Program {
         let mut command = Command::new(std::env::current_exe()?);
         let mut child = command.arg(path).stdout(Stdio::piped()).spawn()?;
         let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
-        let (tell, hear) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             for line in lines.into_iter().flatten().map_while(Result::ok) {
                 println!("    {line}");
-                drop(tell.send(line));
+                drop(sender.send(line));
             }
         });
-        Ok(Program(child, hear))
+        Ok(Program(child, receiver))
     }
 
-    /// Reads on until a line holds this.
-    fn says(&mut self, text: &str) -> Outcome<String> {
+    /// Reads lines until one contains this text.
+    fn prints(&mut self, text: &str) -> Outcome<String> {
         loop {
             match self.1.recv_timeout(Duration::from_secs(20)) {
                 Ok(line) if line.contains(text) => return Ok(line),
                 Ok(_) => {}
-                Err(_) => return Err(format!("it never said {text:?}").into()),
+                Err(_) => return Err(format!("it never printed {text:?}").into()),
             }
         }
     }
@@ -78,6 +78,6 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        drop(self.0.kill()); // it has ended, unless something went wrong
+        drop(self.0.kill()); // an error means that it has ended already
     }
 }

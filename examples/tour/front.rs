@@ -8,11 +8,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::kv::{Call, Cast, KV};
 
-/// Accepts for ever. The socket was bound outside, so it outlives a restart of this.
+/// Accepts connections. The socket is bound outside, so it outlives a restart of the listener.
 pub(crate) async fn listen(listener: Arc<TcpListener>, connections: SupervisorRef) -> Result {
     for number in 1.. {
         let (stream, _) = listener.accept().await?;
-        // A socket can't be cloned, and a connection isn't started twice.
+        // A socket can't be cloned, and a temporary child is started only once.
         let slot = Arc::new(Mutex::new(Some(stream)));
         let child = ChildSpec::task(format!("connection {number}"), move |ctx| async move {
             let stream = slot.lock().ok().and_then(|mut slot| slot.take());
@@ -26,7 +26,7 @@ pub(crate) async fn listen(listener: Arc<TcpListener>, connections: SupervisorRe
     Ok(())
 }
 
-/// One client: a line in, a line out.
+/// Serves one client: answers each line with a line.
 async fn serve(ctx: TaskContext, stream: TcpStream) -> Result {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();

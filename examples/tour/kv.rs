@@ -1,10 +1,10 @@
-//! A key-value store: the state everybody shares, and the first thing to crash.
+//! A key-value store: the state that all connections share, and the first process to crash.
 
 use std::collections::HashMap;
 
 use regrow::{GenServer, Name, Pid, Reply, Result, ServerContext};
 
-/// Whoever holds this name is the store: clients never see a pid.
+/// The name of the store: clients call it by name, so its pid may change.
 pub(crate) const KV: Name<Kv> = Name::new("kv");
 
 pub(crate) struct Kv(HashMap<String, String>);
@@ -39,7 +39,7 @@ impl GenServer for Kv {
     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
         match cast {
             Cast::Put { key, value } => drop(self.0.insert(key, value)),
-            Cast::Crash => panic!("the store fell over"),
+            Cast::Crash => panic!("the store crashed"),
         }
         Ok(())
     }

@@ -1,16 +1,16 @@
-//! A supervised service on real sockets, crashed on purpose.
+//! A supervised service on TCP sockets, crashed on purpose.
 //!
-//! You learn how a tree is put together, what a crash looks like on the console, and
-//! that whoever wasn't in it doesn't notice.
+//! You learn how to build a tree, what a crash looks like in the log, and that a crash does not
+//! affect processes that are not restarted with the crashed one.
 //!
 //! ```text
 //! cargo run --example tour               ten seconds, with pauses to read
 //! cargo run --example tour -- --fast     the same without the pauses
 //! ```
 //!
-//! You will see a store and a connection crash, each as an exit line with its reason,
-//! the store's fresh spawn line with its new pid, and an orderly stop. It exits with 0
-//! if everything it says came true, and with 1 if anything did not.
+//! You will see the crashes of a store and of a connection, each as an exit line with its reason,
+//! the spawn line of the restarted store with its new pid, and a stop in order. The example exits
+//! with 0 if all its assertions hold, else with 1.
 
 mod front;
 mod kv;
@@ -31,67 +31,68 @@ type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // The log tells of every crash; the default hook would say it twice.
+    // The log has every crash; the default panic hook would print it a second time.
     std::panic::set_hook(Box::new(|_| {}));
     regrow::install_panic_hook();
     let fast = std::env::args().any(|arg| arg == "--fast");
     let narrator = Narrator::new(if fast { Duration::ZERO } else { Duration::from_millis(1_300) });
     match tour(&narrator).await {
         Ok(()) => {
-            println!("\nEverything came true.");
+            println!("\nAll assertions held.");
             ExitCode::SUCCESS
         }
-        Err(broken) => {
-            eprintln!("\nA promise was broken: {broken}");
+        Err(error) => {
+            eprintln!("\nAn assertion failed: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn tour(say: &Narrator) -> Outcome {
+async fn tour(narrator: &Narrator) -> Outcome {
     let rt = Runtime::new();
     rt.set_log_level(LogLevel::Info);
 
-    say.step("A tree: a store named \"kv\", a supervisor for connections, a TCP listener.").await;
-    let (top, address) = plant(&rt).await?;
+    narrator
+        .step("A tree: a store named \"kv\", a supervisor for connections, a TCP listener.")
+        .await;
+    let (top, address) = start_tree(&rt).await?;
     let mut alice = Client::connect("alice", address).await?;
     let mut bob = Client::connect("bob", address).await?;
 
-    say.step("Two clients talk to it, each served by a process of its own.").await;
+    narrator.step("Two clients talk to it, each served by a process of its own.").await;
     alice.expect("PUT milk 3", "OK").await?;
     bob.expect("GET milk", "3").await?;
 
-    let store = crash_the_store(&rt, say, &mut alice, &mut bob).await?;
-    crash_a_connection(&rt, say, &mut alice, &mut bob).await?;
-    say.promise("the store is the same", pid(&alice.ask("WHO").await?)? == store)?;
+    let store = crash_the_store(&rt, narrator, &mut alice, &mut bob).await?;
+    crash_a_connection(&rt, narrator, &mut alice, &mut bob).await?;
+    narrator.check("the store is the same", pid(&alice.ask("WHO").await?)? == store)?;
 
-    say.step("Stop: the listener first, then the connections, the store last.").await;
+    narrator.step("Stop: the listener first, then the connections, the store last.").await;
     let alices = pid(&alice.ask("ME").await?)?;
     top.stop().await?;
-    say.saw_in_order(&[("exit", alices), ("exit", store)])?;
-    say.promise("nothing is left", rt.leftovers() == regrow::Leftovers::default())?;
+    narrator.logged_in_order(&[("exit", alices), ("exit", store)])?;
+    narrator.check("nothing is left", rt.leftovers() == regrow::Leftovers::default())?;
     Ok(())
 }
 
 async fn crash_the_store(
     rt: &Runtime,
-    say: &Narrator,
+    narrator: &Narrator,
     alice: &mut Client,
     bob: &mut Client,
 ) -> Outcome<Pid> {
-    say.step("Bob crashes the store. Its supervisor has a new one at once; the name moves on.")
+    narrator
+        .step("Bob crashes the store. Its supervisor restarts it at once, under the same name.")
         .await;
     let old = pid(&alice.ask("WHO").await?)?;
     let ended = rt.ended(old);
     bob.expect("CRASH STORE", "OK").await?;
     let reason = ended.await;
     let new = next_store(alice, old).await?;
-    say.promise(
-        "the store ended by its panic",
-        reason.to_string().contains("the store fell over"),
-    )?;
-    say.promise("a new pid, greater than the old", new > old)?;
-    say.saw_in_order(&[("exit", old), ("spawn", new)])?;
+    narrator
+        .check("the store ended by its panic", reason.to_string().contains("the store crashed"))?;
+    narrator.check("a new pid, greater than the old", new > old)?;
+    narrator.logged_in_order(&[("exit", old), ("spawn", new)])?;
     alice.expect("GET milk", "NOTHING").await?;
     alice.expect("PUT milk 4", "OK").await?;
     bob.expect("GET milk", "4").await?;
@@ -100,25 +101,25 @@ async fn crash_the_store(
 
 async fn crash_a_connection(
     rt: &Runtime,
-    say: &Narrator,
+    narrator: &Narrator,
     alice: &mut Client,
     bob: &mut Client,
 ) -> Outcome {
-    say.step("Bob crashes his own connection. Alice doesn't notice.").await;
+    narrator.step("Bob crashes his own connection. Alice doesn't notice.").await;
     let bobs = pid(&bob.ask("ME").await?)?;
     let ended = rt.ended(bobs);
-    bob.hangs_up_on("CRASH ME").await?;
+    bob.expect_close("CRASH ME").await?;
     let reason = ended.await;
-    say.promise(
+    narrator.check(
         "his process ended by its panic",
         reason.to_string().contains("a client did this"),
     )?;
-    say.saw_in_order(&[("exit", bobs)])?;
+    narrator.logged_in_order(&[("exit", bobs)])?;
     alice.expect("GET milk", "4").await
 }
 
-/// The store first, since the others need it; the listener last, since it needs both.
-async fn plant(rt: &Runtime) -> Outcome<(SupervisorRef, std::net::SocketAddr)> {
+/// The store starts first, since the others need it; the listener last, since it needs both.
+async fn start_tree(rt: &Runtime) -> Outcome<(SupervisorRef, std::net::SocketAddr)> {
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await?);
     let address = listener.local_addr()?;
     let top =
@@ -131,7 +132,7 @@ async fn plant(rt: &Runtime) -> Outcome<(SupervisorRef, std::net::SocketAddr)> {
     Ok((top, address))
 }
 
-/// Asks until somebody else answers under the store's name.
+/// Asks until a new process answers under the store's name.
 async fn next_store(client: &mut Client, old: Pid) -> Outcome<Pid> {
     loop {
         match pid(&client.ask("WHO").await?) {

@@ -1,4 +1,4 @@
-//! Says what is about to happen, and checks that it did.
+//! Announces each step, and checks its results.
 
 use std::fmt::{Debug, Write};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::Outcome;
 
-/// Prints steps, and reads the lifecycle log over the console's shoulder.
+/// Prints the steps, and records the lifecycle log.
 pub(crate) struct Narrator {
     pause: Duration,
     lines: Recorder,
@@ -38,27 +38,27 @@ impl Narrator {
         tokio::time::sleep(self.pause / 2).await;
     }
 
-    pub(crate) fn promise(&self, what: &str, kept: bool) -> Outcome {
-        println!("   {} {what}", if kept { "✓" } else { "✗" });
-        if kept { Ok(()) } else { Err(what.into()) }
+    pub(crate) fn check(&self, what: &str, holds: bool) -> Outcome {
+        println!("   {} {what}", if holds { "✓" } else { "✗" });
+        if holds { Ok(()) } else { Err(what.into()) }
     }
 
     /// Checks that the log has these lines, in this order.
-    pub(crate) fn saw_in_order(&self, lines: &[(&str, Pid)]) -> Outcome {
-        let seen = self.lines.0.lock().map_err(|_| "the recorder broke")?;
-        let mut rest = seen.iter();
+    pub(crate) fn logged_in_order(&self, lines: &[(&str, Pid)]) -> Outcome {
+        let logged = self.lines.0.lock().map_err(|_| "the recorder panicked")?;
+        let mut rest = logged.iter();
         for (what, pid) in lines {
             let line = format!("{what} {pid}");
-            if !rest.any(|seen| *seen == line) {
-                return Err(format!("the log line \"{line}\" did not come, or not in order").into());
+            if !rest.any(|logged| *logged == line) {
+                return Err(format!("the log line \"{line}\" is missing or out of order").into());
             }
         }
-        println!("   ✓ the log told it in order");
+        println!("   ✓ the log shows it in order");
         Ok(())
     }
 }
 
-/// Remembers each lifecycle line as "what pid".
+/// Records each lifecycle line as "what pid".
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<String>>>);
 
@@ -93,7 +93,7 @@ impl Visit for Line {
     }
 }
 
-/// Somebody at the other end of a socket.
+/// A client of the service.
 pub(crate) struct Client {
     name: &'static str,
     stream: BufReader<TcpStream>,
@@ -104,7 +104,7 @@ impl Client {
         Ok(Client { name, stream: BufReader::new(TcpStream::connect(address).await?) })
     }
 
-    /// Sends a line and returns the answer; empty if the other side hung up.
+    /// Sends a line and returns the answer; empty if the server closed the connection.
     pub(crate) async fn ask(&mut self, line: &str) -> Outcome<String> {
         self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).await?;
         let mut answer = String::new();
@@ -122,9 +122,9 @@ impl Client {
             .into())
     }
 
-    pub(crate) async fn hangs_up_on(&mut self, line: &str) -> Outcome {
+    pub(crate) async fn expect_close(&mut self, line: &str) -> Outcome {
         let answer = self.ask(line).await.unwrap_or_default();
-        println!("   {}> {line:<12} (hung up)", self.name);
-        if answer.is_empty() { Ok(()) } else { Err("the connection lives".into()) }
+        println!("   {}> {line:<12} (connection closed)", self.name);
+        if answer.is_empty() { Ok(()) } else { Err("the connection is still open".into()) }
     }
 }

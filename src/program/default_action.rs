@@ -1,95 +1,109 @@
-//! What a signal does while no run listens to it: what it did before the first run.
+//! Restores the default action of signals while no run listens to them.
 //!
-//! tokio never takes its handlers back, so a signal that a run has once listened to would do
-//! nothing at all after that run. Once per signal a second handler is added beside tokio's, that
-//! does what the operating system does by default, while a flag says so. The flag is off as
-//! long as any run listens.
+//! # What it guarantees
 //!
-//! Handlers of one signal run in the order in which they were added, so this one is added before
-//! tokio's: it reads the flag before any run can learn of the signal. A run that is stopped by the
-//! signal may return, and set the flag, before the last handler has run; in the other order the
-//! signal that the run had already obeyed would then end the process as well.
+//! After the last run has stopped listening to a signal, the signal has the effect that it had
+//! before the first run. tokio alone does not do that: its handlers stay installed, so that the
+//! signal would have no effect any more.
 //!
-//! A signal that the program caught or ignored before its first run, as one that `nohup` started
-//! ignores `SIGHUP`, is left to the program.
+//! # States of a signal
+//!
+//! ```text
+//! unregistered ──first run──> handled ──last run ends──> default ──next run──> handled
+//! ```
+//!
+//! On the first registration a second handler is installed beside tokio's. The second handler
+//! performs the operating system's default action while its flag is set: in the state *default*.
+//!
+//! # Invariants
+//!
+//! 1. The flag is clear while any run listens to the signal.
+//! 2. The second handler is installed before tokio's. Handlers of a signal run in the order of
+//!    their installation, so the flag is read before any run receives the signal. In the other
+//!    order a run that stops because of the signal could return and set the flag before the last
+//!    handler runs, and the signal that the run has already obeyed would end the process as well.
+//! 3. A signal that the program caught or ignored before its first run gets no second handler, and
+//!    is left to the program. A program that `nohup` starts ignores `SIGHUP`, for example.
 
 use std::io;
 
-/// While it lives, a run receives these signals, and their default action is off.
+/// Signals that a run listens to. Their default actions are off until this is dropped.
 #[derive(Debug)]
-pub(super) struct Listening(Vec<i32>);
+pub(super) struct HandledSignals(Vec<i32>);
 
-impl Listening {
-    /// Begins to listen by `listen`, and then takes their default action from these signals.
-    pub(super) fn begin<T>(
+impl HandledSignals {
+    /// Calls `listen`, and turns off the default actions of these signals.
+    pub(super) fn start<T>(
         signals: Vec<i32>,
         listen: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<(Self, T)> {
-        let listened = shared::take(&signals, listen)?;
-        Ok((Listening(signals), listened))
+        let listening = platform::register(&signals, listen)?;
+        Ok((HandledSignals(signals), listening))
     }
 }
 
-impl Drop for Listening {
+impl Drop for HandledSignals {
     fn drop(&mut self) {
-        shared::give_back(&self.0);
+        platform::unregister(&self.0);
     }
 }
 
 #[cfg(unix)]
-mod shared {
+mod platform {
     use super::io;
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
     /// A signal that some run has listened to.
-    struct Taken {
-        /// The runs that listen to it now.
+    struct Registration {
+        /// How many runs listen to the signal now.
         runs: usize,
-        /// Whether it does what it does by default.
-        by_default: Arc<AtomicBool>,
+        /// The flag of the second handler.
+        default_enabled: Arc<AtomicBool>,
     }
 
-    /// Handlers of signals belong to the process, whatever runtimes it has.
-    static TAKEN: Mutex<BTreeMap<i32, Taken>> = Mutex::new(BTreeMap::new());
+    /// Signal handlers belong to the whole process, so this is shared by all runtimes.
+    static REGISTERED: Mutex<BTreeMap<i32, Registration>> = Mutex::new(BTreeMap::new());
 
-    fn taken() -> MutexGuard<'static, BTreeMap<i32, Taken>> {
-        TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registered() -> MutexGuard<'static, BTreeMap<i32, Registration>> {
+        REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn take<T>(
+    pub(super) fn register<T>(
         signals: &[i32],
         listen: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut taken = taken();
-        let caught = catch_panic()?;
+        let mut registered = registered();
+        let handled = handled_signals()?;
         for &signal in signals {
-            if taken.contains_key(&signal) {
+            if registered.contains_key(&signal) {
                 continue;
             }
-            let by_default = Arc::new(AtomicBool::new(true));
-            if caught & bit(signal) == 0 {
-                signal_hook::flag::register_conditional_default(signal, by_default.clone())?;
+            let default_enabled = Arc::new(AtomicBool::new(true));
+            // Invariant 3.
+            if handled & bit(signal) == 0 {
+                signal_hook::flag::register_conditional_default(signal, default_enabled.clone())?;
             }
-            taken.insert(signal, Taken { runs: 0, by_default });
+            registered.insert(signal, Registration { runs: 0, default_enabled });
         }
-        let listened = listen()?;
+        // Invariant 2: tokio installs its handlers here, after the second handlers.
+        let listening = listen()?;
         for signal in signals {
-            let Some(known) = taken.get_mut(signal) else { continue };
-            known.runs += 1;
-            known.by_default.store(false, Ordering::SeqCst);
+            let Some(registration) = registered.get_mut(signal) else { continue };
+            registration.runs += 1;
+            registration.default_enabled.store(false, Ordering::SeqCst);
         }
-        Ok(listened)
+        Ok(listening)
     }
 
-    pub(super) fn give_back(signals: &[i32]) {
-        let mut taken = taken();
+    pub(super) fn unregister(signals: &[i32]) {
+        let mut registered = registered();
         for signal in signals {
-            let Some(known) = taken.get_mut(signal) else { continue };
-            known.runs = known.runs.saturating_sub(1);
-            if known.runs == 0 {
-                known.by_default.store(true, Ordering::SeqCst);
+            let Some(registration) = registered.get_mut(signal) else { continue };
+            registration.runs = registration.runs.saturating_sub(1);
+            if registration.runs == 0 {
+                registration.default_enabled.store(true, Ordering::SeqCst);
             }
         }
     }
@@ -98,10 +112,10 @@ mod shared {
         u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
     }
 
-    /// The signals that have a handler by now, or are ignored, where the operating system says
-    /// so. Where it can't say so just now, because too many files are open, nothing is taken: a
-    /// signal that the program ignores would end it after its run.
-    fn catch_panic() -> io::Result<u64> {
+    /// The signals that the process catches or ignores, as a bit mask; 0 where the operating system
+    /// does not report them. If the status can't be read because too many files are open, this
+    /// fails: without the mask, a signal that the program ignores would end it after its run.
+    fn handled_signals() -> io::Result<u64> {
         let status = match std::fs::read_to_string("/proc/self/status") {
             Ok(status) => status,
             Err(error) if error.raw_os_error().is_some_and(is_shortage) => return Err(error),
@@ -114,20 +128,20 @@ mod shared {
         Ok(masks.fold(0, |all, mask| all | mask))
     }
 
-    /// `ENOMEM`, `ENFILE`, `EMFILE`: they have these numbers on every Unix.
+    /// `ENOMEM`, `ENFILE`, `EMFILE`: these numbers are the same on every Unix.
     fn is_shortage(number: i32) -> bool {
         matches!(number, 12 | 23 | 24)
     }
 }
 
-/// The console's events are tokio's alone here.
+/// Without signals: only tokio handles the events of a console.
 #[cfg(not(unix))]
-mod shared {
+mod platform {
     use super::io;
 
-    pub(super) fn take<T>(_: &[i32], listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    pub(super) fn register<T>(_: &[i32], listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         listen()
     }
 
-    pub(super) fn give_back(_: &[i32]) {}
+    pub(super) fn unregister(_: &[i32]) {}
 }

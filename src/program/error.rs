@@ -1,4 +1,4 @@
-//! Why a program did not run, or ran aground.
+//! The error of a run: why the tree did not start, or why its root failed.
 
 use std::error::Error;
 use std::fmt;
@@ -13,12 +13,14 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::RestartLimitReached;
 
-/// Why [`run`](crate::run) ended in failure. By then the root has ended, or was never started;
-/// unless it was killed, everything below it has been stopped, in order.
+/// Why [`run`](crate::run) failed.
 ///
-/// Its source is the error that ended the last process, if one did; its
-/// [`Display`](fmt::Display) tells all but that. Its [`Debug`](fmt::Debug) is the same
-/// with all causes, in one line, so a `main` that returns it says something readable, and exits
+/// When the run returns this error, the root has ended or was never started. Unless the root was
+/// killed, all processes below it have been stopped, in order.
+///
+/// The [source](Error::source) is the error that ended the last process, if an error did. The
+/// [`Display`](fmt::Display) says everything but the source. The [`Debug`](fmt::Debug) says the same
+/// and all causes, in one line: a `main` that returns this error prints a readable line and exits
 /// with 1.
 ///
 /// ```
@@ -37,35 +39,35 @@ use crate::supervisor::RestartLimitReached;
 pub enum RunError {
     /// The tree did not start.
     Start(StartError),
-    /// A child used up its restarts, its supervisor gave up, and so did all above it.
+    /// A child used up its restarts, and its supervisor and all supervisors above gave up.
     GaveUp {
-        /// The ids from the root down to the child where it began, separated by `/`. An empty id
-        /// is `""`; of a child more than 128 levels down the ids in the middle are left out, and `…`
-        /// stands for them.
+        /// The ids from the root down to that child, separated by `/`. An empty id is `""`. If the
+        /// child is more than 128 levels down, `…` stands for the ids in the middle.
         path: String,
-        /// What that child's supervisor gave up with: the child, its budget, its last reason.
+        /// The exit reason of that child's supervisor: the child, its budget, its last exit reason.
         limit: Box<RestartLimitReached>,
-        /// What the root ended with.
+        /// The exit reason of the root.
         reason: ExitReason,
     },
-    /// The root ended for another reason: it was killed, or crashed.
+    /// The root ended for another reason: it was killed, or it crashed.
     Ended(ExitReason),
-    /// Signals can't be listened to.
+    /// The run can't listen to signals.
     Signals(std::io::Error),
-    /// The program is built with `panic = "abort"`: no crash could be caught, and so nothing
-    /// restarted. Take that line out of the profile.
+    /// The program is built with `panic = "abort"`: no crash could be caught, and no child could be
+    /// restarted. Remove that line from the profile.
     NoUnwinding,
 }
 
 impl RunError {
-    /// What to end the program with: 1.
+    /// The exit code of a program that ends with this error: 1.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::FAILURE
     }
 
-    /// The error of a root that ended like this by itself.
-    /// The path goes down as long as each error was made by the very supervisor that ended with
-    /// it: one that a child returned by `?` is another tree's, and only that child's reason.
+    /// The error of a root that ended by itself, with this exit reason.
+    ///
+    /// Each step down the path requires that the supervisor that ended with the error also made it.
+    /// A child may return the error of another tree by `?`: then the path ends at that child.
     pub(super) fn from_root(runtime: &Runtime, root: (&str, Pid), reason: ExitReason) -> Self {
         let (mut path, mut pid) = (Path::new(), Some(root.1));
         path.push(root.0);

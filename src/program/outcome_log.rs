@@ -1,9 +1,10 @@
-//! What the log is told of the outcome of a run.
+//! The outcome of a run in the log and on standard error.
 //!
-//! Target `regrow::run`; fields `cause`, `took`, `forced`, `children`; where not all were clean also
-//! `unclean`, how many, and `first`, the first of them; of a run that failed `error`.
+//! The target of the events is `regrow::run`. Their fields are `cause`, `took`, `forced` and
+//! `children`; for a stop that was not clean also `unclean`, the number of children that did not
+//! stop cleanly, and `first`, the first of those; for a failed run `error`.
 //!
-//! | line | level |
+//! | event | level |
 //! |---|---|
 //! | stopped | INFO |
 //! | stopped, but not cleanly | WARN |
@@ -21,20 +22,20 @@ use crate::base::one_line::{PAGE, SENTENCE, excerpt, path_excerpt};
 use crate::program::error::RunError;
 use crate::program::stop_report::StopReport;
 
-/// So many of the children that held up a stop are named in the log.
-const NAMED: usize = 5;
+/// How many of the children that did not stop cleanly are named in the log.
+const NAMED_CHILDREN: usize = 5;
 
-/// Tells how a run went.
-pub(super) fn tell(outcome: &Result<StopReport, RunError>) {
+/// Logs the outcome of a run.
+pub(super) fn log_outcome(outcome: &Result<StopReport, RunError>) {
     ignore_panic(|| match outcome {
-        Ok(report) => stopped(report),
+        Ok(report) => log_report(report),
         Err(error) => {
             error!(target: "regrow::run", error = %excerpt(ErrorChain(error), PAGE), "the run failed");
         }
     });
 }
 
-fn stopped(report: &StopReport) {
+fn log_report(report: &StopReport) {
     let StopReport { cause, took, forced, children } = report;
     let children = children.len();
     if report.is_clean() {
@@ -42,7 +43,7 @@ fn stopped(report: &StopReport) {
         return;
     }
     let all = report.unclean();
-    let (unclean, first) = (all.len(), all.iter().take(NAMED));
+    let (unclean, first) = (all.len(), all.iter().take(NAMED_CHILDREN));
     let first = first.map(|child| {
         let path = path_excerpt(&child.path);
         format!("{path} {}", excerpt(&child.outcome, SENTENCE))
@@ -54,8 +55,8 @@ fn stopped(report: &StopReport) {
     );
 }
 
-/// Tells of a process that ends because no async code of it runs any more.
-pub(super) fn tell_left_behind(report: &StopReport) {
+/// Logs and prints the report of a program that ends because none of its async code runs any more.
+pub(super) fn report_forced_exit(report: &StopReport) {
     let StopReport { cause, took, children, .. } = report;
     ignore_panic(|| {
         error!(
@@ -63,18 +64,20 @@ pub(super) fn tell_left_behind(report: &StopReport) {
             "the process ends without a stop: tokio runs no async code any more"
         );
     });
-    say(&format!("{report}\nno thread of tokio runs async code any more: the process is ended"));
+    print_to_stderr(&format!(
+        "{report}\nno thread of tokio runs async code any more: the process is ended"
+    ));
 }
 
-/// Tells what tokio left behind when it was shut down.
-pub(super) fn tell_blocked(waited: Duration) {
+/// Logs and prints that blocking jobs were still running at the end of tokio's shutdown.
+pub(super) fn report_blocked_jobs(waited: Duration) {
     let text =
         format!("a blocking job had not ended {waited:.1?} after the stop, and is left behind");
     ignore_panic(|| warn!(target: "regrow::run", ?waited, "a blocking job is left behind"));
-    say(&text);
+    print_to_stderr(&text);
 }
 
-/// Writes to standard error, if that can be written to.
-pub(super) fn say(text: &str) {
+/// Writes a line to standard error. An error of the write is ignored.
+pub(super) fn print_to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,9 +1,9 @@
-//! Restarts one child on request, while the program goes on.
+//! Restarts one child on request, while the program goes on running.
 //!
-//! One task restarts the child, so two restarts never overlap. Requests that come while the old
-//! incarnation is stopped are joined into that restart, since the new incarnation has read nothing
-//! yet. Requests that come later are joined into one more restart, since the new incarnation may
-//! have read its configuration before they came.
+//! One task restarts the child, so two restarts never overlap. Requests that arrive while the old
+//! incarnation is being stopped join that restart, since the new incarnation has read nothing yet.
+//! Requests that arrive later join one more restart, since the new incarnation may have read its
+//! configuration before they arrived.
 
 use std::sync::Arc;
 
@@ -18,59 +18,62 @@ use crate::base::one_line::{PAGE, excerpt, path_excerpt};
 use crate::runtime::Runtime;
 use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 
-/// Restarts a child on each request, until it is dropped: a program that is being stopped restarts
-/// nothing.
-pub(super) struct Reloads {
-    asked: Arc<Notify>,
+/// Restarts a child on each request, until the `Reloader` is dropped: a program that is being stopped
+/// restarts nothing.
+pub(super) struct Reloader {
+    requested: Arc<Notify>,
     task: AbortHandle,
 }
 
-impl Reloads {
-    /// Of the child at this path.
-    pub(super) fn of(runtime: &Runtime, tree: &SupervisorRef, path: &str) -> Self {
-        let asked = Arc::new(Notify::new());
-        let reload =
-            Reload { runtime: runtime.clone(), path: path.to_owned(), asked: asked.clone() };
+impl Reloader {
+    /// Starts the task that restarts the child at this path.
+    pub(super) fn start(runtime: &Runtime, tree: &SupervisorRef, path: &str) -> Self {
+        let requested = Arc::new(Notify::new());
+        let target = ReloadTarget {
+            runtime: runtime.clone(),
+            path: path.to_owned(),
+            requested: requested.clone(),
+        };
         let tree = tree.clone();
         let task = tokio::spawn(async move {
             loop {
-                reload.asked.notified().await;
-                if let Err(error) = reload.restart(tree.clone()).await {
-                    tell(&reload.path, &error);
+                target.requested.notified().await;
+                if let Err(error) = target.restart(tree.clone()).await {
+                    log_failure(&target.path, &error);
                 }
             }
         });
-        Reloads { asked, task: task.abort_handle() }
+        Reloader { requested, task: task.abort_handle() }
     }
 
-    pub(super) fn ask(&self) {
-        self.asked.notify_one();
+    pub(super) fn request(&self) {
+        self.requested.notify_one();
     }
 }
 
-impl Drop for Reloads {
+impl Drop for Reloader {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-struct Reload {
+struct ReloadTarget {
     runtime: Runtime,
     path: String,
-    asked: Arc<Notify>,
+    requested: Arc<Notify>,
 }
 
-impl Reload {
-    /// If something else is about to start the child again, this does nothing: the new incarnation
-    /// reads its configuration in any case.
+impl ReloadTarget {
+    /// Restarts the child. Does nothing if the child, or a supervisor above it, is being restarted
+    /// already: the new incarnation reads its configuration in any case.
     async fn restart(&self, root: SupervisorRef) -> Result<(), ChildError> {
         let mut supervisor = root;
         let mut ids = self.path.split('/').peekable();
         while let Some(id) = ids.next() {
             if ids.peek().is_none() {
                 supervisor.terminate_child(id).await?;
-                // From here on the new incarnation may be reading.
-                let _joined = self.asked.notified().now_or_never();
+                // Requests up to here join this restart: the new incarnation has read nothing yet.
+                let _joined = self.requested.notified().now_or_never();
                 return match supervisor.restart_child(id).await {
                     Ok(_) | Err(ChildError::Running { .. } | ChildError::Restarting(_)) => Ok(()),
                     Err(error) => Err(error),
@@ -87,7 +90,7 @@ impl Reload {
     }
 }
 
-fn tell(path: &str, error: &ChildError) {
+fn log_failure(path: &str, error: &ChildError) {
     let (path, reason) = (path_excerpt(path).to_string(), excerpt(ErrorChain(error), PAGE));
     ignore_panic(|| error!(target: "regrow::run", child = path, %reason, "reload failed"));
 }
@@ -100,16 +103,16 @@ mod tests {
 
     use tokio::time::sleep;
 
-    use super::Reloads;
+    use super::Reloader;
     use crate::child::ChildSpec;
     use crate::runtime::Runtime;
     use crate::supervisor::{ChildInfo, Supervisor, SupervisorRef};
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A tree whose child takes a second to start and another to stop, and how often that was
-    /// started.
-    async fn slow(rt: &Runtime) -> (SupervisorRef, Arc<AtomicU32>) {
+    /// Starts a tree whose child takes a second to start and another to stop. Also returns the
+    /// number of starts of the child.
+    async fn start_slow_tree(rt: &Runtime) -> (SupervisorRef, Arc<AtomicU32>) {
         let starts = Arc::new(AtomicU32::new(0));
         let counted = starts.clone();
         let child = ChildSpec::task("slow", move |mut ctx| {
@@ -128,52 +131,52 @@ mod tests {
         (tree.expect("it starts"), starts)
     }
 
-    async fn of_inner(rt: &Runtime, tree: &SupervisorRef) -> ChildInfo {
+    async fn info_of_slow(rt: &Runtime, tree: &SupervisorRef) -> ChildInfo {
         let inner = tree.which_child("inner").await.expect("it is there").pid();
         let inner = rt.server_at(inner.expect("it runs")).expect("it is a supervisor");
         SupervisorRef::new(inner).which_child("slow").await.expect("it is there")
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_asked_for_while_a_restart_stops_the_child_is_one_with_it() {
+    async fn requests_during_the_stop_of_the_child_join_that_restart() {
         let rt = Runtime::new();
-        let (tree, starts) = slow(&rt).await;
-        let reloads = Reloads::of(&rt, &tree, "inner/slow");
+        let (tree, starts) = start_slow_tree(&rt).await;
+        let reloader = Reloader::start(&rt, &tree, "inner/slow");
         for _ in 0..5 {
-            reloads.ask();
+            reloader.request();
             sleep(SECOND / 10).await;
         }
         sleep(60 * SECOND).await;
         assert_eq!(starts.load(Ordering::SeqCst), 2);
-        let slow = of_inner(&rt, &tree).await;
+        let slow = info_of_slow(&rt, &tree).await;
         assert_eq!((slow.restarts, slow.starts_by_hand, slow.history.len()), (0, 1, 1));
         assert!(slow.pid().is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_asked_for_after_that_is_one_more() {
+    async fn requests_during_the_start_of_the_child_cause_one_more_restart() {
         let rt = Runtime::new();
-        let (tree, starts) = slow(&rt).await;
-        let reloads = Reloads::of(&rt, &tree, "inner/slow");
-        reloads.ask();
+        let (tree, starts) = start_slow_tree(&rt).await;
+        let reloader = Reloader::start(&rt, &tree, "inner/slow");
+        reloader.request();
         sleep(SECOND + SECOND / 2).await; // it starts
         for _ in 0..5 {
-            reloads.ask();
+            reloader.request();
         }
         sleep(60 * SECOND).await;
         assert_eq!(starts.load(Ordering::SeqCst), 3);
-        let slow = of_inner(&rt, &tree).await;
+        let slow = info_of_slow(&rt, &tree).await;
         assert_eq!((slow.restarts, slow.starts_by_hand), (0, 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn once_the_program_stops_nothing_is_restarted() {
+    async fn a_dropped_reloader_restarts_nothing() {
         let rt = Runtime::new();
-        let (tree, starts) = slow(&rt).await;
-        let reloads = Reloads::of(&rt, &tree, "inner/slow");
-        reloads.ask();
+        let (tree, starts) = start_slow_tree(&rt).await;
+        let reloader = Reloader::start(&rt, &tree, "inner/slow");
+        reloader.request();
         sleep(SECOND / 2).await; // it stops
-        drop(reloads);
+        drop(reloader);
         sleep(60 * SECOND).await;
         assert_eq!(starts.load(Ordering::SeqCst), 1);
     }

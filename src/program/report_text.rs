@@ -1,8 +1,9 @@
-//! A report of a stop as a text of bounded length.
+//! The report of a stop as a text of bounded length.
 //!
-//! Up to [`ROWS`] children are a row each. Of more than that each supervisor is one line, that
-//! counts what became of its children; then come the children that did not stop as they should
-//! have, those first that are to blame for it. All children are in [`StopReport::children`].
+//! A report of up to [`ROWS`] children has a row for each child. A longer report has a line for each
+//! supervisor, which counts the outcomes of its children, and then a row for each child that did
+//! not stop cleanly. The children that held up the stop come first. [`StopReport::children`] has
+//! all children.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,17 +11,17 @@ use std::fmt;
 use crate::base::one_line::{SENTENCE, excerpt, path_excerpt};
 use crate::program::stop_report::{StopOutcome, StopReport, StoppedChild};
 
-/// So many children are shown one by one.
+/// The largest number of children that have a row each.
 const ROWS: usize = 32;
 
-/// Of more, so many supervisors are summarized.
+/// In a longer report, the largest number of supervisors that have a line.
 const SUPERVISORS: usize = 12;
 
-/// And so many children are named.
+/// In a longer report, the largest number of children that have a row.
 const NAMED: usize = 24;
 
-/// What a summary calls an outcome, in the order in which children are named: those first that
-/// held up the stop.
+/// The names of outcomes in a summary, in the order in which children are shown: the outcomes that
+/// hold up a stop come first.
 const KINDS: [&str; 9] = [
     "never awaited",
     "left behind",
@@ -48,7 +49,7 @@ fn kind(outcome: &StopOutcome) -> usize {
 }
 
 impl StopReport {
-    /// The children that did not stop as they should have, those first that are to blame.
+    /// The children that did not stop cleanly; the ones that held up the stop come first.
     pub(super) fn unclean(&self) -> Vec<&StoppedChild> {
         let unclean = self.children.iter().filter(|child| !child.outcome.is_clean());
         let mut unclean: Vec<_> = unclean.collect();
@@ -77,11 +78,11 @@ fn rows<'a>(
     children: impl Iterator<Item = &'a StoppedChild> + Clone,
 ) -> fmt::Result {
     let shown = |child: &StoppedChild| path_excerpt(&child.path).to_string();
-    let wide = children.clone().map(|child| shown(child).chars().count()).max().unwrap_or(0);
+    let width = children.clone().map(|child| shown(child).chars().count()).max().unwrap_or(0);
     for child in children {
         let StoppedChild { pid, outcome, doing, took, .. } = child;
         let (path, outcome) = (shown(child), excerpt(outcome, SENTENCE));
-        write!(f, "\n  {path:wide$}  {pid:>6}  {took:>8.1?}  {outcome}")?;
+        write!(f, "\n  {path:width$}  {pid:>6}  {took:>8.1?}  {outcome}")?;
         if let Some(doing) = doing {
             write!(f, ": it was {doing}")?;
         }
@@ -89,7 +90,7 @@ fn rows<'a>(
     Ok(())
 }
 
-/// A line for each supervisor: those first whose children are to blame.
+/// A line for each supervisor; supervisors of children that held up the stop come first.
 fn summaries(f: &mut fmt::Formatter<'_>, children: &[StoppedChild]) -> fmt::Result {
     let mut all: BTreeMap<&str, [usize; KINDS.len()]> = BTreeMap::new();
     for child in children {

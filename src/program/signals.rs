@@ -1,39 +1,39 @@
-//! What the operating system asks a program for.
+//! The signals of the operating system, as requests to the program.
 
 use std::io;
 
-/// What was asked.
+/// A request of the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// To stop, by a signal of this name.
+pub(super) enum SignalRequest {
+    /// Stop, because of the signal of this name.
     Stop(&'static str),
-    /// The same once more, after the stop had begun.
+    /// Stop at once: a signal that arrived after the stop had begun.
     StopNow(&'static str),
-    /// To read its configuration anew.
+    /// Restart the child that reads the configuration.
     Reload,
 }
 
 #[cfg(unix)]
-pub(super) use unix::{Signals, kinds};
+pub(super) use unix::{Signals, signal_numbers};
 
 #[cfg(not(unix))]
-pub(super) use other::{Signals, kinds};
+pub(super) use other::{Signals, signal_numbers};
 
 #[cfg(unix)]
 mod unix {
-    use super::{Asked, io};
+    use super::{SignalRequest, io};
     use std::future::poll_fn;
     use std::task::{Context, Poll};
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
-    /// The numbers of the signals that are listened to.
-    pub(in crate::program) fn kinds(reload: bool) -> Vec<i32> {
+    /// The numbers of the signals that [`Signals::listen`] listens to.
+    pub(in crate::program) fn signal_numbers(reload: bool) -> Vec<i32> {
         let hangup = reload.then(SignalKind::hangup);
         let kinds = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
         kinds.map(|kind| kind.as_raw_value()).collect()
     }
 
-    /// The signals a daemon knows. Listening to one takes its default action away.
+    /// `SIGTERM`, `SIGINT` and `SIGHUP`. tokio's listener replaces the default action of a signal.
     #[derive(Debug)]
     pub(in crate::program) struct Signals {
         terminate: Signal,
@@ -42,7 +42,7 @@ mod unix {
     }
 
     impl Signals {
-        /// `SIGHUP` is left alone unless there is something to reload.
+        /// Listens to `SIGHUP` only with `reload`.
         pub(in crate::program) fn listen(reload: bool) -> io::Result<Self> {
             let hangup = reload.then(|| signal(SignalKind::hangup())).transpose()?;
             Ok(Signals {
@@ -52,19 +52,19 @@ mod unix {
             })
         }
 
-        pub(in crate::program) async fn next(&mut self) -> Asked {
+        pub(in crate::program) async fn next(&mut self) -> SignalRequest {
             poll_fn(|cx| self.poll_next(cx)).await
         }
 
-        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
+        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SignalRequest> {
             if self.terminate.poll_recv(cx).is_ready() {
-                return Poll::Ready(Asked::Stop("SIGTERM"));
+                return Poll::Ready(SignalRequest::Stop("SIGTERM"));
             }
             if self.interrupt.poll_recv(cx).is_ready() {
-                return Poll::Ready(Asked::Stop("SIGINT"));
+                return Poll::Ready(SignalRequest::Stop("SIGINT"));
             }
             match &mut self.hangup {
-                Some(hangup) => hangup.poll_recv(cx).map(|_| Asked::Reload),
+                Some(hangup) => hangup.poll_recv(cx).map(|_| SignalRequest::Reload),
                 None => Poll::Pending,
             }
         }
@@ -73,17 +73,17 @@ mod unix {
 
 #[cfg(not(unix))]
 mod other {
-    use super::{Asked, io};
+    use super::{SignalRequest, io};
     use std::future::poll_fn;
     use std::task::{Context, Poll};
     use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
-    /// None has a number here.
-    pub(in crate::program) fn kinds(_: bool) -> Vec<i32> {
+    /// Events of a console have no numbers.
+    pub(in crate::program) fn signal_numbers(_: bool) -> Vec<i32> {
         Vec::new()
     }
 
-    /// What a console sends.
+    /// The events of a console.
     #[derive(Debug)]
     pub(in crate::program) struct Signals {
         ctrl_c: CtrlC,
@@ -95,15 +95,15 @@ mod other {
             Ok(Signals { ctrl_c: ctrl_c()?, ctrl_break: ctrl_break()? })
         }
 
-        pub(in crate::program) async fn next(&mut self) -> Asked {
+        pub(in crate::program) async fn next(&mut self) -> SignalRequest {
             poll_fn(|cx| self.poll_next(cx)).await
         }
 
-        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
+        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SignalRequest> {
             if self.ctrl_c.poll_recv(cx).is_ready() {
-                return Poll::Ready(Asked::Stop("Ctrl-C"));
+                return Poll::Ready(SignalRequest::Stop("Ctrl-C"));
             }
-            self.ctrl_break.poll_recv(cx).map(|_| Asked::Stop("Ctrl-Break"))
+            self.ctrl_break.poll_recv(cx).map(|_| SignalRequest::Stop("Ctrl-Break"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The stop of a run: in order as long as there is time, then by force.
+//! Steps 3 to 5 of a run: the stop in order, and the kill when time is up.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -6,79 +6,82 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::stop_above::StopInProgress;
-use crate::program::signals::Asked;
+use crate::program::run::next_request;
+use crate::program::signals::SignalRequest;
 use crate::program::stop_report::{CutShort, StopCause, StopReport};
-use crate::program::stop_state::Stopping;
-use crate::program::tree_members::{Below, Cut};
+use crate::program::stop_state::StopState;
+use crate::program::tree_members::{ForcedStop, TreeMembers};
 use crate::program::watchdog::Watchdog;
-use crate::program::{LAST_WAIT, Run, RunError, first, next};
+use crate::program::{KILL_WAIT, Run, RunError, first};
 use crate::supervisor::SupervisorRef;
 
 /// A stop that has begun.
 pub(super) struct Stop {
     cause: StopCause,
     pub(super) began: Instant,
-    below: Arc<Below>,
-    _begun: StopInProgress,
+    members: Arc<TreeMembers>,
+    /// Shows the stop to the processes below the root.
+    _in_progress: StopInProgress,
 }
 
 impl Stop {
-    /// Kills all that is left.
+    /// Kills all processes that are left.
     pub(super) async fn force(self, by: CutShort, watchdog: &Option<Watchdog>) -> StopReport {
-        let says_so = || watchdog.iter().for_each(Watchdog::forces);
-        says_so();
-        self.below.kill_all(LAST_WAIT).await;
-        says_so();
+        let notify_watchdog = || watchdog.iter().for_each(Watchdog::notify_forcing);
+        notify_watchdog();
+        self.members.kill_all(KILL_WAIT).await;
+        notify_watchdog();
         self.report(Some(by))
     }
 
     fn report(self, cut_short: Option<CutShort>) -> StopReport {
         let took = self.began.elapsed();
         let by = cut_short.unwrap_or(CutShort::Deadline);
-        let children = self.below.report(took, &Cut { by, in_order: true });
+        let children = self.members.report(took, &ForcedStop { by, all_killed: true });
         StopReport { cause: self.cause, took, forced: cut_short.is_some(), children }
     }
 }
 
 impl Run {
-    /// The stop begins.
+    /// Begins the stop.
     pub(super) fn begin_stop(
         &self,
-        stopping: &Stopping,
+        stop_state: &StopState,
         watchdog: &Option<Watchdog>,
         cause: StopCause,
     ) -> Stop {
         if let Some(watchdog) = watchdog {
-            watchdog.begun(&cause, self.deadline);
+            watchdog.stop_began(&cause, self.deadline);
         }
-        let below = stopping.begin(&cause).expect("the root is set before the stop begins");
-        let begun = below.begin_stop(&cause);
+        let members = stop_state.begin(&cause).expect("the root is set before the stop begins");
+        let in_progress = members.begin_stop(&cause);
         if let Some(token) = &self.cancel_on_stop {
             token.cancel();
         }
-        Stop { cause, began: Instant::now(), below, _begun: begun }
+        Stop { cause, began: Instant::now(), members, _in_progress: in_progress }
     }
 
-    /// Waits until the time is up, or a second signal says that it is.
+    /// Waits until the deadline is over or a second signal arrives.
     pub(super) async fn cut_short(
         &self,
         watchdog: &mut Option<Watchdog>,
         began: Instant,
     ) -> CutShort {
-        let limit = async {
+        let deadline = async {
             match began.checked_add(self.deadline) {
                 Some(due) => sleep_until(due).await,
                 None => pending().await,
             }
             CutShort::Deadline
         };
-        let again = async {
-            while !matches!(next(watchdog).await, Asked::StopNow(_)) {}
+        let second_signal = async {
+            while !matches!(next_request(watchdog).await, SignalRequest::StopNow(_)) {}
             CutShort::SecondSignal
         };
-        first(limit, again).await
+        first(deadline, second_signal).await
     }
 
+    /// Stops the tree in order, and by force when time is up.
     pub(super) async fn stop(
         &self,
         tree: &SupervisorRef,
@@ -86,15 +89,16 @@ impl Run {
         stop: Stop,
     ) -> Result<StopReport, RunError> {
         let ended = tree.ended();
-        let asked = async {
-            // A root that is gone by now has told why.
+        let stopped = async {
+            // If the root has ended already, `ended` has its exit reason.
             drop(tree.stop().await);
             Ok(ended.await)
         };
         let cut_short = async { Err(self.cut_short(watchdog, stop.began).await) };
-        match first(asked, cut_short).await {
+        // Invariant 3: the exit reason of the root decides.
+        match first(stopped, cut_short).await {
             Ok(reason) if reason.is_clean() => Ok(stop.report(None)),
-            Ok(reason) => Err(stop.below.error(reason)),
+            Ok(reason) => Err(stop.members.error(reason)),
             Err(by) => Ok(stop.force(by, watchdog).await),
         }
     }

@@ -1,39 +1,43 @@
-//! A stop that is asked for while the tree still starts.
+//! A stop that is requested while the tree starts.
 
 use std::future::Future;
 
-use crate::program::signals::Asked;
+use crate::program::run::next_request;
+use crate::program::signals::SignalRequest;
 use crate::program::stop::Stop;
 use crate::program::stop_report::{StopCause, StopReport};
 use crate::program::watchdog::Watchdog;
-use crate::program::{Run, RunError, first, next};
+use crate::program::{Run, RunError, first};
 use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::SupervisorRef;
 
 impl Run {
-    /// Waits until it is asked to stop, while the tree starts: there is nothing to reload yet.
-    pub(super) async fn asked(&self, watchdog: &mut Option<Watchdog>) -> StopCause {
+    /// Waits for a request to stop while the tree starts. A request to reload is dropped: the
+    /// starting child reads its configuration in any case.
+    pub(super) async fn stop_requested(&self, watchdog: &mut Option<Watchdog>) -> StopCause {
         let signal = async {
             loop {
-                if let Asked::Stop(signal) | Asked::StopNow(signal) = next(watchdog).await {
+                if let SignalRequest::Stop(signal) | SignalRequest::StopNow(signal) =
+                    next_request(watchdog).await
+                {
                     return StopCause::Signal(signal);
                 }
             }
         };
-        first(signal, self.token()).await
+        first(signal, self.token_cancelled()).await
     }
 
-    /// It is to stop before it is up: it is stopped when it is, or killed when the time is up.
-    pub(super) async fn call_off(
+    /// Waits for the end of the start and stops the tree then, or kills the tree when time is up.
+    pub(super) async fn stop_during_start(
         &self,
         starting: impl Future<Output = Result<SupervisorRef, StartError>>,
         watchdog: &mut Option<Watchdog>,
         stop: Stop,
     ) -> Result<StopReport, RunError> {
-        let up = async { Ok(starting.await) };
+        let started = async { Ok(starting.await) };
         let cut_short = async { Err(self.cut_short(watchdog, stop.began).await) };
-        let up = first(up, cut_short).await;
-        match up {
+        let started = first(started, cut_short).await;
+        match started {
             Ok(started) => {
                 let tree = started.map_err(RunError::Start)?;
                 self.stop(&tree, watchdog, stop).await

@@ -1,4 +1,4 @@
-//! How the stop of a program went, child by child.
+//! The report of the stop of a program: the outcome of each child.
 
 use std::fmt;
 use std::process::{ExitCode, Termination};
@@ -9,19 +9,21 @@ use crate::base::pid::Pid;
 use crate::exit::reason::{ExitReason, WithCauses};
 use crate::observe::doing::Doing;
 
-/// How a program was stopped: why, in how long, and what each child did about it. Its
-/// [`Display`](fmt::Display) is a table for people: of many children it counts what became of those
-/// of each supervisor, and names the ones that did not stop as they should have. Its [`Termination`] an exit code for
-/// whoever started the program. [`Run`](crate::Run) has an example. OTP has no counterpart.
+/// How a program was stopped: the cause, the duration, and the outcome of each child.
+///
+/// The [`Display`](fmt::Display) is a table for people. A report of many children counts the
+/// outcomes for each supervisor, and names the children that did not stop cleanly. The
+/// [`Termination`] is an exit code for the parent process of the program. [`Run`](crate::Run) has an
+/// example. OTP has no counterpart.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-#[must_use = "it tells whether all went well"]
+#[must_use = "a stop may not have been clean: look at the report, or return it from `main`"]
 pub struct StopReport {
     /// Why the program stopped.
     pub cause: StopCause,
     /// How long the stop took.
     pub took: Duration,
-    /// Whether the stop was cut short: by a second signal, or by the deadline.
+    /// Whether the stop was cut short, by a second signal or by the deadline.
     pub forced: bool,
     /// The children of the whole tree, in the order in which they ended.
     pub children: Vec<StoppedChild>,
@@ -31,11 +33,11 @@ pub struct StopReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopCause {
-    /// The operating system asked: `SIGTERM`, `SIGINT`, or `Ctrl-C`.
+    /// A signal of the operating system: `SIGTERM`, `SIGINT`, or `Ctrl-C`.
     Signal(&'static str),
-    /// The token was cancelled that [`Run::stop_on`](crate::Run::stop_on) was given.
+    /// The cancellation of the token of [`Run::stop_on`](crate::Run::stop_on).
     Token,
-    /// The tree ended by itself, cleanly: somebody stopped it, or it shut itself down.
+    /// The tree ended cleanly without the run: other code stopped it, or it shut itself down.
     TreeEnded,
 }
 
@@ -53,44 +55,44 @@ impl fmt::Display for StopCause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoppedChild {
-    /// The ids from the root down to it, separated by `/`. An empty id is `""`; of a child more
-    /// than 128 levels down the ids in the middle are left out, and `…` stands for them.
+    /// The ids from the root down to the child, separated by `/`. An empty id is `""`. If the child
+    /// is more than 128 levels down, `…` stands for the ids in the middle.
     pub path: String,
-    /// Which incarnation.
+    /// The incarnation that was stopped.
     pub pid: Pid,
-    /// What became of it.
+    /// How the stop of the child ended.
     pub outcome: StopOutcome,
-    /// What it was doing when its time was up or the stop was cut short; `None` of one that
-    /// ended in its time.
+    /// What the child was doing when its shutdown time was over or the stop was cut short; `None` for
+    /// a child that ended in time.
     pub doing: Option<Doing>,
-    /// How long it took from being asked to its very end; of what was killed when the stop
-    /// was cut short, from the beginning of that.
+    /// The time from the request to stop to the end of the child. For a child that was killed when
+    /// the stop was cut short, the time since the beginning of the whole stop.
     pub took: Duration,
 }
 
-/// What became of a child when the tree stopped.
+/// The outcome of one child when the tree stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopOutcome {
-    /// It ended in its time, with this reason.
+    /// The child ended in time, with this exit reason.
     Stopped(ExitReason),
-    /// It was killed at once, as its [`BrutalKill`](crate::Shutdown::BrutalKill) says.
+    /// The child was killed at once, as its [`BrutalKill`](crate::Shutdown::BrutalKill) says.
     KilledAtOnce,
-    /// It was asked to stop, did not end in its time or in what the deadline of the run left of
-    /// it, and was killed.
+    /// The child was asked to stop, did not end before its shutdown time or the deadline of the run
+    /// was over, and was killed.
     Killed,
-    /// A supervisor that was asked to stop and waited for a child of its own when the stop was
-    /// cut short. It was killed; the child that it waited for is reported by itself.
+    /// A supervisor that was killed when the stop was cut short, while it waited for one of its
+    /// children to stop. The report names that child as well.
     HeldUp(CutShort),
-    /// It ran, and the stop was cut short before its supervisor came to ask it. It was killed.
+    /// The child was killed when the stop was cut short, before its supervisor had asked it to stop.
     NotAsked(CutShort),
-    /// The stop was cut short while its supervisor still waited for its start. It was killed.
+    /// The child was killed when the stop was cut short, while its supervisor waited for its start.
     NotStarted(CutShort),
-    /// It was killed and is still there: its body does not await, or it is to run next on a thread
-    /// whose body does not. The program goes on without waiting for it.
+    /// The child was killed and has not ended: its body does not await, or its task is queued on a
+    /// thread that is blocked by another body that does not. The program goes on without waiting.
     NotYielding,
-    /// It was still there when the program was ended, because no thread of tokio was free to run
-    /// any async code: its own, or that of another body that does not await.
+    /// The child had not ended when the watchdog ended the program. Bodies that do not await blocked
+    /// all threads of tokio: the body of this child, or others.
     LeftBehind,
 }
 
@@ -98,9 +100,9 @@ pub enum StopOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CutShort {
-    /// The time for the whole stop was over: [`Run::deadline`](crate::Run::deadline).
+    /// The deadline of the whole stop was over: [`Run::deadline`](crate::Run::deadline).
     Deadline,
-    /// The operating system asked a second time.
+    /// A second signal arrived.
     SecondSignal,
 }
 
@@ -117,7 +119,7 @@ impl fmt::Display for StopOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StopOutcome::Stopped(reason) => write!(f, "stopped ({})", one_line(WithCauses(reason))),
-            StopOutcome::KilledAtOnce => f.write_str("killed at once, as it is to be"),
+            StopOutcome::KilledAtOnce => f.write_str("killed at once, as specified"),
             StopOutcome::Killed => f.write_str("overran its time, killed"),
             StopOutcome::HeldUp(by) => write!(f, "killed at {by} while it stopped its children"),
             StopOutcome::NotAsked(by) => write!(f, "killed at {by} before it was asked"),
@@ -129,7 +131,7 @@ impl fmt::Display for StopOutcome {
 }
 
 impl StopOutcome {
-    /// Whether it ended in its time, as it was asked to or by itself.
+    /// Whether the child ended in time, on request or by itself.
     pub(super) fn is_clean(&self) -> bool {
         match self {
             StopOutcome::Stopped(reason) => reason.is_clean(),
@@ -140,14 +142,13 @@ impl StopOutcome {
 }
 
 impl StopReport {
-    /// Whether every child ended in its time, as it was asked to or by itself, and nobody
-    /// had to be killed. [`Run`](crate::Run) has an example.
+    /// Whether every child ended in time, on request or by itself, and none was killed for taking
+    /// too long. [`Run`](crate::Run) has an example.
     pub fn is_clean(&self) -> bool {
         !self.forced && self.children.iter().all(|child| child.outcome.is_clean())
     }
 
-    /// What to end the program with: success if the stop was [clean](Self::is_clean),
-    /// else 1.
+    /// The exit code of the program: success if the stop was [clean](Self::is_clean), else 1.
     pub fn exit_code(&self) -> ExitCode {
         if self.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }

@@ -1,39 +1,40 @@
-//! What the run and its watchdog both know of the tree: its root, and how its stop began.
+//! The state that a run and its watchdog share: the root of the tree, and the cause of the stop.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::base::pid::Pid;
 use crate::program::stop_report::{StopCause, StopReport};
-use crate::program::tree_members::{Below, Cut};
+use crate::program::tree_members::{ForcedStop, TreeMembers};
 use crate::runtime::Runtime;
 
 /// The stop of one run.
 #[derive(Default)]
-pub(super) struct Stopping {
+pub(super) struct StopState {
     root: OnceLock<(Runtime, Pid, String)>,
-    below: OnceLock<Arc<Below>>,
+    members: OnceLock<Arc<TreeMembers>>,
     cause: OnceLock<StopCause>,
 }
 
-impl Stopping {
-    /// The root exists from now on.
+impl StopState {
+    /// Sets the root, as soon as its process exists.
     pub(super) fn set_root(&self, runtime: &Runtime, pid: Pid, path: &str) {
         // A run has one root.
         let _ = self.root.set((runtime.clone(), pid, path.to_owned()));
     }
 
-    /// The stop begins, if it has not yet; from here on what becomes of children is remembered.
+    /// Begins the stop, unless it has begun (invariant 1 of the [run](crate::program)). From here on
+    /// the outcomes of children are recorded.
     /// `None` as long as there is no root.
-    pub(super) fn begin(&self, cause: &StopCause) -> Option<Arc<Below>> {
+    pub(super) fn begin(&self, cause: &StopCause) -> Option<Arc<TreeMembers>> {
         let (runtime, pid, path) = self.root.get()?;
         self.cause.get_or_init(|| cause.clone());
-        let begun = || Arc::new(Below::of(runtime, *pid, path.clone()));
-        Some(self.below.get_or_init(begun).clone())
+        let new = || Arc::new(TreeMembers::new(runtime, *pid, path.clone()));
+        Some(self.members.get_or_init(new).clone())
     }
 
-    /// Kills the programs that run as children, before this process ends without having stopped
-    /// them.
+    /// Kills the operating system's processes that are children of the tree. The watchdog calls
+    /// this before it ends a program whose tree has not stopped.
     pub(super) fn kill_programs(&self) {
         #[cfg(all(unix, feature = "process"))]
         if let Some((runtime, ..)) = self.root.get() {
@@ -41,13 +42,18 @@ impl Stopping {
         }
     }
 
-    /// What can be said of a tree that nobody could stop in this time.
-    pub(super) fn report(&self, cause: &StopCause, took: Duration, cut: &Cut) -> StopReport {
-        let below = self.begin(cause);
+    /// The report of a tree that did not stop in time. It reads the kernel's tables only.
+    pub(super) fn report(
+        &self,
+        cause: &StopCause,
+        took: Duration,
+        forced: &ForcedStop,
+    ) -> StopReport {
+        let members = self.begin(cause);
         let cause = self.cause.get().unwrap_or(cause).clone();
-        let children = below.map_or_else(Vec::new, |below| {
-            below.note_members();
-            below.report(took, cut)
+        let children = members.map_or_else(Vec::new, |members| {
+            members.record_members();
+            members.report(took, forced)
         });
         StopReport { cause, took, forced: true, children }
     }

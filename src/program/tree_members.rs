@@ -1,7 +1,7 @@
-//! The processes below a root, and what became of each since the stop began.
+//! The processes below a root, and the outcome of each since the stop began.
 //!
-//! All of it is read from the kernel's tables, so a thread outside tokio can do it as well
-//! when no async code runs any more.
+//! Everything here is read from the kernel's tables, so the thread of the watchdog can use it when
+//! no async code runs any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,61 +22,67 @@ use crate::program::error::RunError;
 use crate::program::stop_report::{CutShort, StopCause, StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
 
-/// A root, and the way to all processes that its supervisors hold.
-pub(super) struct Below {
+/// A root and all processes below it.
+pub(super) struct TreeMembers {
     runtime: Runtime,
     root_pid: Pid,
     root: String,
-    stops: StopRecordList,
-    /// The processes that were there when the stop was cut short.
-    cut: Mutex<Members>,
+    stop_records: StopRecordList,
+    /// The processes that were alive when the stop was cut short.
+    remaining: Mutex<Members>,
 }
 
 type Members = BTreeMap<Pid, Member>;
 
-/// Each with the ids from the root down.
+/// The path of each process, from the root down.
 type Paths = HashMap<Pid, Path<SharedStr>>;
 
-/// A child that is there, and its supervisor.
+/// A live child, and its supervisor.
 #[derive(Clone)]
 struct Member {
     supervisor: Pid,
     child: Option<SharedStr>,
     doing: Doing,
-    at: Phase,
+    phase: Phase,
 }
 
 /// How a stop was cut short.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cut {
+pub(super) struct ForcedStop {
     pub(super) by: CutShort,
-    /// By a kill of all processes; else the program ends because no async code runs.
-    pub(super) in_order: bool,
+    /// Whether all processes were killed. If not, the program ends because no async code runs.
+    pub(super) all_killed: bool,
 }
 
-/// How far the stop of a child had come.
+/// How far the stop of a child had progressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Its supervisor waits for its start.
     Starting,
-    /// It runs, and its supervisor has not asked it to stop.
+    /// The child runs, and its supervisor has not asked it to stop.
     Running,
     /// Its supervisor has asked it to stop, or killed it.
-    Asked,
+    StopRequested,
 }
 
-impl Below {
-    pub(super) fn of(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
-        let stops = runtime.kernel.stops.start_recording();
-        Below { runtime: runtime.clone(), root_pid, root, stops, cut: Mutex::default() }
+impl TreeMembers {
+    pub(super) fn new(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
+        let stop_records = runtime.kernel.stops.start_recording();
+        TreeMembers {
+            runtime: runtime.clone(),
+            root_pid,
+            root,
+            stop_records,
+            remaining: Mutex::default(),
+        }
     }
 
-    /// The error of the root, when it ended with this reason by itself.
+    /// The error of a root that ended by itself, with this reason.
     pub(super) fn error(&self, reason: ExitReason) -> RunError {
         RunError::from_root(&self.runtime, (&self.root, self.root_pid), reason)
     }
 
-    /// Lets all below the root know that they are about to be stopped, as long as that lasts.
+    /// Marks all processes below the root as about to be stopped, until the result is dropped.
     pub(super) fn begin_stop(&self, cause: &StopCause) -> StopInProgress {
         let by = match cause {
             StopCause::Signal(_) => Above::Signal,
@@ -85,24 +91,24 @@ impl Below {
         self.runtime.kernel.begin_stop(self.root_pid, by)
     }
 
-    /// Kills the root and everything below it, parents first: so no supervisor can start
-    /// again what is killed. Waits until all have ended, but no longer than `limit`.
+    /// Kills the root and all processes below it, supervisors before their children (invariant 2 of
+    /// the [run](crate::program)). Waits for their ends, but no longer than `limit`.
     pub(super) async fn kill_all(&self, limit: Duration) {
         let due = Instant::now() + limit;
-        // Before the first kill: a supervisor that is killed signals its children, which from
-        // then on look like children that it has asked to stop.
-        self.note_members();
+        // Before the first kill, since a killed supervisor signals its children, and
+        // `Phase::StopRequested` does not tell that signal from a request to stop.
+        self.record_members();
         let mut last = false;
         loop {
             self.runtime.kill(self.root_pid);
-            let found = self.note_members();
-            let all: Vec<Pid> = self.cut().keys().copied().chain([self.root_pid]).collect();
+            let found = self.record_members();
+            let all: Vec<Pid> = self.remaining().keys().copied().chain([self.root_pid]).collect();
             let ended: Vec<_> = all.iter().map(|&pid| self.runtime.ended(pid)).collect();
             for &pid in &all {
                 self.runtime.kill(pid);
             }
             let in_time = timeout_at(due, join_all(ended)).await.is_ok();
-            // A process that was just being started is found in the next round.
+            // Repeat until a round finds no new process: a process may just have been started.
             if !in_time || (last && !found) {
                 return;
             }
@@ -110,23 +116,24 @@ impl Below {
         }
     }
 
-    /// Notes the processes that are there now. Whether there are any that were not noted before.
-    pub(super) fn note_members(&self) -> bool {
-        let members = self.members();
-        let mut cut = self.cut();
-        let before = cut.len();
+    /// Records the processes that are alive now. Returns whether there are new ones among them.
+    pub(super) fn record_members(&self) -> bool {
+        let members = self.live_members();
+        let mut remaining = self.remaining();
+        let before = remaining.len();
         for (pid, member) in members {
-            cut.entry(pid).or_insert(member);
+            remaining.entry(pid).or_insert(member);
         }
-        cut.len() > before
+        remaining.len() > before
     }
 
-    fn cut(&self) -> MutexGuard<'_, Members> {
-        lock(&self.cut)
+    fn remaining(&self) -> MutexGuard<'_, Members> {
+        lock(&self.remaining)
     }
 
-    /// All that is alive below the root. Parents are older than their children.
-    fn members(&self) -> Members {
+    /// All live processes below the root. The pid of a parent is smaller than those of its children,
+    /// so one pass in the order of pids finds them all.
+    fn live_members(&self) -> Members {
         let table = &self.runtime.kernel.table;
         let mut all = Members::new();
         let mut starting = HashSet::new();
@@ -144,36 +151,40 @@ impl Below {
             });
             all.extend(found.map(|(supervisor, child, asked)| {
                 let doing = Doing::of(&self.runtime, pid);
-                let at = if asked { Phase::Asked } else { Phase::Running };
-                (pid, Member { supervisor, child, doing, at })
+                let phase = if asked { Phase::StopRequested } else { Phase::Running };
+                (pid, Member { supervisor, child, doing, phase })
             }));
         }
-        let mut below = HashSet::from([self.root_pid]);
-        below.extend(self.cut().keys());
-        all.retain(|pid, member| below.contains(&member.supervisor) && below.insert(*pid));
+        let mut pids = HashSet::from([self.root_pid]);
+        pids.extend(self.remaining().keys());
+        all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
-            // A child that is being stopped is awaited as well.
-            if member.at == Phase::Running && starting.contains(pid) {
-                member.at = Phase::Starting;
+            // A supervisor awaits a child that it stops, too: that child is not starting.
+            if member.phase == Phase::Running && starting.contains(pid) {
+                member.phase = Phase::Starting;
             }
         }
         all
     }
 
-    /// The stops of those below the root, and of no other tree. A supervisor's own is told after
-    /// those of its children. Children that had not been asked to stop when the stop was cut short
-    /// are left out: a supervisor that learns of the kill of its own supervisor before it is
-    /// killed itself may still stop some of them.
-    fn own_stops(&self) -> Vec<StopRecord> {
-        let mut all = lock(&self.stops).clone();
-        let cut = self.cut().clone();
-        all.retain(|stop| cut.get(&stop.pid).is_none_or(|member| member.at == Phase::Asked));
-        let mut below = HashSet::from([self.root_pid]);
-        below.extend(cut.keys());
+    /// The recorded stops of this tree. The stop of a supervisor is recorded after those of its
+    /// children.
+    ///
+    /// Leaves out children that had not been asked to stop when the stop was cut short. The record
+    /// may contain them, since a supervisor that receives the exit signal of its own killed
+    /// supervisor may stop some of its children before it is killed itself.
+    fn stops_in_tree(&self) -> Vec<StopRecord> {
+        let mut all = lock(&self.stop_records).clone();
+        let remaining = self.remaining().clone();
+        all.retain(|stop| {
+            remaining.get(&stop.pid).is_none_or(|member| member.phase == Phase::StopRequested)
+        });
+        let mut pids = HashSet::from([self.root_pid]);
+        pids.extend(remaining.keys());
         let mut own: Vec<StopRecord> = Vec::new();
         for stop in all.into_iter().rev() {
-            if below.contains(&stop.supervisor) {
-                below.insert(stop.pid);
+            if pids.contains(&stop.supervisor) {
+                pids.insert(stop.pid);
                 own.push(stop);
             }
         }
@@ -181,25 +192,25 @@ impl Below {
         own
     }
 
-    /// What became of all children since the stop began: those that their supervisors
-    /// stopped, then those that were there when it was cut short, youngest first. The stop took
-    /// so long.
-    pub(super) fn report(&self, took: Duration, cut_short: &Cut) -> Vec<StoppedChild> {
-        let stops = self.own_stops();
-        let cut = self.cut().clone();
+    /// The outcome of each child since the stop began: first the children that their supervisors
+    /// stopped, then the children that were alive when the stop was cut short, youngest first.
+    /// `took` is the duration of the stop, for the latter.
+    pub(super) fn report(&self, took: Duration, forced: &ForcedStop) -> Vec<StoppedChild> {
+        let stops = self.stops_in_tree();
+        let remaining = self.remaining().clone();
         let mut root = Path::new();
         root.push(SharedStr::from(self.root.as_str()));
         let mut paths = HashMap::from([(self.root_pid, root)]);
-        for (&pid, member) in &cut {
+        for (&pid, member) in &remaining {
             let child = member.child.clone().unwrap_or_else(|| "".into());
-            name(&mut paths, pid, member.supervisor, child);
+            insert_path(&mut paths, pid, member.supervisor, child);
         }
-        // A supervisor's own stop is told after those of its children.
+        // A supervisor's own stop is recorded after those of its children.
         for stop in stops.iter().rev() {
-            name(&mut paths, stop.pid, stop.supervisor, stop.child.clone());
+            insert_path(&mut paths, stop.pid, stop.supervisor, stop.child.clone());
         }
         let path = |pid: Pid| paths.get(&pid).map_or_else(|| pid.to_string(), ToString::to_string);
-        let told: HashSet<Pid> = stops.iter().map(|stop| stop.pid).collect();
+        let recorded: HashSet<Pid> = stops.iter().map(|stop| stop.pid).collect();
         let stopped = stops.iter().map(|stop| StoppedChild {
             path: path(stop.pid),
             pid: stop.pid,
@@ -207,14 +218,14 @@ impl Below {
             doing: stop.overran,
             took: stop.took,
         });
-        let left = || cut.iter().rev().filter(|(pid, _)| !told.contains(pid));
-        // Supervisors that wait for a child: that child is the one to look at, not they.
-        let waited_for = left().filter(|(_, member)| member.at != Phase::Running);
+        let left = || remaining.iter().rev().filter(|(pid, _)| !recorded.contains(pid));
+        // The supervisors that wait for a child. The child is what holds up the stop.
+        let waited_for = left().filter(|(_, member)| member.phase != Phase::Running);
         let waiting: HashSet<Pid> = waited_for.map(|(_, member)| member.supervisor).collect();
         let killed = left().map(|(&pid, member)| StoppedChild {
             path: path(pid),
             pid,
-            outcome: cut_short.outcome(member, waiting.contains(&pid), self.runtime.is_alive(pid)),
+            outcome: forced.outcome(member, waiting.contains(&pid), self.runtime.is_alive(pid)),
             doing: Some(member.doing),
             took,
         });
@@ -222,19 +233,19 @@ impl Below {
     }
 }
 
-impl Cut {
-    /// What became of a process that was there when the stop was cut short.
+impl ForcedStop {
+    /// The outcome of a process that was alive when the stop was cut short.
     fn outcome(&self, member: &Member, waits_for_a_child: bool, alive: bool) -> StopOutcome {
         let by = self.by;
-        match (member.at, waits_for_a_child) {
-            (Phase::Asked, true) => StopOutcome::HeldUp(by),
+        match (member.phase, waits_for_a_child) {
+            (Phase::StopRequested, true) => StopOutcome::HeldUp(by),
             (Phase::Starting, true) => StopOutcome::NotAsked(by),
-            _ if alive && !self.in_order => match (member.at, member.doing) {
+            _ if alive && !self.all_killed => match (member.phase, member.doing) {
                 (Phase::Running, Doing::Receiving) => StopOutcome::NotAsked(by),
                 _ => StopOutcome::LeftBehind,
             },
             _ if alive => StopOutcome::NotYielding,
-            (Phase::Asked, false) => StopOutcome::Killed,
+            (Phase::StopRequested, false) => StopOutcome::Killed,
             (Phase::Starting, false) => StopOutcome::NotStarted(by),
             (Phase::Running, _) => StopOutcome::NotAsked(by),
         }
@@ -245,10 +256,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Notes the path of a child whose supervisor's is known.
-fn name(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
+/// Inserts the path of a child, below the path of its supervisor if that is known.
+fn insert_path(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
     let path = match paths.get(&supervisor) {
-        Some(above) => above.below(child),
+        Some(supervisor) => supervisor.below(child),
         None => Path::new().below(supervisor.to_string().into()).below(child),
     };
     paths.insert(pid, path);

@@ -1,4 +1,4 @@
-//! What a supervisor is busy with that does not answer.
+//! What a supervisor that does not answer in time is doing.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::one_line::name;
-use crate::snapshot::elapsed::short;
+use crate::snapshot::elapsed::short_elapsed;
 use crate::supervisor::picture::{Picture, Step};
 
-/// What a supervisor is busy with that did not answer in time, as it published itself. Its
-/// node in a [`TreeSnapshot`](crate::TreeSnapshot) is its last known picture.
+/// What a supervisor that did not answer in time is doing, as it last published. Its node in a
+/// [`TreeSnapshot`](crate::TreeSnapshot) shows the state that it last published.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,41 +41,41 @@ use crate::supervisor::picture::{Picture, Step};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Busy {
-    /// Its own init runs: it has not begun to start its children.
+    /// Its own init runs, before it starts its first child.
     Init {
-        /// For how long.
+        /// How long the init has been running.
         elapsed: Duration,
     },
-    /// It starts this child, and waits until that is ready.
+    /// It starts this child, and waits until the child is ready.
     Starting {
         /// The child's id.
         child: String,
-        /// For how long.
+        /// How long the start has taken so far.
         elapsed: Duration,
     },
-    /// It stops this child, and waits for its end.
+    /// It stops this child, and waits for the child's end.
     Stopping {
         /// The child's id.
         child: String,
-        /// For how long.
+        /// How long the stop has taken so far.
         elapsed: Duration,
     },
     /// It is stopping itself, with all its children.
     Ending {
         /// The id of the child that it waits for.
         child: Option<String>,
-        /// For how long it has been waiting for that one; without one, for how long it has
-        /// been stopping.
+        /// How long it has been waiting for that child; without a child, how long it has been
+        /// stopping.
         elapsed: Duration,
     },
-    /// It starts and stops no child. Its mailbox is long, or it is suspended, or no thread had
-    /// time for it.
+    /// It neither starts nor stops a child. Its mailbox is long, or it is suspended, or no thread was
+    /// free to run it.
     Unanswered,
 }
 
 impl Busy {
-    /// What this supervisor says that it is doing; `None` if it could answer.
-    pub(super) fn with(picture: &Picture, now: Instant) -> Option<Self> {
+    /// The step that this picture shows; `None` if the supervisor could answer.
+    pub(super) fn from_picture(picture: &Picture, now: Instant) -> Option<Self> {
         let elapsed = |since: Instant| now.saturating_duration_since(since);
         let id = |key: u64| {
             let child = picture.children.get(&key)?;
@@ -98,7 +98,7 @@ impl Busy {
         })
     }
 
-    /// The id of the child that it starts or stops, if there is one.
+    /// The id of the child that the supervisor starts or stops, if there is one.
     /// [`Busy`] has an example.
     pub fn child(&self) -> Option<&str> {
         match self {
@@ -108,7 +108,7 @@ impl Busy {
         }
     }
 
-    /// For how long, if it says so. [`Busy`] has an example.
+    /// How long the step has taken so far, if that is known. [`Busy`] has an example.
     pub fn elapsed(&self) -> Option<Duration> {
         match self {
             Busy::Init { elapsed }
@@ -134,7 +134,7 @@ impl fmt::Display for Busy {
             write!(f, "{}", name(child))?;
         }
         match self.elapsed() {
-            Some(elapsed) => write!(f, " for {}", short(elapsed)),
+            Some(elapsed) => write!(f, " for {}", short_elapsed(elapsed)),
             None => Ok(()),
         }
     }

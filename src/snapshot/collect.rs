@@ -1,4 +1,4 @@
-//! Taking a snapshot: what the supervisors told, and what is known of each process.
+//! Builds a snapshot from the pictures of the supervisors and the records of the processes.
 
 use std::time::Duration;
 
@@ -12,38 +12,40 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::CallError;
 use crate::runtime::info::ProcessInfo;
 use crate::snapshot::busy::Busy;
-use crate::snapshot::nodes::{TreeNodes, assembled};
-use crate::snapshot::survey::{Answer, Known, Survey, half_started};
+use crate::snapshot::nodes::{TreeNodes, assemble};
+use crate::snapshot::survey::{Answer, Survey, SurveyedSupervisor, starting_process};
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::picture::{Picture, Shown, ShownState, Step};
 use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
 
-/// How long all supervisors of a tree may take to answer, if nothing else is said.
+/// How long all supervisors of a tree may take to answer, by default.
 pub(crate) const LIMIT: Duration = Duration::from_millis(250);
 
 impl SupervisorRef {
-    /// The tree below this supervisor as it is now, in 250 ms at most. Each supervisor in it
-    /// answers after it has handled what it had received before. One that does not answer in
-    /// time, since it starts or stops a child, is [busy](NodeState::Busy): it is shown as it
-    /// last published itself, with [what it does](TreeNode::busy), and those below it are asked
-    /// all the same. All are asked at once, so the time does not grow with the depth of the
-    /// tree. [`TreeSnapshot`] has an example, and [`Busy`] another.
+    /// Takes a snapshot of the tree below this supervisor, in 250 ms at most. [`TreeSnapshot`] has
+    /// an example, and [`Busy`] another.
+    ///
+    /// Each supervisor answers after it has handled the messages that it had received before. A
+    /// supervisor that does not answer in time, because it starts or stops a child, is
+    /// [busy](NodeState::Busy): the snapshot shows the state that it last published, and
+    /// [the step it is at](TreeNode::busy). The supervisors below a busy one are asked all the same.
+    /// All supervisors are asked at once, so the time does not grow with the depth of the tree.
     ///
     /// # Errors
     ///
-    /// If this supervisor is not there: [`NoProc`](CallError::NoProc), or
+    /// [`NoProc`](CallError::NoProc) if this supervisor has ended, or
     /// [`Restarting`](CallError::Restarting) if the handle is a named one and the name is
-    /// reserved for a successor; [`Exited`](CallError::Exited) if it ends meanwhile.
+    /// reserved for a successor. [`Exited`](CallError::Exited) if it ends meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it changes nothing.
+    /// Cancel safe: a snapshot changes nothing.
     pub async fn tree(&self) -> Result<TreeSnapshot, CallError> {
         self.tree_within(LIMIT).await
     }
 
-    /// As [`tree`](Self::tree), in this time at most. Nobody is waited for if it is zero: those
-    /// that do not answer at once are shown as they last published themselves.
+    /// As [`tree`](Self::tree), in this time at most. With a limit of zero no supervisor is waited
+    /// for: a supervisor that does not answer at once is shown as it last published.
     ///
     /// # Errors
     ///
@@ -62,7 +64,7 @@ impl SupervisorRef {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
-    /// let snapshot = tree.tree_within(Duration::from_secs(10)).await?; // one answers: at once
+    /// let snapshot = tree.tree_within(Duration::from_secs(10)).await?; // returns at once here
     /// assert!(snapshot.find("job").is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -74,15 +76,16 @@ impl SupervisorRef {
     pub(crate) async fn survey(&self, limit: Duration) -> Result<Survey, CallError> {
         consume_budget().await;
         let pid = self.reach()?;
-        Survey::take(&Runtime { kernel: self.kernel().clone() }, pid, limit).await
+        Survey::run(&Runtime { kernel: self.kernel().clone() }, pid, limit).await
     }
 }
 
 impl DynamicSupervisorRef {
-    /// The tree below this supervisor as it is now, as [`SupervisorRef::tree`] takes it; of
-    /// very many children the first hundred. One that does not answer in time is shown with
-    /// those of its children that it showed when it last answered this, and that are still
-    /// alive; while it stops, with those that it waits for.
+    /// Takes a snapshot of the tree below this supervisor, as [`SupervisorRef::tree`] does.
+    ///
+    /// The snapshot shows the first hundred children of each dynamic supervisor. A dynamic
+    /// supervisor that does not answer in time is shown with the children of its last answer that
+    /// are still alive; while it stops, with the children that it waits for.
     ///
     /// # Errors
     ///
@@ -90,7 +93,7 @@ impl DynamicSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it changes nothing.
+    /// Cancel safe: a snapshot changes nothing.
     pub async fn tree(&self) -> Result<TreeSnapshot, CallError> {
         self.tree_within(LIMIT).await
     }
@@ -108,20 +111,20 @@ impl DynamicSupervisorRef {
     pub async fn tree_within(&self, limit: Duration) -> Result<TreeSnapshot, CallError> {
         consume_budget().await;
         let runtime = Runtime { kernel: self.kernel().clone() };
-        Ok(Survey::take(&runtime, self.reach()?, limit).await?.tree())
+        Ok(Survey::run(&runtime, self.reach()?, limit).await?.tree())
     }
 }
 
 impl Survey {
-    /// The tree that came of it. It waits for nothing.
+    /// Builds the tree from the answers of this survey. Waits for nothing.
     pub(crate) fn tree(&self) -> TreeSnapshot {
         let taken = Instant::now();
-        TreeSnapshot { root: Part::root(self, taken).tree(), taken }
+        TreeSnapshot { root: PartialNode::root(self, taken).into_tree(), taken }
     }
 }
 
-/// One child, or the root, on its way to be a node.
-struct Part<'a> {
+/// A child, or the root, of which the node is yet to be built.
+struct PartialNode<'a> {
     survey: &'a Survey,
     now: Instant,
     id: String,
@@ -131,37 +134,43 @@ struct Part<'a> {
     started: Option<Instant>,
     restarts: u32,
     history: History,
-    /// If it is a supervisor that has begun.
-    known: Option<Known>,
+    /// Of a supervisor that has published a picture.
+    surveyed: Option<SurveyedSupervisor>,
 }
 
-impl<'a> Part<'a> {
-    /// A root is nobody's child: it and its record alone tell of it.
+impl<'a> PartialNode<'a> {
+    /// The root. It has no supervisor here, so its id and state come from its own record.
     fn root(survey: &'a Survey, now: Instant) -> Self {
         let label = survey.runtime.info(survey.root).and_then(|info| info.label);
-        let known = survey.known(survey.root);
-        Part {
+        let surveyed = survey.supervisor(survey.root);
+        PartialNode {
             survey,
             now,
             id: label.unwrap_or_else(|| survey.root.to_string()),
             kind: ChildType::Supervisor,
             state: NodeState::Running,
             pid: Some(survey.root),
-            started: known.as_ref().map(|known| known.picture.since),
+            started: surveyed.as_ref().map(|surveyed| surveyed.picture.since),
             restarts: 0,
             history: History::default(),
-            known,
+            surveyed,
         }
     }
 
-    fn child(&self, above: Pid, picture: &Picture, key: u64, shown: &Shown) -> Part<'a> {
+    fn child(
+        &self,
+        supervisor: Pid,
+        picture: &Picture,
+        key: u64,
+        shown: &Shown,
+    ) -> PartialNode<'a> {
         let (survey, now) = (self.survey, self.now);
         let (state, pid) = match (picture.step, shown.state) {
             (Step::Starting { key: starts, .. }, _) if starts == key => {
-                (NodeState::Starting, half_started(&survey.runtime, above, picture))
+                (NodeState::Starting, starting_process(&survey.runtime, supervisor, picture))
             }
             (step, ShownState::Running(pid)) => {
-                // A dynamic supervisor that ends has asked all of them to stop.
+                // A dynamic supervisor that ends has asked all its children to stop.
                 let all = picture.is_partial && picture.ending.is_some();
                 let this = matches!(step, Step::Stopping { key: stops, .. } if stops == key);
                 let stops = all || this;
@@ -174,7 +183,7 @@ impl<'a> Part<'a> {
             (_, ShownState::Stopped) => (NodeState::Stopped, None),
         };
         let is_supervisor = shown.kind == ChildType::Supervisor;
-        Part {
+        PartialNode {
             survey,
             now,
             id: shown.id.to_string(),
@@ -184,26 +193,28 @@ impl<'a> Part<'a> {
             started: Some(shown.started),
             restarts: shown.restarts,
             history: shown.history.clone(),
-            known: pid.filter(|_| is_supervisor).and_then(|pid| survey.known(pid)),
+            surveyed: pid.filter(|_| is_supervisor).and_then(|pid| survey.supervisor(pid)),
         }
     }
 
-    /// The node of it, with all that is below it.
-    fn tree(self) -> TreeNode {
-        let (root, below) = self.node();
-        let mut next: Vec<(usize, Part<'a>)> = below.into_iter().rev().map(|p| (0, p)).collect();
+    /// The node with all nodes below it. Visits them in a loop, since a tree may be deeper than a
+    /// stack.
+    fn into_tree(self) -> TreeNode {
+        let (root, children) = self.into_node();
+        let mut next: Vec<(usize, PartialNode<'a>)> =
+            children.into_iter().rev().map(|child| (0, child)).collect();
         let mut nodes = Vec::new();
-        while let Some((above, part)) = next.pop() {
-            let (node, below) = part.node();
-            nodes.push((above, node));
+        while let Some((parent, part)) = next.pop() {
+            let (node, children) = part.into_node();
+            nodes.push((parent, node));
             let number = nodes.len();
-            next.extend(below.into_iter().rev().map(|part| (number, part)));
+            next.extend(children.into_iter().rev().map(|child| (number, child)));
         }
-        assembled(root, nodes)
+        assemble(root, nodes)
     }
 
-    /// The node of it, without any below it, and those.
-    fn node(self) -> (TreeNode, Vec<Part<'a>>) {
+    /// The node without its children, and the children.
+    fn into_node(self) -> (TreeNode, Vec<PartialNode<'a>>) {
         let runtime = &self.survey.runtime;
         let info = self.pid.and_then(|pid| runtime.info(pid));
         let busy = self.busy(info.as_ref());
@@ -229,26 +240,29 @@ impl<'a> Part<'a> {
             children: TreeNodes::default(),
             more: 0,
         };
-        let mut below = Vec::new();
-        if let (Some(Known { picture, more, questions, .. }), Some(pid)) = (&self.known, node.pid)
+        let mut child_parts = Vec::new();
+        if let (Some(SurveyedSupervisor { picture, left_out_count, questions, .. }), Some(pid)) =
+            (&self.surveyed, node.pid)
             && node.state != NodeState::Ended
         {
-            node.more = *more;
+            node.more = *left_out_count;
             node.mailbox_depth = node.mailbox_depth.saturating_sub(*questions);
             let children = picture.children.iter();
-            below.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));
+            child_parts.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));
         }
-        (node, below)
+        (node, child_parts)
     }
 
-    /// What keeps it from answering, if it is a supervisor and alive.
+    /// The step that keeps it from answering, if it is a live supervisor that did not answer.
     fn busy(&self, info: Option<&ProcessInfo>) -> Option<Busy> {
         info?;
-        match &self.known {
-            Some(Known { picture, answer, .. }) => match answer {
+        match &self.surveyed {
+            Some(SurveyedSupervisor { picture, answer, .. }) => match answer {
                 Answer::Given => None,
-                Answer::Late => Some(Busy::with(picture, self.now).unwrap_or(Busy::Unanswered)),
-                Answer::NotAsked => Busy::with(picture, self.now),
+                Answer::Late => {
+                    Some(Busy::from_picture(picture, self.now).unwrap_or(Busy::Unanswered))
+                }
+                Answer::NotAsked => Busy::from_picture(picture, self.now),
             },
             None if self.kind == ChildType::Supervisor => Some(Busy::Unanswered),
             None => None,
@@ -256,9 +270,9 @@ impl<'a> Part<'a> {
     }
 
     fn node_kind(&self) -> NodeKind {
-        match (&self.known, self.kind) {
-            (Some(known), _) => {
-                let (strategy, budget) = (known.picture.strategy, known.picture.budget());
+        match (&self.surveyed, self.kind) {
+            (Some(surveyed), _) => {
+                let (strategy, budget) = (surveyed.picture.strategy, surveyed.picture.budget());
                 NodeKind::Supervisor { strategy, budget }
             }
             (None, ChildType::Supervisor) => NodeKind::Supervisor { strategy: "", budget: None },

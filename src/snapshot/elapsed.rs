@@ -1,9 +1,9 @@
-//! Spans of time for people.
+//! Durations as text for people.
 
 use std::time::Duration;
 
-/// In the unit that fits: `340ms`, `4.0s`, `12m 05s`, `3h 07m`, `2d 04h`.
-pub(super) fn short(span: Duration) -> String {
+/// The duration in the unit that fits: `340ms`, `4.0s`, `12m 05s`, `3h 07m`, `2d 04h`.
+pub(super) fn short_elapsed(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0 if span.is_zero() => "0s".to_owned(),
@@ -17,13 +17,13 @@ pub(super) fn short(span: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::short;
+    use super::short_elapsed;
     use std::time::Duration;
 
     #[test]
-    fn a_span_is_told_in_the_unit_that_fits() {
-        let told = [0, 340, 4_000, 725_000, 11_220_000, 187_200_000];
-        let told = told.map(|millis| short(Duration::from_millis(millis)));
-        assert_eq!(told, ["0s", "340ms", "4.0s", "12m 05s", "3h 07m", "2d 04h"]);
+    fn a_duration_is_shown_in_the_unit_that_fits() {
+        let shown = [0, 340, 4_000, 725_000, 11_220_000, 187_200_000];
+        let shown = shown.map(|millis| short_elapsed(Duration::from_millis(millis)));
+        assert_eq!(shown, ["0s", "340ms", "4.0s", "12m 05s", "3h 07m", "2d 04h"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A snapshot as a picture: DOT for Graphviz, and mermaid for whatever renders Markdown.
+//! A snapshot as a graph: DOT for Graphviz, and mermaid for Markdown.
 
 use std::fmt::Write;
 
@@ -27,7 +27,7 @@ impl TreeSnapshot {
     pub fn to_dot(&self) -> String {
         let mut dot =
             String::from("digraph tree {\n  node [shape=box, fontname=\"sans-serif\"];\n");
-        for (number, (above, node)) in numbered(&self.root).into_iter().enumerate() {
+        for (number, (parent, node)) in numbered(&self.root).into_iter().enumerate() {
             let label = label(node, dot_text, "\\n");
             let style = match (&node.kind, node.state) {
                 (NodeKind::Worker, NodeState::Running) => "rounded",
@@ -35,9 +35,9 @@ impl TreeSnapshot {
                 (_, NodeState::Running) => "solid",
                 _ => "dashed",
             };
-            line(&mut dot, &format!("  n{number} [label=\"{label}\", style={style}];"));
-            if let Some(above) = above {
-                line(&mut dot, &format!("  n{above} -> n{number};"));
+            push_line(&mut dot, &format!("  n{number} [label=\"{label}\", style={style}];"));
+            if let Some(parent) = parent {
+                push_line(&mut dot, &format!("  n{parent} -> n{number};"));
             }
         }
         dot.push_str("}\n");
@@ -67,28 +67,28 @@ impl TreeSnapshot {
     /// ```
     pub fn to_mermaid(&self) -> String {
         let mut chart = String::from("flowchart TD\n");
-        for (number, (above, node)) in numbered(&self.root).into_iter().enumerate() {
+        for (number, (parent, node)) in numbered(&self.root).into_iter().enumerate() {
             let label = label(node, mermaid_text, "<br/>");
             let (open, close) = match node.kind {
                 NodeKind::Worker => ("(\"", "\")"),
                 NodeKind::Supervisor { .. } => ("[\"", "\"]"),
             };
-            line(&mut chart, &format!("  n{number}{open}{label}{close}"));
-            if let Some(above) = above {
-                line(&mut chart, &format!("  n{above} --> n{number}"));
+            push_line(&mut chart, &format!("  n{number}{open}{label}{close}"));
+            if let Some(parent) = parent {
+                push_line(&mut chart, &format!("  n{parent} --> n{number}"));
             }
         }
         chart
     }
 }
 
-fn line(text: &mut String, line: &str) {
+fn push_line(text: &mut String, line: &str) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{line}");
 }
 
-/// A text inside of the quotes of the DOT language, where a backslash begins an escape, and `&` a
-/// character of HTML.
+/// Escapes a text for a quoted string of DOT, in which a backslash begins an escape and `&` an HTML
+/// entity.
 fn dot_text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -101,7 +101,7 @@ fn dot_text(text: &str) -> String {
     escaped
 }
 
-/// A text inside of the quotes of a mermaid label. Mermaid reads such a text as HTML, as Markdown, as a
+/// Escapes a text for a quoted mermaid label, which mermaid interprets as HTML, as Markdown, as a
 /// formula between `$$`, or as a directive after `%%`.
 fn mermaid_text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -121,7 +121,7 @@ fn mermaid_text(text: &str) -> String {
     escaped
 }
 
-/// The lines of a node's box, each escaped for its language. Kind and pid need no escape.
+/// The lines of a node's box, each escaped by `escape`. Kind and pid need no escape.
 fn label(node: &TreeNode, escape: fn(&str) -> String, end: &str) -> String {
     let pid = node.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let kind = match node.kind {

@@ -1,4 +1,4 @@
-//! How a whole tree is doing.
+//! The health of a whole tree.
 
 use std::fmt;
 
@@ -9,22 +9,23 @@ use crate::snapshot::busy::Busy;
 use crate::snapshot::nodes::numbered;
 use crate::snapshot::{NodeState, TreeNode, TreeSnapshot};
 
-/// How a tree is doing: as its worst child, and which one that is. [`Health`] has an example.
+/// The health of a tree: the worst health in it, and the path of that node. [`Health`] has an
+/// example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TreeHealth {
-    /// The worst there is.
+    /// The worst health of any node.
     pub health: Health,
-    /// The ids from below the root down to the child that is so, separated by `/`; empty if
-    /// it is the root, or if all is well. An empty id is `""`; of a child more than 128 levels down
-    /// the ids in the middle are left out, and `…` stands for them.
+    /// The ids from below the root down to that node, separated by `/`; empty if it is the root, or
+    /// if all nodes are ready. An empty id is `""`. If the node is more than 128 levels down, `…`
+    /// stands for the ids in the middle.
     pub path: String,
-    /// If it is a supervisor that did not answer in time: what it is busy with.
+    /// What that node is doing, if it is a supervisor that did not answer in time.
     pub busy: Option<Busy>,
 }
 
 impl TreeHealth {
-    /// Whether work may be sent its way: everybody is ready or degraded.
+    /// Whether the tree may be sent work: every node is ready or degraded.
     pub fn is_serving(&self) -> bool {
         self.health.is_serving()
     }
@@ -44,17 +45,19 @@ impl fmt::Display for TreeHealth {
 }
 
 impl TreeSnapshot {
-    /// How the whole tree is doing: as badly as its worst child says. A child that is being
-    /// started or restarted counts as starting, and so does a supervisor that did not answer
-    /// in time, or as stopping if it stops a child: of several that wait for each other the
-    /// lowest is told. A child counts for nothing that is stopped for good, or has just ended
-    /// with its supervisor yet to decide what comes of that.
+    /// The health of the whole tree, which is the worst health of its nodes.
+    ///
+    /// * A child that is being started or restarted counts as starting.
+    /// * A supervisor that did not answer in time counts as starting, or as stopping if it stops a
+    ///   child. If it waits for a supervisor that did not answer either, the lower one is reported.
+    /// * A child that is stopped for good counts as ready. So does a child that has just ended and
+    ///   whose supervisor has not handled that yet.
     pub fn health(&self) -> TreeHealth {
         let nodes = numbered(&self.root);
         let mut worst = TreeHealth { health: Health::Ready, path: String::new(), busy: None };
         let mut worst_at = 0;
         for (at, (_, node)) in nodes.iter().enumerate() {
-            let health = counts_as(node);
+            let health = effective_health(node);
             if health > worst.health && !waits_for_busy(node) {
                 (worst.health, worst.busy) = (health, node.busy.clone());
                 worst_at = at;
@@ -67,15 +70,15 @@ impl TreeSnapshot {
 
 /// The ids from below the root down to this node.
 fn path(nodes: &[(Option<usize>, &TreeNode)], at: usize) -> String {
-    let above = |at: &usize| nodes.get(*at).and_then(|(above, _)| *above);
-    let line: Vec<usize> = std::iter::successors(Some(at), above).collect();
-    let ids = line.iter().rev().skip(1).filter_map(|at| nodes.get(*at));
+    let parent = |at: &usize| nodes.get(*at).and_then(|(parent, _)| *parent);
+    let ancestors: Vec<usize> = std::iter::successors(Some(at), parent).collect();
+    let ids = ancestors.iter().rev().skip(1).filter_map(|at| nodes.get(*at));
     let mut path = Path::new();
     ids.for_each(|(_, node)| path.push(node.id.as_str()));
     path.to_string()
 }
 
-fn counts_as(node: &TreeNode) -> Health {
+fn effective_health(node: &TreeNode) -> Health {
     match (node.state, &node.busy) {
         (NodeState::Running, _) => node.health.clone(),
         (NodeState::Stopping, _) => Health::Stopping,
@@ -87,8 +90,8 @@ fn counts_as(node: &TreeNode) -> Health {
     }
 }
 
-/// Whether it is busy with a supervisor below it that is busy itself.
+/// Whether the node waits for a supervisor below it that is busy as well.
 fn waits_for_busy(node: &TreeNode) -> bool {
     let Some(child) = node.busy.as_ref().and_then(Busy::child) else { return false };
-    node.children.iter().any(|below| below.id == child && below.busy.is_some())
+    node.children.iter().any(|node| node.id == child && node.busy.is_some())
 }

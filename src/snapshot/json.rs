@@ -1,5 +1,7 @@
-//! A snapshot as JSON: a flat list of nodes, since many parsers refuse JSON that is nested more than
-//! 128 levels deep. Times are milliseconds; a moment is given as how long ago it was.
+//! A snapshot as JSON.
+//!
+//! The JSON is a flat list of nodes, since many parsers refuse JSON that is nested more than 128
+//! levels deep. Times are in milliseconds. A moment is the time that has passed since.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -17,22 +19,23 @@ use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::Incarnation;
 
 impl TreeSnapshot {
-    /// The tree as JSON: an object whose `nodes` is a flat list of all nodes, each after the one
-    /// above it, those right below one node in start order. `node` is a node's number in the list,
-    /// and `parent` that of the supervisor above it; the root is 0, and its `parent` null. So a
-    /// parser that refuses what is nested deeper than 128 levels reads a tree of any depth.
+    /// The tree as JSON: an object with `nodes`, a flat list of all nodes. A supervisor comes before
+    /// its children, and children of one supervisor are in start order. `node` is the number of the
+    /// node in the list, and `parent` the number of its supervisor; the root has number 0 and the
+    /// `parent` null. The list lets a parser that refuses JSON nested deeper than 128 levels read a
+    /// tree of any depth.
     ///
     /// A node has `id`, `kind` (`worker` or `supervisor`), `state` (`running`, `starting`,
     /// `restarting`, `stopping`, `ended`, `stopped` or `busy`), `restarts`, `names`, `health`,
     /// `mailbox_depth` (null where it is not [counted](TreeNode::depth)), `history` and `more`, and
-    /// where they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are
-    /// milliseconds. Texts are whole. Controls in them, and `<`, are written as `\u001b`, so a
-    /// terminal or a page that shows the JSON obeys nothing in it.
+    /// where they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are in
+    /// milliseconds. Texts are complete. Control characters and `<` in them are written as
+    /// `\u001b`, so that a terminal or a page that shows the JSON acts on none of them.
     ///
-    /// Of a supervisor that did not answer in time, and is shown as it last published itself,
-    /// `last_known` is true, and `busy` is an object: `with` (`init`, `starting`, `stopping`,
-    /// `ending` or `unanswered`), `child` and `elapsed_ms`, as [`Busy`] has them. Of all others
-    /// `last_known` is false, and `busy` is null.
+    /// For a supervisor that did not answer in time, and is shown as it last published, `last_known`
+    /// is true and `busy` is an object with `with` (`init`, `starting`, `stopping`, `ending` or
+    /// `unanswered`), `child` and `elapsed_ms`, as in [`Busy`]. For all other nodes `last_known` is
+    /// false and `busy` is null.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -52,8 +55,8 @@ impl TreeSnapshot {
     /// # }).unwrap();
     /// ```
     pub fn to_json(&self) -> String {
-        // Strings and numbers under fixed keys: nothing in it can fail.
-        shown(&serde_json::to_string_pretty(self).unwrap_or_default())
+        // The values are strings and numbers under fixed keys, so the serialization can't fail.
+        escape_controls(&serde_json::to_string_pretty(self).unwrap_or_default())
     }
 }
 
@@ -65,7 +68,7 @@ impl Serialize for TreeSnapshot {
     }
 }
 
-/// All nodes, each after the one above it.
+/// All nodes, each supervisor before its children.
 struct Nodes<'a>(&'a TreeSnapshot);
 
 impl Serialize for Nodes<'_> {
@@ -81,8 +84,8 @@ impl Serialize for Nodes<'_> {
     }
 }
 
-/// The same JSON for a terminal or a page. What is escaped stands in strings only.
-fn shown(json: &str) -> String {
+/// Escapes control characters and `<`. They can be in strings only, so the JSON stays the same.
+fn escape_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '<' || (c != '\n' && needs_escape(c)) {
@@ -97,7 +100,7 @@ fn shown(json: &str) -> String {
     text
 }
 
-/// A node, its number and that of the one above it, and when it was looked at.
+/// A node with its number, the number of its supervisor, and the moment of the snapshot.
 struct Node<'a> {
     number: usize,
     parent: Option<usize>,
@@ -108,7 +111,7 @@ struct Node<'a> {
 impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Node { number, parent, node, taken } = self;
-        let story = |incarnation| Story { incarnation, taken: *taken };
+        let past = |incarnation| PastIncarnation { incarnation, taken: *taken };
         let mut out = serializer.serialize_struct("TreeNode", 18)?;
         out.serialize_field("node", number)?;
         out.serialize_field("parent", parent)?;
@@ -117,7 +120,7 @@ impl Serialize for Node<'_> {
         strategy::<S>(&mut out, node)?;
         out.serialize_field("state", state(node))?;
         out.serialize_field("last_known", &node.busy.is_some())?;
-        out.serialize_field("busy", &node.busy.as_ref().map(With))?;
+        out.serialize_field("busy", &node.busy.as_ref().map(BusyJson))?;
         out.serialize_field("pid", &node.pid.map(|pid| pid.raw()))?;
         out.serialize_field("names", &node.names)?;
         out.serialize_field("up_ms", &node.up.map(millis))?;
@@ -125,7 +128,7 @@ impl Serialize for Node<'_> {
         out.serialize_field("restarts", &node.restarts)?;
         out.serialize_field("health", &health(&node.health))?;
         out.serialize_field("mailbox_depth", &node.depth())?;
-        out.serialize_field("history", &node.history.iter().map(story).collect::<Vec<_>>())?;
+        out.serialize_field("history", &node.history.iter().map(past).collect::<Vec<_>>())?;
         out.serialize_field("more", &node.more)?;
         out.end()
     }
@@ -134,7 +137,7 @@ impl Serialize for Node<'_> {
 fn strategy<S: Serializer>(out: &mut S::SerializeStruct, node: &TreeNode) -> Result<(), S::Error> {
     let NodeKind::Supervisor { strategy, budget } = &node.kind else { return Ok(()) };
     out.serialize_field("strategy", strategy)?;
-    let budget = budget.map(|budget| Budget {
+    let budget = budget.map(|budget| BudgetJson {
         left: budget.left,
         restarts: budget.restarts,
         period_ms: millis(budget.period),
@@ -142,12 +145,12 @@ fn strategy<S: Serializer>(out: &mut S::SerializeStruct, node: &TreeNode) -> Res
     out.serialize_field("budget", &budget)
 }
 
-/// What a supervisor is busy with.
-struct With<'a>(&'a Busy);
+/// The `busy` object of a supervisor.
+struct BusyJson<'a>(&'a Busy);
 
-impl Serialize for With<'_> {
+impl Serialize for BusyJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let With(busy) = self;
+        let BusyJson(busy) = self;
         let with = match busy {
             Busy::Init { .. } => "init",
             Busy::Starting { .. } => "starting",
@@ -163,13 +166,13 @@ impl Serialize for With<'_> {
     }
 }
 
-struct Budget {
+struct BudgetJson {
     left: u32,
     restarts: u32,
     period_ms: u64,
 }
 
-impl Serialize for Budget {
+impl Serialize for BudgetJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("RestartBudget", 3)?;
         out.serialize_field("left", &self.left)?;
@@ -179,15 +182,15 @@ impl Serialize for Budget {
     }
 }
 
-/// An incarnation that is over.
-struct Story<'a> {
+/// An incarnation that has ended, at the moment of the snapshot.
+struct PastIncarnation<'a> {
     incarnation: &'a Incarnation,
     taken: Instant,
 }
 
-impl Serialize for Story<'_> {
+impl Serialize for PastIncarnation<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Story { incarnation, taken } = self;
+        let PastIncarnation { incarnation, taken } = self;
         let ago = |at: Instant| millis(taken.saturating_duration_since(at));
         let mut out = serializer.serialize_struct("Incarnation", 6)?;
         out.serialize_field("pid", &incarnation.pid.map(|pid| pid.raw()))?;
@@ -200,7 +203,7 @@ impl Serialize for Story<'_> {
     }
 }
 
-/// All of it, where its display is cut.
+/// The health with the complete reason; its `Display` cuts a long one.
 fn health(health: &Health) -> Cow<'_, str> {
     match health {
         Health::Degraded(why) => why.as_str().into(),
@@ -208,7 +211,7 @@ fn health(health: &Health) -> Cow<'_, str> {
     }
 }
 
-/// As its display with the causes of an error, and as it was said: lines are lines.
+/// The reason with all causes of its error, and with its line breaks.
 fn reason(reason: &ExitReason) -> String {
     match reason {
         ExitReason::ShutdownWith(detail) => format!("shutdown: {}", detail.text()),

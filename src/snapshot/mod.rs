@@ -1,12 +1,12 @@
-//! A running tree as a value: which processes there are, in which state, with which history; and as
-//! text, JSON, a graph and HTTP routes.
+//! A running tree as a value, with the state and history of each process; and that value as text,
+//! JSON, a graph and HTTP routes.
 //!
 //! **Uses** `base`, `exit`, `time`, `observe`, `process`, `runtime`, `child`, `supervisor`.
 //! **Knows nothing of** programs.
 //!
 //! A snapshot stops no process. All supervisors are asked at once, under one deadline, so the parts
 //! of a snapshot are of slightly different moments. A supervisor that does not answer in time, because
-//! it is starting or stopping a child, is shown as it last published itself.
+//! it starts or stops a child, is shown as it last published.
 
 use std::time::Duration;
 
@@ -36,17 +36,21 @@ pub use busy::Busy;
 pub use health::TreeHealth;
 pub use nodes::TreeNodes;
 
-/// A supervision tree at one moment. Its [`Display`](std::fmt::Display) is a text tree;
-/// [`to_dot`](Self::to_dot) and [`to_mermaid`](Self::to_mermaid) are pictures, and with the
-/// feature `serde` it serializes. [`SupervisorRef::tree`](crate::SupervisorRef::tree) takes
-/// it. OTP: what `observer` shows under *Applications*.
+/// A supervision tree at one moment, as [`SupervisorRef::tree`](crate::SupervisorRef::tree) takes
+/// it. OTP: the view of `observer` under *Applications*.
 ///
-/// Text and pictures are for people: each node is one line, or one box. Ids, names and reasons
-/// are shown without line breaks, escape sequences and other controls, which are written as
-/// `\n` or `\u{1b}`; an empty id is `""`; of a long one the first 64 characters are shown, of a
-/// reason the first 256, and `…` stands for the rest. The values here, and JSON, have all of it.
-/// `? queued` says that what is queued is not [counted](TreeNode::depth). A node more than 32
-/// levels below the root is not indented further: its level is shown, as in `[33]`.
+/// The [`Display`](std::fmt::Display) is a text tree, [`to_dot`](Self::to_dot) and
+/// [`to_mermaid`](Self::to_mermaid) are graphs, and with the feature `serde` a snapshot serializes.
+///
+/// Text and graphs are for people: each node is one line, or one box.
+///
+/// * Line breaks, escape sequences and other control characters in ids, names and reasons are
+///   written as `\n` or `\u{1b}`. An empty id is `""`.
+/// * An id or a name is cut after 64 characters and a reason after 256; `…` stands for the rest.
+///   The fields of this value, and JSON, have the complete texts.
+/// * `? queued` means that the queued messages are not [counted](TreeNode::depth).
+/// * A node more than 32 levels below the root is not indented further. Its level is shown, as in
+///   `[33]`.
 ///
 /// # Examples
 ///
@@ -81,97 +85,99 @@ pub use nodes::TreeNodes;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TreeSnapshot {
-    /// The supervisor that was asked first, and below it all the others.
+    /// The supervisor that the snapshot was taken of, with all nodes below it.
     pub root: TreeNode,
-    /// When it was taken.
+    /// When the snapshot was taken.
     pub taken: Instant,
 }
 
 /// One supervisor or child in a [`TreeSnapshot`], which has an example.
 #[non_exhaustive]
 pub struct TreeNode {
-    /// Its id; the root's is its name, or its label.
+    /// The id of the child; of the root the name, or else the label.
     pub id: String,
     /// Worker or supervisor.
     pub kind: NodeKind,
-    /// What it is doing.
+    /// What the child is doing.
     pub state: NodeState,
-    /// What keeps it from answering, if it is a supervisor whose state is
-    /// [`Busy`](NodeState::Busy); then this node and its children are as it last published them.
+    /// Why a supervisor did not answer in time, if its state is [`Busy`](NodeState::Busy). Then this
+    /// node and its children are shown as the supervisor last published them.
     pub busy: Option<Busy>,
-    /// Its pid, if it runs.
+    /// The pid, if the child runs.
     pub pid: Option<Pid>,
-    /// The names it holds.
+    /// The names that the process holds.
     pub names: Vec<String>,
     /// How long this incarnation has been running.
     pub up: Option<Duration>,
-    /// How often its supervisor started it again; as in
-    /// [`ChildInfo::restarts`](crate::ChildInfo::restarts), starts that were asked for don't count.
+    /// How often the supervisor has restarted the child. As in
+    /// [`ChildInfo::restarts`](crate::ChildInfo::restarts), starts on request don't count.
     pub restarts: u32,
-    /// How much is queued in its mailbox; 0 also where that is not counted: see
+    /// How many messages are queued in the mailbox; 0 also where they are not counted. See
     /// [`depth`](Self::depth).
     pub mailbox_depth: usize,
-    /// Whether that is counted.
+    /// Whether the queued messages are counted.
     is_counted: bool,
-    /// How it says it is doing; ready, if it says nothing.
+    /// The health that the process reports; ready, if it reports none.
     pub health: Health,
-    /// Its last incarnations that are over, oldest first.
+    /// The latest incarnations that have ended, oldest first.
     pub history: Vec<Incarnation>,
-    /// Those below it, in start order.
+    /// The children, in start order.
     pub children: TreeNodes,
-    /// How many more there are below it, of a supervisor with very many.
+    /// How many children of a supervisor with very many are left out of `children`.
     pub more: usize,
 }
 
-/// What a node of a tree is. [`TreeSnapshot`] has an example.
+/// The kind of a node. [`TreeSnapshot`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeKind {
-    /// It supervises nobody.
+    /// A child that supervises no other.
     Worker,
-    /// It supervises others.
+    /// A supervisor.
     Supervisor {
-        /// As OTP spells it: `one_for_one`, …; empty if it has not begun to start its children.
+        /// The strategy as OTP spells it, `one_for_one` for example; empty if the supervisor has not
+        /// begun to start its children.
         strategy: &'static str,
-        /// What it still allows; `None` if any number of restarts, or if it has not begun to
-        /// start its children. Of one that did not answer at least this, as of its last restart.
+        /// The restarts that the supervisor still allows; `None` if it allows any number, or has
+        /// not begun to start its children. For a supervisor that did not answer in time this is a
+        /// lower bound, as of its last restart.
         budget: Option<RestartBudget>,
     },
 }
 
-/// What a node of a tree is doing. [`TreeSnapshot`] has an example.
+/// The state of a node. [`TreeSnapshot`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeState {
-    /// It runs.
+    /// The child runs.
     Running,
-    /// It ended and will be started again.
+    /// The child ended and will be restarted.
     Restarting {
-        /// In how long, if it backs off.
+        /// The time until the restart, if there is a backoff.
         retry_in: Option<Duration>,
     },
-    /// It does not run, and will not by itself.
+    /// The child does not run, and its supervisor will not start it by itself.
     Stopped,
-    /// Its supervisor starts it: its init has not returned, or it is not ready yet.
+    /// The supervisor starts the child: its init has not returned, or it is not ready yet.
     Starting,
-    /// Its supervisor waits for it to stop.
+    /// The supervisor waits for the child to stop.
     Stopping,
-    /// Its process has ended, and its supervisor has yet to handle that.
+    /// The process has ended, and its supervisor has not handled that yet.
     Ended,
-    /// A supervisor that did not answer in time. It is shown as it last published itself, and
+    /// A supervisor that did not answer in time. It is shown as it last published, and
     /// [`TreeNode::busy`] says what it is doing. [`Busy`] has an example.
     Busy,
 }
 
 impl TreeSnapshot {
-    /// The node at this path of ids below the root, separated by `/`. [`TreeSnapshot`] has
+    /// Finds a node by its path: the ids from below the root, separated by `/`. [`TreeSnapshot`] has
     /// an example.
     pub fn find(&self, path: &str) -> Option<&TreeNode> {
         path.split('/')
             .try_fold(&self.root, |node, id| node.children.iter().find(|child| child.id == id))
     }
 
-    /// All nodes, each before those below it.
+    /// All nodes, each supervisor before its children.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -193,16 +199,16 @@ impl TreeSnapshot {
 }
 
 impl TreeNode {
-    /// How much is queued in its mailbox; `None` where the child does not run or the messages of its
-    /// mailbox are not counted. They are counted in a runtime
-    /// [that counts it](crate::Runtime::with_mailbox_depth), and in a mailbox with a bound.
+    /// How many messages are queued in the mailbox; `None` if the child does not run or its messages
+    /// are not counted. They are counted in a runtime
+    /// [with mailbox depths](crate::Runtime::with_mailbox_depth), and in a mailbox with a bound.
     /// [`ProcessInfo::depth`](crate::ProcessInfo::depth) has an example.
     pub fn depth(&self) -> Option<usize> {
         self.is_counted.then_some(self.mailbox_depth)
     }
 
-    /// What it still allows, if it is a supervisor that limits restarts. [`TreeSnapshot`]
-    /// has an example.
+    /// The restarts that are left, if this is a supervisor that limits them. [`TreeSnapshot`] has an
+    /// example.
     pub fn budget(&self) -> Option<RestartBudget> {
         match self.kind {
             NodeKind::Supervisor { budget, .. } => budget,
@@ -210,7 +216,7 @@ impl TreeNode {
         }
     }
 
-    /// Why its last incarnation ended, or did not start; `None` of the first.
+    /// Why the last incarnation ended or did not start; `None` if this is the first incarnation.
     pub fn last_reason(&self) -> Option<&ExitReason> {
         self.history.last().map(|last| &last.reason)
     }

@@ -1,17 +1,16 @@
-//! The nodes below another one, on a stack that does not grow with the depth of the tree.
+//! Lists of nodes that are cloned, printed and dropped in a loop.
 //!
-//! A tree may be deeper than a stack. So `Clone`, `Drop` and [`Debug`] visit its nodes in a loop, and
-//! not by recursion.
+//! A tree may be deeper than a stack, so `Clone`, `Drop` and [`Debug`] of a node must not recurse.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use crate::snapshot::TreeNode;
 
-/// The nodes right below a [`TreeNode`], in start order. Derefs to a slice.
+/// The children of a [`TreeNode`], in start order. Derefs to a slice.
 ///
-/// It is cloned, printed and dropped in a loop, and not by recursion: a tree may be deeper than
-/// a stack. [`TreeSnapshot`](crate::TreeSnapshot) has an example of a tree.
+/// Cloning, printing and dropping a list does not recurse: a tree may be deeper than a stack.
+/// [`TreeSnapshot`](crate::TreeSnapshot) has an example of a tree.
 ///
 /// ```
 /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -31,39 +30,41 @@ use crate::snapshot::TreeNode;
 #[derive(Default)]
 pub struct TreeNodes(pub(super) Vec<TreeNode>);
 
-/// Puts a tree together from its root and all below it, which are numbered from 1 on, none before
-/// the one above it; each comes with the number of that one. The root is 0. Those right below one
-/// node are in their order.
-pub(super) fn assembled(mut root: TreeNode, mut below: Vec<(usize, TreeNode)>) -> TreeNode {
-    while let Some((above, mut node)) = below.pop() {
+/// Builds a tree from its root and its descendants, each with the number of its parent.
+///
+/// The root has number 0, and the descendants are numbered from 1 on, each parent before its
+/// children. The children of a node keep their order.
+pub(super) fn assemble(mut root: TreeNode, mut descendants: Vec<(usize, TreeNode)>) -> TreeNode {
+    while let Some((parent, mut node)) = descendants.pop() {
         node.children.0.reverse();
-        let above = match above.checked_sub(1) {
+        let parent = match parent.checked_sub(1) {
             None => Some(&mut root),
-            Some(at) => below.get_mut(at).map(|(_, node)| node),
+            Some(at) => descendants.get_mut(at).map(|(_, node)| node),
         };
-        if let Some(above) = above {
-            above.children.0.push(node);
+        if let Some(parent) = parent {
+            parent.children.0.push(node);
         }
     }
     root.children.0.reverse();
     root
 }
 
-/// A node and all below it, each after the one above it, with its own number and that one's.
+/// A node and its descendants, each parent before its children. The index is the number of a node,
+/// and each node comes with the number of its parent.
 pub(super) fn numbered(root: &TreeNode) -> Vec<(Option<usize>, &TreeNode)> {
     let mut all = Vec::new();
     let mut next = vec![(None, root)];
-    while let Some((above, node)) = next.pop() {
+    while let Some((parent, node)) = next.pop() {
         let number = all.len();
-        all.push((above, node));
+        all.push((parent, node));
         next.extend(node.children.iter().rev().map(|child| (Some(number), child)));
     }
     all
 }
 
 impl TreeNode {
-    /// The same without those below it.
-    fn alone(&self) -> TreeNode {
+    /// A copy of this node without its children.
+    fn without_children(&self) -> TreeNode {
         TreeNode {
             id: self.id.clone(),
             kind: self.kind.clone(),
@@ -82,7 +83,7 @@ impl TreeNode {
         }
     }
 
-    fn show(&self, out: &mut fmt::DebugStruct<'_, '_>) {
+    fn debug_fields(&self, out: &mut fmt::DebugStruct<'_, '_>) {
         out.field("id", &self.id)
             .field("kind", &self.kind)
             .field("state", &self.state)
@@ -100,9 +101,10 @@ impl TreeNode {
 
 impl Clone for TreeNode {
     fn clone(&self) -> Self {
-        let below = numbered(self).into_iter().skip(1);
-        let below = below.map(|(above, node)| (above.unwrap_or(0), node.alone()));
-        assembled(self.alone(), below.collect())
+        let descendants = numbered(self).into_iter().skip(1);
+        let descendants =
+            descendants.map(|(parent, node)| (parent.unwrap_or(0), node.without_children()));
+        assemble(self.without_children(), descendants.collect())
     }
 }
 
@@ -121,39 +123,40 @@ impl Drop for TreeNodes {
     }
 }
 
-/// The node, and a list of all below it, each with its level.
+/// The node, and a flat list of its descendants, each with its level.
 impl fmt::Debug for TreeNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TreeNode");
-        self.show(&mut out);
+        self.debug_fields(&mut out);
         out.field("below", &self.children).finish()
     }
 }
 
-/// A list of all below, each before those below it, with its level: 1 is right below.
+/// A flat list of the nodes and their descendants, each parent before its children. The nodes
+/// themselves have level 1.
 impl fmt::Debug for TreeNodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         let mut next: Vec<(usize, &TreeNode)> = self.iter().rev().map(|node| (1, node)).collect();
         while let Some((level, node)) = next.pop() {
-            list.entry(&Entry { level, node });
+            list.entry(&ListedNode { level, node });
             next.extend(node.children.iter().rev().map(|child| (level + 1, child)));
         }
         list.finish()
     }
 }
 
-/// A node in a list.
-struct Entry<'a> {
+/// A node in the flat list.
+struct ListedNode<'a> {
     level: usize,
     node: &'a TreeNode,
 }
 
-impl fmt::Debug for Entry<'_> {
+impl fmt::Debug for ListedNode<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TreeNode");
         out.field("level", &self.level);
-        self.node.show(&mut out);
+        self.node.debug_fields(&mut out);
         out.finish()
     }
 }

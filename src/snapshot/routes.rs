@@ -1,4 +1,4 @@
-//! Probes and the tree over HTTP, as routes for axum.
+//! Probes and the tree as HTTP routes for axum.
 
 use std::time::Duration;
 
@@ -16,28 +16,28 @@ use crate::snapshot::TreeSnapshot;
 use crate::snapshot::collect::LIMIT;
 use crate::supervisor::SupervisorRef;
 
-/// Routes that tell how a tree is doing, to be merged into an application's own; with the
-/// feature `axum`.
+/// Routes with the health and the snapshot of a tree, to be merged into an application's own routes.
+/// Requires the feature `axum`.
 ///
 /// | route | answer |
 /// |---|---|
-/// | `/healthz` | at once: 200 while the tree [is there](SupervisorRef::is_alive), else 503: whether to restart the program |
-/// | `/readyz` | in 250 ms at most: 200 while all of it [serves](crate::Health::is_serving), else 503, with what does not: whether to send work |
+/// | `/healthz` | at once: 200 while the tree [is alive](SupervisorRef::is_alive), else 503. Decides whether to restart the program |
+/// | `/readyz` | in 250 ms at most: 200 while all nodes [serve](crate::Health::is_serving), else 503 and the node that does not. Decides whether to send work |
 /// | `/tree` | in 250 ms at most: the tree as text, else 503 |
 /// | `/tree.json` | in 250 ms at most: the tree as [JSON](TreeSnapshot::to_json), with the feature `serde`, else 503 |
 ///
-/// All answers are plain text or JSON, and forbid browsers to take them for anything else
-/// (`nosniff`). Controls in ids and reasons are [escaped](TreeSnapshot).
+/// All answers are plain text or JSON, and forbid browsers to interpret them as anything else
+/// (`nosniff`). Control characters in ids and reasons are [escaped](TreeSnapshot).
 ///
-/// `/healthz` asks nobody: it is answered also while the tree starts, stops or is stuck, as long
-/// as a thread runs the server of these routes. The others ask all supervisors at once, as
-/// [`SupervisorRef::tree`] does; one that does not answer in time, since it starts or stops a
-/// child, is there and not ready, and is shown as it last published itself, marked as such.
-/// A tree of more than 1,000 children may take the same time once more to be shown, and is 503
-/// after that.
+/// `/healthz` asks no process: it answers while the tree starts, stops or hangs, as long as a thread
+/// runs the server of these routes. The other routes ask all supervisors at once, as
+/// [`SupervisorRef::tree`] does. A supervisor that does not answer in time, because it starts or
+/// stops a child, is alive but not ready; the tree shows it as it last published, marked as such.
+/// Rendering a tree of more than 1,000 children may take the same time once more; after that the
+/// answer is 503.
 ///
-/// [`tree_routes_within`] takes another time than 250 ms; it has to be less than a probe's own
-/// (`timeoutSeconds` in Kubernetes, 1 if nothing is said).
+/// [`tree_routes_within`] sets another time than 250 ms. It must be less than the timeout of the
+/// probe (`timeoutSeconds` in Kubernetes, 1 by default).
 ///
 /// ```no_run
 /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -58,8 +58,8 @@ pub fn tree_routes(tree: &SupervisorRef) -> Router {
     tree_routes_within(tree, LIMIT)
 }
 
-/// As [`tree_routes`], which has an example, with another time for the answers of `/readyz`,
-/// `/tree` and `/tree.json`.
+/// As [`tree_routes`], with another time for the answers of `/readyz`, `/tree` and `/tree.json`.
+/// [`tree_routes`] has an example.
 pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
     let routes = Router::new()
         .route("/healthz", get(healthz))
@@ -67,57 +67,57 @@ pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
         .route("/tree", get(text));
     #[cfg(feature = "serde")]
     let routes = routes.route("/tree.json", get(json));
-    routes.with_state(Asked { tree: tree.clone(), limit })
+    routes.with_state(TreeRoutes { tree: tree.clone(), limit })
 }
 
-/// Text is shown as text, whatever a browser finds in it: ids and reasons are anybody's.
-const AS_IT_IS: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+/// Makes browsers show text as text: ids and reasons may contain HTML from any source.
+const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
-/// A tree of so many children is shown in less than a millisecond or two.
-const SMALL: usize = 1_000;
+/// A tree of up to this many children is rendered in one or two milliseconds.
+const INLINE_CHILDREN: usize = 1_000;
 
 #[derive(Clone)]
-struct Asked {
+struct TreeRoutes {
     tree: SupervisorRef,
     limit: Duration,
 }
 
-/// It must not wait: a probe that is not answered in time has the program killed.
-async fn healthz(State(Asked { tree, .. }): State<Asked>) -> Response {
+/// Does not wait: a program whose probe is not answered in time is killed.
+async fn healthz(State(TreeRoutes { tree, .. }): State<TreeRoutes>) -> Response {
     match tree.is_alive() {
         true => "alive\n".into_response(),
         false => unavailable(&CallError::NoProc.to_string()),
     }
 }
 
-async fn readyz(State(asked): State<Asked>) -> Response {
-    asked
-        .shown(|snapshot| {
+async fn readyz(State(routes): State<TreeRoutes>) -> Response {
+    routes
+        .respond(|snapshot| {
             let health = snapshot.health();
             match health.is_serving() {
-                true => ([AS_IT_IS], format!("{health}\n")).into_response(),
+                true => ([NO_SNIFF], format!("{health}\n")).into_response(),
                 false => unavailable(&health.to_string()),
             }
         })
         .await
 }
 
-async fn text(State(asked): State<Asked>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), AS_IT_IS];
-    asked.shown(move |snapshot| (kind, format!("{snapshot}\n")).into_response()).await
+async fn text(State(routes): State<TreeRoutes>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), NO_SNIFF];
+    routes.respond(move |snapshot| (kind, format!("{snapshot}\n")).into_response()).await
 }
 
 #[cfg(feature = "serde")]
-async fn json(State(asked): State<Asked>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json"), AS_IT_IS];
-    asked.shown(move |snapshot| (kind, snapshot.to_json()).into_response()).await
+async fn json(State(routes): State<TreeRoutes>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json"), NO_SNIFF];
+    routes.respond(move |snapshot| (kind, snapshot.to_json()).into_response()).await
 }
 
-impl Asked {
-    /// Takes a snapshot and shows it. A large tree is shown where threads may block, so that no
-    /// other task is late for it. A small one is not: with all those threads busy, which may be
-    /// just what is looked for, it would not be answered.
-    async fn shown(
+impl TreeRoutes {
+    /// Takes a snapshot and renders it. A large tree is rendered on a blocking thread, so that no
+    /// other task is delayed. A small tree is rendered right here, so that there is an answer even
+    /// if all blocking threads are busy, which may be the fault that the caller looks for.
+    async fn respond(
         &self,
         show: impl FnOnce(&TreeSnapshot) -> Response + Send + 'static,
     ) -> Response {
@@ -125,10 +125,10 @@ impl Asked {
             Ok(survey) => survey,
             Err(error) => return unavailable(&ErrorChain(&error).to_string()),
         };
-        if survey.size() <= SMALL {
+        if survey.child_count() <= INLINE_CHILDREN {
             return show(&survey.tree());
         }
-        // Where no thread can be had tokio panics.
+        // tokio panics if the operating system grants no thread.
         let shown = catch_panic(|| tokio::task::spawn_blocking(move || show(&survey.tree())));
         let shown = match shown {
             Ok(shown) => shown,
@@ -141,9 +141,9 @@ impl Asked {
     }
 }
 
-/// Not now; soon, perhaps.
+/// The answer 503, with a request to try again in a second.
 fn unavailable(why: &str) -> Response {
-    let headers = [(header::RETRY_AFTER, "1"), AS_IT_IS];
+    let headers = [(header::RETRY_AFTER, "1"), NO_SNIFF];
     let why = excerpt(why, PAGE);
     (StatusCode::SERVICE_UNAVAILABLE, headers, format!("{why}\n")).into_response()
 }

@@ -1,9 +1,27 @@
-//! Asking all supervisors of a tree at once, under one deadline.
+//! A survey asks all supervisors of a tree at once, under one deadline.
 //!
-//! A question has a supervisor handle all that it received before. What it is like is read from
-//! what it publishes: after its answer, or, if that does not come in time, as it is then. So the
-//! supervisors below one that is busy are known without it, and are asked at the same time as it
-//! is; those that an answer tells of, and that were not known before, are asked then.
+//! # What it guarantees
+//!
+//! The survey returns within its limit, whatever the supervisors are doing. The time does not grow
+//! with the depth of the tree.
+//!
+//! # Steps
+//!
+//! 1. The survey reads the published picture of the root, and from there down the pictures of all
+//!    supervisors below, without asking any. It sends each of these supervisors a question, all at
+//!    the same time.
+//! 2. A supervisor answers after it has handled the messages before the question. The survey then
+//!    reads the supervisor's picture. If the picture contains supervisors that were not known
+//!    before, the survey does step 1 for each of them.
+//! 3. At the deadline, or when all have answered, the survey ends. The picture of a supervisor
+//!    without an answer is read when the tree is built.
+//!
+//! # Invariants
+//!
+//! 1. Each supervisor is asked once, even if several pictures contain it.
+//! 2. The picture of an answer is read after the answer, so it includes the effects of all messages
+//!    before the question.
+//! 3. A busy supervisor delays no other: its children are known from its picture.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -27,23 +45,23 @@ use crate::supervisor::fixed::server::{self, FixedServer};
 use crate::supervisor::picture::{Picture, Published, ShownState, Step};
 use crate::time::timer_queue::after;
 
-/// What the supervisors of a tree answered within a time limit.
+/// The answers of the supervisors of a tree within a time limit.
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(super) runtime: Runtime,
     pub(super) root: Pid,
-    /// All that were asked, and what they answered.
-    asked: HashMap<Pid, Option<Read>>,
+    /// The supervisors that were asked; `None` until one has answered.
+    answers_by_pid: HashMap<Pid, Option<PictureRead>>,
 }
 
-/// What is known of one supervisor.
+/// The picture of one supervisor, and whether it answered.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct SurveyedSupervisor {
     pub(super) picture: Arc<Picture>,
-    /// Children that the picture leaves out.
-    pub(super) more: usize,
+    /// How many children the picture leaves out.
+    pub(super) left_out_count: usize,
     pub(super) answer: Answer,
-    /// How many questions for its picture lie in its mailbox.
+    /// How many questions of surveys are queued in its mailbox.
     pub(super) questions: usize,
 }
 
@@ -51,21 +69,20 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Given,
-    /// Not in time.
+    /// No answer came in time.
     Late,
-    /// It was not known before the time was up.
+    /// The survey had not found the supervisor before the deadline.
     NotAsked,
 }
 
 /// A picture, and how many children it leaves out.
-type Read = (Arc<Picture>, usize);
+type PictureRead = (Arc<Picture>, usize);
 
-type Answers<'a> = FuturesUnordered<BoxFuture<'a, (Pid, Result<Read, CallError>)>>;
+type PendingAnswers<'a> = FuturesUnordered<BoxFuture<'a, (Pid, Result<PictureRead, CallError>)>>;
 
 impl Survey {
-    /// Asks this supervisor and all below it, and waits no longer than `limit` for all of them
-    /// together.
-    pub(crate) async fn take(
+    /// Asks this supervisor and all supervisors below it. Waits no longer than `limit` in all.
+    pub(crate) async fn run(
         runtime: &Runtime,
         root: Pid,
         limit: Duration,
@@ -74,109 +91,115 @@ impl Survey {
             return Err(CallError::no_proc(&runtime.kernel));
         }
         let due = after(Instant::now(), limit);
-        let mut survey = Survey { runtime: runtime.clone(), root, asked: HashMap::new() };
-        let mut answers = Answers::new();
-        survey.ask_from(root, &mut answers);
+        let mut survey = Survey { runtime: runtime.clone(), root, answers_by_pid: HashMap::new() };
+        let mut answers = PendingAnswers::new();
+        survey.ask_subtree(root, &mut answers);
         while let Some(Some((pid, answer))) =
             until(&runtime.kernel, Some(due), answers.next()).await
         {
             match answer {
-                Ok((picture, more)) => {
-                    for below in supervisors(runtime, pid, &picture) {
-                        survey.ask_from(below, &mut answers);
+                Ok((picture, left_out_count)) => {
+                    for child in child_supervisors(runtime, pid, &picture) {
+                        survey.ask_subtree(child, &mut answers);
                     }
-                    survey.asked.insert(pid, Some((picture, more)));
+                    survey.answers_by_pid.insert(pid, Some((picture, left_out_count)));
                 }
                 Err(error @ (CallError::NoProc | CallError::Exited(_) | CallError::TokioGone))
                     if pid == root =>
                 {
                     return Err(error);
                 }
-                // It has ended; or it waits for whoever asks, and so for this question.
+                // The supervisor has ended, or it waits for the caller of this survey (a deadlock).
                 Err(_) => {}
             }
         }
         Ok(survey)
     }
 
-    /// Asks this supervisor, and all that are known below it.
-    fn ask_from(&mut self, pid: Pid, answers: &mut Answers<'_>) {
+    /// Asks this supervisor and all supervisors that the pictures show below it.
+    fn ask_subtree(&mut self, pid: Pid, answers: &mut PendingAnswers<'_>) {
         let mut next = vec![pid];
         while let Some(pid) = next.pop() {
-            let Entry::Vacant(entry) = self.asked.entry(pid) else { continue };
+            // Invariant 1.
+            let Entry::Vacant(entry) = self.answers_by_pid.entry(pid) else { continue };
             let Some(published) = published(&self.runtime, pid) else { continue };
             entry.insert(None);
-            next.extend(supervisors(&self.runtime, pid, &published.read()));
+            next.extend(child_supervisors(&self.runtime, pid, &published.read()));
             answers.push(Box::pin(ask(self.runtime.clone(), pid, published)));
         }
     }
 
-    /// How many children there are in all that was found.
+    /// How many children all pictures show together.
     #[cfg(feature = "axum")]
-    pub(crate) fn size(&self) -> usize {
-        let shown = |(pid, read): (&Pid, &Option<Read>)| match read {
+    pub(crate) fn child_count(&self) -> usize {
+        let shown = |(pid, read): (&Pid, &Option<PictureRead>)| match read {
             Some((picture, _)) => picture.children.len(),
             None => published(&self.runtime, *pid)
                 .map_or(0, |cell| cell.change(|picture| picture.children.len())),
         };
-        self.asked.iter().map(shown).sum()
+        self.answers_by_pid.iter().map(shown).sum()
     }
 
-    /// What is known of this supervisor by now; `None` if it has not begun.
-    pub(super) fn known(&self, pid: Pid) -> Option<Known> {
-        let asked = self.asked.get(&pid);
-        if let Some(Some((picture, more))) = asked {
-            let (picture, more, answer) = (picture.clone(), *more, Answer::Given);
-            return Some(Known { picture, more, answer, questions: 0 });
+    /// The picture of this supervisor; `None` if it has published none.
+    pub(super) fn supervisor(&self, pid: Pid) -> Option<SurveyedSupervisor> {
+        let asked = self.answers_by_pid.get(&pid);
+        if let Some(Some((picture, left_out_count))) = asked {
+            let (picture, left_out_count, answer) =
+                (picture.clone(), *left_out_count, Answer::Given);
+            return Some(SurveyedSupervisor { picture, left_out_count, answer, questions: 0 });
         }
         let published = published(&self.runtime, pid)?;
         let mut picture = published.read();
         let count = published.count();
         if picture.is_partial {
-            // It may have noted the ends of these since it last showed them.
+            // The picture is from the last answer: some of these children may have ended since.
             picture.children.retain(|_, child| match child.state {
                 ShownState::Running(pid) => self.runtime.is_alive(pid),
                 ShownState::Restarting { .. } | ShownState::Stopped => true,
             });
         }
-        let more = left_out(&picture, count);
+        let left_out_count = left_out(&picture, count);
         let answer = if asked.is_some() { Answer::Late } else { Answer::NotAsked };
         let questions = published.questions();
-        Some(Known { picture: Arc::new(picture), more, answer, questions })
+        Some(SurveyedSupervisor { picture: Arc::new(picture), left_out_count, answer, questions })
     }
 }
 
-/// The process that this supervisor is just starting, if there is one yet.
-pub(super) fn half_started(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Option<Pid> {
+/// The process of the child that this supervisor is starting, if it exists yet.
+pub(super) fn starting_process(
+    runtime: &Runtime,
+    supervisor: Pid,
+    picture: &Picture,
+) -> Option<Pid> {
     let Step::Starting { key, start, .. } = picture.step else { return None };
     runtime.kernel.child_at(supervisor, ChildSlot { child: key, start })
 }
 
-/// The processes of the supervisors among its children.
-fn supervisors(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Vec<Pid> {
+/// The processes of the supervisors among the children of this supervisor.
+fn child_supervisors(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Vec<Pid> {
     let running = picture.children.values().filter_map(|child| match child.state {
         ShownState::Running(pid) if child.kind == ChildType::Supervisor => Some(pid),
         _ => None,
     });
-    running.chain(half_started(runtime, supervisor, picture)).collect()
+    running.chain(starting_process(runtime, supervisor, picture)).collect()
 }
 
 fn published(runtime: &Runtime, pid: Pid) -> Option<Arc<Published>> {
     Published::of(&*runtime.kernel.find(pid)?)
 }
 
-/// Has a supervisor handle what it received before, and reads what it publishes then.
+/// Asks a supervisor to publish, and reads its picture after the answer (invariant 2).
 async fn ask(
     runtime: Runtime,
     pid: Pid,
     published: Arc<Published>,
-) -> (Pid, Result<Read, CallError>) {
-    let turn = published.turn().await;
+) -> (Pid, Result<PictureRead, CallError>) {
+    let permit = published.turn().await;
     let answer = match runtime.server_at::<FixedServer>(pid) {
-        Ok(tree) => tree.call_unlimited(|reply| server::Call::Publish(reply, turn)).await,
+        Ok(tree) => tree.call_unlimited(|reply| server::Call::Publish(reply, permit)).await,
         Err(CallError::WrongType) => match runtime.server_at::<DynamicServer>(pid) {
             Ok(tree) => {
-                let publish = |reply| dynamic_server::Call::Publish(reply, turn);
+                let publish = |reply| dynamic_server::Call::Publish(reply, permit);
                 tree.call_unlimited(publish).await
             }
             Err(error) => Err(error),
@@ -185,13 +208,13 @@ async fn ask(
     };
     let read = |()| {
         let picture = published.read();
-        let more = left_out(&picture, published.count());
-        (Arc::new(picture), more)
+        let left_out_count = left_out(&picture, published.count());
+        (Arc::new(picture), left_out_count)
     };
     (pid, answer.map(read))
 }
 
-/// How many children there are beyond those in the picture.
+/// How many of `count` children are not in the picture.
 fn left_out(picture: &Picture, count: usize) -> usize {
     match picture.is_partial {
         true => count.saturating_sub(picture.children.len()),

@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use crate::base::one_line::{SENTENCE, excerpt, name};
 use crate::observe::health::Health;
-use crate::snapshot::elapsed::short;
+use crate::snapshot::elapsed::short_elapsed;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 
-/// Nodes more than this many levels below the root are not indented further. Otherwise the indents of
-/// a tree that is one long chain would together grow with the square of its depth.
-const INDENTED: usize = 32;
+/// Nodes more than this many levels below the root are not indented further. Otherwise the total of
+/// all indents of a tree that is one long chain would grow with the square of its depth.
+const INDENTED_LEVELS: usize = 32;
 
-/// One line: where it hangs, and three columns and the rest.
+/// One line: the branch, three aligned columns, and the facts.
 struct Line {
     branch: String,
     id: String,
@@ -24,10 +24,10 @@ struct Line {
 impl fmt::Display for TreeSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = lines(&self.root);
-        let wide = |of: fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0);
-        let id = wide(|line| line.branch.chars().count() + line.id.chars().count());
-        let kind = wide(|line| line.kind.len());
-        let pid = wide(|line| line.pid.len());
+        let width_of = |of: fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0);
+        let id = width_of(|line| line.branch.chars().count() + line.id.chars().count());
+        let kind = width_of(|line| line.kind.len());
+        let pid = width_of(|line| line.pid.len());
         for (at, line) in lines.iter().enumerate() {
             let id = id - line.branch.chars().count();
             let Line { branch, id: name, kind: what, pid: number, rest } = line;
@@ -39,41 +39,45 @@ impl fmt::Display for TreeSnapshot {
     }
 }
 
-/// A node whose line is to be drawn.
-struct Drawn<'a> {
+/// A node whose line is yet to be rendered.
+struct PendingNode<'a> {
     node: &'a TreeNode,
     level: usize,
-    /// What stands before the branch of its line.
-    above: Rc<str>,
+    /// The text before the connector of its line.
+    indent: Rc<str>,
     is_last: bool,
 }
 
-/// Each node's line, before those below it.
+/// The lines of all nodes, each parent before its children.
 fn lines(root: &TreeNode) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut next =
-        vec![Entry::Node(Drawn { node: root, level: 0, above: "".into(), is_last: true })];
+    let mut next = vec![PendingLine::Node(PendingNode {
+        node: root,
+        level: 0,
+        indent: "".into(),
+        is_last: true,
+    })];
     while let Some(entry) = next.pop() {
         match entry {
-            Entry::More(line) => lines.push(line),
-            Entry::Node(drawn) => {
-                lines.push(drawn.line());
-                drawn.below(&mut next);
+            PendingLine::More(line) => lines.push(line),
+            PendingLine::Node(pending) => {
+                lines.push(pending.line());
+                pending.push_children(&mut next);
             }
         }
     }
     lines
 }
 
-/// What a line stands for: a node, or those that are left out.
-enum Entry<'a> {
-    Node(Drawn<'a>),
+/// A line that is yet to be rendered, for a node or for the children that are left out.
+enum PendingLine<'a> {
+    Node(PendingNode<'a>),
     More(Line),
 }
 
-impl<'a> Drawn<'a> {
+impl<'a> PendingNode<'a> {
     fn line(&self) -> Line {
-        let Drawn { node, .. } = self;
+        let PendingNode { node, .. } = self;
         Line {
             branch: self.branch(),
             id: name(&node.id).to_string(),
@@ -84,35 +88,35 @@ impl<'a> Drawn<'a> {
     }
 
     fn branch(&self) -> String {
-        let Drawn { level, above, is_last, .. } = self;
-        let hook = if *is_last { "└─ " } else { "├─ " };
+        let PendingNode { level, indent, is_last, .. } = self;
+        let connector = if *is_last { "└─ " } else { "├─ " };
         match level {
             0 => String::new(),
-            1..=INDENTED => format!("{above}{hook}"),
-            _ => format!("{above}[{level}] {hook}"),
+            1..=INDENTED_LEVELS => format!("{indent}{connector}"),
+            _ => format!("{indent}[{level}] {connector}"),
         }
     }
 
-    /// What is to be drawn below it, the last first.
-    fn below(&self, next: &mut Vec<Entry<'a>>) {
-        let Drawn { node, level, above, is_last } = self;
-        let above: Rc<str> = match (level, is_last) {
-            (0, _) => above.clone(),
-            (1..INDENTED, true) => format!("{above}   ").into(),
-            (1..INDENTED, false) => format!("{above}│  ").into(),
-            _ => above.clone(),
+    /// Pushes the lines of the children, the last one first.
+    fn push_children(&self, next: &mut Vec<PendingLine<'a>>) {
+        let PendingNode { node, level, indent, is_last } = self;
+        let indent: Rc<str> = match (level, is_last) {
+            (0, _) => indent.clone(),
+            (1..INDENTED_LEVELS, true) => format!("{indent}   ").into(),
+            (1..INDENTED_LEVELS, false) => format!("{indent}│  ").into(),
+            _ => indent.clone(),
         };
         let level = level + 1;
         if node.more > 0 {
             let [kind, pid, rest] = [const { String::new() }; 3];
             let id = format!("… and {} more", node.more);
-            let more = Drawn { node, level, above: above.clone(), is_last: true };
-            next.push(Entry::More(Line { branch: more.branch(), id, kind, pid, rest }));
+            let more = PendingNode { node, level, indent: indent.clone(), is_last: true };
+            next.push(PendingLine::More(Line { branch: more.branch(), id, kind, pid, rest }));
         }
         let children = node.children.iter().enumerate().rev();
         next.extend(children.map(|(at, node)| {
             let is_last = at + 1 == self.node.children.len() && self.node.more == 0;
-            Entry::Node(Drawn { node, level, above: above.clone(), is_last })
+            PendingLine::Node(PendingNode { node, level, indent: indent.clone(), is_last })
         }));
     }
 }
@@ -125,7 +129,7 @@ fn kind(node: &TreeNode) -> &'static str {
     }
 }
 
-/// What there is to say of it, in this order: state, budget, restarts, names, health, mailbox.
+/// The facts of a node, in this order: state, budget, restarts, names, health, mailbox.
 pub(super) fn facts(node: &TreeNode) -> Vec<String> {
     let mut facts = vec![state(node)];
     if let Some(budget) = node.budget() {
@@ -167,10 +171,10 @@ fn state(node: &TreeNode) -> String {
         return format!("{busy} (last known)");
     }
     match (node.state, node.up) {
-        (NodeState::Running, Some(up)) => format!("up {}", short(up)),
+        (NodeState::Running, Some(up)) => format!("up {}", short_elapsed(up)),
         (NodeState::Running, None) => "running".to_owned(),
         (NodeState::Restarting { retry_in: Some(wait) }, _) => {
-            format!("restarting, next try in {}", short(wait))
+            format!("restarting, next try in {}", short_elapsed(wait))
         }
         (NodeState::Restarting { retry_in: None }, _) => "restarting".to_owned(),
         (NodeState::Stopped, _) => "stopped".to_owned(),

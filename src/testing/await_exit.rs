@@ -1,4 +1,4 @@
-//! Waiting for ends and for successors.
+//! Waiting for the end of a process, and for its restart.
 
 use std::future::Future;
 
@@ -7,19 +7,19 @@ use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
 use crate::runtime::Runtime;
-use crate::testing::time_limit::patiently;
+use crate::testing::time_limit::wait_for;
 
-/// Waits until a process has ended, and gives the reason, as [`Runtime::ended`] does: of one
-/// that is dead already, [`NoProc`](ExitReason::NoProc).
+/// Waits until a process has ended, and returns its exit reason, as [`Runtime::ended`] does. For a
+/// process that is dead already the reason is [`NoProc`](ExitReason::NoProc).
 ///
 /// # Panics
 ///
-/// If it does not end within a day: under paused time that is at once when nothing else is
-/// due.
+/// If the process does not end within a day. Under a paused clock that is at once when nothing else
+/// is due.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe. The process is looked up when this is called, not when it is awaited.
+/// Cancel safe. The process is looked up when this is called, not when the future is awaited.
 ///
 /// ```
 /// use regrow::testing::await_exit;
@@ -29,26 +29,26 @@ use crate::testing::time_limit::patiently;
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
 /// let worker = rt.spawn(|_| std::future::pending()).pid();
-/// let exit = await_exit(&rt, worker); // made while it lives, so it will know why
+/// let exit = await_exit(&rt, worker); // before the end, so that the reason is known
 /// rt.kill(worker);
 /// assert_eq!(exit.await, ExitReason::Killed);
 /// # });
 /// ```
 pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReason> + Send + use<> {
     let ended = runtime.ended(pid);
-    async move { patiently(format!("the end of {pid}"), ended).await }
+    async move { wait_for(format!("the end of {pid}"), ended).await }
 }
 
-/// Waits until somebody else holds the name than when this is called, and gives its pid: so
-/// call it before the crash, and await it afterwards. Of a name that nobody holds it awaits
-/// the first holder.
+/// Waits until another process holds the name than at the time of the call, and returns its pid.
+/// Call this before the crash, and await the future afterwards. If no process holds the name at the
+/// time of the call, the future waits for the first holder.
 ///
-/// A server holds its name from before its `init` on; a call to it waits for that.
+/// A server registers its name before its `init` runs. A call to the server waits for the `init`.
 ///
 /// # Panics
 ///
-/// If nobody comes within a day: under paused time that is at once when nothing else is due,
-/// as after a supervisor gave up.
+/// If there is no new holder within a day. Under a paused clock that is at once when nothing else is
+/// due, for example after a supervisor gave up.
 ///
 /// # Cancel safety
 ///
@@ -72,7 +72,7 @@ pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReaso
 /// let first = rt.whereis("feed").unwrap();
 /// let restart = await_restart(&rt, "feed");
 /// rt.kill(first);
-/// let second = restart.await; // ten minutes, which pass at once
+/// let second = restart.await; // ten minutes of paused time pass at once
 /// assert_eq!(start.elapsed(), pause);
 /// assert_ne!(first, second);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -82,21 +82,21 @@ pub fn await_restart(runtime: &Runtime, name: &str) -> impl Future<Output = Pid>
     let (runtime, name) = (runtime.clone(), name.to_owned());
     let before = runtime.whereis(&name);
     async move {
-        let successor = successor(&runtime, &name, before);
-        patiently(format!("a new holder of {name:?}"), successor).await
+        let new_holder = new_holder(&runtime, &name, before);
+        wait_for(format!("a new holder of {name:?}"), new_holder).await
     }
 }
 
-async fn successor(runtime: &Runtime, name: &str, before: Option<Pid>) -> Pid {
+async fn new_holder(runtime: &Runtime, name: &str, before: Option<Pid>) -> Pid {
     loop {
         consume_budget().await;
-        let given = runtime.kernel.name_changes.notified();
-        tokio::pin!(given);
+        let name_change = runtime.kernel.name_changes.notified();
+        tokio::pin!(name_change);
         // From here on no change is missed.
-        given.as_mut().enable();
+        name_change.as_mut().enable();
         match runtime.whereis(name) {
             Some(holder) if Some(holder) != before => return holder,
-            _ => with_caught_wakers(given).await,
+            _ => with_caught_wakers(name_change).await,
         }
     }
 }

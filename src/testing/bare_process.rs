@@ -1,10 +1,12 @@
-//! A process that does nothing by itself: the test reads its mailbox.
+//! A process without a body of its own: a test reads its mailbox.
 //!
-//! Its life waits until the test lets it go, or until an exit signal ends it; either way it
-//! is torn down like any other, so what is linked to it, watches it or calls it hears the
-//! truth. What comes after its end is refused, as everywhere. What the test has not read
-//! by then is never handed out; calls among it are told of the end, if the life keeps the
-//! reader, and otherwise when the test drops that.
+//! The future of the process waits until the test ends it, or until an exit signal does. In both
+//! cases the process is torn down like any other, so linked processes, monitors and callers receive
+//! the true exit reason, and messages that arrive later are refused.
+//!
+//! Messages that the test has not read before the end are never handed out. Calls among them
+//! resolve at the end if the future of the process owns the mailbox reader, and otherwise when the
+//! test drops the reader.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -26,38 +28,38 @@ use crate::process::{AnyProcess, flag};
 use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
 
-/// The process, for as long as the test holds this; then it ends normally.
-pub(super) struct StandIn<M: Item> {
+/// The process. It ends normally when this is dropped.
+pub(super) struct BareProcess<M: Item> {
     process: Arc<Process<M>>,
     end: oneshot::Sender<ExitReason>,
 }
 
-impl<M: Item> StandIn<M> {
-    /// What `keeps` gives lives as long as the process does.
+impl<M: Item> BareProcess<M> {
+    /// Starts the process. The value that `make_guard` returns is dropped when the process ends.
     pub(super) fn new<K: Send + 'static>(
         runtime: &Runtime,
         new_process: &NewProcess,
-        keeps: impl FnOnce(&Arc<Process<M>>) -> K,
+        make_guard: impl FnOnce(&Arc<Process<M>>) -> K,
     ) -> Self {
-        let (end, mut told) = oneshot::channel();
-        let (process, born) = runtime.admit::<M>(new_process);
-        if let Err(not_admitted) = born {
+        let (end, mut end_requested) = oneshot::channel();
+        let (process, admitted) = runtime.admit::<M>(new_process);
+        if let Err(not_admitted) = admitted {
             panic!("no process was started: {not_admitted:?}");
         }
-        let (kept, itself) = (keeps(&process), process.clone());
-        let life = async move {
-            let _kept = kept;
+        let (guard, itself) = (make_guard(&process), process.clone());
+        let body = async move {
+            let _guard = guard;
             let end = poll_fn(|cx| {
-                resolve(&*itself);
-                Pin::new(&mut told).poll(cx)
+                resolve_dropped_replies(&*itself);
+                Pin::new(&mut end_requested).poll(cx)
             });
             End::Returned(end.await.unwrap_or(ExitReason::Normal))
         };
-        runtime.spawn_future(process.clone(), Box::pin(life));
-        StandIn { process, end }
+        runtime.spawn_future(process.clone(), Box::pin(body));
+        BareProcess { process, end }
     }
 
-    pub(super) fn process(&self) -> &Arc<Process<M>> {
+    pub(super) fn inner(&self) -> &Arc<Process<M>> {
         &self.process
     }
 
@@ -73,15 +75,15 @@ impl<M: Item> StandIn<M> {
         Ended::of(&self.runtime(), Some(self.process.clone()))
     }
 
-    /// Lets it end with this reason, and gives the true one.
+    /// Ends the process with this reason, and returns its true exit reason.
     pub(super) async fn end(self, reason: ExitReason) -> ExitReason {
         let ended = self.ended();
-        // It may have ended before.
+        // An error means that the process has ended already.
         let _ = self.end.send(reason);
         ended.await
     }
 
-    /// Waits for something, or for the end of the process.
+    /// Waits for the polled value, or for the end of the process.
     pub(super) async fn or_ended<T>(
         &self,
         poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin,
@@ -93,8 +95,9 @@ impl<M: Item> StandIn<M> {
     }
 }
 
-/// Callers whose replies were dropped hear it; of a process that is ending, from its end.
-pub(super) fn resolve(process: &dyn AnyProcess) {
+/// Resolves calls whose replies were dropped. If an exit is pending, the end of the process resolves
+/// them instead, with the exit reason.
+pub(super) fn resolve_dropped_replies(process: &dyn AnyProcess) {
     let flags = process.flags().load(Ordering::Acquire);
     if flags & flag::UNANSWERED != 0 && flags & flag::EXIT_PENDING == 0 {
         resolve_unanswered(process);

@@ -1,43 +1,36 @@
-//! The handlers of a server, called by a test.
+//! The context for handlers that a test calls.
 
 use std::fmt;
-use std::future::Future;
 use std::ops::{Deref, DerefMut};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::poll_budget;
 use crate::base::shared_str::SharedStr;
 use crate::call::reply::Reply;
-use crate::call::reply_slot::AwaitedReply;
 use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::admission::NewProcess;
-use crate::process::AnyProcess;
 use crate::runtime::Runtime;
-use crate::runtime::await_reply::outcome;
-use crate::runtime::errors::call_error::CallError;
 use crate::runtime::starting::StartCause;
 use crate::server::context::schedule::Planned;
 use crate::server::event::Event;
 use crate::server::run::suspended;
 use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext};
-use crate::testing::bare_process::{StandIn, resolve};
-use crate::testing::time_limit::patiently;
+use crate::testing::answer::Answer;
+use crate::testing::bare_process::BareProcess;
+use crate::testing::time_limit::wait_for;
 
-/// A [`ServerContext`] without a running server: the test makes the state, calls its
-/// handlers one by one, and looks at what they asked of the context.
+/// A [`ServerContext`] without a running server. The test creates the state, calls the handlers one
+/// by one, and inspects what they requested from the context.
 ///
-/// A real process stands behind it, so pids, links, monitors, timers and tasks work; it
-/// ends when this is dropped. What that process receives waits until the test lets it be
-/// handled, by [`handle_next`](Self::handle_next). The handlers run in the test, not in
-/// that process: a call to itself is not refused there.
+/// The context belongs to a real process, so pids, links, monitors, timers and tasks work. The
+/// process ends when the `TestContext` is dropped. Items that the process receives stay in its
+/// mailbox until the test calls [`handle_next`](Self::handle_next). The handlers run in the test
+/// and not in that process, so a server that calls itself is not refused here.
 ///
-/// Not for what supervision or concurrency does: start the server for that.
+/// To test supervision or concurrency, start the server instead.
 ///
 /// # Examples
 ///
@@ -46,7 +39,7 @@ use crate::testing::time_limit::patiently;
 /// use regrow::testing::TestContext;
 /// use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
 ///
-/// /// Holds what it is told back for a minute, and keeps who asks meanwhile waiting.
+/// /// Answers all waiting callers one minute after the latest call.
 /// struct Quarantine(Vec<Reply<&'static str>>);
 ///
 /// impl GenServer for Quarantine {
@@ -81,27 +74,27 @@ use crate::testing::time_limit::patiently;
 /// let [timer] = &ctx.timers()[..] else { panic!("one timer") };
 /// assert_eq!((timer.key(), timer.remaining()), (Some("release"), Duration::from_secs(60)));
 ///
-/// ctx.handle_next(&mut quarantine).await?; // the timer's cast, a minute of paused time later
+/// ctx.handle_next(&mut quarantine).await?; // the cast of the timer, after a paused minute
 /// assert_eq!(answer.await, Ok("nothing bad"));
 /// # Ok::<(), regrow::ExitReason>(())
 /// # }).unwrap();
 /// ```
 pub struct TestContext<S: GenServer> {
     context: ServerContext<S>,
-    stand_in: StandIn<Work<S>>,
+    process: BareProcess<Work<S>>,
 }
 
 impl<S: GenServer> TestContext<S> {
-    /// A context as at a first start. [`TestContext`] has an example.
+    /// Creates the context of a first start. [`TestContext`] has an example.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use.
+    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`.
     pub fn new(runtime: &Runtime) -> Self {
-        TestContext::because(runtime, StartCause::First)
+        TestContext::with_cause(runtime, StartCause::First)
     }
 
-    /// A context as at a restart: for an `init` that asks for its
+    /// Creates the context of a restart, for an `init` that reads its
     /// [`start_cause`](ServerContext::start_cause).
     ///
     /// # Panics
@@ -113,7 +106,7 @@ impl<S: GenServer> TestContext<S> {
     /// use regrow::ExitReason;
     /// use regrow::testing::TestContext;
     ///
-    /// /// Does not trust its cache after a crash.
+    /// /// Does not use its cache after a crash.
     /// struct Store {
     ///     cached: bool,
     /// }
@@ -143,42 +136,42 @@ impl<S: GenServer> TestContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn restarted(runtime: &Runtime, attempt: u32, previous: ExitReason) -> Self {
-        TestContext::because(runtime, StartCause::Restart { attempt, previous })
+        TestContext::with_cause(runtime, StartCause::Restart { attempt, previous })
     }
 
-    fn because(runtime: &Runtime, cause: StartCause) -> Self {
-        let stand_in = StandIn::new(runtime, &NewProcess::default(), |_| ());
-        let context = ServerContext::new(stand_in.process().clone(), None, cause);
-        TestContext { context, stand_in }
+    fn with_cause(runtime: &Runtime, cause: StartCause) -> Self {
+        let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
+        let context = ServerContext::new(process.inner().clone(), None, cause);
+        TestContext { context, process }
     }
 
-    /// A question, and where its answer will be. A reply that a handler drops is told as
-    /// [`NoReply`](CallError::NoReply). [`TestContext`] has an example.
+    /// Creates a call and the [`Answer`] that its reply resolves. If a handler drops the reply, the
+    /// answer is [`NoReply`](crate::CallError::NoReply). [`TestContext`] has an example.
     pub fn question<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
     ) -> (S::Call, Answer<T>) {
-        let server = self.stand_in.process();
+        let server = self.process.inner();
         let (reply, answer) = Reply::new(server, Waker::noop().clone());
         (make(reply), Answer { awaited: Some(answer.later()), server: server.clone() })
     }
 
-    /// Lets the next thing be handled, as a running server would: what was to be continued
-    /// with first, then what lies in the mailbox, a timer that is due, or, where nothing
-    /// comes in time, the idle time-out. Returns what the handler did.
+    /// Handles the next event, in the order of a running server: continues first, then items of the
+    /// mailbox and timers that are due, and the idle timeout if nothing comes in time. Returns the
+    /// result of the handler.
     ///
     /// # Errors
     ///
-    /// The handler's; or, if the process was stopped or ended by a signal, the reason of
-    /// that.
+    /// The error of the handler. If the process was stopped, or ended by a signal, the exit reason.
     ///
     /// # Panics
     ///
-    /// If nothing is due within a day: under paused time that is at once.
+    /// If nothing is due within a day; under a paused clock that is at once.
     ///
     /// # Cancel safety
     ///
-    /// While it waits, nothing is lost when it is dropped. Later the handler is dropped.
+    /// Cancel safe until an event arrives. If the future is dropped after that, the handler is
+    /// dropped with it.
     ///
     /// ```
     /// use regrow::testing::TestContext;
@@ -206,7 +199,7 @@ impl<S: GenServer> TestContext<S> {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let mut ctx = TestContext::new(&rt);
-    /// // Its `init` casts "a message" to itself, and continues with "load".
+    /// // The `init` casts "a message" to its own server, and continues with "load".
     /// let mut loader = Loader::init((), &mut ctx).await?;
     /// ctx.handle_next(&mut loader).await?;
     /// ctx.handle_next(&mut loader).await?;
@@ -217,8 +210,8 @@ impl<S: GenServer> TestContext<S> {
     pub async fn handle_next(&mut self, state: &mut S) -> Result {
         loop {
             let ctx = &mut self.context;
-            let some = self.stand_in.or_ended(|cx| ctx.poll_some(cx));
-            let waited = patiently("something to handle", some).await?;
+            let some = self.process.or_ended(|cx| ctx.poll_some(cx));
+            let waited = wait_for("something to handle", some).await?;
             return match ctx.next_event(waited) {
                 Event::Stale => continue,
                 Event::Call(call) => state.handle_call(call, ctx).await,
@@ -234,8 +227,8 @@ impl<S: GenServer> TestContext<S> {
         }
     }
 
-    /// What [`continue_with`](ServerContext::continue_with) was given, in that order. Asking
-    /// takes it: [`handle_next`](Self::handle_next) finds it no more.
+    /// Takes the messages that were passed to [`continue_with`](ServerContext::continue_with), in
+    /// order. [`handle_next`](Self::handle_next) does not handle them any more.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -276,15 +269,15 @@ impl<S: GenServer> TestContext<S> {
         self.context.take_continues().into()
     }
 
-    /// What [`idle_timeout`](ServerContext::idle_timeout) was given last, if it was. Asking
-    /// takes it; so does the next thing that [`handle_next`](Self::handle_next) handles.
+    /// Takes the duration that was last passed to [`idle_timeout`](ServerContext::idle_timeout), if
+    /// any. The next event that [`handle_next`](Self::handle_next) handles also clears it.
     /// [`take_continues`](Self::take_continues) has an example.
     pub fn take_idle_timeout(&mut self) -> Option<Duration> {
         self.context.take_idle().limit()
     }
 
-    /// The timers that are set by [`cast_after`](ServerContext::cast_after) and its like, the
-    /// one due next first. [`TestContext`] has an example.
+    /// The timers that [`cast_after`](ServerContext::cast_after) and similar methods have set, the
+    /// one that is due next first. [`TestContext`] has an example.
     pub fn timers(&mut self) -> Vec<SetTimer> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let now = Instant::now();
@@ -324,7 +317,7 @@ impl<S: GenServer> fmt::Debug for TestContext<S> {
     }
 }
 
-/// A timer that a handler has set, as [`TestContext::timers`] tells it.
+/// A timer that a handler has set, from [`TestContext::timers`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetTimer {
     key: Option<SharedStr>,
@@ -333,76 +326,19 @@ pub struct SetTimer {
 }
 
 impl SetTimer {
-    /// Its key, if it has one. [`TestContext`] has an example.
+    /// The key of the timer, if it has one. [`TestContext`] has an example.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// How long until it is due. [`TestContext`] has an example.
+    /// The time until the timer is due. [`TestContext`] has an example.
     pub fn remaining(&self) -> Duration {
         self.remaining
     }
 
-    /// The time between two ticks, if it is one of
+    /// The time between two ticks, if the timer was set by
     /// [`cast_every`](ServerContext::cast_every).
     pub fn period(&self) -> Option<Duration> {
         self.period
-    }
-}
-
-/// The answer to a [`question`](TestContext::question): what a caller would get.
-/// [`TestContext`] has an example.
-///
-/// # Cancel safety
-///
-/// Cancel safe; dropping it is a caller that stopped waiting.
-#[must_use = "it does nothing unless awaited or asked"]
-pub struct Answer<T> {
-    /// `None` once it was taken.
-    awaited: Option<AwaitedReply<T>>,
-    server: Arc<dyn AnyProcess>,
-}
-
-impl<T: Send + 'static> Answer<T> {
-    /// The answer, if there is one by now; `None` also when it was taken before.
-    /// [`TestContext`] has an example.
-    pub fn by_now(&mut self) -> Option<Result<T, CallError>> {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.awaited.as_ref()?;
-        // No turn: by now is now, however much of the budget is left.
-        match self.poll_now(&mut cx) {
-            Poll::Ready(answer) => Some(answer),
-            Poll::Pending => None,
-        }
-    }
-
-    fn poll_now(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
-        let Answer { awaited: place, server } = self;
-        let Some(awaited) = place else { panic!("the answer was taken already") };
-        let answer = match awaited.poll(cx, &**server) {
-            Poll::Pending => {
-                // The server may owe it the truth, from now on or since before.
-                resolve(&**server);
-                ready!(awaited.poll(cx, &**server))
-            }
-            Poll::Ready(answer) => answer,
-        };
-        *place = None;
-        Poll::Ready(outcome(answer))
-    }
-}
-
-impl<T: Send + 'static> Future for Answer<T> {
-    type Output = Result<T, CallError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(poll_budget(cx));
-        self.poll_now(cx)
-    }
-}
-
-impl<T> fmt::Debug for Answer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer(of {})", self.server.pid())
     }
 }

@@ -1,8 +1,8 @@
 //! A server whose handlers are the test.
 //!
-//! The reader of its mailbox is kept by the life of its process and lent to the test for a
-//! moment at a time: so, when the process ends, what nobody has taken is dropped before its
-//! watchers are told, as in a real server, and its callers hear the true reason.
+//! The future of the process owns the mailbox reader, and lends it to the test for one poll at a
+//! time. So when the process ends, items that the test has not taken are dropped before the end is
+//! announced, as in a real server, and their callers receive the true exit reason.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,18 +18,17 @@ use crate::runtime::typed_name::Name;
 use crate::server::event::Event;
 use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::testing::bare_process::StandIn;
-use crate::testing::time_limit::patiently;
+use crate::testing::bare_process::BareProcess;
+use crate::testing::time_limit::wait_for;
 
-/// A stand-in for a server of type `S`: what it is asked and told comes to the test, as the
-/// server's own enums, and the test answers with [`Reply::send`](crate::Reply::send).
-/// Nothing of `S` runs.
+/// A stand-in for a server of type `S`. The test receives its calls and casts, as values of the
+/// server's own enums, and answers with [`Reply::send`](crate::Reply::send). No code of `S` runs.
 ///
-/// A real process stands behind it, so its callers hear the truth: a reply that the test
-/// drops is `NoReply`, and once the mock has [ended](Self::end), was killed or dropped,
-/// calls say `Exited` or `NoProc`. It can be linked, monitored and named.
+/// A mock is a real process, so callers get the usual errors: `NoReply` for a reply that the test
+/// drops, and `Exited` or `NoProc` once the mock has [ended](Self::end), was killed or dropped. A
+/// mock can be linked, monitored and named.
 ///
-/// Not for a server that is quick to start and has no outside of its own: use the real one.
+/// For a server that starts quickly and needs no external service, use the real server instead.
 ///
 /// # Examples
 ///
@@ -37,7 +36,7 @@ use crate::testing::time_limit::patiently;
 /// use regrow::testing::Mock;
 /// use regrow::{CallError, ExitReason, GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
 ///
-/// /// Needs a network, really.
+/// /// A server that needs a network.
 /// struct Rates;
 /// struct Rate {
 ///     of: &'static str,
@@ -58,7 +57,7 @@ use crate::testing::time_limit::patiently;
 /// #     }
 /// # }
 ///
-/// /// What is to be tested.
+/// /// The function under test.
 /// async fn convert(rates: ServerRef<Rates>, amount: u32) -> Result<u32, CallError> {
 ///     Ok(amount * rates.call(|reply| Rate { of: "EUR", reply }).await?)
 /// }
@@ -73,55 +72,55 @@ use crate::testing::time_limit::patiently;
 /// reply.send(3);
 /// assert_eq!(converted.await?, Ok(21));
 ///
-/// // And when it crashes?
+/// // A crash during a call:
 /// let converted = tokio::spawn(convert(rates.server(), 7));
-/// let question = rates.next_call().await;
+/// let unanswered = rates.next_call().await;
 /// let crash = rates.end(ExitReason::crashed("no network")).await;
-/// drop(question);
+/// drop(unanswered);
 /// assert_eq!(converted.await?, Err(CallError::Exited(crash)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 pub struct Mock<S: GenServer> {
-    stand_in: StandIn<Work<S>>,
-    desk: Arc<Desk<S>>,
+    process: BareProcess<Work<S>>,
+    reader: Arc<MailboxReader<S>>,
 }
 
-/// Something that a [`Mock`] was sent, in the order it came.
+/// An item that a [`Mock`] has received.
 #[non_exhaustive]
 pub enum Asked<S: GenServer> {
-    /// A call, with its reply inside.
+    /// A call, which contains its reply.
     Call(S::Call),
     /// A cast.
     Cast(S::Cast),
     /// A message, a stream or a signal.
     Info(Received),
-    /// [`ServerRef::stop`] was called, and waits for the mock to [end](Mock::end).
+    /// A call of [`ServerRef::stop`], which waits for the mock to [end](Mock::end).
     Stop(ExitReason),
 }
 
-/// What reads the mailbox, until the process ends.
-struct Desk<S: GenServer>(Mutex<Option<ServerContext<S>>>);
+/// The reader of the mailbox; `None` once the process has ended.
+struct MailboxReader<S: GenServer>(Mutex<Option<ServerContext<S>>>);
 
-/// Held by the life of the process.
-struct Clear<S: GenServer>(Arc<Desk<S>>);
+/// Owned by the future of the process: drops the reader when the process ends.
+struct DropReader<S: GenServer>(Arc<MailboxReader<S>>);
 
 impl<S: GenServer> Mock<S> {
-    /// A mock without a name. [`Mock`] has an example.
+    /// Starts a mock without a name. [`Mock`] has an example.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use. If `runtime` was shut
-    /// down.
+    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`. If `runtime` was
+    /// shut down.
     pub fn new(runtime: &Runtime) -> Self {
-        Mock::born(runtime, &NewProcess::default())
+        Mock::start(runtime, &NewProcess::default())
     }
 
-    /// A mock that holds this name.
+    /// Starts a mock that holds this name.
     ///
     /// # Panics
     ///
-    /// If the name is held; and as [`new`](Self::new).
+    /// If another process holds the name; and as [`new`](Self::new).
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -136,43 +135,43 @@ impl<S: GenServer> Mock<S> {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let mut counter = Mock::named(&rt, COUNTER);
-    /// rt.server(COUNTER).cast(Cast::Add(2)); // by whoever is tested
+    /// rt.server(COUNTER).cast(Cast::Add(2)); // the code under test
     /// assert!(matches!(counter.next_cast().await, Cast::Add(2)));
     /// # });
     /// ```
     pub fn named(runtime: &Runtime, name: Name<S>) -> Self {
-        Mock::born(runtime, &NewProcess { name: Some(name.into()), ..NewProcess::default() })
+        Mock::start(runtime, &NewProcess { name: Some(name.into()), ..NewProcess::default() })
     }
 
-    fn born(runtime: &Runtime, new_process: &NewProcess) -> Self {
-        let desk = Arc::new(Desk(Mutex::new(None)));
-        let stand_in = StandIn::new(runtime, new_process, |process| {
-            desk.put(Some(ServerContext::new(process.clone(), None, StartCause::First)));
-            Clear(desk.clone())
+    fn start(runtime: &Runtime, new_process: &NewProcess) -> Self {
+        let reader = Arc::new(MailboxReader(Mutex::new(None)));
+        let process = BareProcess::new(runtime, new_process, |process| {
+            reader.replace(Some(ServerContext::new(process.clone(), None, StartCause::First)));
+            DropReader(reader.clone())
         });
-        Mock { stand_in, desk }
+        Mock { process, reader }
     }
 
-    /// A direct handle to it, for what is to be tested. [`Mock`] has an example.
+    /// A direct handle to the mock, for the code under test. [`Mock`] has an example.
     pub fn server(&self) -> ServerRef<S> {
-        ServerRef::direct(self.stand_in.process().clone())
+        ServerRef::direct(self.process.inner().clone())
     }
 
-    /// Its pid, also when it has ended.
+    /// The pid of the mock, also after its end.
     pub fn pid(&self) -> Pid {
-        self.stand_in.pid()
+        self.process.pid()
     }
 
-    /// The next thing that it was or is sent.
+    /// Waits for the next item in the mailbox.
     ///
     /// # Panics
     ///
-    /// If it has ended, so that nothing comes any more. If nothing is due within a day: under
-    /// paused time that is at once.
+    /// If the mock has ended. If nothing arrives within a day; under a paused clock that is at once
+    /// when nothing else is due.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a wait that is dropped has taken nothing.
+    /// Cancel safe: a future that is dropped has taken no item.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -194,23 +193,23 @@ impl<S: GenServer> Mock<S> {
     /// # }).unwrap();
     /// ```
     pub async fn next(&mut self) -> Asked<S> {
-        let desk = &self.desk;
-        let asked = self.stand_in.or_ended(|cx| desk.poll_asked(cx));
-        match patiently("something to be asked", asked).await {
+        let reader = &self.reader;
+        let asked = self.process.or_ended(|cx| reader.poll_next(cx));
+        match wait_for("something to be asked", asked).await {
             Ok(asked) => asked,
-            Err(reason) => panic!("the mock has ended and is asked nothing more: {reason:#}"),
+            Err(reason) => panic!("the mock has ended and receives nothing more: {reason:#}"),
         }
     }
 
-    /// The next thing that it was or is sent, which must be a call. [`Mock`] has an example.
+    /// Waits for the next item, which must be a call. [`Mock`] has an example.
     ///
     /// # Panics
     ///
-    /// If it is none; and as [`next`](Self::next).
+    /// If the item is not a call; and as [`next`](Self::next).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a wait that is dropped has taken nothing.
+    /// As [`next`](Self::next).
     pub async fn next_call(&mut self) -> S::Call {
         match self.next().await {
             Asked::Call(call) => call,
@@ -218,16 +217,15 @@ impl<S: GenServer> Mock<S> {
         }
     }
 
-    /// The next thing that it was or is sent, which must be a cast. [`named`](Self::named) has
-    /// an example.
+    /// Waits for the next item, which must be a cast. [`named`](Self::named) has an example.
     ///
     /// # Panics
     ///
-    /// If it is none; and as [`next`](Self::next).
+    /// If the item is not a cast; and as [`next`](Self::next).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a wait that is dropped has taken nothing.
+    /// As [`next`](Self::next).
     pub async fn next_cast(&mut self) -> S::Cast {
         match self.next().await {
             Asked::Cast(cast) => cast,
@@ -235,25 +233,25 @@ impl<S: GenServer> Mock<S> {
         }
     }
 
-    /// Ends it with this reason, a [crash](ExitReason::crashed) for one, and waits until it
-    /// has ended. Gives the true reason: another, if it had ended before. [`Mock`] has an
+    /// Ends the mock with this reason, for example a [crash](ExitReason::crashed), and waits for the
+    /// end. Returns the true exit reason, which differs if the mock had ended before. [`Mock`] has an
     /// example.
     ///
     /// # Cancel safety
     ///
-    /// It ends also if this is dropped, and then normally if it was never polled.
+    /// The mock ends even if the future is dropped; normally if the future was never polled.
     pub async fn end(self, reason: ExitReason) -> ExitReason {
-        self.stand_in.end(reason).await
+        self.process.end(reason).await
     }
 }
 
-impl<S: GenServer> Desk<S> {
-    /// Gives what was there.
-    fn put(&self, reader: Option<ServerContext<S>>) -> Option<ServerContext<S>> {
+impl<S: GenServer> MailboxReader<S> {
+    /// Replaces the reader, and returns the old one.
+    fn replace(&self, reader: Option<ServerContext<S>>) -> Option<ServerContext<S>> {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), reader)
     }
 
-    fn poll_asked(&self, cx: &mut Context<'_>) -> Poll<Asked<S>> {
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Asked<S>> {
         let mut reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(reader) = reader.as_mut() else { return Poll::Pending };
         loop {
@@ -263,17 +261,17 @@ impl<S: GenServer> Desk<S> {
                 Event::Cast(cast) => Asked::Cast(cast),
                 Event::Info(info) => Asked::Info(info),
                 Event::Stop(reason) => Asked::Stop(reason),
-                // Nobody answers in its place.
+                // A mock does not answer system requests and has no timers.
                 Event::System(_) | Event::Timeout | Event::Stale => continue,
             });
         }
     }
 }
 
-impl<S: GenServer> Drop for Clear<S> {
+impl<S: GenServer> Drop for DropReader<S> {
     fn drop(&mut self) {
-        // Dropped with all it has read, outside of the lock.
-        drop(self.0.put(None));
+        // Outside the lock: the reader drops the unread items, which are the user's.
+        drop(self.0.replace(None));
     }
 }
 
@@ -283,7 +281,7 @@ impl<S: GenServer> fmt::Debug for Mock<S> {
     }
 }
 
-/// Says what kind of thing it is, not what is in it.
+/// Shows the kind of the item, without the user's values.
 impl<S: GenServer> fmt::Debug for Asked<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

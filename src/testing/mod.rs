@@ -1,16 +1,16 @@
 // **Uses** `base`, `exit`, `message`, `process`, `kernel`, `mailbox`, `call`, `runtime`, `server`.
 // **Knows nothing of** supervisors: a test starts the tree that ships.
 
-//! Tests of what is built on regrow: without a tree, with a stand-in for a server, or of a
-//! whole tree whose crashes and restarts come out the same each time.
+//! Tools for tests of programs built on regrow: of a handler without a process, of code that talks
+//! to a server, and of a whole tree with crashes and restarts that are the same in each run.
 //!
-//! It needs no feature and adds no dependency.
+//! The module needs no feature and adds no dependency.
 //!
 //! # A handler, called by hand
 //!
-//! [`TestContext`] is what a handler is given, without a server that runs: make the state,
-//! call what is to be tested, and look at the state, the answer, and what the handler
-//! asked of its context.
+//! [`TestContext`] is the context that a handler takes, without a running server. A test creates
+//! the state, calls a handler, and inspects the state, the answer, and what the handler requested
+//! from its context.
 //!
 //! ```
 //! use regrow::testing::TestContext;
@@ -31,29 +31,29 @@
 //! # }).unwrap();
 //! ```
 //!
-//! # What talks to a server
+//! # Code that talks to a server
 //!
-//! [`Mock`] gives a [`ServerRef`](crate::ServerRef) behind which the test itself sits; a
-//! [`Probe`] is a raw process in the hands of the test.
+//! A [`Mock`] has a [`ServerRef`](crate::ServerRef) whose calls and casts the test receives. A
+//! [`Probe`] is a process whose mailbox the test reads.
 //!
 //! # A tree, and its crashes
 //!
 //! It is tempting to sleep until a restart is probably over. Such a test is slow, and on a busy
-//! machine it fails. Wait for what happens instead: [`await_exit`] and [`await_restart`]
-//! are made before the crash, and awaited after it.
+//! machine it fails. Wait for the event instead: call [`await_exit`] or [`await_restart`] before
+//! the crash, and await the future after it.
 //!
-//! Call time-outs, restart windows, backoff, shutdown times and timers go by tokio's clock. So
-//! with `#[tokio::test(start_paused = true)]` the clock stands still while any task can run, and
-//! jumps to what is due next when none can: an hour passes at once, and every time is exact to
-//! the millisecond. It does not wait for threads and programs: blocking children and commands
-//! take real time. Two habits make such a test exact:
+//! Call timeouts, restart windows, backoff, shutdown times and timers use tokio's clock. With
+//! `#[tokio::test(start_paused = true)]` the clock stands still while any task can run, and jumps
+//! to the next timer when none can: an hour passes at once, and every time is exact to the
+//! millisecond. The clock does not wait for threads and operating system processes: blocking
+//! children and commands take real time. Two habits make such a test exact:
 //!
-//! * The moment when everybody has done what they had to do is a sleep of 1 ms, since the
-//!   clock only moves when all are idle.
-//! * Give a [`Backoff`](crate::Backoff) no jitter, or measure between its bounds.
+//! * Sleep for 1 ms to let every process finish its work, since the clock moves only when all
+//!   tasks are idle.
+//! * Give a [`Backoff`](crate::Backoff) no jitter, or check its bounds.
 //!
-//! What never comes fails at once there, and doesn't hang: everything in here that waits
-//! gives up after a day.
+//! Every wait of this module fails after a day. So under a paused clock a test whose event never
+//! comes fails at once, and does not hang.
 //!
 //! ```
 //! use regrow::testing::{await_exit, await_restart};
@@ -86,16 +86,18 @@
 //! # }).unwrap();
 //! ```
 //!
-//! OTP has no counterpart; there one starts the real thing and calls it.
+//! OTP has no counterpart: tests there start the real process and call it.
 
 mod time_limit;
 mod bare_process;
+mod answer;
 mod context;
 mod mock;
 mod probe;
 mod await_exit;
 
+pub use answer::Answer;
 pub use await_exit::{await_exit, await_restart};
-pub use context::{Answer, SetTimer, TestContext};
+pub use context::{SetTimer, TestContext};
 pub use mock::{Asked, Mock};
 pub use probe::Probe;

@@ -1,4 +1,4 @@
-//! A process in the hands of a test.
+//! A process that a test controls.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -12,14 +12,14 @@ use crate::mailbox::receive::Mailbox;
 use crate::message::received::{Envelope, Received};
 use crate::runtime::Runtime;
 use crate::runtime::inside::{Inside, sealed};
-use crate::testing::bare_process::StandIn;
-use crate::testing::time_limit::patiently;
+use crate::testing::bare_process::BareProcess;
+use crate::testing::time_limit::wait_for;
 
-/// A process that keeps everything it receives for the test to look at. It can link,
-/// monitor and trap exits, and be the parent of what is started with
-/// [`start_link`](crate::ServerSpec::start_link). Dropped, it ends normally.
+/// A process whose received items are kept for the test to inspect. A probe can link, monitor and
+/// trap exits, and be the parent of a server that is started with
+/// [`start_link`](crate::ServerSpec::start_link). It ends normally when it is dropped.
 ///
-/// OTP: what the process of a test is there, with its `assert_receive`.
+/// OTP: the process that runs a test, with its `assert_receive`.
 ///
 /// # Examples
 ///
@@ -42,36 +42,36 @@ use crate::testing::time_limit::patiently;
 /// ```
 pub struct Probe {
     mailbox: Mailbox<Envelope>,
-    stand_in: StandIn<Envelope>,
+    process: BareProcess<Envelope>,
 }
 
 impl Probe {
-    /// A new process. [`Probe`] has an example.
+    /// Starts a probe. [`Probe`] has an example.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use. If `runtime` was shut
-    /// down.
+    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`. If `runtime` was
+    /// shut down.
     pub fn new(runtime: &Runtime) -> Self {
-        let stand_in = StandIn::new(runtime, &NewProcess::default(), |_| ());
-        Probe { mailbox: Mailbox::new(stand_in.process().clone()), stand_in }
+        let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
+        Probe { mailbox: Mailbox::new(process.inner().clone()), process }
     }
 
-    /// Its pid, also when it has ended. [`Probe`] has an example.
+    /// The pid of the probe, also after its end. [`Probe`] has an example.
     pub fn pid(&self) -> Pid {
-        self.stand_in.pid()
+        self.process.pid()
     }
 
-    /// The next thing it received or receives.
+    /// Waits for the next item in the mailbox.
     ///
     /// # Panics
     ///
-    /// If it has ended, so that nothing comes any more. If nothing is due within a day: under
-    /// paused time that is at once.
+    /// If the probe has ended. If nothing arrives within a day; under a paused clock that is at once
+    /// when nothing else is due.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a wait that is dropped has taken nothing.
+    /// Cancel safe: a future that is dropped has taken no item.
     ///
     /// ```
     /// use regrow::testing::Probe;
@@ -87,28 +87,28 @@ impl Probe {
     /// ```
     pub async fn next(&mut self) -> Received {
         let mailbox = &mut self.mailbox;
-        let some = self.stand_in.or_ended(|cx| mailbox.poll_some(cx));
-        match patiently("something to be received", some).await {
+        let some = self.process.or_ended(|cx| mailbox.poll_some(cx));
+        match wait_for("something to be received", some).await {
             Ok(()) => self.mailbox.take().received,
             Err(reason) => panic!("the probe has ended and receives nothing more: {reason:#}"),
         }
     }
 
-    /// Waits for the next thing it receives, which must be this. [`Probe`] has an example.
+    /// Waits for the next item, which must equal `expected`. [`Probe`] has an example.
     ///
     /// # Panics
     ///
-    /// If it is another, telling both; and as [`next`](Self::next).
+    /// If the item differs; the message shows both. And as [`next`](Self::next).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a wait that is dropped has taken nothing.
+    /// As [`next`](Self::next).
     pub async fn expect(&mut self, expected: Received) {
         let received = self.next().await;
         assert!(received == expected, "expected {expected:?}, but received {received:?}");
     }
 
-    /// What it has received by now and the test has not looked at.
+    /// Takes all items that the probe has received and the test has not taken yet.
     ///
     /// ```
     /// use regrow::testing::Probe;
@@ -126,27 +126,26 @@ impl Probe {
     /// ```
     pub fn so_far(&mut self) -> Vec<Received> {
         let mut received = Vec::new();
-        // All of it, however much: a wait would be cut short by tokio's budget.
+        // Unconstrained, since tokio's budget would end the loop before the mailbox is empty.
         while unconstrained(poll_fn(|cx| self.mailbox.poll_some(cx))).now_or_never().is_some() {
             received.push(self.mailbox.take().received);
         }
         received
     }
 
-    /// Nothing has come by now that the test has not looked at. Under paused time, let 1 ms
-    /// pass before: that is the moment when every process has done what it had to do.
-    /// [`Probe`] has an example.
+    /// Asserts that the probe has received no item that the test has not taken yet. Under a paused
+    /// clock, sleep for 1 ms before: then every process has done its work. [`Probe`] has an example.
     ///
     /// # Panics
     ///
-    /// If something has, telling what.
+    /// If there is an item; the message shows it.
     #[track_caller]
     pub fn assert_silent(&mut self) {
         let received = self.so_far();
         assert!(received.is_empty(), "expected silence, but received {received:?}");
     }
 
-    /// Turns trapping on or off, and returns the old value, as
+    /// Turns the trapping of exits on or off, and returns the old value, as
     /// [`Runtime::set_trap_exit`] does.
     ///
     /// ```
@@ -165,18 +164,18 @@ impl Probe {
     /// # });
     /// ```
     pub fn trap_exit(&self, trap: bool) -> bool {
-        self.stand_in.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
+        self.process.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
     }
 
-    /// Links it to a process, as [`Runtime::link`] does; false if that is dead.
+    /// Links the probe to a process, as [`Runtime::link`] does; false if that process is dead.
     /// [`trap_exit`](Self::trap_exit) has an example.
     pub fn link(&self, other: Pid) -> bool {
-        self.stand_in.runtime().link(self.pid(), other)
+        self.process.runtime().link(self.pid(), other)
     }
 
-    /// Watches a process, as [`Runtime::monitor`] does. [`Probe`] has an example.
+    /// Monitors a process, as [`Runtime::monitor`] does. [`Probe`] has an example.
     pub fn monitor(&self, target: Pid) -> MonitorRef {
-        self.stand_in.runtime().monitor(self.pid(), target)
+        self.process.runtime().monitor(self.pid(), target)
     }
 }
 
@@ -188,7 +187,7 @@ impl Inside for Probe {
     }
 
     fn runtime(&self) -> Runtime {
-        self.stand_in.runtime()
+        self.process.runtime()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for what a test expects, and not for ever.
+//! The time limit of every wait in a test.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// Longer than anything a test waits for. Under paused time it is over as soon as all is
-/// idle and nothing else is due.
+/// Longer than any test waits. Under a paused clock this time passes at once, as soon as all tasks
+/// are idle and no timer is due before.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Waits; panics with what was waited for if it doesn't come.
-pub(super) async fn patiently<T>(what: impl Display, wait: impl Future<Output = T>) -> T {
+/// Waits for a future. Panics after the limit, with `what` in the message.
+pub(super) async fn wait_for<T>(what: impl Display, wait: impl Future<Output = T>) -> T {
     match timeout(LIMIT, wait).await {
         Ok(came) => came,
-        Err(_) => panic!("waited a day in vain for {what}: nothing else is due"),
+        Err(_) => panic!("waited a day for {what}: nothing else is due"),
     }
 }

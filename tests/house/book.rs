@@ -190,7 +190,7 @@ const TWICE: &[Twice] = &[
             ("book/src/in-production.md", "within one deadline: 25 s unless"),
             ("book/src/in-production.md", "the deadline of the run, 25 seconds;"),
             ("book/src/a-tree-that-starts-and-stops.md", "25 seconds unless you say otherwise"),
-            ("src/program/mod.rs", "By default 25 s."),
+            ("src/program/run.rs", "By default 25 s."),
             ("src/supervisor/spec/finding.rs", "may take longer than 25 s"),
         ],
     ),

@@ -35,7 +35,7 @@ const TESTED: &[&str] = &[
     "src/child/mod.rs: warn_after",
     "src/child/task_context.rs: recv_timeout",
     "src/program/builder.rs: shutdown_timeout",
-    "src/program/mod.rs: deadline",
+    "src/program/run.rs: deadline",
     "src/restart/backoff/mod.rs: first",
     "src/restart/backoff/mod.rs: give_up_after",
     "src/restart/backoff/mod.rs: max",

@@ -283,7 +283,7 @@ async fn what_never_comes_is_told() {
     };
     let mut probe = Probe::new(&rt);
     let silent = said(tokio::spawn(async move { drop(probe.next().await) })).await;
-    assert!(silent.contains("in vain for something to be received"), "{silent}");
+    assert!(silent.contains("waited a day for something to be received"), "{silent}");
 
     let mut probe = Probe::new(&rt);
     rt.send(probe.pid(), b"b".to_vec());

@@ -57,6 +57,6 @@ pub(crate) fn reported(lines: &[String]) -> Vec<(&str, &str)> {
     let from = lines.iter().position(|line| line.starts_with("stopped by")).expect("a report");
     let children = lines[from + 1..].iter();
     let all = children.map(|line| line.trim().split_once("  ").expect("a path and more"));
-    // Who says that it is up ends then, and may still be at that.
-    all.filter(|(path, _)| !path.ends_with("/herald")).collect()
+    // The child that announces the start ends by itself, maybe during the stop.
+    all.filter(|(path, _)| !path.ends_with("/announce")).collect()
 }

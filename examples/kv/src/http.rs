@@ -1,4 +1,4 @@
-//! The front: routes over the store, and the probes.
+//! The front: the routes of the store, and the probes.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::store::Ask;
+use crate::store::Request;
 
-/// How long a request waits for the store before it is sent away.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request waits for the store before the answer is 503.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-type Store = State<mpsc::Sender<Ask>>;
+type Store = State<mpsc::Sender<Request>>;
 
-/// A bound socket that is kept, so that a restart never loses the port.
+/// A bound socket that outlives restarts of the server.
 pub(crate) type Port = Keep<std::sync::Arc<std::net::TcpListener>>;
 
-pub(crate) fn child(rt: &Runtime, port: Port, store: mpsc::Sender<Ask>) -> ChildSpec {
+pub(crate) fn child(rt: &Runtime, port: Port, store: mpsc::Sender<Request>) -> ChildSpec {
     let rt = rt.clone();
     ChildSpec::serve("http", move |shutdown| async move {
         let socket = TcpListener::from_std(port.get().await?.try_clone()?)?;
@@ -37,7 +37,7 @@ pub(crate) fn child(rt: &Runtime, port: Port, store: mpsc::Sender<Ask>) -> Child
 }
 
 async fn read(State(store): Store, Path(key): Path<String>) -> Response {
-    match ask(&store, |reply| Ask::Get(key, reply)).await {
+    match ask(&store, |reply| Request::Get(key, reply)).await {
         Some(Some(value)) => value.into_response(),
         Some(None) => StatusCode::NOT_FOUND.into_response(),
         None => try_again(),
@@ -45,28 +45,28 @@ async fn read(State(store): Store, Path(key): Path<String>) -> Response {
 }
 
 async fn write(State(store): Store, Path(key): Path<String>, value: String) -> Response {
-    match ask(&store, |reply| Ask::Put(key, value, reply)).await {
+    match ask(&store, |reply| Request::Put(key, value, reply)).await {
         Some(_) => StatusCode::NO_CONTENT.into_response(),
         None => try_again(),
     }
 }
 
 async fn crash(State(store): Store) -> Response {
-    match store.try_send(Ask::Crash) {
+    match store.try_send(Request::Crash) {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
         Err(_) => try_again(),
     }
 }
 
-/// What the store says. `None` if it is overloaded, died with the question in its hands, or
-/// takes too long; one that is only being restarted is waited for.
+/// Asks the store. Waits while the store restarts. `None` if the store is overloaded, crashed while
+/// it handled the request, or takes too long.
 async fn ask<T>(
-    store: &mpsc::Sender<Ask>,
-    make: impl FnOnce(oneshot::Sender<T>) -> Ask,
+    store: &mpsc::Sender<Request>,
+    make: impl FnOnce(oneshot::Sender<T>) -> Request,
 ) -> Option<T> {
     let (reply, answer) = oneshot::channel();
     store.try_send(make(reply)).ok()?;
-    timeout(PATIENCE, answer).await.ok()?.ok()
+    timeout(STORE_TIMEOUT, answer).await.ok()?.ok()
 }
 
 fn try_again() -> Response {

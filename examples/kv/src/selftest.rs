@@ -1,4 +1,5 @@
-//! The service under load, crashed again and again, and asked for all it has acknowledged.
+//! The self-test: writes under load while the store crashes repeatedly, then reads every
+//! acknowledged key.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -11,12 +12,12 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How many clients write.
+/// The number of clients that write.
 const CLIENTS: usize = 8;
 
-/// How often the store is crashed meanwhile, and how long after each other.
+/// The number of crashes of the store, and the time between two of them.
 const CRASHES: u32 = 15;
-const BETWEEN: Duration = Duration::from_millis(100);
+const CRASH_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run() -> Result<ExitCode> {
     let file = std::env::temp_dir().join(format!("regrow-kv-{}.db", std::process::id()));
@@ -40,19 +41,19 @@ async fn test(rt: &Runtime, address: SocketAddr) -> Result {
     let tree = ready(rt, address).await?;
     println!("{tree}\n");
 
-    let over = CancellationToken::new();
+    let stop_writing = CancellationToken::new();
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
-        clients.spawn(write(number, address, over.clone()));
+        clients.spawn(write(number, address, stop_writing.clone()));
     }
     for _ in 0..CRASHES {
-        sleep(BETWEEN).await;
+        sleep(CRASH_INTERVAL).await;
         Http::ask(address, "POST", "/crash", "").await?.is(202)?;
     }
-    sleep(BETWEEN).await;
-    over.cancel();
+    sleep(CRASH_INTERVAL).await;
+    stop_writing.cancel();
 
-    let (mut acknowledged, mut sent_away) = (0, 0);
+    let (mut acknowledged, mut refused_requests) = (0, 0);
     for client in clients.join_all().await {
         let (number, keys, refused) = client?;
         for key in 0..keys {
@@ -63,21 +64,21 @@ async fn test(rt: &Runtime, address: SocketAddr) -> Result {
                 return Err(format!("{path} is {:?}", answer.body).into());
             }
         }
-        (acknowledged, sent_away) = (acknowledged + keys, sent_away + refused);
+        (acknowledged, refused_requests) = (acknowledged + keys, refused_requests + refused);
     }
     Http::ask(address, "GET", "/kv/half", "").await?.is(404)?;
     Http::ask(address, "GET", "/healthz", "").await?.is(200)?;
 
     let tree = ready(rt, address).await?;
-    println!("{tree}\n\n{acknowledged} acknowledged and all there, {sent_away} sent away");
+    println!("{tree}\n\n{acknowledged} acknowledged and all there, {refused_requests} refused");
     let crashes = tree.find("store").map(|store| store.restarts);
     if acknowledged == 0 || crashes != Some(CRASHES) {
-        return Err(format!("it was crashed {crashes:?} times, and not {CRASHES}").into());
+        return Err(format!("the store crashed {crashes:?} times, not {CRASHES}").into());
     }
     Ok(())
 }
 
-/// Asks as a load balancer would, until it may send work.
+/// Polls `/readyz`, as a load balancer does, until the tree is ready.
 async fn ready(rt: &Runtime, address: SocketAddr) -> Result<TreeSnapshot> {
     while Http::ask(address, "GET", "/readyz", "").await?.is(200).is_err() {
         sleep(Duration::from_millis(10)).await;
@@ -85,15 +86,15 @@ async fn ready(rt: &Runtime, address: SocketAddr) -> Result<TreeSnapshot> {
     Ok(SupervisorRef::named(rt, "kv").tree().await?)
 }
 
-/// Writes one key after the other, each until it is acknowledged: which client it is, how many
-/// keys there are, and how often it was sent away.
+/// Writes one key after another, each until it is acknowledged. Returns the number of the client, of
+/// its keys, and of its refused requests.
 async fn write(
     number: usize,
     address: SocketAddr,
-    over: CancellationToken,
+    stop_writing: CancellationToken,
 ) -> Result<(usize, u32, u32)> {
-    let (mut keys, mut sent_away) = (0, 0);
-    while !over.is_cancelled() {
+    let (mut keys, mut refused) = (0, 0);
+    while !stop_writing.is_cancelled() {
         let path = format!("/kv/{number}-{keys}");
         let answer = Http::ask(address, "PUT", &path, &format!("{keys}")).await?;
         if answer.is(204).is_ok() {
@@ -103,14 +104,14 @@ async fn write(
             if !answer.head.contains("retry-after: 1") {
                 return Err(format!("no Retry-After: {}", answer.head).into());
             }
-            sent_away += 1;
-            sleep(Duration::from_millis(10)).await; // sooner than it was asked to
+            refused += 1;
+            sleep(Duration::from_millis(10)).await; // earlier than `Retry-After` says
         }
     }
-    Ok((number, keys, sent_away))
+    Ok((number, keys, refused))
 }
 
-/// As much of HTTP as it takes: one request, one answer, and the connection is closed.
+/// A minimal HTTP client: one request and one answer on each connection.
 struct Http {
     head: String,
     body: String,
@@ -133,6 +134,6 @@ impl Http {
 
     fn is(&self, status: u16) -> Result {
         let found = self.head.starts_with(&format!("HTTP/1.1 {status} "));
-        if found { Ok(()) } else { Err(format!("{} and not {status}", self.head).into()) }
+        if found { Ok(()) } else { Err(format!("{}, not {status}", self.head).into()) }
     }
 }

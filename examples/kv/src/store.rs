@@ -1,12 +1,13 @@
 //! The store: SQLite on a thread of its own.
 //!
-//! Questions come through a channel whose receiving end outlives the thread that reads from it
-//! (`Keep`). What happens when that thread dies:
+//! Requests come through a channel whose receiver outlives the thread that reads from it (`Keep`).
+//! When the thread crashes, the outcome of a request depends on how far it came:
 //!
-//! * *a question waits in the channel*: the next incarnation answers it;
-//! * *it was taken, and not committed*: SQLite rolls it back, its reply is dropped, and who
-//!   waits for that knows that it must ask again;
-//! * *it was committed, and not acknowledged*: likewise; to write the same again does no harm.
+//! * *queued in the channel*: the next incarnation answers it.
+//! * *received, and not committed*: SQLite rolls the transaction back and the reply is dropped, so
+//!   the caller knows that it must retry.
+//! * *committed, and not acknowledged*: the reply is dropped as well. Writing the same value again
+//!   does no harm.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,73 +16,73 @@ use regrow::{BlockingContext, ChildSpec, Health, Keep, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot};
 
-/// How many questions may wait.
-const WAITING: usize = 256;
+/// The capacity of the channel.
+const CAPACITY: usize = 256;
 
-/// How many are answered in one transaction.
+/// The largest number of requests in one transaction.
 const BATCH: usize = 64;
 
 type Reply = oneshot::Sender<Option<String>>;
 
-pub(crate) enum Ask {
+pub(crate) enum Request {
     Get(String, Reply),
-    /// Acknowledged by the value itself.
+    /// Replies with the value, once it is committed.
     Put(String, String, Reply),
     Crash,
 }
 
-/// The child, and the way to it.
-pub(crate) fn child(file: &Path) -> (ChildSpec, mpsc::Sender<Ask>) {
-    let (ask, asked) = mpsc::channel(WAITING);
-    let first = std::sync::Mutex::new(Some(asked));
-    let asked = Keep::new(move || {
-        let asked = first.lock().ok().and_then(|mut first| first.take());
-        async { asked.ok_or("nobody gives it away") }
+/// The child specification, and the sender of its requests.
+pub(crate) fn child(file: &Path) -> (ChildSpec, mpsc::Sender<Request>) {
+    let (sender, requests) = mpsc::channel(CAPACITY);
+    let first = std::sync::Mutex::new(Some(requests));
+    let requests = Keep::new(move || {
+        let requests = first.lock().ok().and_then(|mut first| first.take());
+        async { requests.ok_or("the receiver is created once") }
     });
     let file = file.to_owned();
-    let store = ChildSpec::blocking("store", move |ctx| serve(&file, &asked, &ctx));
-    (store.ready_within(Duration::from_secs(5)), ask)
+    let store = ChildSpec::blocking("store", move |ctx| serve(&file, &requests, &ctx));
+    (store.ready_within(Duration::from_secs(5)), sender)
 }
 
-fn serve(file: &Path, asked: &Keep<mpsc::Receiver<Ask>>, ctx: &BlockingContext) -> Result {
+fn serve(file: &Path, requests: &Keep<mpsc::Receiver<Request>>, ctx: &BlockingContext) -> Result {
     let mut db = Connection::open(file)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?; // on disk before it is acknowledged
     db.execute("CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value TEXT)", ())?;
-    let Some(asked) = ctx.block_on(asked.lend()) else { return Ok(()) };
-    let mut asked = asked?;
+    let Some(requests) = ctx.block_on(requests.lend()) else { return Ok(()) };
+    let mut requests = requests?;
     ctx.set_health(Health::Ready);
-    while let Some(Some(first)) = ctx.block_on(asked.recv()) {
-        let more = std::iter::from_fn(|| asked.try_recv().ok());
-        let batch: Vec<Ask> = std::iter::once(first).chain(more).take(BATCH).collect();
+    while let Some(Some(first)) = ctx.block_on(requests.recv()) {
+        let more = std::iter::from_fn(|| requests.try_recv().ok());
+        let batch: Vec<Request> = std::iter::once(first).chain(more).take(BATCH).collect();
         let open = db.transaction()?;
         let answers = answer(&open, batch)?;
         open.commit()?;
         for (reply, answer) in answers {
-            drop(reply.send(answer)); // who asked may have gone
+            drop(reply.send(answer)); // the caller may be gone
         }
     }
     Ok(())
 }
 
-/// Answers that may be given once the transaction is committed.
-fn answer(open: &Transaction, batch: Vec<Ask>) -> Result<Vec<(Reply, Option<String>)>> {
+/// The replies to send once the transaction is committed.
+fn answer(open: &Transaction, batch: Vec<Request>) -> Result<Vec<(Reply, Option<String>)>> {
     let mut answers = Vec::new();
-    for ask in batch {
-        match ask {
-            Ask::Get(key, reply) => {
+    for request in batch {
+        match request {
+            Request::Get(key, reply) => {
                 let found = "SELECT value FROM kv WHERE key = ?1";
                 let found = open.query_row(found, params![key], |row| row.get(0));
                 answers.push((reply, found.optional()?));
             }
-            Ask::Put(key, value, reply) => {
+            Request::Put(key, value, reply) => {
                 let put = "INSERT OR REPLACE INTO kv VALUES (?1, ?2)";
                 open.execute(put, params![key, value])?;
                 answers.push((reply, Some(value)));
             }
-            Ask::Crash => {
+            Request::Crash => {
                 open.execute("INSERT OR REPLACE INTO kv VALUES ('half', 'written')", ())?;
-                panic!("the store fell over in the middle of a write");
+                panic!("the store crashed in the middle of a write");
             }
         }
     }

@@ -1,5 +1,4 @@
-//! The key-value service as the operating system sees it: terminated while clients write, and
-//! started again.
+//! The key-value service as a process: terminated while clients write, and started again.
 #![cfg(unix)]
 
 #[path = "../../../tests/support/program.rs"]
@@ -16,7 +15,7 @@ use program::{Program, reported};
 
 const CLIENTS: usize = 4;
 
-/// The service on this file, and where it serves.
+/// Starts the service on this file. Also returns its address.
 fn start(kv: &Path, file: &Path) -> (Program, SocketAddr) {
     let mut program = Program::start(Command::new(kv).arg("127.0.0.1:0").arg(file));
     let line = program.says("http://");
@@ -24,7 +23,7 @@ fn start(kv: &Path, file: &Path) -> (Program, SocketAddr) {
     (program, address.parse().unwrap())
 }
 
-/// One request, and its status and body; the connection is closed.
+/// Sends one request on its own connection. Returns the status and body.
 fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
     let mut socket = TcpStream::connect(address)?;
     let length = body.len();
@@ -36,38 +35,38 @@ fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<(u16
     socket.read_to_string(&mut answer)?;
     let status = answer.get(9..12).and_then(|status| status.parse().ok());
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    // A connection that was closed unanswered says nothing of what became of the request.
+    // If the connection was closed without an answer, the outcome of the request is unknown.
     status.map(|status| (status, body.to_owned())).ok_or(std::io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Writes one key after the other until nobody answers: how many were acknowledged. Tells when
-/// the first few were.
-fn write(client: usize, address: SocketAddr, going: &Sender<()>) -> u32 {
+/// Writes one key after another until the service is gone. Returns how many were acknowledged, and
+/// reports when the first five were.
+fn write(client: usize, address: SocketAddr, under_way: &Sender<()>) -> u32 {
     let mut keys = 0;
     while let Ok((status, _)) = ask(address, "PUT", &format!("/kv/{client}-{keys}"), "there") {
         keys += u32::from(status == 204);
         if keys == 5 {
-            going.send(()).unwrap();
+            under_way.send(()).unwrap();
         }
     }
     keys
 }
 
-/// SIGTERM under load: the front stops first, with its last answers, then the store, and the
-/// program exits with success. Whatever was acknowledged is there when it is started again.
+/// SIGTERM under load: the front stops first, after its last answers, then the store, and the program
+/// exits with success. Every acknowledged key is there after the next start.
 #[test]
 fn a_terminated_store_loses_nothing_that_it_acknowledged() {
     let kv = Path::new(env!("CARGO_BIN_EXE_kv"));
     let file = std::env::temp_dir().join(format!("regrow-programs-kv-{}.db", std::process::id()));
     let (mut program, address) = start(kv, &file);
-    let (going, is_going) = channel();
+    let (under_way, is_under_way) = channel();
     let client = |client| {
-        let going = going.clone();
-        thread::spawn(move || write(client, address, &going))
+        let under_way = under_way.clone();
+        thread::spawn(move || write(client, address, &under_way))
     };
     let clients: Vec<_> = (0..CLIENTS).map(client).collect();
     for _ in 0..CLIENTS {
-        is_going.recv().unwrap();
+        is_under_way.recv().unwrap();
     }
     program.signal("TERM");
     let (lines, code) = program.rest();

@@ -1,0 +1,226 @@
+//! The settings of a run.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::base::coop::consume_budget;
+use crate::exit::shutdown::STOP_DEADLINE;
+use crate::program::signals::SignalRequest;
+use crate::program::watchdog::Watchdog;
+use crate::program::{RunError, StopCause, StopReport};
+use crate::runtime::Runtime;
+use crate::supervisor::SupervisorSpec;
+
+/// Runs a tree as the program, until `SIGTERM`, `SIGINT` or `Ctrl-C` stops it, or until the tree
+/// ends. The same as [`Run::run`] with all defaults.
+///
+/// # Errors
+///
+/// As [`Run::run`].
+///
+/// # Panics
+///
+/// If there is no tokio runtime, or one without time.
+///
+/// # Cancel safety
+///
+/// As [`Run::run`].
+///
+/// ```no_run
+/// use regrow::{ChildSpec, RunError, StopReport, Supervisor};
+///
+/// #[tokio::main]
+/// async fn main() -> Result<StopReport, RunError> {
+///     let flush = ChildSpec::task("flush", |_| std::future::pending());
+///     regrow::run(Supervisor::one_for_one().child(flush)).await
+/// }
+/// ```
+pub async fn run(tree: impl Into<SupervisorSpec>) -> Result<StopReport, RunError> {
+    Run::new(tree).run().await
+}
+
+/// A tree that runs as a program, with the settings of its stop: what requests the stop, and how
+/// long the stop may take.
+///
+/// OTP's counterparts are the application, which starts the tree, and `init:stop/0`, which stops
+/// it. OTP has neither the report nor one deadline for the whole stop.
+///
+/// # Examples
+///
+/// A run inside a program that has a token of its own:
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::{ChildSpec, Run, StopCause, Supervisor};
+/// use tokio_util::sync::CancellationToken;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true)
+/// # .build().unwrap().block_on(async {
+/// let stop = CancellationToken::new();
+/// let deaf = ChildSpec::task("deaf", |mut ctx| async move {
+///     ctx.cancellation_token(); // a stop cancels this token, …
+///     std::future::pending().await // … which this body ignores
+/// });
+/// let flush = ChildSpec::task("flush", |_| std::future::pending());
+/// let tree = Supervisor::one_for_one().named("app").child(flush).child(deaf);
+/// let program = tokio::spawn(
+///     Run::new(tree).without_signals().stop_on(stop.clone()).deadline(Duration::from_secs(2)).run(),
+/// );
+/// tokio::time::sleep(Duration::from_millis(1)).await;
+/// stop.cancel();
+///
+/// let report = program.await??;
+/// assert_eq!((report.cause.clone(), report.took), (StopCause::Token, Duration::from_secs(2)));
+/// assert!(report.forced && !report.is_clean());
+/// let paths: Vec<&str> = report.children.iter().map(|child| child.path.as_str()).collect();
+/// assert_eq!(paths, ["app/deaf", "app/flush"]); // in the order of their ends
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+#[must_use = "it does nothing until it is run"]
+pub struct Run {
+    pub(super) tree: SupervisorSpec,
+    pub(super) runtime: Option<Runtime>,
+    pub(super) deadline: Duration,
+    pub(super) signals: bool,
+    pub(super) stop_on: Option<CancellationToken>,
+    pub(super) cancel_on_stop: Option<CancellationToken>,
+    /// The path of the child that `SIGHUP` restarts.
+    pub(super) restart_path: Option<String>,
+}
+
+impl From<SupervisorSpec> for Run {
+    fn from(tree: SupervisorSpec) -> Self {
+        Run::new(tree)
+    }
+}
+
+impl Run {
+    /// A run of this tree, with every default. [`Run`] has an example.
+    pub fn new(tree: impl Into<SupervisorSpec>) -> Self {
+        Run {
+            tree: tree.into(),
+            runtime: None,
+            deadline: STOP_DEADLINE,
+            signals: true,
+            stop_on: None,
+            cancel_on_stop: None,
+            restart_path: None,
+        }
+    }
+
+    /// Sets the runtime of the tree. By default the run creates one, and shuts it down in the end.
+    pub fn on(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Sets how long the whole stop may take. For each child the earlier of this deadline and the
+    /// child's own shutdown time holds. By default 25 s.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = limit;
+        self
+    }
+
+    /// Leaves signals to the program around the run. By default `SIGTERM` and `SIGINT`, or
+    /// `Ctrl-C` and `Ctrl-Break`, stop the tree, and a second signal forces the stop.
+    ///
+    /// Use this in a program that handles these signals itself before or after the run. After a
+    /// run has returned, a signal ends the process, unless the program had a handler for it before
+    /// the run.
+    pub fn without_signals(mut self) -> Self {
+        self.signals = false;
+        self
+    }
+
+    /// Stops the tree when this token is cancelled. By default there is no token.
+    pub fn stop_on(mut self, token: CancellationToken) -> Self {
+        self.stop_on = Some(token);
+        self
+    }
+
+    /// Cancels this token when the stop begins, for code that runs beside the tree. By default
+    /// there is no token.
+    pub fn cancel_on_stop(mut self, token: CancellationToken) -> Self {
+        self.cancel_on_stop = Some(token);
+        self
+    }
+
+    /// Restarts one child of the tree on each `SIGHUP`. The path is the ids from below the root
+    /// down to the child, separated by `/`: `"ingest"`, or `"ingest/parser"`. By default the run
+    /// does not listen to `SIGHUP`.
+    ///
+    /// The child is stopped as its specification says, and started again. The restart counts
+    /// against no budget. It is not counted in [`restarts`](crate::ChildInfo::restarts), but in
+    /// [`starts_by_hand`](crate::ChildInfo::starts_by_hand), and the history shows the incarnation
+    /// that was stopped.
+    ///
+    /// Signals that arrive while the child is being stopped cause one restart together. Signals
+    /// that arrive while the child starts cause one more restart, since the new incarnation may
+    /// have read the configuration before it changed. A failed start is logged at ERROR, and leaves
+    /// the child stopped until the next signal.
+    pub fn restart_on_hangup(mut self, path: impl Into<String>) -> Self {
+        self.restart_path = Some(path.into());
+        self
+    }
+
+    /// Starts the tree, and returns when the tree has stopped or ended. Installs the
+    /// [panic hook](crate::install_panic_hook) first.
+    ///
+    /// If a stop is requested while the tree starts, the run waits for the end of the start, and
+    /// stops the tree then. If the deadline or a second signal comes before that, the run kills the
+    /// tree.
+    ///
+    /// Unless it runs [`without_signals`](Self::without_signals), the run has a thread that listens
+    /// to the signals. The thread also enforces the deadline where no task can: if bodies that do
+    /// not await block every thread of tokio, no async code runs. Then the thread reports the
+    /// remaining processes on standard error and ends the process with code 1, two seconds after
+    /// the deadline or the second signal. Under a paused clock the thread enforces no deadline.
+    ///
+    /// After the run has returned, signals have their default actions again: `SIGTERM` ends the
+    /// process, even while `#[tokio::main]` waits for jobs that are still running.
+    /// [`Program`](crate::Program) limits that wait.
+    ///
+    /// # Errors
+    ///
+    /// * [`RunError::Start`] if a child does not start.
+    /// * [`RunError::GaveUp`] if a child used up its restarts.
+    /// * [`RunError::Ended`] if the root ended for another reason that is not clean.
+    /// * [`RunError::Signals`] if the run can't listen to signals, because the operating system
+    ///   grants no thread or no file. Nothing was started then.
+    /// * [`RunError::NoUnwinding`] in a program built with `panic = "abort"`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no tokio runtime, or one without time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: if the future is dropped, the tree goes on as it is, and signals have
+    /// their default actions again.
+    pub async fn run(self) -> Result<StopReport, RunError> {
+        consume_budget().await;
+        let signals = self.signals;
+        self.run_with_watchdog(signals).await.0
+    }
+
+    /// Waits for the token of [`stop_on`](Self::stop_on).
+    pub(super) async fn token_cancelled(&self) -> StopCause {
+        match &self.stop_on {
+            Some(token) => token.cancelled().await,
+            None => pending().await,
+        }
+        StopCause::Token
+    }
+}
+
+/// The next request of the operating system; pending without a watchdog.
+pub(super) async fn next_request(watchdog: &mut Option<Watchdog>) -> SignalRequest {
+    match watchdog {
+        Some(watchdog) => watchdog.next().await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,122 @@
+//! Steps 1 and 2 of a run: the start of the tree, and the wait for the beginning of its stop.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use crate::exit::panic_hook::install_panic_hook;
+use crate::exit::reason::ExitReason;
+use crate::program::reload::Reloader;
+use crate::program::run::next_request;
+use crate::program::signals::SignalRequest;
+use crate::program::stop_state::StopState;
+use crate::program::watchdog::Watchdog;
+use crate::program::watchdog_thread::WatchdogConfig;
+use crate::program::{Run, RunError, StopCause, StopReport, first, outcome_log};
+use crate::runtime::Runtime;
+use crate::supervisor::SupervisorRef;
+
+/// An event that a running tree waits for.
+enum RunEvent {
+    Ended(ExitReason),
+    Request(SignalRequest),
+    Token,
+}
+
+impl Run {
+    /// Runs the tree, and returns the watchdog as well, if `with_watchdog` asks for one.
+    pub(super) async fn run_with_watchdog(
+        self,
+        with_watchdog: bool,
+    ) -> (Result<StopReport, RunError>, Option<Watchdog>) {
+        if cfg!(panic = "abort") {
+            return (Err(RunError::NoUnwinding), None);
+        }
+        install_panic_hook();
+        let stop_state = Arc::new(StopState::default());
+        let watchdog = || self.watchdog(&stop_state).map_err(RunError::Signals);
+        let mut watchdog = match with_watchdog.then(watchdog).transpose() {
+            Ok(watchdog) => watchdog,
+            Err(error) => return (Err(error), None),
+        };
+        let owns_runtime = self.runtime.is_none();
+        let runtime = self.runtime.clone().unwrap_or_default();
+        let outcome = self.start_and_wait(&runtime, &stop_state, &mut watchdog).await;
+        if owns_runtime {
+            runtime.shutdown();
+        }
+        outcome_log::log_outcome(&outcome);
+        (outcome, watchdog)
+    }
+
+    fn watchdog(&self, stop_state: &Arc<StopState>) -> std::io::Result<Watchdog> {
+        Watchdog::start(WatchdogConfig {
+            stop_state: stop_state.clone(),
+            deadline: self.deadline,
+            stop_on: self.stop_on.clone(),
+            handle_signals: self.signals,
+            handle_hangup: self.restart_path.is_some(),
+        })
+    }
+
+    async fn start_and_wait(
+        self,
+        runtime: &Runtime,
+        stop_state: &StopState,
+        watchdog: &mut Option<Watchdog>,
+    ) -> Result<StopReport, RunError> {
+        let root = self.tree.id.to_string();
+        let (pid, starting) = self.tree.clone().begin(runtime).map_err(RunError::Start)?;
+        stop_state.set_root(runtime, pid, &root);
+        let mut starting = pin!(starting);
+        let started = async { Ok(starting.as_mut().await) };
+        let requested = async { Err(self.stop_requested(watchdog).await) };
+        let tree = match first(started, requested).await {
+            Ok(started) => started.map_err(RunError::Start)?,
+            Err(cause) => {
+                let stop = self.begin_stop(stop_state, watchdog, cause);
+                return self.stop_during_start(starting, watchdog, stop).await;
+            }
+        };
+        let cause = match self.wait_for_stop(runtime, &tree, watchdog).await {
+            Ok(cause) => cause,
+            Err(reason) => return Err(RunError::from_root(runtime, (&root, pid), reason)),
+        };
+        let stop = self.begin_stop(stop_state, watchdog, cause);
+        self.stop(&tree, watchdog, stop).await
+    }
+
+    /// Waits for a request to stop or the end of the tree. Restarts the chosen child meanwhile, on
+    /// each `SIGHUP`. The error is the exit reason of a root that did not end cleanly.
+    async fn wait_for_stop(
+        &self,
+        runtime: &Runtime,
+        tree: &SupervisorRef,
+        watchdog: &mut Option<Watchdog>,
+    ) -> Result<StopCause, ExitReason> {
+        let reloader = self.restart_path.as_deref();
+        let reloader = reloader.map(|path| Reloader::start(runtime, tree, path));
+        loop {
+            match self.next_event(tree, watchdog).await {
+                RunEvent::Ended(reason) if reason.is_clean() => return Ok(StopCause::TreeEnded),
+                RunEvent::Ended(reason) => return Err(reason),
+                RunEvent::Request(SignalRequest::Stop(signal) | SignalRequest::StopNow(signal)) => {
+                    return Ok(StopCause::Signal(signal));
+                }
+                RunEvent::Token => return Ok(StopCause::Token),
+                RunEvent::Request(SignalRequest::Reload) => {
+                    reloader.iter().for_each(Reloader::request);
+                }
+            }
+        }
+    }
+
+    async fn next_event(&self, tree: &SupervisorRef, watchdog: &mut Option<Watchdog>) -> RunEvent {
+        let ended = async { RunEvent::Ended(tree.ended().await) };
+        let request = async { RunEvent::Request(next_request(watchdog).await) };
+        let token = async {
+            self.token_cancelled().await;
+            RunEvent::Token
+        };
+        first(ended, first(request, token)).await
+    }
+}

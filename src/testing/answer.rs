@@ -1,0 +1,72 @@
+//! The answer to a call that a test makes by hand.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use crate::base::coop::poll_budget;
+use crate::call::reply_slot::AwaitedReply;
+use crate::exit::reason::Result;
+use crate::process::AnyProcess;
+use crate::runtime::await_reply::outcome;
+use crate::runtime::errors::call_error::CallError;
+use crate::testing::bare_process::resolve_dropped_replies;
+
+/// The answer to a [`question`](crate::testing::TestContext::question), as a caller would get it. [`TestContext`](crate::testing::TestContext)
+/// has an example.
+///
+/// # Cancel safety
+///
+/// Cancel safe: dropping an `Answer` has the effect of a caller that stops waiting.
+#[must_use = "it does nothing unless awaited or asked"]
+pub struct Answer<T> {
+    /// `None` once the answer was taken.
+    pub(super) awaited: Option<AwaitedReply<T>>,
+    pub(super) server: Arc<dyn AnyProcess>,
+}
+
+impl<T: Send + 'static> Answer<T> {
+    /// Takes the answer, if there is one by now; `None` also if it was taken before.
+    /// [`TestContext`](crate::testing::TestContext) has an example.
+    pub fn by_now(&mut self) -> Option<Result<T, CallError>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.awaited.as_ref()?;
+        // Without tokio's budget, which may be used up: the result must not depend on it.
+        match self.poll_now(&mut cx) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    fn poll_now(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
+        let Answer { awaited: slot, server } = self;
+        let Some(awaited) = slot else { panic!("the answer was taken already") };
+        let answer = match awaited.poll(cx, &**server) {
+            Poll::Pending => {
+                // The handler may have dropped the reply: then the call resolves here.
+                resolve_dropped_replies(&**server);
+                ready!(awaited.poll(cx, &**server))
+            }
+            Poll::Ready(answer) => answer,
+        };
+        *slot = None;
+        Poll::Ready(outcome(answer))
+    }
+}
+
+impl<T: Send + 'static> Future for Answer<T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(poll_budget(cx));
+        self.poll_now(cx)
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer(of {})", self.server.pid())
+    }
+}
