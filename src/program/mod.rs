@@ -7,8 +7,9 @@
 //! # What a run guarantees
 //!
 //! A run returns at most [`KILL_WAIT`] after the deadline of its stop, or after a second signal. If
-//! no async code runs any more, the [watchdog](watchdog_thread) ends the process of the operating system instead,
-//! one second later. A run without signals has a watchdog only if a [`Program`] runs it.
+//! no async code runs any more, the [watchdog](watchdog_thread) ends the process of the operating
+//! system instead, one second later. A run without signals has a watchdog only if a [`Program`]
+//! runs it.
 //!
 //! # Steps
 //!
