@@ -16,7 +16,7 @@ use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Monitored, Registrations, Relations, Stage};
+use crate::process::{AnyProcess, Monitored, Registrations, Relations};
 use crate::runtime::Runtime;
 use crate::runtime::info::Leftovers;
 
@@ -158,7 +158,7 @@ impl World {
     }
 
     pub(crate) fn has_ended(&self, pid: Pid) -> bool {
-        self.process_of(pid).state.lock().core.stage == Stage::Ended
+        self.process_of(pid).state.lock().core.has_ended()
     }
 
     pub(crate) fn links(&self, pid: Pid) -> Vec<Pid> {

@@ -191,7 +191,7 @@ impl Kernel {
         process.with(|locked| {
             let core = locked.core();
             if core.stage == Stage::Live {
-                core.stage = Stage::ExitPending;
+                process.advance(core, Stage::ExitPending);
                 core.reason = accepted.take();
             }
         });

@@ -9,7 +9,7 @@ use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::exit::reason::ExitReason;
 use crate::process::{
-    Ancestors, GivenName, Locked, Parent, Registrar, Stage, Unread, VacatedNames,
+    Ancestors, AnyProcess, GivenName, Locked, Parent, Registrar, Stage, Unread, VacatedNames,
 };
 
 /// How a body came to its end.
@@ -80,10 +80,10 @@ impl LeftoverItems {
 }
 
 /// Step 2. Nothing is dropped here: what goes is handed out.
-pub(super) fn close(locked: &mut Locked, end: End) -> Closing {
+pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> Closing {
     let queue = locked.take_queue();
     let core = locked.core();
-    core.stage = Stage::Closing;
+    process.advance(core, Stage::Closing);
     let accepted = core.reason.take();
     let (reason, failed, spare) = match (end, accepted) {
         (End::Panicked(own), accepted) => (own, true, accepted),

@@ -13,7 +13,7 @@ use crate::exit::signal::{ExitKind, Verdict, verdict};
 use crate::kernel::Kernel;
 use crate::message::dest::Dest;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Core, Link, LinkKind, Parent, Stage, flag};
+use crate::process::{AnyProcess, Core, Link, LinkKind, Parent, Stage};
 use crate::time::timer_queue::Action;
 
 /// An exit signal on its way.
@@ -77,9 +77,8 @@ impl Kernel {
             match outcome {
                 SignalOutcome::Accepted => {
                     let core = locked.core();
-                    core.stage = Stage::ExitPending;
+                    to.advance(core, Stage::ExitPending);
                     core.reason = reason.take();
-                    to.raise(flag::EXIT_PENDING);
                     core.wake_task();
                 }
                 SignalOutcome::Delivered | SignalOutcome::Orphaned(_) => {
@@ -182,7 +181,7 @@ fn effect(core: &Core, signal: ExitSignal<'_>, orphan: Option<Parent>) -> Signal
     match core.stage {
         Stage::Live => {}
         Stage::ExitPending => return SignalOutcome::Dying,
-        Stage::Closing | Stage::Ended => return SignalOutcome::Gone,
+        Stage::Closing | Stage::Ended | Stage::Announced => return SignalOutcome::Gone,
     }
     let traps = core.trap || is_told_to_stop(core, signal);
     match verdict(signal.kind, traps, signal.reason) {

@@ -63,7 +63,7 @@ impl Kernel {
             }
         }
         crate::base::failpoint::point!("link between sides");
-        match list(&*target, &*linker, of_target, |core| !core.end_announced) {
+        match list(&*target, &*linker, of_target, |core| !core.end_is_announced()) {
             Listed::Yes => {}
             Listed::PeerEnded => return false,
             Listed::Refused => {
@@ -214,7 +214,7 @@ enum LookBack {
 fn look_back(linker: &dyn AnyProcess, peer: Pid) -> LookBack {
     linker.with(|locked| {
         let core = locked.core();
-        if core.stage == Stage::Ended {
+        if core.has_ended() {
             return LookBack::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
         }
         let listed =

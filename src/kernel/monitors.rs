@@ -153,7 +153,7 @@ fn holds(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
     watcher.with(|locked| {
         let core = locked.core();
         let relations = core.relations.as_ref();
-        core.stage != Stage::Ended
+        !core.has_ended()
             && relations.is_some_and(|relations| relations.monitors.contains(&reference.raw()))
     })
 }
@@ -163,7 +163,7 @@ fn list(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool
     let mut entry = Some(entry.clone());
     target.with(|locked| {
         let core = locked.core();
-        if core.stage == Stage::Ended {
+        if core.has_ended() {
             return false;
         }
         if let Some(entry) = entry.take() {

@@ -9,7 +9,7 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
-use crate::process::{AnyProcess, Stage};
+use crate::process::AnyProcess;
 
 /// Why a name was not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Kernel {
             }
             let (ended, restarted_by) = process.with(|locked| {
                 let core = locked.core();
-                (core.stage == Stage::Ended, core.restarted_by())
+                (core.has_ended(), core.restarted_by())
             });
             // It has freed the name since, which is read again.
             if ended {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::base::pid::Pid;
 use crate::kernel::Kernel;
-use crate::process::{Ancestors, AnyProcess, ChildSlot, Core, Stage, SupervisorRecord};
+use crate::process::{Ancestors, AnyProcess, ChildSlot, Core, SupervisorRecord};
 
 impl Kernel {
     /// What a supervisor that is born in this seat knows of those above it.
@@ -77,7 +77,7 @@ impl Kernel {
         let Some(above) = self.find(ancestors.supervisor) else { return false };
         above.with(|locked| {
             // One that has ended has passed on all it had, and has nothing any more.
-            if locked.core().stage == Stage::Ended {
+            if locked.core().has_ended() {
                 return false;
             }
             let supervisor_record = supervisor_record(locked.core());

@@ -33,10 +33,7 @@ impl Kernel {
     pub(crate) fn tear_down(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
         let pid = process.pid();
         crate::base::failpoint::point!("death before closing");
-        let mut closing = process.with(|locked| {
-            process.raise(flag::EXIT_PENDING);
-            close(locked, end)
-        });
+        let mut closing = process.with(|locked| close(process, locked, end));
         closing.leftover.close_streams();
         let death = closing.death;
         crate::base::failpoint::point!("death before names");
@@ -46,22 +43,26 @@ impl Kernel {
         self.table.remove_and(&pid, || {
             self.finished.fetch_add(1, Ordering::Relaxed);
         });
-        let flags = process.flags().fetch_or(flag::ENDED, Ordering::SeqCst);
-        if flags & flag::TIMED != 0 {
-            self.timers.drop_target(pid);
-        }
         crate::base::failpoint::point!("death before ended");
-        let relations = process.with(|locked| {
+        let (is_timed, relations) = process.with(|locked| {
             let core = locked.core();
-            core.stage = Stage::Ended;
+            let is_timed = process.advance(core, Stage::Ended) & flag::TIMED != 0;
             let relations = core.relations.take();
-            core.end_announced =
+            let is_silent =
                 !death.failed && relations.as_ref().is_none_or(|relations| relations.tell_nobody());
             #[cfg(regrow_proof)]
             self.trace
                 .record(crate::kernel::trace::Event::Exited { pid, reason: death.reason.clone() });
-            (!core.end_announced).then_some(relations)
+            // The timers are dropped before the end is announced.
+            if is_silent && !is_timed {
+                process.advance(core, Stage::Announced);
+                return (is_timed, None);
+            }
+            (is_timed, Some(relations))
         });
+        if is_timed {
+            self.timers.drop_target(pid);
+        }
         if let Some(relations) = relations {
             self.announce(process, relations, &death);
         }
@@ -185,7 +186,9 @@ fn resolve(process: &dyn AnyProcess) -> Option<Box<Relations>> {
     process.with(|locked| {
         let core = locked.core();
         let late = core.relations.take();
-        core.end_announced = late.as_ref().is_none_or(|late| late.links.is_empty());
+        if late.as_ref().is_none_or(|late| late.links.is_empty()) {
+            process.advance(core, Stage::Announced);
+        }
         late
     })
 }

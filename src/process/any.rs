@@ -9,7 +9,7 @@ use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::message::received::Received;
-use crate::process::Locked;
+use crate::process::{Core, Locked, Stage};
 
 /// What the kernel needs of a process: to lock it, and to put signals in its inbox.
 pub(crate) trait AnyProcess: Send + Sync {
@@ -62,6 +62,17 @@ impl dyn AnyProcess + '_ {
         let mut locked = self.state().lock();
         let outcome = act(&mut locked);
         (outcome, locked.core.take_due_waker())
+    }
+
+    /// Moves the process to a later stage and raises the flag bits of that stage. Returns the
+    /// flags as they were before.
+    pub(crate) fn advance(&self, core: &mut Core, stage: Stage) -> u8 {
+        debug_assert!(core.stage < stage, "a stage only grows");
+        let before = std::mem::replace(&mut core.stage, stage);
+        if before.flags() == stage.flags() {
+            return self.flags().load(Ordering::SeqCst);
+        }
+        self.flags().fetch_or(stage.flags(), Ordering::SeqCst)
     }
 
     pub(crate) fn raise(&self, bits: u8) {

@@ -16,20 +16,34 @@ use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::process::ancestors::Ancestors;
 use crate::process::child_role::{ChildRole, ChildSlot, GivenName};
+use crate::process::flag;
 use crate::process::mailbox_counts::Counts;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 
-/// How far a process has come.
+/// The stages of a process, in order. A process never goes back to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
-    /// It takes messages.
+    /// The process accepts messages.
     Live,
-    /// A fatal signal was accepted; the task has yet to notice.
+    /// A fatal exit signal was accepted; the task has not ended the body yet.
     ExitPending,
-    /// Its body is gone; names and groups are being freed.
+    /// The body is dropped; names and groups are being released.
     Closing,
-    /// It is out of every table; links and monitors are being told.
+    /// The process is in no table; links and monitors are being notified.
     Ended,
+    /// Everything that had to be notified of the end has been.
+    Announced,
+}
+
+impl Stage {
+    /// The flag bits that a process at this stage has; `AnyProcess::advance` raises them.
+    pub(crate) const fn flags(self) -> u8 {
+        match self {
+            Stage::Live => 0,
+            Stage::ExitPending | Stage::Closing => flag::EXIT_PENDING,
+            Stage::Ended | Stage::Announced => flag::EXIT_PENDING | flag::ENDED,
+        }
+    }
 }
 
 /// Who waits for the inbox to fill.
@@ -47,9 +61,8 @@ pub(crate) enum Parked {
 /// What every process has.
 #[derive(Debug)]
 pub(crate) struct Core {
+    /// Changed only by `AnyProcess::advance`, which keeps the flag bits in step.
     pub(crate) stage: Stage,
-    /// Everybody who was to be told of the end has been.
-    pub(crate) end_announced: bool,
     pub(crate) trap: bool,
     pub(crate) parked: Parked,
     /// A foreign reader is to be woken after unlock.
@@ -254,7 +267,6 @@ impl Core {
     pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         Core {
             stage: Stage::Live,
-            end_announced: false,
             trap: false,
             parked: Parked::Nobody,
             wake_due: false,
@@ -291,6 +303,16 @@ impl Core {
     /// Whether names, links and monitors may still be added.
     pub(crate) fn is_open(&self) -> bool {
         self.stage < Stage::Closing
+    }
+
+    /// Whether the process has left every table.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stage >= Stage::Ended
+    }
+
+    /// Whether everything that had to be notified of the end has been.
+    pub(crate) fn end_is_announced(&self) -> bool {
+        self.stage == Stage::Announced
     }
 
     /// Wakes whoever waits for the inbox: the task at once, another after unlock.

@@ -8,7 +8,7 @@
 //! Invariants:
 //! 1. Everything in [`Core`] and the inbox is guarded by one mutex, and no thread holds the locks
 //!    of two processes at once.
-//! 2. A stage only ever grows: live, exit pending, closing, ended.
+//! 2. A stage only ever grows: live, exit pending, closing, ended, announced.
 //! 3. While the lock is held no user code runs, no value of a user is dropped, and no waker is
 //!    woken except that of the process' own task.
 
@@ -38,7 +38,7 @@ pub(crate) use vacated_names::{VacatedName, VacatedNames};
 
 /// Bits that are read without the lock.
 pub(crate) mod flag {
-    /// An exit was accepted, or the process has ended: nothing more is handled.
+    /// The stage is exit pending or later: nothing more is handled.
     pub(crate) const EXIT_PENDING: u8 = 1;
     /// The task's waker is known.
     pub(crate) const STARTED: u8 = 2;
@@ -46,7 +46,7 @@ pub(crate) mod flag {
     pub(crate) const UNANSWERED: u8 = 4;
     /// Timers are aimed at it.
     pub(crate) const TIMED: u8 = 8;
-    /// It is out of the table; a timer aimed at it now is taken back.
+    /// The stage is ended or later: a timer aimed at the process now is taken back.
     pub(crate) const ENDED: u8 = 16;
     /// Its mailbox is counted, for all its life.
     pub(crate) const COUNTED: u8 = 32;
