@@ -6,7 +6,7 @@ use crate::exit::shutdown::Shutdown::Infinity;
 use crate::interleavings::check;
 use crate::interleavings::world::{World, exit};
 use crate::kernel::admission::NewProcess;
-use crate::process::{ChildRole, ChildSlot, ChildStop, Link, LinkKind, Parent};
+use crate::process::{ChildRole, ChildSlot, ChildStop, Link, LinkRole, Parent};
 use crate::restart::policy::Restart;
 
 const SEAT: ChildSlot = ChildSlot { child: 0, start: 1 };
@@ -14,7 +14,7 @@ const ROLE: ChildRole = ChildRole { slot: SEAT, restart: Restart::Permanent, sto
 
 /// A child of this supervisor; every one of them may be a supervisor itself.
 fn child(world: &World, supervisor: Pid) -> Pid {
-    let link = Link { id: world.kernel.fresh_id(), kind: LinkKind::Plain };
+    let link = Link::active(world.kernel.fresh_id(), LinkRole::Peer);
     let parent = Parent { pid: supervisor, shutdown: Infinity, role: Some(ROLE) };
     let ancestors = Some(world.kernel.ancestors(supervisor, SEAT));
     let new_process = NewProcess {

@@ -5,11 +5,11 @@ use crate::exit::reason::ExitReason::{Killed, NoProc, Shutdown};
 use crate::interleavings::check;
 use crate::interleavings::world::{World, exit};
 use crate::kernel::admission::{NewProcess, NotAdmitted};
-use crate::process::{Link, LinkKind};
+use crate::process::{Link, LinkRole};
 
 fn bear_linked(world: &World, parent: Pid, starting: bool) -> (Pid, Result<(), NotAdmitted>) {
-    let kind = if starting { LinkKind::Awaited } else { LinkKind::Plain };
-    let link = Link { id: world.kernel.fresh_id(), kind };
+    let id = world.kernel.fresh_id();
+    let link = if starting { Link::awaited(id) } else { Link::active(id, LinkRole::Peer) };
     world.bear(&NewProcess { link: Some((parent, link)), ..NewProcess::default() })
 }
 

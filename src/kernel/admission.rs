@@ -18,7 +18,7 @@ use crate::kernel::reserved_names::Reserved;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::{
-    Ancestors, AnyProcess, ChildSlot, GivenName, Link, LinkKind, Parent, Registrations, Relations,
+    Ancestors, AnyProcess, ChildSlot, GivenName, Link, LinkRole, Parent, Registrations, Relations,
     Stage, SupervisorRecord,
 };
 
@@ -73,11 +73,11 @@ impl NewProcess {
             relations.registrations = Some(Box::new(registrations));
         }
         if let Some((parent, link)) = self.link {
-            let kind = match link.kind {
-                LinkKind::Task | LinkKind::Helper => LinkKind::Owner,
-                _ => LinkKind::Plain,
+            let role = match link.role {
+                LinkRole::Task | LinkRole::Helper => LinkRole::Owner,
+                LinkRole::Peer | LinkRole::Owner | LinkRole::Caller => LinkRole::Peer,
             };
-            relations.links.insert(parent, Link { kind, ..link });
+            relations.links.insert(parent, Link::active(link.id, role));
         }
         Some(Box::new(relations))
     }

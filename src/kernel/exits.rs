@@ -13,7 +13,7 @@ use crate::exit::signal::{ExitKind, Verdict, verdict};
 use crate::kernel::Kernel;
 use crate::message::dest::Dest;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Core, Link, LinkKind, Parent, Stage};
+use crate::process::{AnyProcess, Core, Link, LinkRole, LinkState, Parent, Stage};
 use crate::time::timer_queue::Action;
 
 /// An exit signal on its way.
@@ -132,7 +132,7 @@ fn stop_token(
     let relations = core.relations.as_ref()?;
     let registrations = relations.registrations.as_ref()?;
     let by_parent = is_of_parent(core, signal);
-    let by_caller = link.is_some_and(|link| link.kind == LinkKind::Caller);
+    let by_caller = link.is_some_and(|link| link.role == LinkRole::Caller);
     let wanted = by_parent || (by_caller && signal.reason.is_abnormal());
     (wanted || signal.kind == ExitKind::Stop).then(|| registrations.stop.clone()).flatten()
 }
@@ -160,15 +160,13 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (SignalOutcome, Option<Lin
     let Some(link) = relations.links.remove(&signal.from) else {
         return (SignalOutcome::Unlinked, None);
     };
-    let outcome = match link.kind {
-        LinkKind::Awaited | LinkKind::GivenUp => SignalOutcome::Ignored,
-        LinkKind::Task | LinkKind::Helper if !signal.reason.is_abnormal() => SignalOutcome::Ignored,
-        LinkKind::Owner | LinkKind::Helper if core.stage == Stage::Live => SignalOutcome::Accepted,
-        LinkKind::Plain
-        | LinkKind::Task
-        | LinkKind::Helper
-        | LinkKind::Owner
-        | LinkKind::Caller => {
+    if link.state != LinkState::Active {
+        return (SignalOutcome::Ignored, Some(link));
+    }
+    let outcome = match link.role {
+        LinkRole::Task | LinkRole::Helper if !signal.reason.is_abnormal() => SignalOutcome::Ignored,
+        LinkRole::Owner | LinkRole::Helper if core.stage == Stage::Live => SignalOutcome::Accepted,
+        LinkRole::Peer | LinkRole::Task | LinkRole::Helper | LinkRole::Owner | LinkRole::Caller => {
             let orphan = relations.parent.filter(|p| p.pid == signal.from && p.role.is_some());
             effect(core, signal, orphan)
         }

@@ -29,21 +29,21 @@ use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Core, Link, LinkKind, Locked, Stage, flag};
+use crate::process::{AnyProcess, Core, Link, LinkRole, LinkState, Locked, Stage, flag};
 
 impl Kernel {
     /// Links `a` to `b`; false if either is dead.
     pub(crate) fn link(self: &Arc<Self>, a: Pid, b: Pid) -> bool {
-        self.link_as(a, b, [LinkKind::Plain; 2])
+        self.link_as(a, b, [LinkRole::Peer; 2])
     }
 
     /// Links a task to the process that waits for it; false if either is dead.
     pub(crate) fn link_task(self: &Arc<Self>, task: Pid, caller: Pid) -> bool {
-        self.link_as(task, caller, [LinkKind::Caller, LinkKind::Task])
+        self.link_as(task, caller, [LinkRole::Caller, LinkRole::Task])
     }
 
     /// What `b` is to `a`, and `a` to `b`.
-    fn link_as(self: &Arc<Self>, a: Pid, b: Pid, kinds: [LinkKind; 2]) -> bool {
+    fn link_as(self: &Arc<Self>, a: Pid, b: Pid, roles: [LinkRole; 2]) -> bool {
         let Some(linker) = self.find(a) else { return false };
         if a == b {
             return true;
@@ -53,7 +53,7 @@ impl Kernel {
             return false;
         };
         let id = self.fresh_id();
-        let [of_linker, of_target] = kinds.map(|kind| Link { id, kind });
+        let [of_linker, of_target] = roles.map(|role| Link::active(id, role));
         match list(&*linker, &*target, of_linker, |core| core.is_open()) {
             Listed::Yes => {}
             Listed::Refused => return false,
@@ -141,8 +141,8 @@ impl Kernel {
         parent.with(|locked| {
             let links = locked.core().relations.as_mut().map(|relations| &mut relations.links);
             let link = links.and_then(|links| links.get_mut(&child));
-            let link = link.filter(|link| link.kind != LinkKind::GivenUp);
-            link.map(|link| link.kind = LinkKind::Plain).is_some()
+            let link = link.filter(|link| link.state != LinkState::GivenUp);
+            link.map(|link| link.state = LinkState::Active).is_some()
         })
     }
 
@@ -150,7 +150,7 @@ impl Kernel {
     /// if it has started just now, nor if it has ended since.
     pub(crate) fn give_up_start(&self, parent: Pid, child: Pid) {
         let Some(parent) = self.find(parent) else { return };
-        if !set_kind(&*parent, child, LinkKind::GivenUp) {
+        if !set_state(&*parent, child, LinkState::GivenUp) {
             remove_link(&*parent, child, self.fresh_id());
         }
     }
@@ -159,14 +159,14 @@ impl Kernel {
 /// From now on the end of `child` is told by whoever waits for it, and not by the link,
 /// which stays. False if there is no such link, or no more: then its exit may be queued.
 pub(crate) fn await_end(parent: &dyn AnyProcess, child: Pid) -> bool {
-    set_kind(parent, child, LinkKind::Awaited)
+    set_state(parent, child, LinkState::Awaited)
 }
 
-fn set_kind(of: &dyn AnyProcess, peer: Pid, kind: LinkKind) -> bool {
+fn set_state(of: &dyn AnyProcess, peer: Pid, state: LinkState) -> bool {
     of.with(|locked| {
         let link =
             locked.core().relations.as_mut().and_then(|relations| relations.links.get_mut(&peer));
-        link.map(|link| link.kind = kind).is_some()
+        link.map(|link| link.state = state).is_some()
     })
 }
 

@@ -17,7 +17,7 @@ use crate::exit::reason::ExitReason;
 use crate::kernel::stop_above::{Above, StopInProgress};
 use crate::observe::doing::Doing;
 use crate::observe::stop_records::{Remembered, StopRecord};
-use crate::process::{LinkKind, Stage};
+use crate::process::{LinkState, Stage};
 use crate::program::error::RunError;
 use crate::program::stop_report::{CutShort, StopCause, StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
@@ -137,7 +137,7 @@ impl Below {
                 let asked = core.asked || core.stage >= Stage::ExitPending;
                 let relations = core.relations()?;
                 let awaited =
-                    relations.links.iter().filter(|(_, link)| link.kind == LinkKind::Awaited);
+                    relations.links.iter().filter(|(_, link)| link.state == LinkState::Awaited);
                 starting.extend(awaited.map(|(peer, _)| *peer));
                 let parent = relations.parent.filter(|parent| parent.role.is_some())?;
                 Some((parent.pid, relations.label.clone(), asked))
