@@ -70,19 +70,20 @@ impl Kernel {
         let mut stop = None;
         crate::base::failpoint::point!("exit signal");
         let outcome = to.with(|locked| {
-            let (outcome, link) = arrive(locked.core(), signal);
-            if outcome.is_arrival() && is_of_parent(locked.core(), signal) {
-                locked.core().asked = true;
+            let core = locked.core();
+            let sender = Sender::of(core, signal.from);
+            let (outcome, link) = arrive(core, signal, sender);
+            if outcome.is_arrival() && sender.parent.is_some() {
+                core.asked = true;
             }
             match outcome {
                 SignalOutcome::Accepted => {
-                    let core = locked.core();
                     to.advance(core, Stage::ExitPending);
                     core.reason = reason.take();
                     core.wake_task();
                 }
                 SignalOutcome::Delivered | SignalOutcome::Orphaned(_) => {
-                    stop = stop_token(locked.core(), signal, link);
+                    stop = stop_token(core, signal, sender, link);
                     if stop.is_none() {
                         let link = link.map_or(0, |link| link.id);
                         locked.push_exit(link, signal.from, &mut envelope);
@@ -122,39 +123,52 @@ impl Kernel {
     }
 }
 
-/// What a wish that it stop cancels in this process, if it asked for that: its parent's
-/// exit, and for a task the failure of its caller.
+/// What the record of the receiver says about the sender of a signal.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    /// The sender is the parent of the receiver.
+    parent: Option<Parent>,
+    /// The sender is the parent, and its exit cancels a stop token of the receiver.
+    requests_stop: bool,
+}
+
+impl Sender {
+    fn of(core: &Core, from: Pid) -> Self {
+        let relations = core.relations.as_deref();
+        let parent = relations.and_then(|relations| relations.parent);
+        let parent = parent.filter(|parent| parent.pid == from);
+        let has_token = || {
+            let registrations = relations.and_then(|relations| relations.registrations.as_ref());
+            registrations.is_some_and(|registrations| registrations.stop.is_some())
+        };
+        Sender { parent, requests_stop: parent.is_some() && has_token() }
+    }
+}
+
+/// The stop token that a delivered signal cancels, in place of being queued: for the exit of the
+/// parent, a stop request, and the failure of the caller of a task.
 fn stop_token(
-    core: &Core,
+    core: &mut Core,
     signal: ExitSignal<'_>,
+    sender: Sender,
     link: Option<Link>,
 ) -> Option<CancellationToken> {
-    let relations = core.relations.as_ref()?;
-    let registrations = relations.registrations.as_ref()?;
-    let by_parent = is_of_parent(core, signal);
-    let by_caller = link.is_some_and(|link| link.role == LinkRole::Caller);
-    let wanted = by_parent || (by_caller && signal.reason.is_abnormal());
-    (wanted || signal.kind == ExitKind::Stop).then(|| registrations.stop.clone()).flatten()
-}
-
-/// Whether it is the parent's exit, and this process asked for that as a wish that it stop.
-fn is_told_to_stop(core: &Core, signal: ExitSignal<'_>) -> bool {
-    core.relations.as_ref().is_some_and(|relations| {
-        relations.registrations.as_ref().is_some_and(|registrations| registrations.stop.is_some())
-            && is_of_parent(core, signal)
-    })
-}
-
-fn is_of_parent(core: &Core, signal: ExitSignal<'_>) -> bool {
-    let parent = core.relations.as_ref().and_then(|relations| relations.parent);
-    parent.is_some_and(|parent| parent.pid == signal.from)
+    let caller_failed =
+        || link.is_some_and(|link| link.role == LinkRole::Caller) && signal.reason.is_abnormal();
+    let requests_stop = sender.requests_stop || signal.kind == ExitKind::Stop || caller_failed();
+    requests_stop.then(|| core.registrations()?.stop.clone()).flatten()
 }
 
 /// What the signal does to a process in this state. A link's exit acts only if the
 /// link is still listed here, and then it is no more, but told.
-fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (SignalOutcome, Option<Link>) {
+fn arrive(
+    core: &mut Core,
+    signal: ExitSignal<'_>,
+    sender: Sender,
+) -> (SignalOutcome, Option<Link>) {
+    let traps = core.trap || sender.requests_stop;
     if signal.kind != ExitKind::Link {
-        return (effect(core, signal, None), None);
+        return (effect(core.stage, traps, signal, None), None);
     }
     let Some(relations) = core.relations.as_mut() else { return (SignalOutcome::Unlinked, None) };
     let Some(link) = relations.links.remove(&signal.from) else {
@@ -167,25 +181,30 @@ fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (SignalOutcome, Option<Lin
         LinkRole::Task | LinkRole::Helper if !signal.reason.is_abnormal() => SignalOutcome::Ignored,
         LinkRole::Owner | LinkRole::Helper if core.stage == Stage::Live => SignalOutcome::Accepted,
         LinkRole::Peer | LinkRole::Task | LinkRole::Helper | LinkRole::Owner | LinkRole::Caller => {
-            let orphan = relations.parent.filter(|p| p.pid == signal.from && p.role.is_some());
-            effect(core, signal, orphan)
+            let supervisor = sender.parent.filter(|parent| parent.role.is_some());
+            effect(core.stage, traps, signal, supervisor)
         }
     };
     (outcome, Some(link))
 }
 
-/// What the signal does where it counts. `orphan`: it is the end of its supervisor.
-fn effect(core: &Core, signal: ExitSignal<'_>, orphan: Option<Parent>) -> SignalOutcome {
-    match core.stage {
+/// What a signal does that the link, if any, lets through. `ended_supervisor` is set where the
+/// signal reports the end of the receiver's supervisor.
+fn effect(
+    stage: Stage,
+    traps: bool,
+    signal: ExitSignal<'_>,
+    ended_supervisor: Option<Parent>,
+) -> SignalOutcome {
+    match stage {
         Stage::Live => {}
         Stage::ExitPending => return SignalOutcome::Dying,
         Stage::Closing | Stage::Ended | Stage::Announced => return SignalOutcome::Gone,
     }
-    let traps = core.trap || is_told_to_stop(core, signal);
     match verdict(signal.kind, traps, signal.reason) {
         Verdict::Ignore => SignalOutcome::Ignored,
         Verdict::Die => SignalOutcome::Accepted,
-        Verdict::Deliver => match orphan.map(|parent| parent.shutdown) {
+        Verdict::Deliver => match ended_supervisor.map(|parent| parent.shutdown) {
             Some(Shutdown::Timeout(grace)) => SignalOutcome::Orphaned(grace),
             Some(Shutdown::BrutalKill) => SignalOutcome::Accepted,
             Some(Shutdown::Infinity) | None => SignalOutcome::Delivered,
