@@ -17,7 +17,7 @@ fn what_is_sent_to_a_dying_process_is_taken_or_given_back() {
         let (sender, dying) = (Arc::clone(&post), Arc::clone(&post));
         let (taken, ()) = world.both(
             move |_| [sender.send(0), sender.send(1)],
-            move |_| dying.process.kernel.tear_down(&*dying.process, End::Told(Shutdown)),
+            move |_| dying.process.kernel.tear_down(&*dying.process, End::Stopped(Shutdown)),
         );
         assert!(taken[0] || !taken[1], "the second was taken after the first was refused");
         assert_eq!(post.drops(), [1, 1]);

@@ -169,7 +169,7 @@ fn a_name_that_a_child_had_registered_itself_goes_to_the_first_that_asks() {
         world.end(child, Shutdown);
         let (registered, _) = world.both(
             move |world| world.register("own", b),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
+            move |world| world.kernel.free_names_of(&*world.process_of(supervisor), slot(0)),
         );
         assert!(registered);
         assert_eq!(world.whereis("own"), Some(b));
@@ -188,7 +188,7 @@ fn a_reserved_name_is_refused_until_its_supervisor_is_done_with_the_child() {
         assert!(!world.register(NAME, b));
         let (registered, _) = world.both(
             move |world| world.register(NAME, b),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
+            move |world| world.kernel.free_names_of(&*world.process_of(supervisor), slot(0)),
         );
         assert_eq!(world.whereis(NAME), registered.then_some(b));
         assert!(registered || world.register(NAME, b));
@@ -268,7 +268,7 @@ fn a_name_left_by_one_child_is_not_cleared_for_the_next() {
         let second = supervised(&world, supervisor, 1);
         world.both(
             move |world| world.end(second, Shutdown),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
+            move |world| world.kernel.free_names_of(&*world.process_of(supervisor), slot(0)),
         );
         let vacancy = Vacancy { supervisor, until: None };
         assert_eq!(world.kernel.names.get(NAME), Some(NameEntry::Vacant(vacancy)));

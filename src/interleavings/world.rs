@@ -16,7 +16,7 @@ use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Monitored, Registrations, Relations};
+use crate::process::{AnyProcess, MonitorEntry, Registrations, Relations};
 use crate::runtime::Runtime;
 use crate::runtime::info::Leftovers;
 
@@ -86,7 +86,7 @@ impl World {
 
     /// The process returns, because it was told to.
     pub(crate) fn end(&self, pid: Pid, reason: ExitReason) {
-        self.kernel.tear_down(&*self.process_of(pid), End::Told(reason));
+        self.kernel.tear_down(&*self.process_of(pid), End::Stopped(reason));
     }
 
     /// The process' task notices that it was condemned.
@@ -263,7 +263,7 @@ impl World {
     fn check_monitors(&self, pid: Pid, live: &[Pid]) {
         let held: Vec<(u64, Pid)> = self.relations(pid, |relations| {
             let held = relations.monitors.iter().filter_map(|(&id, held)| match held {
-                Monitored::Process(target) => Some((id, *target)),
+                MonitorEntry::Process(target) => Some((id, *target)),
                 _ => None,
             });
             held.collect()

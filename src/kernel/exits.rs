@@ -1,4 +1,21 @@
-//! Exit signals: one function through which every one of them goes.
+//! Exit signals. Every exit signal goes through [`Kernel::signal_exit`].
+//!
+//! What it guarantees: the effect of a signal is decided in one step, under the lock of the
+//! receiver. The steps:
+//!
+//! 1. The exit of a link is looked up in the record of the receiver, and its entry is removed.
+//! 2. The state of the link, the role of the peer, the stage of the receiver and OTP's table
+//!    ([`verdict`]) decide the [`SignalOutcome`].
+//! 3. The outcome takes effect: an accepted signal moves the receiver to *exit pending* and wakes
+//!    its task; a delivered one cancels a stop token, or is queued as a message.
+//!
+//! Invariants:
+//! 1. The exit of a link has an effect only while the receiver lists the peer, so it has an effect
+//!    at most once.
+//! 2. At most one signal is accepted, and its reason is the reason of the receiver's end, unless
+//!    the body panics: only a live process accepts a signal.
+//! 3. User code runs only after unlock: the token is cancelled, the unused reason and envelope are
+//!    dropped, and the timer of an orphan is armed after it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +33,7 @@ use crate::message::received::{Envelope, Received};
 use crate::process::{AnyProcess, Core, Link, LinkRole, LinkState, Parent, Stage};
 use crate::time::timer_queue::Action;
 
-/// An exit signal on its way.
+/// An exit signal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExitSignal<'a> {
     pub(crate) from: Pid,
@@ -24,30 +41,32 @@ pub(crate) struct ExitSignal<'a> {
     pub(crate) kind: ExitKind,
 }
 
-/// What became of an exit signal.
+/// The effect of an exit signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignalOutcome {
-    /// The target is ending or has ended.
+    /// None: the receiver is ending or has ended.
     Gone,
-    /// An earlier signal was accepted; this one changes nothing.
-    Dying,
-    /// The link it came by was no more.
+    /// None: an earlier signal was accepted.
+    ExitPending,
+    /// None: the receiver does not list the link.
     Unlinked,
+    /// None: the table says so, or the link is muted.
     Ignored,
+    /// A stop token was cancelled, or a message was queued.
     Delivered,
-    /// Delivered to a child whose supervisor is dead: it has this long to end.
+    /// As `Delivered`, to a child whose supervisor has ended: the child is killed after this time.
     Orphaned(Duration),
-    /// The target will end of it.
+    /// The receiver will end with the reason of the signal.
     Accepted,
 }
 
 impl SignalOutcome {
-    /// Whether the target was there when the signal arrived.
+    /// Whether the receiver was alive when the signal arrived.
     pub(crate) fn was_alive(self) -> bool {
         self != SignalOutcome::Gone
     }
 
-    /// Whether the signal ends the target, or is a message in its mailbox or a stop request.
+    /// Whether the signal ends the receiver, or reached it as a message or as a stop request.
     fn is_arrival(self) -> bool {
         matches!(
             self,
@@ -57,13 +76,13 @@ impl SignalOutcome {
 }
 
 impl Kernel {
-    /// Sends an exit signal: decides its effect under the target's lock.
+    /// Sends an exit signal, and decides its effect under the lock of the receiver.
     pub(crate) fn signal_exit(
         self: &Arc<Self>,
         to: &dyn AnyProcess,
         signal: ExitSignal<'_>,
     ) -> SignalOutcome {
-        // Both are made before the lock, and what isn't used is dropped after it.
+        // Invariant 3: both are made before the lock, and the unused one is dropped after unlock.
         let mut reason = Some(signal.reason.clone());
         let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
         let mut envelope = Some(Envelope::plain(received));
@@ -74,7 +93,7 @@ impl Kernel {
             let sender = Sender::of(core, signal.from);
             let (outcome, link) = arrive(core, signal, sender);
             if outcome.is_arrival() && sender.parent.is_some() {
-                core.asked = true;
+                core.stop_requested = true;
             }
             match outcome {
                 SignalOutcome::Accepted => {
@@ -106,9 +125,9 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// Kills all of these: how many of them were alive and not ending already. They are counted
-    /// before the first is killed: its end, on another thread, may end others by their links
-    /// before their own kill arrives.
+    /// Kills these processes, and returns how many of them were live. They are counted before the
+    /// first is killed: its end, on another thread, may end others by their links before they are
+    /// killed here.
     pub(crate) fn kill_all(
         self: &Arc<Self>,
         mut processes: Vec<Arc<dyn AnyProcess>>,
@@ -123,12 +142,13 @@ impl Kernel {
     }
 }
 
-/// What the record of the receiver says about the sender of a signal.
+/// What the sender of a signal is to the receiver.
 #[derive(Debug, Clone, Copy)]
 struct Sender {
-    /// The sender is the parent of the receiver.
+    /// Set if the sender is the parent of the receiver.
     parent: Option<Parent>,
-    /// The sender is the parent, and its exit cancels a stop token of the receiver.
+    /// The sender is the parent, and the receiver has a stop token: the signal cancels it, as if the
+    /// receiver trapped exits.
     requests_stop: bool,
 }
 
@@ -145,8 +165,8 @@ impl Sender {
     }
 }
 
-/// The stop token that a delivered signal cancels, in place of being queued: for the exit of the
-/// parent, a stop request, and the failure of the caller of a task.
+/// The stop token that a delivered signal cancels instead of being queued. The exit of the parent, a
+/// stop request, and the failure of a task's caller cancel it.
 fn stop_token(
     core: &mut Core,
     signal: ExitSignal<'_>,
@@ -159,8 +179,8 @@ fn stop_token(
     requests_stop.then(|| core.registrations()?.stop.clone()).flatten()
 }
 
-/// What the signal does to a process in this state. A link's exit acts only if the
-/// link is still listed here, and then it is no more, but told.
+/// Steps 1 and 2: decides the outcome, and removes the link entry of the sender. Returns that entry
+/// as well.
 fn arrive(
     core: &mut Core,
     signal: ExitSignal<'_>,
@@ -170,8 +190,9 @@ fn arrive(
     if signal.kind != ExitKind::Link {
         return (effect(core.stage, traps, signal, None), None);
     }
-    let Some(relations) = core.relations.as_mut() else { return (SignalOutcome::Unlinked, None) };
-    let Some(link) = relations.links.remove(&signal.from) else {
+    // Invariant 1.
+    let Some(link) = core.relations().and_then(|relations| relations.links.remove(&signal.from))
+    else {
         return (SignalOutcome::Unlinked, None);
     };
     if link.state != LinkState::Active {
@@ -188,8 +209,8 @@ fn arrive(
     (outcome, Some(link))
 }
 
-/// What a signal does that the link, if any, lets through. `ended_supervisor` is set where the
-/// signal reports the end of the receiver's supervisor.
+/// The outcome of a signal that neither the state of a link nor a role has decided.
+/// `ended_supervisor` is set if the signal reports the end of the receiver's supervisor.
 fn effect(
     stage: Stage,
     traps: bool,
@@ -198,7 +219,7 @@ fn effect(
 ) -> SignalOutcome {
     match stage {
         Stage::Live => {}
-        Stage::ExitPending => return SignalOutcome::Dying,
+        Stage::ExitPending => return SignalOutcome::ExitPending,
         Stage::Closing | Stage::Ended | Stage::Announced => return SignalOutcome::Gone,
     }
     match verdict(signal.kind, traps, signal.reason) {

@@ -1,6 +1,6 @@
 //! What the processes of a runtime are watched for: switches, all off at first.
 //!
-//! A server finds out by a bit of its own, [`flag::OBSERVED`](crate::process::flag::OBSERVED),
+//! A server finds out by a bit of its own, [`flag::CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES),
 //! which it reads anyway: so what is off costs nothing. The bit says "look at the switches",
 //! and whoever turns one on raises it on all that live; a server that is born meanwhile looks
 //! at the switches itself, once it is in the table.

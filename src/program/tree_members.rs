@@ -14,7 +14,7 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::tree_path::Path;
 use crate::exit::reason::ExitReason;
-use crate::kernel::stop_above::{Above, StopInProgress};
+use crate::kernel::stop_above::{StopInProgress, StopOrigin};
 use crate::observe::doing::Doing;
 use crate::observe::stop_records::{Remembered, StopRecord};
 use crate::process::{LinkState, Stage};
@@ -79,8 +79,8 @@ impl Below {
     /// Lets all below the root know that they are about to be stopped, as long as that lasts.
     pub(super) fn begin_stop(&self, cause: &StopCause) -> StopInProgress {
         let by = match cause {
-            StopCause::Signal(_) => Above::Signal,
-            _ => Above::Other,
+            StopCause::Signal(_) => StopOrigin::Signal,
+            _ => StopOrigin::Other,
         };
         self.runtime.kernel.begin_stop(self.root_pid, by)
     }
@@ -134,7 +134,7 @@ impl Below {
             let pid = process.pid();
             let found = process.with(|locked| {
                 let core = locked.core();
-                let asked = core.asked || core.stage >= Stage::ExitPending;
+                let asked = core.stop_requested || core.stage >= Stage::ExitPending;
                 let relations = core.relations()?;
                 let awaited =
                     relations.links.iter().filter(|(_, link)| link.state == LinkState::Awaited);
