@@ -98,7 +98,7 @@ impl PayloadProcess {
         match self.process.send(TestItem::Payload(payload)) {
             Ok(()) => true,
             Err((refused, _)) => {
-                assert_eq!(self.drops[number].load(Ordering::Relaxed), 0, "it was given back");
+                assert_eq!(self.drops[number].load(Ordering::Relaxed), 0, "the payload was returned");
                 drop(refused);
                 false
             }

@@ -64,7 +64,7 @@ impl Kernel {
             return true;
         }
         let Some(target) = self.find(b) else {
-            self.report_dead_peer(&*linker, b);
+            self.report_ended_peer(&*linker, b);
             return false;
         };
         let id = self.fresh_id();
@@ -74,7 +74,7 @@ impl Kernel {
             Added::Yes => {}
             Added::Refused => return false,
             Added::PeerEnded => {
-                self.report_dead_peer(&*linker, b);
+                self.report_ended_peer(&*linker, b);
                 return false;
             }
         }
@@ -101,27 +101,27 @@ impl Kernel {
         true
     }
 
-    /// Queues a `NoProc` exit of `dead` to a linker that traps, unless an earlier link is about to
+    /// Queues a `NoProc` exit of `ended` to a linker that traps, unless an earlier link is about to
     /// report the end of that target.
-    fn report_dead_peer(&self, linker: &dyn AnyProcess, dead: Pid) {
+    fn report_ended_peer(&self, linker: &dyn AnyProcess, ended: Pid) {
         let ticket = self.fresh_id();
-        let mut envelope = Some(no_proc(dead));
+        let mut envelope = Some(no_proc(ended));
         linker.with(|locked| {
             let relations = locked.core().relations.as_ref();
-            if !relations.is_some_and(|relations| relations.links.contains(&dead)) {
-                push_if_trapping(locked, ticket, dead, &mut envelope);
+            if !relations.is_some_and(|relations| relations.links.contains(&ended)) {
+                push_if_trapping(locked, ticket, ended, &mut envelope);
             }
         });
     }
 
     /// Removes the entry of a link that was never made, because the end of its target had been
     /// announced before. A linker that traps gets a `NoProc` exit.
-    fn withdraw_link(&self, linker: &dyn AnyProcess, dead: Pid) {
-        let mut envelope = Some(no_proc(dead));
+    fn withdraw_link(&self, linker: &dyn AnyProcess, ended: Pid) {
+        let mut envelope = Some(no_proc(ended));
         linker.with(|locked| {
             let relations = locked.core().relations.as_mut();
-            if let Some(link) = relations.and_then(|relations| relations.links.remove(&dead)) {
-                push_if_trapping(locked, link.id, dead, &mut envelope);
+            if let Some(link) = relations.and_then(|relations| relations.links.remove(&ended)) {
+                push_if_trapping(locked, link.id, ended, &mut envelope);
             }
         });
     }
@@ -242,8 +242,8 @@ fn recheck(linker: &dyn AnyProcess, peer: Pid) -> Recheck {
     })
 }
 
-fn no_proc(dead: Pid) -> Envelope {
-    Envelope::plain(Received::Exit { from: dead, reason: ExitReason::NoProc })
+fn no_proc(ended: Pid) -> Envelope {
+    Envelope::plain(Received::Exit { from: ended, reason: ExitReason::NoProc })
 }
 
 fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut Option<Envelope>) {

@@ -39,10 +39,12 @@ impl Kernel {
     fn watch(&self, watcher: Pid, target: Pid, name: Option<SharedStr>) -> MonitorRef {
         let reference = MonitorRef::new(self.fresh_id(), watcher);
         let Some(own) = self.find(watcher) else { return reference };
+        // Step 1.
         if !add_monitor(&*own, reference, MonitorEntry::Process(target)) {
             return reference;
         }
         crate::base::failpoint::point!("monitor between sides");
+        // Step 2.
         let entry = Watcher { pid: watcher, name };
         let Some(there) =
             self.find(target).filter(|there| add_watcher(&**there, reference, &entry))

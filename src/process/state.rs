@@ -14,10 +14,10 @@ pub(crate) struct State<Mail: ?Sized> {
     pub(crate) mail: Mail,
 }
 
-/// The state of a process whose message type doesn't matter.
+/// The state of a process of any message type.
 pub(crate) type Locked = State<dyn AnyMail>;
 
-/// The mail of a process whose message type doesn't matter.
+/// The mail of a process of any message type.
 pub(crate) trait AnyMail: Send {
     /// Appends an envelope to the inbox, stamped with the time if `tracked`.
     fn put_envelope(&mut self, envelope: Envelope, tracked: bool);
