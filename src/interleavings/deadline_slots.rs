@@ -1,5 +1,4 @@
-//! Call deadlines that are armed, disarmed and expired at the same time. In these runs a slot cache has
-//! two slots for all tasks.
+//! Bells on their stand: two for everybody, in these runs.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -7,29 +6,29 @@ use std::task::{Wake, Waker};
 use crate::interleavings::{check, thread};
 use crate::time::deadline_pool::slot_cache::SlotCache;
 
-/// A task that ignores its wakes.
+/// Any task.
 struct Task;
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Arms one slot after the other, as a task that makes calls does. A slot that is armed wakes the
-/// task when a later sweep finds it due.
+/// Arms bells one after the other, as a task that makes calls. Whoever has armed one is woken by
+/// a look that comes after.
 fn calls(cache: &SlotCache, dues: &[u64]) {
     let waker = Waker::from(Arc::new(Task));
     for due in dues {
         let Some(slot) = cache.arm(*due, &waker) else { continue };
-        assert!(slot.is_heard(&waker), "the slot was not armed");
+        assert!(slot.is_heard(&waker), "armed in vain");
         slot.register(&waker);
-        assert!(slot.is_heard(&waker), "the slot was not registered");
+        assert!(slot.is_heard(&waker), "registered in vain");
         slot.disarm();
     }
 }
 
-/// Sweeps and other tasks use the same slots before and meanwhile.
+/// Whatever looks and others did to the bell before, and do to it now.
 #[test]
-fn an_armed_deadline_slot_expires() {
+fn a_bell_that_is_armed_is_heard() {
     check(|| {
         let cache = Arc::new(SlotCache::default());
         let all = [vec![1, 2, 9], vec![3, 3], vec![9]].map(|dues| {

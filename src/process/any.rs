@@ -21,7 +21,7 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// The state that the lock guards.
     fn state(&self) -> &Mutex<Locked>;
 
-    /// For [`Parked::Ahead`](crate::process::Parked::Ahead): whether the handler has returned.
+    /// Where it has parked ahead: whether it has handled what it took.
     fn has_handled(&self) -> bool;
 
     /// Queues a user's message or stream. False if it was not queued; an item that found the

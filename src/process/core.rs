@@ -46,16 +46,15 @@ impl Stage {
     }
 }
 
-/// Which waker waits for the next item in the inbox.
+/// Who waits for the inbox to fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parked {
     Nobody,
-    /// The waker of the process's own task. It is woken by reference, under the lock.
+    /// The process' own task: woken by reference, under the lock.
     Task,
-    /// The same waker, for a wait that is announced before the handler of the last item has run.
+    /// The same, before it has handled what it took.
     Ahead,
-    /// Another waker, in [`Registrations::reader`]. It may be a user's, so it is woken after
-    /// unlock.
+    /// Another waker, in [`Registrations::reader`]: woken after unlock, since it may be a user's.
     Foreign,
 }
 
@@ -66,7 +65,7 @@ pub(crate) struct Core {
     pub(crate) stage: Stage,
     pub(crate) trap: bool,
     pub(crate) parked: Parked,
-    /// The waker in [`Registrations::reader`] has to be woken after unlock.
+    /// A foreign reader is to be woken after unlock.
     pub(crate) wake_due: bool,
     /// Items are stamped with the time when they are queued.
     pub(crate) tracked: bool,
@@ -341,7 +340,7 @@ impl Core {
         self.stage == Stage::Announced
     }
 
-    /// Wakes the reader of the inbox: the process's own task at once, any other after unlock.
+    /// Wakes whoever waits for the inbox: the task at once, another after unlock.
     pub(crate) fn notify(&mut self) {
         match std::mem::replace(&mut self.parked, Parked::Nobody) {
             Parked::Nobody => {}
@@ -361,7 +360,7 @@ impl Core {
         }
     }
 
-    /// Takes the waker that has to be woken after unlock, if there is one.
+    /// The foreign reader's waker, if it is due.
     pub(crate) fn take_due_waker(&mut self) -> Option<Waker> {
         if !std::mem::take(&mut self.wake_due) {
             return None;
