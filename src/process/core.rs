@@ -67,7 +67,7 @@ pub(crate) struct Core {
     pub(crate) parked: Parked,
     /// A foreign reader is to be woken after unlock.
     pub(crate) wake_due: bool,
-    /// Items are stamped with the time when they are queued.
+    /// What is queued is stamped with the time.
     pub(crate) tracked: bool,
     /// An exit signal of the parent has arrived, or the process, a supervisor, has begun to stop its
     /// children for another reason.
@@ -325,11 +325,6 @@ impl Core {
         self.relations_mut().registrations.get_or_insert_default()
     }
 
-    /// Whether names, links and monitors may still be added.
-    pub(crate) fn is_open(&self) -> bool {
-        self.stage < Stage::Closing
-    }
-
     /// Whether the process has left every table.
     pub(crate) fn has_ended(&self) -> bool {
         self.stage >= Stage::Ended
@@ -338,6 +333,11 @@ impl Core {
     /// Whether everything that had to be notified of the end has been.
     pub(crate) fn end_is_announced(&self) -> bool {
         self.stage == Stage::Announced
+    }
+
+    /// Whether names, links and monitors may still be added.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage < Stage::Closing
     }
 
     /// Wakes whoever waits for the inbox: the task at once, another after unlock.
