@@ -20,7 +20,7 @@ use crate::base::sync::Mutex;
 use crate::base::sync::atomic::Ordering;
 use crate::exit::reason::ExitReason;
 use crate::process::core::Unanswered;
-use crate::process::{AnyProcess, Stage, flag};
+use crate::process::{AnyProcess, flag};
 
 /// What a caller waits for.
 pub(crate) type Answer<T> = Result<T, Lost>;
@@ -177,7 +177,9 @@ pub(crate) fn add_unanswered(
 ) -> Result<(), (Vec<Arc<dyn Unanswered>>, ExitReason)> {
     server.with(|locked| {
         let core = locked.core();
-        if let (Stage::Ended, Some(reason)) = (core.stage, &core.reason) {
+        if core.has_ended()
+            && let Some(reason) = &core.reason
+        {
             return Err((callers, reason.clone()));
         }
         core.registrations_mut().unanswered.extend(callers);

@@ -1,7 +1,7 @@
 //! What a child is told, and what its end then is.
 //!
 //! A child that asked for it is told to stop by a token, which its supervisor's exit
-//! cancels. One that is [held](crate::process::flag::ENDS_BY_ITSELF) looks for the kill as well, since it
+//! cancels. One that is [held](crate::process::flag::DEFERS_EXIT) looks for the kill as well, since it
 //! is not dropped by it. The kill wakes the process' task, so whoever is polled in there need
 //! only look; and it comes with a reason that no end of the body's changes.
 
@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::closing::End;
 #[cfg(feature = "process")]
-use crate::kernel::stop_above::Above;
+use crate::kernel::stop_above::StopOrigin;
 use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
 use crate::process::{AnyProcess, flag};
@@ -24,7 +24,7 @@ use crate::process::{AnyProcess, flag};
 /// told. An error is one in any case.
 pub(crate) fn end_of(result: Result, told: bool) -> End {
     match result {
-        Ok(()) if told => End::Told(ExitReason::Shutdown),
+        Ok(()) if told => End::Stopped(ExitReason::Shutdown),
         Ok(()) => End::Returned(ExitReason::Normal),
         Err(reason) => End::Returned(reason),
     }
@@ -65,7 +65,7 @@ impl Orders {
     /// From now on the process is held; its parent's exit cancels this token.
     pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
         let held: &dyn AnyProcess = &*process;
-        held.raise(flag::ENDS_BY_ITSELF);
+        held.raise(flag::DEFERS_EXIT);
         let stopping = Box::pin(stop.clone().cancelled_owned());
         Orders { process, stop, stopping, heard: None }
     }
@@ -103,7 +103,7 @@ impl Orders {
     /// Whether this process is being stopped because the whole program got a signal to stop.
     #[cfg(feature = "process")]
     pub(crate) fn follow_a_signal(&self) -> bool {
-        self.process.kernel.stop_above(&*self.process) == Some(Above::Signal)
+        self.process.kernel.stop_above(&*self.process) == Some(StopOrigin::Signal)
     }
 
     /// Whether the process was killed.

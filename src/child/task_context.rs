@@ -12,7 +12,7 @@ use crate::exit::reason::Result;
 use crate::kernel::admission::NewProcess;
 use crate::message::received::Received;
 use crate::observe::health::Health;
-use crate::process::{Link, LinkKind};
+use crate::process::{Link, LinkRole};
 use crate::runtime::Runtime;
 use crate::runtime::context::Context;
 use crate::runtime::ended::ProcessHandle;
@@ -218,7 +218,7 @@ impl TaskContext {
         Fut: Future<Output = Result> + Send + 'static,
     {
         let runtime = self.runtime();
-        let link = Link { id: runtime.kernel.fresh_id(), kind: LinkKind::Helper };
+        let link = Link::active(runtime.kernel.fresh_id(), LinkRole::Helper);
         let new_process = NewProcess { link: Some((self.pid(), link)), ..NewProcess::default() };
         runtime.launch(&new_process, fallible(|_| work))
     }

@@ -1,4 +1,4 @@
-//! What is sent while the mailbox is full.
+//! Messages that are sent while the mailbox is full.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::Shutdown;
 use crate::interleavings::check;
-use crate::interleavings::test_process::Post;
+use crate::interleavings::test_process::PayloadProcess;
 use crate::interleavings::world::{World, down, message};
 use crate::process::overflow::Overflow;
 
-/// One message is in a mailbox that holds two.
+/// A process with one message in a mailbox that has room for two.
 fn nearly_full() -> (World, Pid) {
     let world = World::with_mailbox_capacity(2);
     let pid = world.process();
@@ -20,7 +20,7 @@ fn nearly_full() -> (World, Pid) {
 
 /// L11.
 #[test]
-fn of_two_for_the_last_place_one_is_shed() {
+fn one_of_two_sends_to_the_last_place_is_refused() {
     check(|| {
         let (world, pid) = nearly_full();
         let (one, two) = world.both(
@@ -31,13 +31,13 @@ fn of_two_for_the_last_place_one_is_shed() {
         assert_eq!(world.dropped_messages(), 1);
         let kept = message(if one { "one" } else { "two" });
         assert_eq!(world.received(pid), [message("zero"), kept]);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L11.
 #[test]
-fn a_full_mailbox_takes_a_down() {
+fn a_down_is_queued_in_a_full_mailbox() {
     check(|| {
         let (world, pid) = nearly_full();
         let target = world.process();
@@ -51,13 +51,13 @@ fn a_full_mailbox_takes_a_down() {
         let received = world.received(pid);
         assert_eq!(received.len(), 3);
         assert!(received.contains(&down(reference, target, Shutdown)));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L11.
 #[test]
-fn a_reader_makes_room_and_the_counts_stay_true() {
+fn counts_are_exact_while_a_reader_makes_room() {
     check(|| {
         let (world, pid) = nearly_full();
         let (one, two, mut received) = world.three(
@@ -71,16 +71,16 @@ fn a_reader_makes_room_and_the_counts_stay_true() {
         assert_eq!(received.len(), taken);
         assert_eq!(world.dropped_messages(), 3 - taken as u64);
         assert_eq!(world.info(pid).expect("it lives").mailbox_depth, 0);
-        // There is room for two again, and for no more.
+        // There is room for exactly two again.
         assert!(world.send(pid, vec![]) && world.send(pid, vec![]));
         assert!(!world.send(pid, vec![]));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L11.
 #[test]
-fn a_reader_a_down_and_a_flush_keep_the_counts_true() {
+fn counts_are_exact_with_a_reader_a_down_and_a_flush() {
     check(|| {
         let (world, pid) = nearly_full();
         let target = world.process();
@@ -92,13 +92,13 @@ fn a_reader_a_down_and_a_flush_keep_the_counts_true() {
         );
         world.received(pid);
         assert_eq!(world.info(pid).expect("it lives").mailbox_depth, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L11.
 #[test]
-fn a_reader_an_exit_and_an_unlink_keep_the_counts_true() {
+fn counts_are_exact_with_a_reader_an_exit_and_an_unlink() {
     check(|| {
         let (world, pid) = nearly_full();
         world.set_trap_exit(pid, true);
@@ -111,92 +111,95 @@ fn a_reader_an_exit_and_an_unlink_keep_the_counts_true() {
         );
         world.received(pid);
         assert_eq!(world.info(pid).expect("it lives").mailbox_depth, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
-/// L11. Where the oldest goes, the bound holds, and each payload is received or dropped.
+/// L11. With `DropOldest` the bound holds, and each payload is received or dropped.
 #[test]
-fn a_reader_and_evictions_keep_the_counts_true() {
+fn counts_are_exact_with_a_reader_and_evictions() {
     check(|| {
         let world = World::new();
-        let post = Post::bounded(&world, 1, Overflow::DropOldest);
-        let (one, two, reader) = (Arc::clone(&post), Arc::clone(&post), Arc::clone(&post));
-        let send = |post: &Post, number| {
-            assert!(post.send(number), "the newest always gets in");
-            assert!(post.counts().0 <= 1);
+        let process = PayloadProcess::bounded(&world, 1, Overflow::DropOldest);
+        let (one, two, reader) = (Arc::clone(&process), Arc::clone(&process), Arc::clone(&process));
+        let send = |process: &PayloadProcess, number| {
+            assert!(process.send(number), "the newest message is always queued");
+            assert!(process.counts().0 <= 1);
         };
         let ((), (), mut received) =
             world.three(move |_| send(&one, 0), move |_| send(&two, 1), move |_| reader.read());
-        received.extend(post.read());
+        received.extend(process.read());
         assert_eq!(received.len() + world.dropped_messages() as usize, 2);
-        assert_eq!((post.counts(), post.drops()), ((0, 0), [1, 1]));
-        post.end();
-        world.at_rest();
+        assert_eq!((process.counts(), process.drops()), ((0, 0), [1, 1]));
+        process.end();
+        world.assert_consistent();
     });
 }
 
-/// A mailbox for one holds one, with the number 0.
-fn full(world: &World) -> Arc<Post> {
-    let post = Post::bounded(world, 1, Overflow::Wait);
-    assert!(post.send(0));
-    post
+/// A process whose mailbox has room for one, and is full: it holds payload 0.
+fn full(world: &World) -> Arc<PayloadProcess> {
+    let process = PayloadProcess::bounded(world, 1, Overflow::Wait);
+    assert!(process.send(0));
+    process
 }
 
-/// L11. Who waits is let in by whoever makes room, or hears of the end: it never sleeps on.
+/// L11. A waiting send is queued by the reader that makes room, or fails at the end of the process.
+/// It never waits for ever.
 #[test]
-fn who_waits_for_room_is_let_in_or_told_of_the_end() {
+fn a_waiting_send_is_queued_or_fails_at_the_end() {
     check(|| {
         let world = World::new();
-        let post = full(&world);
-        let (sender, reader) = (Arc::clone(&post), Arc::clone(&post));
-        let (let_in, received) =
+        let process = full(&world);
+        let (sender, reader) = (Arc::clone(&process), Arc::clone(&process));
+        let (queued, received) =
             world.both(move |_| sender.send_and_wait(1), move |_| reader.read_and_end());
         assert!(received == [0] || received == [0, 1]);
-        assert!(let_in || received == [0]);
-        assert_eq!(post.drops(), [1, 1]);
-        world.at_rest();
+        assert!(queued || received == [0]);
+        assert_eq!(process.drops(), [1, 1]);
+        world.assert_consistent();
     });
 }
 
-/// L11. The same when it is killed; what is in is no more than fits.
+/// L11. The process is killed meanwhile. A message that is received was queued.
 #[test]
-fn who_waits_for_room_in_a_killed_process_is_told() {
+fn a_waiting_send_to_a_killed_process_fails() {
     check(|| {
         let world = World::new();
-        let post = full(&world);
-        let (sender, killer, reader) = (Arc::clone(&post), Arc::clone(&post), Arc::clone(&post));
-        let (let_in, (), received) = world.three(
+        let process = full(&world);
+        let (sender, killer, reader) =
+            (Arc::clone(&process), Arc::clone(&process), Arc::clone(&process));
+        let (queued, (), received) = world.three(
             move |_| sender.send_and_wait(1),
             move |_| killer.kill(),
             move |_| reader.read_and_end(),
         );
-        assert!(let_in || !received.contains(&1));
-        assert_eq!(post.drops(), [1, 1]);
-        world.at_rest();
+        assert!(queued || !received.contains(&1));
+        assert_eq!(process.drops(), [1, 1]);
+        world.assert_consistent();
     });
 }
 
-/// L11. Of two who wait one goes as room is made: the other gets in, whoever came first.
+/// L11. Of two waiting sends one is dropped as room is made. The other is queued, whichever came
+/// first.
 #[test]
-fn who_goes_as_room_is_made_leaves_it_to_the_next() {
+fn a_waiting_send_that_is_dropped_leaves_its_room_to_the_next() {
     check(|| {
         let world = World::new();
-        let post = full(&world);
-        let goes = post.line_up(1).expect("it lives").expect("it is full");
-        let (stays, reader) = (Arc::clone(&post), Arc::clone(&post));
-        let drops = Arc::clone(&post.drops);
-        let (let_in, (), mut received) = world.three(
-            move |_| stays.send_and_wait(1),
-            move |_| drop(goes),
+        let process = full(&world);
+        let dropped = process.queue_send(1).expect("it lives").expect("it is full");
+        let (kept, reader) = (Arc::clone(&process), Arc::clone(&process));
+        let drops = Arc::clone(&process.drops);
+        let (queued, (), mut received) = world.three(
+            move |_| kept.send_and_wait(1),
+            move |_| drop(dropped),
             move |_| reader.read(),
         );
-        assert!(let_in);
-        received.extend(post.read());
+        assert!(queued);
+        received.extend(process.read());
         assert!(received == [0, 1] || received == [0, 1, 1], "{received:?}");
         assert_eq!(drops[1].load(Ordering::Relaxed), 2);
-        assert_eq!(post.counts(), (0, 0));
-        post.end();
-        world.at_rest();
+        assert_eq!(process.counts(), (0, 0));
+        process.end();
+        world.assert_consistent();
     });
 }

@@ -1,4 +1,4 @@
-//! Callers whose server answers, doesn't, or ends: the kernel's part in a call.
+//! Calls whose server answers, drops the reply, or ends.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
 use crate::process::{AnyProcess, flag};
 
-/// Waits as a caller does, whose question reaches `answering` in the poll that it is asked in.
+/// Waits as a caller does. `answering` gets the reply during the poll that sends the request.
 fn asked(
     server: &Arc<Process<Envelope>>,
     answering: impl FnOnce(Reply<u8>) + Send + 'static,
@@ -22,34 +22,34 @@ fn asked(
     let answer = block_on(poll_fn(|cx| {
         let awaited: &mut AwaitedReply<u8> = awaited.get_or_insert_with(|| {
             let (reply, awaited) = Reply::new(server, cx.waker().clone());
-            let answering = answering.take().expect("it is asked once");
+            let answering = answering.take().expect("the request is sent once");
             helper = Some(thread::spawn(move || answering(reply)));
             awaited
         });
         let first = awaited.poll(cx, &**server);
-        // A caller may be polled though nothing has come.
+        // A caller may be polled without having been woken.
         if first.is_pending() { awaited.poll(cx, &**server) } else { first }
     }));
-    helper.expect("it was asked").join().expect("it answers");
+    helper.expect("the request was sent").join().expect("it answers");
     answer
 }
 
-/// L13. It is woken, and finds what it was woken for.
+/// L13. The caller is woken, and finds the answer.
 #[test]
-fn an_answer_comes_as_its_caller_begins_to_wait() {
+fn a_caller_that_begins_to_wait_receives_its_answer() {
     check(|| {
         let world = World::new();
         let pid = world.process();
         let answer = asked(&world.process_of(pid), |reply| reply.send(7));
         assert!(matches!(answer, Ok(7)), "{answer:?}");
         world.end(pid, Shutdown);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L13.
 #[test]
-fn a_reply_dropped_as_the_server_ends_tells_its_reason() {
+fn a_reply_dropped_while_its_server_ends_reports_the_exit_reason() {
     check(|| {
         let world = World::new();
         let pid = world.process();
@@ -59,13 +59,13 @@ fn a_reply_dropped_as_the_server_ends_tells_its_reason() {
         let answer = asked(&server, drop);
         end.join().expect("it ends");
         assert!(matches!(answer, Err(Lost::Exited(Shutdown))), "{answer:?}");
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
-/// L13. Between two handlers it settles what it owes; what comes after that, its end does.
+/// L13. The server resolves dropped replies between two handlers; its end resolves later ones.
 #[test]
-fn a_reply_dropped_is_settled_by_the_server_or_by_its_end() {
+fn a_dropped_reply_is_resolved_by_the_server_or_by_its_end() {
     check(|| {
         let world = World::new();
         let pid = world.process();
@@ -81,6 +81,6 @@ fn a_reply_dropped_is_settled_by_the_server_or_by_its_end() {
         let answer = asked(&server, drop);
         serve.join().expect("it ends");
         assert!(matches!(answer, Err(Lost::NoReply | Lost::Exited(Shutdown))), "{answer:?}");
-        world.at_rest();
+        world.assert_consistent();
     });
 }

@@ -1,4 +1,4 @@
-//! Two ways to die at once, and who waits for it.
+//! Several causes of one end at once, and the tasks that wait for it.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{self, Killed, NoProc, Normal, Shutdown};
@@ -8,14 +8,14 @@ use crate::interleavings::{block_on, check};
 use crate::kernel::exits::ExitSignal;
 use crate::process::AnyProcess;
 
-/// An exit signal from outside; who is acting is not asked, since all threads of a
-/// checker are one.
+/// Sends an exit signal from outside of any process. The thread-local for the current process can't
+/// be used: all threads of a checker share it.
 fn signal(world: &World, pid: Pid, reason: &ExitReason, kind: ExitKind) -> bool {
     let signal = ExitSignal { from: Pid::OUTSIDE, reason, kind };
     world.kernel.signal_exit(&*world.process_of(pid), signal).was_alive()
 }
 
-/// A process with one who is linked and traps, and one who watches.
+/// A process, a linked process that traps exits, and a watcher.
 struct Watched {
     pid: Pid,
     linked: Pid,
@@ -30,9 +30,9 @@ impl Watched {
         Watched { pid, linked, watcher, reference: world.monitor(watcher, pid) }
     }
 
-    /// All have heard of one death, once, and of one reason.
-    fn was_told(&self, world: &World) -> ExitReason {
-        let reason = world.fate(self.pid).expect("it has ended");
+    /// Checks that the end was announced once to each, with one reason. Returns the reason.
+    fn assert_notified(&self, world: &World) -> ExitReason {
+        let reason = world.exit_reason(self.pid).expect("it has ended");
         let downs = [down(self.reference, self.pid, reason.clone())];
         assert_eq!(world.received(self.watcher), downs);
         assert_eq!(world.received(self.linked), [exit(self.pid, reason.clone())]);
@@ -42,26 +42,26 @@ impl Watched {
 
 /// L7.
 #[test]
-fn of_two_signals_the_first_is_the_reason_for_all() {
+fn the_first_of_two_signals_is_the_reason_in_all_notifications() {
     check(|| {
         let world = World::new();
         let watched = Watched::new(&world);
         let pid = watched.pid;
-        let (killed, told) = world.both(
+        let (killed, exited) = world.both(
             move |world| signal(world, pid, &Killed, ExitKind::Kill),
             move |world| signal(world, pid, &Shutdown, ExitKind::Exit),
         );
-        assert!(killed && told, "it was alive");
-        world.notice(pid);
-        let reason = watched.was_told(&world);
+        assert!(killed && exited, "it was alive");
+        world.drop_task(pid);
+        let reason = watched.assert_notified(&world);
         assert!(reason == Killed || reason == Shutdown);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L7.
 #[test]
-fn a_signal_and_an_end_are_one_death() {
+fn a_signal_and_an_end_are_announced_once() {
     check(|| {
         let world = World::new();
         let watched = Watched::new(&world);
@@ -70,31 +70,31 @@ fn a_signal_and_an_end_are_one_death() {
             move |world| signal(world, pid, &Killed, ExitKind::Kill),
             move |world| world.end(pid, Shutdown),
         );
-        let reason = watched.was_told(&world);
+        let reason = watched.assert_notified(&world);
         assert_eq!(reason, if killed { Killed } else { Shutdown });
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L7.
 #[test]
-fn two_signals_and_an_end_are_one_death() {
+fn two_signals_and_an_end_are_announced_once() {
     check(|| {
         let world = World::new();
         let watched = Watched::new(&world);
         let pid = watched.pid;
-        let (killed, told, ()) = world.three(
+        let (killed, exited, ()) = world.three(
             move |world| signal(world, pid, &Killed, ExitKind::Kill),
             move |world| signal(world, pid, &Shutdown, ExitKind::Exit),
             move |world| world.end(pid, Normal),
         );
-        match watched.was_told(&world) {
+        match watched.assert_notified(&world) {
             Killed => assert!(killed),
-            Shutdown => assert!(told),
-            Normal => assert!(!killed && !told),
-            other => panic!("nobody said {other}"),
+            Shutdown => assert!(exited),
+            Normal => assert!(!killed && !exited),
+            other => panic!("unexpected reason {other}"),
         }
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -105,12 +105,12 @@ fn a_signal_always_wakes_the_task() {
         let world = World::new();
         let pid = world.process();
         world.both(
-            move |world| world.live(pid),
+            move |world| world.run_task(pid),
             move |world| signal(world, pid, &Killed, ExitKind::Kill),
         );
         assert!(world.has_ended(pid));
-        assert_eq!(world.fate(pid), Some(Killed));
-        world.at_rest();
+        assert_eq!(world.exit_reason(pid), Some(Killed));
+        world.assert_consistent();
     });
 }
 
@@ -122,13 +122,13 @@ fn two_signals_end_a_task_once() {
         let watched = Watched::new(&world);
         let pid = watched.pid;
         world.three(
-            move |world| world.live(pid),
+            move |world| world.run_task(pid),
             move |world| signal(world, pid, &Killed, ExitKind::Kill),
             move |world| signal(world, pid, &Shutdown, ExitKind::Exit),
         );
-        let reason = watched.was_told(&world);
+        let reason = watched.assert_notified(&world);
         assert!(reason == Killed || reason == Shutdown);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -140,13 +140,13 @@ fn a_task_that_returns_as_it_is_killed_ends_once() {
         let watched = Watched::new(&world);
         let pid = watched.pid;
         world.three(
-            move |world| world.live(pid),
+            move |world| world.run_task(pid),
             move |world| world.send(pid, b"stop".to_vec()),
             move |world| signal(world, pid, &Killed, ExitKind::Kill),
         );
-        let reason = watched.was_told(&world);
+        let reason = watched.assert_notified(&world);
         assert!(reason == Killed || reason == Normal);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -157,43 +157,43 @@ fn a_task_is_woken_for_each_message() {
         let world = World::new();
         let pid = world.process();
         let (received, _) = world.both(
-            move |world| world.live(pid),
+            move |world| world.run_task(pid),
             move |world| {
                 world.send(pid, b"one".to_vec());
                 world.send(pid, b"stop".to_vec());
             },
         );
         assert_eq!(received, [message("one")]);
-        assert_eq!(world.fate(pid), Some(Normal));
-        world.at_rest();
+        assert_eq!(world.exit_reason(pid), Some(Normal));
+        world.assert_consistent();
     });
 }
 
 /// L7.
 #[test]
-fn whoever_waits_for_an_end_is_woken_after_all_others_were_told() {
+fn a_task_that_waits_for_an_end_is_woken_after_the_monitors() {
     check(|| {
         let world = World::new();
         let watched = Watched::new(&world);
         let pid = watched.pid;
         let watcher = watched.watcher;
-        let ((reason, told), ()) = world.both(
+        let ((reason, downs), ()) = world.both(
             move |world| {
                 let reason = block_on(world.ended(pid));
                 (reason, world.queued(watcher))
             },
             move |world| world.end(pid, Shutdown),
         );
-        // Out of the table it is not alive, and nothing is waited for.
-        assert!(reason == NoProc || (reason == Shutdown && told == 1), "{reason}, {told}");
-        watched.was_told(&world);
-        world.at_rest();
+        // If the process was out of the table before, there was nothing to wait for.
+        assert!(reason == NoProc || (reason == Shutdown && downs == 1), "{reason}, {downs}");
+        watched.assert_notified(&world);
+        world.assert_consistent();
     });
 }
 
 /// L7.
 #[test]
-fn whoever_stops_waiting_for_an_end_leaves_nothing() {
+fn a_dropped_wait_for_an_end_leaves_no_waiter() {
     check(|| {
         let world = World::new();
         let pid = world.process();
@@ -212,14 +212,14 @@ fn whoever_stops_waiting_for_an_end_leaves_nothing() {
             locked.core().relations().map_or(0, |relations| relations.waiters.len())
         });
         assert_eq!(waiters, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
-/// A process is counted as alive or as finished, never as neither, at each step of its end; the
-/// counters are read in the order that could lose it.
+/// At each step of its end, a process is counted as alive or as finished. The counters are read in
+/// the order in which it could be in neither.
 #[test]
-fn the_counters_lose_nobody_who_ends() {
+fn a_process_that_ends_is_never_missing_in_the_counters() {
     check(|| {
         let world = World::new();
         let pid = world.process();
@@ -228,13 +228,13 @@ fn the_counters_lose_nobody_who_ends() {
             move |world| world.end(pid, Normal),
         );
         assert!(counted >= 1);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
-/// And in the order that could count it twice.
+/// The counters are read in the order in which the process could be in both.
 #[test]
-fn the_counters_count_nobody_twice_who_ends() {
+fn a_process_that_ends_is_never_counted_twice() {
     check(|| {
         let world = World::new();
         let pid = world.process();
@@ -243,6 +243,6 @@ fn the_counters_count_nobody_twice_who_ends() {
             move |world| world.end(pid, Normal),
         );
         assert!(counted <= 1);
-        world.at_rest();
+        world.assert_consistent();
     });
 }

@@ -14,7 +14,7 @@ fn change(reference: MonitorRef, pid: Pid, change: GroupChange) -> Received {
 
 /// L10.
 #[test]
-fn no_dead_process_is_a_member() {
+fn a_process_that_has_ended_is_no_member() {
     check(|| {
         let world = World::new();
         let pid = world.process();
@@ -22,13 +22,13 @@ fn no_dead_process_is_a_member() {
             .both(move |world| world.register_tag(TAG, pid), move |world| world.end(pid, Shutdown));
         assert_eq!(world.whereis_tag(TAG), []);
         assert_eq!(world.leftovers().groups, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L10.
 #[test]
-fn no_join_is_lost_as_the_last_member_goes() {
+fn a_join_is_kept_while_the_last_member_leaves() {
     check(|| {
         let world = World::new();
         let (old, ending, new) = (world.process(), world.process(), world.process());
@@ -40,7 +40,7 @@ fn no_join_is_lost_as_the_last_member_goes() {
         );
         assert!(left && joined);
         assert_eq!(world.whereis_tag(TAG), [new]);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -56,13 +56,13 @@ fn a_join_a_leave_and_an_end_leave_no_group() {
             move |world| world.end(pid, Shutdown),
         );
         assert_eq!(world.leftovers().groups, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L10.
 #[test]
-fn a_watcher_sees_each_member_once() {
+fn a_group_watcher_receives_each_member_once() {
     check(|| {
         let world = World::new();
         let (watcher, pid) = (world.process(), world.process());
@@ -70,18 +70,18 @@ fn a_watcher_sees_each_member_once() {
             move |world| world.monitor_group(watcher, TAG),
             move |world| world.register_tag(TAG, pid),
         );
-        let told = world.received(watcher);
+        let received = world.received(watcher);
         match &*before {
-            [] => assert_eq!(told, [change(reference, pid, GroupChange::Joined)]),
-            members => assert_eq!((members, told), (&[pid][..], vec![])),
+            [] => assert_eq!(received, [change(reference, pid, GroupChange::Joined)]),
+            members => assert_eq!((members, received), (&[pid][..], vec![])),
         }
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L10.
 #[test]
-fn a_watcher_sees_a_member_go_if_it_saw_it_come() {
+fn a_group_watcher_that_saw_a_member_receives_its_leave() {
     check(|| {
         let world = World::new();
         let (watcher, pid) = (world.process(), world.process());
@@ -93,13 +93,13 @@ fn a_watcher_sees_a_member_go_if_it_saw_it_come() {
         let left = change(reference, pid, GroupChange::Left);
         let expected = if before.is_empty() { vec![] } else { vec![left] };
         assert_eq!(world.received(watcher), expected);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L10.
 #[test]
-fn a_watcher_that_ends_or_lets_go_leaves_no_group() {
+fn a_group_watcher_that_ends_or_demonitors_leaves_no_group() {
     check(|| {
         let world = World::new();
         let (watcher, pid) = (world.process(), world.process());
@@ -113,13 +113,13 @@ fn a_watcher_that_ends_or_lets_go_leaves_no_group() {
             },
         );
         assert_eq!(world.leftovers().groups, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L10.
 #[test]
-fn a_watch_by_a_dying_process_leaves_no_group() {
+fn a_group_monitor_of_an_ending_process_leaves_no_group() {
     check(|| {
         let world = World::new();
         let watcher = world.process();
@@ -128,6 +128,6 @@ fn a_watch_by_a_dying_process_leaves_no_group() {
             move |world| world.end(watcher, Shutdown),
         );
         assert_eq!(world.leftovers().groups, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }

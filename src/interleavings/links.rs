@@ -1,4 +1,4 @@
-//! Links that are made and unmade while one side ends.
+//! Links and unlinks while one side ends.
 
 use crate::exit::reason::ExitReason::{Killed, NoProc, Normal, Shutdown};
 use crate::interleavings::check;
@@ -6,7 +6,7 @@ use crate::interleavings::world::{World, exit};
 
 /// L2.
 #[test]
-fn a_link_to_a_dying_process_is_signalled_or_refused() {
+fn a_link_to_an_ending_process_is_signalled_or_refused() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.trapping(), world.process());
@@ -15,27 +15,27 @@ fn a_link_to_a_dying_process_is_signalled_or_refused() {
         let reason = if linked { Shutdown } else { NoProc };
         assert_eq!(world.received(a), [exit(b, reason)]);
         assert_eq!(world.links(a), []);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L2.
 #[test]
-fn a_link_to_a_dying_process_ends_a_linker_that_does_not_trap() {
+fn a_link_to_an_ending_process_ends_a_linker_that_does_not_trap() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.process(), world.process());
         let (linked, ()) =
             world.both(move |world| world.link(a, b), move |world| world.end(b, Shutdown));
-        assert_eq!(world.fate(a), linked.then_some(Shutdown));
+        assert_eq!(world.exit_reason(a), linked.then_some(Shutdown));
         assert_eq!(world.links(a), []);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L2.
 #[test]
-fn a_link_by_a_dying_process_is_signalled_or_never_was() {
+fn a_link_by_an_ending_process_is_signalled_or_not_made() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.process(), world.trapping());
@@ -44,13 +44,13 @@ fn a_link_by_a_dying_process_is_signalled_or_never_was() {
         let expected = if linked { vec![exit(a, Shutdown)] } else { vec![] };
         assert_eq!(world.received(b), expected);
         assert_eq!(world.links(b), []);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L2.
 #[test]
-fn a_link_of_two_that_die_leaves_nothing() {
+fn a_link_of_two_ending_processes_leaves_no_entry() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.trapping(), world.trapping());
@@ -59,8 +59,8 @@ fn a_link_of_two_that_die_leaves_nothing() {
             move |world| world.end(a, Shutdown),
             move |world| world.end(b, Killed),
         );
-        assert_eq!((world.fate(a), world.fate(b)), (Some(Shutdown), Some(Killed)));
-        world.at_rest();
+        assert_eq!((world.exit_reason(a), world.exit_reason(b)), (Some(Shutdown), Some(Killed)));
+        world.assert_consistent();
     });
 }
 
@@ -76,7 +76,7 @@ fn two_links_of_one_pair_are_one_link() {
         assert_eq!((world.links(a), world.links(b)), (vec![b], vec![a]));
         world.end(b, Normal);
         assert_eq!(world.received(a), [exit(b, Normal)]);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -92,10 +92,10 @@ fn two_links_of_one_pair_are_signalled_once() {
             move |world| world.end(b, Shutdown),
         );
         let mut exits = world.received(a);
-        // A link that found nobody is an answer of its own.
+        // A link to a process that has ended yields a `NoProc` exit of its own.
         exits.retain(|received| *received != exit(b, NoProc));
         assert!(exits.is_empty() || exits == [exit(b, Shutdown)], "{exits:?}");
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -115,13 +115,13 @@ fn after_an_unlink_no_exit_is_received() {
         );
         assert_eq!(after, []);
         assert_eq!((world.received(a), world.links(a)), (vec![], vec![]));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L5.
 #[test]
-fn an_unlink_from_outside_is_heard_by_a_reader() {
+fn an_unlink_by_another_thread_revokes_an_exit_that_is_being_read() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.trapping(), world.process());
@@ -133,27 +133,27 @@ fn an_unlink_from_outside_is_heard_by_a_reader() {
         );
         assert!(before.is_empty() || before == [exit(b, Shutdown)], "{before:?}");
         assert_eq!((world.received(a), world.links(a)), (vec![], vec![]));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L5.
 #[test]
-fn an_unlink_by_the_other_side_is_as_good() {
+fn an_unlink_by_the_other_side_revokes_the_exit() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.trapping(), world.process());
         assert!(world.link(a, b));
         world.both(move |world| world.unlink(b, a), move |world| world.end(b, Shutdown));
-        assert_eq!(world.queued(a), 0, "what was taken back lies there no more");
+        assert_eq!(world.queued(a), 0, "a revoked exit is not in the inbox");
         assert_eq!((world.received(a), world.links(a)), (vec![], vec![]));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L5.
 #[test]
-fn an_unlink_comes_before_the_end_or_after_it() {
+fn an_unlink_takes_effect_before_or_after_an_end() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.process(), world.process());
@@ -161,30 +161,30 @@ fn an_unlink_comes_before_the_end_or_after_it() {
         let (unharmed, ()) = world.both(
             move |world| {
                 world.unlink(a, b);
-                world.fate(a).is_none()
+                world.exit_reason(a).is_none()
             },
             move |world| world.end(b, Shutdown),
         );
-        assert_eq!(world.fate(a), (!unharmed).then_some(Shutdown));
-        world.at_rest();
+        assert_eq!(world.exit_reason(a), (!unharmed).then_some(Shutdown));
+        world.assert_consistent();
     });
 }
 
 /// L5.
 #[test]
-fn a_link_and_an_unlink_at_once_leave_both_sides_alike() {
+fn a_link_and_an_unlink_at_once_leave_both_sides_equal() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.process(), world.process());
         world.both(move |world| world.link(a, b), move |world| world.unlink(a, b));
         assert_eq!(world.links(a).len(), world.links(b).len());
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L5.
 #[test]
-fn links_and_unlinks_from_both_sides_leave_both_alike() {
+fn links_and_unlinks_by_both_sides_leave_both_sides_equal() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.process(), world.process());
@@ -199,13 +199,13 @@ fn links_and_unlinks_from_both_sides_leave_both_alike() {
             },
         );
         assert_eq!(world.links(a).len(), world.links(b).len());
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L5.
 #[test]
-fn an_unlink_between_two_links_leaves_both_alike() {
+fn an_unlink_between_two_links_leaves_both_sides_equal() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.process(), world.process());
@@ -215,13 +215,13 @@ fn an_unlink_between_two_links_leaves_both_alike() {
             move |world| world.unlink(a, b),
         );
         assert_eq!(world.links(a).len(), world.links(b).len());
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L5.
 #[test]
-fn a_link_an_unlink_and_an_end_leave_nothing() {
+fn a_link_an_unlink_and_an_end_leave_no_entry() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.trapping(), world.process());
@@ -234,13 +234,13 @@ fn a_link_an_unlink_and_an_end_leave_nothing() {
         let exits = world.received(a);
         assert!(exits.is_empty() || exits == [exit(b, reason)], "{exits:?}");
         assert_eq!(world.links(a), []);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L16.
 #[test]
-fn two_linked_processes_that_die_at_once_agree_who_was_first() {
+fn two_linked_processes_that_end_at_once_agree_on_the_first_end() {
     check(|| {
         let world = World::new();
         let (a, b, watcher) = (world.process(), world.process(), world.process());
@@ -248,8 +248,8 @@ fn two_linked_processes_that_die_at_once_agree_who_was_first() {
         world.monitor(watcher, a);
         world.monitor(watcher, b);
         world.both(move |world| world.end(a, Shutdown), move |world| world.end(b, Killed));
-        let told = (world.fate(a), world.fate(b));
-        assert_ne!(told, (Some(Killed), Some(Shutdown)), "each has died of the other");
+        let reasons = (world.exit_reason(a), world.exit_reason(b));
+        assert_ne!(reasons, (Some(Killed), Some(Shutdown)), "each has ended because of the other");
         let mut downs = world.received(watcher);
         downs.sort_by_key(|down| match down {
             crate::Received::Down { pid, .. } => *pid,
@@ -259,23 +259,23 @@ fn two_linked_processes_that_die_at_once_agree_who_was_first() {
             crate::Received::Down { reason, .. } => Some(reason),
             _ => None,
         });
-        assert_eq!(downs.collect::<Vec<_>>(), [told.0, told.1]);
-        world.at_rest();
+        assert_eq!(downs.collect::<Vec<_>>(), [reasons.0, reasons.1]);
+        world.assert_consistent();
     });
 }
 
 /// L17.
 #[test]
-fn whoever_starts_trapping_as_a_peer_dies_is_told_of_it_or_dies() {
+fn a_process_that_starts_trapping_as_a_peer_ends_receives_the_exit_or_ends() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.process(), world.process());
         assert!(world.link(a, b));
         world.both(move |world| world.set_trap_exit(a, true), move |world| world.end(b, Shutdown));
-        match world.fate(a) {
+        match world.exit_reason(a) {
             None => assert_eq!(world.received(a), [exit(b, Shutdown)]),
             Some(reason) => assert_eq!((reason, world.queued(a)), (Shutdown, 0)),
         }
-        world.at_rest();
+        world.assert_consistent();
     });
 }

@@ -1,5 +1,5 @@
-//! Whatever takes locks, in pairs and all at once: nobody waits for ever, and both
-//! sides agree afterwards.
+//! Operations that take locks, in pairs and all at once: none causes a deadlock, and both sides
+//! agree afterwards.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::Shutdown;
@@ -33,8 +33,8 @@ const ACTS: [Act; 8] = [
     },
 ];
 
-/// Two processes with something for each act to change.
-fn tangled() -> (World, Pid, Pid) {
+/// Two processes with relations, so that each operation changes something.
+fn with_relations() -> (World, Pid, Pid) {
     let world = World::new();
     let (a, b) = (world.trapping(), world.trapping());
     assert!(world.register("n", b) && world.register_tag("g", b));
@@ -46,65 +46,65 @@ fn tangled() -> (World, Pid, Pid) {
 fn check_pairs_with(first: Act, others: &'static [Act]) {
     for &second in others {
         check(move || {
-            let (world, a, b) = tangled();
+            let (world, a, b) = with_relations();
             world.both(move |world| first(world, a, b), |world| second(world, a, b));
-            world.at_rest();
+            world.assert_consistent();
         });
     }
 }
 
 /// L14.
 #[test]
-fn a_link_locks_out_nobody() {
+fn a_link_causes_no_deadlock() {
     check_pairs_with(ACTS[0], &ACTS);
 }
 
 /// L14.
 #[test]
-fn a_link_from_the_other_side_locks_out_nobody() {
+fn a_link_by_the_other_side_causes_no_deadlock() {
     check_pairs_with(ACTS[1], &ACTS[1..]);
 }
 
 /// L14.
 #[test]
-fn an_end_locks_out_nobody() {
+fn an_end_causes_no_deadlock() {
     // A process ends once.
     check_pairs_with(ACTS[2], &ACTS[3..]);
 }
 
 /// L14.
 #[test]
-fn a_name_locks_out_nobody() {
+fn a_registration_causes_no_deadlock() {
     check_pairs_with(ACTS[3], &ACTS[3..]);
 }
 
 /// L14.
 #[test]
-fn a_monitor_locks_out_nobody() {
+fn a_monitor_causes_no_deadlock() {
     check_pairs_with(ACTS[4], &ACTS[4..]);
 }
 
 /// L14.
 #[test]
-fn a_name_taken_away_locks_out_nobody() {
+fn an_unregistration_causes_no_deadlock() {
     check_pairs_with(ACTS[5], &ACTS[5..]);
 }
 
 /// L14.
 #[test]
-fn a_group_locks_out_nobody() {
+fn a_group_causes_no_deadlock() {
     check_pairs_with(ACTS[6], &ACTS[6..]);
     check_pairs_with(ACTS[7], &ACTS[7..]);
 }
 
-/// L14. Too many threads for all of their interleavings: a sample of them.
+/// L14. There are too many threads to run all interleavings, so shuttle draws a sample.
 #[cfg(regrow_shuttle)]
 #[test]
-fn all_at_once_lock_out_nobody() {
+fn all_operations_at_once_cause_no_deadlock() {
     check(|| {
-        let (world, a, b) = tangled();
-        let acts = ACTS.map(|act| world.aside(move |world| act(world, a, b)));
+        let (world, a, b) = with_relations();
+        let acts = ACTS.map(|act| world.on_thread(move |world| act(world, a, b)));
         acts.into_iter().for_each(|act| act.join().expect("nothing panics"));
-        world.at_rest();
+        world.assert_consistent();
     });
 }

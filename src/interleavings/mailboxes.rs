@@ -1,71 +1,72 @@
-//! What is sent while the receiver ends.
+//! Messages that are sent while the receiver ends.
 
 use std::sync::Arc;
 
 use crate::exit::reason::ExitReason::Shutdown;
 use crate::interleavings::check;
-use crate::interleavings::test_process::Post;
+use crate::interleavings::test_process::PayloadProcess;
 use crate::interleavings::world::World;
 use crate::kernel::closing::End;
 
 /// L8.
 #[test]
-fn what_is_sent_to_a_dying_process_is_taken_or_given_back() {
+fn a_message_to_an_ending_process_is_queued_or_returned() {
     check(|| {
         let world = World::new();
-        let post = Post::new(&world);
-        let (sender, dying) = (Arc::clone(&post), Arc::clone(&post));
-        let (taken, ()) = world.both(
+        let process = PayloadProcess::new(&world);
+        let (sender, ending) = (Arc::clone(&process), Arc::clone(&process));
+        let (queued, ()) = world.both(
             move |_| [sender.send(0), sender.send(1)],
-            move |_| dying.process.kernel.tear_down(&*dying.process, End::Told(Shutdown)),
+            move |_| ending.process.kernel.tear_down(&*ending.process, End::Stopped(Shutdown)),
         );
-        assert!(taken[0] || !taken[1], "the second was taken after the first was refused");
-        assert_eq!(post.drops(), [1, 1]);
-        world.at_rest();
+        assert!(queued[0] || !queued[1], "the second was queued after the first was refused");
+        assert_eq!(process.drops(), [1, 1]);
+        world.assert_consistent();
     });
 }
 
 /// L8.
 #[test]
-fn what_is_received_was_taken_and_all_is_dropped_once() {
+fn received_messages_were_queued_and_all_are_dropped_once() {
     check(|| {
         let world = World::new();
-        let post = Post::new(&world);
-        let (sender, reader) = (Arc::clone(&post), Arc::clone(&post));
-        let (taken, received) =
+        let process = PayloadProcess::new(&world);
+        let (sender, reader) = (Arc::clone(&process), Arc::clone(&process));
+        let (queued, received) =
             world.both(move |_| [sender.send(0), sender.send(1)], move |_| reader.read_and_end());
         assert!(received == [] as [usize; 0] || received == [0] || received == [0, 1]);
-        assert!(received.iter().all(|&number| taken[number]), "{received:?} of {taken:?}");
-        assert_eq!(post.drops(), [1, 1]);
-        world.at_rest();
+        assert!(received.iter().all(|&number| queued[number]), "{received:?} of {queued:?}");
+        assert_eq!(process.drops(), [1, 1]);
+        world.assert_consistent();
     });
 }
 
 /// L8.
 #[test]
-fn two_sends_a_kill_and_a_reader_drop_all_once() {
+fn two_sends_a_kill_and_a_reader_drop_each_message_once() {
     check(|| {
         let world = World::new();
-        let post = Post::new(&world);
-        let (sender, killer, reader) = (Arc::clone(&post), Arc::clone(&post), Arc::clone(&post));
-        let (taken, (), received) = world.three(
+        let process = PayloadProcess::new(&world);
+        let (sender, killer, reader) =
+            (Arc::clone(&process), Arc::clone(&process), Arc::clone(&process));
+        let (queued, (), received) = world.three(
             move |_| [sender.send(0), sender.send(1)],
             move |_| killer.kill(),
             move |_| reader.read_and_end(),
         );
-        assert!(received.iter().all(|&number| taken[number]), "{received:?} of {taken:?}");
-        assert_eq!(post.drops(), [1, 1]);
-        world.at_rest();
+        assert!(received.iter().all(|&number| queued[number]), "{received:?} of {queued:?}");
+        assert_eq!(process.drops(), [1, 1]);
+        world.assert_consistent();
     });
 }
 
 /// L8.
 #[test]
-fn nothing_sent_after_a_kill_is_received() {
+fn a_message_sent_after_a_kill_is_not_received() {
     check(|| {
         let world = World::new();
-        let post = Post::new(&world);
-        let (sender, reader) = (Arc::clone(&post), Arc::clone(&post));
+        let process = PayloadProcess::new(&world);
+        let (sender, reader) = (Arc::clone(&process), Arc::clone(&process));
         let (after, received) = world.both(
             move |_| {
                 sender.send(0);
@@ -75,7 +76,7 @@ fn nothing_sent_after_a_kill_is_received() {
             move |_| reader.read_and_end(),
         );
         assert!(!after && !received.contains(&1));
-        assert_eq!(post.drops(), [1, 1]);
-        world.at_rest();
+        assert_eq!(process.drops(), [1, 1]);
+        world.assert_consistent();
     });
 }

@@ -4,16 +4,16 @@
 //! `driver`, `runtime`.
 //! **Knows nothing of** anything above `runtime`: a target is about processes.
 //!
-//! A target is a test; its name starts with a number. Under `--cfg regrow_loom` loom runs it in
-//! every interleaving of at most two preemptions. Under `--cfg regrow_shuttle` shuttle draws
-//! schedules: half of them at random, half with few preemptions at awkward places.
-//! `REGROW_PROOF=full` asks for three preemptions and for ten times as many schedules. The assertions
-//! of a target hold at the end of each run; [`World::at_rest`] adds those that hold after any run.
+//! A target is a test; its doc comment starts with the number of the property that it checks. Under
+//! `--cfg regrow_loom` loom runs it in every interleaving of at most two preemptions. Under
+//! `--cfg regrow_shuttle` shuttle draws schedules: half of them at random, half with few preemptions
+//! at unfavourable places. `REGROW_PROOF=full` asks for three preemptions and for ten times as many
+//! schedules. The assertions of a target hold at the end of each run, and
+//! [`World::assert_consistent`] adds those that hold after any run.
 //!
-//! No tokio runs here. A process is a record in the kernel's tables with the mailbox that ships, and
-//! ends by the teardown that ships, at the moment that the target chooses. Where the task of a process
-//! matters, a thread blocks on the
-//! [`ProcessFuture`](crate::driver::process_future::ProcessFuture) that ships.
+//! No tokio runs here. A process is a record in the kernel's tables, with the mailbox and the teardown
+//! of a normal build, and ends when the target says so. If the task of a process matters, a thread
+//! blocks on its [`ProcessFuture`](crate::driver::process_future::ProcessFuture).
 
 mod world;
 mod test_process;
@@ -39,13 +39,12 @@ pub(crate) use loom::{future::block_on, thread};
 #[cfg(regrow_shuttle)]
 pub(crate) use shuttle::{future::block_on, thread};
 
-/// Whether the run is the long one.
+/// Whether the long run was asked for.
 fn is_full() -> bool {
     std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full")
 }
 
-/// Runs the target in all interleavings that the checker comes upon, and tells how many
-/// there were.
+/// Runs the target in all interleavings that the checker generates, and prints their number.
 fn check(target: impl Fn() + Send + Sync + 'static) {
     let count = Arc::new(AtomicUsize::new(0));
     let counting = {

@@ -1,4 +1,4 @@
-//! Monitors that are set and let go of while one side ends.
+//! Monitors that are set and removed while one side ends.
 
 use crate::exit::reason::ExitReason::{NoProc, Shutdown};
 use crate::interleavings::check;
@@ -7,7 +7,7 @@ use crate::message::received::Received;
 
 /// L3.
 #[test]
-fn a_monitor_of_a_dying_process_is_told_once() {
+fn a_monitor_of_an_ending_process_fires_once() {
     check(|| {
         let world = World::new();
         let (watcher, target) = (world.process(), world.process());
@@ -18,13 +18,13 @@ fn a_monitor_of_a_dying_process_is_told_once() {
         let downs = world.received(watcher);
         let truth = [down(reference, target, Shutdown)];
         assert!(downs == truth || downs == [down(reference, target, NoProc)], "{downs:?}");
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L3.
 #[test]
-fn a_monitor_by_name_of_a_dying_process_is_told_once() {
+fn a_monitor_by_name_of_an_ending_process_fires_once() {
     check(|| {
         let world = World::new();
         let (watcher, target) = (world.process(), world.named("n"));
@@ -35,13 +35,13 @@ fn a_monitor_by_name_of_a_dying_process_is_told_once() {
         let truth = |reason| [Received::DownName { reference, name: "n".into(), reason }];
         let downs = world.received(watcher);
         assert!(downs == truth(Shutdown) || downs == truth(NoProc), "{downs:?}");
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L3.
 #[test]
-fn a_monitor_by_a_dying_process_leaves_nothing() {
+fn a_monitor_by_an_ending_process_leaves_no_entry() {
     check(|| {
         let world = World::new();
         let (watcher, target) = (world.process(), world.process());
@@ -50,13 +50,13 @@ fn a_monitor_by_a_dying_process_leaves_nothing() {
             move |world| world.end(watcher, Shutdown),
         );
         assert_eq!(world.info(target).expect("it lives").monitors, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L3.
 #[test]
-fn a_monitor_of_two_that_die_leaves_nothing() {
+fn a_monitor_between_two_ending_processes_leaves_no_entry() {
     check(|| {
         let world = World::new();
         let (watcher, target) = (world.process(), world.process());
@@ -65,7 +65,7 @@ fn a_monitor_of_two_that_die_leaves_nothing() {
             move |world| world.end(watcher, Shutdown),
             move |world| world.end(target, Shutdown),
         );
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -79,7 +79,7 @@ fn a_waiting_watcher_is_woken() {
         let (received, ()) = world
             .both(move |world| world.receive(watcher), move |world| world.end(target, Shutdown));
         assert_eq!(received, down(reference, target, Shutdown));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -99,13 +99,13 @@ fn after_a_flush_no_down_is_received() {
         );
         assert_eq!(after, []);
         assert_eq!(world.received(watcher), []);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L4.
 #[test]
-fn a_demonitor_was_in_time_exactly_if_no_down_comes() {
+fn a_demonitor_returns_true_exactly_if_no_down_follows() {
     check(|| {
         let world = World::new();
         let (watcher, target) = (world.process(), world.process());
@@ -117,13 +117,13 @@ fn a_demonitor_was_in_time_exactly_if_no_down_comes() {
         let expected = if in_time { vec![] } else { vec![down(reference, target, Shutdown)] };
         assert_eq!(world.queued(watcher), expected.len());
         assert_eq!(world.received(watcher), expected);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L4.
 #[test]
-fn a_demonitor_from_outside_and_a_reader_agree() {
+fn a_demonitor_by_another_thread_and_a_reader_agree() {
     check(|| {
         let world = World::new();
         let (watcher, target) = (world.process(), world.process());
@@ -136,13 +136,13 @@ fn a_demonitor_from_outside_and_a_reader_agree() {
         downs.extend(world.received(watcher));
         let expected = if in_time { vec![] } else { vec![down(reference, target, Shutdown)] };
         assert_eq!(downs, expected);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L4.
 #[test]
-fn a_flush_from_outside_and_a_reader_agree() {
+fn a_flush_by_another_thread_and_a_reader_agree() {
     check(|| {
         let world = World::new();
         let (watcher, target) = (world.process(), world.process());
@@ -153,15 +153,18 @@ fn a_flush_from_outside_and_a_reader_agree() {
             move |world| world.received(watcher),
         );
         assert!(before.is_empty() || before == [down(reference, target, Shutdown)]);
-        assert!(!in_time || before.is_empty(), "it was in time, and yet a Down was received");
+        assert!(
+            !in_time || before.is_empty(),
+            "the demonitor was in time, but a Down was received"
+        );
         assert_eq!(world.received(watcher), []);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L4.
 #[test]
-fn a_demonitor_by_a_dying_watcher_leaves_nothing() {
+fn a_demonitor_by_an_ending_watcher_leaves_no_entry() {
     check(|| {
         let world = World::new();
         let (watcher, target) = (world.process(), world.process());
@@ -171,6 +174,6 @@ fn a_demonitor_by_a_dying_watcher_leaves_nothing() {
             move |world| world.end(watcher, Shutdown),
         );
         assert_eq!(world.info(target).expect("it lives").monitors, 0);
-        world.at_rest();
+        world.assert_consistent();
     });
 }

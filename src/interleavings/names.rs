@@ -1,4 +1,4 @@
-//! Names that change hands.
+//! Names whose holder changes.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{Killed, Shutdown};
@@ -13,7 +13,7 @@ const NAME: &str = "n";
 
 /// L1.
 #[test]
-fn a_name_passes_from_a_dying_holder_to_the_next() {
+fn a_name_passes_from_an_ending_holder_to_the_next() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.named(NAME), world.process());
@@ -24,15 +24,15 @@ fn a_name_passes_from_a_dying_holder_to_the_next() {
                 world.register(NAME, b)
             },
         );
-        assert!(registered, "nobody else held it any more");
+        assert!(registered, "the name was free");
         assert_eq!(world.whereis(NAME), Some(b));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn a_name_is_never_that_of_a_process_whose_end_was_told() {
+fn a_process_whose_end_is_announced_holds_no_name() {
     check(|| {
         let world = World::new();
         let (a, watcher) = (world.named(NAME), world.process());
@@ -40,18 +40,18 @@ fn a_name_is_never_that_of_a_process_whose_end_was_told() {
         world.both(
             move |world| world.end(a, Shutdown),
             move |world| {
-                let told = !world.received(watcher).is_empty();
+                let received_down = !world.received(watcher).is_empty();
                 let holder = world.whereis(NAME);
-                assert!(!told || holder.is_none(), "{holder:?} is dead");
+                assert!(!received_down || holder.is_none(), "{holder:?} has ended");
             },
         );
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn while_a_name_changes_hands_nobody_is_sent_to_the_dead() {
+fn a_name_that_changes_its_holder_never_leads_to_an_ended_process() {
     check(|| {
         let world = World::new();
         let (a, b, watcher) = (world.named(NAME), world.process(), world.process());
@@ -63,19 +63,19 @@ fn while_a_name_changes_hands_nobody_is_sent_to_the_dead() {
                 assert!(world.register(NAME, b));
             },
             move |world| {
-                let told = !world.received(watcher).is_empty();
+                let received_down = !world.received(watcher).is_empty();
                 let holder = world.whereis(NAME);
-                assert!(!told || holder != Some(a), "{a} is dead");
+                assert!(!received_down || holder != Some(a), "{a} has ended");
             },
         );
         assert_eq!(world.whereis(NAME), Some(b));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn one_of_two_gets_the_name_of_a_dying_holder_or_none() {
+fn at_most_one_of_two_gets_the_name_of_an_ending_holder() {
     check(|| {
         let world = World::new();
         let (a, b, c) = (world.named(NAME), world.process(), world.process());
@@ -88,28 +88,28 @@ fn one_of_two_gets_the_name_of_a_dying_holder_or_none() {
             (false, false) => None,
             (true, false) => Some(b),
             (false, true) => Some(c),
-            (true, true) => panic!("both were told that it is theirs"),
+            (true, true) => panic!("both registered the name"),
         };
         assert_eq!(world.whereis(NAME), holder);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn a_process_that_ends_takes_no_new_name_along() {
+fn a_name_registered_for_an_ending_process_is_freed() {
     check(|| {
         let world = World::new();
         let a = world.process();
         world.both(move |world| world.end(a, Shutdown), move |world| world.register(NAME, a));
         assert_eq!(world.whereis(NAME), None);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn a_name_that_was_taken_away_is_free_for_a_dying_process_too() {
+fn an_unregistered_name_of_an_ending_process_is_free() {
     check(|| {
         let world = World::new();
         let (a, b) = (world.named(NAME), world.process());
@@ -119,11 +119,11 @@ fn a_name_that_was_taken_away_is_free_for_a_dying_process_too() {
             move |world| world.register(NAME, b),
         );
         assert!(!registered || world.whereis(NAME) != Some(a));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
-/// An incarnation of a supervisor's one child.
+/// An incarnation of the only child of a supervisor.
 fn role(start: u32) -> ChildRole {
     ChildRole { slot: slot(start), restart: Restart::Permanent, stop: ChildStop::No }
 }
@@ -132,19 +132,20 @@ fn slot(start: u32) -> ChildSlot {
     ChildSlot { child: 0, start }
 }
 
-/// A live process with the name that has a supervisor.
+/// Creates a child of this supervisor, which holds the name.
 fn supervised(world: &World, supervisor: Pid, start: u32) -> Pid {
     let shutdown = crate::exit::shutdown::Shutdown::Infinity;
     let parent = Some(Parent { pid: supervisor, shutdown, role: Some(role(start)) });
     let (name, label) = (Some(NAME.into()), Some("child".into()));
-    let (pid, born) = world.bear(&NewProcess { name, label, parent, ..NewProcess::default() });
-    born.expect("nothing is in its way");
+    let (pid, admitted) =
+        world.create(&NewProcess { name, label, parent, ..NewProcess::default() });
+    admitted.expect("nothing is in its way");
     pid
 }
 
 /// L1.
 #[test]
-fn a_name_left_to_a_dying_supervisor_is_free() {
+fn a_name_left_to_an_ending_supervisor_is_freed() {
     check(|| {
         let world = World::new();
         let supervisor = world.process();
@@ -154,13 +155,13 @@ fn a_name_left_to_a_dying_supervisor_is_free() {
             move |world| world.end(supervisor, Shutdown),
         );
         assert_eq!(world.kernel.names.get(NAME), None);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn a_name_that_a_child_had_registered_itself_goes_to_the_first_that_asks() {
+fn any_process_can_take_a_vacant_name_that_a_child_had_registered_itself() {
     check(|| {
         let world = World::new();
         let (supervisor, b) = (world.process(), world.process());
@@ -169,17 +170,17 @@ fn a_name_that_a_child_had_registered_itself_goes_to_the_first_that_asks() {
         world.end(child, Shutdown);
         let (registered, _) = world.both(
             move |world| world.register("own", b),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
+            move |world| world.kernel.free_names_of(&*world.process_of(supervisor), slot(0)),
         );
         assert!(registered);
         assert_eq!(world.whereis("own"), Some(b));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn a_reserved_name_is_refused_until_its_supervisor_is_done_with_the_child() {
+fn a_reserved_name_is_refused_until_its_supervisor_frees_it() {
     check(|| {
         let world = World::new();
         let (supervisor, b) = (world.process(), world.process());
@@ -188,17 +189,17 @@ fn a_reserved_name_is_refused_until_its_supervisor_is_done_with_the_child() {
         assert!(!world.register(NAME, b));
         let (registered, _) = world.both(
             move |world| world.register(NAME, b),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
+            move |world| world.kernel.free_names_of(&*world.process_of(supervisor), slot(0)),
         );
         assert_eq!(world.whereis(NAME), registered.then_some(b));
         assert!(registered || world.register(NAME, b));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn the_successor_of_a_child_gets_its_name_whoever_else_asks() {
+fn only_the_successor_of_a_child_gets_its_reserved_name() {
     check(|| {
         let world = World::new();
         let (supervisor, b) = (world.process(), world.process());
@@ -210,7 +211,7 @@ fn the_successor_of_a_child_gets_its_name_whoever_else_asks() {
         );
         assert!(!registered, "it is reserved, and then held");
         assert_eq!(world.whereis(NAME), Some(second));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
@@ -227,17 +228,17 @@ fn a_reserved_name_is_free_when_the_end_of_its_supervisor_is_announced() {
             move |world| world.end(supervisor, Shutdown),
             move |world| {
                 assert_eq!(world.receive(b), down(reference, supervisor, Shutdown));
-                assert!(world.register(NAME, b), "it is reserved for nobody");
+                assert!(world.register(NAME, b), "the name is free");
             },
         );
         assert_eq!(world.whereis(NAME), Some(b));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn a_name_that_its_child_gave_up_is_reserved_or_held_by_another() {
+fn a_name_that_its_child_unregistered_is_reserved_or_held_by_another() {
     check(|| {
         let world = World::new();
         let (supervisor, b) = (world.process(), world.process());
@@ -253,13 +254,13 @@ fn a_name_that_its_child_gave_up_is_reserved_or_held_by_another() {
         let vacancy = Vacancy { supervisor, until: None };
         let reserved = world.kernel.names.get(NAME) == Some(NameEntry::Vacant(vacancy));
         assert_eq!(reserved, !registered);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L1.
 #[test]
-fn a_name_left_by_one_child_is_not_cleared_for_the_next() {
+fn a_name_left_by_a_later_incarnation_is_not_freed_for_an_earlier_one() {
     check(|| {
         let world = World::new();
         let supervisor = world.process();
@@ -268,24 +269,24 @@ fn a_name_left_by_one_child_is_not_cleared_for_the_next() {
         let second = supervised(&world, supervisor, 1);
         world.both(
             move |world| world.end(second, Shutdown),
-            move |world| world.kernel.clear_vacant_of(&*world.process_of(supervisor), slot(0)),
+            move |world| world.kernel.free_names_of(&*world.process_of(supervisor), slot(0)),
         );
         let vacancy = Vacancy { supervisor, until: None };
         assert_eq!(world.kernel.names.get(NAME), Some(NameEntry::Vacant(vacancy)));
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
-/// What `Runtime::whereis_or_spawn` does, up to the task.
-fn whereis_or_bear(world: &World) -> Pid {
+/// Finds or creates the holder of the name, as `Runtime::whereis_or_spawn` does, except for the task.
+fn whereis_or_create(world: &World) -> Pid {
     if let Some(holder) = world.whereis(NAME) {
         return holder;
     }
     let new_process = NewProcess { name: Some(NAME.into()), ..NewProcess::default() };
-    match world.bear(&new_process) {
+    match world.create(&new_process) {
         (_, Err(NotAdmitted::NameTaken(holder))) => holder,
-        (pid, born) => {
-            born.expect("nothing else is in its way");
+        (pid, admitted) => {
+            admitted.expect("nothing else is in its way");
             pid
         }
     }
@@ -293,55 +294,55 @@ fn whereis_or_bear(world: &World) -> Pid {
 
 /// L9.
 #[test]
-fn of_two_that_spawn_what_is_not_there_one_does() {
+fn one_of_two_concurrent_spawns_of_a_name_succeeds() {
     check(|| {
         let world = World::new();
-        let (one, other) = world.both(whereis_or_bear, whereis_or_bear);
+        let (one, other) = world.both(whereis_or_create, whereis_or_create);
         assert_eq!(one, other);
         assert_eq!(world.whereis(NAME), Some(one));
         assert_eq!(world.list(), [one]);
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L9.
 #[test]
-fn of_two_that_find_a_dying_incumbent_at_most_one_replaces_it() {
+fn at_most_one_of_two_replaces_an_ending_holder() {
     check(|| {
         let world = World::new();
-        let incumbent = world.named(NAME);
+        let holder = world.named(NAME);
         let (_, one, other) = world.three(
             move |world| {
-                world.kill(incumbent);
-                world.notice(incumbent);
+                world.kill(holder);
+                world.drop_task(holder);
             },
-            whereis_or_bear,
-            whereis_or_bear,
+            whereis_or_create,
+            whereis_or_create,
         );
-        assert_eq!(world.fate(incumbent), Some(Killed));
-        let newcomer = [one, other].into_iter().find(|&pid| pid != incumbent);
-        assert!([one, other].iter().all(|&pid| pid == incumbent || Some(pid) == newcomer));
+        assert_eq!(world.exit_reason(holder), Some(Killed));
+        let newcomer = [one, other].into_iter().find(|&pid| pid != holder);
+        assert!([one, other].iter().all(|&pid| pid == holder || Some(pid) == newcomer));
         assert_eq!(world.whereis(NAME), newcomer);
         assert_eq!(world.list(), Vec::from_iter(newcomer), "a loser has left something");
-        world.at_rest();
+        world.assert_consistent();
     });
 }
 
 /// L18.
 #[test]
-fn whoever_is_told_of_the_end_may_take_the_name_at_once() {
+fn a_process_that_received_the_down_can_take_the_name_at_once() {
     check(|| {
         let world = World::new();
-        let (a, heir) = (world.named(NAME), world.process());
-        let reference = world.monitor(heir, a);
+        let (a, successor) = (world.named(NAME), world.process());
+        let reference = world.monitor(successor, a);
         world.both(
             move |world| world.end(a, Shutdown),
             move |world| {
-                assert_eq!(world.receive(heir), down(reference, a, Shutdown));
-                assert!(world.register(NAME, heir), "the dead hold it");
+                assert_eq!(world.receive(successor), down(reference, a, Shutdown));
+                assert!(world.register(NAME, successor), "an ended process holds the name");
             },
         );
-        assert_eq!(world.whereis(NAME), Some(heir));
-        world.at_rest();
+        assert_eq!(world.whereis(NAME), Some(successor));
+        world.assert_consistent();
     });
 }

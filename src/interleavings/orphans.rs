@@ -1,4 +1,4 @@
-//! What supervisors leave that end before their children do, and who knows of it.
+//! Orphans of supervisors that end before their children, and where they are recorded.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{Killed, Shutdown};
@@ -6,30 +6,30 @@ use crate::exit::shutdown::Shutdown::Infinity;
 use crate::interleavings::check;
 use crate::interleavings::world::{World, exit};
 use crate::kernel::admission::NewProcess;
-use crate::process::{ChildRole, ChildSlot, ChildStop, Link, LinkKind, Parent};
+use crate::process::{ChildRole, ChildSlot, ChildStop, Link, LinkRole, Parent};
 use crate::restart::policy::Restart;
 
-const SEAT: ChildSlot = ChildSlot { child: 0, start: 1 };
-const ROLE: ChildRole = ChildRole { slot: SEAT, restart: Restart::Permanent, stop: ChildStop::No };
+const SLOT: ChildSlot = ChildSlot { child: 0, start: 1 };
+const ROLE: ChildRole = ChildRole { slot: SLOT, restart: Restart::Permanent, stop: ChildStop::No };
 
-/// A child of this supervisor; every one of them may be a supervisor itself.
+/// A child of this supervisor, which may be a supervisor as well.
 fn child(world: &World, supervisor: Pid) -> Pid {
-    let link = Link { id: world.kernel.fresh_id(), kind: LinkKind::Plain };
+    let link = Link::active(world.kernel.fresh_id(), LinkRole::Peer);
     let parent = Parent { pid: supervisor, shutdown: Infinity, role: Some(ROLE) };
-    let ancestors = Some(world.kernel.ancestors(supervisor, SEAT));
+    let ancestors = Some(world.kernel.ancestors(supervisor, SLOT));
     let new_process = NewProcess {
         link: Some((supervisor, link)),
         parent: Some(parent),
         ancestors,
         ..NewProcess::default()
     };
-    let (pid, born) = world.bear(&new_process);
-    born.expect("nothing is in its way");
+    let (pid, admitted) = world.create(&new_process);
+    admitted.expect("nothing is in its way");
     pid
 }
 
-/// Three supervisors, each above the next, and a worker that lives through their ends.
-fn line(world: &World) -> [Pid; 4] {
+/// Three nested supervisors, and a worker at the bottom that outlives them.
+fn nested_supervisors(world: &World) -> [Pid; 4] {
     let top = world.trapping();
     let upper = child(world, top);
     let lower = child(world, upper);
@@ -38,42 +38,42 @@ fn line(world: &World) -> [Pid; 4] {
     [top, upper, lower, worker]
 }
 
-/// L6. Two supervisors, one above the other, end at once: whoever is told that the upper one
-/// has ended knows of a process that is to be waited for, down to the child that lives on.
+/// L6. Two nested supervisors end at once. When the top supervisor receives the exit of the upper
+/// one, it finds a process to wait for, and finally the worker.
 #[test]
-fn what_two_that_end_together_leave_is_known_above() {
+fn orphans_of_two_supervisors_that_end_together_are_recorded_above() {
     check(|| {
         let world = World::new();
-        let [top, upper, lower, worker] = line(&world);
+        let [top, upper, lower, worker] = nested_supervisors(&world);
         let ((), (), ()) = world.three(
             move |world| world.end(upper, Killed),
             move |world| world.end(lower, Killed),
             move |world| {
                 assert_eq!(world.receive(top), exit(upper, Killed));
-                let left = world.kernel.orphans(top, SEAT);
+                let left = world.kernel.orphans(top, SLOT);
                 assert!(left.contains(&lower) || left.contains(&worker), "{left:?}");
             },
         );
-        assert_eq!(world.kernel.orphans(top, SEAT), [worker]);
+        assert_eq!(world.kernel.orphans(top, SLOT), [worker]);
         world.end(worker, Shutdown);
-        assert_eq!(world.kernel.orphans(top, SEAT), []);
-        world.at_rest();
+        assert_eq!(world.kernel.orphans(top, SLOT), []);
+        world.assert_consistent();
     });
 }
 
-/// L6. The same where the upper one ends of itself, and waits for nobody any more.
+/// L6. The upper supervisor ends by itself, without waiting for its orphans.
 #[test]
-fn what_is_left_while_the_one_above_ends_is_known_above_that() {
+fn orphans_left_while_the_supervisor_above_ends_are_recorded_further_up() {
     check(|| {
         let world = World::new();
-        let [top, upper, lower, worker] = line(&world);
+        let [top, upper, lower, worker] = nested_supervisors(&world);
         world.end(lower, Killed);
         let ((), left) = world.both(
             move |world| world.end(upper, Shutdown),
-            move |world| world.kernel.orphans(upper, SEAT),
+            move |world| world.kernel.orphans(upper, SLOT),
         );
         assert!(left.is_empty() || left == [worker]);
-        assert_eq!(world.kernel.orphans(top, SEAT), [worker]);
-        world.at_rest();
+        assert_eq!(world.kernel.orphans(top, SLOT), [worker]);
+        world.assert_consistent();
     });
 }

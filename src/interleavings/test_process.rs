@@ -1,4 +1,4 @@
-//! A process that takes payloads and keeps count of their destructors.
+//! A process that receives payloads, and counts how often each is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,44 +22,44 @@ use crate::process::any::Refused;
 use crate::process::overflow::Overflow;
 use crate::process::{AnyProcess, IfFull};
 
-/// A payload that says when it is dropped.
-pub(crate) struct Probe {
+/// A payload that counts its drops.
+pub(crate) struct Payload {
     number: usize,
     drops: Arc<[AtomicUsize; 2]>,
 }
 
-impl Drop for Probe {
+impl Drop for Payload {
     fn drop(&mut self) {
         self.drops[self.number].fetch_add(1, Ordering::Relaxed);
     }
 }
 
-pub(crate) enum Parcel {
+pub(crate) enum TestItem {
     Signal(Envelope),
-    Probe(Probe),
+    Payload(Payload),
 }
 
-impl Item for Parcel {
+impl Item for TestItem {
     fn from_envelope(envelope: Envelope) -> Self {
-        Parcel::Signal(envelope)
+        TestItem::Signal(envelope)
     }
 
     fn envelope(&self) -> Option<&Envelope> {
         match self {
-            Parcel::Signal(envelope) => Some(envelope),
-            Parcel::Probe(_) => None,
+            TestItem::Signal(envelope) => Some(envelope),
+            TestItem::Payload(_) => None,
         }
     }
 
     fn envelope_mut(&mut self) -> Option<&mut Envelope> {
         match self {
-            Parcel::Signal(envelope) => Some(envelope),
-            Parcel::Probe(_) => None,
+            TestItem::Signal(envelope) => Some(envelope),
+            TestItem::Payload(_) => None,
         }
     }
 
     fn is_user(&self) -> bool {
-        matches!(self, Parcel::Probe(_))
+        matches!(self, TestItem::Payload(_))
     }
 
     fn from_tick(_: u64) -> Option<Self> {
@@ -67,48 +67,52 @@ impl Item for Parcel {
     }
 }
 
-/// One process that takes parcels.
-pub(crate) struct Post {
-    pub(crate) process: Arc<Process<Parcel>>,
+/// A process that receives payloads.
+pub(crate) struct PayloadProcess {
+    pub(crate) process: Arc<Process<TestItem>>,
     pub(crate) drops: Arc<[AtomicUsize; 2]>,
 }
 
-impl Post {
+impl PayloadProcess {
     pub(crate) fn new(world: &World) -> Arc<Self> {
-        Self::born(world, &NewProcess::default())
+        Self::create(world, &NewProcess::default())
     }
 
-    /// One that holds so many, as a server does.
+    /// A process with a bounded mailbox.
     pub(crate) fn bounded(world: &World, capacity: usize, overflow: Overflow) -> Arc<Self> {
         let mailbox = Some(Mailboxes::bounded(capacity, overflow));
-        Self::born(world, &NewProcess { mailbox, ..NewProcess::default() })
+        Self::create(world, &NewProcess { mailbox, ..NewProcess::default() })
     }
 
-    fn born(world: &World, new_process: &NewProcess) -> Arc<Self> {
+    fn create(world: &World, new_process: &NewProcess) -> Arc<Self> {
         let kernel = &world.kernel;
-        let process = Process::<Parcel>::new(Arc::clone(kernel), new_process.relations(kernel));
+        let process = Process::<TestItem>::new(Arc::clone(kernel), new_process.relations(kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
         world.kernel.admit(&any, new_process).expect("nothing is in its way");
-        Arc::new(Post { process, drops: Arc::default() })
+        Arc::new(PayloadProcess { process, drops: Arc::default() })
     }
 
-    /// Sends a payload of this number; whether it was taken.
+    /// Sends a payload with this number. Returns whether it was queued.
     pub(crate) fn send(&self, number: usize) -> bool {
-        let probe = Probe { number, drops: Arc::clone(&self.drops) };
-        match self.process.send(Parcel::Probe(probe)) {
+        let payload = Payload { number, drops: Arc::clone(&self.drops) };
+        match self.process.send(TestItem::Payload(payload)) {
             Ok(()) => true,
             Err((refused, _)) => {
-                assert_eq!(self.drops[number].load(Ordering::Relaxed), 0, "it was given back");
+                assert_eq!(
+                    self.drops[number].load(Ordering::Relaxed),
+                    0,
+                    "the payload was returned"
+                );
                 drop(refused);
                 false
             }
         }
     }
 
-    /// Sends a payload, and waits in line if there is no room.
-    pub(crate) fn line_up(&self, number: usize) -> Result<Option<QueuedSend<Parcel>>, ()> {
-        let probe = Probe { number, drops: Arc::clone(&self.drops) };
-        match self.process.send_or(Parcel::Probe(probe), IfFull::Wait) {
+    /// Sends a payload. Returns the queued send if there is no room.
+    pub(crate) fn queue_send(&self, number: usize) -> Result<Option<QueuedSend<TestItem>>, ()> {
+        let payload = Payload { number, drops: Arc::clone(&self.drops) };
+        match self.process.send_or(TestItem::Payload(payload), IfFull::Wait) {
             Ok(Sent::Taken) => Ok(None),
             Ok(Sent::InLine(number)) => {
                 Ok(Some(QueuedSend::new(Arc::clone(&self.process), number)))
@@ -120,9 +124,9 @@ impl Post {
         }
     }
 
-    /// The same, until it is in or comes back; whether it is in.
+    /// Sends a payload, and waits for room. Returns whether it was queued.
     pub(crate) fn send_and_wait(&self, number: usize) -> bool {
-        match self.line_up(number) {
+        match self.queue_send(number) {
             Ok(None) => true,
             Ok(Some(place)) => block_on(place).is_ok(),
             Err(()) => false,
@@ -134,21 +138,21 @@ impl Post {
         self.process.kernel.signal_exit(&*self.process, signal);
     }
 
-    /// The numbers of what is received until nothing is there.
+    /// Receives until the mailbox is empty, and returns the numbers of the payloads.
     pub(crate) fn read(&self) -> Vec<usize> {
         let mut mailbox = Mailbox::new(Arc::clone(&self.process));
         let mut cx = Context::from_waker(Waker::noop());
         let mut numbers = Vec::new();
         while mailbox.poll_some(&mut cx).is_ready() {
             match mailbox.take() {
-                Parcel::Probe(probe) => numbers.push(probe.number),
-                Parcel::Signal(signal) => panic!("{signal:?}"),
+                TestItem::Payload(payload) => numbers.push(payload.number),
+                TestItem::Signal(signal) => panic!("{signal:?}"),
             }
         }
         numbers
     }
 
-    /// The same; then the process ends.
+    /// Receives until the mailbox is empty, and ends the process.
     pub(crate) fn read_and_end(&self) -> Vec<usize> {
         let numbers = self.read();
         self.end();
@@ -159,7 +163,7 @@ impl Post {
         self.process.kernel.tear_down(&*self.process, End::Dropped);
     }
 
-    /// What counts, and what there is of it.
+    /// The count of user items, and the number of items in the inbox.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let mut state = self.process.state.lock();
         let (counts, queued) =
@@ -168,7 +172,7 @@ impl Post {
         (counts.users, queued)
     }
 
-    /// How often each payload was dropped.
+    /// The number of drops of each payload.
     pub(crate) fn drops(&self) -> [usize; 2] {
         [0, 1].map(|number| self.drops[number].load(Ordering::Relaxed))
     }

@@ -1,4 +1,4 @@
-//! What the targets act on: a runtime whose processes have no tasks.
+//! The fixture of the targets: a runtime whose processes have no tasks.
 
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -16,21 +16,21 @@ use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Monitored, Registrations, Relations, Stage};
+use crate::process::{AnyProcess, MonitorEntry, Registrations, Relations};
 use crate::runtime::Runtime;
 use crate::runtime::info::Leftovers;
 
-/// A runtime, and all processes there ever were in it, by their pids.
+/// A runtime, and all processes that were created in it.
 #[derive(Clone)]
 pub(crate) struct World {
     runtime: Runtime,
-    /// No lock of the checker's: it is never held while another thread may run.
-    made: Arc<Mutex<Vec<Made>>>,
+    /// A lock of `std`, not of the checker: it is never held while another thread may run.
+    made: Arc<Mutex<Vec<TestProcess>>>,
 }
 
-struct Made {
+struct TestProcess {
     process: Arc<Process<Envelope>>,
-    /// Elsewhere while somebody reads.
+    /// `None` while a thread reads the mailbox.
     mailbox: Option<Mailbox<Envelope>>,
 }
 
@@ -42,7 +42,7 @@ impl Deref for World {
     }
 }
 
-/// Coming and going.
+/// Creating and ending processes.
 impl World {
     pub(crate) fn new() -> Self {
         World { runtime: Runtime::new(), made: Arc::default() }
@@ -52,51 +52,51 @@ impl World {
         World { runtime: Runtime::with_mailbox_capacity(capacity), ..World::new() }
     }
 
-    /// A live process.
+    /// Creates a process.
     pub(crate) fn process(&self) -> Pid {
-        let (pid, born) = self.bear(&NewProcess::default());
-        born.expect("nothing is in its way");
+        let (pid, admitted) = self.create(&NewProcess::default());
+        admitted.expect("nothing is in its way");
         pid
     }
 
-    /// A live process that traps exits.
+    /// Creates a process that traps exits.
     pub(crate) fn trapping(&self) -> Pid {
         let pid = self.process();
         self.set_trap_exit(pid, true);
         pid
     }
 
-    /// A live process that holds the name.
+    /// Creates a process that holds this name.
     pub(crate) fn named(&self, name: &str) -> Pid {
         let pid = self.process();
         assert!(self.register(name, pid));
         pid
     }
 
-    /// What `Runtime` does to make a process, up to the task.
-    pub(crate) fn bear(&self, new_process: &NewProcess) -> (Pid, Result<(), NotAdmitted>) {
+    /// Creates a process as `Runtime` does, except for the task.
+    pub(crate) fn create(&self, new_process: &NewProcess) -> (Pid, Result<(), NotAdmitted>) {
         let kernel = &self.runtime.kernel;
         let process = Process::<Envelope>::new(Arc::clone(kernel), new_process.relations(kernel));
         let mailbox = Some(Mailbox::new(Arc::clone(&process)));
         let any: Arc<dyn AnyProcess> = process.clone();
         let pid = any.pid();
-        self.all(|made| made.push(Made { process, mailbox }));
+        self.all(|made| made.push(TestProcess { process, mailbox }));
         (pid, kernel.admit(&any, new_process))
     }
 
-    /// The process returns, because it was told to.
+    /// Ends a process as if its body had returned because it was asked to stop.
     pub(crate) fn end(&self, pid: Pid, reason: ExitReason) {
-        self.kernel.tear_down(&*self.process_of(pid), End::Told(reason));
+        self.kernel.tear_down(&*self.process_of(pid), End::Stopped(reason));
     }
 
-    /// The process' task notices that it was condemned.
-    pub(crate) fn notice(&self, pid: Pid) {
+    /// Ends a process as if its task had been dropped, for example after an accepted exit signal.
+    pub(crate) fn drop_task(&self, pid: Pid) {
         self.kernel.tear_down(&*self.process_of(pid), End::Dropped);
     }
 
-    /// The whole life of the process, in its own task: it receives until it is told
-    /// `stop`, or ends otherwise.
-    pub(crate) fn live(&self, pid: Pid) -> Vec<Received> {
+    /// Runs the task of a process to its end. The body receives until the message `stop`. Returns
+    /// the other items that it has received.
+    pub(crate) fn run_task(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
         mailbox.parking.lead();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -116,9 +116,9 @@ impl World {
     }
 }
 
-/// Reading.
+/// Reading mailboxes and records.
 impl World {
-    /// All that the process finds in its mailbox now.
+    /// Receives all items that are in the mailbox now.
     pub(crate) fn received(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
         let mut cx = Context::from_waker(Waker::noop());
@@ -130,7 +130,7 @@ impl World {
         received
     }
 
-    /// Waits for the next item.
+    /// Receives the next item, and waits for it if there is none.
     pub(crate) fn receive(&self, pid: Pid) -> Received {
         let mut mailbox = self.take_mailbox(pid);
         block_on(poll_fn(|cx| mailbox.poll_some(cx)));
@@ -140,25 +140,25 @@ impl World {
     }
 
     fn take_mailbox(&self, pid: Pid) -> Mailbox<Envelope> {
-        self.look_up(pid, |made| made.mailbox.take()).expect("one reads at a time")
+        self.look_up(pid, |made| made.mailbox.take()).expect("only one thread reads")
     }
 
     fn give_back(&self, pid: Pid, mailbox: Mailbox<Envelope>) {
         self.look_up(pid, |made| made.mailbox = Some(mailbox));
     }
 
-    /// How many items lie in the mailbox, tickets or not.
+    /// The number of items in the mailbox, with or without a ticket.
     pub(crate) fn queued(&self, pid: Pid) -> usize {
         self.process_of(pid).state.lock().mail.inbox.len()
     }
 
-    /// The reason that the process ended with, or will end with.
-    pub(crate) fn fate(&self, pid: Pid) -> Option<ExitReason> {
+    /// The reason that the process has ended with or will end with, if it is fixed or accepted.
+    pub(crate) fn exit_reason(&self, pid: Pid) -> Option<ExitReason> {
         self.process_of(pid).state.lock().core.reason.clone()
     }
 
     pub(crate) fn has_ended(&self, pid: Pid) -> bool {
-        self.process_of(pid).state.lock().core.stage == Stage::Ended
+        self.process_of(pid).state.lock().core.has_ended()
     }
 
     pub(crate) fn links(&self, pid: Pid) -> Vec<Pid> {
@@ -181,11 +181,11 @@ impl World {
         })
     }
 
-    fn all<R>(&self, act: impl FnOnce(&mut Vec<Made>) -> R) -> R {
+    fn all<R>(&self, act: impl FnOnce(&mut Vec<TestProcess>) -> R) -> R {
         act(&mut self.made.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn look_up<R>(&self, pid: Pid, act: impl FnOnce(&mut Made) -> R) -> R {
+    fn look_up<R>(&self, pid: Pid, act: impl FnOnce(&mut TestProcess) -> R) -> R {
         self.all(|all| {
             let made = all.iter_mut().find(|made| made.process.pid() == pid);
             act(made.expect("a process of this world"))
@@ -193,7 +193,7 @@ impl World {
     }
 }
 
-/// Doing things at once.
+/// Running closures at the same time.
 impl World {
     pub(crate) fn both<A, B>(
         &self,
@@ -203,7 +203,7 @@ impl World {
     where
         A: Send + 'static,
     {
-        let first = self.aside(first);
+        let first = self.on_thread(first);
         let second = second(self);
         (first.join().expect(NO_PANIC), second)
     }
@@ -218,14 +218,14 @@ impl World {
         A: Send + 'static,
         B: Send + 'static,
     {
-        let first = self.aside(first);
-        let second = self.aside(second);
+        let first = self.on_thread(first);
+        let second = self.on_thread(second);
         let third = third(self);
         (first.join().expect(NO_PANIC), second.join().expect(NO_PANIC), third)
     }
 
-    /// On a thread of its own.
-    pub(crate) fn aside<R: Send + 'static>(
+    /// Runs a closure on a thread of its own.
+    pub(crate) fn on_thread<R: Send + 'static>(
         &self,
         act: impl FnOnce(&World) -> R + Send + 'static,
     ) -> thread::JoinHandle<R> {
@@ -236,11 +236,11 @@ impl World {
 
 const NO_PANIC: &str = "nothing panics in a target's threads";
 
-/// What holds whenever nothing is under way.
+/// Properties that hold whenever no operation is under way.
 impl World {
-    /// Both ends of each link and monitor agree, and so do names and groups with their
-    /// holders; and when all have ended, nothing is left.
-    pub(crate) fn at_rest(&self) {
+    /// Checks that both sides of each link and monitor agree, and names and groups with their
+    /// holders and members. Then ends all processes, and checks that nothing is left.
+    pub(crate) fn assert_consistent(&self) {
         let live = self.list();
         for &pid in &live {
             self.check_links(pid, &live);
@@ -248,14 +248,14 @@ impl World {
             self.check_names(pid);
         }
         self.check_entries(&live);
-        live.into_iter().for_each(|pid| self.notice(pid));
+        live.into_iter().for_each(|pid| self.drop_task(pid));
         assert_eq!(self.leftovers(), Leftovers::default());
         assert_eq!(self.spawned(), self.finished());
     }
 
     fn check_links(&self, pid: Pid, live: &[Pid]) {
         for peer in self.links(pid) {
-            assert!(live.contains(&peer), "{pid} is linked to {peer}, which is dead");
+            assert!(live.contains(&peer), "{pid} is linked to {peer}, which has ended");
             assert!(self.links(peer).contains(&pid), "{pid} is linked to {peer}, but not back");
         }
     }
@@ -263,17 +263,17 @@ impl World {
     fn check_monitors(&self, pid: Pid, live: &[Pid]) {
         let held: Vec<(u64, Pid)> = self.relations(pid, |relations| {
             let held = relations.monitors.iter().filter_map(|(&id, held)| match held {
-                Monitored::Process(target) => Some((id, *target)),
+                MonitorEntry::Process(target) => Some((id, *target)),
                 _ => None,
             });
             held.collect()
         });
         for (id, target) in held {
-            assert!(live.contains(&target), "{pid} watches {target}, which is dead");
+            assert!(live.contains(&target), "{pid} watches {target}, which has ended");
             let listed = self.relations(target, |relations| {
                 relations.watchers.as_ref().is_some_and(|watchers| watchers.contains(&id))
             });
-            assert!(listed, "{pid} watches {target}, which doesn't know");
+            assert!(listed, "{pid} watches {target}, which does not list it");
         }
         let watchers: Vec<(u64, Pid)> = self.relations(pid, |relations| {
             let all = relations.watchers.iter().flat_map(|watchers| watchers.iter());
@@ -281,7 +281,7 @@ impl World {
         });
         for (id, watcher) in watchers {
             let holds = self.relations(watcher, |relations| relations.monitors.contains(&id));
-            assert!(holds, "{pid} is to tell {watcher}, which doesn't wait");
+            assert!(holds, "{pid} lists the watcher {watcher}, which has no such monitor");
         }
     }
 
@@ -303,12 +303,12 @@ impl World {
         let kernel: &Kernel = &self.kernel;
         for (name, entry) in kernel.names.collect(|name, entry| Some((name.clone(), *entry))) {
             let (NameEntry::Held(pid) | NameEntry::Vacant(Vacancy { supervisor: pid, .. })) = entry;
-            assert!(live.contains(&pid), "{name} is left to {pid}, which is dead");
-            let known = self.registrations(pid, |registrations| match entry {
+            assert!(live.contains(&pid), "{name} belongs to {pid}, which has ended");
+            let is_listed = self.registrations(pid, |registrations| match entry {
                 NameEntry::Held(_) => registrations.names.contains(&name),
                 NameEntry::Vacant(_) => registrations.vacated(&name).is_some(),
             });
-            assert!(known, "{pid} has {name}, but doesn't know");
+            assert!(is_listed, "{name} belongs to {pid}, which does not list it");
         }
         let groups = kernel.groups.collect(|tag, group| {
             let members: Vec<Pid> = group.members.iter().map(|(&pid, ())| pid).collect();
@@ -318,13 +318,13 @@ impl World {
         for (tag, members, watchers) in groups {
             assert!(members.len() + watchers.len() > 0, "{tag} is empty, and still there");
             for member in members {
-                assert!(live.contains(&member), "{member} is dead, and still in {tag}");
+                assert!(live.contains(&member), "{member} has ended, and is still in {tag}");
                 assert!(
                     self.registrations(member, |registrations| registrations.tags.contains(&tag))
                 );
             }
             for watcher in watchers {
-                assert!(live.contains(&watcher), "{watcher} is dead, and still watches {tag}");
+                assert!(live.contains(&watcher), "{watcher} has ended, and still watches {tag}");
             }
         }
     }

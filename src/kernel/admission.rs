@@ -1,7 +1,8 @@
-//! How a process comes into the tables, before its task runs.
+//! How a new process enters the tables, before its task runs.
 //!
-//! The record is in the table, linked on both sides, named and watched before the
-//! body's first poll: a message sent at once isn't lost, and no end goes unheard.
+//! Before the first poll of the body, the record is in the table, has its name and its label, and is
+//! linked on both sides. So a message that is sent at once is queued, and the parent is notified of
+//! the end however soon it comes.
 
 use std::sync::Arc;
 
@@ -18,33 +19,34 @@ use crate::kernel::reserved_names::Reserved;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::{
-    Ancestors, AnyProcess, ChildSlot, GivenName, Link, LinkKind, Parent, Registrations, Relations,
+    Ancestors, AnyProcess, ChildSlot, Link, LinkRole, Parent, Registrations, Relations, SpecName,
     Stage, SupervisorRecord,
 };
 
-/// What a process is born with.
+/// The initial state of a new process.
 #[derive(Debug, Default)]
 pub(crate) struct NewProcess {
     pub(crate) name: Option<SharedStr>,
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
-    /// Of a supervisor: who is above it.
+    /// Of a supervisor: the supervisors above it.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
-    /// How its mailbox is kept, if not like all others of the runtime.
+    /// How the mailbox is kept, if not as the runtime keeps mailboxes.
     pub(crate) mailbox: Option<Mailboxes>,
-    /// What the parent's exit cancels.
+    /// The token that the exit of the parent cancels.
     pub(crate) stop: Option<CancellationToken>,
-    /// It is [ready](Kernel::ready) only when its init is over.
+    /// The process counts as started only when its init has
+    /// [finished](Kernel::mark_started).
     pub(crate) has_init: bool,
 }
 
 impl NewProcess {
-    /// The ties of the new record: none for an ordinary process.
+    /// The relations of the new record; `None` for an ordinary process.
     pub(crate) fn relations(&self, kernel: &Kernel) -> Option<Box<Relations>> {
         let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
-        // Nobody finds one without a name before its start has returned.
+        // A process without a name can't be found before its start has returned.
         let starting = self.has_init && self.name.is_some();
         if ordinary && counts.is_none() && !starting {
             return None;
@@ -52,8 +54,8 @@ impl NewProcess {
         let mut relations = Relations::default();
         relations.label.clone_from(&self.label);
         relations.parent = self.parent;
-        let given = self.given();
-        let named = starting || given.is_some();
+        let spec_name = self.spec_name();
+        let named = starting || spec_name.is_some();
         if counts.is_some() || named || self.stop.is_some() || self.ancestors.is_some() {
             let stop = self.stop.clone();
             let supervisor_record = self.ancestors.clone().map(|ancestors| {
@@ -67,45 +69,45 @@ impl NewProcess {
                 stop,
                 starting,
                 supervisor_record,
-                given,
+                spec_name,
                 ..Registrations::default()
             };
             relations.registrations = Some(Box::new(registrations));
         }
         if let Some((parent, link)) = self.link {
-            let kind = match link.kind {
-                LinkKind::Task | LinkKind::Helper => LinkKind::Owner,
-                _ => LinkKind::Plain,
+            let role = match link.role {
+                LinkRole::Task | LinkRole::Helper => LinkRole::Owner,
+                LinkRole::Peer | LinkRole::Owner | LinkRole::Caller => LinkRole::Peer,
             };
-            relations.links.insert(parent, Link { kind, ..link });
+            relations.links.insert(parent, Link::active(link.id, role));
         }
         Some(Box::new(relations))
     }
 
-    /// The name of a child, which is that of all its incarnations.
-    fn given(&self) -> Option<Box<GivenName>> {
+    /// The name of a child, which its specification gives to all incarnations.
+    fn spec_name(&self) -> Option<Box<SpecName>> {
         self.parent?.role?;
         let name = self.name.clone()?;
         let child = self.label.clone().unwrap_or_else(|| name.clone());
-        Some(Box::new(GivenName { name, child }))
+        Some(Box::new(SpecName { name, child }))
     }
 }
 
-/// Why a process was not born.
+/// Why a new process was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotAdmitted {
-    /// Its name is held by this process. No trace of the newcomer is left.
+    /// This process holds the name. The new process has entered no table.
     NameTaken(Pid),
-    /// Its name is reserved for a child that is being restarted. No trace of it either.
+    /// The name is reserved for a child that is being restarted. The new process has entered no
+    /// table.
     NameReserved(Reserved),
-    /// The runtime is closed, or the parent it was to be linked to is dead. The record
-    /// has ended with this reason.
+    /// The runtime is closed, or the parent to link to has ended. The new process has entered the
+    /// table, and has ended with this reason.
     Ended(ExitReason),
 }
 
 impl Kernel {
-    /// Brings the record into the tables. The task is spawned after this, by the
-    /// caller, if it says `Ok`.
+    /// Adds a new process to the tables. The caller spawns the task after this has returned `Ok`.
     pub(crate) fn admit(
         self: &Arc<Self>,
         process: &Arc<dyn AnyProcess>,
@@ -127,15 +129,15 @@ impl Kernel {
             },
         }
         #[cfg(regrow_proof)]
-        self.trace_birth(pid, new_process);
-        crate::base::failpoint::point!("birth between table and task");
+        self.trace_spawn(pid, new_process);
+        crate::base::failpoint::point!("start between table and task");
         if self.closed.load(Ordering::SeqCst) {
-            return Err(self.never_run(&**process, ExitReason::Killed));
+            return Err(self.end_unstarted(&**process, ExitReason::Killed));
         }
         if let Some((parent, link)) = new_process.link
-            && !self.adopt(parent, pid, link)
+            && !self.add_child_link(parent, pid, link)
         {
-            return Err(self.never_run(&**process, ExitReason::NoProc));
+            return Err(self.end_unstarted(&**process, ExitReason::NoProc));
         }
         if new_process.label.is_some() {
             self.mark_census();
@@ -143,7 +145,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Who was born to this parent and is linked to it still.
+    /// The processes that this parent has started and is still linked to.
     pub(crate) fn children_of(&self, parent: Pid) -> Vec<Arc<dyn AnyProcess>> {
         let Some(process) = self.find(parent) else { return Vec::new() };
         let linked: Vec<Pid> = process.with(|locked| {
@@ -152,37 +154,37 @@ impl Kernel {
                 relations.links.iter().map(|(&pid, _)| pid).collect()
             })
         });
-        let is_born_to_it = |process: &Arc<dyn AnyProcess>| {
+        let is_child = |process: &Arc<dyn AnyProcess>| {
             let own = process.with(|locked| locked.core().relations()?.parent);
             own.is_some_and(|own| own.pid == parent)
         };
-        linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_born_to_it).collect()
+        linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_child).collect()
     }
 
-    /// The process that this supervisor started for this seat, if it is linked to it still.
+    /// The process that this supervisor has started in this slot, if it is still linked.
     pub(crate) fn child_at(&self, supervisor: Pid, slot: ChildSlot) -> Option<Pid> {
-        let sits_there = |process: &Arc<dyn AnyProcess>| {
+        let has_slot = |process: &Arc<dyn AnyProcess>| {
             let parent = process.with(|locked| locked.core().relations()?.parent);
             parent.and_then(|parent| parent.role).is_some_and(|role| role.slot == slot)
         };
-        let born = self.children_of(supervisor);
-        born.iter().find(|process| sits_there(process)).map(|process| process.pid())
+        let children = self.children_of(supervisor);
+        children.iter().find(|process| has_slot(process)).map(|process| process.pid())
     }
 
-    /// Its init is over: who waits for the holder of its name may have it.
-    pub(crate) fn ready(&self, process: &dyn AnyProcess) {
+    /// Notes that the init of a process has finished, and wakes the tasks that wait for its name.
+    pub(crate) fn mark_started(&self, process: &dyn AnyProcess) {
         self.waits.reached(process.pid(), Until::Started);
-        let waited_for = process.with(|locked| {
+        let is_named = process.with(|locked| {
             let registrations = locked.core().registrations();
             registrations.is_some_and(|registrations| std::mem::take(&mut registrations.starting))
         });
-        if waited_for {
+        if is_named {
             ignore_panic(|| self.name_changes.notify_waiters());
         }
     }
 
-    /// Ends a record whose body will not be run.
-    pub(crate) fn never_run(
+    /// Ends a process whose body will never run.
+    pub(crate) fn end_unstarted(
         self: &Arc<Self>,
         process: &dyn AnyProcess,
         reason: ExitReason,
@@ -191,7 +193,7 @@ impl Kernel {
         process.with(|locked| {
             let core = locked.core();
             if core.stage == Stage::Live {
-                core.stage = Stage::ExitPending;
+                process.advance(core, Stage::ExitPending);
                 core.reason = accepted.take();
             }
         });

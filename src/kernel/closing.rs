@@ -1,5 +1,11 @@
-//! The first step of an end: under the lock, the process refuses what comes, and what has to
-//! go is taken out of its record. Nothing of it is dropped there.
+//! The first step of a teardown, under the lock: the process refuses what is sent from now on, and
+//! everything that has to be released or dropped is taken out of its record.
+//!
+//! Invariants:
+//! 1. Nothing is dropped in this step, since the lock is held: all of it is returned.
+//! 2. The exit reason that is fixed here is final. A panic of the body comes first, then the first
+//!    accepted exit signal, then what the body returned. A body that was dropped without any of
+//!    these was killed.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -9,61 +15,62 @@ use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::exit::reason::ExitReason;
 use crate::process::{
-    Ancestors, GivenName, Locked, Parent, Registrar, Stage, Unread, VacatedNames,
+    Ancestors, AnyProcess, Locked, Parent, Registrar, SpecName, Stage, Unread, VacatedNames,
 };
 
-/// How a body came to its end.
+/// How a body ended.
 #[derive(Debug)]
 pub(crate) enum End {
     Returned(ExitReason),
-    /// It ended because it was told to, with this reason: a server that is stopped.
-    Told(ExitReason),
+    /// The body returned because it was asked to stop with this reason, as a server is.
+    Stopped(ExitReason),
     Panicked(ExitReason),
-    /// The task was dropped, or a signal ended it.
+    /// The task was dropped, or an exit signal ended the body.
     Dropped,
 }
 
-/// What step 2 takes out of the record.
+/// What this step takes out of the record.
 pub(super) struct Closing {
-    pub(super) death: EndFacts,
-    pub(super) owned: Option<OwnedNames>,
-    pub(super) leftover: LeftoverItems,
+    pub(super) details: EndDetails,
+    pub(super) registrations: Option<HeldRegistrations>,
+    pub(super) deferred: DeferredDrops,
 }
 
-/// What a process that had a standing is found by, and is to be no more.
-pub(super) struct OwnedNames {
-    /// The supervisor that is to start a successor; the names are left to it.
+/// The names, groups and registries of a process, which have to be released.
+pub(super) struct HeldRegistrations {
+    /// The supervisor that will start a successor: the names are left to it.
     pub(super) restarted_by: Option<Parent>,
-    /// Of a supervisor that has one above it.
+    /// Of a supervisor: the supervisors above it.
     pub(super) ancestors: Option<Arc<Ancestors>>,
     pub(super) names: SmallMap<SharedStr, ()>,
-    /// The name that its specification gives, held or not.
-    pub(super) given: Option<Box<GivenName>>,
-    /// Names that its own children have left to it.
-    pub(super) vacant: Option<Box<VacatedNames>>,
+    /// The name that the specification of a child gives, whether the child holds it or not.
+    pub(super) spec_name: Option<Box<SpecName>>,
+    /// Of a supervisor: the names that its ended children have left to it.
+    pub(super) vacated_names: Option<Box<VacatedNames>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
 }
 
-/// What there is to tell of an end.
-pub(super) struct EndFacts {
+/// What logs, events and signals report about an end.
+pub(super) struct EndDetails {
     pub(super) reason: ExitReason,
-    /// The process failed by itself, as opposed to being told to.
+    /// The process failed by itself: it panicked, or returned a crash although no exit signal had
+    /// been accepted.
     pub(super) failed: bool,
-    /// One of the names that it held.
+    /// One of the names that the process held.
     pub(super) name: Option<SharedStr>,
 }
 
-/// What is dropped last, unlocked.
-pub(super) struct LeftoverItems {
+/// Values that are dropped at the end of the teardown, without the lock.
+pub(super) struct DeferredDrops {
     queue: Option<Box<dyn Unread>>,
     task: Option<Waker>,
     reader: Option<Waker>,
-    /// The reason that another came before.
+    /// The reason that lost against another one.
     spare: Option<ExitReason>,
 }
 
-impl LeftoverItems {
+impl DeferredDrops {
     /// Closes the streams that were never received: their writers fail from now on.
     pub(super) fn close_streams(&mut self) {
         if let Some(queue) = &mut self.queue {
@@ -71,28 +78,29 @@ impl LeftoverItems {
         }
     }
 
-    pub(super) fn drop_quietly(self) {
-        let LeftoverItems { queue, task, reader, spare } = self;
+    pub(super) fn drop_all(self) {
+        let DeferredDrops { queue, task, reader, spare } = self;
         ignore_panic(|| drop((task, reader)));
         ignore_panic(|| drop(spare));
         ignore_panic(|| drop(queue));
     }
 }
 
-/// Step 2. Nothing is dropped here: what goes is handed out.
-pub(super) fn close(locked: &mut Locked, end: End) -> Closing {
+/// Takes step 2 of the teardown. Call this under the lock.
+pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> Closing {
     let queue = locked.take_queue();
     let core = locked.core();
-    core.stage = Stage::Closing;
+    process.advance(core, Stage::Closing);
     let accepted = core.reason.take();
+    // Invariant 2.
     let (reason, failed, spare) = match (end, accepted) {
         (End::Panicked(own), accepted) => (own, true, accepted),
-        (End::Returned(own) | End::Told(own), Some(accepted)) => (accepted, false, Some(own)),
+        (End::Returned(own) | End::Stopped(own), Some(accepted)) => (accepted, false, Some(own)),
         (End::Returned(own), None) => {
             let failed = own.crash().is_some();
             (own, failed, None)
         }
-        (End::Told(own), None) => (own, false, None),
+        (End::Stopped(own), None) => (own, false, None),
         (End::Dropped, accepted) => (accepted.unwrap_or(ExitReason::Killed), false, None),
     };
     core.reason = Some(reason.clone());
@@ -100,20 +108,20 @@ pub(super) fn close(locked: &mut Locked, end: End) -> Closing {
     let restarted_by = core.restarted_by();
     let registrations = core.registrations();
     let reader = registrations.and_then(|registrations| registrations.reader.take());
-    let owned = core.registrations().map(|registrations| OwnedNames {
+    let registrations = core.registrations().map(|registrations| HeldRegistrations {
         restarted_by,
         ancestors: registrations
             .supervisor_record
             .as_ref()
             .and_then(|supervisor_record| supervisor_record.ancestors.clone()),
         names: registrations.names.take(),
-        given: registrations.given.take(),
-        vacant: registrations.vacant.take(),
+        spec_name: registrations.spec_name.take(),
+        vacated_names: registrations.vacated_names.take(),
         tags: registrations.tags.take(),
         registries: registrations.registries.take(),
     });
-    let first = owned.as_ref().and_then(|owned| owned.names.iter().next());
+    let first = registrations.as_ref().and_then(|held| held.names.iter().next());
     let name = first.map(|(name, ())| name.clone());
-    let death = EndFacts { reason, failed, name };
-    Closing { death, owned, leftover: LeftoverItems { queue, task, reader, spare } }
+    let details = EndDetails { reason, failed, name };
+    Closing { details, registrations, deferred: DeferredDrops { queue, task, reader, spare } }
 }

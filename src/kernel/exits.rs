@@ -1,4 +1,21 @@
-//! Exit signals: one function through which every one of them goes.
+//! Exit signals. Every exit signal goes through [`Kernel::signal_exit`].
+//!
+//! What it guarantees: the effect of a signal is decided in one step, under the lock of the
+//! receiver. The steps:
+//!
+//! 1. The exit of a link is looked up in the record of the receiver, and its entry is removed.
+//! 2. The state of the link, the role of the peer, the stage of the receiver and OTP's table
+//!    ([`verdict`]) decide the [`SignalOutcome`].
+//! 3. The outcome takes effect: an accepted signal moves the receiver to *exit pending* and wakes
+//!    its task; a delivered one cancels a stop token, or is queued as a message.
+//!
+//! Invariants:
+//! 1. The exit of a link has an effect only while the receiver lists the peer, so it has an effect
+//!    at most once.
+//! 2. At most one signal is accepted, and its reason is the reason of the receiver's end, unless
+//!    the body panics: only a live process accepts a signal.
+//! 3. User code runs only after unlock: the token is cancelled, the unused reason and envelope are
+//!    dropped, and the timer of an orphan is armed after it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +30,10 @@ use crate::exit::signal::{ExitKind, Verdict, verdict};
 use crate::kernel::Kernel;
 use crate::message::dest::Dest;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Core, Link, LinkKind, Parent, Stage, flag};
+use crate::process::{AnyProcess, Core, Link, LinkRole, LinkState, Parent, Stage};
 use crate::time::timer_queue::Action;
 
-/// An exit signal on its way.
+/// An exit signal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExitSignal<'a> {
     pub(crate) from: Pid,
@@ -24,30 +41,32 @@ pub(crate) struct ExitSignal<'a> {
     pub(crate) kind: ExitKind,
 }
 
-/// What became of an exit signal.
+/// The effect of an exit signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignalOutcome {
-    /// The target is ending or has ended.
+    /// None: the receiver is ending or has ended.
     Gone,
-    /// An earlier signal was accepted; this one changes nothing.
-    Dying,
-    /// The link it came by was no more.
+    /// None: an earlier signal was accepted.
+    ExitPending,
+    /// None: the receiver does not list the link.
     Unlinked,
+    /// None: the table says so, or the link is muted.
     Ignored,
+    /// A stop token was cancelled, or a message was queued.
     Delivered,
-    /// Delivered to a child whose supervisor is dead: it has this long to end.
+    /// As `Delivered`, to a child whose supervisor has ended: the child is killed after this time.
     Orphaned(Duration),
-    /// The target will end of it.
+    /// The receiver will end with the reason of the signal.
     Accepted,
 }
 
 impl SignalOutcome {
-    /// Whether the target was there when the signal arrived.
+    /// Whether the receiver was alive when the signal arrived.
     pub(crate) fn was_alive(self) -> bool {
         self != SignalOutcome::Gone
     }
 
-    /// Whether the signal ends the target, or is a message in its mailbox or a stop request.
+    /// Whether the signal ends the receiver, or reached it as a message or as a stop request.
     fn is_arrival(self) -> bool {
         matches!(
             self,
@@ -57,33 +76,33 @@ impl SignalOutcome {
 }
 
 impl Kernel {
-    /// Sends an exit signal: decides its effect under the target's lock.
+    /// Sends an exit signal, and decides its effect under the lock of the receiver.
     pub(crate) fn signal_exit(
         self: &Arc<Self>,
         to: &dyn AnyProcess,
         signal: ExitSignal<'_>,
     ) -> SignalOutcome {
-        // Both are made before the lock, and what isn't used is dropped after it.
+        // Invariant 3: both are made before the lock, and the unused one is dropped after unlock.
         let mut reason = Some(signal.reason.clone());
         let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
         let mut envelope = Some(Envelope::plain(received));
         let mut stop = None;
         crate::base::failpoint::point!("exit signal");
         let outcome = to.with(|locked| {
-            let (outcome, link) = arrive(locked.core(), signal);
-            if outcome.is_arrival() && is_of_parent(locked.core(), signal) {
-                locked.core().asked = true;
+            let core = locked.core();
+            let sender = Sender::of(core, signal.from);
+            let (outcome, link) = arrive(core, signal, sender);
+            if outcome.is_arrival() && sender.parent.is_some() {
+                core.stop_requested = true;
             }
             match outcome {
                 SignalOutcome::Accepted => {
-                    let core = locked.core();
-                    core.stage = Stage::ExitPending;
+                    to.advance(core, Stage::ExitPending);
                     core.reason = reason.take();
-                    to.raise(flag::EXIT_PENDING);
                     core.wake_task();
                 }
                 SignalOutcome::Delivered | SignalOutcome::Orphaned(_) => {
-                    stop = stop_token(locked.core(), signal, link);
+                    stop = stop_token(core, signal, sender, link);
                     if stop.is_none() {
                         let link = link.map_or(0, |link| link.id);
                         locked.push_exit(link, signal.from, &mut envelope);
@@ -106,9 +125,9 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// Kills all of these: how many of them were alive and not ending already. They are counted
-    /// before the first is killed: its end, on another thread, may end others by their links
-    /// before their own kill arrives.
+    /// Kills these processes, and returns how many of them were live. They are counted before the
+    /// first is killed: its end, on another thread, may end others by their links before they are
+    /// killed here.
     pub(crate) fn kill_all(
         self: &Arc<Self>,
         mut processes: Vec<Arc<dyn AnyProcess>>,
@@ -123,72 +142,90 @@ impl Kernel {
     }
 }
 
-/// What a wish that it stop cancels in this process, if it asked for that: its parent's
-/// exit, and for a task the failure of its caller.
+/// What the sender of a signal is to the receiver.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    /// Set if the sender is the parent of the receiver.
+    parent: Option<Parent>,
+    /// The sender is the parent, and the receiver has a stop token: the signal cancels it, as if the
+    /// receiver trapped exits.
+    requests_stop: bool,
+}
+
+impl Sender {
+    fn of(core: &Core, from: Pid) -> Self {
+        let relations = core.relations.as_deref();
+        let parent = relations.and_then(|relations| relations.parent);
+        let parent = parent.filter(|parent| parent.pid == from);
+        let has_token = || {
+            let registrations = relations.and_then(|relations| relations.registrations.as_ref());
+            registrations.is_some_and(|registrations| registrations.stop.is_some())
+        };
+        Sender { parent, requests_stop: parent.is_some() && has_token() }
+    }
+}
+
+/// The stop token that a delivered signal cancels instead of being queued. The exit of the parent, a
+/// stop request, and the failure of a task's caller cancel it.
 fn stop_token(
-    core: &Core,
+    core: &mut Core,
     signal: ExitSignal<'_>,
+    sender: Sender,
     link: Option<Link>,
 ) -> Option<CancellationToken> {
-    let relations = core.relations.as_ref()?;
-    let registrations = relations.registrations.as_ref()?;
-    let by_parent = is_of_parent(core, signal);
-    let by_caller = link.is_some_and(|link| link.kind == LinkKind::Caller);
-    let wanted = by_parent || (by_caller && signal.reason.is_abnormal());
-    (wanted || signal.kind == ExitKind::Stop).then(|| registrations.stop.clone()).flatten()
+    let caller_failed =
+        || link.is_some_and(|link| link.role == LinkRole::Caller) && signal.reason.is_abnormal();
+    let requests_stop = sender.requests_stop || signal.kind == ExitKind::Stop || caller_failed();
+    requests_stop.then(|| core.registrations()?.stop.clone()).flatten()
 }
 
-/// Whether it is the parent's exit, and this process asked for that as a wish that it stop.
-fn is_told_to_stop(core: &Core, signal: ExitSignal<'_>) -> bool {
-    core.relations.as_ref().is_some_and(|relations| {
-        relations.registrations.as_ref().is_some_and(|registrations| registrations.stop.is_some())
-            && is_of_parent(core, signal)
-    })
-}
-
-fn is_of_parent(core: &Core, signal: ExitSignal<'_>) -> bool {
-    let parent = core.relations.as_ref().and_then(|relations| relations.parent);
-    parent.is_some_and(|parent| parent.pid == signal.from)
-}
-
-/// What the signal does to a process in this state. A link's exit acts only if the
-/// link is still listed here, and then it is no more, but told.
-fn arrive(core: &mut Core, signal: ExitSignal<'_>) -> (SignalOutcome, Option<Link>) {
+/// Steps 1 and 2: decides the outcome, and removes the link entry of the sender. Returns that entry
+/// as well.
+fn arrive(
+    core: &mut Core,
+    signal: ExitSignal<'_>,
+    sender: Sender,
+) -> (SignalOutcome, Option<Link>) {
+    let traps = core.trap || sender.requests_stop;
     if signal.kind != ExitKind::Link {
-        return (effect(core, signal, None), None);
+        return (effect(core.stage, traps, signal, None), None);
     }
-    let Some(relations) = core.relations.as_mut() else { return (SignalOutcome::Unlinked, None) };
-    let Some(link) = relations.links.remove(&signal.from) else {
+    // Invariant 1.
+    let Some(link) = core.relations().and_then(|relations| relations.links.remove(&signal.from))
+    else {
         return (SignalOutcome::Unlinked, None);
     };
-    let outcome = match link.kind {
-        LinkKind::Awaited | LinkKind::GivenUp => SignalOutcome::Ignored,
-        LinkKind::Task | LinkKind::Helper if !signal.reason.is_abnormal() => SignalOutcome::Ignored,
-        LinkKind::Owner | LinkKind::Helper if core.stage == Stage::Live => SignalOutcome::Accepted,
-        LinkKind::Plain
-        | LinkKind::Task
-        | LinkKind::Helper
-        | LinkKind::Owner
-        | LinkKind::Caller => {
-            let orphan = relations.parent.filter(|p| p.pid == signal.from && p.role.is_some());
-            effect(core, signal, orphan)
+    if link.state != LinkState::Active {
+        return (SignalOutcome::Ignored, Some(link));
+    }
+    let outcome = match link.role {
+        LinkRole::Task | LinkRole::Helper if !signal.reason.is_abnormal() => SignalOutcome::Ignored,
+        LinkRole::Owner | LinkRole::Helper if core.stage == Stage::Live => SignalOutcome::Accepted,
+        LinkRole::Peer | LinkRole::Task | LinkRole::Helper | LinkRole::Owner | LinkRole::Caller => {
+            let supervisor = sender.parent.filter(|parent| parent.role.is_some());
+            effect(core.stage, traps, signal, supervisor)
         }
     };
     (outcome, Some(link))
 }
 
-/// What the signal does where it counts. `orphan`: it is the end of its supervisor.
-fn effect(core: &Core, signal: ExitSignal<'_>, orphan: Option<Parent>) -> SignalOutcome {
-    match core.stage {
+/// The outcome of a signal that neither the state of a link nor a role has decided.
+/// `ended_supervisor` is set if the signal reports the end of the receiver's supervisor.
+fn effect(
+    stage: Stage,
+    traps: bool,
+    signal: ExitSignal<'_>,
+    ended_supervisor: Option<Parent>,
+) -> SignalOutcome {
+    match stage {
         Stage::Live => {}
-        Stage::ExitPending => return SignalOutcome::Dying,
-        Stage::Closing | Stage::Ended => return SignalOutcome::Gone,
+        Stage::ExitPending => return SignalOutcome::ExitPending,
+        Stage::Closing | Stage::Ended | Stage::Announced => return SignalOutcome::Gone,
     }
-    let traps = core.trap || is_told_to_stop(core, signal);
     match verdict(signal.kind, traps, signal.reason) {
         Verdict::Ignore => SignalOutcome::Ignored,
         Verdict::Die => SignalOutcome::Accepted,
-        Verdict::Deliver => match orphan.map(|parent| parent.shutdown) {
+        Verdict::Deliver => match ended_supervisor.map(|parent| parent.shutdown) {
             Some(Shutdown::Timeout(grace)) => SignalOutcome::Orphaned(grace),
             Some(Shutdown::BrutalKill) => SignalOutcome::Accepted,
             Some(Shutdown::Infinity) | None => SignalOutcome::Delivered,

@@ -1,4 +1,8 @@
-//! Groups: sets of processes under a tag, and who watches them come and go.
+//! Groups: sets of processes under a tag, and the monitors of their changes.
+//!
+//! The entry of a group is locked while its members and watchers change, and while changes are
+//! queued to the watchers. So each watcher gets all changes after its own call, in order. The lock of
+//! an entry is taken before the lock of a process, never after it.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -6,16 +10,16 @@ use std::task::Waker;
 use crate::base::catch::ignore_panic;
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
-use crate::kernel::monitors::hold;
+use crate::kernel::monitors::add_monitor;
 use crate::kernel::{Group, Kernel};
 use crate::message::received::{Envelope, GroupChange, Received};
-use crate::process::{AnyProcess, Monitored, Stage};
+use crate::process::{AnyProcess, MonitorEntry, Stage};
 
-/// A group's watchers as they are told: their wakers wait for the entry's release.
+/// The wakers of notified watchers, which are woken after the entry was unlocked.
 type Wakers = Vec<Waker>;
 
 impl Kernel {
-    /// Joining twice counts once. False if the process is dead.
+    /// Adds a process to a group; false if the process has ended. A second join has no effect.
     pub(crate) fn join_group(&self, tag: SharedStr, process: &Arc<dyn AnyProcess>) -> bool {
         let name = tag.clone();
         let (joined, wakers) = self.groups.with_entry(tag, |entry| {
@@ -34,13 +38,13 @@ impl Kernel {
             if group.members.insert(process.pid(), ()).is_some() {
                 return (true, Wakers::new());
             }
-            (true, self.tell_group(group, &name, process.pid(), GroupChange::Joined))
+            (true, self.notify_group(group, &name, process.pid(), GroupChange::Joined))
         });
         wakers.into_iter().for_each(|waker| ignore_panic(|| waker.wake()));
         joined
     }
 
-    /// False if the process was no member.
+    /// Removes a process from a group; false if it was not a member.
     pub(crate) fn leave_group(&self, tag: SharedStr, pid: Pid) -> bool {
         let process = self.find(pid);
         let name = tag.clone();
@@ -49,11 +53,12 @@ impl Kernel {
             if group.members.remove(&pid).is_none() {
                 return (false, Wakers::new());
             }
-            let wakers = self.tell_group(group, &name, pid, GroupChange::Left);
-            vanish_if_empty(entry);
+            let wakers = self.notify_group(group, &name, pid, GroupChange::Left);
+            remove_if_empty(entry);
             crate::base::failpoint::point!("leave between entry and member");
-            // Last: a member that forgot the group does not wait for it in its end, and
-            // its `Down` would come before the news that it left.
+            // Last, under the lock of the entry: the teardown of the member waits for the entries
+            // of the groups in its record, so its `Down` can't arrive before the watchers are
+            // notified.
             if let Some(process) = &process {
                 process.with_deferred(|locked| {
                     locked
@@ -68,8 +73,14 @@ impl Kernel {
         left
     }
 
-    /// Tells the group's watchers, and the census, of a change.
-    fn tell_group(&self, group: &Group, name: &SharedStr, pid: Pid, change: GroupChange) -> Wakers {
+    /// Queues a change to the watchers of a group, and marks the census.
+    fn notify_group(
+        &self,
+        group: &Group,
+        name: &SharedStr,
+        pid: Pid,
+        change: GroupChange,
+    ) -> Wakers {
         #[cfg(regrow_proof)]
         self.trace.record(crate::kernel::trace::Event::Group { group: name.clone(), pid, change });
         self.mark_census();
@@ -84,7 +95,7 @@ impl Kernel {
                 let live = core.stage == Stage::Live;
                 let held =
                     core.relations.as_mut().and_then(|relations| relations.monitors.get_mut(&id));
-                if let Some(Monitored::Group { queued, .. }) = held
+                if let Some(MonitorEntry::Group { queued, .. }) = held
                     && live
                     && let Some(envelope) = envelope.take()
                 {
@@ -103,16 +114,16 @@ impl Kernel {
         members
     }
 
-    /// Watches the group; the members of that very moment are told here, all later
-    /// changes in the mailbox.
+    /// Monitors a group. Returns the members at this moment; all later changes are queued in the
+    /// mailbox of the watcher.
     pub(crate) fn monitor_group(&self, watcher: Pid, tag: SharedStr) -> (MonitorRef, Vec<Pid>) {
         let reference = MonitorRef::new(self.fresh_id(), watcher);
         let own = self.find(watcher);
         let name = tag.clone();
         let mut members = self.groups.with_entry(tag, |entry| {
             let held = own.as_ref().is_some_and(|own| {
-                let held = Monitored::Group { group: name.clone(), queued: 0 };
-                hold(&**own, reference, held)
+                let held = MonitorEntry::Group { group: name.clone(), queued: 0 };
+                add_monitor(&**own, reference, held)
             });
             if held {
                 entry.get_or_insert_default().watchers.insert(reference.raw(), watcher);
@@ -128,19 +139,19 @@ impl Kernel {
             if let Some(group) = entry {
                 group.watchers.remove(&id);
             }
-            vanish_if_empty(entry);
+            remove_if_empty(entry);
         });
     }
 }
 
 impl Group {
-    /// Its members, in no order.
+    /// The members, in no order.
     fn pids(&self) -> Vec<Pid> {
         self.members.iter().map(|(&pid, ())| pid).collect()
     }
 }
 
-fn vanish_if_empty(entry: &mut Option<Group>) {
+fn remove_if_empty(entry: &mut Option<Group>) {
     let empty = |group: &Group| group.members.is_empty() && group.watchers.is_empty();
     if entry.as_ref().is_some_and(empty) {
         *entry = None;

@@ -1,24 +1,39 @@
-//! Links: two entries, one on each side, never two locks.
+//! Links. A link is two entries, one in the record of each side; no step holds two locks.
 //!
-//! Whoever lists a peer reads, under the same lock, whether that peer has ended. A peer
-//! that hadn't ended by then tells of its end only after that lock was let go, and so
-//! finds the entry. What happens when one side ends between any two steps of
-//! [`Kernel::link`]:
+//! What it guarantees: each side that is linked when the other one ends gets exactly one exit
+//! signal. If a link and the end of one side race, the other side gets that signal, or an exit with
+//! `NoProc` (the linker, if it traps exits), or nothing because the link was never made.
 //!
-//! 1. before the linker lists the target: a linker that is gone hears nothing; of a
-//!    target that is gone it is told `NoProc` if it traps, unless it still lists it, for
-//!    then the target is about to tell it the truth;
-//! 2. target ends before it lists the linker: until it has told everybody it still takes
-//!    the link, and tells the linker too; after that an entry that is left is taken back,
-//!    and the linker is told `NoProc` if it traps;
-//! 3. linker ends before the target lists it: the target lists nothing, and hears nothing;
-//!    after: its teardown finds the entry, or, where an unlink came between, the look back
-//!    does. Only the first of both that finds it signals the target.
+//! The steps of [`Kernel::link`]:
 //!
-//! Every entry carries the number of the call that made it, and so does the exit that
-//! comes of it. An unlink removes what is older than itself, so a link made meanwhile on
-//! both sides stays on both; and it looks again until it finds nothing on either side,
-//! for an older link that is only being made.
+//! 1. Under the lock of the linker: add the entry of the target.
+//! 2. Under the lock of the target: add the entry of the linker.
+//! 3. Under the lock of the linker: recheck whether the linker has ended or was unlinked.
+//!
+//! Invariants:
+//! 1. The step that adds the entry of a peer reads, under the same lock, whether that peer has
+//!    ended. If it has not, it will announce its end only after this lock was released, and will
+//!    find the entry.
+//! 2. An exit signal of a link has an effect only if its receiver lists the sender, and removes that
+//!    entry. So of several signals for one link only the first has an effect.
+//! 3. Each entry has the number of the call that made it, and its exit signal has the same number as
+//!    its ticket. An unlink removes only what is older than itself.
+//!
+//! What happens if one side ends between two steps:
+//!
+//! * Before step 1: a linker that has ended gets nothing. If the target has ended, a linker that
+//!   traps gets `NoProc`, unless an earlier link to this target is listed: then the target is about
+//!   to send its true reason.
+//! * The target ends before step 2: until its end is announced it still accepts the entry, and
+//!   signals the linker as well. After that, the linker's entry is withdrawn, and the linker gets
+//!   `NoProc` if it traps.
+//! * The linker ends before step 2: the target adds no entry and gets no signal.
+//! * The linker ends after step 2: its teardown finds the target, or, if an unlink has removed that
+//!   entry, step 3 does. By invariant 2 only the first of both signals has an effect.
+//!
+//! An unlink that races with a link: by invariant 3 a link that was made meanwhile on both sides
+//! stays on both. An older link may be half made, so the unlink repeats until neither side has an
+//! older entry.
 
 use std::sync::Arc;
 
@@ -29,53 +44,56 @@ use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Core, Link, LinkKind, Locked, Stage, flag};
+use crate::process::{AnyProcess, Core, Link, LinkRole, LinkState, Locked, Stage, flag};
 
 impl Kernel {
-    /// Links `a` to `b`; false if either is dead.
+    /// Links `a` to `b`; false if either has ended.
     pub(crate) fn link(self: &Arc<Self>, a: Pid, b: Pid) -> bool {
-        self.link_as(a, b, [LinkKind::Plain; 2])
+        self.link_as(a, b, [LinkRole::Peer; 2])
     }
 
-    /// Links a task to the process that waits for it; false if either is dead.
+    /// Links a task to the process that waits for it; false if either has ended.
     pub(crate) fn link_task(self: &Arc<Self>, task: Pid, caller: Pid) -> bool {
-        self.link_as(task, caller, [LinkKind::Caller, LinkKind::Task])
+        self.link_as(task, caller, [LinkRole::Caller, LinkRole::Task])
     }
 
-    /// What `b` is to `a`, and `a` to `b`.
-    fn link_as(self: &Arc<Self>, a: Pid, b: Pid, kinds: [LinkKind; 2]) -> bool {
+    /// Links `a` to `b`. `roles` are the role of `b` for `a`, and the role of `a` for `b`.
+    fn link_as(self: &Arc<Self>, a: Pid, b: Pid, roles: [LinkRole; 2]) -> bool {
         let Some(linker) = self.find(a) else { return false };
         if a == b {
             return true;
         }
         let Some(target) = self.find(b) else {
-            self.refuse_link(&*linker, b);
+            self.report_ended_peer(&*linker, b);
             return false;
         };
         let id = self.fresh_id();
-        let [of_linker, of_target] = kinds.map(|kind| Link { id, kind });
-        match list(&*linker, &*target, of_linker, |core| core.is_open()) {
-            Listed::Yes => {}
-            Listed::Refused => return false,
-            Listed::PeerEnded => {
-                self.refuse_link(&*linker, b);
+        let [of_linker, of_target] = roles.map(|role| Link::active(id, role));
+        // Step 1.
+        match add_entry(&*linker, &*target, of_linker, |core| core.is_open()) {
+            Added::Yes => {}
+            Added::Refused => return false,
+            Added::PeerEnded => {
+                self.report_ended_peer(&*linker, b);
                 return false;
             }
         }
         crate::base::failpoint::point!("link between sides");
-        match list(&*target, &*linker, of_target, |core| !core.end_announced) {
-            Listed::Yes => {}
-            Listed::PeerEnded => return false,
-            Listed::Refused => {
-                self.take_link_back(&*linker, b);
+        // Step 2.
+        match add_entry(&*target, &*linker, of_target, |core| !core.end_is_announced()) {
+            Added::Yes => {}
+            Added::PeerEnded => return false,
+            Added::Refused => {
+                self.withdraw_link(&*linker, b);
                 return false;
             }
         }
-        crate::base::failpoint::point!("link before look back");
-        match look_back(&*linker, b) {
-            LookBack::Linked => {}
-            LookBack::Unlinked => drop(remove_link(&*target, a, id + 1)),
-            LookBack::Ended(reason) => {
+        crate::base::failpoint::point!("link before recheck");
+        // Step 3.
+        match recheck(&*linker, b) {
+            Recheck::Linked => {}
+            Recheck::Unlinked => drop(remove_entry(&*target, a, id + 1)),
+            Recheck::Ended(reason) => {
                 let signal = ExitSignal { from: a, reason: &reason, kind: ExitKind::Link };
                 self.signal_exit(&*target, signal);
             }
@@ -83,35 +101,35 @@ impl Kernel {
         true
     }
 
-    /// The target is dead: tells the linker if it traps, unless an earlier link to that
-    /// target is about to do so.
-    fn refuse_link(&self, linker: &dyn AnyProcess, dead: Pid) {
+    /// Queues a `NoProc` exit of `ended` to a linker that traps, unless an earlier link is about to
+    /// report the end of that target.
+    fn report_ended_peer(&self, linker: &dyn AnyProcess, ended: Pid) {
         let ticket = self.fresh_id();
-        let mut envelope = Some(no_proc(dead));
+        let mut envelope = Some(no_proc(ended));
         linker.with(|locked| {
             let relations = locked.core().relations.as_ref();
-            if !relations.is_some_and(|relations| relations.links.contains(&dead)) {
-                push_if_trapping(locked, ticket, dead, &mut envelope);
+            if !relations.is_some_and(|relations| relations.links.contains(&ended)) {
+                push_if_trapping(locked, ticket, ended, &mut envelope);
             }
         });
     }
 
-    /// The target has told everybody of its end, so the entry that is left is of a link
-    /// that was never made.
-    fn take_link_back(&self, linker: &dyn AnyProcess, dead: Pid) {
-        let mut envelope = Some(no_proc(dead));
+    /// Removes the entry of a link that was never made, because the end of its target had been
+    /// announced before. A linker that traps gets a `NoProc` exit.
+    fn withdraw_link(&self, linker: &dyn AnyProcess, ended: Pid) {
+        let mut envelope = Some(no_proc(ended));
         linker.with(|locked| {
             let relations = locked.core().relations.as_mut();
-            if let Some(link) = relations.and_then(|relations| relations.links.remove(&dead)) {
-                push_if_trapping(locked, link.id, dead, &mut envelope);
+            if let Some(link) = relations.and_then(|relations| relations.links.remove(&ended)) {
+                push_if_trapping(locked, link.id, ended, &mut envelope);
             }
         });
     }
 
-    /// Removes the link, and any exit it left in either mailbox.
+    /// Removes the link, and the queued exits of it from both mailboxes.
     pub(crate) fn unlink(&self, a: Pid, b: Pid) {
         let id = self.fresh_id();
-        let remove = |of, peer| self.find(of).is_some_and(|of| remove_link(&*of, peer, id));
+        let remove = |of, peer| self.find(of).is_some_and(|of| remove_entry(&*of, peer, id));
         loop {
             let one = remove(a, b);
             crate::base::failpoint::point!("unlink between sides");
@@ -121,8 +139,8 @@ impl Kernel {
         }
     }
 
-    /// Makes `child` a link of `parent`; false if the parent is dead.
-    pub(crate) fn adopt(&self, parent: Pid, child: Pid, link: Link) -> bool {
+    /// Adds the entry of a new child to the record of its parent; false if the parent has ended.
+    pub(crate) fn add_child_link(&self, parent: Pid, child: Pid, link: Link) -> bool {
         let Some(parent) = self.find(parent) else { return false };
         parent.with(|locked| {
             let core = locked.core();
@@ -134,97 +152,98 @@ impl Kernel {
         })
     }
 
-    /// The child has started: from now on its end reaches the parent by the link.
-    /// False if the parent no longer lists it.
+    /// Activates the link from `parent` to a child that has started: the link reports the end of the
+    /// child from now on. False if the parent has given the start up, or does not list the child.
     pub(crate) fn acknowledge(&self, parent: Pid, child: Pid) -> bool {
         let Some(parent) = self.find(parent) else { return false };
         parent.with(|locked| {
             let links = locked.core().relations.as_mut().map(|relations| &mut relations.links);
             let link = links.and_then(|links| links.get_mut(&child));
-            let link = link.filter(|link| link.kind != LinkKind::GivenUp);
-            link.map(|link| link.kind = LinkKind::Plain).is_some()
+            let link = link.filter(|link| link.state != LinkState::GivenUp);
+            link.map(|link| link.state = LinkState::Active).is_some()
         })
     }
 
-    /// Nobody waits for the start of `child` any more, and nobody is to hear of its end: not
-    /// if it has started just now, nor if it has ended since.
+    /// Gives the start of `child` up: nothing reports its end to `parent`, not even if the child has
+    /// just started or has already ended.
     pub(crate) fn give_up_start(&self, parent: Pid, child: Pid) {
         let Some(parent) = self.find(parent) else { return };
-        if !set_kind(&*parent, child, LinkKind::GivenUp) {
-            remove_link(&*parent, child, self.fresh_id());
+        if !set_state(&*parent, child, LinkState::GivenUp) {
+            remove_entry(&*parent, child, self.fresh_id());
         }
     }
 }
 
-/// From now on the end of `child` is told by whoever waits for it, and not by the link,
-/// which stays. False if there is no such link, or no more: then its exit may be queued.
-pub(crate) fn await_end(parent: &dyn AnyProcess, child: Pid) -> bool {
-    set_kind(parent, child, LinkKind::Awaited)
+/// Mutes the link from `parent` to `child`: the caller awaits the end of the child and reports it.
+/// False if there is no such link; the exit of the child may be queued in that case.
+pub(crate) fn mark_awaited(parent: &dyn AnyProcess, child: Pid) -> bool {
+    set_state(parent, child, LinkState::Awaited)
 }
 
-fn set_kind(of: &dyn AnyProcess, peer: Pid, kind: LinkKind) -> bool {
+fn set_state(of: &dyn AnyProcess, peer: Pid, state: LinkState) -> bool {
     of.with(|locked| {
         let link =
             locked.core().relations.as_mut().and_then(|relations| relations.links.get_mut(&peer));
-        link.map(|link| link.kind = kind).is_some()
+        link.map(|link| link.state = state).is_some()
     })
 }
 
-/// What became of an entry.
+/// Whether an entry was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Listed {
+enum Added {
     Yes,
-    /// The process takes no links any more.
+    /// No: the process accepts no links any more.
     Refused,
-    /// The peer has ended: nothing was listed.
+    /// No: the peer has ended.
     PeerEnded,
 }
 
-/// Makes the entry of `peer` in this process, if it still `takes` links.
-fn list(
+/// Adds the entry of `peer` to the record of `process`, if `accepts` returns true for that record.
+fn add_entry(
     process: &dyn AnyProcess,
     peer: &dyn AnyProcess,
     link: Link,
-    takes: impl FnOnce(&Core) -> bool,
-) -> Listed {
+    accepts: impl FnOnce(&Core) -> bool,
+) -> Added {
     process.with(|locked| {
         let core = locked.core();
-        if !takes(core) {
-            return Listed::Refused;
+        if !accepts(core) {
+            return Added::Refused;
         }
+        // Invariant 1.
         if peer.flags().load(Ordering::SeqCst) & flag::ENDED != 0 {
-            return Listed::PeerEnded;
+            return Added::PeerEnded;
         }
         let links = &mut core.relations_mut().links;
         match links.get_mut(&peer.pid()) {
             Some(older) => older.id = older.id.max(link.id),
             None => drop(links.insert(peer.pid(), link)),
         }
-        Listed::Yes
+        Added::Yes
     })
 }
 
-/// What the linker looks like when it is looked at again.
-enum LookBack {
+/// The state of the linker in step 3.
+enum Recheck {
     Linked,
     Unlinked,
     Ended(ExitReason),
 }
 
-fn look_back(linker: &dyn AnyProcess, peer: Pid) -> LookBack {
+fn recheck(linker: &dyn AnyProcess, peer: Pid) -> Recheck {
     linker.with(|locked| {
         let core = locked.core();
-        if core.stage == Stage::Ended {
-            return LookBack::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
+        if core.has_ended() {
+            return Recheck::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
         }
         let listed =
             core.relations.as_ref().is_some_and(|relations| relations.links.contains(&peer));
-        if listed { LookBack::Linked } else { LookBack::Unlinked }
+        if listed { Recheck::Linked } else { Recheck::Unlinked }
     })
 }
 
-fn no_proc(dead: Pid) -> Envelope {
-    Envelope::plain(Received::Exit { from: dead, reason: ExitReason::NoProc })
+fn no_proc(ended: Pid) -> Envelope {
+    Envelope::plain(Received::Exit { from: ended, reason: ExitReason::NoProc })
 }
 
 fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut Option<Envelope>) {
@@ -234,17 +253,17 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
     }
 }
 
-/// Forgets a link older than `before`, and takes its queued exit back. Whether there was
-/// such a link.
-fn remove_link(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
+/// Removes the link entry of `peer` if it is older than `before`, and revokes the queued exits of
+/// links that are. Returns whether there was such an entry.
+fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     let (older, exit) = process.with(|locked| {
         let Some(relations) = locked.core().relations.as_mut() else { return (false, None) };
         let older = relations.links.get(&peer).is_some_and(|link| link.id < before);
         if older {
             relations.links.remove(&peer);
         }
-        let taken = relations.give_up_exits(peer, before);
-        (older, locked.take_back(taken))
+        let taken = relations.revoke_exits(peer, before);
+        (older, locked.revoke_signals(taken))
     });
     drop(exit);
     older

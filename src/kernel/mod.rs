@@ -3,7 +3,7 @@
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`.
 //! **Knows nothing of** tasks and futures: an operation locks a record, changes it, and wakes
-//! wakers. `driver` polls bodies, `runtime` is what users call.
+//! wakers. `driver` polls the bodies of processes, and users call `runtime`.
 
 use std::sync::{Arc, OnceLock};
 
@@ -54,7 +54,7 @@ pub(crate) struct Kernel {
     pub(crate) spawned: AtomicU64,
     pub(crate) finished: AtomicU64,
     pub(crate) dropped: AtomicU64,
-    /// No process is born any more.
+    /// The runtime is shut down: no process is started any more.
     pub(crate) closed: AtomicBool,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) handle: OnceLock<tokio::runtime::Handle>,
@@ -64,13 +64,13 @@ pub(crate) struct Kernel {
     pub(crate) census: Arc<CensusWake>,
     pub(crate) events: EventHub,
     pub(crate) stops: StopRecords,
-    /// The roots whose program is being stopped.
-    pub(crate) stops_in_progress: Mutex<Vec<(Pid, stop_above::Above)>>,
+    /// The programs that are being stopped, by their root supervisors.
+    pub(crate) stops_in_progress: Mutex<Vec<(Pid, stop_above::StopOrigin)>>,
     #[cfg(all(unix, feature = "process"))]
     pub(crate) programs: os_programs::Programs,
-    /// Rung when a name was given, or is vacant no more.
+    /// Notified when a name was registered, or is not vacant any more.
     pub(crate) name_changes: tokio::sync::Notify,
-    /// Rung when a process says how it is doing.
+    /// Notified when a process reports its health.
     pub(crate) health_changes: tokio::sync::Notify,
     pub(crate) waits: Waits,
     pub(crate) switches: Switches,
@@ -81,37 +81,37 @@ pub(crate) struct Kernel {
     next_id: AtomicU64,
 }
 
-/// Who a name belongs to.
+/// The table entry of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameEntry {
     Held(Pid),
-    /// Its holder is dead; its supervisor is about to restart it. Whether the name is
-    /// [reserved](reserved_names) for the successor, the supervisor's record says.
+    /// The holder has ended, and its supervisor is about to restart it. The record of the supervisor
+    /// says whether the name is [reserved](reserved_names) for the successor.
     Vacant(Vacancy),
 }
 
-/// A name between two holders.
+/// A name without a holder, for which a successor is to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Vacancy {
     pub(crate) supervisor: Pid,
-    /// When the holder is restarted, if that waits.
+    /// When the holder is restarted, if the supervisor waits before it does.
     pub(crate) until: Option<Instant>,
 }
 
-/// Who is in a group, and who watches it.
+/// The members and watchers of a group.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub(crate) members: SmallMap<Pid, ()>,
-    /// By the monitor's number.
+    /// The processes that monitor the group, by the number of the monitor.
     pub(crate) watchers: SmallMap<u64, Pid>,
 }
 
 /// How the mailboxes of a runtime are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mailboxes {
-    /// Unbounded and not counted: the hot path pays nothing.
+    /// Unbounded and not counted, so that a send has no extra cost.
     Plain,
-    /// Counted, and holding at most this many user messages.
+    /// Counted, with room for this many user messages.
     Counted(usize, Overflow),
 }
 
@@ -123,7 +123,7 @@ impl Mailboxes {
         }
     }
 
-    /// Holding at most so many.
+    /// Mailboxes with room for this many user messages.
     pub(crate) fn bounded(capacity: usize, overflow: Overflow) -> Self {
         assert!(capacity > 0, "a mailbox needs room for at least one message");
         Mailboxes::Counted(capacity, overflow)
@@ -163,7 +163,7 @@ impl Kernel {
         })
     }
 
-    /// What the acting thread-local knows this runtime by.
+    /// The number that the thread-local for the current process stores for this runtime.
     pub(crate) fn number(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -176,7 +176,7 @@ impl Kernel {
         Pid::from_raw(self.next_pid.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A number for a link, a monitor, a ticket or a waiter: later ones are greater.
+    /// A new number for a link, a monitor, a ticket or a waiter, greater than all before.
     pub(crate) fn fresh_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::SeqCst)
     }
@@ -189,25 +189,26 @@ impl Kernel {
         self.log_level.store(level as u8, Ordering::Relaxed);
     }
 
-    /// Marks the census, if somebody wants to hear it.
+    /// Marks the census as outdated, if it is logged.
     pub(crate) fn mark_census(&self) {
         if self.wants_log(LogLevel::Info) {
             self.census.mark_changed();
         }
     }
 
-    /// The tokio that processes run on: captured at the first use inside one.
+    /// The tokio runtime that processes run on. It is captured at the first use inside a tokio
+    /// runtime.
     pub(crate) fn tokio(&self) -> Option<&tokio::runtime::Handle> {
         if self.handle.get().is_none()
             && let Ok(handle) = tokio::runtime::Handle::try_current()
         {
-            // Somebody else may have been quicker; theirs is as good.
+            // Another thread may have set it first; its handle serves as well.
             let _ = self.handle.set(handle);
         }
         self.handle.get()
     }
 
-    /// Counts a message that a full mailbox has cost.
+    /// Counts a message that was dropped because a mailbox was full.
     pub(crate) fn count_dropped(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,8 +1,20 @@
-//! Monitors: one-way, each with its own number.
+//! Monitors. A monitor is one-way, and has a number of its own.
 //!
-//! The watcher's entry is made first and is what counts: a `Down` is queued only while
-//! it is there, and taken from the mailbox only while it is there. So releasing the
-//! entry is all that a flush has to do, and a monitor is never told twice.
+//! What it guarantees: the watcher gets exactly one `Down` for each monitor, unless it demonitors in
+//! time. The steps of [`Kernel::monitor`]:
+//!
+//! 1. Under the lock of the watcher: add its entry, [`MonitorEntry::Process`].
+//! 2. Under the lock of the target: add a [`Watcher`]. If the target has ended, queue a `Down` with
+//!    `NoProc` instead.
+//! 3. Under the lock of the watcher: recheck. If the watcher has ended or has demonitored since,
+//!    remove the entry at the target.
+//!
+//! Invariants:
+//! 1. The entry of the watcher decides: a `Down` is queued only if the entry is
+//!    [`MonitorEntry::Process`], which then becomes [`MonitorEntry::Fired`]. So no monitor fires
+//!    twice, even if both the target and step 2 report an end.
+//! 2. The number of the monitor is the ticket of its `Down`: the reader hands the `Down` out only
+//!    while the entry is there. So a flush only has to remove the entry.
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
@@ -10,14 +22,15 @@ use crate::base::small_map::SmallMap;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Monitored, Stage, Watcher};
+use crate::process::{AnyProcess, MonitorEntry, Stage, Watcher};
 
 impl Kernel {
     pub(crate) fn monitor(&self, watcher: Pid, target: Pid) -> MonitorRef {
         self.watch(watcher, target, None)
     }
 
-    /// Watches whoever holds the name now; a name that nobody holds is `NoProc`.
+    /// Monitors the process that holds the name now. A name without a holder yields a `NoProc`
+    /// `Down`.
     pub(crate) fn monitor_name(&self, watcher: Pid, name: SharedStr) -> MonitorRef {
         let target = self.whereis(&name).unwrap_or(Pid::OUTSIDE);
         self.watch(watcher, target, Some(name))
@@ -26,27 +39,30 @@ impl Kernel {
     fn watch(&self, watcher: Pid, target: Pid, name: Option<SharedStr>) -> MonitorRef {
         let reference = MonitorRef::new(self.fresh_id(), watcher);
         let Some(own) = self.find(watcher) else { return reference };
-        if !hold(&*own, reference, Monitored::Process(target)) {
+        // Step 1.
+        if !add_monitor(&*own, reference, MonitorEntry::Process(target)) {
             return reference;
         }
         crate::base::failpoint::point!("monitor between sides");
+        // Step 2.
         let entry = Watcher { pid: watcher, name };
-        let Some(there) = self.find(target).filter(|there| list(&**there, reference, &entry))
+        let Some(there) =
+            self.find(target).filter(|there| add_watcher(&**there, reference, &entry))
         else {
             let target = Some(target).filter(|&pid| pid != Pid::OUTSIDE);
-            self.tell_down(reference, target, &entry, &ExitReason::NoProc);
+            self.queue_down(reference, target, &entry, &ExitReason::NoProc);
             return reference;
         };
-        crate::base::failpoint::point!("monitor before look back");
-        // The watcher may have ended, or let go, before the target listed it.
-        if !holds(&*own, reference) {
-            unlist(&*there, reference);
+        crate::base::failpoint::point!("monitor before recheck");
+        // Step 3.
+        if !is_held(&*own, reference) {
+            remove_watcher(&*there, reference);
         }
         reference
     }
 
-    /// Queues the `Down` of this monitor, if its watcher still holds it.
-    pub(crate) fn tell_down(
+    /// Queues the `Down` of this monitor, if the watcher still has it.
+    pub(crate) fn queue_down(
         &self,
         reference: MonitorRef,
         target: Option<Pid>,
@@ -55,20 +71,22 @@ impl Kernel {
     ) {
         let Some(watcher) = self.find(entry.pid) else { return };
         let pid = target.unwrap_or(Pid::OUTSIDE);
-        let given = reason.clone();
+        let down_reason = reason.clone();
         let received = match entry.name.clone() {
-            Some(name) => Received::DownName { reference, name, reason: given },
-            None => Received::Down { reference, pid, reason: given },
+            Some(name) => Received::DownName { reference, name, reason: down_reason },
+            None => Received::Down { reference, pid, reason: down_reason },
         };
         let mut envelope = Some(Envelope::ticketed(reference.raw(), received));
         watcher.with(|locked| {
             let core = locked.core();
             let Some(relations) = core.relations.as_mut() else { return };
-            let Some(held @ Monitored::Process(_)) = relations.monitors.get_mut(&reference.raw())
+            // Invariant 1.
+            let Some(held @ MonitorEntry::Process(_)) =
+                relations.monitors.get_mut(&reference.raw())
             else {
                 return;
             };
-            *held = Monitored::Fired;
+            *held = MonitorEntry::Fired;
             if core.stage != Stage::Live {
                 return;
             }
@@ -80,21 +98,21 @@ impl Kernel {
         });
     }
 
-    /// Lets go of a monitor. With `flush` a `Down` that lies in the mailbox is taken
-    /// back as well. True if it was in time: no `Down` will be seen.
+    /// Removes a monitor. With `flush`, a queued `Down` is revoked as well. Returns true if the
+    /// monitor had not fired: no `Down` will be received.
     pub(crate) fn demonitor(&self, reference: MonitorRef, flush: bool) -> bool {
         let Some(own) = self.find(reference.watcher()) else { return false };
         let id = reference.raw();
         let released = own.with(|locked| {
             let relations = locked.core().relations.as_mut()?;
-            let taken_back = match relations.monitors.get(&id)? {
-                Monitored::Process(_) => 0,
-                Monitored::Fired if !flush => return None,
-                Monitored::Fired => 1,
-                Monitored::Group { queued, .. } => *queued,
+            let revoked = match relations.monitors.get(&id)? {
+                MonitorEntry::Process(_) => 0,
+                MonitorEntry::Fired if !flush => return None,
+                MonitorEntry::Fired => 1,
+                MonitorEntry::Group { queued, .. } => *queued,
             };
             let held = relations.monitors.remove(&id)?;
-            Some((held, locked.take_back(taken_back)))
+            Some((held, locked.revoke_signals(revoked)))
         });
         let held = released.map(|(held, queued)| {
             drop(queued);
@@ -103,29 +121,29 @@ impl Kernel {
         crate::base::failpoint::point!("demonitor between sides");
         match held {
             None => false,
-            Some(Monitored::Fired) => false,
-            Some(Monitored::Process(target)) => {
+            Some(MonitorEntry::Fired) => false,
+            Some(MonitorEntry::Process(target)) => {
                 if let Some(target) = self.find(target) {
-                    unlist(&*target, reference);
+                    remove_watcher(&*target, reference);
                 }
                 true
             }
-            Some(Monitored::Group { group, .. }) => {
+            Some(MonitorEntry::Group { group, .. }) => {
                 self.unwatch_group(group, id);
                 true
             }
         }
     }
 
-    /// The watcher has ended: its entries at the targets go too.
-    pub(crate) fn release(&self, watcher: Pid, held: SmallMap<u64, Monitored>) {
+    /// Removes the entries of a watcher that has ended from the records of its targets and groups.
+    pub(crate) fn release_monitors(&self, watcher: Pid, held: SmallMap<u64, MonitorEntry>) {
         for (id, held) in held {
             match held {
-                Monitored::Fired => {}
-                Monitored::Group { group, .. } => self.unwatch_group(group, id),
-                Monitored::Process(target) => {
+                MonitorEntry::Fired => {}
+                MonitorEntry::Group { group, .. } => self.unwatch_group(group, id),
+                MonitorEntry::Process(target) => {
                     if let Some(target) = self.find(target) {
-                        unlist(&*target, MonitorRef::new(id, watcher));
+                        remove_watcher(&*target, MonitorRef::new(id, watcher));
                     }
                 }
             }
@@ -133,8 +151,12 @@ impl Kernel {
     }
 }
 
-/// Makes the watcher's entry; false if it is ending.
-pub(crate) fn hold(watcher: &dyn AnyProcess, reference: MonitorRef, held: Monitored) -> bool {
+/// Adds an entry to the record of the watcher; false if the watcher is ending.
+pub(crate) fn add_monitor(
+    watcher: &dyn AnyProcess,
+    reference: MonitorRef,
+    held: MonitorEntry,
+) -> bool {
     let mut held = Some(held);
     watcher.with(|locked| {
         let core = locked.core();
@@ -148,22 +170,22 @@ pub(crate) fn hold(watcher: &dyn AnyProcess, reference: MonitorRef, held: Monito
     })
 }
 
-/// Whether the watcher is alive and still waits for this monitor.
-fn holds(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
+/// Whether the watcher is alive and still has this monitor.
+fn is_held(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
     watcher.with(|locked| {
         let core = locked.core();
         let relations = core.relations.as_ref();
-        core.stage != Stage::Ended
+        !core.has_ended()
             && relations.is_some_and(|relations| relations.monitors.contains(&reference.raw()))
     })
 }
 
-/// Makes the target's entry; false if it has ended.
-fn list(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool {
+/// Adds an entry to the record of the target; false if the target has ended.
+fn add_watcher(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool {
     let mut entry = Some(entry.clone());
     target.with(|locked| {
         let core = locked.core();
-        if core.stage == Stage::Ended {
+        if core.has_ended() {
             return false;
         }
         if let Some(entry) = entry.take() {
@@ -173,7 +195,7 @@ fn list(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool
     })
 }
 
-fn unlist(target: &dyn AnyProcess, reference: MonitorRef) {
+fn remove_watcher(target: &dyn AnyProcess, reference: MonitorRef) {
     target.with(|locked| {
         let relations = locked.core().relations.as_mut();
         relations.and_then(|relations| relations.watchers.as_mut()?.remove(&reference.raw()))

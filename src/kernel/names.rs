@@ -1,4 +1,6 @@
-//! Names: one live holder each.
+//! Names. A name has at most one holder, which is live or ending.
+//!
+//! The lock of a name's entry is taken before the lock of a process, never after it.
 
 use std::sync::Arc;
 
@@ -9,39 +11,39 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
-use crate::process::{AnyProcess, Stage};
+use crate::process::AnyProcess;
 
-/// Why a name was not given.
+/// Why a name was not registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NameRefused {
-    /// Somebody holds it.
+    /// This process holds the name.
     Taken(Pid),
-    /// Nobody holds it; the successor of a child will.
+    /// The name is reserved for the successor of a child.
     Reserved(Reserved),
-    /// The one it was meant for is dead.
+    /// The process that was to hold the name has ended.
     Dead,
 }
 
-/// Who is behind a name, to a caller.
+/// The holder of a name, as a caller by that name sees it.
 pub(crate) enum Holder {
     Process(Arc<dyn AnyProcess>),
-    /// The last holder has ended, or is about to; its supervisor starts a successor.
+    /// The last holder has ended, or is ending; its supervisor starts a successor.
     Successor {
-        /// When, if that waits.
+        /// When the successor is started, if the supervisor waits before it does.
         until: Option<Instant>,
     },
     Nobody,
 }
 
 impl Kernel {
-    /// Who a caller by name is to ask.
+    /// The process that a caller by name sends its request to.
     pub(crate) fn holder(&self, name: &str) -> Holder {
         loop {
             match self.names.get(name) {
                 None => return Holder::Nobody,
                 Some(NameEntry::Vacant(vacancy)) => return self.successor(vacancy),
-                // A name is freed before the table forgets its holder: where the holder is
-                // gone by now, the name has moved on, and is looked up again.
+                // A teardown frees the name before it removes the holder from the table. So if
+                // the holder is not there, the entry has changed, and is read again.
                 Some(NameEntry::Held(pid)) => {
                     if let Some(process) = self.find(pid) {
                         return Holder::Process(process);
@@ -51,7 +53,8 @@ impl Kernel {
         }
     }
 
-    /// Who a caller by name is to ask instead of this holder, which takes nothing any more.
+    /// The process that a caller by name sends its request to after `refused`, the holder so far,
+    /// has refused it because it is ending.
     pub(crate) fn holder_after(&self, name: &str, refused: &dyn AnyProcess) -> Holder {
         loop {
             let process = match self.holder(name) {
@@ -63,9 +66,9 @@ impl Kernel {
             }
             let (ended, restarted_by) = process.with(|locked| {
                 let core = locked.core();
-                (core.stage == Stage::Ended, core.restarted_by())
+                (core.has_ended(), core.restarted_by())
             });
-            // It has freed the name since, which is read again.
+            // The teardown has freed the name since, so the entry is read again.
             if ended {
                 continue;
             }
@@ -76,7 +79,7 @@ impl Kernel {
         }
     }
 
-    /// Whether that supervisor starts a successor still.
+    /// The answer for a vacant name: whether its supervisor still restarts children.
     fn successor(&self, vacancy: Vacancy) -> Holder {
         let supervisor = self.find(vacancy.supervisor);
         let restarts = |supervisor: Arc<dyn AnyProcess>| {
@@ -95,7 +98,7 @@ impl Kernel {
         }
     }
 
-    /// Gives the name to a process that is in the table or about to be.
+    /// Registers a name for a process that is in the table or about to be added.
     pub(crate) fn register(
         &self,
         name: SharedStr,
@@ -104,8 +107,8 @@ impl Kernel {
         self.register_then(name, process, || ())
     }
 
-    /// Gives the name, and runs `then` before anybody can see it: how a process is
-    /// born with a name.
+    /// Registers a name, and runs `then` before another process can read the entry. So a process
+    /// that is started with a name enters the table before the name is visible.
     pub(crate) fn register_then(
         &self,
         name: SharedStr,
@@ -137,7 +140,7 @@ impl Kernel {
             }
             *entry = Some(NameEntry::Held(process.pid()));
             if let Some(NameEntry::Vacant(vacancy)) = vacant {
-                self.forget_vacant(vacancy.supervisor, &own);
+                self.forget_vacated(vacancy.supervisor, &own);
             }
             #[cfg(regrow_proof)]
             self.trace
@@ -162,7 +165,9 @@ impl Kernel {
                 self.trace
                     .record(crate::kernel::trace::Event::Freed { name: name.clone(), pid: holder });
                 crate::base::failpoint::point!("unregister between entry and holder");
-                // Last: a holder that forgot the name does not wait for it in its end.
+                // Last, under the lock of the entry: the teardown of the holder waits for the
+                // entries of the names in its record, so its `Down` can't arrive before the name is
+                // free.
                 if let Some(process) = &process {
                     process.with_deferred(|locked| {
                         locked

@@ -1,28 +1,32 @@
-//! What a supervisor leaves that ends before its children do, as one that is killed does.
+//! Orphans: processes that a supervisor leaves behind when it ends before its children, for example
+//! because it is killed.
 //!
-//! Before it leaves the table it notes them with the supervisor above, under the seat that it
-//! has there; with one further up, if that one has ended too. Whoever starts the next
-//! incarnation in a seat waits for what is noted under it: so an old and a new incarnation of
-//! a child never overlap, and the new one finds its name free. A child that was deleted, and
-//! another started under its id, sit in different seats.
+//! What it guarantees: an old and a new incarnation of a child never overlap, and the new one finds
+//! its name free. Before a supervisor leaves the table, it records its children at the supervisor
+//! above, under its own slot there; or at one further up, if that one has ended too. A supervisor that
+//! starts the next incarnation in a slot first waits for the orphans of that slot. A child that was
+//! deleted and a new child with the same id have different slots.
 //!
-//! Who waits until a process is out of the table knows of all that it leaves:
+//! The steps:
 //!
-//! 1. it is out: it had noted its children before;
-//! 2. it passes on what it leaves, and says under the same lock that it has: whoever is told of
-//!    to be noted with it later is noted further up;
-//! 3. the one above passes on at that moment: either it still takes the note, and passes that
-//!    on as well, or it says that it has, and the note goes further up.
+//! 1. The ending supervisor takes its own orphans, and sets `passed_on` under the same lock.
+//! 2. It records these and its children at the next supervisor above that has not passed on.
+//! 3. It leaves the table.
+//!
+//! Invariants:
+//! 1. A supervisor that is out of the table has recorded all that it leaves.
+//! 2. Orphans are recorded only at a supervisor that has not passed on, under its lock. So either
+//!    that supervisor passes them on as well, or they are recorded further up, and none is lost.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::base::pid::Pid;
 use crate::kernel::Kernel;
-use crate::process::{Ancestors, AnyProcess, ChildSlot, Core, Stage, SupervisorRecord};
+use crate::process::{Ancestors, AnyProcess, ChildSlot, Core, SupervisorRecord};
 
 impl Kernel {
-    /// What a supervisor that is born in this seat knows of those above it.
+    /// The ancestors of a supervisor that is started in this slot.
     pub(crate) fn ancestors(&self, supervisor: Pid, slot: ChildSlot) -> Arc<Ancestors> {
         let own =
             |core: &mut Core| core.registrations()?.supervisor_record.as_ref()?.ancestors.clone();
@@ -30,11 +34,13 @@ impl Kernel {
         Ancestors::new(supervisor, slot, above)
     }
 
-    /// Passes on what a supervisor leaves, when it is about to be out of the table.
-    pub(crate) fn pass_on(&self, supervisor: &dyn AnyProcess, ancestors: &Arc<Ancestors>) {
+    /// Records the children and the orphans of a supervisor further up. Call this before the
+    /// supervisor leaves the table.
+    pub(crate) fn pass_on_orphans(&self, supervisor: &dyn AnyProcess, ancestors: &Arc<Ancestors>) {
         let (mut left, linked) = supervisor.with(|locked| {
             let core = locked.core();
             let supervisor_record = supervisor_record(core);
+            // Invariant 2.
             supervisor_record.passed_on = true;
             let left = std::mem::take(&mut supervisor_record.orphans);
             let left: Vec<Pid> = left.into_iter().map(|(_, pid)| pid).collect();
@@ -44,27 +50,28 @@ impl Kernel {
         left.extend(linked.into_iter().filter(|peer| self.is_child(*peer, supervisor.pid())));
         left.retain(|pid| self.table.contains(pid));
         if !left.is_empty() {
-            self.note(ancestors, &left);
+            self.record_orphans(ancestors, &left);
         }
     }
 
-    /// Whether this process was started by that supervisor.
+    /// Whether `supervisor` has started `process`.
     fn is_child(&self, process: Pid, supervisor: Pid) -> bool {
         let Some(process) = self.find(process) else { return false };
         let parent = process.with(|locked| locked.core().relations()?.parent);
         parent.is_some_and(|parent| parent.role.is_some() && parent.pid == supervisor)
     }
 
-    /// Notes them with the first in this line that has not passed on what it leaves.
-    fn note(&self, ancestors: &Arc<Ancestors>, left: &[Pid]) {
+    /// Records orphans at the first of these ancestors that has not passed on its own.
+    fn record_orphans(&self, ancestors: &Arc<Ancestors>, left: &[Pid]) {
         let mut next = Some(ancestors.clone());
         let mut ended = Vec::new();
-        while let Some(ancestors) = next.take_if(|ancestors| !self.takes_note(ancestors, left)) {
+        while let Some(ancestors) = next.take_if(|above| !self.accept_orphans(above, left)) {
             next = ancestors.above();
             ended.push(ancestors);
         }
         if let Some(ancestors) = &next {
-            // Of those that nobody waits for none is kept for long.
+            // This removes orphans that have ended, so that they don't pile up where no
+            // supervisor waits for them.
             self.orphans(ancestors.supervisor, ancestors.slot);
         }
         for ancestors in ended {
@@ -72,12 +79,13 @@ impl Kernel {
         }
     }
 
-    /// Notes them with the supervisor that this line begins with, if that takes them.
-    fn takes_note(&self, ancestors: &Ancestors, left: &[Pid]) -> bool {
+    /// Records orphans at the first of these ancestors; false if it has passed on its own, or has
+    /// ended.
+    fn accept_orphans(&self, ancestors: &Ancestors, left: &[Pid]) -> bool {
         let Some(above) = self.find(ancestors.supervisor) else { return false };
         above.with(|locked| {
-            // One that has ended has passed on all it had, and has nothing any more.
-            if locked.core().stage == Stage::Ended {
+            // A supervisor that has ended has passed on its orphans before.
+            if locked.core().has_ended() {
                 return false;
             }
             let supervisor_record = supervisor_record(locked.core());
@@ -88,22 +96,24 @@ impl Kernel {
         })
     }
 
-    /// What incarnations up to this one have left, and has not ended.
+    /// The live orphans that incarnations up to this slot have left. Removes those that have ended
+    /// from the record.
     pub(crate) fn orphans(&self, supervisor: Pid, slot: ChildSlot) -> Vec<Pid> {
         let Some(supervisor) = self.find(supervisor) else { return Vec::new() };
-        let noted = |core: &mut Core| {
+        let recorded = |core: &mut Core| {
             Some(core.registrations()?.supervisor_record.as_ref()?.orphans.clone())
         };
         loop {
-            let noted = supervisor.with(|locked| noted(locked.core())).unwrap_or_default();
+            let recorded = supervisor.with(|locked| recorded(locked.core())).unwrap_or_default();
             crate::base::failpoint::point!("orphans between list and table");
             let ended = |pid: &Pid| !self.table.contains(pid);
-            let gone: HashSet<Pid> = noted.iter().map(|(_, pid)| *pid).filter(ended).collect();
+            let gone: HashSet<Pid> = recorded.iter().map(|(_, pid)| *pid).filter(ended).collect();
             if gone.is_empty() {
-                let left = noted.into_iter().filter(|(of, _)| of.is_up_to(slot));
+                let left = recorded.into_iter().filter(|(of, _)| of.is_up_to(slot));
                 return left.map(|(_, pid)| pid).collect();
             }
-            // One that is gone may have passed on what it left after this list was read.
+            // An orphan that has ended may have recorded its own children here after this list was
+            // read, so the list is read again.
             supervisor.with(|locked| {
                 let orphans = &mut supervisor_record(locked.core()).orphans;
                 orphans.retain(|(_, pid)| !gone.contains(pid));

@@ -1,5 +1,5 @@
-//! The programs of the operating system that run as children, for the thread that ends this
-//! process when no async code can: nothing else would be left to kill them.
+//! The operating system programs that run as children. The thread that ends this program when no
+//! async code runs any more kills them, since nothing else could.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use nix::unistd::Pid;
 use crate::base::sync::Mutex;
 use crate::kernel::Kernel;
 
-/// The numbers of those that have not been waited for.
+/// The programs that have not been waited for.
 #[derive(Debug, Default)]
 pub(crate) struct Programs(Mutex<Vec<Program>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Program {
     number: i32,
-    /// It leads a process group of its own.
+    /// The program leads a process group of its own.
     own_group: bool,
 }
 
-/// A program that runs, until this is dropped.
+/// The entry of a running program, which is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RunningProgram {
     kernel: Arc<Kernel>,
@@ -28,12 +28,12 @@ pub(crate) struct RunningProgram {
 }
 
 impl Programs {
-    /// Kills all of them. To be called only where no async code runs any more: so none is waited
-    /// for meanwhile, and no number is another's by now.
+    /// Kills all running programs. Call this only when no async code runs any more: otherwise a
+    /// program could be waited for meanwhile, and its number reused by the operating system.
     pub(crate) fn kill_all(&self) {
         for Program { number, own_group } in std::mem::take(&mut *self.0.lock()) {
             let number = Pid::from_raw(number);
-            // It fails only for one that has ended.
+            // This fails only for a program that has ended.
             let _ = match own_group {
                 true => killpg(number, Signal::SIGKILL),
                 false => kill(number, Signal::SIGKILL),
@@ -43,8 +43,8 @@ impl Programs {
 }
 
 impl Kernel {
-    /// A program of this number runs from now on.
-    pub(crate) fn program_runs(
+    /// Adds a running program, by its number.
+    pub(crate) fn track_program(
         self: &Arc<Self>,
         number: Option<u32>,
         own_group: bool,

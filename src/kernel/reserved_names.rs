@@ -1,16 +1,27 @@
 //! Names between two incarnations of a child.
 //!
-//! An incarnation that ends, and whose supervisor starts a successor, leaves its names to that
-//! supervisor: their entries are *vacant*, and requests by these names say `Restarting`. A name that
-//! the child's specification gives is *reserved* as well: only a process of the same child can take
-//! it. A name that the incarnation had registered itself can be taken by any process.
+//! What it guarantees: while a child is restarted, a caller by its name gets `Restarting`, and no
+//! other process takes the name that the specification of the child gives.
+//!
+//! The states of a name, as its table entry says:
+//!
+//! | state | next state |
+//! |---|---|
+//! | free: no entry | Held, when a process registers it. Vacant, when a supervisor reserves it for a child that it is about to start. |
+//! | held by a process | Free, when it is unregistered, or the holder ends without a successor. Vacant, when the holder ends and its supervisor starts a successor. |
+//! | vacant: left to a supervisor | Held, when the successor registers it, or any process if the name is not reserved. Free, when the supervisor gives the child up, stops, or ends. |
+//!
+//! A vacant name is *reserved* if the specification of the child gives it: only a process of that
+//! child can take it. Any process can take a name that the ended incarnation had registered itself.
 //!
 //! Invariants:
-//! 1. A vacant entry names a supervisor, and the record of that supervisor lists the name, with
-//!    the child that left it. Both change under the entry's lock. A supervisor that releases all
-//!    of them at once empties its list first: an entry that is not listed is free.
-//! 2. Nothing is added to the list of a supervisor that is ending or restarts no children. It
-//!    releases the listed names before its own end is announced.
+//! 1. A vacant entry names a supervisor, and the record of that supervisor lists the name with the
+//!    child that left it. Both change under the lock of the entry. A supervisor that releases all
+//!    its names at once empties the list first: a vacant entry that is not listed is not reserved.
+//! 2. A supervisor that is ending or restarts no children adds nothing to its list. It releases the
+//!    listed names before its own end is announced.
+//! 3. Lock order: the entry of a name, then one process. A waker that is due under the lock of an
+//!    entry is only deferred.
 
 use tokio::time::Instant;
 
@@ -18,19 +29,19 @@ use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
-use crate::process::{AnyProcess, ChildSlot, GivenName, Parent, VacatedName, VacatedNames};
+use crate::process::{AnyProcess, ChildSlot, Parent, SpecName, VacatedName, VacatedNames};
 
-/// For which child a name is reserved.
+/// The child that a name is reserved for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reserved {
-    /// The child's id.
+    /// The id of the child.
     pub(crate) child: SharedStr,
     pub(crate) supervisor: Pid,
 }
 
 impl Kernel {
-    /// The child for which a vacant name is reserved; `None` if this process may take it. To be
-    /// called under the lock of the name's entry.
+    /// The child for which a vacant name is reserved; `None` if this process may take the name. Call
+    /// this under the lock of the name's entry.
     pub(crate) fn reserved(
         &self,
         name: &SharedStr,
@@ -50,9 +61,10 @@ impl Kernel {
         (!is_successor).then_some(Reserved { child: id, supervisor })
     }
 
-    /// The holder has ended: frees the name if it is still its own. Where its supervisor starts a
-    /// successor, the name is left to that instead. It is reserved if the specification of this
-    /// child gives it, also where the holder had unregistered it and no other process has it.
+    /// Frees the name of a holder that has ended, or leaves it to the supervisor that will start a
+    /// successor. Does nothing if another process holds the name. With `reserved_for`, the id of the
+    /// child whose specification gives the name, a vacant name is reserved, even if the holder had
+    /// unregistered it and it is free.
     pub(crate) fn free_name(
         &self,
         name: SharedStr,
@@ -60,38 +72,39 @@ impl Kernel {
         restarted_by: Option<Parent>,
         reserved_for: Option<SharedStr>,
     ) {
-        let heir = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.slot)));
+        let supervisor = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.slot)));
         let own = name.clone();
         self.names.with_entry(name, |entry| {
-            let given_up = entry.is_none() && reserved_for.is_some();
-            if *entry != Some(NameEntry::Held(holder)) && !given_up {
+            let is_unregistered = entry.is_none() && reserved_for.is_some();
+            if *entry != Some(NameEntry::Held(holder)) && !is_unregistered {
                 return;
             }
             #[cfg(regrow_proof)]
-            if !given_up {
+            if !is_unregistered {
                 self.trace
                     .record(crate::kernel::trace::Event::Freed { name: own.clone(), pid: holder });
             }
-            *entry = heir
-                .and_then(|(heir, slot)| leave(&*heir, own, VacatedName { slot, reserved_for }));
+            *entry = supervisor.and_then(|(supervisor, slot)| {
+                vacate(&*supervisor, own, VacatedName { slot, reserved_for })
+            });
         });
     }
 
-    /// The supervisor is about to start a child of this specification, and none of its incarnations
-    /// runs: if nobody has the name that it gives, the child that is known by this seat has it.
-    pub(crate) fn reserve(&self, supervisor: &dyn AnyProcess, slot: ChildSlot, given: GivenName) {
-        let GivenName { name, child } = given;
+    /// Reserves the name of a specification for the child in this slot, if the name is free. For a
+    /// supervisor that is about to start the child, while no incarnation of it runs.
+    pub(crate) fn reserve(&self, supervisor: &dyn AnyProcess, slot: ChildSlot, spec: SpecName) {
+        let SpecName { name, child } = spec;
         let own = name.clone();
         self.names.with_entry(name, |entry| {
             if entry.is_none() {
-                *entry = leave(supervisor, own, VacatedName { slot, reserved_for: Some(child) });
+                *entry = vacate(supervisor, own, VacatedName { slot, reserved_for: Some(child) });
             }
         });
     }
 
-    /// A name that was vacant is held: its supervisor need not list it any more. To be called
-    /// under the lock of the name's entry.
-    pub(crate) fn forget_vacant(&self, supervisor: Pid, name: &SharedStr) {
+    /// Removes a name that is not vacant any more from the list of its supervisor. Call this under
+    /// the lock of the name's entry.
+    pub(crate) fn forget_vacated(&self, supervisor: Pid, name: &SharedStr) {
         if let Some(supervisor) = self.find(supervisor) {
             supervisor.with_deferred(|locked| {
                 locked
@@ -102,29 +115,29 @@ impl Kernel {
         }
     }
 
-    /// The supervisor restarts nobody any more: all names that it keeps for successors are
-    /// free, and it is given no more.
+    /// Notes that a supervisor restarts no child any more, and frees all names that it keeps for
+    /// successors.
     pub(crate) fn end_restarts(&self, supervisor: &dyn AnyProcess) {
-        let vacant = supervisor.with(|locked| {
+        let vacated = supervisor.with(|locked| {
             let registrations = locked.core().registrations_mut();
             registrations.stopping = true;
-            registrations.vacant.take()
+            registrations.vacated_names.take()
         });
-        self.release_names(vacant, supervisor.pid());
+        self.release_names(vacated, supervisor.pid());
     }
 
-    /// Frees names that this supervisor has listed, and lists no more.
-    pub(crate) fn release_names(&self, vacant: Option<Box<VacatedNames>>, supervisor: Pid) {
-        for name in vacant.into_iter().flat_map(|vacant| vacant.into_names()) {
-            self.clear_vacant(name, supervisor, || true);
+    /// Frees names that were taken from the list of this supervisor.
+    pub(crate) fn release_names(&self, vacated: Option<Box<VacatedNames>>, supervisor: Pid) {
+        for name in vacated.into_iter().flat_map(|vacated| vacated.into_names()) {
+            self.free_vacant(name, supervisor, || true);
         }
     }
 
-    /// The supervisor is done with this incarnation of a child and those before it: what
-    /// a successor didn't take of their names is free.
-    pub(crate) fn clear_vacant_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
-        for name in vacant_of(supervisor, last) {
-            let is_done_with = || {
+    /// Frees the names that incarnations of a child up to `last` have left, as far as no successor
+    /// has taken them.
+    pub(crate) fn free_names_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
+        for name in vacated_by(supervisor, last) {
+            let forget = || {
                 let (removed, _) = supervisor.with_deferred(|locked| {
                     let registrations = locked.core().registrations()?;
                     registrations.vacated(&name).filter(|vacated| vacated.slot.is_up_to(last))?;
@@ -132,14 +145,14 @@ impl Kernel {
                 });
                 removed.is_some()
             };
-            self.clear_vacant(name.clone(), supervisor.pid(), is_done_with);
+            self.free_vacant(name.clone(), supervisor.pid(), forget);
         }
     }
 
-    /// The supervisor restarts this child, but not before then.
-    pub(crate) fn postpone_vacant(&self, supervisor: Pid, last: ChildSlot, until: Instant) {
+    /// Notes that the supervisor restarts this child, but not before `until`.
+    pub(crate) fn postpone_names_of(&self, supervisor: Pid, last: ChildSlot, until: Instant) {
         let Some(process) = self.find(supervisor) else { return };
-        for name in vacant_of(&*process, last) {
+        for name in vacated_by(&*process, last) {
             self.names.with_entry(name, |entry| {
                 if let Some(NameEntry::Vacant(vacancy)) = entry
                     && vacancy.supervisor == supervisor
@@ -150,31 +163,32 @@ impl Kernel {
         }
     }
 
-    /// Frees a name that is left to this supervisor, if `is_free` says so under the entry's lock.
-    fn clear_vacant(&self, name: SharedStr, supervisor: Pid, is_free: impl FnOnce() -> bool) {
-        let cleared = self.names.with_entry(name, |entry| {
+    /// Frees a name that is left to this supervisor, if `forget`, which runs under the lock of the
+    /// entry and may remove the name from the supervisor's list, returns true.
+    fn free_vacant(&self, name: SharedStr, supervisor: Pid, forget: impl FnOnce() -> bool) {
+        let freed = self.names.with_entry(name, |entry| {
             let vacant =
                 matches!(entry, Some(NameEntry::Vacant(by)) if by.supervisor == supervisor);
-            let cleared = vacant && is_free();
-            if cleared {
+            let freed = vacant && forget();
+            if freed {
                 *entry = None;
             }
-            cleared
+            freed
         });
-        if cleared {
+        if freed {
             ignore_panic(|| self.name_changes.notify_waiters());
         }
     }
 }
 
-/// Lists a name with a supervisor, if that starts children still. To be called under the lock of
-/// the name's entry, of which it gives the new value.
-fn leave(supervisor: &dyn AnyProcess, name: SharedStr, vacated: VacatedName) -> Option<NameEntry> {
+/// Adds a name to the list of a supervisor that still restarts children. Returns the new value of
+/// the name's entry; call this under the lock of that entry.
+fn vacate(supervisor: &dyn AnyProcess, name: SharedStr, vacated: VacatedName) -> Option<NameEntry> {
     let (restarts, _) = supervisor.with_deferred(|locked| {
         let core = locked.core();
         let restarts = core.restarts_children();
         if restarts {
-            core.registrations_mut().vacant.get_or_insert_default().insert(name, vacated);
+            core.registrations_mut().vacated_names.get_or_insert_default().insert(name, vacated);
         }
         restarts
     });
@@ -182,11 +196,11 @@ fn leave(supervisor: &dyn AnyProcess, name: SharedStr, vacated: VacatedName) -> 
     restarts.then_some(NameEntry::Vacant(vacancy))
 }
 
-/// Names that incarnations up to this one have left to their supervisor.
-fn vacant_of(supervisor: &dyn AnyProcess, last: ChildSlot) -> Vec<SharedStr> {
-    let left = supervisor.with(|locked| {
-        let vacant = locked.core().registrations()?.vacant.as_ref()?;
-        Some(vacant.left_up_to(last))
+/// The names that incarnations of a child up to `last` have left to this supervisor.
+fn vacated_by(supervisor: &dyn AnyProcess, last: ChildSlot) -> Vec<SharedStr> {
+    let names = supervisor.with(|locked| {
+        let vacated = locked.core().registrations()?.vacated_names.as_ref()?;
+        Some(vacated.left_up_to(last))
     });
-    left.unwrap_or_default()
+    names.unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! Whether a process is about to be stopped, because a supervisor above it is.
+//! Whether a process is about to be stopped, because a supervisor above it is being stopped.
 //!
-//! Of a supervisor it is known as soon as it has been asked to stop, or has begun to stop its
-//! children; of the root of a program as soon as the program's stop has begun.
+//! This is known of a supervisor as soon as an exit signal of its parent has arrived, or it has begun
+//! to stop its children; and of the root of a program as soon as the stop of the program has begun.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use crate::base::pid::Pid;
 use crate::kernel::Kernel;
 use crate::process::AnyProcess;
 
-/// What began a stop of a supervisor above a process.
+/// What caused the stop of a supervisor above a process.
 #[cfg_attr(not(feature = "process"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Above {
-    /// A signal of the operating system to the whole program.
+pub(crate) enum StopOrigin {
+    /// An operating system signal to the whole program.
     Signal,
     /// Anything else.
     Other,
 }
 
-/// A program's stop, as long as it lasts.
+/// The stop of a program, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct StopInProgress {
     kernel: Arc<Kernel>,
@@ -27,16 +27,16 @@ pub(crate) struct StopInProgress {
 }
 
 impl Kernel {
-    /// The stop of the program with this root begins.
-    pub(crate) fn begin_stop(self: &Arc<Self>, root: Pid, by: Above) -> StopInProgress {
+    /// Notes that the stop of the program with this root begins.
+    pub(crate) fn begin_stop(self: &Arc<Self>, root: Pid, by: StopOrigin) -> StopInProgress {
         self.stops_in_progress.lock().push((root, by));
         StopInProgress { kernel: self.clone(), root }
     }
 
-    /// Whether a supervisor above this process is being stopped, and why. What a program's stop
-    /// says of its root comes first.
+    /// The cause, if a supervisor above this process is being stopped. The stop of a program takes
+    /// precedence over other causes.
     #[cfg_attr(not(feature = "process"), allow(dead_code))]
-    pub(crate) fn stop_above(&self, process: &dyn AnyProcess) -> Option<Above> {
+    pub(crate) fn stop_above(&self, process: &dyn AnyProcess) -> Option<StopOrigin> {
         let parent = |process: &dyn AnyProcess| {
             process.with(|locked| locked.core().relations()?.parent.map(|parent| parent.pid))
         };
@@ -49,8 +49,8 @@ impl Kernel {
                 return Some(by);
             }
             let Some(above) = self.find(pid) else { break };
-            if above.with(|locked| locked.core().asked) {
-                found = Some(Above::Other);
+            if above.with(|locked| locked.core().stop_requested) {
+                found = Some(StopOrigin::Other);
             }
             next = parent(&*above);
         }

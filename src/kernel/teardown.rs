@@ -1,16 +1,28 @@
-//! The end of a process: the same steps on every path, in this order.
+//! The teardown of a process.
 //!
-//! 1. The body and its values have been dropped by the caller.
-//! 2. Under the lock: *closing*, with its reason. From here on nothing is accepted.
-//! 3. Streams that still lie in the mailbox are closed: their writers fail from now on.
-//! 4. Names are freed or left to a successor, groups and registries are left, the table forgets the
-//!    pid.
-//! 5. Under the lock: *ended*. A process that monitors or links from now on is notified at once.
-//! 6. The log line, then `Down`s, link exits, callers without a reply.
-//! 7. Under the lock: *settled*. Those that wait for the end are woken.
-//! 8. What else lay in the mailbox is dropped: destructors of the user's may take their time.
+//! However a process ends, its end takes the same steps in the same order, in one synchronous call:
 //!
-//! A link or monitor made between 2 and 5 is served in 6, with the true reason.
+//! | step | under the lock | what happens |
+//! |---|---|---|
+//! | 1 | | The caller of [`Kernel::tear_down`] has dropped the body and its values. |
+//! | 2 | yes | Stage *closing*: the exit reason is fixed, and nothing is accepted any more. |
+//! | 3 | | Streams that were never received are closed: their writers fail from now on. |
+//! | 4 | | Names are freed or left to a successor, groups and registries are left, and the table forgets the pid. |
+//! | 5 | yes | Stage *ended*: a process that monitors or links this one from now on is notified at once. |
+//! | 6 | | Timers are dropped. The end is logged. `Down`s are queued, links signalled, unanswered callers resolved. |
+//! | 7 | yes | Stage *announced*: tasks that wait for the end are woken, after unlock. |
+//! | 8 | | The other queued items are dropped, last, because their destructors may take long. |
+//!
+//! Invariants:
+//! 1. An end is announced exactly once to each link, monitor and waiter, with the same reason: an
+//!    entry that is made between steps 2 and 5 is in the record that step 5 takes. A link that is
+//!    made between steps 5 and 7 is signalled by another round of step 7.
+//! 2. A process that is notified of an end finds the names free, the groups left and the timers
+//!    gone: steps 3 to 5 and the drop of the timers come before any notification.
+//! 3. No user value is dropped under the lock, and each is dropped under `catch_unwind`: a panic in
+//!    a destructor or a waker does not leave a teardown unfinished.
+//!
+//! A process that has nothing to announce goes from *closing* to *announced* in step 5.
 
 use std::sync::Arc;
 
@@ -22,79 +34,92 @@ use crate::base::sync::atomic::Ordering;
 use crate::exit::reason::ExitReason;
 use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
-use crate::kernel::closing::{End, EndFacts, OwnedNames, close};
+use crate::kernel::closing::{End, EndDetails, HeldRegistrations, close};
 use crate::kernel::exits::ExitSignal;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
+use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, Registrations, Relations, Stage, Watcher, flag};
 
 impl Kernel {
-    /// Steps 2 to 8.
+    /// Takes steps 2 to 8.
     pub(crate) fn tear_down(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
         let pid = process.pid();
-        crate::base::failpoint::point!("death before closing");
-        let mut closing = process.with(|locked| {
-            process.raise(flag::EXIT_PENDING);
-            close(locked, end)
-        });
-        closing.leftover.close_streams();
-        let death = closing.death;
-        crate::base::failpoint::point!("death before names");
-        if let Some(owned) = closing.owned {
-            self.give_up(process, owned);
+        crate::base::failpoint::point!("teardown before closing");
+        let mut closing = process.with(|locked| close(process, locked, end));
+        closing.deferred.close_streams();
+        let details = closing.details;
+        crate::base::failpoint::point!("teardown before names");
+        if let Some(held) = closing.registrations {
+            self.release_registrations(process, held);
         }
         self.table.remove_and(&pid, || {
             self.finished.fetch_add(1, Ordering::Relaxed);
         });
-        let flags = process.flags().fetch_or(flag::ENDED, Ordering::SeqCst);
-        if flags & flag::TIMED != 0 {
+        crate::base::failpoint::point!("teardown before ended");
+        let (is_timed, relations) = self.enter_ended(process, &details);
+        if is_timed {
             self.timers.drop_target(pid);
         }
-        crate::base::failpoint::point!("death before ended");
-        let relations = process.with(|locked| {
-            let core = locked.core();
-            core.stage = Stage::Ended;
-            let relations = core.relations.take();
-            core.end_announced =
-                !death.failed && relations.as_ref().is_none_or(|relations| relations.tell_nobody());
-            #[cfg(regrow_proof)]
-            self.trace
-                .record(crate::kernel::trace::Event::Exited { pid, reason: death.reason.clone() });
-            (!core.end_announced).then_some(relations)
-        });
         if let Some(relations) = relations {
-            self.announce(process, relations, &death);
+            self.announce(process, relations, &details);
         }
-        closing.leftover.drop_quietly();
+        closing.deferred.drop_all();
     }
 
-    /// Step 4, but for the table.
+    /// Step 5. Returns whether timers may be armed for the process, and what has to be announced.
+    fn enter_ended(
+        &self,
+        process: &dyn AnyProcess,
+        details: &EndDetails,
+    ) -> (bool, Option<Option<Box<Relations>>>) {
+        process.with(|locked| {
+            let core = locked.core();
+            let is_timed = process.advance(core, Stage::Ended) & flag::TIMED != 0;
+            let relations = core.relations.take();
+            #[cfg(regrow_proof)]
+            self.trace.record(crate::kernel::trace::Event::Exited {
+                pid: process.pid(),
+                reason: details.reason.clone(),
+            });
+            let is_expected = relations.as_deref().is_some_and(Relations::needs_announcement);
+            // Invariant 2: the timers are dropped before the end counts as announced.
+            if details.failed || is_expected || is_timed {
+                return (is_timed, Some(relations));
+            }
+            process.advance(core, Stage::Announced);
+            (is_timed, None)
+        })
+    }
+
+    /// Step 4, except for the table.
     #[inline(never)]
-    fn give_up(&self, process: &dyn AnyProcess, owned: OwnedNames) {
+    fn release_registrations(&self, process: &dyn AnyProcess, held: HeldRegistrations) {
         let pid = process.pid();
-        let restarted_by = owned.restarted_by;
-        let mut given = owned.given;
-        for (name, ()) in owned.names {
-            let child = given.take_if(|given| given.name == name).map(|given| given.child);
+        let restarted_by = held.restarted_by;
+        let mut spec_name = held.spec_name;
+        for (name, ()) in held.names {
+            let child = spec_name.take_if(|spec| spec.name == name).map(|spec| spec.child);
             self.free_name(name, pid, restarted_by, child);
         }
-        // It has unregistered that one, and its successor registers it again.
-        if let Some(given) = given.filter(|_| restarted_by.is_some()) {
-            self.free_name(given.name, pid, restarted_by, Some(given.child));
+        // The child has unregistered the name of its specification, which its successor will
+        // register again.
+        if let Some(spec) = spec_name.filter(|_| restarted_by.is_some()) {
+            self.free_name(spec.name, pid, restarted_by, Some(spec.child));
         }
-        // Of a supervisor: it starts no successor any more.
-        self.release_names(owned.vacant, pid);
-        crate::base::failpoint::point!("death before groups");
-        for (tag, ()) in owned.tags {
+        // A supervisor that has ended starts no successors.
+        self.release_names(held.vacated_names, pid);
+        crate::base::failpoint::point!("teardown before groups");
+        for (tag, ()) in held.tags {
             self.leave_group(tag, pid);
         }
-        for (_, registry) in owned.registries {
-            // Keys and values are a user's, and may go with the registry's last handle.
+        for (_, registry) in held.registries {
+            // This may drop the last handle of the registry, and with it a user's keys and values.
             ignore_panic(|| {
                 registry.upgrade().into_iter().for_each(|registry| registry.forget(pid))
             });
         }
-        owned.ancestors.iter().for_each(|ancestors| self.pass_on(process, ancestors));
+        held.ancestors.iter().for_each(|ancestors| self.pass_on_orphans(process, ancestors));
     }
 
     /// Steps 6 and 7.
@@ -102,30 +127,30 @@ impl Kernel {
         self: &Arc<Self>,
         process: &dyn AnyProcess,
         relations: Option<Box<Relations>>,
-        death: &EndFacts,
+        details: &EndDetails,
     ) {
-        let (pid, reason) = (process.pid(), &death.reason);
+        let (pid, reason) = (process.pid(), &details.reason);
         let mut relations = relations.unwrap_or_default();
-        self.log_end(pid, &relations, death);
+        self.log_end(pid, &relations, details);
         if let Some(watchers) = relations.watchers.take() {
-            self.tell_watchers(pid, *watchers, reason);
+            self.notify_watchers(pid, *watchers, reason);
         }
-        crate::base::failpoint::point!("death between monitors and links");
-        self.tell_links(pid, &mut relations, reason);
+        crate::base::failpoint::point!("teardown between monitors and links");
+        self.signal_links(pid, &mut relations, reason);
         if !relations.monitors.is_empty() {
-            self.release(pid, relations.monitors.take());
+            self.release_monitors(pid, relations.monitors.take());
         }
         if let Some(registrations) = &mut relations.registrations {
-            Self::settle_standing(registrations, reason);
+            Self::resolve_requests(registrations, reason);
         }
-        crate::base::failpoint::point!("death before settled");
+        crate::base::failpoint::point!("teardown before announced");
         let mut late_waiters = Vec::new();
-        while let Some(mut late) = resolve(process) {
+        while let Some(mut late) = enter_announced(process) {
             late_waiters.extend(late.waiters.take());
             if late.links.is_empty() {
                 break;
             }
-            self.tell_links(pid, &mut late, reason);
+            self.signal_links(pid, &mut late, reason);
         }
         for (_, waiter) in relations.waiters.take().into_iter().chain(late_waiters) {
             ignore_panic(|| waiter.wake());
@@ -133,9 +158,9 @@ impl Kernel {
         ignore_panic(|| drop(relations));
     }
 
-    /// What a process answered for, and does no more.
+    /// Cancels the stop token, and resolves the callers whose replies were dropped.
     #[inline(never)]
-    fn settle_standing(registrations: &mut Registrations, reason: &ExitReason) {
+    fn resolve_requests(registrations: &mut Registrations, reason: &ExitReason) {
         if let Some(stop) = registrations.stop.take() {
             ignore_panic(|| stop.cancel());
         }
@@ -145,13 +170,13 @@ impl Kernel {
     }
 
     #[inline(never)]
-    fn tell_watchers(&self, pid: Pid, watchers: SmallMap<u64, Watcher>, reason: &ExitReason) {
+    fn notify_watchers(&self, pid: Pid, watchers: SmallMap<u64, Watcher>, reason: &ExitReason) {
         for (id, watcher) in watchers {
-            self.tell_down(MonitorRef::new(id, watcher.pid), Some(pid), &watcher, reason);
+            self.queue_down(MonitorRef::new(id, watcher.pid), Some(pid), &watcher, reason);
         }
     }
 
-    fn tell_links(self: &Arc<Self>, pid: Pid, relations: &mut Relations, reason: &ExitReason) {
+    fn signal_links(self: &Arc<Self>, pid: Pid, relations: &mut Relations, reason: &ExitReason) {
         for (peer, _) in relations.links.take() {
             if let Some(peer) = self.find(peer) {
                 let signal = ExitSignal { from: pid, reason, kind: ExitKind::Link };
@@ -160,32 +185,35 @@ impl Kernel {
         }
     }
 
-    fn log_end(&self, pid: Pid, relations: &Relations, death: &EndFacts) {
+    fn log_end(&self, pid: Pid, relations: &Relations, details: &EndDetails) {
         let label = relations.label.as_deref();
         if label.is_some() {
             self.mark_census();
         }
-        let level = crate::observe::log_level::LogLevel::for_exit(&death.reason);
-        if death.failed || (label.is_some() && self.wants_log(level)) {
-            lifecycle_log::exit(pid, label, death.name.as_deref(), &death.reason);
+        let level = LogLevel::for_exit(&details.reason);
+        if details.failed || (label.is_some() && self.wants_log(level)) {
+            lifecycle_log::exit(pid, label, details.name.as_deref(), &details.reason);
         }
-        if death.failed || label.is_some() {
+        if details.failed || label.is_some() {
             self.events.publish(|| LifecycleEvent::Exited {
                 pid,
                 label: label.map(SharedStr::from),
-                name: death.name.clone(),
-                reason: death.reason.clone(),
+                name: details.name.clone(),
+                reason: details.reason.clone(),
             });
         }
     }
 }
 
-/// Step 7: it is settled if nobody linked itself meanwhile. Gives who did, or began to wait.
-fn resolve(process: &dyn AnyProcess) -> Option<Box<Relations>> {
+/// Step 7. The end is announced, unless links have been made since the last round. Returns those
+/// links, and the waiters that were added.
+fn enter_announced(process: &dyn AnyProcess) -> Option<Box<Relations>> {
     process.with(|locked| {
         let core = locked.core();
         let late = core.relations.take();
-        core.end_announced = late.as_ref().is_none_or(|late| late.links.is_empty());
+        if late.as_ref().is_none_or(|late| late.links.is_empty()) {
+            process.advance(core, Stage::Announced);
+        }
         late
     })
 }

@@ -1,4 +1,9 @@
-//! Arming timers, and what they do when they are due.
+//! Arming timers, and firing those that are due.
+//!
+//! A timer holds the pid of its target, and no reference to it. Invariant: no timer of a process is
+//! pending after the end of that process is announced. Arming puts the timer into the queue, raises
+//! [`flag::TIMED`], and then reads [`flag::ENDED`]; the teardown raises `ENDED` and then reads `TIMED`.
+//! So either the teardown drops the timer, or the arming side disarms it.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
@@ -19,15 +24,15 @@ use crate::message::received::Received;
 use crate::process::{AnyProcess, flag};
 use crate::time::timer_queue::{Action, Timer, TimerQueue, after};
 
-/// What a timer is found by: whose it is, and its number.
+/// The key of an armed timer: its target and its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Armed {
+pub(crate) struct ArmedTimer {
     pub(crate) target: Pid,
     pub(crate) id: u64,
 }
 
 impl Kernel {
-    /// Arms a timer after `delay`. One aimed at a dead process is never pending.
+    /// Arms a timer that fires after `delay`. A timer for a process that has ended is never pending.
     ///
     /// # Panics
     ///
@@ -38,9 +43,9 @@ impl Kernel {
         delay: Duration,
         period: Option<Duration>,
         action: Action,
-    ) -> Armed {
+    ) -> ArmedTimer {
         let handle = self.tokio().expect(NO_TOKIO);
-        // A foreign thread, too, is to read the clock of this tokio.
+        // A thread outside of tokio has to read the clock of this tokio runtime as well.
         let _entered = handle.enter();
         let due = after(Instant::now(), delay);
         let id = self.fresh_id();
@@ -48,7 +53,7 @@ impl Kernel {
             Dest::Pid(pid) => (pid, self.find(pid)),
             Dest::Name(_) => (Pid::OUTSIDE, None),
         };
-        let armed = Armed { target, id };
+        let armed = ArmedTimer { target, id };
         if matches!(to, Dest::Pid(_)) && process.is_none() {
             return armed;
         }
@@ -57,8 +62,7 @@ impl Kernel {
             let driver = Driver { queue: self.timers.clone(), kernel: Arc::downgrade(self) };
             handle.spawn(coop::unconstrained(drive(driver)));
         }
-        // The target may have ended since it was found: its teardown sees the flag, or
-        // this sees its end.
+        // The target may have ended since it was found.
         if let Some(process) = process
             && self.mark_timed(&*process)
         {
@@ -67,7 +71,7 @@ impl Kernel {
         armed
     }
 
-    /// Whether the process has ended.
+    /// Raises [`flag::TIMED`], and returns whether the process has ended.
     fn mark_timed(&self, process: &dyn AnyProcess) -> bool {
         let mut flags = process.flags().load(Ordering::SeqCst);
         if flags & flag::TIMED == 0 {
@@ -106,7 +110,8 @@ impl Kernel {
 pub(crate) const NO_TOKIO: &str =
     "regrow runs on tokio: create or first use the Runtime inside a tokio runtime";
 
-/// What the driving task owns. Where tokio drops it, no timer ever fires again: none is kept.
+/// The state of the task that drives the timers. If tokio drops the task, no timer will fire any
+/// more, so the queue is closed.
 struct Driver {
     queue: TimerQueue,
     kernel: Weak<Kernel>,
@@ -121,18 +126,18 @@ impl Drop for Driver {
     }
 }
 
-/// The driving task: holds the kernel only while timers fire. It ends with the kernel, or is
-/// dropped by tokio.
+/// The task that drives the timers. It holds the kernel only while timers fire, and ends with the
+/// kernel, or is dropped by tokio.
 ///
-/// It takes no part in the cooperative budget, which would cut what is due at one
-/// instant in pieces, but lets others run after each round: a handler may cancel an
-/// interval that has ticks to make up for.
+/// The task is exempt from the cooperative budget, which would split the timers that are due at one
+/// instant. Instead it yields after each round: a handler may cancel an interval that has ticks to
+/// make up for.
 async fn drive(driver: Driver) {
     let Driver { queue, kernel } = &driver;
     while let Some(due) = poll_fn(|cx| queue.poll_due(cx)).await {
         let Some(kernel) = kernel.upgrade() else { return };
         for timer in due {
-            // One before it may have led somebody to cancel it.
+            // A timer that has fired before it in this round may have caused its cancellation.
             if timer.period.is_none() || queue.due(timer.target(), timer.id).is_some() {
                 ignore_panic(|| kernel.fire(&timer));
             }

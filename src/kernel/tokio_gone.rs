@@ -1,50 +1,52 @@
-//! The tokio runtime that processes run on, and what is known of its end.
+//! Whether the tokio runtime that processes run on has shut down.
 //!
-//! A tokio runtime that has shut down can be told only by this: it drops each task that is spawned
-//! there. No task of a process is aborted, so a body that tokio drops before its end shows that tokio
-//! shuts down, or has. A `Runtime` stays with the first tokio runtime that it has found, so from then
-//! on none of its processes runs any more.
+//! The only sign is that tokio drops each task that is spawned on a runtime that has shut down. No
+//! task of a process is aborted, so a body that tokio drops before its end shows that tokio is
+//! shutting down, or has shut down. A `Runtime` stays with the first tokio runtime that it has found,
+//! so none of its processes runs from then on.
 
 use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::kernel::Kernel;
 
-/// What has happened, and what to do.
+/// The message of errors and of the warning.
 pub(crate) const TOKIO_GONE: &str = "the tokio runtime that this regrow `Runtime` runs on has shut \
      down, so no process of it runs any more: make a `Runtime` in each tokio runtime, as in each \
      `#[tokio::test]`, instead of sharing one";
 
-/// What is known of the end of that tokio.
+/// Whether the shutdown of tokio is known, and since when.
 #[derive(Debug, Default)]
 pub(crate) struct TokioEnd {
-    /// The first pid that was given after the end was known; 0 while it is not known.
+    /// The first pid that was assigned after the shutdown became known; 0 before.
     since: AtomicU64,
-    told: AtomicBool,
+    /// The warning was logged.
+    warned: AtomicBool,
 }
 
 impl Kernel {
-    /// Whether the tokio that processes run on is known to have shut down.
+    /// Whether the tokio runtime that processes run on is known to have shut down.
     pub(crate) fn tokio_is_gone(&self) -> bool {
         self.tokio_end.since.load(Ordering::Acquire) != 0
     }
 
-    /// Tokio has dropped something that it was to run.
+    /// Notes that tokio has dropped a task before its end.
     pub(crate) fn note_tokio_gone(&self) {
         if !self.tokio_is_gone() {
             let next = self.next_pid.load(Ordering::Relaxed);
-            // Another may have noticed since.
+            // Another thread may have noted it first.
             let _ =
                 self.tokio_end.since.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 
-    /// Tokio has dropped the body of this process. If it was spawned after the end was known, the
-    /// log warns of it, once. Processes that still run when a program ends are no error.
+    /// Notes that tokio has dropped the body of this process. Logs a warning, once, if the process
+    /// was spawned after the shutdown was known; processes that still run when a program ends are no
+    /// error.
     pub(crate) fn note_process_lost(&self, pid: Pid) {
         self.note_tokio_gone();
-        let TokioEnd { since, told } = &self.tokio_end;
-        if pid.raw() >= since.load(Ordering::Acquire) && !told.swap(true, Ordering::Relaxed) {
+        let TokioEnd { since, warned } = &self.tokio_end;
+        if pid.raw() >= since.load(Ordering::Acquire) && !warned.swap(true, Ordering::Relaxed) {
             ignore_panic(|| tracing::warn!(target: "regrow", %pid, "{TOKIO_GONE}"));
         }
     }

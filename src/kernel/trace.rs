@@ -1,7 +1,7 @@
-//! The event trace of a proof run: what happened in one runtime, in order.
+//! The event trace of a proof run: the events of one runtime, in order.
 //!
-//! It exists only under `--cfg regrow_proof`. Each event is recorded where it takes
-//! effect, under the lock that makes it so.
+//! It exists only under `--cfg regrow_proof`. Each event is recorded where it takes effect, under the
+//! lock that orders it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,81 +12,81 @@ use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::message::received::GroupChange;
 
-/// One thing that happened.
+/// An event of a runtime.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A process is in the table.
+    /// A process has entered the table.
     Spawned {
-        /// Who.
+        /// The process.
         pid: Pid,
-        /// Whom it was born linked to.
+        /// The process that it is linked to from the start.
         parent: Option<Pid>,
     },
-    /// A process has ended: its values are dropped, its names and groups free.
+    /// A process has ended: its values are dropped, its names free, its groups left.
     Exited {
-        /// Who.
+        /// The process.
         pid: Pid,
-        /// Why.
+        /// The exit reason.
         reason: ExitReason,
     },
     /// A name has a holder.
     Registered {
-        /// Which name.
+        /// The name.
         name: SharedStr,
-        /// Who holds it.
+        /// The holder.
         pid: Pid,
     },
-    /// A name has none any more.
+    /// A name has no holder any more.
     Freed {
-        /// Which name.
+        /// The name.
         name: SharedStr,
-        /// Who held it.
+        /// The last holder.
         pid: Pid,
     },
-    /// A group has a member more or less.
+    /// A process has joined or left a group.
     Group {
-        /// Which group.
+        /// The group.
         group: SharedStr,
-        /// Who.
+        /// The process.
         pid: Pid,
-        /// Joined or left.
+        /// Whether it joined or left.
         change: GroupChange,
     },
     /// An exit signal took effect, or was queued.
     Signal {
-        /// From whom.
+        /// The sender.
         from: Pid,
-        /// To whom.
+        /// The receiver.
         to: Pid,
-        /// Whether a link carried it.
+        /// Whether it is the exit of a link.
         by_link: bool,
-        /// Whether it is fatal; else it was queued.
+        /// Whether it ends the receiver; else it was queued.
         fatal: bool,
-        /// Its reason.
+        /// The reason of the signal.
         reason: ExitReason,
     },
     /// A `Down` was queued.
     Down {
-        /// Of which monitor.
+        /// The monitor.
         reference: MonitorRef,
-        /// Who ended.
+        /// The process that ended.
         target: Pid,
-        /// Who is told.
+        /// The process that receives the `Down`.
         watcher: Pid,
-        /// Why it ended; `NoProc` if it was not there to be watched.
+        /// The exit reason; `NoProc` if the target had ended before.
         reason: ExitReason,
     },
 }
 
-/// One line of the trace.
+/// An event with its number and time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traced {
-    /// Its number: 1, 2, 3 … in this runtime.
+    /// The number of the event: 1, 2, 3 … in this runtime.
     pub seq: u64,
-    /// When.
+    /// The time of the event.
     pub at: Instant,
-    /// What.
+    /// The event.
     pub event: Event,
 }
 

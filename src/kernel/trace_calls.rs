@@ -1,4 +1,4 @@
-//! What the kernel tells the event trace of a proof run.
+//! Calls by which the kernel records events in the trace of a proof run.
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::exit::reason::ExitReason;
@@ -9,7 +9,7 @@ use crate::kernel::exits::{ExitSignal, SignalOutcome};
 use crate::kernel::trace::Event;
 
 impl Kernel {
-    pub(crate) fn trace_birth(&self, pid: Pid, new_process: &NewProcess) {
+    pub(crate) fn trace_spawn(&self, pid: Pid, new_process: &NewProcess) {
         self.trace
             .record(Event::Spawned { pid, parent: new_process.link.map(|(parent, _)| parent) });
     }

@@ -64,7 +64,7 @@ impl<M: Item> Process<M> {
     /// It is condemned, and its body may be dropped at once: nothing holds it that can only
     /// be asked to end.
     pub(crate) fn is_to_be_dropped(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & (flag::EXIT_PENDING | flag::ENDS_BY_ITSELF)
+        self.flags.load(Ordering::Acquire) & (flag::EXIT_PENDING | flag::DEFERS_EXIT)
             == flag::EXIT_PENDING
     }
 

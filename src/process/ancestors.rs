@@ -6,12 +6,13 @@ use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::process::child_role::ChildSlot;
 
-/// The supervisor that starts this one again, and in which seat; and those above it.
+/// The supervisor that restarts a supervisor, the slot of the latter there, and the supervisors
+/// further up. A linked list from the bottom to the root.
 #[derive(Debug)]
 pub(crate) struct Ancestors {
     pub(crate) supervisor: Pid,
     pub(crate) slot: ChildSlot,
-    /// The line of the supervisor above, or of one further up if all in between have ended.
+    /// The list of the supervisor above, or of one further up if all in between have ended.
     above: Mutex<Option<Arc<Ancestors>>>,
 }
 
@@ -28,17 +29,17 @@ impl Ancestors {
         self.above.lock().clone()
     }
 
-    /// Remembers that all supervisors up to this one have ended, so that later searches begin here.
-    /// Without that the ends of many nested supervisors would take time with the square of their
-    /// number.
+    /// Replaces the rest of the list, because all supervisors before `above` have ended. Later
+    /// searches skip them. Without that, the ends of many nested supervisors would take time with
+    /// the square of their number.
     pub(crate) fn skip_to(&self, above: Option<Arc<Ancestors>>) {
         let before = std::mem::replace(&mut *self.above.lock(), above);
         drop(before);
     }
 }
 
-/// Drops the lines above in a loop, as long as nothing else holds them, and not by recursion:
-/// supervisors may be nested deeper than a stack.
+/// Drops the list in a loop, as far as nothing else holds it. Recursion could overflow the stack,
+/// since supervisors may be nested deeply.
 impl Drop for Ancestors {
     fn drop(&mut self) {
         let mut next = self.above.lock().take();

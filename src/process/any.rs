@@ -1,4 +1,4 @@
-//! A process whose message type doesn't matter.
+//! A process of any message type, as the kernel sees it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -9,29 +9,30 @@ use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::message::received::Received;
-use crate::process::Locked;
+use crate::process::{Core, Locked, Stage};
 
-/// What the kernel needs of a process: to lock it, and to put signals in its inbox.
+/// A process of any message type: its pid, its flags, its lock, and its inbox.
 pub(crate) trait AnyProcess: Send + Sync {
     fn pid(&self) -> Pid;
 
-    /// The [`flag`] bits.
+    /// The bits of [`flag`](crate::process::flag).
     fn flags(&self) -> &AtomicU8;
 
-    /// All of it that changes, behind its lock.
+    /// The state that the lock guards.
     fn state(&self) -> &Mutex<Locked>;
 
     /// Where it has parked ahead: whether it has handled what it took.
     fn has_handled(&self) -> bool;
 
-    /// Hands the process a user's message or stream. False if it takes none; one that
-    /// found no room is counted.
+    /// Queues a user's message or stream. False if it was not queued; an item that found the
+    /// mailbox full is counted as dropped.
     fn deliver(&self, received: Received) -> bool;
 
-    /// Queues the expiry of one of a server's own timers.
+    /// Queues the expiry of a server's own timer.
     fn tick(&self, timer: u64);
 
-    /// For a [`ServerRef`](crate::ServerRef) of a pid or name: the process itself.
+    /// For a downcast to the concrete process, which a [`ServerRef`](crate::ServerRef) of a pid or
+    /// a name needs.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -45,7 +46,7 @@ pub(crate) enum Refused {
 }
 
 impl dyn AnyProcess + '_ {
-    /// Runs `act` under the lock; a foreign reader is woken after it.
+    /// Runs `act` under the lock, and then wakes a foreign reader that is due.
     #[inline]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
         let (outcome, waker) = self.with_deferred(act);
@@ -53,7 +54,8 @@ impl dyn AnyProcess + '_ {
         outcome
     }
 
-    /// The same, when the caller still holds a map's entry: it wakes later.
+    /// As [`with`](Self::with), for a caller that holds the lock of a table entry: it has to wake
+    /// the returned waker after it has released that lock.
     #[inline]
     pub(crate) fn with_deferred<R>(
         &self,
@@ -64,6 +66,18 @@ impl dyn AnyProcess + '_ {
         (outcome, locked.core.take_due_waker())
     }
 
+    /// Moves the process to a later stage and raises the flag bits of that stage. Returns the
+    /// flags as they were before.
+    pub(crate) fn advance(&self, core: &mut Core, stage: Stage) -> u8 {
+        debug_assert!(core.stage < stage, "a stage only grows");
+        let before = std::mem::replace(&mut core.stage, stage);
+        if before.flags() == stage.flags() {
+            return self.flags().load(Ordering::SeqCst);
+        }
+        self.flags().fetch_or(stage.flags(), Ordering::SeqCst)
+    }
+
+    /// Sets these flag bits. Those of a stage are set by [`advance`](Self::advance).
     pub(crate) fn raise(&self, bits: u8) {
         self.flags().fetch_or(bits, Ordering::Release);
     }

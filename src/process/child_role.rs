@@ -1,51 +1,51 @@
-//! What a supervisor and the record of its child agree on.
+//! What the record of a child says about its place under its supervisor.
 
 use crate::base::shared_str::SharedStr;
 use crate::restart::policy::Restart;
 
-/// One incarnation of a child, as its supervisor numbers them.
+/// One incarnation of a child, by the numbers that its supervisor gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChildSlot {
-    /// Which child it is.
+    /// The number of the child.
     pub(crate) child: u64,
-    /// Its how many-th start this was; later ones are greater.
+    /// The number of the start. Later starts of the same child have greater numbers.
     pub(crate) start: u32,
 }
 
 impl ChildSlot {
-    /// Whether it is this one, or an earlier one of the same child.
+    /// Whether this is the incarnation `last`, or an earlier one of the same child.
     pub(crate) fn is_up_to(self, last: ChildSlot) -> bool {
         self.child == last.child && self.start <= last.start
     }
 }
 
-/// What the supervisor of a process does when it ends, as far as is known.
+/// What decides how the supervisor of a process reacts to its end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChildRole {
-    /// What the supervisor knows it by.
+    /// The incarnation.
     pub(crate) slot: ChildSlot,
     pub(crate) restart: Restart,
     pub(crate) stop: ChildStop,
 }
 
-/// Whether a supervisor has begun to stop a child.
+/// Whether a supervisor has begun to stop a child, and whether a successor follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ChildStop {
-    /// It has not: what the child's end leads to, its restart type says.
+    /// The supervisor is not stopping the child. The restart type decides what its end leads to.
     #[default]
     No,
-    /// It has not, but waits until the child is ready, or stops it because its start failed. A
-    /// first start that fails is told to whoever asked for it; a later one is tried again.
+    /// The supervisor waits until the child is ready, or stops it because its start failed. The
+    /// failure of a first start is returned to its caller; a later start is tried again.
     Starting,
-    /// It starts no successor.
+    /// The supervisor stops the child and starts no successor.
     ForGood,
-    /// It stops the child with its group, and starts a successor.
+    /// The supervisor stops the child with its group, and starts a successor.
     ForRestart,
 }
 
-/// The name that the specification of a child gives to each of its incarnations.
+/// The name that the specification of a child gives to each incarnation.
 #[derive(Debug, Clone)]
-pub(crate) struct GivenName {
+pub(crate) struct SpecName {
     pub(crate) name: SharedStr,
     /// The child's id.
     pub(crate) child: SharedStr,

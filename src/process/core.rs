@@ -1,4 +1,4 @@
-//! The part of a process' record that needs no message type.
+//! The part of a process's record that does not depend on the message type.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -15,21 +15,35 @@ use crate::exit::shutdown::Shutdown;
 use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::process::ancestors::Ancestors;
-use crate::process::child_role::{ChildRole, ChildSlot, GivenName};
+use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
+use crate::process::flag;
 use crate::process::mailbox_counts::Counts;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 
-/// How far a process has come.
+/// The stages of a process, in order. A process never returns to an earlier stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
-    /// It takes messages.
+    /// The process accepts messages.
     Live,
-    /// A fatal signal was accepted; the task has yet to notice.
+    /// A fatal exit signal was accepted; the task has not ended the body yet.
     ExitPending,
-    /// Its body is gone; names and groups are being freed.
+    /// The body is dropped; names and groups are being released.
     Closing,
-    /// It is out of every table; links and monitors are being told.
+    /// The process is in no table; links and monitors are being notified.
     Ended,
+    /// Everything that had to be notified of the end has been.
+    Announced,
+}
+
+impl Stage {
+    /// The flag bits that a process at this stage has; `AnyProcess::advance` raises them.
+    pub(crate) const fn flags(self) -> u8 {
+        match self {
+            Stage::Live => 0,
+            Stage::ExitPending | Stage::Closing => flag::EXIT_PENDING,
+            Stage::Ended | Stage::Announced => flag::EXIT_PENDING | flag::ENDED,
+        }
+    }
 }
 
 /// Who waits for the inbox to fill.
@@ -44,156 +58,180 @@ pub(crate) enum Parked {
     Foreign,
 }
 
-/// What every process has.
+/// The state that every process has.
 #[derive(Debug)]
 pub(crate) struct Core {
+    /// Changed only by `AnyProcess::advance`, which keeps the flag bits in step.
     pub(crate) stage: Stage,
-    /// Everybody who was to be told of the end has been.
-    pub(crate) end_announced: bool,
     pub(crate) trap: bool,
     pub(crate) parked: Parked,
     /// A foreign reader is to be woken after unlock.
     pub(crate) wake_due: bool,
     /// What is queued is stamped with the time.
     pub(crate) tracked: bool,
-    /// Its parent's exit signal has arrived: it was asked to stop, or told to. A supervisor stops
-    /// its children from then on, whoever asked it.
-    pub(crate) asked: bool,
-    /// Signals that were taken back and may still lie in the inbox, counted up to 255: see
-    /// [`take_back`](crate::process::Locked::take_back).
-    pub(crate) taken_back: u8,
+    /// An exit signal of the parent has arrived, or the process, a supervisor, has begun to stop its
+    /// children for another reason.
+    pub(crate) stop_requested: bool,
+    /// Revoked signals that may still be in the inbox, counted up to 255: see
+    /// [`revoke_signals`](crate::process::Locked::revoke_signals).
+    pub(crate) revoked: u8,
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
-    /// What only some processes need; an ordinary one pays a word for it.
+    /// State that only some processes need. An ordinary process pays one word for it.
     pub(crate) relations: Option<Box<Relations>>,
 }
 
-/// Tickets of link exits, by whose exits they are: an unlink finds those of its peer without a look
-/// at all others. Of one peer there are several where links to it were made after its end.
+/// Tickets of link exits, by the peer that ended: an unlink finds the tickets of its peer without
+/// reading all others. One peer has several tickets where links to it were made after its end.
 pub(crate) type ExitTickets = SmallMap<Pid, SmallMap<u64, ()>>;
 
-/// What ties a process to others.
+/// How a process is related to others.
 #[derive(Debug, Default)]
 pub(crate) struct Relations {
     pub(crate) links: SmallMap<Pid, Link>,
-    /// What it watches, by the monitor's number.
-    pub(crate) monitors: SmallMap<u64, Monitored>,
-    /// Who watches it, by the monitor's number.
+    /// The monitors that this process has set, by number.
+    pub(crate) monitors: SmallMap<u64, MonitorEntry>,
+    /// The processes that monitor this one, by the number of the monitor.
     pub(crate) watchers: Option<Box<SmallMap<u64, Watcher>>>,
-    /// Tickets of link exits that lie in its mailbox.
+    /// Tickets of the link exits that are queued in the mailbox.
     pub(crate) exits: Option<Box<ExitTickets>>,
-    /// Who waits for its end, or for room in its mailbox until then.
+    /// Wakers of the tasks that wait for the end of the process, or for room in its mailbox.
     pub(crate) waiters: SmallMap<u64, Waker>,
     pub(crate) label: Option<SharedStr>,
     pub(crate) parent: Option<Parent>,
-    /// Apart: a child of a supervisor has all of the above, and mostly nothing of this.
+    /// In a box of its own: the child of a supervisor has most of the above, and rarely any of
+    /// this.
     pub(crate) registrations: Option<Box<Registrations>>,
 }
 
-/// What a process is named, belongs to and answers for.
+/// The names and groups of a process, its unanswered callers, and other state that few processes
+/// have.
 #[derive(Debug, Default)]
 pub(crate) struct Registrations {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
-    /// Registries that it is in, by their numbers.
+    /// The registries that list this process, by their numbers.
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
-    /// Names that its dead children left to it, to be taken by their successors.
-    pub(crate) vacant: Option<Box<VacatedNames>>,
+    /// The names that ended children have left to this supervisor, for their successors.
+    pub(crate) vacated_names: Option<Box<VacatedNames>>,
     /// Of a child: the name that its specification gives.
-    pub(crate) given: Option<Box<GivenName>>,
-    /// It is a supervisor that restarts nobody any more: it is stopping, or has given up.
+    pub(crate) spec_name: Option<Box<SpecName>>,
+    /// This supervisor restarts no child any more: it is stopping, or has given up.
     pub(crate) stopping: bool,
     pub(crate) supervisor_record: Option<Box<SupervisorRecord>>,
-    /// What the parent's exit cancels, trapped or not, instead of anything else it would do.
+    /// The exit of the parent cancels this token, whether the process traps exits or not, and has
+    /// no other effect.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Arc<dyn Unanswered>>,
     pub(crate) reader: Option<Waker>,
     pub(crate) counts: Option<Counts>,
-    /// It was born with a name, and its init is not over.
+    /// The process was started with a name, and its init has not finished.
     pub(crate) starting: bool,
-    /// How it says it is doing.
+    /// The health that the process has reported.
     pub(crate) health: Option<Health>,
-    /// What a server is at, where it is watched.
+    /// What a server is handling, if its handlers are tracked.
     pub(crate) activity: Option<Box<Activity>>,
-    /// Its span, once it has needed one. Nothing of it is dropped under the lock.
+    /// The span of the process, once it has been needed. It is never dropped under the lock.
     pub(crate) span: Option<Arc<Span>>,
 }
 
-/// One side of a link.
+/// One side of a link: the entry of the peer in the record of this process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Link {
-    /// The number of the call that made it: an `unlink` removes only older ones.
+    /// The number of the call that made the link. An `unlink` removes only older links.
     pub(crate) id: u64,
-    pub(crate) kind: LinkKind,
+    pub(crate) role: LinkRole,
+    pub(crate) state: LinkState,
 }
 
-/// What the peer's end does here.
+impl Link {
+    /// A link that carries the exit signal of the peer.
+    pub(crate) fn active(id: u64, role: LinkRole) -> Self {
+        Link { id, role, state: LinkState::Active }
+    }
+
+    /// A link to a child whose start is awaited.
+    pub(crate) fn awaited(id: u64) -> Self {
+        Link { id, role: LinkRole::Peer, state: LinkState::Awaited }
+    }
+}
+
+/// What the peer is to this process. The role decides what the exit signal of the peer does here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LinkKind {
-    /// What OTP's table says.
-    Plain,
-    /// The peer is a child that hasn't acknowledged its start, or is being stopped: its end is
-    /// told by what the start or the stop comes to, not by the link.
-    Awaited,
-    /// The peer is a child whose start nobody waits for any more: nobody hears of its end.
-    GivenUp,
-    /// The peer helps us: its failure is ours, trapped or not.
+pub(crate) enum LinkRole {
+    /// An equal: OTP's table applies.
+    Peer,
+    /// A helper of this process. A failure of the peer ends this process, even if it traps exits;
+    /// a normal end has no effect.
     Helper,
-    /// The peer is a task of ours: its normal end is nobody's business.
+    /// A task of this process. A normal end has no effect.
     Task,
-    /// We are a task of the peer's, and end with it, whatever its reason.
+    /// The owner of this process, which is a task or a helper. This process ends with the peer,
+    /// whatever the reason.
     Owner,
-    /// We are a task of the peer's, and may go on after its normal end; any other is a
-    /// wish that we stop.
+    /// The caller of this process, which is a task. This process may go on after a normal end of
+    /// the peer; any other end requests that it stops.
     Caller,
 }
 
-/// One monitor, on its watcher's side.
+/// Whether a link delivers the exit signal of the peer. Only a link to a child can be muted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// The signal arrives, and the role decides what it does.
+    Active,
+    /// Muted: the start or the stop of the child is awaited, and its result reports the end.
+    Awaited,
+    /// Muted for good: the start was given up, so nothing reports the end. The child can't
+    /// acknowledge its start any more.
+    GivenUp,
+}
+
+/// A monitor in the record of its watcher.
 #[derive(Debug)]
-pub(crate) enum Monitored {
-    /// It waits for this process to end.
+pub(crate) enum MonitorEntry {
+    /// The monitor waits for the end of this process.
     Process(Pid),
-    /// Its `Down` lies in the mailbox.
+    /// The `Down` is queued in the mailbox.
     Fired,
-    /// It tells who joins and leaves this group; so much of that lies in the mailbox.
+    /// The monitor reports the changes of this group, `queued` of which are in the mailbox.
     Group { group: SharedStr, queued: usize },
 }
 
-/// One monitor, on its target's side.
+/// A monitor in the record of its target.
 #[derive(Debug, Clone)]
 pub(crate) struct Watcher {
     pub(crate) pid: Pid,
-    /// The name it was set by.
+    /// The name that the monitor was set by.
     pub(crate) name: Option<SharedStr>,
 }
 
-/// The supervisor of a process, or whoever started it with `start_link`.
+/// The supervisor of a process, or the process that started it with `start_link`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parent {
     pub(crate) pid: Pid,
-    /// How long the process may go on after that parent is dead.
+    /// How long the process may run after the end of the parent.
     pub(crate) shutdown: Shutdown,
-    /// The parent is its supervisor.
+    /// Set if the parent is a supervisor.
     pub(crate) role: Option<ChildRole>,
 }
 
-/// What only a supervisor has: what it leaves if it ends before its children do, and what it
-/// shows of itself.
+/// State that only supervisors have.
 #[derive(Debug, Default)]
 pub(crate) struct SupervisorRecord {
-    /// Of a supervisor: who is above it.
+    /// The supervisors above this one.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
-    /// What its children left, by the seat that those had.
+    /// Processes that ended children of this supervisor have left, by the slot of the child.
     pub(crate) orphans: Vec<(ChildSlot, Pid)>,
-    /// It is ending, and has passed these on.
+    /// The supervisor is ending, and has passed its orphans on.
     pub(crate) passed_on: bool,
-    /// What it shows of itself to those who don't want to wait for its answer.
+    /// A picture of the supervisor, for readers that don't wait for its answer.
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A caller whose reply was dropped unsent.
 pub(crate) trait Unanswered: Send + Sync {
-    /// Tells it: `None` is "the server lives, but nobody will reply".
+    /// Resolves the call: with the exit reason of the server if it has ended, else with "no
+    /// reply".
     fn resolve(self: Arc<Self>, ended: Option<&ExitReason>);
 }
 
@@ -204,8 +242,8 @@ impl std::fmt::Debug for dyn Unanswered {
 }
 
 impl Relations {
-    /// Nobody is to be told of an end.
-    pub(crate) fn tell_nobody(&self) -> bool {
+    /// Whether the end of this process has to be announced to anything.
+    pub(crate) fn needs_announcement(&self) -> bool {
         let Relations {
             links,
             monitors,
@@ -216,31 +254,31 @@ impl Relations {
             parent: _,
             registrations,
         } = self;
-        let unwatched = watchers.as_ref().is_none_or(|watchers| watchers.is_empty());
-        links.is_empty()
-            && monitors.is_empty()
-            && unwatched
-            && waiters.is_empty()
-            && label.is_none()
-            && registrations.is_none()
+        let is_watched = watchers.as_ref().is_some_and(|watchers| !watchers.is_empty());
+        !links.is_empty()
+            || !monitors.is_empty()
+            || is_watched
+            || !waiters.is_empty()
+            || label.is_some()
+            || registrations.is_some()
     }
 }
 
 impl Registrations {
-    /// What is known of a name that a dead child has left to this process.
+    /// The entry of a name that an ended child has left to this process.
     pub(crate) fn vacated(&self, name: &SharedStr) -> Option<&VacatedName> {
-        self.vacant.as_ref()?.get(name)
+        self.vacated_names.as_ref()?.get(name)
     }
 
-    /// A name is not left to this process any more.
+    /// Removes a name from the list of vacated names.
     pub(crate) fn forget_vacated(&mut self, name: &SharedStr) -> Option<VacatedName> {
-        self.vacant.as_mut()?.remove(name)
+        self.vacated_names.as_mut()?.remove(name)
     }
 }
 
-/// A registry, to a process that is in it.
+/// A registry, as the record of a registered process sees it.
 pub(crate) trait Registrar: Send + Sync {
-    /// The process is ending: it is in there no more. Runs no lock of any process.
+    /// Removes the entries of a process that is ending. Takes no lock of a process.
     fn forget(&self, pid: Pid);
 }
 
@@ -254,13 +292,12 @@ impl Core {
     pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         Core {
             stage: Stage::Live,
-            end_announced: false,
             trap: false,
             parked: Parked::Nobody,
             wake_due: false,
             tracked: false,
-            asked: false,
-            taken_back: 0,
+            stop_requested: false,
+            revoked: 0,
             reason: None,
             task: None,
             relations,
@@ -279,13 +316,23 @@ impl Core {
         self.relations()?.registrations.as_deref_mut()
     }
 
-    /// Where the mailbox is counted.
+    /// The counts of the mailbox, if it is counted.
     pub(crate) fn counts(&mut self) -> Option<&mut Counts> {
         self.registrations()?.counts.as_mut()
     }
 
     pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
         self.relations_mut().registrations.get_or_insert_default()
+    }
+
+    /// Whether the process has left every table.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stage >= Stage::Ended
+    }
+
+    /// Whether everything that had to be notified of the end has been.
+    pub(crate) fn end_is_announced(&self) -> bool {
+        self.stage == Stage::Announced
     }
 
     /// Whether names, links and monitors may still be added.
@@ -302,7 +349,7 @@ impl Core {
         }
     }
 
-    /// Whether this wakes the process' own task.
+    /// Whether `waker` wakes the process's own task.
     pub(crate) fn is_task(&self, waker: &Waker) -> bool {
         self.task.as_ref().is_some_and(|task| task.will_wake(waker))
     }

@@ -1,13 +1,14 @@
-//! Tickets of signals that lie in the mailbox: without its ticket none is handed out.
+//! Tickets of queued signals. The reader hands a signal out only while the process holds its
+//! ticket.
 
 use crate::base::pid::Pid;
 use crate::base::small_map::SmallMap;
 use crate::message::received::Received;
-use crate::process::core::{Monitored, Relations};
+use crate::process::core::{MonitorEntry, Relations};
 
 impl Relations {
-    /// An exit of this process is queued under this ticket.
-    pub(crate) fn add_exit(&mut self, from: Pid, ticket: u64) {
+    /// Notes the ticket of a queued exit of `from`.
+    pub(crate) fn add_exit_ticket(&mut self, from: Pid, ticket: u64) {
         let exits = self.exits.get_or_insert_default();
         match exits.get_mut(&from) {
             Some(tickets) => drop(tickets.insert(ticket, ())),
@@ -19,18 +20,19 @@ impl Relations {
         }
     }
 
-    /// Gives up the tickets of this process' exits that are older than `before`: how many.
-    pub(crate) fn give_up_exits(&mut self, from: Pid, before: u64) -> usize {
+    /// Removes the tickets of exits of `from` that are older than `before`, and returns their
+    /// number.
+    pub(crate) fn revoke_exits(&mut self, from: Pid, before: u64) -> usize {
         let Some(tickets) = self.exits.as_ref().and_then(|exits| exits.get(&from)) else {
             return 0;
         };
         let older = tickets.iter().map(|(&ticket, ())| ticket).filter(|&ticket| ticket < before);
         let older: Vec<u64> = older.collect();
-        older.into_iter().filter(|&ticket| self.take_exit(from, ticket)).count()
+        older.into_iter().filter(|&ticket| self.take_exit_ticket(from, ticket)).count()
     }
 
-    /// Takes this ticket away; false if it is not held.
-    fn take_exit(&mut self, from: Pid, ticket: u64) -> bool {
+    /// Removes this ticket; false if it is not held.
+    fn take_exit_ticket(&mut self, from: Pid, ticket: u64) -> bool {
         let Some(exits) = &mut self.exits else { return false };
         let Some(tickets) = exits.get_mut(&from) else { return false };
         let held = tickets.remove(&ticket).is_some();
@@ -40,7 +42,7 @@ impl Relations {
         held
     }
 
-    /// Whether the ticket of this signal is still held.
+    /// Whether the process holds the ticket of this signal.
     pub(crate) fn holds(&self, ticket: u64, signal: &Received) -> bool {
         match signal {
             Received::Exit { from, .. } => {
@@ -51,12 +53,12 @@ impl Relations {
         }
     }
 
-    /// The same; a ticket for a single signal is used up.
+    /// As [`holds`](Self::holds), and removes the ticket if it is for a single signal.
     pub(crate) fn redeem(&mut self, ticket: u64, signal: &Received) -> bool {
         match signal {
-            Received::Exit { from, .. } => self.take_exit(*from, ticket),
+            Received::Exit { from, .. } => self.take_exit_ticket(*from, ticket),
             Received::Group { .. } => match self.monitors.get_mut(&ticket) {
-                Some(Monitored::Group { queued, .. }) => {
+                Some(MonitorEntry::Group { queued, .. }) => {
                     *queued = queued.saturating_sub(1);
                     true
                 }

@@ -1,47 +1,47 @@
-//! What a mailbox that is measured or bounded knows of itself.
+//! The counts of a mailbox that is measured or bounded, and the decision about a new item.
 
 use crate::process::overflow::Overflow;
 
-/// Exact counts of such a mailbox.
+/// Exact counts of a mailbox.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counts {
-    /// At most this many messages and streams.
+    /// The greatest number of messages and streams; `usize::MAX` if there is no bound.
     pub(crate) capacity: usize,
     pub(crate) overflow: Overflow,
-    /// Messages and streams queued.
+    /// The number of queued messages and streams.
     pub(crate) users: usize,
-    /// Everything queued.
+    /// The number of all queued items.
     pub(crate) depth: usize,
-    /// Messages and streams that the bound has cost.
+    /// The number of messages and streams that were dropped because of the bound.
     pub(crate) dropped: u64,
-    /// How many at the front of the inbox a suspended server has passed.
+    /// The number of items at the front of the inbox that a suspended server has passed over.
     pub(crate) passed: usize,
 }
 
-/// What a sender wants where there is no room.
+/// What a sender chooses for an item that finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfFull {
-    /// To be told; its item is lost, and counted.
+    /// The item is lost and counted, and the sender gets an error.
     Lose,
-    /// Its item back.
+    /// The sender gets the item back.
     GiveBack,
-    /// To wait in line.
+    /// The item joins the send queue.
     Wait,
-    /// To wait in line where the policy says so; else as `Lose`.
+    /// The item joins the send queue if the policy is to wait; else as `Lose`.
     WaitOrLose,
 }
 
-/// What becomes of a user's item.
+/// What is done with a user's item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     Queue,
-    /// The oldest goes for it, and is counted.
+    /// The oldest item is dropped and counted, and this one is queued.
     Evict,
-    /// It is dropped itself, and counted.
+    /// The item is dropped and counted, and the send succeeds.
     Drop,
-    /// It joins the line of those who wait for room.
+    /// The item joins the send queue, where it waits for room.
     SendQueue,
-    /// It is refused, and counted.
+    /// The item is refused and counted.
     Lose,
     GiveBack,
 }
@@ -51,7 +51,7 @@ impl Counts {
         Counts { capacity, overflow, users: 0, depth: 0, dropped: 0, passed: 0 }
     }
 
-    /// What becomes of a user's item that comes now.
+    /// What is done with a user's item that is sent now.
     pub(crate) fn entry(&self, if_full: IfFull) -> Entry {
         if self.users < self.capacity {
             return Entry::Queue;
@@ -77,7 +77,7 @@ impl Counts {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// The bound, if there is one: a mailbox may be counted without.
+    /// The bound, if there is one. A mailbox without a bound may be counted as well.
     pub(crate) fn bound(&self) -> Option<usize> {
         Some(self.capacity).filter(|&capacity| capacity != usize::MAX)
     }
@@ -89,7 +89,7 @@ mod tests {
     use crate::process::overflow::Overflow;
 
     #[test]
-    fn a_mailbox_with_room_takes_whatever_comes() {
+    fn a_mailbox_with_room_queues_every_item() {
         for overflow in [Overflow::Reject, Overflow::DropOldest, Overflow::DropNewest] {
             let counts = Counts { users: 1, ..Counts::new(2, overflow) };
             assert_eq!(counts.entry(IfFull::Lose), Entry::Queue);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_mailbox_does_what_its_policy_says() {
+    fn a_full_mailbox_follows_its_policy() {
         let all = [IfFull::Lose, IfFull::GiveBack, IfFull::Wait, IfFull::WaitOrLose];
         let entries = |overflow| {
             let full = Counts { users: 2, ..Counts::new(2, overflow) };

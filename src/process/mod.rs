@@ -1,16 +1,16 @@
-//! The record of one process: everything that is guarded by its one lock, and the flags that are
-//! read without it.
+//! The record of one process: the state that its one lock guards, and the flags that are read
+//! without the lock.
 //!
 //! **Uses** `base`, `exit`, `message`, `restart`, `observe`.
-//! **Knows nothing of** other processes, and not of the message type: the mailbox is behind
-//! [`AnyMail`].
+//! **Knows nothing of** other processes and of message types: the mailbox is behind [`AnyMail`].
 //!
 //! Invariants:
-//! 1. Everything in [`Core`] and the inbox is guarded by one mutex, and no thread holds the locks
-//!    of two processes at once.
-//! 2. A stage only ever grows: live, exit pending, closing, ended.
-//! 3. While the lock is held no user code runs, no value of a user is dropped, and no waker is
-//!    woken except that of the process' own task.
+//! 1. One mutex guards [`Core`] and the inbox, and no thread holds the locks of two processes at
+//!    once.
+//! 2. A [`Stage`] only grows: live, exit pending, closing, ended, announced. The flag bits of a
+//!    stage are raised in the step that changes the stage, under the lock.
+//! 3. While the lock is held, no user code runs, no user value is dropped, and no waker is woken
+//!    except that of the process's own task.
 
 pub(crate) mod overflow;
 pub(crate) mod mailbox_counts;
@@ -27,31 +27,32 @@ pub(crate) mod any;
 
 pub(crate) use ancestors::Ancestors;
 pub(crate) use any::AnyProcess;
-pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, GivenName};
+pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, SpecName};
 pub(crate) use core::{
-    Core, Link, LinkKind, Monitored, Parent, Parked, Registrar, Registrations, Relations, Stage,
-    SupervisorRecord, Watcher,
+    Core, Link, LinkRole, LinkState, MonitorEntry, Parent, Parked, Registrar, Registrations,
+    Relations, Stage, SupervisorRecord, Watcher,
 };
 pub(crate) use mailbox_counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State, Unread};
 pub(crate) use vacated_names::{VacatedName, VacatedNames};
 
-/// Bits that are read without the lock.
+/// Bits of a process that are read without its lock.
 pub(crate) mod flag {
-    /// An exit was accepted, or the process has ended: nothing more is handled.
+    /// The stage is exit pending or later: the process handles nothing more.
     pub(crate) const EXIT_PENDING: u8 = 1;
-    /// The task's waker is known.
+    /// The waker of the task is stored in the record.
     pub(crate) const STARTED: u8 = 2;
-    /// Replies were dropped unsent; the server owes their callers the truth.
+    /// Replies were dropped unsent; the server has to resolve the calls.
     pub(crate) const UNANSWERED: u8 = 4;
-    /// Timers are aimed at it.
+    /// Timers may be armed for this process.
     pub(crate) const TIMED: u8 = 8;
-    /// It is out of the table; a timer aimed at it now is taken back.
+    /// The stage is ended or later: a timer that is armed for the process now is disarmed.
     pub(crate) const ENDED: u8 = 16;
-    /// Its mailbox is counted, for all its life.
+    /// The mailbox is counted. Set when the process is created, and never cleared.
     pub(crate) const COUNTED: u8 = 32;
-    /// It is asked to end when it is condemned, and not dropped.
-    pub(crate) const ENDS_BY_ITSELF: u8 = 64;
-    /// Somebody may want to know what it handles: it is to look at the runtime's switches.
-    pub(crate) const OBSERVED: u8 = 128;
+    /// An accepted exit signal does not drop the body: the body is polled on, and returns when it
+    /// has passed the exit on.
+    pub(crate) const DEFERS_EXIT: u8 = 64;
+    /// The server checks the runtime's observation switches between two handlers.
+    pub(crate) const CHECK_SWITCHES: u8 = 128;
 }

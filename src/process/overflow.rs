@@ -1,29 +1,29 @@
-//! What a full mailbox does.
+//! The overflow policy of a bounded mailbox.
 
-/// What a mailbox that has a bound does when it is full and one more message comes.
+/// What a bounded mailbox does with a message that is sent while it is full.
 ///
-/// It is given with the bound: to a server by
-/// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity), to a child by
+/// The policy is set together with the bound: for a server by
+/// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity), for a child by
 /// [`ChildSpec::mailbox_capacity`](crate::ChildSpec::mailbox_capacity). Messages and
-/// streams sent to the server's pid count like its casts and calls. Signals, timers of the
-/// server's own, [`continue_with`](crate::ServerContext::continue_with) and
-/// [`stop`](crate::ServerRef::stop) are exempt: they never wait and are never dropped. So are,
-/// where the policy is to drop, the result of a
-/// [`spawn_task`](crate::ServerContext::spawn_task) and the end of a
-/// [`pipe`](crate::ServerContext::pipe), which come once; elsewhere they wait for room.
+/// streams sent to the server's pid count like its casts and calls. Signals, the server's own
+/// timers, [`continue_with`](crate::ServerContext::continue_with) and
+/// [`stop`](crate::ServerRef::stop) are exempt: they never wait and are never dropped. The result
+/// of a [`spawn_task`](crate::ServerContext::spawn_task) and the end of a
+/// [`pipe`](crate::ServerContext::pipe), which are sent only once, are exempt if the policy is to
+/// drop; under the other policies they wait for room.
 ///
-/// | full, and | `cast`, a message | [`try_cast`] | [`cast_wait`] | a call |
+/// | policy, when full | `cast`, a message | [`try_cast`] | [`cast_wait`] | a call |
 /// |---|---|---|---|---|
 /// | `Reject` | `false`, counted | gives it back | waits | `Overloaded` at once, counted |
 /// | `Wait` | `false`, counted | gives it back | waits | waits; `Overloaded` when its time is up, counted |
 /// | `DropOldest` | takes it | takes it | takes it | takes it |
 /// | `DropNewest` | drops it, counted: `true` | as `cast`: `Ok` | as `cast`: `Ok` | `Overloaded` at once, counted |
 ///
-/// `Reject` and `Wait` tell the sender. `DropOldest` and `DropNewest` spare whoever casts
-/// the trouble: what is lost is the server's own affair. A caller is always told:
-/// [`Overloaded`](crate::CallError::Overloaded) means that the question was not handled.
-/// Those who wait are served in the order they came, calls and casts alike; nobody gets
-/// past them. What is counted shows in [`ProcessInfo`](crate::ProcessInfo) and in
+/// With `Reject` and `Wait` the sender learns that its message was not queued. With `DropOldest`
+/// and `DropNewest` a cast always succeeds, and its sender does not learn of a loss. A caller
+/// always gets an error: [`Overloaded`](crate::CallError::Overloaded) means that the call was not
+/// handled. Waiting calls and casts are queued in the order in which they were sent, and no later
+/// message overtakes them. Counted messages appear in [`ProcessInfo`](crate::ProcessInfo) and in
 /// [`dropped_messages`](crate::Runtime::dropped_messages).
 ///
 /// OTP has no counterpart: its mailboxes are unbounded.
@@ -33,7 +33,7 @@
 ///
 /// # Examples
 ///
-/// A display needs the newest prices, and can do without older ones:
+/// A display needs the newest prices; older ones may be lost:
 ///
 /// ```
 /// use regrow::{GenServer, Overflow, Reply, Result, Runtime, ServerContext};
@@ -62,7 +62,7 @@
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
-/// // Three prices come while its `init` still runs.
+/// // Three prices are sent while its `init` still runs.
 /// let display = Display::spec(()).mailbox_capacity(2, Overflow::DropOldest).start(&rt).await?;
 /// assert_eq!(rt.info(display.pid().unwrap()).unwrap().dropped_messages, 1);
 /// assert_eq!(display.call(|reply| reply).await?, [102, 103]);
@@ -71,23 +71,23 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Overflow {
-    /// It is refused, and the sender told. For servers whose callers have something better
-    /// to do than to wait.
+    /// The message is refused, and the sender gets an error. For servers whose callers should not
+    /// wait.
     #[default]
     Reject,
-    /// Calls wait for room, within their deadline; nobody else has to. For callers that are
-    /// to slow down to the server's pace.
+    /// Calls wait for room, within their deadline; a plain `cast` fails. For callers that have to slow
+    /// down to the pace of the server.
     Wait,
-    /// The oldest message makes room; if it was a call, its caller is told. For data that
-    /// ages.
+    /// The oldest message is dropped; if it was a call, its caller gets an error. For data that
+    /// becomes outdated.
     DropOldest,
-    /// The new one is dropped, and whoever cast it isn't told. For data that may be thinned
+    /// The new message is dropped, and a cast succeeds all the same. For data that may be thinned
     /// out.
     DropNewest,
 }
 
 impl Overflow {
-    /// Whether a full mailbox loses messages without a word to their sender.
+    /// Whether a full mailbox drops messages without an error for their sender.
     pub(crate) fn drops(self) -> bool {
         matches!(self, Overflow::DropOldest | Overflow::DropNewest)
     }

@@ -1,4 +1,4 @@
-//! What the lock of a process guards.
+//! The state that the lock of a process guards, and the operations that queue a signal.
 
 use std::num::NonZeroU64;
 
@@ -8,45 +8,45 @@ use crate::base::pid::Pid;
 use crate::message::received::Envelope;
 use crate::process::Core;
 
-/// What the lock guards: what every process has, and its mail.
+/// The guarded state: a core that is the same for all processes, and the mail.
 pub(crate) struct State<Mail: ?Sized> {
     pub(crate) core: Core,
     pub(crate) mail: Mail,
 }
 
-/// The state of a process whose message type doesn't matter.
+/// The state of a process of any message type.
 pub(crate) type Locked = State<dyn AnyMail>;
 
-/// The mail of a process whose message type doesn't matter.
+/// The mail of a process of any message type.
 pub(crate) trait AnyMail: Send {
-    /// Last in the inbox; `tracked`, with the time.
+    /// Appends an envelope to the inbox, stamped with the time if `tracked`.
     fn put_envelope(&mut self, envelope: Envelope, tracked: bool);
 
-    /// Whether what takes it has handlers, which can be tracked.
+    /// Whether the items are handled by handlers, which can be tracked.
     fn is_handled(&self) -> bool;
 
-    /// When the first in the inbox was queued, where that is tracked.
+    /// When the first item of the inbox was queued, if that is tracked.
     fn oldest_queued(&self) -> Option<Instant>;
 
-    /// How many items lie in the inbox.
+    /// The number of items in the inbox.
     fn queued(&self) -> usize;
 
-    /// Takes everything queued out, to be dropped after unlock.
+    /// Takes all queued items out, to be dropped after unlock.
     fn take_queue(&mut self) -> Option<Box<dyn Unread>>;
 
-    /// Removes the items that this function selects, to be dropped after unlock. `passed` is a
-    /// position in the inbox; it is moved so that it stays before the same item.
+    /// Takes out the items that `selects` returns true for, to be dropped after unlock. `passed` is
+    /// a position in the inbox; it is moved so that it stays before the same item.
     fn take_out(
         &mut self,
-        goes: &dyn Fn(&Envelope) -> bool,
+        selects: &dyn Fn(&Envelope) -> bool,
         passed: &mut usize,
     ) -> Option<Box<dyn Unread>>;
 }
 
-/// Items that were taken out of an inbox unread. Dropped one by one: a destructor that panics
-/// harms none of the others.
+/// Items that were taken out of an inbox unread. They are dropped one by one, so that a destructor
+/// that panics does not affect the others.
 pub(crate) trait Unread: Send {
-    /// Closes the streams among them: their writers fail from now on. Runs wakers.
+    /// Closes the streams among the items, so that their writers fail. Runs wakers.
     fn close_streams(&mut self);
 }
 
@@ -55,7 +55,7 @@ impl Locked {
         &mut self.core
     }
 
-    /// Queues a signal and wakes the reader. No bound holds it up.
+    /// Queues a signal and wakes the reader. Signals are exempt from the bound of a mailbox.
     pub(crate) fn push(&mut self, envelope: Envelope) {
         if let Some(counts) = self.core.counts() {
             counts.count_in(false);
@@ -64,16 +64,17 @@ impl Locked {
         self.core.notify();
     }
 
-    /// Queues an exit; that of a link carries its number, and can be taken back by it.
+    /// Queues an exit signal. The number of the link, or 0 if there is none, becomes the ticket of
+    /// the signal, by which an unlink can revoke it.
     pub(crate) fn push_exit(&mut self, link: u64, from: Pid, envelope: &mut Option<Envelope>) {
         let Some(envelope) = envelope.take() else { return };
         if link != 0 {
-            self.core.relations_mut().add_exit(from, link);
+            self.core.relations_mut().add_exit_ticket(from, link);
         }
         self.push(Envelope { ticket: NonZeroU64::new(link), ..envelope });
     }
 
-    /// Turns the tracking of its handlers on or off, if it has any.
+    /// Turns the tracking of handlers on or off, if the process has handlers.
     pub(crate) fn track(&mut self, on: bool) {
         let on = on && self.mail.is_handled();
         if self.core.tracked == on {

@@ -1,18 +1,18 @@
 //! Whether a process that is ending will have a successor.
 //!
-//! It is asked where a name can't be used any more, or is about to be freed: a caller by name
-//! is then told whether to try again, and the name is reserved or free. The answer is the best
-//! that is known at that moment:
+//! This is decided where a name can't be used any more, or is about to be released: a caller by name
+//! learns whether to try again, and the name becomes reserved or free. The decision uses what is
+//! known at that moment:
 //!
-//! * Until its teardown fixes the reason, that of the accepted exit signal counts; a panic of the
-//!   body may still come before it.
-//! * A supervisor may find that it has no restart left. Before it has come to that, it restarts.
+//! * Before the teardown fixes the exit reason, the reason of the accepted exit signal counts. A
+//!   panic of the body may still replace that reason.
+//! * A supervisor counts as one that restarts until it finds that its restart limit is used up.
 
 use crate::process::{ChildRole, ChildStop, Core, Parent, Stage};
 
 impl Core {
-    /// The supervisor that starts a successor of this process, if that one stays. `None` while
-    /// the process is live, and when it has ended.
+    /// The supervisor that will start a successor of this process, unless that supervisor ends.
+    /// `None` while the process is live, and when it has ended.
     pub(crate) fn restarted_by(&self) -> Option<Parent> {
         let relations = self.relations.as_ref()?;
         let parent = relations.parent?;
@@ -28,15 +28,15 @@ impl Core {
         restarts.then_some(parent)
     }
 
-    /// It has a name, and its init is not over.
+    /// Whether the process was started with a name, and its init has not finished.
     fn is_starting(&self) -> bool {
         let registrations =
             self.relations.as_ref().and_then(|relations| relations.registrations.as_ref());
         registrations.is_some_and(|registrations| registrations.starting)
     }
 
-    /// Whether this process, a supervisor, still restarts its children: it is not ending, has
-    /// not begun to stop them, and is not being stopped by its own supervisor.
+    /// Whether this process, a supervisor, still restarts its children: it is live, has not begun to
+    /// stop them, and is not being stopped by its own supervisor.
     pub(crate) fn restarts_children(&self) -> bool {
         let Some(relations) = &self.relations else { return self.stage == Stage::Live };
         let stopping =
@@ -46,7 +46,7 @@ impl Core {
         self.stage == Stage::Live && !stopping && !role.is_some_and(stopped)
     }
 
-    /// Its supervisor begins to stop it.
+    /// Notes that the supervisor of this process begins to stop it.
     pub(crate) fn note_stop(&mut self, stop: ChildStop) {
         let parent = self.relations().and_then(|relations| relations.parent.as_mut());
         if let Some(role) = parent.and_then(|parent| parent.role.as_mut()) {

@@ -1,4 +1,11 @@
-//! The names that dead children have left to their supervisor.
+//! The names that ended children have left to their supervisor.
+//!
+//! [`reserved_names`](crate::kernel::reserved_names) explains why.
+//!
+//! Invariants:
+//! 1. `names` and `of_child` hold the same names: a name is listed for the child in its slot, and
+//!    for no other.
+//! 2. `of_child` has no empty entry.
 
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
@@ -8,16 +15,16 @@ use crate::process::child_role::ChildSlot;
 #[derive(Debug, Clone)]
 pub(crate) struct VacatedName {
     pub(crate) slot: ChildSlot,
-    /// The child's id, where its specification gives the name: no other process takes it.
+    /// The id of the child, if its specification gives the name: no other process may take it.
     pub(crate) reserved_for: Option<SharedStr>,
 }
 
-/// All of them. What one child has left is found without a look at what others have: a supervisor
-/// may have thousands of children that wait for their restart at once.
+/// All vacated names of a supervisor. The names of one child are found without a search of the
+/// others, since thousands of children may wait for their restart at once.
 #[derive(Debug, Default)]
 pub(crate) struct VacatedNames {
     names: SmallMap<SharedStr, VacatedName>,
-    /// The same names, by child.
+    /// The same names, by the number of the child.
     of_child: SmallMap<u64, SmallMap<SharedStr, ()>>,
 }
 
@@ -52,7 +59,7 @@ impl VacatedNames {
         Some(vacated)
     }
 
-    /// The names that incarnations up to this one have left.
+    /// The names that incarnations of a child up to `last` have left.
     pub(crate) fn left_up_to(&self, last: ChildSlot) -> Vec<SharedStr> {
         let Some(names) = self.of_child.get(&last.child) else { return Vec::new() };
         let names = names.iter().map(|(name, ())| name);
@@ -62,7 +69,7 @@ impl VacatedNames {
         names.filter(is_up_to).cloned().collect()
     }
 
-    /// All names.
+    /// The names, in no order.
     pub(crate) fn into_names(self) -> impl Iterator<Item = SharedStr> {
         self.names.into_iter().map(|(name, _)| name)
     }
@@ -81,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_listed_for_the_child_that_left_it_last() {
+    fn a_name_is_listed_only_for_the_last_child_that_left_it() {
         let mut vacant = VacatedNames::default();
         let (a, b) = (SharedStr::from("a"), SharedStr::from("b"));
         vacant.insert(a.clone(), left(slot(1, 1)));
@@ -96,9 +103,9 @@ mod tests {
         assert_eq!(vacant.into_names().collect::<Vec<_>>(), [b]);
     }
 
-    /// A look at all of them for each child would take hours.
+    /// A search of all names for each child would take hours.
     #[test]
-    fn what_one_of_many_children_left_is_found_at_once() {
+    fn the_names_of_one_of_many_children_are_found_without_a_search() {
         const MANY: u64 = 200_000;
         let mut vacant = VacatedNames::default();
         for child in 0..MANY {

@@ -14,10 +14,10 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::tree_path::Path;
 use crate::exit::reason::ExitReason;
-use crate::kernel::stop_above::{Above, StopInProgress};
+use crate::kernel::stop_above::{StopInProgress, StopOrigin};
 use crate::observe::doing::Doing;
 use crate::observe::stop_records::{StopRecord, StopRecordList};
-use crate::process::{LinkKind, Stage};
+use crate::process::{LinkState, Stage};
 use crate::program::error::RunError;
 use crate::program::stop_report::{CutShort, StopCause, StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
@@ -85,8 +85,8 @@ impl TreeMembers {
     /// Marks all processes below the root as about to be stopped, until the result is dropped.
     pub(super) fn begin_stop(&self, cause: &StopCause) -> StopInProgress {
         let by = match cause {
-            StopCause::Signal(_) => Above::Signal,
-            _ => Above::Other,
+            StopCause::Signal(_) => StopOrigin::Signal,
+            _ => StopOrigin::Other,
         };
         self.runtime.kernel.begin_stop(self.root_pid, by)
     }
@@ -141,10 +141,10 @@ impl TreeMembers {
             let pid = process.pid();
             let found = process.with(|locked| {
                 let core = locked.core();
-                let asked = core.asked || core.stage >= Stage::ExitPending;
+                let asked = core.stop_requested || core.stage >= Stage::ExitPending;
                 let relations = core.relations()?;
                 let awaited =
-                    relations.links.iter().filter(|(_, link)| link.kind == LinkKind::Awaited);
+                    relations.links.iter().filter(|(_, link)| link.state == LinkState::Awaited);
                 starting.extend(awaited.map(|(peer, _)| *peer));
                 let parent = relations.parent.filter(|parent| parent.role.is_some())?;
                 Some((parent.pid, relations.label.clone(), asked))

@@ -68,7 +68,7 @@ impl Future for Ended {
         let mut waker = Some(cx.waker().clone());
         let (reason, old) = process.with(|locked| {
             let core = locked.core();
-            if core.end_announced {
+            if core.end_is_announced() {
                 return (core.reason.clone(), None);
             }
             let old =

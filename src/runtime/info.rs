@@ -268,8 +268,9 @@ impl ProcessInfo {
     fn tell(&mut self, relations: &crate::process::Relations) {
         self.links = relations.links.len();
         self.monitors = relations.watchers.as_ref().map_or(0, |watchers| watchers.len());
-        let fired =
-            |held: &crate::process::Monitored| matches!(held, crate::process::Monitored::Fired);
+        let fired = |held: &crate::process::MonitorEntry| {
+            matches!(held, crate::process::MonitorEntry::Fired)
+        };
         self.monitoring = relations.monitors.iter().filter(|(_, held)| !fired(held)).count();
         self.label = relations.label.as_ref().map(ToString::to_string);
         let Some(registrations) = &relations.registrations else { return };

@@ -47,7 +47,7 @@ impl Runtime {
         let process = self.kernel.find(pid)?;
         process.with(|locked| {
             let core = locked.core();
-            core.is_open().then(|| core.said_health().unwrap_or_default())
+            core.is_open().then(|| core.reported_health().unwrap_or_default())
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
 use crate::observe::log_level::LogLevel;
-use crate::process::{AnyProcess, Link, LinkKind};
+use crate::process::{AnyProcess, Link, LinkRole};
 use crate::runtime::Runtime;
 use crate::runtime::context::Context;
 use crate::runtime::ended::ProcessHandle;
@@ -120,7 +120,7 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let link = Link { id: self.kernel.fresh_id(), kind: LinkKind::Plain };
+        let link = Link::active(self.kernel.fresh_id(), LinkRole::Peer);
         let new_process = NewProcess { link: Some((parent, link)), ..NewProcess::default() };
         self.launch(&new_process, plain(body))
     }

@@ -11,7 +11,7 @@ use crate::exit::shutdown::Shutdown;
 use crate::kernel::Mailboxes;
 use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::kernel::reserved_names::Reserved;
-use crate::process::{ChildRole, Link, LinkKind, Parent};
+use crate::process::{ChildRole, Link, LinkState, Parent};
 use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::StartError;
 
@@ -77,7 +77,7 @@ impl Starting {
 
     /// Linked to the parent that starts it, from before its init on.
     pub(crate) fn linked(mut self, parent: Pid) -> Self {
-        let link = Link { id: self.runtime.kernel.fresh_id(), kind: LinkKind::Awaited };
+        let link = Link::awaited(self.runtime.kernel.fresh_id());
         let shutdown = Shutdown::Infinity;
         self.new_process.link = Some((parent, link));
         self.new_process.parent = Some(Parent { pid: parent, shutdown, role: None });
@@ -103,7 +103,7 @@ impl Starting {
     /// A process without an init: its end is told by the link from the first moment on.
     pub(crate) fn started_at_once(mut self) -> Self {
         if let Some((_, link)) = &mut self.new_process.link {
-            link.kind = LinkKind::Plain;
+            link.state = LinkState::Active;
         }
         self
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
-use crate::kernel::timers::Armed;
+use crate::kernel::timers::ArmedTimer;
 use crate::message::dest::Dest;
 use crate::message::received::Message;
 use crate::runtime::Runtime;
@@ -36,7 +36,7 @@ use crate::time::timer_queue::{Action, beyond_clock};
 #[derive(Debug, Clone)]
 pub struct TimerRef {
     kernel: Weak<Kernel>,
-    armed: Armed,
+    armed: ArmedTimer,
     /// What of the delay that was asked for is beyond the clock's end.
     beyond: Duration,
 }

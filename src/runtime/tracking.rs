@@ -138,7 +138,7 @@ impl Runtime {
         for process in kernel.table.collect(|_, process| Some(process.clone())) {
             kernel.heed(&*process);
             if kernel.switches.observes_handlers() {
-                process.raise(flag::OBSERVED);
+                process.raise(flag::CHECK_SWITCHES);
             }
         }
     }

@@ -174,7 +174,7 @@ async fn current_server(runtime: &Runtime, process: &dyn AnyProcess, kind: Child
         let mut said = pin!(said);
         // From here on nothing that is said is missed.
         said.as_mut().enable();
-        let health = process.with(|locked| locked.core().said_health());
+        let health = process.with(|locked| locked.core().reported_health());
         let says_nothing = kind == ChildType::Supervisor;
         if health.map_or(says_nothing, |health| health.is_serving()) {
             return;

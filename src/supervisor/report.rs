@@ -33,7 +33,7 @@ use crate::message::received::Received;
 use crate::observe::doing::Doing;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::log_level::LogLevel;
-use crate::process::{AnyProcess, ChildSlot, ChildStop, GivenName};
+use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecName};
 use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::StartError;
 use crate::server::{GenServer, ServerContext};
@@ -131,21 +131,21 @@ impl Report {
 
     /// The supervisor stops all of its children from now on.
     pub(crate) fn begins_to_stop(&self) {
-        self.own.with(|locked| locked.core().asked = true);
+        self.own.with(|locked| locked.core().stop_requested = true);
         self.restarts_nobody();
     }
 
     /// The supervisor is about to start the child of this seat again, which does not run.
     pub(crate) fn reserve_name(&self, slot: ChildSlot, spec: &Spec) {
         if let Some(name) = spec.name.clone() {
-            let given = GivenName { name, child: spec.id.clone() };
+            let given = SpecName { name, child: spec.id.clone() };
             self.runtime.kernel.reserve(&*self.own, slot, given);
         }
     }
 
     /// Frees what is left of the names of a child's incarnations up to this one.
     pub(crate) fn free_names(&self, last: ChildSlot) {
-        self.runtime.kernel.clear_vacant_of(&*self.own, last);
+        self.runtime.kernel.free_names_of(&*self.own, last);
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {

@@ -15,7 +15,7 @@ use crate::base::shared_str::SharedStr;
 use crate::child::{Restart, Spec};
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
-use crate::kernel::links::await_end;
+use crate::kernel::links::mark_awaited;
 use crate::kernel::wait_graph::Until;
 use crate::observe::doing::Doing;
 use crate::observe::stop_records::StopRecord;
@@ -46,7 +46,7 @@ pub(crate) async fn stop(
 ) -> (ExitReason, Instant) {
     let (pid, began) = (child.process.pid(), now);
     let _waits = report.waits_in_turn_for(pid, Until::Answer);
-    let linked = await_end(&*report.own, pid);
+    let linked = mark_awaited(&*report.own, pid);
     step!("before a stop");
     let asked = match child.shutdown {
         Shutdown::BrutalKill => None,

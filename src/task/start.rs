@@ -46,7 +46,7 @@ where
     if runs && let Some(caller) = caller {
         runs = runtime.kernel.link_task(process.pid(), caller);
         if !runs {
-            runtime.kernel.never_run(&*process, ExitReason::NoProc);
+            runtime.kernel.end_unstarted(&*process, ExitReason::NoProc);
         }
     }
     let body = plain(move |ctx| body(TaskContext::new(ctx), slot));

@@ -90,7 +90,7 @@ impl StartChild for Once {
         if let Some(caller) = self.caller
             && !kernel.link_task(process.pid(), caller)
         {
-            return Err(starting.refused(kernel.never_run(&*process, ExitReason::NoProc)));
+            return Err(starting.refused(kernel.end_unstarted(&*process, ExitReason::NoProc)));
         }
         let task = ctx.runtime.run(process, true, body);
         let started = ctx.started(task.process.clone());

@@ -167,7 +167,7 @@ impl StartContext {
         let printing =
             Printing { child: self.spec.id.clone(), pid: process.pid(), os_pid: child.id() };
         #[cfg(unix)]
-        let running = self.runtime.kernel.program_runs(child.id(), own_group);
+        let running = self.runtime.kernel.track_program(child.id(), own_group);
         let program = Program {
             child,
             name: program,
@@ -193,7 +193,7 @@ impl StartContext {
     ) -> StartError {
         let error = refused(format!("`{program}` can't be started"), error);
         let reason = ExitReason::from_library(error);
-        self.runtime.kernel.never_run(process, reason.clone());
+        self.runtime.kernel.end_unstarted(process, reason.clone());
         self.started_processes.remove(process.pid());
         StartError::Failed(reason)
     }

@@ -1,26 +1,34 @@
-//! Who waits for whom: edges between processes that wait for each other.
+//! The wait graph: edges between processes that wait for each other.
 //!
-//! Off by default, and then a call reads one flag. When it is on, a call whose edge would close
-//! a circle is refused at once: all in it would wait for ever.
+//! What it guarantees: a call that would close a cycle is refused at once, since all processes in
+//! the cycle would wait for ever. The graph is off by default; then a call reads one flag.
 //!
-//! | who waits | for | until | refused where it closes a circle |
+//! | waiting process | waits for | until | refused if it closes a cycle |
 //! |---|---|---|---|
 //! | the process that calls, casts with a wait, stops or inspects a server | that server | it has the answer | yes |
-//! | the process that starts a server; a supervisor that starts one child at a time | the new process | the `init` of that is over | no: a new process waits for nobody |
-//! | a supervisor with a child that has time to be ready | that child | the child says that it serves | no: it has no caller to refuse |
-//! | a supervisor that handles nothing while a child stops | that child | the child has ended | no: likewise |
+//! | the process that starts a server; a supervisor that starts one child at a time | the new process | the `init` of that process has finished | no: a new process waits for no other |
+//! | a supervisor with a child that has time to be ready | that child | the child reports that it serves | no: there is no call to refuse |
+//! | a supervisor that handles nothing while a child stops | that child | the child has ended | no: there is no call to refuse |
 //!
-//! What a new process says ends the wait in the process' own step: it may ask its supervisor in the
-//! next one, before that has noticed. So may a server ask a caller that it has answered: an edge
-//! knows whether its answer is due, and is looked at where it is part of a circle.
+//! The steps of a call:
 //!
-//! **How a circle is found.** The edge is added, and then the edges are followed from its end, each
-//! once, until they lead back to its beginning or nowhere. The lock is released after every
-//! [`STEPS`] steps, so that no search holds up the calls of others, however many edges there are.
-//! The edges may change meanwhile, but not those of a circle: none of the processes in it goes on
-//! by itself. So the last of its callers finds all of it. A circle that was found is looked at
-//! again under the lock under which its edge is taken back: of two callers that close one circle
-//! together, one is refused.
+//! 1. Add the edge from the caller to the server.
+//! 2. Follow the edges from the server, each at most once, until they lead back to the caller or
+//!    end. The lock is released after every [`STEPS_PER_LOCK`] steps, so that no search holds up the
+//!    calls of others, however many edges there are.
+//! 3. If they lead back, remove the edges of the cycle whose answer has been sent, and search again
+//!    if there were any. Else check that all edges of the cycle are there at once: if so, remove the
+//!    edge of step 1 and refuse the call; if not, search again under one lock.
+//!
+//! Invariants:
+//! 1. The edge is added before the search. The edges of a true cycle do not change, since no process
+//!    in it can go on. So the last of its callers finds the whole cycle.
+//! 2. A cycle is checked under the lock under which its edge is removed. So of two callers that close
+//!    one cycle together, only one is refused.
+//! 3. An edge ends with the event that it waits for, not when the waiting process notices that event:
+//!    [`Waits::reached`] removes the edges to a process that has finished its `init` or is ready, and
+//!    an edge that waits for an answer knows whether the answer is due ([`WaitEdge::end_with`]). So a
+//!    new process may call its supervisor, and a server its caller, right after the event.
 
 mod search;
 
@@ -30,26 +38,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::pid::Pid;
-use crate::kernel::wait_graph::search::{Search, Walk};
+use crate::kernel::wait_graph::search::{Progress, Search};
 
 /// How many times each process waits for each other one at once.
-type Edges = BTreeMap<(Pid, Pid), u32>;
+type EdgeCounts = BTreeMap<(Pid, Pid), u32>;
 
-/// What a process that waits waits for.
+/// The event that ends a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Until {
-    /// An answer, or the end.
+    /// The answer, or the end of the process.
     Answer,
-    /// The `init` is over.
+    /// The `init` has finished.
     Started,
-    /// The process says that it serves.
+    /// The process reports that it serves.
     Ready,
 }
 
-/// So many edges are followed under one lock.
-const STEPS: usize = 256;
+/// The number of edges that are followed under one lock.
+const STEPS_PER_LOCK: usize = 256;
 
-/// The edges of one runtime.
+/// The wait graph of one runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     on: AtomicBool,
@@ -57,16 +65,16 @@ pub(crate) struct Waits {
 }
 
 #[derive(Debug, Default)]
-struct Graph(Mutex<Known>);
+struct Graph(Mutex<Edges>);
 
 #[derive(Debug, Default)]
-struct Known {
-    edges: Edges,
-    /// Those edges that end when the process that is waited for says so; that one first.
+struct Edges {
+    counts: EdgeCounts,
+    /// The edges that end when the awaited process is started or ready, by that process.
     until: BTreeMap<(Pid, Until, Pid), u32>,
-    /// Those edges that end with an answer, by their numbers, and what says whether it is due.
+    /// The edges that end with an answer, by their numbers, and whether the answer is still due.
     due: BTreeMap<(Pid, Pid, u64), IsDue>,
-    /// The last of these numbers.
+    /// The last number that was given.
     number: u64,
 }
 
@@ -78,14 +86,14 @@ impl fmt::Debug for IsDue {
     }
 }
 
-/// One process waits for another while this lives.
+/// An edge of the graph, which is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct WaitEdge {
     graph: Arc<Graph>,
     caller: Pid,
     server: Pid,
     until: Until,
-    /// Its number, where it [ends with an answer](WaitEdge::end_with); else 0.
+    /// The number of an edge that [ends with an answer](WaitEdge::end_with); else 0.
     number: u64,
 }
 
@@ -94,17 +102,17 @@ impl Waits {
         self.on.store(on, Ordering::SeqCst);
     }
 
-    /// Adds an edge, if they are kept. An edge that closes a circle is not added, and the
-    /// circle is returned: from the caller round to the caller.
+    /// Adds an edge, if the graph is on. An edge that closes a cycle is not added, and the cycle is
+    /// returned: from the caller round to the caller.
     #[inline]
     pub(crate) fn enter(&self, caller: Pid, server: Pid) -> Result<Option<WaitEdge>, Vec<Pid>> {
         if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        self.graph.note(caller, server).map(Some)
+        self.graph.add_checked(caller, server).map(Some)
     }
 
-    /// Adds an edge of a process that waits in any case, if they are kept.
+    /// Adds an edge of a wait that is never refused, if the graph is on.
     pub(crate) fn wait(&self, caller: Pid, server: Pid, until: Until) -> Option<WaitEdge> {
         if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
             return None;
@@ -113,7 +121,7 @@ impl Waits {
         Some(self.graph.edge(caller, server, until))
     }
 
-    /// The process has come so far: nobody waits for that any more.
+    /// Removes the edges that wait for this event of a process.
     #[inline]
     pub(crate) fn reached(&self, server: Pid, until: Until) {
         if self.on.load(Ordering::Relaxed) {
@@ -122,40 +130,41 @@ impl Waits {
     }
 }
 
-impl Known {
+impl Edges {
     fn add(&mut self, caller: Pid, server: Pid, until: Until) {
-        *self.edges.entry((caller, server)).or_insert(0) += 1;
+        *self.counts.entry((caller, server)).or_insert(0) += 1;
         if until != Until::Answer {
             *self.until.entry((server, until, caller)).or_insert(0) += 1;
         }
     }
 
-    /// Takes back an edge with this number.
-    fn end(&mut self, caller: Pid, server: Pid, number: u64) {
-        // Gone already, if a search has seen the answer.
+    /// Removes the edge with this number.
+    fn remove_numbered(&mut self, caller: Pid, server: Pid, number: u64) {
+        // The edge is gone if a search has seen the answer.
         if self.due.remove(&(caller, server, number)).is_some() {
-            take(&mut self.edges, &(caller, server));
+            decrement(&mut self.counts, &(caller, server));
         }
     }
 
-    /// Takes back the edges of this circle whose answer has been sent; false if there are none.
-    fn end_answered(&mut self, circle: &[Pid]) -> bool {
+    /// Removes the edges of this cycle whose answer has been sent; false if there are none.
+    fn remove_answered(&mut self, cycle: &[Pid]) -> bool {
         let before = self.due.len();
-        for edge in circle.windows(2) {
+        for edge in cycle.windows(2) {
             let (caller, server) = (edge[0], edge[1]);
-            let all = self.due.range((caller, server, 0)..=(caller, server, u64::MAX));
-            let answered = all.filter(|(_, is_due)| !is_due.0()).map(|((.., number), _)| *number);
+            let numbered = self.due.range((caller, server, 0)..=(caller, server, u64::MAX));
+            let answered =
+                numbered.filter(|(_, is_due)| !is_due.0()).map(|((.., number), _)| *number);
             for number in answered.collect::<Vec<_>>() {
-                self.end(caller, server, number);
+                self.remove_numbered(caller, server, number);
             }
         }
         self.due.len() < before
     }
 
     fn remove(&mut self, caller: Pid, server: Pid, until: Until) {
-        // Gone with what the server said, if that was what it waited for.
-        if until == Until::Answer || take(&mut self.until, &(server, until, caller)) {
-            take(&mut self.edges, &(caller, server));
+        // The edge is gone if the event that it waits for has happened.
+        if until == Until::Answer || decrement(&mut self.until, &(server, until, caller)) {
+            decrement(&mut self.counts, &(caller, server));
         }
     }
 
@@ -169,8 +178,8 @@ impl Known {
     }
 }
 
-/// Takes one away; false if there is none.
-fn take<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
+/// Subtracts one from the count of a key; false if the key is not there.
+fn decrement<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
     let Some(times) = counts.get_mut(key) else { return false };
     *times -= 1;
     if *times == 0 {
@@ -180,7 +189,7 @@ fn take<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
 }
 
 impl Graph {
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Edges> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -188,24 +197,24 @@ impl Graph {
         WaitEdge { graph: self.clone(), caller, server, until, number: 0 }
     }
 
-    fn note(self: &Arc<Self>, caller: Pid, server: Pid) -> Result<WaitEdge, Vec<Pid>> {
+    fn add_checked(self: &Arc<Self>, caller: Pid, server: Pid) -> Result<WaitEdge, Vec<Pid>> {
         self.lock().add(caller, server, Until::Answer);
         let mut search = Search::new(caller, server);
-        let mut steps = STEPS;
+        let mut steps = STEPS_PER_LOCK;
         loop {
-            let mut known = self.lock();
-            match search.walk(&known.edges, steps) {
-                Walk::Unfinished => {}
-                Walk::NoCircle => return Ok(self.edge(caller, server, Until::Answer)),
-                Walk::Circle if known.end_answered(&search.circle()) => {
+            let mut edges = self.lock();
+            match search.walk(&edges.counts, steps) {
+                Progress::Unfinished => {}
+                Progress::NoCycle => return Ok(self.edge(caller, server, Until::Answer)),
+                Progress::Cycle if edges.remove_answered(&search.cycle()) => {
                     search = Search::new(caller, server);
                 }
-                Walk::Circle if search.is_still_there(&known.edges) => {
-                    known.remove(caller, server, Until::Answer);
-                    return Err(search.circle());
+                Progress::Cycle if search.is_current(&edges.counts) => {
+                    edges.remove(caller, server, Until::Answer);
+                    return Err(search.cycle());
                 }
-                // Found in parts that were not there at once: looked for under one lock.
-                Walk::Circle => {
+                // The edges of the cycle were not there at the same time.
+                Progress::Cycle => {
                     search = Search::new(caller, server);
                     steps = usize::MAX;
                 }
@@ -215,24 +224,23 @@ impl Graph {
 }
 
 impl WaitEdge {
-    /// It ends when this says that no answer is due any more, though the caller may not have
-    /// noticed: the server that has answered may ask its caller in the same step. To be called
-    /// before the question is asked.
+    /// Makes the edge end when `is_due` returns false, even if the caller has not noticed the answer
+    /// yet (invariant 3). Call this before the request is sent.
     pub(crate) fn end_with(&mut self, is_due: impl Fn() -> bool + Send + 'static) {
-        let mut known = self.graph.lock();
-        known.number += 1;
-        self.number = known.number;
-        known.due.insert((self.caller, self.server, self.number), IsDue(Box::new(is_due)));
+        let mut edges = self.graph.lock();
+        edges.number += 1;
+        self.number = edges.number;
+        edges.due.insert((self.caller, self.server, self.number), IsDue(Box::new(is_due)));
     }
 }
 
 impl Drop for WaitEdge {
     fn drop(&mut self) {
         let WaitEdge { caller, server, until, number, .. } = *self;
-        let mut known = self.graph.lock();
+        let mut edges = self.graph.lock();
         match number {
-            0 => known.remove(caller, server, until),
-            number => known.end(caller, server, number),
+            0 => edges.remove(caller, server, until),
+            number => edges.remove_numbered(caller, server, number),
         }
     }
 }

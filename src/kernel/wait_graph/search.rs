@@ -1,37 +1,37 @@
-//! Following the edges, step by step.
+//! The search of the wait graph, in steps.
 
 use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use crate::base::pid::Pid;
-use crate::kernel::wait_graph::Edges;
+use crate::kernel::wait_graph::EdgeCounts;
 
-/// A search for a way back, depth first. It visits no process twice.
+/// A depth-first search for a path back to `start`. It visits no process twice.
 pub(super) struct Search {
-    home: Pid,
-    /// The way to where it is, and of each process on it the last edge that it has followed.
+    start: Pid,
+    /// The path to the current process, and for each process on it the last edge that was followed.
     path: Vec<(Pid, Option<Pid>)>,
     seen: HashSet<Pid, foldhash::fast::RandomState>,
 }
 
-/// How far a search has come.
+/// The state of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Walk {
+pub(super) enum Progress {
     Unfinished,
-    NoCircle,
-    /// The path leads home.
-    Circle,
+    NoCycle,
+    /// The path leads back to the start.
+    Cycle,
 }
 
 impl Search {
-    pub(super) fn new(home: Pid, from: Pid) -> Self {
-        Search { home, path: vec![(from, None)], seen: HashSet::from_iter([from]) }
+    pub(super) fn new(start: Pid, from: Pid) -> Self {
+        Search { start, path: vec![(from, None)], seen: HashSet::from_iter([from]) }
     }
 
-    /// Goes on, by no more than so many steps.
-    pub(super) fn walk(&mut self, edges: &Edges, steps: usize) -> Walk {
+    /// Continues the search, by at most `steps` steps.
+    pub(super) fn walk(&mut self, edges: &EdgeCounts, steps: usize) -> Progress {
         for _ in 0..steps {
-            let Some((at, followed)) = self.path.last_mut() else { return Walk::NoCircle };
+            let Some((at, followed)) = self.path.last_mut() else { return Progress::NoCycle };
             let after = followed.map_or(Included((*at, Pid::OUTSIDE)), |pid| Excluded((*at, pid)));
             let next = edges.range((after, Unbounded)).next().map(|(edge, _)| *edge);
             let Some((_, next)) = next.filter(|(caller, _)| caller == at) else {
@@ -39,24 +39,24 @@ impl Search {
                 continue;
             };
             *followed = Some(next);
-            if next == self.home {
-                return Walk::Circle;
+            if next == self.start {
+                return Progress::Cycle;
             }
             if self.seen.insert(next) {
                 self.path.push((next, None));
             }
         }
-        Walk::Unfinished
+        Progress::Unfinished
     }
 
-    /// Whether all edges of the way that was found are there at once.
-    pub(super) fn is_still_there(&self, edges: &Edges) -> bool {
-        self.circle().windows(2).all(|edge| edges.contains_key(&(edge[0], edge[1])))
+    /// Whether all edges of the cycle that was found are in the graph.
+    pub(super) fn is_current(&self, edges: &EdgeCounts) -> bool {
+        self.cycle().windows(2).all(|edge| edges.contains_key(&(edge[0], edge[1])))
     }
 
-    /// From home along the path, and home.
-    pub(super) fn circle(&self) -> Vec<Pid> {
+    /// The start, the path, and the start again.
+    pub(super) fn cycle(&self) -> Vec<Pid> {
         let path = self.path.iter().map(|(pid, _)| *pid);
-        [self.home].into_iter().chain(path).chain([self.home]).collect()
+        [self.start].into_iter().chain(path).chain([self.start]).collect()
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::kernel::Kernel;
-use crate::kernel::timers::Armed;
+use crate::kernel::timers::ArmedTimer;
 use crate::message::dest::Dest;
 use crate::server::GenServer;
 use crate::server::context::ServerContext;
@@ -248,6 +248,6 @@ impl<S: GenServer> ServerContext<S> {
 }
 
 fn arm(kernel: &Arc<Kernel>, pid: Pid, delay: Duration) -> u64 {
-    let Armed { id, .. } = kernel.arm_timer(Dest::Pid(pid), delay, None, Action::Tick);
+    let ArmedTimer { id, .. } = kernel.arm_timer(Dest::Pid(pid), delay, None, Action::Tick);
     id
 }

@@ -10,7 +10,7 @@ use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
 use crate::kernel::admission::NewProcess;
 use crate::kernel::closing::End;
-use crate::process::{Link, LinkKind};
+use crate::process::{Link, LinkRole};
 use crate::server::GenServer;
 use crate::server::context::ServerContext;
 
@@ -264,7 +264,7 @@ impl<S: GenServer> ServerContext<S> {
 
     fn launch_task(&self, work: impl Future<Output = ()> + Send + 'static) -> Pid {
         let runtime = self.runtime();
-        let link = Link { id: runtime.kernel.fresh_id(), kind: LinkKind::Task };
+        let link = Link::active(runtime.kernel.fresh_id(), LinkRole::Task);
         let new_process = NewProcess { link: Some((self.pid(), link)), ..NewProcess::default() };
         let task = runtime.launch(&new_process, |ctx| {
             Box::pin(async move {

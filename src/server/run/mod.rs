@@ -74,7 +74,7 @@ pub(crate) async fn body<S: GenServer>(
     if let Some(parent) = ctx.parent() {
         ctx.runtime().kernel.acknowledge(parent, ctx.pid());
     }
-    ctx.runtime().kernel.ready(&*ctx.process);
+    ctx.runtime().kernel.mark_started(&*ctx.process);
     ack.send(Ack::Started);
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
     let end = match served {
@@ -120,18 +120,18 @@ async fn serve_event<S: GenServer>(
         Event::Info(info) => state.handle_info(info, ctx).await,
         Event::Timeout => state.handle_timeout(ctx).await,
         Event::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
-            Some(reason) => return ControlFlow::Break(End::Told(reason)),
+            Some(reason) => return ControlFlow::Break(End::Stopped(reason)),
             None => Ok(()),
         },
         Event::Stale => Ok(()),
-        Event::Stop(reason) => return ControlFlow::Break(End::Told(reason)),
+        Event::Stop(reason) => return ControlFlow::Break(End::Stopped(reason)),
     })
 }
 
 /// Runs `terminate`; its panic becomes the reason.
 async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
     let reason = match &end {
-        End::Returned(reason) | End::Told(reason) | End::Panicked(reason) => reason.clone(),
+        End::Returned(reason) | End::Stopped(reason) | End::Panicked(reason) => reason.clone(),
         End::Dropped => ExitReason::Killed,
     };
     match AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await {

@@ -165,7 +165,7 @@ impl<S: GenServer> ServerContext<S> {
     fn between_handlers(&mut self) {
         unanswered::resolve(Arc::as_ptr(&self.process).addr());
         let flags = self.process.flags().load(Ordering::Acquire);
-        if flags & (flag::UNANSWERED | flag::OBSERVED) != 0 {
+        if flags & (flag::UNANSWERED | flag::CHECK_SWITCHES) != 0 {
             self.attend(flags);
         }
     }
@@ -175,7 +175,7 @@ impl<S: GenServer> ServerContext<S> {
         if flags & flag::UNANSWERED != 0 {
             resolve_unanswered(&*self.process);
         }
-        if flags & flag::OBSERVED != 0 {
+        if flags & flag::CHECK_SWITCHES != 0 {
             self.rest();
         }
     }

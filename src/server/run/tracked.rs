@@ -43,7 +43,7 @@ impl<S: GenServer> ServerContext<S> {
 
     fn raise_watched(&self) {
         let process: &dyn AnyProcess = &*self.process;
-        process.raise(flag::OBSERVED);
+        process.raise(flag::CHECK_SWITCHES);
     }
 
     /// Whether somebody wants to know what it is at.
@@ -55,7 +55,7 @@ impl<S: GenServer> ServerContext<S> {
             return true;
         }
         *watch = None;
-        self.process.flags().fetch_and(!flag::OBSERVED, Ordering::SeqCst);
+        self.process.flags().fetch_and(!flag::CHECK_SWITCHES, Ordering::SeqCst);
         if self.process.kernel.switches.observes_handlers() {
             self.raise_watched();
         }

@@ -116,7 +116,7 @@ impl DynamicServer {
         ctx.cast_after(delay, Cast::TryAgain { pid, ticket });
         if let Some(child) = self.children.get(&pid) {
             let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-            kernel.postpone_vacant(me, child.slot, due);
+            kernel.postpone_names_of(me, child.slot, due);
         }
     }
 

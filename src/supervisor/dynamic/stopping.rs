@@ -92,6 +92,6 @@ impl Drop for Asked {
 pub(super) fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
     process.with(|locked| {
         let core = locked.core();
-        core.end_announced.then(|| core.reason.clone().unwrap_or(ExitReason::NoProc))
+        core.end_is_announced().then(|| core.reason.clone().unwrap_or(ExitReason::NoProc))
     })
 }

@@ -214,7 +214,7 @@ impl FixedServer {
         for member in group {
             if let Some(child) = self.children.get(member) {
                 let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-                kernel.postpone_vacant(me, child.slot(), due);
+                kernel.postpone_names_of(me, child.slot(), due);
             }
         }
     }
