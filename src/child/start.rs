@@ -22,7 +22,7 @@ use crate::message::received::Envelope;
 use crate::process::{AnyProcess, ChildRole, ChildSlot, ChildStop};
 use crate::runtime::Runtime;
 use crate::runtime::context::Context;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::{StartCause, Starting};
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds

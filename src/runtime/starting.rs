@@ -13,7 +13,7 @@ use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::kernel::reserved_names::Reserved;
 use crate::process::{ChildRole, Link, LinkKind, Parent};
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 /// A start being prepared.
 pub(crate) struct Starting {

@@ -35,7 +35,7 @@ use crate::observe::event::LifecycleEvent;
 use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, ChildSlot, ChildStop, GivenName};
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerContext};
 use crate::supervisor::limit_reached::{Origin, RestartLimitReached};
 

@@ -22,7 +22,7 @@ use crate::message::received::Envelope;
 use crate::process::AnyProcess;
 use crate::runtime::context::Context;
 use crate::runtime::ended::ProcessHandle;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 /// A task that was not started yet. It is started once.
 pub(crate) struct Once {

@@ -36,7 +36,7 @@ use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
 use crate::process::AnyProcess;
 use crate::runtime::context::Context;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 pub(crate) mod context;
 

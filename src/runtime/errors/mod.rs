@@ -2,3 +2,4 @@
 
 pub(crate) mod call_error;
 pub(crate) mod cast_error;
+pub(crate) mod start_error;
