@@ -95,7 +95,7 @@ impl<M: Item> Future for ProcessFuture<M> {
             this.end(End::Dropped);
             return Poll::Ready(());
         }
-        this.process.polled();
+        this.process.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
         let current_server = this.current_server();
         let Some(body) = &mut this.body else { return Poll::Ready(()) };
         let (kernel, process) = (&this.process.kernel, &*this.process);

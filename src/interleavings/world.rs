@@ -98,7 +98,7 @@ impl World {
     /// `stop`, or ends otherwise.
     pub(crate) fn live(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
-        mailbox.parking.lead();
+        mailbox.idle_wait.allow_announcing();
         let log = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&log);
         let body = Box::pin(async move {

@@ -6,6 +6,8 @@
 //! envelopes, servers queue calls and casts.
 
 mod send_queue;
+mod announced_wait;
+mod spin;
 pub(crate) mod inbox;
 pub(crate) mod record;
 pub(crate) mod queued_send;

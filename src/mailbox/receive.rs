@@ -18,7 +18,7 @@ use tokio::task::coop;
 use tokio::time::Instant;
 
 use crate::base::catch::{drop_each, wake};
-use crate::mailbox::idle_wait::Parking;
+use crate::mailbox::idle_wait::IdleWait;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::mailbox::record::Process;
 use crate::process::State;
@@ -31,20 +31,20 @@ pub(crate) struct Mailbox<M> {
     /// What was swapped out, and what a selective receive left: older than the inbox.
     pub(crate) local: VecDeque<M>,
     pub(crate) counted: bool,
-    pub(crate) parking: Parking,
+    pub(crate) idle_wait: IdleWait,
 }
 
 impl<M: Item> Mailbox<M> {
     pub(crate) fn new(process: Arc<Process<M>>) -> Self {
         let counted = process.is_counted();
-        Mailbox { process, local: VecDeque::new(), counted, parking: Parking::default() }
+        Mailbox { process, local: VecDeque::new(), counted, idle_wait: IdleWait::default() }
     }
 
     /// Waits for an item, which [`take`](Self::take) then hands out at once. In two
     /// steps, because an item that comes out of a `Poll` is copied at every level of
     /// the way; this way it is moved once.
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.local.is_empty() && self.parking.waits_ahead(&self.process) {
+        if self.local.is_empty() && self.process.announced_wait.start() {
             return Poll::Pending;
         }
         let budget = ready!(coop::poll_proceed(cx));
@@ -64,7 +64,7 @@ impl<M: Item> Mailbox<M> {
                 budget.made_progress();
                 return Poll::Ready(());
             }
-            if !self.refilled(cx) {
+            if !self.refill_or_wait(cx) {
                 return Poll::Pending;
             }
         }
@@ -115,7 +115,7 @@ impl<M: Item> Mailbox<M> {
             if self.counted && self.move_one() {
                 continue;
             }
-            if !self.refilled(cx) {
+            if !self.refill_or_wait(cx) {
                 return Poll::Pending;
             }
         }
@@ -126,10 +126,13 @@ impl<M: Item> Mailbox<M> {
         self.local.remove(cursor).expect(FOUND)
     }
 
-    /// Whether there is more to look at; if not, the reader has parked or will be
-    /// polled again.
-    fn refilled(&mut self, cx: &Context<'_>) -> bool {
-        self.parking.refill(&self.process, &mut self.local, cx)
+    fn refill_or_wait(&mut self, cx: &Context<'_>) -> bool {
+        self.idle_wait.refill_or_wait(&self.process, &mut self.local, cx)
+    }
+
+    /// Makes the next poll check the inbox, although the reader has announced its wait.
+    pub(crate) fn withdraw_announced_wait(&self) {
+        self.process.announced_wait.withdraw();
     }
 
     /// Moves an item over that counts until it is admitted: a selective receive may pass
@@ -139,7 +142,7 @@ impl<M: Item> Mailbox<M> {
         let (found, item) = (state.mail.inbox.len(), state.mail.inbox.pop_front());
         drop(state);
         self.local.extend(item);
-        self.parking.found(found);
+        self.idle_wait.found(found);
         found > 0
     }
 
@@ -152,7 +155,7 @@ impl<M: Item> Mailbox<M> {
             let (admitted, waker) = count_out(&mut state, &item);
             drop(state);
             wake(waker);
-            self.parking.found(found);
+            self.idle_wait.found(found);
             if admitted {
                 self.local.push_back(item);
                 return true;

@@ -7,21 +7,21 @@ use crate::base::catch::wake;
 use crate::base::eviction::evict;
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
-use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::kernel::Kernel;
+use crate::mailbox::announced_wait::AnnouncedWait;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::message::received::{Envelope, Received};
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, Counts, Entry, IfFull, Locked, Relations, Stage, State, flag};
+use crate::process::{
+    AnyProcess, Counts, Entry, IfFull, Locked, ReaderWait, Relations, Stage, State, flag,
+};
 
 /// One process.
 pub(crate) struct Process<M> {
     pid: Pid,
     flags: AtomicU8,
-    /// How often its task was polled; only that counts.
-    polls: AtomicU32,
-    /// It has parked ahead, and handled what it took.
-    waits: AtomicBool,
+    pub(crate) announced_wait: AnnouncedWait,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) state: Mutex<State<Mail<M>>>,
 }
@@ -33,8 +33,7 @@ impl<M: Item> Process<M> {
         Arc::new(Process {
             pid: kernel.fresh_pid(),
             flags: AtomicU8::new(flags),
-            polls: AtomicU32::new(0),
-            waits: AtomicBool::new(false),
+            announced_wait: AnnouncedWait::new(),
             kernel,
             state: Mutex::new(state),
         })
@@ -42,23 +41,6 @@ impl<M: Item> Process<M> {
 
     pub(crate) fn is_exit_pending(&self) -> bool {
         self.flags.load(Ordering::Acquire) & flag::EXIT_PENDING != 0
-    }
-
-    /// A poll of its task begins.
-    #[inline]
-    pub(crate) fn polled(&self) {
-        self.polls.store(self.polls().wrapping_add(1), Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn polls(&self) -> u32 {
-        self.polls.load(Ordering::Relaxed)
-    }
-
-    /// Says whether it waits, where it has parked ahead.
-    #[inline]
-    pub(crate) fn waits(&self, waits: bool) {
-        self.waits.store(waits, Ordering::Release);
     }
 
     /// It is condemned, and its body may be dropped at once: nothing holds it that can only
@@ -113,7 +95,7 @@ impl<M: Item> Process<M> {
         }
         state.put_as(value, wrap);
         state.core.notify();
-        if state.core.wake_due {
+        if state.core.reader_wait == ReaderWait::WakeDue {
             let waker = state.core.take_due_waker();
             drop(state);
             wake(waker);
@@ -183,8 +165,8 @@ impl<M: Item> AnyProcess for Process<M> {
         &self.state
     }
 
-    fn has_handled(&self) -> bool {
-        self.waits.load(Ordering::Acquire)
+    fn announced_wait_has_started(&self) -> bool {
+        self.announced_wait.has_started()
     }
 
     fn deliver(&self, received: Received) -> bool {

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::task::coop;
 
 use crate::base::catch::wake;
-use crate::mailbox::idle_wait::park;
+use crate::mailbox::idle_wait::register;
 use crate::mailbox::inbox::Item;
 use crate::mailbox::receive::{Mailbox, count_out};
 
@@ -28,14 +28,14 @@ impl<M: Item> Mailbox<M> {
             return self.poll_match(cx, cursor, &mut urgent);
         }
         let budget = ready!(coop::poll_proceed(cx));
-        self.parking.look();
+        self.withdraw_announced_wait();
         loop {
             if self.process.is_exit_pending() {
                 return Poll::Pending;
             }
             let mut state = self.process.state.lock();
             let Some(item) = state.find(&mut urgent) else {
-                let old = park(&mut state.core, cx.waker());
+                let old = register(&mut state.core, cx.waker());
                 drop(state);
                 drop(old);
                 return Poll::Pending;

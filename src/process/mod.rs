@@ -29,8 +29,8 @@ pub(crate) use ancestors::Ancestors;
 pub(crate) use any::AnyProcess;
 pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, GivenName};
 pub(crate) use core::{
-    Core, Link, LinkKind, Monitored, Parent, Parked, Registrar, Registrations, Relations, Stage,
-    SupervisorRecord, Watcher,
+    Core, Link, LinkKind, Monitored, Parent, ReaderWait, Registrar, Registrations, Relations,
+    Stage, SupervisorRecord, Watcher,
 };
 pub(crate) use mailbox_counts::{Counts, Entry, IfFull};
 pub(crate) use state::{AnyMail, Locked, State, Unread};

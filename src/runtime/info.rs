@@ -8,7 +8,7 @@ use crate::base::pid::Pid;
 use crate::observe::activity::Handling;
 use crate::observe::doing::Doing;
 use crate::process::overflow::Overflow;
-use crate::process::{Locked, Parked};
+use crate::process::{Locked, ReaderWait};
 use crate::runtime::Runtime;
 
 /// A snapshot of one live process. OTP: `process_info/1`.
@@ -139,10 +139,10 @@ impl Runtime {
                 trap_exit: core.trap,
                 handled: None,
                 handling: None,
-                receiving: match core.parked {
-                    Parked::Nobody => false,
-                    Parked::Ahead => process.has_handled(),
-                    Parked::Task | Parked::Foreign => true,
+                receiving: match core.reader_wait {
+                    ReaderWait::NotWaiting | ReaderWait::WakeDue => false,
+                    ReaderWait::Announced => process.announced_wait_has_started(),
+                    ReaderWait::Task | ReaderWait::Foreign => true,
                 },
                 oldest_queued: None,
             };

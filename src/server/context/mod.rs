@@ -112,7 +112,7 @@ impl<S: GenServer> ServerContext<S> {
         cause: StartCause,
     ) -> Self {
         let mut mailbox = Mailbox::new(process.clone());
-        mailbox.parking.lead();
+        mailbox.idle_wait.allow_announcing();
         let inner = Mutex::new(Inner {
             mailbox,
             continues: VecDeque::new(),

@@ -39,7 +39,7 @@ impl<S: GenServer> ServerContext<S> {
         let inner = self.inner();
         if !matches!(inner.idle, Idle::Off) {
             // The time that is up loses to what is queued.
-            inner.mailbox.parking.look();
+            inner.mailbox.withdraw_announced_wait();
         }
         if !inner.continues.is_empty() {
             return if exit_pending {
