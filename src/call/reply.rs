@@ -156,7 +156,7 @@ fn unsent<T: Send + 'static>(server: usize, slot: Arc<ReplySlot<T>>) {
         return slot.answer(Err(Lost::Overloaded));
     }
     if !unanswered::keep(server, &slot) {
-        slot.give_up();
+        slot.mark_dropped();
     }
 }
 

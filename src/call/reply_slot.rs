@@ -68,12 +68,12 @@ impl<T> ReplySlot<T> {
     }
 
     /// Nobody will answer, and the caller is to find out why.
-    pub(crate) fn give_up(self: Arc<Self>) {
+    pub(crate) fn mark_dropped(self: Arc<Self>) {
         self.fill(None);
     }
 
     /// What is in there, or pending, and then this waker is woken when there is.
-    fn look(&self, waker: &Waker) -> Poll<Option<Answer<T>>> {
+    fn poll_content(&self, waker: &Waker) -> Poll<Option<Answer<T>>> {
         let waker = waker.clone();
         let mut content = self.0.lock();
         if content.waker.is_none() {
@@ -140,7 +140,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
         }
         let answer = match Arc::try_unwrap(slot) {
             Ok(slot) => slot.0.into_inner().answer,
-            Err(slot) => match slot.look(cx.waker()) {
+            Err(slot) => match slot.poll_content(cx.waker()) {
                 Poll::Ready(answer) => answer,
                 Poll::Pending => {
                     self.slot = Some(slot);
@@ -150,14 +150,14 @@ impl<T: Send + 'static> AwaitedReply<T> {
         };
         match answer {
             Some(answer) => Poll::Ready(answer),
-            None => self.ask(cx.waker(), server),
+            None => self.ask_server(cx.waker(), server),
         }
     }
 
     /// Its reply was dropped: the server has ended, or is to settle it.
     #[cold]
     #[inline(never)]
-    fn ask(&mut self, waker: &Waker, server: &dyn AnyProcess) -> Poll<Answer<T>> {
+    fn ask_server(&mut self, waker: &Waker, server: &dyn AnyProcess) -> Poll<Answer<T>> {
         let (slot, awaited) = ReplySlot::new(waker.clone());
         match add_unanswered(server, vec![slot]) {
             Ok(()) => {
@@ -190,7 +190,7 @@ pub(crate) fn add_unanswered(
 }
 
 /// The server lives, and nobody will answer these callers.
-pub(crate) fn resolve_unanswered(server: &dyn AnyProcess) {
+pub(crate) fn resolve_handed_over(server: &dyn AnyProcess) {
     server.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
     let callers = server.with(|locked| {
         let registrations = locked.core().registrations();

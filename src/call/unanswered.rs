@@ -28,7 +28,7 @@ pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<ReplySlot<T>>)
         return false;
     }
     // A thread that is ending keeps nothing any more.
-    let kept = UNANSWERED.try_with(|owed| owed.borrow_mut().push((server, caller.clone()))).is_ok();
+    let kept = UNANSWERED.try_with(|kept| kept.borrow_mut().push((server, caller.clone()))).is_ok();
     ANY.set(kept || ANY.get());
     kept
 }
@@ -62,11 +62,11 @@ fn hand_over_all(server: &dyn AnyProcess, callers: Vec<Arc<dyn Unanswered>>) {
 
 #[cold]
 fn take(server: usize) -> Vec<Arc<dyn Unanswered>> {
-    let taken = UNANSWERED.try_with(|owed| {
-        let mut owed = owed.borrow_mut();
-        let (own, others): (Vec<_>, Vec<_>) = owed.drain(..).partition(|(of, _)| *of == server);
+    let taken = UNANSWERED.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
+        let (own, others): (Vec<_>, Vec<_>) = kept.drain(..).partition(|(of, _)| *of == server);
         ANY.set(!others.is_empty());
-        *owed = others;
+        *kept = others;
         own.into_iter().map(|(_, caller)| caller).collect()
     });
     taken.unwrap_or_default()

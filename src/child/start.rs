@@ -213,7 +213,7 @@ impl StartContext {
         Fut: Future<Output = Result> + Send + 'static,
     {
         consume_budget().await;
-        let process = self.admit(&self.starting().started_at_once())?;
+        let process = self.admit(&self.starting().without_init())?;
         Ok(self.run_task(process, body))
     }
 
@@ -222,7 +222,7 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let process = self.admit_at_once(&self.starting().started_at_once())?;
+        let process = self.admit_at_once(&self.starting().without_init())?;
         Ok(self.run_task(process, body))
     }
 
@@ -312,10 +312,10 @@ impl StartContext {
         let starting = starting
             .supervised(self.supervisor, role, self.spec.shutdown)
             .warned_after(self.spec.warn_after)
-            .because(self.cause.clone());
+            .with_cause(self.cause.clone());
         let starting = match self.spec.kind {
             ChildType::Worker => starting,
-            ChildType::Supervisor => starting.of_a_line(),
+            ChildType::Supervisor => starting.with_ancestors(),
         };
         match self.spec.name.clone() {
             Some(name) => starting.named(name),

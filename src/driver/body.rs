@@ -16,27 +16,27 @@ use crate::kernel::closing::End;
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
 
 pin_project! {
-    /// Calls `begin` at its first poll, runs what that returns, and says what came of it.
-    #[project = Step]
-    enum BodyFuture<Begin, Fut, Finish> {
-        Begins { act: Option<(Begin, Finish)> },
-        Goes { #[pin] future: Fut, finish: Option<Finish> },
+    /// Calls `start` at its first poll, runs what that returns, and says what came of it.
+    #[project = Projected]
+    enum BodyFuture<Start, Fut, Finish> {
+        Unstarted { closures: Option<(Start, Finish)> },
+        Running { #[pin] future: Fut, finish: Option<Finish> },
     }
 }
 
 /// A body of a closure, and of what its result says about the end.
-pub(crate) fn body<Begin, Fut, Finish>(begin: Begin, finish: Finish) -> Body
+pub(crate) fn body<Start, Fut, Finish>(start: Start, finish: Finish) -> Body
 where
-    Begin: FnOnce() -> Fut + Send + 'static,
+    Start: FnOnce() -> Fut + Send + 'static,
     Fut: Future + Send + 'static,
     Finish: FnOnce(Fut::Output) -> End + Send + 'static,
 {
-    Box::pin(BodyFuture::Begins { act: Some((begin, finish)) })
+    Box::pin(BodyFuture::Unstarted { closures: Some((start, finish)) })
 }
 
-impl<Begin, Fut, Finish> Future for BodyFuture<Begin, Fut, Finish>
+impl<Start, Fut, Finish> Future for BodyFuture<Start, Fut, Finish>
 where
-    Begin: FnOnce() -> Fut,
+    Start: FnOnce() -> Fut,
     Fut: Future,
     Finish: FnOnce(Fut::Output) -> End,
 {
@@ -45,17 +45,17 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             let (future, finish) = match self.as_mut().project() {
-                Step::Goes { future, finish } => {
+                Projected::Running { future, finish } => {
                     let output = ready!(future.poll(cx));
                     let finish = finish.take().expect("a body is not polled after its end");
                     return Poll::Ready(finish(output));
                 }
-                Step::Begins { act } => {
-                    let (begin, finish) = act.take().expect("a body begins once");
-                    (begin(), finish)
+                Projected::Unstarted { closures } => {
+                    let (start, finish) = closures.take().expect("a body begins once");
+                    (start(), finish)
                 }
             };
-            self.set(BodyFuture::Goes { future, finish: Some(finish) });
+            self.set(BodyFuture::Running { future, finish: Some(finish) });
         }
     }
 }

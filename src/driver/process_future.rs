@@ -50,7 +50,7 @@ impl<M: Item> ProcessFuture<M> {
 
     /// Leaves the task's waker in the record; whoever condemned it before finds the
     /// flag raised by the caller's next look.
-    fn enroll(&self, cx: &Context<'_>) {
+    fn register_waker(&self, cx: &Context<'_>) {
         let mut state = self.process.state.lock();
         state.core.task = Some(cx.waker().clone());
         drop(state);
@@ -62,8 +62,8 @@ impl<M: Item> ProcessFuture<M> {
         let Some(body) = self.body.take() else { return };
         crate::base::failpoint::point!("death before body");
         let current_server = self.current_server();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.drop_inside(body))) {
-            self.tell_destructor_panic(payload);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.drop_body(body))) {
+            self.log_destructor_panic(payload);
         }
         drop(current_server);
         unanswered::hand_over(&*self.process, self.record());
@@ -72,11 +72,11 @@ impl<M: Item> ProcessFuture<M> {
         drop(current_pid);
     }
 
-    fn drop_inside(&self, body: Body) {
+    fn drop_body(&self, body: Body) {
         span::inside(&self.process.kernel, &*self.process, || drop(body));
     }
 
-    fn tell_destructor_panic(&self, payload: Box<dyn Any + Send>) {
+    fn log_destructor_panic(&self, payload: Box<dyn Any + Send>) {
         let crash = Crash::from_panic(payload);
         let pid = self.process.pid();
         lifecycle_log::destructor_panicked(pid, crash.message());
@@ -89,9 +89,9 @@ impl<M: Item> Future for ProcessFuture<M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         if this.process.flags().load(Ordering::Acquire) & flag::STARTED == 0 {
-            this.enroll(cx);
+            this.register_waker(cx);
         }
-        if this.process.is_to_be_dropped() {
+        if this.process.should_drop_body() {
             this.end(End::Dropped);
             return Poll::Ready(());
         }

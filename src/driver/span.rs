@@ -15,13 +15,13 @@ use crate::process::AnyProcess;
 const TARGET: &str = "regrow::process";
 
 /// Does a part of what a process does, inside its span where it has one.
-pub(crate) fn inside<R>(kernel: &Kernel, process: &dyn AnyProcess, act: impl FnOnce() -> R) -> R {
+pub(crate) fn inside<R>(kernel: &Kernel, process: &dyn AnyProcess, run: impl FnOnce() -> R) -> R {
     if !kernel.watching.spans() {
-        return act();
+        return run();
     }
     match span(process) {
-        Some(span) => span.in_scope(act),
-        None => act(),
+        Some(span) => span.in_scope(run),
+        None => run(),
     }
 }
 

@@ -108,9 +108,9 @@ impl Post {
     /// Sends a payload, and waits in line if there is no room.
     pub(crate) fn line_up(&self, number: usize) -> Result<Option<QueuedSend<Parcel>>, ()> {
         let probe = Probe { number, drops: Arc::clone(&self.drops) };
-        match self.process.send_or(Parcel::Probe(probe), IfFull::Wait) {
-            Ok(Sent::Taken) => Ok(None),
-            Ok(Sent::InLine(number)) => {
+        match self.process.send_with(Parcel::Probe(probe), IfFull::Wait) {
+            Ok(Sent::Accepted) => Ok(None),
+            Ok(Sent::InSendQueue(number)) => {
                 Ok(Some(QueuedSend::new(Arc::clone(&self.process), number)))
             }
             Err((_, refused)) => {

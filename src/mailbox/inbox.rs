@@ -80,7 +80,7 @@ pub(crate) struct Mail<M> {
 
 impl<M: Item> AnyMail for Mail<M> {
     fn put_envelope(&mut self, envelope: Envelope, tracked: bool) {
-        self.put_as(envelope, M::from_envelope, tracked);
+        self.push_wrapped(envelope, M::from_envelope, tracked);
     }
 
     fn is_handled(&self) -> bool {
@@ -148,7 +148,7 @@ impl<M> Drop for Leftover<M> {
 impl<M: Item> Mail<M> {
     /// Puts last in the inbox what is yet to be made an item of.
     #[inline]
-    pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M, tracked: bool) {
+    pub(crate) fn push_wrapped<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M, tracked: bool) {
         let inbox = &mut self.inbox;
         if inbox.len() == inbox.capacity() {
             make_room(inbox);
@@ -174,7 +174,7 @@ impl<M: Item> State<Mail<M>> {
     }
 
     /// What becomes of this item; what it costs is counted.
-    pub(crate) fn entry(&mut self, item: &M, if_full: IfFull) -> Entry {
+    pub(crate) fn decide_entry(&mut self, item: &M, if_full: IfFull) -> Entry {
         let Some(counts) = self.core.counts().filter(|_| item.is_user()) else {
             return Entry::Queue;
         };
@@ -190,7 +190,7 @@ impl<M: Item> State<Mail<M>> {
         if let Some(counts) = self.core.counts() {
             counts.count_in(user);
         }
-        self.put(item);
+        self.push(item);
         self.core.notify();
     }
 
@@ -204,7 +204,7 @@ impl<M: Item> State<Mail<M>> {
     }
 
     /// Takes the first that is picked, of what was not looked at before.
-    pub(crate) fn find(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
+    pub(crate) fn take_next_match(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
         let counts = self.core.counts()?;
         let found = self.mail.inbox.range(counts.passed..).position(pick);
         counts.passed = found.map_or(self.mail.inbox.len(), |at| counts.passed + at);
@@ -219,7 +219,7 @@ impl<M: Item> State<Mail<M>> {
         if !user || self.core.stage != Stage::Live {
             return None;
         }
-        let (number, item) = self.mail.send_queue.first()?;
+        let (number, item) = self.mail.send_queue.pop()?;
         self.queue(item);
         self.core.relations()?.waiters.remove(&number)
     }
@@ -227,14 +227,14 @@ impl<M: Item> State<Mail<M>> {
 
 impl<M: Item> State<Mail<M>> {
     /// Last in the queue, with the time where that is tracked.
-    pub(crate) fn put(&mut self, item: M) {
-        self.put_as(item, |item| item);
+    pub(crate) fn push(&mut self, item: M) {
+        self.push_wrapped(item, |item| item);
     }
 
     /// The same for what is yet to be made an item of.
     #[inline]
-    pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
-        self.mail.put_as(value, wrap, self.core.tracked);
+    pub(crate) fn push_wrapped<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
+        self.mail.push_wrapped(value, wrap, self.core.tracked);
     }
 }
 

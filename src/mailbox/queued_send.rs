@@ -33,7 +33,7 @@ pub(crate) struct QueuedSend<M: Item> {
 }
 
 impl<M: Item> QueuedSend<M> {
-    /// Of what was [sent to the line](crate::mailbox::record::Sent::InLine) under this number.
+    /// Of what was [sent to the line](crate::mailbox::record::Sent::InSendQueue) under this number.
     pub(crate) fn new(process: Arc<Process<M>>, number: u64) -> Self {
         QueuedSend { process, number }
     }
@@ -44,9 +44,9 @@ impl<M: Item> QueuedSend<M> {
 
     /// Leaves the line because the time is up, which is counted; `None` if the item was let
     /// in just before.
-    pub(crate) fn give_up(&self) -> Option<M> {
+    pub(crate) fn cancel(&self) -> Option<M> {
         let mut state = self.process.state.lock();
-        let (item, waker) = self.leave(&mut state);
+        let (item, waker) = self.take_back(&mut state);
         if let (Some(_), Some(counts)) = (&item, state.core.counts()) {
             counts.dropped += 1;
             self.process.kernel.count_dropped();
@@ -58,10 +58,10 @@ impl<M: Item> QueuedSend<M> {
 
     /// The item, if it is still in the line, and the waker left there: both to be dropped
     /// after unlock.
-    fn leave(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
+    fn take_back(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
         let waker =
             state.core.relations().and_then(|relations| relations.waiters.remove(&self.number));
-        (state.mail.send_queue.leave(self.number), waker)
+        (state.mail.send_queue.remove(self.number), waker)
     }
 }
 
@@ -80,7 +80,7 @@ impl<M: Item> Future for QueuedSend<M> {
             drop(old);
             return Poll::Pending;
         }
-        let (item, old) = self.leave(&mut state);
+        let (item, old) = self.take_back(&mut state);
         drop(state);
         drop(old);
         Poll::Ready(item.map_or(Ok(()), Err))
@@ -90,7 +90,7 @@ impl<M: Item> Future for QueuedSend<M> {
 impl<M: Item> Drop for QueuedSend<M> {
     fn drop(&mut self) {
         let mut state = self.process.state.lock();
-        let left = self.leave(&mut state);
+        let left = self.take_back(&mut state);
         drop(state);
         drop(left);
     }

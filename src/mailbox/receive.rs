@@ -99,7 +99,7 @@ impl<M: Item> Mailbox<M> {
                 return Poll::Pending;
             }
             while let Some(item) = self.local.get(*cursor) {
-                if self.taken_back(item) {
+                if self.is_revoked(item) {
                     self.local.remove(*cursor);
                     continue;
                 }
@@ -164,7 +164,7 @@ impl<M: Item> Mailbox<M> {
     }
 
     /// Whether it is a signal whose ticket is no longer held: no predicate may see it.
-    fn taken_back(&self, item: &M) -> bool {
+    fn is_revoked(&self, item: &M) -> bool {
         let Some(envelope) = item.envelope() else { return false };
         let Some(ticket) = envelope.ticket else { return false };
         let state = self.process.state.lock();

@@ -45,7 +45,7 @@ impl<M: Item> Process<M> {
 
     /// It is condemned, and its body may be dropped at once: nothing holds it that can only
     /// be asked to end.
-    pub(crate) fn is_to_be_dropped(&self) -> bool {
+    pub(crate) fn should_drop_body(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (flag::EXIT_PENDING | flag::ENDS_BY_ITSELF)
             == flag::EXIT_PENDING
     }
@@ -66,19 +66,19 @@ impl<M: Item> Process<M> {
     /// Queues an item of the process' own kind, or gives it back. One that a full mailbox
     /// refuses is counted, as its sender will drop it.
     pub(crate) fn send(&self, item: M) -> Result<(), (M, Refused)> {
-        self.send_or(item, IfFull::Lose).map(|_| ())
+        self.send_with(item, IfFull::Lose).map(|_| ())
     }
 
     /// The same for a sender with a choice.
-    pub(crate) fn send_or(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
-        self.send_as(item, |item| item, if_full)
+    pub(crate) fn send_with(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        self.send_wrapped(item, |item| item, if_full)
     }
 
     /// The same for what is yet to be made an item of, by `wrap`. That is done where the item
     /// will lie: one that is put together first and then moved there costs more than the
     /// lock does.
     #[inline]
-    pub(crate) fn send_as<T>(
+    pub(crate) fn send_wrapped<T>(
         &self,
         value: T,
         wrap: impl FnOnce(T) -> M,
@@ -93,14 +93,14 @@ impl<M: Item> Process<M> {
             drop(state);
             return Err((wrap(value), Refused::Dead));
         }
-        state.put_as(value, wrap);
+        state.push_wrapped(value, wrap);
         state.core.notify();
         if state.core.reader_wait == ReaderWait::WakeDue {
             let waker = state.core.take_due_waker();
             drop(state);
             wake(waker);
         }
-        Ok(Sent::Taken)
+        Ok(Sent::Accepted)
     }
 
     #[inline(never)]
@@ -110,8 +110,8 @@ impl<M: Item> Process<M> {
             drop(state);
             return Err((item, Refused::Dead));
         }
-        let entry = state.entry(&item, if_full);
-        let (mut sent, mut evicted) = (Sent::Taken, None);
+        let entry = state.decide_entry(&item, if_full);
+        let (mut sent, mut evicted) = (Sent::Accepted, None);
         match entry {
             Entry::Queue => state.queue(item),
             Entry::Evict => {
@@ -121,8 +121,8 @@ impl<M: Item> Process<M> {
             Entry::Drop => evicted = Some(item),
             Entry::SendQueue => {
                 let number = self.kernel.fresh_id();
-                state.mail.send_queue.join(number, item);
-                sent = Sent::InLine(number);
+                state.mail.send_queue.push(number, item);
+                sent = Sent::InSendQueue(number);
             }
             Entry::Lose | Entry::GiveBack => {
                 drop(state);
@@ -147,9 +147,9 @@ impl<M: Item> Process<M> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// In the mailbox, or where the mailbox' policy has put it instead.
-    Taken,
+    Accepted,
     /// In the line, under this number.
-    InLine(u64),
+    InSendQueue(u64),
 }
 
 impl<M: Item> AnyProcess for Process<M> {
@@ -171,7 +171,7 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn deliver(&self, received: Received) -> bool {
         let wrap = |received| M::from_envelope(Envelope::plain(received));
-        self.send_as(received, wrap, IfFull::Lose).is_ok()
+        self.send_wrapped(received, wrap, IfFull::Lose).is_ok()
     }
 
     fn tick(&self, timer: u64) {

@@ -18,7 +18,7 @@ impl<M> SendQueue<M> {
     }
 
     /// Numbers grow from each call to the next.
-    pub(crate) fn join(&mut self, number: u64, item: M) {
+    pub(crate) fn push(&mut self, number: u64, item: M) {
         self.0.get_or_insert_default().push_back((number, item));
     }
 
@@ -27,12 +27,12 @@ impl<M> SendQueue<M> {
     }
 
     /// Takes out who has waited longest.
-    pub(crate) fn first(&mut self) -> Option<(u64, M)> {
+    pub(crate) fn pop(&mut self) -> Option<(u64, M)> {
         self.0.as_mut()?.pop_front()
     }
 
     /// Takes out whoever has this number.
-    pub(crate) fn leave(&mut self, number: u64) -> Option<M> {
+    pub(crate) fn remove(&mut self, number: u64) -> Option<M> {
         let at = self.position(number)?;
         self.0.as_mut()?.remove(at).map(|(_, item)| item)
     }
@@ -47,18 +47,18 @@ mod tests {
     use super::SendQueue;
 
     #[test]
-    fn a_line_keeps_its_order_whoever_leaves_it() {
+    fn a_send_queue_keeps_its_order_when_an_item_is_removed() {
         let mut send_queue = SendQueue::new();
         assert_eq!(
-            (send_queue.first(), send_queue.leave(1), send_queue.contains(1)),
+            (send_queue.pop(), send_queue.remove(1), send_queue.contains(1)),
             (None, None, false)
         );
         for number in [2, 3, 5, 8] {
-            send_queue.join(number, number * 10);
+            send_queue.push(number, number * 10);
         }
-        assert_eq!((send_queue.leave(3), send_queue.leave(3)), (Some(30), None));
+        assert_eq!((send_queue.remove(3), send_queue.remove(3)), (Some(30), None));
         assert!(send_queue.contains(5) && !send_queue.contains(3));
-        let rest = std::iter::from_fn(|| send_queue.first()).collect::<Vec<_>>();
+        let rest = std::iter::from_fn(|| send_queue.pop()).collect::<Vec<_>>();
         assert_eq!(rest, [(2, 20), (5, 50), (8, 80)]);
     }
 }

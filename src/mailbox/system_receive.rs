@@ -34,7 +34,7 @@ impl<M: Item> Mailbox<M> {
                 return Poll::Pending;
             }
             let mut state = self.process.state.lock();
-            let Some(item) = state.find(&mut urgent) else {
+            let Some(item) = state.take_next_match(&mut urgent) else {
                 let old = register(&mut state.core, cx.waker());
                 drop(state);
                 drop(old);

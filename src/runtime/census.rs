@@ -59,26 +59,26 @@ impl Runtime {
     pub(crate) fn start_census(&self) {
         let Some(handle) = self.kernel.handle.get() else { return };
         if self.kernel.census.first_start() {
-            let slot = Arc::clone(&self.kernel.census);
-            handle.spawn(tell(slot, Arc::downgrade(&self.kernel)));
+            let wake = Arc::clone(&self.kernel.census);
+            handle.spawn(log_changes(wake, Arc::downgrade(&self.kernel)));
         }
     }
 }
 
 /// Holds the kernel only for the moment of a line, so it keeps nothing alive.
-async fn tell(slot: Arc<CensusWake>, kernel: Weak<Kernel>) {
-    while slot.changed().await {
+async fn log_changes(wake: Arc<CensusWake>, kernel: Weak<Kernel>) {
+    while wake.changed().await {
         tokio::time::sleep(DEBOUNCE).await;
-        slot.told();
+        wake.told();
         let Some(kernel) = kernel.upgrade() else { return };
         if kernel.wants_log(LogLevel::Info) {
             let census = Runtime { kernel }.census();
-            lifecycle_log::census(&line(&census.labels), &line(&census.tags));
+            lifecycle_log::census(&format_counts(&census.labels), &format_counts(&census.tags));
         }
     }
 }
 
-fn line(counts: &BTreeMap<String, usize>) -> String {
+fn format_counts(counts: &BTreeMap<String, usize>) -> String {
     let words = counts.iter().map(|(label, count)| format!("{} {count}", name(label)));
     words.collect::<Vec<_>>().join(", ")
 }

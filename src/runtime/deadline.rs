@@ -69,19 +69,19 @@ pub(crate) struct Deadline<'a> {
     kernel: &'a Arc<Kernel>,
     /// Armed at the first poll that has to wait.
     slot: Option<ArmedSlot<'a>>,
-    other: Other<'a>,
+    fallback: Fallback<'a>,
 }
 
 /// What wakes the caller in place of a slot that the sweeper looks at in time.
-enum Other<'a> {
+enum Fallback<'a> {
     None,
     Timer { sleep: Pin<Box<Sleep>>, _counted: Timed<'a> },
-    Outside(Box<Outside<'a>>),
+    OutsideTokio(Box<OutsideTokio<'a>>),
 }
 
 impl<'a> Deadline<'a> {
     pub(crate) fn new(due: Instant, kernel: &'a Arc<Kernel>) -> Self {
-        Deadline { due, kernel, slot: None, other: Other::None }
+        Deadline { due, kernel, slot: None, fallback: Fallback::None }
     }
 
     /// Whether the time is up; if not, this waker will be woken.
@@ -90,10 +90,10 @@ impl<'a> Deadline<'a> {
             slot.register(cx.waker());
             return Instant::now() >= self.due;
         }
-        match &mut self.other {
-            Other::None => {}
-            Other::Timer { sleep, .. } => return sleep.as_mut().poll(cx).is_ready(),
-            Other::Outside(outside) => return outside.is_due(cx),
+        match &mut self.fallback {
+            Fallback::None => {}
+            Fallback::Timer { sleep, .. } => return sleep.as_mut().poll(cx).is_ready(),
+            Fallback::OutsideTokio(outside) => return outside.is_due(cx),
         }
         let kernel = self.kernel;
         self.slot = kernel.deadlines.rearm(self.due, cx.waker());
@@ -123,7 +123,7 @@ impl<'a> Deadline<'a> {
         }
         let mut sleep = Box::pin(sleep_until(self.due));
         let is_due = sleep.as_mut().poll(cx).is_ready();
-        self.other = Other::Timer { sleep, _counted: kernel.deadlines.count_timed() };
+        self.fallback = Fallback::Timer { sleep, _counted: kernel.deadlines.count_timed() };
         if is_ours {
             let left = self.due.saturating_duration_since(Instant::now());
             kernel.deadlines.want(left, kernel.tokio());
@@ -132,10 +132,10 @@ impl<'a> Deadline<'a> {
     }
 
     fn wait_outside(&mut self, cx: &mut Context<'_>) -> bool {
-        let outside = Outside::new(self.due, self.kernel, cx);
-        self.other = Other::Outside(Box::new(outside));
-        match &mut self.other {
-            Other::Outside(outside) => outside.is_due(cx),
+        let outside = OutsideTokio::new(self.due, self.kernel, cx);
+        self.fallback = Fallback::OutsideTokio(Box::new(outside));
+        match &mut self.fallback {
+            Fallback::OutsideTokio(outside) => outside.is_due(cx),
             _ => false,
         }
     }
@@ -143,7 +143,7 @@ impl<'a> Deadline<'a> {
 
 /// So long a tokio that is driven may take to give a sign, once a limit is over by the system's
 /// clock.
-const SIGN_WITHIN: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// The deadline of a caller on a thread that no tokio polls it on.
 ///
@@ -152,7 +152,7 @@ const SIGN_WITHIN: Duration = Duration::from_secs(1);
 /// behind, and the system's clock says that the time is up, the tokio is asked for a sign: one
 /// that is driven gives it, and its clock decides; one that gives none within a second is
 /// driven by nobody, or blocked, and its clock will not move.
-struct Outside<'a> {
+struct OutsideTokio<'a> {
     slot: ArmedSlot<'a>,
     kernel: &'a Arc<Kernel>,
     tokio: &'a Handle,
@@ -164,7 +164,7 @@ struct Outside<'a> {
     asked: Option<u64>,
 }
 
-impl<'a> Outside<'a> {
+impl<'a> OutsideTokio<'a> {
     fn new(due: Instant, kernel: &'a Arc<Kernel>, cx: &Context<'_>) -> Self {
         let tokio = kernel.tokio().expect(NO_TOKIO);
         // By the clock that `due` was read from: this thread's.
@@ -174,7 +174,7 @@ impl<'a> Outside<'a> {
         let slot = kernel.deadlines.arm_outside(due, cx.waker(), tokio);
         let now = std::time::Instant::now();
         let look = now.checked_add(left).unwrap_or(now + Duration::from_secs(1 << 32));
-        Outside { slot, kernel, tokio, due, look, asked: None }
+        OutsideTokio { slot, kernel, tokio, due, look, asked: None }
     }
 
     fn is_due(&mut self, cx: &Context<'_>) -> bool {
@@ -192,7 +192,7 @@ impl<'a> Outside<'a> {
                 return true;
             }
             self.asked = Some(deadlines.ask_for_a_sign());
-            self.look = now + SIGN_WITHIN;
+            self.look = now + ANSWER_WITHIN;
         }
         look_at(self.look);
         false

@@ -45,12 +45,12 @@ pub struct Ended {
     /// The number of our waker in the record.
     waiter: u64,
     /// Whether it may be there.
-    listed: bool,
+    is_registered: bool,
 }
 
 impl Ended {
     pub(crate) fn of(runtime: &Runtime, process: Option<Arc<dyn AnyProcess>>) -> Self {
-        Ended { process, waiter: runtime.kernel.fresh_id(), listed: false }
+        Ended { process, waiter: runtime.kernel.fresh_id(), is_registered: false }
     }
 }
 
@@ -76,7 +76,7 @@ impl Future for Ended {
             (None, old)
         });
         drop(old);
-        this.listed = reason.is_none();
+        this.is_registered = reason.is_none();
         let Some(reason) = reason else { return Poll::Pending };
         budget.made_progress();
         Poll::Ready(reason)
@@ -85,7 +85,7 @@ impl Future for Ended {
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        if let Some(process) = self.process.as_ref().filter(|_| self.listed) {
+        if let Some(process) = self.process.as_ref().filter(|_| self.is_registered) {
             let old = process.with(|locked| {
                 locked
                     .core()

@@ -150,10 +150,10 @@ impl Runtime {
                 return None;
             }
             if let Some(relations) = &core.relations {
-                info.tell(relations);
+                info.add_relations(relations);
             }
             if core.tracked {
-                info.tell_work(locked);
+                info.add_activity(locked);
             }
             Some(info)
         })?;
@@ -265,7 +265,7 @@ impl ProcessInfo {
         }
     }
 
-    fn tell(&mut self, relations: &crate::process::Relations) {
+    fn add_relations(&mut self, relations: &crate::process::Relations) {
         self.links = relations.links.len();
         self.monitors = relations.watchers.as_ref().map_or(0, |watchers| watchers.len());
         let fired =
@@ -285,7 +285,7 @@ impl ProcessInfo {
 }
 
 impl ProcessInfo {
-    fn tell_work(&mut self, locked: &mut Locked) {
+    fn add_activity(&mut self, locked: &mut Locked) {
         let (now, in_inbox) = (Instant::now(), locked.oldest_queued());
         let activity =
             locked.core().registrations().and_then(|registrations| registrations.activity.as_mut());

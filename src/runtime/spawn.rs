@@ -151,9 +151,9 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (process, born) = self.admit::<Envelope>(&NewProcess::default());
+        let (process, admitted) = self.admit::<Envelope>(&NewProcess::default());
         let reference = self.kernel.monitor(watcher, process.pid());
-        (self.run(process, born.is_ok(), plain(body)), reference)
+        (self.run(process, admitted.is_ok(), plain(body)), reference)
     }
 
     /// The holder of the name, or else a process spawned with that name from this body.
@@ -194,7 +194,7 @@ impl Runtime {
         match self.admit::<Envelope>(&new_process) {
             (_, Err(NotAdmitted::NameTaken(holder))) => holder,
             (process, Err(NotAdmitted::NameReserved(_))) => process.pid(),
-            (process, born) => self.run(process, born.is_ok(), plain(body)).pid(),
+            (process, admitted) => self.run(process, admitted.is_ok(), plain(body)).pid(),
         }
     }
 
@@ -203,8 +203,8 @@ impl Runtime {
         new_process: &NewProcess,
         body: impl FnOnce(Context) -> Body,
     ) -> ProcessHandle {
-        let (process, born) = self.admit::<Envelope>(new_process);
-        self.run(process, born.is_ok(), body)
+        let (process, admitted) = self.admit::<Envelope>(new_process);
+        self.run(process, admitted.is_ok(), body)
     }
 
     /// Makes the record and brings it into the tables.
@@ -219,19 +219,19 @@ impl Runtime {
         }
         let process = Process::<M>::new(self.kernel.clone(), new_process.relations(&self.kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
-        let born = self.kernel.admit(&any, new_process);
-        (process, born)
+        let admitted = self.kernel.admit(&any, new_process);
+        (process, admitted)
     }
 
-    /// Spawns the task of a raw process that was born; of one that wasn't, the body is
+    /// Spawns the task of a raw process that was admitted; of one that wasn't, the body is
     /// dropped unrun.
     pub(crate) fn run(
         &self,
         process: Arc<Process<Envelope>>,
-        born: bool,
+        admitted: bool,
         body: impl FnOnce(Context) -> Body,
     ) -> ProcessHandle {
-        if born {
+        if admitted {
             let context = Context::new(Mailbox::new(process.clone()));
             self.spawn_future(process.clone(), body(context));
         }

@@ -93,7 +93,7 @@ impl Starting {
     }
 
     /// A supervisor, which may leave children when it ends.
-    pub(crate) fn of_a_line(mut self) -> Self {
+    pub(crate) fn with_ancestors(mut self) -> Self {
         if let Some(Parent { pid, role: Some(role), .. }) = self.new_process.parent {
             self.new_process.ancestors = Some(self.runtime.kernel.ancestors(pid, role.slot));
         }
@@ -101,7 +101,7 @@ impl Starting {
     }
 
     /// A process without an init: its end is told by the link from the first moment on.
-    pub(crate) fn started_at_once(mut self) -> Self {
+    pub(crate) fn without_init(mut self) -> Self {
         if let Some((_, link)) = &mut self.new_process.link {
             link.kind = LinkKind::Plain;
         }
@@ -138,7 +138,7 @@ impl Starting {
         self
     }
 
-    pub(crate) fn because(mut self, cause: StartCause) -> Self {
+    pub(crate) fn with_cause(mut self, cause: StartCause) -> Self {
         self.cause = cause;
         self
     }

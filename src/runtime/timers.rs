@@ -38,7 +38,7 @@ pub struct TimerRef {
     kernel: Weak<Kernel>,
     armed: Armed,
     /// What of the delay that was asked for is beyond the clock's end.
-    beyond: Duration,
+    beyond_clock: Duration,
 }
 
 impl TimerRef {
@@ -59,7 +59,7 @@ impl TimerRef {
         let kernel = self.kernel.upgrade()?;
         let due = kernel.timers.due(self.armed.target, self.armed.id)?;
         let _entered = kernel.handle.get().map(tokio::runtime::Handle::enter);
-        Some(due.saturating_duration_since(Instant::now()).saturating_add(self.beyond))
+        Some(due.saturating_duration_since(Instant::now()).saturating_add(self.beyond_clock))
     }
 }
 
@@ -196,8 +196,8 @@ impl Runtime {
         period: Option<Duration>,
         action: Action,
     ) -> TimerRef {
-        let beyond = left_out(Instant::now(), delay);
+        let beyond_clock = left_out(Instant::now(), delay);
         let armed = self.kernel.arm_timer(to, delay, period, action);
-        TimerRef { kernel: Arc::downgrade(&self.kernel), armed, beyond }
+        TimerRef { kernel: Arc::downgrade(&self.kernel), armed, beyond_clock }
     }
 }

@@ -65,7 +65,7 @@ impl Runtime {
     /// ```
     pub fn track_handlers(&self, on: bool) {
         self.kernel.watching.track(on);
-        self.tell_all();
+        self.apply_to_all();
     }
 
     /// Warns of handlers that run longer than this; `None`, as at first, turns it off, and
@@ -99,7 +99,7 @@ impl Runtime {
     /// ```
     pub fn warn_after(&self, limit: impl Into<Option<Duration>>) {
         self.kernel.watching.warn_after(limit.into());
-        self.tell_all();
+        self.apply_to_all();
     }
 
     /// Gives each process a span, or no more: what its body and its handlers log is inside of
@@ -133,10 +133,10 @@ impl Runtime {
     }
 
     /// A switch was turned.
-    fn tell_all(&self) {
+    fn apply_to_all(&self) {
         let kernel = &self.kernel;
         for process in kernel.table.collect(|_, process| Some(process.clone())) {
-            kernel.heed(&*process);
+            kernel.apply_tracking(&*process);
             if kernel.watching.handlers() {
                 process.raise(flag::OBSERVED);
             }
@@ -147,7 +147,7 @@ impl Runtime {
 impl Kernel {
     /// Brings a process in line with the switch; the last one to look is right, as it looks
     /// under the lock.
-    pub(crate) fn heed(&self, process: &dyn AnyProcess) {
+    pub(crate) fn apply_tracking(&self, process: &dyn AnyProcess) {
         process.with(|locked| locked.track(self.watching.tracks()));
     }
 }

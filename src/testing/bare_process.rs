@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::resolve_unanswered;
+use crate::call::reply_slot::resolve_handed_over;
 use crate::exit::reason::ExitReason;
 use crate::kernel::admission::NewProcess;
 use crate::kernel::closing::End;
@@ -97,6 +97,6 @@ impl<M: Item> StandIn<M> {
 pub(super) fn resolve(process: &dyn AnyProcess) {
     let flags = process.flags().load(Ordering::Acquire);
     if flags & flag::UNANSWERED != 0 && flags & flag::EXIT_PENDING == 0 {
-        resolve_unanswered(process);
+        resolve_handed_over(process);
     }
 }
