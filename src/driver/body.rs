@@ -1,8 +1,9 @@
-//! What a process does until it ends: a closure that is called inside of it, and the
-//! future that it makes.
+//! The body of a process: a closure that is called inside the process, and the future that the
+//! closure returns.
 //!
-//! The future lies where the closure lay, so a body is as large as the larger of the two.
-//! It is one step deep: each frame that a panic unwinds costs about as much as a message.
+//! The future is stored in the place of the closure, so a body is as large as the larger of the
+//! two. A body is one frame deep, because each frame that a panic unwinds costs about as much as a
+//! message.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,11 +13,12 @@ use pin_project_lite::pin_project;
 
 use crate::kernel::closing::End;
 
-/// What a process does until it ends.
+/// A boxed body.
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
 
 pin_project! {
-    /// Calls `start` at its first poll, runs what that returns, and says what came of it.
+    /// Calls `start` at the first poll, polls the future that it returns, and makes the end of the
+    /// process from the output with `finish`.
     #[project = Projected]
     enum BodyFuture<Start, Fut, Finish> {
         Unstarted { closures: Option<(Start, Finish)> },
@@ -24,7 +26,7 @@ pin_project! {
     }
 }
 
-/// A body of a closure, and of what its result says about the end.
+/// A body from a closure that starts it, and a function that makes the end from its output.
 pub(crate) fn body<Start, Fut, Finish>(start: Start, finish: Finish) -> Body
 where
     Start: FnOnce() -> Fut + Send + 'static,
@@ -51,7 +53,7 @@ where
                     return Poll::Ready(finish(output));
                 }
                 Projected::Unstarted { closures } => {
-                    let (start, finish) = closures.take().expect("a body begins once");
+                    let (start, finish) = closures.take().expect("a body starts once");
                     (start(), finish)
                 }
             };

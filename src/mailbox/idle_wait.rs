@@ -2,7 +2,8 @@
 //!
 //! # Guarantees
 //!
-//! No item is queued to a reader that waits without waking it. A waiting reader costs nothing.
+//! A send that queues an item for a waiting reader wakes that reader. No wake is lost between the
+//! reader's last check of the inbox and its wait. A waiting reader uses no processor time.
 //!
 //! # States
 //!

@@ -1,5 +1,5 @@
-//! The mailbox of a process: how an item is queued, what a full mailbox does, how the process
-//! receives, and when it waits.
+//! The mailbox of a process: how an item is queued, what a full mailbox does with it, and how the
+//! process receives and waits.
 //!
 //! **Uses** `base`, `message`, `process`, `kernel`.
 //! **Knows nothing of** what the items are, beyond [`Item`](inbox::Item): plain processes queue

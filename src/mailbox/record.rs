@@ -1,4 +1,5 @@
-//! The record of one process: its lock, its inbox, and what sends to it.
+//! The record of one process: its flags, its lock with everything that the lock guards, and the
+//! ways to send an item to it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::process::{
     AnyProcess, Counts, Entry, IfFull, Locked, ReaderWait, Relations, Stage, State, flag,
 };
 
-/// One process.
+/// The record of one process whose mailbox holds items of type `M`.
 pub(crate) struct Process<M> {
     pid: Pid,
     flags: AtomicU8,
@@ -43,40 +44,40 @@ impl<M: Item> Process<M> {
         self.flags.load(Ordering::Acquire) & flag::EXIT_PENDING != 0
     }
 
-    /// It is condemned, and its body may be dropped at once: nothing holds it that can only
-    /// be asked to end.
+    /// Whether the body is to be dropped without another poll: an exit is pending, and the body
+    /// does not [end by itself](flag::ENDS_BY_ITSELF).
     pub(crate) fn should_drop_body(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (flag::EXIT_PENDING | flag::ENDS_BY_ITSELF)
             == flag::EXIT_PENDING
     }
 
-    /// Its mailbox is counted: [`Counts`](crate::process::Counts).
+    /// Whether the mailbox is counted: see [`Counts`](crate::process::Counts).
     pub(crate) fn is_counted(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0
     }
 
-    /// Looks at the counts of the mailbox, if it is counted.
-    pub(crate) fn with_counts<R>(&self, look: impl FnOnce(&Counts) -> R) -> Option<R> {
+    /// Reads the counts of the mailbox under the lock, if it is counted.
+    pub(crate) fn with_counts<R>(&self, read: impl FnOnce(&Counts) -> R) -> Option<R> {
         if !self.is_counted() {
             return None;
         }
-        self.state.lock().core.counts().map(|counts| look(counts))
+        self.state.lock().core.counts().map(|counts| read(counts))
     }
 
-    /// Queues an item of the process' own kind, or gives it back. One that a full mailbox
-    /// refuses is counted, as its sender will drop it.
+    /// Queues an item, or gives it back. An item that a full mailbox refuses is counted as
+    /// dropped.
     pub(crate) fn send(&self, item: M) -> Result<(), (M, Refused)> {
         self.send_with(item, IfFull::Lose).map(|_| ())
     }
 
-    /// The same for a sender with a choice.
+    /// Queues an item. `if_full` says what happens to the item when the mailbox is full.
     pub(crate) fn send_with(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
         self.send_wrapped(item, |item| item, if_full)
     }
 
-    /// The same for what is yet to be made an item of, by `wrap`. That is done where the item
-    /// will lie: one that is put together first and then moved there costs more than the
-    /// lock does.
+    /// As [`send_with`](Self::send_with), for the item that `wrap` makes of `value`. The item is
+    /// built at its place in the inbox, because moving a finished item there costs more than the
+    /// lock.
     #[inline]
     pub(crate) fn send_wrapped<T>(
         &self,
@@ -143,12 +144,12 @@ impl<M: Item> Process<M> {
     }
 }
 
-/// Where an item is.
+/// Where an item is after it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// In the mailbox, or where the mailbox' policy has put it instead.
+    /// In the mailbox, or dropped there by the policy of a full mailbox.
     Accepted,
-    /// In the line, under this number.
+    /// In the send queue, under this number.
     InSendQueue(u64),
 }
 
@@ -176,7 +177,7 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn tick(&self, timer: u64) {
         if let Some(item) = M::from_tick(timer) {
-            // A process that is ending has no use for it.
+            // A process that is ending drops the tick.
             drop(self.send(item));
         }
     }
