@@ -128,12 +128,12 @@ impl<T: Send + 'static> Reply<T> {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (questions, mut worker) = unbounded_channel();
-    /// let desk = Desk::start(&rt, questions).await?; // passes every question on to the worker
+    /// let (requests, mut worker) = unbounded_channel();
+    /// let desk = Desk::start(&rt, requests).await?; // passes every request on to the worker
     /// let asking = desk.call_timeout(|reply| reply, Duration::from_secs(1));
     /// let (answer, reply) = tokio::join!(asking, worker.recv());
     /// assert_eq!(answer, Err(CallError::Timeout));
-    /// assert!(!reply.unwrap().is_awaited()); // no need to begin
+    /// assert!(!reply.unwrap().is_awaited()); // no need to start
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```

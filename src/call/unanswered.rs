@@ -20,7 +20,7 @@
 //!
 //! 1. A reply is kept only while its own server runs on the thread.
 //! 2. When a poll of a server has ended, the list has no reply of that server.
-//! 3. The list may have replies of another server: of one in whose handler this process is polled.
+//! 3. The list may have replies of another server: of the one in whose handler this process is polled.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

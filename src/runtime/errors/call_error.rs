@@ -1,4 +1,4 @@
-//! Why a call got no reply.
+//! The error of a call.
 
 use std::error::Error;
 use std::fmt;
@@ -9,11 +9,13 @@ use crate::exit::reason::{Causeless, ExitReason};
 use crate::kernel::Kernel;
 use crate::kernel::tokio_gone::TOKIO_GONE;
 
-/// Why a call got no reply. It is an [`Error`] whose `source` is the error that ended the
-/// server, so `?` in another process' body or handler keeps the whole story. Its
-/// [`Display`](fmt::Display) does not repeat its source.
+/// Why a call got no reply.
 ///
-/// OTP exits the caller instead; here it is the caller's choice, and `?` is that exit.
+/// Its `source` is the error that ended the server, so `?` in the body or the handler of another
+/// process keeps the whole chain of causes. Its [`Display`](fmt::Display) does not repeat its
+/// source.
+///
+/// OTP: a failed call exits the caller. Here the caller decides, and `?` in a process is that exit.
 ///
 /// # Examples
 ///
@@ -31,7 +33,7 @@ use crate::kernel::tokio_gone::TOKIO_GONE;
 /// let Err(CallError::Exited(reason)) = counter.call(Call::Get).await else { panic!() };
 /// assert_eq!(reason.crash().unwrap().message(), "as asked");
 ///
-/// // The call was made after its end: this handle is of a process that is no more.
+/// // This call is made after the end of the process that the handle refers to.
 /// assert_eq!(counter.call(Call::Get).await, Err(CallError::NoProc));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
@@ -39,55 +41,58 @@ use crate::kernel::tokio_gone::TOKIO_GONE;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There was no such process when the call was made, or nobody held the name and nobody
-    /// will be [started](Self::Restarting) under it; or it ended while the call waited for
-    /// room in its mailbox. The question was not handled.
+    /// There is no such process. By name: no process held the name when the call was made, and no
+    /// supervisor [will start one](Self::Restarting) under it. This is also the error if the server
+    /// ended while the call waited for room in its mailbox. The request was not handled.
     NoProc,
-    /// The server ended before it replied, for this reason. Whether it handled the
-    /// question isn't known. Of a stop: it ended for this reason, and not for the one that was
-    /// asked for.
+    /// The server ended before it replied, for this reason. It is not known whether the server
+    /// handled the request. From `stop`: the server ended for this reason instead of the requested
+    /// one.
     Exited(ExitReason),
-    /// Only by name: the holder of the name has ended, or has accepted an exit, and its
-    /// supervisor will start a successor: try again soon. The question was not handled.
+    /// Only by name: the holder of the name has ended or has accepted an exit, and its supervisor
+    /// will start a successor. Try again soon. The request was not handled.
     ///
-    /// Said of a permanent child whatever its reason, of a transient one after an abnormal
-    /// reason, and of both while their group is restarted; not of a temporary child, nor
-    /// while the supervisor stops that child, stops itself or is ending: there
-    /// [`NoProc`](Self::NoProc). It is what is known at that moment: the supervisor may find
-    /// that it has no restart left.
+    /// A call gets this error while a permanent child is restarted, whatever the reason of its end;
+    /// while a transient child is restarted after an abnormal reason; and while either is restarted
+    /// with its group. The error is [`NoProc`](Self::NoProc) for a temporary child, and while the
+    /// supervisor stops that child, stops itself or is ending. It reports the state at the time of
+    /// the call: the supervisor may still reach its restart limit instead.
     Restarting {
-        /// In how long, where a backoff says so; `None` is at once, or not known yet.
+        /// The delay until the next start, if a backoff sets one; `None` if the start is immediate
+        /// or the delay is not known yet.
         retry_in: Option<Duration>,
     },
-    /// The server lives, but dropped the reply: nobody will answer.
+    /// The server lives, but dropped the reply without an answer.
     NoReply,
-    /// The time was up. The server may still handle the call; its reply goes nowhere.
+    /// The deadline of the call passed. The server may still handle the call; its answer is then
+    /// dropped.
     Timeout,
-    /// A server called itself, which could only wait for ever. In its handlers it has
-    /// its state at hand; [`continue_with`](crate::ServerContext::continue_with) is for
-    /// later.
+    /// A server called itself. Such a call would wait for ever. A handler can use the state of the
+    /// server directly, and [`continue_with`](crate::ServerContext::continue_with) schedules work
+    /// for after the handler.
     CallingSelf,
-    /// The server's mailbox is full, or was while the call waited for room, or has dropped
-    /// the question for a newer one: only where it [has a bound](crate::Overflow). The
-    /// question was not handled.
+    /// Only for a mailbox with [a bound](crate::Overflow): the mailbox is full, or stayed full while
+    /// the call waited for room, or dropped the request for a newer one. The request was not
+    /// handled.
     Overloaded,
-    /// The process that holds the name is no server of this type.
+    /// The process that holds the name is not a server of this type.
     WrongType,
-    /// The processes of this cycle would have waited for each other for ever: only while
-    /// [deadlocks are looked for](crate::Runtime::detect_deadlocks), else such calls end
-    /// by [`Timeout`](Self::Timeout). The question was not handled.
+    /// The call would have closed a cycle of processes that wait for each other for ever. Reported
+    /// only while [deadlock detection](crate::Runtime::detect_deadlocks) is on; otherwise such calls
+    /// end with [`Timeout`](Self::Timeout). The request was not handled.
     Deadlock {
-        /// Each process waits for the next one. The first, which is also the last, made this call.
+        /// Each process waits for the next one. The first pid is repeated at the end, and is that of
+        /// the process that made this call.
         cycle: Vec<Pid>,
     },
-    /// In place of [`NoProc`](Self::NoProc): the tokio runtime that the
-    /// [`Runtime`](crate::Runtime) runs on has shut down, so no process of it runs any more. Make
-    /// a `Runtime` in each tokio runtime, as in each `#[tokio::test]`, instead of sharing one.
+    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its processes
+    /// no longer run. Takes the place of [`NoProc`](Self::NoProc). Create a `Runtime` in each tokio
+    /// runtime, and so in each `#[tokio::test]`, instead of sharing one.
     TokioGone,
 }
 
 impl CallError {
-    /// The error of a request that no process takes.
+    /// The error of a request for which there is no process.
     #[cold]
     pub(crate) fn no_proc(kernel: &Kernel) -> Self {
         if kernel.tokio_is_gone() { CallError::TokioGone } else { CallError::NoProc }
@@ -108,20 +113,20 @@ impl fmt::Display for CallError {
                 write!(f, "the server is being restarted, next try in {wait:?}")
             }
             CallError::NoReply => f.write_str(
-                "the server dropped the reply unsent: its handler is to send or keep it",
+                "the server dropped the reply unsent: its handler must send or keep it",
             ),
             CallError::Timeout => f.write_str(
-                "the server did not reply in time: it may still handle the call, so ask again only \
-                 what may be done twice",
+                "the server did not reply in time: it may still handle the call, so repeat only what \
+                 may be handled twice",
             ),
             CallError::CallingSelf => f.write_str(
-                "a server cannot wait for itself: use its state at once, or `continue_with`",
+                "a server cannot call itself: use its state directly, or `continue_with`",
             ),
             CallError::Overloaded => f.write_str("the server's mailbox is full: try again later"),
-            CallError::WrongType => f.write_str("the process is no server of this type"),
+            CallError::WrongType => f.write_str("the process is not a server of this type"),
             CallError::Deadlock { cycle } => {
                 f.write_str(
-                    "make one of these calls a cast, they would wait for each other for ever:",
+                    "these processes would wait for each other for ever, make one of the calls a cast:",
                 )?;
                 cycle.iter().try_for_each(|pid| write!(f, " {pid}"))
             }

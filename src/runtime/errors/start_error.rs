@@ -1,4 +1,4 @@
-//! Why a process was not started.
+//! The error of a start.
 
 use std::error::Error;
 use std::fmt;
@@ -10,12 +10,12 @@ use crate::kernel::tokio_gone::TOKIO_GONE;
 use crate::runtime::errors::call_error::CallError;
 use crate::runtime::names::write_reserved;
 
-/// Why a process was not started. Nothing of it is left when this is returned: it has
-/// ended, and its name is free.
+/// Why a process was not started. When this error is returned, the process has ended and its name
+/// is free.
 ///
-/// `?` in another process' body or handler turns it into that process' crash. Its `source` is the
-/// error that ended the process, also where that is a child of a child; its
-/// [`Display`](fmt::Display) says everything but that error. OTP: `{error, Reason}` and `ignore`.
+/// `?` in the body or the handler of another process turns this error into a crash of that process.
+/// Its `source` is the error that ended the process, also if that process is a child of a child. Its
+/// [`Display`](fmt::Display) shows everything except that error. OTP: `{error, Reason}` and `ignore`.
 ///
 /// # Examples
 ///
@@ -42,28 +42,30 @@ use crate::runtime::names::write_reserved;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Its `init` chose not to run: no failure, and no process.
+    /// `init` returned that the process is not to run. This is not a failure, and there is no
+    /// process.
     Ignored,
-    /// It ended before it was ready, for this reason.
+    /// The process ended before it was ready, for this reason.
     Failed(ExitReason),
-    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so no process
-    /// of it runs any more. Make a `Runtime` in each tokio runtime, as in each `#[tokio::test]`,
+    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its processes
+    /// no longer run. Create a `Runtime` in each tokio runtime, and so in each `#[tokio::test]`,
     /// instead of sharing one.
     TokioGone,
-    /// Its `init` took longer than this, so it was killed.
+    /// `init` took longer than this limit, so the process was killed.
     InitTimeout(Duration),
-    /// It did not say within this time that it is ready, so it was stopped.
+    /// The process did not report within this time that it is ready, so it was stopped.
     NotReady(Duration),
-    /// Another process holds the name, of this supervisor or not; `init` was not run. If a child's
-    /// id is taken, the error is [`AlreadyRunning`](Self::AlreadyRunning).
+    /// Another process holds the name, whether it is a child of this supervisor or not. `init` was
+    /// not run. If the id of a child is taken, the error is
+    /// [`AlreadyRunning`](Self::AlreadyRunning).
     AlreadyStarted {
         /// The name.
         name: String,
         /// The process that holds it.
         pid: Pid,
     },
-    /// The name is reserved for a child that its supervisor starts again, so `init` was not run:
-    /// wait for that child, terminate or delete it, or take another name.
+    /// The name is reserved for a child that its supervisor is restarting. `init` was not run. Wait
+    /// for that child, terminate or delete it, or use another name.
     NameReserved {
         /// The name.
         name: String,
@@ -72,19 +74,19 @@ pub enum StartError {
         /// The supervisor of that child.
         supervisor: Pid,
     },
-    /// A child of a supervisor was not started, so the supervisor was not started either. Where
-    /// more than 128 supervisors below each other failed in this way, those in the middle are left
-    /// out, and one with the id `…` stands for them.
+    /// A child of a supervisor was not started, so the supervisor was not started either. If more
+    /// than 128 nested supervisors failed in this way, those in the middle are replaced by one with
+    /// the id `…`.
     Child {
         /// The child's id.
         id: String,
-        /// Why it was not.
+        /// Why the child was not started.
         error: Box<StartError>,
     },
-    /// Two children have this id: give one of them another.
+    /// Two children have this id. Give one of them another id.
     DuplicateId(String),
-    /// A child of this id runs under this supervisor: terminate and delete that one, or give this
-    /// one another id. If another process holds the name, the error is
+    /// A child with this id runs under this supervisor. Terminate and delete that child, or give the
+    /// new child another id. If another process holds the name, the error is
     /// [`AlreadyStarted`](Self::AlreadyStarted).
     AlreadyRunning {
         /// The child's id.
@@ -92,34 +94,33 @@ pub enum StartError {
         /// The child's pid.
         pid: Pid,
     },
-    /// A child of this id is known to the supervisor, but not running: restart or
-    /// delete that one.
+    /// The supervisor has a child with this id that does not run. Restart or delete that child.
     AlreadyPresent(String),
-    /// The dynamic supervisor has as many children as it is to have, this many.
+    /// The dynamic supervisor already has this many children, which is its maximum.
     MaxChildren(usize),
-    /// The last child of this name ended too often, and its dynamic supervisor gave it up alone.
-    /// Nothing is started under the name until a restart would be within the child's own budget
-    /// again: [`DynamicSupervisor::child_intensity`](crate::DynamicSupervisor::child_intensity).
+    /// The last child with this name ended too often, so its dynamic supervisor gave up this child,
+    /// and no other. No child is started under the name until a restart is within the child's own
+    /// limit again: [`DynamicSupervisor::child_intensity`](crate::DynamicSupervisor::child_intensity).
     GivenUp {
         /// The name.
         name: String,
-        /// In how long the next start under this name is tried.
+        /// The time until a start under this name is allowed again.
         retry_in: Duration,
-        /// Why the child last ended, or was not started.
+        /// Why the child last ended or was last not started.
         reason: ExitReason,
     },
-    /// A setting that can't work, and what to do about it.
+    /// A setting is invalid. The text says which one, and how to correct it.
     Invalid(String),
-    /// The supervisor itself could not be asked.
+    /// The call to the supervisor failed.
     Unreachable(CallError),
 }
 
-/// A [`StartError::Child`] has so many others in it at most: each level above clones and compares
-/// them all, on its stack.
+/// The largest number of nested [`StartError::Child`]s. Each supervisor above clones and compares
+/// all of them, recursively on the stack.
 const NESTED: usize = 128;
 
 impl StartError {
-    /// The error of a supervisor whose child of this id failed to start with this one.
+    /// The error of a supervisor whose child with this id failed to start with `error`.
     pub(crate) fn of_child(id: String, error: StartError) -> Self {
         let mut ids = Vec::new();
         let mut error = error;
@@ -135,7 +136,7 @@ impl StartError {
         ids.into_iter().rev().chain([id]).fold(error, wrap)
     }
 
-    /// What a start that failed counts as, where an end is asked for.
+    /// The exit reason that stands for a failed start.
     pub(crate) fn as_reason(&self) -> ExitReason {
         match self {
             StartError::Failed(reason) => reason.clone(),
@@ -171,7 +172,7 @@ impl fmt::Display for StartError {
                 write!(f, "child {id:?} is present but not running: restart or delete it")
             }
             StartError::MaxChildren(most) => {
-                write!(f, "the supervisor has {most} children, and is to have no more")
+                write!(f, "the supervisor has {most} children, which is its maximum")
             }
             StartError::GivenUp { name, retry_in, reason } => write!(
                 f,
@@ -198,11 +199,11 @@ impl Error for StartError {
     }
 }
 
-/// So many supervisors are named on the way down to a child that was not started, and of more only
-/// the last.
-const WAY: usize = 32;
+/// The largest number of supervisors that `Display` names above a child that was not started. If
+/// there are more, it names these and the last one.
+const NAMED: usize = 32;
 
-/// The error at the end of the way down, and how many supervisors are on it.
+/// The error of the innermost child, and the number of supervisors above that child.
 fn innermost(error: &StartError) -> (&StartError, usize) {
     let (mut at, mut depth) = (error, 0);
     while let StartError::Child { error, .. } = at {
@@ -211,17 +212,17 @@ fn innermost(error: &StartError) -> (&StartError, usize) {
     (at, depth)
 }
 
-/// Names the whole way down. No recursion: a tree may be deeper than the stack.
+/// Writes the nested errors. Not recursive, because a tree may be deeper than the stack allows.
 fn not_started(f: &mut fmt::Formatter<'_>, id: &str, error: &StartError) -> fmt::Result {
     let (why, below) = innermost(error);
     write!(f, "child {id:?} was not started: ")?;
     let mut at = error;
     for nth in 0..below {
         let StartError::Child { id, error } = at else { break };
-        if nth < WAY || nth + 1 == below {
+        if nth < NAMED || nth + 1 == below {
             write!(f, "child {id:?} was not started: ")?;
-        } else if nth == WAY {
-            write!(f, "… ({} more): ", below - WAY - 1)?;
+        } else if nth == NAMED {
+            write!(f, "… ({} more): ", below - NAMED - 1)?;
         }
         at = error;
     }
