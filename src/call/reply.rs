@@ -1,9 +1,12 @@
-//! The way back of a call.
+//! The reply of a call, on the side of the server.
 //!
-//! A reply that is dropped unsent inside of its server is [kept](crate::call::unanswered) until the handler
-//! is over; one that is dropped elsewhere says so in its [slot](crate::call::reply_slot), and the caller
-//! finds out why. A question that a full mailbox drops was never handled: its caller is told
-//! that at once.
+//! What happens to a reply that is dropped unsent depends on where it is dropped:
+//!
+//! | dropped | |
+//! |---|---|
+//! | with a request that a full mailbox evicts | the caller gets `Overloaded` at once: the request was not handled |
+//! | by its own server, in a handler or with the state | [kept](crate::call::unanswered) until the handler has returned |
+//! | elsewhere | marked as dropped in its [slot](crate::call::reply_slot), and the caller asks the server's record for the reason |
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,21 +17,22 @@ use crate::call::reply_slot::{AwaitedReply, Lost, ReplySlot};
 use crate::call::unanswered;
 use crate::mailbox::record::Process;
 
-/// Where the answer of one call goes. It travels inside the call; the server sends it
-/// now, later, or from another process.
+/// The reply address of one call. It travels inside the request. The server answers with
+/// [`send`](Self::send), in the handler, later, or from another process.
 ///
-/// Dropped unsent, it tells the caller: [`NoReply`](crate::CallError::NoReply) while
-/// the server lives, [`Overloaded`](crate::CallError::Overloaded) if its mailbox dropped the
-/// question unread, or else the reason the server ended with. It does not say who called, which
-/// need not be a process: where the server has to know, the question carries a pid. OTP: `From`,
-/// which holds the caller's pid, and `gen_server:reply/2`; there a caller that nobody answers waits
-/// until its time is up.
+/// If a reply is dropped unsent, its call fails: with [`NoReply`](crate::CallError::NoReply) while
+/// the server lives, with [`Overloaded`](crate::CallError::Overloaded) if the mailbox dropped the
+/// request unread, and otherwise with the reason that the server ended with. A reply does not
+/// identify the caller, which need not be a process. If the server needs the caller's pid, put it
+/// into the request. OTP: `From`, which holds the caller's pid, and `gen_server:reply/2`; a caller
+/// without an answer waits there until its time is up.
 ///
 /// # Examples
 ///
-/// The plain use is in [`GenServer`](crate::GenServer)'s example: the handler answers at
-/// once. It is tempting to wait in the handler for what isn't there yet; then nobody else
-/// is served, and what it waits for can't arrive. Keep the reply, and return:
+/// The example of [`GenServer`](crate::GenServer) shows the plain use: the handler answers at once.
+/// A handler that waits until an answer is available blocks its server: the server handles no other
+/// request meanwhile, so the message that the handler waits for is never handled. Keep the reply
+/// instead, and return:
 ///
 /// ```
 /// use std::collections::VecDeque;
@@ -70,24 +74,25 @@ use crate::mailbox::record::Process;
 /// # }).unwrap();
 /// ```
 ///
-/// Long work moves the reply along, out of the handler:
-/// `tokio::spawn(async move { reply.send(work().await) })`. If that work panics, the
-/// caller is told `NoReply`.
+/// For long work, move the reply out of the handler:
+/// `tokio::spawn(async move { reply.send(work().await) })`. If the work panics, the call fails with
+/// `NoReply`.
 pub struct Reply<T: Send + 'static> {
     slot: Option<Arc<ReplySlot<T>>>,
-    /// The address of its record: as long as the caller waits, no other has it.
+    /// The address of the server's record. No other record has this address while the caller waits.
     server: usize,
 }
 
 impl<T: Send + 'static> Reply<T> {
-    /// Of this server; whoever waits is woken by this waker, until it is polled by another.
+    /// A reply of this server, and the caller's side of it. The answer wakes this waker, until the
+    /// caller's side is polled with another one.
     #[inline]
     pub(crate) fn new<M>(server: &Arc<Process<M>>, waker: Waker) -> (Self, AwaitedReply<T>) {
         let (slot, awaited) = ReplySlot::new(waker);
         (Reply { slot: Some(slot), server: Arc::as_ptr(server).addr() }, awaited)
     }
 
-    /// Sends the answer. If the caller has stopped waiting, it goes nowhere. [`Reply`] has an
+    /// Sends the answer. If the caller has stopped waiting, the answer is dropped. [`Reply`] has an
     /// example.
     #[inline]
     pub fn send(mut self, value: T) {
@@ -97,7 +102,7 @@ impl<T: Send + 'static> Reply<T> {
         }
     }
 
-    /// Whether somebody still waits for the answer: long work may look, and save itself.
+    /// Whether the caller still waits for the answer. Long work can check this before it starts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -123,12 +128,12 @@ impl<T: Send + 'static> Reply<T> {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (questions, mut worker) = unbounded_channel();
-    /// let desk = Desk::start(&rt, questions).await?; // passes every question on to the worker
+    /// let (requests, mut worker) = unbounded_channel();
+    /// let desk = Desk::start(&rt, requests).await?; // passes every request on to the worker
     /// let asking = desk.call_timeout(|reply| reply, Duration::from_secs(1));
     /// let (answer, reply) = tokio::join!(asking, worker.recv());
     /// assert_eq!(answer, Err(CallError::Timeout));
-    /// assert!(!reply.unwrap().is_awaited()); // no need to begin
+    /// assert!(!reply.unwrap().is_awaited()); // no need to start
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -156,7 +161,7 @@ fn unsent<T: Send + 'static>(server: usize, slot: Arc<ReplySlot<T>>) {
         return slot.answer(Err(Lost::Overloaded));
     }
     if !unanswered::keep(server, &slot) {
-        slot.give_up();
+        slot.mark_dropped();
     }
 }
 

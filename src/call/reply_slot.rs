@@ -1,15 +1,32 @@
-//! Where the answer of one call is put: a slot that two hold, the caller and whoever owes it
-//! the answer.
+//! The slot of a call: the place where the answer is put.
 //!
-//! Whoever owes it puts something in, lets go of the slot, and only then wakes the caller. So
-//! a caller that holds the slot alone need not lock it: what is in there is its own.
+//! # Guarantees
 //!
-//! What happens when the server ends between any two steps: a reply that is dropped unsent
-//! says so in the slot, and the caller then asks the server's record for the truth. Where
-//! that has ended, it gives its reason. If not, the server is to settle it: the caller puts a
-//! slot on the server's list, under the server's lock, and the server goes through that list
-//! between two handlers, or its teardown does, in the step that makes it *ended*. So the
-//! caller always hears the truth, and once.
+//! Each call gets exactly one result: the answer, or the true reason why there is none, also if
+//! the server ends at any moment.
+//!
+//! # Steps
+//!
+//! A slot has two owners: the caller, and an answering side. The answering side is the
+//! [`Reply`](crate::Reply), or a list of unanswered callers.
+//!
+//! 1. The answering side stores the answer, or marks the reply as dropped.
+//! 2. It releases the slot.
+//! 3. It wakes the caller.
+//! 4. The caller takes the answer. If the reply was dropped, it asks the record of the server,
+//!    under the lock of the server:
+//!    - If the server has ended, the record has the reason.
+//!    - Otherwise the caller adds a new slot to the list of unanswered callers in the record. The
+//!      server resolves that list between two handlers, with `NoReply`; or its teardown resolves
+//!      it, with the reason.
+//!
+//! # Invariants
+//!
+//! 1. The answering side releases the slot before it wakes the caller. So a caller that owns the
+//!    slot alone takes the answer without a lock.
+//! 2. The check for the end and the entry in the list are one step under the lock of the server,
+//!    and teardown takes the list in the step that makes the process *ended*. So no caller is
+//!    added to a list that is not resolved any more.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -22,33 +39,35 @@ use crate::exit::reason::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, flag};
 
-/// What a caller waits for.
+/// The result of a call, before it is made a [`CallError`](crate::CallError).
 pub(crate) type Answer<T> = Result<T, Lost>;
 
-/// Why there is no answer.
+/// Why a call has no answer.
 #[derive(Debug)]
 pub(crate) enum Lost {
+    /// The server dropped the reply and lives.
     NoReply,
     Exited(ExitReason),
-    /// The question was evicted from a full mailbox.
+    /// The request was evicted from a full mailbox.
     Overloaded,
 }
 
-/// What is in a slot. If it is neither, its reply was dropped, elsewhere than in its server.
+/// The content of a slot: a waker while the caller waits, then an answer. A content with neither
+/// marks a reply that was dropped outside its server.
 ///
-/// Two fields, and no enum: the answer is copied out of there twice, and what is copied whole
-/// just after its parts were waits for them.
+/// It has two fields instead of an enum because the answer is copied out of it twice: a processor
+/// that copies a value as a whole just after its parts were stored waits for those stores.
 struct Content<T> {
     answer: Option<Answer<T>>,
-    /// Who waits for it.
+    /// The waker of the caller.
     waker: Option<Waker>,
 }
 
-/// Held by the caller and by one other: a reply, or the list of those that a server owes.
+/// One slot. Owned by the caller and by the answering side.
 pub(crate) struct ReplySlot<T>(Mutex<Content<T>>);
 
 impl<T> ReplySlot<T> {
-    /// A slot to be filled, and its caller's end.
+    /// An empty slot, and the caller's side of it.
     #[inline]
     pub(crate) fn new(waker: Waker) -> (Arc<Self>, AwaitedReply<T>) {
         let content = Content { answer: None, waker: Some(waker) };
@@ -56,7 +75,7 @@ impl<T> ReplySlot<T> {
         (slot.clone(), AwaitedReply { slot: Some(slot), is_new: true })
     }
 
-    /// Whether the other one still holds it, too.
+    /// Whether the other owner has not released the slot yet.
     #[inline]
     pub(crate) fn is_shared(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1
@@ -67,13 +86,13 @@ impl<T> ReplySlot<T> {
         self.fill(Some(answer));
     }
 
-    /// Nobody will answer, and the caller is to find out why.
-    pub(crate) fn give_up(self: Arc<Self>) {
+    /// Marks the reply as dropped. The caller asks the server's record for the reason.
+    pub(crate) fn mark_dropped(self: Arc<Self>) {
         self.fill(None);
     }
 
-    /// What is in there, or pending, and then this waker is woken when there is.
-    fn look(&self, waker: &Waker) -> Poll<Option<Answer<T>>> {
+    /// The answer; `None` if the reply was dropped. While the slot is empty, registers the waker.
+    fn poll_content(&self, waker: &Waker) -> Poll<Option<Answer<T>>> {
         let waker = waker.clone();
         let mut content = self.0.lock();
         if content.waker.is_none() {
@@ -91,6 +110,7 @@ impl<T> ReplySlot<T> {
         content.answer = answer;
         let waker = content.waker.take();
         drop(content);
+        // Invariant 1.
         drop(self);
         wake(waker);
     }
@@ -103,21 +123,22 @@ impl<T: Send> Unanswered for ReplySlot<T> {
     }
 }
 
-/// The caller's end of a slot. Dropped, it is a caller that has stopped waiting.
+/// The caller's side of a slot. A caller that stops waiting drops it.
 pub(crate) struct AwaitedReply<T> {
     slot: Option<Arc<ReplySlot<T>>>,
-    /// The waker in there is that of the poll which goes on.
+    /// The registered waker is that of the poll that is under way: the call was made in it.
     is_new: bool,
 }
 
 impl<T: Send + 'static> AwaitedReply<T> {
-    /// What says whether the answer is still due. It keeps neither the answer nor its caller.
+    /// A function that returns whether the answer is still awaited. It keeps neither the answer nor
+    /// the caller alive.
     pub(crate) fn is_due(&self) -> impl Fn() -> bool + Send + 'static {
         let slot = self.slot.as_ref().map(Arc::downgrade);
         move || slot.as_ref().is_some_and(|slot| slot.strong_count() > 1)
     }
 
-    /// It may be polled by another than whoever made it.
+    /// Allows polls by another task than the one that made the call.
     pub(crate) fn later(self) -> Self {
         AwaitedReply { is_new: false, ..self }
     }
@@ -131,16 +152,18 @@ impl<T: Send + 'static> AwaitedReply<T> {
         let slot = self.slot.take().expect("an answer is handed out once");
         if std::mem::take(&mut self.is_new) {
             let is_shared = slot.is_shared();
-            // Answered in the poll that asks: the caller has not waited, so it takes its turn.
+            // A caller whose answer is there in the first poll has not waited, so the poll consumes
+            // budget.
             if is_shared || poll_budget(cx).is_pending() {
                 self.is_new = !is_shared;
                 self.slot = Some(slot);
                 return Poll::Pending;
             }
         }
+        // Invariant 1.
         let answer = match Arc::try_unwrap(slot) {
             Ok(slot) => slot.0.into_inner().answer,
-            Err(slot) => match slot.look(cx.waker()) {
+            Err(slot) => match slot.poll_content(cx.waker()) {
                 Poll::Ready(answer) => answer,
                 Poll::Pending => {
                     self.slot = Some(slot);
@@ -150,14 +173,14 @@ impl<T: Send + 'static> AwaitedReply<T> {
         };
         match answer {
             Some(answer) => Poll::Ready(answer),
-            None => self.ask(cx.waker(), server),
+            None => self.ask_server(cx.waker(), server),
         }
     }
 
-    /// Its reply was dropped: the server has ended, or is to settle it.
+    /// Step 4 for a reply that was dropped.
     #[cold]
     #[inline(never)]
-    fn ask(&mut self, waker: &Waker, server: &dyn AnyProcess) -> Poll<Answer<T>> {
+    fn ask_server(&mut self, waker: &Waker, server: &dyn AnyProcess) -> Poll<Answer<T>> {
         let (slot, awaited) = ReplySlot::new(waker.clone());
         match add_unanswered(server, vec![slot]) {
             Ok(()) => {
@@ -169,12 +192,13 @@ impl<T: Send + 'static> AwaitedReply<T> {
     }
 }
 
-/// The server is to settle these, between two handlers or at its end. If it has ended, they are
-/// given back, and the reason.
+/// Adds callers to the server's list of unanswered callers. If the server has ended, gives them back
+/// with the reason.
 pub(crate) fn add_unanswered(
     server: &dyn AnyProcess,
     callers: Vec<Arc<dyn Unanswered>>,
 ) -> Result<(), (Vec<Arc<dyn Unanswered>>, ExitReason)> {
+    // Invariant 2.
     server.with(|locked| {
         let core = locked.core();
         if core.has_ended()
@@ -185,14 +209,15 @@ pub(crate) fn add_unanswered(
         core.registrations_mut().unanswered.extend(callers);
         server.raise(flag::UNANSWERED);
         core.notify();
-        // It may be in a handler, or a test's stand-in for a server.
+        // The notification reaches only a reader that waits. The server may also run a handler, or be
+        // a test's stand-in for a server.
         core.wake_task();
         Ok(())
     })
 }
 
-/// The server lives, and nobody will answer these callers.
-pub(crate) fn resolve_unanswered(server: &dyn AnyProcess) {
+/// Resolves the server's list of unanswered callers with `NoReply`, because the server lives.
+pub(crate) fn resolve_handed_over(server: &dyn AnyProcess) {
     server.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
     let callers = server.with(|locked| {
         let registrations = locked.core().registrations();
@@ -203,7 +228,7 @@ pub(crate) fn resolve_unanswered(server: &dyn AnyProcess) {
     resolve_all(callers, None);
 }
 
-/// Each hears it, whatever waking another does.
+/// Resolves each of these callers, also if the waker of another one panics.
 pub(crate) fn resolve_all(callers: Vec<Arc<dyn Unanswered>>, ended: Option<&ExitReason>) {
     for caller in callers {
         ignore_panic(|| caller.resolve(ended));

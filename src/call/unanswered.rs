@@ -1,10 +1,26 @@
-//! Replies that are dropped unsent inside of their own server: in one of its handlers, or as
-//! its state is dropped.
+//! Replies that are dropped unsent inside their own server: in a handler, or with the state of the
+//! server.
 //!
-//! The thread keeps them until the handler is over, without a lock. Then the server tells the
-//! callers that nobody will answer. Where a poll of the server ends before the handler does,
-//! or its body is dropped, they are handed over to its record: it is told in time, or gives
-//! the callers the reason of its end.
+//! # Guarantees
+//!
+//! The caller of such a reply gets `NoReply` if the server lives after the handler, or else the
+//! reason of the server's end. It gets no result before the handler has returned, since the
+//! handler may still end the server.
+//!
+//! # Steps
+//!
+//! 1. **Keep.** A reply that is dropped is kept in a list of the thread, without a lock.
+//! 2. **Resolve.** When the handler has returned, the server resolves its replies in that list with
+//!    `NoReply`.
+//! 3. **Hand over.** If the poll of the server ends before the handler does, or the body is dropped,
+//!    the replies move to the list of unanswered callers in the server's record. The server resolves
+//!    that list between two handlers with `NoReply`, or its teardown with the reason.
+//!
+//! # Invariants
+//!
+//! 1. A reply is kept only while its own server runs on the thread.
+//! 2. When a poll of a server has ended, the list has no reply of that server.
+//! 3. The list may have replies of another server: of the one in whose handler this process is polled.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -14,26 +30,29 @@ use crate::call::reply_slot::{ReplySlot, add_unanswered, resolve_all};
 use crate::process::AnyProcess;
 use crate::process::core::Unanswered;
 
-/// A caller, and the address of the record of who owes it the truth.
+/// A caller, and the address of the record of its server.
 type UnansweredReply = (usize, Arc<dyn Unanswered>);
 
 thread_local! {
+    /// Whether the list has entries: cheaper to read than the list.
     static ANY: Cell<bool> = const { Cell::new(false) };
     static UNANSWERED: RefCell<Vec<UnansweredReply>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps a caller for the server whose record is at this address, if that one acts here.
+/// Keeps a caller for the server whose record has this address. Returns false and keeps nothing if
+/// another process runs on the thread, or none.
 pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<ReplySlot<T>>) -> bool {
+    // Invariant 1.
     if current_process::current_record() != server {
         return false;
     }
-    // A thread that is ending keeps nothing any more.
-    let kept = UNANSWERED.try_with(|owed| owed.borrow_mut().push((server, caller.clone()))).is_ok();
+    // The list is gone on a thread that is ending.
+    let kept = UNANSWERED.try_with(|kept| kept.borrow_mut().push((server, caller.clone()))).is_ok();
     ANY.set(kept || ANY.get());
     kept
 }
 
-/// The server lives, and has handled what it dropped those replies in.
+/// Resolves the kept replies of a server that lives after its handler.
 #[inline]
 pub(crate) fn resolve(server: usize) {
     if ANY.get() {
@@ -41,7 +60,7 @@ pub(crate) fn resolve(server: usize) {
     }
 }
 
-/// From here on its record knows of them.
+/// Moves the kept replies of a server to its record.
 #[inline]
 pub(crate) fn hand_over(server: &dyn AnyProcess, address: usize) {
     if ANY.get() {
@@ -52,7 +71,7 @@ pub(crate) fn hand_over(server: &dyn AnyProcess, address: usize) {
 #[cold]
 fn hand_over_all(server: &dyn AnyProcess, callers: Vec<Arc<dyn Unanswered>>) {
     if callers.is_empty() {
-        // They are another's, in whose handler this one is polled: it is not to be woken.
+        // Invariant 3: the kept replies belong to another server. Do not wake this one.
         return;
     }
     if let Err((callers, reason)) = add_unanswered(server, callers) {
@@ -62,11 +81,11 @@ fn hand_over_all(server: &dyn AnyProcess, callers: Vec<Arc<dyn Unanswered>>) {
 
 #[cold]
 fn take(server: usize) -> Vec<Arc<dyn Unanswered>> {
-    let taken = UNANSWERED.try_with(|owed| {
-        let mut owed = owed.borrow_mut();
-        let (own, others): (Vec<_>, Vec<_>) = owed.drain(..).partition(|(of, _)| *of == server);
+    let taken = UNANSWERED.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
+        let (own, others): (Vec<_>, Vec<_>) = kept.drain(..).partition(|(of, _)| *of == server);
         ANY.set(!others.is_empty());
-        *owed = others;
+        *kept = others;
         own.into_iter().map(|(_, caller)| caller).collect()
     });
     taken.unwrap_or_default()

@@ -18,7 +18,7 @@ use crate::child::stop_request::{end_of, reason_of};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Envelope;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 /// Resolves when a server is to shut down: what [`ChildSpec::serve`] gives it. It is `'static`,
 /// `Send`, and each clone of it resolves. [`ChildSpec::serve`] has an example.
@@ -173,7 +173,7 @@ impl StartContext {
     {
         consume_budget().await;
         let stop = CancellationToken::new();
-        let starting = self.starting().started_at_once().stopped_by(stop.clone());
+        let starting = self.starting().without_init().stopped_by(stop.clone());
         let process = self.admit::<Envelope>(&starting)?;
         Ok(self.run(process, |ctx| {
             Box::pin(async move {

@@ -22,7 +22,7 @@ use crate::message::received::Envelope;
 use crate::process::{AnyProcess, ChildRole, ChildSlot, ChildStop};
 use crate::runtime::Runtime;
 use crate::runtime::context::Context;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::{StartCause, Starting};
 
 /// Anything that can start a child, again and again. Object-safe: a supervisor holds
@@ -213,7 +213,7 @@ impl StartContext {
         Fut: Future<Output = Result> + Send + 'static,
     {
         consume_budget().await;
-        let process = self.admit(&self.starting().started_at_once())?;
+        let process = self.admit(&self.starting().without_init())?;
         Ok(self.run_task(process, body))
     }
 
@@ -222,7 +222,7 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let process = self.admit_at_once(&self.starting().started_at_once())?;
+        let process = self.admit_at_once(&self.starting().without_init())?;
         Ok(self.run_task(process, body))
     }
 
@@ -312,10 +312,10 @@ impl StartContext {
         let starting = starting
             .supervised(self.supervisor, role, self.spec.shutdown)
             .warned_after(self.spec.warn_after)
-            .because(self.cause.clone());
+            .with_cause(self.cause.clone());
         let starting = match self.spec.kind {
             ChildType::Worker => starting,
-            ChildType::Supervisor => starting.of_a_line(),
+            ChildType::Supervisor => starting.with_ancestors(),
         };
         match self.spec.name.clone() {
             Some(name) => starting.named(name),

@@ -1,8 +1,9 @@
-//! What a process does until it ends: a closure that is called inside of it, and the
-//! future that it makes.
+//! The body of a process: a closure that is called inside the process, and the future that the
+//! closure returns.
 //!
-//! The future lies where the closure lay, so a body is as large as the larger of the two.
-//! It is one step deep: each frame that a panic unwinds costs about as much as a message.
+//! The future is stored in the place of the closure, so a body is as large as the larger of the
+//! two. A body is one frame deep, because each frame that a panic unwinds costs about as much as a
+//! message.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,31 +13,32 @@ use pin_project_lite::pin_project;
 
 use crate::kernel::closing::End;
 
-/// What a process does until it ends.
+/// A boxed body.
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
 
 pin_project! {
-    /// Calls `begin` at its first poll, runs what that returns, and says what came of it.
-    #[project = Step]
-    enum BodyFuture<Begin, Fut, Finish> {
-        Begins { act: Option<(Begin, Finish)> },
-        Goes { #[pin] future: Fut, finish: Option<Finish> },
+    /// Calls `start` at the first poll, polls the future that it returns, and makes the end of the
+    /// process from the output with `finish`.
+    #[project = Projected]
+    enum BodyFuture<Start, Fut, Finish> {
+        Unstarted { closures: Option<(Start, Finish)> },
+        Running { #[pin] future: Fut, finish: Option<Finish> },
     }
 }
 
-/// A body of a closure, and of what its result says about the end.
-pub(crate) fn body<Begin, Fut, Finish>(begin: Begin, finish: Finish) -> Body
+/// A body from a closure that starts it, and a function that makes the end from its output.
+pub(crate) fn body<Start, Fut, Finish>(start: Start, finish: Finish) -> Body
 where
-    Begin: FnOnce() -> Fut + Send + 'static,
+    Start: FnOnce() -> Fut + Send + 'static,
     Fut: Future + Send + 'static,
     Finish: FnOnce(Fut::Output) -> End + Send + 'static,
 {
-    Box::pin(BodyFuture::Begins { act: Some((begin, finish)) })
+    Box::pin(BodyFuture::Unstarted { closures: Some((start, finish)) })
 }
 
-impl<Begin, Fut, Finish> Future for BodyFuture<Begin, Fut, Finish>
+impl<Start, Fut, Finish> Future for BodyFuture<Start, Fut, Finish>
 where
-    Begin: FnOnce() -> Fut,
+    Start: FnOnce() -> Fut,
     Fut: Future,
     Finish: FnOnce(Fut::Output) -> End,
 {
@@ -45,17 +47,17 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             let (future, finish) = match self.as_mut().project() {
-                Step::Goes { future, finish } => {
+                Projected::Running { future, finish } => {
                     let output = ready!(future.poll(cx));
                     let finish = finish.take().expect("a body is not polled after its end");
                     return Poll::Ready(finish(output));
                 }
-                Step::Begins { act } => {
-                    let (begin, finish) = act.take().expect("a body begins once");
-                    (begin(), finish)
+                Projected::Unstarted { closures } => {
+                    let (start, finish) = closures.take().expect("a body starts once");
+                    (start(), finish)
                 }
             };
-            self.set(BodyFuture::Goes { future, finish: Some(finish) });
+            self.set(BodyFuture::Running { future, finish: Some(finish) });
         }
     }
 }

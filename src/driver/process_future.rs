@@ -1,11 +1,35 @@
-//! The life of a process: the future its task polls.
+//! The future that tokio polls for one process.
 //!
-//! It is two things wide, the record and the boxed body, so that tokio's task cell
-//! stays small. It looks for a fatal signal before each poll, catches panics, and
-//! tears down in `Drop`, so that a task that tokio drops ends like any other.
+//! # Guarantees
 //!
-//! A body that stands for what can't be dropped, a thread or an operating system's process,
-//! is *held*: condemned, it is polled on, sees that, and returns when that has ended.
+//! A process is torn down exactly once, whether its body returns, panics, is stopped by a signal,
+//! or is dropped by tokio together with its task.
+//!
+//! # Steps
+//!
+//! Each poll:
+//!
+//! 1. In the first poll, registers the waker of the task in the record.
+//! 2. If an exit is pending, drops the body and tears the process down.
+//! 3. Polls the body, and catches its panics.
+//! 4. Hands the replies that the body has dropped unsent over to the record.
+//! 5. If the body has ended, drops it and tears the process down.
+//!
+//! # Invariants
+//!
+//! 1. The body is `Some` until the teardown starts. Each way to the teardown takes it, so the
+//!    process is torn down once.
+//! 2. The body of a process is dropped before the teardown, so the names and links of the process
+//!    outlive its values.
+//! 3. No panic leaves `poll` or `drop`: the panic of a body becomes the reason of the process, and
+//!    the panic of a destructor is logged.
+//!
+//! A body that stands for a thread or for an operating system's process can't be dropped: see
+//! [`DEFERS_EXIT`](flag::ENDS_BY_ITSELF). It skips step 2, is polled while the exit is pending,
+//! and returns when the thread or the process has ended.
+//!
+//! The future consists of two words, the record and the boxed body, to keep tokio's task cell
+//! small.
 
 use std::any::Any;
 use std::future::Future;
@@ -27,10 +51,10 @@ use crate::mailbox::record::Process;
 use crate::observe::lifecycle_log;
 use crate::process::{AnyProcess, flag};
 
-/// A process on its way from birth to death.
+/// The future of one process.
 pub(crate) struct ProcessFuture<M: Item> {
     process: Arc<Process<M>>,
-    /// `None` once the process is buried.
+    /// Invariant 1.
     body: Option<Body>,
 }
 
@@ -39,44 +63,45 @@ impl<M: Item> ProcessFuture<M> {
         ProcessFuture { process, body: Some(body) }
     }
 
+    /// The address of the record.
     fn record(&self) -> usize {
         Arc::as_ptr(&self.process).addr()
     }
 
-    /// Its body runs, or is dropped.
-    fn current_server(&self) -> CurrentGuard {
+    /// Marks this process as the one that runs on this thread: for a poll or a drop of the body.
+    fn current_record(&self) -> CurrentGuard {
         CurrentGuard::enter_body(self.process.kernel.number(), self.process.pid(), self.record())
     }
 
-    /// Leaves the task's waker in the record; whoever condemned it before finds the
-    /// flag raised by the caller's next look.
-    fn enroll(&self, cx: &Context<'_>) {
+    /// Registers the waker of the task in the record. An exit that became pending before has no
+    /// waker to wake; `poll` checks for it after this.
+    fn register_waker(&self, cx: &Context<'_>) {
         let mut state = self.process.state.lock();
         state.core.task = Some(cx.waker().clone());
         drop(state);
         self.process.flags().fetch_or(flag::STARTED, Ordering::SeqCst);
     }
 
-    /// Drops the body, then buries the process.
+    /// Drops the body, then tears the process down.
     fn end(&mut self, end: End) {
         let Some(body) = self.body.take() else { return };
         crate::base::failpoint::point!("death before body");
-        let current_server = self.current_server();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.drop_inside(body))) {
-            self.tell_destructor_panic(payload);
+        let current_record = self.current_record();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.drop_body(body))) {
+            self.log_destructor_panic(payload);
         }
-        drop(current_server);
+        drop(current_record);
         unanswered::hand_over(&*self.process, self.record());
         let current_pid = CurrentGuard::enter(self.process.kernel.number(), self.process.pid());
         self.process.kernel.tear_down(&*self.process, end);
         drop(current_pid);
     }
 
-    fn drop_inside(&self, body: Body) {
+    fn drop_body(&self, body: Body) {
         span::inside(&self.process.kernel, &*self.process, || drop(body));
     }
 
-    fn tell_destructor_panic(&self, payload: Box<dyn Any + Send>) {
+    fn log_destructor_panic(&self, payload: Box<dyn Any + Send>) {
         let crash = Crash::from_panic(payload);
         let pid = self.process.pid();
         lifecycle_log::destructor_panicked(pid, crash.message());
@@ -89,20 +114,20 @@ impl<M: Item> Future for ProcessFuture<M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         if this.process.flags().load(Ordering::Acquire) & flag::STARTED == 0 {
-            this.enroll(cx);
+            this.register_waker(cx);
         }
-        if this.process.is_to_be_dropped() {
+        if this.process.should_drop_body() {
             this.end(End::Dropped);
             return Poll::Ready(());
         }
-        this.process.polled();
-        let current_server = this.current_server();
+        this.process.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
+        let current_record = this.current_record();
         let Some(body) = &mut this.body else { return Poll::Ready(()) };
         let (kernel, process) = (&this.process.kernel, &*this.process);
         let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
         let polled = catch_unwind(poll);
         let polled = polled.map_err(Crash::from_panic);
-        drop(current_server);
+        drop(current_record);
         unanswered::hand_over(&*this.process, this.record());
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -116,7 +141,7 @@ impl<M: Item> Future for ProcessFuture<M> {
 impl<M: Item> Drop for ProcessFuture<M> {
     fn drop(&mut self) {
         if self.body.is_some() {
-            // Nothing aborts the task: its tokio shuts down, or has.
+            // Nothing aborts the task, so the tokio runtime is shutting down or has shut down.
             self.process.kernel.note_process_lost(self.process.pid());
             self.end(End::Dropped);
         }

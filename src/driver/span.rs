@@ -1,8 +1,9 @@
-//! The span of a process.
+//! The tracing span of a process.
 //!
-//! It is made when it is first needed, kept in the record, and handed out shared: a span is
-//! cloned, entered and dropped by the user's subscriber, which must not happen under the
-//! lock. One that was made while the label was changed is used once and not kept.
+//! A span is created when it is first needed, and stored in the record. It is shared as an `Arc`,
+//! because the user's subscriber runs when a span is cloned, entered or dropped, and no user code
+//! may run under the lock. A span that is created while the label changes is used once and not
+//! stored.
 
 use std::sync::Arc;
 
@@ -14,14 +15,14 @@ use crate::process::AnyProcess;
 
 const TARGET: &str = "regrow::process";
 
-/// Does a part of what a process does, inside its span where it has one.
-pub(crate) fn inside<R>(kernel: &Kernel, process: &dyn AnyProcess, act: impl FnOnce() -> R) -> R {
+/// Runs a closure inside the span of the process, if spans are switched on.
+pub(crate) fn inside<R>(kernel: &Kernel, process: &dyn AnyProcess, run: impl FnOnce() -> R) -> R {
     if !kernel.switches.gives_spans() {
-        return act();
+        return run();
     }
     match span(process) {
-        Some(span) => span.in_scope(act),
-        None => act(),
+        Some(span) => span.in_scope(run),
+        None => run(),
     }
 }
 

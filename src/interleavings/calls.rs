@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::sync::atomic::Ordering;
 use crate::call::reply::Reply;
-use crate::call::reply_slot::{Answer, AwaitedReply, Lost, resolve_unanswered};
+use crate::call::reply_slot::{Answer, AwaitedReply, Lost, resolve_handed_over};
 use crate::exit::reason::ExitReason::Shutdown;
 use crate::interleavings::world::World;
 use crate::interleavings::{block_on, check, thread};
@@ -74,7 +74,7 @@ fn a_dropped_reply_is_resolved_by_the_server_or_by_its_end() {
         let serve = thread::spawn(move || {
             let server = current_server.process_of(pid);
             if server.flags().load(Ordering::Acquire) & flag::UNANSWERED != 0 {
-                resolve_unanswered(&*server);
+                resolve_handed_over(&*server);
             }
             current_server.end(pid, Shutdown);
         });

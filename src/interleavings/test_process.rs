@@ -112,9 +112,9 @@ impl PayloadProcess {
     /// Sends a payload. Returns the queued send if there is no room.
     pub(crate) fn queue_send(&self, number: usize) -> Result<Option<QueuedSend<TestItem>>, ()> {
         let payload = Payload { number, drops: Arc::clone(&self.drops) };
-        match self.process.send_or(TestItem::Payload(payload), IfFull::Wait) {
-            Ok(Sent::Taken) => Ok(None),
-            Ok(Sent::InLine(number)) => {
+        match self.process.send_with(TestItem::Payload(payload), IfFull::Wait) {
+            Ok(Sent::Accepted) => Ok(None),
+            Ok(Sent::InSendQueue(number)) => {
                 Ok(Some(QueuedSend::new(Arc::clone(&self.process), number)))
             }
             Err((_, refused)) => {

@@ -98,7 +98,7 @@ impl World {
     /// the other items that it has received.
     pub(crate) fn run_task(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
-        mailbox.parking.lead();
+        mailbox.idle_wait.allow_announcing();
         let log = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&log);
         let body = Box::pin(async move {

@@ -1,4 +1,5 @@
-//! What lies in a mailbox, and what its process' lock guards.
+//! The items of a mailbox: the trait of an item, the inbox, and the part of the locked state that
+//! depends on the item's type.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -10,32 +11,32 @@ use crate::mailbox::send_queue::SendQueue;
 use crate::message::received::{Envelope, Received};
 use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};
 
-/// An inbox above this many slots is not kept when there is little in it.
+/// A buffer of more slots than this is freed when it holds few items.
 pub(crate) const KEPT_SLOTS: usize = 64;
 
-/// What a process' mailbox holds. Raw processes hold envelopes; a server holds its own
-/// closed enum, so that its messages move by value.
+/// One item of a mailbox. The item of a plain process is an [`Envelope`]. The item of a server is
+/// a closed enum, so that its calls and casts move by value.
 pub(crate) trait Item: Send + 'static {
     fn from_envelope(envelope: Envelope) -> Self;
 
-    /// The envelope inside, if it is one.
+    /// The envelope, if the item is or contains one.
     fn envelope(&self) -> Option<&Envelope>;
 
-    /// The same, to be changed.
+    /// As [`envelope`](Self::envelope), mutable.
     fn envelope_mut(&mut self) -> Option<&mut Envelope>;
 
-    /// Whether a bound on the mailbox counts it.
+    /// Whether the item counts towards the bound of the mailbox: a message or a stream, no signal.
     fn is_user(&self) -> bool;
 
-    /// The expiry of a timer of the process' own, where it has such.
+    /// The item for the expiry of one of the process' own timers; `None` if it has no such timers.
     fn from_tick(timer: u64) -> Option<Self>
     where
         Self: Sized;
 
-    /// Whether what takes it has handlers, which can be tracked.
+    /// Whether the reader has handlers, which can be tracked.
     const HANDLED: bool = false;
 
-    /// The same with the time of now, if it is of a kind that is tracked.
+    /// The item with the current time, if items of its kind are tracked.
     fn stamped(self) -> Self
     where
         Self: Sized,
@@ -43,7 +44,7 @@ pub(crate) trait Item: Send + 'static {
         self
     }
 
-    /// When it was stamped.
+    /// The time that [`stamped`](Self::stamped) has added.
     fn stamp(&self) -> Option<Instant> {
         None
     }
@@ -71,16 +72,16 @@ impl Item for Envelope {
     }
 }
 
-/// What has been sent to a process.
+/// The items that were sent to a process and not yet taken by its reader.
 pub(crate) struct Mail<M> {
     pub(crate) inbox: VecDeque<M>,
-    /// What waits for room in the inbox: empty while there is some.
+    /// Items that wait for room in the inbox. Empty while there is room.
     pub(crate) send_queue: SendQueue<M>,
 }
 
 impl<M: Item> AnyMail for Mail<M> {
     fn put_envelope(&mut self, envelope: Envelope, tracked: bool) {
-        self.put_as(envelope, M::from_envelope, tracked);
+        self.push_wrapped(envelope, M::from_envelope, tracked);
     }
 
     fn is_handled(&self) -> bool {
@@ -122,7 +123,7 @@ impl<M: Item> AnyMail for Mail<M> {
     }
 }
 
-/// What was taken out of an inbox.
+/// Items that were taken out of an inbox unread.
 struct Leftover<M>(VecDeque<M>);
 
 fn unread<M: Item>(items: VecDeque<M>) -> Option<Box<dyn Unread>> {
@@ -146,14 +147,14 @@ impl<M> Drop for Leftover<M> {
 }
 
 impl<M: Item> Mail<M> {
-    /// Puts last in the inbox what is yet to be made an item of.
+    /// Appends the item that `wrap` makes of `value` to the inbox.
     #[inline]
-    pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M, tracked: bool) {
+    pub(crate) fn push_wrapped<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M, tracked: bool) {
         let inbox = &mut self.inbox;
         if inbox.len() == inbox.capacity() {
             make_room(inbox);
         }
-        // So that it is known that what is made below need not be dropped here.
+        // Lets the compiler omit the code that drops the item if there is no room.
         assert!(inbox.len() < inbox.capacity(), "room was just made");
         if tracked {
             inbox.push_back(wrap(value).stamped());
@@ -163,8 +164,8 @@ impl<M: Item> Mail<M> {
     }
 }
 
-/// A mailbox that is counted. What counts as queued lies in the inbox, unless the reader
-/// receives selectively; a server that is suspended looks in the inbox.
+/// A counted mailbox. Every item that counts as queued lies in the inbox, except for items that a
+/// selective receive has moved to the reader. A suspended server searches the inbox in place.
 impl<M: Item> State<Mail<M>> {
     pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         State {
@@ -173,8 +174,8 @@ impl<M: Item> State<Mail<M>> {
         }
     }
 
-    /// What becomes of this item; what it costs is counted.
-    pub(crate) fn entry(&mut self, item: &M, if_full: IfFull) -> Entry {
+    /// Decides what happens to an item that is being sent, and counts the item that is lost by it.
+    pub(crate) fn decide_entry(&mut self, item: &M, if_full: IfFull) -> Entry {
         let Some(counts) = self.core.counts().filter(|_| item.is_user()) else {
             return Entry::Queue;
         };
@@ -190,7 +191,7 @@ impl<M: Item> State<Mail<M>> {
         if let Some(counts) = self.core.counts() {
             counts.count_in(user);
         }
-        self.put(item);
+        self.push(item);
         self.core.notify();
     }
 
@@ -203,43 +204,43 @@ impl<M: Item> State<Mail<M>> {
         self.mail.inbox.remove(oldest)
     }
 
-    /// Takes the first that is picked, of what was not looked at before.
-    pub(crate) fn find(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
+    /// Takes the first item that `pick` selects among those that were not searched before.
+    pub(crate) fn take_next_match(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
         let counts = self.core.counts()?;
         let found = self.mail.inbox.range(counts.passed..).position(pick);
         counts.passed = found.map_or(self.mail.inbox.len(), |at| counts.passed + at);
         self.mail.inbox.remove(counts.passed)
     }
 
-    /// Counts out what was taken; who has waited longest for the room comes in for it.
-    /// Returns whom to wake after unlock.
+    /// Counts out an item that was taken from a counted mailbox, and moves the first item of the
+    /// send queue into the room. Returns the waker of its sender, to be woken after unlock.
     pub(crate) fn count_out(&mut self, user: bool) -> Option<Waker> {
         let counts = self.core.counts()?;
         counts.count_out(user);
         if !user || self.core.stage != Stage::Live {
             return None;
         }
-        let (number, item) = self.mail.send_queue.first()?;
+        let (number, item) = self.mail.send_queue.pop()?;
         self.queue(item);
         self.core.relations()?.waiters.remove(&number)
     }
 }
 
 impl<M: Item> State<Mail<M>> {
-    /// Last in the queue, with the time where that is tracked.
-    pub(crate) fn put(&mut self, item: M) {
-        self.put_as(item, |item| item);
+    /// Appends an item to the inbox, with the current time if handlers are tracked.
+    pub(crate) fn push(&mut self, item: M) {
+        self.push_wrapped(item, |item| item);
     }
 
-    /// The same for what is yet to be made an item of.
+    /// As [`push`](Self::push), for the item that `wrap` makes of `value`.
     #[inline]
-    pub(crate) fn put_as<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
-        self.mail.put_as(value, wrap, self.core.tracked);
+    pub(crate) fn push_wrapped<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
+        self.mail.push_wrapped(value, wrap, self.core.tracked);
     }
 }
 
-/// The first item gets a buffer of its own size: most processes that are told of an end
-/// hold no more at any time.
+/// The first buffer has one slot: most processes that receive the end of another process never
+/// hold more than that item.
 #[cold]
 #[inline(never)]
 fn make_room<M>(inbox: &mut VecDeque<M>) {

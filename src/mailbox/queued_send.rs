@@ -1,20 +1,31 @@
-//! A place in the line of those who wait for room in a full mailbox.
+//! A send that waits for room in a full mailbox.
 //!
-//! What happens when the process ends, or the place is given up, between any two steps:
+//! # Guarantees
 //!
-//! 1. Under the lock: the mailbox is full, and the item joins the line. Nobody is to be
-//!    woken yet; the first poll looks.
-//! 2. A poll, under the lock: the item is in the line no more, then it was let in; or the
-//!    process is ending, then the item is taken back; or neither, and the waker is left
-//!    with those of who waits for the end.
-//! 3. The reader takes a message and lets the first of the line in, under the lock, then
-//!    wakes it. A place that is given up now has nothing to pass on: its item is in.
-//! 4. A place that is given up, under the lock: its item leaves the line, and is dropped
-//!    after unlock. Whoever stood behind it has moved up by that.
-//! 5. Teardown makes the process *closing*, under the lock: a poll from here on takes its
-//!    item back. One that came before has left its waker, and is woken with all others who
-//!    wait for the end. Nobody lets an item in any more, and none is dropped: each stays
-//!    until its place fetches it.
+//! The item of a queued send ends up in the inbox or with its sender, exactly once. A send that is
+//! dropped takes its item along. Items enter the inbox in the order in which they were sent.
+//!
+//! # Steps
+//!
+//! Each step runs under the lock of the process:
+//!
+//! 1. **Send.** The mailbox is full, and the item enters the [send
+//!    queue](crate::mailbox::send_queue). No waker is registered before the first poll.
+//! 2. **Poll.** If the item is no longer in the send queue, it was moved to the inbox. Otherwise,
+//!    if the process is ending, the poll takes the item back. Otherwise, the poll registers its
+//!    waker among those that wait for the end of the process.
+//! 3. **Receive.** The reader takes an item and moves the first item of the send queue to the
+//!    inbox. It wakes the sender of that item after unlock.
+//! 4. **Cancel.** The item leaves the send queue, and is dropped after unlock.
+//! 5. **Teardown.** The process becomes *closing*, and wakes all that wait for its end.
+//!
+//! # Invariants
+//!
+//! 1. A send that is cancelled after step 3 has no room to pass on: its item is in the inbox.
+//! 2. An item that leaves the send queue in step 4 leaves no gap: the items behind it move up.
+//! 3. From step 5 on no item enters the inbox from the send queue, and none is dropped there. Each
+//!    stays until its own send takes it back: a poll before step 5 has registered a waker, which
+//!    step 5 wakes; a poll after step 5 takes the item back itself.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,15 +36,16 @@ use crate::mailbox::inbox::{Item, Mail};
 use crate::mailbox::record::Process;
 use crate::process::{Stage, State};
 
-/// One item in the line. Resolves when it was let in, or with the item when the process is
-/// ending. Dropped before, it takes its item along.
+/// A future that waits until its item has entered the inbox. Resolves with the item if the process
+/// ends before. A queued send that is dropped before takes its item along.
 pub(crate) struct QueuedSend<M: Item> {
     process: Arc<Process<M>>,
     number: u64,
 }
 
 impl<M: Item> QueuedSend<M> {
-    /// Of what was [sent to the line](crate::mailbox::record::Sent::InLine) under this number.
+    /// The send of the item that entered the send queue [under this
+    /// number](crate::mailbox::record::Sent::InSendQueue).
     pub(crate) fn new(process: Arc<Process<M>>, number: u64) -> Self {
         QueuedSend { process, number }
     }
@@ -42,11 +54,11 @@ impl<M: Item> QueuedSend<M> {
         &self.process
     }
 
-    /// Leaves the line because the time is up, which is counted; `None` if the item was let
-    /// in just before.
-    pub(crate) fn give_up(&self) -> Option<M> {
+    /// Takes the item back because the time is up, and counts it as dropped. `None` if the item has
+    /// entered the inbox just before.
+    pub(crate) fn cancel(&self) -> Option<M> {
         let mut state = self.process.state.lock();
-        let (item, waker) = self.leave(&mut state);
+        let (item, waker) = self.take_back(&mut state);
         if let (Some(_), Some(counts)) = (&item, state.core.counts()) {
             counts.dropped += 1;
             self.process.kernel.count_dropped();
@@ -56,12 +68,12 @@ impl<M: Item> QueuedSend<M> {
         item
     }
 
-    /// The item, if it is still in the line, and the waker left there: both to be dropped
-    /// after unlock.
-    fn leave(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
+    /// Takes the item out of the send queue, if it is still there, and the registered waker. Both
+    /// are to be dropped after unlock.
+    fn take_back(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
         let waker =
             state.core.relations().and_then(|relations| relations.waiters.remove(&self.number));
-        (state.mail.send_queue.leave(self.number), waker)
+        (state.mail.send_queue.remove(self.number), waker)
     }
 }
 
@@ -80,7 +92,7 @@ impl<M: Item> Future for QueuedSend<M> {
             drop(old);
             return Poll::Pending;
         }
-        let (item, old) = self.leave(&mut state);
+        let (item, old) = self.take_back(&mut state);
         drop(state);
         drop(old);
         Poll::Ready(item.map_or(Ok(()), Err))
@@ -90,7 +102,7 @@ impl<M: Item> Future for QueuedSend<M> {
 impl<M: Item> Drop for QueuedSend<M> {
     fn drop(&mut self) {
         let mut state = self.process.state.lock();
-        let left = self.leave(&mut state);
+        let left = self.take_back(&mut state);
         drop(state);
         drop(left);
     }

@@ -1,14 +1,15 @@
 //! The receiving side of a process.
 //!
-//! The reader swaps the whole inbox out and works from there, so it takes the lock
-//! once per batch. A mailbox that is counted is taken item by item instead, and counted
-//! out in the same step: who finds it full finds what fills it in the inbox.
+//! The reader swaps the whole inbox for its own empty buffer and takes items from there, so it
+//! locks the process once for each batch. From a counted mailbox it takes items one by one, each
+//! in the step that counts it out. So while a counted mailbox is full, the items that fill it lie
+//! in the inbox, where they can be evicted.
 //!
 //! **Invariants**
-//! 1. Nothing is handed out once the process is condemned.
-//! 2. A ticketed item is handed out, or shown to a predicate, only while its ticket is
-//!    held.
-//! 3. A read that is dropped has taken nothing.
+//! 1. No item is handed out while an exit is pending.
+//! 2. A ticketed item is handed out, or shown to a predicate, only while the process holds its
+//!    ticket.
+//! 3. A receive that is dropped has taken no item.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio::task::coop;
 use tokio::time::Instant;
 
 use crate::base::catch::{drop_each, wake};
-use crate::mailbox::idle_wait::Parking;
+use crate::mailbox::idle_wait::IdleWait;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::mailbox::record::Process;
 use crate::process::State;
@@ -28,27 +29,28 @@ const FOUND: &str = "a poll has just found an item";
 /// The reader's end of a mailbox.
 pub(crate) struct Mailbox<M> {
     pub(crate) process: Arc<Process<M>>,
-    /// What was swapped out, and what a selective receive left: older than the inbox.
+    /// Items that were moved out of the inbox and not yet handed out. They are older than all items
+    /// of the inbox.
     pub(crate) local: VecDeque<M>,
     pub(crate) counted: bool,
-    pub(crate) parking: Parking,
+    pub(crate) idle_wait: IdleWait,
 }
 
 impl<M: Item> Mailbox<M> {
     pub(crate) fn new(process: Arc<Process<M>>) -> Self {
         let counted = process.is_counted();
-        Mailbox { process, local: VecDeque::new(), counted, parking: Parking::default() }
+        Mailbox { process, local: VecDeque::new(), counted, idle_wait: IdleWait::default() }
     }
 
-    /// Waits for an item, which [`take`](Self::take) then hands out at once. In two
-    /// steps, because an item that comes out of a `Poll` is copied at every level of
-    /// the way; this way it is moved once.
+    /// Waits for an item, which [`take`](Self::take) then hands out. An item that is returned in a
+    /// `Poll` would be copied at each level of nested polls; with two steps it is moved once.
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.local.is_empty() && self.parking.waits_ahead(&self.process) {
+        if self.local.is_empty() && self.process.announced_wait.start() {
             return Poll::Pending;
         }
         let budget = ready!(coop::poll_proceed(cx));
         loop {
+            // Invariant 1.
             if self.process.is_exit_pending() {
                 return Poll::Pending;
             }
@@ -64,29 +66,29 @@ impl<M: Item> Mailbox<M> {
                 budget.made_progress();
                 return Poll::Ready(());
             }
-            if !self.refilled(cx) {
+            if !self.refill_or_wait(cx) {
                 return Poll::Pending;
             }
         }
     }
 
-    /// What [`take`](Self::take) takes next.
+    /// The item that [`take`](Self::take) takes next.
     pub(crate) fn first(&self) -> &M {
         self.local.front().expect(FOUND)
     }
 
-    /// The item that [`poll_some`](Self::poll_some) found.
+    /// Takes the item that [`poll_some`](Self::poll_some) has found.
     pub(crate) fn take(&mut self) -> M {
         self.local.pop_front().expect(FOUND)
     }
 
-    /// When the item that is taken next was queued, if it is out of the inbox and stamped.
+    /// When the item that is taken next was queued, if it was moved out of the inbox and is stamped.
     pub(crate) fn next_queued(&self) -> Option<Instant> {
         self.local.front()?.stamp()
     }
 
-    /// Waits for an item from `cursor` on that `matches`; [`take_at`](Self::take_at)
-    /// then hands it out, and what it passed stays queued.
+    /// Waits for an item from `cursor` on that `matches`, which [`take_at`](Self::take_at) then
+    /// hands out. The items before it stay queued.
     pub(crate) fn poll_match(
         &mut self,
         cx: &mut Context<'_>,
@@ -99,7 +101,7 @@ impl<M: Item> Mailbox<M> {
                 return Poll::Pending;
             }
             while let Some(item) = self.local.get(*cursor) {
-                if self.taken_back(item) {
+                if self.is_revoked(item) {
                     self.local.remove(*cursor);
                     continue;
                 }
@@ -115,35 +117,39 @@ impl<M: Item> Mailbox<M> {
             if self.counted && self.move_one() {
                 continue;
             }
-            if !self.refilled(cx) {
+            if !self.refill_or_wait(cx) {
                 return Poll::Pending;
             }
         }
     }
 
-    /// The item that [`poll_match`](Self::poll_match) stopped at.
+    /// Takes the item that [`poll_match`](Self::poll_match) has found.
     pub(crate) fn take_at(&mut self, cursor: usize) -> M {
         self.local.remove(cursor).expect(FOUND)
     }
 
-    /// Whether there is more to look at; if not, the reader has parked or will be
-    /// polled again.
-    fn refilled(&mut self, cx: &Context<'_>) -> bool {
-        self.parking.refill(&self.process, &mut self.local, cx)
+    /// Moves items out of the inbox and returns true, or starts to wait and returns false.
+    fn refill_or_wait(&mut self, cx: &Context<'_>) -> bool {
+        self.idle_wait.refill_or_wait(&self.process, &mut self.local, cx)
     }
 
-    /// Moves an item over that counts until it is admitted: a selective receive may pass
-    /// it. False if there is none.
+    /// Makes the next poll check the inbox even if the reader has announced its wait.
+    pub(crate) fn withdraw_announced_wait(&self) {
+        self.process.announced_wait.withdraw();
+    }
+
+    /// Moves one item out of the inbox for a selective receive. The item counts as queued until it
+    /// is admitted. False if the inbox is empty.
     fn move_one(&mut self) -> bool {
         let mut state = self.process.state.lock();
         let (found, item) = (state.mail.inbox.len(), state.mail.inbox.pop_front());
         drop(state);
         self.local.extend(item);
-        self.parking.found(found);
+        self.idle_wait.found(found);
         found > 0
     }
 
-    /// Moves an item over and counts it out. False if there is none to be handed out.
+    /// Moves one item out of the inbox and counts it out. False if there is none to be handed out.
     fn take_counted(&mut self) -> bool {
         loop {
             let mut state = self.process.state.lock();
@@ -152,7 +158,7 @@ impl<M: Item> Mailbox<M> {
             let (admitted, waker) = count_out(&mut state, &item);
             drop(state);
             wake(waker);
-            self.parking.found(found);
+            self.idle_wait.found(found);
             if admitted {
                 self.local.push_back(item);
                 return true;
@@ -160,8 +166,8 @@ impl<M: Item> Mailbox<M> {
         }
     }
 
-    /// Whether it is a signal whose ticket is no longer held: no predicate may see it.
-    fn taken_back(&self, item: &M) -> bool {
+    /// Whether the item is a signal whose ticket was taken back (invariant 2).
+    fn is_revoked(&self, item: &M) -> bool {
         let Some(envelope) = item.envelope() else { return false };
         let Some(ticket) = envelope.ticket else { return false };
         let state = self.process.state.lock();
@@ -169,8 +175,8 @@ impl<M: Item> Mailbox<M> {
         !relations.is_some_and(|relations| relations.holds(ticket.get(), &envelope.received))
     }
 
-    /// Counts the item out, and says whether it may be handed out: one whose ticket
-    /// was taken back may not.
+    /// Redeems the ticket of an item and counts it out. Returns whether the item may be handed out
+    /// (invariant 2).
     #[inline]
     fn admit(&self, item: &M) -> bool {
         let ticketed = item.envelope().is_some_and(|envelope| envelope.ticket.is_some());
@@ -189,7 +195,8 @@ impl<M: Item> Mailbox<M> {
     }
 }
 
-/// Counts the item out, if it may be handed out; says so, and whom to wake after unlock.
+/// Redeems the ticket of an item and counts it out. Returns whether the item may be handed out, and
+/// a waker to be woken after unlock.
 pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool, Option<Waker>) {
     let envelope = item.envelope();
     let ticket = envelope.and_then(|envelope| Some((envelope.ticket?, &envelope.received)));

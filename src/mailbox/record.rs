@@ -1,4 +1,5 @@
-//! The record of one process: its lock, its inbox, and what sends to it.
+//! The record of one process: its flags, its lock with everything that the lock guards, and the
+//! ways to send an item to it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -7,21 +8,21 @@ use crate::base::catch::wake;
 use crate::base::eviction::evict;
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
-use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::kernel::Kernel;
+use crate::mailbox::announced_wait::AnnouncedWait;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::message::received::{Envelope, Received};
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, Counts, Entry, IfFull, Locked, Relations, Stage, State, flag};
+use crate::process::{
+    AnyProcess, Counts, Entry, IfFull, Locked, ReaderWait, Relations, Stage, State, flag,
+};
 
-/// One process.
+/// The record of one process whose mailbox holds items of type `M`.
 pub(crate) struct Process<M> {
     pid: Pid,
     flags: AtomicU8,
-    /// How often its task was polled; only that counts.
-    polls: AtomicU32,
-    /// It has parked ahead, and handled what it took.
-    waits: AtomicBool,
+    pub(crate) announced_wait: AnnouncedWait,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) state: Mutex<State<Mail<M>>>,
 }
@@ -33,8 +34,7 @@ impl<M: Item> Process<M> {
         Arc::new(Process {
             pid: kernel.fresh_pid(),
             flags: AtomicU8::new(flags),
-            polls: AtomicU32::new(0),
-            waits: AtomicBool::new(false),
+            announced_wait: AnnouncedWait::new(),
             kernel,
             state: Mutex::new(state),
         })
@@ -44,59 +44,42 @@ impl<M: Item> Process<M> {
         self.flags.load(Ordering::Acquire) & flag::EXIT_PENDING != 0
     }
 
-    /// A poll of its task begins.
-    #[inline]
-    pub(crate) fn polled(&self) {
-        self.polls.store(self.polls().wrapping_add(1), Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn polls(&self) -> u32 {
-        self.polls.load(Ordering::Relaxed)
-    }
-
-    /// Says whether it waits, where it has parked ahead.
-    #[inline]
-    pub(crate) fn waits(&self, waits: bool) {
-        self.waits.store(waits, Ordering::Release);
-    }
-
-    /// It is condemned, and its body may be dropped at once: nothing holds it that can only
-    /// be asked to end.
-    pub(crate) fn is_to_be_dropped(&self) -> bool {
+    /// Whether the body is to be dropped without another poll: an exit is pending, and the body
+    /// does not [end by itself](flag::ENDS_BY_ITSELF).
+    pub(crate) fn should_drop_body(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (flag::EXIT_PENDING | flag::DEFERS_EXIT)
             == flag::EXIT_PENDING
     }
 
-    /// Its mailbox is counted: [`Counts`](crate::process::Counts).
+    /// Whether the mailbox is counted: see [`Counts`](crate::process::Counts).
     pub(crate) fn is_counted(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0
     }
 
-    /// Looks at the counts of the mailbox, if it is counted.
-    pub(crate) fn with_counts<R>(&self, look: impl FnOnce(&Counts) -> R) -> Option<R> {
+    /// Reads the counts of the mailbox under the lock, if it is counted.
+    pub(crate) fn with_counts<R>(&self, read: impl FnOnce(&Counts) -> R) -> Option<R> {
         if !self.is_counted() {
             return None;
         }
-        self.state.lock().core.counts().map(|counts| look(counts))
+        self.state.lock().core.counts().map(|counts| read(counts))
     }
 
-    /// Queues an item of the process' own kind, or gives it back. One that a full mailbox
-    /// refuses is counted, as its sender will drop it.
+    /// Queues an item, or gives it back. An item that a full mailbox refuses is counted as
+    /// dropped.
     pub(crate) fn send(&self, item: M) -> Result<(), (M, Refused)> {
-        self.send_or(item, IfFull::Lose).map(|_| ())
+        self.send_with(item, IfFull::Lose).map(|_| ())
     }
 
-    /// The same for a sender with a choice.
-    pub(crate) fn send_or(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
-        self.send_as(item, |item| item, if_full)
+    /// Queues an item. `if_full` says what happens to the item when the mailbox is full.
+    pub(crate) fn send_with(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        self.send_wrapped(item, |item| item, if_full)
     }
 
-    /// The same for what is yet to be made an item of, by `wrap`. That is done where the item
-    /// will lie: one that is put together first and then moved there costs more than the
-    /// lock does.
+    /// As [`send_with`](Self::send_with), for the item that `wrap` makes of `value`. The item is
+    /// built at its place in the inbox, because moving a finished item there costs more than the
+    /// lock.
     #[inline]
-    pub(crate) fn send_as<T>(
+    pub(crate) fn send_wrapped<T>(
         &self,
         value: T,
         wrap: impl FnOnce(T) -> M,
@@ -111,14 +94,14 @@ impl<M: Item> Process<M> {
             drop(state);
             return Err((wrap(value), Refused::Dead));
         }
-        state.put_as(value, wrap);
+        state.push_wrapped(value, wrap);
         state.core.notify();
-        if state.core.wake_due {
+        if state.core.reader_wait == ReaderWait::WakeDue {
             let waker = state.core.take_due_waker();
             drop(state);
             wake(waker);
         }
-        Ok(Sent::Taken)
+        Ok(Sent::Accepted)
     }
 
     #[inline(never)]
@@ -128,8 +111,8 @@ impl<M: Item> Process<M> {
             drop(state);
             return Err((item, Refused::Dead));
         }
-        let entry = state.entry(&item, if_full);
-        let (mut sent, mut evicted) = (Sent::Taken, None);
+        let entry = state.decide_entry(&item, if_full);
+        let (mut sent, mut evicted) = (Sent::Accepted, None);
         match entry {
             Entry::Queue => state.queue(item),
             Entry::Evict => {
@@ -139,8 +122,8 @@ impl<M: Item> Process<M> {
             Entry::Drop => evicted = Some(item),
             Entry::SendQueue => {
                 let number = self.kernel.fresh_id();
-                state.mail.send_queue.join(number, item);
-                sent = Sent::InLine(number);
+                state.mail.send_queue.push(number, item);
+                sent = Sent::InSendQueue(number);
             }
             Entry::Lose | Entry::GiveBack => {
                 drop(state);
@@ -161,13 +144,13 @@ impl<M: Item> Process<M> {
     }
 }
 
-/// Where an item is.
+/// Where an item is after it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// In the mailbox, or where the mailbox' policy has put it instead.
-    Taken,
-    /// In the line, under this number.
-    InLine(u64),
+    /// In the mailbox, or dropped there by the policy of a full mailbox.
+    Accepted,
+    /// In the send queue, under this number.
+    InSendQueue(u64),
 }
 
 impl<M: Item> AnyProcess for Process<M> {
@@ -183,18 +166,18 @@ impl<M: Item> AnyProcess for Process<M> {
         &self.state
     }
 
-    fn has_handled(&self) -> bool {
-        self.waits.load(Ordering::Acquire)
+    fn announced_wait_has_started(&self) -> bool {
+        self.announced_wait.has_started()
     }
 
     fn deliver(&self, received: Received) -> bool {
         let wrap = |received| M::from_envelope(Envelope::plain(received));
-        self.send_as(received, wrap, IfFull::Lose).is_ok()
+        self.send_wrapped(received, wrap, IfFull::Lose).is_ok()
     }
 
     fn tick(&self, timer: u64) {
         if let Some(item) = M::from_tick(timer) {
-            // A process that is ending has no use for it.
+            // A process that is ending drops the tick.
             drop(self.send(item));
         }
     }

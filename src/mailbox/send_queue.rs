@@ -1,15 +1,21 @@
-//! The line of those who wait for room in a full mailbox.
+//! The queue of items that wait for room in a full mailbox.
 //!
-//! What is to be queued waits here itself, not only its sender: whoever takes a message
-//! from the mailbox lets the first of the line in, in the same step under the lock. So the
-//! line is never longer than nothing while there is room, nobody gets past those who
-//! wait, and a sender that is slow to wake up, or isn't polled any more, holds up no other.
+//! The items themselves wait here, not only their senders. The step that takes an item out of the
+//! inbox moves the first item of this queue into it, under the same lock.
+//!
+//! **Invariants**
+//! 1. The queue is empty while the inbox has room, so no sender overtakes a sender that waits.
+//! 2. A sender that is slow to be polled, or is never polled again, delays no other sender.
 
 use std::collections::VecDeque;
 
-/// Items that wait, oldest first, each with the number of its [`Place`](crate::mailbox::queued_send::Place).
+/// Waiting items, oldest first, each with the number of its
+/// [`QueuedSend`](crate::mailbox::queued_send::QueuedSend).
 #[derive(Debug)]
-#[expect(clippy::box_collection, reason = "a word where nobody ever waited, instead of four")]
+#[expect(
+    clippy::box_collection,
+    reason = "one word instead of four in a mailbox where no sender ever waited"
+)]
 pub(crate) struct SendQueue<M>(Option<Box<VecDeque<(u64, M)>>>);
 
 impl<M> SendQueue<M> {
@@ -17,8 +23,8 @@ impl<M> SendQueue<M> {
         SendQueue(None)
     }
 
-    /// Numbers grow from each call to the next.
-    pub(crate) fn join(&mut self, number: u64, item: M) {
+    /// Appends an item. Its number is larger than all numbers before it.
+    pub(crate) fn push(&mut self, number: u64, item: M) {
         self.0.get_or_insert_default().push_back((number, item));
     }
 
@@ -26,13 +32,13 @@ impl<M> SendQueue<M> {
         self.position(number).is_some()
     }
 
-    /// Takes out who has waited longest.
-    pub(crate) fn first(&mut self) -> Option<(u64, M)> {
+    /// Takes the item out that has waited longest.
+    pub(crate) fn pop(&mut self) -> Option<(u64, M)> {
         self.0.as_mut()?.pop_front()
     }
 
-    /// Takes out whoever has this number.
-    pub(crate) fn leave(&mut self, number: u64) -> Option<M> {
+    /// Takes the item with this number out.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<M> {
         let at = self.position(number)?;
         self.0.as_mut()?.remove(at).map(|(_, item)| item)
     }
@@ -47,18 +53,18 @@ mod tests {
     use super::SendQueue;
 
     #[test]
-    fn a_line_keeps_its_order_whoever_leaves_it() {
+    fn a_send_queue_keeps_its_order_when_an_item_is_removed() {
         let mut send_queue = SendQueue::new();
         assert_eq!(
-            (send_queue.first(), send_queue.leave(1), send_queue.contains(1)),
+            (send_queue.pop(), send_queue.remove(1), send_queue.contains(1)),
             (None, None, false)
         );
         for number in [2, 3, 5, 8] {
-            send_queue.join(number, number * 10);
+            send_queue.push(number, number * 10);
         }
-        assert_eq!((send_queue.leave(3), send_queue.leave(3)), (Some(30), None));
+        assert_eq!((send_queue.remove(3), send_queue.remove(3)), (Some(30), None));
         assert!(send_queue.contains(5) && !send_queue.contains(3));
-        let rest = std::iter::from_fn(|| send_queue.first()).collect::<Vec<_>>();
+        let rest = std::iter::from_fn(|| send_queue.pop()).collect::<Vec<_>>();
         assert_eq!(rest, [(2, 20), (5, 50), (8, 80)]);
     }
 }

@@ -1,23 +1,23 @@
-//! What a reader takes that has stopped reading for a while: only what is urgent. All else
-//! stays queued, in order.
+//! How a suspended server receives: it takes only urgent items, such as system requests and the
+//! exit of its parent. All other items stay queued in order.
 //!
-//! A mailbox that is not counted is searched as by a selective receive. One that is counted
-//! is searched where it lies, in the inbox, so that what fills it can still be evicted, and
-//! what is taken is counted out in the same step. Nothing of a user's looks at the items, so
-//! that may be done under the lock.
+//! A mailbox that is not counted is searched as by a selective receive. A counted mailbox is
+//! searched in place: the items that fill it stay in the inbox, where they can be evicted, and an
+//! item that is taken is counted out in the same step. The search runs under the lock, because
+//! `urgent` runs no code of a user.
 
 use std::task::{Context, Poll, ready};
 
 use tokio::task::coop;
 
 use crate::base::catch::wake;
-use crate::mailbox::idle_wait::park;
+use crate::mailbox::idle_wait::register;
 use crate::mailbox::inbox::Item;
 use crate::mailbox::receive::{Mailbox, count_out};
 
 impl<M: Item> Mailbox<M> {
-    /// Waits for an item that is `urgent`; [`take_at`](Self::take_at) then hands it out.
-    /// `cursor` says how far it has looked, and is 0 at first.
+    /// Waits for an item that is `urgent`, which [`take_at`](Self::take_at) then hands out.
+    /// `cursor` is the position up to which items were searched, and is 0 at first.
     pub(crate) fn poll_urgent(
         &mut self,
         cx: &mut Context<'_>,
@@ -28,14 +28,14 @@ impl<M: Item> Mailbox<M> {
             return self.poll_match(cx, cursor, &mut urgent);
         }
         let budget = ready!(coop::poll_proceed(cx));
-        self.parking.look();
+        self.withdraw_announced_wait();
         loop {
             if self.process.is_exit_pending() {
                 return Poll::Pending;
             }
             let mut state = self.process.state.lock();
-            let Some(item) = state.find(&mut urgent) else {
-                let old = park(&mut state.core, cx.waker());
+            let Some(item) = state.take_next_match(&mut urgent) else {
+                let old = register(&mut state.core, cx.waker());
                 drop(state);
                 drop(old);
                 return Poll::Pending;
@@ -52,7 +52,7 @@ impl<M: Item> Mailbox<M> {
         }
     }
 
-    /// From here on everything is taken again, from the front.
+    /// Ends the suspension: items are taken from the front again.
     pub(crate) fn read_on(&mut self) {
         if let Some(counts) = self.process.state.lock().core.counts() {
             counts.passed = 0;

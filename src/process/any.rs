@@ -21,8 +21,9 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// The state that the lock guards.
     fn state(&self) -> &Mutex<Locked>;
 
-    /// Where it has parked ahead: whether it has handled what it took.
-    fn has_handled(&self) -> bool;
+    /// Whether a wait that was [announced](crate::process::ReaderWait::Announced) has started: the
+    /// handler has returned.
+    fn announced_wait_has_started(&self) -> bool;
 
     /// Queues a user's message or stream. False if it was not queued; an item that found the
     /// mailbox full is counted as dropped.

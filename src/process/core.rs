@@ -46,16 +46,21 @@ impl Stage {
     }
 }
 
-/// Who waits for the inbox to fill.
+/// Whether the reader of the mailbox waits, and how it is woken when an item is queued.
+/// [`idle_wait`](crate::mailbox::idle_wait) shows the transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parked {
-    Nobody,
-    /// The process' own task: woken by reference, under the lock.
+pub(crate) enum ReaderWait {
+    NotWaiting,
+    /// The task of the process waits. It is woken by reference, under the lock.
     Task,
-    /// The same, before it has handled what it took.
-    Ahead,
-    /// Another waker, in [`Registrations::reader`]: woken after unlock, since it may be a user's.
+    /// The task of the process has announced its wait before it runs a handler. It is woken as in
+    /// `Task`.
+    Announced,
+    /// A reader waits that is polled with another waker, in [`Registrations::reader`].
     Foreign,
+    /// An item was queued for such a reader. Its waker may be a user's, so it is woken after
+    /// unlock.
+    WakeDue,
 }
 
 /// The state that every process has.
@@ -64,9 +69,7 @@ pub(crate) struct Core {
     /// Changed only by `AnyProcess::advance`, which keeps the flag bits in step.
     pub(crate) stage: Stage,
     pub(crate) trap: bool,
-    pub(crate) parked: Parked,
-    /// A foreign reader is to be woken after unlock.
-    pub(crate) wake_due: bool,
+    pub(crate) reader_wait: ReaderWait,
     /// What is queued is stamped with the time.
     pub(crate) tracked: bool,
     /// An exit signal of the parent has arrived, or the process, a supervisor, has begun to stop its
@@ -293,8 +296,7 @@ impl Core {
         Core {
             stage: Stage::Live,
             trap: false,
-            parked: Parked::Nobody,
-            wake_due: false,
+            reader_wait: ReaderWait::NotWaiting,
             tracked: false,
             stop_requested: false,
             revoked: 0,
@@ -340,12 +342,16 @@ impl Core {
         self.stage < Stage::Closing
     }
 
-    /// Wakes whoever waits for the inbox: the task at once, another after unlock.
+    /// Wakes the reader if it waits: the task of the process at once, another reader after unlock,
+    /// by [`take_due_waker`](Self::take_due_waker).
     pub(crate) fn notify(&mut self) {
-        match std::mem::replace(&mut self.parked, Parked::Nobody) {
-            Parked::Nobody => {}
-            Parked::Task | Parked::Ahead => self.wake_task(),
-            Parked::Foreign => self.wake_due = true,
+        match self.reader_wait {
+            ReaderWait::NotWaiting | ReaderWait::WakeDue => {}
+            ReaderWait::Task | ReaderWait::Announced => {
+                self.reader_wait = ReaderWait::NotWaiting;
+                self.wake_task();
+            }
+            ReaderWait::Foreign => self.reader_wait = ReaderWait::WakeDue,
         }
     }
 
@@ -360,11 +366,12 @@ impl Core {
         }
     }
 
-    /// The foreign reader's waker, if it is due.
+    /// Takes the waker of a foreign reader that is to be woken after unlock.
     pub(crate) fn take_due_waker(&mut self) -> Option<Waker> {
-        if !std::mem::take(&mut self.wake_due) {
+        if self.reader_wait != ReaderWait::WakeDue {
             return None;
         }
+        self.reader_wait = ReaderWait::NotWaiting;
         self.registrations()?.reader.take()
     }
 }

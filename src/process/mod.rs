@@ -29,7 +29,7 @@ pub(crate) use ancestors::Ancestors;
 pub(crate) use any::AnyProcess;
 pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, SpecName};
 pub(crate) use core::{
-    Core, Link, LinkRole, LinkState, MonitorEntry, Parent, Parked, Registrar, Registrations,
+    Core, Link, LinkRole, LinkState, MonitorEntry, Parent, ReaderWait, Registrar, Registrations,
     Relations, Stage, SupervisorRecord, Watcher,
 };
 pub(crate) use mailbox_counts::{Counts, Entry, IfFull};

@@ -10,7 +10,7 @@ use crate::base::pid::Pid;
 use crate::base::tree_path::Path;
 use crate::exit::reason::{Causeless, ExitReason};
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::RestartLimitReached;
 
 /// Why [`run`](crate::run) failed.

@@ -8,7 +8,7 @@ use crate::program::stop::Stop;
 use crate::program::stop_report::{StopCause, StopReport};
 use crate::program::watchdog::Watchdog;
 use crate::program::{Run, RunError, first};
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::SupervisorRef;
 
 impl Run {

@@ -1,4 +1,4 @@
-//! Waiting for the answer of a call.
+//! Waiting for the answer of a call, up to its deadline.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::process::AnyProcess;
 use crate::runtime::deadline::Deadline;
 use crate::runtime::errors::call_error::CallError;
 
-/// The answer of one call, under its deadline.
+/// A future that waits for the answer of one call, up to its deadline.
 pub(crate) struct AwaitReply<'a, T> {
     answer: AwaitedReply<T>,
     server: &'a dyn AnyProcess,
@@ -21,7 +21,7 @@ pub(crate) struct AwaitReply<'a, T> {
 }
 
 impl<'a, T> AwaitReply<'a, T> {
-    /// Without end, where there is no instant.
+    /// Waits up to `due`, or without a limit if that is `None`.
     #[inline]
     pub(crate) fn until<M: Item>(
         answer: AwaitedReply<T>,
@@ -33,7 +33,7 @@ impl<'a, T> AwaitReply<'a, T> {
     }
 }
 
-/// What it comes to for the caller.
+/// The result of a call from the answer in its slot.
 pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
     answer.map_err(|lost| match lost {
         Lost::Exited(reason) => CallError::Exited(reason),

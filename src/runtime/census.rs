@@ -1,4 +1,4 @@
-//! Who is alive, counted by label and by tag, and told now and then.
+//! The census: live processes counted by label, group members by tag, and the task that logs both.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -11,23 +11,24 @@ use crate::observe::lifecycle_log;
 use crate::observe::log_level::LogLevel;
 use crate::runtime::Runtime;
 
-/// A line follows the first change by this much, and tells of all until then.
+/// The time from the first change to the line that is logged. All changes until then are in that
+/// line.
 const DEBOUNCE: Duration = Duration::from_secs(2);
 
-/// Live processes by label, members by tag. [`Runtime::census`] counts it, and has an
-/// example.
+/// The number of live processes for each label, and of members for each group.
+/// [`Runtime::census`] returns it, and has an example.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Census {
-    /// How many live processes carry each label.
+    /// The number of live processes with each label.
     pub labels: BTreeMap<String, usize>,
-    /// How many members each group has.
+    /// The number of members of each group.
     pub tags: BTreeMap<String, usize>,
 }
 
 impl Runtime {
-    /// Counts live processes by label and members by tag: what the census line of
-    /// [`set_log_level`](Self::set_log_level) tells, now and without waiting.
+    /// Counts live processes by label and group members by tag, as the census line of
+    /// [`set_log_level`](Self::set_log_level) shows them. Does not wait.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -55,30 +56,30 @@ impl Runtime {
         census
     }
 
-    /// Starts the telling task, once, where there is a tokio to run it.
+    /// Starts the task that logs the census, once, if a tokio runtime is known.
     pub(crate) fn start_census(&self) {
         let Some(handle) = self.kernel.handle.get() else { return };
         if self.kernel.census.claim_start() {
-            let slot = Arc::clone(&self.kernel.census);
-            handle.spawn(tell(slot, Arc::downgrade(&self.kernel)));
+            let wake = Arc::clone(&self.kernel.census);
+            handle.spawn(log_changes(wake, Arc::downgrade(&self.kernel)));
         }
     }
 }
 
-/// Holds the kernel only for the moment of a line, so it keeps nothing alive.
-async fn tell(slot: Arc<CensusWake>, kernel: Weak<Kernel>) {
-    while slot.changed().await {
+/// Holds the kernel only while a line is made, so the task keeps no runtime alive.
+async fn log_changes(wake: Arc<CensusWake>, kernel: Weak<Kernel>) {
+    while wake.changed().await {
         tokio::time::sleep(DEBOUNCE).await;
-        slot.mark_reported();
+        wake.mark_reported();
         let Some(kernel) = kernel.upgrade() else { return };
         if kernel.wants_log(LogLevel::Info) {
             let census = Runtime { kernel }.census();
-            lifecycle_log::census(&line(&census.labels), &line(&census.tags));
+            lifecycle_log::census(&format_counts(&census.labels), &format_counts(&census.tags));
         }
     }
 }
 
-fn line(counts: &BTreeMap<String, usize>) -> String {
+fn format_counts(counts: &BTreeMap<String, usize>) -> String {
     let words = counts.iter().map(|(label, count)| format!("{} {count}", name(label)));
     words.collect::<Vec<_>>().join(", ")
 }

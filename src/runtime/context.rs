@@ -1,4 +1,4 @@
-//! What the body of a process is given.
+//! The context that the body of a process gets.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -12,14 +12,14 @@ use crate::message::received::{Envelope, Received};
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 
-/// The inside of a process: its pid, its mailbox, its runtime.
+/// The context of a process: its pid, its mailbox and its runtime.
 ///
-/// All ways of receiving share one queue: messages, streams and signals are taken in
-/// the order they came. Receiving takes part in tokio's cooperative budget, so a busy
-/// process can't starve its worker.
+/// Messages, streams and signals share one queue, and are received in the order in which they
+/// arrived. Receiving consumes tokio's cooperative budget, so a busy process does not starve other
+/// tasks on its worker thread.
 ///
-/// OTP: what `self/0` and `receive` are to an Erlang process. A [`Context`] can't be
-/// cloned: only the process itself reads its mailbox.
+/// OTP: `self/0` and `receive`. A `Context` can't be cloned, because only the process itself reads
+/// its mailbox.
 ///
 /// # Examples
 ///
@@ -51,7 +51,7 @@ impl Context {
         Context { mailbox }
     }
 
-    /// From now on the parent's exit cancels this token.
+    /// Makes the exit signal of the parent cancel this token.
     pub(crate) fn stop_by(&self, token: CancellationToken) {
         let process: &dyn AnyProcess = &*self.mailbox.process;
         let mut token = Some(token);
@@ -81,39 +81,38 @@ impl Context {
         self.mailbox.process.pid()
     }
 
-    /// The runtime this process lives in. [`pid`](Self::pid) has an example.
+    /// The runtime that this process belongs to. [`pid`](Self::pid) has an example.
     pub fn runtime(&self) -> Runtime {
         Runtime { kernel: self.mailbox.process.kernel.clone() }
     }
 
-    /// Takes the next item, waiting at no cost until there is one. OTP: a `receive`
-    /// that matches anything. [`Context`] has an example.
+    /// Receives the next item, and waits until there is one. OTP: a `receive` that matches anything.
+    /// [`Context`] has an example.
     ///
-    /// Once a fatal signal was accepted nothing more is received: the process ends
-    /// here.
+    /// A process that waits uses no processor time. Once the process has accepted a fatal signal, it
+    /// receives no further item and ends here.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a receive that is dropped has taken nothing.
+    /// Cancel safe: a receive that is dropped has taken no item.
     pub async fn recv(&mut self) -> Received {
         poll_fn(|cx| self.mailbox.poll_some(cx)).await;
         self.mailbox.take().received
     }
 
-    /// Takes the first item that `matches`, waiting until there is one. The others
-    /// stay queued in the order they came, and later receives see them first. OTP: the
-    /// selective `receive`.
+    /// Receives the first item that `matches`, and waits until there is one. The other items stay
+    /// queued in order, and later receives see them first. OTP: the selective `receive`.
     ///
-    /// Each call looks at what is queued from the start, so a process that lets items
-    /// pile up pays for them here. Not for a mailbox that others can fill at will.
+    /// Each call searches the queue from the start, so it gets slower as other items accumulate. Do
+    /// not use it on a mailbox that other processes can fill without a limit.
     ///
     /// # Panics
     ///
-    /// If `matches` panics: then that is the process' crash, and nothing was taken.
+    /// If `matches` panics. No item was taken then, and the panic crashes the process.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a receive that is dropped has taken nothing.
+    /// Cancel safe: a receive that is dropped has taken no item.
     ///
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
@@ -137,8 +136,8 @@ impl Context {
         self.mailbox.take_at(cursor).received
     }
 
-    /// The next item, or `None` if none came within `limit`. With a zero limit, what
-    /// is queued already is still found. OTP: `receive … after`.
+    /// Receives the next item, or returns `None` if none arrived within `limit`. With a limit of zero,
+    /// an item that is queued already is still received. OTP: `receive … after`.
     ///
     /// # Panics
     ///
@@ -146,7 +145,7 @@ impl Context {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Nothing is lost when the time is up.
+    /// Cancel safe. No item is lost when the time is up.
     ///
     /// ```
     /// use std::time::Duration;
@@ -156,7 +155,7 @@ impl Context {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
-    ///     assert!(ctx.recv_timeout(Duration::ZERO).await.is_some()); // it is there
+    ///     assert!(ctx.recv_timeout(Duration::ZERO).await.is_some()); // it is queued already
     ///     assert_eq!(ctx.recv_timeout(Duration::from_secs(60)).await, None);
     /// });
     /// rt.send(body.pid(), b"only one".to_vec());
@@ -167,8 +166,9 @@ impl Context {
         tokio::time::timeout(limit, self.recv()).await.ok()
     }
 
-    /// The first item that `matches`, or `None` if none came within `limit`; the others stay
-    /// queued, as for [`recv_match`](Self::recv_match). OTP: the selective `receive … after`.
+    /// Receives the first item that `matches`, or returns `None` if none arrived within `limit`. The
+    /// other items stay queued, as for [`recv_match`](Self::recv_match). OTP: the selective
+    /// `receive … after`.
     ///
     /// # Panics
     ///
@@ -176,7 +176,7 @@ impl Context {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Nothing is lost when the time is up.
+    /// Cancel safe. No item is lost when the time is up.
     ///
     /// ```
     /// use std::time::Duration;
@@ -203,7 +203,7 @@ impl Context {
     }
 }
 
-/// The pid, and nothing of what is queued.
+/// Shows the pid. Queued items are not shown.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Context({})", self.pid())

@@ -1,13 +1,13 @@
-//! How many processes there are, and were.
+//! Counts of processes and of lost messages.
 
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Whether the process is in the table: true from its spawn until its names and
-    /// groups have been freed. While its destructors run it is still alive. OTP:
-    /// `is_process_alive/1`, which says false as soon as the process is exiting.
+    /// Whether the process is alive: true from its spawn until its names and groups are freed. It is
+    /// still alive while its destructors run. OTP: `is_process_alive/1`, which returns false as soon
+    /// as the process is exiting.
     ///
     /// ```
     /// use regrow::{Pid, Runtime};
@@ -19,15 +19,15 @@ impl Runtime {
     /// worker.kill();
     /// worker.join().await;
     /// assert!(!rt.is_alive(worker.pid()));
-    /// assert!(!rt.is_alive(Pid::from_raw(99))); // never was
+    /// assert!(!rt.is_alive(Pid::from_raw(99))); // never existed
     /// # });
     /// ```
     pub fn is_alive(&self, pid: Pid) -> bool {
         self.kernel.table.contains(&pid)
     }
 
-    /// All live processes, oldest first: a best-effort view, taken without stopping
-    /// anybody. OTP: `processes/0`.
+    /// All live processes, oldest first. The list is not an atomic snapshot, since processes run on
+    /// while it is made. OTP: `processes/0`.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -49,26 +49,26 @@ impl Runtime {
         pids
     }
 
-    /// How many processes are alive. [`list`](Self::list) has an example. OTP:
+    /// The number of live processes. [`list`](Self::list) has an example. OTP:
     /// `erlang:system_info(process_count)`.
     pub fn process_count(&self) -> usize {
         self.kernel.table.len()
     }
 
-    /// How many processes were ever spawned, those included that ended before their body
+    /// The number of processes that were ever spawned, including those that ended before their body
     /// ran. [`list`](Self::list) has an example.
     pub fn spawned(&self) -> u64 {
         self.kernel.spawned.load(Ordering::SeqCst)
     }
 
-    /// How many processes have ended. [`list`](Self::list) has an example.
+    /// The number of processes that have ended. [`list`](Self::list) has an example.
     pub fn finished(&self) -> u64 {
         self.kernel.finished.load(Ordering::SeqCst)
     }
 
-    /// How many messages, streams, casts and calls full mailboxes have cost: refused, dropped
-    /// or evicted. Those that were given back by [`try_cast`](crate::ServerRef::try_cast) are
-    /// not among them. [`ProcessInfo`](crate::ProcessInfo) tells them for one process.
+    /// The number of messages, streams, casts and calls that were lost because a mailbox was full:
+    /// refused, dropped or evicted. Messages that [`try_cast`](crate::ServerRef::try_cast) gave back
+    /// are not counted. [`ProcessInfo`](crate::ProcessInfo) has the number for one process.
     /// [`with_mailbox_capacity`](Self::with_mailbox_capacity) has an example.
     pub fn dropped_messages(&self) -> u64 {
         self.kernel.dropped.load(Ordering::SeqCst)

@@ -1,24 +1,28 @@
-//! Waiting no longer than to an instant.
+//! Waits with a deadline.
 //!
-//! **A deadline belongs to the one who waits.** It is timed by the tokio that polls the caller,
-//! whatever the runtime of the process that it waits for does meanwhile.
+//! # Guarantees
+//!
+//! A deadline belongs to the caller. It is timed by the tokio runtime that polls the caller, whatever
+//! the runtime of the other process does meanwhile.
+//!
+//! # What times a deadline
 //!
 //! | the caller is polled by | its deadline is |
 //! |---|---|
-//! | the tokio of the regrow runtime | a [slot](crate::time::deadline_pool), if the sweeper looks in time; else a timer of tokio's |
-//! | another tokio | a timer of that tokio's |
-//! | a thread that waits in [`wait`](crate::time::deadline_pool::blocking_wait) | a slot, and the system's clock where the regrow runtime's tokio does not run |
+//! | the tokio runtime of the regrow runtime | a [slot](crate::time::deadline_pool) if the sweeper checks it in time, otherwise a tokio timer |
+//! | another tokio runtime | a timer of that tokio runtime |
+//! | a thread that blocks in [`wait`](crate::time::deadline_pool::blocking_wait) | a slot, and the system's clock if the tokio runtime of the regrow runtime does not run |
 //! | any other executor | a slot |
 //!
-//! A timer of tokio's that is made for each wait is put into its wheel and taken out again; and
-//! if nothing else is in there, the worker that sleeps over it is woken each time, to look at
-//! the time anew. A stop of a hundred children woke it a hundred times. A slot is a few stores.
-//! It is for waits that are mostly over before their time is up: of those that are not, each has
-//! all slots looked at.
+//! A tokio timer that is created for each wait is inserted into the timer wheel and removed again. If
+//! the wheel has no other timer, the worker that sleeps until it is due is woken each time to
+//! compute its sleep anew: a stop of a hundred children woke the worker a hundred times. A slot
+//! costs a few stores. Slots are for waits that mostly end before their deadline: each deadline that
+//! passes makes the sweeper check all slots.
 //!
-//! Which tokio polls the caller is known from its waker, if that is the waker of a tokio task
-//! that has used a slot of this runtime before: a task stays with its tokio. Otherwise the
-//! thread is asked, which costs two atomic exchanges.
+//! The waker of the caller identifies the tokio runtime if it is the waker of a tokio task that has
+//! used a slot of this runtime before, since a task stays on its tokio runtime. Otherwise the
+//! current tokio handle of the thread is read, which costs two atomic exchanges.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -35,18 +39,18 @@ use crate::time::deadline_pool::blocking_wait::{is_waiting, poll_again_by};
 use crate::time::deadline_pool::{ArmedSlot, TimerWait};
 use crate::time::timer_queue::after;
 
-/// Waits for a future no longer than to a deadline: then `None`.
+/// A future that waits for another future. Resolves with `None` if the deadline passes before.
 pub(crate) struct Within<'a, F> {
     future: F,
     deadline: Option<Deadline<'a>>,
 }
 
-/// Waits for a future no longer than this time.
+/// Waits for a future for at most this time.
 pub(crate) fn within<F>(kernel: &Arc<Kernel>, limit: Duration, future: F) -> Within<'_, F> {
     until(kernel, Some(after(Instant::now(), limit)), future)
 }
 
-/// Waits for a future no longer than to this instant, if there is one.
+/// Waits for a future until this instant, or without a limit if there is none.
 pub(crate) fn until<F>(kernel: &Arc<Kernel>, due: Option<Instant>, future: F) -> Within<'_, F> {
     Within { future, deadline: due.map(|due| Deadline::new(due, kernel)) }
 }
@@ -63,37 +67,37 @@ impl<F: Future + Unpin> Future for Within<'_, F> {
     }
 }
 
-/// When to give up, and what wakes the caller then.
+/// A deadline, and what wakes the caller when it passes.
 pub(crate) struct Deadline<'a> {
     due: Instant,
     kernel: &'a Arc<Kernel>,
-    /// Armed at the first poll that has to wait.
+    /// Armed in the first poll that has to wait.
     slot: Option<ArmedSlot<'a>>,
-    other: Other<'a>,
+    fallback: Fallback<'a>,
 }
 
-/// What wakes the caller in place of a slot that the sweeper looks at in time.
-enum Other<'a> {
+/// What wakes the caller if it has no slot that the sweeper checks in time.
+enum Fallback<'a> {
     None,
     Timer { sleep: Pin<Box<Sleep>>, _counted: TimerWait<'a> },
-    Outside(Box<Outside<'a>>),
+    OutsideTokio(Box<OutsideTokio<'a>>),
 }
 
 impl<'a> Deadline<'a> {
     pub(crate) fn new(due: Instant, kernel: &'a Arc<Kernel>) -> Self {
-        Deadline { due, kernel, slot: None, other: Other::None }
+        Deadline { due, kernel, slot: None, fallback: Fallback::None }
     }
 
-    /// Whether the time is up; if not, this waker will be woken.
+    /// Whether the deadline has passed. If not, registers the waker.
     pub(crate) fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(slot) = &self.slot {
             slot.register(cx.waker());
             return Instant::now() >= self.due;
         }
-        match &mut self.other {
-            Other::None => {}
-            Other::Timer { sleep, .. } => return sleep.as_mut().poll(cx).is_ready(),
-            Other::Outside(outside) => return outside.is_due(cx),
+        match &mut self.fallback {
+            Fallback::None => {}
+            Fallback::Timer { sleep, .. } => return sleep.as_mut().poll(cx).is_ready(),
+            Fallback::OutsideTokio(outside) => return outside.is_due(cx),
         }
         let kernel = self.kernel;
         self.slot = kernel.deadlines.rearm(self.due, cx.waker());
@@ -107,13 +111,13 @@ impl<'a> Deadline<'a> {
     #[inline(never)]
     fn wait_otherwise(&mut self, cx: &mut Context<'_>) -> bool {
         let kernel = self.kernel;
-        // A task that has used a slot is polled by this tokio.
-        let mut is_ours = self.slot.take().is_some();
-        if !is_ours {
+        // A task that has used a slot is polled by the tokio runtime of the regrow runtime.
+        let mut is_own_tokio = self.slot.take().is_some();
+        if !is_own_tokio {
             let current = Handle::try_current().ok().filter(|_| !is_waiting());
             let Some(current) = current else { return self.wait_outside(cx) };
-            is_ours = kernel.tokio().is_some_and(|own| own.id() == current.id());
-            if is_ours {
+            is_own_tokio = kernel.tokio().is_some_and(|own| own.id() == current.id());
+            if is_own_tokio {
                 self.slot = Some(kernel.deadlines.arm(self.due, cx.waker()));
                 if self.slot.as_ref().is_some_and(ArmedSlot::is_in_time) {
                     return false;
@@ -123,8 +127,8 @@ impl<'a> Deadline<'a> {
         }
         let mut sleep = Box::pin(sleep_until(self.due));
         let is_due = sleep.as_mut().poll(cx).is_ready();
-        self.other = Other::Timer { sleep, _counted: kernel.deadlines.count_timer_wait() };
-        if is_ours {
+        self.fallback = Fallback::Timer { sleep, _counted: kernel.deadlines.count_timer_wait() };
+        if is_own_tokio {
             let left = self.due.saturating_duration_since(Instant::now());
             kernel.deadlines.request_sweep(left, kernel.tokio());
         }
@@ -132,49 +136,49 @@ impl<'a> Deadline<'a> {
     }
 
     fn wait_outside(&mut self, cx: &mut Context<'_>) -> bool {
-        let outside = Outside::new(self.due, self.kernel, cx);
-        self.other = Other::Outside(Box::new(outside));
-        match &mut self.other {
-            Other::Outside(outside) => outside.is_due(cx),
+        let outside = OutsideTokio::new(self.due, self.kernel, cx);
+        self.fallback = Fallback::OutsideTokio(Box::new(outside));
+        match &mut self.fallback {
+            Fallback::OutsideTokio(outside) => outside.is_due(cx),
             _ => false,
         }
     }
 }
 
-/// So long a tokio that is driven may take to give a sign, once a limit is over by the system's
+/// The time that a running tokio runtime has to respond, once a deadline has passed by the system's
 /// clock.
-const SIGN_WITHIN: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// The deadline of a caller on a thread that no tokio polls it on.
+/// The deadline of a caller that is not polled by a tokio runtime.
 ///
-/// It goes by the clock of the regrow runtime's tokio, which may be paused. While that clock is
-/// the system's, the two agree, and a thread that looks at the time finds it up. Where it is
-/// behind, and the system's clock says that the time is up, the tokio is asked for a sign: one
-/// that is driven gives it, and its clock decides; one that gives none within a second is
-/// driven by nobody, or blocked, and its clock will not move.
-struct Outside<'a> {
+/// It is timed by the clock of the tokio runtime of the regrow runtime, which may be paused. While
+/// that clock is the system's clock, the two agree, and the check of the time is enough. If the
+/// system's clock says that the deadline has passed and tokio's clock is behind, the tokio runtime is
+/// asked to respond. If it responds, its clock decides. If it does not respond within a second, it is
+/// not running or is blocked, so its clock will not advance, and the deadline counts as passed.
+struct OutsideTokio<'a> {
     slot: ArmedSlot<'a>,
     kernel: &'a Arc<Kernel>,
     tokio: &'a Handle,
-    /// By that tokio's clock.
+    /// The deadline by the clock of that tokio runtime.
     due: Instant,
-    /// When to look, by the system's clock.
-    look: std::time::Instant,
-    /// How often the sweeper had looked as it was asked for a sign.
-    asked: Option<u64>,
+    /// The next check, by the system's clock.
+    check_at: std::time::Instant,
+    /// The number of sweeps when the tokio runtime was asked to respond.
+    sweeps_when_asked: Option<u64>,
 }
 
-impl<'a> Outside<'a> {
+impl<'a> OutsideTokio<'a> {
     fn new(due: Instant, kernel: &'a Arc<Kernel>, cx: &Context<'_>) -> Self {
         let tokio = kernel.tokio().expect(NO_TOKIO);
-        // By the clock that `due` was read from: this thread's.
+        // By the clock that `due` was read from, which is that of this thread.
         let left = due.saturating_duration_since(Instant::now());
         let _inside = tokio.enter();
         let due = after(Instant::now(), left);
         let slot = kernel.deadlines.arm_outside(due, cx.waker(), tokio);
         let now = std::time::Instant::now();
-        let look = now.checked_add(left).unwrap_or(now + Duration::from_secs(1 << 32));
-        Outside { slot, kernel, tokio, due, look, asked: None }
+        let check_at = now.checked_add(left).unwrap_or(now + Duration::from_secs(1 << 32));
+        OutsideTokio { slot, kernel, tokio, due, check_at, sweeps_when_asked: None }
     }
 
     fn is_due(&mut self, cx: &Context<'_>) -> bool {
@@ -187,14 +191,14 @@ impl<'a> Outside<'a> {
             return false;
         }
         let (deadlines, now) = (&self.kernel.deadlines, std::time::Instant::now());
-        if now >= self.look {
-            if self.asked.is_some_and(|looks| !deadlines.has_swept_since(looks)) {
+        if now >= self.check_at {
+            if self.sweeps_when_asked.is_some_and(|sweeps| !deadlines.has_swept_since(sweeps)) {
                 return true;
             }
-            self.asked = Some(deadlines.request_sweep_from_thread());
-            self.look = now + SIGN_WITHIN;
+            self.sweeps_when_asked = Some(deadlines.request_sweep_from_thread());
+            self.check_at = now + ANSWER_WITHIN;
         }
-        poll_again_by(self.look);
+        poll_again_by(self.check_at);
         false
     }
 }

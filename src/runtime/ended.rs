@@ -1,4 +1,4 @@
-//! Waiting for the end of a process, from anywhere.
+//! Waiting for the end of a process, from inside or outside any process.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,15 +12,17 @@ use crate::exit::reason::ExitReason;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 
-/// Resolves with the reason when a process has ended, after everybody else was told:
-/// its names are free, every `Down` and every link's exit has been delivered.
+/// A future that waits for the end of a process and resolves with the reason.
 ///
-/// It is made by [`Runtime::ended`], [`ProcessHandle::join`] and the handles of servers
-/// and supervisors. A process that awaits its own end waits until it is ended by another.
+/// It resolves after all other notifications of the end: the names of the process are free, and
+/// every `Down` and the exit of every link has been delivered.
+///
+/// It is returned by [`Runtime::ended`], [`ProcessHandle::join`] and the handles of servers and
+/// supervisors. A process that awaits its own end waits until another process ends it.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe; ask again as often as you like.
+/// Cancel safe. The end can be awaited again, any number of times.
 ///
 /// # Examples
 ///
@@ -30,10 +32,10 @@ use crate::runtime::Runtime;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let rt = Runtime::new();
 /// let worker = rt.spawn_fallible(|_| async { Err(ExitReason::crashed("tired")) });
-/// let ended = rt.ended(worker.pid()); // made while it lives, so it will know why
+/// let ended = rt.ended(worker.pid()); // made while the process lives, so it gets the reason
 /// assert_eq!(ended.await, ExitReason::crashed("tired"));
 ///
-/// // Made afterwards: of a dead pid nothing is remembered, a handle remembers.
+/// // Made after the end: the reason is kept by handles, not by pid.
 /// assert_eq!(rt.ended(worker.pid()).await, ExitReason::NoProc);
 /// assert_eq!(worker.join().await, ExitReason::crashed("tired"));
 /// # });
@@ -42,15 +44,15 @@ use crate::runtime::Runtime;
 #[derive(Debug)]
 pub struct Ended {
     process: Option<Arc<dyn AnyProcess>>,
-    /// The number of our waker in the record.
+    /// The number of the waker in the record.
     waiter: u64,
-    /// Whether it may be there.
-    listed: bool,
+    /// Whether that waker may be registered.
+    is_registered: bool,
 }
 
 impl Ended {
     pub(crate) fn of(runtime: &Runtime, process: Option<Arc<dyn AnyProcess>>) -> Self {
-        Ended { process, waiter: runtime.kernel.fresh_id(), listed: false }
+        Ended { process, waiter: runtime.kernel.fresh_id(), is_registered: false }
     }
 }
 
@@ -59,7 +61,7 @@ impl Future for Ended {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let this = &mut *self;
-        // Who waits for one that has ended, over and over, lets others run.
+        // A loop that awaits an ended process over and over must let other tasks run.
         let budget = ready!(coop::poll_proceed(cx));
         let Some(process) = &this.process else {
             budget.made_progress();
@@ -76,7 +78,7 @@ impl Future for Ended {
             (None, old)
         });
         drop(old);
-        this.listed = reason.is_none();
+        this.is_registered = reason.is_none();
         let Some(reason) = reason else { return Poll::Pending };
         budget.made_progress();
         Poll::Ready(reason)
@@ -85,7 +87,7 @@ impl Future for Ended {
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        if let Some(process) = self.process.as_ref().filter(|_| self.listed) {
+        if let Some(process) = self.process.as_ref().filter(|_| self.is_registered) {
             let old = process.with(|locked| {
                 locked
                     .core()
@@ -98,9 +100,10 @@ impl Drop for Ended {
 }
 
 impl Runtime {
-    /// The reason of a process' end, when it has come. Of a process that is not alive:
-    /// [`NoProc`](ExitReason::NoProc), at once; so ask before the end that you cause. For code
-    /// outside of any process; inside, [`monitor`](Self::monitor). OTP has no counterpart.
+    /// Waits for the end of a process and resolves with the reason. For a process that is not alive
+    /// it resolves at once with [`NoProc`](ExitReason::NoProc), so call this before you cause the
+    /// end. For code outside of any process. Inside a process, use [`monitor`](Self::monitor). OTP
+    /// has no counterpart.
     ///
     /// # Cancel safety
     ///
@@ -121,11 +124,10 @@ impl Runtime {
     }
 }
 
-/// A process that was spawned. Cheap to clone. Dropping the handle does nothing to the
-/// process.
+/// A handle of a spawned process. Cheap to clone. Dropping the handle does not affect the process.
 ///
-/// A handle is this very incarnation, and remembers the reason of its end for as long
-/// as it is kept. OTP: a pid, which remembers nothing.
+/// A handle refers to one incarnation, and keeps the reason of its end for as long as the handle
+/// exists. OTP: a pid, which does not keep the reason.
 ///
 /// # Examples
 ///
@@ -138,7 +140,7 @@ impl Runtime {
 /// assert!(rt.is_alive(worker.pid()));
 /// assert!(worker.kill());
 /// assert_eq!(worker.join().await, ExitReason::Killed);
-/// assert_eq!(worker.join().await, ExitReason::Killed); // it remembers
+/// assert_eq!(worker.join().await, ExitReason::Killed); // a handle keeps the reason
 /// assert!(!worker.kill());
 /// # });
 /// ```
@@ -149,19 +151,19 @@ pub struct ProcessHandle {
 }
 
 impl ProcessHandle {
-    /// Its pid, also when it has ended. [`ProcessHandle`] has an example.
+    /// The pid of the process, also after its end. [`ProcessHandle`] has an example.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
 
-    /// Kills it, as [`Runtime::kill`] does: at its next await; teardown still runs.
-    /// False if it is not alive. [`ProcessHandle`] has an example.
+    /// Kills the process at its next await, as [`Runtime::kill`] does. Its teardown still runs.
+    /// Returns false if the process is not alive. [`ProcessHandle`] has an example.
     pub fn kill(&self) -> bool {
         self.runtime.kill(self.pid())
     }
 
-    /// Resolves with the reason when the process has ended, also long after it did. A
-    /// panic or a kill is no error here. [`ProcessHandle`] has an example.
+    /// Waits for the end of the process and resolves with the reason, also long after the end. A
+    /// panic or a kill is not an error here, but a reason. [`ProcessHandle`] has an example.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! Listening to lifecycle events.
+//! The stream of lifecycle events.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -10,11 +10,11 @@ use crate::base::catch::CaughtWakers;
 use crate::observe::event::LifecycleEvent;
 use crate::runtime::Runtime;
 
-/// The events of a runtime from the moment on at which it was made by
-/// [`Runtime::events`], which has an example.
+/// A listener for the events of a runtime. [`Runtime::events`] creates it, and has an example.
 ///
-/// A listener that lies more than 1,024 events behind misses the oldest, and
-/// [`missed`](Self::missed) counts them: events never slow down who causes them.
+/// A listener receives the events that happen after its creation. Events never slow down the
+/// processes that cause them: a listener that is more than 1,024 events behind loses the oldest, and
+/// [`missed`](Self::missed) counts them.
 #[derive(Debug)]
 pub struct Events {
     receiver: Receiver<LifecycleEvent>,
@@ -23,12 +23,12 @@ pub struct Events {
 }
 
 impl Events {
-    /// The next event, or `None` when the runtime is gone: its last process has ended and
-    /// its last handle was dropped. [`Runtime::events`] has an example.
+    /// Waits for the next event. Returns `None` when the runtime is gone: its last process has ended
+    /// and its last handle was dropped. [`Runtime::events`] has an example.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a wait that is dropped has taken nothing.
+    /// Cancel safe: a wait that is dropped has taken no event.
     pub async fn next(&mut self) -> Option<LifecycleEvent> {
         loop {
             let Events { receiver, waker, .. } = self;
@@ -41,7 +41,7 @@ impl Events {
         }
     }
 
-    /// How many events were lost to this listener because it lay too far behind.
+    /// The number of events that this listener has lost because it was too far behind.
     /// [`Runtime::events`] has an example.
     pub fn missed(&self) -> u64 {
         self.missed
@@ -49,11 +49,12 @@ impl Events {
 }
 
 impl Runtime {
-    /// Everything that happens to labelled processes and to children from now on, for code:
-    /// an alert on a restart loop, a view of a tree. The facts are those of the log, at
-    /// whatever level that is. Nobody waits for a listener; one that is too slow misses
-    /// the oldest. To watch one process without missing anything,
-    /// [`monitor`](Self::monitor) it.
+    /// Creates a listener for what happens to labelled processes and to children of supervisors from
+    /// now on. For code that reacts to events, such as an alert on a restart loop or a view of a tree.
+    ///
+    /// The events are those of the lifecycle log, regardless of the log level. No process waits for a
+    /// listener: a listener that is too slow loses the oldest events. To watch one process without a
+    /// loss, [`monitor`](Self::monitor) it.
     ///
     /// ```
     /// use regrow::{ChildSpec, LifecycleEvent, Runtime, Supervisor};

@@ -1,4 +1,4 @@
-//! Exit signals, kills and the end of a whole runtime, as users see them.
+//! Exit signals, kills, and the shutdown of a runtime.
 
 use std::sync::Arc;
 
@@ -12,14 +12,15 @@ use crate::observe::log_level::LogLevel;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Kills a process: untrappable, with reason [`Killed`](ExitReason::Killed), at its
-    /// next await. Its values are dropped, its names freed and its watchers told, as at any
-    /// other end. One log line, where [`set_log_level`](Self::set_log_level) asks for Info.
+    /// Kills a process. It ends at its next await with reason [`Killed`](ExitReason::Killed), and
+    /// can't trap the kill. OTP: `exit(Pid, kill)`.
     ///
-    /// True if it was alive, also if another reason came before: the first one sticks. False
-    /// if it was not.
+    /// Its values are dropped, its names are freed and its watchers are notified, as at any other
+    /// end. A body that never awaits can't be killed. The kill is logged at level Info:
+    /// [`set_log_level`](Self::set_log_level).
     ///
-    /// OTP: `exit(Pid, kill)`. A body that never awaits can't be killed.
+    /// Returns true if the process was alive. If it was ending already, it keeps its first reason, and
+    /// this still returns true.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -28,7 +29,7 @@ impl Runtime {
     /// let rt = Runtime::new();
     /// let stubborn = rt.spawn(|_| std::future::pending());
     /// rt.set_trap_exit(stubborn.pid(), true);
-    /// assert!(rt.exit(stubborn.pid(), ExitReason::Shutdown)); // only a message to it
+    /// assert!(rt.exit(stubborn.pid(), ExitReason::Shutdown)); // a message, since it traps
     /// assert!(rt.kill(stubborn.pid()));
     /// assert_eq!(stubborn.join().await, ExitReason::Killed);
     /// assert!(!rt.kill(stubborn.pid()));
@@ -42,16 +43,18 @@ impl Runtime {
         alive
     }
 
-    /// Sends an exit signal, from the process in whose body this is called, or from
-    /// outside. False if the target is not alive. True doesn't say that it will end.
+    /// Sends an exit signal to a process. Returns false if the process is not alive. True does not mean
+    /// that the process will end. OTP: `exit/2`.
     ///
-    /// A trapping process gets it as [`Received::Exit`](crate::Received::Exit). Otherwise
-    /// [`Normal`](ExitReason::Normal) from another is ignored, and anything else ends
-    /// the process with that reason at its next await. The first reason sticks. Nothing that
-    /// is sent to it after this returned is handled.
+    /// The sender is the process in whose body this is called, or [`Pid::OUTSIDE`].
     ///
-    /// OTP: `exit/2`. The reason `Killed` is an ordinary, trappable one here; OTP's
-    /// `kill` is [`kill`](Self::kill).
+    /// A process that traps exits gets the signal as [`Received::Exit`](crate::Received::Exit). Any
+    /// other process ignores the reason [`Normal`](ExitReason::Normal) if another process sent it, and
+    /// ends with any other reason at its next await. A process that is ending already keeps its first
+    /// reason. A process that accepts the signal handles no message that is sent to it after this has
+    /// returned.
+    ///
+    /// `Killed` is an ordinary reason here, and can be trapped. OTP's `kill` is [`kill`](Self::kill).
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -59,13 +62,13 @@ impl Runtime {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
-    /// assert!(rt.exit(worker.pid(), ExitReason::Normal)); // nothing to one that doesn't trap
+    /// assert!(rt.exit(worker.pid(), ExitReason::Normal)); // ignored, since it doesn't trap
     /// assert!(rt.exit(worker.pid(), ExitReason::Shutdown));
     /// assert_eq!(worker.join().await, ExitReason::Shutdown);
     /// assert!(!rt.exit(worker.pid(), ExitReason::Shutdown));
     /// # });
     /// ```
-    #[allow(clippy::needless_pass_by_value)] // a reason is a value; its users write it in place
+    #[allow(clippy::needless_pass_by_value)] // callers write the reason in place
     pub fn exit(&self, pid: Pid, reason: ExitReason) -> bool {
         let own = pid == self.current_pid();
         self.signal(pid, &reason, if own { ExitKind::ExitSelf } else { ExitKind::Exit })
@@ -77,9 +80,9 @@ impl Runtime {
         self.kernel.signal_exit(&*process, signal).was_alive()
     }
 
-    /// Turns trapping on or off: while it is on, exit signals that are accepted arrive
-    /// as [`Received::Exit`](crate::Received::Exit). Returns the old value, or `None` if the
-    /// process is not alive. A new process does not trap. A kill can't be trapped.
+    /// Sets whether a process traps exits. While it does, exit signals arrive as
+    /// [`Received::Exit`](crate::Received::Exit). Returns the old value, or `None` if the process is
+    /// not alive. A new process does not trap exits. A kill can't be trapped.
     ///
     /// OTP: `process_flag(trap_exit, Flag)`, which a process can set for itself only.
     ///
@@ -96,7 +99,7 @@ impl Runtime {
     /// assert_eq!(rt.set_trap_exit(watcher.pid(), true), Some(false));
     /// rt.link(watcher.pid(), worker);
     /// rt.kill(worker);
-    /// assert_eq!(watcher.join().await, ExitReason::Normal); // it was told, and went on
+    /// assert_eq!(watcher.join().await, ExitReason::Normal); // it got a message, and went on
     /// # });
     /// ```
     pub fn set_trap_exit(&self, pid: Pid, trap: bool) -> Option<bool> {
@@ -107,14 +110,15 @@ impl Runtime {
         })
     }
 
-    /// Closes the runtime for good: every process is killed, with normal teardown, and
-    /// none is spawned any more, not even what a supervisor was restarting at this
-    /// moment. Timers are dropped. Returns how many processes were alive and not ending
-    /// already, supervisors included; they end as soon as tokio polls them.
+    /// Kills all processes of the runtime and closes it for good. OTP: `halt/0`, roughly.
     ///
-    /// The orderly way to stop is the tree's own,
-    /// [`SupervisorRef::stop`](crate::SupervisorRef::stop): here no `terminate` runs and
-    /// nothing ends in order. OTP: `halt/0`, roughly; `init:stop/0` is the tree's stop.
+    /// Each process is torn down as at any other end. No process is spawned afterwards, including a
+    /// child that a supervisor is restarting at this moment. All timers are dropped. Returns how many
+    /// processes were alive and not ending already, supervisors included. They end as soon as tokio
+    /// polls them.
+    ///
+    /// No `terminate` runs, and processes end in no particular order. To stop a tree in order, use
+    /// [`SupervisorRef::stop`](crate::SupervisorRef::stop), which corresponds to OTP's `init:stop/0`.
     ///
     /// ```
     /// use regrow::{ExitReason, Leftovers, Runtime};

@@ -1,4 +1,4 @@
-//! Groups, as users see them.
+//! Groups of processes.
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::observe::lifecycle_log;
@@ -6,9 +6,11 @@ use crate::observe::log_level::LogLevel;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Makes a process a member of a group. Joining twice counts once. False if the
-    /// process is dead. A process may be in many groups, and leaves them when it ends, before
-    /// anyone is told of that. OTP: `pg:join`, where joining twice counts twice.
+    /// Makes a process a member of a group. Returns false if the process is dead. OTP: `pg:join`,
+    /// where joining twice counts twice.
+    ///
+    /// A process that joins twice is one member. A process can be in many groups. It leaves them when
+    /// it ends, before any process is notified of its end.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -20,7 +22,7 @@ impl Runtime {
     /// assert!(rt.register_tag("room", bob.pid()));
     /// assert_eq!(rt.whereis_tag("room"), [ann.pid(), bob.pid()]);
     ///
-    /// ann.join().await; // it ended, so it has left
+    /// ann.join().await; // it has ended, so it is not a member
     /// assert_eq!(rt.whereis_tag("room"), [bob.pid()]);
     /// assert!(rt.unregister_tag("room", bob.pid()));
     /// assert!(!rt.unregister_tag("room", bob.pid()));
@@ -32,15 +34,14 @@ impl Runtime {
         self.kernel.join_group(tag.into().into(), &process)
     }
 
-    /// The members of a group, oldest first; none if there is no such group. OTP:
+    /// The members of a group, oldest first. Empty if there is no such group. OTP:
     /// `pg:get_members`. [`register_tag`](Self::register_tag) has an example.
     pub fn whereis_tag(&self, tag: &str) -> Vec<Pid> {
         self.kernel.members(tag)
     }
 
-    /// Takes a process out of a group. False if it is no member. A group without
-    /// members is no more. OTP: `pg:leave`. [`register_tag`](Self::register_tag) has an
-    /// example.
+    /// Removes a process from a group. Returns false if the process is not a member. A group without
+    /// members no longer exists. OTP: `pg:leave`. [`register_tag`](Self::register_tag) has an example.
     pub fn unregister_tag(&self, tag: &str, pid: Pid) -> bool {
         self.kernel.leave_group(tag.into(), pid)
     }
@@ -56,9 +57,8 @@ impl Runtime {
         tags
     }
 
-    /// Kills all members of a group, as [`kill`](Self::kill) does; returns how many of
-    /// them were alive and not ending already. One log line instead of one for each. OTP has no
-    /// counterpart.
+    /// Kills all members of a group, as [`kill`](Self::kill) does. Returns how many of them were alive
+    /// and not ending already. Logs one line instead of one for each member. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -69,7 +69,7 @@ impl Runtime {
     /// jobs.iter().for_each(|job| assert!(rt.register_tag("jobs of 42", job.pid())));
     /// assert_eq!(rt.kill_tag("jobs of 42"), 3);
     /// assert_eq!(jobs[0].join().await, ExitReason::Killed);
-    /// assert_eq!(rt.kill_tag("nobody is here"), 0);
+    /// assert_eq!(rt.kill_tag("no such group"), 0);
     /// # });
     /// ```
     pub fn kill_tag(&self, tag: &str) -> usize {
@@ -82,10 +82,11 @@ impl Runtime {
         killed
     }
 
-    /// Watches a group: returns its members of this very moment, oldest first, and from now
-    /// on `watcher` gets a [`Received::Group`](crate::Received::Group) for each join and
-    /// leave, until [`demonitor`](Self::demonitor). The group need not exist. A dead watcher
-    /// keeps nothing. OTP: `pg:monitor/1`.
+    /// Monitors a group. Returns its current members, oldest first. From then on `watcher` gets a
+    /// [`Received::Group`](crate::Received::Group) for each process that joins or leaves, until
+    /// [`demonitor`](Self::demonitor). No change is lost or reported twice between the list and the
+    /// first message. The group need not exist. If the watcher is dead, nothing is monitored. OTP:
+    /// `pg:monitor/1`.
     ///
     /// ```
     /// use regrow::{ExitReason, GroupChange, Received, Runtime};

@@ -1,4 +1,4 @@
-//! Looking at one process, or at what is left of all.
+//! Snapshots: of one process, and of the number of entries left in the tables.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::base::pid::Pid;
 use crate::observe::activity::Handling;
 use crate::observe::doing::Doing;
 use crate::process::overflow::Overflow;
-use crate::process::{Locked, Parked};
+use crate::process::{Locked, ReaderWait};
 use crate::runtime::Runtime;
 
 /// A snapshot of one live process. OTP: `process_info/1`.
@@ -34,77 +34,79 @@ use crate::runtime::Runtime;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessInfo {
-    /// Its pid.
+    /// The pid of the process.
     pub pid: Pid,
-    /// How many processes it is linked to.
+    /// The number of processes it is linked to.
     pub links: usize,
-    /// How many monitors watch it.
+    /// The number of monitors that watch it.
     pub monitors: usize,
-    /// How many monitors it holds: of processes that have not ended, and of groups.
+    /// The number of monitors it holds, of groups and of processes that have not ended.
     pub monitoring: usize,
     /// The names it holds, in alphabetical order.
     pub names: Vec<String>,
-    /// The groups it is in, in alphabetical order.
+    /// The groups it is a member of, in alphabetical order.
     pub tags: Vec<String>,
-    /// Its label.
+    /// Its label, if it has one.
     pub label: Option<String>,
-    /// What is queued and not yet received; 0 also where it is not counted: see
-    /// [`depth`](Self::depth).
+    /// The number of items that are queued and not yet received. Also 0 if the mailbox is not
+    /// counted: see [`depth`](Self::depth).
     pub mailbox_depth: usize,
-    /// Whether that is counted.
+    /// Whether the mailbox is counted.
     is_counted: bool,
-    /// How many messages its mailbox holds at most, signals aside; `None` without a bound.
+    /// The largest number of messages that its mailbox holds, not counting signals; `None` without a
+    /// bound.
     pub mailbox_capacity: Option<usize>,
     /// What its mailbox does when it is full; `None` without a bound.
     pub overflow: Option<Overflow>,
-    /// How many messages, streams, casts and calls its full mailbox has cost so far:
-    /// refused, dropped or evicted.
+    /// The number of messages, streams, casts and calls that were lost so far because its mailbox was
+    /// full: refused, dropped or evicted.
     pub dropped_messages: u64,
     /// Whether it traps exits.
     pub trap_exit: bool,
-    /// How many handlers of it have returned; `None` unless it is a server whose handlers are
-    /// [tracked](Runtime::track_handlers), as with the two below.
+    /// The number of its handlers that have returned. `None` unless the process is a server whose
+    /// handlers are [tracked](Runtime::track_handlers); the same holds for `handling` and
+    /// `oldest_queued`.
     pub handled: Option<u64>,
-    /// Which callback runs; `None` also while it waits, or is
+    /// The callback that runs. Also `None` while the server waits or is
     /// [suspended](crate::ServerRef::suspend).
     pub handling: Option<Handling>,
-    /// Whether it waits for a message. [`doing`](Self::doing) says it in a word.
+    /// Whether the process waits for a message. [`doing`](Self::doing) combines this with `handling`.
     pub receiving: bool,
-    /// For how long the oldest in its mailbox has been there, signals included; `None` also if
-    /// that is empty.
+    /// How long the oldest item of its mailbox has been queued, signals included. Also `None` if the
+    /// mailbox is empty.
     pub oldest_queued: Option<Duration>,
 }
 
-/// What is still there of a runtime: all zero at rest, after its
-/// [`shutdown`](Runtime::shutdown). [`Runtime::leftovers`] counts it, and has an example.
+/// The number of entries left in the tables of a runtime. All are zero once all processes have ended
+/// after a [`shutdown`](Runtime::shutdown). [`Runtime::leftovers`] returns it, and has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Leftovers {
     /// Live processes.
     pub processes: usize,
-    /// Names, held or kept for a successor.
+    /// Names that are held, or reserved for a successor.
     pub names: usize,
-    /// Groups, with members or watched.
+    /// Groups that have members or are watched.
     pub groups: usize,
-    /// Ends of links: two for each link.
+    /// Link entries: two for each link.
     pub links: usize,
-    /// Ends of monitors: two for each monitor.
+    /// Monitor entries: two for each monitor.
     pub monitors: usize,
     /// Pending timers.
     pub timers: usize,
-    /// Calls under way that have a deadline.
+    /// Calls in progress that have a deadline.
     pub calls: usize,
 }
 
 impl Doing {
-    /// What this process is doing now; of one that has ended, whatever else may be.
+    /// What this process is doing now. `Working` if it has ended.
     pub(crate) fn of(runtime: &Runtime, pid: Pid) -> Self {
         runtime.info(pid).map_or(Doing::Working, |info| info.doing())
     }
 }
 
 impl Runtime {
-    /// What one live process looks like, or `None` if it is not alive. OTP:
+    /// Takes a snapshot of one live process. Returns `None` if it is not alive. OTP:
     /// `process_info/1`.
     ///
     /// ```
@@ -139,10 +141,10 @@ impl Runtime {
                 trap_exit: core.trap,
                 handled: None,
                 handling: None,
-                receiving: match core.parked {
-                    Parked::Nobody => false,
-                    Parked::Ahead => process.has_handled(),
-                    Parked::Task | Parked::Foreign => true,
+                receiving: match core.reader_wait {
+                    ReaderWait::NotWaiting | ReaderWait::WakeDue => false,
+                    ReaderWait::Announced => process.announced_wait_has_started(),
+                    ReaderWait::Task | ReaderWait::Foreign => true,
                 },
                 oldest_queued: None,
             };
@@ -150,10 +152,10 @@ impl Runtime {
                 return None;
             }
             if let Some(relations) = &core.relations {
-                info.tell(relations);
+                info.add_relations(relations);
             }
             if core.tracked {
-                info.tell_work(locked);
+                info.add_activity(locked);
             }
             Some(info)
         })?;
@@ -162,9 +164,11 @@ impl Runtime {
         Some(info)
     }
 
-    /// Gives a process a label, in place of an earlier one: free text for people, not unique.
-    /// Labelled processes speak in the log and are counted in the census. False if it is not
-    /// alive. A supervised child is labelled with its id. OTP: `proc_lib:set_label/1`.
+    /// Sets the label of a process, and replaces an earlier one. Returns false if the process is not
+    /// alive. OTP: `proc_lib:set_label/1`.
+    ///
+    /// A label is free text for people, and need not be unique. Processes with a label appear in the
+    /// lifecycle log and in the census. A supervised child is labelled with its id.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -182,7 +186,7 @@ impl Runtime {
     pub fn set_label(&self, pid: Pid, label: impl Into<String>) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
         let mut label = Some(label.into().into());
-        // A span that says the old label is dropped after unlock.
+        // The span with the old label is dropped after unlock.
         let (labelled, _old) = process.with(|locked| {
             let core = locked.core();
             if !core.is_open() {
@@ -197,8 +201,8 @@ impl Runtime {
         labelled
     }
 
-    /// Counts what is left in the tables. For tests that want to see that nothing is: it
-    /// looks at every process, so not for every second of a program's life.
+    /// Counts the entries left in the tables. For tests that check that nothing leaks. It visits
+    /// every process, so do not call it frequently in a running program.
     ///
     /// ```
     /// use regrow::{Leftovers, Runtime};
@@ -235,9 +239,9 @@ impl Runtime {
 }
 
 impl ProcessInfo {
-    /// What is queued in its mailbox and not yet received; `None` where that is not counted. It
-    /// is counted in a runtime that does so for all processes, and in a mailbox with a bound.
-    /// OTP: `message_queue_len`, which is always counted.
+    /// The number of items that are queued and not yet received; `None` if the mailbox is not
+    /// counted. A mailbox is counted if it has a bound, or if its runtime counts all mailboxes. OTP:
+    /// `message_queue_len`, which is always counted.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -256,7 +260,7 @@ impl ProcessInfo {
         self.is_counted.then_some(self.mailbox_depth)
     }
 
-    /// What it is doing, in a word. [`Doing`] has an example.
+    /// What the process is doing. [`Doing`] has an example.
     pub fn doing(&self) -> Doing {
         match self.handling {
             Some(handling) => Doing::Handling(handling),
@@ -265,7 +269,7 @@ impl ProcessInfo {
         }
     }
 
-    fn tell(&mut self, relations: &crate::process::Relations) {
+    fn add_relations(&mut self, relations: &crate::process::Relations) {
         self.links = relations.links.len();
         self.monitors = relations.watchers.as_ref().map_or(0, |watchers| watchers.len());
         let fired = |held: &crate::process::MonitorEntry| {
@@ -286,7 +290,7 @@ impl ProcessInfo {
 }
 
 impl ProcessInfo {
-    fn tell_work(&mut self, locked: &mut Locked) {
+    fn add_activity(&mut self, locked: &mut Locked) {
         let (now, in_inbox) = (Instant::now(), locked.oldest_queued());
         let activity =
             locked.core().registrations().and_then(|registrations| registrations.activity.as_mut());
@@ -300,7 +304,7 @@ impl ProcessInfo {
 
 #[cfg(regrow_proof)]
 impl Runtime {
-    /// Everything that has happened in this runtime so far.
+    /// Returns the trace of all that has happened in this runtime so far.
     pub fn trace(&self) -> Vec<crate::kernel::trace::Traced> {
         self.kernel.trace.lines()
     }

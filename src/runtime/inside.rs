@@ -1,18 +1,20 @@
-//! What it means to be inside of a process.
+//! The trait of the contexts that the code inside a process has.
 
 use crate::base::pid::Pid;
 use crate::runtime::Runtime;
 use crate::runtime::context::Context;
 
-/// The inside of a process: a [`Context`], a [`TaskContext`](crate::TaskContext) or a
-/// [`ServerContext`](crate::ServerContext). Only these are, so what is linked or
-/// monitored through one has a process at its other end.
-/// [`ServerSpec::start_link`](crate::ServerSpec::start_link) has an example.
+/// The context of code that runs inside a process: [`Context`],
+/// [`TaskContext`](crate::TaskContext) or [`ServerContext`](crate::ServerContext).
+///
+/// The trait is sealed, so a function that links or monitors through an `Inside` always has a
+/// process at the other end. [`ServerSpec::start_link`](crate::ServerSpec::start_link) has an
+/// example.
 pub trait Inside: sealed::Sealed {
     /// The pid of this process.
     fn pid(&self) -> Pid;
 
-    /// The runtime it lives in.
+    /// The runtime that this process belongs to.
     fn runtime(&self) -> Runtime;
 }
 

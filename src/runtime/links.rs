@@ -1,22 +1,23 @@
-//! Links and monitors, as users see them.
+//! Links and monitors.
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Links two processes: when one ends abnormally the other ends with the same
-    /// reason, or, if it traps, gets [`Received::Exit`](crate::Received::Exit). A
-    /// trapping process hears of a normal end too.
+    /// Links two processes. When one ends abnormally, the other ends with the same reason. A process
+    /// that traps exits gets a [`Received::Exit`](crate::Received::Exit) instead, also for a normal
+    /// end.
     ///
-    /// `a` is the linker. False if either is dead: of a dead `b`, a trapping `a` gets an
-    /// `Exit` with `NoProc`; of a dead `a`, `b` hears nothing. No half link is left.
-    /// Linking twice is linking once, and linking to oneself is nothing.
+    /// `a` is the process that links. Returns false if either process is dead. If `b` is dead and `a`
+    /// traps exits, `a` gets an `Exit` with `NoProc`. If `a` is dead, `b` is not notified. In both
+    /// cases neither process has a link afterwards. Two processes have at most one link, and linking
+    /// a process to itself has no effect.
     ///
-    /// For processes that can't go on without each other. One that only wants to know uses
-    /// [`monitor`](Self::monitor).
+    /// Link processes that can't work without each other. A process that only needs to be notified
+    /// uses [`monitor`](Self::monitor).
     ///
-    /// OTP: `link/1`, where the linker is the caller; of a dead `b`, an `a` that does not trap
-    /// ends with `noproc` there and lives on here.
+    /// OTP: `link/1`, where `a` is the caller. If `b` is dead, an `a` that does not trap exits ends
+    /// with `noproc` there, and lives on here.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -35,9 +36,9 @@ impl Runtime {
         self.kernel.link(a, b)
     }
 
-    /// Removes a link, whichever side made it. After it returned, no `Exit` of that link
-    /// is queued on either side any more. Without a link it does nothing. OTP: `unlink/1`, which
-    /// leaves an exit that has arrived already.
+    /// Removes the link between two processes, whichever of them made it. When this has returned, no
+    /// `Exit` of that link is queued on either side. Has no effect if there is no link. OTP:
+    /// `unlink/1`, which leaves an exit that has arrived already.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -56,13 +57,15 @@ impl Runtime {
         self.kernel.unlink(a, b);
     }
 
-    /// Watches a process: `watcher` gets one [`Received::Down`](crate::Received::Down)
-    /// when `target` ends, or at once, with `NoProc`, if it is dead. A dead watcher keeps
-    /// nothing. Two monitors of one process are two, and give two `Down`s. A monitor of oneself
-    /// counts and can be taken back, and never sends anything.
+    /// Monitors a process: `watcher` gets one [`Received::Down`](crate::Received::Down) when `target`
+    /// ends. If `target` is dead, the `Down` arrives at once, with `NoProc`.
     ///
-    /// For code outside of any process: [`ended`](Self::ended). OTP:
-    /// `monitor(process, Pid)`, where the watcher is the caller.
+    /// If the watcher is dead, nothing is monitored. Each monitor is independent, so two monitors of
+    /// one process give two `Down`s. A process can monitor itself: that monitor is counted and can be
+    /// removed, but never sends a `Down`.
+    ///
+    /// Code outside of any process uses [`ended`](Self::ended). OTP: `monitor(process, Pid)`, where
+    /// the watcher is the caller.
     ///
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
@@ -84,10 +87,10 @@ impl Runtime {
         self.kernel.monitor(watcher, target)
     }
 
-    /// Watches whoever holds the name now: `watcher` gets one
-    /// [`Received::DownName`](crate::Received::DownName) when it ends, or at once, with
-    /// `NoProc`, if nobody does. A later holder is not watched: monitor again. OTP:
-    /// `monitor(process, Name)`.
+    /// Monitors the process that holds the name now: `watcher` gets one
+    /// [`Received::DownName`](crate::Received::DownName) when that process ends. If no process holds
+    /// the name, the `DownName` arrives at once, with `NoProc`. A later holder is not monitored:
+    /// monitor the name again. OTP: `monitor(process, Name)`.
     ///
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
@@ -111,11 +114,12 @@ impl Runtime {
         self.kernel.monitor_name(watcher, name.into())
     }
 
-    /// Lets go of a monitor, of a process, a name or a group. True if it was in time: no
-    /// `Down` came, nor will. A `Down` that is queued already stays. Repeating it, or an
-    /// unknown reference, is harmless. It acts for the watcher that the reference was made for,
-    /// from whichever process it is called. OTP: `demonitor/1`, by which a process takes back its
-    /// own monitors only.
+    /// Removes a monitor of a process, a name or a group. Returns true if the monitor was active: no
+    /// `Down` was sent, and none will be. A `Down` that is queued already stays queued.
+    ///
+    /// Removing a monitor again, or an unknown reference, has no effect and returns false. Any process
+    /// may remove the monitor of any watcher. OTP: `demonitor/1`, which removes a monitor of the
+    /// calling process only.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -136,8 +140,9 @@ impl Runtime {
         self.kernel.demonitor(reference, false)
     }
 
-    /// The same, and takes a `Down` that is queued already out of the mailbox: after it, none
-    /// will be received. OTP: `demonitor(Ref, [flush, info])`.
+    /// Removes a monitor, as [`demonitor`](Self::demonitor), and removes a `Down` that is queued already
+    /// from the mailbox. So the watcher receives no `Down` of this monitor afterwards. OTP:
+    /// `demonitor(Ref, [flush, info])`.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -149,7 +154,7 @@ impl Runtime {
     /// let reference = rt.monitor(watcher, worker.pid());
     /// worker.join().await;
     /// let queued = || rt.info(watcher).unwrap().mailbox_depth;
-    /// assert!(!rt.demonitor(reference)); // too late, the Down is there
+    /// assert!(!rt.demonitor(reference)); // too late, the Down is queued
     /// assert_eq!(queued(), 1);
     /// assert!(!rt.demonitor_flush(reference));
     /// assert_eq!(queued(), 0);

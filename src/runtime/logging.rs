@@ -1,4 +1,4 @@
-//! What the lifecycle log tells, as users set it.
+//! The level of the lifecycle log, and log lines that users add to it.
 
 use crate::base::pid::Pid;
 use crate::observe::event::LifecycleEvent;
@@ -7,15 +7,16 @@ use crate::observe::log_level::LogLevel;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Sets the level of the lifecycle log; [`Off`](LogLevel::Off) at first. Logged at any level are
-    /// panics and errors that end a process, labelled or not, and what a supervisor can't start,
-    /// can't stop in time, or gives up. That a supervisor restarts a child is logged from
-    /// [`Warn`](LogLevel::Warn) on. All else is logged of labelled processes only.
+    /// Sets the level of the lifecycle log. The default is [`Off`](LogLevel::Off).
     ///
-    /// From [`Info`](LogLevel::Info) on there is a census as well: one line of
-    /// [live processes by label](Self::census), 2 s after something changed. One background
-    /// task tells it; that needs a tokio whose time is enabled, and a runtime that knows
-    /// tokio by the time of this call.
+    /// Logged at any level, for processes with or without a label: panics and errors that end a
+    /// process, and children that a supervisor can't start, can't stop in time, or gives up.
+    /// Restarts of a child are logged from [`Warn`](LogLevel::Warn) on. All other events are logged
+    /// for labelled processes only.
+    ///
+    /// From [`Info`](LogLevel::Info) on, a census is logged as well: one line of [live processes by
+    /// label](Self::census), 2 s after a change. One background task logs it. The task needs a tokio
+    /// runtime with time enabled, which this `Runtime` must know by the time of this call.
     ///
     /// ```
     /// use regrow::{LogLevel, Runtime};
@@ -37,16 +38,16 @@ impl Runtime {
         }
     }
 
-    /// Whether something of this level would be told. Always false for
-    /// [`Off`](LogLevel::Off). [`set_log_level`](Self::set_log_level) has an example.
+    /// Whether an event of this level would be logged. Always false for [`Off`](LogLevel::Off).
+    /// [`set_log_level`](Self::set_log_level) has an example.
     pub fn wants_log(&self, level: LogLevel) -> bool {
         self.kernel.wants_log(level)
     }
 
-    /// Tells, at Info, that a process was spawned. `detail` is free text; build it only
-    /// where [`wants_log`](Self::wants_log) says so. It sets no label:
-    /// [`set_label`](Self::set_label) does. Supervisors and their children tell their spawn by
-    /// themselves.
+    /// Logs at level Info that a process was spawned. `detail` is free text; build it only if
+    /// [`wants_log`](Self::wants_log) returns true. This does not set a label:
+    /// [`set_label`](Self::set_label) does. The spawns of supervisors and their children are logged
+    /// without this call.
     ///
     /// ```
     /// use regrow::{LogLevel, Runtime};

@@ -1,5 +1,5 @@
-//! The runtime: all processes of one program or of one test, and the operations on them that users
-//! call. A file that has the name of a file in `kernel` is the public side of that file.
+//! The public operations on processes. A [`Runtime`] has all processes of one program or of one test.
+//! A file here that has the name of a file in `kernel` is the public side of that file.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
 //! `driver`.
@@ -39,23 +39,24 @@ pub(crate) mod starting;
 const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught, nothing will be \
      restarted; take that line out of the profile";
 
-/// Everything processes share: their table, names, groups, timers and log.
+/// The runtime of a set of processes: it has the table of processes, their names, groups and
+/// timers, and their log.
 ///
-/// A runtime is cheap to clone, and clones share everything. Many can live in one
-/// program and never see each other: they share only what a program has once, its panic hook and
-/// its signals. Dropping handles stops nothing; processes live until they end or are ended.
+/// A `Runtime` is cheap to clone, and all clones are the same runtime. A program can have several
+/// runtimes. They are independent of each other, except for what a program has only once: its panic
+/// hook and its signals. Dropping handles of a runtime does not stop its processes.
 ///
-/// It captures tokio's handle where it is made, or at its first use inside tokio, and
-/// spawns through it from then on, also from threads that know nothing of tokio. When that tokio
-/// runtime shuts down, all processes end with [`Killed`](crate::ExitReason::Killed), and no other
-/// runs any more: starts, calls and tasks fail with
+/// A runtime captures the handle of tokio where it is created, or at its first use inside tokio. It
+/// spawns its processes through that handle, also from threads outside tokio. When that tokio
+/// runtime shuts down, all processes end with [`Killed`](crate::ExitReason::Killed), and no further
+/// process runs: starts, calls and tasks fail with
 /// [`StartError::TokioGone`](crate::StartError::TokioGone),
 /// [`CallError::TokioGone`](crate::CallError::TokioGone) and
-/// [`TaskError::TokioGone`](crate::TaskError::TokioGone). Each `#[tokio::test]` is a tokio runtime
-/// of its own, so make a `Runtime` in each test instead of a `static` one.
+/// [`TaskError::TokioGone`](crate::TaskError::TokioGone). Each `#[tokio::test]` has its own tokio
+/// runtime, so create a `Runtime` in each test instead of a `static` one.
 ///
-/// OTP: one runtime is what a node is there; its functions are methods here, and take the
-/// process they speak of as an argument instead of `self()`.
+/// OTP: a runtime corresponds to a node. The functions of OTP are methods here, and take the pid of
+/// the process as an argument where OTP takes `self()`.
 ///
 /// # Examples
 ///
@@ -74,7 +75,7 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 /// assert!(rt.send(echo.pid(), b"hello".to_vec()));
 /// assert!(rt.send(echo.pid(), b"stop".to_vec()));
 /// assert_eq!(echo.join().await, ExitReason::Normal);
-/// assert!(!rt.send(echo.pid(), b"anybody?".to_vec()));
+/// assert!(!rt.send(echo.pid(), b"too late".to_vec()));
 /// # });
 /// ```
 #[derive(Clone, Debug)]
@@ -89,12 +90,12 @@ impl Default for Runtime {
 }
 
 impl Runtime {
-    /// A runtime whose mailboxes are unbounded and not counted: the fastest kind. A mailbox
-    /// that nobody reads grows until memory is used up; where that can happen,
+    /// Creates a runtime whose mailboxes are unbounded and not counted, which is the fastest kind. A
+    /// mailbox that is not read can grow until memory is exhausted; to prevent that, use
     /// [`with_mailbox_capacity`](Self::with_mailbox_capacity).
     ///
-    /// In a program built with `panic = "abort"` the first runtime tells, as one ERROR event,
-    /// that no crash can be caught.
+    /// In a program that is built with `panic = "abort"`, the first runtime logs one ERROR event,
+    /// which says that no crash can be caught.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -104,15 +105,15 @@ impl Runtime {
     /// let clone = rt.clone();
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
     /// assert!(clone.is_alive(pid)); // a clone is the same runtime
-    /// assert!(!Runtime::new().is_alive(pid)); // another one is another world
+    /// assert!(!Runtime::new().is_alive(pid)); // another runtime has other processes
     /// # });
     /// ```
     pub fn new() -> Self {
         Runtime::with(Mailboxes::Plain)
     }
 
-    /// A runtime whose mailboxes are counted, so that [`info`](Self::info) tells their
-    /// depth, in items. Costs a lock per message.
+    /// Creates a runtime whose mailboxes are counted: [`info`](Self::info) shows how many items each
+    /// holds. Costs one lock for each message.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -129,17 +130,19 @@ impl Runtime {
         Runtime::with(Mailboxes::Counted(usize::MAX, Overflow::Reject))
     }
 
-    /// A runtime whose mailboxes hold at most `capacity` messages and streams, and shed
-    /// more: the send says so, and [`dropped_messages`](Self::dropped_messages) counts.
-    /// A server's calls and casts are messages too: a call to a full server fails with
-    /// [`Overloaded`](crate::CallError::Overloaded). Signals are never shed. Mailboxes are
-    /// counted as well. A server's own bound, which may have another policy, overrides this
-    /// one: [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity). OTP has no
-    /// counterpart: its mailboxes are unbounded.
+    /// Creates a runtime whose mailboxes hold at most `capacity` messages and streams. A send to a
+    /// full mailbox returns `false`, and [`dropped_messages`](Self::dropped_messages) counts it.
+    ///
+    /// Calls and casts of a server are messages too: a call to a server with a full mailbox fails
+    /// with [`Overloaded`](crate::CallError::Overloaded). Signals are never refused. Mailboxes are
+    /// counted, as by [`with_mailbox_depth`](Self::with_mailbox_depth). The bound of a server, which
+    /// may have another policy, overrides this one:
+    /// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity). OTP has no counterpart:
+    /// its mailboxes are unbounded.
     ///
     /// # Panics
     ///
-    /// If `capacity` is 0: no message could ever be received.
+    /// If `capacity` is 0, since no message could ever be received.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -148,7 +151,7 @@ impl Runtime {
     /// let rt = Runtime::with_mailbox_capacity(1);
     /// let busy = rt.spawn(|_| std::future::pending());
     /// assert!(rt.send(busy.pid(), b"fits".to_vec()));
-    /// assert!(!rt.send(busy.pid(), b"is shed".to_vec()));
+    /// assert!(!rt.send(busy.pid(), b"is refused".to_vec()));
     /// assert_eq!(rt.dropped_messages(), 1);
     ///
     /// assert!(rt.exit(busy.pid(), ExitReason::Shutdown)); // a signal always arrives
@@ -161,26 +164,30 @@ impl Runtime {
 
     fn with(mailboxes: Mailboxes) -> Self {
         if cfg!(panic = "abort") {
-            static SAID: Once = Once::new();
-            SAID.call_once(|| tracing::error!(target: "regrow", "{NO_UNWINDING}"));
+            static LOGGED: Once = Once::new();
+            LOGGED.call_once(|| tracing::error!(target: "regrow", "{NO_UNWINDING}"));
         }
         let runtime = Runtime { kernel: Kernel::new(mailboxes) };
         runtime.kernel.tokio();
         runtime
     }
 
-    /// Sends bytes to a process. True if they are in its mailbox, which doesn't promise that
-    /// it lives to read them. False if it is dead or ending, or its mailbox is full, unless
-    /// that drops something instead: see [`Overflow`]. Never blocks, never panics.
+    /// Sends bytes to a process. Never blocks and never panics.
     ///
-    /// What one process sends another arrives in the order it was sent, `Down`s and exits included.
-    /// OTP: `Pid ! Message`, which doesn't say. [`Runtime`] has an example.
+    /// Returns true if the bytes were queued in the mailbox of the process; the process may still end
+    /// before it reads them. Returns false if the process is dead or ending, or if its mailbox is
+    /// full. A mailbox with a policy that drops a message instead returns true: see [`Overflow`].
+    ///
+    /// All that one process sends to another arrives in the order in which it was sent, including
+    /// `Down`s and exits. OTP: `Pid ! Message`, which does not report a failure. [`Runtime`] has an
+    /// example.
     pub fn send(&self, pid: Pid, message: Message) -> bool {
         self.receive(pid, Received::Message(message))
     }
 
-    /// Sends bytes to whoever holds the name. False if nobody does, or as
-    /// [`send`](Self::send). OTP: `Name ! Message`, which raises `badarg` if nobody does.
+    /// Sends bytes to the process that holds the name. Returns false if no process holds it, and
+    /// otherwise as [`send`](Self::send). OTP: `Name ! Message`, which raises `badarg` if no process
+    /// holds the name.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -188,7 +195,7 @@ impl Runtime {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let logger = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
-    /// assert!(!rt.send_named("logger", b"nobody yet".to_vec()));
+    /// assert!(!rt.send_named("logger", b"not registered yet".to_vec()));
     /// rt.register("logger", logger.pid());
     /// assert!(rt.send_named("logger", b"hello".to_vec()));
     /// assert_eq!(logger.join().await, ExitReason::Normal);
@@ -198,8 +205,8 @@ impl Runtime {
         self.whereis(name).is_some_and(|pid| self.send(pid, message))
     }
 
-    /// Sends a byte stream as one mailbox item. False as for [`send`](Self::send); the
-    /// stream's writer then finds its reader gone. OTP has no counterpart.
+    /// Sends a byte stream as one mailbox item. Returns false as [`send`](Self::send) does; the
+    /// reader of the stream is then dropped, and writes to it fail. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -227,7 +234,7 @@ impl Runtime {
         process.deliver(received)
     }
 
-    /// The process in whose body this is called, or [`Pid::OUTSIDE`].
+    /// The process whose body runs on this thread, or [`Pid::OUTSIDE`].
     pub(crate) fn current_pid(&self) -> Pid {
         current_process::current_pid(self.kernel.number())
     }

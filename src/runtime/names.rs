@@ -1,4 +1,4 @@
-//! Names, as users see them.
+//! Registered names.
 
 use std::error::Error;
 use std::fmt;
@@ -9,19 +9,19 @@ use crate::kernel::NameEntry;
 use crate::kernel::names::NameRefused;
 use crate::runtime::Runtime;
 
-/// Why a process did not get a name: what [`Runtime::try_register`] returns, which has an example.
+/// Why a process did not get a name. [`Runtime::try_register`] returns this error, and has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// A process holds the name, perhaps the one that was to get it.
+    /// A process holds the name. It may be the process that was to be registered.
     Held {
         /// The name.
         name: String,
         /// The process that holds it.
         pid: Pid,
     },
-    /// The name is reserved for the successor of a child: its specification gives the child this
-    /// name, its last incarnation has ended, and its supervisor starts it again.
+    /// The name is reserved for the successor of a child. The specification of the child has this
+    /// name, its last incarnation has ended, and its supervisor is restarting it.
     Reserved {
         /// The name.
         name: String,
@@ -30,7 +30,7 @@ pub enum RegisterError {
         /// The supervisor of that child.
         supervisor: Pid,
     },
-    /// There is no such process: it has ended, or is ending.
+    /// There is no such process: it has ended or is ending.
     NoProc(Pid),
 }
 
@@ -41,14 +41,14 @@ impl fmt::Display for RegisterError {
             RegisterError::Reserved { name, child, supervisor } => {
                 write_reserved(f, name, child, *supervisor)
             }
-            RegisterError::NoProc(pid) => write!(f, "there is no process {pid} to be named"),
+            RegisterError::NoProc(pid) => write!(f, "there is no process {pid} to register"),
         }
     }
 }
 
 impl Error for RegisterError {}
 
-/// A name that is reserved, and what to do about it.
+/// Writes the error for a reserved name.
 pub(crate) fn write_reserved(
     f: &mut fmt::Formatter<'_>,
     name: &str,
@@ -63,15 +63,14 @@ pub(crate) fn write_reserved(
 }
 
 impl Runtime {
-    /// Gives a process a name. False if any process holds it, this process included, if it is
-    /// reserved for a child that is being restarted, or if the process is dead:
-    /// [`try_register`](Self::try_register) says which. A process may hold several names; they are
-    /// freed when it ends, before any process is notified of that.
+    /// Registers a process under a name. Returns false if a process holds the name, this process
+    /// included; if the name is reserved for a child that is being restarted; or if the process is
+    /// dead. [`try_register`](Self::try_register) reports which. OTP: `register/2`, which allows one
+    /// name for each process, and raises `badarg` where this returns false.
     ///
-    /// A child of a supervisor gets its name by [`ChildSpec::named`](crate::ChildSpec::named):
-    /// so its successor has it too, and no other process can take it in between. OTP:
-    /// `register/2`, which allows one name for each process, and raises `badarg` where this is
-    /// false.
+    /// A process can hold several names. They are freed when it ends, before any process is notified
+    /// of its end. For a child of a supervisor, use [`ChildSpec::named`](crate::ChildSpec::named): its
+    /// successor then gets the same name, and no other process can take the name in between.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -95,16 +94,18 @@ impl Runtime {
         self.try_register(name, pid).is_ok()
     }
 
-    /// Gives a process a name, as [`register`](Self::register), and says why not.
+    /// Registers a process under a name, as [`register`](Self::register), and returns the reason if it
+    /// fails.
     ///
     /// # Errors
     ///
-    /// [`RegisterError::Held`] if any process holds the name, this process included;
-    /// [`RegisterError::Reserved`] from the end of a child that has this name by
-    /// [`ChildSpec::named`](crate::ChildSpec::named) until its successor is started, or its
-    /// supervisor gives it up, terminates or deletes it, stops or ends;
-    /// [`RegisterError::NoProc`] if the process is dead or ending. OTP raises `badarg` for each,
-    /// and reserves no names.
+    /// * [`RegisterError::Held`] if a process holds the name, this process included.
+    /// * [`RegisterError::Reserved`] after the end of a child that has this name by
+    ///   [`ChildSpec::named`](crate::ChildSpec::named), until its successor is started, or its
+    ///   supervisor gives it up, terminates or deletes it, stops or ends.
+    /// * [`RegisterError::NoProc`] if the process is dead or ending.
+    ///
+    /// OTP raises `badarg` for each of these, and reserves no names.
     ///
     /// ```
     /// use std::time::Duration;
@@ -120,14 +121,14 @@ impl Runtime {
     /// let pid = rt.whereis("cache").unwrap();
     /// let ended = rt.ended(pid);
     /// rt.kill(pid);
-    /// ended.await; // its successor comes in about ten seconds
-    /// let stranger = rt.spawn(|_| std::future::pending());
-    /// let error = rt.try_register("cache", stranger.pid()).unwrap_err();
+    /// ended.await; // its successor starts in about ten seconds
+    /// let other = rt.spawn(|_| std::future::pending());
+    /// let error = rt.try_register("cache", other.pid()).unwrap_err();
     /// let (name, child) = ("cache".into(), "cache".into());
     /// assert_eq!(error, RegisterError::Reserved { name, child, supervisor: tree.pid().unwrap() });
     ///
-    /// tree.terminate_child("cache").await?; // its supervisor does not start it any more
-    /// assert_eq!(rt.try_register("cache", stranger.pid()), Ok(()));
+    /// tree.terminate_child("cache").await?; // its supervisor no longer restarts it
+    /// assert_eq!(rt.try_register("cache", other.pid()), Ok(()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -145,24 +146,26 @@ impl Runtime {
         })
     }
 
-    /// The process that holds the name; `None` also while the name is reserved, because a
-    /// supervisor restarts its holder. The pid is that
-    /// of this moment: to reach whoever holds the name later, keep the name. OTP:
-    /// `whereis/1`. [`register`](Self::register) has an example.
+    /// The process that holds the name. `None` if no process holds it, also while the name is reserved
+    /// for a child that is being restarted.
+    ///
+    /// The name may have another holder later. To reach the current holder at any time, keep the name
+    /// instead of the pid. OTP: `whereis/1`. [`register`](Self::register) has an example.
     pub fn whereis(&self, name: &str) -> Option<Pid> {
         self.kernel.whereis(name)
     }
 
-    /// Frees a name that a process holds; the holder lives on. False if none does: a name that is
-    /// [reserved](Self::try_register) stays so. A child that loses the name of its specification in
-    /// this way has given it up: any process may register it, and while one holds it the starts of
-    /// the child's successors fail. OTP: `unregister/1`, which raises `badarg` where this is
-    /// false. [`register`](Self::register) has an example.
+    /// Frees a name. Its holder lives on. Returns false if no process holds the name: a name that is
+    /// [reserved](Self::try_register) stays reserved. OTP: `unregister/1`, which raises `badarg` where
+    /// this returns false. [`register`](Self::register) has an example.
+    ///
+    /// If the name comes from the specification of a child, any process can register it afterwards.
+    /// While another process holds it, the starts of the child's successors fail.
     pub fn unregister(&self, name: &str) -> bool {
         self.kernel.unregister(&name.into())
     }
 
-    /// All names that are held, in alphabetical order. OTP: `registered/0`.
+    /// All names that processes hold, in alphabetical order. OTP: `registered/0`.
     /// [`register`](Self::register) has an example.
     pub fn registered(&self) -> Vec<String> {
         let held = |name: &SharedStr, entry: &NameEntry| {

@@ -1,4 +1,4 @@
-//! Saying, and asking, how a process is doing.
+//! The health that a process reports.
 
 use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
@@ -7,8 +7,8 @@ use crate::observe::health::Health;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Says how a process is doing, in place of what was said before. False if it is not
-    /// alive. A server and a task say it of themselves, by
+    /// Sets the health of a process, and replaces an earlier one. Returns false if the process is not
+    /// alive. Servers and tasks set their own health with
     /// [`ServerContext::set_health`](crate::ServerContext::set_health) and
     /// [`TaskContext::set_health`](crate::TaskContext::set_health).
     ///
@@ -18,30 +18,30 @@ impl Runtime {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
-    /// assert_eq!(rt.health(pid), Some(Health::Ready)); // it says nothing else
+    /// assert_eq!(rt.health(pid), Some(Health::Ready)); // the default
     /// assert!(rt.set_health(pid, Health::Stopping));
     /// assert_eq!(rt.health(pid), Some(Health::Stopping));
     /// # });
     /// ```
     pub fn set_health(&self, pid: Pid, health: Health) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
-        let serves = health.is_serving();
+        let is_serving = health.is_serving();
         let mut health = Some(health);
-        let said = process.with(|locked| {
+        let is_set = process.with(|locked| {
             let core = locked.core();
             core.is_open() && {
                 std::mem::swap(&mut core.registrations_mut().health, &mut health);
                 true
             }
         });
-        if serves {
+        if is_serving {
             self.kernel.waits.reached(pid, Until::Ready);
         }
         ignore_panic(|| self.kernel.health_changes.notify_waiters());
-        said
+        is_set
     }
 
-    /// How a process says it is doing; `None` if it is not alive.
+    /// The health of a process; `None` if it is not alive.
     /// [`set_health`](Self::set_health) has an example.
     pub fn health(&self, pid: Pid) -> Option<Health> {
         let process = self.kernel.find(pid)?;

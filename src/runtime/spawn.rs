@@ -1,4 +1,4 @@
-//! Spawning processes.
+//! Spawning processes, as users call it, and the steps that servers and children share.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,21 +21,23 @@ use crate::runtime::context::Context;
 use crate::runtime::ended::ProcessHandle;
 
 impl Runtime {
-    /// Spawns a process. It is registered before its body first runs, so that a message
-    /// sent at once is not lost. The body's future is made inside the process: a panic
-    /// there is that process' crash. OTP: `spawn/1`.
+    /// Spawns a process. OTP: `spawn/1`.
     ///
-    /// On a runtime that was [shut down](Self::shutdown) the body never runs, and the
-    /// handle is of an ended process. Where the tokio runtime has shut down, too: then the reason
-    /// is `Killed`, and the log warns of it, once.
+    /// The process is in the table before its body first runs, so a message that is sent at once is
+    /// not lost. The future of the body is made inside the process: if the closure panics, the
+    /// process crashes.
     ///
-    /// What fails here fails alone: nobody is told but who watches, is linked, or
-    /// [joins](ProcessHandle::join). Most processes want a supervisor instead:
-    /// [`ChildSpec`](crate::ChildSpec).
+    /// On a runtime that was [shut down](Self::shutdown) the body never runs, and the handle refers
+    /// to a process that has ended. The same holds if the tokio runtime has shut down: the reason is
+    /// then `Killed`, and the first such spawn is logged as a warning.
+    ///
+    /// A failure of this process affects no other process. Only processes that monitor it or are
+    /// linked to it, and handles that [join](ProcessHandle::join) it, are notified. Most processes
+    /// should run under a supervisor instead: [`ChildSpec`](crate::ChildSpec).
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use.
+    /// If there is no tokio runtime, neither now nor at an earlier use of this `Runtime`.
     ///
     /// ```
     /// use regrow::{CrashKind, Runtime};
@@ -60,9 +62,9 @@ impl Runtime {
         self.launch(&NewProcess::default(), plain(body))
     }
 
-    /// Spawns a process whose body may fail: `Err(reason)`, or `?` on any error, ends it
-    /// with that reason. An error costs less than a panic, which unwinds. OTP: `spawn/1`, with a body
-    /// that calls `exit/1`.
+    /// Spawns a process whose body may fail. `Err(reason)`, or `?` on any error, ends the process
+    /// with that reason. An error costs less than a panic, which unwinds the stack. OTP: `spawn/1`,
+    /// with a body that calls `exit/1`.
     ///
     /// # Panics
     ///
@@ -90,12 +92,12 @@ impl Runtime {
         self.launch(&NewProcess::default(), fallible(body))
     }
 
-    /// Spawns a process linked to `parent` on both sides before its body runs. With a
-    /// dead parent the body never runs, and the process has ended with
-    /// [`NoProc`](ExitReason::NoProc). OTP: `spawn_link/1`, where the parent is the caller.
+    /// Spawns a process and links it to `parent` before its body runs. If the parent is dead, the
+    /// body never runs, and the process ends with [`NoProc`](ExitReason::NoProc). OTP:
+    /// `spawn_link/1`, where the parent is the caller.
     ///
-    /// A [`spawn`](Self::spawn) with a [`link`](Self::link) after it is not the same: the body
-    /// may have ended in between.
+    /// A [`spawn`](Self::spawn) followed by a [`link`](Self::link) is not the same: the body may end
+    /// in between.
     ///
     /// # Panics
     ///
@@ -108,7 +110,7 @@ impl Runtime {
     /// let rt = Runtime::new();
     /// let parent = rt.spawn(|_| std::future::pending());
     /// let child = rt.spawn_link(parent.pid(), |_| async { panic!("boom") });
-    /// assert!(parent.join().await.is_abnormal()); // it fell with its child,
+    /// assert!(parent.join().await.is_abnormal()); // it ended with its child,
     /// assert_eq!(parent.join().await, child.join().await); // for the same reason
     ///
     /// let orphan = rt.spawn_link(parent.pid(), |_| async { unreachable!("never runs") });
@@ -125,9 +127,9 @@ impl Runtime {
         self.launch(&new_process, plain(body))
     }
 
-    /// Spawns a process that `watcher` monitors from before its body runs, so that the
-    /// `Down` has its true reason, however soon it ends. OTP: `spawn_monitor/1`, where the
-    /// watcher is the caller.
+    /// Spawns a process that `watcher` monitors before its body runs. So the `Down` has the true
+    /// reason, however soon the process ends. OTP: `spawn_monitor/1`, where the watcher is the
+    /// caller.
     ///
     /// # Panics
     ///
@@ -151,20 +153,21 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (process, born) = self.admit::<Envelope>(&NewProcess::default());
+        let (process, admitted) = self.admit::<Envelope>(&NewProcess::default());
         let reference = self.kernel.monitor(watcher, process.pid());
-        (self.run(process, born.is_ok(), plain(body)), reference)
+        (self.run(process, admitted.is_ok(), plain(body)), reference)
     }
 
-    /// The holder of the name, or else a process spawned with that name from this body.
-    /// Of many that race, all get the one winner, and no other body runs. On a runtime that
-    /// was [shut down](Self::shutdown) it gives the pid of a process that has ended, and the same
-    /// while the name is [reserved](Self::try_register) for a child that is being restarted: the
-    /// body is not run.
+    /// Returns the process that holds the name, or spawns a process with that name from this body.
     ///
-    /// A [`whereis`](Self::whereis) with a [`spawn`](Self::spawn) and a
-    /// [`register`](Self::register) after it is not the same: two callers may both find
-    /// nobody. OTP has no counterpart.
+    /// If several callers race, all get the same process, and only one body runs. The body is not
+    /// run, and the pid returned is that of a process that has ended, on a runtime that was [shut
+    /// down](Self::shutdown) and while the name is [reserved](Self::try_register) for a child that
+    /// is being restarted.
+    ///
+    /// A [`whereis`](Self::whereis) followed by a [`spawn`](Self::spawn) and a
+    /// [`register`](Self::register) is not the same: two callers may both find that no process holds
+    /// the name. OTP has no counterpart.
     ///
     /// # Panics
     ///
@@ -194,7 +197,7 @@ impl Runtime {
         match self.admit::<Envelope>(&new_process) {
             (_, Err(NotAdmitted::NameTaken(holder))) => holder,
             (process, Err(NotAdmitted::NameReserved(_))) => process.pid(),
-            (process, born) => self.run(process, born.is_ok(), plain(body)).pid(),
+            (process, admitted) => self.run(process, admitted.is_ok(), plain(body)).pid(),
         }
     }
 
@@ -203,35 +206,35 @@ impl Runtime {
         new_process: &NewProcess,
         body: impl FnOnce(Context) -> Body,
     ) -> ProcessHandle {
-        let (process, born) = self.admit::<Envelope>(new_process);
-        self.run(process, born.is_ok(), body)
+        let (process, admitted) = self.admit::<Envelope>(new_process);
+        self.run(process, admitted.is_ok(), body)
     }
 
-    /// Makes the record and brings it into the tables.
+    /// Creates the record of a process and adds it to the tables.
     pub(crate) fn admit<M: Item>(
         &self,
         new_process: &NewProcess,
     ) -> (Arc<Process<M>>, Result<(), NotAdmitted>) {
         assert!(self.kernel.tokio().is_some(), "{NO_TOKIO}");
         if self.wants_log(LogLevel::Info) {
-            // The level may have been set before there was a tokio.
+            // The log level may have been set before a tokio runtime was known.
             self.start_census();
         }
         let process = Process::<M>::new(self.kernel.clone(), new_process.relations(&self.kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
-        let born = self.kernel.admit(&any, new_process);
-        (process, born)
+        let admitted = self.kernel.admit(&any, new_process);
+        (process, admitted)
     }
 
-    /// Spawns the task of a raw process that was born; of one that wasn't, the body is
-    /// dropped unrun.
+    /// Spawns the task of a plain process that was admitted. The body of a process that was not
+    /// admitted is dropped.
     pub(crate) fn run(
         &self,
         process: Arc<Process<Envelope>>,
-        born: bool,
+        admitted: bool,
         body: impl FnOnce(Context) -> Body,
     ) -> ProcessHandle {
-        if born {
+        if admitted {
             let context = Context::new(Mailbox::new(process.clone()));
             self.spawn_future(process.clone(), body(context));
         }
@@ -244,8 +247,7 @@ impl Runtime {
     }
 }
 
-/// Boxes a body so that its closure runs inside the process, and its captures are
-/// stored once.
+/// Boxes a body. Its closure runs inside the process, and its captures are stored once.
 pub(crate) fn plain<F, Fut>(body: F) -> impl FnOnce(Context) -> Body
 where
     F: FnOnce(Context) -> Fut + Send + 'static,

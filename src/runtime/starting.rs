@@ -1,4 +1,4 @@
-//! What a process is to be born with, being put together.
+//! The settings of a start: everything that servers and children set before a process is admitted.
 
 use std::time::Duration;
 
@@ -13,38 +13,38 @@ use crate::kernel::admission::{NewProcess, NotAdmitted};
 use crate::kernel::reserved_names::Reserved;
 use crate::process::{ChildRole, Link, LinkState, Parent};
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
-/// A start being prepared.
+/// The settings of one start.
 pub(crate) struct Starting {
     runtime: Runtime,
     new_process: NewProcess,
-    /// How long its init may take.
+    /// The limit for `init`.
     init_timeout: Option<Duration>,
-    /// How long its handlers may run untold, if not as all others.
+    /// The limit after which a running handler is logged, if it differs from the runtime's.
     warn_after: Option<Duration>,
     cause: StartCause,
 }
 
-/// Why a server is being started, as its `init` may ask by
+/// Why a server is being started. `init` gets it from
 /// [`ServerContext::start_cause`](crate::ServerContext::start_cause), which has an example.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum StartCause {
-    /// It is the first of its kind here.
+    /// The server is started for the first time.
     #[default]
     First,
-    /// Its supervisor starts it again.
+    /// Its supervisor restarts it.
     Restart {
-        /// How many times it was tried until now, this one included.
+        /// The number of restart attempts so far, including this one.
         attempt: u32,
-        /// Why the one before ended, or did not start.
+        /// Why the previous incarnation ended or did not start.
         previous: ExitReason,
     },
 }
 
 impl StartCause {
-    /// How many restarts there were, this one included: 0 for the first start.
+    /// The number of restarts, including this one; 0 for the first start.
     /// [`ServerContext::start_cause`](crate::ServerContext::start_cause) has an example.
     pub fn restarts(&self) -> u32 {
         match self {
@@ -75,7 +75,7 @@ impl Starting {
         self
     }
 
-    /// Linked to the parent that starts it, from before its init on.
+    /// Links the process to the parent that starts it, before `init` runs.
     pub(crate) fn linked(mut self, parent: Pid) -> Self {
         let link = Link::awaited(self.runtime.kernel.fresh_id());
         let shutdown = Shutdown::Infinity;
@@ -84,61 +84,62 @@ impl Starting {
         self
     }
 
-    /// Linked to its supervisor, which it may outlive by no more than `shutdown`, and which
-    /// knows it by its role.
+    /// Links the process to its supervisor, which knows it by `role`. `shutdown` limits how long the
+    /// process may outlive that supervisor.
     pub(crate) fn supervised(mut self, parent: Pid, role: ChildRole, shutdown: Shutdown) -> Self {
         self = self.linked(parent);
         self.new_process.parent = Some(Parent { pid: parent, shutdown, role: Some(role) });
         self
     }
 
-    /// A supervisor, which may leave children when it ends.
-    pub(crate) fn of_a_line(mut self) -> Self {
+    /// Notes the supervisors above. For a supervisor, whose children become orphans if it ends
+    /// before them.
+    pub(crate) fn with_ancestors(mut self) -> Self {
         if let Some(Parent { pid, role: Some(role), .. }) = self.new_process.parent {
             self.new_process.ancestors = Some(self.runtime.kernel.ancestors(pid, role.slot));
         }
         self
     }
 
-    /// A process without an init: its end is told by the link from the first moment on.
-    pub(crate) fn started_at_once(mut self) -> Self {
+    /// For a process without `init`: its link carries its exit signal from the start on.
+    pub(crate) fn without_init(mut self) -> Self {
         if let Some((_, link)) = &mut self.new_process.link {
             link.state = LinkState::Active;
         }
         self
     }
 
-    /// Ready only when its init is over.
+    /// The process is ready only when `init` has returned.
     pub(crate) fn with_init(mut self) -> Self {
         self.new_process.has_init = true;
         self
     }
 
-    /// With a mailbox that is kept like this, if not like all others.
+    /// Sets the kind of the mailbox, if it differs from the runtime's.
     pub(crate) fn mailbox(mut self, mailbox: Option<Mailboxes>) -> Self {
         self.new_process.mailbox = mailbox;
         self
     }
 
-    /// Its parent's exit cancels this, and does nothing else.
+    /// The exit signal of the parent cancels this token, and has no other effect.
     pub(crate) fn stopped_by(mut self, stop: CancellationToken) -> Self {
         self.new_process.stop = Some(stop);
         self
     }
 
-    /// Killed when its init takes longer than this.
+    /// The process is killed if `init` takes longer than `limit`.
     pub(crate) fn within(mut self, limit: Option<Duration>) -> Self {
         self.init_timeout = limit;
         self
     }
 
-    /// Told of when a handler of it runs longer than this.
+    /// A handler that runs longer than `limit` is logged.
     pub(crate) fn warned_after(mut self, limit: Option<Duration>) -> Self {
         self.warn_after = limit;
         self
     }
 
-    pub(crate) fn because(mut self, cause: StartCause) -> Self {
+    pub(crate) fn with_cause(mut self, cause: StartCause) -> Self {
         self.cause = cause;
         self
     }
@@ -171,7 +172,7 @@ impl Starting {
         }
     }
 
-    /// The error of a process that was not born.
+    /// The error of a process that was not admitted.
     pub(crate) fn refused(&self, not_admitted: NotAdmitted) -> StartError {
         let name = || self.new_process.name.as_ref().map(ToString::to_string).unwrap_or_default();
         match not_admitted {
@@ -183,7 +184,7 @@ impl Starting {
         }
     }
 
-    /// Tells the log of the birth, if it has a label.
+    /// Logs the spawn, if the process has a label.
     pub(crate) fn log(&self, pid: Pid) {
         if let Some(label) = &self.new_process.label {
             self.runtime.log_spawn(pid, label, "");

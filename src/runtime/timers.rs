@@ -1,4 +1,4 @@
-//! Timers, as users see them.
+//! Timers that send messages, exit signals and kills.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::message::received::Message;
 use crate::runtime::Runtime;
 use crate::time::timer_queue::{Action, beyond_clock};
 
-/// One timer that was set. Dropping it doesn't cancel the timer. Clones are of the same
+/// A handle of a timer. Dropping the handle does not cancel the timer. Clones refer to the same
 /// timer. OTP: the timer reference.
 ///
 /// # Examples
@@ -37,46 +37,47 @@ use crate::time::timer_queue::{Action, beyond_clock};
 pub struct TimerRef {
     kernel: Weak<Kernel>,
     armed: ArmedTimer,
-    /// What of the delay that was asked for is beyond the clock's end.
-    beyond: Duration,
+    /// The part of the requested delay that the clock can't represent.
+    beyond_clock: Duration,
 }
 
 impl TimerRef {
-    /// Cancels the timer. True if it was pending: it will not fire. False if it has
-    /// fired, was cancelled, its target has ended, or its tokio runtime has shut down. An interval is pending until it is
-    /// cancelled. What a timer has sent before stays sent. OTP: `erlang:cancel_timer/1`.
-    /// [`TimerRef`] has an example.
+    /// Cancels the timer. Returns true if the timer was pending; it will not fire then. Returns false
+    /// if the timer has fired or was cancelled, if its target has ended, or if its tokio runtime has
+    /// shut down. An interval is pending until it is cancelled. Messages that were sent before are
+    /// not taken back. OTP: `erlang:cancel_timer/1`. [`TimerRef`] has an example.
     pub fn cancel(&self) -> bool {
         crate::base::failpoint::point!("timer cancel");
         let Some(kernel) = self.kernel.upgrade() else { return false };
         kernel.timers.disarm(self.armed.target, self.armed.id).is_some()
     }
 
-    /// How long until the timer fires next, of the delay or the period that was asked for, also if
-    /// that is [`Duration::MAX`]; `None` if it is not pending. OTP: `erlang:read_timer/1`.
+    /// The time until the timer fires next; `None` if it is not pending. The result is what remains of
+    /// the requested delay or period, also for [`Duration::MAX`]. OTP: `erlang:read_timer/1`.
     /// [`TimerRef`] has an example.
     pub fn remaining(&self) -> Option<Duration> {
         let kernel = self.kernel.upgrade()?;
         let due = kernel.timers.due(self.armed.target, self.armed.id)?;
         let _entered = kernel.handle.get().map(tokio::runtime::Handle::enter);
-        Some(due.saturating_duration_since(Instant::now()).saturating_add(self.beyond))
+        Some(due.saturating_duration_since(Instant::now()).saturating_add(self.beyond_clock))
     }
 }
 
 impl Runtime {
-    /// Sends bytes once, after `delay`, to a process or to whoever holds a name by then.
-    /// A timer aimed at a pid is dropped when that process ends; it doesn't matter
-    /// whether the one who set it lives. One aimed at a dead process is never pending.
+    /// Sends bytes once, after `delay`. The target is a process, or the process that holds a name when
+    /// the timer fires. OTP: `erlang:send_after/3`.
     ///
-    /// Timers fire at tokio's resolution, 1 ms, and never early; those due at one instant
-    /// fire in the order they were set. A delay of zero is due at once; one that the clock can't
-    /// represent, such as [`Duration::MAX`], is due in a hundred years. OTP:
-    /// `erlang:send_after/3`.
+    /// A timer for a pid is dropped when that process ends. It does not depend on the process that
+    /// set it. A timer for a dead process is never pending.
+    ///
+    /// Timers fire with tokio's resolution of 1 ms, and never early. Timers that are due at the same
+    /// instant fire in the order in which they were set. A delay of zero is due at once. A delay that
+    /// the clock can't represent, such as [`Duration::MAX`], is due in a hundred years.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use. If tokio's time is
-    /// not enabled.
+    /// If there is no tokio runtime, neither now nor at an earlier use of this `Runtime`. If tokio's
+    /// time is not enabled.
     ///
     /// ```
     /// use std::time::Duration;
@@ -99,14 +100,15 @@ impl Runtime {
         self.timer(to.into(), delay, None, Action::Send(message))
     }
 
-    /// Sends the same bytes every `period`, first after one period, until cancelled or,
-    /// aimed at a pid, until that process ends. Ticks are counted from when they were
-    /// due, so they don't drift. A reader that is slower than the ticks finds them all in its
-    /// mailbox. OTP: `timer:send_interval/3`.
+    /// Sends the same bytes every `period`, first after one period. OTP: `timer:send_interval/3`.
+    ///
+    /// The interval ends when it is cancelled or, if its target is a pid, when that process ends.
+    /// Each tick is scheduled from the time when the previous one was due, so ticks don't drift. If
+    /// the target is slower than the ticks, they accumulate in its mailbox.
     ///
     /// # Panics
     ///
-    /// If `period` is zero; and as [`send_after`](Self::send_after).
+    /// If `period` is zero, and as [`send_after`](Self::send_after).
     ///
     /// ```
     /// use std::time::Duration;
@@ -124,7 +126,7 @@ impl Runtime {
     /// let ticks = rt.send_interval(clock.pid(), Duration::from_millis(500), b"tick".to_vec());
     /// assert_eq!(clock.join().await, ExitReason::Normal);
     /// assert_eq!(start.elapsed(), Duration::from_millis(1500));
-    /// assert!(!ticks.cancel()); // its target has ended, and it with it
+    /// assert!(!ticks.cancel()); // the interval has ended with its target
     /// # });
     /// ```
     pub fn send_interval(
@@ -137,8 +139,8 @@ impl Runtime {
         self.timer(to.into(), period, Some(period), Action::Send(message))
     }
 
-    /// Sends an exit signal after `delay`, from outside, as [`exit`](Self::exit) does: a
-    /// trapping process only gets a message. OTP: `timer:exit_after/3`.
+    /// Sends an exit signal after `delay`, as [`exit`](Self::exit) does from outside of any process. A
+    /// process that traps exits only gets a message. OTP: `timer:exit_after/3`.
     ///
     /// # Panics
     ///
@@ -162,7 +164,7 @@ impl Runtime {
         self.timer(to.into(), delay, None, Action::Exit(reason))
     }
 
-    /// Kills after `delay`, as [`kill`](Self::kill) does. OTP: `timer:kill_after/2`.
+    /// Kills a process after `delay`, as [`kill`](Self::kill) does. OTP: `timer:kill_after/2`.
     ///
     /// # Panics
     ///
@@ -182,7 +184,7 @@ impl Runtime {
     /// let quick = rt.spawn(|_| async {});
     /// let limit = rt.kill_after(quick.pid(), Duration::from_secs(10));
     /// assert_eq!(quick.join().await, ExitReason::Normal);
-    /// assert_eq!(limit.remaining(), None); // it went with its target
+    /// assert_eq!(limit.remaining(), None); // the timer has ended with its target
     /// # });
     /// ```
     pub fn kill_after(&self, to: impl Into<Dest>, delay: Duration) -> TimerRef {
@@ -196,8 +198,8 @@ impl Runtime {
         period: Option<Duration>,
         action: Action,
     ) -> TimerRef {
-        let beyond = beyond_clock(Instant::now(), delay);
+        let beyond_clock = beyond_clock(Instant::now(), delay);
         let armed = self.kernel.arm_timer(to, delay, period, action);
-        TimerRef { kernel: Arc::downgrade(&self.kernel), armed, beyond }
+        TimerRef { kernel: Arc::downgrade(&self.kernel), armed, beyond_clock }
     }
 }

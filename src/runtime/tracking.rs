@@ -1,4 +1,4 @@
-//! Watching the processes of a runtime at work: switches that can be turned at any time.
+//! Switches for observing the processes of a runtime. They can be turned at any time.
 
 use std::time::Duration;
 
@@ -7,18 +7,20 @@ use crate::process::{AnyProcess, flag};
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Turns the tracking of handlers on or off; it is off at first, and then costs nothing.
-    /// While it is on, [`info`](Self::info) tells of each server how many handlers have
-    /// returned, which callback runs and for how long it has, and how old the oldest message
-    /// in its mailbox is: that age, more than the depth, says whether a server keeps up. For
-    /// a live system that behaves oddly, and for its dashboard.
+    /// Turns the tracking of handlers on or off. It is off by default, and costs nothing then. OTP:
+    /// `sys:statistics/2`, for all servers.
     ///
-    /// All is counted from when it was turned on, or the server's start. What came or began
-    /// before has no age, and shows as nothing: so of a server that was stuck by then, only
-    /// what comes from now on is seen to wait. Messages that wait for
-    /// [room](crate::Overflow::Wait) are not in the mailbox yet. Each message costs an
-    /// allocation and two locks more while it is on. Processes that are no servers have no
-    /// handlers, and are not tracked. OTP: `sys:statistics/2` for all servers.
+    /// While tracking is on, [`info`](Self::info) shows for each server how many handlers have
+    /// returned, which callback runs and for how long, and the age of the oldest message in its
+    /// mailbox. That age shows better than the depth whether a server keeps up. Use it to diagnose a
+    /// live system, and for dashboards.
+    ///
+    /// Handlers are counted from the moment when tracking was turned on, or from the start of the
+    /// server. Messages that were queued and handlers that were started before that have no age and
+    /// are not shown. So for a server that was already stuck, only messages that arrive later are
+    /// shown as waiting. Messages that wait for [room](crate::Overflow::Wait) are not in the mailbox
+    /// yet. While tracking is on, each message costs one more allocation and two more locks.
+    /// Processes that are not servers have no handlers, and are not tracked.
     ///
     /// ```
     /// use std::time::Duration;
@@ -50,9 +52,9 @@ impl Runtime {
     /// rt.track_handlers(true);
     /// let slow = Slow::start(&rt, ()).await?;
     /// slow.call(|reply| reply).await?;
-    /// slow.cast(Duration::from_secs(60)); // begins at once,
+    /// slow.cast(Duration::from_secs(60)); // handled at once,
     /// sleep(Duration::from_secs(10)).await;
-    /// slow.cast(Duration::ZERO); // and has this one wait for it
+    /// slow.cast(Duration::ZERO); // and this one waits for it
     /// sleep(Duration::from_secs(5)).await;
     ///
     /// let info = rt.info(slow.pid().unwrap()).unwrap();
@@ -65,26 +67,28 @@ impl Runtime {
     /// ```
     pub fn track_handlers(&self, on: bool) {
         self.kernel.switches.set_tracks_handlers(on);
-        self.tell_all();
+        self.apply_to_all();
     }
 
-    /// Warns of handlers that run longer than this; `None`, as at first, turns it off, and
-    /// then it costs nothing. A server may have a limit of its own, which counts instead:
+    /// Logs a warning for each handler that runs longer than `limit`. `None`, the default, turns the
+    /// warnings off, and costs nothing then.
+    ///
+    /// A limit of a server takes precedence over this one:
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after),
-    /// [`ChildSpec::warn_after`](crate::ChildSpec::warn_after). OTP has no counterpart but
-    /// `erlang:system_monitor/2`, whose `long_schedule` is of one stretch without a pause.
+    /// [`ChildSpec::warn_after`](crate::ChildSpec::warn_after).
     ///
-    /// Each such handler is one WARN event, when its time is up and while it still runs:
-    /// target `regrow::server`, fields `pid`, `label`, `callback` and `elapsed`. Nothing is
-    /// done to the server. Calls, casts, infos and idle time-outs are meant, of supervisors
-    /// too, which handle nothing else while a child's `init` runs; `init` and `terminate` have
-    /// limits of another kind.
+    /// Each such handler is logged as one WARN event when the limit passes, while the handler still
+    /// runs: target `regrow::server`, fields `pid`, `label`, `callback` and `elapsed`. The server
+    /// itself is not affected. The limit applies to calls, casts, infos and idle time-outs. It applies
+    /// to supervisors too, which handle no other message while the `init` of a child runs. `init` and
+    /// `terminate` have limits of another kind.
     ///
-    /// Time is counted in steps of 1 ms, as all timers of tokio: a shorter limit, zero included, is
-    /// taken as 1 ms. `None` and [`Duration::MAX`] are never.
+    /// Time is measured in steps of 1 ms, as for all tokio timers: a shorter limit, including zero,
+    /// counts as 1 ms. With `None` and [`Duration::MAX`] no handler is logged.
     ///
-    /// A handler that never awaits is told as well, where tokio has another thread to tell it
-    /// on. One that runs already when this is called is not.
+    /// A handler that never awaits is logged only if tokio has another thread that can log it. A
+    /// handler that already runs when this is called is not logged. OTP has no counterpart except
+    /// `erlang:system_monitor/2`, whose `long_schedule` reports one stretch without a pause.
     ///
     /// ```
     /// use std::time::Duration;
@@ -99,18 +103,18 @@ impl Runtime {
     /// ```
     pub fn warn_after(&self, limit: impl Into<Option<Duration>>) {
         self.kernel.switches.set_slow_handler_limit(limit.into());
-        self.tell_all();
+        self.apply_to_all();
     }
 
-    /// Gives each process a span, or no more: what its body and its handlers log is inside of
-    /// it, destructors included. Off at first, and then costs one load when the process is
+    /// Turns a `tracing` span for each process on or off. The body, the handlers and the destructors
+    /// of a process run inside its span. Off by default, and then costs one load when a process is
     /// polled. OTP: the pid in the metadata of each log event.
     ///
-    /// It is an INFO span named `process`, target `regrow::process`, with fields `pid` and, if
-    /// it has one, `label`; a new label is a new span. It has no parent, whoever spawned the
-    /// process, and is made when the process next runs, if somebody listens to its target;
-    /// so a filter such as `regrow::process=off` saves it. What a body spawns by
-    /// `tokio::spawn` is outside of it.
+    /// The span has level INFO, the name `process`, the target `regrow::process`, and the fields
+    /// `pid` and, if the process has one, `label`. A new label creates a new span. The span has no
+    /// parent, whichever process has spawned this one. It is created when the process next runs, and
+    /// only if its target is enabled, so a filter such as `regrow::process=off` avoids its cost.
+    /// Tasks that a body spawns with `tokio::spawn` run outside the span.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -132,11 +136,11 @@ impl Runtime {
         self.kernel.switches.set_gives_spans(on);
     }
 
-    /// A switch was turned.
-    fn tell_all(&self) {
+    /// Applies a switch that was turned to all processes.
+    fn apply_to_all(&self) {
         let kernel = &self.kernel;
         for process in kernel.table.collect(|_, process| Some(process.clone())) {
-            kernel.heed(&*process);
+            kernel.apply_tracking(&*process);
             if kernel.switches.observes_handlers() {
                 process.raise(flag::CHECK_SWITCHES);
             }
@@ -145,9 +149,9 @@ impl Runtime {
 }
 
 impl Kernel {
-    /// Brings a process in line with the switch; the last one to look is right, as it looks
-    /// under the lock.
-    pub(crate) fn heed(&self, process: &dyn AnyProcess) {
+    /// Applies the tracking switch to a process. The switch is read under the lock of the process, so
+    /// the last of several calls sets the current value.
+    pub(crate) fn apply_tracking(&self, process: &dyn AnyProcess) {
         process.with(|locked| locked.track(self.switches.tracks_handlers()));
     }
 }

@@ -1,4 +1,4 @@
-//! Typed names.
+//! A name with the type of the server that holds it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,20 +6,21 @@ use std::marker::PhantomData;
 use crate::base::shared_str::SharedStr;
 use crate::message::dest::Dest;
 
-/// The name of a server of type `S`: a constant that both sides share.
+/// The name of a server of type `S`: a constant that the server and its callers share. OTP: a
+/// registered name.
 ///
-/// [`Runtime::server`](crate::Runtime::server) turns it into a handle that reaches
-/// whoever holds the name at the time of each call, so it lives through restarts. That
-/// the holder really is an `S` is checked at each call. OTP: a registered name.
+/// [`Runtime::server`](crate::Runtime::server) makes a handle from it. Each call through that handle
+/// looks up the process that holds the name, so the handle stays valid across restarts. Each call
+/// also checks that the process is an `S`.
 ///
-/// While nobody takes calls under the name, they fail at once: with
-/// [`Restarting`](crate::CallError::Restarting) if the holder's supervisor will start a
-/// successor, else with [`NoProc`](crate::CallError::NoProc).
+/// While no process handles calls under the name, calls fail at once: with
+/// [`Restarting`](crate::CallError::Restarting) if the holder's supervisor will start a successor,
+/// and otherwise with [`NoProc`](crate::CallError::NoProc).
 ///
 /// # Examples
 ///
-/// It is tempting to look a process up once and keep its pid. A pid is one incarnation;
-/// after a restart nobody is there any more. Keep the name:
+/// Do not look a process up once and keep its pid. A pid refers to one incarnation, so messages to it
+/// are lost after a restart. Keep the name:
 ///
 /// ```
 /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -39,7 +40,7 @@ use crate::message::dest::Dest;
 /// let ended = rt.ended(pid);
 /// rt.kill(pid);
 /// ended.await;
-/// tree.count_children().await?; // answered after the restart
+/// tree.count_children().await?; // returns after the restart
 /// assert!(!rt.send(pid, b"hello".to_vec()));
 ///
 /// // Right.
@@ -54,8 +55,8 @@ pub struct Name<S> {
 }
 
 impl<S> Name<S> {
-    /// A name of this text. It holds nothing and registers nobody; two names of one text are
-    /// the same name.
+    /// Creates a name with this text. This does not register a process. Two names with the same text
+    /// are the same name.
     ///
     /// ```
     /// use regrow::Name;

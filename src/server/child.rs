@@ -8,7 +8,7 @@ use crate::base::coop::consume_budget;
 use crate::child::{ChildSpec, ChildType, StartChild, StartContext, Started};
 use crate::exit::reason::Result;
 use crate::process::AnyProcess;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::GenServer;
 use crate::server::work::Work;
 

@@ -13,7 +13,7 @@ use crate::child::ChildSpec;
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Received;
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::Starting;
 use crate::runtime::typed_name::Name;
 

@@ -8,7 +8,7 @@ use crate::base::shared_str::SharedStr;
 use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::inside::Inside;
 use crate::runtime::starting::Starting;
 use crate::runtime::typed_name::Name;

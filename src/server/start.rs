@@ -17,7 +17,7 @@ use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 use crate::runtime::deadline::within;
 use crate::runtime::ended::{Ended, ProcessHandle};
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::Starting;
 use crate::server::run::{self, Ack};
 use crate::server::work::Work;

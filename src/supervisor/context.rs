@@ -4,7 +4,7 @@ use crate::base::pid::Pid;
 use crate::exit::crash::Crash;
 use crate::exit::reason::ExitReason;
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::StartCause;
 
 /// The inside of a supervisor while its own init runs, before any child is started.

@@ -16,7 +16,7 @@ use crate::kernel::wait_graph::Until;
 use crate::process::{AnyProcess, ChildSlot, ChildStop};
 use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::StartCause;
 use crate::supervisor::report::Report;
 use crate::supervisor::start_attempt::attempt;

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::base::pid::Pid;
 use crate::child::ChildType;
-use crate::runtime::errors::call_error::{CallError, StartError};
+use crate::runtime::errors::call_error::CallError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::history::History;
 
 /// One child, as [`SupervisorRef::which_children`](crate::SupervisorRef::which_children)

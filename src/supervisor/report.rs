@@ -35,7 +35,7 @@ use crate::observe::event::LifecycleEvent;
 use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecName};
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerContext};
 use crate::supervisor::limit_reached::{Origin, RestartLimitReached};
 
@@ -216,7 +216,7 @@ impl Report {
         let restarts = limit.restarts;
         let reason = excerpt(ErrorChain(limit), PAGE);
         tell!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
-        self.event(|supervisor| LifecycleEvent::Parked {
+        self.event(|supervisor| LifecycleEvent::ReaderWait {
             supervisor,
             child: limit.child.as_str().into(),
             pid,

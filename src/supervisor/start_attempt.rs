@@ -26,7 +26,7 @@ use crate::exit::crash::{CaughtPanic, Crash};
 use crate::exit::reason::Result;
 use crate::process::{AnyProcess, ChildStop, flag};
 use crate::runtime::deadline::within;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::{StopRequest, stop};
 

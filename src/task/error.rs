@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::exit::reason::{Causeless, ExitReason};
 use crate::kernel::tokio_gone::TOKIO_GONE;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 /// Why a task gave no result. It is an [`Error`] whose `source` is the error that ended the
 /// task, so `?` in another process' body or handler keeps the whole story. Its

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::task::{Task, TaskError};
 
 type Outcome<T> = Result<T, TaskError>;

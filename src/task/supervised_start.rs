@@ -22,7 +22,7 @@ use crate::message::received::Envelope;
 use crate::process::AnyProcess;
 use crate::runtime::context::Context;
 use crate::runtime::ended::ProcessHandle;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 /// A task that was not started yet. It is started once.
 pub(crate) struct Once {
@@ -83,7 +83,7 @@ impl StartChild for Once {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         let order = self.take().filter(|order| !order.handle.is_closed());
         let Some(Order { body, handle }) = order else { return Err(StartError::Ignored) };
-        let starting = ctx.starting().started_at_once();
+        let starting = ctx.starting().without_init();
         // Not listed in the context: nothing is awaited below, and it runs only if all went well.
         let process = ctx.admit_at_once::<Envelope>(&starting)?;
         let kernel = &ctx.runtime.kernel;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::child::ChildSpec;
 use crate::exit::reason::Result;
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::{DynamicSupervisor, Partitioned};
 use crate::task::supervisor_ref::TaskSupervisorRef;
 

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::resolve_unanswered;
+use crate::call::reply_slot::resolve_handed_over;
 use crate::exit::reason::ExitReason;
 use crate::kernel::admission::NewProcess;
 use crate::kernel::closing::End;
@@ -100,6 +100,6 @@ impl<M: Item> BareProcess<M> {
 pub(super) fn resolve_dropped_replies(process: &dyn AnyProcess) {
     let flags = process.flags().load(Ordering::Acquire);
     if flags & flag::UNANSWERED != 0 && flags & flag::EXIT_PENDING == 0 {
-        resolve_unanswered(process);
+        resolve_handed_over(process);
     }
 }

@@ -364,7 +364,7 @@ async fn a_refused_cast_comes_back_with_its_reason() {
     rt.register("ledger", other.pid());
     assert_eq!(refused(server.try_cast(Cast::Write(3))), (CallError::WrongType, 3));
     let error = rt.server(LEDGER).try_cast(Cast::Fail).unwrap_err();
-    assert_eq!(error.to_string(), "the cast was refused: the process is no server of this type");
+    assert_eq!(error.to_string(), "the cast was refused: the process is not a server of this type");
     assert_eq!(CallError::from(error), CallError::WrongType);
 }
 

@@ -36,7 +36,7 @@ use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
 use crate::process::AnyProcess;
 use crate::runtime::context::Context;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 pub(crate) mod context;
 
@@ -111,7 +111,7 @@ impl StartContext {
     {
         consume_budget().await;
         let stop = CancellationToken::new();
-        let starting = self.starting().started_at_once().stopped_by(stop.clone());
+        let starting = self.starting().without_init().stopped_by(stop.clone());
         let process = self.admit::<Envelope>(&starting)?;
         let mut orders = Orders::hold(process.clone(), stop.clone());
         let (name, cause) = (self.spec.id.clone(), self.cause.clone());

@@ -33,7 +33,7 @@ use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::ExitReason;
 use crate::message::received::Envelope;
 use crate::process::AnyProcess;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 mod output;
 mod settings;

@@ -1,26 +1,26 @@
-//! Why a cast was refused.
+//! The error of a cast.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::runtime::errors::call_error::CallError;
 
-/// A cast that was refused, and why. The server doesn't have it, and never had.
+/// A cast that was refused, and the reason. The message was not queued.
 ///
-/// The reason is one of those that a call is refused with:
+/// The reason is one of those for which a call is refused:
 ///
 /// | [`reason`](Self::reason) | |
 /// |---|---|
-/// | [`NoProc`](CallError::NoProc) | there is no such process, or nobody holds the name |
+/// | [`NoProc`](CallError::NoProc) | there is no such process, or no process holds the name |
 /// | [`Restarting`](CallError::Restarting) | the holder of the name is ending or has ended, and will be restarted |
-/// | [`Overloaded`](CallError::Overloaded) | its mailbox is full |
-/// | [`WrongType`](CallError::WrongType) | whoever holds the name is no server of this type |
-/// | [`CallingSelf`](CallError::CallingSelf) | `cast_wait` only: the server itself would wait for room |
-/// | [`Deadlock`](CallError::Deadlock) | `cast_wait` only: the wait would close a circle |
+/// | [`Overloaded`](CallError::Overloaded) | the mailbox of the server is full |
+/// | [`WrongType`](CallError::WrongType) | the process that holds the name is not a server of this type |
+/// | [`CallingSelf`](CallError::CallingSelf) | `cast_wait` only: the server would wait for room in its own mailbox |
+/// | [`Deadlock`](CallError::Deadlock) | `cast_wait` only: the wait would close a cycle of processes that wait for each other |
 ///
-/// It shows nothing of the message, so messages need not be `Debug`. Where one isn't `Sync`,
-/// `?` in a process wants `.map_err(CallError::from)`. OTP has no counterpart:
-/// `gen_server:cast/2` always says `ok`.
+/// `Display` and `Debug` do not show the message, so messages need not be `Debug`. If the message is
+/// not `Sync`, `?` in a process needs `.map_err(CallError::from)`. OTP has no counterpart:
+/// `gen_server:cast/2` always returns `ok`.
 ///
 /// # Examples
 ///
@@ -51,14 +51,14 @@ use crate::runtime::errors::call_error::CallError;
 /// mailer.try_cast("fits".to_owned())?;
 /// let refused = mailer.try_cast("the next".to_owned()).unwrap_err();
 /// assert_eq!(refused.reason, CallError::Overloaded);
-/// std::fs::write(std::env::temp_dir().join("unsent"), refused.cast)?; // it is ours again
+/// std::fs::write(std::env::temp_dir().join("unsent"), refused.cast)?; // the message is given back
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CastError<T> {
-    /// Why.
+    /// Why the cast was refused.
     pub reason: CallError,
     /// The message, given back.
     pub cast: T,

@@ -1,4 +1,5 @@
-//! Why a call, a cast or a start failed.
+//! The errors of calls, casts and starts.
 
 pub(crate) mod call_error;
 pub(crate) mod cast_error;
+pub(crate) mod start_error;

@@ -13,7 +13,7 @@ use crate::mailbox::record::Process;
 use crate::observe::health::Health;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::inside::{Inside, sealed};
 use crate::runtime::starting::StartCause;
 use crate::server::context::idle::Idle;
@@ -112,7 +112,7 @@ impl<S: GenServer> ServerContext<S> {
         cause: StartCause,
     ) -> Self {
         let mut mailbox = Mailbox::new(process.clone());
-        mailbox.parking.lead();
+        mailbox.idle_wait.allow_announcing();
         let inner = Mutex::new(Inner {
             mailbox,
             continues: VecDeque::new(),

@@ -1,7 +1,7 @@
 //! What ties a server to other processes: links, monitors, servers of its own.
 
 use crate::base::pid::{MonitorRef, Pid};
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::Starting;
 use crate::server::{GenServer, ServerContext, ServerRef};
 

@@ -198,7 +198,7 @@ impl<S: GenServer> ServerRef<S> {
             Ok(asked) => asked,
             Err(error) => return after_budget(Err(told(error))).await,
         };
-        if let Sent::InLine(number) = sent {
+        if let Sent::InSendQueue(number) = sent {
             answer = let_in(&process, number, answer, due).await.map_err(told)?;
         }
         AwaitReply::until(answer, due, &process).await
@@ -218,7 +218,7 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
         None => ask(process, make, waker)?,
         Some(edge) => ask_seen(process, make, waker, edge)?,
     };
-    if let Sent::InLine(number) = sent {
+    if let Sent::InSendQueue(number) = sent {
         answer = Box::pin(let_in(process, number, answer, Some(due))).await?;
     }
     AwaitReply::until(answer, Some(due), process).await

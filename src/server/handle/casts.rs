@@ -22,7 +22,8 @@ impl<S: GenServer> ServerRef<S> {
     /// where that can be, call, or [`cast_wait`](Self::cast_wait). OTP: `gen_server:cast/2`,
     /// which doesn't say. [`ServerRef`] has an example.
     pub fn cast(&self, cast: S::Cast) -> bool {
-        self.resolve().is_ok_and(|process| process.send_as(cast, Work::Cast, IfFull::Lose).is_ok())
+        self.resolve()
+            .is_ok_and(|process| process.send_wrapped(cast, Work::Cast, IfFull::Lose).is_ok())
     }
 
     /// As [`cast`](Self::cast), but gives back what is refused, and says why. OTP has no
@@ -37,7 +38,7 @@ impl<S: GenServer> ServerRef<S> {
             Ok(process) => process,
             Err(reason) => return Err(CastError::new(reason, cast)),
         };
-        let sent = process.send_as(cast, Work::Cast, IfFull::GiveBack);
+        let sent = process.send_wrapped(cast, Work::Cast, IfFull::GiveBack);
         sent.map(|_| ())
             .map_err(|(work, refused)| given_back(work, self.told(refused.into(), &process)))
     }
@@ -95,9 +96,9 @@ impl<S: GenServer> ServerRef<S> {
             Ok(edge) => edge,
             Err(reason) => return Err(CastError::new(reason, full)),
         };
-        match process.send_or(Work::Cast(full), IfFull::Wait) {
-            Ok(Sent::Taken) => Ok(()),
-            Ok(Sent::InLine(number)) => {
+        match process.send_with(Work::Cast(full), IfFull::Wait) {
+            Ok(Sent::Accepted) => Ok(()),
+            Ok(Sent::InSendQueue(number)) => {
                 let place = QueuedSend::new(process.clone().into_owned(), number);
                 place.await.map_err(|work| given_back(work, self.refusal(&process)))
             }

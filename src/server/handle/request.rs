@@ -50,7 +50,7 @@ fn ask_and<S: GenServer, T: Send + 'static>(
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
     before(&answer);
-    match process.send_as(make(reply), Work::Call, IfFull::WaitOrLose) {
+    match process.send_wrapped(make(reply), Work::Call, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
             // Nobody listens when the refused question's reply is dropped.
@@ -89,7 +89,7 @@ async fn wait_for_room<S: GenServer>(
     let process = place.process().clone();
     match until(&process.kernel, due, &mut place).await {
         Some(let_in) => let_in.map_err(|question| (question, CallError::NoProc)),
-        None => match place.give_up() {
+        None => match place.cancel() {
             Some(question) => Err((question, CallError::Overloaded)),
             // It was let in at the last moment.
             None => Ok(()),

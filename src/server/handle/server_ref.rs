@@ -260,7 +260,7 @@ impl<S: GenServer> ServerRef<S> {
             Ok(asked) => asked,
             Err(error) => return after_budget(Err(told(error))).await,
         };
-        if let Sent::InLine(number) = sent {
+        if let Sent::InSendQueue(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, due)).await.map_err(told)?;
         }
         AwaitReply::until(answer, due, &process).await
@@ -302,7 +302,7 @@ impl<S: GenServer> ServerRef<S> {
             Ok(asked) => asked,
             Err(error) => return after_budget(Err(told(error))).await,
         };
-        if let Sent::InLine(number) = sent {
+        if let Sent::InSendQueue(number) = sent {
             answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
         }
         AwaitReply::until(answer, None, &process).await

@@ -13,7 +13,7 @@ use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::closing::End;
 use crate::observe::activity::Callback;
 use crate::observe::lifecycle_log;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::event::Event;
 use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext};

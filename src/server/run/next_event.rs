@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use crate::base::coop::poll_budget;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::resolve_unanswered;
+use crate::call::reply_slot::resolve_handed_over;
 use crate::call::unanswered;
 use crate::message::received::{Envelope, Received};
 use crate::observe::activity::Callback;
@@ -39,7 +39,7 @@ impl<S: GenServer> ServerContext<S> {
         let inner = self.inner();
         if !matches!(inner.idle, Idle::Off) {
             // The time that is up loses to what is queued.
-            inner.mailbox.parking.look();
+            inner.mailbox.withdraw_announced_wait();
         }
         if !inner.continues.is_empty() {
             return if exit_pending {
@@ -173,7 +173,7 @@ impl<S: GenServer> ServerContext<S> {
     #[inline(never)]
     fn attend(&mut self, flags: u8) {
         if flags & flag::UNANSWERED != 0 {
-            resolve_unanswered(&*self.process);
+            resolve_handed_over(&*self.process);
         }
         if flags & flag::CHECK_SWITCHES != 0 {
             self.rest();

@@ -34,7 +34,7 @@ impl<S: GenServer> ServerContext<S> {
         if self.inner().watch.is_none() && !self.process.kernel.switches.observes_handlers() {
             return;
         }
-        self.process.kernel.heed(&*self.process);
+        self.process.kernel.apply_tracking(&*self.process);
         self.raise_watched();
         if self.is_watched() {
             self.begin(Callback::Init);

@@ -18,7 +18,7 @@ use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::deadline::until;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{CalledOff, Child, State, StopReply};
 use crate::supervisor::dynamic::server::DynamicServer;

@@ -9,7 +9,7 @@ use crate::base::pid::Pid;
 use crate::exit::reason::{ExitReason, Result};
 use crate::restart::restart_state::{Next, Rules, Run};
 use crate::restart::window::{Exceeded, Intensity, Window};
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::server::{Cast, DynamicServer};

@@ -8,7 +8,7 @@ use crate::base::shared_str::SharedStr;
 use crate::call::reply::Reply;
 use crate::exit::reason::{ExitReason, Result};
 use crate::restart::window::Window;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State, StopReply};
 use crate::supervisor::dynamic::given_up::{GivenUp, KEPT};

@@ -13,7 +13,7 @@ use crate::kernel::{Kernel, NameEntry};
 use crate::process::{AnyProcess, flag};
 use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::server::{Done, DynamicServer, For, PidReply};
 

@@ -44,7 +44,7 @@ use crate::child::Spec;
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Received;
 use crate::restart::window::Window;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::dynamic::given_up::Index;

@@ -9,7 +9,7 @@ use crate::base::shared_str::SharedStr;
 use crate::exit::reason::Result;
 use crate::restart::backoff::Backoff;
 use crate::restart::window::{Intensity, Window};
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::picture::{Published, Step};
 
 /// A supervisor of children that come and go: connections, sessions, rooms, jobs. It starts

@@ -13,7 +13,7 @@ use crate::child::Spec;
 use crate::exit::crash::Crash;
 use crate::exit::reason::{ExitReason, Result};
 use crate::process::{AnyProcess, ChildSlot};
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::StartCause;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};

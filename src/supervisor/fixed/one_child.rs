@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::exit::reason::Result;
 use crate::process::{ChildSlot, ChildStop};
 use crate::restart::restart_state::RestartState;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, Running};
 use crate::supervisor::fixed::server::FixedServer;
 use crate::supervisor::incarnation::{NotStarted, start};

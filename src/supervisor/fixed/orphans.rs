@@ -18,7 +18,7 @@ use crate::exit::reason::{ExitReason, Result};
 use crate::process::ChildSlot;
 use crate::restart::restart_state::RestartState;
 use crate::runtime::deadline::within;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::fixed::child_record::Child;
 use crate::supervisor::fixed::child_state::{Retry, Running};
 use crate::supervisor::fixed::server::{Cast, FixedServer};

@@ -8,7 +8,7 @@ use crate::base::pid::Pid;
 use crate::child::{ChildSpec, ChildType, Spec};
 use crate::exit::reason::Result;
 use crate::process::ChildStop;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::fixed::child_record::Child;
 use crate::supervisor::fixed::child_state::Running;
 use crate::supervisor::fixed::server::FixedServer;

@@ -36,7 +36,7 @@ use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Received;
 use crate::restart::backoff::Backoff;
 use crate::restart::window::{Intensity, Window};
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::fixed::children::Children;

@@ -9,7 +9,7 @@ use crate::base::pid::{MonitorRef, Pid};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::Result;
 use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::runtime::inside::Inside;
 use crate::runtime::starting::Starting;
 use crate::supervisor::fixed::server::FixedServer;

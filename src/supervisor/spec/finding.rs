@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::error_chain::ErrorChain;
 use crate::base::one_line::{SENTENCE, excerpt, path_excerpt, quoted};
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 
 /// One thing to look at in the description of a tree. [`Lint`](crate::Lint) has an example.
 ///

@@ -13,7 +13,7 @@ use crate::child::{ChildSpec, Restart, Spec};
 use crate::exit::reason::Result;
 use crate::restart::backoff::Backoff;
 use crate::restart::window::Intensity;
-use crate::runtime::errors::call_error::StartError;
+use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
 use crate::supervisor::spec::strategy::Strategy;

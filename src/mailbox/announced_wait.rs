@@ -1,0 +1,46 @@
+//! How far the announced wait of a server has come. [`idle_wait`](crate::mailbox::idle_wait)
+//! explains what an announced wait is.
+
+use crate::base::sync::atomic::{AtomicU8, Ordering};
+
+const NONE: u8 = 0;
+const ANNOUNCED: u8 = 1;
+const STARTED: u8 = 2;
+
+/// A part of the record of a process that is written without its lock.
+///
+/// Only the task of the process writes it, and only while the task is polled. Plain stores
+/// suffice.
+pub(crate) struct AnnouncedWait(AtomicU8);
+
+impl AnnouncedWait {
+    pub(crate) fn new() -> Self {
+        AnnouncedWait(AtomicU8::new(NONE))
+    }
+
+    /// Withdraws an announcement: at the start of each poll of the task, and before a reader
+    /// checks the inbox.
+    #[inline]
+    pub(crate) fn withdraw(&self) {
+        self.0.store(NONE, Ordering::Relaxed);
+    }
+
+    pub(crate) fn announce(&self) {
+        self.0.store(ANNOUNCED, Ordering::Relaxed);
+    }
+
+    /// Starts the wait if it was announced in this poll. Returns whether it was.
+    #[inline]
+    pub(crate) fn start(&self) -> bool {
+        let announced = self.0.load(Ordering::Relaxed) == ANNOUNCED;
+        if announced {
+            self.0.store(STARTED, Ordering::Release);
+        }
+        announced
+    }
+
+    /// Whether the process waits: the handler that ran when the wait was announced has returned.
+    pub(crate) fn has_started(&self) -> bool {
+        self.0.load(Ordering::Acquire) == STARTED
+    }
+}
