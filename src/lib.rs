@@ -165,7 +165,8 @@ pub use runtime::starting::StartCause;
 pub use runtime::timers::TimerRef;
 pub use runtime::typed_name::Name;
 pub use server::{
-    Caller, CastTimer, GenServer, Sender, ServerContext, ServerRef, ServerSpec, ServerStatus,
+    Caller, CastTimer, GenServer, Sender, ServerContext, ServerName, ServerRef, ServerSpec,
+    ServerStatus,
 };
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

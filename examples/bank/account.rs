@@ -71,7 +71,7 @@ pub(crate) async fn surely<T: Send + 'static>(
     owner: &str,
     ask: impl Fn(Reply<T>) -> Ask,
 ) -> T {
-    let account: ServerRef<Account> = rt.server_named(owner);
+    let account: ServerRef<Account> = rt.server(owner);
     loop {
         if let Ok(answer) = account.call_waiting(&ask, Duration::from_secs(1)).await {
             return answer;

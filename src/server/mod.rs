@@ -17,6 +17,7 @@ use crate::runtime::errors::call_error::StartError;
 use crate::runtime::starting::Starting;
 use crate::runtime::typed_name::Name;
 
+mod server_name;
 mod system_message;
 pub(crate) mod work;
 mod handle;
@@ -33,6 +34,7 @@ pub use context::ServerContext;
 pub use context::schedule::CastTimer;
 pub use handle::sender::{Caller, Sender};
 pub use handle::server_ref::ServerRef;
+pub use server_name::ServerName;
 pub use spec::ServerSpec;
 pub use system_message::ServerStatus;
 

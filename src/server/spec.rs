@@ -11,8 +11,7 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::StartError;
 use crate::runtime::inside::Inside;
 use crate::runtime::starting::Starting;
-use crate::runtime::typed_name::Name;
-use crate::server::{GenServer, ServerRef};
+use crate::server::{GenServer, ServerName, ServerRef};
 
 /// A server being described: its arguments, its name, how long its `init` may take.
 /// Made by [`GenServer::spec`]. OTP: the options of `gen_server:start/4`.
@@ -66,10 +65,10 @@ impl<S: GenServer> ServerSpec<S> {
         ServerSpec { args, name, label, init_timeout: None, mailbox, warn_after: None }
     }
 
-    /// The name it is registered under, before its `init` runs. By default none.
-    /// [`ServerSpec`] has an example.
-    pub fn named(mut self, name: Name<S>) -> Self {
-        self.name = Some(name.into());
+    /// Sets the name that the server holds from before its `init` on: a [`Name`](crate::Name) or
+    /// any string. By default it has none. [`ServerSpec`] has an example.
+    pub fn named(mut self, name: impl Into<ServerName<S>>) -> Self {
+        self.name = Some(name.into().text);
         self
     }
 

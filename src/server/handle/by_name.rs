@@ -2,22 +2,17 @@
 //! circles.
 
 use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
 use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::CallError;
-use crate::runtime::typed_name::Name;
-use crate::server::GenServer;
 use crate::server::handle::server_ref::{ServerRef, Target};
+use crate::server::{GenServer, ServerName};
 
 impl Runtime {
-    /// A handle to whoever holds the name, resolved anew at each call and cast. Nobody need
-    /// hold it now. [`Name`] has an example.
-    pub fn server<S: GenServer>(&self, name: Name<S>) -> ServerRef<S> {
-        self.server_named(SharedStr::from(name))
-    }
-
-    /// The same for a name that is only known as text. If the holder is no `S`, calls say
-    /// [`CallError::WrongType`].
+    /// Returns a named handle: each call and cast by it goes to the server that holds the name at
+    /// that moment. No process need hold the name now. For a [`Name`](crate::Name), which has an example, the
+    /// type of the server is known; for any other string, name the type.
+    ///
+    /// If the holder is no server of type `S`, calls fail with [`CallError::WrongType`].
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -31,16 +26,17 @@ impl Runtime {
     /// let session = format!("session {}", 42);
     /// let counter = Counter::start(&rt, 7).await?;
     /// rt.register(&*session, counter.pid().unwrap());
-    /// assert_eq!(rt.server_named::<Counter>(&*session).call(Call::Get).await?, 7);
+    /// assert_eq!(rt.server::<Counter>(session).call(Call::Get).await?, 7);
     ///
     /// rt.whereis_or_spawn("raw", |_| std::future::pending());
-    /// let raw = rt.server_named::<Counter>("raw");
+    /// let raw = rt.server::<Counter>("raw");
     /// assert_eq!(raw.call(Call::Get).await, Err(CallError::WrongType));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn server_named<S: GenServer>(&self, name: impl Into<SharedStr>) -> ServerRef<S> {
-        ServerRef { target: Target::Named { kernel: self.kernel.clone(), name: name.into() } }
+    pub fn server<S: GenServer>(&self, name: impl Into<ServerName<S>>) -> ServerRef<S> {
+        let name = name.into().text;
+        ServerRef { target: Target::Named { kernel: self.kernel.clone(), name } }
     }
 
     /// Turns the detection of deadlocks on or off; it is off at first. While it is on, a call from
