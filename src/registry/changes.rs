@@ -68,20 +68,20 @@ impl<K> RegistryChange<K> {
 #[derive(Debug)]
 #[must_use = "it keeps what is not heard"]
 pub struct RegistryChanges<K> {
-    inbox: Arc<Inbox<K>>,
+    queue: Arc<ChangeQueue<K>>,
     number: u64,
-    registry: Weak<dyn Listened>,
+    registry: Weak<dyn ListenedRegistry>,
 }
 
 /// A registry, to one who listens to it.
-pub(super) trait Listened: Send + Sync {
+pub(super) trait ListenedRegistry: Send + Sync {
     /// The listener of this number is dropped. Nothing is told to it after this.
-    fn forget_listener(&self, number: u64);
+    fn remove_listener(&self, number: u64);
 }
 
-impl std::fmt::Debug for dyn Listened {
+impl std::fmt::Debug for dyn ListenedRegistry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Listened")
+        f.write_str("ListenedRegistry")
     }
 }
 
@@ -103,7 +103,7 @@ impl<K> Stream for RegistryChanges<K> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let budget = ready!(coop::poll_proceed(cx));
         let waker = cx.waker().clone();
-        let mut queue = self.inbox.lock();
+        let mut queue = self.queue.lock();
         if let Some(change) = queue.changes.pop_front() {
             budget.made_progress();
             return Poll::Ready(Some(change));
@@ -122,7 +122,7 @@ impl<K> Stream for RegistryChanges<K> {
 impl<K> Drop for RegistryChanges<K> {
     fn drop(&mut self) {
         let number = self.number;
-        let forget = |registry: Arc<dyn Listened>| registry.forget_listener(number);
+        let forget = |registry: Arc<dyn ListenedRegistry>| registry.remove_listener(number);
         // Its last handle may have gone meanwhile: then its keys and values, a user's, go here.
         ignore_panic(|| self.registry.upgrade().into_iter().for_each(forget));
     }
@@ -130,13 +130,13 @@ impl<K> Drop for RegistryChanges<K> {
 
 /// All who listen to one registry, in the order of their numbers.
 pub(super) struct Listeners<K> {
-    list: BTreeMap<u64, Arc<Inbox<K>>>,
+    list: BTreeMap<u64, Arc<ChangeQueue<K>>>,
     /// The number of the last that came.
     last: u64,
 }
 
 #[derive(Debug)]
-struct Inbox<K>(Mutex<Queue<K>>);
+struct ChangeQueue<K>(Mutex<Queue<K>>);
 
 #[derive(Debug)]
 struct Queue<K> {
@@ -146,7 +146,7 @@ struct Queue<K> {
     closed: bool,
 }
 
-impl<K> Inbox<K> {
+impl<K> ChangeQueue<K> {
     fn lock(&self) -> MutexGuard<'_, Queue<K>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,12 +159,12 @@ impl<K> Default for Listeners<K> {
 }
 
 impl<K> Listeners<K> {
-    pub(super) fn add(&mut self, registry: Weak<dyn Listened>) -> RegistryChanges<K> {
+    pub(super) fn add(&mut self, registry: Weak<dyn ListenedRegistry>) -> RegistryChanges<K> {
         let queue = Queue { changes: VecDeque::new(), waker: None, closed: false };
-        let inbox = Arc::new(Inbox(Mutex::new(queue)));
+        let queue = Arc::new(ChangeQueue(Mutex::new(queue)));
         self.last += 1;
-        self.list.insert(self.last, inbox.clone());
-        RegistryChanges { inbox, number: self.last, registry }
+        self.list.insert(self.last, queue.clone());
+        RegistryChanges { queue, number: self.last, registry }
     }
 
     /// Drops no value of a user's here: the listener that is dropped holds its changes.
@@ -173,47 +173,50 @@ impl<K> Listeners<K> {
     }
 
     /// Nothing more will change.
-    pub(super) fn close(&mut self) -> Told<K> {
-        let wakers = self.list.values().filter_map(|inbox| {
-            let mut queue = inbox.lock();
+    pub(super) fn close(&mut self) -> Published<K> {
+        let wakers = self.list.values().filter_map(|queue| {
+            let mut queue = queue.lock();
             queue.closed = true;
             queue.waker.take()
         });
-        Told { _changes: Vec::new(), wakers: wakers.collect() }
+        Published { _changes: Vec::new(), wakers: wakers.collect() }
     }
 }
 
 impl<K: Clone> Listeners<K> {
     /// Tells all of these changes, if there is anybody.
-    pub(super) fn tell(&mut self, changes: impl Iterator<Item = RegistryChange<K>>) -> Told<K> {
-        let mut told = Told::default();
+    pub(super) fn publish(
+        &mut self,
+        changes: impl Iterator<Item = RegistryChange<K>>,
+    ) -> Published<K> {
+        let mut published = Published::default();
         if self.list.is_empty() {
-            return told;
+            return published;
         }
         let changes: Vec<_> = changes.collect();
-        for inbox in self.list.values() {
-            let mut queue = inbox.lock();
+        for queue in self.list.values() {
+            let mut queue = queue.lock();
             queue.changes.extend(changes.iter().cloned());
-            told.wakers.extend(queue.waker.take());
+            published.wakers.extend(queue.waker.take());
         }
-        Told { _changes: changes, ..told }
+        Published { _changes: changes, ..published }
     }
 }
 
 /// What is to be done and dropped when the registry is no longer locked.
 #[must_use]
-pub(super) struct Told<K> {
+pub(super) struct Published<K> {
     _changes: Vec<RegistryChange<K>>,
     wakers: Vec<Waker>,
 }
 
-impl<K> Default for Told<K> {
+impl<K> Default for Published<K> {
     fn default() -> Self {
-        Told { _changes: Vec::new(), wakers: Vec::new() }
+        Published { _changes: Vec::new(), wakers: Vec::new() }
     }
 }
 
-impl<K> Told<K> {
+impl<K> Published<K> {
     /// One that panics keeps nobody else asleep.
     pub(super) fn wake(self) {
         for waker in self.wakers {

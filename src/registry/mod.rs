@@ -32,7 +32,7 @@ mod entries;
 mod changes;
 mod reading;
 
-use changes::{Listened, Listeners, Told};
+use changes::{ListenedRegistry, Listeners, Published};
 use entries::Entries;
 
 pub use changes::{RegistryChange, RegistryChanges};
@@ -149,29 +149,29 @@ where
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid).ok_or(RegistryError::NoProc(pid))?;
         let mut entry = Some(([key.clone(), key], value));
-        let told = shared.change(|state| {
-            let Some(([_, key], _)) = &entry else { return Ok(Told::default()) };
+        let published = shared.change(|state| {
+            let Some(([_, key], _)) = &entry else { return Ok(Published::default()) };
             if shared.unique
                 && let Some(pid) = state.entries.holder(key)
             {
                 return Err(RegistryError::AlreadyRegistered { pid });
             }
-            if !self.note(&*process) {
+            if !self.add_to_process(&*process) {
                 return Err(RegistryError::NoProc(pid));
             }
             let registered = || RegistryChange::Registered { key: key.clone(), pid };
-            let told = state.listeners.tell(once_with(registered));
+            let published = state.listeners.publish(once_with(registered));
             if let Some((keys, value)) = entry.take() {
                 state.entries.add(pid, keys, value);
             }
-            Ok(told)
+            Ok(published)
         })?;
-        told.wake();
+        published.wake();
         Ok(())
     }
 
     /// The process is to tell this registry of its end; false if that has come.
-    fn note(&self, process: &dyn AnyProcess) -> bool {
+    fn add_to_process(&self, process: &dyn AnyProcess) -> bool {
         let shared: Weak<dyn Registrar> = Arc::<Shared<K, V>>::downgrade(&self.shared);
         let (open, _) = process.with_deferred(|locked| {
             let core = locked.core();
@@ -204,10 +204,10 @@ where
     pub fn unregister(&self, pid: Pid, key: &K) -> bool {
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid);
-        let (removed, told) = shared.change(|state| {
+        let (removed, published) = shared.change(|state| {
             let removed = state.entries.remove(pid, key);
             let gone = removed.iter().map(|_| RegistryChange::unregistered(key, pid));
-            let told = state.listeners.tell(gone);
+            let published = state.listeners.publish(gone);
             // Last: a process that forgot the registry does not wait for it in its end.
             if let Some(process) = &process
                 && !state.entries.contains(pid)
@@ -218,9 +218,9 @@ where
                         .and_then(|registrations| registrations.registries.remove(&shared.number))
                 });
             }
-            (removed, told)
+            (removed, published)
         });
-        told.wake();
+        published.wake();
         !removed.is_empty()
     }
 
@@ -260,7 +260,7 @@ where
     /// Registrations and their ends from now on. [`RegistryChanges`] has an example. Elixir:
     /// the listeners of a registry.
     pub fn changes(&self) -> RegistryChanges<K> {
-        let registry: Weak<dyn Listened> = Arc::<Shared<K, V>>::downgrade(&self.shared);
+        let registry: Weak<dyn ListenedRegistry> = Arc::<Shared<K, V>>::downgrade(&self.shared);
         self.shared.change(|state| state.listeners.add(registry))
     }
 }
@@ -282,30 +282,30 @@ where
     V: Send + 'static,
 {
     fn forget(&self, pid: Pid) {
-        let (removed, told) = self.change(|state| {
+        let (removed, published) = self.change(|state| {
             let removed = state.entries.remove_all(pid);
             let gone = removed.iter().map(|(key, _)| RegistryChange::unregistered(key, pid));
-            let told = state.listeners.tell(gone);
-            (removed, told)
+            let published = state.listeners.publish(gone);
+            (removed, published)
         });
-        ignore_panic(|| told.wake());
+        ignore_panic(|| published.wake());
         for entry in removed {
             ignore_panic(|| drop(entry));
         }
     }
 }
 
-impl<K: Send, V: Send> Listened for Shared<K, V> {
-    fn forget_listener(&self, number: u64) {
+impl<K: Send, V: Send> ListenedRegistry for Shared<K, V> {
+    fn remove_listener(&self, number: u64) {
         self.change(|state| state.listeners.remove(number));
     }
 }
 
 impl<K, V> Drop for Shared<K, V> {
     fn drop(&mut self) {
-        let (told, members) =
+        let (published, members) =
             self.change(|state| (state.listeners.close(), state.entries.members()));
-        told.wake();
+        published.wake();
         // Its members would keep their notes of it for as long as they live.
         for process in members.into_iter().filter_map(|pid| self.runtime.kernel.find(pid)) {
             drop(process.with(|locked| {

@@ -10,7 +10,7 @@ use crate::exit::reason::Result;
 use crate::process::AnyProcess;
 use crate::runtime::errors::call_error::StartError;
 use crate::server::GenServer;
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 
 impl StartContext {
     /// Starts a server as the child, and returns when its `init` has.
@@ -56,7 +56,7 @@ impl StartContext {
         // What a supervisor tells itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
         let starting = self.starting().mailbox(own).with_init();
-        let process = self.admit::<Work<S>>(&starting)?;
+        let process = self.admit::<ServerItem<S>>(&starting)?;
         match starting.init(args, process.clone()).await {
             Ok(process) => Ok(self.started(process)),
             Err(error) => {

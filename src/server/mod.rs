@@ -19,10 +19,10 @@ use crate::runtime::typed_name::Name;
 
 mod server_name;
 mod system_message;
-pub(crate) mod work;
+pub(crate) mod item;
 mod handle;
 mod sys;
-pub(crate) mod event;
+pub(crate) mod dispatch;
 mod tracking;
 pub(crate) mod context;
 pub(crate) mod run;

@@ -19,12 +19,12 @@ use crate::runtime::deadline::within;
 use crate::runtime::ended::{Ended, ProcessHandle};
 use crate::runtime::errors::call_error::StartError;
 use crate::runtime::starting::Starting;
+use crate::server::item::ServerItem;
 use crate::server::run::{self, Ack};
-use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
 
 /// A server's process, started.
-pub(crate) type Served<S> = Arc<Process<Work<S>>>;
+pub(crate) type ServerProcess<S> = Arc<Process<ServerItem<S>>>;
 
 impl Starting {
     pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
@@ -70,14 +70,14 @@ impl Starting {
         let kernel = process.kernel.clone();
         let reference = kernel.monitor(watcher, process.pid());
         let _waits = starting.starter_waits(process.pid());
-        let watched = HalfWatched { kernel, reference, kept: false };
+        let watched = MonitorGuard { kernel, reference, kept: false };
         let process = starting.init(args, process).await?;
         Ok((ServerRef::direct(process), watched.keep()))
     }
 
-    fn admit<S: GenServer>(&self) -> Result<Served<S>, StartError> {
-        let (process, born) = self.runtime().admit::<Work<S>>(self.new_process());
-        match born {
+    fn admit<S: GenServer>(&self) -> Result<ServerProcess<S>, StartError> {
+        let (process, admitted) = self.runtime().admit::<ServerItem<S>>(self.new_process());
+        match admitted {
             Ok(()) => {
                 self.log(process.pid());
                 Ok(process)
@@ -90,16 +90,16 @@ impl Starting {
     pub(crate) async fn init<S: GenServer>(
         self,
         args: S::Args,
-        process: Served<S>,
-    ) -> Result<Served<S>, StartError> {
+        process: ServerProcess<S>,
+    ) -> Result<ServerProcess<S>, StartError> {
         let (ack, acknowledged) = oneshot::channel();
-        let ack = run::Acknowledges::new(ack);
+        let ack = run::AckSender::new(ack);
         let parent = self.new_process().parent.map(|parent| parent.pid);
         let context = ServerContext::new(process.clone(), parent, self.cause());
         let context = context.with_limit(self.warn_after());
         self.runtime().spawn_future(process.clone(), Box::pin(run::body(args, context, ack)));
-        let half_started =
-            HalfStarted { runtime: self.runtime(), parent, process: Some(process.clone()) };
+        let start_guard =
+            StartGuard { runtime: self.runtime(), parent, process: Some(process.clone()) };
         let limit = self.init_timeout();
         let acknowledged = match limit {
             None => Some(acknowledged.await),
@@ -107,7 +107,7 @@ impl Starting {
         };
         let error = match (acknowledged, limit) {
             (Some(Ok(Ack::Started)), _) => {
-                half_started.keep();
+                start_guard.keep();
                 return Ok(process);
             }
             (Some(Ok(Ack::Refused(error))), _) => Some(*error),
@@ -116,7 +116,7 @@ impl Starting {
         };
         let ended = Ended::of(self.runtime(), Some(process));
         if matches!(error, Some(StartError::InitTimeout(_))) {
-            drop(half_started);
+            drop(start_guard);
         }
         let reason = ended.await;
         // Never looked into: a start error in there is of a start that the init called.
@@ -125,19 +125,19 @@ impl Starting {
 }
 
 /// Kills a process whose start is dropped half way. Nobody hears of it.
-struct HalfStarted<'a> {
+struct StartGuard<'a> {
     runtime: &'a Runtime,
     parent: Option<Pid>,
     process: Option<Arc<dyn AnyProcess>>,
 }
 
-impl HalfStarted<'_> {
+impl StartGuard<'_> {
     fn keep(mut self) {
         self.process = None;
     }
 }
 
-impl Drop for HalfStarted<'_> {
+impl Drop for StartGuard<'_> {
     fn drop(&mut self) {
         let Some(process) = self.process.take() else { return };
         if let Some(parent) = self.parent {
@@ -148,20 +148,20 @@ impl Drop for HalfStarted<'_> {
 }
 
 /// A monitor of a process whose start has not succeeded yet: without that it leaves no `Down`.
-struct HalfWatched {
+struct MonitorGuard {
     kernel: Arc<Kernel>,
     reference: MonitorRef,
     kept: bool,
 }
 
-impl HalfWatched {
+impl MonitorGuard {
     fn keep(mut self) -> MonitorRef {
         self.kept = true;
         self.reference
     }
 }
 
-impl Drop for HalfWatched {
+impl Drop for MonitorGuard {
     fn drop(&mut self) {
         if !self.kept {
             self.kernel.demonitor(self.reference, true);

@@ -13,8 +13,8 @@ use crate::exit::reason::Result;
 use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::request::{refuse_self, wait_edge};
+use crate::server::item::ServerItem;
 use crate::server::system_message::{ServerStatus, System};
-use crate::server::work::Work;
 use crate::server::{GenServer, ServerRef};
 
 /// How long a request waits, as in OTP.
@@ -150,7 +150,7 @@ impl<S: GenServer> ServerRef<S> {
             edge.end_with(answer.is_due());
         }
         let due = Instant::now() + TIMEOUT;
-        if let Err((refused, _)) = process.send(Work::System(Box::new(make(reply)))) {
+        if let Err((refused, _)) = process.send(ServerItem::System(Box::new(make(reply)))) {
             // Nobody listens when the refused request's reply is dropped.
             drop(answer);
             drop(refused);

@@ -15,8 +15,8 @@ use crate::message::received::Received;
 use crate::runtime::Runtime;
 use crate::runtime::starting::StartCause;
 use crate::runtime::typed_name::Name;
-use crate::server::event::Event;
-use crate::server::work::Work;
+use crate::server::dispatch::Dispatch;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::testing::bare_process::StandIn;
 use crate::testing::time_limit::patiently;
@@ -83,7 +83,7 @@ use crate::testing::time_limit::patiently;
 /// # }).unwrap();
 /// ```
 pub struct Mock<S: GenServer> {
-    stand_in: StandIn<Work<S>>,
+    stand_in: StandIn<ServerItem<S>>,
     desk: Arc<Desk<S>>,
 }
 
@@ -258,13 +258,13 @@ impl<S: GenServer> Desk<S> {
         let Some(reader) = reader.as_mut() else { return Poll::Pending };
         loop {
             let waited = ready!(reader.poll_some(cx));
-            return Poll::Ready(match reader.next_event(waited) {
-                Event::Call(call) => Asked::Call(call),
-                Event::Cast(cast) => Asked::Cast(cast),
-                Event::Info(info) => Asked::Info(info),
-                Event::Stop(reason) => Asked::Stop(reason),
+            return Poll::Ready(match reader.next_dispatch(waited) {
+                Dispatch::Call(call) => Asked::Call(call),
+                Dispatch::Cast(cast) => Asked::Cast(cast),
+                Dispatch::Info(info) => Asked::Info(info),
+                Dispatch::Stop(reason) => Asked::Stop(reason),
                 // Nobody answers in its place.
-                Event::System(_) | Event::Timeout | Event::Stale => continue,
+                Dispatch::System(_) | Dispatch::Timeout | Dispatch::Stale => continue,
             });
         }
     }

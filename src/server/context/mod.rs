@@ -16,10 +16,10 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::StartError;
 use crate::runtime::inside::{Inside, sealed};
 use crate::runtime::starting::StartCause;
-use crate::server::context::idle::Idle;
+use crate::server::context::idle::IdleTimeout;
 use crate::server::context::schedule::Schedule;
+use crate::server::item::ServerItem;
 use crate::server::tracking::state::Watch;
-use crate::server::work::Work;
 use crate::server::{GenServer, ServerRef};
 
 pub(crate) mod idle;
@@ -86,7 +86,7 @@ mod tasks;
 /// # }).unwrap();
 /// ```
 pub struct ServerContext<S: GenServer> {
-    pub(crate) process: Arc<Process<Work<S>>>,
+    pub(crate) process: Arc<Process<ServerItem<S>>>,
     parent: Option<Pid>,
     cause: StartCause,
     /// How the start is refused, if `init` returns what was made with it.
@@ -97,9 +97,9 @@ pub struct ServerContext<S: GenServer> {
 }
 
 pub(crate) struct Inner<S: GenServer> {
-    pub(crate) mailbox: Mailbox<Work<S>>,
+    pub(crate) mailbox: Mailbox<ServerItem<S>>,
     pub(crate) continues: VecDeque<S::Cast>,
-    pub(crate) idle: Idle,
+    pub(crate) idle: IdleTimeout,
     schedule: Option<Box<Schedule<S>>>,
     pub(crate) watch: Option<Box<Watch>>,
     tasks: Option<Arc<Semaphore>>,
@@ -107,7 +107,7 @@ pub(crate) struct Inner<S: GenServer> {
 
 impl<S: GenServer> ServerContext<S> {
     pub(crate) fn new(
-        process: Arc<Process<Work<S>>>,
+        process: Arc<Process<ServerItem<S>>>,
         parent: Option<Pid>,
         cause: StartCause,
     ) -> Self {
@@ -116,7 +116,7 @@ impl<S: GenServer> ServerContext<S> {
         let inner = Mutex::new(Inner {
             mailbox,
             continues: VecDeque::new(),
-            idle: Idle::Off,
+            idle: IdleTimeout::Off,
             schedule: None,
             watch: None,
             tasks: None,
@@ -345,7 +345,7 @@ impl<S: GenServer> ServerContext<S> {
         std::mem::take(&mut self.inner().continues)
     }
 
-    pub(crate) fn take_idle(&mut self) -> Idle {
+    pub(crate) fn take_idle(&mut self) -> IdleTimeout {
         std::mem::take(&mut self.inner().idle)
     }
 

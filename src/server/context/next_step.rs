@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::server::context::idle::Idle;
+use crate::server::context::idle::IdleTimeout;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
@@ -96,6 +96,6 @@ impl<S: GenServer> ServerContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn idle_timeout(&mut self, limit: Duration) {
-        self.inner().idle = Idle::Set(limit);
+        self.inner().idle = IdleTimeout::Set(limit);
     }
 }

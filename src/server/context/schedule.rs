@@ -62,17 +62,17 @@ pub struct CastTimer(pub(crate) u64);
 
 /// All timers of one server.
 pub(crate) struct Schedule<S: GenServer> {
-    pub(crate) timers: HashMap<u64, Planned<S>, foldhash::fast::RandomState>,
+    pub(crate) timers: HashMap<u64, ScheduledCast<S>, foldhash::fast::RandomState>,
     pub(crate) keys: HashMap<SharedStr, u64, foldhash::fast::RandomState>,
 }
 
 /// What is to be told.
-pub(crate) enum Planned<S: GenServer> {
+pub(crate) enum ScheduledCast<S: GenServer> {
     Once { cast: S::Cast, key: Option<SharedStr> },
-    Every(Box<Ticking<S>>),
+    Every(Box<Interval<S>>),
 }
 
-pub(crate) struct Ticking<S: GenServer> {
+pub(crate) struct Interval<S: GenServer> {
     pub(crate) make: Box<dyn FnMut() -> S::Cast + Send>,
     /// The number it is known by to its server; each tick is a new timer.
     pub(crate) handle: u64,
@@ -87,11 +87,11 @@ impl<S: GenServer> Default for Schedule<S> {
     }
 }
 
-impl<S: GenServer> Planned<S> {
+impl<S: GenServer> ScheduledCast<S> {
     pub(crate) fn handle(&self, id: u64) -> u64 {
         match self {
-            Planned::Once { .. } => id,
-            Planned::Every(ticking) => ticking.handle,
+            ScheduledCast::Once { .. } => id,
+            ScheduledCast::Every(interval) => interval.handle,
         }
     }
 }

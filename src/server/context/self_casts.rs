@@ -12,8 +12,8 @@ use crate::kernel::timers::Armed;
 use crate::message::dest::Dest;
 use crate::server::GenServer;
 use crate::server::context::ServerContext;
-use crate::server::context::schedule::{CastTimer, Planned, Ticking, next_due};
-use crate::server::event::Event;
+use crate::server::context::schedule::{CastTimer, Interval, ScheduledCast, next_due};
+use crate::server::dispatch::Dispatch;
 use crate::time::timer_queue::{Action, after};
 
 impl<S: GenServer> ServerContext<S> {
@@ -61,7 +61,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn cast_after(&mut self, delay: Duration, cast: S::Cast) -> CastTimer {
-        CastTimer(self.plan(delay, Planned::Once { cast, key: None }))
+        CastTimer(self.schedule_cast(delay, ScheduledCast::Once { cast, key: None }))
     }
 
     /// The same under a key: setting a key again replaces what was set before, and the
@@ -119,7 +119,7 @@ impl<S: GenServer> ServerContext<S> {
     pub fn cast_after_as(&mut self, key: impl Into<SharedStr>, delay: Duration, cast: S::Cast) {
         let key = key.into();
         self.cancel_key(&key);
-        let id = self.plan(delay, Planned::Once { cast, key: Some(key.clone()) });
+        let id = self.schedule_cast(delay, ScheduledCast::Once { cast, key: Some(key.clone()) });
         self.schedule().keys.insert(key, id);
     }
 
@@ -177,10 +177,10 @@ impl<S: GenServer> ServerContext<S> {
     ) -> CastTimer {
         assert!(!period.is_zero(), "an interval needs a period above zero");
         let due = after(Instant::now(), period);
-        let ticking = Ticking { make: Box::new(make), handle: 0, period, missed, due };
-        let id = self.plan(period, Planned::Every(Box::new(ticking)));
-        if let Some(Planned::Every(ticking)) = self.schedule().timers.get_mut(&id) {
-            ticking.handle = id;
+        let interval = Interval { make: Box::new(make), handle: 0, period, missed, due };
+        let id = self.schedule_cast(period, ScheduledCast::Every(Box::new(interval)));
+        if let Some(ScheduledCast::Every(interval)) = self.schedule().timers.get_mut(&id) {
+            interval.handle = id;
         }
         CastTimer(id)
     }
@@ -189,34 +189,35 @@ impl<S: GenServer> ServerContext<S> {
     /// was due already. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
     pub fn cancel(&mut self, timer: CastTimer) -> bool {
         let schedule = self.schedule();
-        let known =
-            |(id, planned): (&u64, &Planned<S>)| (planned.handle(*id) == timer.0).then_some(*id);
+        let known = |(id, scheduled): (&u64, &ScheduledCast<S>)| {
+            (scheduled.handle(*id) == timer.0).then_some(*id)
+        };
         // Only an interval's number moves on.
         let id = match schedule.timers.get(&timer.0) {
-            Some(Planned::Once { .. }) => Some(timer.0),
+            Some(ScheduledCast::Once { .. }) => Some(timer.0),
             _ => schedule.timers.iter().find_map(known),
         };
         let Some(id) = id else { return false };
-        let planned = schedule.timers.remove(&id);
-        if let Some(Planned::Once { key: Some(key), .. }) = &planned {
+        let scheduled = schedule.timers.remove(&id);
+        if let Some(ScheduledCast::Once { key: Some(key), .. }) = &scheduled {
             schedule.keys.remove(key);
         }
         self.disarm(id);
-        planned.is_some()
+        scheduled.is_some()
     }
 
     /// Cancels the timer of this key. True if it was pending. [`CastTimer`] has an example.
     pub fn cancel_key(&mut self, key: &str) -> bool {
         let schedule = self.schedule();
         let Some(id) = schedule.keys.remove(key) else { return false };
-        let planned = schedule.timers.remove(&id);
+        let scheduled = schedule.timers.remove(&id);
         self.disarm(id);
-        planned.is_some()
+        scheduled.is_some()
     }
 
-    fn plan(&mut self, delay: Duration, planned: Planned<S>) -> u64 {
+    fn schedule_cast(&mut self, delay: Duration, scheduled: ScheduledCast<S>) -> u64 {
         let id = arm(&self.runtime().kernel, self.pid(), delay);
-        self.schedule().timers.insert(id, planned);
+        self.schedule().timers.insert(id, scheduled);
         id
     }
 
@@ -225,23 +226,23 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// What a timer that is due has to tell; nothing if it is stale.
-    pub(crate) fn due(&mut self, id: u64) -> Option<Event<S>> {
+    pub(crate) fn expire(&mut self, id: u64) -> Option<Dispatch<S>> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let schedule = self.schedule();
         match schedule.timers.remove(&id)? {
-            Planned::Once { cast, key } => {
+            ScheduledCast::Once { cast, key } => {
                 if let Some(key) = key {
                     schedule.keys.remove(&key);
                 }
-                Some(Event::Cast(cast))
+                Some(Dispatch::Cast(cast))
             }
-            Planned::Every(mut ticking) => {
+            ScheduledCast::Every(mut interval) => {
                 let now = Instant::now();
-                ticking.due = next_due(ticking.due, now, ticking.period, ticking.missed);
-                let next = arm(&kernel, pid, ticking.due.saturating_duration_since(now));
-                let cast = (ticking.make)();
-                schedule.timers.insert(next, Planned::Every(ticking));
-                Some(Event::Cast(cast))
+                interval.due = next_due(interval.due, now, interval.period, interval.missed);
+                let next = arm(&kernel, pid, interval.due.saturating_duration_since(now));
+                let cast = (interval.make)();
+                schedule.timers.insert(next, ScheduledCast::Every(interval));
+                Some(Dispatch::Cast(cast))
             }
         }
     }

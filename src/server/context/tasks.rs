@@ -84,7 +84,7 @@ impl<S: GenServer> ServerContext<S> {
                 Some(limit) => limit.acquire().await.ok(),
                 None => None,
             };
-            this.cast_own(done(work.await)).await;
+            this.cast_exempt(done(work.await)).await;
         })
     }
 
@@ -251,7 +251,7 @@ impl<S: GenServer> ServerContext<S> {
             let mut stream = std::pin::pin!(stream);
             loop {
                 let Some(item) = stream.next().await else {
-                    return this.cast_own(each(None)).await;
+                    return this.cast_exempt(each(None)).await;
                 };
                 if this.cast_wait(each(Some(item))).await.is_err() {
                     return;

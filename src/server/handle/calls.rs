@@ -19,9 +19,11 @@ use crate::runtime::Runtime;
 use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::request::{ask, ask_seen, let_in, refuse_self, wait_edge};
+use crate::server::handle::request::{
+    ask, ask_with_edge, refuse_self, wait_edge, wait_until_queued,
+};
 use crate::server::handle::server_ref::Target;
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerRef};
 use crate::time::deadline_pool::blocking_wait::wait;
 
@@ -79,7 +81,7 @@ impl<S: GenServer> ServerRef<S> {
             let restarting = match self.resolve() {
                 Err(restarting @ CallError::Restarting { .. }) => restarting,
                 Err(error) => return Err(error),
-                Ok(process) => match ask_until(&process, &make, due).await {
+                Ok(process) => match call_process(&process, &make, due).await {
                     Err(CallError::NoProc) => {
                         // It is ending; its name falls vacant, or free, when it has.
                         let refusal = self.refusal(&process);
@@ -185,29 +187,29 @@ impl<S: GenServer> ServerRef<S> {
 
 impl<S: GenServer> ServerRef<S> {
     /// A call where deadlocks are looked for: apart, so that no other call has an edge to keep.
-    pub(crate) async fn call_seen<T: Send + 'static>(
+    pub(crate) async fn call_with_edge<T: Send + 'static>(
         &self,
-        process: Arc<Process<Work<S>>>,
+        process: Arc<Process<ServerItem<S>>>,
         mut edge: WaitEdge,
         make: impl FnOnce(Reply<T>) -> S::Call,
         due: Option<Instant>,
     ) -> Result<T, CallError> {
-        let told = |error| self.told(error, &process);
+        let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;
-        let (mut answer, sent) = match ask_seen(&process, make, waker, &mut edge) {
+        let (mut answer, sent) = match ask_with_edge(&process, make, waker, &mut edge) {
             Ok(asked) => asked,
-            Err(error) => return after_budget(Err(told(error))).await,
+            Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InLine(number) = sent {
-            answer = let_in(&process, number, answer, due).await.map_err(told)?;
+            answer = wait_until_queued(&process, number, answer, due).await.map_err(refine)?;
         }
         AwaitReply::until(answer, due, &process).await
     }
 }
 
 /// Asks this one. `NoProc` if the question never was in its mailbox.
-async fn ask_until<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+async fn call_process<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     due: Instant,
 ) -> Result<T, CallError> {
@@ -216,10 +218,10 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
     let mut waits = wait_edge(process, caller)?;
     let (mut answer, sent) = match &mut waits {
         None => ask(process, make, waker)?,
-        Some(edge) => ask_seen(process, make, waker, edge)?,
+        Some(edge) => ask_with_edge(process, make, waker, edge)?,
     };
     if let Sent::InLine(number) = sent {
-        answer = Box::pin(let_in(process, number, answer, Some(due))).await?;
+        answer = Box::pin(wait_until_queued(process, number, answer, Some(due))).await?;
     }
     AwaitReply::until(answer, Some(due), process).await
 }

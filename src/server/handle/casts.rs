@@ -8,7 +8,7 @@ use crate::process::any::Refused;
 use crate::runtime::errors::call_error::CallError;
 use crate::runtime::errors::cast_error::CastError;
 use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
@@ -22,7 +22,8 @@ impl<S: GenServer> ServerRef<S> {
     /// where that can be, call, or [`cast_wait`](Self::cast_wait). OTP: `gen_server:cast/2`,
     /// which doesn't say. [`ServerRef`] has an example.
     pub fn cast(&self, cast: S::Cast) -> bool {
-        self.resolve().is_ok_and(|process| process.send_as(cast, Work::Cast, IfFull::Lose).is_ok())
+        self.resolve()
+            .is_ok_and(|process| process.send_as(cast, ServerItem::Cast, IfFull::Lose).is_ok())
     }
 
     /// As [`cast`](Self::cast), but gives back what is refused, and says why. OTP has no
@@ -37,9 +38,10 @@ impl<S: GenServer> ServerRef<S> {
             Ok(process) => process,
             Err(reason) => return Err(CastError::new(reason, cast)),
         };
-        let sent = process.send_as(cast, Work::Cast, IfFull::GiveBack);
-        sent.map(|_| ())
-            .map_err(|(work, refused)| given_back(work, self.told(refused.into(), &process)))
+        let sent = process.send_as(cast, ServerItem::Cast, IfFull::GiveBack);
+        sent.map(|_| ()).map_err(|(work, refused)| {
+            given_back(work, self.refine_error(refused.into(), &process))
+        })
     }
 
     /// Tells the server something; if its mailbox is full, waits for room, however long
@@ -95,13 +97,15 @@ impl<S: GenServer> ServerRef<S> {
             Ok(edge) => edge,
             Err(reason) => return Err(CastError::new(reason, full)),
         };
-        match process.send_or(Work::Cast(full), IfFull::Wait) {
+        match process.send_or(ServerItem::Cast(full), IfFull::Wait) {
             Ok(Sent::Taken) => Ok(()),
             Ok(Sent::InLine(number)) => {
-                let place = QueuedSend::new(process.clone().into_owned(), number);
-                place.await.map_err(|work| given_back(work, self.refusal(&process)))
+                let queued_send = QueuedSend::new(process.clone().into_owned(), number);
+                queued_send.await.map_err(|work| given_back(work, self.refusal(&process)))
             }
-            Err((work, refused)) => Err(given_back(work, self.told(refused.into(), &process))),
+            Err((work, refused)) => {
+                Err(given_back(work, self.refine_error(refused.into(), &process)))
+            }
         }
     }
 }
@@ -110,12 +114,12 @@ impl<S: GenServer> ServerRef<S> {
     /// Sends the server something that it asked for itself and that comes once: the end of a pipe or
     /// the result of a task. It is lost only if the server ends. It waits for room; where the
     /// policy of the mailbox is to drop, it is exempt from the bound.
-    pub(crate) async fn cast_own(&self, cast: S::Cast) {
+    pub(crate) async fn cast_exempt(&self, cast: S::Cast) {
         let Ok(process) = self.resolve() else { return };
         let drops = process.with_counts(|counts| counts.overflow.drops());
         if drops == Some(true) {
             // A server that is ending needs it no more.
-            drop(process.send(Work::Own(Box::new(cast))));
+            drop(process.send(ServerItem::Exempt(Box::new(cast))));
         } else {
             drop(self.cast_wait(cast).await);
         }
@@ -123,9 +127,9 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 /// The error of a cast that was not taken.
-fn given_back<S: GenServer>(work: Work<S>, reason: CallError) -> CastError<S::Cast> {
+fn given_back<S: GenServer>(work: ServerItem<S>, reason: CallError) -> CastError<S::Cast> {
     match work {
-        Work::Cast(cast) => CastError::new(reason, cast),
+        ServerItem::Cast(cast) => CastError::new(reason, cast),
         _ => unreachable!("a mailbox gives back what it was given"),
     }
 }

@@ -1,4 +1,4 @@
-//! Asking: a question is queued, or waits for room where the mailbox lets it.
+//! BoxedCall: a question is queued, or waits for room where the mailbox lets it.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -16,41 +16,41 @@ use crate::process::{AnyProcess, IfFull};
 use crate::runtime::deadline::until;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::GenServer;
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 
-/// Asks the question: it is queued, or [waits for room](let_in) where the mailbox lets it.
+/// Asks the question: it is queued, or [waits for room](wait_until_queued) where the mailbox lets it.
 /// This waker is woken when it is answered.
 #[inline]
 pub(crate) fn ask<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+    process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    ask_and(process, make, waker, |_| ())
+    ask_then(process, make, waker, |_| ())
 }
 
 /// The same where deadlocks are looked for: the caller waits no more as soon as the answer is
 /// sent, whether it has noticed or not.
 #[cold]
-pub(crate) fn ask_seen<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+pub(crate) fn ask_with_edge<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
     edge: &mut WaitEdge,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    ask_and(process, make, waker, |answer| edge.end_with(answer.is_due()))
+    ask_then(process, make, waker, |answer| edge.end_with(answer.is_due()))
 }
 
 #[inline]
-fn ask_and<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+fn ask_then<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
     before: impl FnOnce(&AwaitedReply<T>),
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
     before(&answer);
-    match process.send_as(make(reply), Work::Call, IfFull::WaitOrLose) {
+    match process.send_as(make(reply), ServerItem::Call, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
             // Nobody listens when the refused question's reply is dropped.
@@ -64,14 +64,14 @@ fn ask_and<S: GenServer, T: Send + 'static>(
 /// Waits for the question under this number in the line to be queued. One that still waits
 /// for room when the time is up is taken back, and so is one whose server ends: it was not
 /// handled.
-pub(crate) async fn let_in<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+pub(crate) async fn wait_until_queued<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
     number: u64,
     answer: AwaitedReply<T>,
     due: Option<Instant>,
 ) -> Result<AwaitedReply<T>, CallError> {
-    let place = QueuedSend::new(process.clone(), number);
-    match wait_for_room(place, due).await {
+    let queued_send = QueuedSend::new(process.clone(), number);
+    match wait_for_room(queued_send, due).await {
         Ok(()) => Ok(answer.later()),
         Err((question, error)) => {
             // As above.
@@ -83,13 +83,15 @@ pub(crate) async fn let_in<S: GenServer, T: Send + 'static>(
 }
 
 async fn wait_for_room<S: GenServer>(
-    mut place: QueuedSend<Work<S>>,
+    mut queued_send: QueuedSend<ServerItem<S>>,
     due: Option<Instant>,
-) -> Result<(), (Work<S>, CallError)> {
-    let process = place.process().clone();
-    match until(&process.kernel, due, &mut place).await {
-        Some(let_in) => let_in.map_err(|question| (question, CallError::NoProc)),
-        None => match place.give_up() {
+) -> Result<(), (ServerItem<S>, CallError)> {
+    let process = queued_send.process().clone();
+    match until(&process.kernel, due, &mut queued_send).await {
+        Some(wait_until_queued) => {
+            wait_until_queued.map_err(|question| (question, CallError::NoProc))
+        }
+        None => match queued_send.give_up() {
             Some(question) => Err((question, CallError::Overloaded)),
             // It was let in at the last moment.
             None => Ok(()),
@@ -99,7 +101,9 @@ async fn wait_for_room<S: GenServer>(
 
 /// Who asks; no server may ask itself.
 #[inline]
-pub(crate) fn refuse_self<S: GenServer>(process: &Process<Work<S>>) -> Result<Pid, CallError> {
+pub(crate) fn refuse_self<S: GenServer>(
+    process: &Process<ServerItem<S>>,
+) -> Result<Pid, CallError> {
     let caller = current_process::current_pid(process.kernel.number());
     if caller == process.pid() { Err(CallError::CallingSelf) } else { Ok(caller) }
 }
@@ -107,7 +111,7 @@ pub(crate) fn refuse_self<S: GenServer>(process: &Process<Work<S>>) -> Result<Pi
 /// Notes who waits for whom, where the runtime detects deadlocks.
 #[inline]
 pub(crate) fn wait_edge<S: GenServer>(
-    process: &Process<Work<S>>,
+    process: &Process<ServerItem<S>>,
     caller: Pid,
 ) -> Result<Option<WaitEdge>, CallError> {
     let edge = process.kernel.waits.enter(caller, process.pid());

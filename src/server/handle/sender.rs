@@ -93,7 +93,7 @@ use crate::server::{GenServer, ServerRef};
 /// # }).unwrap();
 /// ```
 pub struct Sender<M> {
-    takes: Arc<dyn Takes<M>>,
+    target: Arc<dyn CastTarget<M>>,
 }
 
 /// Where an `M` can be asked, and a `T` is the answer: the [`Sender`] of calls.
@@ -138,23 +138,23 @@ pub struct Sender<M> {
 /// # }).unwrap();
 /// ```
 pub struct Caller<M, T> {
-    answers: Arc<dyn Answers<M, T>>,
+    target: Arc<dyn CallTarget<M, T>>,
 }
 
-type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
+type BoxedCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
 /// A server, seen as what takes an `M`.
-trait Takes<M>: Send + Sync + fmt::Debug {
+trait CastTarget<M>: Send + Sync + fmt::Debug {
     fn take(&self, message: M) -> bool;
 }
 
 /// A server, seen as what answers an `M` with a `T`.
-trait Answers<M, T>: Send + Sync + fmt::Debug {
-    fn ask(&self, message: M, limit: Duration) -> Asking<'_, T>;
+trait CallTarget<M, T>: Send + Sync + fmt::Debug {
+    fn ask(&self, message: M, limit: Duration) -> BoxedCall<'_, T>;
 }
 
 /// What an `M` goes through, and where it goes.
-struct Through<To, F> {
+struct Mapped<To, F> {
     to: To,
     make: F,
 }
@@ -166,7 +166,7 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         make: impl Fn(M) -> S::Cast + Send + Sync + 'static,
     ) -> Sender<M> {
-        Sender { takes: Arc::new(Through { to: self.clone(), make }) }
+        Sender { target: Arc::new(Mapped { to: self.clone(), make }) }
     }
 
     /// This handle as one that answers an `M` with a `T`: `make` makes the question.
@@ -175,7 +175,7 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         make: impl Fn(M, Reply<T>) -> S::Call + Send + Sync + 'static,
     ) -> Caller<M, T> {
-        Caller { answers: Arc::new(Through { to: self.clone(), make }) }
+        Caller { target: Arc::new(Mapped { to: self.clone(), make }) }
     }
 }
 
@@ -183,7 +183,7 @@ impl<M: Send + 'static> Sender<M> {
     /// Sends it, and doesn't wait. True if it is in the server's mailbox, false as for
     /// [`ServerRef::cast`]; then it is dropped. [`Sender`] has an example.
     pub fn send(&self, message: M) -> bool {
-        self.takes.take(message)
+        self.target.take(message)
     }
 
     /// This handle as one that takes an `N`, of which `make` makes an `M`.
@@ -222,7 +222,7 @@ impl<M: Send + 'static> Sender<M> {
         &self,
         make: impl Fn(N) -> M + Send + Sync + 'static,
     ) -> Sender<N> {
-        Sender { takes: Arc::new(Through { to: self.clone(), make }) }
+        Sender { target: Arc::new(Mapped { to: self.clone(), make }) }
     }
 }
 
@@ -251,11 +251,11 @@ impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
     ///
     /// As [`ServerRef::call`].
     pub async fn call_timeout(&self, message: M, limit: Duration) -> Result<T, CallError> {
-        self.answers.ask(message, limit).await
+        self.target.ask(message, limit).await
     }
 }
 
-impl<S, M, F> Takes<M> for Through<ServerRef<S>, F>
+impl<S, M, F> CastTarget<M> for Mapped<ServerRef<S>, F>
 where
     S: GenServer,
     F: Fn(M) -> S::Cast + Send + Sync,
@@ -265,37 +265,37 @@ where
     }
 }
 
-impl<N, M: Send + 'static, F: Fn(N) -> M + Send + Sync> Takes<N> for Through<Sender<M>, F> {
+impl<N, M: Send + 'static, F: Fn(N) -> M + Send + Sync> CastTarget<N> for Mapped<Sender<M>, F> {
     fn take(&self, message: N) -> bool {
         self.to.send((self.make)(message))
     }
 }
 
-impl<S, M, T, F> Answers<M, T> for Through<ServerRef<S>, F>
+impl<S, M, T, F> CallTarget<M, T> for Mapped<ServerRef<S>, F>
 where
     S: GenServer,
     M: Send + 'static,
     T: Send + 'static,
     F: Fn(M, Reply<T>) -> S::Call + Send + Sync,
 {
-    fn ask(&self, message: M, limit: Duration) -> Asking<'_, T> {
+    fn ask(&self, message: M, limit: Duration) -> BoxedCall<'_, T> {
         Box::pin(self.to.call_timeout(move |reply| (self.make)(message, reply), limit))
     }
 }
 
 impl<M> Clone for Sender<M> {
     fn clone(&self) -> Self {
-        Sender { takes: self.takes.clone() }
+        Sender { target: self.target.clone() }
     }
 }
 
 impl<M, T> Clone for Caller<M, T> {
     fn clone(&self) -> Self {
-        Caller { answers: self.answers.clone() }
+        Caller { target: self.target.clone() }
     }
 }
 
-impl<To: fmt::Debug, F> fmt::Debug for Through<To, F> {
+impl<To: fmt::Debug, F> fmt::Debug for Mapped<To, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to.fmt(f)
     }
@@ -304,12 +304,12 @@ impl<To: fmt::Debug, F> fmt::Debug for Through<To, F> {
 /// Says where it goes.
 impl<M> fmt::Debug for Sender<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sender({:?})", self.takes)
+        write!(f, "Sender({:?})", self.target)
     }
 }
 
 impl<M, T> fmt::Debug for Caller<M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Caller({:?})", self.answers)
+        write!(f, "Caller({:?})", self.target)
     }
 }

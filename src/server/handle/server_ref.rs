@@ -21,8 +21,8 @@ use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::GenServer;
-use crate::server::handle::request::{ask, let_in, refuse_self, wait_edge};
-use crate::server::work::Work;
+use crate::server::handle::request::{ask, refuse_self, wait_edge, wait_until_queued};
+use crate::server::item::ServerItem;
 
 /// How long a call waits if it doesn't say.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -63,12 +63,12 @@ pub struct ServerRef<S: GenServer> {
 }
 
 pub(crate) enum Target<S: GenServer> {
-    Direct(Arc<Process<Work<S>>>),
+    Direct(Arc<Process<ServerItem<S>>>),
     Named { kernel: Arc<Kernel>, name: SharedStr },
 }
 
 impl<S: GenServer> ServerRef<S> {
-    pub(crate) fn direct(process: Arc<Process<Work<S>>>) -> Self {
+    pub(crate) fn direct(process: Arc<Process<ServerItem<S>>>) -> Self {
         ServerRef { target: Target::Direct(process) }
     }
 
@@ -104,7 +104,7 @@ impl<S: GenServer> ServerRef<S> {
 
     /// The process that a call made now would reach.
     #[inline]
-    pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<Work<S>>>>, CallError> {
+    pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<ServerItem<S>>>>, CallError> {
         match &self.target {
             Target::Direct(process) => Ok(Cow::Borrowed(process)),
             Target::Named { kernel, name } => server(kernel, name).map(Cow::Owned),
@@ -115,7 +115,7 @@ impl<S: GenServer> ServerRef<S> {
     /// knows no other process; by name, one that is being restarted is told from one that is
     /// not.
     #[cold]
-    pub(crate) fn refusal(&self, process: &Process<Work<S>>) -> CallError {
+    pub(crate) fn refusal(&self, process: &Process<ServerItem<S>>) -> CallError {
         match &self.target {
             Target::Direct(process) => CallError::no_proc(&process.kernel),
             Target::Named { kernel, name } => match kernel.holder_after(name, process) {
@@ -130,7 +130,11 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// An error of a question that this process was asked by this handle.
-    pub(crate) fn told(&self, error: CallError, process: &Process<Work<S>>) -> CallError {
+    pub(crate) fn refine_error(
+        &self,
+        error: CallError,
+        process: &Process<ServerItem<S>>,
+    ) -> CallError {
         match error {
             CallError::NoProc => self.refusal(process),
             other => other,
@@ -250,18 +254,19 @@ impl<S: GenServer> ServerRef<S> {
         match edge {
             Ok(None) => {}
             Ok(Some(edge)) => {
-                return Box::pin(self.call_seen(process.into_owned(), edge, make, due)).await;
+                return Box::pin(self.call_with_edge(process.into_owned(), edge, make, due)).await;
             }
             Err(error) => return after_budget(Err(error)).await,
         }
-        let told = |error| self.told(error, &process);
+        let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
             Ok(asked) => asked,
-            Err(error) => return after_budget(Err(told(error))).await,
+            Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InLine(number) = sent {
-            answer = Box::pin(let_in(&process, number, answer, due)).await.map_err(told)?;
+            answer =
+                Box::pin(wait_until_queued(&process, number, answer, due)).await.map_err(refine)?;
         }
         AwaitReply::until(answer, due, &process).await
     }
@@ -292,18 +297,20 @@ impl<S: GenServer> ServerRef<S> {
         match edge {
             Ok(None) => {}
             Ok(Some(edge)) => {
-                return Box::pin(self.call_seen(process.into_owned(), edge, make, None)).await;
+                return Box::pin(self.call_with_edge(process.into_owned(), edge, make, None)).await;
             }
             Err(error) => return after_budget(Err(error)).await,
         }
-        let told = |error| self.told(error, &process);
+        let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
             Ok(asked) => asked,
-            Err(error) => return after_budget(Err(told(error))).await,
+            Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InLine(number) = sent {
-            answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
+            answer = Box::pin(wait_until_queued(&process, number, answer, None))
+                .await
+                .map_err(refine)?;
         }
         AwaitReply::until(answer, None, &process).await
     }
@@ -331,7 +338,10 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 /// The holder of a name, if it is a server of this type.
-fn server<S: GenServer>(kernel: &Kernel, name: &str) -> Result<Arc<Process<Work<S>>>, CallError> {
+fn server<S: GenServer>(
+    kernel: &Kernel,
+    name: &str,
+) -> Result<Arc<Process<ServerItem<S>>>, CallError> {
     match kernel.holder(name) {
         Holder::Process(holder) => holder.into_any().downcast().map_err(|_| CallError::WrongType),
         nobody => Err(nobody.error(kernel)),

@@ -15,7 +15,7 @@ use crate::runtime::deadline::within;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
@@ -148,7 +148,7 @@ impl<S: GenServer> ServerRef<S> {
         let waits = wait_edge(&process, caller)?;
         let runtime = Runtime { kernel: process.kernel.clone() };
         let ended = Ended::of(&runtime, Some(Arc::clone(&process) as _));
-        match process.send(Work::Stop(reason)) {
+        match process.send(ServerItem::Stop(reason)) {
             Ok(()) => Ok((ended, waits)),
             Err((refused, _)) => {
                 drop(refused);

@@ -14,12 +14,12 @@ use crate::kernel::closing::End;
 use crate::observe::activity::Callback;
 use crate::observe::lifecycle_log;
 use crate::runtime::errors::call_error::StartError;
-use crate::server::event::Event;
-use crate::server::work::Work;
+use crate::server::dispatch::Dispatch;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerContext};
 
 mod tracked;
-mod next_event;
+mod next_item;
 pub(crate) mod suspended;
 
 /// What init came to, for the caller of the start. A start that failed for any other reason
@@ -33,11 +33,11 @@ pub(crate) enum Ack {
 
 /// Tells the caller of a start what init came to. That may be polled by hand: its waker is a user's,
 /// and a panic of it none of the server's, whose init may be unwinding as this is dropped.
-pub(crate) struct Acknowledges(Option<oneshot::Sender<Ack>>);
+pub(crate) struct AckSender(Option<oneshot::Sender<Ack>>);
 
-impl Acknowledges {
+impl AckSender {
     pub(crate) fn new(sender: oneshot::Sender<Ack>) -> Self {
-        Acknowledges(Some(sender))
+        AckSender(Some(sender))
     }
 
     fn send(mut self, ack: Ack) {
@@ -47,7 +47,7 @@ impl Acknowledges {
     }
 }
 
-impl Drop for Acknowledges {
+impl Drop for AckSender {
     fn drop(&mut self) {
         let sender = self.0.take();
         ignore_panic(|| drop(sender));
@@ -59,9 +59,9 @@ impl Drop for Acknowledges {
 pub(crate) async fn body<S: GenServer>(
     args: S::Args,
     mut ctx: ServerContext<S>,
-    ack: Acknowledges,
+    ack: AckSender,
 ) -> End {
-    ctx.begin_init();
+    ctx.note_init();
     let mut state = match S::init(args, &mut ctx).await {
         Ok(state) => state,
         Err(reason) => {
@@ -81,7 +81,7 @@ pub(crate) async fn body<S: GenServer>(
         Ok(end) => end,
         Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
     };
-    ctx.begin(Callback::Terminate);
+    ctx.note_begin(Callback::Terminate);
     let end = terminate(&mut state, end).await;
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
         let crash = Crash::from_panic(payload);
@@ -94,10 +94,10 @@ pub(crate) async fn body<S: GenServer>(
 async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     loop {
         let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
-        let handled = match ctx.next_work(waited) {
-            Some(Work::Call(call)) => state.handle_call(call, ctx).await,
-            Some(Work::Cast(cast)) => state.handle_cast(cast, ctx).await,
-            other => match serve_event(ctx.event(other), state, ctx).await {
+        let handled = match ctx.next_item(waited) {
+            Some(ServerItem::Call(call)) => state.handle_call(call, ctx).await,
+            Some(ServerItem::Cast(cast)) => state.handle_cast(cast, ctx).await,
+            other => match run_dispatch(ctx.event(other), state, ctx).await {
                 ControlFlow::Continue(handled) => handled,
                 ControlFlow::Break(end) => return end,
             },
@@ -109,22 +109,22 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
 }
 
 /// What is neither a call nor a cast by itself.
-async fn serve_event<S: GenServer>(
-    event: Event<S>,
+async fn run_dispatch<S: GenServer>(
+    event: Dispatch<S>,
     state: &mut S,
     ctx: &mut ServerContext<S>,
 ) -> ControlFlow<End, Result> {
     ControlFlow::Continue(match event {
-        Event::Call(call) => state.handle_call(call, ctx).await,
-        Event::Cast(cast) => state.handle_cast(cast, ctx).await,
-        Event::Info(info) => state.handle_info(info, ctx).await,
-        Event::Timeout => state.handle_timeout(ctx).await,
-        Event::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
+        Dispatch::Call(call) => state.handle_call(call, ctx).await,
+        Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
+        Dispatch::Info(info) => state.handle_info(info, ctx).await,
+        Dispatch::Timeout => state.handle_timeout(ctx).await,
+        Dispatch::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
             Some(reason) => return ControlFlow::Break(End::Told(reason)),
             None => Ok(()),
         },
-        Event::Stale => Ok(()),
-        Event::Stop(reason) => return ControlFlow::Break(End::Told(reason)),
+        Dispatch::Stale => Ok(()),
+        Dispatch::Stop(reason) => return ControlFlow::Break(End::Told(reason)),
     })
 }
 

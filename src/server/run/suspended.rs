@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::catch::ignore_panic;
 use crate::exit::reason::ExitReason;
-use crate::server::event::Event;
+use crate::server::dispatch::Dispatch;
 use crate::server::system_message::{ServerStatus, System};
 use crate::server::{GenServer, ServerContext};
 
@@ -25,17 +25,17 @@ pub(crate) async fn serve<S: GenServer>(
     if !answer(request, state, ctx, false) {
         return None;
     }
-    ctx.hold_idle();
+    ctx.pause_idle_timeout();
     let (mut suspended, mut cursor) = (true, 0);
     while suspended {
-        poll_fn(|cx| ctx.poll_urgent(cx, &mut cursor)).await;
-        suspended = match ctx.take_urgent(cursor) {
-            Event::Stop(reason) => return Some(reason),
-            Event::System(request) => answer(*request, state, ctx, true),
+        poll_fn(|cx| ctx.poll_suspended(cx, &mut cursor)).await;
+        suspended = match ctx.take_suspended(cursor) {
+            Dispatch::Stop(reason) => return Some(reason),
+            Dispatch::System(request) => answer(*request, state, ctx, true),
             _ => true,
         };
     }
-    ctx.read_on();
+    ctx.resume_reading();
     None
 }
 

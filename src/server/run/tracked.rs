@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::base::sync::atomic::Ordering;
 use crate::observe::activity::{Activity, Callback};
 use crate::process::{AnyProcess, flag};
-use crate::server::event::Waited;
+use crate::server::dispatch::WaitOutcome;
 use crate::server::tracking::slow_handler::{SHORTEST, SlowHandlerWatch};
 use crate::server::tracking::state::Watch;
 use crate::server::{GenServer, ServerContext};
@@ -30,18 +30,18 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Its init begins. It is in the table: who turns a switch on from now on tells it.
-    pub(crate) fn begin_init(&mut self) {
+    pub(crate) fn note_init(&mut self) {
         if self.inner().watch.is_none() && !self.process.kernel.watching.handlers() {
             return;
         }
         self.process.kernel.heed(&*self.process);
-        self.raise_watched();
+        self.set_observed_flag();
         if self.is_watched() {
-            self.begin(Callback::Init);
+            self.note_begin(Callback::Init);
         }
     }
 
-    fn raise_watched(&self) {
+    fn set_observed_flag(&self) {
         let process: &dyn AnyProcess = &*self.process;
         process.raise(flag::OBSERVED);
     }
@@ -57,7 +57,7 @@ impl<S: GenServer> ServerContext<S> {
         *watch = None;
         self.process.flags().fetch_and(!flag::OBSERVED, Ordering::SeqCst);
         if self.process.kernel.watching.handlers() {
-            self.raise_watched();
+            self.set_observed_flag();
         }
         let process: &dyn AnyProcess = &*self.process;
         process.with(|locked| {
@@ -67,7 +67,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Nothing runs: the callback that did has returned.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn note_returned(&mut self) {
         if !self.is_watched() {
             return;
         }
@@ -81,7 +81,11 @@ impl<S: GenServer> ServerContext<S> {
 
     /// What it has found to handle is handled at once, or after it has yielded once to who
     /// tells of slow handlers.
-    pub(crate) fn poll_watched(&mut self, cx: &Context<'_>, polled: Poll<Waited>) -> Poll<Waited> {
+    pub(crate) fn poll_watched(
+        &mut self,
+        cx: &Context<'_>,
+        polled: Poll<WaitOutcome>,
+    ) -> Poll<WaitOutcome> {
         let limit = self.limit();
         let Some(watch) = &mut self.inner().watch else { return polled };
         let waited = std::mem::replace(&mut watch.waits, polled.is_pending());
@@ -105,19 +109,19 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// What it had found before it yielded.
-    pub(crate) fn found_before(&mut self) -> Option<Waited> {
+    pub(crate) fn take_found(&mut self) -> Option<WaitOutcome> {
         self.inner().watch.as_mut()?.found.take()
     }
 
     /// How long a handler may run untold.
     fn limit(&mut self) -> Option<Duration> {
-        let of_all = self.process.kernel.watching.warns_after();
+        let runtime_limit = self.process.kernel.watching.warns_after();
         let own = self.inner().watch.as_ref().and_then(|watch| watch.own_limit);
-        own.or(of_all).map(|limit| limit.max(SHORTEST))
+        own.or(runtime_limit).map(|limit| limit.max(SHORTEST))
     }
 
     /// What it has taken to handle it. Nothing happens unless it is watched.
-    pub(crate) fn begin(&mut self, callback: Callback) {
+    pub(crate) fn note_begin(&mut self, callback: Callback) {
         let limit = self.limit();
         let Some(watch) = &mut self.inner().watch else { return };
         watch.busy = true;
@@ -128,7 +132,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// It is suspended: something may have been moved out of the inbox, and stays queued.
-    pub(crate) fn note_queue(&mut self) {
+    pub(crate) fn note_waiting(&mut self) {
         if let Some(watch) = &mut self.inner().watch {
             watch.waits = true;
             self.note(|activity| activity.waits = true);

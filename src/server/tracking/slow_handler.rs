@@ -41,8 +41,8 @@ impl SlowHandlerWatch {
         let next = Arc::new(Notify::new());
         let handle = process.kernel.tokio().expect(NO_TOKIO).clone();
         let process: Arc<dyn AnyProcess> = process;
-        let telling = tell(Arc::downgrade(&process), Arc::clone(&next));
-        SlowHandlerWatch { next, task: handle.spawn(telling).abort_handle() }
+        let warning = warn_of_slow_handlers(Arc::downgrade(&process), Arc::clone(&next));
+        SlowHandlerWatch { next, task: handle.spawn(warning).abort_handle() }
     }
 
     /// A handler is about to begin.
@@ -57,7 +57,7 @@ impl Drop for SlowHandlerWatch {
     }
 }
 
-async fn tell(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
+async fn warn_of_slow_handlers(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
     loop {
         let look = match process.upgrade() {
             Some(process) => look(&*process),

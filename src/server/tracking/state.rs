@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::server::event::Waited;
+use crate::server::dispatch::WaitOutcome;
 use crate::server::tracking::slow_handler::SlowHandlerWatch;
 
 /// A server's own part of being watched; the rest is in its record.
@@ -15,6 +15,6 @@ pub(crate) struct Watch {
     /// It waits for something to handle; who tells of slow handlers may sleep.
     pub(crate) waits: bool,
     /// It has found something to handle, and yields once before it does.
-    pub(crate) found: Option<Waited>,
+    pub(crate) found: Option<WaitOutcome>,
     pub(crate) slow_handler_watch: Option<SlowHandlerWatch>,
 }
