@@ -13,7 +13,6 @@ use crate::message::dest::Dest;
 use crate::server::GenServer;
 use crate::server::context::ServerContext;
 use crate::server::context::schedule::{CastTimer, Interval, ScheduledCast, next_due};
-use crate::server::dispatch::Dispatch;
 use crate::time::timer_queue::{Action, after};
 
 impl<S: GenServer> ServerContext<S> {
@@ -225,8 +224,9 @@ impl<S: GenServer> ServerContext<S> {
         drop(self.runtime().kernel.timers.disarm(self.pid(), id));
     }
 
-    /// What a timer that is due has to tell; nothing if it is stale.
-    pub(crate) fn expire(&mut self, id: u64) -> Option<Dispatch<S>> {
+    /// Returns the cast of a timer that has expired, and arms the next tick of an interval. `None`
+    /// if the timer was cancelled or replaced since.
+    pub(crate) fn expire(&mut self, id: u64) -> Option<S::Cast> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let schedule = self.schedule();
         match schedule.timers.remove(&id)? {
@@ -234,7 +234,7 @@ impl<S: GenServer> ServerContext<S> {
                 if let Some(key) = key {
                     schedule.keys.remove(&key);
                 }
-                Some(Dispatch::Cast(cast))
+                Some(cast)
             }
             ScheduledCast::Every(mut interval) => {
                 let now = Instant::now();
@@ -242,7 +242,7 @@ impl<S: GenServer> ServerContext<S> {
                 let next = arm(&kernel, pid, interval.due.saturating_duration_since(now));
                 let cast = (interval.make)();
                 schedule.timers.insert(next, ScheduledCast::Every(interval));
-                Some(Dispatch::Cast(cast))
+                Some(cast)
             }
         }
     }

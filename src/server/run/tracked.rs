@@ -1,13 +1,25 @@
-//! A server that is watched says in its record what it is at.
+//! The server's side of tracking: a server that is watched notes in its record which callback runs.
 //!
-//! One that nobody watches reads a bit of its own flags, which it reads anyway, and a word
-//! beside its mailbox, and nothing more. Once it is watched, each handler takes the record's
-//! lock twice: as it begins, and when it has returned.
+//! **What it guarantees.** The record of a watched server says which callback runs and since when.
+//! A server that is not watched pays for one bit of its own flags, which it reads anyway, and for
+//! one word beside its mailbox.
 //!
-//! What ends in between: a handler's panic or its stop leaves what runs as it is, until
-//! `terminate` begins; the end of the record takes all of it. Whoever turns a switch off
-//! changes nothing here: the server notices before it next waits. Turned on at that very
-//! moment, the bit is raised again by one of the two, as both look after they have written.
+//! **Steps**, for one item of a watched server; each note takes the lock of the record once:
+//! 1. The server is about to wait. It follows the runtime's switches, and notes that the last
+//!    callback has returned.
+//! 2. It finds an item. If the task that logs slow handlers sleeps, the server wakes that task and
+//!    yields once, so that the task runs before the handler does.
+//! 3. It notes that the callback begins, and runs it.
+//!
+//! **Invariants**
+//! 1. A switch that is turned on sets [`OBSERVED`](flag::OBSERVED) in the flags of each server. The
+//!    server looks at the switches whenever the bit is set, before it next waits. So turning a
+//!    switch off need not change any server.
+//! 2. A switch that is turned on while the server clears the bit is not missed: the switch is
+//!    written before the bit is set, and the server reads the switches again after it has cleared
+//!    the bit. One of the two sets the bit again.
+//! 3. After a panic or an error of a handler the record names that handler until `terminate` begins.
+//!    The end of the record removes the note.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,7 +33,7 @@ use crate::server::tracking::state::Watch;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
-    /// A limit of its own for its handlers; before its init.
+    /// Sets the server's own limit for its handlers, before its `init`.
     pub(crate) fn with_limit(mut self, own_limit: Option<Duration>) -> Self {
         if own_limit.is_some() {
             self.inner().watch = Some(Box::new(Watch { own_limit, ..Watch::default() }));
@@ -29,16 +41,16 @@ impl<S: GenServer> ServerContext<S> {
         self
     }
 
-    /// Its init begins. It is in the table: who turns a switch on from now on tells it.
+    /// Notes that `init` begins. The process is in the table, so a switch that is turned on from
+    /// here on sets its bit.
     pub(crate) fn note_init(&mut self) {
         if self.inner().watch.is_none() && !self.process.kernel.watching.handlers() {
             return;
         }
         self.process.kernel.heed(&*self.process);
         self.set_observed_flag();
-        if self.is_watched() {
-            self.note_begin(Callback::Init);
-        }
+        self.follow_switches();
+        self.note_begin(Callback::Init);
     }
 
     fn set_observed_flag(&self) {
@@ -46,16 +58,21 @@ impl<S: GenServer> ServerContext<S> {
         process.raise(flag::OBSERVED);
     }
 
-    /// Whether somebody wants to know what it is at.
-    fn is_watched(&mut self) -> bool {
-        let watched = self.process.kernel.watching.handlers();
-        let watch = &mut self.inner().watch;
-        if watched || watch.as_ref().is_some_and(|watch| watch.own_limit.is_some()) {
-            watch.get_or_insert_default();
-            return true;
+    /// Whether the switches, or the server's own limit, ask for its handlers to be watched.
+    fn is_to_be_watched(&mut self) -> bool {
+        self.process.kernel.watching.handlers()
+            || self.inner().watch.as_ref().is_some_and(|watch| watch.own_limit.is_some())
+    }
+
+    /// Makes the server watched, or not watched any more, as the switches are now.
+    fn follow_switches(&mut self) {
+        if self.is_to_be_watched() {
+            self.inner().watch.get_or_insert_default();
+            return;
         }
-        *watch = None;
+        self.inner().watch = None;
         self.process.flags().fetch_and(!flag::OBSERVED, Ordering::SeqCst);
+        // Invariant 2.
         if self.process.kernel.watching.handlers() {
             self.set_observed_flag();
         }
@@ -63,15 +80,13 @@ impl<S: GenServer> ServerContext<S> {
         process.with(|locked| {
             locked.core().registrations().map(|registrations| registrations.activity.take())
         });
-        false
     }
 
-    /// Nothing runs: the callback that did has returned.
+    /// Notes that the callback has returned, step 1.
     pub(crate) fn note_returned(&mut self) {
-        if !self.is_watched() {
-            return;
-        }
-        let busy = self.inner().watch.as_mut().is_some_and(|w| std::mem::take(&mut w.busy));
+        self.follow_switches();
+        let Some(watch) = &mut self.inner().watch else { return };
+        let busy = std::mem::take(&mut watch.busy);
         self.note(|activity| {
             if busy {
                 activity.end();
@@ -79,8 +94,7 @@ impl<S: GenServer> ServerContext<S> {
         });
     }
 
-    /// What it has found to handle is handled at once, or after it has yielded once to who
-    /// tells of slow handlers.
+    /// Step 2: passes on that an item was found, at once or after one yield.
     pub(crate) fn poll_watched(
         &mut self,
         cx: &Context<'_>,
@@ -108,19 +122,19 @@ impl<S: GenServer> ServerContext<S> {
         Poll::Pending
     }
 
-    /// What it had found before it yielded.
+    /// Takes what the server had found before it yielded.
     pub(crate) fn take_found(&mut self) -> Option<WaitOutcome> {
         self.inner().watch.as_mut()?.found.take()
     }
 
-    /// How long a handler may run untold.
+    /// How long a handler may run before it is logged: the server's own limit, else the runtime's.
     fn limit(&mut self) -> Option<Duration> {
         let runtime_limit = self.process.kernel.watching.warns_after();
         let own = self.inner().watch.as_ref().and_then(|watch| watch.own_limit);
         own.or(runtime_limit).map(|limit| limit.max(SHORTEST))
     }
 
-    /// What it has taken to handle it. Nothing happens unless it is watched.
+    /// Notes that a callback begins, step 3. Does nothing unless the server is watched.
     pub(crate) fn note_begin(&mut self, callback: Callback) {
         let limit = self.limit();
         let Some(watch) = &mut self.inner().watch else { return };
@@ -131,7 +145,8 @@ impl<S: GenServer> ServerContext<S> {
         self.note(|activity| activity.begin(callback, limit));
     }
 
-    /// It is suspended: something may have been moved out of the inbox, and stays queued.
+    /// Notes that a suspended server waits, and which item it takes next: a search may have moved
+    /// items out of the inbox.
     pub(crate) fn note_waiting(&mut self) {
         if let Some(watch) = &mut self.inner().watch {
             watch.waits = true;
