@@ -6,14 +6,14 @@ use std::marker::PhantomData;
 use crate::base::shared_str::SharedStr;
 use crate::runtime::typed_name::Name;
 
-/// The name of a server of type `S`, as [`Runtime::server`](crate::Runtime::server) and
-/// [`ServerSpec::named`](crate::ServerSpec::named) take it: made from a [`Name`], which is a
-/// constant, or from a `&str`, a `String` or a [`SharedStr`], for names that are made at run time.
+/// The name of a server of type `S`, as an argument of [`Runtime::server`](crate::Runtime::server)
+/// and [`ServerSpec::named`](crate::ServerSpec::named). It is made from a [`Name`], which is a
+/// constant, or, for names that are made at run time, from a `&str`, a `String` or a [`SharedStr`].
 ///
 /// A `Name` of another type of server does not compile. A string is accepted for every type;
 /// whether the process that holds the name is an `S` is checked at each call and cast.
 ///
-/// A type of your own becomes a typed name by one `From`:
+/// One `From` turns a type of your own into a typed name:
 ///
 /// ```
 /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

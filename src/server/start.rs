@@ -1,7 +1,22 @@
-//! Starting a server, and waiting for its init.
+//! Starting a server: admission, `init`, acknowledgement.
 //!
-//! Until the start is acknowledged the parent's link is one-way: a child that fails is
-//! told by the start's result alone. Dropping the start kills the child.
+//! **What it guarantees.** A start returns a server whose `init` has succeeded, or an error, and
+//! then nothing is left of the process: no name, no link, no message to the parent or to a watcher.
+//!
+//! **Steps**
+//! 1. *Admit*: the process gets its pid, its name and the link to its parent, and is in the tables.
+//! 2. *Run*: a task runs the [body](crate::server::run), which begins with `init`.
+//! 3. *Wait* until the body has acknowledged its `init`, or refused the start, or has ended without
+//!    either, or the time limit has passed.
+//! 4. *Fail*: after a time-out the process is killed. An error is returned only when the process has
+//!    ended.
+//!
+//! **Invariants**
+//! 1. Until the acknowledgement the parent's link is one-way: the parent's end reaches the child,
+//!    and the failure of the child is reported by the result of the start alone.
+//! 2. A start that is dropped kills its process, and removes the parent's link first, so that the
+//!    parent receives no exit.
+//! 3. A monitor from before the `init` leaves no `Down` if the start fails or is dropped.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,10 +38,11 @@ use crate::server::item::ServerItem;
 use crate::server::run::{self, Ack};
 use crate::server::{GenServer, ServerContext, ServerRef};
 
-/// A server's process, started.
+/// The record of a server's process.
 pub(crate) type ServerProcess<S> = Arc<Process<ServerItem<S>>>;
 
 impl Starting {
+    /// Starts a server, all steps.
     pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
         consume_budget().await;
         let starting = self.with_init();
@@ -35,13 +51,13 @@ impl Starting {
         starting.init(args, process).await.map(ServerRef::direct)
     }
 
-    /// Where deadlocks are looked for: the process that calls the start waits for the `init`.
+    /// Notes that the process that calls the start waits for the `init`, if deadlocks are detected.
     fn starter_waits(&self, process: Pid) -> Option<WaitEdge> {
         self.runtime().kernel.waits.wait(self.runtime().current_pid(), process, Until::Started)
     }
 
-    /// Begins the start of a server: who it is, and what the start comes to. That is to be
-    /// polled at once.
+    /// Admits a server, step 1. Returns its pid and a future that does the other steps. Until that
+    /// future is polled, the process does not run.
     pub(crate) fn begin<S: GenServer>(
         self,
         args: S::Args,
@@ -57,8 +73,7 @@ impl Starting {
         Ok((pid, started))
     }
 
-    /// Starts a server that `watcher` monitors from before its init on. A start that
-    /// failed leaves no `Down`.
+    /// Starts a server that `watcher` monitors from before its `init` on.
     pub(crate) async fn run_monitored<S: GenServer>(
         self,
         args: S::Args,
@@ -70,9 +85,9 @@ impl Starting {
         let kernel = process.kernel.clone();
         let reference = kernel.monitor(watcher, process.pid());
         let _waits = starting.starter_waits(process.pid());
-        let watched = MonitorGuard { kernel, reference, kept: false };
+        let monitor = MonitorGuard { kernel, reference, kept: false };
         let process = starting.init(args, process).await?;
-        Ok((ServerRef::direct(process), watched.keep()))
+        Ok((ServerRef::direct(process), monitor.keep()))
     }
 
     fn admit<S: GenServer>(&self) -> Result<ServerProcess<S>, StartError> {
@@ -86,7 +101,7 @@ impl Starting {
         }
     }
 
-    /// Runs the init of a process that is in the tables, and waits for what it comes to.
+    /// Runs the `init` of a process that was admitted, steps 2 to 4.
     pub(crate) async fn init<S: GenServer>(
         self,
         args: S::Args,
@@ -119,12 +134,13 @@ impl Starting {
             drop(start_guard);
         }
         let reason = ended.await;
-        // Never looked into: a start error in there is of a start that the init called.
+        // The reason is not searched for a `StartError`: one inside it belongs to another start, which
+        // this `init` called.
         Err(error.unwrap_or_else(|| self.failed(reason)))
     }
 }
 
-/// Kills a process whose start is dropped half way. Nobody hears of it.
+/// Kills a process whose start is dropped before it has succeeded. Invariant 2.
 struct StartGuard<'a> {
     runtime: &'a Runtime,
     parent: Option<Pid>,
@@ -147,7 +163,7 @@ impl Drop for StartGuard<'_> {
     }
 }
 
-/// A monitor of a process whose start has not succeeded yet: without that it leaves no `Down`.
+/// Removes a monitor, and its `Down` if one is queued, unless the start succeeds. Invariant 3.
 struct MonitorGuard {
     kernel: Arc<Kernel>,
     reference: MonitorRef,

@@ -1,5 +1,4 @@
-//! Handles of servers that run already: by name, by pid; and whether their calls are watched for
-//! circles.
+//! Handles of servers that run already, by name and by pid, and the detection of deadlocks.
 
 use crate::base::pid::Pid;
 use crate::runtime::Runtime;
@@ -39,25 +38,31 @@ impl Runtime {
         ServerRef { target: Target::Named { kernel: self.kernel.clone(), name } }
     }
 
-    /// Turns the detection of deadlocks on or off; it is off at first. While it is on, a call from
-    /// a handler that would close a circle of processes that wait for each other fails at once, with
-    /// a [`CallError::Deadlock`] that names the circle. While it is off, such calls time out.
+    /// Turns the detection of deadlocks on or off; by default it is off. While it is on, a call from
+    /// a handler that would close a cycle of processes that wait for each other fails at once, with
+    /// a [`CallError::Deadlock`] that names the cycle. While it is off, such calls time out.
     ///
-    /// Besides servers that call, or [stop](ServerRef::stop), each other, these wait: a process
-    /// that starts a server, for its `init`; a [`Supervisor`](crate::Supervisor), for the child
-    /// that it starts or stops; a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for
-    /// its children. So an `init` that asks its own supervisor is refused. A call that was made
-    /// before its server began to wait in this way is not: it times out. Not known are waits for a [`Task`](crate::Task), for an [end](Self::ended), and, in
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for the `init` of another.
+    /// These waits are known:
     ///
-    /// Meant for tests and development: each call takes a lock that all calls share, and follows
-    /// the waits of the server that it asks, each of them once; the lock is released in between,
-    /// so that other calls go on. OTP has no counterpart.
+    /// * a server that calls, or [stops](ServerRef::stop), another;
+    /// * a process that starts a server, for its `init`;
+    /// * a [`Supervisor`](crate::Supervisor), for the child that it starts or stops;
+    /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for its children.
+    ///
+    /// So an `init` that calls its own supervisor is refused. A call that was made before its server
+    /// began one of the last three waits is not refused, and times out. These waits are not known:
+    /// for a [`Task`](crate::Task), for an [end](Self::ended), and, in
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for an `init` that another caller
+    /// has begun.
+    ///
+    /// Meant for tests and development: each call takes a lock that all calls share, and follows the
+    /// waits of the called server, each of them once. The lock is released in between, so that other
+    /// calls go on. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};
     ///
-    /// /// Asks another of its kind before it answers.
+    /// /// Calls another server of its type before it answers.
     /// struct Asker(Name<Asker>);
     ///
     /// impl GenServer for Asker {
@@ -93,11 +98,12 @@ impl Runtime {
         self.kernel.waits.detect(on);
     }
 
-    /// A direct handle to the server that is this process.
+    /// Returns a direct handle to the server that has this pid.
     ///
     /// # Errors
     ///
-    /// [`CallError::NoProc`] if it is not alive, [`CallError::WrongType`] if it is no `S`.
+    /// [`CallError::NoProc`] if the process is not alive, [`CallError::WrongType`] if it is not a
+    /// server of type `S`.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
