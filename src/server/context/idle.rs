@@ -1,4 +1,4 @@
-//! Idle time-outs: what a server does when nothing comes.
+//! The idle time-out of a server.
 
 use std::fmt;
 use std::future::Future;
@@ -10,18 +10,19 @@ use tokio::time::{Instant, Sleep};
 
 use crate::base::coop::poll_budget;
 
-/// How long a server waits for its next message before it is told that none came.
+/// How long a server waits for its next message before `handle_timeout` runs.
 #[derive(Default)]
 pub(crate) enum IdleTimeout {
     #[default]
     Off,
-    /// Set by a handler; counted from when the server begins to wait.
+    /// Set by a handler. The time counts from when the server begins to wait.
     Set(Duration),
+    /// The server waits, and the clock runs.
     Waiting(Pin<Box<Sleep>>),
 }
 
 impl IdleTimeout {
-    /// What is left of the time, if one was set.
+    /// The time that is left, if a time-out is set.
     pub(crate) fn limit(&self) -> Option<Duration> {
         match self {
             IdleTimeout::Off => None,
@@ -32,19 +33,19 @@ impl IdleTimeout {
         }
     }
 
-    /// Stops its clock; the server's next wait sets it going again.
+    /// Stops the clock. The server's next wait starts it again.
     pub(crate) fn pause(&mut self) {
         if let Some(left) = self.limit() {
             *self = IdleTimeout::Set(left);
         }
     }
 
-    /// Ready once, when the time is up. Polled only when the mailbox had nothing.
+    /// Ready once, when the time has elapsed. Polled only after the mailbox was found empty.
     pub(crate) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             IdleTimeout::Off => return Poll::Pending,
-            // A zero time-out loses to a queued message: without budget the mailbox was
-            // not looked into.
+            // Without budget the mailbox was not looked into, and a zero time-out loses to a queued
+            // message. So the time-out needs budget as well.
             IdleTimeout::Set(Duration::ZERO) => ready!(poll_budget(cx)),
             IdleTimeout::Set(limit) => {
                 *self = IdleTimeout::Waiting(Box::pin(tokio::time::sleep(*limit)));

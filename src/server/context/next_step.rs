@@ -1,4 +1,4 @@
-//! What a server does next without being asked to.
+//! What a server does next without a message: `continue_with` and the idle time-out.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ use crate::server::context::idle::IdleTimeout;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Has `handle_cast` handle this next, before anything that is queued; from `init`,
-    /// before the first message. Several are handled in the order they were given. OTP:
-    /// `{continue, Term}`.
+    /// Makes `handle_cast` handle this next, before every queued item; from `init`, before the first
+    /// message. Several are handled in the order in which they were given. OTP: `{continue, Term}`.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -18,7 +17,7 @@ impl<S: GenServer> ServerContext<S> {
     /// #     type Call = Reply<Vec<&'static str>>;
     /// #     type Cast = &'static str;
     ///
-    /// // … of its `GenServer`: the start returns at once, and nothing is handled before this.
+    /// // … of its `GenServer`: the start returns at once, and "load" is handled first.
     /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
     ///     ctx.continue_with("load");
     ///     Ok(Loader(Vec::new()))
@@ -46,12 +45,13 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().continues.push_back(cast);
     }
 
-    /// Has `handle_timeout` run if no message comes within `limit` from the end of this
-    /// handler on. Any message cancels it: its handler decides anew. A zero limit loses
-    /// to a message that is queued already. A [status request](crate::ServerRef::get_status) leaves
-    /// it alone. OTP: the time-out in a callback's result, which a system message starts again.
+    /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.
+    /// Each message cancels the time-out, and its handler may set it anew. A message that is queued
+    /// already wins over a zero limit. A [status request](crate::ServerRef::get_status) does not
+    /// change the time-out. OTP: the time-out in a callback's result, which a system message starts
+    /// again.
     ///
-    /// Not for what must happen at a certain time: a busy server never is idle. That is
+    /// A busy server is never idle: for what must happen at a certain time use
     /// [`cast_after`](Self::cast_after).
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! Telling oneself later: one-shot casts, keyed ones, intervals.
+//! Casts of a server to itself, later: once, under a key, at intervals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::server::context::schedule::{CastTimer, Interval, ScheduledCast, next_
 use crate::time::timer_queue::{Action, after};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Tells this server something after `delay`, unless it is cancelled. It is handled
-    /// like any cast, in its turn. It ends with this incarnation. OTP: `erlang:send_after` to
-    /// oneself.
+    /// Sends this server a cast after `delay`, unless the timer is cancelled. The cast is then handled
+    /// in order, like any other. The end of this incarnation cancels the timer. OTP:
+    /// `erlang:send_after` to oneself.
     ///
     /// # Panics
     ///
@@ -63,9 +63,9 @@ impl<S: GenServer> ServerContext<S> {
         CastTimer(self.schedule_cast(delay, ScheduledCast::Once { cast, key: None }))
     }
 
-    /// The same under a key: setting a key again replaces what was set before, and the
-    /// old expiry is never seen, even if it was due already. OTP: a time-out of `gen_statem`
-    /// with a name.
+    /// Sends this server a cast after `delay`, under a key. Setting a key again replaces the timer that
+    /// was set before: its cast is never handled, even if it was due already. OTP: a time-out of
+    /// `gen_statem` with a name.
     ///
     /// # Panics
     ///
@@ -122,9 +122,9 @@ impl<S: GenServer> ServerContext<S> {
         self.schedule().keys.insert(key, id);
     }
 
-    /// Tells this server something every `period`, first after one period. `missed` says
-    /// what becomes of ticks that a busy server comes too late for, as in
-    /// [`tokio::time::Interval`]. OTP: `timer:send_interval/2`, which sends them all.
+    /// Sends this server a cast every `period`, for the first time after one period. `missed` says what
+    /// becomes of ticks that a busy server handles too late, as in [`tokio::time::Interval`]. OTP:
+    /// `timer:send_interval/2`, which sends them all.
     ///
     /// # Panics
     ///
@@ -184,14 +184,14 @@ impl<S: GenServer> ServerContext<S> {
         CastTimer(id)
     }
 
-    /// Cancels a timer. True if it was pending: what it was to tell never comes, even if it
-    /// was due already. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
+    /// Cancels a timer. Returns true if it was pending: its cast is then never handled, even if it was
+    /// due already. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
     pub fn cancel(&mut self, timer: CastTimer) -> bool {
         let schedule = self.schedule();
         let known = |(id, scheduled): (&u64, &ScheduledCast<S>)| {
             (scheduled.handle(*id) == timer.0).then_some(*id)
         };
-        // Only an interval's number moves on.
+        // Only the number of an interval changes, at each tick.
         let id = match schedule.timers.get(&timer.0) {
             Some(ScheduledCast::Once { .. }) => Some(timer.0),
             _ => schedule.timers.iter().find_map(known),
@@ -205,7 +205,7 @@ impl<S: GenServer> ServerContext<S> {
         scheduled.is_some()
     }
 
-    /// Cancels the timer of this key. True if it was pending. [`CastTimer`] has an example.
+    /// Cancels the timer of this key. Returns true if it was pending. [`CastTimer`] has an example.
     pub fn cancel_key(&mut self, key: &str) -> bool {
         let schedule = self.schedule();
         let Some(id) = schedule.keys.remove(key) else { return false };
