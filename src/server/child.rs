@@ -47,7 +47,7 @@ impl StartContext {
     /// let rt = Runtime::new();
     /// let child = ChildSpec::new("counter", FromFile("/no/such/file")).named("counter");
     /// let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
-    /// let counter = rt.server(regrow::Name::<Counter>::new("counter"));
+    /// let counter = rt.server::<Counter>("counter");
     /// assert_eq!(counter.call(Call::Get).await?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();

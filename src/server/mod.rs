@@ -430,7 +430,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// # use counter::{Call, Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use std::sync::atomic::{AtomicU64, Ordering};
-    /// use regrow::{Name, Supervisor};
+    /// use regrow::Supervisor;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
@@ -438,7 +438,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// let starts = AtomicU64::new(1);
     /// let child = Counter::child_with(move || starts.fetch_add(1, Ordering::SeqCst));
     /// let tree = Supervisor::one_for_one().child(child.named("counter")).start(&rt).await?;
-    /// let counter = rt.server(Name::<Counter>::new("counter"));
+    /// let counter = rt.server::<Counter>("counter");
     /// assert_eq!(counter.call(Call::Get).await?, 1);
     ///
     /// let ended = counter.ended();

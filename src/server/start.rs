@@ -14,7 +14,7 @@
 //! **Invariants**
 //! 1. Until the acknowledgement the parent's link is one-way: the parent's end reaches the child,
 //!    and the failure of the child is reported by the result of the start alone.
-//! 2. A start that is dropped kills its process, and removes the parent's link first, so that the
+//! 2. A start that is dropped gives up the link of the parent first and kills its process then, so the
 //!    parent receives no exit.
 //! 3. A monitor from before the `init` leaves no `Down` if the start fails or is dropped.
 
@@ -56,8 +56,8 @@ impl Starting {
         self.runtime().kernel.waits.wait(self.runtime().current_pid(), process, Until::Started)
     }
 
-    /// Admits a server, step 1. Returns its pid and a future that does the other steps. Until that
-    /// future is polled, the process does not run.
+    /// Admits a server, step 1. Returns its pid and a future that does the other steps. The future must
+    /// be polled at once: until then the process is in the tables and does not run.
     pub(crate) fn begin<S: GenServer>(
         self,
         args: S::Args,

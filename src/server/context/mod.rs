@@ -211,7 +211,7 @@ impl<S: GenServer> ServerContext<S> {
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// use regrow::{ExitReason, Name, StartCause, Supervisor};
+    /// use regrow::{ExitReason, StartCause, Supervisor};
     ///
     /// struct Store(StartCause);
     /// # impl GenServer for Store {
@@ -236,7 +236,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().child(Store::child(()).named("store")).start(&rt).await?;
-    /// let store = rt.server(Name::<Store>::new("store"));
+    /// let store = rt.server::<Store>("store");
     /// assert_eq!(store.call(|reply| reply).await?, StartCause::First);
     ///
     /// let ended = store.ended();

@@ -67,14 +67,14 @@ impl<S: GenServer> ServerRef<S> {
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
     /// # use counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
-    /// use regrow::{Name, Supervisor};
+    /// use regrow::Supervisor;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().child(Counter::child(0).named("counter"));
     /// let tree = tree.start(&rt).await?;
-    /// let counter = rt.server(Name::<Counter>::new("counter"));
+    /// let counter = rt.server::<Counter>("counter");
     /// rt.kill(counter.pid().unwrap());
     /// assert!(counter.call(Call::Get).await.is_err()); // wrong: it is ending, or not yet restarted
     /// assert_eq!(counter.call_waiting(Call::Get, Duration::from_secs(5)).await?, 0);

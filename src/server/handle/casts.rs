@@ -57,8 +57,8 @@ impl<S: GenServer> ServerRef<S> {
             Err(reason) => return Err(CastError::new(reason, cast)),
         };
         let sent = process.send_as(cast, ServerItem::Cast, IfFull::GiveBack);
-        sent.map(|_| ()).map_err(|(work, refused)| {
-            given_back(work, self.refine_error(refused.into(), &process))
+        sent.map(|_| ()).map_err(|(item, refused)| {
+            given_back(item, self.refine_error(refused.into(), &process))
         })
     }
 
@@ -120,10 +120,10 @@ impl<S: GenServer> ServerRef<S> {
             Ok(Sent::Taken) => Ok(()),
             Ok(Sent::InLine(number)) => {
                 let queued_send = QueuedSend::new(process.clone().into_owned(), number);
-                queued_send.await.map_err(|work| given_back(work, self.refusal(&process)))
+                queued_send.await.map_err(|item| given_back(item, self.refusal(&process)))
             }
-            Err((work, refused)) => {
-                Err(given_back(work, self.refine_error(refused.into(), &process)))
+            Err((item, refused)) => {
+                Err(given_back(item, self.refine_error(refused.into(), &process)))
             }
         }
     }
@@ -146,8 +146,8 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 /// The error of a cast that was not queued.
-fn given_back<S: GenServer>(work: ServerItem<S>, reason: CallError) -> CastError<S::Cast> {
-    match work {
+fn given_back<S: GenServer>(item: ServerItem<S>, reason: CallError) -> CastError<S::Cast> {
+    match item {
         ServerItem::Cast(cast) => CastError::new(reason, cast),
         _ => unreachable!("a mailbox gives back what it was given"),
     }

@@ -26,7 +26,7 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    ask_then(process, make, waker, |_| ())
+    send_call(process, make, waker, |_| ())
 }
 
 /// Sends a call while deadlocks are detected. The edge ends when the answer is sent, which may be
@@ -38,18 +38,18 @@ pub(crate) fn ask_with_edge<S: GenServer, T: Send + 'static>(
     waker: Waker,
     edge: &mut WaitEdge,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    ask_then(process, make, waker, |answer| edge.end_with(answer.is_due()))
+    send_call(process, make, waker, |answer| edge.end_with(answer.is_due()))
 }
 
 #[inline]
-fn ask_then<S: GenServer, T: Send + 'static>(
+fn send_call<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
-    before: impl FnOnce(&AwaitedReply<T>),
+    before_send: impl FnOnce(&AwaitedReply<T>),
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
-    before(&answer);
+    before_send(&answer);
     match process.send_as(make(reply), ServerItem::Call, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
@@ -74,7 +74,7 @@ pub(crate) async fn wait_until_queued<S: GenServer, T: Send + 'static>(
     match wait_for_room(queued_send, due).await {
         Ok(()) => Ok(answer.later()),
         Err((call, error)) => {
-            // In the order of `ask_then`.
+            // In the order of `send_call`.
             drop(answer);
             drop(call);
             Err(error)

@@ -107,7 +107,7 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<ServerItem<S>>>>, CallError> {
         match &self.target {
             Target::Direct(process) => Ok(Cow::Borrowed(process)),
-            Target::Named { kernel, name } => server(kernel, name).map(Cow::Owned),
+            Target::Named { kernel, name } => resolve_name(kernel, name).map(Cow::Owned),
         }
     }
 
@@ -281,8 +281,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// As [`call`](Self::call).
     //
-    // The text of `call_timeout`, without a deadline. A future that both would share adds 16
-    // instructions to each call, and 48 bytes to the future.
+    // The text of `call_timeout` without the deadline: a future that both share costs each call 16
+    // instructions, and this one 48 bytes.
     pub async fn call_unlimited<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
@@ -339,7 +339,7 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 /// The holder of a name, if it is a server of this type.
-fn server<S: GenServer>(
+fn resolve_name<S: GenServer>(
     kernel: &Kernel,
     name: &str,
 ) -> Result<Arc<Process<ServerItem<S>>>, CallError> {
