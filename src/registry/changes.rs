@@ -1,9 +1,9 @@
 //! The changes of a registry, for those that listen to it.
 //!
-//! A change is put into the queue of each listener under the registry's lock, so the queues have the
-//! order in which the changes were made. Listeners are woken after the lock is released. A listener
-//! that is dropped is removed from the registry at once, and drops the changes that it has not
-//! received.
+//! A change is put into the queue of each listener under the registry's lock, so the queues have
+//! the order in which the changes were made. Listeners are woken after the lock is released. A
+//! listener that is dropped is removed from the registry at once, and drops the changes that it has
+//! not received.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -46,8 +46,8 @@ impl<K> RegistryChange<K> {
     }
 }
 
-/// The changes of a [`Registry`](crate::Registry) from a moment on: all of them, in the order in which
-/// they were made. Changes that are not received yet are kept, without a bound.
+/// The changes of a [`Registry`](crate::Registry) from a moment on: all of them, in the order in
+/// which they were made. Changes that are not received yet are kept, without a bound.
 ///
 /// It is a stream, so a server receives the changes as casts by
 /// [`pipe`](crate::ServerContext::pipe). Elixir: the listeners of a registry.
@@ -125,8 +125,8 @@ impl<K> Drop for RegistryChanges<K> {
     fn drop(&mut self) {
         let number = self.number;
         let forget = |registry: Arc<dyn ListenedRegistry>| registry.remove_listener(number);
-        // This may hold the last reference to the registry, and then drops its keys and values, whose
-        // destructors are the user's.
+        // This may hold the last reference to the registry, and then drops its keys and values,
+        // whose destructors are the user's.
         ignore_panic(|| self.registry.upgrade().into_iter().for_each(forget));
     }
 }
@@ -170,8 +170,8 @@ impl<K> Listeners<K> {
         RegistryChanges { queue, number: self.last, registry }
     }
 
-    /// Removes a listener. This runs no user code under the lock: the listener itself still holds its
-    /// changes.
+    /// Removes a listener. This runs no user code under the lock: the listener itself still holds
+    /// its changes.
     pub(super) fn remove(&mut self, number: u64) {
         self.list.remove(&number);
     }
@@ -188,7 +188,8 @@ impl<K> Listeners<K> {
 }
 
 impl<K: Clone> Listeners<K> {
-    /// Puts these changes into the queue of each listener. Without listeners the changes are not made.
+    /// Puts these changes into the queue of each listener. Without listeners the changes are not
+    /// made.
     pub(super) fn publish(
         &mut self,
         changes: impl Iterator<Item = RegistryChange<K>>,

@@ -1,8 +1,8 @@
 //! The two tables of a registry: by key, and by process.
 //!
-//! Each entry has a number, greater than those of all earlier entries. Both tables find the entry by
-//! it, so no removal searches the holders of a key or the keys of a process. Removed keys and values
-//! are returned to the caller: their destructors are the user's, and must run after unlock.
+//! Each entry has a number, greater than those of all earlier entries. Both tables find the entry
+//! by it, so no removal searches the holders of a key or the keys of a process. Removed keys and
+//! values are returned to the caller: their destructors are the user's, and must run after unlock.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -131,8 +131,8 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
         self.by_key.keys().cloned().collect()
     }
 
-    /// Replaces this version of a value, unless it was replaced or removed meanwhile. Returns the value
-    /// to drop: the old one, or as `Err` the new one.
+    /// Replaces this version of a value, unless it was replaced or removed meanwhile. Returns the
+    /// value to drop: the old one, or as `Err` the new one.
     pub(super) fn replace(&mut self, key: &K, version: Version, value: V) -> Result<V, V> {
         let held = self.by_key.get_mut(key).and_then(|held| held.get_mut(&version.number));
         match held {

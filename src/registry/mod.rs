@@ -1,8 +1,8 @@
 //! Registries: processes that are found by keys of any type, with a value beside each key.
 //!
 //! **Uses** `base`, `exit`, `process`, `runtime`, `server`.
-//! **Knows nothing of** supervisors: an entry belongs to a process, and is removed when that process
-//! ends.
+//! **Knows nothing of** supervisors: an entry belongs to a process, and is removed when that
+//! process ends.
 //!
 //! **What it guarantees.** A process that has been notified of the end of another finds no entry of
 //! that process.
@@ -43,14 +43,14 @@ use entries::Entries;
 
 pub use changes::{RegistryChange, RegistryChanges};
 
-/// Finds processes by keys of type `K`, and keeps a value of type `V` with each entry. Cheap to clone;
-/// all clones share the entries.
+/// Finds processes by keys of type `K`, and keeps a value of type `V` with each entry. Cheap to
+/// clone; all clones share the entries.
 ///
-/// In a [unique](Self::unique) registry a key has one holder; in a [duplicate](Self::duplicate) one a
-/// key may have many, like the subscribers of a topic. An entry is removed when its process ends,
-/// before any process is notified of that end. All entries are removed with the last handle. For keys
-/// that are plain names, [`Runtime::register`] is simpler, and a supervisor reserves such a name
-/// during a restart. Groups without values are [`Runtime::register_tag`].
+/// In a [unique](Self::unique) registry a key has one holder; in a [duplicate](Self::duplicate) one
+/// a key may have many, like the subscribers of a topic. An entry is removed when its process ends,
+/// before any process is notified of that end. All entries are removed with the last handle. For
+/// keys that are plain names, [`Runtime::register`] is simpler, and a supervisor reserves such a
+/// name during a restart. Groups without values are [`Runtime::register_tag`].
 ///
 /// `Hash`, `Eq` and `Clone` of a key, and `Clone` of a value, are called under the registry's lock:
 /// they must not use the registry. Destructors and closures may.
@@ -148,8 +148,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`AlreadyRegistered`](RegistryError::AlreadyRegistered) if the registry is unique and
-    /// the key is held; [`NoProc`](RegistryError::NoProc) if the process is not alive. After an error
+    /// [`AlreadyRegistered`](RegistryError::AlreadyRegistered) if the registry is unique and the
+    /// key is held; [`NoProc`](RegistryError::NoProc) if the process is not alive. After an error
     /// the registry is unchanged.
     pub fn register(&self, pid: Pid, key: K, value: V) -> Result<(), RegistryError> {
         let shared = &self.shared;
@@ -233,8 +233,8 @@ where
     }
 
     /// Changes the value of the oldest entry of a process under this key. Returns false if there is
-    /// none. `change` is given a clone, which then replaces the value, and runs again if the value was
-    /// changed meanwhile. Elixir: `Registry.update_value/3`.
+    /// none. `change` is given a clone, which then replaces the value, and runs again if the value
+    /// was changed meanwhile. Elixir: `Registry.update_value/3`.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};

@@ -38,9 +38,9 @@ where
         self.shared.lock().entries.holder(key)
     }
 
-    /// Returns a direct handle to the holder of this key, if that is a server of this type. The handle
-    /// reaches one incarnation: after a restart look the key up again. OTP: `{via, Module, Name}`,
-    /// where the key itself is a name.
+    /// Returns a direct handle to the holder of this key, if that is a server of this type. The
+    /// handle reaches one incarnation: after a restart look the key up again. OTP:
+    /// `{via, Module, Name}`, where the key itself is a name.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -63,8 +63,8 @@ where
         self.shared.runtime.server_at(self.whereis(key)?).ok()
     }
 
-    /// Calls `each` with every holder of this key and its value, as they were at one moment. No lock is
-    /// held while `each` runs. Elixir: `Registry.dispatch/3`. [`Registry`] has an example.
+    /// Calls `each` with every holder of this key and its value, as they were at one moment. No
+    /// lock is held while `each` runs. Elixir: `Registry.dispatch/3`. [`Registry`] has an example.
     pub fn dispatch(&self, key: &K, mut each: impl FnMut(Pid, V))
     where
         V: Clone,
@@ -72,8 +72,8 @@ where
         self.lookup(key).into_iter().for_each(|(pid, value)| each(pid, value));
     }
 
-    /// Returns the keys that a process is registered under, in the order of registration, each as many
-    /// times as the process has entries under it. Elixir: `Registry.keys/2`.
+    /// Returns the keys that a process is registered under, in the order of registration, each as
+    /// many times as the process has entries under it. Elixir: `Registry.keys/2`.
     /// [`unregister`](Self::unregister) has an example.
     pub fn keys(&self, pid: Pid) -> Vec<K> {
         self.shared.lock().entries.keys(pid)
@@ -89,8 +89,8 @@ where
         self.shared.lock().entries.all_keys()
     }
 
-    /// Returns all entries as they are at one moment, in no order. Elixir: `Registry.select/2`, which
-    /// filters as well; here the result is filtered like any list.
+    /// Returns all entries as they are at one moment, in no order. Elixir: `Registry.select/2`,
+    /// which filters as well; here the result is filtered like any list.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};

@@ -41,9 +41,9 @@ pub use system_message::ServerStatus;
 /// A process that keeps a state and handles one message at a time: what most processes of a program
 /// are. OTP: `gen_server`.
 ///
-/// The protocol of a server is two enums: its *calls*, which are answered, and its *casts*, which are
-/// not. Each call carries its own [`Reply`](crate::Reply), so each has its own answer type, and a
-/// client builds a call with the variant itself.
+/// The protocol of a server is two enums: its *calls*, which are answered, and its *casts*, which
+/// are not. Each call carries its own [`Reply`](crate::Reply), so each has its own answer type, and
+/// a client builds a call with the variant itself.
 ///
 /// # Examples
 ///
@@ -109,8 +109,8 @@ pub use system_message::ServerStatus;
 /// # How a server ends
 ///
 /// A handler that returns `Err(reason)` ends the server with that reason;
-/// [`ctx.stop(reason)`](ServerContext::stop) makes such a result. `?` on any error means "crash with
-/// that error". What becomes of the items that are not handled yet:
+/// [`ctx.stop(reason)`](ServerContext::stop) makes such a result. `?` on any error means "crash
+/// with that error". What becomes of the items that are not handled yet:
 ///
 /// | what ends it | `terminate` | the call being handled | queued before | queued after, or at all |
 /// |---|---|---|---|---|
@@ -140,28 +140,28 @@ pub use system_message::ServerStatus;
 ///
 /// # What it costs
 ///
-/// A callback that holds 4 KB across an await makes each such server 4 KB larger for its whole life:
-/// box what is big.
+/// A callback that holds 4 KB across an await makes each such server 4 KB larger for its whole
+/// life: box what is big.
 ///
 /// # When not to use it
 ///
-/// Not for code that has no state of its own: call a function. Not for a plain loop that receives no
-/// requests: use [`ChildSpec::task`]. Not as a lock around data that many could read at once: calls
-/// to a server are handled one after another.
+/// Not for code that has no state of its own: call a function. Not for a plain loop that receives
+/// no requests: use [`ChildSpec::task`]. Not as a lock around data that many could read at once:
+/// calls to a server are handled one after another.
 pub trait GenServer: Sized + Send + 'static {
     /// The arguments of `init`. [`child`](Self::child) needs them to be `Clone`.
     type Args: Send + 'static;
 
-    /// The calls: an enum whose variants hold a [`Reply`](crate::Reply), or just a `Reply` if there is
-    /// one call.
+    /// The calls: an enum whose variants hold a [`Reply`](crate::Reply), or just a `Reply` if there
+    /// is one call.
     type Call: Send + 'static;
 
     /// The casts: an enum; `()`, or an enum without variants, if there are none.
     type Cast: Send + 'static;
 
-    /// Makes the state. The caller of the start waits for this, and so does a supervisor: what takes
-    /// long belongs into [`ServerContext::continue_with`]. OTP: `init/1`. [`GenServer`] has an
-    /// example.
+    /// Makes the state. The caller of the start waits for this, and so does a supervisor: what
+    /// takes long belongs into [`ServerContext::continue_with`]. OTP: `init/1`. [`GenServer`] has
+    /// an example.
     ///
     /// # Errors
     ///
@@ -170,15 +170,16 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// `init` is dropped at its await when the future of the start is dropped, or its time limit has
-    /// passed.
+    /// `init` is dropped at its await when the future of the start is dropped, or its time limit
+    /// has passed.
     fn init(
         args: Self::Args,
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Handles a call. It may reply later: the [`Reply`](crate::Reply) can be kept or moved to another
-    /// task, and has an example of that. OTP: `handle_call/3`. [`GenServer`] has an example.
+    /// Handles a call. It may reply later: the [`Reply`](crate::Reply) can be kept or moved to
+    /// another task, and has an example of that. OTP: `handle_call/3`. [`GenServer`] has an
+    /// example.
     ///
     /// # Errors
     ///
@@ -255,8 +256,8 @@ pub trait GenServer: Sized + Send + 'static {
     /// left it. If `terminate` panics, that becomes the reason. By default it does nothing. OTP:
     /// `terminate/2`, whose state after a crash is the last one that a handler returned.
     ///
-    /// What must be undone in any case belongs into a `Drop`: `terminate` does not run when the server
-    /// is killed, or ended by an exit signal that it does not trap.
+    /// What must be undone in any case belongs into a `Drop`: `terminate` does not run when the
+    /// server is killed, or ended by an exit signal that it does not trap.
     ///
     /// # Cancel safety
     ///
@@ -302,9 +303,9 @@ pub trait GenServer: Sized + Send + 'static {
         ready(())
     }
 
-    /// Returns a line about the state, for [`ServerRef::get_status`], which has an example: what may be
-    /// seen, and nothing secret. By default `None`. It runs in the server's process, between two
-    /// handlers, so it should be quick. If it panics, the caller gets
+    /// Returns a line about the state, for [`ServerRef::get_status`], which has an example: what
+    /// may be seen, and nothing secret. By default `None`. It runs in the server's process, between
+    /// two handlers, so it should be quick. If it panics, the caller gets
     /// [`NoReply`](crate::CallError::NoReply), and the server runs on. OTP: `format_status/1`.
     fn format_status(&self) -> Option<String> {
         None
@@ -316,9 +317,9 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Errors
     ///
-    /// [`StartError::Failed`] with the reason if `init` fails or panics, and [`StartError::Ignored`]
-    /// if it returns [`ctx.ignore()`](ServerContext::ignore). After an error nothing of the server is
-    /// left.
+    /// [`StartError::Failed`] with the reason if `init` fails or panics, and
+    /// [`StartError::Ignored`] if it returns [`ctx.ignore()`](ServerContext::ignore). After an
+    /// error nothing of the server is left.
     ///
     /// # Panics
     ///
@@ -334,8 +335,8 @@ pub trait GenServer: Sized + Send + 'static {
         Starting::new(runtime).run(args)
     }
 
-    /// Starts a server under a name, which it holds from before its `init` on. For a name that is made
-    /// at run time use [`ServerSpec::named`]. OTP: `gen_server:start/4`.
+    /// Starts a server under a name, which it holds from before its `init` on. For a name that is
+    /// made at run time use [`ServerSpec::named`]. OTP: `gen_server:start/4`.
     ///
     /// # Errors
     ///
@@ -379,14 +380,14 @@ pub trait GenServer: Sized + Send + 'static {
         Starting::new(runtime).named(name.into()).run(args)
     }
 
-    /// Returns a description of this server, to which a name or a time limit can be added, and which
-    /// can be started linked or monitored. [`ServerSpec`] has an example.
+    /// Returns a description of this server, to which a name or a time limit can be added, and
+    /// which can be started linked or monitored. [`ServerSpec`] has an example.
     fn spec(args: Self::Args) -> ServerSpec<Self> {
         ServerSpec::new(args)
     }
 
-    /// Returns the specification of this server as a child of a supervisor. Each start gets a clone of
-    /// `args`. The child's id is the name of the type, so two children of one type need another
+    /// Returns the specification of this server as a child of a supervisor. Each start gets a clone
+    /// of `args`. The child's id is the name of the type, so two children of one type need another
     /// [id](ChildSpec::with_id). Elixir: `child_spec/1` of a `GenServer`.
     ///
     /// ```
@@ -422,8 +423,9 @@ pub trait GenServer: Sized + Send + 'static {
         Self::child_with(move || args.clone())
     }
 
-    /// Returns the specification of this server as a child, with fresh arguments for each start: for
-    /// arguments that can't be cloned, or should not be. A panic in `args` crashes the supervisor.
+    /// Returns the specification of this server as a child, with fresh arguments for each start:
+    /// for arguments that can't be cloned, or should not be. A panic in `args` crashes the
+    /// supervisor.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

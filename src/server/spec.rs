@@ -13,8 +13,8 @@ use crate::runtime::inside::Inside;
 use crate::runtime::starting::Starting;
 use crate::server::{GenServer, ServerName, ServerRef};
 
-/// The description of a server that is to be started: its arguments, its name, the time limit of its
-/// `init`. Made by [`GenServer::spec`]. OTP: the options of `gen_server:start/4`.
+/// The description of a server that is to be started: its arguments, its name, the time limit of
+/// its `init`. Made by [`GenServer::spec`]. OTP: the options of `gen_server:start/4`.
 ///
 /// # Examples
 ///
@@ -65,8 +65,8 @@ impl<S: GenServer> ServerSpec<S> {
         ServerSpec { args, name, label, init_timeout: None, mailbox, warn_after: None }
     }
 
-    /// Sets the name that the server holds from before its `init` on: a [`Name`](crate::Name) or any
-    /// string. By default it has none. [`ServerSpec`] has an example.
+    /// Sets the name that the server holds from before its `init` on: a [`Name`](crate::Name) or
+    /// any string. By default it has none. [`ServerSpec`] has an example.
     pub fn named(mut self, name: impl Into<ServerName<S>>) -> Self {
         self.name = Some(name.into().text);
         self
@@ -79,16 +79,17 @@ impl<S: GenServer> ServerSpec<S> {
         self
     }
 
-    /// Sets how long its `init` may take. A server that takes longer is killed, and its name is free,
-    /// before the start returns [`StartError::InitTimeout`]. By default there is no limit, as with
-    /// [`Duration::MAX`]. Zero is too short for nearly every `init`. [`ServerSpec`] has an example.
+    /// Sets how long its `init` may take. A server that takes longer is killed, and its name is
+    /// free, before the start returns [`StartError::InitTimeout`]. By default there is no limit, as
+    /// with [`Duration::MAX`]. Zero is too short for nearly every `init`. [`ServerSpec`] has an
+    /// example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.init_timeout = Some(limit);
         self
     }
 
-    /// Sets how many messages, streams, casts and calls its mailbox holds at most, and what becomes of
-    /// more. By default it has no bound, or the one of the
+    /// Sets how many messages, streams, casts and calls its mailbox holds at most, and what becomes
+    /// of more. By default it has no bound, or the one of the
     /// [runtime](Runtime::with_mailbox_capacity). [`Overflow`] has an example.
     ///
     /// # Panics
@@ -124,8 +125,8 @@ impl<S: GenServer> ServerSpec<S> {
         self
     }
 
-    /// Starts the server, linked to no process. Returns when its `init` has returned. [`ServerSpec`]
-    /// has an example.
+    /// Starts the server, linked to no process. Returns when its `init` has returned.
+    /// [`ServerSpec`] has an example.
     ///
     /// # Errors
     ///

@@ -8,14 +8,14 @@
 //! 2. *Run*: a task runs the [body](crate::server::run), which begins with `init`.
 //! 3. *Wait* until the body has acknowledged its `init`, or refused the start, or has ended without
 //!    either, or the time limit has passed.
-//! 4. *Fail*: after a time-out the process is killed. An error is returned only when the process has
-//!    ended.
+//! 4. *Fail*: after a time-out the process is killed. An error is returned only when the process
+//!    has ended.
 //!
 //! **Invariants**
 //! 1. Until the acknowledgement the parent's link is one-way: the parent's end reaches the child,
 //!    and the failure of the child is reported by the result of the start alone.
-//! 2. A start that is dropped gives up the link of the parent first and kills its process then, so the
-//!    parent receives no exit.
+//! 2. A start that is dropped gives up the link of the parent first and kills its process then, so
+//!    the parent receives no exit.
 //! 3. A monitor from before the `init` leaves no `Down` if the start fails or is dropped.
 
 use std::future::Future;
@@ -56,8 +56,8 @@ impl Starting {
         self.runtime().kernel.waits.wait(self.runtime().current_pid(), process, Until::Started)
     }
 
-    /// Admits a server, step 1. Returns its pid and a future that does the other steps. The future must
-    /// be polled at once: until then the process is in the tables and does not run.
+    /// Admits a server, step 1. Returns its pid and a future that does the other steps. The future
+    /// must be polled at once: until then the process is in the tables and does not run.
     pub(crate) fn begin<S: GenServer>(
         self,
         args: S::Args,
@@ -134,8 +134,8 @@ impl Starting {
             drop(start_guard);
         }
         let reason = ended.await;
-        // The reason is not searched for a `StartError`: one inside it belongs to another start, which
-        // this `init` called.
+        // The reason is not searched for a `StartError`: one inside it belongs to another start,
+        // which this `init` called.
         Err(error.unwrap_or_else(|| self.failed(reason)))
     }
 }

@@ -1,7 +1,7 @@
 //! Suspending, resuming and inspecting a live server: OTP's module `sys`.
 //!
-//! If the server ends before it has answered a request, the request fails with the reason, as a call
-//! does. A request is carried out also after its caller has stopped waiting.
+//! If the server ends before it has answered a request, the request fails with the reason, as a
+//! call does. A request is carried out also after its caller has stopped waiting.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// The request is handled in order, like a call, after what was queued before it and what
     /// `continue_with` was given. No bound on the mailbox refuses it. Meant for looking at a live
-    /// system: nothing but `resume` resumes a server, not even the end of the process that suspended
-    /// it.
+    /// system: nothing but `resume` resumes a server, not even the end of the process that
+    /// suspended it.
     ///
     /// # Errors
     ///
@@ -68,8 +68,9 @@ impl<S: GenServer> ServerRef<S> {
         self.ask_system(System::Suspend).await
     }
 
-    /// Resumes a suspended server, which then handles what was queued meanwhile. It changes nothing if
-    /// the server is not suspended. OTP: `sys:resume/1`. [`suspend`](Self::suspend) has an example.
+    /// Resumes a suspended server, which then handles what was queued meanwhile. It changes nothing
+    /// if the server is not suspended. OTP: `sys:resume/1`. [`suspend`](Self::suspend) has an
+    /// example.
     ///
     /// # Errors
     ///
@@ -84,8 +85,8 @@ impl<S: GenServer> ServerRef<S> {
 
     /// Returns whether the server is suspended, and the line that it publishes by
     /// [`format_status`](GenServer::format_status). The request is handled in order, between two
-    /// handlers. OTP: `sys:get_status/1`, which shows the whole state; here the server chooses what it
-    /// shows.
+    /// handlers. OTP: `sys:get_status/1`, which shows the whole state; here the server chooses what
+    /// it shows.
     ///
     /// # Errors
     ///
@@ -150,7 +151,8 @@ impl<S: GenServer> ServerRef<S> {
         }
         let due = Instant::now() + TIMEOUT;
         if let Err((refused, _)) = process.send(ServerItem::System(Box::new(make(reply)))) {
-            // The answer first, so that the reply in the refused request is dropped without a caller.
+            // The answer first, so that the reply in the refused request is dropped without a
+            // caller.
             drop(answer);
             drop(refused);
             return Err(self.refusal(&process));

@@ -31,8 +31,8 @@ mod self_casts;
 mod tasks;
 
 /// A server seen from its own callbacks: its pid, its handle, its runtime, and what it can do to
-/// itself. Each callback but `terminate` and `format_status` is given one. OTP: the process in which
-/// a `gen_server`'s callbacks run, as `self/0`.
+/// itself. Each callback but `terminate` and `format_status` is given one. OTP: the process in
+/// which a `gen_server`'s callbacks run, as `self/0`.
 ///
 /// # Examples
 ///
@@ -92,8 +92,8 @@ pub struct ServerContext<S: GenServer> {
     cause: StartCause,
     /// The error of the start, if `init` returns the reason that was made with it.
     refusal: Option<Box<StartError>>,
-    /// Never locked: it is reached through `&mut` only. The mutex makes the context `Sync` without its
-    /// content, so that handlers can keep a `&ServerContext` across an await.
+    /// Never locked: it is reached through `&mut` only. The mutex makes the context `Sync` without
+    /// its content, so that handlers can keep a `&ServerContext` across an await.
     inner: Mutex<Inner<S>>,
 }
 
@@ -254,8 +254,8 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Returns the reason that `init` returns in an `Err` if this server is not needed: the start
-    /// returns [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally. A
-    /// supervisor keeps the child as not running and starts the others. OTP: `ignore`.
+    /// returns [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally.
+    /// A supervisor keeps the child as not running and starts the others. OTP: `ignore`.
     ///
     /// It has this effect only as the result of this server's own `init`. A handler that returns it
     /// ends the server with [`Normal`](ExitReason::Normal). If `init` passes on the
@@ -303,8 +303,8 @@ impl<S: GenServer> ServerContext<S> {
         ExitReason::Normal
     }
 
-    /// Sets the label of this server, as [`Runtime::set_label`] does, which has an example. At first
-    /// the label of a supervised server is its id.
+    /// Sets the label of this server, as [`Runtime::set_label`] does, which has an example. At
+    /// first the label of a supervised server is its id.
     pub fn set_label(&mut self, label: impl Into<String>) {
         self.runtime().set_label(self.pid(), label);
     }
@@ -314,8 +314,8 @@ impl<S: GenServer> ServerContext<S> {
         self.runtime().set_health(self.pid(), health);
     }
 
-    /// Returns the reason that the `init` of one of the library's own servers returns if the start is
-    /// to fail with this error.
+    /// Returns the reason that the `init` of one of the library's own servers returns if the start
+    /// is to fail with this error.
     pub(crate) fn refuse(&mut self, error: StartError) -> ExitReason {
         let reason = error.as_reason();
         self.refusal = Some(Box::new(error));

@@ -6,8 +6,9 @@ use crate::server::context::idle::IdleTimeout;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Makes `handle_cast` handle this next, before every queued item; from `init`, before the first
-    /// message. Several are handled in the order in which they were given. OTP: `{continue, Term}`.
+    /// Makes `handle_cast` handle this next, before every queued item; from `init`, before the
+    /// first message. Several are handled in the order in which they were given. OTP:
+    /// `{continue, Term}`.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};

@@ -6,8 +6,8 @@ use crate::runtime::starting::Starting;
 use crate::server::{GenServer, ServerContext, ServerRef};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Turns the trapping of exit signals on or off, and returns the old value. While it is on, exit
-    /// signals arrive in `handle_info`, except for the parent's, which ends the server after
+    /// Turns the trapping of exit signals on or off, and returns the old value. While it is on,
+    /// exit signals arrive in `handle_info`, except for the parent's, which ends the server after
     /// `terminate` has run. OTP: `process_flag(trap_exit, Flag)`.
     ///
     /// ```
@@ -55,8 +55,8 @@ impl<S: GenServer> ServerContext<S> {
         self.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
     }
 
-    /// Links this server to a process, as [`Runtime::link`](crate::Runtime::link) does. Returns false
-    /// if that process is dead. [`trap_exit`](Self::trap_exit) has an example.
+    /// Links this server to a process, as [`Runtime::link`](crate::Runtime::link) does. Returns
+    /// false if that process is dead. [`trap_exit`](Self::trap_exit) has an example.
     pub fn link(&mut self, other: Pid) -> bool {
         self.runtime().link(self.pid(), other)
     }
@@ -66,8 +66,8 @@ impl<S: GenServer> ServerContext<S> {
         self.runtime().unlink(self.pid(), other);
     }
 
-    /// Monitors a process, as [`Runtime::monitor`](crate::Runtime::monitor) does; its `Down` arrives in
-    /// `handle_info`. [`ServerContext`] has an example.
+    /// Monitors a process, as [`Runtime::monitor`](crate::Runtime::monitor) does; its `Down`
+    /// arrives in `handle_info`. [`ServerContext`] has an example.
     pub fn monitor(&mut self, target: Pid) -> MonitorRef {
         self.runtime().monitor(self.pid(), target)
     }
@@ -79,9 +79,9 @@ impl<S: GenServer> ServerContext<S> {
         self.runtime().demonitor_flush(reference)
     }
 
-    /// Starts another server, linked to this one from before its `init` on. A start that fails returns
-    /// the error and sends nothing over the link. Later the two end together: a server that may crash
-    /// alone is better a child of a supervisor. OTP: `gen_server:start_link/3`.
+    /// Starts another server, linked to this one from before its `init` on. A start that fails
+    /// returns the error and sends nothing over the link. Later the two end together: a server that
+    /// may crash alone is better a child of a supervisor. OTP: `gen_server:start_link/3`.
     ///
     /// # Errors
     ///

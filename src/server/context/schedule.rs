@@ -1,8 +1,8 @@
 //! The timers of one server: casts that it sends itself later.
 //!
-//! The cast of a timer lies here, inside the server; the queue of timers has only the timer's number.
-//! An expiry whose number is not in this table any more is dropped. So a timer that was cancelled or
-//! replaced never runs, even if its expiry was queued already.
+//! The cast of a timer lies here, inside the server; the queue of timers has only the timer's
+//! number. An expiry whose number is not in this table any more is dropped. So a timer that was
+//! cancelled or replaced never runs, even if its expiry was queued already.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::server::GenServer;
 use crate::time::timer_queue::after;
 
 /// A timer that a server has set for itself by [`cast_after`](crate::ServerContext::cast_after) or
-/// [`cast_every`](crate::ServerContext::cast_every). The end of this incarnation cancels it; dropping
-/// the value does not.
+/// [`cast_every`](crate::ServerContext::cast_every). The end of this incarnation cancels it;
+/// dropping the value does not.
 ///
 /// # Examples
 ///

@@ -16,8 +16,8 @@ use crate::server::context::schedule::{CastTimer, Interval, ScheduledCast, next_
 use crate::time::timer_queue::{Action, after};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Sends this server a cast after `delay`, unless the timer is cancelled. The cast is then handled
-    /// in order, like any other. The end of this incarnation cancels the timer. OTP:
+    /// Sends this server a cast after `delay`, unless the timer is cancelled. The cast is then
+    /// handled in order, like any other. The end of this incarnation cancels the timer. OTP:
     /// `erlang:send_after` to oneself.
     ///
     /// # Panics
@@ -63,9 +63,9 @@ impl<S: GenServer> ServerContext<S> {
         CastTimer(self.schedule_cast(delay, ScheduledCast::Once { cast, key: None }))
     }
 
-    /// Sends this server a cast after `delay`, under a key. Setting a key again replaces the timer that
-    /// was set before: its cast is never handled, even if it was due already. OTP: a time-out of
-    /// `gen_statem` with a name.
+    /// Sends this server a cast after `delay`, under a key. Setting a key again replaces the timer
+    /// that was set before: its cast is never handled, even if it was due already. OTP: a time-out
+    /// of `gen_statem` with a name.
     ///
     /// # Panics
     ///
@@ -122,9 +122,9 @@ impl<S: GenServer> ServerContext<S> {
         self.schedule().keys.insert(key, id);
     }
 
-    /// Sends this server a cast every `period`, for the first time after one period. `missed` says what
-    /// becomes of ticks that a busy server handles too late, as in [`tokio::time::Interval`]. OTP:
-    /// `timer:send_interval/2`, which sends them all.
+    /// Sends this server a cast every `period`, for the first time after one period. `missed` says
+    /// what becomes of ticks that a busy server handles too late, as in [`tokio::time::Interval`].
+    /// OTP: `timer:send_interval/2`, which sends them all.
     ///
     /// # Panics
     ///
@@ -184,8 +184,8 @@ impl<S: GenServer> ServerContext<S> {
         CastTimer(id)
     }
 
-    /// Cancels a timer. Returns true if it was pending: its cast is then never handled, even if it was
-    /// due already. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
+    /// Cancels a timer. Returns true if it was pending: its cast is then never handled, even if it
+    /// was due already. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
     pub fn cancel(&mut self, timer: CastTimer) -> bool {
         let schedule = self.schedule();
         let known = |(id, scheduled): (&u64, &ScheduledCast<S>)| {

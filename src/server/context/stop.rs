@@ -4,8 +4,8 @@ use crate::exit::reason::{ExitReason, Result};
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Returns `Err(reason)`, which stops this server if a handler returns it. If `init` returns it,
-    /// the start fails. OTP: `{stop, Reason, State}`.
+    /// Returns `Err(reason)`, which stops this server if a handler returns it. If `init` returns
+    /// it, the start fails. OTP: `{stop, Reason, State}`.
     ///
     /// The call itself changes nothing, and `Err(reason)` means the same. Another process uses
     /// [`ServerRef::stop`].

@@ -15,10 +15,10 @@ use crate::server::GenServer;
 use crate::server::context::ServerContext;
 
 impl<S: GenServer> ServerContext<S> {
-    /// Runs a future beside this server, as a process of its own, and sends the server the result as a
-    /// cast, which `done` makes. So long work doesn't keep other callers waiting. Returns the pid of
-    /// the task. If the mailbox is [bounded](crate::Overflow) and full, the result waits for room; if
-    /// the policy is to drop, the result is exempt from the bound. It is never lost.
+    /// Runs a future beside this server, as a process of its own, and sends the server the result
+    /// as a cast, which `done` makes. So long work doesn't keep other callers waiting. Returns the
+    /// pid of the task. If the mailbox is [bounded](crate::Overflow) and full, the result waits for
+    /// room; if the policy is to drop, the result is exempt from the bound. It is never lost.
     ///
     /// The two are linked: the task ends when the server ends, for whatever reason, and a task that
     /// panics ends the server, unless the server traps exits. OTP: a linked `Task`.
@@ -87,8 +87,8 @@ impl<S: GenServer> ServerContext<S> {
         })
     }
 
-    /// Limits how many tasks of this server run at once; more wait. The limit holds for tasks that are
-    /// spawned from now on. By default there is no limit. OTP has no counterpart.
+    /// Limits how many tasks of this server run at once; more wait. The limit holds for tasks that
+    /// are spawned from now on. By default there is no limit. OTP has no counterpart.
     ///
     /// # Panics
     ///
@@ -138,14 +138,14 @@ impl<S: GenServer> ServerContext<S> {
         self.set_task_limit(Arc::new(Semaphore::new(tasks)));
     }
 
-    /// Sends this server every item of a stream as a cast, and `None` when the stream has ended; `each`
-    /// makes the casts. The stream is polled in a process of its own, which is linked as a task is.
-    /// Returns the pid of that process. OTP has no counterpart.
+    /// Sends this server every item of a stream as a cast, and `None` when the stream has ended;
+    /// `each` makes the casts. The stream is polled in a process of its own, which is linked as a
+    /// task is. Returns the pid of that process. OTP has no counterpart.
     ///
     /// **With a [bounded mailbox](crate::Overflow) the server sets the pace of the stream.** While
-    /// the mailbox is full, the item that was read last waits for room, and the stream is not polled:
-    /// so a socket is not read, and its peer is slowed down. Without a bound the stream is polled also
-    /// while the server is busy, and the mailbox grows.
+    /// the mailbox is full, the item that was read last waits for room, and the stream is not
+    /// polled: so a socket is not read, and its peer is slowed down. Without a bound the stream is
+    /// polled also while the server is busy, and the mailbox grows.
     ///
     /// | full, and the policy is | an item | the final `None` |
     /// |---|---|---|
@@ -155,8 +155,8 @@ impl<S: GenServer> ServerContext<S> {
     /// So the `None` arrives, after all items that were not dropped, unless the server ends or the
     /// process of the stream is killed.
     ///
-    /// A server that handles a thousand numbers at its own pace; the stream is never more than a few
-    /// items ahead of it:
+    /// A server that handles a thousand numbers at its own pace; the stream is never more than a
+    /// few items ahead of it:
     ///
     /// ```
     /// use std::sync::Arc;

@@ -8,8 +8,8 @@ use crate::server::{GenServer, ServerName};
 
 impl Runtime {
     /// Returns a named handle: each call and cast by it goes to the server that holds the name at
-    /// that moment. No process need hold the name now. For a [`Name`](crate::Name), which has an example, the
-    /// type of the server is known; for any other string, name the type.
+    /// that moment. No process need hold the name now. For a [`Name`](crate::Name), which has an
+    /// example, the type of the server is known; for any other string, name the type.
     ///
     /// If the holder is no server of type `S`, calls fail with [`CallError::WrongType`].
     ///
@@ -38,9 +38,9 @@ impl Runtime {
         ServerRef { target: Target::Named { kernel: self.kernel.clone(), name } }
     }
 
-    /// Turns the detection of deadlocks on or off; by default it is off. While it is on, a call from
-    /// a handler that would close a cycle of processes that wait for each other fails at once, with
-    /// a [`CallError::Deadlock`] that names the cycle. While it is off, such calls time out.
+    /// Turns the detection of deadlocks on or off; by default it is off. While it is on, a call
+    /// from a handler that would close a cycle of processes that wait for each other fails at once,
+    /// with a [`CallError::Deadlock`] that names the cycle. While it is off, such calls time out.
     ///
     /// These waits are known:
     ///
@@ -49,15 +49,15 @@ impl Runtime {
     /// * a [`Supervisor`](crate::Supervisor), for the child that it starts or stops;
     /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for its children.
     ///
-    /// So an `init` that calls its own supervisor is refused. A call that was made before its server
-    /// began one of the last three waits is not refused, and times out. These waits are not known:
-    /// for a [`Task`](crate::Task), for an [end](Self::ended), and, in
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for an `init` that another caller
-    /// has begun.
+    /// So an `init` that calls its own supervisor is refused. A call that was made before its
+    /// server began one of the last three waits is not refused, and times out. These waits are not
+    /// known: for a [`Task`](crate::Task), for an [end](Self::ended), and, in
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for an `init` that another
+    /// caller has begun.
     ///
-    /// Meant for tests and development: each call takes a lock that all calls share, and follows the
-    /// waits of the called server, each of them once. The lock is released in between, so that other
-    /// calls go on. OTP has no counterpart.
+    /// Meant for tests and development: each call takes a lock that all calls share, and follows
+    /// the waits of the called server, each of them once. The lock is released in between, so that
+    /// other calls go on. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};

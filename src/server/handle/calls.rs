@@ -6,8 +6,8 @@
 //!
 //! **Steps**, in a loop:
 //! 1. Register for changes of names.
-//! 2. Resolve the name. If a successor is awaited, wait for a change and start over. Any other error
-//!    is returned.
+//! 2. Resolve the name. If a successor is awaited, wait for a change and start over. Any other
+//!    error is returned.
 //! 3. Call the process. Its answer or error is returned, except for step 4.
 //! 4. `NoProc` means that the process is ending and the call was never in its mailbox. Wait for its
 //!    end, which frees or reserves the name, and start over.
@@ -115,8 +115,8 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
-    /// Calls many servers at once, under one time limit, and returns the result of each, in the order
-    /// of `servers`. OTP: `gen_server:multi_call`, which leaves out the servers that failed.
+    /// Calls many servers at once, under one time limit, and returns the result of each, in the
+    /// order of `servers`. OTP: `gen_server:multi_call`, which leaves out the servers that failed.
     ///
     /// # Errors
     ///
@@ -154,10 +154,10 @@ impl<S: GenServer> ServerRef<S> {
 
     /// Calls the server from a thread that may block, and waits up to `limit` for the answer.
     ///
-    /// The limit is measured by the clock of the runtime's tokio, which may be paused. If that tokio
-    /// is blocked or is not being driven, the system's clock ends the call: at the limit, or one second
-    /// after it under a paused clock. While a paused clock stands still, because its tokio is busy or
-    /// inside `spawn_blocking`, the call waits.
+    /// The limit is measured by the clock of the runtime's tokio, which may be paused. If that
+    /// tokio is blocked or is not being driven, the system's clock ends the call: at the limit, or
+    /// one second after it under a paused clock. While a paused clock stands still, because its
+    /// tokio is busy or inside `spawn_blocking`, the call waits.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// If it is used inside async code: use [`call`](Self::call) there. If there is no tokio runtime,
-    /// neither now nor at any earlier use.
+    /// If it is used inside async code: use [`call`](Self::call) there. If there is no tokio
+    /// runtime, neither now nor at any earlier use.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,13 +1,13 @@
 //! Casts: without waiting, or waiting for room.
 //!
-//! **What [`cast_wait`](ServerRef::cast_wait) guarantees.** The message is queued once, or given back
-//! with the error. A future that is dropped has either queued the message or dropped it.
+//! **What [`cast_wait`](ServerRef::cast_wait) guarantees.** The message is queued once, or given
+//! back with the error. A future that is dropped has either queued the message or dropped it.
 //!
 //! **Steps**
 //! 1. Try to cast. Only a full mailbox leads to step 2.
 //! 2. Refuse a server that waits for itself, and add the edge to the wait graph.
-//! 3. Send again, under the lock of the process: the message is queued, since room came meanwhile, or
-//!    it joins the send queue under a number.
+//! 3. Send again, under the lock of the process: the message is queued, since room came meanwhile,
+//!    or it joins the send queue under a number.
 //! 4. Wait as [`QueuedSend`], until the message is queued or the process is ending. In the second
 //!    case the message is taken back.
 //!
@@ -30,9 +30,9 @@ use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
     /// Sends the server a message and doesn't wait. Returns false if the server is dead or its
-    /// mailbox is full, and then drops the message: [`try_cast`](Self::try_cast) gives the reason and
-    /// the message back. True does not mean that the message will be handled: the server may end
-    /// first, and a mailbox whose policy is to drop returns true as well
+    /// mailbox is full, and then drops the message: [`try_cast`](Self::try_cast) gives the reason
+    /// and the message back. True does not mean that the message will be handled: the server may
+    /// end first, and a mailbox whose policy is to drop returns true as well
     /// ([`Overflow`](crate::Overflow)).
     ///
     /// Casts and calls of one sender are handled in the order in which they were sent. A mailbox
@@ -44,8 +44,8 @@ impl<S: GenServer> ServerRef<S> {
             .is_ok_and(|process| process.send_as(cast, ServerItem::Cast, IfFull::Lose).is_ok())
     }
 
-    /// Sends the server a message as [`cast`](Self::cast) does, and gives a refused message back with
-    /// the reason. OTP has no counterpart. [`CastError`] has an example.
+    /// Sends the server a message as [`cast`](Self::cast) does, and gives a refused message back
+    /// with the reason. OTP has no counterpart. [`CastError`] has an example.
     ///
     /// # Errors
     ///
@@ -64,25 +64,25 @@ impl<S: GenServer> ServerRef<S> {
 
     /// Sends the server a message. If the mailbox is full, waits for room, however long that takes.
     /// Casts and calls that wait for room are queued in the order in which they began to wait. A
-    /// mailbox whose policy is to drop, and one without a bound, never make a sender wait. OTP has no
-    /// counterpart.
+    /// mailbox whose policy is to drop, and one without a bound, never make a sender wait. OTP has
+    /// no counterpart.
     ///
-    /// A named handle waits for the process that holds the name at the time of the call, and not for
-    /// its successor.
+    /// A named handle waits for the process that holds the name at the time of the call, and not
+    /// for its successor.
     ///
     /// # Errors
     ///
-    /// [`CastError`], with the message: as [`try_cast`](Self::try_cast), except that a full mailbox is
-    /// no error. If the server ends during the wait, [`NoProc`](CallError::NoProc) at once, or by
-    /// name, if the server is restarted, [`Restarting`](CallError::Restarting). From one of the
-    /// server's own handlers [`CallingSelf`](CallError::CallingSelf), because only that handler could
-    /// make room.
+    /// [`CastError`], with the message: as [`try_cast`](Self::try_cast), except that a full mailbox
+    /// is no error. If the server ends during the wait, [`NoProc`](CallError::NoProc) at once, or
+    /// by name, if the server is restarted, [`Restarting`](CallError::Restarting). From one of the
+    /// server's own handlers [`CallingSelf`](CallError::CallingSelf), because only that handler
+    /// could make room.
     ///
     /// # Cancel safety
     ///
-    /// The message is queued as soon as there is room, whether or not this future is polled by then.
-    /// Dropped before that, the future drops the message; dropped after, it changes nothing. To know
-    /// which, let the future finish.
+    /// The message is queued as soon as there is room, whether or not this future is polled by
+    /// then. Dropped before that, the future drops the message; dropped after, it changes nothing.
+    /// To know which, let the future finish.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -130,9 +130,9 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// Sends the server a message that it asked for itself and that comes once: the end of a pipe or
-    /// the result of a task. The message is lost only if the server ends. It waits for room; if the
-    /// policy of the mailbox is to drop, it is exempt from the bound instead.
+    /// Sends the server a message that it asked for itself and that comes once: the end of a pipe
+    /// or the result of a task. The message is lost only if the server ends. It waits for room; if
+    /// the policy of the mailbox is to drop, it is exempt from the bound instead.
     pub(crate) async fn cast_exempt(&self, cast: S::Cast) {
         let Ok(process) = self.resolve() else { return };
         let drops = process.with_counts(|counts| counts.overflow.drops());

@@ -107,8 +107,8 @@ pub(crate) fn refuse_self<S: GenServer>(
     if caller == process.pid() { Err(CallError::CallingSelf) } else { Ok(caller) }
 }
 
-/// Adds the edge from the caller to the server to the wait graph, if deadlocks are detected. Refuses
-/// a call that would close a cycle.
+/// Adds the edge from the caller to the server to the wait graph, if deadlocks are detected.
+/// Refuses a call that would close a cycle.
 #[inline]
 pub(crate) fn wait_edge<S: GenServer>(
     process: &Process<ServerItem<S>>,

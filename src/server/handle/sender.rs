@@ -180,8 +180,8 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<M: Send + 'static> Sender<M> {
-    /// Sends the message and doesn't wait. Returns what [`ServerRef::cast`] returns: if that is false,
-    /// the message is dropped. [`Sender`] has an example.
+    /// Sends the message and doesn't wait. Returns what [`ServerRef::cast`] returns: if that is
+    /// false, the message is dropped. [`Sender`] has an example.
     pub fn send(&self, message: M) -> bool {
         self.target.take(message)
     }
@@ -241,7 +241,8 @@ impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
         self.call_timeout(message, CALL_TIMEOUT).await
     }
 
-    /// Calls the server, and waits up to `limit` for the answer, as [`ServerRef::call_timeout`] does.
+    /// Calls the server, and waits up to `limit` for the answer, as [`ServerRef::call_timeout`]
+    /// does.
     ///
     /// # Errors
     ///

@@ -112,8 +112,8 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// The error of a request that this process has refused because it is ending. A direct handle
-    /// reaches no other process, so the error is `NoProc`; by name it is `Restarting` if the process
-    /// is being restarted.
+    /// reaches no other process, so the error is `NoProc`; by name it is `Restarting` if the
+    /// process is being restarted.
     #[cold]
     pub(crate) fn refusal(&self, process: &Process<ServerItem<S>>) -> CallError {
         match &self.target {
@@ -155,22 +155,22 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
-    /// Calls the server, and waits up to five seconds for the answer. `make` puts the [`Reply`] into
-    /// the call; usually it is the variant itself. OTP: `gen_server:call/2`, which ends the caller
-    /// where this returns an error. [`ServerRef`] has an example.
+    /// Calls the server, and waits up to five seconds for the answer. `make` puts the [`Reply`]
+    /// into the call; usually it is the variant itself. OTP: `gen_server:call/2`, which ends the
+    /// caller where this returns an error. [`ServerRef`] has an example.
     ///
     /// # Errors
     ///
-    /// `Timeout` after five seconds. If the server is dead, or ends before it has answered, an error
-    /// at once. [`CallError`] lists all of them.
+    /// `Timeout` after five seconds. If the server is dead, or ends before it has answered, an
+    /// error at once. [`CallError`] lists all of them.
     ///
     /// # Calling again
     ///
     /// A loop such as `while server.call(..).await.is_err() {}` lets other tasks run, also on one
     /// thread: each call, like every async method of this crate, takes part in tokio's cooperative
-    /// budget. But such a loop is never idle, and a paused clock moves only while all tasks are idle:
-    /// under it no virtual time passes, and a restart that [waits](crate::Backoff) never comes. Use
-    /// [`call_waiting`](Self::call_waiting), which waits for the restart.
+    /// budget. But such a loop is never idle, and a paused clock moves only while all tasks are
+    /// idle: under it no virtual time passes, and a restart that [waits](crate::Backoff) never
+    /// comes. Use [`call_waiting`](Self::call_waiting), which waits for the restart.
     ///
     /// # Cancel safety
     ///
@@ -193,8 +193,8 @@ impl<S: GenServer> ServerRef<S> {
     /// Calls the server, and waits up to `limit` for the answer, from the first poll on. OTP:
     /// `gen_server:call/3`.
     ///
-    /// After a `Timeout` the server may still handle the call, so calling again may do the same thing
-    /// twice. A late answer is dropped: it can't be taken for the answer of another call.
+    /// After a `Timeout` the server may still handle the call, so calling again may do the same
+    /// thing twice. A late answer is dropped: it can't be taken for the answer of another call.
     ///
     /// # Errors
     ///
@@ -270,8 +270,9 @@ impl<S: GenServer> ServerRef<S> {
         AwaitReply::until(answer, due, &process).await
     }
 
-    /// Calls the server, and waits for the answer without a limit. Two servers that call each other in
-    /// this way wait for ever. OTP: `gen_server:call/3` with `infinity`. [`ServerRef`] has an example.
+    /// Calls the server, and waits for the answer without a limit. Two servers that call each other
+    /// in this way wait for ever. OTP: `gen_server:call/3` with `infinity`. [`ServerRef`] has an
+    /// example.
     ///
     /// # Errors
     ///
@@ -316,9 +317,9 @@ impl<S: GenServer> ServerRef<S> {
         AwaitReply::until(answer, None, &process).await
     }
 
-    /// Resolves with the reason when the server has ended, or at once if it ended before. By a named
-    /// handle it waits for the process that holds the name now; if no process does, it resolves with
-    /// `NoProc` at once. [`ServerRef`] has an example.
+    /// Resolves with the reason when the server has ended, or at once if it ended before. By a
+    /// named handle it waits for the process that holds the name now; if no process does, it
+    /// resolves with `NoProc` at once. [`ServerRef`] has an example.
     ///
     /// # Cancel safety
     ///

@@ -1,8 +1,8 @@
 //! Stopping a server from outside.
 //!
-//! The wait for the end begins before the request is queued, so it gets the true reason however soon
-//! and for whatever cause the server ends. A request stays queued when its time is up or its future
-//! is dropped: the server stops when it takes the request.
+//! The wait for the end begins before the request is queued, so it gets the true reason however
+//! soon and for whatever cause the server ends. A request stays queued when its time is up or its
+//! future is dropped: the server stops when it takes the request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +19,15 @@ use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
-    /// Stops the server with this reason, and waits until it has ended, however long that takes. What
-    /// was queued before is handled first, and `terminate` runs. Returns the reason if the server
-    /// ended with it. A permanent child is started again. OTP: `gen_server:stop/1`. [`ServerRef`] has
-    /// an example.
+    /// Stops the server with this reason, and waits until it has ended, however long that takes.
+    /// What was queued before is handled first, and `terminate` runs. Returns the reason if the
+    /// server ended with it. A permanent child is started again. OTP: `gen_server:stop/1`.
+    /// [`ServerRef`] has an example.
     ///
     /// # Errors
     ///
-    /// * `Exited` with the true reason if the server has ended with another one: `terminate` panicked,
-    ///   the server was killed, or it ended by itself before it took the request.
+    /// * `Exited` with the true reason if the server has ended with another one: `terminate`
+    ///   panicked, the server was killed, or it ended by itself before it took the request.
     /// * `NoProc` if it is dead.
     /// * `CallingSelf` from one of its own handlers: return [`ServerContext::stop`] there instead.
     /// * `Deadlock` if the server waits for the caller, if deadlocks are

@@ -60,8 +60,8 @@ pub(crate) enum Ack {
 }
 
 /// Sends the result of `init` to the caller of the start. The caller may have been polled with a
-/// waker of the user's. A panic of that waker is not the server's crash, and must not meet the panic
-/// of an `init` that unwinds and drops this sender.
+/// waker of the user's. A panic of that waker is not the server's crash, and must not meet the
+/// panic of an `init` that unwinds and drops this sender.
 pub(crate) struct AckSender(Option<oneshot::Sender<Ack>>);
 
 impl AckSender {

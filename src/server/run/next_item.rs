@@ -1,22 +1,23 @@
 //! How a server waits for its next item, takes it, and finds out what to do with it.
 //!
 //! **What it guarantees.** The server does the first of these that applies: nothing, once its exit
-//! is pending; what `continue_with` was given; the first item of the mailbox; `handle_timeout`, when
-//! the idle time-out has elapsed.
+//! is pending; what `continue_with` was given; the first item of the mailbox; `handle_timeout`,
+//! when the idle time-out has elapsed.
 //!
 //! **Steps**
 //! 1. [`poll_some`](ServerContext::poll_some) waits until there is something to do.
-//! 2. [`next_item`](ServerContext::next_item) takes the item. The loop hands a plain call or cast to
-//!    its handler as it is.
+//! 2. [`next_item`](ServerContext::next_item) takes the item. The loop hands a plain call or cast
+//!    to its handler as it is.
 //! 3. [`dispatch`](ServerContext::dispatch) turns any other item into a [`Dispatch`].
 //!
 //! **Invariants**
 //! 1. A plain call or cast is moved once. So waiting and taking are two steps, since an item inside
-//!    a `Poll` is copied at each level of nested polls, and step 3 does not wrap it: another enum on
-//!    the way costs more than all else that is done to it.
+//!    a `Poll` is copied at each level of nested polls, and step 3 does not wrap it: another enum
+//!    on the way costs more than all else that is done to it.
 //! 2. Replies that a handler dropped unsent are resolved before the server waits again.
-//! 3. Each item cancels the idle time-out, and its handler may set it anew. System messages, expired
-//!    timers that were cancelled, and what `continue_with` was given leave the time-out alone.
+//! 3. Each item cancels the idle time-out, and its handler may set it anew. System messages,
+//!    expired timers that were cancelled, and what `continue_with` was given leave the time-out
+//!    alone.
 //! 4. The exit of the parent ends the server before any handler receives it.
 
 use std::sync::Arc;
@@ -74,8 +75,8 @@ impl<S: GenServer> ServerContext<S> {
         inner.idle.poll_elapsed(cx).map(|()| WaitOutcome::IdleTimeout)
     }
 
-    /// Takes what [`poll_some`](Self::poll_some) has found, step 2. `None` if that is the end of the
-    /// idle time-out.
+    /// Takes what [`poll_some`](Self::poll_some) has found, step 2. `None` if that is the end of
+    /// the idle time-out.
     #[inline]
     pub(crate) fn next_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
         let inner = self.inner();
@@ -177,8 +178,8 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().idle.pause();
     }
 
-    /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the handler
-    /// where that is watched.
+    /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the
+    /// handler where that is watched.
     fn finish_handler(&mut self) {
         unanswered::resolve(Arc::as_ptr(&self.process).addr());
         let flags = self.process.flags().load(Ordering::Acquire);

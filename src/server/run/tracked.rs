@@ -18,8 +18,8 @@
 //! 2. A switch that is turned on while the server clears the bit is not missed: the switch is
 //!    written before the bit is set, and the server reads the switches again after it has cleared
 //!    the bit. One of the two sets the bit again.
-//! 3. After a panic or an error of a handler the record names that handler until `terminate` begins.
-//!    The end of the record removes the note.
+//! 3. After a panic or an error of a handler the record names that handler until `terminate`
+//!    begins. The end of the record removes the note.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

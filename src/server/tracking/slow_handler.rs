@@ -5,8 +5,8 @@
 //!
 //! **Steps**
 //! 1. A task of its own, the watch, looks at the server's record. While the server waits, the watch
-//!    sleeps; otherwise it looks again when the handler that runs, or one that begins meanwhile, may
-//!    be due.
+//!    sleeps; otherwise it looks again when the handler that runs, or one that begins meanwhile,
+//!    may be due.
 //! 2. A server that finds an item while the watch sleeps wakes it, and yields once before it runs
 //!    the handler. The watch then sets its timer.
 //! 3. A handler that is due is logged.
