@@ -75,7 +75,7 @@ async fn show(name: &str, spec: SupervisorSpec) -> Result<Vec<String>, Box<dyn E
     take(&records);
 
     let restarted = await_restart(&rt, "cache");
-    rt.server_named::<Child>("cache").cast(());
+    rt.server::<Child>("cache").cast(());
     restarted.await;
     let children = tree.which_children().await?; // answered when all of them are back
     assert!(children.iter().all(|child| child.pid().is_some()));

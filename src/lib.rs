@@ -182,7 +182,8 @@ pub use child::{
 
 // Servers.
 pub use server::{
-    Caller, CastTimer, GenServer, Sender, ServerContext, ServerRef, ServerSpec, ServerStatus,
+    Caller, CastTimer, GenServer, Sender, ServerContext, ServerName, ServerRef, ServerSpec,
+    ServerStatus,
 };
 
 // Supervisors.

@@ -71,7 +71,7 @@ pub(crate) async fn call_until_answered<T: Send + 'static>(
     owner: &str,
     call: impl Fn(Reply<T>) -> Call,
 ) -> T {
-    let account: ServerRef<Account> = rt.server_named(owner);
+    let account: ServerRef<Account> = rt.server(owner);
     loop {
         if let Ok(answer) = account.call_waiting(&call, Duration::from_secs(1)).await {
             return answer;

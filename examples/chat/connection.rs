@@ -142,7 +142,7 @@ impl Connection {
     async fn join(&mut self, topic: &str, ctx: &mut ServerContext<Self>) -> Result {
         if let Some(old) = self.place.take() {
             ctx.demonitor(old.watch);
-            let room = ctx.runtime().server_named::<Room>(name_of(&old.topic));
+            let room = ctx.runtime().server::<Room>(name_of(&old.topic));
             room.cast(room::Cast::Leave(ctx.pid()));
         }
         self.enter(topic.to_owned(), ctx).await?;
@@ -166,7 +166,7 @@ impl Connection {
             ear: ctx.this().sender(Cast::Heard),
         };
         let join = |reply| room::Call::Join { member: member.clone(), reply };
-        match rt.server_named::<Room>(name).call_waiting(join, OPENING).await? {
+        match rt.server::<Room>(name).call_waiting(join, OPENING).await? {
             Ok(()) => self.place = Some(Place { topic, watch }),
             Err(NameTaken) => {
                 ctx.demonitor(watch);
@@ -178,7 +178,7 @@ impl Connection {
 
     fn room(&self, ctx: &ServerContext<Self>) -> ServerRef<Room> {
         let topic = self.place.as_ref().map_or("", |place| &place.topic);
-        ctx.runtime().server_named(name_of(topic))
+        ctx.runtime().server(name_of(topic))
     }
 
     async fn cast_to_room(&mut self, cast: room::Cast, ctx: &mut ServerContext<Self>) -> Result {

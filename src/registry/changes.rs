@@ -1,8 +1,9 @@
-//! Listening to a registry.
+//! The changes of a registry, for those that listen to it.
 //!
-//! A change is told under the registry's lock, so in the order in which changes are made;
-//! listeners are woken after it. A listener that is dropped leaves the registry at once, and the
-//! changes that it has not received are dropped with it.
+//! A change is put into the queue of each listener under the registry's lock, so the queues have
+//! the order in which the changes were made. Listeners are woken after the lock is released. A
+//! listener that is dropped is removed from the registry at once, and drops the changes that it has
+//! not received.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -21,16 +22,17 @@ use crate::base::pid::Pid;
 pub enum RegistryChange<K> {
     /// A process was registered.
     Registered {
-        /// Under this key.
+        /// The key.
         key: K,
-        /// Who.
+        /// The process.
         pid: Pid,
     },
-    /// It is no more: it was taken out, or it ended.
+    /// The entry of a process was removed, by [`unregister`](crate::Registry::unregister) or by the
+    /// end of the process.
     Unregistered {
-        /// Under this key.
+        /// The key.
         key: K,
-        /// Who.
+        /// The process.
         pid: Pid,
     },
 }
@@ -44,10 +46,10 @@ impl<K> RegistryChange<K> {
     }
 }
 
-/// The changes of a [`Registry`](crate::Registry) from a moment on: each of them, in the order
-/// in which they were made. What is not heard yet is kept, as in a mailbox without a bound.
+/// The changes of a [`Registry`](crate::Registry) from a moment on: all of them, in the order in
+/// which they were made. Changes that are not received yet are kept, without a bound.
 ///
-/// It is a stream: a server takes them into its mailbox by
+/// It is a stream, so a server receives the changes as casts by
 /// [`pipe`](crate::ServerContext::pipe). Elixir: the listeners of a registry.
 ///
 /// ```
@@ -66,32 +68,32 @@ impl<K> RegistryChange<K> {
 /// # });
 /// ```
 #[derive(Debug)]
-#[must_use = "it keeps what is not heard"]
+#[must_use = "it keeps every change that is not received"]
 pub struct RegistryChanges<K> {
-    inbox: Arc<Inbox<K>>,
+    queue: Arc<ChangeQueue<K>>,
     number: u64,
-    registry: Weak<dyn Listened>,
+    registry: Weak<dyn ListenedRegistry>,
 }
 
-/// A registry, to one who listens to it.
-pub(super) trait Listened: Send + Sync {
-    /// The listener of this number is dropped. Nothing is told to it after this.
-    fn forget_listener(&self, number: u64);
+/// A registry as its listeners know it.
+pub(super) trait ListenedRegistry: Send + Sync {
+    /// Removes the listener that has this number.
+    fn remove_listener(&self, number: u64);
 }
 
-impl std::fmt::Debug for dyn Listened {
+impl std::fmt::Debug for dyn ListenedRegistry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Listened")
+        f.write_str("ListenedRegistry")
     }
 }
 
 impl<K> RegistryChanges<K> {
-    /// The next change, or `None` when the registry is gone, with its last handle.
+    /// Waits for the next change. `None` when the last handle of the registry was dropped.
     /// [`RegistryChanges`] has an example.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a wait that is dropped has taken nothing.
+    /// Cancel safe: a wait that is dropped has received nothing.
     pub async fn next(&mut self) -> Option<RegistryChange<K>> {
         StreamExt::next(self).await
     }
@@ -103,7 +105,7 @@ impl<K> Stream for RegistryChanges<K> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let budget = ready!(coop::poll_proceed(cx));
         let waker = cx.waker().clone();
-        let mut queue = self.inbox.lock();
+        let mut queue = self.queue.lock();
         if let Some(change) = queue.changes.pop_front() {
             budget.made_progress();
             return Poll::Ready(Some(change));
@@ -122,31 +124,32 @@ impl<K> Stream for RegistryChanges<K> {
 impl<K> Drop for RegistryChanges<K> {
     fn drop(&mut self) {
         let number = self.number;
-        let forget = |registry: Arc<dyn Listened>| registry.forget_listener(number);
-        // Its last handle may have gone meanwhile: then its keys and values, a user's, go here.
+        let forget = |registry: Arc<dyn ListenedRegistry>| registry.remove_listener(number);
+        // This may hold the last reference to the registry, and then drops its keys and values,
+        // whose destructors are the user's.
         ignore_panic(|| self.registry.upgrade().into_iter().for_each(forget));
     }
 }
 
-/// All who listen to one registry, in the order of their numbers.
+/// The listeners of one registry, by number.
 pub(super) struct Listeners<K> {
-    list: BTreeMap<u64, Arc<Inbox<K>>>,
-    /// The number of the last that came.
+    list: BTreeMap<u64, Arc<ChangeQueue<K>>>,
+    /// The number of the listener that came last.
     last: u64,
 }
 
 #[derive(Debug)]
-struct Inbox<K>(Mutex<Queue<K>>);
+struct ChangeQueue<K>(Mutex<Queue<K>>);
 
 #[derive(Debug)]
 struct Queue<K> {
     changes: VecDeque<RegistryChange<K>>,
     waker: Option<Waker>,
-    /// The registry is gone.
+    /// The registry was dropped: no more changes come.
     closed: bool,
 }
 
-impl<K> Inbox<K> {
+impl<K> ChangeQueue<K> {
     fn lock(&self) -> MutexGuard<'_, Queue<K>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,62 +162,67 @@ impl<K> Default for Listeners<K> {
 }
 
 impl<K> Listeners<K> {
-    pub(super) fn add(&mut self, registry: Weak<dyn Listened>) -> RegistryChanges<K> {
+    pub(super) fn add(&mut self, registry: Weak<dyn ListenedRegistry>) -> RegistryChanges<K> {
         let queue = Queue { changes: VecDeque::new(), waker: None, closed: false };
-        let inbox = Arc::new(Inbox(Mutex::new(queue)));
+        let queue = Arc::new(ChangeQueue(Mutex::new(queue)));
         self.last += 1;
-        self.list.insert(self.last, inbox.clone());
-        RegistryChanges { inbox, number: self.last, registry }
+        self.list.insert(self.last, queue.clone());
+        RegistryChanges { queue, number: self.last, registry }
     }
 
-    /// Drops no value of a user's here: the listener that is dropped holds its changes.
+    /// Removes a listener. This runs no user code under the lock: the listener itself still holds
+    /// its changes.
     pub(super) fn remove(&mut self, number: u64) {
         self.list.remove(&number);
     }
 
-    /// Nothing more will change.
-    pub(super) fn close(&mut self) -> Told<K> {
-        let wakers = self.list.values().filter_map(|inbox| {
-            let mut queue = inbox.lock();
+    /// Ends all streams, since the registry is being dropped.
+    pub(super) fn close(&mut self) -> Published<K> {
+        let wakers = self.list.values().filter_map(|queue| {
+            let mut queue = queue.lock();
             queue.closed = true;
             queue.waker.take()
         });
-        Told { _changes: Vec::new(), wakers: wakers.collect() }
+        Published { _changes: Vec::new(), wakers: wakers.collect() }
     }
 }
 
 impl<K: Clone> Listeners<K> {
-    /// Tells all of these changes, if there is anybody.
-    pub(super) fn tell(&mut self, changes: impl Iterator<Item = RegistryChange<K>>) -> Told<K> {
-        let mut told = Told::default();
+    /// Puts these changes into the queue of each listener. Without listeners the changes are not
+    /// made.
+    pub(super) fn publish(
+        &mut self,
+        changes: impl Iterator<Item = RegistryChange<K>>,
+    ) -> Published<K> {
+        let mut published = Published::default();
         if self.list.is_empty() {
-            return told;
+            return published;
         }
         let changes: Vec<_> = changes.collect();
-        for inbox in self.list.values() {
-            let mut queue = inbox.lock();
+        for queue in self.list.values() {
+            let mut queue = queue.lock();
             queue.changes.extend(changes.iter().cloned());
-            told.wakers.extend(queue.waker.take());
+            published.wakers.extend(queue.waker.take());
         }
-        Told { _changes: changes, ..told }
+        Published { _changes: changes, ..published }
     }
 }
 
-/// What is to be done and dropped when the registry is no longer locked.
+/// The listeners to wake, and the values to drop, after the registry's lock is released.
 #[must_use]
-pub(super) struct Told<K> {
+pub(super) struct Published<K> {
     _changes: Vec<RegistryChange<K>>,
     wakers: Vec<Waker>,
 }
 
-impl<K> Default for Told<K> {
+impl<K> Default for Published<K> {
     fn default() -> Self {
-        Told { _changes: Vec::new(), wakers: Vec::new() }
+        Published { _changes: Vec::new(), wakers: Vec::new() }
     }
 }
 
-impl<K> Told<K> {
-    /// One that panics keeps nobody else asleep.
+impl<K> Published<K> {
+    /// Wakes all listeners, also if a waker panics.
     pub(super) fn wake(self) {
         for waker in self.wakers {
             ignore_panic(|| waker.wake());

@@ -1,8 +1,8 @@
-//! The tables of a registry: by key, and by process.
+//! The two tables of a registry: by key, and by process.
 //!
-//! Each entry has a number, later ones are greater, and is found by it on both sides: so
-//! nothing is looked for among the many holders of a key, or the many keys of a process.
-//! What is removed is handed out, for it is a user's, and not to be dropped in here.
+//! Each entry has a number, greater than those of all earlier entries. Both tables find the entry
+//! by it, so no removal searches the holders of a key or the keys of a process. Removed keys and
+//! values are returned to the caller: their destructors are the user's, and must run after unlock.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,7 +13,7 @@ use crate::base::small_map::SmallMap;
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 pub(super) struct Entries<K, V> {
-    /// An entry lies apart, or the table would be as large as all values.
+    /// Entries are boxed, so that the table does not grow with the size of the values.
     by_key: Map<K, SmallMap<u64, Box<Entry<V>>>>,
     by_pid: Map<Pid, SmallMap<u64, K>>,
     last: u64,
@@ -23,11 +23,11 @@ pub(super) struct Entries<K, V> {
 struct Entry<V> {
     pid: Pid,
     value: V,
-    /// How often the value was replaced.
+    /// How many times the value was replaced.
     changes: u64,
 }
 
-/// One value of an entry.
+/// Which entry, and which of its values in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version {
     number: u64,
@@ -45,25 +45,25 @@ impl<K, V> Entries<K, V> {
         self.len
     }
 
-    /// All processes that are in here.
+    /// All processes that have an entry.
     pub(super) fn members(&self) -> Vec<Pid> {
         self.by_pid.keys().copied().collect()
     }
 
-    /// Whether the process is in here at all.
+    /// Whether the process has an entry.
     pub(super) fn contains(&self, pid: Pid) -> bool {
         self.by_pid.contains_key(&pid)
     }
 }
 
 impl<K: Eq + Hash + Clone, V> Entries<K, V> {
-    /// The holder of the key that has been it for longest.
+    /// The holder of the key; of several the one that was registered first.
     pub(super) fn holder(&self, key: &K) -> Option<Pid> {
         let held = self.by_key.get(key)?.iter();
         held.min_by_key(|(number, _)| **number).map(|(_, entry)| entry.pid)
     }
 
-    /// The key is given twice, once for each side.
+    /// Adds an entry. The key is given twice, once for each table.
     pub(super) fn add(&mut self, pid: Pid, [key, own]: [K; 2], value: V) {
         self.last += 1;
         self.len += 1;
@@ -72,13 +72,13 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
         self.by_pid.entry(pid).or_default().insert(self.last, own);
     }
 
-    /// Takes out all entries of this process under this key.
+    /// Removes all entries of this process under this key.
     pub(super) fn remove(&mut self, pid: Pid, key: &K) -> Vec<Removed<K, V>> {
         let numbers = self.numbers(pid, key);
         numbers.into_iter().filter_map(|number| self.take(pid, key, number)).collect()
     }
 
-    /// Takes out all entries of this process.
+    /// Removes all entries of this process.
     pub(super) fn remove_all(&mut self, pid: Pid) -> Vec<(K, Removed<K, V>)> {
         let keys = self.by_pid.remove(&pid).unwrap_or_default();
         let mut keys: Vec<_> = keys.into_iter().collect();
@@ -105,7 +105,8 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
         Some(Removed { _key: key.map(|(key, _)| key), _own: own, _value: value })
     }
 
-    /// The entries of this process under this key, looked for where there are fewer.
+    /// The numbers of the entries of this process under this key, in order. Searches the shorter of
+    /// the two lists.
     fn numbers(&self, pid: Pid, key: &K) -> Vec<u64> {
         let (Some(held), Some(keys)) = (self.by_key.get(key), self.by_pid.get(&pid)) else {
             return Vec::new();
@@ -130,8 +131,8 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
         self.by_key.keys().cloned().collect()
     }
 
-    /// Puts a value in the place of this version of it, if it is still there; gives the one
-    /// that is to be dropped.
+    /// Replaces this version of a value, unless it was replaced or removed meanwhile. Returns the
+    /// value to drop: the old one, or as `Err` the new one.
     pub(super) fn replace(&mut self, key: &K, version: Version, value: V) -> Result<V, V> {
         let held = self.by_key.get_mut(key).and_then(|held| held.get_mut(&version.number));
         match held {
@@ -159,7 +160,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Entries<K, V> {
         all.collect()
     }
 
-    /// The oldest entry of this process under this key.
+    /// A clone of the value of the oldest entry of this process under this key, and its version.
     pub(super) fn copy(&self, pid: Pid, key: &K) -> Option<(Version, V)> {
         let number = *self.numbers(pid, key).first()?;
         let entry = self.by_key.get(key)?.get(&number)?;
@@ -167,7 +168,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Entries<K, V> {
     }
 }
 
-/// What is left of an entry, to be dropped unlocked.
+/// The keys and the value of a removed entry, to be dropped after unlock.
 pub(super) struct Removed<K, V> {
     _key: Option<K>,
     _own: Option<K>,

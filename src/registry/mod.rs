@@ -1,15 +1,21 @@
 //! Registries: processes that are found by keys of any type, with a value beside each key.
 //!
 //! **Uses** `base`, `exit`, `process`, `runtime`, `server`.
-//! **Knows nothing of** supervisors: an entry belongs to a process, and is removed when that process ends.
+//! **Knows nothing of** supervisors: an entry belongs to a process, and is removed when that
+//! process ends.
 //!
-//! The steps of a registration, under the registry's lock: the key is found free; under the process'
-//! lock as well, the process is found open and notes the registry; the entry is added.
+//! **What it guarantees.** A process that has been notified of the end of another finds no entry of
+//! that process.
 //!
-//! Invariants:
-//! 1. A process that has been notified of the end of another finds no entry of that process. An end
-//!    before step two refuses the registration. An end after it finds the note, and its teardown
-//!    removes the entry before it announces the end.
+//! **Steps** of a registration, under the registry's lock:
+//! 1. The key is found free, in a unique registry.
+//! 2. Under the process' lock as well, the process is found open, and the registry is added to the
+//!    registries in its record.
+//! 3. The change is published to the listeners, and the entry is added.
+//!
+//! **Invariants**
+//! 1. An end before step 2 refuses the registration. An end after it finds the registry in the
+//!    record, and its teardown removes the entry before it announces the end.
 //! 2. Locks are taken in this order: the registry's, then that of one process or of one listener. A
 //!    teardown holds no lock when it takes the registry's.
 //! 3. Under the registry's lock keys are hashed, compared and cloned, and values are cloned. All
@@ -32,24 +38,24 @@ mod entries;
 mod changes;
 mod reading;
 
-use changes::{Listened, Listeners, Told};
+use changes::{ListenedRegistry, Listeners, Published};
 use entries::Entries;
 
 pub use changes::{RegistryChange, RegistryChanges};
 
-/// Finds processes by keys of type `K`, and keeps a value of type `V` beside each. Cheap to
-/// clone; clones share everything.
+/// Finds processes by keys of type `K`, and keeps a value of type `V` with each entry. Cheap to
+/// clone; all clones share the entries.
 ///
-/// In a [unique](Self::unique) registry a key has one holder; in a
-/// [duplicate](Self::duplicate) one it may have many, as the subscribers of a topic. An entry
-/// vanishes when its process ends, before anybody is told of that end; all of them with the
-/// last handle. For keys that are plain names, [`Runtime::register`] is simpler, and what a
-/// supervisor keeps through a restart; groups without values are [`Runtime::register_tag`].
+/// In a [unique](Self::unique) registry a key has one holder; in a [duplicate](Self::duplicate) one
+/// a key may have many, like the subscribers of a topic. An entry is removed when its process ends,
+/// before any process is notified of that end. All entries are removed with the last handle. For
+/// keys that are plain names, [`Runtime::register`] is simpler, and a supervisor reserves such a
+/// name during a restart. Groups without values are [`Runtime::register_tag`].
 ///
-/// `Hash`, `Eq` and `Clone` of a key, and `Clone` of a value, are called under the registry's
-/// lock: they must not use the registry. Destructors and closures may.
+/// `Hash`, `Eq` and `Clone` of a key, and `Clone` of a value, are called under the registry's lock:
+/// they must not use the registry. Destructors and closures may.
 ///
-/// Elixir: `Registry`. There a process registers itself; here anybody may register it.
+/// Elixir: `Registry`. There a process registers itself; here any code may register it.
 ///
 /// # Examples
 ///
@@ -88,7 +94,7 @@ pub struct Registry<K, V = ()> {
 
 struct Shared<K, V> {
     runtime: Runtime,
-    /// The number it is known by to its members.
+    /// The number of this registry in the records of its members.
     number: u64,
     unique: bool,
     state: Mutex<State<K, V>>,
@@ -103,10 +109,10 @@ struct State<K, V> {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// The registry is unique, and the key is held, be it by the same process.
+    /// The registry is unique, and a process holds the key, perhaps the one that was to get it.
     #[error("the key is held by {pid}")]
     AlreadyRegistered {
-        /// Who holds it.
+        /// The process that holds the key.
         pid: Pid,
     },
     /// The process is not alive.
@@ -119,13 +125,13 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Send + 'static,
 {
-    /// A registry in which a key has one holder. [`Registry`] has an example.
+    /// Makes a registry in which a key has one holder. [`Registry`] has an example.
     pub fn unique(runtime: &Runtime) -> Self {
         Registry::new(runtime, true)
     }
 
-    /// A registry in which a key may have many holders, and a process may be under a key many
-    /// times. [`Registry`] has an example.
+    /// Makes a registry in which a key may have many holders, and a process may have many entries
+    /// under one key. [`Registry`] has an example.
     pub fn duplicate(runtime: &Runtime) -> Self {
         Registry::new(runtime, false)
     }
@@ -142,36 +148,37 @@ where
     ///
     /// # Errors
     ///
-    /// [`AlreadyRegistered`](RegistryError::AlreadyRegistered) if the registry is unique and
-    /// the key is held, [`NoProc`](RegistryError::NoProc) if the process is not alive. Nothing
-    /// changes then.
+    /// [`AlreadyRegistered`](RegistryError::AlreadyRegistered) if the registry is unique and the
+    /// key is held; [`NoProc`](RegistryError::NoProc) if the process is not alive. After an error
+    /// the registry is unchanged.
     pub fn register(&self, pid: Pid, key: K, value: V) -> Result<(), RegistryError> {
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid).ok_or(RegistryError::NoProc(pid))?;
         let mut entry = Some(([key.clone(), key], value));
-        let told = shared.change(|state| {
-            let Some(([_, key], _)) = &entry else { return Ok(Told::default()) };
+        let published = shared.change(|state| {
+            let Some(([_, key], _)) = &entry else { return Ok(Published::default()) };
             if shared.unique
                 && let Some(pid) = state.entries.holder(key)
             {
                 return Err(RegistryError::AlreadyRegistered { pid });
             }
-            if !self.note(&*process) {
+            if !self.add_to_process(&*process) {
                 return Err(RegistryError::NoProc(pid));
             }
             let registered = || RegistryChange::Registered { key: key.clone(), pid };
-            let told = state.listeners.tell(once_with(registered));
+            let published = state.listeners.publish(once_with(registered));
             if let Some((keys, value)) = entry.take() {
                 state.entries.add(pid, keys, value);
             }
-            Ok(told)
+            Ok(published)
         })?;
-        told.wake();
+        published.wake();
         Ok(())
     }
 
-    /// The process is to tell this registry of its end; false if that has come.
-    fn note(&self, process: &dyn AnyProcess) -> bool {
+    /// Adds this registry to the record of the process, whose teardown then removes its entries.
+    /// Returns false if the process is ending or has ended.
+    fn add_to_process(&self, process: &dyn AnyProcess) -> bool {
         let shared: Weak<dyn Registrar> = Arc::<Shared<K, V>>::downgrade(&self.shared);
         let (open, _) = process.with_deferred(|locked| {
             let core = locked.core();
@@ -184,8 +191,8 @@ where
         open
     }
 
-    /// Takes the process' entry of this key out, all of them in a duplicate registry. False
-    /// if there was none. Elixir: `Registry.unregister/2`.
+    /// Removes the entries of a process under this key. Returns false if there was none. Elixir:
+    /// `Registry.unregister/2`.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};
@@ -204,11 +211,12 @@ where
     pub fn unregister(&self, pid: Pid, key: &K) -> bool {
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid);
-        let (removed, told) = shared.change(|state| {
+        let (removed, published) = shared.change(|state| {
             let removed = state.entries.remove(pid, key);
             let gone = removed.iter().map(|_| RegistryChange::unregistered(key, pid));
-            let told = state.listeners.tell(gone);
-            // Last: a process that forgot the registry does not wait for it in its end.
+            let published = state.listeners.publish(gone);
+            // Last, since the teardown of a process does not wait for a registry that is not in its
+            // record.
             if let Some(process) = &process
                 && !state.entries.contains(pid)
             {
@@ -218,15 +226,15 @@ where
                         .and_then(|registrations| registrations.registries.remove(&shared.number))
                 });
             }
-            (removed, told)
+            (removed, published)
         });
-        told.wake();
+        published.wake();
         !removed.is_empty()
     }
 
-    /// Changes the value beside a process' entry, the oldest one of this key; false if there
-    /// is none. `change` is given a copy, which then takes the value's place, and is called
-    /// again if somebody else was quicker. Elixir: `Registry.update_value/3`.
+    /// Changes the value of the oldest entry of a process under this key. Returns false if there is
+    /// none. `change` is given a clone, which then replaces the value, and runs again if the value
+    /// was changed meanwhile. Elixir: `Registry.update_value/3`.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};
@@ -250,17 +258,17 @@ where
                 return false;
             };
             change(&mut value);
-            // What it replaces, or itself, is dropped unlocked.
+            // The replaced value, or this one, is dropped after the lock is released.
             if self.shared.change(|s| s.entries.replace(key, version, value)).is_ok() {
                 return true;
             }
         }
     }
 
-    /// Registrations and their ends from now on. [`RegistryChanges`] has an example. Elixir:
-    /// the listeners of a registry.
+    /// Returns a stream of the registrations and removals from now on. [`RegistryChanges`] has an
+    /// example. Elixir: the listeners of a registry.
     pub fn changes(&self) -> RegistryChanges<K> {
-        let registry: Weak<dyn Listened> = Arc::<Shared<K, V>>::downgrade(&self.shared);
+        let registry: Weak<dyn ListenedRegistry> = Arc::<Shared<K, V>>::downgrade(&self.shared);
         self.shared.change(|state| state.listeners.add(registry))
     }
 }
@@ -270,7 +278,7 @@ impl<K, V> Shared<K, V> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `act` under the lock; what it returns outlives that.
+    /// Runs `act` under the lock. What it returns is dropped after the lock is released.
     fn change<R>(&self, act: impl FnOnce(&mut State<K, V>) -> R) -> R {
         act(&mut self.lock())
     }
@@ -282,31 +290,31 @@ where
     V: Send + 'static,
 {
     fn forget(&self, pid: Pid) {
-        let (removed, told) = self.change(|state| {
+        let (removed, published) = self.change(|state| {
             let removed = state.entries.remove_all(pid);
             let gone = removed.iter().map(|(key, _)| RegistryChange::unregistered(key, pid));
-            let told = state.listeners.tell(gone);
-            (removed, told)
+            let published = state.listeners.publish(gone);
+            (removed, published)
         });
-        ignore_panic(|| told.wake());
+        ignore_panic(|| published.wake());
         for entry in removed {
             ignore_panic(|| drop(entry));
         }
     }
 }
 
-impl<K: Send, V: Send> Listened for Shared<K, V> {
-    fn forget_listener(&self, number: u64) {
+impl<K: Send, V: Send> ListenedRegistry for Shared<K, V> {
+    fn remove_listener(&self, number: u64) {
         self.change(|state| state.listeners.remove(number));
     }
 }
 
 impl<K, V> Drop for Shared<K, V> {
     fn drop(&mut self) {
-        let (told, members) =
+        let (published, members) =
             self.change(|state| (state.listeners.close(), state.entries.members()));
-        told.wake();
-        // Its members would keep their notes of it for as long as they live.
+        published.wake();
+        // Otherwise its members would keep this registry in their records for as long as they live.
         for process in members.into_iter().filter_map(|pid| self.runtime.kernel.find(pid)) {
             drop(process.with(|locked| {
                 locked.core().registrations().and_then(|own| own.registries.remove(&self.number))

@@ -1,4 +1,4 @@
-//! What a registry knows.
+//! Queries of a registry.
 
 use std::hash::Hash;
 
@@ -11,8 +11,8 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Send + 'static,
 {
-    /// Who is registered under this key, and with what, in the order of registration. Elixir:
-    /// `Registry.lookup/2`. [`Registry`] has an example.
+    /// Returns the processes that are registered under this key, and their values, in the order of
+    /// registration. Elixir: `Registry.lookup/2`. [`Registry`] has an example.
     pub fn lookup(&self, key: &K) -> Vec<(Pid, V)>
     where
         V: Clone,
@@ -20,7 +20,7 @@ where
         self.shared.lock().entries.lookup(key)
     }
 
-    /// The holder of this key; in a duplicate registry the one that has been longest.
+    /// Returns the holder of this key; in a duplicate registry the one that was registered first.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};
@@ -38,28 +38,14 @@ where
         self.shared.lock().entries.holder(key)
     }
 
-    /// A direct handle to the holder of this key, if it is a server of this type: of this
-    /// incarnation, so to be looked up anew after a restart. OTP: `{via, Module, Name}`, where the
-    /// key is a name itself.
+    /// Returns a direct handle to the holder of this key, if that is a server of this type. The
+    /// handle reaches one incarnation: after a restart look the key up again. OTP:
+    /// `{via, Module, Name}`, where the key itself is a name.
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// # struct Counter(u64);
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Reply<u64>;
-    /// #     type Cast = ();
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, reply: Reply<u64>, _: &mut ServerContext<Self>) -> Result {
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// # use regrow::{GenServer, Runtime};
     /// use regrow::Registry;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
@@ -69,7 +55,7 @@ where
     /// let counter = Counter::start(&rt, 40).await?;
     /// counters.register(counter.pid().unwrap(), (1, 2), ()).unwrap();
     /// let found = counters.server::<Counter>(&(1, 2)).unwrap();
-    /// assert_eq!(found.call(|reply| reply).await?, 40);
+    /// assert_eq!(found.call(Call::Get).await?, 40);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -77,8 +63,8 @@ where
         self.shared.runtime.server_at(self.whereis(key)?).ok()
     }
 
-    /// Calls `each` with every holder of this key and its value, as they were at one moment.
-    /// No lock is held meanwhile. Elixir: `Registry.dispatch/3`. [`Registry`] has an example.
+    /// Calls `each` with every holder of this key and its value, as they were at one moment. No
+    /// lock is held while `each` runs. Elixir: `Registry.dispatch/3`. [`Registry`] has an example.
     pub fn dispatch(&self, key: &K, mut each: impl FnMut(Pid, V))
     where
         V: Clone,
@@ -86,25 +72,25 @@ where
         self.lookup(key).into_iter().for_each(|(pid, value)| each(pid, value));
     }
 
-    /// The keys a process is registered under, in the order of registration; one that it is
-    /// under many times as often. Elixir: `Registry.keys/2`. [`unregister`](Self::unregister)
-    /// has an example.
+    /// Returns the keys that a process is registered under, in the order of registration, each as
+    /// many times as the process has entries under it. Elixir: `Registry.keys/2`.
+    /// [`unregister`](Self::unregister) has an example.
     pub fn keys(&self, pid: Pid) -> Vec<K> {
         self.shared.lock().entries.keys(pid)
     }
 
-    /// How many entries there are. [`unregister`](Self::unregister) has an example.
+    /// Returns how many entries there are. [`unregister`](Self::unregister) has an example.
     pub fn count(&self) -> usize {
         self.shared.lock().entries.len()
     }
 
-    /// All keys that have a holder, in no order.
+    /// Returns all keys that have a holder, in no order.
     pub fn all_keys(&self) -> Vec<K> {
         self.shared.lock().entries.all_keys()
     }
 
-    /// Everything in it as it is at one moment, in no order: to be filtered and counted as any
-    /// iterator. Elixir: `Registry.select/2`.
+    /// Returns all entries as they are at one moment, in no order. Elixir: `Registry.select/2`,
+    /// which filters as well; here the result is filtered like any list.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};

@@ -10,15 +10,16 @@ use crate::exit::reason::Result;
 use crate::process::AnyProcess;
 use crate::runtime::errors::start_error::StartError;
 use crate::server::GenServer;
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 
 impl StartContext {
-    /// Starts a server as the child, and returns when its `init` has.
+    /// Starts a server as the child, and returns when its `init` has returned.
     ///
     /// # Errors
     ///
     /// As [`GenServer::start_named`]. The child's
-    /// [`init_timeout`](crate::ChildSpec::init_timeout) is no error here: it ends the whole start.
+    /// [`init_timeout`](crate::ChildSpec::init_timeout) is not among the errors: it ends the whole
+    /// start.
     ///
     /// # Cancel safety
     ///
@@ -30,7 +31,7 @@ impl StartContext {
     /// # use regrow::{Result, Runtime};
     /// use regrow::{ChildSpec, StartChild, StartContext, StartError, Started, Supervisor};
     ///
-    /// /// A counter that starts where a file says.
+    /// /// Starts a counter at the length of a file.
     /// struct FromFile(&'static str);
     ///
     /// #[async_trait::async_trait]
@@ -46,21 +47,21 @@ impl StartContext {
     /// let rt = Runtime::new();
     /// let child = ChildSpec::new("counter", FromFile("/no/such/file")).named("counter");
     /// let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
-    /// let counter = rt.server(regrow::Name::<Counter>::new("counter"));
+    /// let counter = rt.server::<Counter>("counter");
     /// assert_eq!(counter.call(Call::Get).await?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
         consume_budget().await;
-        // What a supervisor tells itself must not be dropped.
+        // No bound for a supervisor, since what it sends itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
         let starting = self.starting().mailbox(own).with_init();
-        let process = self.admit::<Work<S>>(&starting)?;
+        let process = self.admit::<ServerItem<S>>(&starting)?;
         match starting.init(args, process.clone()).await {
             Ok(process) => Ok(self.started(process)),
             Err(error) => {
-                // It has ended, and is no more to be stopped.
+                // The process has ended, so the start need not stop it any more.
                 self.started_processes.remove(process.pid());
                 Err(error)
             }
@@ -69,16 +70,15 @@ impl StartContext {
 }
 
 impl ChildSpec {
-    /// A server as a child: what [`GenServer::child_with`] gives.
+    /// The specification that [`GenServer::child_with`] returns.
     pub(crate) fn server<S: GenServer>(args: impl Fn() -> S::Args + Send + Sync + 'static) -> Self {
         let id = short_type_name(std::any::type_name::<S>());
         ChildSpec::new(id, ServerStart::<S, _> { args, server: PhantomData })
     }
 }
 
-/// The name of a type without its module, and the types in its brackets with theirs, so that two of
-/// a kind differ: `Cache<a::Key>` from `Cache<b::Key>`. Only those of the standard library are
-/// known by their names alone.
+/// Returns the name of a type without its path. Type arguments keep their paths, so that
+/// `Cache<a::Key>` and `Cache<b::Key>` differ, except for types of the standard library.
 fn short_type_name(full: &str) -> String {
     let is_in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '#' | '{' | '}');
     let (mut short, mut rest) = (String::with_capacity(full.len()), full);
@@ -98,7 +98,7 @@ fn short_type_name(full: &str) -> String {
     short
 }
 
-/// Starts a server from fresh arguments.
+/// Starts a server with fresh arguments each time.
 struct ServerStart<S, F> {
     args: F,
     server: PhantomData<fn() -> S>,
@@ -116,7 +116,7 @@ mod tests {
     use super::short_type_name;
 
     #[test]
-    fn the_name_of_a_type_is_told_from_those_of_its_kind() {
+    fn short_type_names_differ_where_only_the_type_arguments_do() {
         let names = [
             ("app::counter::Counter", "Counter"),
             ("app::Cache<alloc::string::String>", "Cache<String>"),

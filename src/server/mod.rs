@@ -1,6 +1,6 @@
-//! [`GenServer`]: a state that handles one message at a time. `handle` holds what clients use,
-//! `context` what handlers are given, `run` the loop, `tracking` what is recorded of a handler
-//! while it runs.
+//! [`GenServer`]: a process that keeps a state and handles one message at a time. `handle` is the
+//! client side, `context` what callbacks can do, `run` the loop, `tracking` what is recorded of a
+//! handler while it runs.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
 //! `runtime`, `child`.
@@ -17,11 +17,12 @@ use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::Starting;
 use crate::runtime::typed_name::Name;
 
+mod server_name;
 mod system_message;
-pub(crate) mod work;
+pub(crate) mod item;
 mod handle;
 mod sys;
-pub(crate) mod event;
+pub(crate) mod dispatch;
 mod tracking;
 pub(crate) mod context;
 pub(crate) mod run;
@@ -33,71 +34,34 @@ pub use context::ServerContext;
 pub use context::schedule::CastTimer;
 pub use handle::sender::{Caller, Sender};
 pub use handle::server_ref::ServerRef;
+pub use server_name::ServerName;
 pub use spec::ServerSpec;
 pub use system_message::ServerStatus;
 
-/// A process that keeps a state and handles one message at a time: the behaviour most
-/// processes have. OTP: `gen_server`.
+/// A process that keeps a state and handles one message at a time: what most processes of a program
+/// are. OTP: `gen_server`.
 ///
-/// The protocol of a server is two enums: what can be asked, and what can be told. The
-/// way back travels inside each question, so every question has its own answer type,
-/// and the variant is what a caller builds the question with.
-///
-/// # A skeleton
-///
-/// To be copied and filled in; what else a server may do has a default.
-///
-/// ```
-/// use regrow::{GenServer, Reply, Result, ServerContext};
-///
-/// /// What it keeps.
-/// pub struct Server {}
-///
-/// /// What it can be asked: each question brings its own way back.
-/// pub enum Call {
-///     Ask { reply: Reply<String> },
-/// }
-///
-/// /// What it can be told.
-/// pub enum Cast {
-///     Tell { what: String },
-/// }
-///
-/// impl GenServer for Server {
-///     type Args = ();
-///     type Call = Call;
-///     type Cast = Cast;
-///
-///     async fn init(args: (), ctx: &mut ServerContext<Self>) -> Result<Self> {
-///         Ok(Server {})
-///     }
-///
-///     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
-///         match call {
-///             Call::Ask { reply } => reply.send(String::new()),
-///         }
-///         Ok(())
-///     }
-///
-///     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
-///         match cast {
-///             Cast::Tell { what } => drop(what),
-///         }
-///         Ok(())
-///     }
-/// }
-/// ```
+/// The protocol of a server is two enums: its *calls*, which are answered, and its *casts*, which
+/// are not. Each call carries its own [`Reply`](crate::Reply), so each has its own answer type, and
+/// a client builds a call with the variant itself.
 ///
 /// # Examples
 ///
 /// ```
 /// use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
 ///
-/// struct Counter(u64);
+/// /// The state.
+/// struct Counter {
+///     count: u64,
+/// }
 ///
+/// /// The calls, each with its reply.
 /// enum Call {
 ///     Get(Reply<u64>),
+///     AddAndGet { n: u64, reply: Reply<u64> },
 /// }
+///
+/// /// The casts.
 /// enum Cast {
 ///     Add(u64),
 /// }
@@ -108,19 +72,23 @@ pub use system_message::ServerStatus;
 ///     type Cast = Cast;
 ///
 ///     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-///         Ok(Counter(start))
+///         Ok(Counter { count: start })
 ///     }
 ///
 ///     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
 ///         match call {
-///             Call::Get(reply) => reply.send(self.0),
+///             Call::Get(reply) => reply.send(self.count),
+///             Call::AddAndGet { n, reply } => {
+///                 self.count += n;
+///                 reply.send(self.count);
+///             }
 ///         }
 ///         Ok(())
 ///     }
 ///
 ///     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
 ///         match cast {
-///             Cast::Add(n) => self.0 += n,
+///             Cast::Add(n) => self.count += n,
 ///         }
 ///         Ok(())
 ///     }
@@ -131,17 +99,20 @@ pub use system_message::ServerStatus;
 /// let counter = Counter::start(&rt, 40).await?;
 /// counter.cast(Cast::Add(2));
 /// assert_eq!(counter.call(Call::Get).await?, 42);
+/// assert_eq!(counter.call(|reply| Call::AddAndGet { n: 8, reply }).await?, 50);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 ///
+/// The types and the three callbacks above are required; the other callbacks have defaults.
+///
 /// # How a server ends
 ///
 /// A handler that returns `Err(reason)` ends the server with that reason;
-/// [`ctx.stop(reason)`](ServerContext::stop) makes such a result. `?` on any error is "crash
-/// with that error". What becomes of what it has still to do:
+/// [`ctx.stop(reason)`](ServerContext::stop) makes such a result. `?` on any error means "crash
+/// with that error". What becomes of the items that are not handled yet:
 ///
-/// | what ends it | `terminate` | the call in hand | queued before | queued after, or at all |
+/// | what ends it | `terminate` | the call being handled | queued before | queued after, or at all |
 /// |---|---|---|---|---|
 /// | [`ServerRef::stop`] | runs | is finished | is handled | calls `Exited`, casts dropped |
 /// | its parent's exit, trapping | runs | is finished | is handled | calls `Exited`, casts dropped |
@@ -150,64 +121,65 @@ pub use system_message::ServerStatus;
 /// | an exit signal, not trapping | no | `Exited`, at its next await | – | calls `Exited`, casts dropped |
 /// | [`Runtime::kill`] | no | `Exited`, at its next await | – | calls `Exited`, casts dropped |
 ///
-/// `Exited` is [`CallError::Exited`](crate::CallError::Exited) with the true reason, told as
-/// soon as it has ended, also for replies that were kept for later: every call is resolved.
-/// What comes when the server has ended is refused: calls by `NoProc`, casts by false. A
-/// restart keeps nothing: the new incarnation begins with an empty mailbox, and until it
-/// holds the name, calls by that name fail with
-/// [`Restarting`](crate::CallError::Restarting), or
+/// `Exited` is [`CallError::Exited`](crate::CallError::Exited) with the true reason. A caller
+/// receives it as soon as the server has ended, also if the server kept the reply for later: every
+/// call is resolved. After the end, calls fail with `NoProc` and casts return false.
+///
+/// A restart keeps nothing: the new incarnation begins with an empty mailbox. Until it holds the
+/// name, calls by that name fail with [`Restarting`](crate::CallError::Restarting), or
 /// [wait](ServerRef::call_waiting) for it.
 ///
-/// To reply and then stop, send the reply first. OTP's `{stop, Reason, Reply, State}`
-/// replies after `terminate`, so that the caller waits for it; here it doesn't.
+/// To reply and then stop, send the reply first. OTP's `{stop, Reason, Reply, State}` replies after
+/// `terminate`, so there the caller waits for `terminate`; here it doesn't.
 ///
 /// # Cancel safety
 ///
-/// No callback is ever dropped to handle the next message. A callback is dropped at its
-/// await when the server is killed, or ended by an exit signal it does not trap; then its
-/// destructors run, and nothing else of it.
+/// No callback is ever dropped to handle the next message. A callback is dropped at its await when
+/// the server is killed, or ended by an exit signal it does not trap. Then its destructors run, and
+/// nothing else of it.
 ///
 /// # What it costs
 ///
-/// A callback that holds 4 KB across an await costs each such server those 4 KB for its
-/// whole life: box what is big.
+/// A callback that holds 4 KB across an await makes each such server 4 KB larger for its whole
+/// life: box what is big.
 ///
 /// # When not to use it
 ///
-/// Not for code that needs no state of its own: call a function. Not for a plain loop
-/// that nobody asks anything: [`ChildSpec::task`]. Not as a lock around data that all
-/// could read at once: its callers wait in one line.
+/// Not for code that has no state of its own: call a function. Not for a plain loop that receives
+/// no requests: use [`ChildSpec::task`]. Not as a lock around data that many could read at once:
+/// calls to a server are handled one after another.
 pub trait GenServer: Sized + Send + 'static {
-    /// What a server is started with; [`child`](Self::child) wants it to be `Clone`.
+    /// The arguments of `init`. [`child`](Self::child) needs them to be `Clone`.
     type Args: Send + 'static;
 
-    /// What can be asked: an enum whose variants hold a [`Reply`](crate::Reply), or just a
-    /// `Reply` where there is one question.
+    /// The calls: an enum whose variants hold a [`Reply`](crate::Reply), or just a `Reply` if there
+    /// is one call.
     type Call: Send + 'static;
 
-    /// What can be told; `()` where there is nothing, or an enum without variants.
+    /// The casts: an enum; `()`, or an enum without variants, if there are none.
     type Cast: Send + 'static;
 
-    /// Makes the state. Whoever starts the server waits for this, a supervisor too, so what
-    /// takes long belongs into [`ServerContext::continue_with`]. OTP: `init/1`. [`GenServer`]
-    /// has an example.
+    /// Makes the state. The caller of the start waits for this, and so does a supervisor: what
+    /// takes long belongs into [`ServerContext::continue_with`]. OTP: `init/1`. [`GenServer`] has
+    /// an example.
     ///
     /// # Errors
     ///
-    /// `Err(reason)` and a panic are a failed start; `Err(ctx.ignore())` is one that chose not
-    /// to be. [`terminate`](Self::terminate) does not run.
+    /// After `Err(reason)` or a panic the start fails. After `Err(ctx.ignore())` it returns
+    /// [`StartError::Ignored`]. [`terminate`](Self::terminate) does not run.
     ///
     /// # Cancel safety
     ///
-    /// It is dropped at its await when whoever starts the server stops waiting.
+    /// `init` is dropped at its await when the future of the start is dropped, or its time limit
+    /// has passed.
     fn init(
         args: Self::Args,
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Handles a question. It need not reply now: the [`Reply`](crate::Reply) may be
-    /// kept, or moved elsewhere, and has an example of that. OTP: `handle_call/3`.
-    /// [`GenServer`] has an example.
+    /// Handles a call. It may reply later: the [`Reply`](crate::Reply) can be kept or moved to
+    /// another task, and has an example of that. OTP: `handle_call/3`. [`GenServer`] has an
+    /// example.
     ///
     /// # Errors
     ///
@@ -215,15 +187,15 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// As of [every callback](Self#cancel-safety).
+    /// As for [every callback](Self#cancel-safety).
     fn handle_call(
         &mut self,
         call: Self::Call,
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result> + Send;
 
-    /// Handles what it is told, by others or by its own
-    /// [`continue_with`](ServerContext::continue_with). OTP: `handle_cast/2` and
+    /// Handles a cast, from a client or from the server's own
+    /// [`continue_with`](ServerContext::continue_with), timers and tasks. OTP: `handle_cast/2` and
     /// `handle_continue/2`. [`GenServer`] has an example.
     ///
     /// # Errors
@@ -232,16 +204,16 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// As of [every callback](Self#cancel-safety).
+    /// As for [every callback](Self#cancel-safety).
     fn handle_cast(
         &mut self,
         cast: Self::Cast,
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result> + Send;
 
-    /// Handles everything else: bytes, streams, `Down`s, and exits if it traps them. If
-    /// not written, it logs what came, at Warn, and drops it. OTP: `handle_info/2`.
-    /// [`ServerContext`] has an example.
+    /// Handles every other message: bytes, streams, `Down`s, and exits if the server traps them. By
+    /// default it logs the message, at Warn, and drops it. OTP: `handle_info/2`. [`ServerContext`]
+    /// has an example.
     ///
     /// # Errors
     ///
@@ -249,7 +221,7 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// As of [every callback](Self#cancel-safety).
+    /// As for [every callback](Self#cancel-safety).
     fn handle_info(
         &mut self,
         info: Received,
@@ -262,9 +234,8 @@ pub trait GenServer: Sized + Send + 'static {
         ready(Ok(()))
     }
 
-    /// Runs when the time of [`ServerContext::idle_timeout`] was up and nothing had come.
-    /// If not written, nothing happens. OTP: `handle_info(timeout, State)`.
-    /// [`ServerContext::idle_timeout`] has an example.
+    /// Runs when no message came within the limit of [`ServerContext::idle_timeout`], which has an
+    /// example. By default it does nothing. OTP: `handle_info(timeout, State)`.
     ///
     /// # Errors
     ///
@@ -272,7 +243,7 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// As of [every callback](Self#cancel-safety).
+    /// As for [every callback](Self#cancel-safety).
     fn handle_timeout(
         &mut self,
         ctx: &mut ServerContext<Self>,
@@ -281,17 +252,17 @@ pub trait GenServer: Sized + Send + 'static {
         ready(Ok(()))
     }
 
-    /// Cleans up, knowing why the server ends. After a panic the state is as the handler
-    /// left it. A panic in here becomes the reason. If not written, it does nothing. OTP:
+    /// Cleans up before the server ends with this reason. After a panic the state is as the handler
+    /// left it. If `terminate` panics, that becomes the reason. By default it does nothing. OTP:
     /// `terminate/2`, whose state after a crash is the last one that a handler returned.
     ///
-    /// What must be undone whatever happens belongs into a `Drop`: this is not run when the
+    /// What must be undone in any case belongs into a `Drop`: `terminate` does not run when the
     /// server is killed, or ended by an exit signal that it does not trap.
     ///
     /// # Cancel safety
     ///
-    /// It is dropped at its await when the server is killed: by a supervisor, after its
-    /// [shutdown time](crate::Shutdown).
+    /// `terminate` is dropped at its await when the server is killed, for example by a supervisor
+    /// after the child's [shutdown time](crate::Shutdown).
     ///
     /// ```
     /// use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
@@ -320,10 +291,10 @@ pub trait GenServer: Sized + Send + 'static {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (out, mut told) = unbounded_channel();
+    /// let (out, mut flushed) = unbounded_channel();
     /// let store = Store::start(&rt, out).await?;
     /// store.cast(());
-    /// assert_eq!(told.recv().await.unwrap(), "flushed after panic: as asked");
+    /// assert_eq!(flushed.recv().await.unwrap(), "flushed after panic: as asked");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -332,27 +303,27 @@ pub trait GenServer: Sized + Send + 'static {
         ready(())
     }
 
-    /// A line that the server publishes of itself, for who [looks at it](ServerRef::get_status):
-    /// how it stands, and nothing secret. If not written, it publishes nothing. It is run in
-    /// the server's process, between two handlers, so it should be quick; its panic is the
-    /// asker's [`NoReply`](crate::CallError::NoReply), and not the server's crash. OTP:
-    /// `format_status/1`. [`ServerRef::get_status`] has an example.
+    /// Returns a line about the state, for [`ServerRef::get_status`], which has an example: what
+    /// may be seen, and nothing secret. By default `None`. It runs in the server's process, between
+    /// two handlers, so it should be quick. If it panics, the caller gets
+    /// [`NoReply`](crate::CallError::NoReply), and the server runs on. OTP: `format_status/1`.
     fn format_status(&self) -> Option<String> {
         None
     }
 
-    /// Starts a server linked to nobody. Returns when `init` has. For servers of tests and
-    /// small programs; one that is to be kept alive is a [`child`](Self::child). OTP:
+    /// Starts a server, linked to no process. Returns when `init` has returned. For tests and small
+    /// programs; a server that is to be restarted is a [`child`](Self::child) of a supervisor. OTP:
     /// `gen_server:start/3`. [`GenServer`] has an example.
     ///
     /// # Errors
     ///
     /// [`StartError::Failed`] with the reason if `init` fails or panics, and
-    /// [`StartError::Ignored`] if it chose not to run. By then nothing of it is left.
+    /// [`StartError::Ignored`] if it returns [`ctx.ignore()`](ServerContext::ignore). After an
+    /// error nothing of the server is left.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use.
+    /// If there is no tokio runtime, neither now nor at any earlier use.
     ///
     /// # Cancel safety
     ///
@@ -364,14 +335,14 @@ pub trait GenServer: Sized + Send + 'static {
         Starting::new(runtime).run(args)
     }
 
-    /// Starts a server under a name, which it holds from before its `init`. OTP:
-    /// `gen_server:start/4`.
+    /// Starts a server under a name, which it holds from before its `init` on. For a name that is
+    /// made at run time use [`ServerSpec::named`]. OTP: `gen_server:start/4`.
     ///
     /// # Errors
     ///
-    /// [`StartError::AlreadyStarted`] with the holder's pid if the name is held,
-    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted, and then
-    /// `init` is not run; else as [`start`](Self::start).
+    /// [`StartError::AlreadyStarted`] with the holder's pid if the name is held, and
+    /// [`StartError::NameReserved`] if the name is reserved for a child that is being restarted: in
+    /// both cases `init` does not run. Else as [`start`](Self::start).
     ///
     /// # Panics
     ///
@@ -409,15 +380,15 @@ pub trait GenServer: Sized + Send + 'static {
         Starting::new(runtime).named(name.into()).run(args)
     }
 
-    /// This server as a value, to be given a name or a time limit, and to be started
-    /// linked or monitored. [`ServerSpec`] has an example.
+    /// Returns a description of this server, to which a name or a time limit can be added, and
+    /// which can be started linked or monitored. [`ServerSpec`] has an example.
     fn spec(args: Self::Args) -> ServerSpec<Self> {
         ServerSpec::new(args)
     }
 
-    /// This server as a child of a supervisor: started from a clone of `args` each time.
-    /// Its id is the type's name, so two of one type need another
-    /// [id](ChildSpec::with_id). OTP: `child_spec/1` of an Elixir server.
+    /// Returns the specification of this server as a child of a supervisor. Each start gets a clone
+    /// of `args`. The child's id is the name of the type, so two children of one type need another
+    /// [id](ChildSpec::with_id). Elixir: `child_spec/1` of a `GenServer`.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -441,7 +412,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// counter.cast(Cast::Crash);
     /// ended.await;
     /// tree.count_children().await?; // answered after the restart
-    /// assert_eq!(counter.call(Call::Get).await?, 40); // a new one, from a clone of the args
+    /// assert_eq!(counter.call(Call::Get).await?, 40); // a new incarnation, from a clone of the args
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -452,15 +423,16 @@ pub trait GenServer: Sized + Send + 'static {
         Self::child_with(move || args.clone())
     }
 
-    /// The same, with fresh arguments for each start: for what can't be cloned, or should not
-    /// be. A panic in `args` is the supervisor's crash.
+    /// Returns the specification of this server as a child, with fresh arguments for each start:
+    /// for arguments that can't be cloned, or should not be. A panic in `args` crashes the
+    /// supervisor.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
     /// # use counter::{Call, Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use std::sync::atomic::{AtomicU64, Ordering};
-    /// use regrow::{Name, Supervisor};
+    /// use regrow::Supervisor;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
@@ -468,7 +440,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// let starts = AtomicU64::new(1);
     /// let child = Counter::child_with(move || starts.fetch_add(1, Ordering::SeqCst));
     /// let tree = Supervisor::one_for_one().child(child.named("counter")).start(&rt).await?;
-    /// let counter = rt.server(Name::<Counter>::new("counter"));
+    /// let counter = rt.server::<Counter>("counter");
     /// assert_eq!(counter.call(Call::Get).await?, 1);
     ///
     /// let ended = counter.ended();

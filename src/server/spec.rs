@@ -11,11 +11,10 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::start_error::StartError;
 use crate::runtime::inside::Inside;
 use crate::runtime::starting::Starting;
-use crate::runtime::typed_name::Name;
-use crate::server::{GenServer, ServerRef};
+use crate::server::{GenServer, ServerName, ServerRef};
 
-/// A server being described: its arguments, its name, how long its `init` may take.
-/// Made by [`GenServer::spec`]. OTP: the options of `gen_server:start/4`.
+/// The description of a server that is to be started: its arguments, its name, the time limit of
+/// its `init`. Made by [`GenServer::spec`]. OTP: the options of `gen_server:start/4`.
 ///
 /// # Examples
 ///
@@ -30,7 +29,7 @@ use crate::server::{GenServer, ServerRef};
 /// #     type Call = Reply<()>;
 /// #     type Cast = ();
 ///     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
-///         std::future::pending().await // … a database that doesn't answer …
+///         std::future::pending().await // … waits for a database …
 ///     }
 /// #     async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
 /// #         Ok(())
@@ -66,30 +65,31 @@ impl<S: GenServer> ServerSpec<S> {
         ServerSpec { args, name, label, init_timeout: None, mailbox, warn_after: None }
     }
 
-    /// The name it is registered under, before its `init` runs. By default none.
-    /// [`ServerSpec`] has an example.
-    pub fn named(mut self, name: Name<S>) -> Self {
-        self.name = Some(name.into());
+    /// Sets the name that the server holds from before its `init` on: a [`Name`](crate::Name) or
+    /// any string. By default it has none. [`ServerSpec`] has an example.
+    pub fn named(mut self, name: impl Into<ServerName<S>>) -> Self {
+        self.name = Some(name.into().text);
         self
     }
 
-    /// Its label in the log and the census. By default none. [`ServerSpec`] has an example.
+    /// Sets its label in the log and the census. By default it has none. [`ServerSpec`] has an
+    /// example.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into().into());
         self
     }
 
-    /// How long its `init` may take. A server that takes longer is killed, and its name
-    /// is free, before the start says [`StartError::InitTimeout`]. By default as long as
-    /// it takes, as with [`Duration::MAX`]; zero is too short for nearly every `init`.
-    /// [`ServerSpec`] has an example.
+    /// Sets how long its `init` may take. A server that takes longer is killed, and its name is
+    /// free, before the start returns [`StartError::InitTimeout`]. By default there is no limit, as
+    /// with [`Duration::MAX`]. Zero is too short for nearly every `init`. [`ServerSpec`] has an
+    /// example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.init_timeout = Some(limit);
         self
     }
 
-    /// How many messages, streams, casts and calls its mailbox holds at most, and what it
-    /// does with more. By default it has no bound, or the one of the
+    /// Sets how many messages, streams, casts and calls its mailbox holds at most, and what becomes
+    /// of more. By default it has no bound, or the one of the
     /// [runtime](Runtime::with_mailbox_capacity). [`Overflow`] has an example.
     ///
     /// # Panics
@@ -100,9 +100,9 @@ impl<S: GenServer> ServerSpec<S> {
         self
     }
 
-    /// Warns of a handler of it that runs longer than this, in place of what
-    /// [`Runtime::warn_after`] says for all; [`Duration::MAX`] for never. By default as for
-    /// all. A limit below 1 ms, zero included, is taken as 1 ms.
+    /// Sets the limit after which a handler of this server is logged as slow, in place of the limit
+    /// that [`Runtime::warn_after`] sets for all servers; [`Duration::MAX`] for never. By default
+    /// the limit for all servers holds. A limit below 1 ms, zero included, is taken as 1 ms.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -114,7 +114,7 @@ impl<S: GenServer> ServerSpec<S> {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// rt.warn_after(Duration::from_millis(200));
-    /// // A counter that may take its time.
+    /// // The handlers of this counter may run longer.
     /// let counter = Counter::spec(40).warn_after(Duration::from_secs(2)).start(&rt).await?;
     /// assert_eq!(counter.call(Call::Get).await?, 40);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -125,14 +125,14 @@ impl<S: GenServer> ServerSpec<S> {
         self
     }
 
-    /// Starts it, linked to nobody. Returns when its `init` has. [`ServerSpec`] has an
-    /// example.
+    /// Starts the server, linked to no process. Returns when its `init` has returned.
+    /// [`ServerSpec`] has an example.
     ///
     /// # Errors
     ///
-    /// As [`GenServer::start`], [`StartError::AlreadyStarted`] if the name is held,
-    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted, and
-    /// [`StartError::InitTimeout`]. By then nothing of it is left.
+    /// As [`GenServer::start`]; [`StartError::AlreadyStarted`] if the name is held;
+    /// [`StartError::NameReserved`] if the name is reserved for a child that is being restarted;
+    /// [`StartError::InitTimeout`]. After an error nothing of the server is left.
     ///
     /// # Panics
     ///
@@ -146,9 +146,9 @@ impl<S: GenServer> ServerSpec<S> {
         starting.run(args).await
     }
 
-    /// Starts it linked to the process of this context, from before its `init` on. A
-    /// failing start is told by the error alone, not by the link. OTP:
-    /// `gen_server:start_link`, where the link passes the failure on as well.
+    /// Starts the server, linked to the process of this context from before its `init` on. A start
+    /// that fails returns the error and sends nothing over the link. OTP: `gen_server:start_link`,
+    /// where the link passes the failure on as well.
     ///
     /// # Errors
     ///
@@ -169,7 +169,7 @@ impl<S: GenServer> ServerSpec<S> {
     /// let owner = rt.spawn_fallible(|mut ctx| async move {
     ///     let counter = Counter::spec(0).start_link(&ctx).await?;
     ///     counter.cast(Cast::Crash);
-    ///     drop(ctx.recv().await); // it falls with its counter
+    ///     drop(ctx.recv().await); // it ends with its counter
     ///     Ok(())
     /// });
     /// let reason = owner.join().await;
@@ -181,7 +181,7 @@ impl<S: GenServer> ServerSpec<S> {
         starting.linked(parent.pid()).run(args).await
     }
 
-    /// Starts it monitored by the process of this context. A failing start leaves no
+    /// Starts the server, monitored by the process of this context. A start that fails leaves no
     /// `Down`. OTP: `gen_server:start_monitor`.
     ///
     /// # Errors

@@ -1,7 +1,22 @@
-//! Starting a server, and waiting for its init.
+//! Starting a server: admission, `init`, acknowledgement.
 //!
-//! Until the start is acknowledged the parent's link is one-way: a child that fails is
-//! told by the start's result alone. Dropping the start kills the child.
+//! **What it guarantees.** A start returns a server whose `init` has succeeded, or an error, and
+//! then nothing is left of the process: no name, no link, no message to the parent or to a watcher.
+//!
+//! **Steps**
+//! 1. *Admit*: the process gets its pid, its name and the link to its parent, and is in the tables.
+//! 2. *Run*: a task runs the [body](crate::server::run), which begins with `init`.
+//! 3. *Wait* until the body has acknowledged its `init`, or refused the start, or has ended without
+//!    either, or the time limit has passed.
+//! 4. *Fail*: after a time-out the process is killed. An error is returned only when the process
+//!    has ended.
+//!
+//! **Invariants**
+//! 1. Until the acknowledgement the parent's link is one-way: the parent's end reaches the child,
+//!    and the failure of the child is reported by the result of the start alone.
+//! 2. A start that is dropped gives up the link of the parent first and kills its process then, so
+//!    the parent receives no exit.
+//! 3. A monitor from before the `init` leaves no `Down` if the start fails or is dropped.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,14 +34,15 @@ use crate::runtime::deadline::within;
 use crate::runtime::ended::{Ended, ProcessHandle};
 use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::Starting;
+use crate::server::item::ServerItem;
 use crate::server::run::{self, Ack};
-use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext, ServerRef};
 
-/// A server's process, started.
-pub(crate) type Served<S> = Arc<Process<Work<S>>>;
+/// The record of a server's process.
+pub(crate) type ServerProcess<S> = Arc<Process<ServerItem<S>>>;
 
 impl Starting {
+    /// Starts a server, all steps.
     pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
         consume_budget().await;
         let starting = self.with_init();
@@ -35,13 +51,13 @@ impl Starting {
         starting.init(args, process).await.map(ServerRef::direct)
     }
 
-    /// Where deadlocks are looked for: the process that calls the start waits for the `init`.
+    /// Notes that the process that calls the start waits for the `init`, if deadlocks are detected.
     fn starter_waits(&self, process: Pid) -> Option<WaitEdge> {
         self.runtime().kernel.waits.wait(self.runtime().current_pid(), process, Until::Started)
     }
 
-    /// Begins the start of a server: who it is, and what the start comes to. That is to be
-    /// polled at once.
+    /// Admits a server, step 1. Returns its pid and a future that does the other steps. The future
+    /// must be polled at once: until then the process is in the tables and does not run.
     pub(crate) fn begin<S: GenServer>(
         self,
         args: S::Args,
@@ -57,8 +73,7 @@ impl Starting {
         Ok((pid, started))
     }
 
-    /// Starts a server that `watcher` monitors from before its init on. A start that
-    /// failed leaves no `Down`.
+    /// Starts a server that `watcher` monitors from before its `init` on.
     pub(crate) async fn run_monitored<S: GenServer>(
         self,
         args: S::Args,
@@ -70,14 +85,14 @@ impl Starting {
         let kernel = process.kernel.clone();
         let reference = kernel.monitor(watcher, process.pid());
         let _waits = starting.starter_waits(process.pid());
-        let watched = HalfWatched { kernel, reference, kept: false };
+        let monitor = MonitorGuard { kernel, reference, kept: false };
         let process = starting.init(args, process).await?;
-        Ok((ServerRef::direct(process), watched.keep()))
+        Ok((ServerRef::direct(process), monitor.keep()))
     }
 
-    fn admit<S: GenServer>(&self) -> Result<Served<S>, StartError> {
-        let (process, born) = self.runtime().admit::<Work<S>>(self.new_process());
-        match born {
+    fn admit<S: GenServer>(&self) -> Result<ServerProcess<S>, StartError> {
+        let (process, admitted) = self.runtime().admit::<ServerItem<S>>(self.new_process());
+        match admitted {
             Ok(()) => {
                 self.log(process.pid());
                 Ok(process)
@@ -86,20 +101,20 @@ impl Starting {
         }
     }
 
-    /// Runs the init of a process that is in the tables, and waits for what it comes to.
+    /// Runs the `init` of a process that was admitted, steps 2 to 4.
     pub(crate) async fn init<S: GenServer>(
         self,
         args: S::Args,
-        process: Served<S>,
-    ) -> Result<Served<S>, StartError> {
+        process: ServerProcess<S>,
+    ) -> Result<ServerProcess<S>, StartError> {
         let (ack, acknowledged) = oneshot::channel();
-        let ack = run::Acknowledges::new(ack);
+        let ack = run::AckSender::new(ack);
         let parent = self.new_process().parent.map(|parent| parent.pid);
         let context = ServerContext::new(process.clone(), parent, self.cause());
         let context = context.with_limit(self.warn_after());
         self.runtime().spawn_future(process.clone(), Box::pin(run::body(args, context, ack)));
-        let half_started =
-            HalfStarted { runtime: self.runtime(), parent, process: Some(process.clone()) };
+        let start_guard =
+            StartGuard { runtime: self.runtime(), parent, process: Some(process.clone()) };
         let limit = self.init_timeout();
         let acknowledged = match limit {
             None => Some(acknowledged.await),
@@ -107,7 +122,7 @@ impl Starting {
         };
         let error = match (acknowledged, limit) {
             (Some(Ok(Ack::Started)), _) => {
-                half_started.keep();
+                start_guard.keep();
                 return Ok(process);
             }
             (Some(Ok(Ack::Refused(error))), _) => Some(*error),
@@ -116,28 +131,29 @@ impl Starting {
         };
         let ended = Ended::of(self.runtime(), Some(process));
         if matches!(error, Some(StartError::InitTimeout(_))) {
-            drop(half_started);
+            drop(start_guard);
         }
         let reason = ended.await;
-        // Never looked into: a start error in there is of a start that the init called.
+        // The reason is not searched for a `StartError`: one inside it belongs to another start,
+        // which this `init` called.
         Err(error.unwrap_or_else(|| self.failed(reason)))
     }
 }
 
-/// Kills a process whose start is dropped half way. Nobody hears of it.
-struct HalfStarted<'a> {
+/// Kills a process whose start is dropped before it has succeeded. Invariant 2.
+struct StartGuard<'a> {
     runtime: &'a Runtime,
     parent: Option<Pid>,
     process: Option<Arc<dyn AnyProcess>>,
 }
 
-impl HalfStarted<'_> {
+impl StartGuard<'_> {
     fn keep(mut self) {
         self.process = None;
     }
 }
 
-impl Drop for HalfStarted<'_> {
+impl Drop for StartGuard<'_> {
     fn drop(&mut self) {
         let Some(process) = self.process.take() else { return };
         if let Some(parent) = self.parent {
@@ -147,21 +163,21 @@ impl Drop for HalfStarted<'_> {
     }
 }
 
-/// A monitor of a process whose start has not succeeded yet: without that it leaves no `Down`.
-struct HalfWatched {
+/// Removes a monitor, and its `Down` if one is queued, unless the start succeeds. Invariant 3.
+struct MonitorGuard {
     kernel: Arc<Kernel>,
     reference: MonitorRef,
     kept: bool,
 }
 
-impl HalfWatched {
+impl MonitorGuard {
     fn keep(mut self) -> MonitorRef {
         self.kept = true;
         self.reference
     }
 }
 
-impl Drop for HalfWatched {
+impl Drop for MonitorGuard {
     fn drop(&mut self) {
         if !self.kept {
             self.kernel.demonitor(self.reference, true);

@@ -1,7 +1,7 @@
-//! Looking at a live server, and holding it: OTP's module `sys`.
+//! Suspending, resuming and inspecting a live server: OTP's module `sys`.
 //!
-//! A request that its server ends without having answered is told so, with the reason, as
-//! any call is. One whose asker has stopped waiting is carried out all the same.
+//! If the server ends before it has answered a request, the request fails with the reason, as a
+//! call does. A request is carried out also after its caller has stopped waiting.
 
 use std::time::Duration;
 
@@ -13,33 +13,33 @@ use crate::exit::reason::Result;
 use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::request::{refuse_self, wait_edge};
+use crate::server::item::ServerItem;
 use crate::server::system_message::{ServerStatus, System};
-use crate::server::work::Work;
 use crate::server::{GenServer, ServerRef};
 
-/// How long a request waits, as in OTP.
+/// The time limit of a request, as in OTP.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl<S: GenServer> ServerRef<S> {
-    /// Holds the server: from the answer on it handles nothing, until
-    /// [`resume`](Self::resume). What comes meanwhile is queued and handled then, in order; a
-    /// call whose time is up before gets its [`Timeout`](CallError::Timeout). Suspending twice
-    /// is suspending once. OTP: `sys:suspend/1`.
+    /// Suspends the server: from the answer on it runs no handler, until [`resume`](Self::resume).
+    /// What is sent meanwhile is queued, and handled afterwards, in order. A call whose time limit
+    /// passes meanwhile fails with [`Timeout`](CallError::Timeout). Suspending a suspended server
+    /// changes nothing. OTP: `sys:suspend/1`.
     ///
-    /// Only its handlers rest. It still answers [`get_status`](Self::get_status), and still
-    /// ends when it is told to: by [`stop`](Self::stop), by its parent's exit, by an exit
-    /// signal that it doesn't trap, by a kill. Its timers go on, and what they tell it is
-    /// queued; the clock of its [idle time-out](crate::ServerContext::idle_timeout) stands
-    /// still.
+    /// A suspended server still answers [`get_status`](Self::get_status). It still ends by
+    /// [`stop`](Self::stop), by its parent's exit, by an exit signal that it doesn't trap, and by a
+    /// kill. Its timers run on, and their casts are queued. The clock of its
+    /// [idle time-out](crate::ServerContext::idle_timeout) stands still.
     ///
-    /// It takes its turn like a call, after what was queued before it and what was to be
-    /// continued with. No bound on the mailbox refuses it. Meant for looking at a live
-    /// system: nothing resumes a server by itself, not even the end of who suspended it.
+    /// The request is handled in order, like a call, after what was queued before it and what
+    /// `continue_with` was given. No bound on the mailbox refuses it. Meant for looking at a live
+    /// system: nothing but `resume` resumes a server, not even the end of the process that
+    /// suspended it.
     ///
     /// # Errors
     ///
-    /// [`Timeout`](CallError::Timeout) after five seconds, and else as [`call`](Self::call),
-    /// but for `NoReply` and `Overloaded`.
+    /// [`Timeout`](CallError::Timeout) after five seconds; else as [`call`](Self::call), except for
+    /// `NoReply` and `Overloaded`.
     ///
     /// # Cancel safety
     ///
@@ -68,8 +68,8 @@ impl<S: GenServer> ServerRef<S> {
         self.ask_system(System::Suspend).await
     }
 
-    /// Lets a suspended server go on, with what was queued meanwhile. Of a server that is not
-    /// suspended it changes nothing. OTP: `sys:resume/1`. [`suspend`](Self::suspend) has an
+    /// Resumes a suspended server, which then handles what was queued meanwhile. It changes nothing
+    /// if the server is not suspended. OTP: `sys:resume/1`. [`suspend`](Self::suspend) has an
     /// example.
     ///
     /// # Errors
@@ -83,14 +83,14 @@ impl<S: GenServer> ServerRef<S> {
         self.ask_system(System::Resume).await
     }
 
-    /// Whether the server is suspended, and the line that it publishes of itself, if it does.
-    /// It is answered in its turn: between two handlers, not while one runs. OTP:
-    /// `sys:get_status/1`, which shows the whole state; here a server shows what it chose to.
+    /// Returns whether the server is suspended, and the line that it publishes by
+    /// [`format_status`](GenServer::format_status). The request is handled in order, between two
+    /// handlers. OTP: `sys:get_status/1`, which shows the whole state; here the server chooses what
+    /// it shows.
     ///
     /// # Errors
     ///
-    /// `NoReply` if [`format_status`](GenServer::format_status) panicked, and else as
-    /// [`suspend`](Self::suspend).
+    /// `NoReply` if `format_status` panicked; else as [`suspend`](Self::suspend).
     ///
     /// # Cancel safety
     ///
@@ -150,8 +150,9 @@ impl<S: GenServer> ServerRef<S> {
             edge.end_with(answer.is_due());
         }
         let due = Instant::now() + TIMEOUT;
-        if let Err((refused, _)) = process.send(Work::System(Box::new(make(reply)))) {
-            // Nobody listens when the refused request's reply is dropped.
+        if let Err((refused, _)) = process.send(ServerItem::System(Box::new(make(reply)))) {
+            // The answer first, so that the reply in the refused request is dropped without a
+            // caller.
             drop(answer);
             drop(refused);
             return Err(self.refusal(&process));

@@ -13,10 +13,10 @@ use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::admission::NewProcess;
 use crate::runtime::Runtime;
 use crate::runtime::starting::StartCause;
-use crate::server::context::schedule::Planned;
-use crate::server::event::Event;
+use crate::server::context::schedule::ScheduledCast;
+use crate::server::dispatch::Dispatch;
+use crate::server::item::ServerItem;
 use crate::server::run::suspended;
-use crate::server::work::Work;
 use crate::server::{GenServer, ServerContext};
 use crate::testing::answer::Answer;
 use crate::testing::bare_process::BareProcess;
@@ -81,7 +81,7 @@ use crate::testing::time_limit::wait_for;
 /// ```
 pub struct TestContext<S: GenServer> {
     context: ServerContext<S>,
-    process: BareProcess<Work<S>>,
+    process: BareProcess<ServerItem<S>>,
 }
 
 impl<S: GenServer> TestContext<S> {
@@ -212,14 +212,14 @@ impl<S: GenServer> TestContext<S> {
             let ctx = &mut self.context;
             let some = self.process.or_ended(|cx| ctx.poll_some(cx));
             let waited = wait_for("something to handle", some).await?;
-            return match ctx.next_event(waited) {
-                Event::Stale => continue,
-                Event::Call(call) => state.handle_call(call, ctx).await,
-                Event::Cast(cast) => state.handle_cast(cast, ctx).await,
-                Event::Info(info) => state.handle_info(info, ctx).await,
-                Event::Timeout => state.handle_timeout(ctx).await,
-                Event::Stop(reason) => Err(reason),
-                Event::System(request) => match suspended::serve(*request, state, ctx).await {
+            return match ctx.next_dispatch(waited) {
+                Dispatch::Stale => continue,
+                Dispatch::Call(call) => state.handle_call(call, ctx).await,
+                Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
+                Dispatch::Info(info) => state.handle_info(info, ctx).await,
+                Dispatch::Timeout => state.handle_timeout(ctx).await,
+                Dispatch::Stop(reason) => Err(reason),
+                Dispatch::System(request) => match suspended::serve(*request, state, ctx).await {
                     Some(reason) => Err(reason),
                     None => continue,
                 },
@@ -285,8 +285,10 @@ impl<S: GenServer> TestContext<S> {
             let due = kernel.timers.due(pid, *id).unwrap_or(now);
             let remaining = due.saturating_duration_since(now);
             match planned {
-                Planned::Once { key, .. } => SetTimer { key: key.clone(), remaining, period: None },
-                Planned::Every(ticking) => {
+                ScheduledCast::Once { key, .. } => {
+                    SetTimer { key: key.clone(), remaining, period: None }
+                }
+                ScheduledCast::Every(ticking) => {
                     SetTimer { key: None, remaining, period: Some(ticking.period) }
                 }
             }

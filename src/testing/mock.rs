@@ -15,8 +15,8 @@ use crate::message::received::Received;
 use crate::runtime::Runtime;
 use crate::runtime::starting::StartCause;
 use crate::runtime::typed_name::Name;
-use crate::server::event::Event;
-use crate::server::work::Work;
+use crate::server::dispatch::Dispatch;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::testing::bare_process::BareProcess;
 use crate::testing::time_limit::wait_for;
@@ -82,7 +82,7 @@ use crate::testing::time_limit::wait_for;
 /// # }).unwrap();
 /// ```
 pub struct Mock<S: GenServer> {
-    process: BareProcess<Work<S>>,
+    process: BareProcess<ServerItem<S>>,
     reader: Arc<MailboxReader<S>>,
 }
 
@@ -256,13 +256,13 @@ impl<S: GenServer> MailboxReader<S> {
         let Some(reader) = reader.as_mut() else { return Poll::Pending };
         loop {
             let waited = ready!(reader.poll_some(cx));
-            return Poll::Ready(match reader.next_event(waited) {
-                Event::Call(call) => Asked::Call(call),
-                Event::Cast(cast) => Asked::Cast(cast),
-                Event::Info(info) => Asked::Info(info),
-                Event::Stop(reason) => Asked::Stop(reason),
+            return Poll::Ready(match reader.next_dispatch(waited) {
+                Dispatch::Call(call) => Asked::Call(call),
+                Dispatch::Cast(cast) => Asked::Cast(cast),
+                Dispatch::Info(info) => Asked::Info(info),
+                Dispatch::Stop(reason) => Asked::Stop(reason),
                 // A mock does not answer system requests and has no timers.
-                Event::System(_) | Event::Timeout | Event::Stale => continue,
+                Dispatch::System(_) | Dispatch::Timeout | Dispatch::Stale => continue,
             });
         }
     }

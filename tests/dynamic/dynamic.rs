@@ -604,7 +604,7 @@ async fn who_asks_for_its_own_name_in_its_init_finds_itself() {
     let rt = Runtime::new();
     let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
     let own = rooms.get_or_start("own", Own::child(rooms.clone())).await.unwrap();
-    assert_eq!(rt.server_named::<Own>("own").call(|reply| reply).await, Ok(own));
+    assert_eq!(rt.server::<Own>("own").call(|reply| reply).await, Ok(own));
 }
 
 /// A tree shows the first hundred of very many.

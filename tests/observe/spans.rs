@@ -168,7 +168,7 @@ async fn all_that_a_server_does_is_in_its_span() {
     let pid = rt.whereis("t").unwrap();
     let inside = || of(pid, Some("talker"));
     assert_eq!(seen.take(), [told("init", inside())]);
-    rt.server_named::<Talker>("t").call(|reply| reply).await.unwrap();
+    rt.server::<Talker>("t").call(|reply| reply).await.unwrap();
     settled().await;
     let heard = seen.take();
     assert_eq!(heard[..2], [told("before", inside()), told("after", inside())]);

@@ -224,7 +224,7 @@ async fn a_child_may_ask_its_supervisor_when_its_init_is_over() {
 async fn an_init_that_asks_the_server_that_starts_it_is_refused() {
     let rt = detecting();
     let (init, mut told) =
-        asking(async |rt: Runtime| rt.server_named::<Curious>("outer").call(|reply| reply).await);
+        asking(async |rt: Runtime| rt.server::<Curious>("outer").call(|reply| reply).await);
     let asks = Asks { init, ..quiet() };
     let (call, mut started) = asking(move |rt: Runtime| {
         let asks = asks.clone();
@@ -244,9 +244,9 @@ async fn an_init_that_asks_the_server_that_starts_it_is_refused() {
 async fn a_server_that_stops_the_one_that_waits_for_it_is_refused() {
     let rt = detecting();
     let (first_calls, mut first) =
-        asking(async |rt: Runtime| rt.server_named::<Curious>("second").call(|reply| reply).await);
+        asking(async |rt: Runtime| rt.server::<Curious>("second").call(|reply| reply).await);
     let (second_stops, mut second) = asking(async |rt: Runtime| {
-        let first = rt.server_named::<Curious>("first");
+        let first = rt.server::<Curious>("first");
         first.stop(ExitReason::Normal).await.map(drop)
     });
     let start = async |name, call| {
@@ -277,7 +277,7 @@ async fn a_server_may_ask_a_caller_that_it_has_answered() {
 
         async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
             reply.send(());
-            let asked = self.0.server_named::<Curious>("asker").call(|reply| reply).await;
+            let asked = self.0.server::<Curious>("asker").call(|reply| reply).await;
             self.1.send(asked).unwrap();
             Ok(())
         }

@@ -145,7 +145,7 @@ async fn a_server_is_found_by_pid_and_by_text() {
     let pid = ledger(&rt).await.pid().unwrap();
     let by_pid = rt.server_at::<Ledger>(pid).unwrap();
     assert_eq!(by_pid.call(Call::Lines).await, Ok(vec![]));
-    assert_eq!(rt.server_named::<Ledger>("ledger").call(Call::Lines).await, Ok(vec![]));
+    assert_eq!(rt.server::<Ledger>("ledger").call(Call::Lines).await, Ok(vec![]));
     let raw = rt.spawn(|_| std::future::pending());
     assert_eq!(rt.server_at::<Ledger>(raw.pid()).unwrap_err(), CallError::WrongType);
     assert_eq!(rt.server_at::<Ledger>(Pid::from_raw(99)).unwrap_err(), CallError::NoProc);

@@ -117,7 +117,7 @@ async fn a_server_may_have_a_limit_of_its_own() {
     let never = Slow::child(()).named("never").warn_after(Duration::MAX);
     assert_eq!(never.get_warn_after(), Some(Duration::MAX));
     let _tree = Supervisor::one_for_one().child(never).start(&rt).await.unwrap();
-    for (server, times) in [(&server, 0), (&other, 1), (&rt.server_named("never"), 0)] {
+    for (server, times) in [(&server, 0), (&other, 1), (&rt.server("never"), 0)] {
         took(server, MS * 900).await;
         assert_eq!(slow(&log).len(), times);
     }

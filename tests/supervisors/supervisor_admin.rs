@@ -155,7 +155,7 @@ async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
 async fn a_handle_of_a_name_that_nobody_holds_has_no_pid() {
     let rt = Runtime::new();
     let (fixed, dynamic) = (SupervisorRef::named(&rt, "x"), DynamicSupervisorRef::named(&rt, "x"));
-    let (tasks, server) = (TaskSupervisorRef::named(&rt, "x"), rt.server_named::<Player>("x"));
+    let (tasks, server) = (TaskSupervisorRef::named(&rt, "x"), rt.server::<Player>("x"));
     let pids = || [fixed.pid(), dynamic.pid(), tasks.pid(), server.pid()];
     assert_eq!(pids(), [None; 4]);
     let started = Supervisor::one_for_one().named("x").start(&rt).await.unwrap();

@@ -164,7 +164,7 @@ impl Troupe {
     }
 
     pub fn player(&self, id: &'static str) -> ServerRef<Player> {
-        self.rt.server_named(id)
+        self.rt.server(id)
     }
 
     /// Ends a child from inside.

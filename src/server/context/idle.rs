@@ -1,4 +1,4 @@
-//! Idle time-outs: what a server does when nothing comes.
+//! The idle time-out of a server.
 
 use std::fmt;
 use std::future::Future;
@@ -10,63 +10,64 @@ use tokio::time::{Instant, Sleep};
 
 use crate::base::coop::poll_budget;
 
-/// How long a server waits for its next message before it is told that none came.
+/// How long a server waits for its next message before `handle_timeout` runs.
 #[derive(Default)]
-pub(crate) enum Idle {
+pub(crate) enum IdleTimeout {
     #[default]
     Off,
-    /// Set by a handler; counted from when the server begins to wait.
+    /// Set by a handler. The time counts from when the server begins to wait.
     Set(Duration),
+    /// The server waits, and the clock runs.
     Waiting(Pin<Box<Sleep>>),
 }
 
-impl Idle {
-    /// What is left of the time, if one was set.
+impl IdleTimeout {
+    /// The time that is left, if a time-out is set.
     pub(crate) fn limit(&self) -> Option<Duration> {
         match self {
-            Idle::Off => None,
-            Idle::Set(limit) => Some(*limit),
-            Idle::Waiting(sleep) => {
+            IdleTimeout::Off => None,
+            IdleTimeout::Set(limit) => Some(*limit),
+            IdleTimeout::Waiting(sleep) => {
                 Some(sleep.deadline().saturating_duration_since(Instant::now()))
             }
         }
     }
 
-    /// Stops its clock; the server's next wait sets it going again.
-    pub(crate) fn hold(&mut self) {
+    /// Stops the clock. The server's next wait starts it again.
+    pub(crate) fn pause(&mut self) {
         if let Some(left) = self.limit() {
-            *self = Idle::Set(left);
+            *self = IdleTimeout::Set(left);
         }
     }
 
-    /// Ready once, when the time is up. Polled only when the mailbox had nothing.
-    pub(crate) fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once, when the time has elapsed. Polled only after the mailbox was found empty.
+    pub(crate) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Idle::Off => return Poll::Pending,
-            // A zero time-out loses to a queued message: without budget the mailbox was
-            // not looked into.
-            Idle::Set(Duration::ZERO) => ready!(poll_budget(cx)),
-            Idle::Set(limit) => {
-                *self = Idle::Waiting(Box::pin(tokio::time::sleep(*limit)));
-                return self.poll_up(cx);
+            IdleTimeout::Off => return Poll::Pending,
+            // Without budget the mailbox was not looked into, and a zero time-out loses to a queued
+            // message. So the time-out needs budget as well.
+            IdleTimeout::Set(Duration::ZERO) => ready!(poll_budget(cx)),
+            IdleTimeout::Set(limit) => {
+                *self = IdleTimeout::Waiting(Box::pin(tokio::time::sleep(*limit)));
+                return self.poll_elapsed(cx);
             }
-            Idle::Waiting(sleep) => {
+            IdleTimeout::Waiting(sleep) => {
                 if sleep.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
             }
         }
-        *self = Idle::Off;
+        *self = IdleTimeout::Off;
         Poll::Ready(())
     }
 }
 
-impl fmt::Debug for Idle {
+impl fmt::Debug for IdleTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Idle::Off => "Off",
-            Idle::Set(_) => "Set",
-            Idle::Waiting(_) => "Waiting",
+            IdleTimeout::Off => "Off",
+            IdleTimeout::Set(_) => "Set",
+            IdleTimeout::Waiting(_) => "Waiting",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What a server's handlers are given.
+//! The context that a server's callbacks are given, and what they can do with it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,10 +16,10 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::start_error::StartError;
 use crate::runtime::inside::{Inside, sealed};
 use crate::runtime::starting::StartCause;
-use crate::server::context::idle::Idle;
+use crate::server::context::idle::IdleTimeout;
 use crate::server::context::schedule::Schedule;
+use crate::server::item::ServerItem;
 use crate::server::tracking::state::Watch;
-use crate::server::work::Work;
 use crate::server::{GenServer, ServerRef};
 
 pub(crate) mod idle;
@@ -30,12 +30,13 @@ mod stop;
 mod self_casts;
 mod tasks;
 
-/// The inside of a server: its pid, its handle, its runtime, and what it can do to
-/// itself. Its callbacks are given it. OTP: what `self/0` is in a `gen_server`'s callbacks.
+/// A server seen from its own callbacks: its pid, its handle, its runtime, and what it can do to
+/// itself. Each callback but `terminate` and `format_status` is given one. OTP: the process in
+/// which a `gen_server`'s callbacks run, as `self/0`.
 ///
 /// # Examples
 ///
-/// A server that watches who is in its room, so that nobody who crashed stays:
+/// A server that monitors the guests in its room, so that a guest that has crashed is not counted:
 ///
 /// ```
 /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
@@ -86,20 +87,20 @@ mod tasks;
 /// # }).unwrap();
 /// ```
 pub struct ServerContext<S: GenServer> {
-    pub(crate) process: Arc<Process<Work<S>>>,
+    pub(crate) process: Arc<Process<ServerItem<S>>>,
     parent: Option<Pid>,
     cause: StartCause,
-    /// How the start is refused, if `init` returns what was made with it.
+    /// The error of the start, if `init` returns the reason that was made with it.
     refusal: Option<Box<StartError>>,
-    /// Never locked, only reached through `&mut`: what it holds need not be `Sync` for
-    /// handlers to keep `&ServerContext` across an await.
+    /// Never locked: it is reached through `&mut` only. The mutex makes the context `Sync` without
+    /// its content, so that handlers can keep a `&ServerContext` across an await.
     inner: Mutex<Inner<S>>,
 }
 
 pub(crate) struct Inner<S: GenServer> {
-    pub(crate) mailbox: Mailbox<Work<S>>,
+    pub(crate) mailbox: Mailbox<ServerItem<S>>,
     pub(crate) continues: VecDeque<S::Cast>,
-    pub(crate) idle: Idle,
+    pub(crate) idle: IdleTimeout,
     schedule: Option<Box<Schedule<S>>>,
     pub(crate) watch: Option<Box<Watch>>,
     tasks: Option<Arc<Semaphore>>,
@@ -107,7 +108,7 @@ pub(crate) struct Inner<S: GenServer> {
 
 impl<S: GenServer> ServerContext<S> {
     pub(crate) fn new(
-        process: Arc<Process<Work<S>>>,
+        process: Arc<Process<ServerItem<S>>>,
         parent: Option<Pid>,
         cause: StartCause,
     ) -> Self {
@@ -116,7 +117,7 @@ impl<S: GenServer> ServerContext<S> {
         let inner = Mutex::new(Inner {
             mailbox,
             continues: VecDeque::new(),
-            idle: Idle::Off,
+            idle: IdleTimeout::Off,
             schedule: None,
             watch: None,
             tasks: None,
@@ -134,7 +135,7 @@ impl<S: GenServer> ServerContext<S> {
     /// #     type Call = Reply<()>;
     /// #     type Cast = ();
     ///
-    /// // … of its `GenServer`: each incarnation joins anew.
+    /// // … of its `GenServer`: each incarnation joins the group.
     /// async fn init(group: &'static str, ctx: &mut ServerContext<Self>) -> Result<Self> {
     ///     ctx.runtime().register_tag(group, ctx.pid());
     ///     Ok(Member)
@@ -159,9 +160,9 @@ impl<S: GenServer> ServerContext<S> {
         self.process.pid()
     }
 
-    /// A direct handle to this server, to be given to others: of this incarnation, so not to
-    /// be kept by who outlives it. What it tells itself by it is handled in its turn; a call
-    /// to itself is refused.
+    /// Returns a direct handle to this server, to be given to other processes. It reaches this
+    /// incarnation only, so a process that outlives it should keep a named handle. A cast of the
+    /// server to itself is handled in order; a call to itself is refused.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -200,17 +201,17 @@ impl<S: GenServer> ServerContext<S> {
         ServerRef::direct(self.process.clone())
     }
 
-    /// The runtime this server lives in. [`pid`](Self::pid) has an example.
+    /// The runtime of this server. [`pid`](Self::pid) has an example.
     pub fn runtime(&self) -> Runtime {
         Runtime { kernel: self.process.kernel.clone() }
     }
 
-    /// Why this server was started: the first time, or again, and after what. For a server
-    /// that takes more care after a crash. OTP has no counterpart.
+    /// Why this server was started: for the first time, or again, and after which end. For a server
+    /// that does something else after a crash. OTP has no counterpart.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// use regrow::{ExitReason, Name, StartCause, Supervisor};
+    /// use regrow::{ExitReason, StartCause, Supervisor};
     ///
     /// struct Store(StartCause);
     /// # impl GenServer for Store {
@@ -235,7 +236,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().child(Store::child(()).named("store")).start(&rt).await?;
-    /// let store = rt.server(Name::<Store>::new("store"));
+    /// let store = rt.server::<Store>("store");
     /// assert_eq!(store.call(|reply| reply).await?, StartCause::First);
     ///
     /// let ended = store.ended();
@@ -252,13 +253,14 @@ impl<S: GenServer> ServerContext<S> {
         &self.cause
     }
 
-    /// What `init` returns in an `Err` when there is nothing to serve: the start gives
-    /// [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally. A
-    /// supervisor goes on without it, and keeps it as not running. OTP: `ignore`.
+    /// Returns the reason that `init` returns in an `Err` if this server is not needed: the start
+    /// returns [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally.
+    /// A supervisor keeps the child as not running and starts the others. OTP: `ignore`.
     ///
-    /// It counts only as the result of this server's own `init`. Returned by a handler it is an
-    /// end with [`Normal`](ExitReason::Normal); a [`StartError::Ignored`](crate::StartError) of
-    /// another server's start that `init` passes on by `?` is this server's crash.
+    /// It has this effect only as the result of this server's own `init`. A handler that returns it
+    /// ends the server with [`Normal`](ExitReason::Normal). If `init` passes on the
+    /// [`StartError::Ignored`](crate::StartError) of another server's start by `?`, this server
+    /// crashes.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -301,27 +303,27 @@ impl<S: GenServer> ServerContext<S> {
         ExitReason::Normal
     }
 
-    /// Gives this server a label, as [`Runtime::set_label`] does, which has an example. A
-    /// supervised one has its id for a label at first.
+    /// Sets the label of this server, as [`Runtime::set_label`] does, which has an example. At
+    /// first the label of a supervised server is its id.
     pub fn set_label(&mut self, label: impl Into<String>) {
         self.runtime().set_label(self.pid(), label);
     }
 
-    /// Says how this server is doing, to whoever asks after the tree. [`Health`] has an example.
+    /// Sets the health of this server, as snapshots of the tree show it. [`Health`] has an example.
     pub fn set_health(&mut self, health: Health) {
         self.runtime().set_health(self.pid(), health);
     }
 
-    /// What the `init` of one of the library's own servers returns when it found out itself
-    /// why the start fails: the start gives this very error.
+    /// Returns the reason that the `init` of one of the library's own servers returns if the start
+    /// is to fail with this error.
     pub(crate) fn refuse(&mut self, error: StartError) -> ExitReason {
         let reason = error.as_reason();
         self.refusal = Some(Box::new(error));
         reason
     }
 
-    /// What the start gives, if its `init` returned this reason and said so itself. An error
-    /// that only passed through `init`, by `?`, is none of that: it is another start's.
+    /// Takes the error of the start, if `init` returned the reason that was made with it. An error
+    /// that `init` passed on by `?` belongs to another start, and does not count.
     pub(crate) fn refusal(&mut self, returned: &ExitReason) -> Option<Box<StartError>> {
         let refusal = self.refusal.take()?;
         let ignored = *refusal == StartError::Ignored;
@@ -340,12 +342,12 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().schedule.get_or_insert_default()
     }
 
-    /// What `continue_with` was given and is still to be handled.
+    /// Takes what `continue_with` was given and is not handled yet.
     pub(crate) fn take_continues(&mut self) -> VecDeque<S::Cast> {
         std::mem::take(&mut self.inner().continues)
     }
 
-    pub(crate) fn take_idle(&mut self) -> Idle {
+    pub(crate) fn take_idle(&mut self) -> IdleTimeout {
         std::mem::take(&mut self.inner().idle)
     }
 

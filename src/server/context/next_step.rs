@@ -1,13 +1,13 @@
-//! What a server does next without being asked to.
+//! What a server does next without a message: `continue_with` and the idle time-out.
 
 use std::time::Duration;
 
-use crate::server::context::idle::Idle;
+use crate::server::context::idle::IdleTimeout;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Has `handle_cast` handle this next, before anything that is queued; from `init`,
-    /// before the first message. Several are handled in the order they were given. OTP:
+    /// Makes `handle_cast` handle this next, before every queued item; from `init`, before the
+    /// first message. Several are handled in the order in which they were given. OTP:
     /// `{continue, Term}`.
     ///
     /// ```
@@ -18,7 +18,7 @@ impl<S: GenServer> ServerContext<S> {
     /// #     type Call = Reply<Vec<&'static str>>;
     /// #     type Cast = &'static str;
     ///
-    /// // … of its `GenServer`: the start returns at once, and nothing is handled before this.
+    /// // … of its `GenServer`: the start returns at once, and "load" is handled first.
     /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
     ///     ctx.continue_with("load");
     ///     Ok(Loader(Vec::new()))
@@ -46,12 +46,13 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().continues.push_back(cast);
     }
 
-    /// Has `handle_timeout` run if no message comes within `limit` from the end of this
-    /// handler on. Any message cancels it: its handler decides anew. A zero limit loses
-    /// to a message that is queued already. A [status request](crate::ServerRef::get_status) leaves
-    /// it alone. OTP: the time-out in a callback's result, which a system message starts again.
+    /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.
+    /// Each message cancels the time-out, and its handler may set it anew. A message that is queued
+    /// already wins over a zero limit. A [status request](crate::ServerRef::get_status) does not
+    /// change the time-out. OTP: the time-out in a callback's result, which a system message starts
+    /// again.
     ///
-    /// Not for what must happen at a certain time: a busy server never is idle. That is
+    /// A busy server is never idle: for what must happen at a certain time use
     /// [`cast_after`](Self::cast_after).
     ///
     /// ```
@@ -96,6 +97,6 @@ impl<S: GenServer> ServerContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn idle_timeout(&mut self, limit: Duration) {
-        self.inner().idle = Idle::Set(limit);
+        self.inner().idle = IdleTimeout::Set(limit);
     }
 }

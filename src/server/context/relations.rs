@@ -1,4 +1,4 @@
-//! What ties a server to other processes: links, monitors, servers of its own.
+//! The relations of a server to other processes: trapping, links, monitors, linked servers.
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::runtime::errors::start_error::StartError;
@@ -6,14 +6,14 @@ use crate::runtime::starting::Starting;
 use crate::server::{GenServer, ServerContext, ServerRef};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Turns trapping on or off, and returns the old value: while it is on, exit signals
-    /// arrive in `handle_info`, but for the parent's, which ends the server with
-    /// `terminate` run. OTP: `process_flag(trap_exit, Flag)`.
+    /// Turns the trapping of exit signals on or off, and returns the old value. While it is on,
+    /// exit signals arrive in `handle_info`, except for the parent's, which ends the server after
+    /// `terminate` has run. OTP: `process_flag(trap_exit, Flag)`.
     ///
     /// ```
     /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
     ///
-    /// /// Lives through the crashes of what it is linked to, and counts them.
+    /// /// Survives the crashes of the processes that it is linked to, and counts them.
     /// struct Survivor(u32);
     ///
     /// impl GenServer for Survivor {
@@ -55,9 +55,8 @@ impl<S: GenServer> ServerContext<S> {
         self.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
     }
 
-    /// Links this server to a process, as [`Runtime::link`](crate::Runtime::link) does; false if
-    /// that is dead.
-    /// [`trap_exit`](Self::trap_exit) has an example.
+    /// Links this server to a process, as [`Runtime::link`](crate::Runtime::link) does. Returns
+    /// false if that process is dead. [`trap_exit`](Self::trap_exit) has an example.
     pub fn link(&mut self, other: Pid) -> bool {
         self.runtime().link(self.pid(), other)
     }
@@ -67,23 +66,22 @@ impl<S: GenServer> ServerContext<S> {
         self.runtime().unlink(self.pid(), other);
     }
 
-    /// Watches a process, as [`Runtime::monitor`](crate::Runtime::monitor) does; its `Down`
-    /// arrives in `handle_info`.
-    /// [`ServerContext`] has an example.
+    /// Monitors a process, as [`Runtime::monitor`](crate::Runtime::monitor) does; its `Down`
+    /// arrives in `handle_info`. [`ServerContext`] has an example.
     pub fn monitor(&mut self, target: Pid) -> MonitorRef {
         self.runtime().monitor(self.pid(), target)
     }
 
-    /// Lets go of a monitor, and takes back a `Down` that is queued already, as
+    /// Removes a monitor, and its `Down` if one is queued already, as
     /// [`Runtime::demonitor_flush`](crate::Runtime::demonitor_flush) does, which has an example.
-    /// True if it was in time.
+    /// Returns true if the monitor was still active, so that no `Down` was sent.
     pub fn demonitor(&mut self, reference: MonitorRef) -> bool {
         self.runtime().demonitor_flush(reference)
     }
 
-    /// Starts another server, linked to this one from its `init` on. A failing start is
-    /// told by the error alone, not by the link. What may crash by itself is better a child of
-    /// a supervisor: this one falls with it. OTP: `gen_server:start_link/3`.
+    /// Starts another server, linked to this one from before its `init` on. A start that fails
+    /// returns the error and sends nothing over the link. Later the two end together: a server that
+    /// may crash alone is better a child of a supervisor. OTP: `gen_server:start_link/3`.
     ///
     /// # Errors
     ///
@@ -99,7 +97,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
     /// use regrow::ServerRef;
     ///
-    /// /// Has a counter of its own; they fall together.
+    /// /// Has a counter of its own; the two end together.
     /// struct Meter(ServerRef<Counter>);
     ///
     /// impl GenServer for Meter {

@@ -1,8 +1,8 @@
-//! Timers of a server's own: what it tells itself later.
+//! The timers of one server: casts that it sends itself later.
 //!
-//! What a timer is for stays here, inside the server; the queue of timers knows only its
-//! number. An expiry whose number is not known here any more is stale, and is dropped
-//! unseen: so what was cancelled or replaced never comes, even if it was due already.
+//! The cast of a timer lies here, inside the server; the queue of timers has only the timer's
+//! number. An expiry whose number is not in this table any more is dropped. So a timer that was
+//! cancelled or replaced never runs, even if its expiry was queued already.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,10 +13,9 @@ use crate::base::shared_str::SharedStr;
 use crate::server::GenServer;
 use crate::time::timer_queue::after;
 
-/// One timer that a server set for itself, by
-/// [`cast_after`](crate::ServerContext::cast_after) or
-/// [`cast_every`](crate::ServerContext::cast_every). It ends with this incarnation, and
-/// not by being dropped.
+/// A timer that a server has set for itself by [`cast_after`](crate::ServerContext::cast_after) or
+/// [`cast_every`](crate::ServerContext::cast_every). The end of this incarnation cancels it;
+/// dropping the value does not.
 ///
 /// # Examples
 ///
@@ -60,21 +59,21 @@ use crate::time::timer_queue::after;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CastTimer(pub(crate) u64);
 
-/// All timers of one server.
+/// All timers of one server, by number, and the numbers of those that have a key.
 pub(crate) struct Schedule<S: GenServer> {
-    pub(crate) timers: HashMap<u64, Planned<S>, foldhash::fast::RandomState>,
+    pub(crate) timers: HashMap<u64, ScheduledCast<S>, foldhash::fast::RandomState>,
     pub(crate) keys: HashMap<SharedStr, u64, foldhash::fast::RandomState>,
 }
 
-/// What is to be told.
-pub(crate) enum Planned<S: GenServer> {
+/// The cast of one timer.
+pub(crate) enum ScheduledCast<S: GenServer> {
     Once { cast: S::Cast, key: Option<SharedStr> },
-    Every(Box<Ticking<S>>),
+    Every(Box<Interval<S>>),
 }
 
-pub(crate) struct Ticking<S: GenServer> {
+pub(crate) struct Interval<S: GenServer> {
     pub(crate) make: Box<dyn FnMut() -> S::Cast + Send>,
-    /// The number it is known by to its server; each tick is a new timer.
+    /// The number of the first tick, which is the [`CastTimer`]. Each tick is a timer of its own.
     pub(crate) handle: u64,
     pub(crate) period: Duration,
     pub(crate) missed: MissedTickBehavior,
@@ -87,16 +86,17 @@ impl<S: GenServer> Default for Schedule<S> {
     }
 }
 
-impl<S: GenServer> Planned<S> {
+impl<S: GenServer> ScheduledCast<S> {
+    /// The number in the [`CastTimer`] of the timer that has this number.
     pub(crate) fn handle(&self, id: u64) -> u64 {
         match self {
-            Planned::Once { .. } => id,
-            Planned::Every(ticking) => ticking.handle,
+            ScheduledCast::Once { .. } => id,
+            ScheduledCast::Every(interval) => interval.handle,
         }
     }
 }
 
-/// When the tick after the one that was due then, and is handled now, is due.
+/// Returns when the next tick is due, after a tick that was due at `due` and is handled at `now`.
 pub(crate) fn next_due(
     due: Instant,
     now: Instant,
@@ -122,7 +122,7 @@ mod tests {
     use tokio::time::{Instant, MissedTickBehavior};
 
     #[test]
-    fn a_late_tick_is_made_up_for_as_asked() {
+    fn the_next_tick_after_a_late_one_follows_the_missed_tick_behavior() {
         let due = Instant::now();
         let ms = Duration::from_millis;
         let now = due + ms(250);

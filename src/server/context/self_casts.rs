@@ -1,4 +1,4 @@
-//! Telling oneself later: one-shot casts, keyed ones, intervals.
+//! Casts of a server to itself, later: once, under a key, at intervals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,13 @@ use crate::kernel::timers::ArmedTimer;
 use crate::message::dest::Dest;
 use crate::server::GenServer;
 use crate::server::context::ServerContext;
-use crate::server::context::schedule::{CastTimer, Planned, Ticking, next_due};
-use crate::server::event::Event;
+use crate::server::context::schedule::{CastTimer, Interval, ScheduledCast, next_due};
 use crate::time::timer_queue::{Action, after};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Tells this server something after `delay`, unless it is cancelled. It is handled
-    /// like any cast, in its turn. It ends with this incarnation. OTP: `erlang:send_after` to
-    /// oneself.
+    /// Sends this server a cast after `delay`, unless the timer is cancelled. The cast is then
+    /// handled in order, like any other. The end of this incarnation cancels the timer. OTP:
+    /// `erlang:send_after` to oneself.
     ///
     /// # Panics
     ///
@@ -61,12 +60,12 @@ impl<S: GenServer> ServerContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn cast_after(&mut self, delay: Duration, cast: S::Cast) -> CastTimer {
-        CastTimer(self.plan(delay, Planned::Once { cast, key: None }))
+        CastTimer(self.schedule_cast(delay, ScheduledCast::Once { cast, key: None }))
     }
 
-    /// The same under a key: setting a key again replaces what was set before, and the
-    /// old expiry is never seen, even if it was due already. OTP: a time-out of `gen_statem`
-    /// with a name.
+    /// Sends this server a cast after `delay`, under a key. Setting a key again replaces the timer
+    /// that was set before: its cast is never handled, even if it was due already. OTP: a time-out
+    /// of `gen_statem` with a name.
     ///
     /// # Panics
     ///
@@ -119,13 +118,13 @@ impl<S: GenServer> ServerContext<S> {
     pub fn cast_after_as(&mut self, key: impl Into<SharedStr>, delay: Duration, cast: S::Cast) {
         let key = key.into();
         self.cancel_key(&key);
-        let id = self.plan(delay, Planned::Once { cast, key: Some(key.clone()) });
+        let id = self.schedule_cast(delay, ScheduledCast::Once { cast, key: Some(key.clone()) });
         self.schedule().keys.insert(key, id);
     }
 
-    /// Tells this server something every `period`, first after one period. `missed` says
-    /// what becomes of ticks that a busy server comes too late for, as in
-    /// [`tokio::time::Interval`]. OTP: `timer:send_interval/2`, which sends them all.
+    /// Sends this server a cast every `period`, for the first time after one period. `missed` says
+    /// what becomes of ticks that a busy server handles too late, as in [`tokio::time::Interval`].
+    /// OTP: `timer:send_interval/2`, which sends them all.
     ///
     /// # Panics
     ///
@@ -177,46 +176,47 @@ impl<S: GenServer> ServerContext<S> {
     ) -> CastTimer {
         assert!(!period.is_zero(), "an interval needs a period above zero");
         let due = after(Instant::now(), period);
-        let ticking = Ticking { make: Box::new(make), handle: 0, period, missed, due };
-        let id = self.plan(period, Planned::Every(Box::new(ticking)));
-        if let Some(Planned::Every(ticking)) = self.schedule().timers.get_mut(&id) {
-            ticking.handle = id;
+        let interval = Interval { make: Box::new(make), handle: 0, period, missed, due };
+        let id = self.schedule_cast(period, ScheduledCast::Every(Box::new(interval)));
+        if let Some(ScheduledCast::Every(interval)) = self.schedule().timers.get_mut(&id) {
+            interval.handle = id;
         }
         CastTimer(id)
     }
 
-    /// Cancels a timer. True if it was pending: what it was to tell never comes, even if it
+    /// Cancels a timer. Returns true if it was pending: its cast is then never handled, even if it
     /// was due already. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
     pub fn cancel(&mut self, timer: CastTimer) -> bool {
         let schedule = self.schedule();
-        let known =
-            |(id, planned): (&u64, &Planned<S>)| (planned.handle(*id) == timer.0).then_some(*id);
-        // Only an interval's number moves on.
+        let known = |(id, scheduled): (&u64, &ScheduledCast<S>)| {
+            (scheduled.handle(*id) == timer.0).then_some(*id)
+        };
+        // Only the number of an interval changes, at each tick.
         let id = match schedule.timers.get(&timer.0) {
-            Some(Planned::Once { .. }) => Some(timer.0),
+            Some(ScheduledCast::Once { .. }) => Some(timer.0),
             _ => schedule.timers.iter().find_map(known),
         };
         let Some(id) = id else { return false };
-        let planned = schedule.timers.remove(&id);
-        if let Some(Planned::Once { key: Some(key), .. }) = &planned {
+        let scheduled = schedule.timers.remove(&id);
+        if let Some(ScheduledCast::Once { key: Some(key), .. }) = &scheduled {
             schedule.keys.remove(key);
         }
         self.disarm(id);
-        planned.is_some()
+        scheduled.is_some()
     }
 
-    /// Cancels the timer of this key. True if it was pending. [`CastTimer`] has an example.
+    /// Cancels the timer of this key. Returns true if it was pending. [`CastTimer`] has an example.
     pub fn cancel_key(&mut self, key: &str) -> bool {
         let schedule = self.schedule();
         let Some(id) = schedule.keys.remove(key) else { return false };
-        let planned = schedule.timers.remove(&id);
+        let scheduled = schedule.timers.remove(&id);
         self.disarm(id);
-        planned.is_some()
+        scheduled.is_some()
     }
 
-    fn plan(&mut self, delay: Duration, planned: Planned<S>) -> u64 {
+    fn schedule_cast(&mut self, delay: Duration, scheduled: ScheduledCast<S>) -> u64 {
         let id = arm(&self.runtime().kernel, self.pid(), delay);
-        self.schedule().timers.insert(id, planned);
+        self.schedule().timers.insert(id, scheduled);
         id
     }
 
@@ -224,24 +224,25 @@ impl<S: GenServer> ServerContext<S> {
         drop(self.runtime().kernel.timers.disarm(self.pid(), id));
     }
 
-    /// What a timer that is due has to tell; nothing if it is stale.
-    pub(crate) fn due(&mut self, id: u64) -> Option<Event<S>> {
+    /// Returns the cast of a timer that has expired, and arms the next tick of an interval. `None`
+    /// if the timer was cancelled or replaced since.
+    pub(crate) fn expire(&mut self, id: u64) -> Option<S::Cast> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let schedule = self.schedule();
         match schedule.timers.remove(&id)? {
-            Planned::Once { cast, key } => {
+            ScheduledCast::Once { cast, key } => {
                 if let Some(key) = key {
                     schedule.keys.remove(&key);
                 }
-                Some(Event::Cast(cast))
+                Some(cast)
             }
-            Planned::Every(mut ticking) => {
+            ScheduledCast::Every(mut interval) => {
                 let now = Instant::now();
-                ticking.due = next_due(ticking.due, now, ticking.period, ticking.missed);
-                let next = arm(&kernel, pid, ticking.due.saturating_duration_since(now));
-                let cast = (ticking.make)();
-                schedule.timers.insert(next, Planned::Every(ticking));
-                Some(Event::Cast(cast))
+                interval.due = next_due(interval.due, now, interval.period, interval.missed);
+                let next = arm(&kernel, pid, interval.due.saturating_duration_since(now));
+                let cast = (interval.make)();
+                schedule.timers.insert(next, ScheduledCast::Every(interval));
+                Some(cast)
             }
         }
     }

@@ -4,11 +4,11 @@ use crate::exit::reason::{ExitReason, Result};
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
-    /// What a handler returns to stop this server: `Err(reason)`, in words. `init` may return
-    /// it too, and has failed to start then. OTP: `{stop, Reason, State}`.
+    /// Returns `Err(reason)`, which stops this server if a handler returns it. If `init` returns
+    /// it, the start fails. OTP: `{stop, Reason, State}`.
     ///
-    /// It does nothing by itself, and its error may as well be written by hand. Another
-    /// process uses [`ServerRef::stop`].
+    /// The call itself changes nothing, and `Err(reason)` means the same. Another process uses
+    /// [`ServerRef::stop`].
     ///
     /// # Errors
     ///
@@ -17,7 +17,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     /// use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
     ///
-    /// /// Is asked once.
+    /// /// Answers one call.
     /// struct Ticket(u32);
     ///
     /// impl GenServer for Ticket {

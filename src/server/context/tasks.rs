@@ -1,4 +1,4 @@
-//! Work on the side: tasks of a server, and streams that are piped into it.
+//! Tasks of a server, and streams that are piped into it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,14 +15,13 @@ use crate::server::GenServer;
 use crate::server::context::ServerContext;
 
 impl<S: GenServer> ServerContext<S> {
-    /// Runs a future beside this server, as a process of its own, and tells the server
-    /// what came of it: `done` makes a cast of it. So long work doesn't keep other callers
-    /// waiting. Returns the task's pid. In a full [bounded](crate::Overflow) mailbox the result
-    /// waits for room; where the policy is to drop, it is exempt: it is never lost.
+    /// Runs a future beside this server, as a process of its own, and sends the server the result
+    /// as a cast, which `done` makes. So long work doesn't keep other callers waiting. Returns the
+    /// pid of the task. If the mailbox is [bounded](crate::Overflow) and full, the result waits for
+    /// room; if the policy is to drop, the result is exempt from the bound. It is never lost.
     ///
-    /// The two are linked: the task ends when the server does, whatever the reason, and
-    /// a task that panics takes the server along, unless it traps exits. OTP: a linked
-    /// `Task`.
+    /// The two are linked: the task ends when the server ends, for whatever reason, and a task that
+    /// panics ends the server, unless the server traps exits. OTP: a linked `Task`.
     ///
     /// It is tempting to await long work in the handler. Then every other caller waits for it:
     ///
@@ -84,17 +83,16 @@ impl<S: GenServer> ServerContext<S> {
                 Some(limit) => limit.acquire().await.ok(),
                 None => None,
             };
-            this.cast_own(done(work.await)).await;
+            this.cast_exempt(done(work.await)).await;
         })
     }
 
-    /// At most so many tasks of this server run at once; more wait for their turn.
-    /// Counts those that are spawned from now on. By default there is no limit. OTP has no
-    /// counterpart.
+    /// Limits how many tasks of this server run at once; more wait. The limit holds for tasks that
+    /// are spawned from now on. By default there is no limit. OTP has no counterpart.
     ///
     /// # Panics
     ///
-    /// If `tasks` is 0: none could ever run.
+    /// If `tasks` is 0: no task could ever run.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -140,25 +138,25 @@ impl<S: GenServer> ServerContext<S> {
         self.set_task_limit(Arc::new(Semaphore::new(tasks)));
     }
 
-    /// Tells this server every item of a stream, and `None` when it has ended. The
-    /// stream is polled in a process of its own, linked as a task is; its pid is returned. OTP
-    /// has no counterpart.
+    /// Sends this server every item of a stream as a cast, and `None` when the stream has ended;
+    /// `each` makes the casts. The stream is polled in a process of its own, which is linked as a
+    /// task is. Returns the pid of that process. OTP has no counterpart.
     ///
     /// **With a [bounded mailbox](crate::Overflow) the server sets the pace of the stream.** While
     /// the mailbox is full, the item that was read last waits for room, and the stream is not
     /// polled: so a socket is not read, and its peer is slowed down. Without a bound the stream is
-    /// polled on while the server is busy, and its items pile up in the mailbox.
+    /// polled also while the server is busy, and the mailbox grows.
     ///
     /// | full, and the policy is | an item | the final `None` |
     /// |---|---|---|
     /// | `Reject`, `Wait` | waits for room, and the stream with it | waits for room |
     /// | `DropOldest`, `DropNewest` | it or an older message is dropped, as for a cast; the stream is polled on | is exempt: it is queued, and never dropped |
     ///
-    /// So the `None` comes, after all items that were not dropped, unless the server ends or the
+    /// So the `None` arrives, after all items that were not dropped, unless the server ends or the
     /// process of the stream is killed.
     ///
-    /// A server that takes a thousand numbers at its own pace: the stream is never more than a
-    /// few items ahead of it.
+    /// A server that handles a thousand numbers at its own pace; the stream is never more than a
+    /// few items ahead of it:
     ///
     /// ```
     /// use std::sync::Arc;
@@ -166,7 +164,7 @@ impl<S: GenServer> ServerContext<S> {
     /// use futures_util::{StreamExt, stream};
     /// use regrow::{ExitReason, GenServer, Overflow, Reply, Result, Runtime, ServerContext};
     ///
-    /// /// How many it has handled, and how many were read from the stream.
+    /// /// How many items it has handled, and how many were read from the stream.
     /// struct Slow(u32, Arc<AtomicU32>);
     ///
     /// impl GenServer for Slow {
@@ -189,7 +187,7 @@ impl<S: GenServer> ServerContext<S> {
     ///     async fn handle_cast(&mut self, item: Self::Cast, ctx: &mut ServerContext<Self>) -> Result {
     ///         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     ///         self.0 += u32::from(item.is_some());
-    ///         assert!(self.1.load(SeqCst) <= self.0 + 10); // 8 that wait, and one on each side
+    ///         assert!(self.1.load(SeqCst) <= self.0 + 10); // 8 are queued, and one is on each side
     ///         if item.is_none() { ctx.stop(ExitReason::Normal) } else { Ok(()) }
     ///     }
     /// }
@@ -209,7 +207,7 @@ impl<S: GenServer> ServerContext<S> {
     /// use futures_util::stream;
     /// use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
     ///
-    /// /// Ends with the sum of what it was told.
+    /// /// Ends with the sum of the items.
     /// struct Sum(u32);
     ///
     /// impl GenServer for Sum {
@@ -251,12 +249,12 @@ impl<S: GenServer> ServerContext<S> {
             let mut stream = std::pin::pin!(stream);
             loop {
                 let Some(item) = stream.next().await else {
-                    return this.cast_own(each(None)).await;
+                    return this.cast_exempt(each(None)).await;
                 };
                 if this.cast_wait(each(Some(item))).await.is_err() {
                     return;
                 }
-                // A stream that is always ready must not flood a server that isn't.
+                // A stream that is always ready must let its server run.
                 tokio::task::yield_now().await;
             }
         })

@@ -1,23 +1,17 @@
-//! Handles of servers that run already: by name, by pid; and whether their calls are watched for
-//! circles.
+//! Handles of servers that run already, by name and by pid, and the detection of deadlocks.
 
 use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
 use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::CallError;
-use crate::runtime::typed_name::Name;
-use crate::server::GenServer;
 use crate::server::handle::server_ref::{ServerRef, Target};
+use crate::server::{GenServer, ServerName};
 
 impl Runtime {
-    /// A handle to whoever holds the name, resolved anew at each call and cast. Nobody need
-    /// hold it now. [`Name`] has an example.
-    pub fn server<S: GenServer>(&self, name: Name<S>) -> ServerRef<S> {
-        self.server_named(SharedStr::from(name))
-    }
-
-    /// The same for a name that is only known as text. If the holder is no `S`, calls say
-    /// [`CallError::WrongType`].
+    /// Returns a named handle: each call and cast by it goes to the server that holds the name at
+    /// that moment. No process need hold the name now. For a [`Name`](crate::Name), which has an
+    /// example, the type of the server is known; for any other string, name the type.
+    ///
+    /// If the holder is no server of type `S`, calls fail with [`CallError::WrongType`].
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -31,37 +25,44 @@ impl Runtime {
     /// let session = format!("session {}", 42);
     /// let counter = Counter::start(&rt, 7).await?;
     /// rt.register(&*session, counter.pid().unwrap());
-    /// assert_eq!(rt.server_named::<Counter>(&*session).call(Call::Get).await?, 7);
+    /// assert_eq!(rt.server::<Counter>(session).call(Call::Get).await?, 7);
     ///
     /// rt.whereis_or_spawn("raw", |_| std::future::pending());
-    /// let raw = rt.server_named::<Counter>("raw");
+    /// let raw = rt.server::<Counter>("raw");
     /// assert_eq!(raw.call(Call::Get).await, Err(CallError::WrongType));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn server_named<S: GenServer>(&self, name: impl Into<SharedStr>) -> ServerRef<S> {
-        ServerRef { target: Target::Named { kernel: self.kernel.clone(), name: name.into() } }
+    pub fn server<S: GenServer>(&self, name: impl Into<ServerName<S>>) -> ServerRef<S> {
+        let name = name.into().text;
+        ServerRef { target: Target::Named { kernel: self.kernel.clone(), name } }
     }
 
-    /// Turns the detection of deadlocks on or off; it is off at first. While it is on, a call from
-    /// a handler that would close a circle of processes that wait for each other fails at once, with
-    /// a [`CallError::Deadlock`] that names the circle. While it is off, such calls time out.
+    /// Turns the detection of deadlocks on or off; by default it is off. While it is on, a call
+    /// from a handler that would close a cycle of processes that wait for each other fails at once,
+    /// with a [`CallError::Deadlock`] that names the cycle. While it is off, such calls time out.
     ///
-    /// Besides servers that call, or [stop](ServerRef::stop), each other, these wait: a process
-    /// that starts a server, for its `init`; a [`Supervisor`](crate::Supervisor), for the child
-    /// that it starts or stops; a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for
-    /// its children. So an `init` that asks its own supervisor is refused. A call that was made
-    /// before its server began to wait in this way is not: it times out. Not known are waits for a [`Task`](crate::Task), for an [end](Self::ended), and, in
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for the `init` of another.
+    /// These waits are known:
+    ///
+    /// * a server that calls, or [stops](ServerRef::stop), another;
+    /// * a process that starts a server, for its `init`;
+    /// * a [`Supervisor`](crate::Supervisor), for the child that it starts or stops;
+    /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for its children.
+    ///
+    /// So an `init` that calls its own supervisor is refused. A call that was made before its
+    /// server began one of the last three waits is not refused, and times out. These waits are not
+    /// known: for a [`Task`](crate::Task), for an [end](Self::ended), and, in
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for an `init` that another
+    /// caller has begun.
     ///
     /// Meant for tests and development: each call takes a lock that all calls share, and follows
-    /// the waits of the server that it asks, each of them once; the lock is released in between,
-    /// so that other calls go on. OTP has no counterpart.
+    /// the waits of the called server, each of them once. The lock is released in between, so that
+    /// other calls go on. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};
     ///
-    /// /// Asks another of its kind before it answers.
+    /// /// Calls another server of its type before it answers.
     /// struct Asker(Name<Asker>);
     ///
     /// impl GenServer for Asker {
@@ -97,11 +98,12 @@ impl Runtime {
         self.kernel.waits.detect(on);
     }
 
-    /// A direct handle to the server that is this process.
+    /// Returns a direct handle to the server that has this pid.
     ///
     /// # Errors
     ///
-    /// [`CallError::NoProc`] if it is not alive, [`CallError::WrongType`] if it is no `S`.
+    /// [`CallError::NoProc`] if the process is not alive, [`CallError::WrongType`] if it is not a
+    /// server of type `S`.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

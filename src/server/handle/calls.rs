@@ -1,4 +1,21 @@
-//! Calls for special occasions: through a restart, to many at once, from a thread.
+//! Calls through a restart, to many servers at once, and from a thread.
+//!
+//! **What [`call_waiting`](ServerRef::call_waiting) guarantees.** Within its limit, a call that was
+//! not queued is made again, to the successor; a call that was queued is never made again, since it
+//! may have been handled.
+//!
+//! **Steps**, in a loop:
+//! 1. Register for changes of names.
+//! 2. Resolve the name. If a successor is awaited, wait for a change and start over. Any other
+//!    error is returned.
+//! 3. Call the process. Its answer or error is returned, except for step 4.
+//! 4. `NoProc` means that the process is ending and the call was never in its mailbox. Wait for its
+//!    end, which frees or reserves the name, and start over.
+//!
+//! **Invariants**
+//! 1. Step 1 comes before step 2, so a change between them is not missed.
+//! 2. One deadline holds for all waits. When it passes in step 2, the error says that the server is
+//!    being restarted; in step 4 it is the refusal of the process that was ending.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -19,23 +36,27 @@ use crate::runtime::Runtime;
 use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::request::{ask, ask_seen, let_in, refuse_self, wait_edge};
+use crate::server::handle::request::{
+    ask, ask_with_edge, refuse_self, wait_edge, wait_until_queued,
+};
 use crate::server::handle::server_ref::Target;
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerRef};
 use crate::time::deadline_pool::blocking_wait::wait;
 
 impl<S: GenServer> ServerRef<S> {
-    /// Asks by name, and, where the holder has ended and is about to be restarted, waits
-    /// for its successor: all within `limit`. `make` may be called more than once. A call
-    /// that was queued when its server ended is not repeated: it may have been handled. OTP
-    /// has no counterpart: there a caller fails in the gap. Unlike a loop of calls it is idle
-    /// meanwhile, so under a paused clock the time to the restart passes.
+    /// Calls the server, and waits for its successor if it is being restarted, all within `limit`.
+    /// `make` may run more than once. A call that was queued when its server ended is not repeated,
+    /// because it may have been handled. A direct handle has no successor: by such a handle this is
+    /// [`call_timeout`](Self::call_timeout).
+    ///
+    /// OTP has no counterpart: there a call fails while the server is restarted. Unlike a loop of
+    /// calls this is idle while it waits, so a paused clock moves on to the restart.
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call); [`CallError::Restarting`] only when the time is up and no
-    /// successor has come.
+    /// As [`call`](Self::call); [`CallError::Restarting`] only if no successor has started within
+    /// `limit`.
     ///
     /// # Cancel safety
     ///
@@ -46,16 +67,16 @@ impl<S: GenServer> ServerRef<S> {
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
     /// # use counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
-    /// use regrow::{Name, Supervisor};
+    /// use regrow::Supervisor;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().child(Counter::child(0).named("counter"));
     /// let tree = tree.start(&rt).await?;
-    /// let counter = rt.server(Name::<Counter>::new("counter"));
+    /// let counter = rt.server::<Counter>("counter");
     /// rt.kill(counter.pid().unwrap());
-    /// assert!(counter.call(Call::Get).await.is_err()); // wrong: it is dying, or not yet there
+    /// assert!(counter.call(Call::Get).await.is_err()); // wrong: it is ending, or not yet restarted
     /// assert_eq!(counter.call_waiting(Call::Get, Duration::from_secs(5)).await?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -74,14 +95,13 @@ impl<S: GenServer> ServerRef<S> {
             consume_budget().await;
             let changed = kernel.name_changes.notified();
             tokio::pin!(changed);
-            // From here on no change is missed.
+            // Invariant 1.
             changed.as_mut().enable();
             let restarting = match self.resolve() {
                 Err(restarting @ CallError::Restarting { .. }) => restarting,
                 Err(error) => return Err(error),
-                Ok(process) => match ask_until(&process, &make, due).await {
+                Ok(process) => match call_process(&process, &make, due).await {
                     Err(CallError::NoProc) => {
-                        // It is ending; its name falls vacant, or free, when it has.
                         let refusal = self.refusal(&process);
                         let runtime = Runtime { kernel: kernel.clone() };
                         let ended = Ended::of(&runtime, Some(process.into_owned()));
@@ -95,12 +115,12 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
-    /// Asks many servers at once, under one time limit, and returns what each said, in
-    /// their order. OTP: `gen_server:multi_call`, which leaves out those that failed.
+    /// Calls many servers at once, under one time limit, and returns the result of each, in the
+    /// order of `servers`. OTP: `gen_server:multi_call`, which leaves out the servers that failed.
     ///
     /// # Errors
     ///
-    /// Of each server its own, as [`call`](Self::call).
+    /// For each server its own, as [`call`](Self::call).
     ///
     /// # Cancel safety
     ///
@@ -132,12 +152,12 @@ impl<S: GenServer> ServerRef<S> {
         join_all(servers.iter().map(|server| server.call_timeout(&make, limit))).await
     }
 
-    /// Asks from a thread that may block, and waits up to `limit` for the answer.
+    /// Calls the server from a thread that may block, and waits up to `limit` for the answer.
     ///
-    /// The limit goes by the clock of the runtime's tokio, so a paused clock holds. If that
-    /// tokio is blocked, or driven by nobody, it ends by the system's clock: at the limit, and
-    /// under a paused clock a second after it. While a paused clock stands still, because its
-    /// tokio is busy or `spawn_blocking` holds it, the call waits.
+    /// The limit is measured by the clock of the runtime's tokio, which may be paused. If that
+    /// tokio is blocked or is not being driven, the system's clock ends the call: at the limit, or
+    /// one second after it under a paused clock. While a paused clock stands still, because its
+    /// tokio is busy or inside `spawn_blocking`, the call waits.
     ///
     /// # Errors
     ///
@@ -145,8 +165,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// Inside of async code: there, [`call`](Self::call). If there is no tokio runtime: neither
-    /// now nor at any earlier use.
+    /// If it is used inside async code: use [`call`](Self::call) there. If there is no tokio
+    /// runtime, neither now nor at any earlier use.
     ///
     /// ```
     /// use std::time::Duration;
@@ -169,7 +189,7 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<T, CallError> {
         let tokio = self.kernel().tokio().expect(NO_TOKIO);
-        // It panics inside of async code, where the thread must not block.
+        // Panics inside async code, where the thread must not block.
         tokio.block_on(ready(()));
         let _inside = tokio.enter();
         wait(self.call_timeout(make, limit))
@@ -184,30 +204,31 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// A call where deadlocks are looked for: apart, so that no other call has an edge to keep.
-    pub(crate) async fn call_seen<T: Send + 'static>(
+    /// A call while deadlocks are detected: a future of its own, so that no other call has room for
+    /// an edge.
+    pub(crate) async fn call_with_edge<T: Send + 'static>(
         &self,
-        process: Arc<Process<Work<S>>>,
+        process: Arc<Process<ServerItem<S>>>,
         mut edge: WaitEdge,
         make: impl FnOnce(Reply<T>) -> S::Call,
         due: Option<Instant>,
     ) -> Result<T, CallError> {
-        let told = |error| self.told(error, &process);
+        let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;
-        let (mut answer, sent) = match ask_seen(&process, make, waker, &mut edge) {
+        let (mut answer, sent) = match ask_with_edge(&process, make, waker, &mut edge) {
             Ok(asked) => asked,
-            Err(error) => return after_budget(Err(told(error))).await,
+            Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InSendQueue(number) = sent {
-            answer = let_in(&process, number, answer, due).await.map_err(told)?;
+            answer = wait_until_queued(&process, number, answer, due).await.map_err(refine)?;
         }
         AwaitReply::until(answer, due, &process).await
     }
 }
 
-/// Asks this one. `NoProc` if the question never was in its mailbox.
-async fn ask_until<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+/// Calls this process. `NoProc` means that the call was never in its mailbox.
+async fn call_process<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     due: Instant,
 ) -> Result<T, CallError> {
@@ -216,10 +237,10 @@ async fn ask_until<S: GenServer, T: Send + 'static>(
     let mut waits = wait_edge(process, caller)?;
     let (mut answer, sent) = match &mut waits {
         None => ask(process, make, waker)?,
-        Some(edge) => ask_seen(process, make, waker, edge)?,
+        Some(edge) => ask_with_edge(process, make, waker, edge)?,
     };
     if let Sent::InSendQueue(number) = sent {
-        answer = Box::pin(let_in(process, number, answer, Some(due))).await?;
+        answer = Box::pin(wait_until_queued(process, number, answer, Some(due))).await?;
     }
     AwaitReply::until(answer, Some(due), process).await
 }

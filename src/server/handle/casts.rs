@@ -1,4 +1,21 @@
-//! Telling a server something: without waiting, or waiting for room.
+//! Casts: without waiting, or waiting for room.
+//!
+//! **What [`cast_wait`](ServerRef::cast_wait) guarantees.** The message is queued once, or given
+//! back with the error. A future that is dropped has either queued the message or dropped it.
+//!
+//! **Steps**
+//! 1. Try to cast. Only a full mailbox leads to step 2.
+//! 2. Refuse a server that waits for itself, and add the edge to the wait graph.
+//! 3. Send again, under the lock of the process: the message is queued, since room came meanwhile,
+//!    or it joins the send queue under a number.
+//! 4. Wait as [`QueuedSend`], until the message is queued or the process is ending. In the second
+//!    case the message is taken back.
+//!
+//! **Invariants**
+//! 1. From step 3 on the message lies with the process, in the mailbox or in its send queue, and is
+//!    taken back only under the lock of the process.
+//! 2. Steps 3 and 4 stay with the process that step 2 found: a named handle does not move on to a
+//!    successor.
 
 use crate::base::coop::consume_budget;
 use crate::mailbox::queued_send::QueuedSend;
@@ -8,61 +25,64 @@ use crate::process::any::Refused;
 use crate::runtime::errors::call_error::CallError;
 use crate::runtime::errors::cast_error::CastError;
 use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
-    /// Tells the server something, and doesn't wait. False if it is dead or full, and then
-    /// the message is dropped: [`try_cast`](Self::try_cast) says why and gives it back. True
-    /// is no promise that it is handled: the server may end before, and a mailbox whose
-    /// policy is to drop says true as well ([`Overflow`](crate::Overflow)).
+    /// Sends the server a message and doesn't wait. Returns false if the server is dead or its
+    /// mailbox is full, and then drops the message: [`try_cast`](Self::try_cast) gives the reason
+    /// and the message back. True does not mean that the message will be handled: the server may
+    /// end first, and a mailbox whose policy is to drop returns true as well
+    /// ([`Overflow`](crate::Overflow)).
     ///
-    /// Casts and calls of one sender are handled in the order they were sent. Unless its
-    /// mailbox has a bound, nothing slows down who casts faster than the server handles:
-    /// where that can be, call, or [`cast_wait`](Self::cast_wait). OTP: `gen_server:cast/2`,
-    /// which doesn't say. [`ServerRef`] has an example.
+    /// Casts and calls of one sender are handled in the order in which they were sent. A mailbox
+    /// without a bound does not slow down a sender that is faster than the server: there, call, or
+    /// use a bound and [`cast_wait`](Self::cast_wait). OTP: `gen_server:cast/2`, which returns `ok`
+    /// in any case. [`ServerRef`] has an example.
     pub fn cast(&self, cast: S::Cast) -> bool {
         self.resolve()
-            .is_ok_and(|process| process.send_wrapped(cast, Work::Cast, IfFull::Lose).is_ok())
+            .is_ok_and(|process| process.send_wrapped(cast, ServerItem::Cast, IfFull::Lose).is_ok())
     }
 
-    /// As [`cast`](Self::cast), but gives back what is refused, and says why. OTP has no
-    /// counterpart. [`CastError`] has an example.
+    /// Sends the server a message as [`cast`](Self::cast) does, and gives a refused message back
+    /// with the reason. OTP has no counterpart. [`CastError`] has an example.
     ///
     /// # Errors
     ///
-    /// [`CastError`], with the message: the server is dead, is being restarted, is full, or
-    /// is none of this type.
+    /// [`CastError`], with the message: the server is dead, is being restarted, has a full mailbox,
+    /// or is of another type.
     pub fn try_cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
         let process = match self.resolve() {
             Ok(process) => process,
             Err(reason) => return Err(CastError::new(reason, cast)),
         };
-        let sent = process.send_wrapped(cast, Work::Cast, IfFull::GiveBack);
-        sent.map(|_| ())
-            .map_err(|(work, refused)| given_back(work, self.told(refused.into(), &process)))
+        let sent = process.send_wrapped(cast, ServerItem::Cast, IfFull::GiveBack);
+        sent.map(|_| ()).map_err(|(item, refused)| {
+            given_back(item, self.refine_error(refused.into(), &process))
+        })
     }
 
-    /// Tells the server something; if its mailbox is full, waits for room, however long
-    /// that takes. Those who wait are let in in the order they came, calls that wait among
-    /// them. A mailbox whose policy is to drop never makes anybody wait, one without a bound
-    /// neither. OTP has no counterpart.
+    /// Sends the server a message. If the mailbox is full, waits for room, however long that takes.
+    /// Casts and calls that wait for room are queued in the order in which they began to wait. A
+    /// mailbox whose policy is to drop, and one without a bound, never make a sender wait. OTP has
+    /// no counterpart.
     ///
-    /// A named handle waits for who holds the name when it is called, and for no successor.
+    /// A named handle waits for the process that holds the name at the time of the call, and not
+    /// for its successor.
     ///
     /// # Errors
     ///
-    /// [`CastError`], with the message: as [`try_cast`](Self::try_cast), but not for being
-    /// full. If the server ends while this waits, at once
-    /// [`NoProc`](CallError::NoProc), or by name, where it is restarted,
-    /// [`Restarting`](CallError::Restarting); from one of its own handlers, which alone could make
-    /// room, [`CallingSelf`](CallError::CallingSelf).
+    /// [`CastError`], with the message: as [`try_cast`](Self::try_cast), except that a full mailbox
+    /// is no error. If the server ends during the wait, [`NoProc`](CallError::NoProc) at once, or
+    /// by name, if the server is restarted, [`Restarting`](CallError::Restarting). From one of the
+    /// server's own handlers [`CallingSelf`](CallError::CallingSelf), because only that handler
+    /// could make room.
     ///
     /// # Cancel safety
     ///
-    /// The message is the server's from the moment there is room for it, whether this is
-    /// polled by then or not. Dropped before, it takes the message along, and nothing was
-    /// told; dropped after, all was. Who must know which, lets it finish.
+    /// The message is queued as soon as there is room, whether or not this future is polled by
+    /// then. Dropped before that, the future drops the message; dropped after, it changes nothing.
+    /// To know which, let the future finish.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -96,37 +116,39 @@ impl<S: GenServer> ServerRef<S> {
             Ok(edge) => edge,
             Err(reason) => return Err(CastError::new(reason, full)),
         };
-        match process.send_with(Work::Cast(full), IfFull::Wait) {
+        match process.send_with(ServerItem::Cast(full), IfFull::Wait) {
             Ok(Sent::Accepted) => Ok(()),
             Ok(Sent::InSendQueue(number)) => {
-                let place = QueuedSend::new(process.clone().into_owned(), number);
-                place.await.map_err(|work| given_back(work, self.refusal(&process)))
+                let queued_send = QueuedSend::new(process.clone().into_owned(), number);
+                queued_send.await.map_err(|item| given_back(item, self.refusal(&process)))
             }
-            Err((work, refused)) => Err(given_back(work, self.told(refused.into(), &process))),
+            Err((item, refused)) => {
+                Err(given_back(item, self.refine_error(refused.into(), &process)))
+            }
         }
     }
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// Sends the server something that it asked for itself and that comes once: the end of a pipe or
-    /// the result of a task. It is lost only if the server ends. It waits for room; where the
-    /// policy of the mailbox is to drop, it is exempt from the bound.
-    pub(crate) async fn cast_own(&self, cast: S::Cast) {
+    /// Sends the server a message that it asked for itself and that comes once: the end of a pipe
+    /// or the result of a task. The message is lost only if the server ends. It waits for room; if
+    /// the policy of the mailbox is to drop, it is exempt from the bound instead.
+    pub(crate) async fn cast_exempt(&self, cast: S::Cast) {
         let Ok(process) = self.resolve() else { return };
         let drops = process.with_counts(|counts| counts.overflow.drops());
         if drops == Some(true) {
-            // A server that is ending needs it no more.
-            drop(process.send(Work::Own(Box::new(cast))));
+            // Refused only by a server that is ending.
+            drop(process.send(ServerItem::Exempt(Box::new(cast))));
         } else {
             drop(self.cast_wait(cast).await);
         }
     }
 }
 
-/// The error of a cast that was not taken.
-fn given_back<S: GenServer>(work: Work<S>, reason: CallError) -> CastError<S::Cast> {
-    match work {
-        Work::Cast(cast) => CastError::new(reason, cast),
+/// The error of a cast that was not queued.
+fn given_back<S: GenServer>(item: ServerItem<S>, reason: CallError) -> CastError<S::Cast> {
+    match item {
+        ServerItem::Cast(cast) => CastError::new(reason, cast),
         _ => unreachable!("a mailbox gives back what it was given"),
     }
 }

@@ -1,5 +1,5 @@
-//! What clients of a server hold: the typed handle, handles by name and by message type, and each
-//! way to send a request.
+//! The client side of a server: the typed handle, handles by name and by message type, and each way
+//! to send a request.
 
 pub(crate) mod request;
 pub(crate) mod server_ref;

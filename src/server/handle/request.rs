@@ -1,4 +1,4 @@
-//! Asking: a question is queued, or waits for room where the mailbox lets it.
+//! Sends a call: the call is queued, or waits for room if the policy of the mailbox says so.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -16,44 +16,44 @@ use crate::process::{AnyProcess, IfFull};
 use crate::runtime::deadline::until;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::GenServer;
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 
-/// Asks the question: it is queued, or [waits for room](let_in) where the mailbox lets it.
-/// This waker is woken when it is answered.
+/// Sends a call. A call that is not queued at once [waits for room](wait_until_queued). `waker` is
+/// woken when the answer is there.
 #[inline]
 pub(crate) fn ask<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+    process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    ask_and(process, make, waker, |_| ())
+    send_call(process, make, waker, |_| ())
 }
 
-/// The same where deadlocks are looked for: the caller waits no more as soon as the answer is
-/// sent, whether it has noticed or not.
+/// Sends a call while deadlocks are detected. The edge ends when the answer is sent, which may be
+/// before the caller is polled.
 #[cold]
-pub(crate) fn ask_seen<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+pub(crate) fn ask_with_edge<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
     edge: &mut WaitEdge,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    ask_and(process, make, waker, |answer| edge.end_with(answer.is_due()))
+    send_call(process, make, waker, |answer| edge.end_with(answer.is_due()))
 }
 
 #[inline]
-fn ask_and<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+fn send_call<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
-    before: impl FnOnce(&AwaitedReply<T>),
+    before_send: impl FnOnce(&AwaitedReply<T>),
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
-    before(&answer);
-    match process.send_wrapped(make(reply), Work::Call, IfFull::WaitOrLose) {
+    before_send(&answer);
+    match process.send_wrapped(make(reply), ServerItem::Call, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
-            // Nobody listens when the refused question's reply is dropped.
+            // The answer first, so that the reply in the refused call is dropped without a caller.
             drop(answer);
             drop(refused);
             Err(why.into())
@@ -61,53 +61,57 @@ fn ask_and<S: GenServer, T: Send + 'static>(
     }
 }
 
-/// Waits for the question under this number in the line to be queued. One that still waits
-/// for room when the time is up is taken back, and so is one whose server ends: it was not
-/// handled.
-pub(crate) async fn let_in<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<Work<S>>>,
+/// Waits until the call that has this number in the send queue is queued in the mailbox. A call
+/// that still waits for room when its time is up, or when its server ends, is taken back: it was
+/// not handled.
+pub(crate) async fn wait_until_queued<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
     number: u64,
     answer: AwaitedReply<T>,
     due: Option<Instant>,
 ) -> Result<AwaitedReply<T>, CallError> {
-    let place = QueuedSend::new(process.clone(), number);
-    match wait_for_room(place, due).await {
+    let queued_send = QueuedSend::new(process.clone(), number);
+    match wait_for_room(queued_send, due).await {
         Ok(()) => Ok(answer.later()),
-        Err((question, error)) => {
-            // As above.
+        Err((call, error)) => {
+            // In the order of `send_call`.
             drop(answer);
-            drop(question);
+            drop(call);
             Err(error)
         }
     }
 }
 
 async fn wait_for_room<S: GenServer>(
-    mut place: QueuedSend<Work<S>>,
+    mut queued_send: QueuedSend<ServerItem<S>>,
     due: Option<Instant>,
-) -> Result<(), (Work<S>, CallError)> {
-    let process = place.process().clone();
-    match until(&process.kernel, due, &mut place).await {
-        Some(let_in) => let_in.map_err(|question| (question, CallError::NoProc)),
-        None => match place.cancel() {
-            Some(question) => Err((question, CallError::Overloaded)),
-            // It was let in at the last moment.
+) -> Result<(), (ServerItem<S>, CallError)> {
+    let process = queued_send.process().clone();
+    match until(&process.kernel, due, &mut queued_send).await {
+        Some(queued) => queued.map_err(|call| (call, CallError::NoProc)),
+        None => match queued_send.cancel() {
+            Some(call) => Err((call, CallError::Overloaded)),
+            // It was queued just before.
             None => Ok(()),
         },
     }
 }
 
-/// Who asks; no server may ask itself.
+/// Returns the process that makes the call. Refuses a server that calls itself, because none of its
+/// handlers could answer.
 #[inline]
-pub(crate) fn refuse_self<S: GenServer>(process: &Process<Work<S>>) -> Result<Pid, CallError> {
+pub(crate) fn refuse_self<S: GenServer>(
+    process: &Process<ServerItem<S>>,
+) -> Result<Pid, CallError> {
     let caller = current_process::current_pid(process.kernel.number());
     if caller == process.pid() { Err(CallError::CallingSelf) } else { Ok(caller) }
 }
 
-/// Notes who waits for whom, where the runtime detects deadlocks.
+/// Adds the edge from the caller to the server to the wait graph, if deadlocks are detected.
+/// Refuses a call that would close a cycle.
 #[inline]
 pub(crate) fn wait_edge<S: GenServer>(
-    process: &Process<Work<S>>,
+    process: &Process<ServerItem<S>>,
     caller: Pid,
 ) -> Result<Option<WaitEdge>, CallError> {
     let edge = process.kernel.waits.enter(caller, process.pid());

@@ -1,4 +1,4 @@
-//! Handles by message: for code that must not know the server's type.
+//! Handles by message type, for code that must not know the server's type.
 
 use std::fmt;
 use std::future::Future;
@@ -11,19 +11,19 @@ use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::server_ref::CALL_TIMEOUT;
 use crate::server::{GenServer, ServerRef};
 
-/// Where an `M` can be sent: some server, of whatever type, that takes one. Cheap to clone;
-/// dropping it does nothing to the server.
+/// A handle to a server of any type that accepts an `M` as a cast. Cheap to clone; dropping it does
+/// nothing to the server.
 ///
-/// It is made of a [`ServerRef`] and one of its variants, and reaches whom that handle
-/// reaches: this very incarnation, or, of a named one, whoever holds the name at each send.
-/// Code that knows the server's type needs none: [`ServerRef::cast`] costs less by an
-/// indirect call.
+/// [`ServerRef::sender`] makes it from a handle and a function from `M` to the server's cast. It
+/// reaches the process that the handle reaches: one incarnation, or, by a named handle, the process
+/// that holds the name at each send. Code that knows the server's type doesn't need it:
+/// [`ServerRef::cast`] saves an indirect call.
 ///
 /// OTP has no counterpart: there any pid takes any message.
 ///
 /// # Examples
 ///
-/// A clock that rings for whoever wants to be woken:
+/// An alarm clock that rings for servers of any type:
 ///
 /// ```
 /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -33,7 +33,7 @@ use crate::server::{GenServer, ServerRef};
 ///
 /// struct Rang(u32);
 ///
-/// /// Knows nothing of the servers that it wakes.
+/// /// Knows nothing of the types of the servers.
 /// async fn ring(after: Duration, bells: Vec<Sender<Rang>>) {
 ///     sleep(after).await;
 ///     for bell in &bells {
@@ -93,12 +93,12 @@ use crate::server::{GenServer, ServerRef};
 /// # }).unwrap();
 /// ```
 pub struct Sender<M> {
-    takes: Arc<dyn Takes<M>>,
+    target: Arc<dyn CastTarget<M>>,
 }
 
-/// Where an `M` can be asked, and a `T` is the answer: the [`Sender`] of calls.
+/// A handle to a server of any type that answers an `M` with a `T`: a [`Sender`] for calls.
 ///
-/// Each call boxes its future: one allocation more than [`ServerRef::call`].
+/// Each call boxes its future, which is one allocation more than [`ServerRef::call`] makes.
 ///
 /// # Examples
 ///
@@ -106,7 +106,7 @@ pub struct Sender<M> {
 /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
 /// use regrow::{CallError, Caller};
 ///
-/// /// Needs prices, from wherever.
+/// /// Needs prices, from a server of any type.
 /// async fn total(prices: &Caller<&'static str, u32>) -> Result<u32, CallError> {
 ///     Ok(prices.call("milk").await? + prices.call("bread").await?)
 /// }
@@ -138,55 +138,55 @@ pub struct Sender<M> {
 /// # }).unwrap();
 /// ```
 pub struct Caller<M, T> {
-    answers: Arc<dyn Answers<M, T>>,
+    target: Arc<dyn CallTarget<M, T>>,
 }
 
-type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
+type BoxedCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
-/// A server, seen as what takes an `M`.
-trait Takes<M>: Send + Sync + fmt::Debug {
+/// A server as the target of casts of an `M`.
+trait CastTarget<M>: Send + Sync + fmt::Debug {
     fn take(&self, message: M) -> bool;
 }
 
-/// A server, seen as what answers an `M` with a `T`.
-trait Answers<M, T>: Send + Sync + fmt::Debug {
-    fn ask(&self, message: M, limit: Duration) -> Asking<'_, T>;
+/// A server as the target of calls that answer an `M` with a `T`.
+trait CallTarget<M, T>: Send + Sync + fmt::Debug {
+    fn ask(&self, message: M, limit: Duration) -> BoxedCall<'_, T>;
 }
 
-/// What an `M` goes through, and where it goes.
-struct Through<To, F> {
+/// A handle, and the function that makes a message of it from an `M`.
+struct Mapped<To, F> {
     to: To,
     make: F,
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// This handle as one that takes an `M`, which `make` makes a cast of; most often it is
-    /// the variant itself. [`Sender`] has an example.
+    /// Returns a handle that accepts an `M`. `make` turns the `M` into a cast; usually it is the
+    /// variant itself. [`Sender`] has an example.
     pub fn sender<M: Send + 'static>(
         &self,
         make: impl Fn(M) -> S::Cast + Send + Sync + 'static,
     ) -> Sender<M> {
-        Sender { takes: Arc::new(Through { to: self.clone(), make }) }
+        Sender { target: Arc::new(Mapped { to: self.clone(), make }) }
     }
 
-    /// This handle as one that answers an `M` with a `T`: `make` makes the question.
-    /// [`Caller`] has an example.
+    /// Returns a handle that answers an `M` with a `T`. `make` turns the `M` and the reply into a
+    /// call. [`Caller`] has an example.
     pub fn caller<M: Send + 'static, T: Send + 'static>(
         &self,
         make: impl Fn(M, Reply<T>) -> S::Call + Send + Sync + 'static,
     ) -> Caller<M, T> {
-        Caller { answers: Arc::new(Through { to: self.clone(), make }) }
+        Caller { target: Arc::new(Mapped { to: self.clone(), make }) }
     }
 }
 
 impl<M: Send + 'static> Sender<M> {
-    /// Sends it, and doesn't wait. True if it is in the server's mailbox, false as for
-    /// [`ServerRef::cast`]; then it is dropped. [`Sender`] has an example.
+    /// Sends the message and doesn't wait. Returns what [`ServerRef::cast`] returns: if that is
+    /// false, the message is dropped. [`Sender`] has an example.
     pub fn send(&self, message: M) -> bool {
-        self.takes.take(message)
+        self.target.take(message)
     }
 
-    /// This handle as one that takes an `N`, of which `make` makes an `M`.
+    /// Returns a handle that accepts an `N`, which `make` turns into an `M`.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -222,12 +222,12 @@ impl<M: Send + 'static> Sender<M> {
         &self,
         make: impl Fn(N) -> M + Send + Sync + 'static,
     ) -> Sender<N> {
-        Sender { takes: Arc::new(Through { to: self.clone(), make }) }
+        Sender { target: Arc::new(Mapped { to: self.clone(), make }) }
     }
 }
 
 impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
-    /// Asks, and waits up to five seconds for the answer, as [`ServerRef::call`] does.
+    /// Calls the server, and waits up to five seconds for the answer, as [`ServerRef::call`] does.
     /// [`Caller`] has an example.
     ///
     /// # Errors
@@ -241,7 +241,8 @@ impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
         self.call_timeout(message, CALL_TIMEOUT).await
     }
 
-    /// Asks, and waits up to `limit` for the answer, as [`ServerRef::call_timeout`] does.
+    /// Calls the server, and waits up to `limit` for the answer, as [`ServerRef::call_timeout`]
+    /// does.
     ///
     /// # Errors
     ///
@@ -251,11 +252,11 @@ impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
     ///
     /// As [`ServerRef::call`].
     pub async fn call_timeout(&self, message: M, limit: Duration) -> Result<T, CallError> {
-        self.answers.ask(message, limit).await
+        self.target.ask(message, limit).await
     }
 }
 
-impl<S, M, F> Takes<M> for Through<ServerRef<S>, F>
+impl<S, M, F> CastTarget<M> for Mapped<ServerRef<S>, F>
 where
     S: GenServer,
     F: Fn(M) -> S::Cast + Send + Sync,
@@ -265,51 +266,51 @@ where
     }
 }
 
-impl<N, M: Send + 'static, F: Fn(N) -> M + Send + Sync> Takes<N> for Through<Sender<M>, F> {
+impl<N, M: Send + 'static, F: Fn(N) -> M + Send + Sync> CastTarget<N> for Mapped<Sender<M>, F> {
     fn take(&self, message: N) -> bool {
         self.to.send((self.make)(message))
     }
 }
 
-impl<S, M, T, F> Answers<M, T> for Through<ServerRef<S>, F>
+impl<S, M, T, F> CallTarget<M, T> for Mapped<ServerRef<S>, F>
 where
     S: GenServer,
     M: Send + 'static,
     T: Send + 'static,
     F: Fn(M, Reply<T>) -> S::Call + Send + Sync,
 {
-    fn ask(&self, message: M, limit: Duration) -> Asking<'_, T> {
+    fn ask(&self, message: M, limit: Duration) -> BoxedCall<'_, T> {
         Box::pin(self.to.call_timeout(move |reply| (self.make)(message, reply), limit))
     }
 }
 
 impl<M> Clone for Sender<M> {
     fn clone(&self) -> Self {
-        Sender { takes: self.takes.clone() }
+        Sender { target: self.target.clone() }
     }
 }
 
 impl<M, T> Clone for Caller<M, T> {
     fn clone(&self) -> Self {
-        Caller { answers: self.answers.clone() }
+        Caller { target: self.target.clone() }
     }
 }
 
-impl<To: fmt::Debug, F> fmt::Debug for Through<To, F> {
+impl<To: fmt::Debug, F> fmt::Debug for Mapped<To, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to.fmt(f)
     }
 }
 
-/// Says where it goes.
+/// Shows the handle that it was made from.
 impl<M> fmt::Debug for Sender<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sender({:?})", self.takes)
+        write!(f, "Sender({:?})", self.target)
     }
 }
 
 impl<M, T> fmt::Debug for Caller<M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Caller({:?})", self.answers)
+        write!(f, "Caller({:?})", self.target)
     }
 }

@@ -1,4 +1,4 @@
-//! The handle of a server.
+//! The handle of a server: its two kinds, and the plain calls.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,19 +21,19 @@ use crate::runtime::await_reply::AwaitReply;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::GenServer;
-use crate::server::handle::request::{ask, let_in, refuse_self, wait_edge};
-use crate::server::work::Work;
+use crate::server::handle::request::{ask, refuse_self, wait_edge, wait_until_queued};
+use crate::server::item::ServerItem;
 
-/// How long a call waits if it doesn't say.
+/// The time limit of [`call`](ServerRef::call).
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handle to a server. Cheap to clone; dropping it does nothing to the server.
 ///
-/// There are two kinds. A *direct* one, from a start, is this very incarnation: when it
-/// has ended, calls say `NoProc`, for ever. A *named* one, from [`Runtime::server`], is
-/// whoever holds the name at the moment of each call, and so lives through restarts.
+/// There are two kinds. A *direct* handle, from a start, reaches one incarnation: once that has
+/// ended, each call fails with `NoProc`. A *named* handle, from [`Runtime::server`], reaches the
+/// process that holds the name at the time of each call, so it stays valid through restarts.
 ///
-/// OTP: `ServerRef`, a pid or a name; here it knows the type of the server.
+/// OTP: `ServerRef`, a pid or a name; here the handle knows the type of the server.
 ///
 /// # Examples
 ///
@@ -52,7 +52,7 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// assert_eq!(counter.call_unlimited(Call::Get).await?, 42);
 ///
 /// assert_eq!(counter.stop(ExitReason::Normal).await?, ExitReason::Normal);
-/// assert_eq!(counter.ended().await, ExitReason::Normal); // it remembers
+/// assert_eq!(counter.ended().await, ExitReason::Normal); // also after the end
 /// assert!(!counter.cast(Cast::Add(1)));
 /// assert_eq!(counter.call(Call::Get).await, Err(CallError::NoProc));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -63,17 +63,17 @@ pub struct ServerRef<S: GenServer> {
 }
 
 pub(crate) enum Target<S: GenServer> {
-    Direct(Arc<Process<Work<S>>>),
+    Direct(Arc<Process<ServerItem<S>>>),
     Named { kernel: Arc<Kernel>, name: SharedStr },
 }
 
 impl<S: GenServer> ServerRef<S> {
-    pub(crate) fn direct(process: Arc<Process<Work<S>>>) -> Self {
+    pub(crate) fn direct(process: Arc<Process<ServerItem<S>>>) -> Self {
         ServerRef { target: Target::Direct(process) }
     }
 
-    /// The server's pid; for a named handle the present holder's, if there is one. Of a direct
-    /// handle also when the server has ended.
+    /// The server's pid. By a named handle the pid of the process that holds the name now, if there
+    /// is one; by a direct handle the same pid also after the server has ended.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -104,45 +104,49 @@ impl<S: GenServer> ServerRef<S> {
 
     /// The process that a call made now would reach.
     #[inline]
-    pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<Work<S>>>>, CallError> {
+    pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<ServerItem<S>>>>, CallError> {
         match &self.target {
             Target::Direct(process) => Ok(Cow::Borrowed(process)),
-            Target::Named { kernel, name } => server(kernel, name).map(Cow::Owned),
+            Target::Named { kernel, name } => resolve_name(kernel, name).map(Cow::Owned),
         }
     }
 
-    /// Why this process takes nothing any more, to whoever asks by this handle. A direct one
-    /// knows no other process; by name, one that is being restarted is told from one that is
-    /// not.
+    /// The error of a request that this process has refused because it is ending. A direct handle
+    /// reaches no other process, so the error is `NoProc`; by name it is `Restarting` if the
+    /// process is being restarted.
     #[cold]
-    pub(crate) fn refusal(&self, process: &Process<Work<S>>) -> CallError {
+    pub(crate) fn refusal(&self, process: &Process<ServerItem<S>>) -> CallError {
         match &self.target {
             Target::Direct(process) => CallError::no_proc(&process.kernel),
             Target::Named { kernel, name } => match kernel.holder_after(name, process) {
-                // Somebody else has taken the name since: the successor, or a stranger.
+                // Another process holds the name by now: the successor, or an unrelated one.
                 Holder::Process(holder) => match is_successor(&*holder) {
                     true => CallError::Restarting { retry_in: None },
                     false => CallError::NoProc,
                 },
-                nobody => nobody.error(kernel),
+                no_process => no_process.error(kernel),
             },
         }
     }
 
-    /// An error of a question that this process was asked by this handle.
-    pub(crate) fn told(&self, error: CallError, process: &Process<Work<S>>) -> CallError {
+    /// Replaces `NoProc`, as the error of a request to this process, by [`refusal`](Self::refusal).
+    pub(crate) fn refine_error(
+        &self,
+        error: CallError,
+        process: &Process<ServerItem<S>>,
+    ) -> CallError {
         match error {
             CallError::NoProc => self.refusal(process),
             other => other,
         }
     }
 
-    /// The process that a call made now would reach, dead or alive.
+    /// The pid of the process that a call made now would reach, dead or alive.
     pub(crate) fn reach(&self) -> Result<Pid, CallError> {
         self.resolve().map(|process| process.pid())
     }
 
-    /// Whether its process is in the table, or its name reserved for a successor.
+    /// Whether the process is in the table, or the name is reserved for a successor.
     pub(crate) fn is_there(&self) -> bool {
         match self.resolve() {
             Ok(process) => process.kernel.table.contains(&process.pid()),
@@ -151,35 +155,34 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
-    /// Asks the server, and waits up to five seconds for the answer. `make` puts the
-    /// [`Reply`] into the question; most often it is the variant itself. OTP:
-    /// `gen_server:call/2`, which ends the caller where this returns an error.
-    /// [`ServerRef`] has an example.
+    /// Calls the server, and waits up to five seconds for the answer. `make` puts the [`Reply`]
+    /// into the call; usually it is the variant itself. OTP: `gen_server:call/2`, which ends the
+    /// caller where this returns an error. [`ServerRef`] has an example.
     ///
     /// # Errors
     ///
-    /// At once, when the server is dead or dies; after five seconds, `Timeout`. See
-    /// [`CallError`] for each.
+    /// `Timeout` after five seconds. If the server is dead, or ends before it has answered, an
+    /// error at once. [`CallError`] lists all of them.
     ///
     /// # Calling again
     ///
-    /// A loop such as `while server.call(..).await.is_err() {}` lets other tasks run, also
-    /// where there is one thread: each call, like every async method of this crate, takes part
-    /// in tokio's cooperative budget. But such a loop is never idle, and a paused clock moves
-    /// only while all are: under it no virtual time passes, and a restart that
-    /// [waits](crate::Backoff) never comes. [`call_waiting`](Self::call_waiting) waits for the
-    /// restart.
+    /// A loop such as `while server.call(..).await.is_err() {}` lets other tasks run, also on one
+    /// thread: each call, like every async method of this crate, takes part in tokio's cooperative
+    /// budget. But such a loop is never idle, and a paused clock moves only while all tasks are
+    /// idle: under it no virtual time passes, and a restart that [waits](crate::Backoff) never
+    /// comes. Use [`call_waiting`](Self::call_waiting), which waits for the restart.
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped stops waiting; the server may still handle it. One that was
-    /// never polled has asked nothing.
+    /// A call that is dropped stops waiting; the server may still handle it. A call that was never
+    /// polled was not sent.
     ///
     /// # Panics
     ///
-    /// If it has to wait, and time is not enabled in the tokio that polls it: that one times the
-    /// five seconds, so a call from another tokio than the server's ends in time whatever that
-    /// one does. Polled by an executor that is not tokio, a call is timed by the server's.
+    /// If the call has to wait, and time is not enabled in the tokio that polls it. The tokio that
+    /// polls a call times it, so a call from another tokio than the server's ends in time whatever
+    /// the server's tokio does. A call that is polled by another executor is timed by the server's
+    /// tokio.
     pub async fn call<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
@@ -187,11 +190,11 @@ impl<S: GenServer> ServerRef<S> {
         self.call_timeout(make, CALL_TIMEOUT).await
     }
 
-    /// Asks the server, and waits up to `limit` for the answer, from the first poll on. OTP:
+    /// Calls the server, and waits up to `limit` for the answer, from the first poll on. OTP:
     /// `gen_server:call/3`.
     ///
-    /// After a `Timeout` the server may still handle the question, so asking again may do
-    /// twice what it asks for. A late answer goes nowhere: it can't be taken for another's.
+    /// After a `Timeout` the server may still handle the call, so calling again may do the same
+    /// thing twice. A late answer is dropped: it can't be taken for the answer of another call.
     ///
     /// # Errors
     ///
@@ -226,9 +229,9 @@ impl<S: GenServer> ServerRef<S> {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let slow = Slow::start(&rt, ()).await?; // it takes eight seconds to answer
+    /// let slow = Slow::start(&rt, ()).await?; // takes eight seconds to answer
     /// assert_eq!(slow.call(|reply| reply).await, Err(CallError::Timeout));
-    /// // It is still at the first question, for three more seconds.
+    /// // The server handles the first call for three more seconds.
     /// assert_eq!(slow.call_timeout(|reply| reply, Duration::from_secs(12)).await?, 8);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -250,33 +253,37 @@ impl<S: GenServer> ServerRef<S> {
         match edge {
             Ok(None) => {}
             Ok(Some(edge)) => {
-                return Box::pin(self.call_seen(process.into_owned(), edge, make, due)).await;
+                return Box::pin(self.call_with_edge(process.into_owned(), edge, make, due)).await;
             }
             Err(error) => return after_budget(Err(error)).await,
         }
-        let told = |error| self.told(error, &process);
+        let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
             Ok(asked) => asked,
-            Err(error) => return after_budget(Err(told(error))).await,
+            Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InSendQueue(number) = sent {
-            answer = Box::pin(let_in(&process, number, answer, due)).await.map_err(told)?;
+            answer =
+                Box::pin(wait_until_queued(&process, number, answer, due)).await.map_err(refine)?;
         }
         AwaitReply::until(answer, due, &process).await
     }
 
-    /// Asks the server, and waits however long it takes. For servers whose answer is
-    /// worth it; a supervisor is one. Two servers that ask each other so wait for ever. OTP:
-    /// `gen_server:call/3` with `infinity`. [`ServerRef`] has an example.
+    /// Calls the server, and waits for the answer without a limit. Two servers that call each other
+    /// in this way wait for ever. OTP: `gen_server:call/3` with `infinity`. [`ServerRef`] has an
+    /// example.
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call), but for `Timeout`.
+    /// As [`call`](Self::call), except for `Timeout`.
     ///
     /// # Cancel safety
     ///
     /// As [`call`](Self::call).
+    //
+    // The text of `call_timeout` without the deadline: a future that both share costs each call 16
+    // instructions, and this one 48 bytes.
     pub async fn call_unlimited<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
@@ -292,25 +299,27 @@ impl<S: GenServer> ServerRef<S> {
         match edge {
             Ok(None) => {}
             Ok(Some(edge)) => {
-                return Box::pin(self.call_seen(process.into_owned(), edge, make, None)).await;
+                return Box::pin(self.call_with_edge(process.into_owned(), edge, make, None)).await;
             }
             Err(error) => return after_budget(Err(error)).await,
         }
-        let told = |error| self.told(error, &process);
+        let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;
         let (mut answer, sent) = match ask(&process, make, waker) {
             Ok(asked) => asked,
-            Err(error) => return after_budget(Err(told(error))).await,
+            Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InSendQueue(number) = sent {
-            answer = Box::pin(let_in(&process, number, answer, None)).await.map_err(told)?;
+            answer = Box::pin(wait_until_queued(&process, number, answer, None))
+                .await
+                .map_err(refine)?;
         }
         AwaitReply::until(answer, None, &process).await
     }
 
-    /// Resolves with the reason when the server has ended, also long after it did. A named
-    /// handle waits for who holds the name now; if nobody does, `NoProc` at once.
-    /// [`ServerRef`] has an example.
+    /// Resolves with the reason when the server has ended, or at once if it ended before. By a
+    /// named handle it waits for the process that holds the name now; if no process does, it
+    /// resolves with `NoProc` at once. [`ServerRef`] has an example.
     ///
     /// # Cancel safety
     ///
@@ -331,21 +340,24 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 /// The holder of a name, if it is a server of this type.
-fn server<S: GenServer>(kernel: &Kernel, name: &str) -> Result<Arc<Process<Work<S>>>, CallError> {
+fn resolve_name<S: GenServer>(
+    kernel: &Kernel,
+    name: &str,
+) -> Result<Arc<Process<ServerItem<S>>>, CallError> {
     match kernel.holder(name) {
         Holder::Process(holder) => holder.into_any().downcast().map_err(|_| CallError::WrongType),
-        nobody => Err(nobody.error(kernel)),
+        no_process => Err(no_process.error(kernel)),
     }
 }
 
-/// Whether a supervisor has started it in the place of another.
+/// Whether a supervisor has started this process as the successor of another.
 fn is_successor(holder: &dyn AnyProcess) -> bool {
     let parent = holder.with(|locked| locked.core().relations()?.parent);
     parent.and_then(|parent| parent.role).is_some_and(|role| role.slot.start > 1)
 }
 
 impl Holder {
-    /// What a caller is told where nobody holds the name.
+    /// The error of a request by a name that no process holds.
     fn error(self, kernel: &Kernel) -> CallError {
         match self {
             Holder::Successor { until } => {

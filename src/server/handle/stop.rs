@@ -1,8 +1,8 @@
 //! Stopping a server from outside.
 //!
-//! The wait is made before the request is queued, so it knows the true reason however soon
-//! the server ends, for whatever cause. A request that is left behind, because its time was
-//! up or its future was dropped, stays queued: the server stops when it comes to it.
+//! The wait for the end begins before the request is queued, so it gets the true reason however
+//! soon and for whatever cause the server ends. A request stays queued when its time is up or its
+//! future is dropped: the server stops when it takes the request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,23 +15,24 @@ use crate::runtime::deadline::within;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::work::Work;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
-    /// Stops the server with this reason, and waits until it has ended, however long that
-    /// takes: what was queued before is handled, and its `terminate` has run by then. Returns
-    /// the reason if the server ended with it. A permanent child is started again. OTP:
-    /// `gen_server:stop/1`. [`ServerRef`] has an example.
+    /// Stops the server with this reason, and waits until it has ended, however long that takes.
+    /// What was queued before is handled first, and `terminate` runs. Returns the reason if the
+    /// server ended with it. A permanent child is started again. OTP: `gen_server:stop/1`.
+    /// [`ServerRef`] has an example.
     ///
     /// # Errors
     ///
-    /// `Exited` with the true reason if it ended with another: its `terminate` panicked, it was
-    /// killed meanwhile, or it ended by itself before it came to the request. It is gone then, too.
-    /// `NoProc` if it is dead, `CallingSelf` from one of its own handlers: return
-    /// [`ServerContext::stop`] there instead; `Deadlock` if the server waits for the caller,
-    /// where that is [looked for](crate::Runtime::detect_deadlocks). Of a named handle also
-    /// `Restarting` and `WrongType`.
+    /// * `Exited` with the true reason if the server has ended with another one: `terminate`
+    ///   panicked, the server was killed, or it ended by itself before it took the request.
+    /// * `NoProc` if it is dead.
+    /// * `CallingSelf` from one of its own handlers: return [`ServerContext::stop`] there instead.
+    /// * `Deadlock` if the server waits for the caller, if deadlocks are
+    ///   [detected](crate::Runtime::detect_deadlocks).
+    /// * By a named handle also `Restarting` and `WrongType`.
     ///
     /// # Cancel safety
     ///
@@ -77,17 +78,17 @@ impl<S: GenServer> ServerRef<S> {
         as_asked(&reason, ended.await)
     }
 
-    /// The same, waiting no longer than `limit`. OTP: `gen_server:stop/3`.
+    /// Stops the server as [`stop`](Self::stop) does, and waits no longer than `limit`. OTP:
+    /// `gen_server:stop/3`.
     ///
-    /// At the deadline nothing is done to the server: it still stops when it comes to the
-    /// request, after what was queued before. One that is stuck in a handler never comes to
-    /// it, and is ended by [`Runtime::kill`], as a supervisor does after its
+    /// The deadline does nothing to the server: the server still stops when it takes the request,
+    /// after what was queued before. A server that is stuck in a handler never takes it. End such a
+    /// server by [`Runtime::kill`], as a supervisor does after the child's
     /// [shutdown time](crate::Shutdown).
     ///
     /// # Errors
     ///
-    /// `Timeout` if it has not ended by then; else as [`stop`](Self::stop): `Exited` if it ended in
-    /// time with another reason.
+    /// `Timeout` if the server has not ended by then; else as [`stop`](Self::stop).
     ///
     /// # Cancel safety
     ///
@@ -117,7 +118,7 @@ impl<S: GenServer> ServerRef<S> {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let stuck = Stuck::start(&rt, ()).await?;
-    /// stuck.cast(()); // it awaits for ever in there
+    /// stuck.cast(()); // its handler awaits for ever
     /// let reason = match stuck.stop_timeout(ExitReason::Shutdown, Duration::from_secs(5)).await {
     ///     Err(CallError::Timeout) => {
     ///         let ended = stuck.ended();
@@ -141,14 +142,14 @@ impl<S: GenServer> ServerRef<S> {
         as_asked(&reason, ended)
     }
 
-    /// Queues the request; no bound on the mailbox refuses it.
+    /// Queues the request, which no bound on the mailbox refuses.
     fn ask_to_stop(&self, reason: ExitReason) -> Result<(Ended, Option<WaitEdge>), CallError> {
         let process = self.resolve()?;
         let caller = refuse_self(&process)?;
         let waits = wait_edge(&process, caller)?;
         let runtime = Runtime { kernel: process.kernel.clone() };
         let ended = Ended::of(&runtime, Some(Arc::clone(&process) as _));
-        match process.send(Work::Stop(reason)) {
+        match process.send(ServerItem::Stop(reason)) {
             Ok(()) => Ok((ended, waits)),
             Err((refused, _)) => {
                 drop(refused);
@@ -158,7 +159,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// What a stop with this reason gives, of a server that ended with that one.
+/// The result of a stop: `Ok` if the server has ended with the reason that was asked for.
 fn as_asked(asked: &ExitReason, ended: ExitReason) -> Result<ExitReason, CallError> {
     if *asked == ended { Ok(ended) } else { Err(CallError::Exited(ended)) }
 }

@@ -1,4 +1,32 @@
-//! The life of a server: init, the loop, terminate.
+//! The body of a server's process: `init`, the loop, `terminate`.
+//!
+//! **What it guarantees.** Callbacks run one at a time. What `continue_with` was given is handled
+//! first, then the items of the mailbox, in order. No callback is dropped so that another item can
+//! be handled. Once `init` has succeeded, `terminate` runs, unless the process is killed or an exit
+//! signal that it does not trap ends it: then the body is dropped at its await.
+//!
+//! **Steps**
+//!
+//! ```text
+//! 1 init ──Err, panic──▶ the start has failed: no `terminate`
+//!   │ Ok
+//! 2 acknowledge: the link to the parent, the name, the caller of the start
+//!   │
+//! 3 loop: wait for an item, take it, run its callback ◀──Ok─┐
+//!   │                                 └─────────────────────┘
+//!   │ a callback's Err or panic, a request to stop, the parent's exit
+//! 4 terminate(reason)
+//!   │
+//! 5 the state is dropped, the process ends
+//! ```
+//!
+//! **Invariants**
+//! 1. The state lies outside of the loop's future, so a panic in a handler leaves it to
+//!    `terminate`.
+//! 2. The link is acknowledged first and the caller of the start is notified last: once a start has
+//!    returned, the end of the server reaches its parent by the link.
+//! 3. A plain call or cast is matched as it was queued and moved once, from the mailbox to its
+//!    handler. Every other item becomes a [`Dispatch`] first.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -14,16 +42,16 @@ use crate::kernel::closing::End;
 use crate::observe::activity::Callback;
 use crate::observe::lifecycle_log;
 use crate::runtime::errors::start_error::StartError;
-use crate::server::event::Event;
-use crate::server::work::Work;
+use crate::server::dispatch::Dispatch;
+use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerContext};
 
 mod tracked;
-mod next_event;
+mod next_item;
 pub(crate) mod suspended;
 
-/// What init came to, for the caller of the start. A start that failed for any other reason
-/// sends nothing: the end of the process tells it.
+/// The result of `init`, for the caller of the start. A start that failed for any other reason
+/// sends nothing: the caller takes the reason from the end of the process.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ack {
     Started,
@@ -31,37 +59,37 @@ pub(crate) enum Ack {
     Refused(Box<StartError>),
 }
 
-/// Tells the caller of a start what init came to. That may be polled by hand: its waker is a user's,
-/// and a panic of it none of the server's, whose init may be unwinding as this is dropped.
-pub(crate) struct Acknowledges(Option<oneshot::Sender<Ack>>);
+/// Sends the result of `init` to the caller of the start. The caller may have been polled with a
+/// waker of the user's. A panic of that waker is not the server's crash, and must not meet the
+/// panic of an `init` that unwinds and drops this sender.
+pub(crate) struct AckSender(Option<oneshot::Sender<Ack>>);
 
-impl Acknowledges {
+impl AckSender {
     pub(crate) fn new(sender: oneshot::Sender<Ack>) -> Self {
-        Acknowledges(Some(sender))
+        AckSender(Some(sender))
     }
 
     fn send(mut self, ack: Ack) {
         let sender = self.0.take();
-        // The caller may be gone.
+        // An error means that the caller has stopped waiting.
         ignore_panic(|| drop(sender.map(|sender| sender.send(ack))));
     }
 }
 
-impl Drop for Acknowledges {
+impl Drop for AckSender {
     fn drop(&mut self) {
         let sender = self.0.take();
         ignore_panic(|| drop(sender));
     }
 }
 
-/// The body of a server's process. The state lies outside of the loop, so that a panic
-/// in a handler leaves it to `terminate`.
+/// Runs all steps.
 pub(crate) async fn body<S: GenServer>(
     args: S::Args,
     mut ctx: ServerContext<S>,
-    ack: Acknowledges,
+    ack: AckSender,
 ) -> End {
-    ctx.begin_init();
+    ctx.note_init();
     let mut state = match S::init(args, &mut ctx).await {
         Ok(state) => state,
         Err(reason) => {
@@ -71,17 +99,19 @@ pub(crate) async fn body<S: GenServer>(
             return End::Returned(reason);
         }
     };
+    // Invariant 2.
     if let Some(parent) = ctx.parent() {
         ctx.runtime().kernel.acknowledge(parent, ctx.pid());
     }
     ctx.runtime().kernel.mark_started(&*ctx.process);
     ack.send(Ack::Started);
+    // Invariant 1.
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
     let end = match served {
         Ok(end) => end,
         Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
     };
-    ctx.begin(Callback::Terminate);
+    ctx.note_begin(Callback::Terminate);
     let end = terminate(&mut state, end).await;
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
         let crash = Crash::from_panic(payload);
@@ -90,14 +120,15 @@ pub(crate) async fn body<S: GenServer>(
     end
 }
 
-/// Handles one thing after the other, until something ends it.
+/// The loop, step 3.
 async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     loop {
         let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
-        let handled = match ctx.next_work(waited) {
-            Some(Work::Call(call)) => state.handle_call(call, ctx).await,
-            Some(Work::Cast(cast)) => state.handle_cast(cast, ctx).await,
-            other => match serve_event(ctx.event(other), state, ctx).await {
+        // Invariant 3.
+        let handled = match ctx.next_item(waited) {
+            Some(ServerItem::Call(call)) => state.handle_call(call, ctx).await,
+            Some(ServerItem::Cast(cast)) => state.handle_cast(cast, ctx).await,
+            other => match run_dispatch(ctx.dispatch(other), state, ctx).await {
                 ControlFlow::Continue(handled) => handled,
                 ControlFlow::Break(end) => return end,
             },
@@ -108,27 +139,27 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     }
 }
 
-/// What is neither a call nor a cast by itself.
-async fn serve_event<S: GenServer>(
-    event: Event<S>,
+/// Runs the callback of an item that is no plain call or cast.
+async fn run_dispatch<S: GenServer>(
+    dispatch: Dispatch<S>,
     state: &mut S,
     ctx: &mut ServerContext<S>,
 ) -> ControlFlow<End, Result> {
-    ControlFlow::Continue(match event {
-        Event::Call(call) => state.handle_call(call, ctx).await,
-        Event::Cast(cast) => state.handle_cast(cast, ctx).await,
-        Event::Info(info) => state.handle_info(info, ctx).await,
-        Event::Timeout => state.handle_timeout(ctx).await,
-        Event::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
+    ControlFlow::Continue(match dispatch {
+        Dispatch::Call(call) => state.handle_call(call, ctx).await,
+        Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
+        Dispatch::Info(info) => state.handle_info(info, ctx).await,
+        Dispatch::Timeout => state.handle_timeout(ctx).await,
+        Dispatch::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
             Some(reason) => return ControlFlow::Break(End::Stopped(reason)),
             None => Ok(()),
         },
-        Event::Stale => Ok(()),
-        Event::Stop(reason) => return ControlFlow::Break(End::Stopped(reason)),
+        Dispatch::Stale => Ok(()),
+        Dispatch::Stop(reason) => return ControlFlow::Break(End::Stopped(reason)),
     })
 }
 
-/// Runs `terminate`; its panic becomes the reason.
+/// Runs `terminate`. If it panics, the server ends with that crash.
 async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
     let reason = match &end {
         End::Returned(reason) | End::Stopped(reason) | End::Panicked(reason) => reason.clone(),

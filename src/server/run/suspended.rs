@@ -1,22 +1,22 @@
-//! The server's side of [`sys`](crate::server::sys): answering system messages, and resting
-//! while suspended.
+//! The loop of a suspended server, and the answers to system messages: the server's side of
+//! [`sys`](crate::server::sys).
 //!
-//! While it rests it takes from its mailbox only what a suspended process of OTP takes:
-//! system messages, the request to stop, its parent's exit. All else stays queued where it
-//! is. A fatal signal condemns the process, and then nothing is taken at all. What was to be
-//! continued with is handled before any system message is taken, so none waits meanwhile.
+//! A suspended server takes from its mailbox what a suspended process of OTP takes: system
+//! messages, a request to stop, its parent's exit. Every other item stays queued where it is. Once
+//! the process' exit is pending, it takes nothing at all. What `continue_with` was given is handled
+//! before a system message is taken, so none of that waits while the server is suspended.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::catch::ignore_panic;
 use crate::exit::reason::ExitReason;
-use crate::server::event::Event;
+use crate::server::dispatch::Dispatch;
 use crate::server::system_message::{ServerStatus, System};
 use crate::server::{GenServer, ServerContext};
 
-/// Answers, and rests for as long as it is suspended. Gives the reason if it is told to stop
-/// meanwhile.
+/// Answers the request, and the ones that follow for as long as the server is suspended. Returns
+/// the reason if the server is to stop meanwhile.
 pub(crate) async fn serve<S: GenServer>(
     request: System,
     state: &mut S,
@@ -25,21 +25,21 @@ pub(crate) async fn serve<S: GenServer>(
     if !answer(request, state, ctx, false) {
         return None;
     }
-    ctx.hold_idle();
+    ctx.pause_idle_timeout();
     let (mut suspended, mut cursor) = (true, 0);
     while suspended {
-        poll_fn(|cx| ctx.poll_urgent(cx, &mut cursor)).await;
-        suspended = match ctx.take_urgent(cursor) {
-            Event::Stop(reason) => return Some(reason),
-            Event::System(request) => answer(*request, state, ctx, true),
+        poll_fn(|cx| ctx.poll_suspended(cx, &mut cursor)).await;
+        suspended = match ctx.take_suspended(cursor) {
+            Dispatch::Stop(reason) => return Some(reason),
+            Dispatch::System(request) => answer(*request, state, ctx, true),
             _ => true,
         };
     }
-    ctx.read_on();
+    ctx.resume_reading();
     None
 }
 
-/// Whether the server is suspended after it.
+/// Answers one request. Returns whether the server is suspended from here on.
 fn answer<S: GenServer>(
     request: System,
     state: &mut S,
@@ -53,7 +53,7 @@ fn answer<S: GenServer>(
             return false;
         }
         System::Status(reply) => {
-            // Looking at a server must not end it: a panic in there drops the reply.
+            // A request for the status must not end the server: a panic only drops the reply.
             let line = catch_unwind(AssertUnwindSafe(|| state.format_status()));
             match line {
                 Ok(line) => reply.send(ServerStatus { suspended, line }),

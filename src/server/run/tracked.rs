@@ -1,13 +1,25 @@
-//! A server that is watched says in its record what it is at.
+//! The server's side of tracking: a server that is watched notes in its record which callback runs.
 //!
-//! One that nobody watches reads a bit of its own flags, which it reads anyway, and a word
-//! beside its mailbox, and nothing more. Once it is watched, each handler takes the record's
-//! lock twice: as it begins, and when it has returned.
+//! **What it guarantees.** The record of a watched server says which callback runs and since when.
+//! A server that is not watched pays for one bit of its own flags, which it reads anyway, and for
+//! one word beside its mailbox.
 //!
-//! What ends in between: a handler's panic or its stop leaves what runs as it is, until
-//! `terminate` begins; the end of the record takes all of it. Whoever turns a switch off
-//! changes nothing here: the server notices before it next waits. Turned on at that very
-//! moment, the bit is raised again by one of the two, as both look after they have written.
+//! **Steps**, for one item of a watched server; each note takes the lock of the record once:
+//! 1. The server is about to wait. It follows the runtime's switches, and notes that the last
+//!    callback has returned.
+//! 2. It finds an item. If the task that logs slow handlers sleeps, the server wakes that task and
+//!    yields once, so that the task runs before the handler does.
+//! 3. It notes that the callback begins, and runs it.
+//!
+//! **Invariants**
+//! 1. A switch that is turned on sets [`CHECK_SWITCHES`](flag::OBSERVED) in the flags of each server. The
+//!    server looks at the switches whenever the bit is set, before it next waits. So turning a
+//!    switch off need not change any server.
+//! 2. A switch that is turned on while the server clears the bit is not missed: the switch is
+//!    written before the bit is set, and the server reads the switches again after it has cleared
+//!    the bit. One of the two sets the bit again.
+//! 3. After a panic or an error of a handler the record names that handler until `terminate`
+//!    begins. The end of the record removes the note.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,13 +27,13 @@ use std::time::Duration;
 use crate::base::sync::atomic::Ordering;
 use crate::observe::activity::{Activity, Callback};
 use crate::process::{AnyProcess, flag};
-use crate::server::event::Waited;
+use crate::server::dispatch::WaitOutcome;
 use crate::server::tracking::slow_handler::{SHORTEST, SlowHandlerWatch};
 use crate::server::tracking::state::Watch;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
-    /// A limit of its own for its handlers; before its init.
+    /// Sets the server's own limit for its handlers, before its `init`.
     pub(crate) fn with_limit(mut self, own_limit: Option<Duration>) -> Self {
         if own_limit.is_some() {
             self.inner().watch = Some(Box::new(Watch { own_limit, ..Watch::default() }));
@@ -29,49 +41,52 @@ impl<S: GenServer> ServerContext<S> {
         self
     }
 
-    /// Its init begins. It is in the table: who turns a switch on from now on tells it.
-    pub(crate) fn begin_init(&mut self) {
+    /// Notes that `init` begins. The process is in the table, so a switch that is turned on from
+    /// here on sets its bit.
+    pub(crate) fn note_init(&mut self) {
         if self.inner().watch.is_none() && !self.process.kernel.switches.observes_handlers() {
             return;
         }
         self.process.kernel.apply_tracking(&*self.process);
-        self.raise_watched();
-        if self.is_watched() {
-            self.begin(Callback::Init);
-        }
+        self.set_observed_flag();
+        self.follow_switches();
+        self.note_begin(Callback::Init);
     }
 
-    fn raise_watched(&self) {
+    fn set_observed_flag(&self) {
         let process: &dyn AnyProcess = &*self.process;
         process.raise(flag::CHECK_SWITCHES);
     }
 
-    /// Whether somebody wants to know what it is at.
-    fn is_watched(&mut self) -> bool {
-        let watched = self.process.kernel.switches.observes_handlers();
-        let watch = &mut self.inner().watch;
-        if watched || watch.as_ref().is_some_and(|watch| watch.own_limit.is_some()) {
-            watch.get_or_insert_default();
-            return true;
+    /// Whether the switches, or the server's own limit, ask for its handlers to be watched.
+    fn is_to_be_watched(&mut self) -> bool {
+        self.process.kernel.switches.observes_handlers()
+            || self.inner().watch.as_ref().is_some_and(|watch| watch.own_limit.is_some())
+    }
+
+    /// Makes the server watched, or not watched any more, as the switches are now.
+    fn follow_switches(&mut self) {
+        if self.is_to_be_watched() {
+            self.inner().watch.get_or_insert_default();
+            return;
         }
-        *watch = None;
+        self.inner().watch = None;
         self.process.flags().fetch_and(!flag::CHECK_SWITCHES, Ordering::SeqCst);
+        // Invariant 2.
         if self.process.kernel.switches.observes_handlers() {
-            self.raise_watched();
+            self.set_observed_flag();
         }
         let process: &dyn AnyProcess = &*self.process;
         process.with(|locked| {
             locked.core().registrations().map(|registrations| registrations.activity.take())
         });
-        false
     }
 
-    /// Nothing runs: the callback that did has returned.
-    pub(crate) fn rest(&mut self) {
-        if !self.is_watched() {
-            return;
-        }
-        let busy = self.inner().watch.as_mut().is_some_and(|w| std::mem::take(&mut w.busy));
+    /// Notes that the callback has returned, step 1.
+    pub(crate) fn note_returned(&mut self) {
+        self.follow_switches();
+        let Some(watch) = &mut self.inner().watch else { return };
+        let busy = std::mem::take(&mut watch.busy);
         self.note(|activity| {
             if busy {
                 activity.end();
@@ -79,9 +94,12 @@ impl<S: GenServer> ServerContext<S> {
         });
     }
 
-    /// What it has found to handle is handled at once, or after it has yielded once to who
-    /// tells of slow handlers.
-    pub(crate) fn poll_watched(&mut self, cx: &Context<'_>, polled: Poll<Waited>) -> Poll<Waited> {
+    /// Step 2: passes on that an item was found, at once or after one yield.
+    pub(crate) fn poll_watched(
+        &mut self,
+        cx: &Context<'_>,
+        polled: Poll<WaitOutcome>,
+    ) -> Poll<WaitOutcome> {
         let limit = self.limit();
         let Some(watch) = &mut self.inner().watch else { return polled };
         let waited = std::mem::replace(&mut watch.waits, polled.is_pending());
@@ -104,20 +122,20 @@ impl<S: GenServer> ServerContext<S> {
         Poll::Pending
     }
 
-    /// What it had found before it yielded.
-    pub(crate) fn found_before(&mut self) -> Option<Waited> {
+    /// Takes what the server had found before it yielded.
+    pub(crate) fn take_found(&mut self) -> Option<WaitOutcome> {
         self.inner().watch.as_mut()?.found.take()
     }
 
-    /// How long a handler may run untold.
+    /// How long a handler may run before it is logged: the server's own limit, else the runtime's.
     fn limit(&mut self) -> Option<Duration> {
-        let of_all = self.process.kernel.switches.slow_handler_limit();
+        let runtime_limit = self.process.kernel.switches.slow_handler_limit();
         let own = self.inner().watch.as_ref().and_then(|watch| watch.own_limit);
-        own.or(of_all).map(|limit| limit.max(SHORTEST))
+        own.or(runtime_limit).map(|limit| limit.max(SHORTEST))
     }
 
-    /// What it has taken to handle it. Nothing happens unless it is watched.
-    pub(crate) fn begin(&mut self, callback: Callback) {
+    /// Notes that a callback begins, step 3. Does nothing unless the server is watched.
+    pub(crate) fn note_begin(&mut self, callback: Callback) {
         let limit = self.limit();
         let Some(watch) = &mut self.inner().watch else { return };
         watch.busy = true;
@@ -127,8 +145,9 @@ impl<S: GenServer> ServerContext<S> {
         self.note(|activity| activity.begin(callback, limit));
     }
 
-    /// It is suspended: something may have been moved out of the inbox, and stays queued.
-    pub(crate) fn note_queue(&mut self) {
+    /// Notes that a suspended server waits, and which item it takes next: a search may have moved
+    /// items out of the inbox.
+    pub(crate) fn note_waiting(&mut self) {
         if let Some(watch) = &mut self.inner().watch {
             watch.waits = true;
             self.note(|activity| activity.waits = true);

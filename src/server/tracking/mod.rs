@@ -1,4 +1,4 @@
-//! What is recorded of a server whose handlers are tracked: the handler that runs and since when,
+//! What is recorded of a server whose handlers are watched: the callback that runs and since when,
 //! and the log line of a handler that runs long.
 
 pub(crate) mod slow_handler;

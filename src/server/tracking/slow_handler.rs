@@ -1,15 +1,21 @@
-//! Telling of a handler that runs long, while it does.
+//! Logs a handler that runs long, while it runs.
 //!
-//! Who tells is a task of its own, since the server is busy, maybe without ever awaiting. It
-//! looks at the server's record whenever a handler may be due, and sleeps while the server
-//! waits for something to handle. No handler pays for a timer.
+//! **What it guarantees.** A handler that runs longer than the limit is logged once, also if it
+//! never awaits. No handler pays for a timer.
 //!
-//! It must be on its way before the handler begins: what a task wakes may sit in a slot of
-//! its worker that no other worker takes from, until that task yields. So a server that finds
-//! something to handle while it sleeps wakes it, and yields once; it then sets its timer. If
-//! it is awake it looks again in time anyway.
+//! **Steps**
+//! 1. A task of its own, the watch, looks at the server's record. While the server waits, the watch
+//!    sleeps; otherwise it looks again when the handler that runs, or one that begins meanwhile,
+//!    may be due.
+//! 2. A server that finds an item while the watch sleeps wakes it, and yields once before it runs
+//!    the handler. The watch then sets its timer.
+//! 3. A handler that is due is logged.
 //!
-//! It knows its server weakly, and ends with the server's watch.
+//! **Invariants**
+//! 1. The watch is awake before the handler begins. What a task wakes may lie in a slot of its
+//!    worker thread from which no other worker takes, until the task yields: without the yield of
+//!    step 2, a handler that never awaits would hold up its own watch.
+//! 2. The watch holds its server weakly, and is aborted when the server drops it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,11 +32,11 @@ use crate::mailbox::record::Process;
 use crate::observe::activity::{Handling, Look};
 use crate::process::AnyProcess;
 
-/// A step of tokio's timer. With a shorter limit the task would look without a pause, and under a
-/// paused clock time would stand still.
+/// The shortest limit: one step of tokio's timer. With a shorter one the watch would look without a
+/// pause, and a paused clock would stand still.
 pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Who tells of one server's slow handlers, until it is dropped.
+/// The task that logs one server's slow handlers, until this is dropped.
 pub(crate) struct SlowHandlerWatch {
     next: Arc<Notify>,
     task: AbortHandle,
@@ -41,11 +47,11 @@ impl SlowHandlerWatch {
         let next = Arc::new(Notify::new());
         let handle = process.kernel.tokio().expect(NO_TOKIO).clone();
         let process: Arc<dyn AnyProcess> = process;
-        let telling = tell(Arc::downgrade(&process), Arc::clone(&next));
-        SlowHandlerWatch { next, task: handle.spawn(telling).abort_handle() }
+        let watch = log_slow_handlers(Arc::downgrade(&process), Arc::clone(&next));
+        SlowHandlerWatch { next, task: handle.spawn(watch).abort_handle() }
     }
 
-    /// A handler is about to begin.
+    /// Wakes the watch, since a handler is about to begin.
     pub(crate) fn wake(&self) {
         self.next.notify_one();
     }
@@ -57,7 +63,7 @@ impl Drop for SlowHandlerWatch {
     }
 }
 
-async fn tell(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
+async fn log_slow_handlers(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
     loop {
         let look = match process.upgrade() {
             Some(process) => look(&*process),
@@ -71,7 +77,7 @@ async fn tell(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
     }
 }
 
-/// Looks, and tells if it is time to.
+/// Looks at the record once, and logs a handler that is due.
 fn look(process: &dyn AnyProcess) -> Look {
     let (look, label) = process.with(|locked| {
         let core = locked.core();

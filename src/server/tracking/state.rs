@@ -1,20 +1,20 @@
-//! What a server that is watched keeps of that: nothing while nobody watches it.
+//! What a server keeps while its handlers are watched. A server that is not watched keeps nothing.
 
 use std::time::Duration;
 
-use crate::server::event::Waited;
+use crate::server::dispatch::WaitOutcome;
 use crate::server::tracking::slow_handler::SlowHandlerWatch;
 
-/// A server's own part of being watched; the rest is in its record.
+/// The server's own part; the other part is the `Activity` in its record.
 #[derive(Default)]
 pub(crate) struct Watch {
-    /// The limit of its handlers, in place of the runtime's.
+    /// The limit of the server's handlers, in place of the runtime's.
     pub(crate) own_limit: Option<Duration>,
-    /// A callback has begun.
+    /// A callback has begun and has not returned.
     pub(crate) busy: bool,
-    /// It waits for something to handle; who tells of slow handlers may sleep.
+    /// The server waits for an item, so the task that logs slow handlers may sleep.
     pub(crate) waits: bool,
-    /// It has found something to handle, and yields once before it does.
-    pub(crate) found: Option<Waited>,
+    /// What the server had found when it yielded.
+    pub(crate) found: Option<WaitOutcome>,
     pub(crate) slow_handler_watch: Option<SlowHandlerWatch>,
 }

@@ -39,7 +39,8 @@ impl DynamicSupervisorRef {
     /// A handle to whoever holds this name, resolved anew at each call. Nobody need hold it
     /// now. [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
-        DynamicSupervisorRef { server: runtime.server_named(name.into()) }
+        let name: String = name.into();
+        DynamicSupervisorRef { server: runtime.server(name) }
     }
 
     /// Its pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid) gives it.

@@ -81,7 +81,8 @@ impl SupervisorRef {
     /// # }).unwrap();
     /// ```
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
-        SupervisorRef { server: runtime.server_named(name.into()) }
+        let name: String = name.into();
+        SupervisorRef { server: runtime.server(name) }
     }
 
     /// The supervisor's pid; for a named handle the present holder's, if there is one. Of a direct

@@ -58,7 +58,7 @@ impl<S: GenServer> Partitioned for S {
     }
 
     fn handle(runtime: &Runtime, name: String) -> ServerRef<S> {
-        runtime.server_named(name)
+        runtime.server(name)
     }
 }
 

@@ -177,7 +177,7 @@ async fn names_tell(rt: &Runtime, children: &[(u32, Look)]) -> Result<(), String
         if *look == Look::Runs || rt.whereis(&name(*id)).is_some() {
             continue;
         }
-        let called = rt.server_named::<Worker>(name(*id)).call::<()>(|_| ()).await;
+        let called = rt.server::<Worker>(name(*id)).call::<()>(|_| ()).await;
         let told = matches!(called, Err(CallError::Restarting { .. }));
         if restarting(look) && !told || !any && told {
             return Err(format!("a call to {id}, which is {look:?}: {called:?}"));

@@ -1,0 +1,47 @@
+//! What the loop of a server does with an item.
+
+use crate::exit::reason::ExitReason;
+use crate::message::received::Received;
+use crate::observe::activity::Callback;
+use crate::server::GenServer;
+use crate::server::system_message::System;
+
+/// How a wait for an item ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitOutcome {
+    /// There is something to handle.
+    Found,
+    /// The idle time-out has elapsed.
+    IdleTimeout,
+}
+
+/// The callback that the loop runs, or what it does instead of a callback.
+pub(crate) enum Dispatch<S: GenServer> {
+    /// `handle_call`.
+    Call(S::Call),
+    /// `handle_cast`.
+    Cast(S::Cast),
+    /// `handle_info`.
+    Info(Received),
+    /// `handle_timeout`.
+    Timeout,
+    /// The loop ends with this reason.
+    Stop(ExitReason),
+    /// The loop answers the request itself.
+    System(Box<System>),
+    /// Nothing: the item was the expiry of a timer that the server has cancelled since.
+    Stale,
+}
+
+impl<S: GenServer> Dispatch<S> {
+    /// The callback that it runs, if it runs one.
+    pub(crate) fn callback(&self) -> Option<Callback> {
+        match self {
+            Dispatch::Call(_) => Some(Callback::HandleCall),
+            Dispatch::Cast(_) => Some(Callback::HandleCast),
+            Dispatch::Info(_) => Some(Callback::HandleInfo),
+            Dispatch::Timeout => Some(Callback::HandleTimeout),
+            Dispatch::Stop(_) | Dispatch::System(_) | Dispatch::Stale => None,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! An item of a server's mailbox: one closed enum, so that calls and casts are moved by value and
+//! not boxed.
+
+use tokio::time::Instant;
+
+use crate::exit::reason::ExitReason;
+use crate::mailbox::inbox::Item;
+use crate::message::received::Envelope;
+use crate::server::GenServer;
+use crate::server::system_message::System;
+
+/// One item of a server's mailbox, as it was queued. The loop turns each item but a plain call or
+/// cast into a [`Dispatch`](crate::server::dispatch::Dispatch). What is rare is boxed, so that it
+/// does not make calls and casts larger.
+pub(crate) enum ServerItem<S: GenServer> {
+    Call(S::Call),
+    Cast(S::Cast),
+    /// A cast that no bound counts, refuses or drops: the result of a task of the server, or the
+    /// end of a stream that is piped into it.
+    Exempt(Box<S::Cast>),
+    /// A request to stop.
+    Stop(ExitReason),
+    /// A request to suspend, resume or show the server.
+    System(Box<System>),
+    /// A timer of the server itself has expired.
+    Timer(u64),
+    /// Any other item with the time at which it was queued, while handlers are tracked.
+    Stamped(Box<Stamped<S>>),
+    /// A message, a stream or a signal.
+    Envelope(Box<Envelope>),
+}
+
+/// Its item is never `Stamped` itself.
+pub(crate) struct Stamped<S: GenServer> {
+    pub(crate) queued_at: Instant,
+    pub(crate) item: ServerItem<S>,
+}
+
+impl<S: GenServer> Item for ServerItem<S> {
+    fn from_envelope(envelope: Envelope) -> Self {
+        ServerItem::Envelope(Box::new(envelope))
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        match self {
+            ServerItem::Envelope(envelope) => Some(envelope),
+            ServerItem::Stamped(stamped) => stamped.item.envelope(),
+            _ => None,
+        }
+    }
+
+    fn envelope_mut(&mut self) -> Option<&mut Envelope> {
+        match self {
+            ServerItem::Envelope(envelope) => Some(envelope),
+            ServerItem::Stamped(stamped) => stamped.item.envelope_mut(),
+            _ => None,
+        }
+    }
+
+    fn is_user(&self) -> bool {
+        match self {
+            ServerItem::Call(_) | ServerItem::Cast(_) => true,
+            ServerItem::Exempt(_)
+            | ServerItem::Stop(_)
+            | ServerItem::System(_)
+            | ServerItem::Timer(_) => false,
+            ServerItem::Envelope(envelope) => envelope.received.is_user(),
+            ServerItem::Stamped(stamped) => stamped.item.is_user(),
+        }
+    }
+
+    fn from_tick(timer: u64) -> Option<Self> {
+        Some(ServerItem::Timer(timer))
+    }
+
+    const HANDLED: bool = true;
+
+    #[inline]
+    fn stamped(self) -> Self {
+        ServerItem::Stamped(Box::new(Stamped { queued_at: Instant::now(), item: self }))
+    }
+
+    fn stamp(&self) -> Option<Instant> {
+        match self {
+            ServerItem::Stamped(stamped) => Some(stamped.queued_at),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! How a server waits for its next item, takes it, and finds out what to do with it.
+//!
+//! **What it guarantees.** The server does the first of these that applies: nothing, once its exit
+//! is pending; what `continue_with` was given; the first item of the mailbox; `handle_timeout`,
+//! when the idle time-out has elapsed.
+//!
+//! **Steps**
+//! 1. [`poll_some`](ServerContext::poll_some) waits until there is something to do.
+//! 2. [`next_item`](ServerContext::next_item) takes the item. The loop hands a plain call or cast
+//!    to its handler as it is.
+//! 3. [`dispatch`](ServerContext::dispatch) turns any other item into a [`Dispatch`].
+//!
+//! **Invariants**
+//! 1. A plain call or cast is moved once. So waiting and taking are two steps, since an item inside
+//!    a `Poll` is copied at each level of nested polls, and step 3 does not wrap it: another enum
+//!    on the way costs more than all else that is done to it.
+//! 2. Replies that a handler dropped unsent are resolved before the server waits again.
+//! 3. Each item cancels the idle time-out, and its handler may set it anew. System messages,
+//!    expired timers that were cancelled, and what `continue_with` was given leave the time-out
+//!    alone.
+//! 4. The exit of the parent ends the server before any handler receives it.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::base::coop::poll_budget;
+use crate::base::pid::Pid;
+use crate::base::sync::atomic::Ordering;
+use crate::call::reply_slot::resolve_handed_over;
+use crate::call::unanswered;
+use crate::message::received::{Envelope, Received};
+use crate::observe::activity::Callback;
+use crate::process::{AnyProcess, flag};
+use crate::server::context::idle::IdleTimeout;
+use crate::server::dispatch::{Dispatch, WaitOutcome};
+use crate::server::item::ServerItem;
+use crate::server::{GenServer, ServerContext};
+
+impl<S: GenServer> ServerContext<S> {
+    /// Waits for something to handle, step 1.
+    pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
+        if let Some(found) = self.take_found() {
+            return Poll::Ready(found);
+        }
+        let polled = self.poll_unwatched(cx);
+        if self.inner().watch.is_none() {
+            return polled;
+        }
+        self.poll_watched(cx, polled)
+    }
+
+    #[inline]
+    fn poll_unwatched(&mut self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
+        self.finish_handler();
+        let exit_pending = self.process.is_exit_pending();
+        let inner = self.inner();
+        if !matches!(inner.idle, IdleTimeout::Off) {
+            // A time-out that has elapsed loses to a queued item, so the mailbox must be looked
+            // into, even where the wait was announced before the handler.
+            inner.mailbox.withdraw_announced_wait();
+        }
+        if !inner.continues.is_empty() {
+            return if exit_pending {
+                Poll::Pending
+            } else {
+                poll_budget(cx).map(|()| WaitOutcome::Found)
+            };
+        }
+        if inner.mailbox.poll_some(cx).is_ready() {
+            return Poll::Ready(WaitOutcome::Found);
+        }
+        if matches!(inner.idle, IdleTimeout::Off) || exit_pending {
+            return Poll::Pending;
+        }
+        inner.idle.poll_elapsed(cx).map(|()| WaitOutcome::IdleTimeout)
+    }
+
+    /// Takes what [`poll_some`](Self::poll_some) has found, step 2. `None` if that is the end of
+    /// the idle time-out.
+    #[inline]
+    pub(crate) fn next_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
+        let inner = self.inner();
+        if waited == WaitOutcome::IdleTimeout {
+            return None;
+        }
+        if let Some(cast) = inner.continues.pop_front() {
+            self.note_begin_if_watched(Callback::HandleCast);
+            return Some(ServerItem::Cast(cast));
+        }
+        let callback = match inner.mailbox.first() {
+            ServerItem::Call(_) => Some(Callback::HandleCall),
+            ServerItem::Cast(_) => Some(Callback::HandleCast),
+            _ => None,
+        };
+        if let Some(callback) = callback {
+            inner.idle = IdleTimeout::Off;
+            self.note_begin_if_watched(callback);
+        }
+        Some(self.inner().mailbox.take())
+    }
+
+    /// Notes that a callback begins, if the server is watched.
+    #[inline]
+    fn note_begin_if_watched(&mut self, callback: Callback) {
+        if self.inner().watch.is_some() {
+            self.note_begin(callback);
+        }
+    }
+
+    /// Steps 2 and 3 in one, for the test kit, which runs the callbacks itself.
+    pub(crate) fn next_dispatch(&mut self, waited: WaitOutcome) -> Dispatch<S> {
+        match self.next_item(waited) {
+            Some(ServerItem::Call(call)) => Dispatch::Call(call),
+            Some(ServerItem::Cast(cast)) => Dispatch::Cast(cast),
+            other => self.dispatch(other),
+        }
+    }
+
+    /// Says what to do with an item that [`next_item`](Self::next_item) has taken and that is no
+    /// plain call or cast, step 3.
+    pub(crate) fn dispatch(&mut self, item: Option<ServerItem<S>>) -> Dispatch<S> {
+        let dispatch = match item {
+            Some(item) => self.dispatch_item(item),
+            None => Dispatch::Timeout,
+        };
+        // Invariant 3.
+        if !matches!(dispatch, Dispatch::System(_) | Dispatch::Stale) {
+            self.inner().idle = IdleTimeout::Off;
+        }
+        if let Some(callback) = dispatch.callback() {
+            self.note_begin_if_watched(callback);
+        }
+        dispatch
+    }
+
+    fn dispatch_item(&mut self, item: ServerItem<S>) -> Dispatch<S> {
+        match item {
+            ServerItem::Call(call) => Dispatch::Call(call),
+            ServerItem::Cast(cast) => Dispatch::Cast(cast),
+            ServerItem::Exempt(cast) => Dispatch::Cast(*cast),
+            ServerItem::Stop(reason) => Dispatch::Stop(reason),
+            ServerItem::System(request) => Dispatch::System(request),
+            ServerItem::Timer(timer) => self.expire(timer).map_or(Dispatch::Stale, Dispatch::Cast),
+            ServerItem::Stamped(stamped) => self.dispatch_item(stamped.item),
+            ServerItem::Envelope(envelope) => match envelope.received {
+                // Invariant 4.
+                Received::Exit { from, reason } if Some(from) == self.parent() => {
+                    Dispatch::Stop(reason)
+                }
+                received => Dispatch::Info(received),
+            },
+        }
+    }
+
+    /// Waits for an item that a suspended server takes. All other items stay queued.
+    pub(crate) fn poll_suspended(&mut self, cx: &mut Context<'_>, cursor: &mut usize) -> Poll<()> {
+        self.finish_handler();
+        let parent = self.parent();
+        let is_taken = |item: &ServerItem<S>| is_taken_while_suspended(item, parent);
+        let polled = self.inner().mailbox.poll_urgent(cx, cursor, is_taken);
+        self.note_waiting();
+        polled
+    }
+
+    /// Takes what [`poll_suspended`](Self::poll_suspended) has found.
+    pub(crate) fn take_suspended(&mut self, cursor: usize) -> Dispatch<S> {
+        let item = self.inner().mailbox.take_at(cursor);
+        self.dispatch_item(item)
+    }
+
+    /// Takes every item again, as before the server was suspended.
+    pub(crate) fn resume_reading(&mut self) {
+        self.inner().mailbox.read_on();
+    }
+
+    /// Stops the clock of the idle time-out until the server waits again.
+    pub(crate) fn pause_idle_timeout(&mut self) {
+        self.inner().idle.pause();
+    }
+
+    /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the
+    /// handler where that is watched.
+    fn finish_handler(&mut self) {
+        unanswered::resolve(Arc::as_ptr(&self.process).addr());
+        let flags = self.process.flags().load(Ordering::Acquire);
+        if flags & (flag::UNANSWERED | flag::CHECK_SWITCHES) != 0 {
+            self.follow_flags(flags);
+        }
+    }
+
+    #[inline(never)]
+    fn follow_flags(&mut self, flags: u8) {
+        if flags & flag::UNANSWERED != 0 {
+            resolve_handed_over(&*self.process);
+        }
+        if flags & flag::CHECK_SWITCHES != 0 {
+            self.note_returned();
+        }
+    }
+}
+
+/// Whether a suspended server takes this item: a system message, a request to stop, or the exit of
+/// its parent.
+fn is_taken_while_suspended<S: GenServer>(item: &ServerItem<S>, parent: Option<Pid>) -> bool {
+    match item {
+        ServerItem::Stop(_) | ServerItem::System(_) => true,
+        ServerItem::Envelope(envelope) => is_exit_of(parent, envelope),
+        ServerItem::Stamped(stamped) => is_taken_while_suspended(&stamped.item, parent),
+        ServerItem::Call(_)
+        | ServerItem::Cast(_)
+        | ServerItem::Exempt(_)
+        | ServerItem::Timer(_) => false,
+    }
+}
+
+fn is_exit_of(parent: Option<Pid>, envelope: &Envelope) -> bool {
+    matches!(&envelope.received, Received::Exit { from, .. } if Some(*from) == parent)
+}
