@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::base::one_line::name;
 use crate::snapshot::elapsed::short;
-use crate::supervisor::picture::{Picture, Step};
+use crate::supervisor::published_state::{PublishedState, Step};
 
 /// What a supervisor is busy with that did not answer in time, as it published itself. Its
 /// node in a [`TreeSnapshot`](crate::TreeSnapshot) is its last known picture.
@@ -75,7 +75,7 @@ pub enum Busy {
 
 impl Busy {
     /// What this supervisor says that it is doing; `None` if it could answer.
-    pub(super) fn with(picture: &Picture, now: Instant) -> Option<Self> {
+    pub(super) fn with(picture: &PublishedState, now: Instant) -> Option<Self> {
         let elapsed = |since: Instant| now.saturating_duration_since(since);
         let id = |key: u64| {
             let child = picture.children.get(&key)?;
@@ -87,7 +87,7 @@ impl Busy {
                 Busy::Ending { child: id(key), elapsed: elapsed(since) }
             }
             (Some(since), _) => Busy::Ending { child: None, elapsed: elapsed(since) },
-            (None, Step::Describing { since }) => Busy::Init { elapsed: elapsed(since) },
+            (None, Step::RunningInit { since }) => Busy::Init { elapsed: elapsed(since) },
             (None, Step::Starting { key, since, .. }) => {
                 Busy::Starting { child: child(key), elapsed: elapsed(since) }
             }

@@ -15,7 +15,9 @@ use crate::snapshot::busy::Busy;
 use crate::snapshot::nodes::{TreeNodes, assembled};
 use crate::snapshot::survey::{Answer, Known, Survey, half_started};
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
-use crate::supervisor::picture::{Picture, Shown, ShownState, Step};
+use crate::supervisor::published_state::{
+    PublishedChild, PublishedChildState, PublishedState, Step,
+};
 use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
 
 /// How long all supervisors of a tree may take to answer, if nothing else is said.
@@ -154,24 +156,30 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn child(&self, above: Pid, picture: &Picture, key: u64, shown: &Shown) -> Part<'a> {
+    fn child(
+        &self,
+        above: Pid,
+        picture: &PublishedState,
+        key: u64,
+        shown: &PublishedChild,
+    ) -> Part<'a> {
         let (survey, now) = (self.survey, self.now);
         let (state, pid) = match (picture.step, shown.state) {
             (Step::Starting { key: starts, .. }, _) if starts == key => {
                 (NodeState::Starting, half_started(&survey.runtime, above, picture))
             }
-            (step, ShownState::Running(pid)) => {
+            (step, PublishedChildState::Running(pid)) => {
                 // A dynamic supervisor that ends has asked all of them to stop.
                 let all = picture.is_partial && picture.ending.is_some();
                 let this = matches!(step, Step::Stopping { key: stops, .. } if stops == key);
                 let stops = all || this;
                 (if stops { NodeState::Stopping } else { NodeState::Running }, Some(pid))
             }
-            (_, ShownState::Restarting { due }) => {
+            (_, PublishedChildState::Restarting { due }) => {
                 let retry_in = due.map(|due| due.saturating_duration_since(now));
                 (NodeState::Restarting { retry_in }, None)
             }
-            (_, ShownState::Stopped) => (NodeState::Stopped, None),
+            (_, PublishedChildState::Stopped) => (NodeState::Stopped, None),
         };
         let is_supervisor = shown.kind == ChildType::Supervisor;
         Part {

@@ -24,7 +24,9 @@ use crate::runtime::deadline::until;
 use crate::runtime::errors::call_error::CallError;
 use crate::supervisor::dynamic::server::{self as dynamic_server, DynamicServer};
 use crate::supervisor::fixed::server::{self, FixedServer};
-use crate::supervisor::picture::{Picture, Published, ShownState, Step};
+use crate::supervisor::published_state::{
+    PublishedCell, PublishedChildState, PublishedState, Step,
+};
 use crate::time::timer_queue::after;
 
 /// What the supervisors of a tree answered within a time limit.
@@ -39,7 +41,7 @@ pub(crate) struct Survey {
 /// What is known of one supervisor.
 #[derive(Debug)]
 pub(super) struct Known {
-    pub(super) picture: Arc<Picture>,
+    pub(super) picture: Arc<PublishedState>,
     /// Children that the picture leaves out.
     pub(super) more: usize,
     pub(super) answer: Answer,
@@ -58,7 +60,7 @@ pub(super) enum Answer {
 }
 
 /// A picture, and how many children it leaves out.
-type Read = (Arc<Picture>, usize);
+type Read = (Arc<PublishedState>, usize);
 
 type Answers<'a> = FuturesUnordered<BoxFuture<'a, (Pid, Result<Read, CallError>)>>;
 
@@ -135,43 +137,47 @@ impl Survey {
         if picture.is_partial {
             // It may have noted the ends of these since it last showed them.
             picture.children.retain(|_, child| match child.state {
-                ShownState::Running(pid) => self.runtime.is_alive(pid),
-                ShownState::Restarting { .. } | ShownState::Stopped => true,
+                PublishedChildState::Running(pid) => self.runtime.is_alive(pid),
+                PublishedChildState::Restarting { .. } | PublishedChildState::Stopped => true,
             });
         }
         let more = left_out(&picture, count);
         let answer = if asked.is_some() { Answer::Late } else { Answer::NotAsked };
-        let questions = published.questions();
+        let questions = published.queued_requests();
         Some(Known { picture: Arc::new(picture), more, answer, questions })
     }
 }
 
 /// The process that this supervisor is just starting, if there is one yet.
-pub(super) fn half_started(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Option<Pid> {
+pub(super) fn half_started(
+    runtime: &Runtime,
+    supervisor: Pid,
+    picture: &PublishedState,
+) -> Option<Pid> {
     let Step::Starting { key, start, .. } = picture.step else { return None };
     runtime.kernel.child_at(supervisor, ChildSlot { child: key, start })
 }
 
 /// The processes of the supervisors among its children.
-fn supervisors(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Vec<Pid> {
+fn supervisors(runtime: &Runtime, supervisor: Pid, picture: &PublishedState) -> Vec<Pid> {
     let running = picture.children.values().filter_map(|child| match child.state {
-        ShownState::Running(pid) if child.kind == ChildType::Supervisor => Some(pid),
+        PublishedChildState::Running(pid) if child.kind == ChildType::Supervisor => Some(pid),
         _ => None,
     });
     running.chain(half_started(runtime, supervisor, picture)).collect()
 }
 
-fn published(runtime: &Runtime, pid: Pid) -> Option<Arc<Published>> {
-    Published::of(&*runtime.kernel.find(pid)?)
+fn published(runtime: &Runtime, pid: Pid) -> Option<Arc<PublishedCell>> {
+    PublishedCell::of(&*runtime.kernel.find(pid)?)
 }
 
 /// Has a supervisor handle what it received before, and reads what it publishes then.
 async fn ask(
     runtime: Runtime,
     pid: Pid,
-    published: Arc<Published>,
+    published: Arc<PublishedCell>,
 ) -> (Pid, Result<Read, CallError>) {
-    let turn = published.turn().await;
+    let turn = published.permit().await;
     let answer = match runtime.server_at::<FixedServer>(pid) {
         Ok(tree) => tree.call_unlimited(|reply| server::Call::Publish(reply, turn)).await,
         Err(CallError::WrongType) => match runtime.server_at::<DynamicServer>(pid) {
@@ -192,7 +198,7 @@ async fn ask(
 }
 
 /// How many children there are beyond those in the picture.
-fn left_out(picture: &Picture, count: usize) -> usize {
+fn left_out(picture: &PublishedState, count: usize) -> usize {
     match picture.is_partial {
         true => count.saturating_sub(picture.children.len()),
         false => 0,

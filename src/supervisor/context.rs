@@ -26,7 +26,7 @@ impl SupervisorContext {
     }
 
     /// Whether this reason was made by [`ignore`](Self::ignore) of this very context.
-    pub(crate) fn made(&self, reason: &ExitReason) -> bool {
+    pub(crate) fn is_own_ignore(&self, reason: &ExitReason) -> bool {
         reason.crash().is_some_and(|crash| crash.is_same(&self.ignore))
     }
 

@@ -19,7 +19,7 @@ use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::StartError;
 use crate::runtime::starting::StartCause;
 use crate::supervisor::report::Report;
-use crate::supervisor::start_attempt::attempt;
+use crate::supervisor::start_attempt::run_start;
 use crate::supervisor::stop::{StopRequest, stop};
 
 /// What a start comes to.
@@ -31,7 +31,7 @@ pub(crate) struct NotStarted {
     pub(crate) error: StartError,
     /// Another process held the child's name, or it was reserved for another child, when the start
     /// came to register it.
-    pub(crate) outrun: bool,
+    pub(crate) name_taken: bool,
 }
 
 /// What to do about a child that ended.
@@ -68,19 +68,19 @@ pub(crate) async fn start(
     let started = match &*spec.start {
         Start::AtOnce(start) => {
             let started = start(&ctx);
-            ctx.outrun = is_outrun(&started);
+            ctx.name_taken = failed_by_name(&started);
             started
         }
-        Start::Awaited(start) => attempt(report, spec, &mut ctx, &**start).await,
+        Start::Awaited(start) => run_start(report, spec, &mut ctx, &**start).await,
     };
     step!("after a start");
     let started = match (started, spec.ready_within) {
         (Ok(started), Some(limit)) => ready(report, spec, started, limit).await,
         (started, _) => started,
     };
-    let outrun = ctx.outrun;
+    let name_taken = ctx.name_taken;
     ctx.over();
-    come_to(report, spec, started, outrun)
+    outcome_of(report, spec, started, name_taken)
 }
 
 /// The same for a child whose start never waits; `None` for any other, of which nothing was
@@ -96,41 +96,50 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, slot, spec, cause.clone()));
-    let outrun = is_outrun(&started);
-    Some(come_to(report, spec, started, outrun))
+    let name_taken = failed_by_name(&started);
+    Some(outcome_of(report, spec, started, name_taken))
 }
 
 /// Of a start that does nothing but register and run.
-fn is_outrun(started: &Result<Started, StartError>) -> bool {
-    started.as_ref().is_err_and(has_no_name)
+fn failed_by_name(started: &Result<Started, StartError>) -> bool {
+    started.as_ref().is_err_and(is_name_taken)
 }
 
 /// Whether another has the name, or is to have it.
-fn has_no_name(error: &StartError) -> bool {
+fn is_name_taken(error: &StartError) -> bool {
     matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
 
 fn context(report: &Report, slot: ChildSlot, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
     let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
     let started_processes = StartedProcesses::default();
-    let waits = report.one_at_a_time.then(Vec::new);
+    let waits = report.sequential.then(Vec::new);
     let spec = spec.clone();
-    StartContext { runtime, supervisor, slot, spec, cause, started_processes, outrun: false, waits }
+    StartContext {
+        runtime,
+        supervisor,
+        slot,
+        spec,
+        cause,
+        started_processes,
+        name_taken: false,
+        waits,
+    }
 }
 
-fn come_to(
+fn outcome_of(
     report: &Report,
     spec: &Spec,
     started: Result<Started, StartError>,
-    outrun: bool,
+    name_taken: bool,
 ) -> StartOutcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {
             report.start_failed(&spec.id, &error);
-            let outrun = outrun && has_no_name(&error);
-            Err(NotStarted { error, outrun })
+            let name_taken = name_taken && is_name_taken(&error);
+            Err(NotStarted { error, name_taken })
         }
     }
 }
@@ -146,12 +155,12 @@ async fn ready(
     let runtime = &report.runtime;
     let ended = Ended::of(runtime, Some(started.process.clone()));
     let process = started.process.clone();
-    let _waits = report.waits_in_turn_for(process.pid(), Until::Ready);
-    let current_server = pin!(current_server(runtime, &*process, spec.kind));
-    match timeout(limit, select(ended, current_server)).await {
+    let _waits = report.register_wait_if_sequential(process.pid(), Until::Ready);
+    let wait_until_serving = pin!(wait_until_serving(runtime, &*process, spec.kind));
+    match timeout(limit, select(ended, wait_until_serving)).await {
         Ok(Either::Right(_)) => {
             // From here on its restart type decides.
-            report.stops(&*started.process, ChildStop::No);
+            report.note_stop(&*started.process, ChildStop::No);
             Ok(started)
         }
         Ok(Either::Left((reason, _))) => {
@@ -168,7 +177,7 @@ async fn ready(
 
 /// A supervisor that says nothing serves as soon as it has started: its children have, each in
 /// the time that it had to be ready.
-async fn current_server(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
+async fn wait_until_serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
     loop {
         let said = runtime.kernel.health_changes.notified();
         let mut said = pin!(said);

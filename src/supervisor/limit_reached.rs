@@ -13,10 +13,10 @@ use crate::kernel::Kernel;
 use crate::restart::window::{Counted, Exceeded, Window};
 
 /// How many ids are listed with their counts.
-const LISTED: usize = 8;
+const MAX_LISTED_IDS: usize = 8;
 
 /// How many characters of an id are shown.
-const SHOWN: usize = 64;
+const MAX_ID_CHARS: usize = 64;
 
 /// Which limit a supervisor, or a child alone, was given up by.
 /// [`Backoff::give_up_after`](crate::Backoff::give_up_after) has an example.
@@ -124,7 +124,7 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// Whether this very process gave up.
-    pub(crate) fn is(&self, kernel: &Arc<Kernel>, pid: Option<Pid>) -> bool {
+    pub(crate) fn is_of(&self, kernel: &Arc<Kernel>, pid: Option<Pid>) -> bool {
         std::ptr::eq(self.kernel.as_ptr(), Arc::as_ptr(kernel))
             && pid.is_some()
             && self.supervisor == pid
@@ -159,7 +159,7 @@ impl RestartLimitReached {
                 (Limit::NoHealthyRun, tries, within, vec![count])
             }
         };
-        let rest = counts.split_off(counts.len().min(LISTED));
+        let rest = counts.split_off(counts.len().min(MAX_LISTED_IDS));
         counts.shrink_to_fit();
         let uncounted = rest.iter().map(|count| count.restarts).sum();
         RestartLimitReached { child: id, limit, restarts, period, counts, uncounted, last, origin }
@@ -223,7 +223,7 @@ struct Short<'a>(&'a str);
 
 impl fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(SHOWN) {
+        match self.0.char_indices().nth(MAX_ID_CHARS) {
             None => write!(f, "{:?}", self.0),
             Some((end, _)) => write!(f, "{:?}\u{2026}", &self.0[..end]),
         }

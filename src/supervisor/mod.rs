@@ -12,7 +12,7 @@ pub(crate) mod history;
 mod context;
 pub(crate) mod spec;
 pub(crate) mod info;
-pub(crate) mod picture;
+pub(crate) mod published_state;
 pub(crate) mod report;
 pub(crate) mod stop;
 mod start_attempt;

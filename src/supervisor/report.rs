@@ -48,15 +48,15 @@ pub(crate) struct Report {
     pub(crate) runtime: Runtime,
     pub(crate) supervisor: Pid,
     /// The same, without looking it up.
-    pub(crate) own: Arc<dyn AnyProcess>,
+    pub(crate) process: Arc<dyn AnyProcess>,
     pub(crate) label: SharedStr,
     /// It handles nothing while a child of it starts or stops.
-    pub(crate) one_at_a_time: bool,
+    pub(crate) sequential: bool,
 }
 
 /// A restart that was decided.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Decided<'a> {
+pub(crate) struct RestartNotice<'a> {
     pub(crate) child: &'a str,
     /// The incarnation that is over; `None` if its start failed.
     pub(crate) pid: Option<Pid>,
@@ -69,7 +69,7 @@ pub(crate) struct Decided<'a> {
 }
 
 /// One line about a child.
-macro_rules! tell {
+macro_rules! child_line {
     ($level:ident, $report:expr, $child:expr, $($rest:tt)+) => {
         ignore_panic(|| {
             tracing::$level!(
@@ -88,20 +88,20 @@ impl Report {
         Report {
             runtime: ctx.runtime(),
             supervisor: ctx.pid(),
-            own: ctx.process.clone(),
+            process: ctx.process.clone(),
             label,
-            one_at_a_time: false,
+            sequential: false,
         }
     }
 
     /// As [`waits_for`](Self::waits_for), of a supervisor that waits for each child in turn.
-    pub(crate) fn waits_in_turn_for(&self, child: Pid, until: Until) -> Option<WaitEdge> {
-        self.one_at_a_time.then(|| self.waits_for(child, until)).flatten()
+    pub(crate) fn register_wait_if_sequential(&self, child: Pid, until: Until) -> Option<WaitEdge> {
+        self.sequential.then(|| self.register_wait(child, until)).flatten()
     }
 
     /// The supervisor waits for this child while what is returned lives; where deadlocks are
     /// looked for, a request from the child that waits for the supervisor is refused meanwhile.
-    pub(crate) fn waits_for(&self, child: Pid, until: Until) -> Option<WaitEdge> {
+    pub(crate) fn register_wait(&self, child: Pid, until: Until) -> Option<WaitEdge> {
         self.runtime.kernel.waits.wait(self.supervisor, child, until)
     }
 
@@ -120,36 +120,36 @@ impl Report {
 
     /// Notes that this child is being stopped, before it is: callers by its name are told
     /// whether a successor follows.
-    pub(crate) fn stops(&self, child: &dyn AnyProcess, stop: ChildStop) {
+    pub(crate) fn note_stop(&self, child: &dyn AnyProcess, stop: ChildStop) {
         child.with(|locked| locked.core().note_stop(stop));
     }
 
     /// The supervisor restarts nobody any more.
-    pub(crate) fn restarts_nobody(&self) {
-        self.runtime.kernel.end_restarts(&*self.own);
+    pub(crate) fn end_restarts(&self) {
+        self.runtime.kernel.end_restarts(&*self.process);
     }
 
     /// The supervisor stops all of its children from now on.
-    pub(crate) fn begins_to_stop(&self) {
-        self.own.with(|locked| locked.core().asked = true);
-        self.restarts_nobody();
+    pub(crate) fn begin_shutdown(&self) {
+        self.process.with(|locked| locked.core().asked = true);
+        self.end_restarts();
     }
 
     /// The supervisor is about to start the child of this seat again, which does not run.
     pub(crate) fn reserve_name(&self, slot: ChildSlot, spec: &Spec) {
         if let Some(name) = spec.name.clone() {
             let given = GivenName { name, child: spec.id.clone() };
-            self.runtime.kernel.reserve(&*self.own, slot, given);
+            self.runtime.kernel.reserve(&*self.process, slot, given);
         }
     }
 
     /// Frees what is left of the names of a child's incarnations up to this one.
     pub(crate) fn free_names(&self, last: ChildSlot) {
-        self.runtime.kernel.clear_vacant_of(&*self.own, last);
+        self.runtime.kernel.clear_vacant_of(&*self.process, last);
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        tell!(warn, self, child, reason = %excerpt(Story(reason), PAGE), "start failed");
+        child_line!(warn, self, child, reason = %excerpt(Story(reason), PAGE), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -166,16 +166,16 @@ impl Report {
         let text = excerpt(WithCauses(reason), PAGE);
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Debug) {
-                tell!(debug, self, child, %pid, reason = %text, "child ended");
+                child_line!(debug, self, child, %pid, reason = %text, "child ended");
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, %pid, reason = %text, "child ended");
+            child_line!(warn, self, child, %pid, reason = %text, "child ended");
         }
     }
 
     /// A child is being started again, and what of the budget is left after that.
-    pub(crate) fn restarting(&self, decided: Decided<'_>) {
-        let Decided { child, pid, reason, restarts, budget_left, delay } = decided;
+    pub(crate) fn restarting(&self, decided: RestartNotice<'_>) {
+        let RestartNotice { child, pid, reason, restarts, budget_left, delay } = decided;
         self.event(|supervisor| LifecycleEvent::Restarting {
             supervisor,
             child: child.into(),
@@ -187,13 +187,13 @@ impl Report {
         let (pid, text) = (pid.map(tracing::field::display), excerpt(WithCauses(reason), PAGE));
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Info) {
-                tell!(
+                child_line!(
                     info, self, child, pid, reason = %text, restarts, budget_left,
                     ?delay, "restarting"
                 );
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(
+            child_line!(
                 warn, self, child, pid, reason = %text, restarts, budget_left,
                 ?delay, "restarting"
             );
@@ -203,7 +203,7 @@ impl Report {
     pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         let reason = excerpt(Story(limit), PAGE);
-        tell!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
+        child_line!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
             child: limit.child.as_str().into(),
@@ -212,10 +212,10 @@ impl Report {
     }
 
     /// A child used up the restarts of its own; its supervisor goes on without it.
-    pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
+    pub(crate) fn child_given_up(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         let reason = excerpt(Story(limit), PAGE);
-        tell!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
+        child_line!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
             child: limit.child.as_str().into(),
@@ -233,12 +233,12 @@ impl Report {
     ) {
         let text = excerpt(WithCauses(reason), PAGE);
         match overran {
-            Some(doing) => tell!(
+            Some(doing) => child_line!(
                 warn, self, child, %pid, reason = %text, %doing,
                 "shutdown error: it overran its time"
             ),
             None => {
-                tell!(warn, self, child, %pid, reason = %text, "shutdown error");
+                child_line!(warn, self, child, %pid, reason = %text, "shutdown error");
             }
         }
         let overran = overran.is_some();
@@ -249,17 +249,17 @@ impl Report {
     }
 
     pub(crate) fn not_yielding(&self, child: &str, pid: Pid) {
-        tell!(warn, self, child, %pid, "killed, but not yielding");
+        child_line!(warn, self, child, %pid, "killed, but not yielding");
     }
 
     /// A start began more than the process that it returned.
-    pub(crate) fn surplus(&self, child: &str, pid: Pid) {
-        tell!(warn, self, child, %pid, "stopped: the start of its child returned another process");
+    pub(crate) fn extra_process(&self, child: &str, pid: Pid) {
+        child_line!(warn, self, child, %pid, "stopped: the start of its child returned another process");
     }
 
     /// The child waits for a process that its killed predecessor left.
-    pub(crate) fn left_behind(&self, child: &str, pid: Pid) {
-        tell!(warn, self, child, %pid, "not started while a process of its predecessor is ending");
+    pub(crate) fn waits_for_orphan(&self, child: &str, pid: Pid) {
+        child_line!(warn, self, child, %pid, "not started while a process of its predecessor is ending");
     }
 
     /// Tells listeners the same.
@@ -267,7 +267,7 @@ impl Report {
         self.runtime.kernel.events.tell(|| make(self.supervisor));
     }
 
-    pub(crate) fn unexpected(&self, other: &Received) {
+    pub(crate) fn unexpected_message(&self, other: &Received) {
         let (supervisor, label) = (self.supervisor, name(&self.label));
         ignore_panic(|| {
             tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");

@@ -31,7 +31,7 @@ use crate::supervisor::report::Report;
 use crate::supervisor::stop::{StopRequest, stop};
 
 /// Runs the start function within its time.
-pub(crate) async fn attempt(
+pub(crate) async fn run_start(
     report: &Report,
     spec: &Spec,
     ctx: &mut StartContext,
@@ -78,21 +78,21 @@ fn not_of_this_start(spec: &Spec) -> StartError {
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
     let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
     while let Some(process) = ctx.started_processes.last_but(kept) {
-        report.stops(&*process, how);
+        report.note_stop(&*process, how);
         if process.flags().load(Ordering::Acquire) & flag::EXIT_PENDING == 0 {
             if kept.is_some() {
-                report.surplus(&spec.id, process.pid());
+                report.extra_process(&spec.id, process.pid());
             }
             stop(report, StopRequest::of(spec, &process), Instant::now()).await;
         } else {
-            over(report, spec, &process).await;
+            await_end_of(report, spec, &process).await;
         }
         ctx.started_processes.remove(process.pid());
     }
 }
 
 /// Waits for the end of one that is ending. Its exit does not come, or is taken back.
-async fn over(report: &Report, spec: &Spec, process: &Arc<dyn AnyProcess>) {
+async fn await_end_of(report: &Report, spec: &Spec, process: &Arc<dyn AnyProcess>) {
     report.runtime.kernel.give_up_start(report.supervisor, process.pid());
-    StopRequest::of(spec, process).killed(report).await;
+    StopRequest::of(spec, process).await_killed(report).await;
 }

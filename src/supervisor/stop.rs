@@ -45,8 +45,8 @@ pub(crate) async fn stop(
     now: Instant,
 ) -> (ExitReason, Instant) {
     let (pid, began) = (child.process.pid(), now);
-    let _waits = report.waits_in_turn_for(pid, Until::Answer);
-    let linked = await_end(&*report.own, pid);
+    let _waits = report.register_wait_if_sequential(pid, Until::Answer);
+    let linked = await_end(&*report.process, pid);
     step!("before a stop");
     let asked = match child.shutdown {
         Shutdown::BrutalKill => None,
@@ -64,11 +64,11 @@ pub(crate) async fn stop(
             let doing = polite.then(|| Doing::of(&report.runtime, pid));
             report.runtime.kill(pid);
             step!("between a kill and its end");
-            (child.killed(report).await, doing)
+            (child.await_killed(report).await, doing)
         }
     };
     step!("after a stop");
-    child.tell(report, began, &reason, overran);
+    child.record_stop(report, began, &reason, overran);
     if !linked {
         report.runtime.unlink(report.supervisor, pid);
     }
@@ -87,7 +87,7 @@ impl<'a> StopRequest<'a> {
 
     /// Waits for the end of one that was killed: a body that never awaits can't be stopped,
     /// only waited for.
-    pub(crate) async fn killed(&self, report: &Report) -> ExitReason {
+    pub(crate) async fn await_killed(&self, report: &Report) -> ExitReason {
         loop {
             match within(&report.runtime.kernel, NOT_YIELDING, self.ended(report)).await {
                 Some(reason) => return reason,
@@ -97,7 +97,7 @@ impl<'a> StopRequest<'a> {
     }
 
     /// Tells of its end: whoever remembers stops, and the log if it is not as it should be.
-    pub(crate) fn tell(
+    pub(crate) fn record_stop(
         &self,
         report: &Report,
         began: Instant,

@@ -57,12 +57,14 @@ impl DynamicServer {
             ignore_panic(|| drop(starting));
             for process in started_processes(&report, slot) {
                 let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-                StopRequest { id: &id, restart, shutdown, process: &process }.killed(&report).await;
+                StopRequest { id: &id, restart, shutdown, process: &process }
+                    .await_killed(&report)
+                    .await;
             }
             if kind == ChildType::Supervisor {
                 alone(&report, (id, slot)).await;
             }
-            Err(NotStarted { error: StartError::Failed(ExitReason::Killed), outrun: false })
+            Err(NotStarted { error: StartError::Failed(ExitReason::Killed), name_taken: false })
         }
     }
 

@@ -17,7 +17,7 @@ use crate::supervisor::dynamic::spec::Exhausted;
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::limit_reached::RestartLimitReached;
-use crate::supervisor::report::Decided;
+use crate::supervisor::report::RestartNotice;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -183,13 +183,13 @@ impl DynamicServer {
             Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
             Some(Exhausted::Forget) => drop(self.take(pid)),
             Some(Exhausted::Escalate) | None => {
-                self.report.restarts_nobody();
+                self.report.end_restarts();
                 self.report.gave_up(&limit);
                 self.report.free_names(slot);
                 return Err(ExitReason::from_library(limit));
             }
         }
-        self.report.parked(pid, &limit);
+        self.report.child_given_up(pid, &limit);
         self.report.free_names(slot);
         Ok(())
     }
@@ -199,7 +199,7 @@ impl DynamicServer {
         let budget_left = window.left(limit, Instant::now());
         let Some(child) = self.children.get(&pid) else { return };
         let Some(again) = &child.again else { return };
-        self.report.restarting(Decided {
+        self.report.restarting(RestartNotice {
             child: &child.id,
             pid: Some(pid),
             reason: again.last.as_ref().unwrap_or(&ExitReason::Normal),

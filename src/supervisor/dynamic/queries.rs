@@ -10,7 +10,7 @@ use crate::child::ChildType;
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::info::{ChildCounts, ChildInfo};
-use crate::supervisor::picture::{Shown, Step};
+use crate::supervisor::published_state::{PublishedChild, Step};
 
 /// How many children a snapshot shows.
 const SHOWN: usize = 100;
@@ -87,7 +87,7 @@ impl DynamicServer {
         }
     }
 
-    fn show(&self, mut children: BTreeMap<u64, Shown>) {
+    fn show(&self, mut children: BTreeMap<u64, PublishedChild>) {
         self.published.change(|picture| std::mem::swap(&mut picture.children, &mut children));
     }
 }

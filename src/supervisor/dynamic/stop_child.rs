@@ -33,7 +33,7 @@ impl DynamicServer {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };
         let process = process.clone();
-        self.report.stops(&*process, ChildStop::ForGood);
+        self.report.note_stop(&*process, ChildStop::ForGood);
         let began = Instant::now();
         let due = match child.shutdown {
             Shutdown::Timeout(grace) => after(began, grace),
@@ -100,7 +100,7 @@ impl DynamicServer {
         if let State::Stopping(stopping) = &child.state {
             self.stopping.remove(&(stopping.due, pid));
             let leaving = child.leaving(&stopping.process);
-            leaving.tell(&self.report, stopping.began, reason, stopping.overran);
+            leaving.record_stop(&self.report, stopping.began, reason, stopping.overran);
         }
         self.report.free_names(child.slot);
         let State::Stopping(stopping) = child.state else { return };
@@ -110,7 +110,7 @@ impl DynamicServer {
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
     pub(super) async fn stop_all(&mut self) {
         self.show_ending();
-        self.report.begins_to_stop();
+        self.report.begin_shutdown();
         let half_started = self.drop_helpers().await;
         let _waits = self.waits_for_all(&half_started);
         let mut asked = self.ask_all();
@@ -125,7 +125,7 @@ impl DynamicServer {
         while let Some((_, child)) = asked.first() {
             self.show_wait(child, asked.began(), asked.later());
             let Some(process) = child.process() else { break };
-            let reason = child.leaving(process).killed(&self.report).await;
+            let reason = child.leaving(process).await_killed(&self.report).await;
             asked.tell_first(&reason);
         }
         self.show_half_started(half_started.len());
@@ -133,7 +133,7 @@ impl DynamicServer {
             let id = label(&*process);
             let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
             StopRequest { id: &id, restart, shutdown, process: &process }
-                .killed(&self.report)
+                .await_killed(&self.report)
                 .await;
         }
     }
@@ -142,7 +142,7 @@ impl DynamicServer {
     fn waits_for_all(&self, half_started: &[Arc<dyn AnyProcess>]) -> Vec<WaitEdge> {
         let half_started = half_started.iter().map(|process| process.pid());
         let all = self.children.keys().copied().chain(half_started);
-        all.filter_map(|pid| self.report.waits_for(pid, Until::Answer)).collect()
+        all.filter_map(|pid| self.report.register_wait(pid, Until::Answer)).collect()
     }
 
     fn ask_all(&mut self) -> Asked {

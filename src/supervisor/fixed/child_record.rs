@@ -12,10 +12,10 @@ use crate::restart::backoff::Backoff;
 use crate::restart::restart_state::{RestartState, Run};
 use crate::restart::window::Counted;
 use crate::runtime::starting::StartCause;
-use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, Retry, Running};
+use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, RetryKind, RunState};
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
-use crate::supervisor::picture::ShownState;
+use crate::supervisor::published_state::PublishedChildState;
 use crate::supervisor::spec::strategy::Position;
 
 /// A child of a fixed supervisor.
@@ -23,11 +23,11 @@ use crate::supervisor::spec::strategy::Position;
 pub(crate) struct Child {
     pub(super) position: Position,
     pub(crate) spec: Arc<Spec>,
-    pub(super) state: Running,
+    pub(super) state: RunState,
     /// How often it was started until now, in vain or not.
     pub(crate) starts: u32,
     /// How many of its starts, after the first, were asked for: by hand or by a hangup.
-    pub(super) asked_for: u32,
+    pub(super) requested_starts: u32,
     pub(crate) restarts: RestartState,
     /// When its present incarnation was started.
     pub(super) started: Instant,
@@ -43,9 +43,9 @@ impl Child {
         Child {
             position,
             spec,
-            state: Running::No,
+            state: RunState::Stopped,
             starts: 0,
-            asked_for: 0,
+            requested_starts: 0,
             restarts: RestartState::default(),
             started: Instant::now(),
             last: None,
@@ -53,14 +53,14 @@ impl Child {
         }
     }
 
-    pub(crate) fn state(&self) -> &Running {
+    pub(crate) fn state(&self) -> &RunState {
         &self.state
     }
 
     pub(crate) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
         match &self.state {
-            Running::Yes(process) => Some(process),
-            Running::Restarting { .. } | Running::No => None,
+            RunState::Running(process) => Some(process),
+            RunState::Restarting { .. } | RunState::Stopped => None,
         }
     }
 
@@ -84,8 +84,8 @@ impl Child {
     }
 
     /// It waits for a restart of its whole group; a start by hand is its own alone.
-    pub(crate) fn brings_back_its_group(&self) -> bool {
-        matches!(&self.state, Running::Restarting { retry, .. } if *retry != Retry::ByHand)
+    pub(crate) fn restarts_with_group(&self) -> bool {
+        matches!(&self.state, RunState::Restarting { retry, .. } if *retry != RetryKind::Requested)
     }
 
     /// How many times it was started again.
@@ -95,18 +95,18 @@ impl Child {
 
     /// How many times its supervisor started it again by itself.
     pub(crate) fn restarts(&self) -> u32 {
-        self.attempt().saturating_sub(self.asked_for)
+        self.attempt().saturating_sub(self.requested_starts)
     }
 
     /// How many times it was started again because that was asked for.
-    pub(crate) fn asked_for(&self) -> u32 {
-        self.asked_for
+    pub(crate) fn requested_starts(&self) -> u32 {
+        self.requested_starts
     }
 
     /// Its next start is asked for.
-    pub(crate) fn ask_for(&mut self) {
+    pub(crate) fn count_requested_start(&mut self) {
         if self.starts > 0 {
-            self.asked_for = self.asked_for.saturating_add(1);
+            self.requested_starts = self.requested_starts.saturating_add(1);
         }
     }
 
@@ -116,7 +116,7 @@ impl Child {
     }
 
     /// A start of it begins.
-    pub(super) fn begin(&mut self) -> StartCause {
+    pub(super) fn begin_start(&mut self) -> StartCause {
         self.starts = self.starts.saturating_add(1);
         self.started = Instant::now();
         match self.last.clone() {
@@ -126,8 +126,8 @@ impl Child {
     }
 
     /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
-    pub(super) fn over(&mut self, over: EndRecord, fallback: Option<Backoff>) -> Incarnation {
-        let EndRecord { pid, reason, at, by } = over;
+    pub(super) fn record_end(&mut self, end: EndRecord, fallback: Option<Backoff>) -> Incarnation {
+        let EndRecord { pid, reason, at, by } = end;
         (self.last, self.last_pid) = (Some(reason.clone()), pid);
         let delay = self.restarts.delay();
         let run = Run { started: self.started, ended: at, ran: pid.is_some() };
@@ -146,11 +146,11 @@ impl Child {
         }
     }
 
-    pub(super) fn shown_state(&self) -> ShownState {
+    pub(super) fn published_state(&self) -> PublishedChildState {
         match &self.state {
-            Running::Yes(process) => ShownState::Running(process.pid()),
-            Running::Restarting { due, .. } => ShownState::Restarting { due: *due },
-            Running::No => ShownState::Stopped,
+            RunState::Running(process) => PublishedChildState::Running(process.pid()),
+            RunState::Restarting { due, .. } => PublishedChildState::Restarting { due: *due },
+            RunState::Stopped => PublishedChildState::Stopped,
         }
     }
 }

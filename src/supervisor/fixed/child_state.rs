@@ -28,28 +28,28 @@ pub(crate) enum EndedBy {
 
 /// What a child is doing.
 #[derive(Debug, Clone)]
-pub(crate) enum Running {
-    Yes(Arc<dyn AnyProcess>),
+pub(crate) enum RunState {
+    Running(Arc<dyn AnyProcess>),
     /// It ended, and its group is started again by the retry with this ticket.
     Restarting {
-        ticket: u64,
+        retry_id: u64,
         /// When, if that waits for a time.
         due: Option<Instant>,
-        retry: Retry,
+        retry: RetryKind,
     },
     /// It ended, was stopped, or never ran.
-    No,
+    Stopped,
 }
 
 /// What a retry has still to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Retry {
+pub(crate) enum RetryKind {
     /// A start failed: the retry counts against the window.
     Counted,
     /// The retry has waited for its delay, and counts against nothing.
     Delayed,
     /// The restart was decided, and waited for what a killed incarnation left.
-    Decided,
+    AfterOrphans,
     /// A start by hand waited for the same.
-    ByHand,
+    Requested,
 }

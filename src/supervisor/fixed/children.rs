@@ -1,7 +1,7 @@
 //! The children of one supervisor: in order, and found by place, id or pid.
 //!
 //! All changes of a child go through [`Children`], which repeats each in the picture that the
-//! supervisor [publishes](crate::supervisor::picture): one short lock a change.
+//! supervisor [publishes](crate::supervisor::published_state): one short lock a change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -16,14 +16,14 @@ use crate::process::AnyProcess;
 use crate::restart::backoff::Backoff;
 use crate::runtime::starting::StartCause;
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{EndRecord, Running};
-use crate::supervisor::picture::{Published, StartCounts};
+use crate::supervisor::fixed::child_state::{EndRecord, RunState};
+use crate::supervisor::published_state::{PublishedCell, StartCounts};
 use crate::supervisor::spec::strategy::Position;
 
 /// All children of a supervisor.
 #[derive(Debug)]
 pub(crate) struct Children {
-    published: Arc<Published>,
+    published: Arc<PublishedCell>,
     list: BTreeMap<Position, Child>,
     by_id: HashMap<SharedStr, Position, foldhash::fast::RandomState>,
     by_pid: HashMap<Pid, Position, foldhash::fast::RandomState>,
@@ -32,7 +32,7 @@ pub(crate) struct Children {
 
 impl Children {
     /// None, and none in what is published.
-    pub(crate) fn new(published: Arc<Published>) -> Self {
+    pub(crate) fn new(published: Arc<PublishedCell>) -> Self {
         Children {
             published,
             list: BTreeMap::new(),
@@ -42,7 +42,7 @@ impl Children {
         }
     }
 
-    pub(crate) fn published(&self) -> &Published {
+    pub(crate) fn published(&self) -> &PublishedCell {
         &self.published
     }
 
@@ -97,11 +97,11 @@ impl Children {
     }
 
     /// A start of a child begins: why, and what is known of it.
-    pub(crate) fn begin(&mut self, position: Position) -> Option<(StartCause, &Child)> {
+    pub(crate) fn begin_start(&mut self, position: Position) -> Option<(StartCause, &Child)> {
         let child = self.list.get_mut(&position)?;
-        let cause = child.begin();
+        let cause = child.begin_start();
         let counts = StartCounts { start: child.starts, restarts: child.restarts() };
-        self.published.begin(position, counts, child.started);
+        self.published.begin_start(position, counts, child.started);
         Some((cause, child))
     }
 
@@ -118,27 +118,32 @@ impl Children {
     }
 
     /// Sets what a child is doing, and keeps the index of pids true.
-    pub(crate) fn set(&mut self, position: Position, state: Running) {
+    pub(crate) fn set(&mut self, position: Position, state: RunState) {
         let Some(child) = self.list.get_mut(&position) else { return };
         let before = std::mem::replace(&mut child.state, state);
-        if let Running::Yes(process) = before {
+        if let RunState::Running(process) = before {
             self.by_pid.remove(&process.pid());
         }
-        if let Running::Yes(process) = &child.state {
+        if let RunState::Running(process) = &child.state {
             self.by_pid.insert(process.pid(), position);
         }
-        self.published.set(position, child.shown_state());
+        self.published.set(position, child.published_state());
     }
 
     /// An incarnation of a child is over; `fallback` is the backoff of a child that has none of
     /// its own.
-    pub(crate) fn over(&mut self, position: Position, over: EndRecord, fallback: Option<Backoff>) {
+    pub(crate) fn record_end(
+        &mut self,
+        position: Position,
+        end: EndRecord,
+        fallback: Option<Backoff>,
+    ) {
         let Some(child) = self.list.get_mut(&position) else { return };
-        let incarnation = child.over(over, fallback);
-        if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
+        let incarnation = child.record_end(end, fallback);
+        if let RunState::Running(process) = std::mem::replace(&mut child.state, RunState::Stopped) {
             self.by_pid.remove(&process.pid());
         }
-        self.published.over(position, incarnation);
+        self.published.record_end(position, incarnation);
     }
 
     /// Forgets a child.

@@ -20,7 +20,7 @@ use crate::restart::restart_state::RestartState;
 use crate::runtime::deadline::within;
 use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{Retry, Running};
+use crate::supervisor::fixed::child_state::{RetryKind, RunState};
 use crate::supervisor::fixed::server::{Cast, FixedServer};
 use crate::supervisor::info::ChildError;
 use crate::supervisor::report::Report;
@@ -42,7 +42,7 @@ pub(crate) async fn alone(report: &Report, (child, slot): Left) {
         for orphan in left {
             let mut ended = runtime.ended(orphan);
             while within(&runtime.kernel, NOT_YIELDING, &mut ended).await.is_none() {
-                report.left_behind(&child, orphan);
+                report.waits_for_orphan(&child, orphan);
             }
         }
     }
@@ -50,7 +50,7 @@ pub(crate) async fn alone(report: &Report, (child, slot): Left) {
 
 impl FixedServer {
     /// What is left of this child's incarnations, if something is.
-    pub(crate) fn left_by(&self, child: &Child) -> Option<Left> {
+    pub(crate) fn orphans_of(&self, child: &Child) -> Option<Left> {
         if child.spec.kind != ChildType::Supervisor {
             return None;
         }
@@ -60,69 +60,74 @@ impl FixedServer {
     }
 
     /// Presents this ticket when all that is left has ended.
-    pub(crate) fn try_when_alone(&mut self, position: Position, ticket: u64, left: Vec<Left>) {
-        let (report, me) = (self.report.clone(), self.me.clone());
-        while self.helpers.try_join_next().is_some() {}
-        self.helpers.spawn(async move {
+    pub(crate) fn retry_after_orphans(
+        &mut self,
+        position: Position,
+        retry_id: u64,
+        left: Vec<Left>,
+    ) {
+        let (report, me) = (self.report.clone(), self.own_ref.clone());
+        while self.background.try_join_next().is_some() {}
+        self.background.spawn(async move {
             for left in left {
                 alone(&report, left).await;
             }
             // A supervisor that has ended by now restarts nothing.
-            drop(me.cast_wait(Cast::TryAgain { position, ticket }).await);
+            drop(me.cast_wait(Cast::Retry { position, retry_id }).await);
         });
     }
 
     pub(crate) async fn restart_child(&mut self, id: &str, reply: Reply<Result<Pid, ChildError>>) {
-        let position = match self.stopped(id) {
+        let position = match self.stopped_position(id) {
             Ok(position) => position,
             Err(error) => return reply.send(Err(error)),
         };
         if let Some(child) = self.children.get_mut(position) {
             child.restarts = RestartState::default();
         }
-        match self.children.get(position).and_then(|child| self.left_by(child)) {
+        match self.children.get(position).and_then(|child| self.orphans_of(child)) {
             None => {
-                let started = self.begin_by_hand(position).await;
+                let started = self.start_requested(position).await;
                 reply.send(started);
             }
             Some(left) => {
-                let ticket = self.wait_for_ticket(position, None, Retry::ByHand);
-                self.by_hand.insert(ticket, (id.into(), reply));
-                self.try_when_alone(position, ticket, vec![left]);
+                let retry_id = self.set_restarting(position, None, RetryKind::Requested);
+                self.waiting_requests.insert(retry_id, (id.into(), reply));
+                self.retry_after_orphans(position, retry_id, vec![left]);
             }
         }
     }
 
     /// A start by hand that has waited.
-    pub(crate) async fn start_by_hand(&mut self, position: Position, ticket: u64) {
-        let started = self.begin_by_hand(position).await;
-        if let Some((_, reply)) = self.by_hand.remove(&ticket) {
+    pub(crate) async fn retry_requested(&mut self, position: Position, retry_id: u64) {
+        let started = self.start_requested(position).await;
+        if let Some((_, reply)) = self.waiting_requests.remove(&retry_id) {
             reply.send(started);
         }
     }
 
     /// Answers a start by hand whose ticket was taken away while it waited.
-    pub(crate) fn refuse_by_hand(&mut self, ticket: u64) {
-        let Some((id, reply)) = self.by_hand.remove(&ticket) else { return };
+    pub(crate) fn answer_cancelled_request(&mut self, retry_id: u64) {
+        let Some((id, reply)) = self.waiting_requests.remove(&retry_id) else { return };
         reply.send(match self.children.by_id(&id).map(|(_, child)| child.state()) {
             None => Err(ChildError::NotFound(id.to_string())),
-            Some(Running::Yes(process)) => Ok(process.pid()),
-            Some(Running::Restarting { .. }) => Err(ChildError::Restarting(id.to_string())),
-            Some(Running::No) => {
+            Some(RunState::Running(process)) => Ok(process.pid()),
+            Some(RunState::Restarting { .. }) => Err(ChildError::Restarting(id.to_string())),
+            Some(RunState::Stopped) => {
                 Err(ChildError::NotStarted(StartError::Failed(ExitReason::Shutdown)))
             }
         });
     }
 
-    async fn begin_by_hand(&mut self, position: Position) -> Result<Pid, ChildError> {
+    async fn start_requested(&mut self, position: Position) -> Result<Pid, ChildError> {
         if let Some(child) = self.children.get_mut(position) {
-            child.ask_for();
+            child.count_requested_start();
         }
-        let started_processes = self.begin(position).await;
-        if started_processes.is_err() {
-            self.rest(position);
+        let started = self.start_incarnation(position).await;
+        if started.is_err() {
+            self.mark_stopped(position);
         }
-        started_processes?;
+        started?;
         let pid = self.children.get(position).and_then(Child::pid);
         pid.ok_or(ChildError::NotStarted(StartError::Ignored))
     }

@@ -29,11 +29,11 @@ use crate::restart::restart_state::{Next, Rules};
 use crate::restart::window::Exceeded;
 use crate::server::ServerContext;
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, Retry, Running};
+use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, RetryKind, RunState};
 use crate::supervisor::fixed::server::{Cast, FixedServer};
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::limit_reached::RestartLimitReached;
-use crate::supervisor::report::Decided;
+use crate::supervisor::report::RestartNotice;
 use crate::supervisor::spec::strategy::Position;
 use crate::time::timer_queue::after;
 
@@ -52,9 +52,12 @@ impl FixedServer {
             return self.ended_for_good(position, pid, reason);
         }
         let now = Instant::now();
-        self.over(position, EndRecord { pid: Some(pid), reason, at: now, by: EndedBy::Itself });
+        self.record_end(
+            position,
+            EndRecord { pid: Some(pid), reason, at: now, by: EndedBy::Itself },
+        );
         match self.next(position, now) {
-            Next::AtOnce => self.restart(position, Retry::Counted, now, ctx).await,
+            Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
             Next::After(delay) => {
                 self.wait(position, delay, ctx).await;
                 Ok(())
@@ -67,47 +70,48 @@ impl FixedServer {
     fn ended_for_good(&mut self, position: Position, pid: Pid, reason: ExitReason) -> Result {
         let significant = self.children.get(position).is_some_and(|child| child.spec.significant);
         let at = Instant::now();
-        self.over(position, EndRecord { pid: Some(pid), reason, at, by: EndedBy::Itself });
-        self.rest(position);
-        if !self.auto_shutdown.is_due(significant, || self.significant_are_left()) {
+        self.record_end(position, EndRecord { pid: Some(pid), reason, at, by: EndedBy::Itself });
+        self.mark_stopped(position);
+        if !self.auto_shutdown.is_due(significant, || self.has_significant_left()) {
             return Ok(());
         }
-        self.report.restarts_nobody();
+        self.report.end_restarts();
         Err(ExitReason::Shutdown)
     }
 
     /// Whether a significant child runs or is still to be started again: because it waits for its
     /// restart, or because it is in the group of a child that waits, and comes back with that. So a
     /// restart that waits decides here what the same restart at once would have.
-    fn significant_are_left(&self) -> bool {
+    fn has_significant_left(&self) -> bool {
         // What the first that waits brings back is all that any of them does.
-        let first = self.children.iter().find(|child| child.brings_back_its_group());
+        let first = self.children.iter().find(|child| child.restarts_with_group());
         let back = first.map(|child| self.strategy.group(child.slot().child));
         self.children.iter().filter(|child| child.spec.significant).any(|child| {
             let position = child.slot().child;
-            !matches!(child.state(), Running::No)
+            !matches!(child.state(), RunState::Stopped)
                 || back.as_ref().is_some_and(|back| back.contains(&position))
         })
     }
 
     /// A retry is due. If the child doesn't wait for this one any more, it is stale.
-    pub(crate) async fn try_again(
+    pub(crate) async fn retry(
         &mut self,
         position: Position,
-        ticket: u64,
+        retry_id: u64,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         match self.children.get(position).map(Child::state) {
-            Some(Running::Restarting { ticket: held, retry, .. }) if *held == ticket => match retry
-            {
-                Retry::ByHand => {
-                    self.start_by_hand(position, ticket).await;
-                    Ok(())
+            Some(RunState::Restarting { retry_id: held, retry, .. }) if *held == retry_id => {
+                match retry {
+                    RetryKind::Requested => {
+                        self.retry_requested(position, retry_id).await;
+                        Ok(())
+                    }
+                    &retry => self.restart(position, retry, Instant::now(), ctx).await,
                 }
-                &retry => self.restart(position, retry, Instant::now(), ctx).await,
-            },
+            }
             _ => {
-                self.refuse_by_hand(ticket);
+                self.answer_cancelled_request(retry_id);
                 Ok(())
             }
         }
@@ -117,11 +121,11 @@ impl FixedServer {
     async fn restart(
         &mut self,
         position: Position,
-        retry: Retry,
+        retry: RetryKind,
         now: Instant,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        if retry == Retry::Counted
+        if retry == RetryKind::Counted
             && let Some(child) = self.children.get(position)
         {
             if let Err(exceeded) = self.window.spend(self.intensity, now, || child.counted()) {
@@ -129,24 +133,24 @@ impl FixedServer {
             }
             self.publish_budget(now);
         }
-        if retry != Retry::Decided {
-            self.tell_restart(position, now);
+        if retry != RetryKind::AfterOrphans {
+            self.report_restart(position, now);
         }
         step!("before a restart");
         let group = self.children.positions(self.strategy.group(position));
         self.stop_group(&group, position, now).await;
         step!("between a group's stop and its start");
-        if self.wait_alone(position) {
+        if self.wait_for_orphans(position) {
             return Ok(());
         }
         for member in group {
-            if self.begin(member).await.is_err() {
+            if self.start_incarnation(member).await.is_err() {
                 if matches!(
                     self.children.get(position).map(Child::state),
-                    Some(Running::Restarting { .. })
+                    Some(RunState::Restarting { .. })
                 ) {
                     // Another failed before it: that one's retry starts this one as well.
-                    self.children.set(position, Running::No);
+                    self.children.set(position, RunState::Stopped);
                 }
                 return self.failed(member, ctx).await;
             }
@@ -156,14 +160,14 @@ impl FixedServer {
 
     /// Where killed incarnations in this group left processes that are still ending: has the
     /// child, and its group with it, wait for them beside the loop.
-    fn wait_alone(&mut self, position: Position) -> bool {
+    fn wait_for_orphans(&mut self, position: Position) -> bool {
         let members = self.children.range(self.strategy.group(position));
-        let left: Vec<_> = members.filter_map(|child| self.left_by(child)).collect();
+        let left: Vec<_> = members.filter_map(|child| self.orphans_of(child)).collect();
         if left.is_empty() {
             return false;
         }
-        let ticket = self.wait_for_ticket(position, None, Retry::Decided);
-        self.try_when_alone(position, ticket, left);
+        let retry_id = self.set_restarting(position, None, RetryKind::AfterOrphans);
+        self.retry_after_orphans(position, retry_id, left);
         true
     }
 
@@ -178,9 +182,9 @@ impl FixedServer {
                 true => ChildStop::ForGood,
                 false => ChildStop::ForRestart,
             };
-            now = self.halt(member, stop, now).await;
+            now = self.stop_incarnation(member, stop, now).await;
             match temporary {
-                true => self.rest(member),
+                true => self.mark_stopped(member),
                 false => self.await_group(member, now),
             }
         }
@@ -192,10 +196,10 @@ impl FixedServer {
             Next::GiveUp(exceeded) => return Err(self.give_up(position, exceeded)),
             Next::After(delay) => self.wait(position, delay, ctx).await,
             Next::AtOnce => {
-                let ticket = self.wait_for_ticket(position, None, Retry::Counted);
-                if !self.me.cast(Cast::TryAgain { position, ticket }) {
+                let retry_id = self.set_restarting(position, None, RetryKind::Counted);
+                if !self.own_ref.cast(Cast::Retry { position, retry_id }) {
                     // A full mailbox refuses casts, but no timers.
-                    ctx.cast_after(Duration::ZERO, Cast::TryAgain { position, ticket });
+                    ctx.cast_after(Duration::ZERO, Cast::Retry { position, retry_id });
                 }
             }
         }
@@ -206,8 +210,8 @@ impl FixedServer {
     async fn wait(&mut self, position: Position, delay: Duration, ctx: &mut ServerContext<Self>) {
         let now = Instant::now();
         let due = after(now, delay);
-        let ticket = self.wait_for_ticket(position, Some(due), Retry::Delayed);
-        ctx.cast_after(delay, Cast::TryAgain { position, ticket });
+        let retry_id = self.set_restarting(position, Some(due), RetryKind::Delayed);
+        ctx.cast_after(delay, Cast::Retry { position, retry_id });
         let group = self.children.positions(self.strategy.group(position));
         self.stop_group(&group, position, now).await;
         step!("after a restart was put off");
@@ -219,15 +223,16 @@ impl FixedServer {
         }
     }
 
-    pub(crate) fn wait_for_ticket(
+    pub(crate) fn set_restarting(
         &mut self,
         position: Position,
         due: Option<Instant>,
-        retry: Retry,
+        retry: RetryKind,
     ) -> u64 {
-        self.tickets += 1;
-        self.children.set(position, Running::Restarting { ticket: self.tickets, due, retry });
-        self.tickets
+        self.last_retry_id += 1;
+        self.children
+            .set(position, RunState::Restarting { retry_id: self.last_retry_id, due, retry });
+        self.last_retry_id
     }
 
     /// What follows an own end of this child, or a start of it that failed.
@@ -238,10 +243,10 @@ impl FixedServer {
         child.restarts.next(rules, now, || self.random.unit())
     }
 
-    fn tell_restart(&self, position: Position, now: Instant) {
+    fn report_restart(&self, position: Position, now: Instant) {
         let Some(child) = self.children.get(position) else { return };
         let Some(reason) = &child.last else { return };
-        self.report.restarting(Decided {
+        self.report.restarting(RestartNotice {
             child: &child.spec.id,
             pid: child.last_pid,
             reason,
@@ -253,13 +258,13 @@ impl FixedServer {
 
     /// The reason the supervisor ends with. Its children are stopped by its `terminate`.
     fn give_up(&mut self, position: Position, exceeded: Exceeded) -> ExitReason {
-        self.report.restarts_nobody();
+        self.report.end_restarts();
         let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
         let (child, origin) = (child.counted(), self.report.origin(child.last_pid));
         let limit = RestartLimitReached::new(exceeded, &self.window, child, last, origin);
         self.report.gave_up(&limit);
-        self.rest(position);
+        self.mark_stopped(position);
         ExitReason::from_library(limit)
     }
 }

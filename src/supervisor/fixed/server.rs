@@ -41,7 +41,7 @@ use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::fixed::children::Children;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::picture::{Published, Step, Turn};
+use crate::supervisor::published_state::{PublishPermit, PublishedCell, Step};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
@@ -50,7 +50,7 @@ use crate::supervisor::stop::{StopRequest, stop};
 
 /// A running supervisor.
 pub(crate) struct FixedServer {
-    pub(crate) me: ServerRef<FixedServer>,
+    pub(crate) own_ref: ServerRef<FixedServer>,
     pub(crate) report: Report,
     pub(crate) children: Children,
     pub(crate) strategy: Strategy,
@@ -61,15 +61,15 @@ pub(crate) struct FixedServer {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) random: Random,
     /// The number of the last retry: a retry with another than its child's is stale.
-    pub(crate) tickets: u64,
+    pub(crate) last_retry_id: u64,
     /// Waits beside the loop.
-    pub(crate) helpers: JoinSet<()>,
+    pub(crate) background: JoinSet<()>,
     /// Starts by hand that wait, by their tickets.
-    pub(crate) by_hand: HashMap<u64, ByHand>,
+    pub(crate) waiting_requests: HashMap<u64, RestartRequest>,
 }
 
 /// A start by hand: of which child, and the answer that is due.
-type ByHand = (SharedStr, Reply<Result<Pid, ChildError>>);
+type RestartRequest = (SharedStr, Reply<Result<Pid, ChildError>>);
 
 /// What a supervisor can be asked. `Publish` is answered when it has handled what came before
 /// that, and shows it in what it publishes.
@@ -82,13 +82,13 @@ pub(crate) enum Call {
     ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    Publish(Reply<()>, Option<Turn>),
+    Publish(Reply<()>, Option<PublishPermit>),
 }
 
 /// What a supervisor tells itself.
 pub(crate) enum Cast {
     /// A restart is due, if the child still waits for this one.
-    TryAgain { position: Position, ticket: u64 },
+    Retry { position: Position, retry_id: u64 },
 }
 
 impl GenServer for FixedServer {
@@ -98,13 +98,13 @@ impl GenServer for FixedServer {
 
     async fn init(spec: SupervisorSpec, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
-        let published = Published::new("", Step::Describing { since: Instant::now() });
+        let published = PublishedCell::new("", Step::RunningInit { since: Instant::now() });
         published.attach(&*ctx.process);
         step!("before a supervisor's init");
-        let spec = described(spec, ctx).await?;
+        let spec = resolve_spec(spec, ctx).await?;
         let mut tree = FixedServer {
-            me: ctx.this(),
-            report: Report { one_at_a_time: true, ..Report::new(ctx, spec.id) },
+            own_ref: ctx.this(),
+            report: Report { sequential: true, ..Report::new(ctx, spec.id) },
             children: Children::new(published),
             strategy: spec.strategy,
             intensity: spec.intensity,
@@ -112,11 +112,11 @@ impl GenServer for FixedServer {
             auto_shutdown: spec.auto_shutdown,
             backoff: spec.backoff,
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
-            tickets: 0,
-            helpers: JoinSet::new(),
-            by_hand: HashMap::new(),
+            last_retry_id: 0,
+            background: JoinSet::new(),
+            waiting_requests: HashMap::new(),
         };
-        tree.introduce();
+        tree.publish_description();
         for child in spec.children {
             // A panic is the supervisor's, when those it has started have stopped.
             let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
@@ -151,7 +151,7 @@ impl GenServer for FixedServer {
 
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         match cast {
-            Cast::TryAgain { position, ticket } => self.try_again(position, ticket, ctx).await,
+            Cast::Retry { position, retry_id } => self.retry(position, retry_id, ctx).await,
         }
     }
 
@@ -161,7 +161,7 @@ impl GenServer for FixedServer {
         {
             return self.child_ended(position, *from, reason.clone(), ctx).await;
         }
-        self.report.unexpected(&info);
+        self.report.unexpected_message(&info);
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl GenServer for FixedServer {
 }
 
 /// The description to run: what the supervisor's own init gives, if it has one.
-async fn described(
+async fn resolve_spec(
     spec: SupervisorSpec,
     ctx: &mut ServerContext<FixedServer>,
 ) -> Result<SupervisorSpec> {
@@ -179,8 +179,8 @@ async fn described(
     let cause = ctx.start_cause().clone();
     let own = SupervisorContext::new(ctx.runtime(), ctx.pid(), cause);
     let given = match init(own.clone()).await {
-        Ok(given) => given.of(&spec).map_err(|error| ctx.refuse(error))?,
-        Err(reason) if own.made(&reason) => return Err(ctx.ignore()),
+        Ok(given) => given.with_identity_of(&spec).map_err(|error| ctx.refuse(error))?,
+        Err(reason) if own.is_own_ignore(&reason) => return Err(ctx.ignore()),
         Err(reason) => return Err(reason),
     };
     given.check().map_err(|error| ctx.refuse(error))?;
@@ -192,15 +192,15 @@ impl FixedServer {
     async fn add(&mut self, spec: Arc<Spec>) -> Result<(), StartError> {
         let id = spec.id.to_string();
         let position = self.children.add(spec);
-        let started_processes = self.begin(position).await;
-        started_processes.map_err(|error| StartError::of_child(id, error))
+        let started = self.start_incarnation(position).await;
+        started.map_err(|error| StartError::of_child(id, error))
     }
 
     /// Stops all children, one at a time, in reverse.
     async fn stop_all(&mut self) {
-        self.report.begins_to_stop();
+        self.report.begin_shutdown();
         let mut now = Instant::now();
-        self.children.published().change(|picture| picture.ending = Some(now));
+        self.children.published().change(|state| state.ending = Some(now));
         while let Some(position) = self.children.last_position() {
             if let Some((child, process)) = self.children.begin_stop(position, now) {
                 (_, now) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
@@ -210,19 +210,19 @@ impl FixedServer {
     }
 
     /// Publishes what it is, before its first child.
-    fn introduce(&self) {
+    fn publish_description(&self) {
         let (strategy, now) = (self.strategy.name(), Instant::now());
         let budget = self.window.budget(self.intensity, now);
-        self.children.published().change(|picture| {
-            (picture.strategy, picture.since) = (strategy, now);
-            picture.set_budget(budget, now);
-            picture.step = Step::Serving;
+        self.children.published().change(|state| {
+            (state.strategy, state.since) = (strategy, now);
+            state.set_budget(budget, now);
+            state.step = Step::Serving;
         });
     }
 
     /// After each restart that counts, and when it is asked.
     pub(crate) fn publish_budget(&self, now: Instant) {
         let Some(budget) = self.window.budget(self.intensity, now) else { return };
-        self.children.published().change(|picture| picture.set_budget(Some(budget), now));
+        self.children.published().change(|state| state.set_budget(Some(budget), now));
     }
 }

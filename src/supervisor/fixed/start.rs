@@ -160,14 +160,14 @@ impl SupervisorSpec {
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
         let (id, name, spec) = (spec.id.to_string(), spec.name.clone(), Arc::new(spec));
-        ChildSpec::new(id, TreeStart(spec.clone())).supervisor(name, spec)
+        ChildSpec::new(id, SupervisorStart(spec.clone())).supervisor(name, spec)
     }
 }
 
-struct TreeStart(Arc<SupervisorSpec>);
+struct SupervisorStart(Arc<SupervisorSpec>);
 
 #[async_trait]
-impl StartChild for TreeStart {
+impl StartChild for SupervisorStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.0.check()?;
         let mut spec = SupervisorSpec::clone(&self.0);

@@ -226,8 +226,8 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
 
     /// The partition of this index, counted from 0. Calls say `NoProc` where there is none.
     pub fn at(&self, index: usize) -> P::Handle {
-        let stranger = || P::handle(&self.runtime, partition_name(&self.name, index));
-        self.handles.get(index).cloned().unwrap_or_else(stranger)
+        let unknown = || P::handle(&self.runtime, partition_name(&self.name, index));
+        self.handles.get(index).cloned().unwrap_or_else(unknown)
     }
 
     /// How many partitions there are. [`PartitionSupervisor`] has an example.

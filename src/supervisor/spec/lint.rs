@@ -15,10 +15,10 @@ use crate::exit::shutdown::{STOP_DEADLINE, Shutdown};
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
 use crate::supervisor::spec::finding::{Finding, LintError};
-use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, Stops, nested};
+use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, StopTimes, nested};
 
 /// A child that may be started so often, without a delay, before the root gives up is a finding.
-const OFTEN: u64 = 100;
+const MANY_STARTS: u64 = 100;
 
 /// What [`SupervisorSpec::lint`] found out about a tree before it runs. Its
 /// [`Display`](fmt::Display) is for people; [`deny`](Self::deny) turns findings into an
@@ -118,7 +118,7 @@ impl Walk {
     /// Looks at a root and all below it; gives how long its stop may take. Descriptions may be
     /// nested deeper than a stack, so those that are not done with are kept in a list.
     fn tree(&mut self, root: &SupervisorSpec) -> Option<Duration> {
-        let stops = Stops::of(root);
+        let stops = StopTimes::of(root);
         let mut path = Path::new();
         path.push(root.id.clone());
         let mut level = self.enter(Level::of(root, None, path), Starts::ONCE, &stops);
@@ -150,17 +150,17 @@ impl Walk {
     }
 
     /// Begins with a supervisor, which may be started so often.
-    fn enter<'a>(&mut self, level: Level<'a>, own: Starts, stops: &Stops) -> Level<'a> {
+    fn enter<'a>(&mut self, level: Level<'a>, own: Starts, stops: &StopTimes) -> Level<'a> {
         let Level { spec, path, .. } = &level;
         if let Err(error) = spec.check() {
             self.findings.push(Finding::Refused { path: path.to_string(), error });
         }
-        let (each, slow) = most_starts::of(spec, stops);
+        let (each, slow) = most_starts::starts_per_child(spec, stops);
         if let Some(SlowStop { takes, restarts, period }) = slow {
             let path = path.to_string();
             self.findings.push(Finding::SlowStop { path, takes, restarts, period });
         }
-        let starts = each.into_iter().map(|each| own.times(each)).collect();
+        let starts = each.into_iter().map(|each| own.multiplied_by(each)).collect();
         Level { starts, ..level }
     }
 
@@ -202,7 +202,7 @@ impl Walk {
         }
         let Starts { most, burst } = starts;
         self.most_starts = self.most_starts.zip(most).map(|(so_far, most)| so_far.max(most));
-        if burst.is_none_or(|burst| burst >= OFTEN) {
+        if burst.is_none_or(|burst| burst >= MANY_STARTS) {
             self.findings.push(Finding::ManyStarts { path: path.to_string(), starts: burst });
         }
     }

@@ -231,7 +231,7 @@ impl SupervisorSpec {
     }
 
     /// This, given by the init of another: under that one's name and id.
-    pub(crate) fn of(self, outer: &SupervisorSpec) -> Result<Self, StartError> {
+    pub(crate) fn with_identity_of(self, outer: &SupervisorSpec) -> Result<Self, StartError> {
         if let Some(own) = &self.name
             && self.name != outer.name
         {
@@ -268,7 +268,7 @@ impl SupervisorSpec {
 /// Refuses a child that can't work under such a supervisor.
 pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
     let id = &child.id;
-    child.name.as_ref().map_or(Ok(()), |name| one_name(child, name))?;
+    child.name.as_ref().map_or(Ok(()), |name| check_single_name(child, name))?;
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
         return invalid(format!("child {id:?}: {what}"));
     }
@@ -288,7 +288,7 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
 }
 
 /// Refuses this name for a supervisor whose own description gives another: it would be dropped.
-pub(crate) fn one_name(child: &Spec, name: &str) -> Result<(), StartError> {
+pub(crate) fn check_single_name(child: &Spec, name: &str) -> Result<(), StartError> {
     match child.nested.as_ref().and_then(|nested| nested.name.as_ref()) {
         Some(own) if *own != *name => invalid(format!(
             "supervisor {:?} has the name {own:?} by its own description, and {name:?} as a child: \

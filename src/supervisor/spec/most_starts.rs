@@ -35,7 +35,7 @@ impl Starts {
 
     /// Of a child that is started so often by each incarnation of a supervisor that is itself
     /// started as often as this says.
-    pub(crate) fn times(self, each: Starts) -> Starts {
+    pub(crate) fn multiplied_by(self, each: Starts) -> Starts {
         let product = |above: Option<u64>, each: Option<u64>| Some(above?.saturating_mul(each?));
         let Starts { most, burst } = self;
         Starts { most: product(most, each.most), burst: product(burst, each.burst) }
@@ -52,7 +52,10 @@ pub(crate) struct SlowStop {
 }
 
 /// Of each child, in their order; and whether the window forgets.
-pub(crate) fn of(spec: &SupervisorSpec, stops: &Stops) -> (Vec<Starts>, Option<SlowStop>) {
+pub(crate) fn starts_per_child(
+    spec: &SupervisorSpec,
+    stops: &StopTimes,
+) -> (Vec<Starts>, Option<SlowStop>) {
     let children = || spec.children.iter().map(|child| &*child.spec);
     let failures: Vec<Failures> = children().map(|child| Failures::of(spec, child)).collect();
     let slow = slowest(spec, &failures, stops);
@@ -90,39 +93,39 @@ impl Failures {
 
 /// What may have a child started again.
 #[derive(Debug, Clone, Copy)]
-struct Causes {
+struct RestartCauses {
     /// So many delayed restarts; `None`: any number.
     delayed: Option<u64>,
     /// Failures that share the budget.
     shared: bool,
 }
 
-impl Causes {
-    const NONE: Causes = Causes { delayed: Some(0), shared: false };
+impl RestartCauses {
+    const NONE: RestartCauses = RestartCauses { delayed: Some(0), shared: false };
 
     fn and(self, failures: Failures) -> Self {
-        let Causes { delayed, shared } = self;
+        let RestartCauses { delayed, shared } = self;
         match failures {
             Failures::Never => self,
-            Failures::Budget => Causes { delayed, shared: true },
+            Failures::Budget => RestartCauses { delayed, shared: true },
             Failures::Delayed(tries) => {
                 let delayed = delayed.zip(tries).map(|(sum, tries)| sum.saturating_add(tries));
-                Causes { delayed, shared }
+                RestartCauses { delayed, shared }
             }
         }
     }
 }
 
 /// Of each child: its own failures, and those that it goes down with.
-fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<Causes> {
+fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<RestartCauses> {
     match strategy {
-        Strategy::OneForOne => failures.iter().map(|own| Causes::NONE.and(*own)).collect(),
+        Strategy::OneForOne => failures.iter().map(|own| RestartCauses::NONE.and(*own)).collect(),
         Strategy::OneForAll => {
-            let all = failures.iter().fold(Causes::NONE, |all, own| all.and(*own));
+            let all = failures.iter().fold(RestartCauses::NONE, |all, own| all.and(*own));
             vec![all; failures.len()]
         }
         Strategy::RestForOne => {
-            let before = failures.iter().scan(Causes::NONE, |before, own| {
+            let before = failures.iter().scan(RestartCauses::NONE, |before, own| {
                 *before = before.and(*own);
                 Some(*before)
             });
@@ -131,12 +134,12 @@ fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<Causes> {
     }
 }
 
-fn starts_of(spec: &SupervisorSpec, own: Failures, causes: Causes, slow: bool) -> Starts {
+fn starts_of(spec: &SupervisorSpec, own: Failures, causes: RestartCauses, slow: bool) -> Starts {
     if own == Failures::Never {
         // Not by its group's restart either.
         return Starts::ONCE;
     }
-    let Causes { delayed, shared } = causes;
+    let RestartCauses { delayed, shared } = causes;
     let counted = match spec.intensity {
         _ if !shared => Some(0),
         Intensity::Unlimited => None,
@@ -154,14 +157,14 @@ fn starts_of(spec: &SupervisorSpec, own: Failures, causes: Causes, slow: bool) -
 
 /// The restart whose stops may take longest, of those after which the window has forgotten the
 /// restarts before.
-fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &Stops) -> Option<SlowStop> {
+fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &StopTimes) -> Option<SlowStop> {
     let Intensity::Limited { restarts, period } = spec.intensity else { return None };
     if restarts == 0 {
         return None;
     }
     let own = spec.children.iter().map(|child| &*child.spec);
     let own: Vec<Duration> = own.map(|child| stops.of_child(child)).collect();
-    let takes = failures.iter().zip(others(spec.strategy, &own)).enumerate();
+    let takes = failures.iter().zip(stop_times_of_others(spec.strategy, &own)).enumerate();
     let takes = takes.filter(|(_, (failure, _))| **failure == Failures::Budget);
     let takes = takes.map(|(at, (_, others))| {
         // A supervisor that gives up stops its other children first.
@@ -173,7 +176,7 @@ fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &Stops) -> Optio
 }
 
 /// How long the stops of the others take that are restarted with each child.
-fn others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
+fn stop_times_of_others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
     let sums = |stops: &mut dyn Iterator<Item = &Duration>| -> Vec<Duration> {
         let sum = stops.scan(Duration::ZERO, |sum, stop| {
             Some(std::mem::replace(sum, sum.saturating_add(*stop)))
@@ -195,11 +198,11 @@ fn others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
 /// How long the supervisors of a tree may take to stop, as far as their descriptions say so. Each
 /// is summed up once, after those below it.
 #[derive(Debug, Default)]
-pub(crate) struct Stops(HashMap<*const SupervisorSpec, Duration>);
+pub(crate) struct StopTimes(HashMap<*const SupervisorSpec, Duration>);
 
-impl Stops {
+impl StopTimes {
     pub(crate) fn of(root: &SupervisorSpec) -> Self {
-        let mut stops = Stops::default();
+        let mut stops = StopTimes::default();
         let mut next = vec![(root, false)];
         while let Some((spec, below_is_known)) = next.pop() {
             if below_is_known {

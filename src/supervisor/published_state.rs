@@ -10,7 +10,7 @@
 //! 2. The lock is held for the change of one child, or for the time it takes to copy the
 //!    picture; never across an await, and nothing of a user's is dropped or run under it.
 //! 3. The cell is found through the record of the supervisor's process, and goes with that.
-//! 4. At most [`QUESTIONS`] questions for a picture lie in a supervisor's mailbox, however long
+//! 4. At most [`MAX_QUEUED_REQUESTS`] questions for a picture lie in a supervisor's mailbox, however long
 //!    it is busy and however many ask meanwhile.
 
 use std::collections::BTreeMap;
@@ -29,24 +29,24 @@ use crate::restart::budget::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 
 /// How many questions for a picture may lie in a mailbox.
-const QUESTIONS: usize = 8;
+const MAX_QUEUED_REQUESTS: usize = 8;
 
 /// The right to have one question for a picture in a supervisor's mailbox. It lies there with
 /// the question, and is given back when that is handled or dropped.
-pub(crate) type Turn = OwnedSemaphorePermit;
+pub(crate) type PublishPermit = OwnedSemaphorePermit;
 
 /// The cell.
 #[derive(Debug)]
-pub(crate) struct Published {
-    picture: Mutex<Picture>,
+pub(crate) struct PublishedCell {
+    state: Mutex<PublishedState>,
     /// How many children a dynamic supervisor has.
     count: AtomicUsize,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 /// A supervisor and its children at one moment.
 #[derive(Debug, Clone)]
-pub(crate) struct Picture {
+pub(crate) struct PublishedState {
     /// As OTP spells it; empty before it is known.
     pub(crate) strategy: &'static str,
     /// When it began to start its children.
@@ -56,7 +56,7 @@ pub(crate) struct Picture {
     budget_at: Instant,
     /// In start order. Of a dynamic supervisor the first hundred at most, as of the last time
     /// that it was asked, or began to stop.
-    pub(crate) children: BTreeMap<u64, Shown>,
+    pub(crate) children: BTreeMap<u64, PublishedChild>,
     /// Children of a dynamic supervisor are started and stopped without a change here.
     pub(crate) is_partial: bool,
     pub(crate) step: Step,
@@ -64,13 +64,13 @@ pub(crate) struct Picture {
     pub(crate) ending: Option<Instant>,
 }
 
-/// What a supervisor is doing. Children are told by their keys in [`Picture::children`].
+/// What a supervisor is doing. Children are told by their keys in [`PublishedState::children`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// It handles messages, or waits for one.
     Serving,
     /// Its own init runs, before it starts its first child.
-    Describing { since: Instant },
+    RunningInit { since: Instant },
     /// It starts this child, for the how many-th time.
     Starting { key: u64, start: u32, since: Instant },
     /// It stops this child.
@@ -79,10 +79,10 @@ pub(crate) enum Step {
 
 /// One child.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct PublishedChild {
     pub(crate) id: SharedStr,
     pub(crate) kind: ChildType,
-    pub(crate) state: ShownState,
+    pub(crate) state: PublishedChildState,
     pub(crate) restarts: u32,
     /// When its latest start began.
     pub(crate) started: Instant,
@@ -100,16 +100,16 @@ pub(crate) struct StartCounts {
 
 /// What one child is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ShownState {
+pub(crate) enum PublishedChildState {
     Running(Pid),
     Restarting { due: Option<Instant> },
     Stopped,
 }
 
-impl Published {
+impl PublishedCell {
     pub(crate) fn new(strategy: &'static str, step: Step) -> Arc<Self> {
         let now = Instant::now();
-        let picture = Picture {
+        let state = PublishedState {
             strategy,
             since: now,
             budget: None,
@@ -119,10 +119,10 @@ impl Published {
             step,
             ending: None,
         };
-        Arc::new(Published {
-            picture: Mutex::new(picture),
+        Arc::new(PublishedCell {
+            state: Mutex::new(state),
             count: AtomicUsize::new(0),
-            turns: Arc::new(Semaphore::new(QUESTIONS)),
+            permits: Arc::new(Semaphore::new(MAX_QUEUED_REQUESTS)),
         })
     }
 
@@ -138,12 +138,12 @@ impl Published {
         cell?.downcast().ok()
     }
 
-    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Picture) -> R) -> R {
-        change(&mut self.picture.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut PublishedState) -> R) -> R {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn read(&self) -> Picture {
-        self.change(|picture| picture.clone())
+    pub(crate) fn read(&self) -> PublishedState {
+        self.change(|state| state.clone())
     }
 
     /// Of a dynamic supervisor, after each event.
@@ -156,84 +156,84 @@ impl Published {
     }
 
     /// Waits until there is room for one more question. `None` does not come.
-    pub(crate) async fn turn(&self) -> Option<Turn> {
+    pub(crate) async fn permit(&self) -> Option<PublishPermit> {
         // The supervisor gives the turn back, and wakes the next that waits.
-        with_caught_wakers(self.turns.clone().acquire_owned()).await.ok()
+        with_caught_wakers(self.permits.clone().acquire_owned()).await.ok()
     }
 
     /// How many questions lie in its mailbox.
-    pub(crate) fn questions(&self) -> usize {
-        QUESTIONS.saturating_sub(self.turns.available_permits())
+    pub(crate) fn queued_requests(&self) -> usize {
+        MAX_QUEUED_REQUESTS.saturating_sub(self.permits.available_permits())
     }
 }
 
 /// What becomes of a child of a supervisor that shows all of them.
-impl Published {
+impl PublishedCell {
     /// It is added after the others, not running.
     pub(crate) fn add(&self, key: u64, spec: &Spec) {
-        let shown = Shown {
+        let child = PublishedChild {
             id: spec.id.clone(),
             kind: spec.kind,
-            state: ShownState::Stopped,
+            state: PublishedChildState::Stopped,
             restarts: 0,
             started: Instant::now(),
             history: History::default(),
         };
-        drop(self.change(|picture| picture.children.insert(key, shown)));
+        drop(self.change(|state| state.children.insert(key, child)));
     }
 
     /// Its start begins.
-    pub(crate) fn begin(&self, key: u64, counts: StartCounts, since: Instant) {
+    pub(crate) fn begin_start(&self, key: u64, counts: StartCounts, since: Instant) {
         let StartCounts { start, restarts } = counts;
-        self.change(|picture| {
-            picture.step = Step::Starting { key, start, since };
-            if let Some(shown) = picture.children.get_mut(&key) {
-                (shown.restarts, shown.started) = (restarts, since);
+        self.change(|state| {
+            state.step = Step::Starting { key, start, since };
+            if let Some(child) = state.children.get_mut(&key) {
+                (child.restarts, child.started) = (restarts, since);
             }
         });
     }
 
     /// Its stop began then.
     pub(crate) fn begin_stop(&self, key: u64, since: Instant) {
-        self.change(|picture| picture.step = Step::Stopping { key, since });
+        self.change(|state| state.step = Step::Stopping { key, since });
     }
 
-    pub(crate) fn set(&self, key: u64, state: ShownState) {
-        self.change(|picture| {
-            picture.finish(key);
-            if let Some(shown) = picture.children.get_mut(&key) {
-                shown.state = state;
+    pub(crate) fn set(&self, key: u64, state: PublishedChildState) {
+        self.change(|published| {
+            published.end_step(key);
+            if let Some(child) = published.children.get_mut(&key) {
+                child.state = state;
             }
         });
     }
 
     /// Its incarnation is over, and goes into its history.
-    pub(crate) fn over(&self, key: u64, incarnation: Incarnation) {
-        let oldest = self.change(|picture| {
-            picture.finish(key);
-            let Some(shown) = picture.children.get_mut(&key) else { return vec![incarnation] };
-            shown.state = ShownState::Stopped;
-            shown.history.push(incarnation)
+    pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation) {
+        let oldest = self.change(|state| {
+            state.end_step(key);
+            let Some(child) = state.children.get_mut(&key) else { return vec![incarnation] };
+            child.state = PublishedChildState::Stopped;
+            child.history.push(incarnation)
         });
         drop(oldest);
     }
 
     /// The incarnations of a child that are over.
     pub(crate) fn history(&self, key: u64) -> History {
-        let history = |picture: &mut Picture| Some(picture.children.get(&key)?.history.clone());
+        let history = |state: &mut PublishedState| Some(state.children.get(&key)?.history.clone());
         self.change(history).unwrap_or_default()
     }
 
     /// It is forgotten.
     pub(crate) fn remove(&self, key: u64) {
-        drop(self.change(|picture| {
-            picture.finish(key);
-            picture.children.remove(&key)
+        drop(self.change(|state| {
+            state.end_step(key);
+            state.children.remove(&key)
         }));
     }
 }
 
-impl Picture {
+impl PublishedState {
     /// The restarts that are left, as of the last restart; from a period after that on, all.
     pub(crate) fn budget(&self) -> Option<RestartBudget> {
         let mut budget = self.budget?;
@@ -250,7 +250,7 @@ impl Picture {
     }
 
     /// A start or a stop of this child is over.
-    pub(crate) fn finish(&mut self, child: u64) {
+    pub(crate) fn end_step(&mut self, child: u64) {
         match self.step {
             Step::Starting { key, .. } | Step::Stopping { key, .. } if key == child => {
                 self.step = Step::Serving;
