@@ -96,6 +96,22 @@ pub struct ChildCounts {
     pub workers: usize,
 }
 
+impl ChildCounts {
+    /// Counts children by their types and by whether they run.
+    pub(crate) fn of(children: impl Iterator<Item = (ChildType, bool)>) -> Self {
+        let mut counts = ChildCounts::default();
+        for (kind, is_running) in children {
+            counts.specs += 1;
+            counts.active += usize::from(is_running);
+            match kind {
+                ChildType::Worker => counts.workers += 1,
+                ChildType::Supervisor => counts.supervisors += 1,
+            }
+        }
+        counts
+    }
+}
+
 /// Why a request about a child was refused.
 /// [`SupervisorRef::restart_child`](crate::SupervisorRef::restart_child) has an example. Its
 /// [`Display`](fmt::Display) does not repeat its source.

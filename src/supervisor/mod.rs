@@ -9,6 +9,7 @@
 
 pub(crate) mod limit_reached;
 pub(crate) mod history;
+pub(crate) mod end_record;
 mod context;
 pub(crate) mod spec;
 pub(crate) mod info;
@@ -16,6 +17,7 @@ pub(crate) mod published_state;
 pub(crate) mod report;
 pub(crate) mod stop;
 mod start_attempt;
+pub(crate) mod orphans;
 pub(crate) mod incarnation;
 pub(crate) mod fixed;
 pub(crate) mod dynamic;

@@ -200,15 +200,19 @@ impl Report {
         }
     }
 
-    pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
+    /// The supervisor gives up: ends its restarts, reports that, and returns the reason to end
+    /// with.
+    pub(crate) fn give_up(&self, limit: RestartLimitReached) -> ExitReason {
+        self.end_restarts();
         let restarts = limit.restarts;
-        let reason = excerpt(Story(limit), PAGE);
+        let reason = excerpt(Story(&limit), PAGE);
         child_line!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
             child: limit.child.as_str().into(),
             reason: ExitReason::from_library(limit.clone()),
         });
+        ExitReason::from_library(limit)
     }
 
     /// A child used up the restarts of its own; its supervisor goes on without it.

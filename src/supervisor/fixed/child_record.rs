@@ -9,10 +9,11 @@ use crate::child::Spec;
 use crate::exit::reason::ExitReason;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::backoff::Backoff;
-use crate::restart::restart_state::{RestartState, Run};
+use crate::restart::restart_state::RestartState;
 use crate::restart::window::Counted;
 use crate::runtime::starting::StartCause;
-use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, RetryKind, RunState};
+use crate::supervisor::end_record::{EndRecord, StartRecord};
+use crate::supervisor::fixed::child_state::{RetryKind, RunState};
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::published_state::PublishedChildState;
@@ -127,23 +128,9 @@ impl Child {
 
     /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
     pub(super) fn record_end(&mut self, end: EndRecord, fallback: Option<Backoff>) -> Incarnation {
-        let EndRecord { pid, reason, at, by } = end;
-        (self.last, self.last_pid) = (Some(reason.clone()), pid);
-        let delay = self.restarts.delay();
-        let run = Run { started: self.started, ended: at, ran: pid.is_some() };
-        let backoff = self.spec.backoff.or(fallback);
-        match by {
-            EndedBy::Itself => self.restarts.failed(backoff, run),
-            EndedBy::Supervisor => self.restarts.stopped(backoff, run),
-        }
-        Incarnation {
-            pid,
-            started: self.started,
-            ended: at,
-            reason,
-            attempt: self.attempt(),
-            delay,
-        }
+        (self.last, self.last_pid) = (Some(end.reason.clone()), end.pid);
+        let start = StartRecord { started: self.started, attempt: self.attempt() };
+        end.record(start, &mut self.restarts, self.spec.backoff.or(fallback))
     }
 
     pub(super) fn published_state(&self) -> PublishedChildState {

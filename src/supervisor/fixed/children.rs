@@ -15,8 +15,9 @@ use crate::child::Spec;
 use crate::process::AnyProcess;
 use crate::restart::backoff::Backoff;
 use crate::runtime::starting::StartCause;
+use crate::supervisor::end_record::EndRecord;
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{EndRecord, RunState};
+use crate::supervisor::fixed::child_state::RunState;
 use crate::supervisor::published_state::{PublishedCell, StartCounts};
 use crate::supervisor::spec::strategy::Position;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::base::pid::Pid;
-use crate::child::{ChildSpec, ChildType, Spec};
+use crate::child::{ChildSpec, Spec};
 use crate::exit::reason::Result;
 use crate::process::ChildStop;
 use crate::runtime::errors::call_error::StartError;
@@ -86,16 +86,8 @@ impl FixedServer {
     }
 
     pub(crate) fn count_children(&self) -> ChildCounts {
-        let mut counts = ChildCounts::default();
-        for child in self.children.iter() {
-            counts.specs += 1;
-            counts.active += usize::from(child.pid().is_some());
-            match child.spec.kind {
-                ChildType::Worker => counts.workers += 1,
-                ChildType::Supervisor => counts.supervisors += 1,
-            }
-        }
-        counts
+        let children = self.children.iter();
+        ChildCounts::of(children.map(|child| (child.spec.kind, child.pid().is_some())))
     }
 
     fn info(&self, position: Position, child: &Child) -> ChildInfo {

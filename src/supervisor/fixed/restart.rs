@@ -28,8 +28,9 @@ use crate::process::ChildStop;
 use crate::restart::restart_state::{Next, Rules};
 use crate::restart::window::Exceeded;
 use crate::server::ServerContext;
+use crate::supervisor::end_record::{EndRecord, EndedBy};
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, RetryKind, RunState};
+use crate::supervisor::fixed::child_state::{RetryKind, RunState};
 use crate::supervisor::fixed::server::{Cast, FixedServer};
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::limit_reached::RestartLimitReached;
@@ -111,7 +112,7 @@ impl FixedServer {
                 }
             }
             _ => {
-                self.answer_cancelled_request(retry_id);
+                self.answer_stale_request(retry_id);
                 Ok(())
             }
         }
@@ -258,13 +259,12 @@ impl FixedServer {
 
     /// The reason the supervisor ends with. Its children are stopped by its `terminate`.
     fn give_up(&mut self, position: Position, exceeded: Exceeded) -> ExitReason {
-        self.report.end_restarts();
         let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
         let (child, origin) = (child.counted(), self.report.origin(child.last_pid));
         let limit = RestartLimitReached::new(exceeded, &self.window, child, last, origin);
-        self.report.gave_up(&limit);
+        let reason = self.report.give_up(limit);
         self.mark_stopped(position);
-        ExitReason::from_library(limit)
+        reason
     }
 }
