@@ -1,4 +1,4 @@
-//! The end of one incarnation, recorded once for both kinds of supervisor.
+//! The record of the end of one incarnation, for both kinds of supervisor.
 
 use tokio::time::Instant;
 

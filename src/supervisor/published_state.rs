@@ -1,17 +1,22 @@
-//! What a supervisor publishes of itself, to be read without asking it.
+//! The published state of a supervisor: its children and its current step, for readers that send it
+//! no request.
 //!
-//! A supervisor serves nobody while it starts or stops a child. So it keeps a picture of itself
-//! in a cell, which others read at any moment, and changes it with each change of its children.
+//! A supervisor handles no request while it starts or stops a child. So it keeps a copy of its
+//! state in a cell, which readers may read at any time, and updates the cell with each change of
+//! its children.
+//!
+//! **Guarantee.** A read returns at once, with a state that the supervisor really had.
 //!
 //! **Invariants**
-//! 1. A picture is of one moment: one lock guards all of it, and one change of a child is one
-//!    locked section. A supervisor that has noted the end of a process does not show it as
-//!    running.
-//! 2. The lock is held for the change of one child, or for the time it takes to copy the
-//!    picture; never across an await, and nothing of a user's is dropped or run under it.
-//! 3. The cell is found through the record of the supervisor's process, and goes with that.
-//! 4. At most [`MAX_QUEUED_REQUESTS`] questions for a picture lie in a supervisor's mailbox, however long
-//!    it is busy and however many ask meanwhile.
+//! 1. A read sees one moment: one lock guards the whole state, and one change of a child is one
+//!    locked section. A supervisor that has recorded the end of a process does not publish that
+//!    process as running.
+//! 2. The lock is held for the change of one child, or for the time it takes to copy the state;
+//!    never across an await. No value of a user is dropped and no code of a user runs under it.
+//! 3. A reader finds the cell through the record of the supervisor's process. The cell is dropped
+//!    with that record.
+//! 4. The mailbox of a supervisor holds at most [`MAX_QUEUED_REQUESTS`] `Publish` requests, however
+//!    long the supervisor is busy and however many readers ask meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,56 +33,56 @@ use crate::process::AnyProcess;
 use crate::restart::budget::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 
-/// How many questions for a picture may lie in a mailbox.
+/// How many `Publish` requests a mailbox may hold (invariant 4).
 const MAX_QUEUED_REQUESTS: usize = 8;
 
-/// The right to have one question for a picture in a supervisor's mailbox. It lies there with
-/// the question, and is given back when that is handled or dropped.
+/// The permission to have one `Publish` request in a supervisor's mailbox. It is part of the
+/// request, and is returned when the request is handled or dropped.
 pub(crate) type PublishPermit = OwnedSemaphorePermit;
 
-/// The cell.
+/// The cell that holds the published state.
 #[derive(Debug)]
 pub(crate) struct PublishedCell {
     state: Mutex<PublishedState>,
-    /// How many children a dynamic supervisor has.
+    /// The number of children of a dynamic supervisor.
     count: AtomicUsize,
     permits: Arc<Semaphore>,
 }
 
-/// A supervisor and its children at one moment.
+/// The state of a supervisor and its children at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct PublishedState {
-    /// As OTP spells it; empty before it is known.
+    /// The name of the strategy in OTP; empty before it is known.
     pub(crate) strategy: &'static str,
-    /// When it began to start its children.
+    /// When the supervisor began to start its children.
     pub(crate) since: Instant,
     budget: Option<RestartBudget>,
-    /// When the budget was as it is told here.
+    /// The time of which `budget` is true.
     budget_at: Instant,
-    /// In start order. Of a dynamic supervisor the first hundred at most, as of the last time
-    /// that it was asked, or began to stop.
+    /// The children, in start order. A dynamic supervisor publishes a hundred at most, as of the
+    /// last request, or of the time when it began to stop.
     pub(crate) children: BTreeMap<u64, PublishedChild>,
-    /// Children of a dynamic supervisor are started and stopped without a change here.
+    /// Whether children start and stop without a change here, as those of a dynamic supervisor.
     pub(crate) is_partial: bool,
     pub(crate) step: Step,
-    /// Since when it has been stopping, with all its children.
+    /// Since when the supervisor has been stopping, with all its children.
     pub(crate) ending: Option<Instant>,
 }
 
-/// What a supervisor is doing. Children are told by their keys in [`PublishedState::children`].
+/// The step that a supervisor carries out. A `key` is one of [`PublishedState::children`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// It handles messages, or waits for one.
+    /// The supervisor handles messages, or waits for one.
     Serving,
-    /// Its own init runs, before it starts its first child.
+    /// The supervisor's own init runs, before the first child is started.
     RunningInit { since: Instant },
-    /// It starts this child, for the how many-th time.
+    /// The supervisor starts this child. `start` is the number of the start, from 1.
     Starting { key: u64, start: u32, since: Instant },
-    /// It stops this child.
+    /// The supervisor stops this child.
     Stopping { key: u64, since: Instant },
 }
 
-/// One child.
+/// The published state of one child.
 #[derive(Debug, Clone)]
 pub(crate) struct PublishedChild {
     pub(crate) id: SharedStr,
@@ -89,16 +94,16 @@ pub(crate) struct PublishedChild {
     pub(crate) history: History,
 }
 
-/// What a start of a child is counted as.
+/// The counts of a child when a start of it begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StartCounts {
-    /// The how many-th it is.
+    /// The number of this start, from 1.
     pub(crate) start: u32,
-    /// How many of them, until now, its supervisor has decided on.
+    /// How many of the starts until now were restarts without a request.
     pub(crate) restarts: u32,
 }
 
-/// What one child is doing.
+/// Whether a published child runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PublishedChildState {
     Running(Pid),
@@ -126,27 +131,29 @@ impl PublishedCell {
         })
     }
 
-    /// From here on it is found by the supervisor's process.
+    /// Attaches the cell to the supervisor's process, where readers find it.
     pub(crate) fn attach(self: &Arc<Self>, supervisor: &dyn AnyProcess) {
         let cell = self.clone();
         supervisor.with(|locked| locked.core().publish(cell));
     }
 
-    /// What this process publishes, if it is a supervisor that has begun.
+    /// The cell of this process, if it is a supervisor whose init has begun.
     pub(crate) fn of(process: &dyn AnyProcess) -> Option<Arc<Self>> {
         let cell = process.with(|locked| locked.core().published());
         cell?.downcast().ok()
     }
 
+    /// Changes the state under the lock (invariant 2).
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut PublishedState) -> R) -> R {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// A copy of the state.
     pub(crate) fn read(&self) -> PublishedState {
         self.change(|state| state.clone())
     }
 
-    /// Of a dynamic supervisor, after each event.
+    /// Sets the number of children. A dynamic supervisor calls this after each event.
     pub(crate) fn set_count(&self, children: usize) {
         self.count.store(children, Ordering::Relaxed);
     }
@@ -155,21 +162,23 @@ impl PublishedCell {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Waits until there is room for one more question. `None` does not come.
+    /// Waits for the permission to send one more `Publish` request. Never gives `None`: the
+    /// semaphore is not closed.
     pub(crate) async fn permit(&self) -> Option<PublishPermit> {
-        // The supervisor gives the turn back, and wakes the next that waits.
+        // The supervisor drops the permit, and with that wakes the next caller. A panic of its
+        // waker must not reach the supervisor.
         with_caught_wakers(self.permits.clone().acquire_owned()).await.ok()
     }
 
-    /// How many questions lie in its mailbox.
+    /// The number of `Publish` requests in the supervisor's mailbox.
     pub(crate) fn queued_requests(&self) -> usize {
         MAX_QUEUED_REQUESTS.saturating_sub(self.permits.available_permits())
     }
 }
 
-/// What becomes of a child of a supervisor that shows all of them.
+/// The changes of a child of a supervisor that publishes all its children.
 impl PublishedCell {
-    /// It is added after the others, not running.
+    /// Adds a child after the others, stopped.
     pub(crate) fn add(&self, key: u64, spec: &Spec) {
         let child = PublishedChild {
             id: spec.id.clone(),
@@ -182,7 +191,7 @@ impl PublishedCell {
         drop(self.change(|state| state.children.insert(key, child)));
     }
 
-    /// Its start begins.
+    /// Publishes that a start of this child began at `since`.
     pub(crate) fn begin_start(&self, key: u64, counts: StartCounts, since: Instant) {
         let StartCounts { start, restarts } = counts;
         self.change(|state| {
@@ -193,11 +202,12 @@ impl PublishedCell {
         });
     }
 
-    /// Its stop began then.
+    /// Publishes that a stop of this child began at `since`.
     pub(crate) fn begin_stop(&self, key: u64, since: Instant) {
         self.change(|state| state.step = Step::Stopping { key, since });
     }
 
+    /// Publishes a new state of this child. A start or a stop of the child is over with that.
     pub(crate) fn set(&self, key: u64, state: PublishedChildState) {
         self.change(|published| {
             published.end_step(key);
@@ -207,7 +217,7 @@ impl PublishedCell {
         });
     }
 
-    /// Its incarnation is over, and goes into its history.
+    /// Publishes the end of an incarnation, and adds it to the history of the child.
     pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation) {
         let oldest = self.change(|state| {
             state.end_step(key);
@@ -218,13 +228,13 @@ impl PublishedCell {
         drop(oldest);
     }
 
-    /// The incarnations of a child that are over.
+    /// The history of this child.
     pub(crate) fn history(&self, key: u64) -> History {
         let history = |state: &mut PublishedState| Some(state.children.get(&key)?.history.clone());
         self.change(history).unwrap_or_default()
     }
 
-    /// It is forgotten.
+    /// Removes a child.
     pub(crate) fn remove(&self, key: u64) {
         drop(self.change(|state| {
             state.end_step(key);
@@ -234,7 +244,8 @@ impl PublishedCell {
 }
 
 impl PublishedState {
-    /// The restarts that are left, as of the last restart; from a period after that on, all.
+    /// The restarts that are left as of the last restart. From one period after that on, all of
+    /// them are left.
     pub(crate) fn budget(&self) -> Option<RestartBudget> {
         let mut budget = self.budget?;
         if self.budget_at.elapsed() >= budget.period {
@@ -243,13 +254,13 @@ impl PublishedState {
         Some(budget)
     }
 
-    /// What is left of the budget at this moment: it grows by itself as time passes.
+    /// Sets the budget as of `now`. What is left grows as time passes.
     pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>, now: Instant) {
         self.budget = budget;
         self.budget_at = now;
     }
 
-    /// A start or a stop of this child is over.
+    /// Ends the step, if it is a start or a stop of this child.
     pub(crate) fn end_step(&mut self, child: u64) {
         match self.step {
             Step::Starting { key, .. } | Step::Stopping { key, .. } if key == child => {

@@ -1,4 +1,4 @@
-//! What a fixed supervisor knows of one child.
+//! The record that a fixed supervisor keeps of one child.
 
 use std::sync::Arc;
 
@@ -25,21 +25,21 @@ pub(crate) struct Child {
     pub(super) position: Position,
     pub(crate) spec: Arc<Spec>,
     pub(super) state: RunState,
-    /// How often it was started until now, in vain or not.
+    /// The number of its starts until now, failed ones included.
     pub(crate) starts: u32,
-    /// How many of its starts, after the first, were asked for: by hand or by a hangup.
+    /// How many of its starts, after the first, were requested: by `restart_child` or by a hangup.
     pub(super) requested_starts: u32,
     pub(crate) restarts: RestartState,
-    /// When its present incarnation was started.
+    /// When its latest start began.
     pub(super) started: Instant,
-    /// Why it last ended, or did not start.
+    /// The reason of its last end, or the error of its last start if that failed.
     pub(crate) last: Option<ExitReason>,
-    /// The process that it then was; `None` if it did not start.
+    /// The pid of the incarnation that ended last; `None` if its start failed.
     pub(crate) last_pid: Option<Pid>,
 }
 
 impl Child {
-    /// One that does not run.
+    /// A child that was not started yet.
     pub(super) fn new(position: Position, spec: Arc<Spec>) -> Self {
         Child {
             position,
@@ -69,54 +69,54 @@ impl Child {
         self.process().map(|process| process.pid())
     }
 
-    /// What its latest start is known by.
+    /// Identifies its latest start.
     pub(crate) fn slot(&self) -> ChildSlot {
         ChildSlot { child: self.position, start: self.starts }
     }
 
-    /// What a restart of it is counted for.
+    /// What the window counts a restart of this child as.
     pub(crate) fn counted(&self) -> Counted {
         Counted { number: self.position, id: self.spec.id.clone() }
     }
 
-    /// It is forgotten when it is over.
+    /// Whether it is forgotten when it ends.
     pub(crate) fn is_temporary(&self) -> bool {
         decide(self.spec.restart, &ExitReason::Normal) == Decision::Forget
     }
 
-    /// It waits for a restart of its whole group; a start by hand is its own alone.
+    /// Whether it waits for a restart of its whole group. A requested start is of the child alone.
     pub(crate) fn restarts_with_group(&self) -> bool {
         matches!(&self.state, RunState::Restarting { retry, .. } if *retry != RetryKind::Requested)
     }
 
-    /// How many times it was started again.
+    /// How often it was started again.
     pub(super) fn attempt(&self) -> u32 {
         self.starts.saturating_sub(1)
     }
 
-    /// How many times its supervisor started it again by itself.
+    /// How often its supervisor restarted it without a request.
     pub(crate) fn restarts(&self) -> u32 {
         self.attempt().saturating_sub(self.requested_starts)
     }
 
-    /// How many times it was started again because that was asked for.
+    /// How often it was started again on request.
     pub(crate) fn requested_starts(&self) -> u32 {
         self.requested_starts
     }
 
-    /// Its next start is asked for.
+    /// Counts its next start as requested, unless it is the first.
     pub(crate) fn count_requested_start(&mut self) {
         if self.starts > 0 {
             self.requested_starts = self.requested_starts.saturating_add(1);
         }
     }
 
-    /// When the incarnation that runs was started.
-    pub(crate) fn since(&self) -> Option<Instant> {
+    /// When the incarnation that runs was started; `None` if none runs.
+    pub(crate) fn running_since(&self) -> Option<Instant> {
         self.process().map(|_| self.started)
     }
 
-    /// A start of it begins.
+    /// Begins a start. Returns its cause.
     pub(super) fn begin_start(&mut self) -> StartCause {
         self.starts = self.starts.saturating_add(1);
         self.started = Instant::now();
@@ -126,7 +126,8 @@ impl Child {
         }
     }
 
-    /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
+    /// Records the end of an incarnation. `fallback` is the backoff of a child without one of its
+    /// own. Returns the entry for the history.
     pub(super) fn record_end(&mut self, end: EndRecord, fallback: Option<Backoff>) -> Incarnation {
         (self.last, self.last_pid) = (Some(end.reason.clone()), end.pid);
         let start = StartRecord { started: self.started, attempt: self.attempt() };

@@ -1,7 +1,7 @@
-//! The children of one supervisor: in order, and found by place, id or pid.
+//! The children of one supervisor: in start order, and found by position, id or pid.
 //!
-//! All changes of a child go through [`Children`], which repeats each in the picture that the
-//! supervisor [publishes](crate::supervisor::published_state): one short lock a change.
+//! Every change of a child goes through [`Children`], which repeats the change in the
+//! [published state](crate::supervisor::published_state), under one short lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -32,7 +32,7 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    /// None, and none in what is published.
+    /// No children. `published` shows none either.
     pub(crate) fn new(published: Arc<PublishedCell>) -> Self {
         Children {
             published,
@@ -52,7 +52,7 @@ impl Children {
         self.list.values()
     }
 
-    /// The places in this range, in start order.
+    /// The positions in this range that are taken, in start order.
     pub(crate) fn positions(&self, range: RangeInclusive<Position>) -> Vec<Position> {
         if range.start() == range.end() {
             let only = *range.start();
@@ -61,7 +61,7 @@ impl Children {
         self.list.range(range).map(|(position, _)| *position).collect()
     }
 
-    /// The children at these places, in start order.
+    /// The children at these positions, in start order.
     pub(crate) fn range(&self, range: RangeInclusive<Position>) -> impl Iterator<Item = &Child> {
         self.list.range(range).map(|(_, child)| child)
     }
@@ -87,7 +87,7 @@ impl Children {
         self.by_pid.get(&pid).copied()
     }
 
-    /// Adds a child after the others, not running.
+    /// Adds a child after the others, without starting it.
     pub(crate) fn add(&mut self, spec: Arc<Spec>) -> Position {
         let position = self.next;
         self.next += 1;
@@ -97,7 +97,7 @@ impl Children {
         position
     }
 
-    /// A start of a child begins: why, and what is known of it.
+    /// Begins a start of a child. Returns the cause of the start and the child.
     pub(crate) fn begin_start(&mut self, position: Position) -> Option<(StartCause, &Child)> {
         let child = self.list.get_mut(&position)?;
         let cause = child.begin_start();
@@ -106,7 +106,7 @@ impl Children {
         Some((cause, child))
     }
 
-    /// A stop of a child begins at this moment, if it runs.
+    /// Begins a stop of a child at `now`, if it runs. Returns the child and its process.
     pub(crate) fn begin_stop(
         &self,
         position: Position,
@@ -118,7 +118,7 @@ impl Children {
         Some((child, process))
     }
 
-    /// Sets what a child is doing, and keeps the index of pids true.
+    /// Sets the state of a child, and updates the index of pids.
     pub(crate) fn set(&mut self, position: Position, state: RunState) {
         let Some(child) = self.list.get_mut(&position) else { return };
         let before = std::mem::replace(&mut child.state, state);
@@ -131,8 +131,8 @@ impl Children {
         self.published.set(position, child.published_state());
     }
 
-    /// An incarnation of a child is over; `fallback` is the backoff of a child that has none of
-    /// its own.
+    /// Records the end of an incarnation of a child. `fallback` is the backoff of a child that has
+    /// none of its own.
     pub(crate) fn record_end(
         &mut self,
         position: Position,

@@ -1,4 +1,4 @@
-//! What a supervisor does with one of its children: begin it, halt it, let it rest.
+//! The start and the stop of one child of a fixed supervisor.
 
 use tokio::time::Instant;
 
@@ -14,8 +14,8 @@ use crate::supervisor::spec::strategy::Position;
 use crate::supervisor::stop::{StopRequest, stop};
 
 impl FixedServer {
-    /// Starts an incarnation. A child that ignores its start doesn't run, and is forgotten if
-    /// it is temporary.
+    /// Starts an incarnation of a child. A child whose `init` chooses not to run is stopped, and
+    /// forgotten if it is temporary.
     pub(crate) async fn start_incarnation(&mut self, position: Position) -> Result<(), StartError> {
         let Some((cause, child)) = self.children.begin_start(position) else { return Ok(()) };
         let (slot, spec) = (child.slot(), child.spec.clone());
@@ -38,8 +38,8 @@ impl FixedServer {
         }
     }
 
-    /// Stops a child that runs, from now on; when it is over. Names that it held stay reserved
-    /// where a successor follows.
+    /// Stops a child if it runs; its shutdown time begins at `now`. Returns when the child has
+    /// ended, with the time of that. Its names stay reserved if a successor follows.
     pub(crate) async fn stop_incarnation(
         &mut self,
         position: Position,
@@ -57,13 +57,13 @@ impl FixedServer {
         at
     }
 
-    /// An incarnation is over.
+    /// Records the end of an incarnation.
     pub(crate) fn record_end(&mut self, position: Position, end: EndRecord) {
         self.children.record_end(position, end, self.backoff);
     }
 
-    /// A child that doesn't run is started again with its group. If it waited for a retry of its
-    /// own, it does no more; if it had ended for good, its name is reserved from here on.
+    /// Leaves the start of a child that doesn't run to the restart of its group. A retry of its own
+    /// becomes stale. If the child had ended for good, its name is reserved from here on.
     pub(crate) fn await_group(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
         self.report.reserve_name(child.slot(), &child.spec);
@@ -73,9 +73,8 @@ impl FixedServer {
         }
     }
 
-    /// A child that doesn't run, and won't by itself: names that it held are free, and a
-    /// temporary one is forgotten. If it is started again it begins afresh: what it failed by
-    /// before that is not counted.
+    /// Marks a child that doesn't run as stopped: frees its names, and forgets it if it is
+    /// temporary. Its restart state begins anew, so a later start doesn't count earlier failures.
     pub(crate) fn mark_stopped(&mut self, position: Position) {
         let Some(child) = self.children.get_mut(position) else { return };
         child.restarts = RestartState::default();

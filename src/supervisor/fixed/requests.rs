@@ -1,4 +1,4 @@
-//! What a supervisor does when it is asked.
+//! The requests of a [`SupervisorRef`](crate::SupervisorRef), as the supervisor carries them out.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl FixedServer {
         Ok(())
     }
 
-    /// Of a child that waits for its restart: calls that off, and with it its group's.
+    /// Stops a child. If the child waits for its restart, cancels the restart of its whole group.
     pub(crate) async fn terminate_child(&mut self, id: &str) -> Result<(), ChildError> {
         let position = self.position_of(id)?;
         let state = self.children.get(position).map(Child::state);
@@ -56,7 +56,7 @@ impl FixedServer {
         Ok(())
     }
 
-    /// Who waited with this child waits no more.
+    /// Marks the children that waited for this restart with their group as stopped.
     fn cancel_group_restart(&mut self, position: Position) {
         for member in self.children.positions(self.strategy.group(position)) {
             let state = self.children.get(member).map(Child::state);
@@ -104,7 +104,7 @@ impl FixedServer {
             kind: child.spec.kind,
             restarts: child.restarts(),
             starts_by_hand: child.requested_starts(),
-            since: child.since(),
+            since: child.running_since(),
             history: self.children.published().history(position),
         }
     }
@@ -118,7 +118,7 @@ impl FixedServer {
         self.children.get(position)?.pid()
     }
 
-    /// The place of a child that neither runs nor waits.
+    /// The position of a child that neither runs nor waits for its restart.
     pub(crate) fn stopped_position(&self, id: &str) -> Result<Position, ChildError> {
         let position = self.position_of(id)?;
         let Some(child) = self.children.get(position) else { return Ok(position) };

@@ -1,21 +1,22 @@
-//! The supervisor's process: a server like any other.
+//! The process of a fixed supervisor, which is a server.
 //!
-//! It traps exits and is linked to its children. What ends while it waits for a child stays in
-//! its mailbox; the exit of a child that was stopped is taken out with the link, so what comes
-//! later from a pid that is no child's is a stranger's.
+//! The supervisor traps exits and is linked to its children. While it waits for one child, the
+//! exits of others stay in its mailbox. The exit of a child that it stopped is taken out of the
+//! mailbox together with the link, so an exit from a pid that belongs to no child came from
+//! elsewhere.
 //!
-//! The loop waits at the pace of a child in these places, and in no other. In each it serves
-//! no request meanwhile, as a supervisor of OTP:
+//! The loop waits for a child in the places below and in no others. As a supervisor of OTP, it
+//! handles no request during such a wait:
 //!
-//! | it waits for | where | why it may |
+//! | waits for | where | why |
 //! |---|---|---|
 //! | a child's `init`, or a [`StartChild`](crate::StartChild) | `start` | children start in order, each after the one before is ready; bounded by the child's `init_timeout`, if it has one |
-//! | `ready_within` | `ready` | the same order; bounded by that limit |
-//! | the end of a child that it stops | `stop` | children stop in reverse order, one at a time; bounded by the child's shutdown time and, unless it is infinite, by the kill that follows |
-//! | the end of a child that it killed | `killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
-//! | its own init | `described` | there is no child yet |
+//! | `ready_within` | `until_ready` | the same order; bounded by that limit |
+//! | the end of a child that it stops | `stop` | children stop in reverse order, one at a time; bounded by the child's shutdown time and, unless that is infinite, by the kill that follows |
+//! | the end of a child that it killed | `await_killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
+//! | its own init | `resolve_spec` | there is no child yet |
 //!
-//! What a killed supervisor left, and the delay of a backoff, are waited for beside the loop.
+//! Orphans of a killed supervisor, and the delay of a backoff, are waited for beside the loop.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -57,22 +58,22 @@ pub(crate) struct FixedServer {
     pub(crate) intensity: Intensity,
     pub(crate) window: Window,
     pub(crate) auto_shutdown: AutoShutdown,
-    /// What children without a backoff of their own have.
+    /// The backoff of children that have none of their own.
     pub(crate) backoff: Option<Backoff>,
     pub(crate) random: Random,
-    /// The number of the last retry: a retry with another than its child's is stale.
+    /// The id of the last retry. A retry is stale if its child holds another id.
     pub(crate) last_retry_id: u64,
-    /// Waits beside the loop.
+    /// The tasks that wait beside the loop.
     pub(crate) background: JoinSet<()>,
-    /// Starts by hand that wait, by their tickets.
+    /// Requested starts that wait for orphans, by the ids of their retries.
     pub(crate) waiting_requests: HashMap<u64, RestartRequest>,
 }
 
-/// A start by hand: of which child, and the answer that is due.
+/// A requested start: the id of the child, and the reply that is due.
 type RestartRequest = (SharedStr, Reply<Result<Pid, ChildError>>);
 
-/// What a supervisor can be asked. `Publish` is answered when it has handled what came before
-/// that, and shows it in what it publishes.
+/// The requests to a supervisor. `Publish` is answered when the supervisor has handled all earlier
+/// messages and its published state shows the result.
 pub(crate) enum Call {
     StartChild { spec: Arc<Spec>, reply: Reply<Result<Pid, StartError>> },
     TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
@@ -85,9 +86,9 @@ pub(crate) enum Call {
     Publish(Reply<()>, Option<PublishPermit>),
 }
 
-/// What a supervisor tells itself.
+/// The messages of a supervisor to itself.
 pub(crate) enum Cast {
-    /// A restart is due, if the child still waits for this one.
+    /// A retry is due. It is stale if its child waits for another.
     Retry { position: Position, retry_id: u64 },
 }
 
@@ -118,7 +119,7 @@ impl GenServer for FixedServer {
         };
         tree.publish_description();
         for child in spec.children {
-            // A panic is the supervisor's, when those it has started have stopped.
+            // A panic ends the supervisor, after the children that were started have stopped.
             let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => ctx.refuse(error),
@@ -170,7 +171,7 @@ impl GenServer for FixedServer {
     }
 }
 
-/// The description to run: what the supervisor's own init gives, if it has one.
+/// The description to run: the one that the supervisor's own init returns, if it has an init.
 async fn resolve_spec(
     spec: SupervisorSpec,
     ctx: &mut ServerContext<FixedServer>,
@@ -188,7 +189,7 @@ async fn resolve_spec(
 }
 
 impl FixedServer {
-    /// Adds a child after the others and starts it; its failure is told by name.
+    /// Adds a child after the others and starts it. An error names the child.
     async fn add(&mut self, spec: Arc<Spec>) -> Result<(), StartError> {
         let id = spec.id.to_string();
         let position = self.children.add(spec);
@@ -196,7 +197,7 @@ impl FixedServer {
         started.map_err(|error| StartError::of_child(id, error))
     }
 
-    /// Stops all children, one at a time, in reverse.
+    /// Stops all children, one at a time, in reverse order.
     async fn stop_all(&mut self) {
         self.report.begin_shutdown();
         let mut now = Instant::now();
@@ -209,7 +210,7 @@ impl FixedServer {
         }
     }
 
-    /// Publishes what it is, before its first child.
+    /// Publishes the description, before the first child is started.
     fn publish_description(&self) {
         let (strategy, now) = (self.strategy.name(), Instant::now());
         let budget = self.window.budget(self.intensity, now);
@@ -220,7 +221,7 @@ impl FixedServer {
         });
     }
 
-    /// After each restart that counts, and when it is asked.
+    /// Publishes the budget: after each restart that counts, and on request.
     pub(crate) fn publish_budget(&self, now: Instant) {
         let Some(budget) = self.window.budget(self.intensity, now) else { return };
         self.children.published().change(|state| state.set_budget(Some(budget), now));
