@@ -7,7 +7,7 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::call_error::StartError;
 use crate::runtime::starting::StartCause;
 
-/// The context of a supervisor whose own init runs, before any child is started.
+/// The context of a supervisor while its own init runs, before any child is started.
 /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
 #[derive(Debug, Clone)]
 pub struct SupervisorContext {

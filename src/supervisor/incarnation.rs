@@ -97,8 +97,8 @@ pub(crate) async fn start(
     outcome_of(report, spec, started, name_taken)
 }
 
-/// [Starts](start) a child whose start never waits. For any other child it does nothing and returns
-/// `None`.
+/// [Starts](start) a child if its start never waits. For any other child this does nothing and
+/// returns `None`.
 pub(crate) fn start_at_once(
     report: &Report,
     slot: ChildSlot,

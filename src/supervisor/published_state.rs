@@ -137,7 +137,7 @@ impl PublishedCell {
         supervisor.with(|locked| locked.core().publish(cell));
     }
 
-    /// The cell of this process, if it is a supervisor whose init has begun.
+    /// The cell of this process, if it is a supervisor and its init has begun.
     pub(crate) fn of(process: &dyn AnyProcess) -> Option<Arc<Self>> {
         let cell = process.with(|locked| locked.core().published());
         cell?.downcast().ok()

@@ -1,7 +1,7 @@
 //! The stop of one child.
 //!
-//! **Guarantee.** When [`stop`] returns, the child has ended: its names are free, and the
-//! supervisor will not receive an exit of it.
+//! **Guarantee.** When [`stop`] returns, the child has ended, holds no name any more,
+//! and the supervisor will not receive an exit of it.
 //!
 //! **Steps**
 //!

@@ -64,7 +64,7 @@ impl FixedServer {
 
     /// Leaves the start of a child that doesn't run to the restart of its group. A retry of its own
     /// becomes stale. If the child had ended for good, its name is reserved from here on.
-    pub(crate) fn await_group(&mut self, position: Position, now: Instant) {
+    pub(crate) fn leave_to_group_restart(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
         self.report.reserve_name(child.slot(), &child.spec);
         if let RunState::Restarting { .. } = child.state() {

@@ -65,7 +65,7 @@ impl FixedServer {
         }
     }
 
-    /// Runs a requested start whose orphans have ended, and answers the request.
+    /// Runs a requested start after its orphans have ended, and answers the request.
     pub(crate) async fn retry_requested(&mut self, position: Position, retry_id: u64) {
         let started = self.start_requested(position).await;
         if let Some((_, reply)) = self.waiting_requests.remove(&retry_id) {
@@ -73,7 +73,7 @@ impl FixedServer {
         }
     }
 
-    /// Answers a request whose retry became stale while it waited.
+    /// Answers a request if its retry became stale while it waited.
     pub(crate) fn answer_stale_request(&mut self, retry_id: u64) {
         let Some((id, reply)) = self.waiting_requests.remove(&retry_id) else { return };
         reply.send(match self.children.by_id(&id).map(|(_, child)| child.state()) {

@@ -3,9 +3,9 @@
 //! [`RestartState`](crate::restart::restart_state::RestartState) decides; this file carries the
 //! decision out.
 //!
-//! **Guarantee.** A child whose restart is decided runs again, or waits for a retry, or its
-//! supervisor gives up, unless a request or the end of the supervisor stops the child first. The
-//! supervisor serves requests between two attempts.
+//! **Guarantee.** After the decision to restart it, a child runs again, or waits for a retry, or
+//! its supervisor gives up, unless a request or the end of the supervisor stops the child first.
+//! The supervisor serves requests between two attempts.
 //!
 //! **Steps** of a restart, from the end of a child or a due retry:
 //!
@@ -88,34 +88,6 @@ impl FixedServer {
         }
     }
 
-    /// Records the end of a child that is not started again. The end of a significant child may
-    /// end the supervisor.
-    fn ended_for_good(&mut self, position: Position, pid: Pid, reason: ExitReason) -> Result {
-        let significant = self.children.get(position).is_some_and(|child| child.spec.significant);
-        let at = Instant::now();
-        self.record_end(position, EndRecord { pid: Some(pid), reason, at, by: EndedBy::Itself });
-        self.mark_stopped(position);
-        if !self.auto_shutdown.is_due(significant, || self.has_significant_left()) {
-            return Ok(());
-        }
-        self.report.end_restarts();
-        Err(ExitReason::Shutdown)
-    }
-
-    /// Whether a significant child runs, waits for its restart, or is in the group of a child that
-    /// waits and is started with it. So a delayed restart has the same result here as the same
-    /// restart at once.
-    fn has_significant_left(&self) -> bool {
-        // The group of the first child that waits contains the groups of all others that wait.
-        let first = self.children.iter().find(|child| child.restarts_with_group());
-        let group = first.map(|child| self.strategy.group(child.slot().child));
-        self.children.iter().filter(|child| child.spec.significant).any(|child| {
-            let position = child.slot().child;
-            !matches!(child.state(), RunState::Stopped)
-                || group.as_ref().is_some_and(|group| group.contains(&position))
-        })
-    }
-
     /// Carries out a retry that is due. If the child holds another retry or none, this one is stale
     /// (invariant 1).
     pub(crate) async fn retry(
@@ -186,12 +158,12 @@ impl FixedServer {
     /// them beside the loop. Returns whether it waits.
     fn wait_for_orphans(&mut self, position: Position) -> bool {
         let members = self.children.range(self.strategy.group(position));
-        let left: Vec<_> = members.filter_map(|child| self.orphans_of(child)).collect();
-        if left.is_empty() {
+        let orphans: Vec<_> = members.filter_map(|child| self.orphans_of(child)).collect();
+        if orphans.is_empty() {
             return false;
         }
         let retry_id = self.set_restarting(position, None, RetryKind::AfterOrphans);
-        self.retry_after_orphans(position, retry_id, left);
+        self.retry_after_orphans(position, retry_id, orphans);
         true
     }
 
@@ -210,7 +182,7 @@ impl FixedServer {
             now = self.stop_incarnation(member, stop, now).await;
             match temporary {
                 true => self.mark_stopped(member),
-                false => self.await_group(member, now),
+                false => self.leave_to_group_restart(member, now),
             }
         }
     }
@@ -248,8 +220,8 @@ impl FixedServer {
         step!("after a restart was put off");
         for member in group {
             if let Some(child) = self.children.get(member) {
-                let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-                kernel.postpone_vacant(me, child.slot(), due);
+                let (kernel, supervisor) = (&self.report.runtime.kernel, self.report.supervisor);
+                kernel.postpone_vacant(supervisor, child.slot(), due);
             }
         }
     }

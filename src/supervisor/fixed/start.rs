@@ -20,7 +20,7 @@ impl SupervisorSpec {
     /// Starts the supervisor without a link to another process. Returns when all its children are
     /// ready. OTP: `supervisor:start_link/2`, without the link. [`SupervisorSpec`] has an example.
     ///
-    /// The supervisor needs a tokio runtime whose time is enabled: without, it crashes at the first
+    /// The supervisor needs a tokio runtime with time enabled: without, it crashes at the first
     /// stop of a child.
     ///
     /// # Errors

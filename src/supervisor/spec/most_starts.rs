@@ -1,15 +1,16 @@
 //! How often a supervisor may start each of its children before it gives up, computed from its
 //! description.
 //!
-//! What is assumed: every child fails as soon as it is started, and stops at once when it is
-//! asked to, unless its description says how long its stop may take. What brings a child back is
-//! its own failure, and under a group strategy the failure of others of its group:
+//! The computation assumes that every child fails as soon as it is started, and stops at once when
+//! it is asked to, unless its description says how long its stop may take. A child is started again
+//! because of its own failure and, under a group strategy, because of the failures of others of its
+//! group:
 //!
 //! * failures without a backoff share the budget of the supervisor;
 //! * failures with a backoff are as many as fit into the time without a healthy run, at the
 //!   shortest delays that the jitter may draw;
-//! * where the stops between two restarts take so long that the budget's window has forgotten
-//!   the first of them in the meantime, there is no limit.
+//! * if the stops between two restarts take so long that the first restart has left the budget's
+//!   window by then, there is no limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::supervisor::spec::strategy::Strategy;
 /// How often one child may be started by one incarnation of its supervisor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Starts {
-    /// `None`: any number of times.
+    /// `None` if there is no limit.
     pub(crate) most: Option<u64>,
     /// How often without a delay or a slow stop in between.
     pub(crate) burst: Option<u64>,
@@ -33,8 +34,8 @@ pub(crate) struct Starts {
 impl Starts {
     pub(crate) const ONCE: Starts = Starts { most: Some(1), burst: Some(1) };
 
-    /// Of a child that is started so often by each incarnation of a supervisor that is itself
-    /// started as often as this says.
+    /// The starts of a child that each incarnation of a supervisor starts as often as `each` says,
+    /// if the supervisor is itself started as often as `self` says.
     pub(crate) fn multiplied_by(self, each: Starts) -> Starts {
         let product = |above: Option<u64>, each: Option<u64>| Some(above?.saturating_mul(each?));
         let Starts { most, burst } = self;
@@ -42,16 +43,17 @@ impl Starts {
     }
 }
 
-/// A window that forgets restarts while a group stops.
+/// A restart whose stops take so long that the restarts before it have left the window, so the
+/// budget never refuses one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlowStop {
-    /// How long the stops of one restart may take.
+    /// The longest time that the stops of one restart may take.
     pub(crate) takes: Duration,
     pub(crate) restarts: u32,
     pub(crate) period: Duration,
 }
 
-/// Of each child, in their order; and whether the window forgets.
+/// The starts of each child, in start order, and the slow stop if there is one.
 pub(crate) fn starts_per_child(
     spec: &SupervisorSpec,
     stops: &StopTimes,
@@ -65,13 +67,13 @@ pub(crate) fn starts_per_child(
     (starts.collect(), slow)
 }
 
-/// How often a child may fail by itself, and be started again for that.
+/// How often a child may fail by itself and be restarted for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failures {
     Never,
-    /// As often as the budget, which is everybody's, allows.
+    /// As often as the budget, which all children share, allows.
     Budget,
-    /// So many delayed restarts; `None`: any number.
+    /// This number of delayed restarts; `None` if there is no limit.
     Delayed(Option<u64>),
 }
 
@@ -91,12 +93,12 @@ impl Failures {
     }
 }
 
-/// What may have a child started again.
+/// The failures after which a child is restarted.
 #[derive(Debug, Clone, Copy)]
 struct RestartCauses {
-    /// So many delayed restarts; `None`: any number.
+    /// The number of delayed restarts; `None` if there is no limit.
     delayed: Option<u64>,
-    /// Failures that share the budget.
+    /// Whether there are failures that share the budget.
     shared: bool,
 }
 
@@ -116,7 +118,7 @@ impl RestartCauses {
     }
 }
 
-/// Of each child: its own failures, and those that it goes down with.
+/// For each child: its own failures, and those of others that restart it with their group.
 fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<RestartCauses> {
     match strategy {
         Strategy::OneForOne => failures.iter().map(|own| RestartCauses::NONE.and(*own)).collect(),
@@ -136,7 +138,7 @@ fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<RestartCauses> {
 
 fn starts_of(spec: &SupervisorSpec, own: Failures, causes: RestartCauses, slow: bool) -> Starts {
     if own == Failures::Never {
-        // Not by its group's restart either.
+        // A temporary child is not started by a restart of its group either.
         return Starts::ONCE;
     }
     let RestartCauses { delayed, shared } = causes;
@@ -147,7 +149,7 @@ fn starts_of(spec: &SupervisorSpec, own: Failures, causes: RestartCauses, slow: 
         Intensity::Limited { restarts, .. } => Some(u64::from(restarts)),
     };
     let plus_one = |restarts: Option<u64>| restarts.map(|restarts| restarts.saturating_add(1));
-    // After each delay the window may have forgotten what was counted before.
+    // After each delay, the restarts counted before may have left the window.
     let most = plus_one(delayed).zip(plus_one(counted));
     Starts {
         most: most.map(|(delayed, counted)| delayed.saturating_mul(counted)),
@@ -155,8 +157,8 @@ fn starts_of(spec: &SupervisorSpec, own: Failures, causes: RestartCauses, slow: 
     }
 }
 
-/// The restart whose stops may take longest, of those after which the window has forgotten the
-/// restarts before.
+/// Of the restarts whose stops take so long that the restarts before have left the window, the one
+/// that takes longest.
 fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &StopTimes) -> Option<SlowStop> {
     let Intensity::Limited { restarts, period } = spec.intensity else { return None };
     if restarts == 0 {
@@ -175,7 +177,7 @@ fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &StopTimes) -> O
     slow.max().map(|takes| SlowStop { takes, restarts, period })
 }
 
-/// How long the stops of the others take that are restarted with each child.
+/// For each child: the longest time that the stops of the others in its group may take.
 fn stop_times_of_others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
     let sums = |stops: &mut dyn Iterator<Item = &Duration>| -> Vec<Duration> {
         let sum = stops.scan(Duration::ZERO, |sum, stop| {
@@ -195,8 +197,8 @@ fn stop_times_of_others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
     }
 }
 
-/// How long the supervisors of a tree may take to stop, as far as their descriptions say so. Each
-/// is summed up once, after those below it.
+/// The longest times that the supervisors of a tree may take to stop, as far as their descriptions
+/// say. Each is computed once, after those below it.
 #[derive(Debug, Default)]
 pub(crate) struct StopTimes(HashMap<*const SupervisorSpec, Duration>);
 
@@ -225,7 +227,7 @@ impl StopTimes {
         self.0.get(&std::ptr::from_ref(spec)).copied().unwrap_or_default()
     }
 
-    /// How long a child may take to stop.
+    /// The longest time that a child may take to stop.
     fn of_child(&self, child: &Spec) -> Duration {
         let below = nested(child).map(|below| self.of_supervisor(below));
         match child.shutdown {
@@ -236,13 +238,14 @@ impl StopTimes {
             Shutdown::Timeout(_) => below.unwrap_or(Duration::ZERO),
             Shutdown::Infinity => below.unwrap_or(match child.kind {
                 ChildType::Worker => Duration::MAX,
-                // A dynamic supervisor's children are not known.
+                // The children of a dynamic supervisor are not known.
                 ChildType::Supervisor => Duration::ZERO,
             }),
         }
     }
 
-    /// All but the child that fails, which may be the one with the shortest stop.
+    /// The longest time that the stops of a supervisor's children may take at its give-up. All are
+    /// stopped but the one that failed, which may be the one with the shortest stop.
     fn of_giving_up(&self, spec: &SupervisorSpec) -> Duration {
         let fail = spec.children.iter().filter(|child| child.spec.restart != Restart::Temporary);
         let shortest = fail.map(|child| self.of_child(&child.spec)).min();
@@ -250,7 +253,7 @@ impl StopTimes {
     }
 }
 
-/// The description of the fixed supervisor that this child is.
+/// The description of this child, if it is a fixed supervisor.
 pub(crate) fn nested(child: &Spec) -> Option<&SupervisorSpec> {
     child.nested.as_ref()?.description.downcast_ref()
 }
