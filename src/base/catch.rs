@@ -1,5 +1,5 @@
-//! Catches panics of users' destructors, wakers and formatters, and bounds the stack that drops of
-//! nested values take.
+//! Catches panics of users' destructors, wakers and formatters, and bounds the stack depth of
+//! nested drops.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -10,15 +10,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Runs what may be a user's destructor, waker or formatter: its panic ends here.
+/// Runs a closure that may call user code (a destructor, a waker, a formatter), and discards its
+/// panic.
 pub(crate) fn ignore_panic(act: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(act)) {
-        // Dropping the payload might panic as well.
+        // The destructor of the payload may panic as well.
         std::mem::forget(payload);
     }
 }
 
-/// What this gives, or the text of its panic.
+/// Returns the value of the closure, or the text of its panic.
 pub(crate) fn catch_panic<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
         let text = panic_text(payload.as_ref());
@@ -27,7 +28,7 @@ pub(crate) fn catch_panic<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// What a panic said.
+/// The message of a panic, by its payload.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         return (*text).to_owned();
@@ -38,7 +39,7 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// Whoever it is of, nobody else is harmed by what it does.
+/// Wakes the waker, if there is one. A waker may be user code, so its panic is discarded.
 #[inline]
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
@@ -46,23 +47,26 @@ pub(crate) fn wake(waker: Option<Waker>) {
     }
 }
 
-/// A waker that calls another one and catches its panic. Made once for each waker.
+/// Wraps the waker of a poll in one that catches panics. A wrapper is made once for each waker.
 ///
-/// tokio wakes many waiters one after the other; a waker that panics would keep all waiters after
-/// it from being woken.
+/// tokio wakes its waiters one after the other: if a waker panicked, tokio would not wake the
+/// waiters after it.
 #[derive(Debug, Default)]
-pub(crate) struct CaughtWakers(Option<(Waker, Waker)>);
+pub(crate) struct CaughtWakers(
+    /// A waker and its wrapper.
+    Option<(Waker, Waker)>,
+);
 
-struct Wakes(Waker);
+struct CatchingWaker(Waker);
 
-impl Wake for Wakes {
+impl Wake for CatchingWaker {
     fn wake(self: Arc<Self>) {
         ignore_panic(|| self.0.wake_by_ref());
     }
 }
 
 impl CaughtWakers {
-    /// Polls with such a waker.
+    /// Polls with the wrapper of the context's waker.
     pub(crate) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -71,71 +75,74 @@ impl CaughtWakers {
         let known = self.0.take().filter(|(of, _)| of.will_wake(cx.waker()));
         let (_, with_caught_wakers) = self.0.insert(known.unwrap_or_else(|| {
             let of = cx.waker().clone();
-            (of.clone(), Waker::from(Arc::new(Wakes(of))))
+            (of.clone(), Waker::from(Arc::new(CatchingWaker(of))))
         }));
         poll(&mut Context::from_waker(with_caught_wakers))
     }
 }
 
-/// This future, polled with such a waker.
+/// Polls the future with wakers that catch panics, until it is ready.
 pub(crate) async fn with_caught_wakers<F: Future>(future: F) -> F::Output {
     let (mut future, mut waker) = (pin!(future), CaughtWakers::default());
     poll_fn(|cx| waker.poll(cx, |cx| future.as_mut().poll(cx))).await
 }
 
-/// Drops these one by one: whatever the destructor of one does, the next is dropped as well.
+/// Drops the values one by one. If the destructor of one panics, the next is dropped all the same.
 pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     for value in values {
         ignore_panic(|| drop(value));
     }
 }
 
-/// How many drops by [`drop_nested`] may be nested on one thread.
-const IN_PLACE: usize = 16;
+/// How many drops by [`drop_nested`] may be nested on one thread before further values are
+/// deferred.
+const MAX_NESTED_DROPS: usize = 16;
 
 thread_local! {
-    /// How many are nested now.
-    static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
-    /// What the outermost of them drops before it returns.
-    static LATER: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    /// How many drops are nested now.
+    static DROP_DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// Values that the outermost drop drops before it returns.
+    static DEFERRED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Drops a value that may contain a value of its kind, at any depth: the description of a child may
-/// be that of a supervisor, with descriptions of children. From the sixteenth level on a value is
-/// put aside, and the outermost call drops it before it returns, so the stack does not grow with
-/// the depth.
+/// Drops a value that may contain values of its own kind, at any depth, on a stack of bounded
+/// depth.
+///
+/// The description of a child, for example, may be that of a supervisor with descriptions of its
+/// own children. A value at depth [`MAX_NESTED_DROPS`] or deeper is deferred: the outermost call
+/// drops it before it returns.
 pub(crate) fn drop_nested<T: 'static>(value: T) {
-    // At the end of a thread, when its locals are gone, all are dropped in place.
-    let depth = UNDER_WAY.try_with(Cell::get).unwrap_or(0);
-    if depth < IN_PLACE {
+    // At the end of a thread its thread-locals are gone: then values are dropped in place.
+    let depth = DROP_DEPTH.try_with(Cell::get).unwrap_or(0);
+    if depth < MAX_NESTED_DROPS {
         return drop_at(depth, value);
     }
     let mut value = Some(value);
-    let put_aside = LATER.try_with(|later| {
-        let mut later = later.try_borrow_mut().ok()?;
-        later.push(Box::new(value.take()));
+    let deferred = DEFERRED.try_with(|deferred| {
+        let mut deferred = deferred.try_borrow_mut().ok()?;
+        deferred.push(Box::new(value.take()));
         Some(())
     });
-    if let Ok(Some(())) = put_aside {
+    if let Ok(Some(())) = deferred {
         return;
     }
     ignore_panic(|| drop(value));
 }
 
 fn drop_at<T>(depth: usize, value: T) {
-    let under_way = |count| UNDER_WAY.try_with(|under_way| under_way.set(count)).is_ok();
-    under_way(depth + 1);
+    let set_depth = |depth| DROP_DEPTH.try_with(|current| current.set(depth)).is_ok();
+    set_depth(depth + 1);
     ignore_panic(|| drop(value));
     while depth == 0
-        && let Ok(Some(next)) = LATER.try_with(|later| later.borrow_mut().pop())
+        && let Ok(Some(next)) = DEFERRED.try_with(|deferred| deferred.borrow_mut().pop())
     {
         ignore_panic(|| drop(next));
     }
-    under_way(depth);
+    set_depth(depth);
 }
 
-/// A user's value whose destructor harms nobody who happens to drop it last, however deep
-/// values of this kind are nested.
+/// A user's value that is dropped by [`drop_nested`]: a panic of its destructor does not reach the
+/// code that drops it, and its nesting does not exhaust the stack.
 #[derive(Clone)]
 pub(crate) struct CaughtDrop<T: 'static>(Option<T>);
 
@@ -149,7 +156,7 @@ impl<T> Deref for CaughtDrop<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("it is there until it is dropped")
+        self.0.as_ref().expect("the value is taken only by Drop")
     }
 }
 

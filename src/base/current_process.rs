@@ -1,62 +1,64 @@
-//! Who is acting on this thread.
+//! The process whose code runs on this thread.
 
 use std::cell::Cell;
 
 use crate::base::pid::Pid;
 
-/// A runtime's number and a process of it.
+/// A process, identified across runtimes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Current {
+    /// The number of its runtime.
     runtime: usize,
     pid: Pid,
-    /// The address of its record, while its body lives.
+    /// The address of the process's record while its body runs or is dropped, otherwise 0.
     record: usize,
 }
 
-const NOBODY: Current = Current { runtime: 0, pid: Pid::OUTSIDE, record: 0 };
+const NO_PROCESS: Current = Current { runtime: 0, pid: Pid::OUTSIDE, record: 0 };
 
 thread_local! {
-    static ACTOR: Cell<Current> = const { Cell::new(NOBODY) };
+    static CURRENT: Cell<Current> = const { Cell::new(NO_PROCESS) };
 }
 
-/// While it lives, what happens on this thread is done by this process.
+/// Makes a process the current one of this thread. Dropping the guard restores the one before.
 #[derive(Debug)]
 pub(crate) struct CurrentGuard {
     before: Current,
 }
 
 impl CurrentGuard {
-    /// `runtime` is the address of the runtime's kernel: unique while it matters.
+    /// Enters a process without its body. `runtime` is the address of the runtime's kernel, which
+    /// is unique as long as the guard lives.
     pub(crate) fn enter(runtime: usize, pid: Pid) -> Self {
-        CurrentGuard::serve(runtime, pid, 0)
+        CurrentGuard::enter_body(runtime, pid, 0)
     }
 
-    /// The same where it is the body of the process with this record that does it.
+    /// Enters the body of the process whose record has this address.
     #[inline]
-    pub(crate) fn serve(runtime: usize, pid: Pid, record: usize) -> Self {
-        CurrentGuard { before: ACTOR.replace(Current { runtime, pid, record }) }
+    pub(crate) fn enter_body(runtime: usize, pid: Pid, record: usize) -> Self {
+        CurrentGuard { before: CURRENT.replace(Current { runtime, pid, record }) }
     }
 }
 
 impl Drop for CurrentGuard {
     fn drop(&mut self) {
-        ACTOR.set(self.before);
+        CURRENT.set(self.before);
     }
 }
 
-/// The process of this runtime whose body runs on this thread, or
-/// [`Pid::OUTSIDE`].
+/// The process of this runtime whose code runs on this thread, or [`Pid::OUTSIDE`].
 pub(crate) fn current_pid(runtime: usize) -> Pid {
-    let actor = ACTOR.get();
-    if actor.runtime == runtime { actor.pid } else { Pid::OUTSIDE }
+    let current = CURRENT.get();
+    if current.runtime == runtime { current.pid } else { Pid::OUTSIDE }
 }
 
-/// The address of the record of the process whose body runs or is dropped on this thread, or 0.
-pub(crate) fn current_server() -> usize {
-    ACTOR.get().record
+/// The address of the record of the process whose body runs or is dropped on this thread; 0 if
+/// there is none.
+pub(crate) fn current_record() -> usize {
+    CURRENT.get().record
 }
 
-/// The process of any runtime that runs on this thread, if one does.
+/// The process of any runtime whose code runs on this thread, if there is one.
 pub(crate) fn current() -> Option<Current> {
-    Some(ACTOR.get()).filter(|actor| actor.pid != Pid::OUTSIDE)
+    Some(CURRENT.get()).filter(|current| current.pid != Pid::OUTSIDE)
 }

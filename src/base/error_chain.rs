@@ -1,8 +1,7 @@
-//! The words of errors, and an error with all its causes in one line.
+//! The text of an error, and of an error with all its causes, on one line.
 //!
-//! `Display` and `source` of an error are a user's code: they may panic, fail, give another text
-//! each time, or have no end. The functions here return a text in each of these cases, and never
-//! panic.
+//! `Display` and `source` of an error are user code: they may panic, fail, give another text each
+//! time, or never end. In each of these cases the functions here return a text, and do not panic.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -10,16 +9,17 @@ use std::fmt::{self, Write};
 use crate::base::catch::catch_panic;
 use crate::base::one_line::one_line;
 
-/// A text is cut off after this many bytes, since a `Display` may have no end.
-const LONGEST: usize = 16 << 20;
+/// A text is cut off after this many bytes, since a `Display` may write without end.
+const MAX_TEXT_BYTES: usize = 16 << 20;
 
-/// At most so many causes are named from the first on, and after those only the last.
-const NAMED: usize = 32;
+/// This many causes are named from the first on; of those after them only the last is.
+const MAX_NAMED_CAUSES: usize = 32;
 
-/// At most so many causes are looked at, since their chain may be a circle.
-const FOLLOWED: usize = 10_000;
+/// At most this many causes are visited, since their chain may be a cycle.
+const MAX_FOLLOWED_CAUSES: usize = 10_000;
 
-/// What a value displays as; where its `Display` panics, fails or goes on too long, the text says so.
+/// The text that a value displays as. Where its `Display` panics, fails or writes too much, the
+/// text says so at its end.
 pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     let mut written = Bounded { text: String::new(), full: false };
     let outcome = catch_panic(|| write!(written, "{value}"));
@@ -35,7 +35,7 @@ pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     text
 }
 
-/// A text that takes no more once it is too long.
+/// A text that accepts nothing more once it is too long.
 struct Bounded {
     text: String,
     full: bool,
@@ -43,7 +43,7 @@ struct Bounded {
 
 impl Write for Bounded {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        let room = LONGEST - self.text.len();
+        let room = MAX_TEXT_BYTES - self.text.len();
         let cut = (0..=part.len().min(room)).rev().find(|&at| part.is_char_boundary(at));
         let taken = part.split_at(cut.unwrap_or(0)).0;
         self.full |= taken.len() < part.len();
@@ -52,66 +52,67 @@ impl Write for Bounded {
     }
 }
 
-/// The texts of the causes of an error, in order; of a long chain those in the middle are counted.
+/// The texts of the causes of an error, in order. Of a long chain, the causes in the middle are
+/// only counted.
 pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
-    let (mut told, mut count, mut last) = (Vec::new(), 0, None);
+    let (mut texts, mut count, mut last) = (Vec::new(), 0, None);
     let mut at = error;
     loop {
         at = match catch_panic(|| at.source()) {
             Ok(Some(cause)) => cause,
             Ok(None) => break,
             Err(panic) => {
-                told.push(format!("(its `source` panicked: {panic})"));
+                texts.push(format!("(its `source` panicked: {panic})"));
                 break;
             }
         };
         count += 1;
         match count {
-            0..=NAMED => told.push(text_of(&at)),
-            count if count <= FOLLOWED => last = Some(at),
+            0..=MAX_NAMED_CAUSES => texts.push(text_of(&at)),
+            count if count <= MAX_FOLLOWED_CAUSES => last = Some(at),
             _ => {
-                told.push("… (its causes have no end)".to_owned());
-                return told;
+                texts.push("… (its causes have no end)".to_owned());
+                return texts;
             }
         }
     }
-    if count > NAMED + 1 {
-        told.push(format!("… ({} more)", count - NAMED - 1));
+    if count > MAX_NAMED_CAUSES + 1 {
+        texts.push(format!("… ({} more)", count - MAX_NAMED_CAUSES - 1));
     }
-    told.extend(last.map(|last| text_of(&last)));
-    told
+    texts.extend(last.map(|last| text_of(&last)));
+    texts
 }
 
-/// This text of an error, and all its causes. Some errors name their causes themselves: a cause
-/// that the text already contains is not repeated.
-pub(crate) fn with_causes(words: String, error: &dyn Error) -> String {
-    causes(error).iter().fold(words, |mut story, cause| {
-        if !says(&story, cause) {
-            let colon = if story.is_empty() { "" } else { ": " };
-            story.push_str(colon);
-            story.push_str(cause);
+/// This text of an error, followed by all its causes. Some errors name their causes in their own
+/// text: a cause that the text contains already is not repeated.
+pub(crate) fn with_causes(text: String, error: &dyn Error) -> String {
+    causes(error).iter().fold(text, |mut line, cause| {
+        if !contains_alone(&line, cause) {
+            let colon = if line.is_empty() { "" } else { ": " };
+            line.push_str(colon);
+            line.push_str(cause);
         }
-        story
+        line
     })
 }
 
-/// Whether these words stand in the text by themselves: `15` does not say `5`.
-fn says(text: &str, words: &str) -> bool {
+/// Whether `text` contains `part` as whole words: `15` does not contain `5` that way.
+fn contains_alone(text: &str, part: &str) -> bool {
     let joined = |left: Option<char>, right: Option<char>| {
         [left, right].into_iter().all(|c| c.is_some_and(char::is_alphanumeric))
     };
     let alone = |at: usize| {
-        let (before, after) = (&text[..at], &text[at + words.len()..]);
-        !joined(before.chars().next_back(), words.chars().next())
-            && !joined(words.chars().next_back(), after.chars().next())
+        let (before, after) = (&text[..at], &text[at + part.len()..]);
+        !joined(before.chars().next_back(), part.chars().next())
+            && !joined(part.chars().next_back(), after.chars().next())
     };
-    words.is_empty() || text.match_indices(words).any(|(at, _)| alone(at))
+    part.is_empty() || text.match_indices(part).any(|(at, _)| alone(at))
 }
 
-/// Displays an error and its causes, on one line.
-pub(crate) struct Story<'a>(pub(crate) &'a dyn Error);
+/// Displays an error and its causes on one line.
+pub(crate) struct ErrorChain<'a>(pub(crate) &'a dyn Error);
 
-impl fmt::Display for Story<'_> {
+impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", one_line(with_causes(text_of(&self.0), self.0)))
     }
@@ -119,11 +120,13 @@ impl fmt::Display for Story<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FOLLOWED, LONGEST, NAMED, Story, says, text_of};
+    use super::{
+        ErrorChain, MAX_FOLLOWED_CAUSES, MAX_NAMED_CAUSES, MAX_TEXT_BYTES, contains_alone, text_of,
+    };
     use std::error::Error;
     use std::fmt;
 
-    /// A chain of so many errors, each with its number, and at its end itself if it is a circle.
+    /// A chain of numbered errors; if it is a cycle, the last one is its own source.
     #[derive(Debug)]
     struct Link(usize, Option<Box<Link>>, bool);
 
@@ -148,30 +151,37 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_tells_its_beginning_and_its_end() {
+    fn of_a_long_chain_the_first_causes_and_the_last_are_shown() {
         let numbers = |n: usize| (0..n).map(|at| format!("no {at}")).collect::<Vec<_>>().join(": ");
-        assert_eq!(Story(&chain(NAMED + 2, false)).to_string(), numbers(NAMED + 2));
-        let long = Story(&chain(1_000, false)).to_string();
-        let left = 1_000 - NAMED - 2;
-        assert_eq!(long, format!("{}: … ({left} more): no 999", numbers(NAMED + 1)));
+        assert_eq!(
+            ErrorChain(&chain(MAX_NAMED_CAUSES + 2, false)).to_string(),
+            numbers(MAX_NAMED_CAUSES + 2)
+        );
+        let long = ErrorChain(&chain(1_000, false)).to_string();
+        let left = 1_000 - MAX_NAMED_CAUSES - 2;
+        assert_eq!(long, format!("{}: … ({left} more): no 999", numbers(MAX_NAMED_CAUSES + 1)));
     }
 
     #[test]
-    fn a_chain_without_an_end_is_told_as_one() {
-        let told = Story(&chain(2, true)).to_string();
-        assert_eq!(told, "no 0: no 1: … (its causes have no end)");
-        const { assert!(FOLLOWED > NAMED) };
+    fn a_cycle_of_causes_ends_with_a_note() {
+        let texts = ErrorChain(&chain(2, true)).to_string();
+        assert_eq!(texts, "no 0: no 1: … (its causes have no end)");
+        const { assert!(MAX_FOLLOWED_CAUSES > MAX_NAMED_CAUSES) };
     }
 
     #[test]
-    fn only_what_stands_by_itself_was_said() {
-        assert!(says("no cheese: 5", "5") && says("a (5)", "5") && says("x: y: z", "y: z"));
-        assert!(!says("no cheese: 15", "5") && !says("50", "5"));
-        assert!(says("anything", ""));
+    fn only_whole_words_count_as_contained() {
+        assert!(
+            contains_alone("no cheese: 5", "5")
+                && contains_alone("a (5)", "5")
+                && contains_alone("x: y: z", "y: z")
+        );
+        assert!(!contains_alone("no cheese: 15", "5") && !contains_alone("50", "5"));
+        assert!(contains_alone("anything", ""));
     }
 
     #[test]
-    fn a_text_without_an_end_is_cut_off() {
+    fn a_display_without_end_is_cut_off() {
         struct Endless;
         impl fmt::Display for Endless {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,8 +191,8 @@ mod tests {
             }
         }
         let text = text_of(&Endless);
-        assert!(text.len() <= LONGEST + 20 && text.ends_with(" (it goes on)"));
-        let long = "x".repeat(LONGEST);
+        assert!(text.len() <= MAX_TEXT_BYTES + 20 && text.ends_with(" (it goes on)"));
+        let long = "x".repeat(MAX_TEXT_BYTES);
         assert!(text_of(&long) == long);
     }
 }

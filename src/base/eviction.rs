@@ -1,49 +1,49 @@
-//! Letting go of what a full mailbox drops.
+//! Drops the items that a full mailbox evicts, and marks the thread while it does.
 //!
-//! Only the thread knows that what it drops is evicted: a caller's reply lies somewhere
-//! inside the user's own message. The reply asks here when it is dropped, and tells its
-//! caller the truth. It asks by the record it belongs to, so replies of other servers that
-//! happen to lie in the same message say what they always do.
+//! The reply of a call lies somewhere inside the user's message, so only the dropping thread knows
+//! that the message is evicted. A reply that is dropped calls [`is_evicting`], and then
+//! reports the eviction to its caller. The call names the record of the reply's own server: replies
+//! of other servers that lie in the same message report their usual error.
 
 use std::cell::Cell;
 
 use crate::base::catch::ignore_panic;
 
 thread_local! {
-    /// The address of the record something is evicted from, or 0.
-    static FROM: Cell<usize> = const { Cell::new(0) };
+    /// The address of the record whose mailbox an item is evicted from, or 0.
+    static EVICTING_FROM: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Drops what was evicted from the mailbox of the record at this address. The thread is
-/// an innocent sender's: a destructor's panic ends here.
+/// Drops an item that was evicted from the mailbox of the record at this address. It runs on the
+/// thread of an unrelated sender, so a panic of a destructor is discarded.
 pub(crate) fn evict<M>(record: usize, item: M) {
-    let before = FROM.replace(record);
+    let before = EVICTING_FROM.replace(record);
     ignore_panic(|| drop(item));
-    FROM.set(before);
+    EVICTING_FROM.set(before);
 }
 
-/// Whether something is being evicted from that record's mailbox, by this thread.
+/// Whether this thread is evicting an item from the mailbox of the record at this address.
 pub(crate) fn is_evicting(record: usize) -> bool {
-    FROM.get() == record
+    EVICTING_FROM.get() == record
 }
 
 #[cfg(test)]
 mod tests {
     use super::{evict, is_evicting};
 
-    struct Looks(usize);
+    struct ChecksAndPanics(usize);
 
-    impl Drop for Looks {
+    impl Drop for ChecksAndPanics {
         fn drop(&mut self) {
             assert!(is_evicting(self.0) && !is_evicting(self.0 + 1));
-            panic!("and it fails");
+            panic!("a destructor that panics");
         }
     }
 
     #[test]
-    fn what_is_evicted_knows_it_and_harms_nobody() {
+    fn the_thread_is_marked_during_an_eviction_and_its_panic_is_discarded() {
         assert!(!is_evicting(7));
-        evict(7, Looks(7));
+        evict(7, ChecksAndPanics(7));
         assert!(!is_evicting(7));
     }
 }

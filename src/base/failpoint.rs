@@ -1,11 +1,11 @@
-//! Named points in the kernel at which a proof run may lose time, by a seeded plan.
+//! Failpoints: named points in the kernel at which a proof run injects pauses, by a seeded plan.
 //!
-//! In a normal build [`point!`] and [`step!`] are nothing at all. Under `--cfg regrow_proof`
-//! a test arms a plan, and each point then may yield its thread a few times or hold it for
-//! a moment, so that races that need an unlucky pause get one. A step is between two awaits
-//! of a supervisor: a test is told of it, may kill whom it likes, and the supervisor yields.
+//! In a normal build [`point!`] and [`step!`] expand to nothing. Under `--cfg regrow_proof` a test
+//! arms a plan. Each point then may yield its thread a few times or make it sleep for a moment, so
+//! that races which need an unlucky pause get one. A step lies between two awaits of a supervisor:
+//! it calls the hook of the test, which may kill any process, and then the supervisor yields.
 
-/// Marks a point between two steps that another process may come between.
+/// Marks a point between two operations that another process may interleave with.
 macro_rules! point {
     ($name:literal) => {
         #[cfg(regrow_proof)]
@@ -37,10 +37,10 @@ mod plan {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    /// What may happen at a point: chances are per 1,000 visits.
+    /// What may happen at a point. Chances are per 1,000 visits.
     #[derive(Debug, Clone, Copy)]
     pub struct FailPlan {
-        /// Where the plan's random numbers start. 0 is taken as 1.
+        /// The seed of the plan's random numbers. 0 is taken as 1.
         pub seed: u64,
         /// How often a visit yields the thread up to twenty times.
         pub yields: u16,
@@ -57,7 +57,7 @@ mod plan {
         STATE.store(plan.seed.max(1), Ordering::SeqCst);
     }
 
-    /// Makes every point nothing again.
+    /// Disarms the plan: points do nothing from here on.
     pub fn disarm_failpoints() {
         STATE.store(0, Ordering::SeqCst);
     }
@@ -100,15 +100,15 @@ mod steps {
         static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
     }
 
-    /// Has the hook called at every step of the supervisors of this thread, or nothing
-    /// any more.
+    /// Sets the hook that is called at every step of the supervisors of this thread; `None` removes
+    /// it.
     pub fn at_each_step(hook: Option<Hook>) {
         HOOK.set(hook);
     }
 
-    /// Calls the hook, if there is one; false if there is none.
+    /// Calls the hook, if there is one. Returns whether there was one.
     fn call(name: &'static str) -> bool {
-        // Taken out while it runs: it may itself make a supervisor step.
+        // Taken out while it runs, since the hook itself may make a supervisor reach a step.
         let Some(mut hook) = HOOK.take() else { return false };
         hook(name);
         HOOK.set(Some(hook));

@@ -1,9 +1,9 @@
-//! Types and tools that any part of the crate may use: pids, small collections, locks and
-//! atomics, the text of names and errors, panics of user code that are caught.
+//! Types and functions that every part of the crate may use: pids, small collections, locks and
+//! atomics, the text of names and errors, catching panics of user code.
 //!
 //! **Uses** no other folder.
-//! **Knows nothing of** processes, mailboxes and the runtime: an address or a pid is all it is
-//! given of them.
+//! **Knows nothing of** processes, mailboxes and the runtime: it gets an address or a pid in their
+//! place.
 
 pub(crate) mod failpoint;
 pub(crate) mod sync;

@@ -1,13 +1,12 @@
-//! Text from outside, made fit to be shown: on one line, with the characters escaped that a terminal
-//! acts on, and cut where it is too long to read.
+//! Displays untrusted text on one line: escapes the characters that a terminal acts on, and cuts
+//! text that is too long to read.
 //!
-//! An id, a name, a label, a reason, the text of a panic may be anything: empty, a megabyte,
-//! many lines, escape sequences that clear a screen or set its title, marks that turn the
-//! direction of writing. Values keep all of it as it is. All code that shows such a text, in a view,
-//! a log line, a report or a picture, uses the functions of this module.
+//! An id, a name, a label, a reason or the text of a panic may be anything: empty, a megabyte, many
+//! lines, escape sequences that clear a screen or set its title, marks that turn the direction of
+//! writing. Values keep all of it unchanged. All code that shows such a text, in a view, a log
+//! line, a report or a picture, uses the functions of this module.
 //!
-//! A backslash is not escaped, so that a text which passes this module twice is not changed by the
-//! second time.
+//! A backslash is not escaped, so escaping an escaped text again changes nothing.
 
 use std::fmt::{self, Display, Write};
 
@@ -20,32 +19,32 @@ pub(crate) const SENTENCE: usize = 256;
 /// How many characters are shown of a reason in a log line, and of an error that ends a program.
 pub(crate) const PAGE: usize = 4096;
 
-/// Stands for what was cut off.
+/// Stands for the part that was cut off.
 const CUT: char = '…';
 
-/// A text on one line, with all that it says. Line breaks are `\n`, other controls `\u{1b}`.
+/// A whole text on one line. Line breaks are shown as `\n`, other controls as `\u{1b}`.
 pub(crate) fn one_line<T: Display>(text: T) -> OneLine<T> {
     OneLine { text, limit: usize::MAX, quoted: false }
 }
 
-/// The same, cut after so many characters; `…` stands for the rest.
+/// A text on one line, cut after `limit` characters. `…` stands for the rest.
 pub(crate) fn excerpt<T: Display>(text: T, limit: usize) -> OneLine<T> {
     OneLine { text, limit, quoted: false }
 }
 
-/// An id, a name or a label. It is quoted where it would be hard to see: if it is empty, or begins or
-/// ends with a space.
+/// An id, a name or a label, cut after [`NAME`] characters. It is quoted where it would be hard to
+/// see: if it is empty, or begins or ends with a space.
 pub(crate) fn name(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: text.is_empty() || text.trim() != text }
 }
 
-/// The same, always in quotes.
+/// An id, a name or a label, cut after [`NAME`] characters, and always quoted.
 pub(crate) fn quoted(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: true }
 }
 
-/// Ids separated by `/`, each cut by itself, so that the last one is always shown.
-pub(crate) fn way(path: &str) -> impl Display {
+/// A path of ids separated by `/`. Each id is cut by itself, so that the last one is always shown.
+pub(crate) fn path_excerpt(path: &str) -> impl Display {
     excerpt(Ids(path), PAGE)
 }
 
@@ -61,7 +60,7 @@ impl Display for Ids<'_> {
     }
 }
 
-/// What the functions above return. The text is escaped while it is displayed.
+/// A text that is escaped and cut while it is displayed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OneLine<T> {
     text: T,
@@ -88,7 +87,7 @@ impl<T: Display> Display for OneLine<T> {
     }
 }
 
-/// Escapes what is written to it, and cuts the rest.
+/// A writer that escapes text and cuts it at the limit.
 struct Line<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
     left: usize,
@@ -105,10 +104,10 @@ impl Write for Line<'_, '_> {
                     self.is_cut = true;
                     self.out.write_char(CUT)?;
                 }
-                // No error: a user's `Display` need not expect one.
+                // No error: a user's `Display` may not expect one.
                 return Ok(());
             }
-            if is_obeyed(c) {
+            if needs_escape(c) {
                 self.out.write_str(&text[passed..at])?;
                 escape(self.out, c)?;
                 passed = at + c.len_utf8();
@@ -120,7 +119,7 @@ impl Write for Line<'_, '_> {
 }
 
 /// Whether a terminal, a browser or an editor acts on this character instead of showing it.
-pub(crate) fn is_obeyed(c: char) -> bool {
+pub(crate) fn needs_escape(c: char) -> bool {
     match c {
         ' '..='~' => false,
         // C0, DEL and C1.
@@ -138,11 +137,11 @@ pub(crate) fn is_obeyed(c: char) -> bool {
     }
 }
 
-/// How many characters are written for this one.
+/// How many characters the output has for this one.
 fn width(c: char) -> usize {
     match c {
         '\n' | '\r' | '\t' => 2,
-        c if is_obeyed(c) => c.escape_unicode().len(),
+        c if needs_escape(c) => c.escape_unicode().len(),
         _ => 1,
     }
 }
@@ -158,21 +157,21 @@ fn escape(out: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{excerpt, name, one_line, quoted, way};
+    use super::{excerpt, name, one_line, path_excerpt, quoted};
 
     #[test]
-    fn what_is_obeyed_is_escaped_and_all_else_is_left() {
+    fn only_characters_that_a_terminal_acts_on_are_escaped() {
         let text = "a\n\r\t\0\u{1b}[2J\u{7f}\u{9b}\u{85}\u{2028}\u{202e}\u{feff}";
         let shown = one_line(text).to_string();
         let expected = r"a\n\r\t\u{0}\u{1b}[2J\u{7f}\u{9b}\u{85}\u{2028}\u{202e}\u{feff}";
         assert_eq!(shown, expected);
-        assert_eq!(one_line(&shown).to_string(), expected, "once is enough");
+        assert_eq!(one_line(&shown).to_string(), expected, "escaping twice changes nothing");
         let plain = "C:\\dir \"quoted\" <b> é 日本 👩‍👩‍👧 नमस्ते";
         assert_eq!(one_line(plain).to_string(), plain);
     }
 
     #[test]
-    fn a_text_is_cut_between_characters_and_says_so() {
+    fn a_long_text_is_cut_between_characters_and_marked() {
         assert_eq!(excerpt("äöü", 3).to_string(), "äöü");
         assert_eq!(excerpt("äöüß", 3).to_string(), "äöü…");
         assert_eq!(excerpt(format_args!("{}{}{}", "ab", "cd", "ef"), 3).to_string(), "abc…");
@@ -180,10 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_could_be_overlooked_is_quoted() {
+    fn an_empty_name_or_one_with_outer_spaces_is_quoted() {
         let shown = ["", " ", "a", "a b", " a", "a\n"].map(|text| name(text).to_string());
         assert_eq!(shown, ["\"\"", "\" \"", "a", "a b", "\" a\"", "\"a\\n\""]);
         assert_eq!(quoted("a").to_string(), "\"a\"");
-        assert_eq!(way(&format!("{}/b\n", "a".repeat(65))).to_string(), "a".repeat(64) + "…/b\\n");
+        assert_eq!(
+            path_excerpt(&format!("{}/b\n", "a".repeat(65))).to_string(),
+            "a".repeat(64) + "…/b\\n"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What the operating system refused, in words that say what to do about it.
+//! Errors of the operating system, with advice on what to do about them.
 
 use std::borrow::BorrowMut;
 use std::error::Error;
@@ -10,22 +10,22 @@ use tokio::runtime::{Builder, Runtime as Tokio};
 
 use crate::base::catch::catch_panic;
 
-/// Something that did not come about, because the operating system refused it.
+/// An operation that failed because the operating system refused it.
 #[derive(Debug)]
 struct Refused {
-    /// What could not be done.
+    /// The operation that failed.
     what: String,
-    /// The answer of the operating system.
+    /// The error of the operating system.
     error: io::Error,
 }
 
-/// An error of the same kind that says what could not be done, and what to do about it. Its source
-/// is the answer of the operating system.
+/// An error of the same kind that names the operation and what to do about it. Its source is the
+/// error of the operating system.
 pub(crate) fn refused(what: String, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), Refused { what, error })
 }
 
-/// A thread of this name, for this purpose.
+/// Starts a thread of this name. `purpose` is named in the error.
 pub(crate) fn start_thread(
     name: String,
     purpose: &str,
@@ -36,7 +36,9 @@ pub(crate) fn start_thread(
     started.map(drop).map_err(what)
 }
 
-/// A tokio that does something; where threads or files are used up its builder may panic.
+/// Builds a tokio runtime with all drivers enabled. The text of an error begins with `what`.
+///
+/// Where threads or files are used up, tokio's builder may panic: that is an error here, too.
 pub(crate) fn build_tokio(mut builder: impl BorrowMut<Builder>, what: &str) -> io::Result<Tokio> {
     let built = catch_panic(|| builder.borrow_mut().enable_all().build());
     let built = built.unwrap_or_else(|panic| Err(io::Error::other(panic)));

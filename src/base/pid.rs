@@ -1,16 +1,16 @@
-//! What processes and monitors are called by.
+//! Identifiers of processes and monitors.
 
 use std::fmt;
 
-/// The address of one process: exactly this incarnation, for ever.
+/// The identifier of one incarnation of a process.
 ///
-/// Pids are unique in their [`Runtime`](crate::Runtime), handed out increasing, and
-/// never reused: a process that is restarted has a new one. A stale or made-up pid is
-/// harmless everywhere: whatever is sent to it goes nowhere and says so. Not for keeping
-/// where the process may be restarted: keep its [name](crate::Name).
+/// Pids are unique in their [`Runtime`](crate::Runtime), handed out in increasing order, and never
+/// reused: a process that is restarted gets a new one. A stale or made-up pid is harmless
+/// everywhere: a message to it is dropped, and the send returns `false`. To address a process that
+/// may be restarted, keep its [name](crate::Name), not its pid.
 ///
-/// The upper 16 bits are kept for a node number, 0 being here. OTP's counterpart is
-/// the pid; unlike there, ours are ordered by age.
+/// The upper 16 bits are reserved for a node number; 0 is this node. OTP's counterpart is the pid;
+/// unlike OTP's, these are ordered by age.
 ///
 /// # Examples
 ///
@@ -26,24 +26,23 @@ use std::fmt;
 pub struct Pid(u64);
 
 impl Pid {
-    /// Who acts when no process does: plain async code, a foreign thread, or a
-    /// `tokio::spawn` inside a process. Never alive, nobody's parent. OTP has no counterpart:
-    /// there everything is a process.
+    /// The pid of code that runs in no process: plain async code, a thread of its own, or a
+    /// `tokio::spawn` inside a process. It is never alive and never a parent. OTP has no
+    /// counterpart: there all code runs in a process.
     pub const OUTSIDE: Pid = Pid(0);
 
-    /// The bits a pid is made of, to be stored or sent elsewhere. [`Pid`] has an
-    /// example.
+    /// The bits of the pid, to be stored or sent elsewhere. [`Pid`] has an example.
     pub const fn raw(self) -> u64 {
         self.0
     }
 
-    /// A pid of these bits, whether or not such a process ever was. [`Pid`] has an example.
+    /// A pid of these bits, whether or not such a process ever existed. [`Pid`] has an example.
     pub const fn from_raw(raw: u64) -> Pid {
         Pid(raw)
     }
 
-    /// Whether the pid belongs to another node. Nobody answers there yet, so a
-    /// foreign pid behaves as a dead one.
+    /// Whether the pid belongs to another node. Other nodes are not supported yet, so a foreign pid
+    /// behaves like the pid of a process that has ended.
     ///
     /// ```
     /// use regrow::Pid;
@@ -71,11 +70,11 @@ impl fmt::Debug for Pid {
     }
 }
 
-/// Names one monitor, of a process, a name or a group.
+/// The identifier of one monitor of a process, a name or a group.
 ///
-/// It comes back in every message of that monitor. It knows its watcher, so
-/// [`Runtime::demonitor`](crate::Runtime::demonitor) needs nothing else. OTP's
-/// counterpart is the monitor reference.
+/// Every message of the monitor carries it. It contains the pid of the watcher, so it is all that
+/// [`Runtime::demonitor`](crate::Runtime::demonitor) needs. OTP's counterpart is the monitor
+/// reference.
 ///
 /// # Examples
 ///

@@ -1,29 +1,29 @@
-//! A few random bits, for what need not be secret.
+//! Random numbers that need not be secret.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-/// Xorshift: small, quick, and the same for the same seed.
+/// A xorshift generator: small and fast, and equal seeds give equal numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn seeded(seed: u64) -> Self {
-        // Spread out, so that small seeds differ from the first number on; never 0.
+        // The multiplication makes small seeds differ from the first number on; `| 1` avoids 0.
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// Of a seed that nobody knows.
+    /// A generator with an unpredictable seed.
     pub(crate) fn fresh() -> Self {
         Random::seeded(RandomState::new().build_hasher().finish())
     }
 
-    /// A number from 0 up to, and without, 1.
+    /// Draws a number from 0 to 1, without 1.
     pub(crate) fn unit(&mut self) -> f64 {
         f64::from(self.bits()) / (f64::from(u32::MAX) + 1.0)
     }
 
-    /// A number from 0 up to, and without, this one, which is not 0.
+    /// Draws a number from 0 to `end`, without `end`. `end` must not be 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.bits()).unwrap_or(usize::MAX) % end
     }

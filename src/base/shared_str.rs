@@ -1,14 +1,13 @@
-//! Names and group names, shared and one word wide.
+//! Shared, immutable text: names of processes and of groups.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A text that many hold and nobody changes: the name of a process or of a group.
+/// A shared, immutable text: the name of a process or of a group.
 ///
-/// It derefs to `str` and compares with one, and costs one word in a mailbox. Cheap to
-/// clone.
+/// It derefs to `str`, compares with `str`, is one word wide in a mailbox, and is cheap to clone.
 ///
 /// ```
 /// use regrow::SharedStr;

@@ -1,18 +1,18 @@
-//! A map for the few: links, monitors and names are mostly none or one, sometimes a
-//! handful, and now and then thousands.
+//! A map that is optimized for few entries: a process mostly has no or one link, monitor and name,
+//! sometimes a handful, and now and then thousands.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Up to this many entries lie in a list, more of them in a hash table.
+/// Up to this many entries are kept in a list, more of them in a hash table.
 const FEW: usize = 8;
 
 type Many<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// One entry in place, then a list, then a hash table.
+/// A map that holds one entry in place, a few in a list, and more in a hash table.
 #[derive(Debug)]
 pub(crate) enum SmallMap<K, V> {
-    /// None, or one: that is no allocation.
+    /// No entry or one, without an allocation.
     One(Option<(K, V)>),
     Few(Vec<(K, V)>),
     Many(Box<Many<K, V>>),
@@ -94,7 +94,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
         Some(removed)
     }
 
-    /// All entries; in order of insertion while they are few.
+    /// All entries. They are in order of insertion while there are at most [`FEW`].
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let (few, many) = match self {
             SmallMap::One(one) => (one.as_slice(), None),
@@ -106,7 +106,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
 }
 
 impl<K, V> SmallMap<K, V> {
-    /// Empties it.
+    /// Empties the map, and returns its entries.
     pub(crate) fn take(&mut self) -> Self {
         std::mem::take(self)
     }
@@ -150,7 +150,7 @@ mod tests {
     use super::SmallMap;
 
     #[test]
-    fn few_and_many_behave_alike() {
+    fn a_list_and_a_hash_table_behave_alike() {
         let mut map = SmallMap::default();
         for n in 0..100 {
             assert_eq!(map.insert(n, n * 2), None);

@@ -1,7 +1,7 @@
-//! The way from the root of a tree down to one of its nodes, as ids.
+//! The path from the root of a tree to one of its nodes, as ids.
 //!
-//! The path of a node deep down leaves out the ids in the middle. Otherwise the paths of a tree that
-//! is one long chain would together grow with the square of its depth.
+//! The path of a deep node leaves out the ids in the middle. Otherwise the paths of all nodes in a
+//! tree that is one long chain would together grow with the square of its depth.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Display};
@@ -9,8 +9,8 @@ use std::fmt::{self, Display};
 /// How many ids are kept at each end.
 const KEPT: usize = 64;
 
-/// Ids from the root down. In its display they are separated by `/`; an empty id is `""`, and `…`
-/// stands for all that were left out.
+/// Ids from the root down. They are displayed with `/` between them; an empty id is shown as `""`,
+/// and `…` stands for all ids that were left out.
 #[derive(Debug, Clone)]
 pub(crate) struct Path<T> {
     first: Vec<T>,

@@ -24,7 +24,7 @@ thread_local! {
 
 /// Keeps a caller for the server whose record is at this address, if that one acts here.
 pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<ReplySlot<T>>) -> bool {
-    if current_process::current_server() != server {
+    if current_process::current_record() != server {
         return false;
     }
     // A thread that is ending keeps nothing any more.

@@ -42,7 +42,7 @@ pub(crate) fn is_told(process: &Arc<Process<Envelope>>) -> bool {
 pub(crate) fn reason_of<E: Into<ExitReason> + 'static>(error: E) -> ExitReason {
     let is_reason = std::any::TypeId::of::<E>() == std::any::TypeId::of::<ExitReason>();
     let reason = error.into();
-    if is_reason { reason } else { reason.placeless() }
+    if is_reason { reason } else { reason.without_location() }
 }
 
 /// What a held process is told.

@@ -45,7 +45,7 @@ impl<M: Item> ProcessFuture<M> {
 
     /// Its body runs, or is dropped.
     fn current_server(&self) -> CurrentGuard {
-        CurrentGuard::serve(self.process.kernel.number(), self.process.pid(), self.record())
+        CurrentGuard::enter_body(self.process.kernel.number(), self.process.pid(), self.record())
     }
 
     /// Leaves the task's waker in the record; whoever condemned it before finds the

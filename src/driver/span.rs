@@ -16,7 +16,7 @@ const TARGET: &str = "regrow::process";
 
 /// Does a part of what a process does, inside its span where it has one.
 pub(crate) fn inside<R>(kernel: &Kernel, process: &dyn AnyProcess, act: impl FnOnce() -> R) -> R {
-    if !kernel.watching.spans() {
+    if !kernel.switches.gives_spans() {
         return act();
     }
     match span(process) {

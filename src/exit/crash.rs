@@ -1,4 +1,4 @@
-//! What happened to a process that crashed, for whoever asks.
+//! The facts of a crash: its kind, message, error, location and backtrace.
 
 use std::any::Any;
 use std::backtrace::Backtrace;
@@ -13,10 +13,10 @@ use crate::exit::location::CrashLocation;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The story of one crash: what kind, which words, which error, where.
+/// The facts of one crash: its kind, its message, its error, and where it happened.
 ///
-/// It is cheap to clone; all observers of one death share one `Crash`. OTP: the exit term,
-/// which is any term, and the stack trace beside it.
+/// A crash is cheap to clone; all observers of one end share one `Crash`. OTP: the exit term, which
+/// is any term, and the stack trace beside it.
 ///
 /// # Examples
 ///
@@ -30,25 +30,25 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// assert_eq!(crash.error().unwrap().to_string(), "disk full");
 /// assert!(crash.downcast_ref::<std::io::Error>().is_some());
 /// assert!(crash.location().unwrap().file().ends_with(".rs"));
-/// assert!(crash.backtrace().is_none()); // that is for panics
+/// assert!(crash.backtrace().is_none()); // only panics have one
 /// ```
 #[derive(Clone)]
-pub struct Crash(Arc<Story>);
+pub struct Crash(Arc<CrashData>);
 
-struct Story {
+struct CrashData {
     kind: CrashKind,
     message: Box<str>,
-    /// It may hold the reason of another end, with an error in it: that of a supervisor that gave
-    /// up holds its child's.
+    /// The error may contain the reason of another end, with an error in it: the error of a
+    /// supervisor that gave up contains the reason of its child.
     error: Option<CaughtDrop<BoxError>>,
     location: Option<CrashLocation>,
     backtrace: Option<Backtrace>,
 }
 
-/// The payload of a panic that was caught and goes on: what was found out about it then.
-pub(crate) struct Caught(pub(crate) Crash);
+/// The payload of a panic that was caught and is resumed: the crash that the catch made of it.
+pub(crate) struct CaughtPanic(pub(crate) Crash);
 
-/// How a process came to crash.
+/// How a process crashed.
 ///
 /// ```
 /// use regrow::{CrashKind, ExitReason, Runtime};
@@ -57,19 +57,19 @@ pub(crate) struct Caught(pub(crate) Crash);
 /// let rt = Runtime::new();
 /// let panic = rt.spawn(|_| async { panic!("boom") }).join().await;
 /// let error = rt.spawn_fallible(|_| async { Err(std::fmt::Error)? }).join().await;
-/// let word = ExitReason::crashed("said so");
-/// let kinds = [panic, error, word].map(|reason| reason.crash().unwrap().kind());
+/// let explicit = ExitReason::crashed("out of cheese");
+/// let kinds = [panic, error, explicit].map(|reason| reason.crash().unwrap().kind());
 /// assert_eq!(kinds, [CrashKind::Panic, CrashKind::Error, CrashKind::Explicit]);
 /// # });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CrashKind {
-    /// Its body, or a handler, panicked.
+    /// The body of the process, or a handler, panicked.
     Panic,
-    /// It returned an error, most often by `?`.
+    /// The body or a handler returned an error, most often by `?`.
     Error,
-    /// Somebody said so, by [`ExitReason::crashed`](crate::ExitReason::crashed).
+    /// The program made the reason by [`ExitReason::crashed`](crate::ExitReason::crashed).
     Explicit,
 }
 
@@ -82,18 +82,18 @@ impl Crash {
         Crash::new(CrashKind::Error, text_of(&error), Some(error), location)
     }
 
-    /// The crash that a caught panic stands for. Dropping a payload may panic too, so
-    /// that happens inside a net of its own, and after the note was taken.
+    /// The crash of a caught panic. Dropping a payload may panic as well: that panic is caught, and
+    /// cannot overwrite the note of the first one, which is taken before.
     pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
-        let payload = match payload.downcast::<Caught>() {
+        let payload = match payload.downcast::<CaughtPanic>() {
             Ok(caught) => return caught.0,
             Err(payload) => payload,
         };
         let message = panic_text(payload.as_ref());
-        let note = crate::exit::panic_hook::take_note();
+        let note = crate::exit::panic_hook::take_panic_note();
         ignore_panic(|| drop(payload));
         let (location, backtrace) = note.map_or((None, None), |n| (Some(n.location), n.backtrace));
-        Crash(Arc::new(Story {
+        Crash(Arc::new(CrashData {
             kind: CrashKind::Panic,
             message: message.into(),
             error: None,
@@ -109,28 +109,28 @@ impl Crash {
         location: Option<CrashLocation>,
     ) -> Self {
         let (message, error) = (message.into(), error.map(CaughtDrop::new));
-        Crash(Arc::new(Story { kind, message, error, location, backtrace: None }))
+        Crash(Arc::new(CrashData { kind, message, error, location, backtrace: None }))
     }
 
-    /// The same, without its place, where nobody else has it yet.
-    pub(crate) fn placeless(mut self) -> Self {
-        if let Some(story) = Arc::get_mut(&mut self.0) {
-            story.location = None;
+    /// The crash without its location, if no clone of it exists; otherwise the crash unchanged.
+    pub(crate) fn without_location(mut self) -> Self {
+        if let Some(data) = Arc::get_mut(&mut self.0) {
+            data.location = None;
         }
         self
     }
 
-    /// Whether both are the same crash, told twice; not only equal in words.
+    /// Whether both are clones of one crash, not only equal.
     pub(crate) fn is_same(&self, other: &Crash) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// In one line: what kind it is, its message, and the causes of an error, each once.
+    /// The kind, the message and the causes of an error, each once, in one text.
     pub(crate) fn with_causes(&self) -> String {
-        let words = format!("{}{}", self.prefix(), self.message());
+        let text = format!("{}{}", self.prefix(), self.message());
         match self.error() {
-            Some(error) => with_causes(words, error),
-            None => words,
+            Some(error) => with_causes(text, error),
+            None => text,
         }
     }
 
@@ -142,21 +142,21 @@ impl Crash {
         }
     }
 
-    /// Whether it was a panic, an error, or somebody's word. [`CrashKind`] has an example.
+    /// Whether it was a panic, an error, or an explicit reason. [`CrashKind`] has an example.
     pub fn kind(&self) -> CrashKind {
         self.0.kind
     }
 
-    /// The panic's text, the error's own words, or the text that was given. A panic whose
-    /// payload is not text says so, and so does an error whose `Display` panics or fails. The
-    /// causes of an error are not in it; `{:#}` of the crash and of its reason shows them too.
-    /// [`Crash`] has an example.
+    /// The message of the panic, the text of the error, or the text that was given. For a panic
+    /// whose payload is not text, and for an error whose `Display` panics or fails, the message
+    /// says that. The causes of an error are not in it; `{:#}` of the crash and of its reason shows
+    /// them too. [`Crash`] has an example.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The error that ended the process, with its whole chain of sources; `None` for a panic
-    /// and for somebody's word. [`Crash`] has an example.
+    /// The error that ended the process, with its whole chain of sources; `None` for a panic and
+    /// for an explicit reason. [`Crash`] has an example.
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.0.error.as_deref().map(|error| &**error)
     }
@@ -166,29 +166,30 @@ impl Crash {
         self.error()?.downcast_ref()
     }
 
-    /// Where it happened: the line of the `?` or of the `From` for an error; the line
-    /// of a panic only if [`install_panic_hook`](crate::install_panic_hook) was called.
-    /// [`Crash`] has an example.
+    /// Where the crash happened: for an error the line of the `?` or of the `From`; for a panic its
+    /// line, but only if [`install_panic_hook`](crate::install_panic_hook) was called. [`Crash`]
+    /// has an example.
     pub fn location(&self) -> Option<&CrashLocation> {
         self.0.location.as_ref()
     }
 
-    /// The backtrace of a panic, if the hook is installed and `RUST_BACKTRACE` asks
-    /// for backtraces. [`Crash`] has an example.
+    /// The backtrace of a panic, if [`install_panic_hook`](crate::install_panic_hook) was called
+    /// and `RUST_BACKTRACE` enables backtraces. [`Crash`] has an example.
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.0.backtrace.as_ref()
     }
 }
 
-/// The message, on one line; with `{:#}` also the causes of an error, each once, and the place. Line
-/// breaks and other controls are escaped, which they are not in [`message`](Crash::message).
+/// Displays the message on one line; with `{:#}` also the causes of an error, each once, and the
+/// location. Line breaks and other controls are escaped here, but not in
+/// [`message`](Crash::message).
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
             return write!(f, "{}{}", self.prefix(), one_line(self.message()));
         }
         write!(f, "{}", one_line(self.with_causes()))?;
-        self.location().map_or(Ok(()), |place| write!(f, " (at {place})"))
+        self.location().map_or(Ok(()), |location| write!(f, " (at {location})"))
     }
 }
 
@@ -204,7 +205,7 @@ impl fmt::Debug for Crash {
     }
 }
 
-/// Two crashes are equal when their kind and their words are.
+/// Two crashes are equal when their kinds and their messages are.
 impl PartialEq for Crash {
     fn eq(&self, other: &Self) -> bool {
         self.kind() == other.kind() && self.message() == other.message()
@@ -213,20 +214,21 @@ impl PartialEq for Crash {
 
 impl Eq for Crash {}
 
-/// The value inside [`ExitReason::ShutdownWith`](crate::ExitReason::ShutdownWith). Made by
-/// [`ExitReason::shutdown_with`](crate::ExitReason::shutdown_with), which has an example.
+/// The value inside [`ExitReason::ShutdownWith`](crate::ExitReason::ShutdownWith).
+///
+/// [`ExitReason::shutdown_with`](crate::ExitReason::shutdown_with) makes it, and has an example.
 /// OTP: the term in `{shutdown, Term}`.
 #[derive(Clone)]
-pub struct Detail(Arc<DetailStory>);
+pub struct Detail(Arc<DetailData>);
 
-struct DetailStory {
+struct DetailData {
     text: Box<str>,
     value: CaughtDrop<Box<dyn Any + Send + Sync>>,
 }
 
 impl Detail {
     pub(crate) fn new<T: fmt::Display + Send + Sync + 'static>(value: T) -> Self {
-        Detail(Arc::new(DetailStory {
+        Detail(Arc::new(DetailData {
             text: text_of(&value).into(),
             value: CaughtDrop::new(Box::new(value)),
         }))
@@ -252,7 +254,7 @@ impl Detail {
     }
 }
 
-/// Its [`text`](Detail::text) on one line, with controls escaped.
+/// Displays the [`text`](Detail::text) on one line, with controls escaped.
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", one_line(self.text()))

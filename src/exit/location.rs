@@ -1,9 +1,9 @@
-//! Where in the source code something happened.
+//! A location in the source code.
 
 use std::fmt;
 use std::panic::Location;
 
-/// A place in the source code.
+/// A location in the source code: file, line and column.
 ///
 /// # Examples
 ///
@@ -11,11 +11,11 @@ use std::panic::Location;
 /// use regrow::ExitReason;
 ///
 /// let reason = ExitReason::from(std::fmt::Error); // this line
-/// let place = reason.crash().unwrap().location().unwrap();
-/// assert!(place.line() > 0 && place.column() > 0);
+/// let location = reason.crash().unwrap().location().unwrap();
+/// assert!(location.line() > 0 && location.column() > 0);
 /// assert_eq!(
-///     place.to_string(),
-///     format!("{}:{}:{}", place.file(), place.line(), place.column()),
+///     location.to_string(),
+///     format!("{}:{}:{}", location.file(), location.line(), location.column()),
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ pub struct CrashLocation {
 }
 
 impl CrashLocation {
-    /// The file, as the compiler was given it. [`CrashLocation`] has an example.
+    /// The path of the file, as it was given to the compiler. [`CrashLocation`] has an example.
     pub fn file(&self) -> &str {
         &self.file
     }
@@ -43,8 +43,12 @@ impl CrashLocation {
 }
 
 impl From<&Location<'_>> for CrashLocation {
-    fn from(place: &Location<'_>) -> Self {
-        CrashLocation { file: place.file().into(), line: place.line(), column: place.column() }
+    fn from(location: &Location<'_>) -> Self {
+        CrashLocation {
+            file: location.file().into(),
+            line: location.line(),
+            column: location.column(),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Why a process ends, and what an exit signal does on arrival: exit reasons, crashes with
-//! their place in the source code, the table of signals, and how a child is stopped.
+//! Why a process ends, and what an arriving exit signal does: exit reasons, crashes with their
+//! location in the source code, the table of exit signals, and how a child is stopped.
 //!
 //! **Uses** `base`.
 //! **Knows nothing of** the process that ends. Everything here is a value or a pure function of

@@ -1,4 +1,4 @@
-//! The optional hook that lets a crash know its place.
+//! The optional panic hook, which records location and backtrace for the crash of a panic.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -8,23 +8,24 @@ use std::sync::Once;
 use crate::base::current_process::{self, Current};
 use crate::exit::location::CrashLocation;
 
-/// What the hook saw of the last panic of a process on this thread.
-pub(crate) struct Note {
+/// The location and the backtrace of a panic, as the hook saw them.
+pub(crate) struct PanicNote {
     by: Current,
     pub(crate) location: CrashLocation,
     pub(crate) backtrace: Option<Backtrace>,
 }
 
 thread_local! {
-    static NOTE: RefCell<Option<Note>> = const { RefCell::new(None) };
+    /// The last panic of a process on this thread.
+    static LAST_PANIC: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
 }
 
-/// Lets the [`Crash`](crate::Crash) of a panic tell file and line, and the backtrace
-/// where `RUST_BACKTRACE` asks for one.
+/// Installs a panic hook that gives the [`Crash`](crate::Crash) of a panic its location, and its
+/// backtrace where `RUST_BACKTRACE` enables backtraces.
 ///
-/// It chains to the hook that was there before, so what a panic prints stays as it
-/// was. Only panics inside of processes are looked at. Calling it again does nothing.
-/// A program calls it once at its start; a library leaves it to the program.
+/// The hook records panics of processes only, and calls the hook that was installed before, so a
+/// panic prints what it printed before. A second call does nothing. Programs call it once, at their
+/// start; libraries leave that to the program.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -32,8 +33,8 @@ thread_local! {
 ///
 /// let rt = regrow::Runtime::new();
 /// let reason = rt.spawn(|_| async { panic!("boom") }).join().await;
-/// let place = reason.crash().unwrap().location().unwrap();
-/// assert!(place.line() > 0);
+/// let location = reason.crash().unwrap().location().unwrap();
+/// assert!(location.line() > 0);
 /// # });
 /// ```
 pub fn install_panic_hook() {
@@ -41,8 +42,8 @@ pub fn install_panic_hook() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if let Some(actor) = current_process::current() {
-                note(actor, info);
+            if let Some(current) = current_process::current() {
+                note(current, info);
             }
             before(info);
         }));
@@ -50,17 +51,20 @@ pub fn install_panic_hook() {
 }
 
 fn note(by: Current, info: &PanicHookInfo<'_>) {
-    let Some(place) = info.location() else { return };
+    let Some(location) = info.location() else { return };
     let backtrace = Backtrace::capture();
     let captured = backtrace.status() == BacktraceStatus::Captured;
-    let note = Note { by, location: place.into(), backtrace: captured.then_some(backtrace) };
-    NOTE.with_borrow_mut(|slot| *slot = Some(note));
+    let note =
+        PanicNote { by, location: location.into(), backtrace: captured.then_some(backtrace) };
+    LAST_PANIC.with_borrow_mut(|slot| *slot = Some(note));
 }
 
-/// What was noted of the panic just caught, while its process is still acting. Another's
-/// note may lie here as well: it panicked and caught that itself, and what is caught now
-/// went past the hook, as a resumed panic does.
-pub(crate) fn take_note() -> Option<Note> {
-    let actor = current_process::current();
-    NOTE.with_borrow_mut(Option::take).filter(|note| Some(note.by) == actor)
+/// Takes the note of the panic that was just caught, while its process is still the current one.
+///
+/// The last note may belong to another process: that one panicked and caught the panic itself, and
+/// the panic that was just caught did not run the hook, as a resumed panic does not. Then the
+/// result is `None`.
+pub(crate) fn take_panic_note() -> Option<PanicNote> {
+    let current = current_process::current();
+    LAST_PANIC.with_borrow_mut(Option::take).filter(|note| Some(note.by) == current)
 }

@@ -1,4 +1,4 @@
-//! Why a process ended.
+//! The reasons for which processes end.
 
 use std::error::Error;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::panic::Location;
 
 use crate::exit::crash::{BoxError, Crash, Detail};
 
-/// What a process' body and its handlers return: `Ok` carries on, `Err(reason)` ends
-/// the process with that reason. `?` on any error is "let it crash with that error".
+/// The result of a process's body and of its handlers: `Ok` carries on, `Err(reason)` ends the
+/// process with that reason. `?` on any error lets the process crash with that error.
 ///
 /// ```
 /// use regrow::{ExitReason, Result};
@@ -21,27 +21,26 @@ use crate::exit::crash::{BoxError, Crash, Detail};
 /// ```
 pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 
-/// Why a process ended. Cheap to clone; every observer of one death gets the same.
+/// Why a process ended. It is cheap to clone; all observers of one end get the same reason.
 ///
-/// Any error turns into a reason by `?` or `From`, keeping its sources and the place
-/// of the `?`. `ExitReason` itself is no [`Error`], so that this can be;
-/// [`into_error`](ExitReason::into_error) gives one that is.
+/// `?` and `From` turn any error into a reason that keeps its sources and the location of the `?`.
+/// `ExitReason` itself does not implement [`Error`], since that would rule out this conversion;
+/// [`into_error`](ExitReason::into_error) returns an error with the reason.
 ///
-/// | reason | links | a supervisor |
+/// | reason | for linked processes | for a supervisor |
 /// |---|---|---|
-/// | `Normal` | nothing happens | clean |
-/// | `Shutdown`, `ShutdownWith` | abnormal | clean |
-/// | `Killed`, `NoProc`, `Crashed` | abnormal | restarts |
+/// | `Normal` | nothing happens | a clean end |
+/// | `Shutdown`, `ShutdownWith` | an abnormal end | a clean end |
+/// | `Killed`, `NoProc`, `Crashed` | an abnormal end | a transient child is restarted |
 ///
-/// Its [`Display`](fmt::Display) is one line; for an error it is the text of that error alone. `{:#}`
-/// adds the causes of the error, each once, and the place. Line breaks, escape sequences and other controls in the text
-/// of a panic or an error are escaped, which they are not in [`Crash::message`] and
-/// [`Detail::text`]. An error whose `Display` or `source` panics, fails or has no end is a reason
-/// like any other, whose text says that.
+/// Its [`Display`](fmt::Display) is one line; for an error it is the text of that error alone.
+/// `{:#}` adds the causes of the error, each once, and the location. Line breaks, escape sequences
+/// and other controls in the text of a panic or an error are escaped, but not in [`Crash::message`]
+/// and [`Detail::text`]. An error whose `Display` or `source` panics, fails or never ends is a
+/// valid reason; its text says what happened.
 ///
-/// Reasons are equal when their variant and their text are. OTP's counterparts are
-/// the exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any
-/// other term is a crash.
+/// Reasons are equal when their variants and their texts are. OTP's counterparts are the exit terms
+/// `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any other term is a crash.
 ///
 /// # Examples
 ///
@@ -52,28 +51,28 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// let reason = ExitReason::from(error);
 /// assert!(reason.is_abnormal() && !reason.is_clean());
 /// assert_eq!(reason.to_string(), "error: invalid digit found in string");
-/// // With its place and its sources, as the log tells it.
+/// // With its sources and its location, as in the log.
 /// assert!(format!("{reason:#}").contains(" (at "));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {
-    /// It came to its end by itself.
+    /// The process finished by itself.
     Normal,
-    /// It was asked to stop, or chose to stop cleanly.
+    /// The process was asked to stop, or chose to stop cleanly.
     Shutdown,
-    /// The same, with something to say about it.
+    /// A clean stop with a value that says more about it.
     ShutdownWith(Detail),
-    /// It was killed, or its task was dropped.
+    /// The process was killed, or its task was dropped.
     Killed,
     /// There was no such process.
     NoProc,
-    /// It panicked, returned an error, or was said to have crashed.
+    /// The process panicked, returned an error, or ended with an explicit crash.
     Crashed(Crash),
 }
 
 impl ExitReason {
-    /// A crash of these words.
+    /// A crash with this message.
     ///
     /// ```
     /// use regrow::ExitReason;
@@ -100,41 +99,42 @@ impl ExitReason {
         ExitReason::ShutdownWith(Detail::new(value))
     }
 
-    /// A reason that the library itself makes of one of its errors: no place in our
-    /// own source is worth telling.
+    /// The reason for an error of this library. It has no location, since a location in the
+    /// library's own source is of no use.
     pub(crate) fn from_library(error: impl Into<BoxError>) -> Self {
         ExitReason::Crashed(Crash::from_error(error.into(), None))
     }
 
-    /// A crash of an error that was turned into a reason in our own source.
-    pub(crate) fn placeless(self) -> Self {
+    /// The reason without its location: for an error that was converted in the library's own
+    /// source.
+    pub(crate) fn without_location(self) -> Self {
         match self {
-            ExitReason::Crashed(crash) => ExitReason::Crashed(crash.placeless()),
+            ExitReason::Crashed(crash) => ExitReason::Crashed(crash.without_location()),
             other => other,
         }
     }
 
-    /// Whether links pass it on: true for everything but [`Normal`](Self::Normal).
+    /// Whether links propagate the end: true for all reasons but [`Normal`](Self::Normal).
     ///
     /// ```
     /// use regrow::ExitReason;
     ///
     /// assert!(!ExitReason::Normal.is_abnormal());
-    /// assert!(ExitReason::Shutdown.is_abnormal()); // links pass it on,
-    /// assert!(ExitReason::Shutdown.is_clean()); // and a transient child stays ended
+    /// assert!(ExitReason::Shutdown.is_abnormal()); // links propagate it,
+    /// assert!(ExitReason::Shutdown.is_clean()); // and a transient child is not restarted
     /// assert!(!ExitReason::Killed.is_clean());
     /// ```
     pub fn is_abnormal(&self) -> bool {
         !matches!(self, ExitReason::Normal)
     }
 
-    /// Whether a transient child that ends so stays ended: `Normal`, `Shutdown` and
-    /// `ShutdownWith`. [`is_abnormal`](Self::is_abnormal) has an example.
+    /// Whether a transient child that ends with this reason is not restarted: true for `Normal`,
+    /// `Shutdown` and `ShutdownWith`. [`is_abnormal`](Self::is_abnormal) has an example.
     pub fn is_clean(&self) -> bool {
         matches!(self, ExitReason::Normal | ExitReason::Shutdown | ExitReason::ShutdownWith(_))
     }
 
-    /// The crash, if it was one. [`Crash`] has an example.
+    /// The crash, if the reason is one. [`Crash`] has an example.
     pub fn crash(&self) -> Option<&Crash> {
         match self {
             ExitReason::Crashed(crash) => Some(crash),
@@ -142,12 +142,12 @@ impl ExitReason {
         }
     }
 
-    /// The error of a crash: what an error that tells of this reason has for its source.
+    /// The error of a crash, which is the source of an error about this reason.
     pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
         self.crash()?.error().map(|error| error as _)
     }
 
-    /// In one line: the reason, and the causes of an error, each once; without the place.
+    /// The reason, and the causes of an error, each once, in one text; without the location.
     pub(crate) fn with_causes(&self) -> String {
         match self {
             ExitReason::Crashed(crash) => crash.with_causes(),
@@ -155,8 +155,8 @@ impl ExitReason {
         }
     }
 
-    /// The reason as an [`Error`], with its sources. Coming back through `?` it is
-    /// recognised, and the reason is the same again.
+    /// The reason as an [`Error`], with its sources. `?` turns the error into the same reason
+    /// again.
     ///
     /// ```
     /// use regrow::{ExitReason, Result};
@@ -194,8 +194,8 @@ impl fmt::Display for WithCauses<'_> {
     }
 }
 
-/// A reason inside of the text of an error that has the [cause](ExitReason::cause) of the reason
-/// for its source: the words of that cause are left out. With `{:#}` the place stays.
+/// Displays a reason inside the text of an error whose source is the [cause](ExitReason::cause) of
+/// the reason: the text of the cause is left out. With `{:#}` the location is shown.
 pub(crate) struct Causeless<'a>(pub(crate) &'a ExitReason);
 
 impl fmt::Display for Causeless<'_> {
@@ -204,8 +204,8 @@ impl fmt::Display for Causeless<'_> {
             return fmt::Display::fmt(self.0, f);
         };
         f.write_str("error")?;
-        let place = crash.location().filter(|_| f.alternate());
-        place.map_or(Ok(()), |place| write!(f, " at {place}"))
+        let location = crash.location().filter(|_| f.alternate());
+        location.map_or(Ok(()), |location| write!(f, " at {location}"))
     }
 }
 
@@ -221,8 +221,8 @@ impl<E: Into<BoxError>> From<E> for ExitReason {
     }
 }
 
-/// An [`ExitReason`] as an error. Its source is the error that ended the process, if one did, and
-/// is not repeated by its [`Display`](fmt::Display).
+/// An [`ExitReason`] as an error. Its source is the error that ended the process, if an error did;
+/// its [`Display`](fmt::Display) does not repeat that.
 ///
 /// ```
 /// use regrow::ExitReason;

@@ -1,10 +1,11 @@
-//! How a child is stopped.
+//! How a supervisor stops a child.
 
 use std::time::Duration;
 
-/// How a supervisor stops a child: OTP's shutdown value. Times go by tokio's clock. While that is
-/// paused it does not wait for a blocking child or a program of the operating system, which take
-/// real time: their time may be over at once.
+/// How a supervisor stops a child. OTP: the shutdown value.
+///
+/// Times are measured by tokio's clock. A paused clock does not wait for a blocking child or for a
+/// program of the operating system, which take real time: their time may be over at once.
 ///
 /// # Examples
 ///
@@ -22,7 +23,7 @@ use std::time::Duration;
 ///     let stop = ctx.cancellation_token();
 ///     ready.send(())?;
 ///     stop.cancelled().await;
-///     std::future::pending().await // it was told, and doesn't end
+///     std::future::pending().await // ignores the stop
 /// });
 /// let stubborn = stubborn.shutdown(Shutdown::Timeout(Duration::from_secs(2)));
 /// let tree = Supervisor::one_for_one().child(stubborn).start(&rt).await?;
@@ -35,25 +36,25 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
-    /// Killed at once; its `terminate` is not run.
+    /// Kills the child at once; its `terminate` is not run.
     BrutalKill,
-    /// Asked to stop, and killed if it hasn't after this time.
-    /// [`Duration::MAX`] is as [`Infinity`](Self::Infinity); with zero it is asked, and killed at
+    /// Asks the child to stop, and kills it if it has not ended after this time. [`Duration::MAX`]
+    /// is the same as [`Infinity`](Self::Infinity); with zero the child is asked, and killed at
     /// once.
     Timeout(Duration),
-    /// Asked to stop, and waited for however long it takes. Right for supervisors,
-    /// risky for anything else: a child that ignores the stop is never killed for that, neither
-    /// by its supervisor nor when its supervisor has been killed.
+    /// Asks the child to stop, and waits until it has ended. Right for supervisors, risky for
+    /// everything else: a child that ignores the stop is never killed for that, neither by its
+    /// supervisor nor after its supervisor has been killed.
     Infinity,
 }
 
-/// How long the stop of a whole program may take, if nothing else is said: less than the 30 s that
-/// Kubernetes waits before it kills (`terminationGracePeriodSeconds`), and than the 90 s of systemd
+/// How long the stop of a whole program may take by default: less than the 30 s after which
+/// Kubernetes kills a program (`terminationGracePeriodSeconds`), and than the 90 s of systemd
 /// (`TimeoutStopSec`).
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(25);
 
 impl Shutdown {
-    /// How long it has after it was asked, if that is limited.
+    /// How long the child has to stop after it was asked; `None` if that is not limited.
     pub(crate) fn grace(self) -> Option<Duration> {
         match self {
             Shutdown::BrutalKill => Some(Duration::ZERO),

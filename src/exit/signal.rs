@@ -1,17 +1,17 @@
-//! What an arriving exit signal does: OTP's table, as one pure function.
+//! The effect of an arriving exit signal: OTP's table as one pure function.
 
 use crate::exit::reason::ExitReason;
 
-/// How an exit signal came to be.
+/// The origin of an exit signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExitKind {
     /// [`Runtime::kill`](crate::Runtime::kill).
     Kill,
-    /// [`Runtime::exit`](crate::Runtime::exit) by another, or from outside.
+    /// [`Runtime::exit`](crate::Runtime::exit) by another process, or from outside of processes.
     Exit,
-    /// A task is asked to stop by whoever waits for it.
+    /// The request to stop a task, by the code that waits for it.
     Stop,
-    /// The same as `Exit`, by the process on itself.
+    /// [`Runtime::exit`](crate::Runtime::exit) by the process on itself.
     ExitSelf,
     /// A linked process ended.
     Link,
@@ -25,9 +25,11 @@ pub(crate) enum Verdict {
     Die,
 }
 
+/// Decides the effect of a signal on a process that traps exits or does not.
+///
 /// | signal | reason | traps | does not trap |
 /// |---|---|---|---|
-/// | kill | `Killed` | dies | dies |
+/// | kill | any | dies | dies |
 /// | exit by another | `Normal` | message | nothing |
 /// | exit by itself | `Normal` | message | dies |
 /// | exit | any other | message | dies |
@@ -49,7 +51,7 @@ mod tests {
     use crate::exit::reason::ExitReason;
 
     #[test]
-    fn only_kill_gets_past_a_trap() {
+    fn a_process_that_traps_exits_dies_only_of_a_kill() {
         for reason in [ExitReason::Normal, ExitReason::Killed, ExitReason::crashed("x")] {
             assert_eq!(verdict(ExitKind::Kill, true, &reason), Verdict::Die);
             for kind in [ExitKind::Exit, ExitKind::ExitSelf, ExitKind::Link] {
@@ -59,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn normal_kills_nobody_but_its_own_sender() {
+    fn an_exit_with_normal_ends_only_the_process_that_sent_it_to_itself() {
         let normal = ExitReason::Normal;
         assert_eq!(verdict(ExitKind::Exit, false, &normal), Verdict::Ignore);
         assert_eq!(verdict(ExitKind::Link, false, &normal), Verdict::Ignore);

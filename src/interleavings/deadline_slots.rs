@@ -1,4 +1,4 @@
-//! Bells on their stand: two for everybody, in these runs.
+//! The per-task slot cache of call deadlines, with two slots for all tasks.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -6,29 +6,29 @@ use std::task::{Wake, Waker};
 use crate::interleavings::{check, thread};
 use crate::time::deadline_pool::slot_cache::SlotCache;
 
-/// Any task.
+/// A task that does nothing when it is woken.
 struct Task;
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Arms bells one after the other, as a task that makes calls. Whoever has armed one is woken by
-/// a look that comes after.
+/// Arms slots one after the other, like a task that makes calls. A sweep after a slot was armed wakes
+/// the task.
 fn calls(cache: &SlotCache, dues: &[u64]) {
     let waker = Waker::from(Arc::new(Task));
     for due in dues {
         let Some(slot) = cache.arm(*due, &waker) else { continue };
-        assert!(slot.is_heard(&waker), "armed in vain");
+        assert!(slot.will_wake(&waker), "no sweep wakes the task that armed the slot");
         slot.register(&waker);
-        assert!(slot.is_heard(&waker), "registered in vain");
+        assert!(slot.will_wake(&waker), "no sweep wakes the waker that was registered");
         slot.disarm();
     }
 }
 
-/// Whatever looks and others did to the bell before, and do to it now.
+/// This holds whatever sweeps and other tasks did to the slot before, and do to it at the same time.
 #[test]
-fn a_bell_that_is_armed_is_heard() {
+fn a_task_that_armed_a_slot_is_woken_by_a_sweep() {
     check(|| {
         let cache = Arc::new(SlotCache::default());
         let all = [vec![1, 2, 9], vec![3, 3], vec![9]].map(|dues| {
@@ -36,7 +36,7 @@ fn a_bell_that_is_armed_is_heard() {
             thread::spawn(move || calls(&cache, &dues))
         });
         for _ in 0..2 {
-            cache.take_due(5, &mut Vec::new());
+            cache.expire_due(5, &mut Vec::new());
         }
         for one in all {
             one.join().expect("it ends");

@@ -19,7 +19,7 @@ use crate::observe::census_wake::CensusWake;
 use crate::observe::event::EventHub;
 use crate::observe::log_level::LogLevel;
 use crate::observe::stop_records::StopRecords;
-use crate::observe::switches::Watching;
+use crate::observe::switches::Switches;
 use crate::process::overflow::Overflow;
 use crate::process::{AnyProcess, Counts};
 use crate::time::deadline_pool::DeadlinePool;
@@ -73,7 +73,7 @@ pub(crate) struct Kernel {
     /// Rung when a process says how it is doing.
     pub(crate) health_changes: tokio::sync::Notify,
     pub(crate) waits: Waits,
-    pub(crate) watching: Watching,
+    pub(crate) switches: Switches,
     #[cfg(regrow_proof)]
     pub(crate) trace: crate::kernel::trace::Trace,
     log_level: AtomicU8,
@@ -154,7 +154,7 @@ impl Kernel {
             name_changes: tokio::sync::Notify::new(),
             health_changes: tokio::sync::Notify::new(),
             waits: Waits::default(),
-            watching: Watching::default(),
+            switches: Switches::default(),
             #[cfg(regrow_proof)]
             trace: crate::kernel::trace::Trace::default(),
             log_level: AtomicU8::new(LogLevel::Off as u8),
@@ -192,7 +192,7 @@ impl Kernel {
     /// Marks the census, if somebody wants to hear it.
     pub(crate) fn mark_census(&self) {
         if self.wants_log(LogLevel::Info) {
-            self.census.mark();
+            self.census.mark_changed();
         }
     }
 

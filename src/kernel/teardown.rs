@@ -170,7 +170,7 @@ impl Kernel {
             lifecycle_log::exit(pid, label, death.name.as_deref(), &death.reason);
         }
         if death.failed || label.is_some() {
-            self.events.tell(|| LifecycleEvent::Exited {
+            self.events.publish(|| LifecycleEvent::Exited {
                 pid,
                 label: label.map(SharedStr::from),
                 name: death.name.clone(),

@@ -1,9 +1,9 @@
-//! Where a timer or a signal is aimed: a process, or whoever holds a name by then.
+//! The destination of a timer or a signal: a process, or the holder of a name.
 
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 
-/// A process by its pid, or whoever holds a name at the moment of delivery.
+/// A process by its pid, or the process that holds a name at the moment of delivery.
 ///
 /// Calls that take `impl Into<Dest>` accept a [`Pid`], a `&str`, a `String` and a
 /// [`Name`](crate::Name). OTP: the `Dest` of `erlang:send_after/3`.
@@ -20,7 +20,7 @@ use crate::base::shared_str::SharedStr;
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
-/// rt.send_after("logger", Duration::from_secs(1), b"tick".to_vec()); // nobody yet
+/// rt.send_after("logger", Duration::from_secs(1), b"tick".to_vec()); // no process has the name yet
 /// let logger = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
 /// rt.register("logger", logger.pid());
 /// assert_eq!(logger.join().await, ExitReason::Normal); // the tick found it
@@ -29,9 +29,9 @@ use crate::base::shared_str::SharedStr;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dest {
-    /// This very process.
+    /// The process with this pid.
     Pid(Pid),
-    /// Whoever holds this name.
+    /// The process that holds this name at the moment of delivery.
     Name(SharedStr),
 }
 

@@ -1,8 +1,8 @@
-//! What a process receives: messages, streams of bytes, signals as messages; and what a message
-//! is addressed to.
+//! The items that a process receives (messages, byte streams, signals as messages), and the
+//! destinations of messages.
 //!
 //! **Uses** `base`, `exit`.
-//! **Knows nothing of** mailboxes: how a message is queued and taken is in `mailbox`.
+//! **Knows nothing of** mailboxes: `mailbox` queues and takes items.
 
 pub(crate) mod stream;
 pub(crate) mod received;

@@ -1,4 +1,4 @@
-//! What a process takes from its mailbox.
+//! The items that a process takes from its mailbox.
 
 use std::num::NonZeroU64;
 
@@ -8,80 +8,80 @@ use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::message::stream::StreamHandle;
 
-/// Opaque bytes, moved into the mailbox by value: the untyped floor. Typed messages
-/// are [`GenServer`](crate::GenServer)'s. OTP: any term.
+/// A message of a plain process: opaque bytes, moved into the mailbox by value. Typed messages are
+/// those of a [`GenServer`](crate::GenServer). OTP: any term.
 pub type Message = Vec<u8>;
 
-/// One item of a mailbox: messages, streams and signals share one queue and its order.
+/// One item of a mailbox. Messages, streams and signals share one queue and its order.
 ///
-/// Variants will be added: a `match` needs an arm for the rest. OTP: what `receive` takes;
-/// signals are tuples there (`{'DOWN', …}`, `{'EXIT', …}`), and can't be told from messages
-/// that look alike.
+/// Variants will be added: a `match` needs an arm for the rest. OTP: a term that `receive` takes.
+/// There signals are tuples (`{'DOWN', …}`, `{'EXIT', …}`), which cannot be distinguished from
+/// messages of the same shape.
 ///
 /// # Examples
 ///
 /// ```
 /// use regrow::{ExitReason, Pid, Received};
 ///
-/// fn tell(item: Received) -> String {
+/// fn describe(item: Received) -> String {
 ///     match item {
 ///         Received::Message(bytes) => format!("{} bytes", bytes.len()),
 ///         Received::Exit { from, reason } => format!("{from} ended: {reason}"),
 ///         other => format!("something else: {other:?}"),
 ///     }
 /// }
-/// assert_eq!(tell(Received::Message(b"hi".to_vec())), "2 bytes");
+/// assert_eq!(describe(Received::Message(b"hi".to_vec())), "2 bytes");
 /// let exit = Received::Exit { from: Pid::from_raw(7), reason: ExitReason::Killed };
-/// assert_eq!(tell(exit), "#7 ended: killed");
+/// assert_eq!(describe(exit), "#7 ended: killed");
 /// ```
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
-#[repr(u64)] // a tag as wide as the fields: it is moved in words, not in odd bytes
+#[repr(u64)] // with a tag as wide as the fields, the value is moved in whole words
 pub enum Received {
-    /// Bytes that somebody sent.
+    /// A message of bytes.
     Message(Message),
-    /// A byte stream that somebody sent.
+    /// A byte stream.
     Stream(StreamHandle),
-    /// A monitored process ended, or wasn't there.
+    /// A monitored process ended, or did not exist.
     Down {
-        /// Which monitor says so.
+        /// The monitor.
         reference: MonitorRef,
-        /// Which process ended.
+        /// The process that ended.
         pid: Pid,
-        /// Why; `NoProc` if it was not there to be watched.
+        /// Why it ended; `NoProc` if it did not exist when the monitor was set.
         reason: ExitReason,
     },
-    /// A process that was monitored by name ended, or nobody held the name.
+    /// A process that was monitored by name ended, or no process held the name.
     DownName {
-        /// Which monitor says so.
+        /// The monitor.
         reference: MonitorRef,
-        /// The name, as the monitor was given it.
+        /// The name that was monitored.
         name: SharedStr,
-        /// Why; `NoProc` if nobody held the name.
+        /// Why the process ended; `NoProc` if no process held the name.
         reason: ExitReason,
     },
-    /// An exit signal, to a process that traps them.
+    /// An exit signal, received as a message by a process that traps exits.
     Exit {
-        /// Who ended or sent it: [`Pid::OUTSIDE`] if no process did.
+        /// The process that ended or sent the signal; [`Pid::OUTSIDE`] if no process did.
         from: Pid,
-        /// Why.
+        /// The reason of the signal.
         reason: ExitReason,
     },
-    /// A watched group has a member more or less.
+    /// A process joined or left a monitored group.
     Group {
-        /// Which monitor says so.
+        /// The monitor.
         reference: MonitorRef,
         /// The group.
         group: SharedStr,
-        /// Who came or went.
+        /// The process that joined or left.
         pid: Pid,
-        /// Whether it came or went.
+        /// Whether it joined or left.
         change: GroupChange,
     },
 }
 
-/// What happened to a group. [`Runtime::monitor_group`](crate::Runtime::monitor_group) has
-/// an example.
+/// A change of the members of a group. [`Runtime::monitor_group`](crate::Runtime::monitor_group)
+/// has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GroupChange {
     /// A process joined.
@@ -91,7 +91,7 @@ pub enum GroupChange {
 }
 
 impl Received {
-    /// The bytes, if it is a message; anything else is dropped.
+    /// Returns the bytes, if the item is a message; any other item is dropped.
     ///
     /// ```
     /// use regrow::{ExitReason, Pid, Received};
@@ -107,7 +107,7 @@ impl Received {
         }
     }
 
-    /// The stream, if it is one; anything else is dropped.
+    /// Returns the stream, if the item is one; any other item is dropped.
     ///
     /// ```
     /// use regrow::Received;
@@ -123,8 +123,7 @@ impl Received {
         }
     }
 
-    /// Whether a bound on the mailbox counts it: signals are exempt.
-    /// What the log may say of it: never what a user wrote.
+    /// A description for the log, without the content of a message.
     pub(crate) fn outline(&self) -> String {
         match self {
             Received::Message(message) => format!("a message of {} bytes", message.len()),
@@ -133,15 +132,16 @@ impl Received {
         }
     }
 
+    /// Whether the capacity of a mailbox counts the item: it does not count signals.
     pub(crate) fn is_user(&self) -> bool {
         matches!(self, Received::Message(_) | Received::Stream(_))
     }
 }
 
-/// What lies in a mailbox: the item, and for a signal that can be taken back the
-/// ticket without which it is not delivered.
+/// A queued item, and the ticket of a signal that can be revoked.
 #[derive(Debug)]
 pub(crate) struct Envelope {
+    /// The signal is delivered only while its ticket is valid.
     pub(crate) ticket: Option<NonZeroU64>,
     pub(crate) received: Received,
 }

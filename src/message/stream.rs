@@ -1,4 +1,4 @@
-//! Byte streams that travel as one mailbox item.
+//! Byte streams, whose reading end is sent as one mailbox item.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use crate::base::coop::consume_budget;
 /// How many chunks a stream made by [`stream`] holds before its writer waits.
 const DEFAULT_CAPACITY: usize = 16;
 
-/// The writing end of a byte stream; clones write to the same stream. The stream ends for
-/// its reader when the last of them is dropped.
+/// The writing end of a byte stream. Clones write to the same stream; the stream ends for its
+/// reader when the last of them is dropped.
 ///
 /// # Examples
 ///
@@ -24,21 +24,22 @@ const DEFAULT_CAPACITY: usize = 16;
 /// other.write(b"two".to_vec()).await.unwrap();
 /// assert_eq!(reader.read().await, Some(b"one".to_vec()));
 /// drop(reader);
-/// assert_eq!(writer.write(b"three".to_vec()).await, Err(b"three".to_vec())); // given back
+/// assert_eq!(writer.write(b"three".to_vec()).await, Err(b"three".to_vec())); // returned
 /// # });
 /// ```
 #[derive(Clone, Debug)]
 pub struct StreamWriter(mpsc::Sender<Vec<u8>>);
 
-/// The reading end of a byte stream, sent to a process by
-/// [`Runtime::send_stream`](crate::Runtime::send_stream), which has an example.
+/// The reading end of a byte stream.
 ///
-/// Two live streams are never equal, not even one and itself.
+/// [`Runtime::send_stream`](crate::Runtime::send_stream) sends it to a process, and has an example.
+/// A handle never equals another one, not even itself.
 pub struct StreamHandle(Box<mpsc::Receiver<Vec<u8>>>);
 
-/// A byte stream that holds up to 16 chunks before its writers wait. For bytes that are
-/// many or slow to come; a few go as a [`Message`](crate::Message). OTP has no
-/// counterpart.
+/// Makes a byte stream that holds up to 16 chunks before its writers wait.
+///
+/// A stream is for many bytes, or for bytes that come slowly; send a few as a
+/// [`Message`](crate::Message). OTP has no counterpart.
 ///
 /// # Examples
 ///
@@ -55,11 +56,11 @@ pub fn stream() -> (StreamWriter, StreamHandle) {
     stream_with_capacity(DEFAULT_CAPACITY)
 }
 
-/// A byte stream that holds up to `capacity` chunks before its writers wait.
+/// Makes a byte stream that holds up to `capacity` chunks before its writers wait.
 ///
 /// # Panics
 ///
-/// If `capacity` is 0: such a stream could never take a chunk.
+/// Panics if `capacity` is 0: such a stream could never hold a chunk.
 ///
 /// ```
 /// use std::time::Duration;
@@ -81,21 +82,21 @@ pub fn stream_with_capacity(capacity: usize) -> (StreamWriter, StreamHandle) {
 }
 
 impl StreamWriter {
-    /// Writes a chunk, waiting while the stream is full. [`StreamWriter`] has an example.
+    /// Writes a chunk, and waits while the stream is full. [`StreamWriter`] has an example.
     ///
     /// # Errors
     ///
-    /// The chunk itself, when the reader is gone.
+    /// Returns the chunk, if the reader was dropped.
     ///
     /// # Cancel safety
     ///
-    /// A write that is dropped has written nothing; its chunk is lost with it.
+    /// If the future is dropped before it is ready, nothing was written, and the chunk is lost.
     pub async fn write(&self, chunk: Vec<u8>) -> Result<(), Vec<u8>> {
         consume_budget().await;
         match self.0.try_send(chunk) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(chunk)) => Err(chunk),
-            // It gets past nobody: where others wait, there is no room.
+            // This write overtakes no other: `try_send` fails while writers wait.
             Err(TrySendError::Full(chunk)) => {
                 with_caught_wakers(self.0.send(chunk)).await.map_err(|refused| refused.0)
             }
@@ -104,19 +105,17 @@ impl StreamWriter {
 }
 
 impl StreamHandle {
-    /// The next chunk, in the order they were written, or `None` when the last writer
-    /// is gone and all was read. [`stream`] has an example.
+    /// Reads the next chunk, in the order of the writes; `None` when the last writer was dropped
+    /// and all chunks were read. [`stream`] has an example.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a read that is dropped has taken nothing.
+    /// This method is cancel safe: if the future is dropped before it is ready, no chunk was taken.
     pub async fn read(&mut self) -> Option<Vec<u8>> {
         self.0.recv().await
     }
-}
 
-impl StreamHandle {
-    /// From now on each write fails, and those that wait fail now. Runs the wakers of writers.
+    /// Fails all writes, those that wait and those to come. This runs the wakers of writers.
     pub(crate) fn close(&mut self) {
         self.0.close();
     }

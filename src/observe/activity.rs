@@ -1,26 +1,27 @@
-//! What a server is at, for those who ask from outside.
+//! The activity of a server: which callback runs, and since when.
 //!
-//! Kept in the server's record, under its lock, and only where somebody wants to know:
-//! handlers are tracked, or told of when they run long.
+//! It is kept in the server's record, under its lock, and only while handlers are tracked or slow
+//! handlers are reported. Callers and the slow-handler watch read it from outside the server.
 
 use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What a server is handling at this moment, and for how long it has been. Part of
-/// [`ProcessInfo`](crate::ProcessInfo); [`Runtime::track_handlers`](crate::Runtime::track_handlers)
-/// has an example.
+/// The callback that a server runs at this moment, and for how long it has been running.
+///
+/// Part of [`ProcessInfo`](crate::ProcessInfo);
+/// [`Runtime::track_handlers`](crate::Runtime::track_handlers) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Handling {
-    /// Which of its callbacks runs.
+    /// The callback that runs.
     pub callback: Callback,
-    /// For how long.
+    /// How long it has been running.
     pub elapsed: Duration,
 }
 
-/// A callback of a [`GenServer`](crate::GenServer). It displays as the method's name.
+/// A callback of a [`GenServer`](crate::GenServer). It is displayed as the name of its method.
 ///
 /// ```
 /// assert_eq!(regrow::Callback::HandleCall.to_string(), "handle_call");
@@ -32,7 +33,7 @@ pub enum Callback {
     Init,
     /// `handle_call`.
     HandleCall,
-    /// `handle_cast`, also of what it tells itself.
+    /// `handle_cast`, also for casts of the server to itself.
     HandleCast,
     /// `handle_info`.
     HandleInfo,
@@ -43,7 +44,7 @@ pub enum Callback {
 }
 
 impl Callback {
-    /// Whether it handles something that came: all but the first and the last.
+    /// Whether it handles an item: true for all but `init` and `terminate`.
     pub(crate) fn is_handler(self) -> bool {
         !matches!(self, Callback::Init | Callback::Terminate)
     }
@@ -62,29 +63,31 @@ impl fmt::Display for Callback {
     }
 }
 
-/// What one server has done and does.
+/// The activity of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
-    /// Handlers that have returned.
+    /// The number of handlers that have returned.
     pub(crate) handled: u64,
+    /// The callback that runs.
     pub(crate) running: Option<Running>,
-    /// When the item that the server takes next was queued, if it has that out of the inbox.
+    /// When the item that the server handles next was queued, if the server has taken that item out
+    /// of the inbox already.
     pub(crate) next_queued: Option<Instant>,
-    /// It waits for something to handle, and says so before it handles it.
+    /// Whether the server waits for an item. The server clears this before it handles the item.
     pub(crate) waits: bool,
-    /// How long a handler may run untold.
+    /// How long a handler may run before it is reported.
     pub(crate) limit: Option<Duration>,
-    /// Who tells of slow handlers sleeps until the server waits no more.
-    pub(crate) watch_sleeps: bool,
+    /// Whether the slow-handler watch sleeps until the server stops waiting.
+    pub(crate) watch_is_asleep: bool,
 }
 
-/// One callback that runs.
+/// A callback that runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Running {
     pub(crate) callback: Callback,
     pub(crate) since: Instant,
-    /// It was told of.
-    pub(crate) told: bool,
+    /// Whether it was reported as slow.
+    pub(crate) reported: bool,
 }
 
 impl Running {
@@ -94,53 +97,55 @@ impl Running {
     }
 }
 
-/// What there is to do for who tells of slow handlers.
+/// The next step of the slow-handler watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Nothing, until the server waits no more.
+    /// Sleep until the server stops waiting.
     Sleep,
-    /// Nothing before this time: then look again.
+    /// Sleep until this instant, then look again.
     Until(Instant),
-    /// This one runs long.
-    Tell(Handling),
+    /// Report this handler as slow.
+    Report(Handling),
 }
 
 impl Activity {
-    /// The server has found something to handle, and is about to begin. True if who tells of
-    /// slow handlers is to be woken.
-    pub(crate) fn found(&mut self, limit: Option<Duration>) -> bool {
+    /// Records that the server has found an item and is about to handle it. Returns whether the
+    /// slow-handler watch must be woken.
+    pub(crate) fn stop_waiting(&mut self, limit: Option<Duration>) -> bool {
         (self.waits, self.limit) = (false, limit);
-        std::mem::take(&mut self.watch_sleeps)
+        std::mem::take(&mut self.watch_is_asleep)
     }
 
+    /// Records that a callback begins.
     pub(crate) fn begin(&mut self, callback: Callback, limit: Option<Duration>) {
         self.limit = limit;
-        self.running = Some(Running { callback, since: Instant::now(), told: false });
+        self.running = Some(Running { callback, since: Instant::now(), reported: false });
     }
 
-    /// The callback that runs has returned.
+    /// Records that the running callback has returned.
     pub(crate) fn end(&mut self) {
         if let Some(Running { callback, .. }) = self.running.take() {
             self.handled += u64::from(callback.is_handler());
         }
     }
 
-    /// Between two looks no more time passes than the limit, unless the server waits: so a
-    /// handler that begins meanwhile is seen before it is due, and whoever looks need not be
-    /// woken by it.
+    /// Decides the next step of the slow-handler watch, and records it.
+    ///
+    /// Unless the server waits, at most the limit passes between two looks. So the watch looks at a
+    /// handler that begins in between before the handler is due, and need not be woken for it.
     pub(crate) fn look(&mut self, now: Instant) -> Look {
         let limit = self.limit.filter(|limit| now.checked_add(*limit).is_some());
         let Some(limit) = limit.filter(|_| !self.waits) else {
-            self.watch_sleeps = true;
+            self.watch_is_asleep = true;
             return Look::Sleep;
         };
         match &mut self.running {
-            Some(running) if running.callback.is_handler() && !running.told => {
+            Some(running) if running.callback.is_handler() && !running.reported => {
                 if running.since + limit > now {
                     return Look::Until(running.since + limit);
                 }
-                running.told = true;
-                Look::Tell(running.handling(now))
+                running.reported = true;
+                Look::Report(running.handling(now))
             }
             _ => Look::Until(now + limit),
         }
@@ -156,31 +161,31 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_slow_handler_is_told_once() {
+    fn a_slow_handler_is_reported_once() {
         let mut activity = Activity::default();
         activity.begin(Callback::HandleCall, Some(LIMIT));
         let since = activity.running.expect("it has begun").since;
         assert_eq!(activity.look(since), Look::Until(since + LIMIT));
-        let Look::Tell(handling) = activity.look(since + LIMIT) else { panic!("it is due") };
+        let Look::Report(handling) = activity.look(since + LIMIT) else { panic!("it is due") };
         assert_eq!((handling.callback, handling.elapsed), (Callback::HandleCall, LIMIT));
         assert_eq!(activity.look(since + LIMIT), Look::Until(since + LIMIT * 2));
         activity.end();
         activity.begin(Callback::Terminate, Some(LIMIT));
         let late = since + LIMIT * 9;
-        assert_eq!(activity.look(late), Look::Until(late + LIMIT), "it is no handler");
+        assert_eq!(activity.look(late), Look::Until(late + LIMIT), "terminate is not a handler");
         assert_eq!(activity.handled, 1);
     }
 
     #[test]
-    fn the_teller_sleeps_only_while_the_server_waits() {
+    fn the_slow_handler_watch_sleeps_only_while_the_server_waits() {
         let mut activity = Activity { limit: Some(LIMIT), ..Activity::default() };
         let now = Instant::now();
-        assert_eq!(activity.look(now), Look::Until(now + LIMIT), "one may be about to begin");
-        assert!(!activity.found(Some(LIMIT)));
+        assert_eq!(activity.look(now), Look::Until(now + LIMIT), "a handler may be about to begin");
+        assert!(!activity.stop_waiting(Some(LIMIT)));
         activity.waits = true;
         assert_eq!(activity.look(now), Look::Sleep);
-        assert!(activity.found(Some(LIMIT)), "it is to be woken");
-        assert!(!activity.found(Some(Duration::MAX)), "it is awake");
-        assert_eq!(activity.look(now), Look::Sleep, "nothing is ever due");
+        assert!(activity.stop_waiting(Some(LIMIT)), "the watch must be woken");
+        assert!(!activity.stop_waiting(Some(Duration::MAX)), "the watch is awake");
+        assert_eq!(activity.look(now), Look::Sleep, "no handler is ever due");
     }
 }

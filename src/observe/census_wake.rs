@@ -1,42 +1,44 @@
-//! Wakes the one task that tells the census.
+//! Wakes the task that logs the census.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
+/// The changes since the last line of the census, and the state of the task that logs it.
 #[derive(Debug, Default)]
 pub(crate) struct CensusWake {
     changed: Notify,
-    /// Something happened that no line has told of.
-    dirty: AtomicBool,
+    /// Whether there was a change since the last line.
+    has_changes: AtomicBool,
     started: AtomicBool,
     closed: AtomicBool,
 }
 
 impl CensusWake {
-    /// Something happened that the census tells of.
-    pub(crate) fn mark(&self) {
-        if !self.dirty.swap(true, Ordering::SeqCst) {
+    /// Records a change, and wakes the task for the first change since the last line.
+    pub(crate) fn mark_changed(&self) {
+        if !self.has_changes.swap(true, Ordering::SeqCst) {
             self.changed.notify_one();
         }
     }
 
-    /// Waits for the next change; false when there will be no more.
+    /// Waits for the next change. Returns false when there will be no more changes.
     pub(crate) async fn changed(&self) -> bool {
         self.changed.notified().await;
         !self.closed.load(Ordering::SeqCst)
     }
 
-    /// The line now made tells of everything until here.
-    pub(crate) fn told(&self) {
-        self.dirty.store(false, Ordering::SeqCst);
+    /// Records that the next line contains all changes until now.
+    pub(crate) fn mark_reported(&self) {
+        self.has_changes.store(false, Ordering::SeqCst);
     }
 
-    /// True for the first caller: it starts the task.
-    pub(crate) fn first_start(&self) -> bool {
+    /// Claims the start of the task. Returns true to the first caller only, which starts the task.
+    pub(crate) fn claim_start(&self) -> bool {
         !self.started.load(Ordering::Relaxed) && !self.started.swap(true, Ordering::SeqCst)
     }
 
+    /// Ends the task.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.changed.notify_one();

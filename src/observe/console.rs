@@ -1,23 +1,23 @@
-//! Ready-made console output, for people who just want to see what happens.
+//! Ready-made console output.
 //!
-//! Everything goes through `tracing`, so a program with a subscriber of its own needs
-//! none of this.
+//! All log lines go through `tracing`, so a program with a subscriber of its own does not need this
+//! module.
 
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::observe::log_level::LogLevel;
 
-/// Prints what `tracing` tells up to this level on stderr, in colour where that is a
-/// terminal. False if the program has set up a subscriber already: then nothing is
-/// changed. It says nothing of lifecycles until
-/// [`Runtime::set_log_level`](crate::Runtime::set_log_level) asks for them. For programs,
-/// not for libraries.
+/// Prints the events of `tracing` up to this level on stderr, in colour where stderr is a terminal.
+///
+/// Returns false if the program has installed a subscriber already, and then changes nothing. The
+/// lifecycle log is off until [`Runtime::set_log_level`](crate::Runtime::set_log_level) turns it
+/// on. For programs, not for libraries.
 ///
 /// ```
 /// use regrow::{LogLevel, Runtime};
 ///
 /// assert!(regrow::log::init(LogLevel::Info));
-/// assert!(!regrow::log::init(LogLevel::Debug)); // there is one already
+/// assert!(!regrow::log::init(LogLevel::Debug)); // one is installed already
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let rt = Runtime::new();
 /// rt.set_log_level(LogLevel::Info);
@@ -30,7 +30,7 @@ pub fn init(level: LogLevel) -> bool {
         .with_max_level(filter(level))
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
-        // A closed stderr is no reason to panic.
+        // A closed stderr must not cause a panic.
         .log_internal_errors(false);
     builder.try_init().is_ok()
 }

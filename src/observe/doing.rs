@@ -1,11 +1,12 @@
-//! What a process is at, in a few words.
+//! A short description of what a process is doing.
 
 use std::fmt;
 
 use crate::observe::activity::Handling;
 
-/// What a process is doing at some moment, as far as anybody can say who doesn't look into
-/// it. A [`StopReport`](crate::StopReport) tells so of whoever overran their time. OTP:
+/// What a process is doing at some moment, as far as it can be seen from outside.
+///
+/// A [`StopReport`](crate::StopReport) contains it for each child that overran its time. OTP:
 /// `process_info(Pid, [status, current_function])`.
 ///
 /// ```
@@ -15,7 +16,7 @@ use crate::observe::activity::Handling;
 /// let rt = Runtime::new();
 /// let listener = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
 /// let worker = rt.spawn(|_| std::future::pending());
-/// tokio::task::yield_now().await; // both have come to where they wait
+/// tokio::task::yield_now().await; // both wait now
 /// assert_eq!(rt.info(listener.pid()).unwrap().doing(), Doing::Receiving);
 /// assert_eq!(rt.info(worker.pid()).unwrap().doing().to_string(), "at work of its own");
 /// # });
@@ -23,13 +24,13 @@ use crate::observe::activity::Handling;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Doing {
-    /// A callback runs. Known of servers whose handlers are
+    /// A callback of a server runs. This is known only while handlers are
     /// [tracked](crate::Runtime::track_handlers).
     Handling(Handling),
-    /// It waits for a message.
+    /// The process waits for a message.
     Receiving,
-    /// Neither of these: it computes, or awaits something else. So does a server whose
-    /// handlers are not tracked, while one runs.
+    /// The process computes, or awaits something else. Also a server that runs a handler while
+    /// handlers are not tracked.
     Working,
 }
 

@@ -1,7 +1,7 @@
-//! What happens to processes and children, as values for code.
+//! Lifecycle events: what happens to processes and children, as values.
 //!
-//! Events are made where the log line is made, of the same facts, and go to whoever
-//! listens at that moment. While nobody does, an event costs one load.
+//! An event is made where the log line of the same facts is made, and goes to the listeners of that
+//! moment. While there is no listener, an event costs one load.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,135 +14,136 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 
-/// How many events a listener may lie behind before it misses the oldest.
+/// How many events a listener may lag behind before it misses the oldest.
 const KEPT: usize = 1024;
 
-/// One thing that happened in a runtime, as [`Runtime::events`](crate::Runtime::events)
-/// tells it: the facts of the lifecycle log and of the supervisors' reports.
+/// One event of a runtime: the facts of a line of the lifecycle log or of a supervisor's report.
 ///
-/// Labelled processes speak, which all children are; of others, only their crashes do.
-/// OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the logger.
+/// [`Runtime::events`](crate::Runtime::events) returns the stream of events. Labelled processes,
+/// and so all children, have events for their starts and ends; other processes only for their
+/// crashes. OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the logger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LifecycleEvent {
     /// A labelled process was spawned.
     Spawned {
-        /// Who.
+        /// The process.
         pid: Pid,
-        /// Its label.
+        /// The label of the process.
         label: SharedStr,
     },
-    /// A labelled process ended, or any by a panic or an error.
+    /// A labelled process ended, or any process by a panic or an error.
     Exited {
-        /// Who.
+        /// The process.
         pid: Pid,
-        /// Its label, if it had one.
+        /// The label of the process, if it had one.
         label: Option<SharedStr>,
-        /// One of the names it held.
+        /// One of the names that the process held.
         name: Option<SharedStr>,
-        /// Why.
+        /// Why the process ended.
         reason: ExitReason,
     },
-    /// A child was not started, or not started again. Another try follows, or
-    /// [`GaveUp`](Self::GaveUp), or its supervisor's own start has failed.
+    /// A start or a restart of a child failed. Another attempt follows, or
+    /// [`GaveUp`](Self::GaveUp), or the start of its supervisor has failed.
     StartFailed {
-        /// Whose child.
+        /// The supervisor of the child.
         supervisor: Pid,
-        /// Its id.
+        /// The id of the child.
         child: SharedStr,
-        /// Why: what it ended with, or the start's error.
+        /// The reason with which the child ended, or the error of the start.
         reason: ExitReason,
     },
-    /// A child ended that nobody had asked to, and is not started again.
+    /// A child ended without having been asked to, and is not started again.
     ChildEnded {
-        /// Whose child.
+        /// The supervisor of the child.
         supervisor: Pid,
-        /// Its id.
+        /// The id of the child.
         child: SharedStr,
-        /// Which incarnation.
+        /// The pid of the incarnation.
         pid: Pid,
-        /// Why.
+        /// Why the child ended.
         reason: ExitReason,
     },
     /// A child is being started again.
     Restarting {
-        /// Whose child.
+        /// The supervisor of the child.
         supervisor: Pid,
-        /// Its id.
+        /// The id of the child.
         child: SharedStr,
-        /// Why its last incarnation ended, or did not start.
+        /// Why the last incarnation ended, or did not start.
         reason: ExitReason,
-        /// Which restart it is, counted from 1.
+        /// The number of the restart, counted from 1.
         attempt: u32,
-        /// How long it has waited for that, by its backoff.
+        /// How long the restart was delayed by the backoff of the child.
         delay: Duration,
-        /// How many restarts the budget still allows after this one; `None` if any number.
+        /// How many more restarts the budget allows after this one; `None` if any number.
         budget_left: Option<u32>,
     },
-    /// A child did not end as it was asked to: it overran its time and was killed, or it
-    /// ended with another reason than `shutdown`.
+    /// A child did not stop as it was asked to: it overran its time and was killed, or it ended
+    /// with another reason than `shutdown`.
     ShutdownFailed {
-        /// Whose child.
+        /// The supervisor of the child.
         supervisor: Pid,
-        /// Its id.
+        /// The id of the child.
         child: SharedStr,
-        /// Which incarnation.
+        /// The pid of the incarnation.
         pid: Pid,
-        /// What it ended with.
+        /// The reason with which the child ended.
         reason: ExitReason,
-        /// Whether its time was up, so that it was killed.
+        /// Whether the child overran its time, and was killed.
         overran: bool,
     },
-    /// A dynamic child used up the restarts of its own, and was given up; its supervisor goes
-    /// on without it.
+    /// A dynamic child used up its own restart budget, and was given up. Its supervisor goes on
+    /// without it.
     Parked {
-        /// Whose child.
+        /// The supervisor of the child.
         supervisor: Pid,
-        /// Its id.
+        /// The id of the child.
         child: SharedStr,
-        /// The pid of its last incarnation. [`terminate_child`] takes it, as well as the one that
-        /// its start returned.
+        /// The pid of the last incarnation. [`terminate_child`] accepts it, as well as the pid that
+        /// the start of the child returned.
         ///
         /// [`terminate_child`]: crate::DynamicSupervisorRef::terminate_child
         pid: Pid,
-        /// Which limit it reached.
+        /// The limit that the child reached.
         reason: ExitReason,
     },
-    /// A supervisor ran out of restarts, and ends.
+    /// A supervisor reached its restart limit, and ends.
     GaveUp {
-        /// Which supervisor.
+        /// The supervisor.
         supervisor: Pid,
-        /// The child whose end was one too many.
+        /// The id of the child whose end exceeded the limit.
         child: SharedStr,
-        /// What the supervisor ends with.
+        /// The reason with which the supervisor ends.
         reason: ExitReason,
     },
 }
 
-/// Where events are given out.
+/// Distributes the events of a runtime to its listeners.
 #[derive(Debug, Default)]
 pub(crate) struct EventHub {
-    /// Somebody has asked for events since this runtime was made.
-    asked: AtomicBool,
+    /// Whether there was a listener since the runtime was made.
+    was_subscribed: AtomicBool,
     sender: OnceLock<Sender<LifecycleEvent>>,
 }
 
 impl EventHub {
-    pub(crate) fn listen(&self) -> Receiver<LifecycleEvent> {
+    /// A new listener, for all events from here on.
+    pub(crate) fn subscribe(&self) -> Receiver<LifecycleEvent> {
         let sender = self.sender.get_or_init(|| broadcast::channel(KEPT).0);
         let receiver = sender.subscribe();
-        self.asked.store(true, Ordering::Release);
+        self.was_subscribed.store(true, Ordering::Release);
         receiver
     }
 
-    /// Tells all who listen. `make` is not run when nobody does.
-    pub(crate) fn tell(&self, make: impl FnOnce() -> LifecycleEvent) {
-        if !self.asked.load(Ordering::Acquire) {
+    /// Sends an event to all listeners. `make` does not run while there is none.
+    pub(crate) fn publish(&self, make: impl FnOnce() -> LifecycleEvent) {
+        if !self.was_subscribed.load(Ordering::Acquire) {
             return;
         }
-        let listened = self.sender.get().filter(|sender| sender.receiver_count() > 0);
-        if let Some(sender) = listened {
-            // Who stopped listening this very moment misses nothing.
+        let listening = self.sender.get().filter(|sender| sender.receiver_count() > 0);
+        if let Some(sender) = listening {
+            // An error means that the last listener was dropped just now.
             ignore_panic(|| drop(sender.send(make())));
         }
     }

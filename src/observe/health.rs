@@ -1,12 +1,14 @@
-//! How a process says it is doing, beyond being alive.
+//! The health that a process reports, beyond being alive.
 
 use std::fmt;
 
 use crate::base::one_line::{SENTENCE, excerpt};
 use crate::base::shared_str::SharedStr;
 
-/// How a process is doing, as it says itself. One that says nothing is ready as soon as it
-/// runs. Ordered from good to bad. OTP has no counterpart.
+/// The health of a process, as the process itself reports it.
+///
+/// A process that reports nothing is ready as soon as it runs. The values are ordered from good to
+/// bad. OTP has no counterpart.
 ///
 /// # Examples
 ///
@@ -37,25 +39,26 @@ use crate::base::shared_str::SharedStr;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum Health {
-    /// It does all it should.
+    /// The process does all of its work.
     #[default]
     Ready,
-    /// It serves, but not as it should, for this reason.
+    /// The process serves, but not as it should, for this reason.
     Degraded(SharedStr),
-    /// It runs, and does not serve yet.
+    /// The process runs, but does not serve yet.
     Starting,
-    /// It takes nothing new, and is on its way out.
+    /// The process accepts no new work, and is about to end.
     Stopping,
 }
 
 impl Health {
-    /// Whether work may be sent its way: it is ready or degraded. [`Health`] has an example.
+    /// Whether work may be sent to the process: true if it is ready or degraded. [`Health`] has an
+    /// example.
     pub fn is_serving(&self) -> bool {
         matches!(self, Health::Ready | Health::Degraded(_))
     }
 }
 
-/// A reason is on one line, controls escaped, and cut after 256 characters.
+/// Displays a reason on one line, with controls escaped, and cut after 256 characters.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

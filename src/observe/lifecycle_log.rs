@@ -1,9 +1,10 @@
-//! The lifecycle log: one line per fact, through `tracing`.
+//! The lifecycle log: one line for each fact, through `tracing`.
 //!
-//! A subscriber may panic, on a broken standard error for one: that ends here.
+//! The target is `regrow::lifecycle`, the fields are `pid`, `label`, `name` and `reason`. A restart
+//! has no line of its own: it is the exit of the old incarnation, followed by the spawn of the new
+//! one.
 //!
-//! Target `regrow::lifecycle`; fields `pid`, `label`, `name`, `reason`. A restart has no line
-//! of its own: it reads as the old instance's exit, then the new one's spawn.
+//! A subscriber may panic, for example because standard error is broken. That panic is discarded.
 
 use tracing::{error, info, warn};
 
@@ -15,7 +16,7 @@ use crate::observe::log_level::LogLevel;
 
 const TARGET: &str = "regrow::lifecycle";
 
-/// A label or a name as the log tells it.
+/// A label or a name as the log shows it.
 fn field(label: &str) -> String {
     name(label).to_string()
 }
@@ -31,10 +32,10 @@ pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
 }
 
 pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &ExitReason) {
-    // Put into words only where somebody listens.
+    // Formatted only if the subscriber is interested in the line.
     let text = || format!("{:#}", excerpt(reason, PAGE));
     let (label, name) = (|| label.map(field), || name.map(field));
-    macro_rules! told {
+    macro_rules! log_exit {
         ($level:ident) => {
             $level!(
                 target: TARGET, %pid, label = label(), name = name(), reason = text(), "exit"
@@ -42,9 +43,9 @@ pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &E
         };
     }
     ignore_panic(|| match LogLevel::for_exit(reason) {
-        LogLevel::Error => told!(error),
-        LogLevel::Warn => told!(warn),
-        _ => told!(info),
+        LogLevel::Error => log_exit!(error),
+        LogLevel::Warn => log_exit!(warn),
+        _ => log_exit!(info),
     });
 }
 

@@ -1,8 +1,9 @@
-//! How much the lifecycle log says.
+//! The levels of the lifecycle log.
 
 use crate::exit::reason::ExitReason;
 
-/// How much the lifecycle log says: each level says what the one before says, and more.
+/// How much the lifecycle log contains: each level contains the lines of the level before, and
+/// more.
 ///
 /// ```
 /// use regrow::{ExitReason, LogLevel};
@@ -15,22 +16,22 @@ use crate::exit::reason::ExitReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum LogLevel {
-    /// Only panics and errors that end a process, and what a supervisor can't start, can't stop in
-    /// time, or gives up.
+    /// Only panics and errors that end a process, and children that a supervisor cannot start,
+    /// cannot stop in time, or gives up.
     #[default]
     Off = 0,
-    /// Also labelled processes that the crash of another process ends.
+    /// Also labelled processes that end because another process crashed.
     Error = 1,
     /// Also kills, and restarts after an end that is not clean.
     Warn = 2,
     /// Also starts, clean ends, restarts after those, and the census.
     Info = 3,
-    /// Everything.
+    /// All lines.
     Debug = 4,
 }
 
 impl LogLevel {
-    /// The level of this name, in any case and with spaces around it; an unknown word is
+    /// The level of this name, in any case and with spaces around it; an unknown name is
     /// [`Off`](Self::Off). [`LogLevel`] has an example.
     pub fn parse(text: &str) -> LogLevel {
         match text.trim().to_ascii_lowercase().as_str() {
@@ -42,8 +43,8 @@ impl LogLevel {
         }
     }
 
-    /// The level at which an end for this reason is told: a crash is an error, a kill
-    /// a warning, anything clean information. [`LogLevel`] has an example.
+    /// The level of the line for an end with this reason: error for a crash, warning for a kill,
+    /// information for a clean end. [`LogLevel`] has an example.
     pub fn for_exit(reason: &ExitReason) -> LogLevel {
         match reason {
             ExitReason::Crashed(_) => LogLevel::Error,

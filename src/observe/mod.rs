@@ -1,8 +1,8 @@
-//! What can be seen of a runtime: log lines, lifecycle events, health, what a process is doing;
+//! The observation of a runtime: log lines, lifecycle events, health, the activity of processes,
 //! and the switches that turn each of them on.
 //!
 //! **Uses** `base`, `exit`.
-//! **Knows nothing of** where the facts come from. The code that makes a fact reports it here.
+//! **Knows nothing of** the code that reports the facts: that code calls this folder.
 
 pub(crate) mod log_level;
 pub(crate) mod lifecycle_log;

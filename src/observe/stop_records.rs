@@ -1,7 +1,7 @@
-//! What a supervisor's stops of its children came to, remembered while a program stops.
+//! Records how the stops of children went, while a program stops.
 //!
-//! Off but for the time in which [`run`](crate::run) stops its tree; off, a stop pays one
-//! load for it.
+//! Recording is on only while [`run`](crate::run) stops its tree. While it is off, a stop costs one
+//! load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,35 +18,37 @@ pub(crate) struct StopRecord {
     pub(crate) supervisor: Pid,
     pub(crate) child: SharedStr,
     pub(crate) pid: Pid,
-    /// What it ended with.
+    /// The reason with which the child ended.
     pub(crate) reason: ExitReason,
     pub(crate) took: Duration,
-    /// Its time was up, and it was killed while it did this.
+    /// What the child was doing when it was killed because its time was up.
     pub(crate) overran: Option<Doing>,
-    /// It was killed at once, as its spec says.
-    pub(crate) brutally: bool,
+    /// Whether the child was killed at once, as its spec says.
+    pub(crate) killed_at_once: bool,
 }
 
-/// What one who asked has been told, in the order in which the stops ended.
-pub(crate) type Remembered = Arc<Mutex<Vec<StopRecord>>>;
+/// The records of one recording, in the order in which the stops ended.
+pub(crate) type StopRecordList = Arc<Mutex<Vec<StopRecord>>>;
 
+/// The recordings of a runtime.
 #[derive(Debug, Default)]
 pub(crate) struct StopRecords {
     on: AtomicBool,
-    /// Of all who remember them; who has forgotten is told no more.
+    /// The lists of all recordings. Dropping a list ends its recording.
     lists: Mutex<Vec<Weak<Mutex<Vec<StopRecord>>>>>,
 }
 
 impl StopRecords {
-    /// Of all stops from here on, as long as that is kept.
-    pub(crate) fn remember(&self) -> Remembered {
-        let list = Remembered::default();
+    /// Records all stops from here on, until the returned list is dropped.
+    pub(crate) fn start_recording(&self) -> StopRecordList {
+        let list = StopRecordList::default();
         let mut lists = lock(&self.lists);
         lists.push(Arc::downgrade(&list));
         self.on.store(true, Ordering::Release);
         list
     }
 
+    /// Adds a record to all lists. `make` does not run while recording is off.
     pub(crate) fn record(&self, make: impl FnOnce() -> StopRecord) {
         if !self.on.load(Ordering::Acquire) {
             return;

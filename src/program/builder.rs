@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 
-use crate::base::error_chain::Story;
+use crate::base::error_chain::ErrorChain;
 use crate::base::one_line::{PAGE, excerpt};
 use crate::base::os_refusal::build_tokio;
 use crate::exit::reason::{ExitReason, Result};
@@ -154,7 +154,7 @@ impl Program {
         let tokio = match build_tokio(&mut self.tokio, "tokio can't be started") {
             Ok(tokio) => ShutDown { tokio: Some(tokio), limit: self.shutdown },
             Err(error) => {
-                outcome_log::say(&Story(&error).to_string());
+                outcome_log::say(&ErrorChain(&error).to_string());
                 return ExitCode::FAILURE;
             }
         };
@@ -185,7 +185,7 @@ impl Program {
         match (self.tell, outcome) {
             (Some(tell), outcome) => tell(outcome),
             (None, Ok(report)) => outcome_log::say(&report.to_string()),
-            (None, Err(error)) => outcome_log::say(&Story(error).to_string()),
+            (None, Err(error)) => outcome_log::say(&ErrorChain(error).to_string()),
         }
         if let Some(watchdog) = &mut watchdog {
             watchdog.returned(Some(self.shutdown));

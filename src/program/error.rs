@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::base::error_chain::Story;
-use crate::base::one_line::{PAGE, excerpt, way};
+use crate::base::error_chain::ErrorChain;
+use crate::base::one_line::{PAGE, excerpt, path_excerpt};
 use crate::base::pid::Pid;
 use crate::base::tree_path::Path;
 use crate::exit::reason::{Causeless, ExitReason};
@@ -98,7 +98,7 @@ impl fmt::Display for RunError {
                 write!(f, "the tree did not start: {}", excerpt(error, PAGE))
             }
             RunError::GaveUp { path, limit, .. } => {
-                write!(f, "{} was given up: {}", way(path), excerpt(limit, PAGE))
+                write!(f, "{} was given up: {}", path_excerpt(path), excerpt(limit, PAGE))
             }
             RunError::Ended(reason) => {
                 let reason = Causeless(reason);
@@ -115,7 +115,7 @@ impl fmt::Display for RunError {
 
 impl fmt::Debug for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", excerpt(Story(self), PAGE))
+        write!(f, "{}", excerpt(ErrorChain(self), PAGE))
     }
 }
 

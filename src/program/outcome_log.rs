@@ -16,8 +16,8 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use crate::base::catch::ignore_panic;
-use crate::base::error_chain::Story;
-use crate::base::one_line::{PAGE, SENTENCE, excerpt, way};
+use crate::base::error_chain::ErrorChain;
+use crate::base::one_line::{PAGE, SENTENCE, excerpt, path_excerpt};
 use crate::program::error::RunError;
 use crate::program::stop_report::StopReport;
 
@@ -29,7 +29,7 @@ pub(super) fn tell(outcome: &Result<StopReport, RunError>) {
     ignore_panic(|| match outcome {
         Ok(report) => stopped(report),
         Err(error) => {
-            error!(target: "regrow::run", error = %excerpt(Story(error), PAGE), "the run failed");
+            error!(target: "regrow::run", error = %excerpt(ErrorChain(error), PAGE), "the run failed");
         }
     });
 }
@@ -44,7 +44,7 @@ fn stopped(report: &StopReport) {
     let all = report.unclean();
     let (unclean, first) = (all.len(), all.iter().take(NAMED));
     let first = first.map(|child| {
-        let path = way(&child.path);
+        let path = path_excerpt(&child.path);
         format!("{path} {}", excerpt(&child.outcome, SENTENCE))
     });
     let first = first.collect::<Vec<_>>().join("; ");

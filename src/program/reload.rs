@@ -13,8 +13,8 @@ use tokio::task::AbortHandle;
 use tracing::error;
 
 use crate::base::catch::ignore_panic;
-use crate::base::error_chain::Story;
-use crate::base::one_line::{PAGE, excerpt, way};
+use crate::base::error_chain::ErrorChain;
+use crate::base::one_line::{PAGE, excerpt, path_excerpt};
 use crate::runtime::Runtime;
 use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 
@@ -88,7 +88,7 @@ impl Reload {
 }
 
 fn tell(path: &str, error: &ChildError) {
-    let (path, reason) = (way(path).to_string(), excerpt(Story(error), PAGE));
+    let (path, reason) = (path_excerpt(path).to_string(), excerpt(ErrorChain(error), PAGE));
     ignore_panic(|| error!(target: "regrow::run", child = path, %reason, "reload failed"));
 }
 

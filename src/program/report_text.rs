@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::base::one_line::{SENTENCE, excerpt, way};
+use crate::base::one_line::{SENTENCE, excerpt, path_excerpt};
 use crate::program::stop_report::{StopOutcome, StopReport, StoppedChild};
 
 /// So many children are shown one by one.
@@ -76,7 +76,7 @@ fn rows<'a>(
     f: &mut fmt::Formatter<'_>,
     children: impl Iterator<Item = &'a StoppedChild> + Clone,
 ) -> fmt::Result {
-    let shown = |child: &StoppedChild| way(&child.path).to_string();
+    let shown = |child: &StoppedChild| path_excerpt(&child.path).to_string();
     let wide = children.clone().map(|child| shown(child).chars().count()).max().unwrap_or(0);
     for child in children {
         let StoppedChild { pid, outcome, doing, took, .. } = child;
@@ -99,7 +99,7 @@ fn summaries(f: &mut fmt::Formatter<'_>, children: &[StoppedChild]) -> fmt::Resu
     let mut all: Vec<_> = all.into_iter().collect();
     all.sort_by_key(|(_, counts)| counts.iter().position(|count| *count > 0));
     for (supervisor, counts) in all.iter().take(SUPERVISORS) {
-        let supervisor = way(supervisor);
+        let supervisor = path_excerpt(supervisor);
         write!(f, "\n  {supervisor}: {} children", counts.iter().sum::<usize>())?;
         for (count, kind) in counts.iter().zip(KINDS).rev().filter(|(count, _)| **count > 0) {
             write!(f, ", {count} {kind}")?;

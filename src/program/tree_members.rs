@@ -16,7 +16,7 @@ use crate::base::tree_path::Path;
 use crate::exit::reason::ExitReason;
 use crate::kernel::stop_above::{Above, StopInProgress};
 use crate::observe::doing::Doing;
-use crate::observe::stop_records::{Remembered, StopRecord};
+use crate::observe::stop_records::{StopRecord, StopRecordList};
 use crate::process::{LinkKind, Stage};
 use crate::program::error::RunError;
 use crate::program::stop_report::{CutShort, StopCause, StopOutcome, StoppedChild};
@@ -27,7 +27,7 @@ pub(super) struct Below {
     runtime: Runtime,
     root_pid: Pid,
     root: String,
-    stops: Remembered,
+    stops: StopRecordList,
     /// The processes that were there when the stop was cut short.
     cut: Mutex<Members>,
 }
@@ -67,7 +67,7 @@ enum Phase {
 
 impl Below {
     pub(super) fn of(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
-        let stops = runtime.kernel.stops.remember();
+        let stops = runtime.kernel.stops.start_recording();
         Below { runtime: runtime.clone(), root_pid, root, stops, cut: Mutex::default() }
     }
 
@@ -257,7 +257,7 @@ fn name(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
 fn outcome(stop: &StopRecord) -> StopOutcome {
     match stop {
         StopRecord { overran: Some(_), .. } => StopOutcome::Killed,
-        StopRecord { brutally: true, .. } => StopOutcome::KilledAtOnce,
+        StopRecord { killed_at_once: true, .. } => StopOutcome::KilledAtOnce,
         StopRecord { reason, .. } => StopOutcome::Stopped(reason.clone()),
     }
 }

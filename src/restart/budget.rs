@@ -1,4 +1,4 @@
-//! How many restarts a supervisor has left.
+//! The restart budget of a supervisor, as users see it.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use tokio::time::Instant;
 
 use crate::restart::window::{Intensity, Window};
 
-/// How many restarts a supervisor still allows. [`TreeSnapshot`](crate::TreeSnapshot) has an
-/// example.
+/// How many restarts a supervisor allows, and how many are left.
+/// [`TreeSnapshot`](crate::TreeSnapshot) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestartBudget {
-    /// How many are left at this moment.
+    /// How many restarts are left at this moment.
     pub left: u32,
-    /// How many it allows in any `period`.
+    /// How many restarts the supervisor allows within any `period`.
     pub restarts: u32,
-    /// In how long a window.
+    /// The length of the window.
     pub period: Duration,
 }
 
 impl Window {
-    /// What is left at this moment; `None` is no limit.
+    /// The budget at this moment; `None` if there is no limit.
     pub(crate) fn budget(&self, limit: Intensity, now: Instant) -> Option<RestartBudget> {
         let left = self.left(limit, now)?;
         let Intensity::Limited { restarts, period } = limit else { return None };

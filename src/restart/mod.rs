@@ -1,5 +1,5 @@
-//! What every kind of supervisor decides restarts with: which ends are followed by a restart,
-//! after which delay, within which limit, and the restart state of one child.
+//! The restart decisions of all kinds of supervisors: which ends are followed by a restart, after
+//! which delay and within which limit, and the restart state of one child.
 //!
 //! **Uses** `base`, `exit`, `time`.
 //! **Knows nothing of** processes and supervisors. Nothing here waits, starts or stops anything:

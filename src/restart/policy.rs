@@ -1,8 +1,8 @@
-//! Restart types.
+//! The restart types of children.
 
 use crate::exit::reason::ExitReason;
 
-/// When a child that ended is started again. OTP: the restart type.
+/// Whether a child that ended is started again. OTP: the restart type.
 ///
 /// | | `Normal`, `Shutdown` | killed, crashed |
 /// |---|---|---|
@@ -12,8 +12,8 @@ use crate::exit::reason::ExitReason;
 ///
 /// # Examples
 ///
-/// A task that may finish must not be permanent, which is the default: each end of it is
-/// one to restart, until the supervisor gives up.
+/// A task that may finish must not be permanent, which is the default: the supervisor restarts the
+/// task after each end, until the supervisor gives up.
 ///
 /// ```
 /// use regrow::{ChildSpec, ChildState, Restart, RestartLimitReached, Runtime, Supervisor};
@@ -38,17 +38,17 @@ use crate::exit::reason::ExitReason;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Restart {
-    /// Always.
+    /// The child is always restarted.
     #[default]
     Permanent,
-    /// When it ended abnormally.
+    /// The child is restarted if it ended abnormally.
     Transient,
-    /// Never; it is forgotten when it ends.
+    /// The child is never restarted, and is removed from its supervisor when it ends.
     Temporary,
 }
 
 impl Restart {
-    /// Whether a child of this type that ended with this reason is started again.
+    /// Whether a child of this type is restarted after an end with this reason.
     pub(crate) fn restarts_after(self, reason: &ExitReason) -> bool {
         match self {
             Restart::Permanent => true,

@@ -1,4 +1,4 @@
-//! How many restarts are too many.
+//! The restart limit of a supervisor: a sliding window of counted restarts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use crate::base::shared_str::SharedStr;
 use crate::time::timer_queue::after;
 
-/// How many restarts there may be.
+/// How many restarts are allowed. OTP: `intensity` and `period`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Intensity {
-    /// At most so many in any window of this length.
+    /// At most `restarts` within any `period`.
     Limited {
         restarts: u32,
         period: Duration,
@@ -20,15 +20,15 @@ pub(crate) enum Intensity {
 }
 
 impl Default for Intensity {
-    /// Three in five seconds.
+    /// Three restarts within five seconds.
     fn default() -> Self {
         Intensity::Limited { restarts: 3, period: Duration::from_secs(5) }
     }
 }
 
 impl Intensity {
-    /// Not one restart is allowed.
-    pub(crate) fn is_none(self) -> bool {
+    /// Whether no restart is allowed.
+    pub(crate) fn forbids_restarts(self) -> bool {
         matches!(self, Intensity::Limited { restarts: 0, .. })
     }
 }
@@ -36,18 +36,18 @@ impl Intensity {
 /// The child that a restart is counted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// Its number: under a dynamic supervisor several children may have one id.
+    /// The number of the child: under a dynamic supervisor several children may have the same id.
     pub(crate) number: u64,
     pub(crate) id: SharedStr,
 }
 
-/// The restarts of the last period, and which children they were of: a window that slides.
+/// The restarts of the last period, each with its time and its child.
 #[derive(Debug, Default)]
 pub(crate) struct Window(VecDeque<(Instant, Counted)>);
 
 impl Window {
-    /// Counts a restart of this child that is due now. One too many is refused; one that is
-    /// exactly a period old counts no more.
+    /// Counts a restart of this child at `now`, or refuses it if it would exceed the limit.
+    /// Restarts that are a period old or older count no more, and are removed.
     pub(crate) fn spend(
         &mut self,
         limit: Intensity,
@@ -65,19 +65,19 @@ impl Window {
         Ok(())
     }
 
-    /// The children of the restarts that count, oldest restart first.
+    /// The children of the counted restarts, oldest restart first.
     pub(crate) fn counted(&self) -> impl Iterator<Item = &Counted> {
         self.0.iter().map(|(_, child)| child)
     }
 
-    /// When the next restart is within the limit again, after one was refused. Where none ever
-    /// is, a period from now.
-    pub(crate) fn next(&self, limit: Intensity, now: Instant) -> Instant {
+    /// When the limit allows the next restart, after one was refused. If the limit allows none at
+    /// all, a period from now.
+    pub(crate) fn next_allowed_at(&self, limit: Intensity, now: Instant) -> Instant {
         let Intensity::Limited { period, .. } = limit else { return now };
         after(self.0.front().map_or(now, |(oldest, _)| *oldest), period)
     }
 
-    /// How many more restarts there may be now; `None` is no limit.
+    /// How many more restarts are allowed now; `None` if there is no limit.
     pub(crate) fn left(&self, limit: Intensity, now: Instant) -> Option<u32> {
         let Intensity::Limited { restarts, period } = limit else { return None };
         let counted = self.0.iter().filter(|(old, _)| now.duration_since(*old) < period).count();
@@ -85,12 +85,13 @@ impl Window {
     }
 }
 
-/// Why a child is not started again.
+/// The limit that a restart would exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exceeded {
-    /// One restart more than the window allows.
+    /// The restart would be one more than the window allows.
     Budget { restarts: u32, period: Duration },
-    /// A child with a backoff had no healthy run for so long, in so many delayed restarts.
+    /// The child, which has a backoff, had no healthy run within this time, after `tries` delayed
+    /// restarts.
     NoHealthyRun { tries: u32, within: Duration },
 }
 
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_slides() {
+    fn a_restart_that_is_a_period_old_counts_no_more() {
         let period = Duration::from_secs(1);
         let limit = Intensity::Limited { restarts: 1, period };
         let start = Instant::now();
@@ -124,22 +125,22 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_none_and_unlimited_is_a_word() {
+    fn a_limit_of_zero_refuses_all_restarts_and_unlimited_refuses_none() {
         let now = Instant::now();
         let none = Intensity::Limited { restarts: 0, period: Duration::from_secs(1) };
-        assert!(none.is_none());
+        assert!(none.forbids_restarts());
         assert!(Window::default().spend(none, now, child).is_err());
         let mut window = Window::default();
         for _ in 0..10_000 {
             assert_eq!(window.spend(Intensity::Unlimited, now, child), Ok(()));
         }
         assert_eq!(window.left(Intensity::Unlimited, now), None);
-        assert!(window.0.is_empty(), "nothing is kept that nobody counts");
+        assert!(window.0.is_empty(), "an unlimited window keeps nothing");
     }
 
     /// T54: neither the longest period nor a clock that is younger than it overflows.
     #[test]
-    fn a_huge_period_overflows_nothing() {
+    fn a_huge_period_does_not_overflow() {
         let limit = Intensity::Limited { restarts: 2, period: Duration::MAX };
         let start = Instant::now();
         let mut window = Window::default();

@@ -58,7 +58,7 @@ impl Runtime {
     /// Starts the telling task, once, where there is a tokio to run it.
     pub(crate) fn start_census(&self) {
         let Some(handle) = self.kernel.handle.get() else { return };
-        if self.kernel.census.first_start() {
+        if self.kernel.census.claim_start() {
             let slot = Arc::clone(&self.kernel.census);
             handle.spawn(tell(slot, Arc::downgrade(&self.kernel)));
         }
@@ -69,7 +69,7 @@ impl Runtime {
 async fn tell(slot: Arc<CensusWake>, kernel: Weak<Kernel>) {
     while slot.changed().await {
         tokio::time::sleep(DEBOUNCE).await;
-        slot.told();
+        slot.mark_reported();
         let Some(kernel) = kernel.upgrade() else { return };
         if kernel.wants_log(LogLevel::Info) {
             let census = Runtime { kernel }.census();

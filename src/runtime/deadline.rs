@@ -31,8 +31,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::kernel::Kernel;
 use crate::kernel::timers::NO_TOKIO;
-use crate::time::deadline_pool::blocking_wait::{is_waiting, look_at};
-use crate::time::deadline_pool::{ArmedSlot, Timed};
+use crate::time::deadline_pool::blocking_wait::{is_waiting, poll_again_by};
+use crate::time::deadline_pool::{ArmedSlot, TimerWait};
 use crate::time::timer_queue::after;
 
 /// Waits for a future no longer than to a deadline: then `None`.
@@ -75,7 +75,7 @@ pub(crate) struct Deadline<'a> {
 /// What wakes the caller in place of a slot that the sweeper looks at in time.
 enum Other<'a> {
     None,
-    Timer { sleep: Pin<Box<Sleep>>, _counted: Timed<'a> },
+    Timer { sleep: Pin<Box<Sleep>>, _counted: TimerWait<'a> },
     Outside(Box<Outside<'a>>),
 }
 
@@ -123,10 +123,10 @@ impl<'a> Deadline<'a> {
         }
         let mut sleep = Box::pin(sleep_until(self.due));
         let is_due = sleep.as_mut().poll(cx).is_ready();
-        self.other = Other::Timer { sleep, _counted: kernel.deadlines.count_timed() };
+        self.other = Other::Timer { sleep, _counted: kernel.deadlines.count_timer_wait() };
         if is_ours {
             let left = self.due.saturating_duration_since(Instant::now());
-            kernel.deadlines.want(left, kernel.tokio());
+            kernel.deadlines.request_sweep(left, kernel.tokio());
         }
         is_due
     }
@@ -188,13 +188,13 @@ impl<'a> Outside<'a> {
         }
         let (deadlines, now) = (&self.kernel.deadlines, std::time::Instant::now());
         if now >= self.look {
-            if self.asked.is_some_and(|looks| !deadlines.has_looked_since(looks)) {
+            if self.asked.is_some_and(|looks| !deadlines.has_swept_since(looks)) {
                 return true;
             }
-            self.asked = Some(deadlines.ask_for_a_sign());
+            self.asked = Some(deadlines.request_sweep_from_thread());
             self.look = now + SIGN_WITHIN;
         }
-        look_at(self.look);
+        poll_again_by(self.look);
         false
     }
 }

@@ -77,6 +77,10 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn events(&self) -> Events {
-        Events { receiver: self.kernel.events.listen(), missed: 0, waker: CaughtWakers::default() }
+        Events {
+            receiver: self.kernel.events.subscribe(),
+            missed: 0,
+            waker: CaughtWakers::default(),
+        }
     }
 }

@@ -229,7 +229,7 @@ impl Runtime {
             links,
             monitors,
             timers: kernel.timers.len(),
-            calls: kernel.deadlines.under_way(),
+            calls: kernel.deadlines.active_waits(),
         }
     }
 }

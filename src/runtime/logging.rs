@@ -66,6 +66,6 @@ impl Runtime {
         if self.wants_log(LogLevel::Info) {
             lifecycle_log::spawn(pid, label, detail);
         }
-        self.kernel.events.tell(|| LifecycleEvent::Spawned { pid, label: label.into() });
+        self.kernel.events.publish(|| LifecycleEvent::Spawned { pid, label: label.into() });
     }
 }

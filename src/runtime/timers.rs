@@ -11,7 +11,7 @@ use crate::kernel::timers::Armed;
 use crate::message::dest::Dest;
 use crate::message::received::Message;
 use crate::runtime::Runtime;
-use crate::time::timer_queue::{Action, left_out};
+use crate::time::timer_queue::{Action, beyond_clock};
 
 /// One timer that was set. Dropping it doesn't cancel the timer. Clones are of the same
 /// timer. OTP: the timer reference.
@@ -196,7 +196,7 @@ impl Runtime {
         period: Option<Duration>,
         action: Action,
     ) -> TimerRef {
-        let beyond = left_out(Instant::now(), delay);
+        let beyond = beyond_clock(Instant::now(), delay);
         let armed = self.kernel.arm_timer(to, delay, period, action);
         TimerRef { kernel: Arc::downgrade(&self.kernel), armed, beyond }
     }

@@ -64,7 +64,7 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn track_handlers(&self, on: bool) {
-        self.kernel.watching.track(on);
+        self.kernel.switches.set_tracks_handlers(on);
         self.tell_all();
     }
 
@@ -98,7 +98,7 @@ impl Runtime {
     /// # });
     /// ```
     pub fn warn_after(&self, limit: impl Into<Option<Duration>>) {
-        self.kernel.watching.warn_after(limit.into());
+        self.kernel.switches.set_slow_handler_limit(limit.into());
         self.tell_all();
     }
 
@@ -129,7 +129,7 @@ impl Runtime {
     /// # });
     /// ```
     pub fn process_spans(&self, on: bool) {
-        self.kernel.watching.give_spans(on);
+        self.kernel.switches.set_gives_spans(on);
     }
 
     /// A switch was turned.
@@ -137,7 +137,7 @@ impl Runtime {
         let kernel = &self.kernel;
         for process in kernel.table.collect(|_, process| Some(process.clone())) {
             kernel.heed(&*process);
-            if kernel.watching.handlers() {
+            if kernel.switches.observes_handlers() {
                 process.raise(flag::OBSERVED);
             }
         }
@@ -148,6 +148,6 @@ impl Kernel {
     /// Brings a process in line with the switch; the last one to look is right, as it looks
     /// under the lock.
     pub(crate) fn heed(&self, process: &dyn AnyProcess) {
-        process.with(|locked| locked.track(self.watching.tracks()));
+        process.with(|locked| locked.track(self.switches.tracks_handlers()));
     }
 }

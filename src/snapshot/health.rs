@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::one_line::way;
+use crate::base::one_line::path_excerpt;
 use crate::base::tree_path::Path;
 use crate::observe::health::Health;
 use crate::snapshot::busy::Busy;
@@ -32,7 +32,7 @@ impl TreeHealth {
 
 impl fmt::Display for TreeHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = way(&self.path);
+        let path = path_excerpt(&self.path);
         match (&self.health, &self.busy, self.path.is_empty()) {
             (_, Some(busy), true) => write!(f, "{busy}"),
             (_, Some(busy), false) => write!(f, "{path} is {busy}"),

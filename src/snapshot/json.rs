@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tokio::time::Instant;
 
-use crate::base::one_line::is_obeyed;
+use crate::base::one_line::needs_escape;
 use crate::exit::reason::ExitReason;
 use crate::observe::health::Health;
 use crate::snapshot::busy::Busy;
@@ -85,7 +85,7 @@ impl Serialize for Nodes<'_> {
 fn shown(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        if c == '<' || (c != '\n' && is_obeyed(c)) {
+        if c == '<' || (c != '\n' && needs_escape(c)) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string does not fail.
                 let _ = write!(text, "\\u{unit:04x}");

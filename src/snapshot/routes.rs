@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::base::catch::catch_panic;
-use crate::base::error_chain::Story;
+use crate::base::error_chain::ErrorChain;
 use crate::base::one_line::{PAGE, excerpt};
 use crate::runtime::errors::call_error::CallError;
 use crate::snapshot::TreeSnapshot;
@@ -123,7 +123,7 @@ impl Asked {
     ) -> Response {
         let survey = match self.tree.survey(self.limit).await {
             Ok(survey) => survey,
-            Err(error) => return unavailable(&Story(&error).to_string()),
+            Err(error) => return unavailable(&ErrorChain(&error).to_string()),
         };
         if survey.size() <= SMALL {
             return show(&survey.tree());

@@ -47,8 +47,8 @@ impl EndRecord {
         let delay = restarts.delay();
         let run = Run { started, ended, ran: pid.is_some() };
         match by {
-            EndedBy::Itself => restarts.failed(backoff, run),
-            EndedBy::Supervisor => restarts.stopped(backoff, run),
+            EndedBy::Itself => restarts.record_failure(backoff, run),
+            EndedBy::Supervisor => restarts.record_stop(backoff, run),
         }
         Incarnation { pid, started, ended, reason, attempt, delay }
     }

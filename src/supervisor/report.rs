@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::catch::ignore_panic;
-use crate::base::error_chain::Story;
+use crate::base::error_chain::ErrorChain;
 use crate::base::one_line::{PAGE, excerpt, name};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
@@ -159,7 +159,7 @@ impl Report {
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        child_line!(warn, self, child, reason = %excerpt(Story(reason), PAGE), "start failed");
+        child_line!(warn, self, child, reason = %excerpt(ErrorChain(reason), PAGE), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -215,7 +215,7 @@ impl Report {
     pub(crate) fn give_up(&self, limit: RestartLimitReached) -> ExitReason {
         self.end_restarts();
         let restarts = limit.restarts;
-        let reason = excerpt(Story(&limit), PAGE);
+        let reason = excerpt(ErrorChain(&limit), PAGE);
         child_line!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
@@ -228,7 +228,7 @@ impl Report {
     /// Reports a child that used up its own restarts. Its supervisor goes on without it.
     pub(crate) fn child_given_up(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
-        let reason = excerpt(Story(limit), PAGE);
+        let reason = excerpt(ErrorChain(limit), PAGE);
         child_line!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
@@ -278,7 +278,7 @@ impl Report {
 
     /// Sends an event to the listeners of lifecycle events.
     fn event(&self, make: impl FnOnce(Pid) -> LifecycleEvent) {
-        self.runtime.kernel.events.tell(|| make(self.supervisor));
+        self.runtime.kernel.events.publish(|| make(self.supervisor));
     }
 
     pub(crate) fn unexpected_message(&self, other: &Received) {

@@ -34,7 +34,7 @@ use tokio::time::Instant;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::child::{Spec, StartChild, StartContext, Started};
-use crate::exit::crash::{Caught, Crash};
+use crate::exit::crash::{CaughtPanic, Crash};
 use crate::exit::reason::Result;
 use crate::process::{AnyProcess, ChildStop, flag};
 use crate::runtime::deadline::within;
@@ -74,7 +74,7 @@ pub(crate) async fn run_start(
             // the details of the panic belong to this one.
             let crash = Crash::from_panic(payload);
             stop_all_but(report, spec, ctx, None).await;
-            resume_unwind(Box::new(Caught(crash)))
+            resume_unwind(Box::new(CaughtPanic(crash)))
         }
     }
 }

@@ -129,7 +129,7 @@ impl<'a> StopRequest<'a> {
             reason: reason.clone(),
             took: began.elapsed(),
             overran,
-            brutally: shutdown == Shutdown::BrutalKill && *reason == ExitReason::Killed,
+            killed_at_once: shutdown == Shutdown::BrutalKill && *reason == ExitReason::Killed,
         });
         if overran.is_some() || is_error(shutdown, restart, reason) {
             report.shutdown_error(id, pid, reason, overran);

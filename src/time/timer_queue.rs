@@ -1,10 +1,24 @@
-//! The one queue of timers of a runtime, and the task that empties it.
+//! The queue of all timers of a runtime, and the polling of those that are due.
+//!
+//! **What it guarantees**: a pending timer fires once, at its time or as soon after it as the
+//! driving task is polled, unless the timer is disarmed, its target ends or the queue is closed
+//! before. An interval is armed again in the moment in which it fires, counted from when it was
+//! due, so it does not drift.
+//!
+//! ```text
+//!            arm                     poll_due
+//!   (new) ---------> pending ------------------------> fired
+//!                     | ^  |
+//!                     | |  +--> disarm, drop_target, close: dropped
+//!                     | |
+//!                     +-+  poll_due, before its time: queued again (see MAX_QUEUED_DELAY)
+//! ```
 //!
 //! **Invariants**
-//! 1. A timer is pending exactly while it is in [`Queue::armed`]; being taken out of
-//!    there, under the lock, is what makes it fired, cancelled or dropped.
-//! 2. Timers due at one instant fire in the order they were made.
-//! 3. The task holds the queue but not the kernel, and ends when the queue is closed.
+//! 1. A timer is pending exactly while it is in [`Queue::armed`]. Under the lock, its removal from
+//!    there decides whether it is fired, disarmed or dropped: only one of them happens.
+//! 2. Timers that are due at the same instant fire in the order in which they were made.
+//! 3. The driving task holds the queue but not the kernel, and ends when the queue is closed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,29 +38,30 @@ use crate::exit::reason::ExitReason;
 use crate::message::dest::Dest;
 use crate::message::received::Message;
 
-/// What a timer does when it is due.
+/// The action of a timer that is due.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
     Send(Message),
     Exit(ExitReason),
     Kill,
-    /// Tells a server the timer's own number; what it is for is known there.
+    /// Sends a server the number of the timer. The server knows the purpose of each of its numbers.
     Tick,
 }
 
-/// One armed timer.
+/// One timer.
 #[derive(Debug, Clone)]
 pub(crate) struct Timer {
     pub(crate) id: u64,
     pub(crate) to: Dest,
     pub(crate) action: Action,
     pub(crate) due: Instant,
-    /// Set again this much after it was due.
+    /// The period of an interval: it is armed again this much after it was due.
     pub(crate) period: Option<Duration>,
 }
 
 impl Timer {
-    /// The process whose end drops the timer: none for one aimed at a name.
+    /// The process whose end drops the timer; [`Pid::OUTSIDE`] for a timer with a name as
+    /// destination.
     pub(crate) fn target(&self) -> Pid {
         match self.to {
             Dest::Pid(pid) => pid,
@@ -55,42 +70,51 @@ impl Timer {
     }
 }
 
+/// The pending timers of each target, by their numbers: the key in the delay queue, and when each
+/// is due.
 type ByTarget = HashMap<Pid, SmallMap<u64, (Key, Instant)>, foldhash::fast::RandomState>;
 
-/// What lies further off is set again on the way. The delay queue refuses what is due
-/// 2^36 ms after it last looked. While it isn't empty it looks at every 2^30 ms, but for
-/// timers that reach beyond the next look; with this span none does.
-const SPAN: Duration = Duration::from_secs(12 * 24 * 3600);
+/// A timer that is due later than this from now is queued for this long, and then queued again.
+///
+/// The delay queue refuses a timer that is due 2^36 ms after its clock last advanced. While it is
+/// not empty, its clock advances every 2^30 ms, except for timers that lie beyond the next such
+/// step. This delay is less than 2^30 ms, so no timer does.
+const MAX_QUEUED_DELAY: Duration = Duration::from_secs(12 * 24 * 3600);
 
-/// How far off "never" is.
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// The delay that stands for one that the clock cannot represent.
+const FAR_FUTURE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// The instant after this delay; one beyond the clock's end is far off.
+/// The instant after this delay. A delay beyond the end of the clock is [`FAR_FUTURE`].
 pub(crate) fn after(start: Instant, delay: Duration) -> Instant {
-    start.checked_add(delay).unwrap_or(start + FAR)
+    start.checked_add(delay).unwrap_or(start + FAR_FUTURE)
 }
 
-/// What [`after`] leaves out of a delay that the clock can't represent.
-pub(crate) fn left_out(start: Instant, delay: Duration) -> Duration {
+/// The part of a delay that [`after`] leaves out, if the clock cannot represent the whole.
+pub(crate) fn beyond_clock(start: Instant, delay: Duration) -> Duration {
     match start.checked_add(delay) {
         Some(_) => Duration::ZERO,
-        None => delay.saturating_sub(FAR),
+        None => delay.saturating_sub(FAR_FUTURE),
     }
 }
 
 #[derive(Default)]
 struct Queue {
-    /// Made at the first timer, so that its clock is the runtime's, and made anew for
-    /// the first one after a long silence, in which it has not looked.
+    /// Made with the first timer, so that its clock is that of the runtime's tokio. Made again for
+    /// the first timer after it was empty for long, since its clock does not advance while it is
+    /// empty.
     delays: Option<DelayQueue<Timer>>,
+    /// When `delays` was made.
     made: Option<Instant>,
+    /// Invariant 1.
     armed: ByTarget,
+    /// The waker of the driving task.
     driver: Option<Waker>,
+    /// Whether a caller of [`TimerQueue::arm`] was asked to start the driving task.
     started: bool,
     closed: bool,
 }
 
-/// The queue; the runtime and the driving task share it.
+/// The timers of a runtime. The runtime and its driving task share the queue.
 #[derive(Clone, Default)]
 pub(crate) struct TimerQueue(Arc<Mutex<Queue>>);
 
@@ -103,7 +127,7 @@ impl TimerQueue {
         Self::default()
     }
 
-    /// Arms a timer, inside of tokio. True if the caller is to start the driving task.
+    /// Arms a timer; needs a tokio context. Returns whether the caller must start the driving task.
     pub(crate) fn arm(&self, timer: Timer) -> bool {
         let mut queue = self.lock();
         if queue.closed {
@@ -114,19 +138,19 @@ impl TimerQueue {
         !std::mem::replace(&mut queue.started, true)
     }
 
-    /// Takes a pending timer out.
+    /// Removes a pending timer, and returns it.
     pub(crate) fn disarm(&self, target: Pid, id: u64) -> Option<Timer> {
         let mut queue = self.lock();
         let (key, _) = queue.forget(target, id)?;
         queue.take(&key)
     }
 
-    /// When a pending timer is due.
+    /// The instant at which a pending timer is due.
     pub(crate) fn due(&self, target: Pid, id: u64) -> Option<Instant> {
         self.lock().armed.get(&target)?.get(&id).map(|(_, due)| *due)
     }
 
-    /// The target has ended: its timers go with it.
+    /// Drops all timers of a target that has ended.
     pub(crate) fn drop_target(&self, target: Pid) {
         let mut queue = self.lock();
         let Some(mut timers) = queue.armed.remove(&target) else { return };
@@ -154,9 +178,9 @@ impl TimerQueue {
         }
     }
 
-    /// All timers that are due, in the order of their time and making; `None` once the
-    /// queue is closed. An interval is set again in the same moment, counted from when
-    /// it was due: it stays pending, and doesn't drift.
+    /// Returns all timers that are due, in the order of their time and then of their making
+    /// (invariant 2); `None` once the queue is closed. An interval is armed again under the same
+    /// lock, so it stays pending.
     pub(crate) fn poll_due(&self, cx: &mut Context<'_>) -> Poll<Option<Vec<Timer>>> {
         let mut queue = self.lock();
         if queue.closed {
@@ -165,6 +189,7 @@ impl TimerQueue {
         let mut due = Vec::new();
         while let Some(timer) = queue.poll_one(cx) {
             queue.forget(timer.target(), timer.id);
+            // Due later than `MAX_QUEUED_DELAY` when it was queued.
             if timer.due > Instant::now() {
                 queue.insert(timer);
             } else {
@@ -189,18 +214,19 @@ impl Queue {
     fn insert(&mut self, timer: Timer) {
         let (target, id, due, now) = (timer.target(), timer.id, timer.due, Instant::now());
         let was_empty = self.delays.as_ref().is_none_or(DelayQueue::is_empty);
-        if was_empty && self.made.is_none_or(|made| now.duration_since(made) > SPAN) {
+        if was_empty && self.made.is_none_or(|made| now.duration_since(made) > MAX_QUEUED_DELAY) {
             self.made = Some(now);
             self.delays = None;
         }
         let delays = self.delays.get_or_insert_with(DelayQueue::new);
-        let key = delays.insert_at(timer, due.min(now + SPAN));
+        let key = delays.insert_at(timer, due.min(now + MAX_QUEUED_DELAY));
         self.armed.entry(target).or_default().insert(id, (key, due));
         if let (true, Some(driver)) = (was_empty, &self.driver) {
             driver.wake_by_ref();
         }
     }
 
+    /// Removes the next timer from the delay queue whose time there is over.
     fn poll_one(&mut self, cx: &mut Context<'_>) -> Option<Timer> {
         match self.delays.as_mut()?.poll_expired(cx) {
             Poll::Ready(expired) => expired.map(Expired::into_inner),
@@ -208,10 +234,12 @@ impl Queue {
         }
     }
 
+    /// Removes a timer from the delay queue.
     fn take(&mut self, key: &Key) -> Option<Timer> {
         self.delays.as_mut()?.try_remove(key).map(Expired::into_inner)
     }
 
+    /// Removes a timer from the pending ones (invariant 1).
     fn forget(&mut self, target: Pid, id: u64) -> Option<(Key, Instant)> {
         let timers = self.armed.get_mut(&target)?;
         let found = timers.remove(&id);

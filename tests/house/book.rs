@@ -254,11 +254,11 @@ const TWICE: &[Twice] = &[
         ],
     ),
     (
-        "src/restart/backoff.rs",
+        "src/restart/backoff/mod.rs",
         "const PATIENCE: Duration = Duration::from_secs(15 * 60);",
         &[
             ("book/src/backoff.md", "| `give_up_after` | 15 min |"),
-            ("src/restart/backoff.rs", "15 minutes without a healthy run"),
+            ("src/restart/backoff/mod.rs", "15 minutes without a healthy run"),
         ],
     ),
     (

@@ -1,17 +1,16 @@
-//! The one place through which the kernel takes its locks, atomics and maps.
+//! The locks, atomics and concurrent maps of the kernel, real or model-checked.
 //!
-//! A normal build gets `std`'s mutex and a map in shards, each behind a lock that lets no
-//! reader overtake a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle`
-//! the same names are model-checked ones, so that the very code that ships is what the
-//! checkers explore.
+//! In a normal build these are `std`'s mutex and a map in shards, each behind a lock that lets no
+//! reader overtake a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle` the same
+//! names stand for types of the model checker, so the checkers explore the code that ships.
 //!
 //! **Invariants**
-//! 1. A map's guard never leaves its file: [`Table`] hands out clones, or runs a
-//!    short closure of the kernel's own under the guard. That closure does not use the same
-//!    table: even a second read of one shard waits for a writer that waits for the first.
-//! 2. Lock order is an entry of names or groups, then the process table, then one
-//!    process. Two process locks are never held at once.
-//! 3. No lock is held while a user's code runs, nor across an await.
+//! 1. A guard of a map never leaves the file of the map: [`Table`] returns clones, or runs a short
+//!    closure of the kernel under the guard. That closure does not use the same table: even a
+//!    second read of one shard waits for a writer that waits for the first read.
+//! 2. Locks are taken in this order: an entry of names or groups, the process table, one process.
+//!    Two process locks are never held at once.
+//! 3. No lock is held while user code runs, nor across an await.
 
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod table;
@@ -24,7 +23,7 @@ mod plain {
 
     pub(crate) use super::table::Table;
 
-    /// A mutex that doesn't know poisoning: nothing of ours panics under it.
+    /// A mutex without poisoning: no code of this crate panics while it holds one.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);
 
@@ -61,15 +60,18 @@ mod checked {
     use std::ops::{Deref, DerefMut};
     use std::sync::PoisonError;
 
-    /// A checker's mutex can't hold what has no size, so it guards the way to another, which
-    /// is never contended.
+    /// A mutex of the checker that can hold an unsized value.
+    ///
+    /// The checkers' mutexes cannot, so one of them, the gate, guards a mutex of `std` with the
+    /// value, which therefore is never contended.
     #[derive(Debug)]
     pub(crate) struct Mutex<T: ?Sized> {
         gate: checker::Mutex<()>,
         value: std::sync::Mutex<T>,
     }
 
-    /// The value is let go before the gate.
+    /// The guard of a [`Mutex`]. Its fields are dropped in order: the value is unlocked before the
+    /// gate.
     pub(crate) struct MutexGuard<'a, T: ?Sized> {
         value: std::sync::MutexGuard<'a, T>,
         _gate: checker::MutexGuard<'a, ()>,

@@ -12,23 +12,22 @@ use parking_lot::RwLock;
 type Hasher = foldhash::fast::RandomState;
 type Entries<K, V> = HashTable<(K, Option<V>)>;
 
-/// On cache lines of its own: two at once, as processors fetch them.
+/// One shard, aligned to 128 bytes: processors fetch cache lines in pairs.
 #[repr(align(128))]
 struct Shard<K, V>(RwLock<Entries<K, V>>);
 
-/// A concurrent map whose values are present or absent, never borrowed out.
+/// A concurrent map that never lends out a reference to a value.
 ///
-/// Each key belongs to one shard. The lock of a shard is fair: a writer that waits goes
-/// before readers that come later, so no number of readers holds it up for longer than
-/// the reads under way.
+/// Each key belongs to one shard. The lock of a shard is fair: a waiting writer goes before readers
+/// that come later, so readers delay a writer only for the reads that have begun already.
 pub(crate) struct Table<K, V> {
     hasher: Hasher,
-    /// How far a hash is shifted to give the index of its shard.
+    /// How far a hash is shifted right to give the index of its shard.
     shift: u32,
     shards: Box<[Shard<K, V>]>,
 }
 
-/// Four for each processor, so that two threads seldom meet in one.
+/// The number of shards: four for each processor, so that two threads seldom use the same one.
 fn shard_count() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
     *COUNT.get_or_init(|| {
@@ -45,14 +44,16 @@ impl<K: Eq + Hash, V> Table<K, V> {
         Table { hasher: Hasher::default(), shift: u64::BITS - count.trailing_zeros(), shards }
     }
 
-    /// Above the low bits, which choose the bucket inside of a shard, and below the seven
-    /// highest, which tell its entries apart.
+    /// The shard of this hash. Its index is taken from the bits above the low ones, which choose
+    /// the bucket inside a shard, and below the highest seven, which tell the entries of a bucket
+    /// apart.
     #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Entries<K, V>> {
         &self.shards[((hash << 7) >> self.shift) as usize].0
     }
 
-    /// Runs `also` in the same step: [`len`](Self::len) sees both or neither.
+    /// Inserts the entry, and runs `also` under the same lock: [`len`](Self::len) sees both or
+    /// neither.
     pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
         let before = self.with_entry(key, |entry| {
             also();
@@ -71,7 +72,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.read(key, V::clone)
     }
 
-    /// What `look` says of the value, if there is one: it runs beside other readers.
+    /// Applies `look` to the value, if there is one. It runs beside other readers.
     #[inline]
     pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
     where
@@ -88,8 +89,8 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.read(key, |_| ()).is_some()
     }
 
-    /// Runs `also` in the same step, if there is such an entry: [`len`](Self::len) sees both or
-    /// neither.
+    /// Removes the entry, if there is one, and runs `also` under the same lock: [`len`](Self::len)
+    /// sees both or neither.
     pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
         let hash = self.hasher.hash_one(key);
         let mut shard = self.shard(hash).write();
@@ -98,13 +99,13 @@ impl<K: Eq + Hash, V> Table<K, V> {
             also();
             entry.remove().0
         });
-        // The key, too, is dropped unlocked.
+        // The shard is unlocked before the key and the value are dropped.
         drop(shard);
         removed.and_then(|(_, value)| value)
     }
 
-    /// Runs `act` on the entry, whether it is there or not; what `act` leaves
-    /// there is kept, and a `None` is an entry removed.
+    /// Runs `act` on the entry, whether it exists or not. `None` is an entry that does not exist:
+    /// the table keeps the value that `act` leaves, and removes the entry if that is `None`.
     pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
         let hash = self.hasher.hash_one(&key);
         let mut shard = self.shard(hash).write();
@@ -132,8 +133,8 @@ impl<K: Eq + Hash, V> Table<K, V> {
         outcome
     }
 
-    /// What `pick` says of each entry, without a lock over all of them. `pick` must not
-    /// use the table.
+    /// Applies `pick` to each entry, and collects the results. It locks one shard at a time. `pick`
+    /// must not use the table.
     pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
         let mut picked = Vec::new();
         for Shard(shard) in &self.shards {
@@ -154,21 +155,21 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
     use std::thread::{scope, yield_now};
 
-    /// So many readers may take over from one another before the writer comes.
+    /// How many reads may begin, each while another is in progress, before the writer has its turn.
     const RELAY: usize = 200_000;
 
-    /// Readers that overlap, so that there is always one inside: each leaves when the next has
-    /// come, or when that one can't come for a while, because a writer waits.
+    /// The reads overlap, so that there is always one in progress: each ends when the next has
+    /// begun, or when the next cannot begin for a while because a writer waits.
     #[test]
     fn readers_that_overlap_do_not_keep_a_writer_out() {
         let table = Table::new();
         table.insert_and(7, "before", || ());
         let (inside, waits, written) =
             (AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
-        let is_over = |relays| written.load(SeqCst) || relays == RELAY;
+        let is_finished = |relays| written.load(SeqCst) || relays == RELAY;
         let relay = |first: usize| {
             let (mut number, mut relays) = (first, 0);
-            while !is_over(relays) {
+            while !is_finished(relays) {
                 table.read(&7, |_| {
                     inside.store(number, SeqCst);
                     (0..20_000).any(|_| {

@@ -1,29 +1,40 @@
-//! The restart state of one child, with pure transitions: what an end leads to.
+//! The restart state of one child, with pure transitions.
 //!
-//! Fixed and dynamic supervisors decide with the same state. Nothing in here waits, starts or
-//! stops anything; the time and the random number are arguments.
+//! **What it guarantees**: fixed and dynamic supervisors decide restarts with the same state. The
+//! transitions wait for nothing, and start and stop nothing; the current time and the source of
+//! random numbers are arguments.
 //!
-//! Each end of a child that is to be started again goes through two steps: the incarnation is
-//! [recorded](RestartState::failed), then the [next step](RestartState::next) is taken.
+//! Each end of a child that is to be started again takes two steps:
+//! [`RestartState::record_failure`] records the incarnation, then [`RestartState::decide_next`]
+//! decides what follows.
 //!
-//! | the child has | the next step | what bounds it |
+//! | the child has | the decision | limited by |
 //! |---|---|---|
-//! | no backoff | a restart [at once](Next::AtOnce) | the window of its supervisor, as in OTP |
+//! | no backoff | a restart [at once](Next::AtOnce) | the window of the supervisor, as in OTP |
 //! | a backoff | a restart [after a delay](Next::After) | the time without a healthy run |
-//! | a backoff, and had no healthy run for too long | [given up](Next::GiveUp) | |
-//! | a backoff, under a supervisor that allows no restart | a restart at once, which the window refuses | the window |
+//! | a backoff, and no healthy run for too long | [give up](Next::GiveUp) | |
+//! | a backoff, and a supervisor that allows no restart | a restart at once, which the window refuses | the window |
 //!
-//! Invariants:
-//! 1. A delayed restart never counts against the window: an outage makes every child fail as
-//!    often as its delays allow, so a count of failures says how many children there are and not
-//!    how bad it is.
-//! 2. The clock of a child without a healthy run begins with the first incarnation that failed by
-//!    itself and was not healthy, or with the own end of a healthy one. It stands still while the
-//!    child is stopped with its group, and only a healthy run, an end for good or a start by hand
-//!    sets it back. So a child that never recovers is given up, however long its delays are, and
-//!    one that was only kept waiting is not.
-//! 3. An incarnation that its supervisor stopped decides nothing: only an own end, or a start that
-//!    failed, asks for the next step.
+//! The clock that measures the time without a healthy run has two states:
+//!
+//! ```text
+//!             record_failure: goes on, or after a healthy run begins anew
+//!   stopped -------------------------------------------------------------> running
+//!           <-------------------------------------------------------------
+//!             pause_clock, record_stop: keeps the time, or clears it after a healthy run
+//! ```
+//!
+//! **Invariants**
+//! 1. A delayed restart never counts against the window. In an outage every child fails as often as
+//!    its delays allow, so a count of failures would measure the number of children and not the
+//!    outage.
+//! 2. The clock starts at the start of the first incarnation that failed by itself and was not
+//!    healthy, or at the own end of a healthy one. It is stopped while the child is stopped with
+//!    its group. Only a healthy run, an end for good or a start by hand clears it. So the
+//!    supervisor gives up a child that never recovers, however long its delays are, but not a child
+//!    that was only kept waiting.
+//! 3. An incarnation that its supervisor stopped leads to no decision: only an own end, or a start
+//!    that failed, does.
 
 use std::time::Duration;
 
@@ -32,20 +43,20 @@ use tokio::time::Instant;
 use crate::restart::backoff::Backoff;
 use crate::restart::window::{Exceeded, Intensity};
 
-/// What is remembered of a child's restarts.
+/// The state of a child's restarts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RestartState {
-    /// Delayed restarts since the last healthy run.
+    /// The number of delayed restarts since the last healthy run.
     tries: u32,
-    /// How long the incarnation that runs, or the next, waited before its start.
+    /// The delay before the start of the incarnation that runs, or of the next one.
     delay: Duration,
-    /// Since when there was no healthy run, while the clock runs.
+    /// Since when there was no healthy run, while the clock runs (invariant 2).
     unhealthy_since: Option<Instant>,
-    /// What the clock had counted when it was stopped.
-    counted: Duration,
+    /// The time that the clock had measured when it was stopped.
+    paused_after: Duration,
 }
 
-/// One incarnation that is over.
+/// One incarnation that has ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     pub(crate) started: Instant,
@@ -60,68 +71,71 @@ impl Run {
     }
 }
 
-/// What holds for a child: its backoff, if it has one, and the budget of its supervisor.
+/// The settings that a decision depends on: the backoff of the child, if it has one, and the budget
+/// of the supervisor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) intensity: Intensity,
 }
 
-/// What an end leads to.
+/// The decision after an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// A restart that counts against the window when it is attempted.
+    /// Restart at once. The restart counts against the window when it is attempted.
     AtOnce,
-    /// A restart after this time, which counts against nothing.
+    /// Restart after this delay. The restart does not count against the window (invariant 1).
     After(Duration),
+    /// Do not restart: the supervisor gives up the child, or itself.
     GiveUp(Exceeded),
 }
 
 impl RestartState {
-    /// Records an incarnation that ended by itself, or did not start.
-    pub(crate) fn failed(&mut self, backoff: Option<Backoff>, run: Run) {
+    /// Records an incarnation that ended by itself, or whose start failed.
+    pub(crate) fn record_failure(&mut self, backoff: Option<Backoff>, run: Run) {
         self.delay = Duration::ZERO;
         let Some(backoff) = backoff else { return };
         if run.is_healthy(backoff) {
             *self = RestartState { unhealthy_since: Some(run.ended), ..RestartState::default() };
         } else if self.unhealthy_since.is_none() {
-            let counted = std::mem::take(&mut self.counted);
-            self.unhealthy_since = Some(run.started.checked_sub(counted).unwrap_or(run.started));
+            let paused_after = std::mem::take(&mut self.paused_after);
+            self.unhealthy_since =
+                Some(run.started.checked_sub(paused_after).unwrap_or(run.started));
         }
     }
 
-    /// Records an incarnation that its supervisor stopped, to start it again with its group.
-    pub(crate) fn stopped(&mut self, backoff: Option<Backoff>, run: Run) {
+    /// Records an incarnation that its supervisor stopped to start it again with its group.
+    pub(crate) fn record_stop(&mut self, backoff: Option<Backoff>, run: Run) {
         self.delay = Duration::ZERO;
         if backoff.is_some_and(|backoff| run.is_healthy(backoff)) {
             *self = RestartState::default();
         } else {
-            self.hold(run.ended);
+            self.pause_clock(run.ended);
         }
     }
 
-    /// The child is not tried from now on: it waits for another of its group.
-    pub(crate) fn hold(&mut self, now: Instant) {
+    /// Stops the clock, while the child waits for another child of its group.
+    pub(crate) fn pause_clock(&mut self, now: Instant) {
         if let Some(since) = self.unhealthy_since.take() {
-            self.counted = now.duration_since(since);
+            self.paused_after = now.duration_since(since);
         }
     }
 
-    /// Decides what follows an own end, or a start that failed, at `now`. `random` gives a number
-    /// from 0 to 1, and is asked for a delay only.
-    pub(crate) fn next(
+    /// Decides what follows an own end, or a start that failed, at `now`. A delayed restart is
+    /// counted as a try. `random` draws a number from 0 to 1, and is called only for a delay.
+    pub(crate) fn decide_next(
         &mut self,
         rules: Rules,
         now: Instant,
         random: impl FnOnce() -> f64,
     ) -> Next {
-        let Some(backoff) = rules.backoff.filter(|backoff| backoff.waits()) else {
+        let Some(backoff) = rules.backoff.filter(|backoff| backoff.has_delay()) else {
             return Next::AtOnce;
         };
-        if rules.intensity.is_none() {
+        if rules.intensity.forbids_restarts() {
             return Next::AtOnce;
         }
-        if let Some(limit) = backoff.patience(rules.intensity == Intensity::Unlimited)
+        if let Some(limit) = backoff.give_up_limit(rules.intensity == Intensity::Unlimited)
             && self.unhealthy_since.is_some_and(|since| now.duration_since(since) >= limit)
         {
             return Next::GiveUp(Exceeded::NoHealthyRun { tries: self.tries, within: limit });
@@ -131,7 +145,7 @@ impl RestartState {
         Next::After(self.delay)
     }
 
-    /// How long the incarnation that runs, or the next, waited before its start.
+    /// The delay before the start of the incarnation that runs, or of the next one.
     pub(crate) fn delay(&self) -> Duration {
         self.delay
     }

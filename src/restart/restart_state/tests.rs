@@ -1,4 +1,4 @@
-//! What follows an end: by the table, by the clock, by chance.
+//! The decision after an end: by the table, by the clock, and with random delays.
 
 use super::{Next, RestartState, Rules, Run};
 use crate::base::random::Random;
@@ -17,19 +17,19 @@ fn rules(backoff: impl Into<Option<Backoff>>) -> Rules {
     Rules { backoff: backoff.into(), intensity: LIMITED }
 }
 
-/// An incarnation that fails at once at this time.
+/// An incarnation whose start fails at this time.
 fn failed(at: Instant) -> Run {
     Run { started: at, ended: at, ran: false }
 }
 
-/// Fails at once, again and again, until the outage is over or it is given up.
+/// Lets every start fail at once, until the outage is over or the child is given up.
 fn outage(backoff: Backoff, length: Duration, random: &mut Random) -> Result<Instant, Exceeded> {
     let (begin, mut state) = (Instant::now(), RestartState::default());
     let mut now = begin;
     loop {
-        state.failed(Some(backoff), failed(now));
-        match state.next(rules(backoff), now, || random.unit()) {
-            Next::AtOnce => panic!("it has a backoff"),
+        state.record_failure(Some(backoff), failed(now));
+        match state.decide_next(rules(backoff), now, || random.unit()) {
+            Next::AtOnce => panic!("the child has a backoff"),
             Next::GiveUp(exceeded) => return Err(exceeded),
             Next::After(delay) => now += delay,
         }
@@ -40,20 +40,19 @@ fn outage(backoff: Backoff, length: Duration, random: &mut Random) -> Result<Ins
 }
 
 #[test]
-fn without_a_backoff_every_restart_counts_and_nothing_else_does() {
+fn without_a_backoff_every_restart_is_at_once_and_counts() {
     let now = Instant::now();
     let mut state = RestartState::default();
     for backoff in [None, Some(Backoff::none())] {
         for _ in 0..1_000 {
-            state.failed(backoff, failed(now));
-            let next = state.next(rules(backoff), now + seconds(1 << 20), || unreachable!());
+            state.record_failure(backoff, failed(now));
+            let next = state.decide_next(rules(backoff), now + seconds(1 << 20), || unreachable!());
             assert_eq!((next, state.delay()), (Next::AtOnce, Duration::ZERO));
         }
     }
 }
 
-/// An outage of ten minutes is survived whatever the delays are, and one that doesn't end is
-/// given up.
+/// This holds whatever the delays are.
 #[test]
 fn an_outage_of_ten_minutes_is_survived_and_one_without_end_is_given_up() {
     let mut random = Random::seeded(5);
@@ -68,8 +67,8 @@ fn an_outage_of_ten_minutes_is_survived_and_one_without_end_is_given_up() {
     }
 }
 
-/// One row of the book's table: outages of this length in this many seeds, and how many of
-/// them no child was given up in.
+/// One row of the book's table: outages of this length, one for each seed, and in how many of them
+/// no child was given up.
 fn row(minutes: f64, children: u32, seeds: u64) -> String {
     let length = Duration::from_secs_f64(minutes * 60.0);
     let (mut survived, mut latest, mut most) = (0, Duration::ZERO, 0);
@@ -80,8 +79,8 @@ fn row(minutes: f64, children: u32, seeds: u64) -> String {
             let (begin, mut state, mut starts) = (Instant::now(), RestartState::default(), 1);
             let mut now = begin;
             while now - begin < length {
-                state.failed(Some(Backoff::new()), failed(now));
-                match state.next(rules(Backoff::new()), now, || random.unit()) {
+                state.record_failure(Some(Backoff::new()), failed(now));
+                match state.decide_next(rules(Backoff::new()), now, || random.unit()) {
                     Next::After(delay) => now += delay,
                     Next::AtOnce | Next::GiveUp(_) => break,
                 }
@@ -98,7 +97,7 @@ fn row(minutes: f64, children: u32, seeds: u64) -> String {
     format!("| {minutes} min | {children} | {survived} of {seeds} | {back} | {most} |")
 }
 
-/// The table of outages in the book is what this finds.
+/// The book's table of outages has the rows that this test computes.
 #[test]
 fn the_books_table_of_outages_is_true() {
     let page = include_str!("../../../book/src/backoff.md");
@@ -117,9 +116,8 @@ fn a_limit_of_an_hour_is_an_hour_and_never_is_never() {
     assert!(outage(Backoff::new().never_give_up(), seconds(1 << 22), &mut random).is_ok());
 }
 
-/// Only a healthy run sets the clock back, and a stop with the group is no healthy run.
 #[test]
-fn only_a_healthy_run_sets_the_clock_back() {
+fn only_a_healthy_run_clears_the_clock() {
     let backoff = Backoff::new().jitter(0.0).reset_after(seconds(30));
     let begin = Instant::now();
     for (run, healthy) in [(seconds(29), false), (seconds(30), true)] {
@@ -129,9 +127,9 @@ fn only_a_healthy_run_sets_the_clock_back() {
         while now < begin + seconds(7_200) {
             let started = now;
             now += run;
-            state.failed(Some(backoff), Run { started, ended: now, ran: true });
-            match state.next(rules(backoff), now, || 1.0) {
-                Next::AtOnce => panic!("it has a backoff"),
+            state.record_failure(Some(backoff), Run { started, ended: now, ran: true });
+            match state.decide_next(rules(backoff), now, || 1.0) {
+                Next::AtOnce => panic!("the child has a backoff"),
                 Next::After(delay) => now += delay,
                 Next::GiveUp(_) => {
                     given_up = Some(now);
@@ -143,10 +141,10 @@ fn only_a_healthy_run_sets_the_clock_back() {
     }
 }
 
-/// A child that is kept down by the outage of another of its group has no less time when it is
-/// tried itself, and one that ran well none of the time before that against it.
+/// The time in which a child waits for another child of its group does not count against it, and
+/// neither does the time before a healthy run.
 #[test]
-fn the_clock_stands_still_while_a_child_is_stopped_with_its_group() {
+fn the_clock_is_stopped_while_a_child_is_stopped_with_its_group() {
     let backoff = Backoff::new();
     let begin = Instant::now();
     let run = |from: u64, to: u64| Run {
@@ -154,20 +152,21 @@ fn the_clock_stands_still_while_a_child_is_stopped_with_its_group() {
         ended: begin + seconds(to),
         ran: true,
     };
-    let next =
-        |state: &mut RestartState, at| state.next(rules(backoff), begin + seconds(at), || 1.0);
-    // Healthy for days, stopped with its group, failing once when that is back.
+    let next = |state: &mut RestartState, at| {
+        state.decide_next(rules(backoff), begin + seconds(at), || 1.0)
+    };
+    // Healthy for days, stopped with its group, fails once when the group is started again.
     let mut state = RestartState::default();
-    state.stopped(Some(backoff), run(0, 500_000));
-    state.failed(Some(backoff), failed(begin + seconds(501_300)));
+    state.record_stop(Some(backoff), run(0, 500_000));
+    state.record_failure(Some(backoff), failed(begin + seconds(501_300)));
     assert_eq!(next(&mut state, 501_300), Next::After(seconds(1)));
 
-    // Failing for ten minutes, kept down for a day, failing for another five.
+    // Fails for ten minutes, is stopped for a day, fails for another five minutes.
     let mut state = RestartState::default();
-    state.failed(Some(backoff), run(0, 1));
+    state.record_failure(Some(backoff), run(0, 1));
     assert!(matches!(next(&mut state, 1), Next::After(_)));
-    state.stopped(Some(backoff), run(590, 600));
-    state.failed(Some(backoff), failed(begin + seconds(90_000)));
+    state.record_stop(Some(backoff), run(590, 600));
+    state.record_failure(Some(backoff), failed(begin + seconds(90_000)));
     assert!(matches!(next(&mut state, 90_000), Next::After(_)));
     assert!(matches!(next(&mut state, 90_299), Next::After(_)));
     assert!(matches!(next(&mut state, 90_300), Next::GiveUp(_)));
@@ -177,24 +176,23 @@ fn the_clock_stands_still_while_a_child_is_stopped_with_its_group() {
 fn a_supervisor_that_allows_no_restart_delays_none() {
     let (now, mut state) = (Instant::now(), RestartState::default());
     let none = Intensity::Limited { restarts: 0, period: seconds(1) };
-    state.failed(Some(Backoff::new()), failed(now));
+    state.record_failure(Some(Backoff::new()), failed(now));
     let rules = Rules { backoff: Some(Backoff::new()), intensity: none };
-    assert_eq!(state.next(rules, now, || unreachable!()), Next::AtOnce);
+    assert_eq!(state.decide_next(rules, now, || unreachable!()), Next::AtOnce);
     assert!(Window::default().spend(none, now, || unreachable!()).is_err());
 }
 
-/// A supervisor that never gives up goes on for ever, unless the backoff itself says when.
 #[test]
-fn under_an_unlimited_budget_only_a_limit_that_was_set_gives_up() {
+fn under_an_unlimited_budget_only_an_explicit_give_up_after_gives_up() {
     let begin = Instant::now();
     let later = begin + seconds(1 << 20);
     for (backoff, gives_up) in
         [(Backoff::new(), false), (Backoff::new().give_up_after(seconds(300)), true)]
     {
         let mut state = RestartState::default();
-        state.failed(Some(backoff), failed(begin));
+        state.record_failure(Some(backoff), failed(begin));
         let rules = Rules { backoff: Some(backoff), intensity: Intensity::Unlimited };
-        let next = state.next(rules, later, || 1.0);
+        let next = state.decide_next(rules, later, || 1.0);
         assert_eq!(matches!(next, Next::GiveUp(_)), gives_up, "{next:?}");
     }
 }

@@ -31,7 +31,7 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Its init begins. It is in the table: who turns a switch on from now on tells it.
     pub(crate) fn begin_init(&mut self) {
-        if self.inner().watch.is_none() && !self.process.kernel.watching.handlers() {
+        if self.inner().watch.is_none() && !self.process.kernel.switches.observes_handlers() {
             return;
         }
         self.process.kernel.heed(&*self.process);
@@ -48,7 +48,7 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Whether somebody wants to know what it is at.
     fn is_watched(&mut self) -> bool {
-        let watched = self.process.kernel.watching.handlers();
+        let watched = self.process.kernel.switches.observes_handlers();
         let watch = &mut self.inner().watch;
         if watched || watch.as_ref().is_some_and(|watch| watch.own_limit.is_some()) {
             watch.get_or_insert_default();
@@ -56,7 +56,7 @@ impl<S: GenServer> ServerContext<S> {
         }
         *watch = None;
         self.process.flags().fetch_and(!flag::OBSERVED, Ordering::SeqCst);
-        if self.process.kernel.watching.handlers() {
+        if self.process.kernel.switches.observes_handlers() {
             self.raise_watched();
         }
         let process: &dyn AnyProcess = &*self.process;
@@ -92,7 +92,7 @@ impl<S: GenServer> ServerContext<S> {
             }
             return Poll::Pending;
         };
-        let woken = (waited || starts) && self.note(|activity| activity.found(limit));
+        let woken = (waited || starts) && self.note(|activity| activity.stop_waiting(limit));
         if limit.is_none() || !(starts || woken) {
             return Poll::Ready(found);
         }
@@ -111,7 +111,7 @@ impl<S: GenServer> ServerContext<S> {
 
     /// How long a handler may run untold.
     fn limit(&mut self) -> Option<Duration> {
-        let of_all = self.process.kernel.watching.warns_after();
+        let of_all = self.process.kernel.switches.slow_handler_limit();
         let own = self.inner().watch.as_ref().and_then(|watch| watch.own_limit);
         own.or(of_all).map(|limit| limit.max(SHORTEST))
     }

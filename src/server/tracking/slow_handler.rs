@@ -66,7 +66,7 @@ async fn tell(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
         match look {
             Look::Sleep => next.notified().await,
             Look::Until(at) => sleep_until(at).await,
-            Look::Tell(_) => {}
+            Look::Report(_) => {}
         }
     }
 }
@@ -80,7 +80,7 @@ fn look(process: &dyn AnyProcess) -> Look {
         let look = activity.map_or(Look::Sleep, |activity| activity.look(Instant::now()));
         (look, core.relations().and_then(|relations| relations.label.clone()))
     });
-    if let Look::Tell(Handling { callback, elapsed }) = look {
+    if let Look::Report(Handling { callback, elapsed }) = look {
         let (pid, label) = (process.pid(), label.map(|label| name(&label).to_string()));
         ignore_panic(|| {
             tracing::warn!(

@@ -99,7 +99,7 @@ impl DynamicServer {
         let (now, start) = (end.at, StartRecord { started, attempt });
         let oldest = again.history.push(end.record(start, &mut again.restarts, backoff));
         ignore_panic(|| drop(oldest));
-        again.restarts.next(Rules { backoff, intensity }, now, || self.random.unit())
+        again.restarts.decide_next(Rules { backoff, intensity }, now, || self.random.unit())
     }
 
     /// Has the child wait for its restart.
@@ -170,7 +170,7 @@ impl DynamicServer {
         let (origin, alone) = (self.report.origin(Some(pid)), self.spec.child_budget);
         let alone = alone.map(|budget| budget.exhausted);
         let (window, intensity) = self.budget_of(pid);
-        let until = window.next(intensity, Instant::now());
+        let until = window.next_allowed_at(intensity, Instant::now());
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
         match alone {
             Some(Exhausted::GiveUp) => self.give_up(pid, until, last),

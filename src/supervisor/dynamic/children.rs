@@ -62,7 +62,7 @@ impl DynamicServer {
             Ok(None) => {}
             Err(NotStarted { error, .. }) => {
                 let (_, intensity) = self.budget_of(pid);
-                let until = Window::default().next(intensity, Instant::now());
+                let until = Window::default().next_allowed_at(intensity, Instant::now());
                 if let Some(State::GivenUp(given_up)) =
                     self.children.get_mut(&pid).map(|child| &mut child.state)
                 {

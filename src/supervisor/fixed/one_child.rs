@@ -68,7 +68,7 @@ impl FixedServer {
         let Some(child) = self.children.get_mut(position) else { return };
         self.report.reserve_name(child.slot(), &child.spec);
         if let RunState::Restarting { .. } = child.state() {
-            child.restarts.hold(now);
+            child.restarts.pause_clock(now);
             self.children.set(position, RunState::Stopped);
         }
     }

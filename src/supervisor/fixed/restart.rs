@@ -244,7 +244,7 @@ impl FixedServer {
         let Some(child) = self.children.get_mut(position) else { return Next::AtOnce };
         let backoff = child.spec.backoff.or(self.backoff);
         let rules = Rules { backoff, intensity: self.intensity };
-        child.restarts.next(rules, now, || self.random.unit())
+        child.restarts.decide_next(rules, now, || self.random.unit())
     }
 
     /// Reports the restart of this child that was decided.

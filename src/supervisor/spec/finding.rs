@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::error_chain::Story;
-use crate::base::one_line::{SENTENCE, excerpt, quoted, way};
+use crate::base::error_chain::ErrorChain;
+use crate::base::one_line::{SENTENCE, excerpt, path_excerpt, quoted};
 use crate::runtime::errors::call_error::StartError;
 
 /// A finding of a [`Lint`](crate::Lint) in the description of a tree. `Lint` has an example.
@@ -91,16 +91,16 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Refused { path, error } => {
-                let error = excerpt(Story(error), SENTENCE);
-                write!(f, "{} would not start: {error}", way(path))
+                let error = excerpt(ErrorChain(error), SENTENCE);
+                write!(f, "{} would not start: {error}", path_excerpt(path))
             }
             Finding::DuplicateName { name, paths: [one, two] } => {
-                let (one, two, name) = (way(one), way(two), quoted(name));
+                let (one, two, name) = (path_excerpt(one), path_excerpt(two), quoted(name));
                 write!(f, "{one} and {two} both have the name {name}: only one can be registered")
             }
             Finding::HurriedSupervisor { path, limit, needs } => hurried(f, path, *limit, *needs),
             Finding::EndlessStop { path } => {
-                let path = way(path);
+                let path = path_excerpt(path);
                 write!(f, "worker {path} may take for ever to stop: give it a time limit")
             }
             Finding::LongStop { worst } => write!(
@@ -112,7 +112,7 @@ impl fmt::Display for Finding {
                 f,
                 "transient supervisor {} shuts itself down cleanly, and stays down then: \
                  make it permanent if it should come back",
-                way(path)
+                path_excerpt(path)
             ),
             Finding::ManyStarts { path, starts } => many_starts(f, path, *starts),
             Finding::SlowStop { path, takes, restarts, period } => write!(
@@ -121,7 +121,7 @@ impl fmt::Display for Finding {
                  than {restarts} restarts never come within {period:?} and a child that keeps \
                  failing is restarted for ever: give `intensity` a longer period, or the children \
                  less time to stop",
-                way(path)
+                path_excerpt(path)
             ),
         }
     }
@@ -133,7 +133,7 @@ fn hurried(
     limit: Duration,
     needs: Option<Duration>,
 ) -> fmt::Result {
-    let path = way(path);
+    let path = path_excerpt(path);
     write!(f, "supervisor {path} has {limit:?} to stop and may need ")?;
     match needs {
         Some(needs) => write!(f, "{needs:?}")?,
@@ -143,7 +143,7 @@ fn hurried(
 }
 
 fn many_starts(f: &mut fmt::Formatter<'_>, path: &str, starts: Option<u64>) -> fmt::Result {
-    let path = way(path);
+    let path = path_excerpt(path);
     match starts {
         Some(starts) => write!(
             f,

@@ -82,12 +82,12 @@ impl Failures {
         if child.restart == Restart::Temporary {
             return Failures::Never;
         }
-        match child.backoff.or(spec.backoff).filter(Backoff::waits) {
+        match child.backoff.or(spec.backoff).filter(Backoff::has_delay) {
             None => Failures::Budget,
-            Some(_) if spec.intensity.is_none() => Failures::Budget,
+            Some(_) if spec.intensity.forbids_restarts() => Failures::Budget,
             Some(backoff) => {
-                let within = backoff.patience(spec.intensity == Intensity::Unlimited);
-                Failures::Delayed(within.and_then(|within| backoff.most_tries(within)))
+                let within = backoff.give_up_limit(spec.intensity == Intensity::Unlimited);
+                Failures::Delayed(within.and_then(|within| backoff.max_delayed_restarts(within)))
             }
         }
     }

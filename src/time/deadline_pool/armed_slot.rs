@@ -1,21 +1,21 @@
-//! A slot while a caller waits on it.
+//! A deadline slot while a caller waits on it.
 
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::time::deadline_pool::slot_cache::CachedSlot;
 use crate::time::deadline_pool::slot_pool::SlotPool;
-use crate::time::deadline_pool::{DeadlinePool, FAR};
+use crate::time::deadline_pool::{DeadlinePool, MAX_LEAD};
 
-/// A slot in use; dropping it takes it back.
+/// An armed deadline slot. Dropping it disarms the slot.
 #[derive(Debug)]
 pub(crate) struct ArmedSlot<'a> {
-    pub(super) place: Home<'a>,
+    pub(super) home: Home<'a>,
     pub(super) due: u64,
     pub(super) deadlines: &'a DeadlinePool,
 }
 
-/// Where it came from, and is given back to.
+/// The place that a slot belongs to: it is disarmed there.
 #[derive(Debug)]
 pub(super) enum Home<'a> {
     SlotCache(&'a CachedSlot),
@@ -23,16 +23,20 @@ pub(super) enum Home<'a> {
 }
 
 impl ArmedSlot<'_> {
-    /// Whether the sweeper's next look comes in time for it. To be asked at once where the slot
-    /// is kept: to move it after its parts are written costs as much as to arm it.
+    /// Whether the caller may rely on the sweeper (invariant 2 of
+    /// [`deadline_pool`](crate::time::deadline_pool)).
+    ///
+    /// Call it where the slot is stored: to move the slot after its parts were written costs as
+    /// much as to arm it.
     #[inline]
     pub(crate) fn is_in_time(&self) -> bool {
-        let next = self.deadlines.next.load(Ordering::SeqCst);
-        next <= self.due && self.due - next < FAR
+        let next = self.deadlines.next_sweep.load(Ordering::SeqCst);
+        next <= self.due && self.due - next < MAX_LEAD
     }
 
+    /// Replaces the waker that is woken when the slot expires.
     pub(crate) fn register(&self, waker: &Waker) {
-        match self.place {
+        match self.home {
             Home::SlotCache(slot) => slot.register(waker),
             Home::SlotPool(pool, at) => pool.register(at, waker),
         }
@@ -41,7 +45,7 @@ impl ArmedSlot<'_> {
 
 impl Drop for ArmedSlot<'_> {
     fn drop(&mut self) {
-        match self.place {
+        match self.home {
             Home::SlotCache(slot) => slot.disarm(),
             Home::SlotPool(pool, at) => pool.disarm(at),
         }

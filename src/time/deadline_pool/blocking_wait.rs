@@ -1,8 +1,17 @@
-//! Waiting on a thread that may block: a future is polled there until it is ready.
+//! Blocking waits: polls a future on a thread that may block, until it is ready.
 //!
-//! What the future waits for wakes the thread. Its deadlines go by the clock of the tokio that
-//! they belong to; but that tokio may be blocked, or driven by nobody, and then wakes nobody.
-//! So a deadline also leaves word [when to look](look_at) at the latest, by the system's clock.
+//! **What it guarantees**: the thread polls the future again when the future's waker was woken, and
+//! at the latest at the instant that the last poll set by [`poll_again_by`].
+//!
+//! A deadline is measured by the clock of the tokio that it belongs to. That tokio may be blocked,
+//! or not driven at all, and then wakes no waiter. So a deadline also sets the latest instant of
+//! the next poll, by the system's clock.
+//!
+//! **Invariants**
+//! 1. `POLL_AGAIN_BY` is set only during a poll in [`wait`], and restored after the poll, also if
+//!    the poll panics: waits may be nested.
+//! 2. A wake-up sets `woken` before it unparks the thread. So it is not lost when the polled code
+//!    blocks the thread itself, and consumes the unpark.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -14,40 +23,40 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 thread_local! {
-    /// Set while a future is polled in [`wait`]; in there, when to poll it again at the latest.
-    static LOOK_AT: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
+    /// `Some` while a future is polled in [`wait`]: the latest instant of its next poll, if there
+    /// is one.
+    static POLL_AGAIN_BY: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
 }
 
-/// Whether this thread polls a future in [`wait`].
+/// Whether this thread is polling a future in [`wait`].
 pub(crate) fn is_waiting() -> bool {
-    LOOK_AT.get().is_some()
+    POLL_AGAIN_BY.get().is_some()
 }
 
-/// Has the future that is being polled polled again at this instant at the latest.
-pub(crate) fn look_at(at: Instant) {
-    let earliest = LOOK_AT.get().flatten().map_or(at, |other| other.min(at));
-    LOOK_AT.set(Some(Some(earliest)));
+/// Lets [`wait`] poll the future that is being polled again at this instant, at the latest.
+pub(crate) fn poll_again_by(at: Instant) {
+    let earliest = POLL_AGAIN_BY.get().flatten().map_or(at, |other| other.min(at));
+    POLL_AGAIN_BY.set(Some(Some(earliest)));
 }
 
-/// One poll; what was set before it is set again after it, also if it panics.
+/// Sets `POLL_AGAIN_BY` during one poll, and restores the value before (invariant 1).
 struct Polling {
     before: Option<Option<Instant>>,
 }
 
 impl Polling {
     fn enter() -> Self {
-        Polling { before: LOOK_AT.replace(Some(None)) }
+        Polling { before: POLL_AGAIN_BY.replace(Some(None)) }
     }
 }
 
 impl Drop for Polling {
     fn drop(&mut self) {
-        LOOK_AT.set(self.before);
+        POLL_AGAIN_BY.set(self.before);
     }
 }
 
-/// Wakes a thread that waits in [`wait`]. It says so, too: what is polled there may block the
-/// thread by itself, and use up what would have unparked it.
+/// The waker of a thread that waits in [`wait`] (invariant 2).
 struct Unpark {
     thread: Thread,
     woken: AtomicBool,
@@ -71,10 +80,10 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        let look_at = LOOK_AT.get().flatten();
+        let poll_again_by = POLL_AGAIN_BY.get().flatten();
         drop(polling);
         while !unpark.woken.swap(false, Ordering::Acquire) {
-            match look_at.map(|at| at.saturating_duration_since(Instant::now())) {
+            match poll_again_by.map(|at| at.saturating_duration_since(Instant::now())) {
                 None => thread::park(),
                 Some(Duration::ZERO) => break,
                 Some(left) => thread::park_timeout(left),

@@ -1,32 +1,44 @@
-//! Deadlines of calls, nearly free.
+//! The deadlines of calls, without a timer for each call.
 //!
-//! A *slot* is a deadline and a waker, in the [per-task cache](crate::time::deadline_pool::slot_cache) or in a
-//! [pool](crate::time::deadline_pool::slot_pool). Arming one is a few stores, and so is taking it back: no timer
-//! is made. One task per runtime, the *sweeper*, sleeps until its next look, wakes what is due,
-//! and looks again.
+//! **What it guarantees**: a caller that waits on an armed slot is woken at its deadline, as it
+//! would be by a timer of tokio. To arm a slot and to disarm it takes a few stores each.
 //!
-//! **The sweeper is not to be relied on by those it would look too late for.** `next` is the
-//! instant of its next look, *never* while there is none.
+//! A *deadline slot* is an instant and a waker. It belongs to the [per-task slot
+//! cache](crate::time::deadline_pool::slot_cache), where a task finds the slot again that it used
+//! last, or to a [slot pool](crate::time::deadline_pool::slot_pool). One task of a runtime, the
+//! *sweeper*, sleeps until `next_sweep`, expires the slots that are due, wakes their tasks, and
+//! sleeps again.
 //!
-//! 1. The sweeper sets `next` to *never* before it looks, and to the instant that its timer is
-//!    set to, after it looked. From then until that instant nothing but the timer wakes it.
-//! 2. A caller arms its slot, then reads `next`; all in one order. If `next` is later than the
-//!    deadline, the caller takes the slot back and waits on a timer of its own. If not, the
-//!    slot was armed before the look at `next` began, and that look sees it.
-//! 3. So a caller never has to wake the sweeper for its own deadline. Only while `next` is
-//!    *never*, when no slot depends on the sweeper, does a caller ask for a look: for the calls
-//!    that follow. A task that a worker's task wakes may sit in a slot of that worker that no
-//!    other worker takes from, until the waking task yields; a sweeper that sat there behind a
-//!    task that blocks made every deadline of the runtime late.
-//! 4. A thread that is no worker may ask for a look at any time: what it wakes goes to all
+//! ```text
+//!   a caller                                 the sweeper
+//!   1  arms its slot                         a  sets next_sweep to NEVER
+//!   2  reads next_sweep:                     b  expires the slots that are due,
+//!      not after its deadline: waits            and wakes their tasks
+//!      otherwise: disarms the slot, and      c  sets next_sweep to the instant
+//!      waits on a timer of its own              of the next sweep
+//!   3  disarms the slot after the wait       d  sleeps until then, and goes on with a
+//! ```
+//!
+//! **Invariants**
+//! 1. `next_sweep` is [`NEVER`] unless the sweeper's timer is set to that instant. Until then only
+//!    the timer wakes the sweeper, or the request of a thread (invariant 4).
+//! 2. A caller relies on the sweeper only if `next_sweep`, read after its slot was armed, is not
+//!    after its deadline. All these accesses are sequentially consistent: the slot was armed before
+//!    that sweep begins, so the sweep finds the slot, and its next timer takes the slot into
+//!    account.
+//! 3. No task has to wake the sweeper for its own deadline. Only while `next_sweep` is `NEVER`, so
+//!    that no caller relies on the sweeper, does a task request a sweep, and it does so for the
+//!    calls that follow. The reason: tokio may put a task that a worker's task wakes into a slot of
+//!    that worker that other workers do not take from, until the waking task yields. A sweeper that
+//!    lay there behind a task that blocks would delay every deadline of the runtime.
+//! 4. A thread that is not a worker may request a sweep at any time: tasks that it wakes go to all
 //!    workers.
 //!
-//! A call is mostly over before its time. The sweeper looks at that time all the same, so the
-//! calls that follow find a `next` that is earlier than their deadlines. It looks every five
-//! seconds while anybody waits, and earlier if a caller with a shorter limit had to use a
-//! timer.
+//! Most calls end before their deadline. The sweeper sweeps at that time all the same, so the calls
+//! that follow find a `next_sweep` before their own deadlines. It sweeps every five seconds while a
+//! slot is armed, and earlier after a caller with a shorter limit had to use a timer.
 //!
-//! When the runtime is shut down, callers use timers of their own, and the sweeper ends as soon
+//! After the shutdown of the runtime, callers use timers of their own, and the sweeper ends as soon
 //! as no slot is armed.
 
 mod slot_pool;
@@ -49,39 +61,42 @@ use tokio::time::Instant;
 
 use crate::base::catch::ignore_panic;
 use crate::time::deadline_pool::armed_slot::Home;
-use crate::time::deadline_pool::slot_cache::{LAST, SlotCache, table};
+use crate::time::deadline_pool::slot_cache::{LATEST_DUE, SlotCache, vtable_addr};
 use crate::time::deadline_pool::slot_pool::{NEVER, SLOT_POOLS, SlotPool, own_pool};
 
 pub(crate) use crate::time::deadline_pool::armed_slot::ArmedSlot;
 
-/// The sweeper looks at least so often while a slot is armed: the time limit of most calls.
-const LOOK_EVERY: u64 = 5_000_000_000;
-/// It does not look more often than this for the sake of calls to come.
-const LOOK_AT_MOST_EVERY: u64 = 1_000_000;
-/// A deadline that is so much later than the next look is worth a timer of its own: under a
-/// paused clock each look on the way to it is a step of the clock.
-const FAR: u64 = 3_600_000_000_000;
+/// The longest time between two sweeps while a slot is armed, in nanoseconds: the limit of most
+/// calls.
+const MAX_SWEEP_INTERVAL: u64 = 5_000_000_000;
+/// The shortest time between two sweeps, in nanoseconds, if no armed slot is due before.
+const MIN_SWEEP_INTERVAL: u64 = 1_000_000;
+/// A deadline this much later than the next sweep gets a timer of its own, in nanoseconds. Under a
+/// paused clock each sweep on the way to the deadline would be a step of the clock.
+const MAX_LEAD: u64 = 3_600_000_000_000;
 
-/// All slots of a runtime.
+/// All deadline slots of a runtime, and the state of its sweeper.
 #[derive(Debug)]
 pub(crate) struct DeadlinePool {
     cache: SlotCache,
-    /// Where those are armed that find their place taken.
+    /// The slots of callers that found their slots in the cache taken, and of threads.
     pools: [SlotPool; SLOT_POOLS],
+    /// The instant that all others are counted from, in nanoseconds.
     base: OnceLock<Instant>,
-    next: AtomicU64,
-    /// The shortest time that a caller with a timer of its own had left, since the last look.
-    shortest: AtomicU64,
-    /// The table of the wakers of tokio's tasks, as soon as it is known.
-    task_table: AtomicUsize,
-    /// How often the sweeper has looked: a sign of life of its tokio.
-    looks: AtomicU64,
-    /// Waits with a timer of their own.
-    timed: AtomicUsize,
-    /// By a task; heeded while `next` is never.
-    wanted: Notify,
-    /// By a thread that is no worker of this tokio; heeded always.
-    outside: Notify,
+    /// The instant of the next sweep, or [`NEVER`].
+    next_sweep: AtomicU64,
+    /// The shortest time that a caller with a timer of its own had left, since the last sweep.
+    shortest_wait: AtomicU64,
+    /// The address of the vtable of wakers of tokio tasks; 0 until the sweeper has run.
+    task_vtable: AtomicUsize,
+    /// The number of sweeps. While it grows, the sweeper's tokio is driven.
+    sweeps: AtomicU64,
+    /// The number of waits that use a timer of their own.
+    timer_waits: AtomicUsize,
+    /// A task's request for a sweep. The sweeper waits for it only while `next_sweep` is `NEVER`.
+    requested_by_task: Notify,
+    /// The request of a thread that is not a worker of this tokio. The sweeper always waits for it.
+    requested_by_thread: Notify,
     started: AtomicBool,
     closed: AtomicBool,
 }
@@ -92,28 +107,30 @@ impl DeadlinePool {
             cache: SlotCache::default(),
             pools: Default::default(),
             base: OnceLock::new(),
-            next: AtomicU64::new(NEVER),
-            shortest: AtomicU64::new(NEVER),
-            task_table: AtomicUsize::new(0),
-            looks: AtomicU64::new(0),
-            timed: AtomicUsize::new(0),
-            wanted: Notify::new(),
-            outside: Notify::new(),
+            next_sweep: AtomicU64::new(NEVER),
+            shortest_wait: AtomicU64::new(NEVER),
+            task_vtable: AtomicUsize::new(0),
+            sweeps: AtomicU64::new(0),
+            timer_waits: AtomicUsize::new(0),
+            requested_by_task: Notify::new(),
+            requested_by_thread: Notify::new(),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
     }
 
-    /// Arms the slot that this waker's task used last. `None` if it is not to be had, or if the
-    /// waker is not that of a task: then only the thread knows which tokio polls the caller.
+    /// Arms the slot that the task of this waker used last.
+    ///
+    /// `None` if that slot is not available, or if the waker is not that of a task: then only the
+    /// current thread shows which tokio polls the caller.
     #[inline]
     pub(crate) fn rearm(&self, due: Instant, waker: &Waker) -> Option<ArmedSlot<'_>> {
-        if table(waker) != self.task_table.load(Ordering::Relaxed) {
+        if vtable_addr(waker) != self.task_vtable.load(Ordering::Relaxed) {
             return None;
         }
         let due = self.nanos(due);
         let slot = self.cache.rearm(due, waker)?;
-        Some(ArmedSlot { place: Home::SlotCache(slot), due, deadlines: self })
+        Some(ArmedSlot { home: Home::SlotCache(slot), due, deadlines: self })
     }
 
     /// Arms a slot for a caller that this runtime's tokio polls.
@@ -122,46 +139,48 @@ impl DeadlinePool {
     pub(crate) fn arm(&self, due: Instant, waker: &Waker) -> ArmedSlot<'_> {
         let due = self.nanos(due);
         match self.cache.arm(due, waker) {
-            Some(slot) => ArmedSlot { place: Home::SlotCache(slot), due, deadlines: self },
-            None => self.hang(due, waker),
+            Some(slot) => ArmedSlot { home: Home::SlotCache(slot), due, deadlines: self },
+            None => self.arm_in_pool(due, waker),
         }
     }
 
-    fn hang(&self, due: u64, waker: &Waker) -> ArmedSlot<'_> {
+    fn arm_in_pool(&self, due: u64, waker: &Waker) -> ArmedSlot<'_> {
         let pool = &self.pools[own_pool()];
         let at = pool.arm(due, waker);
-        ArmedSlot { place: Home::SlotPool(pool, at), due, deadlines: self }
+        ArmedSlot { home: Home::SlotPool(pool, at), due, deadlines: self }
     }
 
-    /// Arms a slot for a caller on a thread that is no worker of any tokio, and has the sweeper
-    /// look in time: as soon as this tokio runs it. Panics if tokio's time is not enabled.
+    /// Arms a slot for a caller on a thread that is not a worker of any tokio. The sweeper sweeps
+    /// in time for it, as soon as this tokio runs the sweeper (invariant 4).
+    ///
+    /// Panics if tokio's time is not enabled.
     pub(crate) fn arm_outside(
         self: &Arc<Self>,
         due: Instant,
         waker: &Waker,
         handle: &Handle,
     ) -> ArmedSlot<'_> {
-        let slot = self.hang(self.nanos(due), waker);
+        let slot = self.arm_in_pool(self.nanos(due), waker);
         self.start(handle);
         if !slot.is_in_time() {
-            self.outside.notify_one();
+            self.requested_by_thread.notify_one();
         }
         slot
     }
 
-    /// A caller with a timer of its own, which had this long to wait: calls as short as this
-    /// one may follow.
-    pub(crate) fn want(self: &Arc<Self>, left: Duration, handle: Option<&Handle>) {
+    /// Requests sweeps in time for calls as short as that of a caller which had this much time left
+    /// and had to use a timer of its own (invariant 3).
+    pub(crate) fn request_sweep(self: &Arc<Self>, left: Duration, handle: Option<&Handle>) {
         if self.closed.load(Ordering::SeqCst) {
             return;
         }
-        let left = u64::try_from(left.as_nanos()).unwrap_or(LAST);
-        self.shortest.fetch_min(left, Ordering::SeqCst);
-        if self.next.load(Ordering::SeqCst) == NEVER
+        let left = u64::try_from(left.as_nanos()).unwrap_or(LATEST_DUE);
+        self.shortest_wait.fetch_min(left, Ordering::SeqCst);
+        if self.next_sweep.load(Ordering::SeqCst) == NEVER
             && let Some(handle) = handle
         {
             self.start(handle);
-            self.wanted.notify_one();
+            self.requested_by_task.notify_one();
         }
     }
 
@@ -169,30 +188,31 @@ impl DeadlinePool {
         if self.started.load(Ordering::SeqCst) {
             return;
         }
+        // This panics here, and not in the sweeper, if tokio's time is not enabled.
         let inside = handle.enter();
         drop(tokio::time::sleep(Duration::ZERO));
         drop(inside);
         if !self.started.swap(true, Ordering::SeqCst) {
-            // With a budget, its own timer might not be looked at.
-            handle.spawn(unconstrained(Arc::clone(self).sweep()));
+            // Unconstrained, since a poll without budget left does not look at the timer.
+            handle.spawn(unconstrained(Arc::clone(self).run_sweeper()));
         }
     }
 
     fn nanos(&self, at: Instant) -> u64 {
         let base = self.base.get_or_init(|| base(at));
         u64::try_from(at.saturating_duration_since(*base).as_nanos())
-            .map_or(LAST, |nanos| nanos.min(LAST))
+            .map_or(LATEST_DUE, |nanos| nanos.min(LATEST_DUE))
     }
 
-    async fn sweep(self: Arc<Self>) {
-        let sweeping = Sweeping(&self);
+    async fn run_sweeper(self: Arc<Self>) {
+        let guard = SweeperGuard(&self);
         poll_fn(|cx| {
-            self.task_table.store(table(cx.waker()), Ordering::Relaxed);
+            self.task_vtable.store(vtable_addr(cx.waker()), Ordering::Relaxed);
             Poll::Ready(())
         })
         .await;
         loop {
-            let next = self.look();
+            let next = self.sweep_once();
             if self.closed.load(Ordering::SeqCst) && self.armed() == 0 {
                 break;
             }
@@ -200,70 +220,77 @@ impl DeadlinePool {
             let at = base.and_then(|base| base.checked_add(Duration::from_nanos(next)));
             match at.filter(|_| next != NEVER) {
                 None => {
-                    select(pin!(self.wanted.notified()), pin!(self.outside.notified())).await;
+                    select(
+                        pin!(self.requested_by_task.notified()),
+                        pin!(self.requested_by_thread.notified()),
+                    )
+                    .await;
                 }
                 Some(at) => {
-                    let _ = tokio::time::timeout_at(at, self.outside.notified()).await;
+                    let _ = tokio::time::timeout_at(at, self.requested_by_thread.notified()).await;
                 }
             }
         }
-        drop(sweeping);
+        drop(guard);
     }
 
-    /// Wakes all that are due; returns the instant of the next look, and publishes it.
-    fn look(&self) -> u64 {
-        self.next.store(NEVER, Ordering::SeqCst);
-        self.looks.fetch_add(1, Ordering::SeqCst);
-        let shortest = self.shortest.swap(NEVER, Ordering::SeqCst);
+    /// Expires the slots that are due, and wakes their tasks (steps a to c). Returns the instant of
+    /// the next sweep.
+    fn sweep_once(&self) -> u64 {
+        // Invariant 1.
+        self.next_sweep.store(NEVER, Ordering::SeqCst);
+        self.sweeps.fetch_add(1, Ordering::SeqCst);
+        let shortest_wait = self.shortest_wait.swap(NEVER, Ordering::SeqCst);
         let now = self.nanos(Instant::now());
         let mut due = Vec::new();
-        let nexts = self.pools.iter().map(|pool| pool.take_due(now, &mut due));
+        let nexts = self.pools.iter().map(|pool| pool.expire_due(now, &mut due));
         let earliest = nexts.fold(NEVER, u64::min);
-        let earliest = earliest.min(self.cache.take_due(now, &mut due));
+        let earliest = earliest.min(self.cache.expire_due(now, &mut due));
         for waker in due {
-            // It may be a user's, and the others are waiting.
+            // The waker may be user code: its panic must not keep the others from being woken.
             ignore_panic(|| waker.wake());
         }
-        if earliest == NEVER && shortest == NEVER {
+        if earliest == NEVER && shortest_wait == NEVER {
             return NEVER;
         }
-        let wait = shortest.clamp(LOOK_AT_MOST_EVERY, LOOK_EVERY);
+        let wait = shortest_wait.clamp(MIN_SWEEP_INTERVAL, MAX_SWEEP_INTERVAL);
         let next = earliest.min(now.saturating_add(wait));
         if !self.closed.load(Ordering::SeqCst) {
-            self.next.store(next, Ordering::SeqCst);
+            self.next_sweep.store(next, Ordering::SeqCst);
         }
         next
     }
 
-    /// Slots that are armed.
+    /// The number of armed slots.
     fn armed(&self) -> usize {
         self.pools.iter().map(SlotPool::armed).sum::<usize>() + self.cache.armed()
     }
 
-    /// Waits under way that have a deadline.
-    pub(crate) fn under_way(&self) -> usize {
-        self.armed() + self.timed.load(Ordering::SeqCst)
+    /// The number of waits with a deadline that are in progress.
+    pub(crate) fn active_waits(&self) -> usize {
+        self.armed() + self.timer_waits.load(Ordering::SeqCst)
     }
 
-    /// Counts a wait with a timer of its own.
-    pub(crate) fn count_timed(&self) -> Timed<'_> {
-        self.timed.fetch_add(1, Ordering::SeqCst);
-        Timed(self)
+    /// Counts a wait that uses a timer of its own, until the guard is dropped.
+    pub(crate) fn count_timer_wait(&self) -> TimerWait<'_> {
+        self.timer_waits.fetch_add(1, Ordering::SeqCst);
+        TimerWait(self)
     }
 
-    /// How often the sweeper has looked; it is asked to do so once more.
-    pub(crate) fn ask_for_a_sign(&self) -> u64 {
-        let looks = self.looks.load(Ordering::SeqCst);
-        self.outside.notify_one();
-        looks
+    /// Requests a sweep from a thread that is not a worker (invariant 4). Returns the number of
+    /// sweeps before it, for [`has_swept_since`](Self::has_swept_since).
+    pub(crate) fn request_sweep_from_thread(&self) -> u64 {
+        let sweeps = self.sweeps.load(Ordering::SeqCst);
+        self.requested_by_thread.notify_one();
+        sweeps
     }
 
-    /// Whether the sweeper has looked since.
-    pub(crate) fn has_looked_since(&self, looks: u64) -> bool {
-        self.looks.load(Ordering::SeqCst) != looks
+    /// Whether there was a sweep since there were this many.
+    pub(crate) fn has_swept_since(&self, sweeps: u64) -> bool {
+        self.sweeps.load(Ordering::SeqCst) != sweeps
     }
 
-    /// Ends the sweeper as soon as no slot is armed. While one is, it is left to its timer.
+    /// Ends the sweeper as soon as no slot is armed. Until then its timer goes on.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.end_if_idle();
@@ -272,35 +299,36 @@ impl DeadlinePool {
     #[cold]
     fn end_if_idle(&self) {
         if self.armed() == 0 {
-            self.outside.notify_one();
+            self.requested_by_thread.notify_one();
         }
     }
 }
 
-/// What instants are counted from, of which this is the first: before it, and before now. Those
-/// of a call that began a while ago come after it, too.
+/// The instant that all others are counted from: an hour before the first one and before now, so
+/// that the deadline of a call that began a while ago comes after it, too.
 fn base(first: Instant) -> Instant {
     let first = first.min(Instant::now());
     first.checked_sub(Duration::from_secs(3600)).unwrap_or(first)
 }
 
-/// While the sweeper lives. Its tokio may drop it at any time: then nobody is to rely on it.
-struct Sweeping<'a>(&'a DeadlinePool);
+/// Resets the state of the sweeper when it ends. Its tokio may drop it at any time: from then on no
+/// caller may rely on it.
+struct SweeperGuard<'a>(&'a DeadlinePool);
 
-impl Drop for Sweeping<'_> {
+impl Drop for SweeperGuard<'_> {
     fn drop(&mut self) {
-        self.0.next.store(NEVER, Ordering::SeqCst);
+        self.0.next_sweep.store(NEVER, Ordering::SeqCst);
         self.0.started.store(false, Ordering::SeqCst);
     }
 }
 
-/// A wait with a timer of its own, counted while it lasts.
+/// Counts a wait that uses a timer of its own.
 #[derive(Debug)]
-pub(crate) struct Timed<'a>(&'a DeadlinePool);
+pub(crate) struct TimerWait<'a>(&'a DeadlinePool);
 
-impl Drop for Timed<'_> {
+impl Drop for TimerWait<'_> {
     fn drop(&mut self) {
-        self.0.timed.fetch_sub(1, Ordering::SeqCst);
+        self.0.timer_waits.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -1,19 +1,35 @@
-//! A stand of bells, where a task finds the one again that it used last.
+//! The per-task slot cache, where a task finds the deadline slot again that it used last.
 //!
-//! Where a bell stands follows from the waker, and it keeps that waker when it is taken back.
-//! So a task that makes one call after the other arms its bell by one exchange, and takes it
-//! back by a store. Where others are in its place, there are the [shelves](crate::time::deadline_pool::slot_pool).
+//! **What it guarantees**: a task that has armed a slot is woken once, by a sweep at its deadline
+//! or later, whatever sweeps and other tasks did to the slot before. A task that makes one call
+//! after the other arms its slot by one compare-and-exchange, and disarms it by one store.
 //!
-//! What happens between any two steps:
+//! The address in a waker determines the two slots that the waker may use. A slot keeps its waker
+//! when it is disarmed, so that the same task need not store it again. If both slots are held by
+//! others, the caller uses a [slot pool](crate::time::deadline_pool::slot_pool).
 //!
-//! 1. A bell is *held* by whoever has exchanged `FREE` for something else, until it stores
-//!    `FREE` again. Only the holder gives it a waker, and another `due`, but for:
-//! 2. The look, which rings: under the waker's lock it disowns the bell, exchanges `due` for
-//!    `RUNG`, and takes the waker out. If the holder has taken the bell back, or armed it anew,
-//!    that fails, and the bell is owned as before.
-//! 3. Who has armed a bell looks whether it owns it only then. If a look has disowned it, that
-//!    is seen, for both are of one order with the exchanges of `due`: it takes the bell back, and
-//!    arms one for its waker anew.
+//! ```text
+//!            rearm: same waker                     a sweep: due
+//!   FREE ---------------------------> an instant ----------------> HELD, waker taken
+//!     |                                    ^                              |
+//!     |  arm: another waker                | waker stored                 |
+//!     +------------------------> HELD -----+                              |
+//!   FREE <----------------------------------------------------------------+
+//!            disarm, from any state, by the holder
+//! ```
+//!
+//! **Invariants**
+//! 1. A slot is *held* by the caller that has exchanged [`FREE`] for another value, until that
+//!    caller stores `FREE` again. Only the holder stores a waker in the slot, and only the holder
+//!    changes `due`, except for the sweep.
+//! 2. A sweep that expires a slot does three steps under the lock of the waker: it clears the
+//!    vtable of the slot's [`WakerId`], exchanges the `due` that it read for [`HELD`], and takes
+//!    the waker out. If the holder has disarmed the slot, or armed it again for another instant,
+//!    the exchange fails, and the sweep restores the vtable.
+//! 3. A caller that has armed a slot checks afterwards that the slot still has the id of its waker.
+//!    This check and the steps of invariant 2 are sequentially consistent with the exchanges of
+//!    `due`: if a sweep has cleared the id, the caller sees that, disarms the slot, and arms one
+//!    with a new clone of its waker.
 
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -23,36 +39,38 @@ use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use crate::time::deadline_pool::slot_pool::NEVER;
 
-/// The last instant that a bell can be armed for.
-pub(crate) const LAST: u64 = NEVER - 2;
+/// The latest instant that a slot can be armed for.
+pub(crate) const LATEST_DUE: u64 = NEVER - 2;
 
-/// Nobody holds it.
+/// The `due` of a slot that no caller holds.
 const FREE: u64 = NEVER;
-/// It is held, but not armed: it has rung, or is about to be armed.
-const RUNG: u64 = NEVER - 1;
+/// The `due` of a slot that is held but not armed: it has expired, or is about to be armed.
+const HELD: u64 = NEVER - 1;
 
-/// Few of them, where all ways that they may be used are gone through.
-const BELLS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 };
+/// The number of slots: two under a model checker, which explores all interleavings of their use.
+const SLOTS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 };
 
-/// Who was the last to use it: what tells a waker from others, as long as it is kept.
-type Mark = (usize, usize);
+/// The addresses of a waker's data and vtable. They identify the waker as long as it is stored.
+type WakerId = (usize, usize);
 
-fn mark(waker: &Waker) -> Mark {
-    (waker.data().addr(), table(waker))
+fn waker_id(waker: &Waker) -> WakerId {
+    (waker.data().addr(), vtable_addr(waker))
 }
 
-/// What tells one kind of waker from others.
-pub(crate) fn table(waker: &Waker) -> usize {
+/// The address of a waker's vtable, which identifies the kind of the waker.
+pub(crate) fn vtable_addr(waker: &Waker) -> usize {
     std::ptr::from_ref(waker.vtable()).addr()
 }
 
-/// One bell, on cache lines of its own.
+/// One deadline slot, on cache lines of its own.
 #[repr(align(64))]
 #[derive(Debug)]
 pub(crate) struct CachedSlot {
+    /// The deadline in nanoseconds since the pool's base, or [`FREE`], or [`HELD`].
     due: AtomicU64,
-    /// A [`Mark`]. Its table is 0, which none is at, while the waker is not there.
+    /// The [`WakerId`] of the waker.
     data: AtomicUsize,
+    /// 0, which is the address of no vtable, while there is no waker.
     vtable: AtomicUsize,
     waker: Mutex<Option<Waker>>,
 }
@@ -67,134 +85,142 @@ impl CachedSlot {
         }
     }
 
-    fn is_of(&self, (data, vtable): Mark) -> bool {
+    fn belongs_to(&self, (data, vtable): WakerId) -> bool {
         self.data.load(SeqCst) == data && self.vtable.load(SeqCst) == vtable
     }
 
-    fn take(&self, due: u64) -> bool {
+    /// Holds the slot, if it is free (invariant 1).
+    fn hold(&self, due: u64) -> bool {
         self.due.compare_exchange(FREE, due, SeqCst, SeqCst).is_ok()
     }
 
-    /// Whom it wakes, if it is due still.
+    /// Expires the slot, if it is due, and returns its waker (invariant 2).
     fn expire(&self, now: u64) -> Option<Waker> {
         let mut kept = self.waker.lock();
         let due = self.due.load(SeqCst);
         if due > now {
             return None;
         }
+        // Clears the id before the exchange, so that a caller which arms the slot now sees it.
         let vtable = self.vtable.swap(0, SeqCst);
-        if self.due.compare_exchange(due, RUNG, SeqCst, SeqCst).is_ok() {
+        if self.due.compare_exchange(due, HELD, SeqCst, SeqCst).is_ok() {
             return kept.take();
         }
         self.vtable.store(vtable, SeqCst);
         None
     }
 
-    /// Whether a look that comes now or later wakes this waker, or one has. Of the holder.
-    #[cfg(regrow_shuttle)]
-    pub(crate) fn is_heard(&self, waker: &Waker) -> bool {
+    /// Whether a sweep now or later will wake this waker, or one has woken it. For the holder.
+    #[cfg(all(test, regrow_shuttle))]
+    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         let kept = self.waker.lock();
         let is_kept = kept.as_ref().is_some_and(|kept| kept.will_wake(waker));
-        is_kept || self.due.load(SeqCst) == RUNG
+        is_kept || self.due.load(SeqCst) == HELD
     }
 
-    /// Another waker is woken by it from here on. Of the holder.
+    /// Replaces the waker that is woken when the slot expires. For the holder.
     pub(crate) fn register(&self, waker: &Waker) {
-        if !self.is_of(mark(waker)) {
-            self.keep(waker.clone());
+        if !self.belongs_to(waker_id(waker)) {
+            self.store_waker(waker.clone());
         }
     }
 
-    fn keep(&self, waker: Waker) {
-        // Only while it is kept does it differ from all others; a clone may look otherwise.
-        let (data, vtable) = mark(&waker);
+    fn store_waker(&self, waker: Waker) {
+        // The id of this clone: that of the original may differ, and is unique only while it lives.
+        let (data, vtable) = waker_id(&waker);
         let mut kept = self.waker.lock();
         self.data.store(data, SeqCst);
         self.vtable.store(vtable, SeqCst);
         let old = kept.replace(waker);
         drop(kept);
-        // Somebody else's.
+        // The waker before may belong to another task, and may be user code.
         ignore_panic(|| drop(old));
     }
 
-    /// Takes it back, rung or not. Of the holder.
+    /// Disarms the slot, whether it has expired or not. For the holder.
     #[inline]
     pub(crate) fn disarm(&self) {
         self.due.store(FREE, std::sync::atomic::Ordering::Release);
     }
 }
 
-/// The bells. They are made when the first is needed.
+/// The slots, which are made when the first is needed.
 #[derive(Debug, Default)]
 pub(crate) struct SlotCache(OnceLock<Box<[CachedSlot]>>);
 
 impl SlotCache {
-    fn deadlines(&self) -> &[CachedSlot] {
-        self.0.get().map_or(&[], |deadlines| deadlines)
+    fn slots(&self) -> &[CachedSlot] {
+        self.0.get().map_or(&[], |slots| slots)
     }
 
-    /// Arms the bell that this waker's task used last.
+    /// Arms the slot that the task of this waker used last.
     #[inline]
     pub(crate) fn rearm(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
-        let mark = mark(waker);
-        let slot = self.places(mark).into_iter().find(|slot| slot.is_of(mark) && slot.take(due))?;
-        if slot.is_of(mark) {
+        let id = waker_id(waker);
+        let slot =
+            self.candidates(id).into_iter().find(|slot| slot.belongs_to(id) && slot.hold(due))?;
+        // Invariant 3.
+        if slot.belongs_to(id) {
             return Some(slot);
         }
         slot.disarm();
         None
     }
 
-    /// Arms a bell for this waker, if one is free where it may stand.
+    /// Arms a slot for this waker, if one of its two slots is free.
     pub(crate) fn arm(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
         let again = self.rearm(due, waker);
-        again.or_else(|| SlotCache::arm_anew(self.places(mark(waker)), due, waker))
+        again
+            .or_else(|| SlotCache::arm_with_new_waker(self.candidates(waker_id(waker)), due, waker))
     }
 
+    /// The two slots that a waker may use.
     #[inline]
-    fn places(&self, (data, _): Mark) -> [&CachedSlot; 2] {
-        let deadlines = self.0.get_or_init(|| (0..BELLS).map(|_| CachedSlot::new()).collect());
-        // The addresses of tasks differ in the middle: this brings that to the top.
-        let place = (data as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let own = place as usize % BELLS;
-        [&deadlines[own], &deadlines[own ^ 1]]
+    fn candidates(&self, (data, _): WakerId) -> [&CachedSlot; 2] {
+        let slots = self.0.get_or_init(|| (0..SLOTS).map(|_| CachedSlot::new()).collect());
+        // The addresses of tasks differ in their middle bits: the multiplication spreads these to
+        // the top.
+        let hash = (data as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let own = hash as usize % SLOTS;
+        [&slots[own], &slots[own ^ 1]]
     }
 
-    /// Arms one with another waker than it has.
+    /// Arms a slot that has another waker, or none.
     #[cold]
     #[inline(never)]
-    fn arm_anew<'a>(
-        places: [&'a CachedSlot; 2],
+    fn arm_with_new_waker<'a>(
+        candidates: [&'a CachedSlot; 2],
         due: u64,
         waker: &Waker,
     ) -> Option<&'a CachedSlot> {
-        // It may panic, and nobody would take the bell back.
+        // Before the slot is held, since the clone may panic: then no caller would disarm the slot.
         let waker = waker.clone();
-        let slot = places.into_iter().find(|slot| slot.take(RUNG))?;
-        slot.keep(waker);
+        let slot = candidates.into_iter().find(|slot| slot.hold(HELD))?;
+        slot.store_waker(waker);
         slot.due.store(due, SeqCst);
         Some(slot)
     }
 
-    /// Rings all bells that are due: hands out whom they wake. The next deadline of the others.
-    pub(crate) fn take_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
-        let armed = |slot: &&CachedSlot| slot.due.load(SeqCst) <= now;
-        for slot in self.deadlines().iter().filter(armed) {
+    /// Expires all slots that are due, and adds their wakers to `due`. Returns the earliest
+    /// deadline of the other slots.
+    pub(crate) fn expire_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
+        let is_due = |slot: &&CachedSlot| slot.due.load(SeqCst) <= now;
+        for slot in self.slots().iter().filter(is_due) {
             due.extend(slot.expire(now));
         }
-        let dues = self.deadlines().iter().map(|slot| slot.due.load(SeqCst));
-        dues.filter(|due| *due <= LAST).min().unwrap_or(NEVER)
+        let dues = self.slots().iter().map(|slot| slot.due.load(SeqCst));
+        dues.filter(|due| *due <= LATEST_DUE).min().unwrap_or(NEVER)
     }
 
-    /// How many are armed.
+    /// The number of armed slots.
     pub(crate) fn armed(&self) -> usize {
-        self.deadlines().iter().filter(|slot| slot.due.load(SeqCst) <= LAST).count()
+        self.slots().iter().filter(|slot| slot.due.load(SeqCst) <= LATEST_DUE).count()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LAST, SlotCache};
+    use super::{LATEST_DUE, SlotCache};
     use crate::time::deadline_pool::slot_pool::NEVER;
     use std::sync::Arc;
     use std::task::{Wake, Waker};
@@ -205,74 +231,74 @@ mod tests {
         fn wake(self: Arc<Self>) {}
     }
 
-    fn look(cache: &SlotCache, now: u64) -> (u64, Vec<Waker>) {
+    fn sweep(cache: &SlotCache, now: u64) -> (u64, Vec<Waker>) {
         let mut due = Vec::new();
-        (cache.take_due(now, &mut due), due)
+        (cache.expire_due(now, &mut due), due)
     }
 
-    /// It is rung once, by a look at its time or later, for whom it was armed; armed again, for
-    /// the same one or another, it is again.
+    /// A sweep at the deadline or later expires a slot once, for the waker that armed it; armed
+    /// again, by the same waker or another, the slot expires again.
     #[test]
-    fn a_bell_rings_when_it_is_due_for_who_armed_it_last() {
+    fn a_slot_that_is_due_expires_for_the_waker_that_armed_it_last() {
         let (cache, tasks) =
             (SlotCache::default(), [Waker::from(Arc::new(Task)), Waker::noop().clone()]);
-        assert_eq!((look(&cache, LAST).0, cache.armed()), (NEVER, 0));
+        assert_eq!((sweep(&cache, LATEST_DUE).0, cache.armed()), (NEVER, 0));
         for (waker, due) in [(&tasks[0], 10), (&tasks[1], 20), (&tasks[0], 30), (&tasks[0], 40)] {
             let slot = cache.arm(due, waker).unwrap();
-            assert_eq!((look(&cache, due - 1).0, cache.armed()), (due, 1));
-            let (next, rung) = look(&cache, due);
-            assert!(rung.len() == 1 && rung[0].will_wake(waker));
-            assert_eq!((next, look(&cache, due).1.len(), cache.armed()), (NEVER, 0, 0));
+            assert_eq!((sweep(&cache, due - 1).0, cache.armed()), (due, 1));
+            let (next, expired) = sweep(&cache, due);
+            assert!(expired.len() == 1 && expired[0].will_wake(waker));
+            assert_eq!((next, sweep(&cache, due).1.len(), cache.armed()), (NEVER, 0, 0));
             slot.disarm();
         }
     }
 
-    /// One that is taken back is silent, and stays where its task finds it: with its waker.
+    /// A disarmed slot does not expire, and keeps its waker, so that its task finds it again.
     #[test]
-    fn a_bell_is_found_again() {
+    fn a_task_finds_its_slot_again() {
         let (cache, task) = (SlotCache::default(), Arc::new(Task));
         let waker = Waker::from(task.clone());
-        let places = [1, 2, 3].map(|due| {
+        let addresses = [1, 2, 3].map(|due| {
             let slot = cache.arm(due, &waker).unwrap();
             slot.disarm();
             std::ptr::from_ref(slot).addr()
         });
-        assert!(places.iter().all(|place| *place == places[0]));
-        assert_eq!(Arc::strong_count(&task), 3, "one waker is kept");
-        assert_eq!(look(&cache, LAST).1.len(), 0);
+        assert!(addresses.iter().all(|address| *address == addresses[0]));
+        assert_eq!(Arc::strong_count(&task), 3, "the slot keeps one waker");
+        assert_eq!(sweep(&cache, LATEST_DUE).1.len(), 0);
     }
 
-    /// A task has two places, where others may be; then it is to look elsewhere.
+    /// A task may use two slots. If other callers hold both, the cache has none for it.
     #[test]
-    fn a_place_that_is_taken_is_not_given_away() {
+    fn a_held_slot_is_not_armed_for_another_caller() {
         let (cache, waker) = (SlotCache::default(), Waker::noop());
         let both = [cache.arm(1, waker).unwrap(), cache.arm(2, waker).unwrap()];
         assert!(cache.arm(3, waker).is_none());
         both[0].disarm();
         assert!(cache.arm(3, waker).is_some());
         assert_eq!(cache.armed(), 2);
-        // One that has rung is its holder's until it is taken back.
-        assert_eq!(look(&cache, 3).1.len(), 2);
+        // An expired slot is held until its holder disarms it.
+        assert_eq!(sweep(&cache, 3).1.len(), 2);
         assert!(cache.arm(4, waker).is_none());
     }
 
-    /// Of whatever kind its waker is: its data may be null, or another's after a clone.
+    /// The data of a waker may be null, and may differ in a clone.
     #[test]
-    fn a_bell_rings_for_wakers_of_all_kinds() {
+    fn a_slot_expires_for_wakers_of_every_kind() {
         let cache = SlotCache::default();
         for _ in 0..3 {
             let slot = cache.arm(1, Waker::noop()).unwrap();
-            assert_eq!(look(&cache, 1).1.len(), 1, "noop's data are null");
+            assert_eq!(sweep(&cache, 1).1.len(), 1, "the data of a noop waker is null");
             slot.disarm();
         }
     }
 
-    /// Who waits may be polled by another task than the one that armed the bell.
+    /// The future that armed the slot may move to another task.
     #[test]
-    fn another_can_be_woken_by_an_armed_bell() {
+    fn an_armed_slot_wakes_the_waker_that_was_registered_last() {
         let (cache, other) = (SlotCache::default(), Waker::from(Arc::new(Task)));
         let slot = cache.arm(1, Waker::noop()).unwrap();
         slot.register(&other);
-        assert!(look(&cache, 1).1[0].will_wake(&other));
+        assert!(sweep(&cache, 1).1[0].will_wake(&other));
     }
 }

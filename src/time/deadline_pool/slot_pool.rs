@@ -1,61 +1,74 @@
-//! A shelf of bells: each is one deadline, and who is woken when it comes.
+//! A shared pool of deadline slots, behind one lock.
 //!
-//! All bells of a shelf lie behind one lock, which is held for a few stores. It is mostly one
-//! thread's own, so that arming a bell and taking it back cost one lock each, and no other
-//! exchange. Nothing of the user's is run under it: a waker is cloned, dropped and woken outside.
+//! **What it guarantees**: an armed slot expires once, by a sweep at its deadline or later, which
+//! gets the waker of the slot. Any number of slots can be armed.
+//!
+//! A runtime has [`SLOT_POOLS`] pools, and most threads use one that few other threads use. So to
+//! arm a slot and to disarm it takes an uncontended lock each, and no other exchange.
+//!
+//! **Invariants**
+//! 1. The lock is held for a few stores. User code does not run under it: wakers are cloned,
+//!    dropped and woken outside.
+//! 2. A slot is in `free`, or one caller holds its index, until that caller disarms it. An expired
+//!    slot is still held.
+//! 3. A slot keeps its waker when it is disarmed, since the next caller is mostly the same task. It
+//!    loses its waker when it expires.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::base::catch::ignore_panic;
 
-/// Of a bell: it is not armed. Of an instant: it never comes.
+/// As the `due` of a slot: not armed. As an instant: never.
 pub(crate) const NEVER: u64 = u64::MAX;
+/// The number of slot pools of a runtime.
 pub(crate) const SLOT_POOLS: usize = 8;
-/// So many are kept while nobody uses any.
-const KEPT: usize = 64;
+/// How many slots a pool keeps while no caller uses any.
+const MAX_IDLE: usize = 64;
 
 thread_local! {
-    static PLACE: u8 = const { 0 };
+    /// Only its address is used, which differs between threads.
+    static THREAD_LOCAL: u8 = const { 0 };
 }
 
 /// A number below [`SLOT_POOLS`] that differs between most threads.
 pub(crate) fn own_pool() -> usize {
-    let address = PLACE.with(|place| std::ptr::from_ref(place).addr()) as u64;
-    // Addresses of threads differ in a few bits in the middle: this brings them to the top.
+    let address = THREAD_LOCAL.with(|local| std::ptr::from_ref(local).addr()) as u64;
+    // The addresses of threads differ in a few middle bits: the multiplication spreads them to the
+    // top.
     (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61) as usize
 }
 
-/// One deadline, used again and again.
+/// One deadline slot, which is used again and again.
 #[derive(Debug)]
-struct CachedSlot {
+struct PooledSlot {
     /// Nanoseconds since the base, or [`NEVER`].
     due: u64,
-    /// Stays when the bell is taken back: the next to arm it is mostly the same task.
+    /// Invariant 3.
     waker: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
 struct Slots {
-    all: Vec<CachedSlot>,
+    all: Vec<PooledSlot>,
     free: Vec<usize>,
 }
 
 impl Slots {
-    /// The place of a bell that nobody uses.
-    fn take(&mut self) -> usize {
+    /// The index of a free slot, which the caller holds from here on.
+    fn take_free(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
-            self.all.push(CachedSlot { due: NEVER, waker: None });
+            self.all.push(PooledSlot { due: NEVER, waker: None });
             self.all.len() - 1
         })
     }
 
-    fn wakes(&self, at: usize, waker: &Waker) -> bool {
+    fn will_wake(&self, at: usize, waker: &Waker) -> bool {
         self.all[at].waker.as_ref().is_some_and(|kept| kept.will_wake(waker))
     }
 }
 
-/// Bells that are apart from those of other threads, on cache lines of their own.
+/// A pool of deadline slots, on cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct SlotPool(Mutex<Slots>);
@@ -65,30 +78,30 @@ impl SlotPool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Arms a bell, and gives its place.
+    /// Arms a slot, and returns its index.
     pub(crate) fn arm(&self, due: u64, waker: &Waker) -> usize {
-        let mut deadlines = self.lock();
-        let at = deadlines.take();
-        if deadlines.wakes(at, waker) {
-            deadlines.all[at].due = due;
+        let mut slots = self.lock();
+        let at = slots.take_free();
+        if slots.will_wake(at, waker) {
+            slots.all[at].due = due;
             return at;
         }
-        deadlines.free.push(at);
-        drop(deadlines);
-        // It may panic, and nobody would take the bell back.
+        slots.free.push(at);
+        drop(slots);
+        // While no slot is held, since the clone may panic: then no caller would disarm the slot.
         let waker = waker.clone();
-        let mut deadlines = self.lock();
-        let at = deadlines.take();
-        deadlines.all[at].due = due;
-        let old = deadlines.all[at].waker.replace(waker);
-        drop(deadlines);
+        let mut slots = self.lock();
+        let at = slots.take_free();
+        slots.all[at].due = due;
+        let old = slots.all[at].waker.replace(waker);
+        drop(slots);
         ignore_panic(|| drop(old));
         at
     }
 
-    /// Another waker is woken by an armed bell.
+    /// Replaces the waker that is woken when the slot expires.
     pub(crate) fn register(&self, at: usize, waker: &Waker) {
-        if self.lock().wakes(at, waker) {
+        if self.lock().will_wake(at, waker) {
             return;
         }
         let waker = waker.clone();
@@ -96,23 +109,24 @@ impl SlotPool {
         ignore_panic(|| drop(old));
     }
 
-    /// Takes a bell back, rung or not. When the last of many comes back they are let go, or
-    /// each look would go through all that were ever needed at once.
+    /// Disarms a slot, whether it has expired or not. When the last of more than [`MAX_IDLE`] slots
+    /// is disarmed, all are freed: otherwise each sweep would visit as many as were ever needed at
+    /// once.
     pub(crate) fn disarm(&self, at: usize) {
-        let mut deadlines = self.lock();
-        deadlines.all[at].due = NEVER;
-        deadlines.free.push(at);
-        if deadlines.free.len() > KEPT && deadlines.free.len() == deadlines.all.len() {
-            let many = std::mem::take(&mut *deadlines);
-            drop(deadlines);
-            // Wakers of whom nobody waits for any more.
+        let mut slots = self.lock();
+        slots.all[at].due = NEVER;
+        slots.free.push(at);
+        if slots.free.len() > MAX_IDLE && slots.free.len() == slots.all.len() {
+            let many = std::mem::take(&mut *slots);
+            drop(slots);
+            // The wakers may be user code.
             ignore_panic(|| drop(many));
         }
     }
 
-    /// Disarms all bells that are due, and hands out whom they wake. The next deadline of the
-    /// others.
-    pub(crate) fn take_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
+    /// Expires all slots that are due, and adds their wakers to `due`. Returns the earliest
+    /// deadline of the other slots.
+    pub(crate) fn expire_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
         let mut next = NEVER;
         for slot in &mut self.lock().all {
             if slot.due > now {
@@ -125,7 +139,7 @@ impl SlotPool {
         next
     }
 
-    /// How many are armed.
+    /// The number of armed slots.
     pub(crate) fn armed(&self) -> usize {
         self.lock().all.iter().filter(|slot| slot.due != NEVER).count()
     }
@@ -137,35 +151,35 @@ mod tests {
     use std::task::Waker;
 
     #[test]
-    fn what_is_due_is_handed_out_once_and_the_next_is_known() {
+    fn a_slot_that_is_due_expires_once_and_the_next_deadline_is_returned() {
         let (pool, waker) = (SlotPool::default(), Waker::noop());
-        let deadlines = [30, 10, 20].map(|due| pool.arm(due, waker));
+        let slots = [30, 10, 20].map(|due| pool.arm(due, waker));
         let mut due = Vec::new();
-        assert_eq!((pool.take_due(9, &mut due), due.len()), (10, 0));
-        assert_eq!((pool.take_due(20, &mut due), due.len(), pool.armed()), (30, 2, 1));
-        assert_eq!((pool.take_due(20, &mut due), due.len()), (30, 2));
-        deadlines.into_iter().for_each(|slot| pool.disarm(slot));
-        assert_eq!((pool.take_due(99, &mut due), due.len()), (NEVER, 2));
+        assert_eq!((pool.expire_due(9, &mut due), due.len()), (10, 0));
+        assert_eq!((pool.expire_due(20, &mut due), due.len(), pool.armed()), (30, 2, 1));
+        assert_eq!((pool.expire_due(20, &mut due), due.len()), (30, 2));
+        slots.into_iter().for_each(|slot| pool.disarm(slot));
+        assert_eq!((pool.expire_due(99, &mut due), due.len()), (NEVER, 2));
     }
 
     #[test]
-    fn many_are_let_go_when_the_last_comes_back() {
+    fn more_than_a_few_slots_are_freed_when_the_last_is_disarmed() {
         let pool = SlotPool::default();
-        for many in [super::KEPT, 10 * super::KEPT] {
-            let deadlines: Vec<usize> = (0..many).map(|_| pool.arm(1, Waker::noop())).collect();
-            deadlines.into_iter().for_each(|slot| pool.disarm(slot));
-            assert_eq!(pool.lock().all.len(), if many > super::KEPT { 0 } else { many });
+        for many in [super::MAX_IDLE, 10 * super::MAX_IDLE] {
+            let slots: Vec<usize> = (0..many).map(|_| pool.arm(1, Waker::noop())).collect();
+            slots.into_iter().for_each(|slot| pool.disarm(slot));
+            assert_eq!(pool.lock().all.len(), if many > super::MAX_IDLE { 0 } else { many });
         }
     }
 
-    /// Of what was handed out, nothing can be taken for the next that uses the bell.
+    /// The deadline of the caller before does not expire a slot that is used again.
     #[test]
-    fn a_bell_is_used_again() {
+    fn a_disarmed_slot_is_used_again() {
         let pool = SlotPool::default();
         let first = pool.arm(10, Waker::noop());
         pool.disarm(first);
         assert_eq!(pool.arm(20, Waker::noop()), first);
         let mut due = Vec::new();
-        assert_eq!((pool.take_due(10, &mut due), due.len()), (20, 0));
+        assert_eq!((pool.expire_due(10, &mut due), due.len()), (20, 0));
     }
 }

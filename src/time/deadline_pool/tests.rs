@@ -1,7 +1,7 @@
-//! The sweeper, and who may rely on it.
+//! The sweeper, and the callers that may rely on it.
 
 use super::armed_slot::Home;
-use super::{DeadlinePool, LOOK_EVERY, NEVER};
+use super::{DeadlinePool, MAX_SWEEP_INTERVAL, NEVER};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One thread arms them and another lets them go: there are no more for that.
+/// Slots that one thread arms and another disarms are used again.
 #[test]
-fn slots_go_back_to_where_they_came_from() {
+fn slots_return_to_the_cache_or_the_pool_that_they_belong_to() {
     let deadlines = DeadlinePool::new();
     let arm = || deadlines.arm(Instant::now(), Waker::noop());
     for _ in 0..100 {
@@ -23,44 +23,46 @@ fn slots_go_back_to_where_they_came_from() {
         std::thread::scope(|scope| drop(scope.spawn(|| drop(armed)).join()));
     }
     let [first, second, third] = [arm(), arm(), arm()];
-    assert!(matches!((&first.place, &second.place), (Home::SlotCache(_), Home::SlotCache(_))));
-    assert!(matches!(third.place, Home::SlotPool(_, 0)));
+    assert!(matches!((&first.home, &second.home), (Home::SlotCache(_), Home::SlotCache(_))));
+    assert!(matches!(third.home, Home::SlotPool(_, 0)));
 }
 
-/// A caller whose deadline comes before the next look must not rely on it; it asks for
-/// looks in time for those that follow.
+/// A caller whose deadline comes before the next sweep must not rely on that sweep. It requests
+/// sweeps that are in time for the callers that follow.
 #[tokio::test(start_paused = true)]
-async fn a_slot_is_in_time_if_the_sweeper_looks_before_its_deadline() {
+async fn a_slot_is_in_time_if_the_next_sweep_comes_before_its_deadline() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
     let in_time = |after| deadlines.arm(Instant::now() + after, Waker::noop()).is_in_time();
     assert!(!in_time(SECOND), "there is no sweeper yet");
-    deadlines.want(SECOND, Some(&handle));
-    assert!(!in_time(SECOND), "it has not looked yet");
+    deadlines.request_sweep(SECOND, Some(&handle));
+    assert!(!in_time(SECOND), "there was no sweep yet");
     yield_now().await;
     assert!(in_time(SECOND) && !in_time(SECOND / 2));
-    assert!(!in_time(2 * Duration::from_secs(3600)), "too many looks on the way");
-    deadlines.want(SECOND / 2, Some(&handle));
+    assert!(!in_time(2 * Duration::from_secs(3600)), "too many sweeps on the way");
+    deadlines.request_sweep(SECOND / 2, Some(&handle));
     yield_now().await;
     assert!(!in_time(SECOND / 2), "a sweeper with a timer is not woken by a task");
     sleep(SECOND).await;
-    assert!(in_time(SECOND / 2), "its next look heeds what was wanted");
+    assert!(in_time(SECOND / 2), "the next sweep takes the request into account");
 }
 
-/// With nobody waiting, and no call since the last look, the sweeper has no timer.
+/// With no slot armed, and no request since the last sweep, the sweeper has no timer.
 #[tokio::test(start_paused = true)]
-async fn a_sweeper_that_nobody_needs_sets_no_timer() {
+async fn a_sweeper_without_slots_and_requests_sets_no_timer() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
-    deadlines.want(SECOND, Some(&handle));
+    deadlines.request_sweep(SECOND, Some(&handle));
     yield_now().await;
-    assert_ne!(deadlines.next.load(Ordering::SeqCst), NEVER);
+    assert_ne!(deadlines.next_sweep.load(Ordering::SeqCst), NEVER);
     sleep(SECOND * 2).await;
-    assert_eq!(deadlines.next.load(Ordering::SeqCst), NEVER);
+    assert_eq!(deadlines.next_sweep.load(Ordering::SeqCst), NEVER);
     let far = deadlines.arm(Instant::now() + 60 * SECOND, Waker::noop());
-    deadlines.want(SECOND, Some(&handle));
+    deadlines.request_sweep(SECOND, Some(&handle));
     yield_now().await;
-    let looks = deadlines.looks.load(Ordering::SeqCst);
-    sleep(Duration::from_nanos(4 * LOOK_EVERY)).await;
-    assert!(deadlines.has_looked_since(looks) && deadlines.next.load(Ordering::SeqCst) != NEVER);
+    let sweeps = deadlines.sweeps.load(Ordering::SeqCst);
+    sleep(Duration::from_nanos(4 * MAX_SWEEP_INTERVAL)).await;
+    assert!(
+        deadlines.has_swept_since(sweeps) && deadlines.next_sweep.load(Ordering::SeqCst) != NEVER
+    );
     drop(far);
 }
 
@@ -79,11 +81,11 @@ async fn wait(deadlines: &Arc<DeadlinePool>, after: Duration) {
     assert_eq!(Instant::now(), due);
 }
 
-/// The runtime's shutdown ends no wait, and keeps no task for nothing.
+/// The shutdown of the runtime ends no wait, and no sweeper stays without a wait.
 #[tokio::test(start_paused = true)]
-async fn a_closed_sweeper_wakes_those_who_wait_and_then_ends() {
+async fn a_closed_sweeper_wakes_the_callers_that_wait_and_then_ends() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
-    deadlines.want(SECOND, Some(&handle));
+    deadlines.request_sweep(SECOND, Some(&handle));
     yield_now().await;
     let waiting = deadlines.clone();
     let waiting = tokio::spawn(async move { wait(&waiting, 2 * SECOND).await });
@@ -92,6 +94,6 @@ async fn a_closed_sweeper_wakes_those_who_wait_and_then_ends() {
     assert!(waiting.await.is_ok());
     yield_now().await;
     assert!(!deadlines.started.load(Ordering::SeqCst));
-    deadlines.want(SECOND, Some(&handle));
+    deadlines.request_sweep(SECOND, Some(&handle));
     assert!(!deadlines.started.load(Ordering::SeqCst), "callers have timers of their own");
 }
