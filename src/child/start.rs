@@ -153,7 +153,7 @@ pub struct StartContext {
     pub(crate) started_processes: StartedProcesses,
     /// Another process held the child's name, or it was reserved for another child, when this
     /// start came to register it.
-    pub(crate) outrun: bool,
+    pub(crate) name_taken: bool,
     /// Where the supervisor waits for the start: its waits for the processes that the start has
     /// begun, if deadlocks are looked for.
     pub(crate) waits: Option<Vec<WaitEdge>>,
@@ -245,7 +245,7 @@ impl StartContext {
         let born = self.admit_at_once(starting);
         // Found here, where the name is registered, and not in an error that the start returns:
         // that may be another start's.
-        self.outrun = match &born {
+        self.name_taken = match &born {
             Err(StartError::AlreadyStarted { pid, .. }) => !self.started_processes.contains(*pid),
             Err(StartError::NameReserved { .. }) => true,
             _ => false,

@@ -95,7 +95,7 @@ pub enum LifecycleEvent {
     },
     /// A dynamic child used up its own restart budget, and was given up. Its supervisor goes on
     /// without it.
-    ReaderWait {
+    Parked {
         /// The supervisor of the child.
         supervisor: Pid,
         /// The id of the child.

@@ -73,7 +73,7 @@ impl RunError {
         path.push(root.0);
         let mut innermost = None;
         let mut at = Some(&reason);
-        let own = |limit: &&RestartLimitReached, pid| limit.origin.is(&runtime.kernel, pid);
+        let own = |limit: &&RestartLimitReached, pid| limit.origin.is_of(&runtime.kernel, pid);
         while let Some(limit) = at.and_then(as_limit).filter(|limit| own(limit, pid)) {
             path.push(limit.child.as_str());
             innermost = Some(limit);

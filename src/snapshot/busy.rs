@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::base::one_line::name;
 use crate::snapshot::elapsed::short_elapsed;
-use crate::supervisor::picture::{Picture, Step};
+use crate::supervisor::published_state::{PublishedState, Step};
 
 /// What a supervisor that did not answer in time is doing, as it last published. Its node in a
 /// [`TreeSnapshot`](crate::TreeSnapshot) shows the state that it last published.
@@ -75,7 +75,7 @@ pub enum Busy {
 
 impl Busy {
     /// The step that this picture shows; `None` if the supervisor could answer.
-    pub(super) fn from_picture(picture: &Picture, now: Instant) -> Option<Self> {
+    pub(super) fn from_picture(picture: &PublishedState, now: Instant) -> Option<Self> {
         let elapsed = |since: Instant| now.saturating_duration_since(since);
         let id = |key: u64| {
             let child = picture.children.get(&key)?;
@@ -87,7 +87,7 @@ impl Busy {
                 Busy::Ending { child: id(key), elapsed: elapsed(since) }
             }
             (Some(since), _) => Busy::Ending { child: None, elapsed: elapsed(since) },
-            (None, Step::Describing { since }) => Busy::Init { elapsed: elapsed(since) },
+            (None, Step::RunningInit { since }) => Busy::Init { elapsed: elapsed(since) },
             (None, Step::Starting { key, since, .. }) => {
                 Busy::Starting { child: child(key), elapsed: elapsed(since) }
             }

@@ -15,7 +15,9 @@ use crate::snapshot::busy::Busy;
 use crate::snapshot::nodes::{TreeNodes, assemble};
 use crate::snapshot::survey::{Answer, Survey, SurveyedSupervisor, starting_process};
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
-use crate::supervisor::picture::{Picture, Shown, ShownState, Step};
+use crate::supervisor::published_state::{
+    PublishedChild, PublishedChildState, PublishedState, Step,
+};
 use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
 
 /// How long all supervisors of a tree may take to answer, by default.
@@ -160,27 +162,27 @@ impl<'a> PartialNode<'a> {
     fn child(
         &self,
         supervisor: Pid,
-        picture: &Picture,
+        picture: &PublishedState,
         key: u64,
-        shown: &Shown,
+        shown: &PublishedChild,
     ) -> PartialNode<'a> {
         let (survey, now) = (self.survey, self.now);
         let (state, pid) = match (picture.step, shown.state) {
             (Step::Starting { key: starts, .. }, _) if starts == key => {
                 (NodeState::Starting, starting_process(&survey.runtime, supervisor, picture))
             }
-            (step, ShownState::Running(pid)) => {
+            (step, PublishedChildState::Running(pid)) => {
                 // A dynamic supervisor that ends has asked all its children to stop.
                 let all = picture.is_partial && picture.ending.is_some();
                 let this = matches!(step, Step::Stopping { key: stops, .. } if stops == key);
                 let stops = all || this;
                 (if stops { NodeState::Stopping } else { NodeState::Running }, Some(pid))
             }
-            (_, ShownState::Restarting { due }) => {
+            (_, PublishedChildState::Restarting { due }) => {
                 let retry_in = due.map(|due| due.saturating_duration_since(now));
                 (NodeState::Restarting { retry_in }, None)
             }
-            (_, ShownState::Stopped) => (NodeState::Stopped, None),
+            (_, PublishedChildState::Stopped) => (NodeState::Stopped, None),
         };
         let is_supervisor = shown.kind == ChildType::Supervisor;
         PartialNode {
@@ -241,12 +243,14 @@ impl<'a> PartialNode<'a> {
             more: 0,
         };
         let mut child_parts = Vec::new();
-        if let (Some(SurveyedSupervisor { picture, left_out_count, questions, .. }), Some(pid)) =
-            (&self.surveyed, node.pid)
+        if let (
+            Some(SurveyedSupervisor { picture, left_out_count, queued_requests, .. }),
+            Some(pid),
+        ) = (&self.surveyed, node.pid)
             && node.state != NodeState::Ended
         {
             node.more = *left_out_count;
-            node.mailbox_depth = node.mailbox_depth.saturating_sub(*questions);
+            node.mailbox_depth = node.mailbox_depth.saturating_sub(*queued_requests);
             let children = picture.children.iter();
             child_parts.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));
         }

@@ -42,7 +42,9 @@ use crate::runtime::deadline::until;
 use crate::runtime::errors::call_error::CallError;
 use crate::supervisor::dynamic::server::{self as dynamic_server, DynamicServer};
 use crate::supervisor::fixed::server::{self, FixedServer};
-use crate::supervisor::picture::{Picture, Published, ShownState, Step};
+use crate::supervisor::published_state::{
+    PublishedCell, PublishedChildState, PublishedState, Step,
+};
 use crate::time::timer_queue::after;
 
 /// The answers of the supervisors of a tree within a time limit.
@@ -57,12 +59,12 @@ pub(crate) struct Survey {
 /// The picture of one supervisor, and whether it answered.
 #[derive(Debug)]
 pub(super) struct SurveyedSupervisor {
-    pub(super) picture: Arc<Picture>,
+    pub(super) picture: Arc<PublishedState>,
     /// How many children the picture leaves out.
     pub(super) left_out_count: usize,
     pub(super) answer: Answer,
     /// How many questions of surveys are queued in its mailbox.
-    pub(super) questions: usize,
+    pub(super) queued_requests: usize,
 }
 
 /// Whether a supervisor has answered.
@@ -76,7 +78,7 @@ pub(super) enum Answer {
 }
 
 /// A picture, and how many children it leaves out.
-type PictureRead = (Arc<Picture>, usize);
+type PictureRead = (Arc<PublishedState>, usize);
 
 type PendingAnswers<'a> = FuturesUnordered<BoxFuture<'a, (Pid, Result<PictureRead, CallError>)>>;
 
@@ -146,7 +148,12 @@ impl Survey {
         if let Some(Some((picture, left_out_count))) = asked {
             let (picture, left_out_count, answer) =
                 (picture.clone(), *left_out_count, Answer::Given);
-            return Some(SurveyedSupervisor { picture, left_out_count, answer, questions: 0 });
+            return Some(SurveyedSupervisor {
+                picture,
+                left_out_count,
+                answer,
+                queued_requests: 0,
+            });
         }
         let published = published(&self.runtime, pid)?;
         let mut picture = published.read();
@@ -154,14 +161,19 @@ impl Survey {
         if picture.is_partial {
             // The picture is from the last answer: some of these children may have ended since.
             picture.children.retain(|_, child| match child.state {
-                ShownState::Running(pid) => self.runtime.is_alive(pid),
-                ShownState::Restarting { .. } | ShownState::Stopped => true,
+                PublishedChildState::Running(pid) => self.runtime.is_alive(pid),
+                PublishedChildState::Restarting { .. } | PublishedChildState::Stopped => true,
             });
         }
         let left_out_count = left_out(&picture, count);
         let answer = if asked.is_some() { Answer::Late } else { Answer::NotAsked };
-        let questions = published.questions();
-        Some(SurveyedSupervisor { picture: Arc::new(picture), left_out_count, answer, questions })
+        let queued_requests = published.queued_requests();
+        Some(SurveyedSupervisor {
+            picture: Arc::new(picture),
+            left_out_count,
+            answer,
+            queued_requests,
+        })
     }
 }
 
@@ -169,32 +181,32 @@ impl Survey {
 pub(super) fn starting_process(
     runtime: &Runtime,
     supervisor: Pid,
-    picture: &Picture,
+    picture: &PublishedState,
 ) -> Option<Pid> {
     let Step::Starting { key, start, .. } = picture.step else { return None };
     runtime.kernel.child_at(supervisor, ChildSlot { child: key, start })
 }
 
 /// The processes of the supervisors among the children of this supervisor.
-fn child_supervisors(runtime: &Runtime, supervisor: Pid, picture: &Picture) -> Vec<Pid> {
+fn child_supervisors(runtime: &Runtime, supervisor: Pid, picture: &PublishedState) -> Vec<Pid> {
     let running = picture.children.values().filter_map(|child| match child.state {
-        ShownState::Running(pid) if child.kind == ChildType::Supervisor => Some(pid),
+        PublishedChildState::Running(pid) if child.kind == ChildType::Supervisor => Some(pid),
         _ => None,
     });
     running.chain(starting_process(runtime, supervisor, picture)).collect()
 }
 
-fn published(runtime: &Runtime, pid: Pid) -> Option<Arc<Published>> {
-    Published::of(&*runtime.kernel.find(pid)?)
+fn published(runtime: &Runtime, pid: Pid) -> Option<Arc<PublishedCell>> {
+    PublishedCell::of(&*runtime.kernel.find(pid)?)
 }
 
 /// Asks a supervisor to publish, and reads its picture after the answer (invariant 2).
 async fn ask(
     runtime: Runtime,
     pid: Pid,
-    published: Arc<Published>,
+    published: Arc<PublishedCell>,
 ) -> (Pid, Result<PictureRead, CallError>) {
-    let permit = published.turn().await;
+    let permit = published.permit().await;
     let answer = match runtime.server_at::<FixedServer>(pid) {
         Ok(tree) => tree.call_unlimited(|reply| server::Call::Publish(reply, permit)).await,
         Err(CallError::WrongType) => match runtime.server_at::<DynamicServer>(pid) {
@@ -215,7 +227,7 @@ async fn ask(
 }
 
 /// How many of `count` children are not in the picture.
-fn left_out(picture: &Picture, count: usize) -> usize {
+fn left_out(picture: &PublishedState, count: usize) -> usize {
     match picture.is_partial {
         true => count.saturating_sub(picture.children.len()),
         false => 0,

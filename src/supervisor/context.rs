@@ -1,4 +1,4 @@
-//! What a supervisor's own init is given.
+//! The context that a supervisor's own init is called with.
 
 use crate::base::pid::Pid;
 use crate::exit::crash::Crash;
@@ -7,15 +7,15 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::StartCause;
 
-/// The inside of a supervisor while its own init runs, before any child is started.
+/// The context of a supervisor while its own init runs, before any child is started.
 /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
 #[derive(Debug, Clone)]
 pub struct SupervisorContext {
     pub(crate) runtime: Runtime,
     pub(crate) pid: Pid,
     pub(crate) cause: StartCause,
-    /// What [`ignore`](Self::ignore) gives. Compared by identity, so that no other error, of
-    /// whatever words, is taken for it.
+    /// The crash that [`ignore`](Self::ignore) returns. It is compared by identity, so an error
+    /// with the same text is not taken for it.
     ignore: Crash,
 }
 
@@ -26,7 +26,7 @@ impl SupervisorContext {
     }
 
     /// Whether this reason was made by [`ignore`](Self::ignore) of this very context.
-    pub(crate) fn made(&self, reason: &ExitReason) -> bool {
+    pub(crate) fn is_own_ignore(&self, reason: &ExitReason) -> bool {
         reason.crash().is_some_and(|crash| crash.is_same(&self.ignore))
     }
 
@@ -36,23 +36,24 @@ impl SupervisorContext {
         self.pid
     }
 
-    /// The runtime it lives in.
+    /// The runtime of the supervisor.
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// Why it was started: the first time, or again by its own supervisor, and after what.
+    /// Why the supervisor was started: for the first time, or again by the supervisor above, and
+    /// after which reason.
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     pub fn start_cause(&self) -> &StartCause {
         &self.cause
     }
 
-    /// What the init returns in an `Err` when there is nothing to supervise: the start gives
-    /// [`StartError::Ignored`], and nothing is left. OTP: `ignore`.
+    /// The error that the init returns when there is nothing to supervise: the start gives
+    /// [`StartError::Ignored`], and no process is left. OTP: `ignore`.
     ///
-    /// It counts only as the result of this supervisor's own init. A [`StartError::Ignored`]
-    /// of another start that the init passes on by `?` is a failed start.
+    /// The error has this meaning only as the result of this supervisor's own init. If the init
+    /// passes on the [`StartError::Ignored`] of another start by `?`, its start has failed.
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     #[must_use = "the init returns it in an `Err`"]
     pub fn ignore(&self) -> ExitReason {

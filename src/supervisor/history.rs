@@ -1,4 +1,4 @@
-//! The story of a child: its last incarnations.
+//! The history of a child: its last incarnations.
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,28 +10,28 @@ use tokio::time::Instant;
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason;
 
-/// How many incarnations are told of.
+/// How many incarnations a history shows.
 const KEPT: usize = 8;
 
-/// One incarnation of a child that is over. [`History`] has an example.
+/// An incarnation of a child that has ended. [`History`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Incarnation {
-    /// Its pid; `None` if its start failed.
+    /// The pid; `None` if the start failed.
     pub pid: Option<Pid>,
-    /// When its start began.
+    /// When the start began.
     pub started: Instant,
-    /// When it ended, or failed to start.
+    /// When the incarnation ended, or its start failed.
     pub ended: Instant,
-    /// Why.
+    /// Why the incarnation ended, or its start failed.
     pub reason: ExitReason,
     /// How many times the child had been started again by then: 0 for the first.
     pub attempt: u32,
-    /// How long its start had waited: its [`Backoff`](crate::Backoff).
+    /// How long the start had waited because of a [`Backoff`](crate::Backoff).
     pub delay: Duration,
 }
 
-/// The last incarnations of a child that are over, oldest first, eight at most; the one
+/// The last incarnations of a child that have ended, oldest first: eight at most. The incarnation
 /// that runs is not among them. Derefs to a slice. Cheap to clone. OTP has no counterpart.
 ///
 /// # Examples
@@ -51,10 +51,11 @@ pub struct Incarnation {
 /// rt.kill(first.pid().unwrap());
 /// ended.await;
 /// let second = tree.which_child("worker").await?; // answered after the restart
-/// let [story] = &second.history[..] else { panic!("{second:?}") };
-/// assert_eq!((story.pid, &story.reason), (first.pid(), &ExitReason::Killed));
-/// assert!(story.started <= story.ended && Some(story.started) == first.since);
-/// assert_eq!((story.attempt, second.restarts), (0, 1));
+/// let [incarnation] = &second.history[..] else { panic!("{second:?}") };
+/// assert_eq!((incarnation.pid, &incarnation.reason), (first.pid(), &ExitReason::Killed));
+/// assert!(incarnation.started <= incarnation.ended);
+/// assert_eq!(Some(incarnation.started), first.since);
+/// assert_eq!((incarnation.attempt, second.restarts), (0, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
@@ -62,14 +63,15 @@ pub struct Incarnation {
 pub struct History(Option<Arc<Vec<Incarnation>>>);
 
 impl History {
-    /// Adds one, and gives the oldest if there is no room for them: their reasons are a user's,
-    /// and are not to be dropped under a lock. What was handed out stays as it was.
-    #[must_use = "what is dropped runs a user's code"]
+    /// Adds an incarnation. Returns the oldest ones if there is no room for them: their reasons
+    /// hold values of a user, whose `Drop` must not run under a lock. Clones that were handed out
+    /// stay as they were.
+    #[must_use = "dropping the incarnations runs a user's code"]
     pub(crate) fn push(&mut self, incarnation: Incarnation) -> Vec<Incarnation> {
         let kept = Arc::make_mut(self.0.get_or_insert_default());
         let oldest = match kept.len() == 2 * KEPT {
-            // Half of them at once: to move all that stay, each time, costs more than to keep
-            // some that nobody sees.
+            // Half of them at once: moving all that stay at each push costs more than keeping some
+            // that are not shown.
             true => kept.drain(..=KEPT).collect(),
             false => Vec::new(),
         };
@@ -108,7 +110,7 @@ mod tests {
     use tokio::time::Instant;
 
     #[test]
-    fn the_oldest_is_forgotten_and_what_was_handed_out_stays() {
+    fn the_oldest_incarnation_is_forgotten_and_a_clone_stays_as_it_was() {
         let now = Instant::now();
         let mut history = History::default();
         let incarnation = |attempt| Incarnation {
@@ -127,6 +129,6 @@ mod tests {
         assert_eq!((history[0].attempt, history[KEPT - 1].attempt), (12, 19));
         let mut shorter = History::default();
         (12..20).for_each(|attempt| drop(shorter.push(incarnation(attempt))));
-        assert_eq!(history, shorter); // what isn't told of doesn't count
+        assert_eq!(history, shorter); // incarnations that are not shown don't count
     }
 }

@@ -1,4 +1,22 @@
-//! One incarnation of a child: its start, and what its end leads to.
+//! The start of one incarnation of a child, and the decision that its restart type makes at its
+//! end.
+//!
+//! **Guarantee.** A start that returns a process returns one that is ready; a start that returns
+//! none has left no process behind.
+//!
+//! **Steps** of [`start`]
+//!
+//! 1. Call the start function. One that never waits registers the process and runs it
+//!    ([`Start::AtOnce`]); any other is an [attempt](crate::supervisor::start_attempt) with a time
+//!    limit.
+//! 2. If the child has a `ready_within`, wait until it says that it serves. If it ends before, the
+//!    start failed; if the time is over, it is stopped.
+//! 3. Make the outcome of it: a process, none if the child chose not to run, or an error, which is
+//!    reported.
+//!
+//! The child is linked to its supervisor before its init runs. So if the supervisor is killed
+//! during the start, the start is dropped at its await, and the processes that it started are
+//! killed.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,31 +37,31 @@ use crate::runtime::ended::Ended;
 use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::StartCause;
 use crate::supervisor::report::Report;
-use crate::supervisor::start_attempt::attempt;
+use crate::supervisor::start_attempt::run_start;
 use crate::supervisor::stop::{StopRequest, stop};
 
-/// What a start comes to.
+/// The outcome of a start: the process, `None` if the child chose not to run, or the failure.
 pub(crate) type StartOutcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
 
 /// A start that failed.
 #[derive(Debug)]
 pub(crate) struct NotStarted {
     pub(crate) error: StartError,
-    /// Another process held the child's name, or it was reserved for another child, when the start
-    /// came to register it.
-    pub(crate) outrun: bool,
+    /// Whether another process held the child's name, or the name was reserved for another child,
+    /// when the start was about to register it.
+    pub(crate) name_taken: bool,
 }
 
-/// What to do about a child that ended.
+/// What a supervisor does with a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     Restart,
-    /// It stays known, not running.
+    /// The child stays known, stopped.
     Keep,
     Forget,
 }
 
-/// The restart type's table, as a pure function.
+/// Decides by the restart type; a pure function.
 pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
     match restart {
         restart if restart.restarts_after(reason) => Decision::Restart,
@@ -52,11 +70,7 @@ pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
     }
 }
 
-/// Starts one incarnation, linked to the supervisor from before its init on. A child that
-/// ignores its start runs not, and is no failure.
-///
-/// A supervisor that is killed meanwhile drops this at its await, and with it kills what the
-/// start has begun.
+/// Starts one incarnation. A child that ignores its start is not a failure.
 pub(crate) async fn start(
     report: &Report,
     slot: ChildSlot,
@@ -68,23 +82,23 @@ pub(crate) async fn start(
     let started = match &*spec.start {
         Start::AtOnce(start) => {
             let started = start(&ctx);
-            ctx.outrun = is_outrun(&started);
+            ctx.name_taken = failed_by_name(&started);
             started
         }
-        Start::Awaited(start) => attempt(report, spec, &mut ctx, &**start).await,
+        Start::Awaited(start) => run_start(report, spec, &mut ctx, &**start).await,
     };
     step!("after a start");
     let started = match (started, spec.ready_within) {
-        (Ok(started), Some(limit)) => ready(report, spec, started, limit).await,
+        (Ok(started), Some(limit)) => until_ready(report, spec, started, limit).await,
         (started, _) => started,
     };
-    let outrun = ctx.outrun;
+    let name_taken = ctx.name_taken;
     ctx.over();
-    come_to(report, spec, started, outrun)
+    outcome_of(report, spec, started, name_taken)
 }
 
-/// The same for a child whose start never waits; `None` for any other, of which nothing was
-/// done.
+/// [Starts](start) a child if its start never waits. For any other child this does nothing and
+/// returns `None`.
 pub(crate) fn start_at_once(
     report: &Report,
     slot: ChildSlot,
@@ -96,48 +110,57 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, slot, spec, cause.clone()));
-    let outrun = is_outrun(&started);
-    Some(come_to(report, spec, started, outrun))
+    let name_taken = failed_by_name(&started);
+    Some(outcome_of(report, spec, started, name_taken))
 }
 
-/// Of a start that does nothing but register and run.
-fn is_outrun(started: &Result<Started, StartError>) -> bool {
-    started.as_ref().is_err_and(has_no_name)
+/// Whether a start that only registers and runs a process failed because of the name.
+fn failed_by_name(started: &Result<Started, StartError>) -> bool {
+    started.as_ref().is_err_and(is_name_taken)
 }
 
-/// Whether another has the name, or is to have it.
-fn has_no_name(error: &StartError) -> bool {
+/// Whether another process holds the name, or it is reserved for one.
+fn is_name_taken(error: &StartError) -> bool {
     matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
 
 fn context(report: &Report, slot: ChildSlot, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
     let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
     let started_processes = StartedProcesses::default();
-    let waits = report.one_at_a_time.then(Vec::new);
+    let waits = report.sequential.then(Vec::new);
     let spec = spec.clone();
-    StartContext { runtime, supervisor, slot, spec, cause, started_processes, outrun: false, waits }
+    StartContext {
+        runtime,
+        supervisor,
+        slot,
+        spec,
+        cause,
+        started_processes,
+        name_taken: false,
+        waits,
+    }
 }
 
-fn come_to(
+fn outcome_of(
     report: &Report,
     spec: &Spec,
     started: Result<Started, StartError>,
-    outrun: bool,
+    name_taken: bool,
 ) -> StartOutcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {
             report.start_failed(&spec.id, &error);
-            let outrun = outrun && has_no_name(&error);
-            Err(NotStarted { error, outrun })
+            let name_taken = name_taken && is_name_taken(&error);
+            Err(NotStarted { error, name_taken })
         }
     }
 }
 
-/// Waits until the child has said that it serves. One that ends before has failed; one that
-/// takes too long is stopped.
-async fn ready(
+/// Waits until the child says that it serves. If the child ends before, its start failed; if it
+/// takes longer than `limit`, it is stopped.
+async fn until_ready(
     report: &Report,
     spec: &Spec,
     started: Started,
@@ -146,16 +169,16 @@ async fn ready(
     let runtime = &report.runtime;
     let ended = Ended::of(runtime, Some(started.process.clone()));
     let process = started.process.clone();
-    let _waits = report.waits_in_turn_for(process.pid(), Until::Ready);
-    let current_server = pin!(current_server(runtime, &*process, spec.kind));
-    match timeout(limit, select(ended, current_server)).await {
+    let _waits = report.register_wait_if_sequential(process.pid(), Until::Ready);
+    let serving = pin!(wait_until_serving(runtime, &*process, spec.kind));
+    match timeout(limit, select(ended, serving)).await {
         Ok(Either::Right(_)) => {
-            // From here on its restart type decides.
-            report.stops(&*started.process, ChildStop::No);
+            // Its start is over: from here on its restart type decides about an end.
+            report.note_stop(&*started.process, ChildStop::No);
             Ok(started)
         }
         Ok(Either::Left((reason, _))) => {
-            // Its exit does not come, or is taken back: the failed start says it all.
+            // The supervisor receives no exit of it: the error of the start is the report.
             runtime.kernel.give_up_start(report.supervisor, started.process.pid());
             Err(StartError::Failed(reason))
         }
@@ -166,20 +189,20 @@ async fn ready(
     }
 }
 
-/// A supervisor that says nothing serves as soon as it has started: its children have, each in
-/// the time that it had to be ready.
-async fn current_server(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
+/// Waits until this process reports a health that serves. A supervisor that reports none serves as
+/// soon as it has started, because its children were ready by then.
+async fn wait_until_serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
     loop {
-        let said = runtime.kernel.health_changes.notified();
-        let mut said = pin!(said);
-        // From here on nothing that is said is missed.
-        said.as_mut().enable();
+        let changed = runtime.kernel.health_changes.notified();
+        let mut changed = pin!(changed);
+        // Enabled before the check, so that no report between check and wait is missed.
+        changed.as_mut().enable();
         let health = process.with(|locked| locked.core().reported_health());
-        let says_nothing = kind == ChildType::Supervisor;
-        if health.map_or(says_nothing, |health| health.is_serving()) {
+        let serves_by_default = kind == ChildType::Supervisor;
+        if health.map_or(serves_by_default, |health| health.is_serving()) {
             return;
         }
-        said.await;
+        changed.await;
     }
 }
 
@@ -190,7 +213,7 @@ mod tests {
     use crate::exit::reason::ExitReason;
 
     #[test]
-    fn the_restart_type_decides() {
+    fn the_restart_type_and_the_reason_decide_what_follows_an_end() {
         let clean = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with("x")];
         let not = [ExitReason::Killed, ExitReason::NoProc, ExitReason::crashed("x")];
         for reason in clean.iter().chain(&not) {

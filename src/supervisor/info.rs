@@ -1,4 +1,4 @@
-//! What a supervisor tells of its children.
+//! The answers of a supervisor about its children, and the errors of requests about one.
 
 use std::error::Error;
 use std::fmt;
@@ -12,8 +12,9 @@ use crate::runtime::errors::call_error::CallError;
 use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::history::History;
 
-/// One child, as [`SupervisorRef::which_children`](crate::SupervisorRef::which_children)
-/// tells it. OTP: the tuple `{Id, Child, Type, Modules}`.
+/// Information about one child, as
+/// [`SupervisorRef::which_children`](crate::SupervisorRef::which_children) returns it. OTP: the
+/// tuple `{Id, Child, Type, Modules}`.
 ///
 /// # Examples
 ///
@@ -34,44 +35,45 @@ use crate::supervisor::history::History;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChildInfo {
-    /// Its id.
+    /// The id of the child.
     pub id: String,
-    /// What it is doing.
+    /// Whether the child runs, waits for a restart or is stopped.
     pub state: ChildState,
-    /// Whether it is a supervisor.
+    /// Whether the child is a worker or a supervisor.
     pub kind: ChildType,
-    /// How many times its supervisor started it again, in vain or not. Starts that were asked for
-    /// are not counted here, so a number that grows is always a sign of trouble.
+    /// How often the supervisor restarted the child, failed starts included. Starts on request are
+    /// not counted here, so a number that grows is always a sign of trouble.
     pub restarts: u32,
-    /// How many times it was started again, in vain or not, because that was asked for: by
+    /// How often the child was started again on request, failed starts included: by
     /// [`restart_child`](crate::SupervisorRef::restart_child), or by a `SIGHUP`, see
     /// [`restart_on_hangup`](crate::Run::restart_on_hangup). Always 0 under a dynamic supervisor.
     pub starts_by_hand: u32,
-    /// When the incarnation that runs was started.
+    /// When the incarnation that runs was started; `None` if none runs.
     pub since: Option<Instant>,
-    /// Those before it.
+    /// The incarnations before it.
     pub history: History,
 }
 
-/// What a child is doing. [`ChildInfo`] has an example.
+/// Whether a child runs, waits for a restart or is stopped. [`ChildInfo`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChildState {
-    /// It runs as this process.
+    /// The child runs as this process.
     Running(Pid),
-    /// It ended, and is about to be tried again. [`Backoff`](crate::Backoff) has an example.
+    /// The child ended, and is about to be restarted. [`Backoff`](crate::Backoff) has an example.
     Restarting {
-        /// The time left of a delay; one that the clock can't represent, such as `Duration::MAX`,
-        /// is shown as a hundred years. `None`: as soon as the supervisor comes to it; of a
-        /// supervisor that was killed, when all that it left has ended.
+        /// The time that is left of a delay. A delay that the clock can't represent, such as
+        /// `Duration::MAX`, is shown as a hundred years. `None` if the restart has no delay: it is
+        /// attempted as soon as the supervisor has handled earlier messages, or, after the kill of
+        /// a child that is a supervisor, when all its orphans have ended.
         retry_in: Option<Duration>,
     },
-    /// It does not run, and will not by itself.
+    /// The child does not run, and is not started again without a request.
     Stopped,
 }
 
 impl ChildInfo {
-    /// Its pid, if it runs. [`ChildInfo`] has an example.
+    /// The pid of the child, if it runs. [`ChildInfo`] has an example.
     pub fn pid(&self) -> Option<Pid> {
         match self.state {
             ChildState::Running(pid) => Some(pid),
@@ -80,26 +82,42 @@ impl ChildInfo {
     }
 }
 
-/// How many children a supervisor has. OTP: `count_children/1`. [`SupervisorSpec`] has an
+/// The number of a supervisor's children. OTP: `count_children/1`. [`SupervisorSpec`] has an
 /// example.
 ///
 /// [`SupervisorSpec`]: crate::SupervisorSpec
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ChildCounts {
-    /// All that are known.
+    /// All children that the supervisor knows.
     pub specs: usize,
-    /// Those that run.
+    /// The children that run.
     pub active: usize,
-    /// Those that are supervisors, running or not.
+    /// The children that are supervisors, running or not.
     pub supervisors: usize,
-    /// Those that are not.
+    /// The children that are not supervisors, running or not.
     pub workers: usize,
 }
 
-/// Why a request about a child was refused.
-/// [`SupervisorRef::restart_child`](crate::SupervisorRef::restart_child) has an example. Its
-/// [`Display`](fmt::Display) does not repeat its source.
+impl ChildCounts {
+    /// Counts children by their types and by whether they run.
+    pub(crate) fn of(children: impl Iterator<Item = (ChildType, bool)>) -> Self {
+        let mut counts = ChildCounts::default();
+        for (kind, is_running) in children {
+            counts.specs += 1;
+            counts.active += usize::from(is_running);
+            match kind {
+                ChildType::Worker => counts.workers += 1,
+                ChildType::Supervisor => counts.supervisors += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// The error of a request about a child.
+/// [`SupervisorRef::restart_child`](crate::SupervisorRef::restart_child) has an example. The text
+/// does not repeat the [`source`](Error::source).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChildError {
@@ -107,16 +125,16 @@ pub enum ChildError {
     NotFound(String),
     /// The child runs: terminate it first.
     Running {
-        /// The child's id.
+        /// The id of the child.
         id: String,
-        /// The process it runs as.
+        /// The pid of the child.
         pid: Pid,
     },
-    /// The child waits for its restart, which `terminate_child` calls off.
+    /// The child waits for its restart, which `terminate_child` cancels.
     Restarting(String),
-    /// The child was not started; it stays known, and not running.
+    /// The child was not started. It stays known, stopped.
     NotStarted(StartError),
-    /// The supervisor could not be asked.
+    /// The request did not reach the supervisor, or the supervisor ended before it answered.
     Unreachable(CallError),
 }
 

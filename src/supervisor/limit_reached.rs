@@ -1,4 +1,4 @@
-//! What a supervisor gives up with: the limit, what counted against it, and the last end.
+//! The error of a supervisor that gives up: the limit, what counted against it, and the last end.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -12,30 +12,30 @@ use crate::exit::reason::{Causeless, ExitReason};
 use crate::kernel::Kernel;
 use crate::restart::window::{Counted, Exceeded, Window};
 
-/// How many ids are listed with their counts.
-const LISTED: usize = 8;
+/// How many ids an error lists with their counts.
+const MAX_LISTED_IDS: usize = 8;
 
-/// How many characters of an id are shown.
-const SHOWN: usize = 64;
+/// How many characters of an id the text shows.
+const MAX_ID_CHARS: usize = 64;
 
-/// Which limit a supervisor, or a child alone, was given up by.
+/// The limit that a supervisor, or a single child, reached.
 /// [`Backoff::give_up_after`](crate::Backoff::give_up_after) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
-    /// One restart more was due than the budget allows: all children that share the budget count
-    /// against it.
+    /// One restart more was due than the budget allows. The restarts of all children that share the
+    /// budget count.
     Budget,
     /// The child had no healthy run for as long as its [`Backoff`](crate::Backoff) allows.
     NoHealthyRun,
 }
 
-/// What a supervisor ends with when it gives up. In OTP that is `shutdown`, so that a transient
-/// subtree is silently gone.
+/// The error that a supervisor ends with when it gives up. In OTP the reason is `shutdown`, so a
+/// transient subtree disappears without a report.
 ///
-/// It is the error inside of the supervisor's [`ExitReason`]. Its text names the limit, what
-/// counted against it, and the child of the last end with its reason. If that child ended with an
-/// error, the error is not in the text, but is its [`source`](Error::source).
+/// The error is inside of the supervisor's [`ExitReason`]. Its text names the limit, what counted
+/// against it, and the child of the last end with its reason. If that child ended with an error,
+/// the text leaves that error out, and [`source`](Error::source) returns it.
 ///
 /// ```
 /// use regrow::{ChildSpec, ExitReason, RestartLimitReached, Runtime, Supervisor};
@@ -58,30 +58,31 @@ pub enum Limit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestartLimitReached {
-    /// The child of the last end: the one that would have been started next.
+    /// The child of the last end, which would have been started next.
     pub child: String,
-    /// Which limit it was.
+    /// The limit that was reached.
     pub limit: Limit,
-    /// Of the budget: how many restarts it allows in any `period`. Of a child without a healthy
-    /// run: how often it was started again in vain.
+    /// For the budget: how many restarts it allows within any `period`. For a child without a
+    /// healthy run: how often it was restarted without success.
     pub restarts: u32,
-    /// Of the budget: the length of its window. Of a child without a healthy run: for how long it
-    /// may be without one.
+    /// For the budget: the length of its window. For a child without a healthy run: how long its
+    /// backoff allows that.
     pub period: Duration,
-    /// What counted against the limit, by the ids of the children, the highest count first. Of the
-    /// budget: the restarts within the window, and the one that was due and refused; with
-    /// [`uncounted`](Self::uncounted) they are one more than `restarts`. Of a child without a
-    /// healthy run: that child alone. At most eight ids.
+    /// The restarts that counted against the limit, by the ids of the children, the highest count
+    /// first; at most eight ids. For the budget: the restarts within the window, and the one that
+    /// was due and refused; together with [`uncounted`](Self::uncounted) they are one more than
+    /// `restarts`. For a child without a healthy run: that child alone.
     pub counts: Vec<RestartCount>,
-    /// How many restarts were those of ids that `counts` has no room for.
+    /// The number of restarts of ids that `counts` has no room for.
     pub uncounted: u32,
-    /// The reason of that child's last end, or why it was not started.
+    /// The reason of that child's last end, or the error of its last start.
     pub last: ExitReason,
-    /// Which supervisor gave up. It tells an own error from one that was passed on by `?`.
+    /// The supervisor that gave up. Distinguishes the own error of a supervisor from one that it
+    /// passed on by `?`.
     pub(crate) origin: Origin,
 }
 
-/// How many restarts counted of the children that have one id. [`RestartLimitReached`] lists them.
+/// The counted restarts of the children with one id. [`RestartLimitReached`] lists them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -104,34 +105,34 @@ pub struct RestartLimitReached {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestartCount {
-    /// The id of the child, or of the children.
+    /// The id of the child or the children.
     pub child: SharedStr,
-    /// How many children of this id there were: under a dynamic supervisor there may be several.
+    /// The number of children with this id. A dynamic supervisor may have several.
     pub children: u32,
-    /// How many restarts they had together.
+    /// The number of their restarts together.
     pub restarts: u32,
 }
 
-/// The supervisor that gave up, and the last incarnation of the child that it gave up.
+/// The supervisor that gave up, and the last incarnation of the child that caused it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
-    /// Its runtime: pids of different runtimes may be equal.
+    /// The runtime: pids of different runtimes may be equal.
     pub(crate) kernel: Weak<Kernel>,
     pub(crate) supervisor: Option<Pid>,
-    /// `None` if its last start failed.
+    /// `None` if the last start of the child failed.
     pub(crate) child: Option<Pid>,
 }
 
 impl Origin {
-    /// Whether this very process gave up.
-    pub(crate) fn is(&self, kernel: &Arc<Kernel>, pid: Option<Pid>) -> bool {
+    /// Whether this very process is the supervisor that gave up.
+    pub(crate) fn is_of(&self, kernel: &Arc<Kernel>, pid: Option<Pid>) -> bool {
         std::ptr::eq(self.kernel.as_ptr(), Arc::as_ptr(kernel))
             && pid.is_some()
             && self.supervisor == pid
     }
 }
 
-/// Where an error comes from is no part of what it says.
+/// Always equal: the origin is no part of the value of an error.
 impl PartialEq for Origin {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -141,7 +142,7 @@ impl PartialEq for Origin {
 impl Eq for Origin {}
 
 impl RestartLimitReached {
-    /// What the supervisor of this child ends with, or gives the child up with.
+    /// The error with which the supervisor of this child ends, or gives the child up.
     pub(crate) fn new(
         exceeded: Exceeded,
         window: &Window,
@@ -159,15 +160,15 @@ impl RestartLimitReached {
                 (Limit::NoHealthyRun, tries, within, vec![count])
             }
         };
-        let rest = counts.split_off(counts.len().min(LISTED));
+        let rest = counts.split_off(counts.len().min(MAX_LISTED_IDS));
         counts.shrink_to_fit();
         let uncounted = rest.iter().map(|count| count.restarts).sum();
         RestartLimitReached { child: id, limit, restarts, period, counts, uncounted, last, origin }
     }
 }
 
-/// Counts restarts by the ids of their children: the highest count first, of equal ones the one
-/// whose first restart is older.
+/// Counts restarts by the ids of their children: the highest count first; among equal counts, the
+/// oldest first restart first.
 fn counts<'a>(restarts: impl Iterator<Item = &'a Counted>) -> Vec<RestartCount> {
     let (mut counts, mut at) = (Vec::<RestartCount>::new(), HashMap::new());
     let mut known = HashSet::new();
@@ -218,12 +219,12 @@ impl fmt::Display for RestartCount {
     }
 }
 
-/// The beginning of an id, in quotes.
+/// Shows the beginning of an id, in quotes.
 struct Short<'a>(&'a str);
 
 impl fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(SHOWN) {
+        match self.0.char_indices().nth(MAX_ID_CHARS) {
             None => write!(f, "{:?}", self.0),
             Some((end, _)) => write!(f, "{:?}\u{2026}", &self.0[..end]),
         }

@@ -1,7 +1,8 @@
-//! Supervisors: processes that start children in order and restart those that crash. `spec` is a
-//! supervisor before it runs, `fixed` the supervisor of a declared list of children, `dynamic` the
-//! supervisor of children that come and go, `partition` several of one kind. The files beside these
-//! folders are shared by both kinds of supervisor.
+//! Supervisors: processes that start children in order and restart those that crash. `spec` holds
+//! the description of a supervisor, `fixed` the supervisor of a declared list of children,
+//! `dynamic` the supervisor of children that are started and stopped at run time, `partition`
+//! several processes of one kind under one supervisor. The files beside these folders serve both
+//! kinds of supervisor.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`, `kernel`, `call`,
 //! `runtime`, `child`, `server`.
@@ -9,13 +10,15 @@
 
 pub(crate) mod limit_reached;
 pub(crate) mod history;
+pub(crate) mod end_record;
 mod context;
 pub(crate) mod spec;
 pub(crate) mod info;
-pub(crate) mod picture;
+pub(crate) mod published_state;
 pub(crate) mod report;
 pub(crate) mod stop;
 mod start_attempt;
+pub(crate) mod orphans;
 pub(crate) mod incarnation;
 pub(crate) mod fixed;
 pub(crate) mod dynamic;

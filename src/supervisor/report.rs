@@ -1,10 +1,10 @@
-//! What supervisors tell the log: every line of theirs is written here.
+//! The log lines and lifecycle events of supervisors: all of them are written here.
 //!
-//! Target `regrow::supervisor`; fields `supervisor` (its pid), `label`, `child`, `pid`,
-//! `reason`, `restarts`, `budget_left`, `delay`. The one ERROR of a crash is the crashed
-//! process' own, in `regrow::lifecycle`: nothing here is more than WARN.
+//! Target `regrow::supervisor`; fields `supervisor` (its pid), `label`, `child`, `pid`, `reason`,
+//! `restarts`, `budget_left`, `delay`. A crash is logged as ERROR once, by the crashed process
+//! itself in `regrow::lifecycle`; so the level here is never above WARN.
 //!
-//! | line | level | told |
+//! | line | level | written |
 //! |---|---|---|
 //! | start failed | WARN | always |
 //! | child ended | WARN, a clean end DEBUG | as [`Runtime::set_log_level`] says |
@@ -13,8 +13,14 @@
 //! | child given up | WARN | always, once |
 //! | shutdown error: it ended with another reason than asked, or overran its time | WARN | always |
 //! | killed, but not yielding | WARN | always, every 5 s |
+//! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
 //! | stopped: the start of its child returned another process | WARN | always |
 //! | unexpected message dropped | WARN | always |
+//!
+//! **Invariants**
+//! 1. A panic of a log subscriber does not reach the supervisor: each line is written under
+//!    `ignore_panic`.
+//! 2. The level of the runtime silences lines, but no events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,37 +45,37 @@ use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerContext};
 use crate::supervisor::limit_reached::{Origin, RestartLimitReached};
 
-/// The target of all of it.
+/// The target of all lines.
 const TARGET: &str = "regrow::supervisor";
 
-/// Which supervisor it is that speaks.
+/// The supervisor that reports.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
     pub(crate) runtime: Runtime,
     pub(crate) supervisor: Pid,
-    /// The same, without looking it up.
-    pub(crate) own: Arc<dyn AnyProcess>,
+    /// The process with that pid.
+    pub(crate) process: Arc<dyn AnyProcess>,
     pub(crate) label: SharedStr,
-    /// It handles nothing while a child of it starts or stops.
-    pub(crate) one_at_a_time: bool,
+    /// Whether the supervisor handles no message while a child starts or stops.
+    pub(crate) sequential: bool,
 }
 
-/// A restart that was decided.
+/// A restart that was decided, to be reported.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Decided<'a> {
+pub(crate) struct RestartNotice<'a> {
     pub(crate) child: &'a str,
-    /// The incarnation that is over; `None` if its start failed.
+    /// The incarnation that ended; `None` if its start failed.
     pub(crate) pid: Option<Pid>,
     pub(crate) reason: &'a ExitReason,
-    /// How many there were of this child, this one included.
+    /// The number of restarts of this child, this one included.
     pub(crate) restarts: u32,
-    /// `None`: no limit.
+    /// The restarts that are left after this one; `None` if there is no limit.
     pub(crate) budget_left: Option<u32>,
     pub(crate) delay: Duration,
 }
 
-/// One line about a child.
-macro_rules! tell {
+/// Writes one line about a child.
+macro_rules! child_line {
     ($level:ident, $report:expr, $child:expr, $($rest:tt)+) => {
         ignore_panic(|| {
             tracing::$level!(
@@ -88,68 +94,72 @@ impl Report {
         Report {
             runtime: ctx.runtime(),
             supervisor: ctx.pid(),
-            own: ctx.process.clone(),
+            process: ctx.process.clone(),
             label,
-            one_at_a_time: false,
+            sequential: false,
         }
     }
 
-    /// As [`waits_for`](Self::waits_for), of a supervisor that waits for each child in turn.
-    pub(crate) fn waits_in_turn_for(&self, child: Pid, until: Until) -> Option<WaitEdge> {
-        self.one_at_a_time.then(|| self.waits_for(child, until)).flatten()
+    /// [Registers the wait](Self::register_wait) of a supervisor that starts and stops its children
+    /// one at a time. Does nothing for a dynamic supervisor.
+    pub(crate) fn register_wait_if_sequential(&self, child: Pid, until: Until) -> Option<WaitEdge> {
+        self.sequential.then(|| self.register_wait(child, until)).flatten()
     }
 
-    /// The supervisor waits for this child while what is returned lives; where deadlocks are
-    /// looked for, a request from the child that waits for the supervisor is refused meanwhile.
-    pub(crate) fn waits_for(&self, child: Pid, until: Until) -> Option<WaitEdge> {
+    /// Registers that the supervisor waits for this child, until the returned edge is dropped. If
+    /// deadlock detection is on, a request of the child to the supervisor is refused meanwhile.
+    pub(crate) fn register_wait(&self, child: Pid, until: Until) -> Option<WaitEdge> {
         self.runtime.kernel.waits.wait(self.supervisor, child, until)
     }
 
-    /// Marks an error of this supervisor that gives up a child, which last ran as this process.
+    /// The origin of an error with which this supervisor gives up. `child` is the last pid of the
+    /// child that it gave up.
     pub(crate) fn origin(&self, child: Option<Pid>) -> Origin {
         let kernel = Arc::downgrade(&self.runtime.kernel);
         Origin { kernel, supervisor: Some(self.supervisor), child }
     }
 
-    /// The polite signal.
+    /// Sends this child the exit signal `Shutdown`.
     pub(crate) fn ask_to_stop(&self, child: &dyn AnyProcess) {
         let (from, reason) = (self.supervisor, &ExitReason::Shutdown);
         let signal = ExitSignal { from, reason, kind: ExitKind::Exit };
         self.runtime.kernel.signal_exit(child, signal);
     }
 
-    /// Notes that this child is being stopped, before it is: callers by its name are told
-    /// whether a successor follows.
-    pub(crate) fn stops(&self, child: &dyn AnyProcess, stop: ChildStop) {
+    /// Notes in the record of this child that it is being stopped. Must precede the stop: callers
+    /// by its name learn from this whether a successor follows.
+    pub(crate) fn note_stop(&self, child: &dyn AnyProcess, stop: ChildStop) {
         child.with(|locked| locked.core().note_stop(stop));
     }
 
-    /// The supervisor restarts nobody any more.
-    pub(crate) fn restarts_nobody(&self) {
-        self.runtime.kernel.end_restarts(&*self.own);
+    /// Notes that the supervisor restarts no child from now on, and frees the names that are
+    /// reserved for restarts.
+    pub(crate) fn end_restarts(&self) {
+        self.runtime.kernel.end_restarts(&*self.process);
     }
 
-    /// The supervisor stops all of its children from now on.
-    pub(crate) fn begins_to_stop(&self) {
-        self.own.with(|locked| locked.core().stop_requested = true);
-        self.restarts_nobody();
+    /// Notes that the supervisor stops all its children from now on.
+    pub(crate) fn begin_shutdown(&self) {
+        self.process.with(|locked| locked.core().stop_requested = true);
+        self.end_restarts();
     }
 
-    /// The supervisor is about to start the child of this seat again, which does not run.
+    /// Reserves the name of a child that does not run and is about to be started again in this
+    /// slot.
     pub(crate) fn reserve_name(&self, slot: ChildSlot, spec: &Spec) {
         if let Some(name) = spec.name.clone() {
             let given = SpecName { name, child: spec.id.clone() };
-            self.runtime.kernel.reserve(&*self.own, slot, given);
+            self.runtime.kernel.reserve(&*self.process, slot, given);
         }
     }
 
-    /// Frees what is left of the names of a child's incarnations up to this one.
+    /// Frees the names that are still reserved for a child's incarnations up to this one.
     pub(crate) fn free_names(&self, last: ChildSlot) {
-        self.runtime.kernel.free_names_of(&*self.own, last);
+        self.runtime.kernel.free_names_of(&*self.process, last);
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        tell!(warn, self, child, reason = %excerpt(ErrorChain(reason), PAGE), "start failed");
+        child_line!(warn, self, child, reason = %excerpt(ErrorChain(reason), PAGE), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -157,7 +167,7 @@ impl Report {
         });
     }
 
-    /// A child ended, and is not started again.
+    /// Reports the end of a child that is not started again.
     pub(crate) fn child_ended(&self, child: &str, pid: Pid, reason: &ExitReason) {
         self.event(|supervisor| {
             let (child, reason) = (child.into(), reason.clone());
@@ -166,16 +176,16 @@ impl Report {
         let text = excerpt(WithCauses(reason), PAGE);
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Debug) {
-                tell!(debug, self, child, %pid, reason = %text, "child ended");
+                child_line!(debug, self, child, %pid, reason = %text, "child ended");
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(warn, self, child, %pid, reason = %text, "child ended");
+            child_line!(warn, self, child, %pid, reason = %text, "child ended");
         }
     }
 
-    /// A child is being started again, and what of the budget is left after that.
-    pub(crate) fn restarting(&self, decided: Decided<'_>) {
-        let Decided { child, pid, reason, restarts, budget_left, delay } = decided;
+    /// Reports a restart that was decided.
+    pub(crate) fn restarting(&self, decided: RestartNotice<'_>) {
+        let RestartNotice { child, pid, reason, restarts, budget_left, delay } = decided;
         self.event(|supervisor| LifecycleEvent::Restarting {
             supervisor,
             child: child.into(),
@@ -187,36 +197,40 @@ impl Report {
         let (pid, text) = (pid.map(tracing::field::display), excerpt(WithCauses(reason), PAGE));
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Info) {
-                tell!(
+                child_line!(
                     info, self, child, pid, reason = %text, restarts, budget_left,
                     ?delay, "restarting"
                 );
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            tell!(
+            child_line!(
                 warn, self, child, pid, reason = %text, restarts, budget_left,
                 ?delay, "restarting"
             );
         }
     }
 
-    pub(crate) fn gave_up(&self, limit: &RestartLimitReached) {
+    /// Ends the restarts of this supervisor and reports that it gives up. Returns the reason that
+    /// it ends with.
+    pub(crate) fn give_up(&self, limit: RestartLimitReached) -> ExitReason {
+        self.end_restarts();
         let restarts = limit.restarts;
-        let reason = excerpt(ErrorChain(limit), PAGE);
-        tell!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
+        let reason = excerpt(ErrorChain(&limit), PAGE);
+        child_line!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
             child: limit.child.as_str().into(),
             reason: ExitReason::from_library(limit.clone()),
         });
+        ExitReason::from_library(limit)
     }
 
-    /// A child used up the restarts of its own; its supervisor goes on without it.
-    pub(crate) fn parked(&self, pid: Pid, limit: &RestartLimitReached) {
+    /// Reports a child that used up its own restarts. Its supervisor goes on without it.
+    pub(crate) fn child_given_up(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         let reason = excerpt(ErrorChain(limit), PAGE);
-        tell!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
-        self.event(|supervisor| LifecycleEvent::ReaderWait {
+        child_line!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
+        self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
             child: limit.child.as_str().into(),
             pid,
@@ -233,12 +247,12 @@ impl Report {
     ) {
         let text = excerpt(WithCauses(reason), PAGE);
         match overran {
-            Some(doing) => tell!(
+            Some(doing) => child_line!(
                 warn, self, child, %pid, reason = %text, %doing,
                 "shutdown error: it overran its time"
             ),
             None => {
-                tell!(warn, self, child, %pid, reason = %text, "shutdown error");
+                child_line!(warn, self, child, %pid, reason = %text, "shutdown error");
             }
         }
         let overran = overran.is_some();
@@ -249,25 +263,25 @@ impl Report {
     }
 
     pub(crate) fn not_yielding(&self, child: &str, pid: Pid) {
-        tell!(warn, self, child, %pid, "killed, but not yielding");
+        child_line!(warn, self, child, %pid, "killed, but not yielding");
     }
 
-    /// A start began more than the process that it returned.
-    pub(crate) fn surplus(&self, child: &str, pid: Pid) {
-        tell!(warn, self, child, %pid, "stopped: the start of its child returned another process");
+    /// Reports a process of a start that returned another process as the child.
+    pub(crate) fn extra_process(&self, child: &str, pid: Pid) {
+        child_line!(warn, self, child, %pid, "stopped: the start of its child returned another process");
     }
 
-    /// The child waits for a process that its killed predecessor left.
-    pub(crate) fn left_behind(&self, child: &str, pid: Pid) {
-        tell!(warn, self, child, %pid, "not started while a process of its predecessor is ending");
+    /// Reports that the start of a child waits for an orphan of its killed predecessor.
+    pub(crate) fn waits_for_orphan(&self, child: &str, pid: Pid) {
+        child_line!(warn, self, child, %pid, "not started while a process of its predecessor is ending");
     }
 
-    /// Tells listeners the same.
+    /// Sends an event to the listeners of lifecycle events.
     fn event(&self, make: impl FnOnce(Pid) -> LifecycleEvent) {
         self.runtime.kernel.events.publish(|| make(self.supervisor));
     }
 
-    pub(crate) fn unexpected(&self, other: &Received) {
+    pub(crate) fn unexpected_message(&self, other: &Received) {
         let (supervisor, label) = (self.supervisor, name(&self.label));
         ignore_panic(|| {
             tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");

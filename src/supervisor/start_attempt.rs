@@ -1,16 +1,28 @@
-//! One call of a child's start function, and what is left of it.
+//! One call of a child's start function, and the end of every other process that the call started.
 //!
-//! 1. Each process that the function starts is in the tables, linked to the supervisor, and
+//! **Guarantee.** When the attempt has succeeded, the child is the only process of it that runs;
+//! when it has failed, none runs.
+//!
+//! **Steps**
+//!
+//! 1. Run the start function, within the child's `init_timeout`. Each process that it starts is put
+//!    into the start context.
+//! 2. If it returned a process of this very start, that is the child. Anything else is a failure.
+//! 3. Stop all processes of the start but the child, the last one first, each to its very end. A
+//!    process that runs is stopped as the child's specification says. A process that is ending
+//!    already, because it ended by itself or because the dropped start of a server killed it, is
+//!    only waited for.
+//!
+//! **Invariants**
+//!
+//! 1. Each process that the function starts is in the process table, linked to the supervisor, and
 //!    listed in the start context, before anything is awaited.
-//! 2. When the attempt has failed, or panics, all of them have ended: their names are free, and
-//!    no exit of theirs comes to the supervisor. When it has succeeded, that is true of all but
-//!    the child.
-//! 3. An attempt that is dropped kills all of them. A supervisor that goes on finds them by their
-//!    links, and waits for them; one that ends leaves them to whoever waits for its children.
-//!
-//! How each is stopped: one that runs, as the child's specification says; one that is ending
-//! already, because it ended by itself, or because the dropped start of a server killed it, is
-//! only waited for.
+//! 2. When the attempt returns an error or panics, all of these have ended: their names are free,
+//!    and the supervisor receives no exit of theirs. When it succeeds, that holds for all but the
+//!    child.
+//! 3. An attempt that is dropped kills all of them. If the supervisor goes on, it finds them by
+//!    their links, and waits for them; if it ends, they are waited for as its
+//!    [orphans](crate::supervisor::orphans).
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::pin;
@@ -31,7 +43,7 @@ use crate::supervisor::report::Report;
 use crate::supervisor::stop::{StopRequest, stop};
 
 /// Runs the start function within its time.
-pub(crate) async fn attempt(
+pub(crate) async fn run_start(
     report: &Report,
     spec: &Spec,
     ctx: &mut StartContext,
@@ -45,7 +57,8 @@ pub(crate) async fn attempt(
                 .await
                 .unwrap_or(Ok(Err(StartError::InitTimeout(limit)))),
         }
-        // What isn't done by now is dropped here, before anything is waited for.
+        // Invariant 2: an unfinished start function is dropped here, so it starts nothing while the
+        // processes that it started are stopped.
     };
     match called {
         Ok(Ok(started)) if started.of == ctx.number() => {
@@ -57,7 +70,8 @@ pub(crate) async fn attempt(
             Err(result.err().unwrap_or_else(|| not_of_this_start(spec)))
         }
         Err(payload) => {
-            // Taken here, where the panic was caught: a wait may go on elsewhere.
+            // Made before the await below: after an await the task may run on another thread, and
+            // the details of the panic belong to this one.
             let crash = Crash::from_panic(payload);
             stop_all_but(report, spec, ctx, None).await;
             resume_unwind(Box::new(CaughtPanic(crash)))
@@ -73,26 +87,27 @@ fn not_of_this_start(spec: &Spec) -> StartError {
     ))
 }
 
-/// Stops what the start began, the last first, each to its very end. Each stays listed until
-/// then: if this is dropped, it is killed.
+/// Stops all processes of the start but `kept`, the last one first. Each stays listed until it has
+/// ended, so it is killed if this future is dropped (invariant 3).
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
     let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
     while let Some(process) = ctx.started_processes.last_but(kept) {
-        report.stops(&*process, how);
+        report.note_stop(&*process, how);
         if process.flags().load(Ordering::Acquire) & flag::EXIT_PENDING == 0 {
             if kept.is_some() {
-                report.surplus(&spec.id, process.pid());
+                report.extra_process(&spec.id, process.pid());
             }
             stop(report, StopRequest::of(spec, &process), Instant::now()).await;
         } else {
-            over(report, spec, &process).await;
+            await_end_of(report, spec, &process).await;
         }
         ctx.started_processes.remove(process.pid());
     }
 }
 
-/// Waits for the end of one that is ending. Its exit does not come, or is taken back.
-async fn over(report: &Report, spec: &Spec, process: &Arc<dyn AnyProcess>) {
+/// Waits for the end of a process that is ending already. The supervisor doesn't receive its exit;
+/// one that is in the mailbox is taken out.
+async fn await_end_of(report: &Report, spec: &Spec, process: &Arc<dyn AnyProcess>) {
     report.runtime.kernel.give_up_start(report.supervisor, process.pid());
-    StopRequest::of(spec, process).killed(report).await;
+    StopRequest::of(spec, process).await_killed(report).await;
 }

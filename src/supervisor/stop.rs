@@ -1,9 +1,24 @@
-//! How one child is stopped: asked, waited for, killed, and waited for to its very end.
+//! The stop of one child.
 //!
-//! The wait is on the child's record, which tells its end last and with the true reason, and
-//! not on the supervisor's mailbox: what comes meanwhile stays there. The link stays until
-//! the end, so a supervisor that is killed while it waits leaves nobody behind; but it brings
-//! no exit any more. One that it had brought before is taken out again.
+//! **Guarantee.** When [`stop`] returns, the child has ended, holds no name any more,
+//! and the supervisor will not receive an exit of it.
+//!
+//! **Steps**
+//!
+//! 1. Mute the link: it still ends the child with the supervisor, but brings no exit.
+//! 2. Ask the child to stop, with the exit signal `Shutdown`, unless it is to be killed at once.
+//! 3. Wait for its end, within its shutdown time.
+//! 4. Kill it if that time is over, and wait for its end. The wait is logged every
+//!    [`NOT_YIELDING`].
+//! 5. Record the stop, and log an end other than the one that was asked for. If the link was gone
+//!    in step 1, its exit may be in the mailbox, and is taken out.
+//!
+//! **Invariants**
+//!
+//! 1. The wait is for the child's record, which announces the end last and with the true reason,
+//!    and not for the supervisor's mailbox: messages that arrive meanwhile stay there.
+//! 2. The link stays until the child has ended. So the child ends also if the supervisor is killed
+//!    while it waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +40,10 @@ use crate::runtime::ended::Ended;
 use crate::supervisor::report::Report;
 use crate::time::timer_queue::after;
 
-/// How often a killed child that doesn't end is told of.
+/// How often a wait for a killed child that doesn't end is logged.
 pub(crate) const NOT_YIELDING: Duration = Duration::from_secs(5);
 
-/// A child that is to go, and how.
+/// A child to stop, and how to stop it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StopRequest<'a> {
     pub(crate) id: &'a SharedStr,
@@ -37,18 +52,19 @@ pub(crate) struct StopRequest<'a> {
     pub(crate) process: &'a Arc<dyn AnyProcess>,
 }
 
-/// Stops one incarnation as its spec says, from now on, and gives the reason it ended with,
-/// and when. An end other than was asked for is told to the log, and changes nothing.
+/// Stops one incarnation as its specification says; its shutdown time begins at `now`. Returns the
+/// reason and the time of its end. An end other than the one that was asked for is logged, and
+/// changes nothing else.
 pub(crate) async fn stop(
     report: &Report,
     child: StopRequest<'_>,
     now: Instant,
 ) -> (ExitReason, Instant) {
     let (pid, began) = (child.process.pid(), now);
-    let _waits = report.waits_in_turn_for(pid, Until::Answer);
-    let linked = mark_awaited(&*report.own, pid);
+    let _waits = report.register_wait_if_sequential(pid, Until::Answer);
+    let linked = mark_awaited(&*report.process, pid);
     step!("before a stop");
-    let asked = match child.shutdown {
+    let stop_requested = match child.shutdown {
         Shutdown::BrutalKill => None,
         how => {
             report.ask_to_stop(&**child.process);
@@ -57,18 +73,18 @@ pub(crate) async fn stop(
             until(&report.runtime.kernel, grace, child.ended(report)).await
         }
     };
-    let (reason, overran) = match asked {
+    let (reason, overran) = match stop_requested {
         Some(reason) => (reason, None),
         None => {
             let polite = child.shutdown != Shutdown::BrutalKill;
             let doing = polite.then(|| Doing::of(&report.runtime, pid));
             report.runtime.kill(pid);
             step!("between a kill and its end");
-            (child.killed(report).await, doing)
+            (child.await_killed(report).await, doing)
         }
     };
     step!("after a stop");
-    child.tell(report, began, &reason, overran);
+    child.record_stop(report, began, &reason, overran);
     if !linked {
         report.runtime.unlink(report.supervisor, pid);
     }
@@ -85,9 +101,9 @@ impl<'a> StopRequest<'a> {
         Ended::of(&report.runtime, Some(self.process.clone()))
     }
 
-    /// Waits for the end of one that was killed: a body that never awaits can't be stopped,
-    /// only waited for.
-    pub(crate) async fn killed(&self, report: &Report) -> ExitReason {
+    /// Waits for the end of a child that was killed. A body that never awaits can't be interrupted,
+    /// so this may wait without end.
+    pub(crate) async fn await_killed(&self, report: &Report) -> ExitReason {
         loop {
             match within(&report.runtime.kernel, NOT_YIELDING, self.ended(report)).await {
                 Some(reason) => return reason,
@@ -96,8 +112,8 @@ impl<'a> StopRequest<'a> {
         }
     }
 
-    /// Tells of its end: whoever remembers stops, and the log if it is not as it should be.
-    pub(crate) fn tell(
+    /// Records a stop for the stop report, and logs it if it is an error.
+    pub(crate) fn record_stop(
         &self,
         report: &Report,
         began: Instant,
@@ -121,8 +137,8 @@ impl<'a> StopRequest<'a> {
     }
 }
 
-/// Whether a child that was stopped ended otherwise than it should have. OTP's table: a
-/// child that isn't permanent may as well have finished by itself.
+/// Whether the reason of a stopped child is an error. OTP's table: a child that isn't permanent may
+/// have finished by itself.
 fn is_error(how: Shutdown, restart: Restart, reason: &ExitReason) -> bool {
     match (how, reason) {
         (Shutdown::BrutalKill, ExitReason::Killed) => false,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
-use crate::child::{ChildType, Restart};
+use crate::child::Restart;
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::process::{AnyProcess, ChildSlot};
@@ -23,8 +23,8 @@ use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{CalledOff, Child, State, StopReply};
 use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::dynamic::stop_child::answer;
-use crate::supervisor::fixed::orphans::alone;
 use crate::supervisor::incarnation::{NotStarted, StartOutcome};
+use crate::supervisor::orphans::Orphans;
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::StopRequest;
 use crate::time::timer_queue::after;
@@ -57,12 +57,14 @@ impl DynamicServer {
             ignore_panic(|| drop(starting));
             for process in started_processes(&report, slot) {
                 let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-                StopRequest { id: &id, restart, shutdown, process: &process }.killed(&report).await;
+                StopRequest { id: &id, restart, shutdown, process: &process }
+                    .await_killed(&report)
+                    .await;
             }
-            if kind == ChildType::Supervisor {
-                alone(&report, (id, slot)).await;
+            if let Some(orphans) = Orphans::of(&report, kind, (&id, slot)) {
+                orphans.ended(&report).await;
             }
-            Err(NotStarted { error: StartError::Failed(ExitReason::Killed), outrun: false })
+            Err(NotStarted { error: StartError::Failed(ExitReason::Killed), name_taken: false })
         }
     }
 

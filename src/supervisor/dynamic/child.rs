@@ -18,13 +18,13 @@ use crate::runtime::starting::StartCause;
 use crate::supervisor::dynamic::given_up::GivenUp;
 use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
-use crate::supervisor::picture::{Shown, ShownState};
+use crate::supervisor::published_state::{PublishedChild, PublishedChildState};
 use crate::supervisor::stop::StopRequest;
 
 /// An answer that is due when a child has stopped.
 pub(super) struct StopReply {
     /// The pid that the child was asked for by.
-    pub(super) asked: Pid,
+    pub(super) stop_requested: Pid,
     pub(super) reply: Reply<Result<(), ChildError>>,
 }
 
@@ -189,15 +189,15 @@ impl Child {
 
 impl Child {
     /// What is published of it.
-    pub(super) fn shown(&self, pid: Pid) -> Shown {
-        Shown {
+    pub(super) fn shown(&self, pid: Pid) -> PublishedChild {
+        PublishedChild {
             id: self.id.clone(),
             kind: self.kind,
             state: match &self.state {
-                State::Running(_) | State::Stopping(_) => ShownState::Running(pid),
-                State::Restarting { due, .. } => ShownState::Restarting { due: *due },
-                State::CalledOff(_) => ShownState::Restarting { due: None },
-                State::Starting | State::GivenUp(_) => ShownState::Stopped,
+                State::Running(_) | State::Stopping(_) => PublishedChildState::Running(pid),
+                State::Restarting { due, .. } => PublishedChildState::Restarting { due: *due },
+                State::CalledOff(_) => PublishedChildState::Restarting { due: None },
+                State::Starting | State::GivenUp(_) => PublishedChildState::Stopped,
             },
             restarts: self.restarts(),
             started: self.started,

@@ -7,17 +7,17 @@ use tokio::time::Instant;
 use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::exit::reason::{ExitReason, Result};
-use crate::restart::restart_state::{Next, Rules, Run};
+use crate::restart::restart_state::{Next, Rules};
 use crate::restart::window::{Exceeded, Intensity, Window};
 use crate::runtime::errors::start_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::server::{Cast, DynamicServer};
 use crate::supervisor::dynamic::spec::Exhausted;
-use crate::supervisor::history::Incarnation;
+use crate::supervisor::end_record::{EndRecord, EndedBy, StartRecord};
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::limit_reached::RestartLimitReached;
-use crate::supervisor::report::Decided;
+use crate::supervisor::report::RestartNotice;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -45,8 +45,8 @@ impl DynamicServer {
             self.forget(pid);
             return Ok(());
         }
-        let run = Run { started: child.started, ended: Instant::now(), ran: true };
-        match self.next(pid, reason, run) {
+        let (at, by) = (Instant::now(), EndedBy::Itself);
+        match self.next(pid, EndRecord { pid: Some(pid), reason, at, by }) {
             Next::AtOnce => {
                 let ticket = self.put_off(pid, None);
                 self.try_again(pid, ticket, ctx)
@@ -66,11 +66,11 @@ impl DynamicServer {
         error: &StartError,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let Some(started) = self.children.get(&pid).map(|child| child.started) else {
+        if !self.children.contains_key(&pid) {
             return Ok(());
-        };
-        let run = Run { started, ended: Instant::now(), ran: false };
-        match self.next(pid, error.as_reason(), run) {
+        }
+        let (at, by) = (Instant::now(), EndedBy::Itself);
+        match self.next(pid, EndRecord { pid: None, reason: error.as_reason(), at, by }) {
             Next::AtOnce => {
                 // After what else is queued, so that requests are served in between.
                 let ticket = self.put_off(pid, None);
@@ -88,25 +88,18 @@ impl DynamicServer {
     }
 
     /// Records an incarnation that is over, and decides what follows.
-    fn next(&mut self, pid: Pid, reason: ExitReason, run: Run) -> Next {
+    fn next(&mut self, pid: Pid, end: EndRecord) -> Next {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
         let (fallback, intensity) = (self.spec.backoff, own.unwrap_or(self.spec.intensity));
         let Some(child) = self.children.get_mut(&pid) else { return Next::AtOnce };
-        let attempt = child.restarts();
+        let (started, attempt) = (child.started, child.restarts());
         let Some(again) = child.again.as_mut() else { return Next::AtOnce };
         let backoff = again.spec.backoff.or(fallback);
-        let oldest = again.history.push(Incarnation {
-            pid: run.ran.then_some(pid),
-            started: run.started,
-            ended: run.ended,
-            reason: reason.clone(),
-            attempt,
-            delay: again.restarts.delay(),
-        });
+        again.last = Some(end.reason.clone());
+        let (now, start) = (end.at, StartRecord { started, attempt });
+        let oldest = again.history.push(end.record(start, &mut again.restarts, backoff));
         ignore_panic(|| drop(oldest));
-        again.last = Some(reason);
-        again.restarts.record_failure(backoff, run);
-        again.restarts.decide_next(Rules { backoff, intensity }, run.ended, || self.random.unit())
+        again.restarts.decide_next(Rules { backoff, intensity }, now, || self.random.unit())
     }
 
     /// Has the child wait for its restart.
@@ -183,13 +176,12 @@ impl DynamicServer {
             Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
             Some(Exhausted::Forget) => drop(self.take(pid)),
             Some(Exhausted::Escalate) | None => {
-                self.report.restarts_nobody();
-                self.report.gave_up(&limit);
+                let reason = self.report.give_up(limit);
                 self.report.free_names(slot);
-                return Err(ExitReason::from_library(limit));
+                return Err(reason);
             }
         }
-        self.report.parked(pid, &limit);
+        self.report.child_given_up(pid, &limit);
         self.report.free_names(slot);
         Ok(())
     }
@@ -199,7 +191,7 @@ impl DynamicServer {
         let budget_left = window.left(limit, Instant::now());
         let Some(child) = self.children.get(&pid) else { return };
         let Some(again) = &child.again else { return };
-        self.report.restarting(Decided {
+        self.report.restarting(RestartNotice {
             child: &child.id,
             pid: Some(pid),
             reason: again.last.as_ref().unwrap_or(&ExitReason::Normal),

@@ -106,15 +106,15 @@ impl DynamicServer {
 
     pub(super) fn terminate_child(
         &mut self,
-        asked: Pid,
+        stop_requested: Pid,
         reply: Reply<Result<(), ChildError>>,
         ctx: &mut ServerContext<Self>,
     ) {
-        let pid = self.present(asked);
-        let answer = StopReply { asked, reply };
+        let pid = self.present(stop_requested);
+        let answer = StopReply { stop_requested, reply };
         match self.children.get_mut(&pid).map(|child| &mut child.state) {
             None | Some(State::Starting) => {
-                answer.reply.send(Err(ChildError::NotFound(asked.to_string())))
+                answer.reply.send(Err(ChildError::NotFound(stop_requested.to_string())))
             }
             Some(State::Running(_)) => self.begin_stop(pid, vec![answer], ctx),
             Some(State::Stopping(stopping)) => stopping.replies.push(answer),

@@ -17,7 +17,7 @@ use crate::server::{GenServer, ServerRef};
 use crate::supervisor::dynamic::get_or_start::{Holding, holding};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::spec::one_name;
+use crate::supervisor::spec::check_single_name;
 
 /// A handle to a running dynamic supervisor. Cheap to clone; dropping it stops nothing. A
 /// named one reaches whoever holds the name at each call. Its calls have no time limit.
@@ -184,7 +184,7 @@ impl DynamicSupervisorRef {
     ) -> Result<Pid, StartError> {
         consume_budget().await;
         let (name, spec) = (name.into(), spec.into().spec);
-        one_name(&spec, &name)?;
+        check_single_name(&spec, &name)?;
         let kernel = self.server.kernel();
         match holding(kernel, &name) {
             Holding::Held(pid) => return Ok(pid),

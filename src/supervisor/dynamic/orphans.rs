@@ -1,27 +1,22 @@
 //! Waiting, beside the loop, for what a killed supervisor among the children left.
 
 use crate::base::pid::Pid;
-use crate::child::ChildType;
 use crate::exit::reason::Result;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::server::{Done, DynamicServer};
-use crate::supervisor::fixed::orphans::alone;
+use crate::supervisor::orphans::Orphans;
 
 impl DynamicServer {
     /// Where a supervisor was killed, and what it left is still ending: waits for that first. What
     /// is done about the child meanwhile calls the start off.
     pub(super) fn waits_alone(&mut self, pid: Pid, ticket: u64) -> bool {
         let Some(child) = self.children.get(&pid) else { return false };
-        let (me, slot) = (self.report.supervisor, child.slot);
-        if child.kind != ChildType::Supervisor
-            || self.report.runtime.kernel.orphans(me, slot).is_empty()
-        {
-            return false;
-        }
-        let (report, left) = (self.report.clone(), (child.id.clone(), slot));
+        let start = (&child.id, child.slot);
+        let Some(orphans) = Orphans::of(&self.report, child.kind, start) else { return false };
+        let report = self.report.clone();
         self.aside(async move {
-            alone(&report, left).await;
+            orphans.ended(&report).await;
             Done::Alone { pid, ticket }
         });
         true

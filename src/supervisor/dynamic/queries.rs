@@ -6,11 +6,10 @@ use std::iter;
 use tokio::time::Instant;
 
 use crate::base::pid::Pid;
-use crate::child::ChildType;
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::info::{ChildCounts, ChildInfo};
-use crate::supervisor::picture::{Shown, Step};
+use crate::supervisor::published_state::{PublishedChild, Step};
 
 /// How many children a snapshot shows.
 const SHOWN: usize = 100;
@@ -24,15 +23,8 @@ impl DynamicServer {
     }
 
     pub(super) fn count_children(&self) -> ChildCounts {
-        let mut counts = ChildCounts { specs: self.children.len(), ..ChildCounts::default() };
-        for child in self.children.values() {
-            counts.active += usize::from(child.process().is_some());
-            match child.kind {
-                ChildType::Worker => counts.workers += 1,
-                ChildType::Supervisor => counts.supervisors += 1,
-            }
-        }
-        counts
+        let children = self.children.values();
+        ChildCounts::of(children.map(|child| (child.kind, child.process().is_some())))
     }
 
     /// Shows the first hundred children, in the order of their pids, as they are now.
@@ -87,7 +79,7 @@ impl DynamicServer {
         }
     }
 
-    fn show(&self, mut children: BTreeMap<u64, Shown>) {
+    fn show(&self, mut children: BTreeMap<u64, PublishedChild>) {
         self.published.change(|picture| std::mem::swap(&mut picture.children, &mut children));
     }
 }

@@ -51,7 +51,7 @@ use crate::supervisor::dynamic::given_up::Index;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
 use crate::supervisor::incarnation::StartOutcome;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::picture::{Published, Turn};
+use crate::supervisor::published_state::{PublishPermit, PublishedCell};
 use crate::supervisor::report::Report;
 
 pub(crate) type PidReply = Reply<Result<Pid, StartError>>;
@@ -82,7 +82,7 @@ pub(crate) struct DynamicServer {
     /// Who waits for a name to have a holder.
     pub(super) finds: HashMap<SharedStr, Vec<PidReply>>,
     pub(super) next: u64,
-    pub(super) published: Arc<Published>,
+    pub(super) published: Arc<PublishedCell>,
 }
 
 /// What a dynamic supervisor can be asked. `Publish` is answered when it has handled what came before
@@ -93,7 +93,7 @@ pub(crate) enum Call {
     TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    Publish(Reply<()>, Option<Turn>),
+    Publish(Reply<()>, Option<PublishPermit>),
 }
 
 /// What it tells itself.
@@ -201,7 +201,7 @@ impl GenServer for DynamicServer {
                 Ok(())
             }
             other => {
-                self.report.unexpected(&other);
+                self.report.unexpected_message(&other);
                 Ok(())
             }
         };

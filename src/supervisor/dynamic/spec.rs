@@ -10,7 +10,7 @@ use crate::exit::reason::Result;
 use crate::restart::backoff::Backoff;
 use crate::restart::window::{Intensity, Window};
 use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::picture::{Published, Step};
+use crate::supervisor::published_state::{PublishedCell, Step};
 
 /// A supervisor of children that come and go: connections, sessions, rooms, jobs. It starts
 /// with none; [`start_child`](crate::DynamicSupervisorRef::start_child) adds one at any time, and it
@@ -225,8 +225,8 @@ impl DynamicSupervisor {
     }
 
     /// What it publishes before it has a child.
-    pub(super) fn published(&self) -> Arc<Published> {
-        let (published, now) = (Published::new("dynamic", Step::Serving), Instant::now());
+    pub(super) fn published(&self) -> Arc<PublishedCell> {
+        let (published, now) = (PublishedCell::new("dynamic", Step::Serving), Instant::now());
         published.change(|picture| {
             picture.is_partial = true;
             picture.set_budget(Window::default().budget(self.intensity, now), now);

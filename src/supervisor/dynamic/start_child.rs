@@ -99,12 +99,12 @@ impl DynamicServer {
                 self.answer(whom, Err(StartError::Ignored));
                 Ok(())
             }
-            Err(NotStarted { error, outrun }) => {
+            Err(NotStarted { error, name_taken }) => {
                 self.report.free_names(slot);
                 match whom {
                     // Another process registered the name since it was looked at, and may be
                     // gone by now.
-                    For::Name(name, spec) if outrun => return self.look_again(name, spec, ctx),
+                    For::Name(name, spec) if name_taken => return self.look_again(name, spec, ctx),
                     whom => self.answer(whom, Err(error)),
                 }
                 Ok(())
@@ -223,5 +223,5 @@ fn begin_at_once(
 
 fn panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
     let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
-    Err(NotStarted { error, outrun: false })
+    Err(NotStarted { error, name_taken: false })
 }

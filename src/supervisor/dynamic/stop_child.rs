@@ -33,7 +33,7 @@ impl DynamicServer {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };
         let process = process.clone();
-        self.report.stops(&*process, ChildStop::ForGood);
+        self.report.note_stop(&*process, ChildStop::ForGood);
         let began = Instant::now();
         let due = match child.shutdown {
             Shutdown::Timeout(grace) => after(began, grace),
@@ -100,7 +100,7 @@ impl DynamicServer {
         if let State::Stopping(stopping) = &child.state {
             self.stopping.remove(&(stopping.due, pid));
             let leaving = child.leaving(&stopping.process);
-            leaving.tell(&self.report, stopping.began, reason, stopping.overran);
+            leaving.record_stop(&self.report, stopping.began, reason, stopping.overran);
         }
         self.report.free_names(child.slot);
         let State::Stopping(stopping) = child.state else { return };
@@ -110,30 +110,30 @@ impl DynamicServer {
     /// Stops everybody at once, each in its own time, and waits for the very end of all.
     pub(super) async fn stop_all(&mut self) {
         self.show_ending();
-        self.report.begins_to_stop();
+        self.report.begin_shutdown();
         let half_started = self.drop_helpers().await;
         let _waits = self.waits_for_all(&half_started);
-        let mut asked = self.ask_all();
-        for _ in 0..asked.sort() {
-            let Some((due, child)) = asked.first() else { break };
-            self.show_wait(child, asked.began(), asked.later());
+        let mut stop_requested = self.ask_all();
+        for _ in 0..stop_requested.sort() {
+            let Some((due, child)) = stop_requested.first() else { break };
+            self.show_wait(child, stop_requested.began(), stop_requested.later());
             match self.in_time(due, child).await {
-                Ok(reason) => asked.tell_first(&reason),
-                Err(doing) => asked.first_is_killed(doing),
+                Ok(reason) => stop_requested.tell_first(&reason),
+                Err(doing) => stop_requested.first_is_killed(doing),
             }
         }
-        while let Some((_, child)) = asked.first() {
-            self.show_wait(child, asked.began(), asked.later());
+        while let Some((_, child)) = stop_requested.first() {
+            self.show_wait(child, stop_requested.began(), stop_requested.later());
             let Some(process) = child.process() else { break };
-            let reason = child.leaving(process).killed(&self.report).await;
-            asked.tell_first(&reason);
+            let reason = child.leaving(process).await_killed(&self.report).await;
+            stop_requested.tell_first(&reason);
         }
         self.show_half_started(half_started.len());
         for process in half_started {
             let id = label(&*process);
             let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
             StopRequest { id: &id, restart, shutdown, process: &process }
-                .killed(&self.report)
+                .await_killed(&self.report)
                 .await;
         }
     }
@@ -142,12 +142,12 @@ impl DynamicServer {
     fn waits_for_all(&self, half_started: &[Arc<dyn AnyProcess>]) -> Vec<WaitEdge> {
         let half_started = half_started.iter().map(|process| process.pid());
         let all = self.children.keys().copied().chain(half_started);
-        all.filter_map(|pid| self.report.waits_for(pid, Until::Answer)).collect()
+        all.filter_map(|pid| self.report.register_wait(pid, Until::Answer)).collect()
     }
 
     fn ask_all(&mut self) -> Asked {
         let began = Instant::now();
-        let mut asked = Asked::new(&self.report, began);
+        let mut stop_requested = Asked::new(&self.report, began);
         for child in std::mem::take(&mut self.children).into_values() {
             let Some(process) = child.process() else { continue };
             let pid = process.pid();
@@ -156,9 +156,9 @@ impl DynamicServer {
                 Shutdown::BrutalKill => self.report.runtime.kill(pid),
                 _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
             };
-            asked.push(due, child);
+            stop_requested.push(due, child);
         }
-        asked
+        stop_requested
     }
 
     /// Drops the starts under way, and kills and gives what they had started by then.
@@ -200,11 +200,11 @@ impl DynamicServer {
 
 /// Answers all requests for this stop: the child is gone.
 pub(super) fn answer(replies: Vec<StopReply>) {
-    for (at, StopReply { asked, reply }) in replies.into_iter().enumerate() {
+    for (at, StopReply { stop_requested, reply }) in replies.into_iter().enumerate() {
         // Who asked after the first asked for what is gone.
         reply.send(match at {
             0 => Ok(()),
-            _ => Err(ChildError::NotFound(asked.to_string())),
+            _ => Err(ChildError::NotFound(stop_requested.to_string())),
         });
     }
 }

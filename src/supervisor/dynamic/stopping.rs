@@ -59,7 +59,7 @@ impl Asked {
         let Some((_, child, doing)) = self.children.pop_front() else { return };
         let Some(process) = child.process() else { return };
         let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
-        child.leaving(process).tell(&self.report, self.began, reason, overran);
+        child.leaving(process).record_stop(&self.report, self.began, reason, overran);
     }
 
     /// The first was killed at what it was doing, and is waited for after all others.

@@ -1,4 +1,4 @@
-//! What a fixed supervisor knows of one child.
+//! The record that a fixed supervisor keeps of one child.
 
 use std::sync::Arc;
 
@@ -9,13 +9,14 @@ use crate::child::Spec;
 use crate::exit::reason::ExitReason;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::backoff::Backoff;
-use crate::restart::restart_state::{RestartState, Run};
+use crate::restart::restart_state::RestartState;
 use crate::restart::window::Counted;
 use crate::runtime::starting::StartCause;
-use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, Retry, Running};
+use crate::supervisor::end_record::{EndRecord, StartRecord};
+use crate::supervisor::fixed::child_state::{RetryKind, RunState};
 use crate::supervisor::history::Incarnation;
 use crate::supervisor::incarnation::{Decision, decide};
-use crate::supervisor::picture::ShownState;
+use crate::supervisor::published_state::PublishedChildState;
 use crate::supervisor::spec::strategy::Position;
 
 /// A child of a fixed supervisor.
@@ -23,29 +24,29 @@ use crate::supervisor::spec::strategy::Position;
 pub(crate) struct Child {
     pub(super) position: Position,
     pub(crate) spec: Arc<Spec>,
-    pub(super) state: Running,
-    /// How often it was started until now, in vain or not.
+    pub(super) state: RunState,
+    /// The number of its starts until now, failed ones included.
     pub(crate) starts: u32,
-    /// How many of its starts, after the first, were asked for: by hand or by a hangup.
-    pub(super) asked_for: u32,
+    /// How many of its starts, after the first, were requested: by `restart_child` or by a hangup.
+    pub(super) requested_starts: u32,
     pub(crate) restarts: RestartState,
-    /// When its present incarnation was started.
+    /// When its latest start began.
     pub(super) started: Instant,
-    /// Why it last ended, or did not start.
+    /// The reason of its last end, or the error of its last start if that failed.
     pub(crate) last: Option<ExitReason>,
-    /// The process that it then was; `None` if it did not start.
+    /// The pid of the incarnation that ended last; `None` if its start failed.
     pub(crate) last_pid: Option<Pid>,
 }
 
 impl Child {
-    /// One that does not run.
+    /// A child that was not started yet.
     pub(super) fn new(position: Position, spec: Arc<Spec>) -> Self {
         Child {
             position,
             spec,
-            state: Running::No,
+            state: RunState::Stopped,
             starts: 0,
-            asked_for: 0,
+            requested_starts: 0,
             restarts: RestartState::default(),
             started: Instant::now(),
             last: None,
@@ -53,14 +54,14 @@ impl Child {
         }
     }
 
-    pub(crate) fn state(&self) -> &Running {
+    pub(crate) fn state(&self) -> &RunState {
         &self.state
     }
 
     pub(crate) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
         match &self.state {
-            Running::Yes(process) => Some(process),
-            Running::Restarting { .. } | Running::No => None,
+            RunState::Running(process) => Some(process),
+            RunState::Restarting { .. } | RunState::Stopped => None,
         }
     }
 
@@ -68,55 +69,55 @@ impl Child {
         self.process().map(|process| process.pid())
     }
 
-    /// What its latest start is known by.
+    /// Identifies its latest start.
     pub(crate) fn slot(&self) -> ChildSlot {
         ChildSlot { child: self.position, start: self.starts }
     }
 
-    /// What a restart of it is counted for.
+    /// What the window counts a restart of this child as.
     pub(crate) fn counted(&self) -> Counted {
         Counted { number: self.position, id: self.spec.id.clone() }
     }
 
-    /// It is forgotten when it is over.
+    /// Whether it is forgotten when it ends.
     pub(crate) fn is_temporary(&self) -> bool {
         decide(self.spec.restart, &ExitReason::Normal) == Decision::Forget
     }
 
-    /// It waits for a restart of its whole group; a start by hand is its own alone.
-    pub(crate) fn brings_back_its_group(&self) -> bool {
-        matches!(&self.state, Running::Restarting { retry, .. } if *retry != Retry::ByHand)
+    /// Whether it waits for a restart of its whole group. A requested start is of the child alone.
+    pub(crate) fn restarts_with_group(&self) -> bool {
+        matches!(&self.state, RunState::Restarting { retry, .. } if *retry != RetryKind::Requested)
     }
 
-    /// How many times it was started again.
+    /// How often it was started again.
     pub(super) fn attempt(&self) -> u32 {
         self.starts.saturating_sub(1)
     }
 
-    /// How many times its supervisor started it again by itself.
+    /// How often its supervisor restarted it without a request.
     pub(crate) fn restarts(&self) -> u32 {
-        self.attempt().saturating_sub(self.asked_for)
+        self.attempt().saturating_sub(self.requested_starts)
     }
 
-    /// How many times it was started again because that was asked for.
-    pub(crate) fn asked_for(&self) -> u32 {
-        self.asked_for
+    /// How often it was started again on request.
+    pub(crate) fn requested_starts(&self) -> u32 {
+        self.requested_starts
     }
 
-    /// Its next start is asked for.
-    pub(crate) fn ask_for(&mut self) {
+    /// Counts its next start as requested, unless it is the first.
+    pub(crate) fn count_requested_start(&mut self) {
         if self.starts > 0 {
-            self.asked_for = self.asked_for.saturating_add(1);
+            self.requested_starts = self.requested_starts.saturating_add(1);
         }
     }
 
-    /// When the incarnation that runs was started.
-    pub(crate) fn since(&self) -> Option<Instant> {
+    /// When the incarnation that runs was started; `None` if none runs.
+    pub(crate) fn running_since(&self) -> Option<Instant> {
         self.process().map(|_| self.started)
     }
 
-    /// A start of it begins.
-    pub(super) fn begin(&mut self) -> StartCause {
+    /// Begins a start. Returns its cause.
+    pub(super) fn begin_start(&mut self) -> StartCause {
         self.starts = self.starts.saturating_add(1);
         self.started = Instant::now();
         match self.last.clone() {
@@ -125,32 +126,19 @@ impl Child {
         }
     }
 
-    /// The incarnation that is over; `fallback` is the backoff of a child without one of its own.
-    pub(super) fn over(&mut self, over: EndRecord, fallback: Option<Backoff>) -> Incarnation {
-        let EndRecord { pid, reason, at, by } = over;
-        (self.last, self.last_pid) = (Some(reason.clone()), pid);
-        let delay = self.restarts.delay();
-        let run = Run { started: self.started, ended: at, ran: pid.is_some() };
-        let backoff = self.spec.backoff.or(fallback);
-        match by {
-            EndedBy::Itself => self.restarts.record_failure(backoff, run),
-            EndedBy::Supervisor => self.restarts.record_stop(backoff, run),
-        }
-        Incarnation {
-            pid,
-            started: self.started,
-            ended: at,
-            reason,
-            attempt: self.attempt(),
-            delay,
-        }
+    /// Records the end of an incarnation. `fallback` is the backoff of a child without one of its
+    /// own. Returns the entry for the history.
+    pub(super) fn record_end(&mut self, end: EndRecord, fallback: Option<Backoff>) -> Incarnation {
+        (self.last, self.last_pid) = (Some(end.reason.clone()), end.pid);
+        let start = StartRecord { started: self.started, attempt: self.attempt() };
+        end.record(start, &mut self.restarts, self.spec.backoff.or(fallback))
     }
 
-    pub(super) fn shown_state(&self) -> ShownState {
+    pub(super) fn published_state(&self) -> PublishedChildState {
         match &self.state {
-            Running::Yes(process) => ShownState::Running(process.pid()),
-            Running::Restarting { due, .. } => ShownState::Restarting { due: *due },
-            Running::No => ShownState::Stopped,
+            RunState::Running(process) => PublishedChildState::Running(process.pid()),
+            RunState::Restarting { due, .. } => PublishedChildState::Restarting { due: *due },
+            RunState::Stopped => PublishedChildState::Stopped,
         }
     }
 }

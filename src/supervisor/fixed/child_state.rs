@@ -1,55 +1,35 @@
-//! What a child of a fixed supervisor is doing, and how it came to that.
+//! The run state of a child of a fixed supervisor.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
 use crate::process::AnyProcess;
 
-/// How an incarnation ended, or why it did not start; then it has no pid.
-#[derive(Debug)]
-pub(crate) struct EndRecord {
-    pub(crate) pid: Option<Pid>,
-    pub(crate) reason: ExitReason,
-    pub(crate) at: Instant,
-    pub(crate) by: EndedBy,
-}
-
-/// Whose doing the end of an incarnation was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndedBy {
-    /// Its own, or it did not start.
-    Itself,
-    /// It was stopped, with its group or by hand.
-    Supervisor,
-}
-
-/// What a child is doing.
+/// Whether a child runs, waits for a restart or is stopped.
 #[derive(Debug, Clone)]
-pub(crate) enum Running {
-    Yes(Arc<dyn AnyProcess>),
-    /// It ended, and its group is started again by the retry with this ticket.
+pub(crate) enum RunState {
+    Running(Arc<dyn AnyProcess>),
+    /// The child ended. The retry with this id starts its group again.
     Restarting {
-        ticket: u64,
-        /// When, if that waits for a time.
+        retry_id: u64,
+        /// When the retry is due, if it waits for a delay.
         due: Option<Instant>,
-        retry: Retry,
+        retry: RetryKind,
     },
-    /// It ended, was stopped, or never ran.
-    No,
+    /// The child ended, was stopped, or never ran.
+    Stopped,
 }
 
-/// What a retry has still to do.
+/// What a retry waited for, and so what is left to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Retry {
+pub(crate) enum RetryKind {
     /// A start failed: the retry counts against the window.
     Counted,
     /// The retry has waited for its delay, and counts against nothing.
     Delayed,
-    /// The restart was decided, and waited for what a killed incarnation left.
-    Decided,
-    /// A start by hand waited for the same.
-    ByHand,
+    /// The restart was decided and reported, and waited for orphans.
+    AfterOrphans,
+    /// A start that was requested waited for orphans.
+    Requested,
 }

@@ -1,7 +1,7 @@
-//! The children of one supervisor: in order, and found by place, id or pid.
+//! The children of one supervisor: in start order, and found by position, id or pid.
 //!
-//! All changes of a child go through [`Children`], which repeats each in the picture that the
-//! supervisor [publishes](crate::supervisor::picture): one short lock a change.
+//! Every change of a child goes through [`Children`], which repeats the change in the
+//! [published state](crate::supervisor::published_state), under one short lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -15,15 +15,16 @@ use crate::child::Spec;
 use crate::process::AnyProcess;
 use crate::restart::backoff::Backoff;
 use crate::runtime::starting::StartCause;
+use crate::supervisor::end_record::EndRecord;
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{EndRecord, Running};
-use crate::supervisor::picture::{Published, StartCounts};
+use crate::supervisor::fixed::child_state::RunState;
+use crate::supervisor::published_state::{PublishedCell, StartCounts};
 use crate::supervisor::spec::strategy::Position;
 
 /// All children of a supervisor.
 #[derive(Debug)]
 pub(crate) struct Children {
-    published: Arc<Published>,
+    published: Arc<PublishedCell>,
     list: BTreeMap<Position, Child>,
     by_id: HashMap<SharedStr, Position, foldhash::fast::RandomState>,
     by_pid: HashMap<Pid, Position, foldhash::fast::RandomState>,
@@ -31,8 +32,8 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    /// None, and none in what is published.
-    pub(crate) fn new(published: Arc<Published>) -> Self {
+    /// No children. `published` shows none either.
+    pub(crate) fn new(published: Arc<PublishedCell>) -> Self {
         Children {
             published,
             list: BTreeMap::new(),
@@ -42,7 +43,7 @@ impl Children {
         }
     }
 
-    pub(crate) fn published(&self) -> &Published {
+    pub(crate) fn published(&self) -> &PublishedCell {
         &self.published
     }
 
@@ -51,7 +52,7 @@ impl Children {
         self.list.values()
     }
 
-    /// The places in this range, in start order.
+    /// The positions in this range that are taken, in start order.
     pub(crate) fn positions(&self, range: RangeInclusive<Position>) -> Vec<Position> {
         if range.start() == range.end() {
             let only = *range.start();
@@ -60,7 +61,7 @@ impl Children {
         self.list.range(range).map(|(position, _)| *position).collect()
     }
 
-    /// The children at these places, in start order.
+    /// The children at these positions, in start order.
     pub(crate) fn range(&self, range: RangeInclusive<Position>) -> impl Iterator<Item = &Child> {
         self.list.range(range).map(|(_, child)| child)
     }
@@ -86,7 +87,7 @@ impl Children {
         self.by_pid.get(&pid).copied()
     }
 
-    /// Adds a child after the others, not running.
+    /// Adds a child after the others, without starting it.
     pub(crate) fn add(&mut self, spec: Arc<Spec>) -> Position {
         let position = self.next;
         self.next += 1;
@@ -96,16 +97,16 @@ impl Children {
         position
     }
 
-    /// A start of a child begins: why, and what is known of it.
-    pub(crate) fn begin(&mut self, position: Position) -> Option<(StartCause, &Child)> {
+    /// Begins a start of a child. Returns the cause of the start and the child.
+    pub(crate) fn begin_start(&mut self, position: Position) -> Option<(StartCause, &Child)> {
         let child = self.list.get_mut(&position)?;
-        let cause = child.begin();
+        let cause = child.begin_start();
         let counts = StartCounts { start: child.starts, restarts: child.restarts() };
-        self.published.begin(position, counts, child.started);
+        self.published.begin_start(position, counts, child.started);
         Some((cause, child))
     }
 
-    /// A stop of a child begins at this moment, if it runs.
+    /// Begins a stop of a child at `now`, if it runs. Returns the child and its process.
     pub(crate) fn begin_stop(
         &self,
         position: Position,
@@ -117,28 +118,33 @@ impl Children {
         Some((child, process))
     }
 
-    /// Sets what a child is doing, and keeps the index of pids true.
-    pub(crate) fn set(&mut self, position: Position, state: Running) {
+    /// Sets the state of a child, and updates the index of pids.
+    pub(crate) fn set(&mut self, position: Position, state: RunState) {
         let Some(child) = self.list.get_mut(&position) else { return };
         let before = std::mem::replace(&mut child.state, state);
-        if let Running::Yes(process) = before {
+        if let RunState::Running(process) = before {
             self.by_pid.remove(&process.pid());
         }
-        if let Running::Yes(process) = &child.state {
+        if let RunState::Running(process) = &child.state {
             self.by_pid.insert(process.pid(), position);
         }
-        self.published.set(position, child.shown_state());
+        self.published.set(position, child.published_state());
     }
 
-    /// An incarnation of a child is over; `fallback` is the backoff of a child that has none of
-    /// its own.
-    pub(crate) fn over(&mut self, position: Position, over: EndRecord, fallback: Option<Backoff>) {
+    /// Records the end of an incarnation of a child. `fallback` is the backoff of a child that has
+    /// none of its own.
+    pub(crate) fn record_end(
+        &mut self,
+        position: Position,
+        end: EndRecord,
+        fallback: Option<Backoff>,
+    ) {
         let Some(child) = self.list.get_mut(&position) else { return };
-        let incarnation = child.over(over, fallback);
-        if let Running::Yes(process) = std::mem::replace(&mut child.state, Running::No) {
+        let incarnation = child.record_end(end, fallback);
+        if let RunState::Running(process) = std::mem::replace(&mut child.state, RunState::Stopped) {
             self.by_pid.remove(&process.pid());
         }
-        self.published.over(position, incarnation);
+        self.published.record_end(position, incarnation);
     }
 
     /// Forgets a child.

@@ -1,5 +1,5 @@
-//! The supervisor of a declared list of children: started in order, stopped in reverse, restarted as
-//! its strategy says.
+//! The supervisor of a declared list of children: starts them in order, stops them in reverse
+//! order, and restarts the group that its strategy names.
 
 pub(crate) mod child_state;
 pub(crate) mod child_record;
@@ -7,6 +7,7 @@ pub(crate) mod children;
 pub(crate) mod server;
 pub(crate) mod orphans;
 mod one_child;
+mod ended_for_good;
 mod restart;
 mod requests;
 pub(crate) mod supervisor_ref;

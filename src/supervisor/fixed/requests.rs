@@ -1,16 +1,16 @@
-//! What a supervisor does when it is asked.
+//! The requests of a [`SupervisorRef`](crate::SupervisorRef), as the supervisor carries them out.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::base::pid::Pid;
-use crate::child::{ChildSpec, ChildType, Spec};
+use crate::child::{ChildSpec, Spec};
 use crate::exit::reason::Result;
 use crate::process::ChildStop;
 use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::Running;
+use crate::supervisor::fixed::child_state::RunState;
 use crate::supervisor::fixed::server::FixedServer;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo, ChildState};
 use crate::supervisor::spec::check_child;
@@ -26,10 +26,10 @@ impl FixedServer {
             });
         }
         let position = self.children.add(spec);
-        match self.begin(position).await {
+        match self.start_incarnation(position).await {
             Ok(()) => self.pid_of(position).ok_or(StartError::Ignored),
             Err(error) => {
-                self.rest(position);
+                self.mark_stopped(position);
                 self.children.remove(position);
                 Err(error)
             }
@@ -37,31 +37,31 @@ impl FixedServer {
     }
 
     pub(crate) fn delete_child(&mut self, id: &str) -> Result<(), ChildError> {
-        let position = self.stopped(id)?;
-        self.rest(position);
+        let position = self.stopped_position(id)?;
+        self.mark_stopped(position);
         self.children.remove(position);
         Ok(())
     }
 
-    /// Of a child that waits for its restart: calls that off, and with it its group's.
+    /// Stops a child. If the child waits for its restart, cancels the restart of its whole group.
     pub(crate) async fn terminate_child(&mut self, id: &str) -> Result<(), ChildError> {
-        let position = self.find(id)?;
+        let position = self.position_of(id)?;
         let state = self.children.get(position).map(Child::state);
-        let waits = matches!(state, Some(Running::Restarting { .. }));
-        self.halt(position, ChildStop::ForGood, Instant::now()).await;
-        self.rest(position);
+        let waits = matches!(state, Some(RunState::Restarting { .. }));
+        self.stop_incarnation(position, ChildStop::ForGood, Instant::now()).await;
+        self.mark_stopped(position);
         if waits {
-            self.call_off(position);
+            self.cancel_group_restart(position);
         }
         Ok(())
     }
 
-    /// Who waited with this child waits no more.
-    fn call_off(&mut self, position: Position) {
+    /// Marks the children that waited for this restart with their group as stopped.
+    fn cancel_group_restart(&mut self, position: Position) {
         for member in self.children.positions(self.strategy.group(position)) {
             let state = self.children.get(member).map(Child::state);
-            if matches!(state, Some(Running::No)) {
-                self.rest(member);
+            if matches!(state, Some(RunState::Stopped)) {
+                self.mark_stopped(member);
             }
         }
     }
@@ -86,16 +86,8 @@ impl FixedServer {
     }
 
     pub(crate) fn count_children(&self) -> ChildCounts {
-        let mut counts = ChildCounts::default();
-        for child in self.children.iter() {
-            counts.specs += 1;
-            counts.active += usize::from(child.pid().is_some());
-            match child.spec.kind {
-                ChildType::Worker => counts.workers += 1,
-                ChildType::Supervisor => counts.supervisors += 1,
-            }
-        }
-        counts
+        let children = self.children.iter();
+        ChildCounts::of(children.map(|child| (child.spec.kind, child.pid().is_some())))
     }
 
     fn info(&self, position: Position, child: &Child) -> ChildInfo {
@@ -103,21 +95,21 @@ impl FixedServer {
         ChildInfo {
             id: child.spec.id.to_string(),
             state: match child.state() {
-                Running::Yes(process) => ChildState::Running(process.pid()),
-                Running::Restarting { due, .. } => {
+                RunState::Running(process) => ChildState::Running(process.pid()),
+                RunState::Restarting { due, .. } => {
                     ChildState::Restarting { retry_in: due.map(left) }
                 }
-                Running::No => ChildState::Stopped,
+                RunState::Stopped => ChildState::Stopped,
             },
             kind: child.spec.kind,
             restarts: child.restarts(),
-            starts_by_hand: child.asked_for(),
-            since: child.since(),
+            starts_by_hand: child.requested_starts(),
+            since: child.running_since(),
             history: self.children.published().history(position),
         }
     }
 
-    fn find(&self, id: &str) -> Result<Position, ChildError> {
+    fn position_of(&self, id: &str) -> Result<Position, ChildError> {
         let found = self.children.by_id(id);
         found.map(|(position, _)| position).ok_or_else(|| ChildError::NotFound(id.to_owned()))
     }
@@ -126,15 +118,15 @@ impl FixedServer {
         self.children.get(position)?.pid()
     }
 
-    /// The place of a child that neither runs nor waits.
-    pub(crate) fn stopped(&self, id: &str) -> Result<Position, ChildError> {
-        let position = self.find(id)?;
+    /// The position of a child that neither runs nor waits for its restart.
+    pub(crate) fn stopped_position(&self, id: &str) -> Result<Position, ChildError> {
+        let position = self.position_of(id)?;
         let Some(child) = self.children.get(position) else { return Ok(position) };
         let id = || child.spec.id.to_string();
         match child.state() {
-            Running::Yes(process) => Err(ChildError::Running { id: id(), pid: process.pid() }),
-            Running::Restarting { .. } => Err(ChildError::Restarting(id())),
-            Running::No => Ok(position),
+            RunState::Running(process) => Err(ChildError::Running { id: id(), pid: process.pid() }),
+            RunState::Restarting { .. } => Err(ChildError::Restarting(id())),
+            RunState::Stopped => Ok(position),
         }
     }
 }

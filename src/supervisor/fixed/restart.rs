@@ -1,21 +1,42 @@
-//! What the end of a child leads to.
+//! What follows the end of a child.
 //!
-//! [`RestartState`](crate::restart::restart_state::RestartState) decides; this does what was
-//! decided. A restart is one attempt: it counts, stops the group in reverse, starts it in order.
-//! If a start fails, the group of *that* child is tried again by a message to the supervisor
-//! itself, so that requests are served in between, or, with a backoff, by a timer. What was
-//! started before it and is in its group is stopped by that retry, or, where it waits, at once.
+//! [`RestartState`](crate::restart::restart_state::RestartState) decides; this file carries the
+//! decision out.
 //!
-//! Where a supervisor in the group was killed, and what it left is still ending, the group waits
-//! for that as well, beside the loop: the supervisor serves requests and restarts others
-//! meanwhile, and the child is shown as restarting.
+//! **Guarantee.** After the decision to restart it, a child runs again, or waits for a retry, or
+//! its supervisor gives up, unless a request or the end of the supervisor stops the child first.
+//! The supervisor serves requests between two attempts.
 //!
-//! Invariants:
-//! 1. A child that waits holds a ticket. What is done about it meanwhile, by hand or by a restart
-//!    of its group, takes the ticket away; a retry with another ticket is stale and does nothing.
-//!    So a retry cannot bring back what was stopped, and what takes a ticket takes over the child.
-//! 2. An attempt leaves no child of its group with a spent ticket: each runs, rests, or holds the
-//!    ticket of the retry that follows. Otherwise it would be restarting for ever.
+//! **Steps** of a restart, from the end of a child or a due retry:
+//!
+//! 1. *Count.* A restart at once counts against the window; if that refuses it, the supervisor
+//!    gives up. A delayed restart and one that waited for orphans count nothing here.
+//! 2. *Report* it, unless it was reported before it waited for orphans.
+//! 3. *Stop the group* in reverse order, each child to its very end.
+//! 4. *Wait for orphans.* If an incarnation of a supervisor in the group was killed and has
+//!    [orphans](crate::supervisor::orphans), a task beside the loop waits for them and then sends a
+//!    retry that is neither counted nor reported again.
+//! 5. *Start the group* in order. If a start fails, the rest is not started, and what follows is
+//!    decided for the child that failed: a retry by a message to the supervisor itself, which
+//!    queued requests precede; a retry by a timer, if the child has a backoff; or the give-up. The
+//!    children of its group that were started before it are stopped by the retry in step 3, or,
+//!    before a delay, at once.
+//!
+//! ```text
+//! end of a child, failed start --> next() --+-- AtOnce ---------------------> restart
+//!                                           +-- After --> Restarting, timer --> restart
+//!                                           +-- GiveUp --> the supervisor ends
+//! restart with orphans -----------> Restarting, orphans ended ---------------> restart
+//! ```
+//!
+//! **Invariants**
+//! 1. A child in `Restarting` holds the id of its retry. Every event that changes the child
+//!    meanwhile, a request or a restart of its group, replaces that state. A retry with another id
+//!    is stale and does nothing. So a retry cannot start what was stopped, and the event that
+//!    replaced the state is responsible for the child.
+//! 2. When an attempt ends, no child of its group holds the id of a retry that is spent: each child
+//!    runs, is stopped, or holds the id of the retry that follows. Otherwise the child would stay
+//!    in `Restarting` for ever.
 
 use std::time::Duration;
 
@@ -28,12 +49,13 @@ use crate::process::ChildStop;
 use crate::restart::restart_state::{Next, Rules};
 use crate::restart::window::Exceeded;
 use crate::server::ServerContext;
+use crate::supervisor::end_record::{EndRecord, EndedBy};
 use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{EndRecord, EndedBy, Retry, Running};
+use crate::supervisor::fixed::child_state::{RetryKind, RunState};
 use crate::supervisor::fixed::server::{Cast, FixedServer};
 use crate::supervisor::incarnation::{Decision, decide};
 use crate::supervisor::limit_reached::RestartLimitReached;
-use crate::supervisor::report::Decided;
+use crate::supervisor::report::RestartNotice;
 use crate::supervisor::spec::strategy::Position;
 use crate::time::timer_queue::after;
 
@@ -52,76 +74,54 @@ impl FixedServer {
             return self.ended_for_good(position, pid, reason);
         }
         let now = Instant::now();
-        self.over(position, EndRecord { pid: Some(pid), reason, at: now, by: EndedBy::Itself });
+        self.record_end(
+            position,
+            EndRecord { pid: Some(pid), reason, at: now, by: EndedBy::Itself },
+        );
         match self.next(position, now) {
-            Next::AtOnce => self.restart(position, Retry::Counted, now, ctx).await,
+            Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
             Next::After(delay) => {
-                self.wait(position, delay, ctx).await;
+                self.restart_after(position, delay, ctx).await;
                 Ok(())
             }
             Next::GiveUp(exceeded) => Err(self.give_up(position, exceeded)),
         }
     }
 
-    /// It is not started again; if it was significant, that may end the supervisor.
-    fn ended_for_good(&mut self, position: Position, pid: Pid, reason: ExitReason) -> Result {
-        let significant = self.children.get(position).is_some_and(|child| child.spec.significant);
-        let at = Instant::now();
-        self.over(position, EndRecord { pid: Some(pid), reason, at, by: EndedBy::Itself });
-        self.rest(position);
-        if !self.auto_shutdown.is_due(significant, || self.significant_are_left()) {
-            return Ok(());
-        }
-        self.report.restarts_nobody();
-        Err(ExitReason::Shutdown)
-    }
-
-    /// Whether a significant child runs or is still to be started again: because it waits for its
-    /// restart, or because it is in the group of a child that waits, and comes back with that. So a
-    /// restart that waits decides here what the same restart at once would have.
-    fn significant_are_left(&self) -> bool {
-        // What the first that waits brings back is all that any of them does.
-        let first = self.children.iter().find(|child| child.brings_back_its_group());
-        let back = first.map(|child| self.strategy.group(child.slot().child));
-        self.children.iter().filter(|child| child.spec.significant).any(|child| {
-            let position = child.slot().child;
-            !matches!(child.state(), Running::No)
-                || back.as_ref().is_some_and(|back| back.contains(&position))
-        })
-    }
-
-    /// A retry is due. If the child doesn't wait for this one any more, it is stale.
-    pub(crate) async fn try_again(
+    /// Carries out a retry that is due. If the child holds another retry or none, this one is stale
+    /// (invariant 1).
+    pub(crate) async fn retry(
         &mut self,
         position: Position,
-        ticket: u64,
+        retry_id: u64,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         match self.children.get(position).map(Child::state) {
-            Some(Running::Restarting { ticket: held, retry, .. }) if *held == ticket => match retry
-            {
-                Retry::ByHand => {
-                    self.start_by_hand(position, ticket).await;
-                    Ok(())
+            Some(RunState::Restarting { retry_id: held, retry, .. }) if *held == retry_id => {
+                match retry {
+                    RetryKind::Requested => {
+                        self.retry_requested(position, retry_id).await;
+                        Ok(())
+                    }
+                    &retry => self.restart(position, retry, Instant::now(), ctx).await,
                 }
-                &retry => self.restart(position, retry, Instant::now(), ctx).await,
-            },
+            }
             _ => {
-                self.refuse_by_hand(ticket);
+                self.answer_stale_request(retry_id);
                 Ok(())
             }
         }
     }
 
-    /// One attempt to restart the group of this child, if the budget allows it.
+    /// Attempts once to restart the group of this child, if the budget allows it.
     async fn restart(
         &mut self,
         position: Position,
-        retry: Retry,
+        retry: RetryKind,
         now: Instant,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        if retry == Retry::Counted
+        if retry == RetryKind::Counted
             && let Some(child) = self.children.get(position)
         {
             if let Err(exceeded) = self.window.spend(self.intensity, now, || child.counted()) {
@@ -129,108 +129,117 @@ impl FixedServer {
             }
             self.publish_budget(now);
         }
-        if retry != Retry::Decided {
-            self.tell_restart(position, now);
+        if retry != RetryKind::AfterOrphans {
+            self.report_restart(position, now);
         }
         step!("before a restart");
         let group = self.children.positions(self.strategy.group(position));
         self.stop_group(&group, position, now).await;
         step!("between a group's stop and its start");
-        if self.wait_alone(position) {
+        if self.wait_for_orphans(position) {
             return Ok(());
         }
         for member in group {
-            if self.begin(member).await.is_err() {
+            if self.start_incarnation(member).await.is_err() {
                 if matches!(
                     self.children.get(position).map(Child::state),
-                    Some(Running::Restarting { .. })
+                    Some(RunState::Restarting { .. })
                 ) {
-                    // Another failed before it: that one's retry starts this one as well.
-                    self.children.set(position, Running::No);
+                    // Invariant 2. The retry of `member` starts this child with its group.
+                    self.children.set(position, RunState::Stopped);
                 }
-                return self.failed(member, ctx).await;
+                return self.start_failed(member, ctx).await;
             }
         }
         Ok(())
     }
 
-    /// Where killed incarnations in this group left processes that are still ending: has the
-    /// child, and its group with it, wait for them beside the loop.
-    fn wait_alone(&mut self, position: Position) -> bool {
+    /// If incarnations in this group have orphans, has the child, and its group with it, wait for
+    /// them beside the loop. Returns whether it waits.
+    fn wait_for_orphans(&mut self, position: Position) -> bool {
         let members = self.children.range(self.strategy.group(position));
-        let left: Vec<_> = members.filter_map(|child| self.left_by(child)).collect();
-        if left.is_empty() {
+        let orphans: Vec<_> = members.filter_map(|child| self.orphans_of(child)).collect();
+        if orphans.is_empty() {
             return false;
         }
-        let ticket = self.wait_for_ticket(position, None, Retry::Decided);
-        self.try_when_alone(position, ticket, left);
+        let retry_id = self.set_restarting(position, None, RetryKind::AfterOrphans);
+        self.retry_after_orphans(position, retry_id, orphans);
         true
     }
 
-    /// Stops who runs in the group, in reverse. Temporary ones are forgotten, and who waited
-    /// for a retry of its own waits no more: all of them are this child's group now. One that had
-    /// ended for good comes back with it, so its name is reserved from here on.
-    async fn stop_group(&mut self, group: &[Position], failed: Position, mut now: Instant) {
-        for &member in group.iter().rev().filter(|member| **member != failed) {
+    /// Stops the other children of the group of this child in reverse order. Temporary children are
+    /// forgotten. The retries of the others become stale (invariant 1): this child's restart starts
+    /// them. It starts children that had ended for good as well, so their names are reserved from
+    /// here on.
+    async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) {
+        for &member in group.iter().rev().filter(|member| **member != of) {
             let Some(child) = self.children.get(member) else { continue };
             let temporary = child.is_temporary();
             let stop = match temporary {
                 true => ChildStop::ForGood,
                 false => ChildStop::ForRestart,
             };
-            now = self.halt(member, stop, now).await;
+            now = self.stop_incarnation(member, stop, now).await;
             match temporary {
-                true => self.rest(member),
-                false => self.await_group(member, now),
+                true => self.mark_stopped(member),
+                false => self.leave_to_group_restart(member, now),
             }
         }
     }
 
-    /// A start in a restart failed: tries again, after what else is queued.
-    async fn failed(&mut self, position: Position, ctx: &mut ServerContext<Self>) -> Result {
+    /// A start in a restart failed: decides what follows. A retry at once is queued behind the
+    /// messages that are in the mailbox.
+    async fn start_failed(&mut self, position: Position, ctx: &mut ServerContext<Self>) -> Result {
         match self.next(position, Instant::now()) {
             Next::GiveUp(exceeded) => return Err(self.give_up(position, exceeded)),
-            Next::After(delay) => self.wait(position, delay, ctx).await,
+            Next::After(delay) => self.restart_after(position, delay, ctx).await,
             Next::AtOnce => {
-                let ticket = self.wait_for_ticket(position, None, Retry::Counted);
-                if !self.me.cast(Cast::TryAgain { position, ticket }) {
-                    // A full mailbox refuses casts, but no timers.
-                    ctx.cast_after(Duration::ZERO, Cast::TryAgain { position, ticket });
+                let retry_id = self.set_restarting(position, None, RetryKind::Counted);
+                if !self.own_ref.cast(Cast::Retry { position, retry_id }) {
+                    // A full mailbox refuses a cast, but not the cast of a timer.
+                    ctx.cast_after(Duration::ZERO, Cast::Retry { position, retry_id });
                 }
             }
         }
         Ok(())
     }
 
-    /// Has the child, and its group with it, wait for its restart.
-    async fn wait(&mut self, position: Position, delay: Duration, ctx: &mut ServerContext<Self>) {
+    /// Has the child, and its group with it, wait for this delay before its restart.
+    async fn restart_after(
+        &mut self,
+        position: Position,
+        delay: Duration,
+        ctx: &mut ServerContext<Self>,
+    ) {
         let now = Instant::now();
         let due = after(now, delay);
-        let ticket = self.wait_for_ticket(position, Some(due), Retry::Delayed);
-        ctx.cast_after(delay, Cast::TryAgain { position, ticket });
+        let retry_id = self.set_restarting(position, Some(due), RetryKind::Delayed);
+        ctx.cast_after(delay, Cast::Retry { position, retry_id });
         let group = self.children.positions(self.strategy.group(position));
         self.stop_group(&group, position, now).await;
         step!("after a restart was put off");
         for member in group {
             if let Some(child) = self.children.get(member) {
-                let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-                kernel.postpone_names_of(me, child.slot(), due);
+                let (kernel, supervisor) = (&self.report.runtime.kernel, self.report.supervisor);
+                kernel.postpone_names_of(supervisor, child.slot(), due);
             }
         }
     }
 
-    pub(crate) fn wait_for_ticket(
+    /// Puts a child into `Restarting`. Returns the id of the retry that it waits for.
+    pub(crate) fn set_restarting(
         &mut self,
         position: Position,
         due: Option<Instant>,
-        retry: Retry,
+        retry: RetryKind,
     ) -> u64 {
-        self.tickets += 1;
-        self.children.set(position, Running::Restarting { ticket: self.tickets, due, retry });
-        self.tickets
+        self.last_retry_id += 1;
+        self.children
+            .set(position, RunState::Restarting { retry_id: self.last_retry_id, due, retry });
+        self.last_retry_id
     }
 
-    /// What follows an own end of this child, or a start of it that failed.
+    /// Decides what follows an end of this child by itself, or a failed start of it.
     fn next(&mut self, position: Position, now: Instant) -> Next {
         let Some(child) = self.children.get_mut(position) else { return Next::AtOnce };
         let backoff = child.spec.backoff.or(self.backoff);
@@ -238,10 +247,11 @@ impl FixedServer {
         child.restarts.decide_next(rules, now, || self.random.unit())
     }
 
-    fn tell_restart(&self, position: Position, now: Instant) {
+    /// Reports the restart of this child that was decided.
+    fn report_restart(&self, position: Position, now: Instant) {
         let Some(child) = self.children.get(position) else { return };
         let Some(reason) = &child.last else { return };
-        self.report.restarting(Decided {
+        self.report.restarting(RestartNotice {
             child: &child.spec.id,
             pid: child.last_pid,
             reason,
@@ -251,15 +261,15 @@ impl FixedServer {
         });
     }
 
-    /// The reason the supervisor ends with. Its children are stopped by its `terminate`.
+    /// Gives up. Returns the reason that the supervisor ends with; its `terminate` stops the
+    /// children.
     fn give_up(&mut self, position: Position, exceeded: Exceeded) -> ExitReason {
-        self.report.restarts_nobody();
         let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);
         let (child, origin) = (child.counted(), self.report.origin(child.last_pid));
         let limit = RestartLimitReached::new(exceeded, &self.window, child, last, origin);
-        self.report.gave_up(&limit);
-        self.rest(position);
-        ExitReason::from_library(limit)
+        let reason = self.report.give_up(limit);
+        self.mark_stopped(position);
+        reason
     }
 }

@@ -1,21 +1,22 @@
-//! The supervisor's process: a server like any other.
+//! The process of a fixed supervisor, which is a server.
 //!
-//! It traps exits and is linked to its children. What ends while it waits for a child stays in
-//! its mailbox; the exit of a child that was stopped is taken out with the link, so what comes
-//! later from a pid that is no child's is a stranger's.
+//! The supervisor traps exits and is linked to its children. While it waits for one child, the
+//! exits of others stay in its mailbox. The exit of a child that it stopped is taken out of the
+//! mailbox together with the link, so an exit from a pid that belongs to no child came from
+//! elsewhere.
 //!
-//! The loop waits at the pace of a child in these places, and in no other. In each it serves
-//! no request meanwhile, as a supervisor of OTP:
+//! The loop waits for a child in the places below and in no others. As a supervisor of OTP, it
+//! handles no request during such a wait:
 //!
-//! | it waits for | where | why it may |
+//! | waits for | where | why |
 //! |---|---|---|
 //! | a child's `init`, or a [`StartChild`](crate::StartChild) | `start` | children start in order, each after the one before is ready; bounded by the child's `init_timeout`, if it has one |
-//! | `ready_within` | `ready` | the same order; bounded by that limit |
-//! | the end of a child that it stops | `stop` | children stop in reverse order, one at a time; bounded by the child's shutdown time and, unless it is infinite, by the kill that follows |
-//! | the end of a child that it killed | `killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
-//! | its own init | `described` | there is no child yet |
+//! | `ready_within` | `until_ready` | the same order; bounded by that limit |
+//! | the end of a child that it stops | `stop` | children stop in reverse order, one at a time; bounded by the child's shutdown time and, unless that is infinite, by the kill that follows |
+//! | the end of a child that it killed | `await_killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
+//! | its own init | `resolve_spec` | there is no child yet |
 //!
-//! What a killed supervisor left, and the delay of a backoff, are waited for beside the loop.
+//! Orphans of a killed supervisor, and the delay of a backoff, are waited for beside the loop.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -41,7 +42,7 @@ use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::fixed::children::Children;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::picture::{Published, Step, Turn};
+use crate::supervisor::published_state::{PublishPermit, PublishedCell, Step};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
@@ -50,29 +51,29 @@ use crate::supervisor::stop::{StopRequest, stop};
 
 /// A running supervisor.
 pub(crate) struct FixedServer {
-    pub(crate) me: ServerRef<FixedServer>,
+    pub(crate) own_ref: ServerRef<FixedServer>,
     pub(crate) report: Report,
     pub(crate) children: Children,
     pub(crate) strategy: Strategy,
     pub(crate) intensity: Intensity,
     pub(crate) window: Window,
     pub(crate) auto_shutdown: AutoShutdown,
-    /// What children without a backoff of their own have.
+    /// The backoff of children that have none of their own.
     pub(crate) backoff: Option<Backoff>,
     pub(crate) random: Random,
-    /// The number of the last retry: a retry with another than its child's is stale.
-    pub(crate) tickets: u64,
-    /// Waits beside the loop.
-    pub(crate) helpers: JoinSet<()>,
-    /// Starts by hand that wait, by their tickets.
-    pub(crate) by_hand: HashMap<u64, ByHand>,
+    /// The id of the last retry. A retry is stale if its child holds another id.
+    pub(crate) last_retry_id: u64,
+    /// The tasks that wait beside the loop.
+    pub(crate) background: JoinSet<()>,
+    /// Requested starts that wait for orphans, by the ids of their retries.
+    pub(crate) waiting_requests: HashMap<u64, RestartRequest>,
 }
 
-/// A start by hand: of which child, and the answer that is due.
-type ByHand = (SharedStr, Reply<Result<Pid, ChildError>>);
+/// A requested start: the id of the child, and the reply that is due.
+type RestartRequest = (SharedStr, Reply<Result<Pid, ChildError>>);
 
-/// What a supervisor can be asked. `Publish` is answered when it has handled what came before
-/// that, and shows it in what it publishes.
+/// The requests to a supervisor. `Publish` is answered when the supervisor has handled all earlier
+/// messages and its published state shows the result.
 pub(crate) enum Call {
     StartChild { spec: Arc<Spec>, reply: Reply<Result<Pid, StartError>> },
     TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
@@ -82,13 +83,13 @@ pub(crate) enum Call {
     ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    Publish(Reply<()>, Option<Turn>),
+    Publish(Reply<()>, Option<PublishPermit>),
 }
 
-/// What a supervisor tells itself.
+/// The messages of a supervisor to itself.
 pub(crate) enum Cast {
-    /// A restart is due, if the child still waits for this one.
-    TryAgain { position: Position, ticket: u64 },
+    /// A retry is due. It is stale if its child waits for another.
+    Retry { position: Position, retry_id: u64 },
 }
 
 impl GenServer for FixedServer {
@@ -98,13 +99,13 @@ impl GenServer for FixedServer {
 
     async fn init(spec: SupervisorSpec, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
-        let published = Published::new("", Step::Describing { since: Instant::now() });
+        let published = PublishedCell::new("", Step::RunningInit { since: Instant::now() });
         published.attach(&*ctx.process);
         step!("before a supervisor's init");
-        let spec = described(spec, ctx).await?;
+        let spec = resolve_spec(spec, ctx).await?;
         let mut tree = FixedServer {
-            me: ctx.this(),
-            report: Report { one_at_a_time: true, ..Report::new(ctx, spec.id) },
+            own_ref: ctx.this(),
+            report: Report { sequential: true, ..Report::new(ctx, spec.id) },
             children: Children::new(published),
             strategy: spec.strategy,
             intensity: spec.intensity,
@@ -112,13 +113,13 @@ impl GenServer for FixedServer {
             auto_shutdown: spec.auto_shutdown,
             backoff: spec.backoff,
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
-            tickets: 0,
-            helpers: JoinSet::new(),
-            by_hand: HashMap::new(),
+            last_retry_id: 0,
+            background: JoinSet::new(),
+            waiting_requests: HashMap::new(),
         };
-        tree.introduce();
+        tree.publish_description();
         for child in spec.children {
-            // A panic is the supervisor's, when those it has started have stopped.
+            // A panic ends the supervisor, after the children that were started have stopped.
             let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => ctx.refuse(error),
@@ -151,7 +152,7 @@ impl GenServer for FixedServer {
 
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         match cast {
-            Cast::TryAgain { position, ticket } => self.try_again(position, ticket, ctx).await,
+            Cast::Retry { position, retry_id } => self.retry(position, retry_id, ctx).await,
         }
     }
 
@@ -161,7 +162,7 @@ impl GenServer for FixedServer {
         {
             return self.child_ended(position, *from, reason.clone(), ctx).await;
         }
-        self.report.unexpected(&info);
+        self.report.unexpected_message(&info);
         Ok(())
     }
 
@@ -170,8 +171,8 @@ impl GenServer for FixedServer {
     }
 }
 
-/// The description to run: what the supervisor's own init gives, if it has one.
-async fn described(
+/// The description to run: the one that the supervisor's own init returns, if it has an init.
+async fn resolve_spec(
     spec: SupervisorSpec,
     ctx: &mut ServerContext<FixedServer>,
 ) -> Result<SupervisorSpec> {
@@ -179,8 +180,8 @@ async fn described(
     let cause = ctx.start_cause().clone();
     let own = SupervisorContext::new(ctx.runtime(), ctx.pid(), cause);
     let given = match init(own.clone()).await {
-        Ok(given) => given.of(&spec).map_err(|error| ctx.refuse(error))?,
-        Err(reason) if own.made(&reason) => return Err(ctx.ignore()),
+        Ok(given) => given.with_identity_of(&spec).map_err(|error| ctx.refuse(error))?,
+        Err(reason) if own.is_own_ignore(&reason) => return Err(ctx.ignore()),
         Err(reason) => return Err(reason),
     };
     given.check().map_err(|error| ctx.refuse(error))?;
@@ -188,19 +189,19 @@ async fn described(
 }
 
 impl FixedServer {
-    /// Adds a child after the others and starts it; its failure is told by name.
+    /// Adds a child after the others and starts it. An error names the child.
     async fn add(&mut self, spec: Arc<Spec>) -> Result<(), StartError> {
         let id = spec.id.to_string();
         let position = self.children.add(spec);
-        let started_processes = self.begin(position).await;
-        started_processes.map_err(|error| StartError::of_child(id, error))
+        let started = self.start_incarnation(position).await;
+        started.map_err(|error| StartError::of_child(id, error))
     }
 
-    /// Stops all children, one at a time, in reverse.
+    /// Stops all children, one at a time, in reverse order.
     async fn stop_all(&mut self) {
-        self.report.begins_to_stop();
+        self.report.begin_shutdown();
         let mut now = Instant::now();
-        self.children.published().change(|picture| picture.ending = Some(now));
+        self.children.published().change(|state| state.ending = Some(now));
         while let Some(position) = self.children.last_position() {
             if let Some((child, process)) = self.children.begin_stop(position, now) {
                 (_, now) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
@@ -209,20 +210,20 @@ impl FixedServer {
         }
     }
 
-    /// Publishes what it is, before its first child.
-    fn introduce(&self) {
+    /// Publishes the description, before the first child is started.
+    fn publish_description(&self) {
         let (strategy, now) = (self.strategy.name(), Instant::now());
         let budget = self.window.budget(self.intensity, now);
-        self.children.published().change(|picture| {
-            (picture.strategy, picture.since) = (strategy, now);
-            picture.set_budget(budget, now);
-            picture.step = Step::Serving;
+        self.children.published().change(|state| {
+            (state.strategy, state.since) = (strategy, now);
+            state.set_budget(budget, now);
+            state.step = Step::Serving;
         });
     }
 
-    /// After each restart that counts, and when it is asked.
+    /// Publishes the budget: after each restart that counts, and on request.
     pub(crate) fn publish_budget(&self, now: Instant) {
         let Some(budget) = self.window.budget(self.intensity, now) else { return };
-        self.children.published().change(|picture| picture.set_budget(Some(budget), now));
+        self.children.published().change(|state| state.set_budget(Some(budget), now));
     }
 }

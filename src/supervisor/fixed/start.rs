@@ -1,4 +1,4 @@
-//! How a supervisor is started: by itself, by another process, by another supervisor.
+//! The ways to start a supervisor: alone, from a process, or as a child of another supervisor.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use crate::supervisor::fixed::supervisor_ref::SupervisorRef;
 use crate::supervisor::spec::SupervisorSpec;
 
 impl SupervisorSpec {
-    /// Starts it, linked to nobody. Returns when all its children are ready. OTP:
-    /// `supervisor:start_link/2`, without the link. [`SupervisorSpec`] has an example.
+    /// Starts the supervisor without a link to another process. Returns when all its children are
+    /// ready. OTP: `supervisor:start_link/2`, without the link. [`SupervisorSpec`] has an example.
     ///
-    /// It needs a tokio whose time is enabled: without, its first stop of a child is its
-    /// crash.
+    /// The supervisor needs a tokio runtime with time enabled: without, it crashes at the first
+    /// stop of a child.
     ///
     /// # Errors
     ///
-    /// [`StartError::Child`] names the child that failed; those started before it have
-    /// been stopped, in reverse, and nothing is left. [`StartError::DuplicateId`] and
-    /// [`StartError::Invalid`] tell of a description that can't work, before any child
-    /// was started. [`StartError::AlreadyStarted`] if the supervisor's own name is held,
+    /// [`StartError::Child`] names the child that failed; the children that were started before it
+    /// have been stopped in reverse order, and no process is left. [`StartError::DuplicateId`] and
+    /// [`StartError::Invalid`] refuse a description that can't work, before any child is
+    /// started. [`StartError::AlreadyStarted`] if the supervisor's own name is held,
     /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted, and
     /// [`StartError::TokioGone`] if the tokio that the runtime runs on has shut down.
     ///
@@ -59,13 +59,14 @@ impl SupervisorSpec {
         Ok(SupervisorRef::new(starting.run::<FixedServer>(self).await?))
     }
 
-    /// Starts it from inside of a process, linked to that from before its first child on.
-    /// When that process ends, for whatever reason, the supervisor stops its children and ends
-    /// with the same reason. OTP: `supervisor:start_link/2`.
+    /// Starts the supervisor from inside of a process, and links both before the first child is
+    /// started. When that process ends, for whatever reason, the supervisor stops its children and
+    /// ends with the same reason. OTP: `supervisor:start_link/2`.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start). A start that failed is told by this alone: no exit comes.
+    /// As [`start`](Self::start). The error is the only report of a failed start: the process
+    /// receives no exit.
     ///
     /// # Cancel safety
     ///
@@ -77,14 +78,14 @@ impl SupervisorSpec {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, hear) = tokio::sync::oneshot::channel();
+    /// let (started, tree) = tokio::sync::oneshot::channel();
     /// let owner = rt.spawn(async move |ctx| {
     ///     let job = ChildSpec::task("job", |_| std::future::pending());
     ///     let tree = Supervisor::one_for_one().child(job).start_link(&ctx).await.unwrap();
-    ///     told.send(tree).unwrap();
+    ///     started.send(tree).unwrap();
     ///     std::future::pending().await
     /// });
-    /// let tree = hear.await?;
+    /// let tree = tree.await?;
     /// owner.kill();
     /// assert_eq!(tree.ended().await, owner.join().await);
     /// assert_eq!(rt.process_count(), 0);
@@ -97,13 +98,14 @@ impl SupervisorSpec {
         Ok(SupervisorRef::new(starting.run::<FixedServer>(self).await?))
     }
 
-    /// Starts it from inside of a process that is told of its end, by
-    /// [`Received::Down`](crate::Received::Down), but not linked to it. OTP:
+    /// Starts the supervisor from inside of a process that monitors it: the process receives a
+    /// [`Received::Down`](crate::Received::Down) at its end, and is not linked to it. OTP:
     /// `gen_server:start_monitor/3`.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start). A start that failed is told by this alone: no `Down` comes.
+    /// As [`start`](Self::start). The error is the only report of a failed start: the process
+    /// receives no `Down`.
     ///
     /// # Cancel safety
     ///
@@ -136,7 +138,8 @@ impl SupervisorSpec {
         Ok((SupervisorRef::new(server), reference))
     }
 
-    /// Begins a start: who the root is, and what it comes to. That is to be polled at once.
+    /// Begins a start. Returns the pid of the supervisor, and a future of the outcome, to be polled
+    /// at once.
     pub(crate) fn begin(
         self,
         runtime: &Runtime,
@@ -155,23 +158,23 @@ impl SupervisorSpec {
     }
 }
 
-/// Trees nest: a supervisor is a child like any other, that has as long to stop as it
-/// takes.
+/// A supervisor as a child of another. Its shutdown time is
+/// [`Infinity`](crate::Shutdown::Infinity).
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
         let (id, name, spec) = (spec.id.to_string(), spec.name.clone(), Arc::new(spec));
-        ChildSpec::new(id, TreeStart(spec.clone())).supervisor(name, spec)
+        ChildSpec::new(id, SupervisorStart(spec.clone())).supervisor(name, spec)
     }
 }
 
-struct TreeStart(Arc<SupervisorSpec>);
+struct SupervisorStart(Arc<SupervisorSpec>);
 
 #[async_trait]
-impl StartChild for TreeStart {
+impl StartChild for SupervisorStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.0.check()?;
         let mut spec = SupervisorSpec::clone(&self.0);
-        // It may have been given another as a child.
+        // As a child it may have another id than its description gives.
         spec.id = ctx.spec.id.clone();
         ctx.server::<FixedServer>(spec).await
     }

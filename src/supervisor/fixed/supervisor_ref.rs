@@ -16,9 +16,9 @@ use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 
 /// A handle to a running supervisor. Cheap to clone; dropping it stops nothing.
 ///
-/// Its calls have no time limit: a supervisor is busy while a child's `init` runs or while
-/// it waits for a child to end, and that must not look like a failure. So a child must not
-/// ask its own supervisor from its `init`, nor from its `terminate`: both would wait for
+/// Its calls have no time limit: a supervisor handles no request while a child's `init` runs or
+/// while it waits for a child to end, and a caller must not take that for a failure. So a child
+/// must not call its own supervisor from its `init`, nor from its `terminate`: both would wait for
 /// ever, or until the child is killed.
 ///
 /// # Examples
@@ -30,6 +30,7 @@ use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
 /// let tree = Supervisor::one_for_one().start(&rt).await?;
+/// assert!(tree.is_alive());
 /// let pid = tree.start_child(ChildSpec::task("job", |_| std::future::pending())).await?;
 /// assert!(rt.is_alive(pid));
 /// assert_eq!(tree.which_children().await?[0].state, ChildState::Running(pid));
@@ -39,6 +40,7 @@ use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 /// assert_eq!(tree.which_children().await?[0].state, ChildState::Stopped);
 /// assert_eq!(tree.stop().await?, ExitReason::Shutdown);
 /// assert_eq!(tree.ended().await, ExitReason::Shutdown);
+/// assert!(!tree.is_alive());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
@@ -56,8 +58,8 @@ impl SupervisorRef {
         SupervisorRef { server }
     }
 
-    /// A handle to whichever supervisor holds the name at the time of each call, so that
-    /// it lives through restarts. Nobody need hold it now.
+    /// A handle to the supervisor that holds this name at the time of each call. So the handle
+    /// stays valid through restarts. The name need not be held yet.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor, SupervisorRef};
@@ -71,7 +73,7 @@ impl SupervisorRef {
     /// sessions.start_child(ChildSpec::task("session 1", |_| std::future::pending())).await?;
     /// assert_eq!(sessions.count_children().await?.active, 1);
     ///
-    /// // After a restart it is the same handle, of a supervisor as it was described.
+    /// // After a restart the same handle reaches a supervisor with the children of its description.
     /// let ended = sessions.ended();
     /// rt.kill(sessions.pid().unwrap());
     /// ended.await;
@@ -85,32 +87,20 @@ impl SupervisorRef {
         SupervisorRef { server: runtime.server(name) }
     }
 
-    /// The supervisor's pid; for a named handle the present holder's, if there is one. Of a direct
-    /// handle also when the supervisor has ended. [`named`](Self::named) has an example.
+    /// The supervisor's pid. A named handle gives the pid of the present holder of the name, if
+    /// there is one; a direct handle gives the pid also after the supervisor has ended.
+    /// [`named`](Self::named) has an example.
     pub fn pid(&self) -> Option<Pid> {
         self.server.pid()
     }
 
-    /// Whether the supervisor is there: it starts, serves, stops, whatever it is busy with. It
-    /// is not asked, so this is answered at once, and holds up no probe. A named handle's is
-    /// there also while the name is reserved for its successor: a supervisor above is about to
-    /// start that, perhaps after a backoff. [`tree_routes`] answers `/healthz` by it.
+    /// Whether the supervisor has not ended: it may be starting, serving or stopping. This sends
+    /// the supervisor no request, so it returns at once, also for a probe. For a named handle it is
+    /// also true while the name is reserved for a successor, which a supervisor above is about to
+    /// start, perhaps after a backoff. [`tree_routes`] answers `/healthz` with it.
+    /// [`SupervisorRef`] has an example.
     ///
     /// [`tree_routes`]: https://docs.rs/regrow/latest/regrow/fn.tree_routes.html
-    ///
-    /// ```
-    /// use regrow::{Runtime, Supervisor};
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let tree = Supervisor::one_for_one().start(&rt).await?;
-    /// assert!(tree.is_alive());
-    /// tree.stop().await?;
-    /// assert!(!tree.is_alive());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
     pub fn is_alive(&self) -> bool {
         self.server.is_there()
     }
@@ -120,18 +110,19 @@ impl SupervisorRef {
         self.server.reach()
     }
 
-    /// Starts a child and adds it after the others. Returns when it is ready. It is kept and
-    /// restarted like the others, but not described anywhere: a supervisor that is itself
-    /// restarted begins without it. OTP: `supervisor:start_child/2`, which gives
-    /// `{ok, undefined}` for a child that is ignored.
+    /// Starts a child and adds it after the others. Returns when it is ready. The child is kept and
+    /// restarted like the others, but is no part of the supervisor's description: a supervisor that
+    /// is itself restarted begins without it. OTP: `supervisor:start_child/2`, which gives `{ok,
+    /// undefined}` for a child that is ignored.
     ///
     /// # Errors
     ///
-    /// `AlreadyRunning` with its pid if a child of this id runs, `AlreadyPresent` if one
-    /// is known; `AlreadyStarted` with the pid of the process that holds its name, `NameReserved`
-    /// if its name is reserved for another child; `Ignored` if its `init` chose not to run (it is
-    /// known from then on, unless temporary); else why it failed to start, and then nothing is
-    /// kept. `Unreachable` if the supervisor is dead or dies.
+    /// `AlreadyRunning` with its pid if a child of this id runs, `AlreadyPresent` if the supervisor
+    /// knows a child of this id that doesn't run; `AlreadyStarted` with the pid of the process that
+    /// holds its name, `NameReserved` if its name is reserved for another child; `Ignored` if its
+    /// `init` chose not to run (the child is known from then on, unless it is temporary); else the
+    /// error of the failed start, and then the child is not kept. `Unreachable` if the supervisor
+    /// is dead or dies.
     ///
     /// # Cancel safety
     ///
@@ -161,10 +152,11 @@ impl SupervisorRef {
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }
 
-    /// Stops a child as its spec says, and waits for its end. It stays known, and is not
-    /// started again; a temporary one is forgotten. Of one that does not run: nothing. Of one
-    /// that waits to be started again: calls that off, also for a group that waits with it
-    /// and that stays stopped then, until [`restart_child`](Self::restart_child). OTP: `supervisor:terminate_child/2`.
+    /// Stops a child as its specification says, and waits for its end. The child stays known, and
+    /// is not started again; a temporary child is forgotten. A child that doesn't run stays as it
+    /// is. If the child waits for its restart, the restart is cancelled, also for the group that
+    /// waits with it: these children stay stopped until [`restart_child`](Self::restart_child),
+    /// which has an example. OTP: `supervisor:terminate_child/2`.
     ///
     /// # Errors
     ///
@@ -174,37 +166,22 @@ impl SupervisorRef {
     /// # Cancel safety
     ///
     /// A call that is dropped stops waiting; the child is still stopped.
-    ///
-    /// ```
-    /// use regrow::{ChildError, ChildSpec, Restart, Runtime, Supervisor};
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let tree = Supervisor::one_for_one().start(&rt).await?;
-    /// let job = ChildSpec::task("job", |_| std::future::pending()).restart(Restart::Temporary);
-    /// tree.start_child(job).await?;
-    /// tree.terminate_child("job").await?;
-    /// let again = tree.terminate_child("job").await; // a temporary one is forgotten
-    /// assert_eq!(again, Err(ChildError::NotFound("job".into())));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
     pub async fn terminate_child(&self, id: &str) -> Result<(), ChildError> {
         let id = id.to_owned();
         self.server.call_unlimited(|reply| Call::TerminateChild { id, reply }).await?
     }
 
-    /// Starts a child that is known and does not run, at its place among the others. Returns
-    /// when it is ready. It counts for no budget, and is none of the
-    /// child's [`restarts`](crate::ChildInfo::restarts). OTP: `supervisor:restart_child/2`.
+    /// Starts a child that is known and does not run. The child keeps its position among the
+    /// others. Returns when the child is ready. The start counts against no budget, and is not one
+    /// of the child's [`restarts`](crate::ChildInfo::restarts). OTP: `supervisor:restart_child/2`.
     ///
     /// # Errors
     ///
     /// [`NotFound`](ChildError::NotFound), [`Running`](ChildError::Running), or
-    /// [`Restarting`](ChildError::Restarting) if it waits to be started again anyway;
-    /// [`NotStarted`](ChildError::NotStarted) if its start failed or was ignored, and then it
-    /// stays known; [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    /// [`Restarting`](ChildError::Restarting) if it already waits for a restart;
+    /// [`NotStarted`](ChildError::NotStarted) if its start failed or was ignored, and then the
+    /// child stays known; [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or
+    /// dies.
     ///
     /// # Cancel safety
     ///
@@ -236,7 +213,7 @@ impl SupervisorRef {
         self.server.call_unlimited(|reply| Call::RestartChild { id, reply }).await?
     }
 
-    /// Forgets a child that does not run, so that its id is free. OTP:
+    /// Forgets a child that does not run. Its id is free afterwards. OTP:
     /// `supervisor:delete_child/2`. [`restart_child`](Self::restart_child) has an example.
     ///
     /// # Errors
@@ -253,8 +230,8 @@ impl SupervisorRef {
         self.server.call_unlimited(|reply| Call::DeleteChild { id, reply }).await?
     }
 
-    /// One child: what it is doing, and its story. Answered as
-    /// [`which_children`](Self::which_children) is. OTP: `supervisor:which_child/2`.
+    /// The state and the history of one child, in the order of requests that
+    /// [`which_children`](Self::which_children) describes. OTP: `supervisor:which_child/2`.
     /// [`History`](crate::History) has an example.
     ///
     /// # Errors
@@ -270,15 +247,11 @@ impl SupervisorRef {
         self.server.call_unlimited(|reply| Call::WhichChild { id, reply }).await?
     }
 
-    /// The description of one child, as it was given. OTP: `supervisor:get_childspec/2`.
+    /// The specification of one child. OTP: `supervisor:get_childspec/2`.
     ///
-    /// # Errors
+    /// # Errors and cancel safety
     ///
     /// As [`which_child`](Self::which_child).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it changes nothing.
     ///
     /// ```
     /// use regrow::{ChildError, ChildSpec, Restart, Runtime, Supervisor};
@@ -292,8 +265,8 @@ impl SupervisorRef {
     /// assert_eq!(spec.get_restart(), Restart::Transient);
     /// tree.start_child(spec.with_id("another")).await?;
     ///
-    /// let unknown = tree.child_spec("nobody").await.unwrap_err();
-    /// assert_eq!(unknown, ChildError::NotFound("nobody".into()));
+    /// let unknown = tree.child_spec("unknown").await.unwrap_err();
+    /// assert_eq!(unknown, ChildError::NotFound("unknown".into()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -302,13 +275,14 @@ impl SupervisorRef {
         self.server.call_unlimited(|reply| Call::ChildSpec { id, reply }).await?
     }
 
-    /// All children, in start order. It is answered after what the supervisor heard before:
-    /// asked when a child has ended, after its restart was tried. OTP:
-    /// `supervisor:which_children/1`, in reverse order. [`SupervisorRef`] has an example.
+    /// All children, in start order. The supervisor answers after it has handled the messages that
+    /// it received before: a request that is made after the end of a child is answered after its
+    /// restart was attempted. OTP: `supervisor:which_children/1`, in reverse order.
+    /// [`SupervisorRef`] has an example.
     ///
     /// # Errors
     ///
-    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    /// A [`CallError`] if the supervisor is dead or dies.
     ///
     /// # Cancel safety
     ///
@@ -317,31 +291,26 @@ impl SupervisorRef {
         self.server.call_unlimited(Call::WhichChildren).await
     }
 
-    /// How many children there are. Answered as
-    /// [`which_children`](Self::which_children) is. OTP: `supervisor:count_children/1`.
+    /// The number of children. OTP: `supervisor:count_children/1`.
     /// [`SupervisorSpec`](crate::SupervisorSpec) has an example.
     ///
-    /// # Errors
+    /// # Errors, cancel safety and the order of requests
     ///
-    /// If the supervisor is dead or dies: [`CallError`] tells which.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it changes nothing.
+    /// As [`which_children`](Self::which_children).
     pub async fn count_children(&self) -> Result<ChildCounts, CallError> {
         self.server.call_unlimited(Call::CountChildren).await
     }
 
-    /// Stops the whole tree: its children in reverse, each waited for, then itself, with
-    /// [`Shutdown`](ExitReason::Shutdown), which is returned. A child that
-    /// calls this is stopped like the others, and never sees it return. OTP:
-    /// `gen_server:stop/1` of a supervisor. [`SupervisorRef`] has an example.
+    /// Stops the whole tree: the children in reverse order, each to its end, then the supervisor
+    /// with [`Shutdown`](ExitReason::Shutdown), which is returned. A child that calls this is
+    /// stopped like the others, so the call never returns in it. OTP: `gen_server:stop/1` of a
+    /// supervisor. [`SupervisorRef`] has an example.
     ///
     /// # Errors
     ///
-    /// `Exited` with the true reason if it ended otherwise, as when it gave up meanwhile. `NoProc`
-    /// if it is dead. Of a named handle also `Restarting`, and `WrongType` if the holder of the
-    /// name is no supervisor.
+    /// `Exited` with the reason if the supervisor ended with another one, for example because it
+    /// gave up meanwhile. `NoProc` if it is dead. For a named handle also `Restarting`, and
+    /// `WrongType` if the holder of the name is no supervisor.
     ///
     /// # Cancel safety
     ///
@@ -350,14 +319,10 @@ impl SupervisorRef {
         self.server.stop(ExitReason::Shutdown).await
     }
 
-    /// As [`stop`](Self::stop), with another reason. What another supervisor above makes of
-    /// it, its [`Restart`](crate::Restart) says. OTP: `gen_server:stop/3` of a supervisor.
+    /// Stops the whole tree with another reason. Whether a supervisor above restarts it then, its
+    /// [`Restart`](crate::Restart) type decides. OTP: `gen_server:stop/3` of a supervisor.
     ///
-    /// # Errors
-    ///
-    /// As [`stop`](Self::stop).
-    ///
-    /// # Cancel safety
+    /// # Errors and cancel safety
     ///
     /// As [`stop`](Self::stop).
     ///
@@ -377,9 +342,8 @@ impl SupervisorRef {
         self.server.stop(reason).await
     }
 
-    /// Resolves with the reason when the supervisor has ended, and all its children
-    /// before it; only one that was killed ends before its children do. [`SupervisorRef`] has
-    /// an example.
+    /// Resolves with the reason when the supervisor has ended. All its children have ended before,
+    /// unless the supervisor was killed. [`SupervisorRef`] has an example.
     ///
     /// # Cancel safety
     ///

@@ -1,11 +1,11 @@
-//! What chooses among partitions.
+//! The key that chooses a partition.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::base::pid::Pid;
 
-/// What chooses a partition. Integers, texts and pids are such keys as they are; of anything
-/// else, [`PartitionKey::of`].
+/// The key that chooses a partition. Integers, strings and pids convert into a key; for any other
+/// value, use [`PartitionKey::of`].
 ///
 /// ```
 /// use regrow::PartitionKey;
@@ -18,7 +18,7 @@ use crate::base::pid::Pid;
 pub struct PartitionKey(u128);
 
 impl PartitionKey {
-    /// The key of any value that can be hashed.
+    /// The key of a value that can be hashed.
     pub fn of(value: &(impl Hash + ?Sized)) -> Self {
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
@@ -26,7 +26,7 @@ impl PartitionKey {
     }
 
     pub(super) fn index(self, partitions: usize) -> usize {
-        // Smaller than the number of partitions.
+        // The remainder is smaller than `partitions`, so it fits.
         (self.0 % partitions as u128) as usize
     }
 }

@@ -1,4 +1,5 @@
-//! One kind of process many times over, and keys that choose among them.
+//! Partitions: several processes of one kind under one supervisor, and keys that choose one of
+//! them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,15 +21,15 @@ use crate::supervisor::spec::builder::Supervisor;
 pub(crate) mod key;
 pub(crate) mod partitioned;
 
-/// A server, or a [`DynamicSupervisor`](crate::DynamicSupervisor), that is a bottleneck,
-/// started many times over: each *partition* is one of them, with a state of its own, and a
-/// key always chooses the same one. For counters, caches, connection pools, rate limits, many
-/// children that are started at once: whatever falls apart by a key. Not for a state that must
-/// be seen as a whole.
+/// A supervisor of several *partitions*: servers or
+/// [`DynamicSupervisor`](crate::DynamicSupervisor)s of one kind, each with a state of its own. A
+/// key always chooses the same partition. Use it where one process would be a bottleneck and its
+/// state can be divided by a key: counters, caches, connection pools, rate limits, many children
+/// that are started at once. Don't use it for a state that must be read as a whole.
 ///
-/// Partitions are named, so a handle lives through their restarts; the supervisor has the
-/// partitions `0` to `n - 1` as its children, one for one. What can be partitioned is
-/// [`Partitioned`]. Elixir: `PartitionSupervisor`.
+/// Each partition has a name, so a handle stays valid through its restarts. The supervisor is
+/// `one_for_one`, and its children are the partitions `0` to `n - 1`. The types that can be
+/// partitioned are [`Partitioned`]. Elixir: `PartitionSupervisor`.
 ///
 /// # Examples
 ///
@@ -39,7 +40,7 @@ pub(crate) mod partitioned;
 /// struct Hits(HashMap<String, u64>);
 ///
 /// impl GenServer for Hits {
-///     type Args = usize; // which partition it is
+///     type Args = usize; // the index of the partition
 ///     type Call = (String, Reply<u64>);
 ///     type Cast = String;
 ///
@@ -80,9 +81,9 @@ pub struct PartitionSupervisor<P: Partitioned> {
 }
 
 impl<P: Partitioned> PartitionSupervisor<P> {
-    /// Partitions under this name, which is the supervisor's; `args` gives the arguments of
-    /// the partition of this index, of a server at each of its starts. [`PartitionSupervisor`]
-    /// has an example.
+    /// Partitions under a supervisor of this name. `args` returns the arguments of the partition
+    /// with this index; for a server it is called at each start. [`PartitionSupervisor`] has an
+    /// example.
     pub fn new(
         name: impl Into<String>,
         args: impl Fn(usize) -> P::Args + Send + Sync + 'static,
@@ -91,15 +92,15 @@ impl<P: Partitioned> PartitionSupervisor<P> {
         PartitionSupervisor { name, partitions: None, args, intensity: None }
     }
 
-    /// How many there are. By default as many as the machine has cores.
+    /// Sets the number of partitions. By default the number of cores of the machine.
     /// [`PartitionSupervisor`] has an example.
     pub fn partitions(mut self, partitions: usize) -> Self {
         self.partitions = Some(partitions);
         self
     }
 
-    /// How many restarts the supervisor allows in any `period`, of all partitions together. By
-    /// default three in five seconds.
+    /// Sets how many restarts the supervisor allows within any `period`, for all partitions
+    /// together. By default three in five seconds.
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Some((restarts, period));
         self
@@ -110,7 +111,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     ///
     /// # Errors
     ///
-    /// [`StartError::Invalid`] if there are to be none at all; else as
+    /// [`StartError::Invalid`] if the number of partitions is zero; else as
     /// [`SupervisorSpec::start`].
     ///
     /// # Panics
@@ -130,12 +131,12 @@ impl<P: Partitioned> PartitionSupervisor<P> {
         })
     }
 
-    /// The tree of it, to be a child of another supervisor. Handles come from
-    /// [`PartitionSupervisorRef::named`].
+    /// The description of the supervisor and its partitions, to be a child of another supervisor.
+    /// Get a handle by [`PartitionSupervisorRef::named`].
     ///
     /// # Errors
     ///
-    /// [`StartError::Invalid`] if there are to be no partitions at all.
+    /// [`StartError::Invalid`] if the number of partitions is zero.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, ServerContext};
@@ -203,13 +204,14 @@ pub struct PartitionSupervisorRef<P: Partitioned> {
     runtime: Runtime,
     tree: SupervisorRef,
     name: SharedStr,
-    /// One for each partition, so that choosing one makes no new name.
+    /// One handle for each partition, so that choosing one allocates no name.
     handles: Arc<[P::Handle]>,
 }
 
 impl<P: Partitioned> PartitionSupervisorRef<P> {
-    /// A handle to partitions that run, or will run, under this name, so many of them. As
-    /// many as were started, or keys go astray. [`PartitionSupervisor::spec`] has an example.
+    /// A handle to the partitions that run, or will run, under this name. Give the number of
+    /// partitions that were started; with another number, keys choose other partitions.
+    /// [`PartitionSupervisor::spec`] has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>, partitions: usize) -> Self {
         let name = SharedStr::from(name.into());
         let handle = |index| P::handle(runtime, partition_name(&name, index));
@@ -218,25 +220,25 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
         PartitionSupervisorRef { runtime: runtime.clone(), tree, name, handles }
     }
 
-    /// The partition of this key. Integers go by their absolute value modulo the number of
-    /// partitions, everything else by a hash that is the same in every run of one build.
+    /// The partition of this key. An integer chooses by its absolute value modulo the number of
+    /// partitions, any other key by a hash that is the same in every run of one build.
     /// [`PartitionSupervisor`] has an example.
     pub fn partition(&self, key: impl Into<PartitionKey>) -> P::Handle {
         self.at(key.into().index(self.handles.len()))
     }
 
-    /// The partition of this index, counted from 0. Calls say `NoProc` where there is none.
+    /// The partition with this index, counted from 0. If there is none, calls return `NoProc`.
     pub fn at(&self, index: usize) -> P::Handle {
-        let stranger = || P::handle(&self.runtime, partition_name(&self.name, index));
-        self.handles.get(index).cloned().unwrap_or_else(stranger)
+        let unknown = || P::handle(&self.runtime, partition_name(&self.name, index));
+        self.handles.get(index).cloned().unwrap_or_else(unknown)
     }
 
-    /// How many partitions there are. [`PartitionSupervisor`] has an example.
+    /// The number of partitions. [`PartitionSupervisor`] has an example.
     pub fn partitions(&self) -> usize {
         self.handles.len()
     }
 
-    /// A handle to each of them, in order: to ask all, or count what all have.
+    /// A handle to each partition, in order of the indexes: to call all, or to add up their counts.
     /// [`Partitioned`] has an example.
     pub fn all(&self) -> &[P::Handle] {
         &self.handles
@@ -247,7 +249,8 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
         &self.tree
     }
 
-    /// Stops all partitions, the last one first. [`PartitionSupervisor`] has an example.
+    /// Stops all partitions, the last one first, then the supervisor. [`PartitionSupervisor`] has
+    /// an example.
     ///
     /// # Errors
     ///

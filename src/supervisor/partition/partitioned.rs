@@ -1,17 +1,17 @@
-//! What a partition can be.
+//! The types that can be partitioned.
 
 use crate::child::ChildSpec;
 use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerRef};
 use crate::supervisor::dynamic::{DynamicSupervisor, DynamicSupervisorRef};
 
-/// What a [`PartitionSupervisor`](crate::PartitionSupervisor) can start many times over: every
-/// [`GenServer`], and [`DynamicSupervisor`] and [`TaskSupervisor`](crate::TaskSupervisor),
-/// whose arguments are themselves.
+/// A type that a [`PartitionSupervisor`](crate::PartitionSupervisor) can start several times: every
+/// [`GenServer`], and [`DynamicSupervisor`] and [`TaskSupervisor`](crate::TaskSupervisor), whose
+/// arguments are their descriptions.
 ///
 /// # Examples
 ///
-/// Children that are started by many at once, spread over four supervisors:
+/// Children that many callers start at once, spread over four supervisors:
 ///
 /// ```
 /// use regrow::{ChildSpec, DynamicSupervisor, PartitionSupervisor, Runtime};
@@ -36,16 +36,16 @@ use crate::supervisor::dynamic::{DynamicSupervisor, DynamicSupervisorRef};
 /// # }).unwrap();
 /// ```
 pub trait Partitioned: 'static {
-    /// What one partition is started with.
+    /// The arguments of a start of one partition.
     type Args;
 
-    /// What one partition is reached by, whichever incarnation has its name.
+    /// The handle of one partition. It reaches the incarnation that holds the name at each use.
     type Handle: Clone + Send + Sync;
 
-    /// One partition as a child; its id and its name are given to it afterwards.
+    /// One partition as a child. The supervisor sets its id and its name afterwards.
     fn partition(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> ChildSpec;
 
-    /// A handle to the partition of this name.
+    /// The handle of the partition with this name.
     fn handle(runtime: &Runtime, name: String) -> Self::Handle;
 }
 

@@ -1,21 +1,21 @@
-//! When the end of children ends their supervisor.
+//! The setting by which the end of significant children ends their supervisor.
 
-/// When a supervisor stops because of children that ended for good: what its
-/// [significant](crate::ChildSpec::significant) children decide. It then stops the others in
-/// reverse and ends with [`Shutdown`](crate::ExitReason::Shutdown). OTP: `auto_shutdown`.
+/// When a supervisor stops because [significant](crate::ChildSpec::significant) children ended for
+/// good. The supervisor then stops the other children in reverse order and ends with
+/// [`Shutdown`](crate::ExitReason::Shutdown). OTP: `auto_shutdown`.
 ///
-/// A child ends for good when it is not started again: a temporary one always, a transient
-/// one when it ends cleanly. Being stopped by
-/// [`terminate_child`](crate::SupervisorRef::terminate_child) or with its group is no end
-/// of its own, and decides nothing.
+/// A child ends for good when it ends and is not started again: a temporary child at any end, a
+/// transient child at a clean end. A stop by
+/// [`terminate_child`](crate::SupervisorRef::terminate_child) or with the group of another child is
+/// not such an end, and decides nothing.
 ///
-/// A child that waits for its restart has not ended for good, nor has one that was stopped with
-/// its group and comes back with it. So a restart with a [`Backoff`](crate::Backoff) has the same
-/// consequences as one without. If [`terminate_child`](crate::SupervisorRef::terminate_child) calls
-/// that restart off, the children that waited stay stopped by hand.
+/// A child that waits for its restart has not ended for good, nor has a child that was stopped with
+/// its group and will be started with it. So a restart with a [`Backoff`](crate::Backoff) has the
+/// same consequences as one without. If [`terminate_child`](crate::SupervisorRef::terminate_child)
+/// cancels that restart, the children that waited count as stopped by request.
 ///
-/// For a unit of work that is done when its main part is. The supervisor of such a unit
-/// wants to be transient or temporary itself: a permanent one would be started again.
+/// Use this for a unit of work that is done when its main part is done. Make the supervisor of such
+/// a unit transient or temporary: a permanent one would be started again.
 ///
 /// # Examples
 ///
@@ -42,18 +42,18 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AutoShutdown {
-    /// Never. No child can be significant then.
+    /// Never. No child may be significant then.
     #[default]
     Never,
-    /// When any significant child ended for good.
+    /// When any significant child has ended for good.
     AnySignificant,
-    /// When the last significant child that was left ended for good: no other runs, or is to be
+    /// When a significant child has ended for good and no other significant child runs or is to be
     /// started again.
     AllSignificant,
 }
 
 impl AutoShutdown {
-    /// Whether to stop, now that a child ended for good.
+    /// Whether the supervisor stops, after a child has ended for good.
     pub(crate) fn is_due(self, significant: bool, others_left: impl FnOnce() -> bool) -> bool {
         match self {
             AutoShutdown::Never => false,
@@ -68,7 +68,7 @@ mod tests {
     use super::AutoShutdown::{AllSignificant, AnySignificant, Never};
 
     #[test]
-    fn only_significant_children_decide() {
+    fn only_the_end_of_a_significant_child_stops_the_supervisor() {
         let due = |auto: super::AutoShutdown, significant, left| auto.is_due(significant, || left);
         for left in [false, true] {
             assert!(!due(Never, true, left) && !due(AnySignificant, false, left));

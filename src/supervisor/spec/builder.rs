@@ -1,4 +1,4 @@
-//! Where a supervisor's description begins: with what restarts whom.
+//! The constructors of a supervisor's description, one for each strategy.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::spec::strategy::Strategy;
 use crate::supervisor::spec::{Init, SupervisorSpec};
 
-/// Where supervisors come from. OTP: `supervisor`.
+/// The constructors of supervisors: one for each strategy. OTP: `supervisor`.
 ///
 /// | children that | strategy |
 /// |---|---|
@@ -22,18 +22,18 @@ use crate::supervisor::spec::{Init, SupervisorSpec};
 pub struct Supervisor;
 
 impl Supervisor {
-    /// A supervisor that starts again just the child that ended.
+    /// A supervisor that restarts only the child that ended.
     ///
-    /// It starts its children in order, each after the one before is ready; stops them
-    /// one at a time in reverse; and gives up when they end too often. It is a process, linked
-    /// to its children: if it is killed, they end with it, and a supervisor above it starts it
-    /// anew when they have ended: those that trap exits may take their shutdown times for that,
-    /// and one with [`Shutdown::Infinity`](crate::Shutdown::Infinity) as long as it likes. OTP:
+    /// The supervisor starts its children in order, each after the one before is ready; stops them
+    /// one at a time in reverse order; and gives up when they end too often. It is a process that
+    /// is linked to its children. If it is killed, they end with it, and a supervisor above starts
+    /// it again when they have ended: children that trap exits may take their shutdown times for
+    /// that, and a child with [`Shutdown::Infinity`](crate::Shutdown::Infinity) any time. OTP:
     /// `one_for_one`, which does not wait for them.
     ///
-    /// Not for children that need each other's state: when one of those ends the others would
-    /// go on with what is no more. Put them in one process, or let the one hold the name by
-    /// which the others find it.
+    /// Don't use it for children that depend on each other's state: when one of them ends, the
+    /// others would go on with state that no longer exists. Put them in one process, or register a
+    /// name for the one, by which the others find it.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -55,14 +55,14 @@ impl Supervisor {
         SupervisorSpec::new(Strategy::OneForOne)
     }
 
-    /// A supervisor that starts all its children again when one of them is to be: the others
-    /// are stopped in reverse, each to its very end, and then all are started in order, as at
-    /// first. Temporary ones are stopped, and don't come back. OTP: `one_for_all`.
+    /// A supervisor that restarts all its children when one of them is to be restarted: the others
+    /// are stopped in reverse order, each to its very end, and then all are started in order.
+    /// Temporary children are stopped, and are not started again. OTP: `one_for_all`.
     ///
     /// For children that can't go on without each other. A child that ends for good, as its
-    /// [`Restart`](crate::Restart) says, disturbs nobody. If a start fails in a restart, that is
-    /// tried again, and whoever was started by then is stopped again first; each attempt
-    /// counts.
+    /// [`Restart`](crate::Restart) type says, leaves the others running. If a start fails in a
+    /// restart, the restart is attempted again, and the children that were started by then are
+    /// stopped first; each attempt counts.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -90,10 +90,11 @@ impl Supervisor {
         SupervisorSpec::new(Strategy::OneForAll)
     }
 
-    /// A supervisor that starts the child that ended and those after it again; those before
-    /// it go on. All else is as with [`one_for_all`](Self::one_for_all). OTP: `rest_for_one`.
+    /// A supervisor that restarts the child that ended and the children after it; those before it
+    /// go on running. Apart from that it is as [`one_for_all`](Self::one_for_all). OTP:
+    /// `rest_for_one`.
     ///
-    /// For children that need those before them: a connection, then what uses it.
+    /// For children that need those before them: a connection, then the users of the connection.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -117,14 +118,15 @@ impl Supervisor {
         SupervisorSpec::new(Strategy::RestForOne)
     }
 
-    /// A supervisor that is described by an init of its own, inside of its process and
-    /// before its first child, each time it is started: for a tree that depends on what is
-    /// only known then. It may choose not to run, by [`SupervisorContext::ignore`].
+    /// A supervisor with a description that an init computes at each start, inside of its process
+    /// and before the first child is started: for a tree that depends on values that are only known
+    /// then. The init may choose not to run the supervisor, by [`SupervisorContext::ignore`].
     ///
-    /// The description that the init returns counts, except for name and id, which are needed
-    /// before it: set those here. If the init returns a description with another name, the start
-    /// is refused. An error or a panic of the init is a failed start. Each start clones the closure
-    /// and calls the clone. OTP: a supervisor's `init/1`.
+    /// The supervisor runs by the description that the init returns, except for name and id, which
+    /// are needed earlier: set those on the value that this returns. If the init returns a
+    /// description with another name, the start is refused. An error or a panic of the init is a
+    /// failed start. Each start clones the closure and calls the clone. OTP: a supervisor's
+    /// `init/1`.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};

@@ -1,4 +1,4 @@
-//! What there is to find in the description of a tree, and how it is told.
+//! The findings of a lint: what may be wrong in the description of a tree, and its text.
 
 use std::error::Error;
 use std::fmt;
@@ -8,80 +8,80 @@ use crate::base::error_chain::ErrorChain;
 use crate::base::one_line::{SENTENCE, excerpt, path_excerpt, quoted};
 use crate::runtime::errors::start_error::StartError;
 
-/// One thing to look at in the description of a tree. [`Lint`](crate::Lint) has an example.
+/// A finding of a [`Lint`](crate::Lint) in the description of a tree. `Lint` has an example.
 ///
-/// A path is the ids from the root down, separated by `/`. An empty id is `""`; of what is more
-/// than 128 levels down the ids in the middle are left out, and `…` stands for them.
+/// A path is the ids from the root down, separated by `/`. An empty id is `""`. In a path of more
+/// than 128 levels, `…` stands for the ids in the middle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
     /// A supervisor would refuse to start.
     Refused {
-        /// Which supervisor.
+        /// The supervisor.
         path: String,
-        /// What it would say.
+        /// The error of its start.
         error: StartError,
     },
-    /// Two children want one name; the second would not start.
+    /// Two children have the same name; the second would not start.
     DuplicateName {
         /// The name.
         name: String,
-        /// Who wants it.
+        /// The two children.
         paths: [String; 2],
     },
-    /// A supervisor has a time limit to stop: when that is over it is killed, and its
-    /// children with it, without their own time.
+    /// A supervisor has a shutdown time that its children may exceed. When that time is over, the
+    /// supervisor is killed, and its children with it, without their own shutdown times.
     HurriedSupervisor {
-        /// Which supervisor.
+        /// The supervisor.
         path: String,
-        /// Its limit.
+        /// Its shutdown time.
         limit: Duration,
-        /// How long it may need; `None`: without end.
+        /// How long it may need; `None` if there is no limit.
         needs: Option<Duration>,
     },
-    /// A worker may take as long as it likes to stop, and so may everything above it.
+    /// A worker has no limit for its stop, so the supervisors above it have none either.
     EndlessStop {
-        /// Which worker.
+        /// The worker.
         path: String,
     },
     /// A stop of the whole tree may take longer than 25 s.
     LongStop {
-        /// How long, at worst.
+        /// The longest time that the stop may take.
         worst: Duration,
     },
-    /// A supervisor that shuts itself down ends cleanly, and is then not started again: its
-    /// restart type is transient. Give-ups are restarted.
+    /// A supervisor with `auto_shutdown` is transient. Its own shutdown is a clean end, so it is
+    /// not started again then. After a give-up it is.
     StaysDown {
-        /// Which supervisor.
+        /// The supervisor.
         path: String,
     },
-    /// A failing child may be started very often without a delay.
+    /// A child that keeps failing may be started very often without a delay.
     ManyStarts {
-        /// Which child.
+        /// The child.
         path: String,
-        /// How often without a delay, at most; `None`: any number of times.
+        /// How often without a delay at most; `None` if there is no limit.
         starts: Option<u64>,
     },
-    /// The stops of one restart may take so long that the supervisor's window has forgotten the
-    /// restarts before it: a child that keeps failing is restarted for ever.
+    /// The stops of one restart may take so long that the earlier restarts are no longer within the
+    /// window of the supervisor's budget: a child that keeps failing is restarted for ever.
     SlowStop {
-        /// Which supervisor.
+        /// The supervisor.
         path: String,
-        /// How long the stops of one restart may take.
+        /// The longest time that the stops of one restart may take.
         takes: Duration,
-        /// How many restarts its budget allows.
+        /// The number of restarts that the budget allows.
         restarts: u32,
-        /// Within how long a window.
+        /// The length of the window.
         period: Duration,
     },
 }
 
-/// What a lint found, as an error. [`Lint`](crate::Lint) has an example.
+/// The findings of a lint, as an error. [`Lint`](crate::Lint) has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LintError(pub(super) Vec<Finding>);
 
 impl LintError {
-    /// What was found.
+    /// The findings.
     pub fn findings(&self) -> &[Finding] {
         &self.0
     }
@@ -96,7 +96,7 @@ impl fmt::Display for Finding {
             }
             Finding::DuplicateName { name, paths: [one, two] } => {
                 let (one, two, name) = (path_excerpt(one), path_excerpt(two), quoted(name));
-                write!(f, "{one} and {two} both want the name {name}: only one can have it")
+                write!(f, "{one} and {two} both have the name {name}: only one can be registered")
             }
             Finding::HurriedSupervisor { path, limit, needs } => hurried(f, path, *limit, *needs),
             Finding::EndlessStop { path } => {

@@ -1,8 +1,8 @@
-//! What a description of a tree should be asked before it runs.
+//! The lint of a supervisor's description: finds mistakes in a tree before it runs.
 //!
-//! Everything here is computed from the description alone; nothing is started. What is only
-//! known at run time, the children of dynamic supervisors and of
-//! [`with_init`](crate::Supervisor::with_init), counts for nothing.
+//! All results are computed from the description; no process is started. Children that are only
+//! known at run time, those of dynamic supervisors and of
+//! [`with_init`](crate::Supervisor::with_init), count as none.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,14 +15,14 @@ use crate::exit::shutdown::{STOP_DEADLINE, Shutdown};
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
 use crate::supervisor::spec::finding::{Finding, LintError};
-use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, Stops, nested};
+use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, StopTimes, nested};
 
-/// A child that may be started so often, without a delay, before the root gives up is a finding.
-const OFTEN: u64 = 100;
+/// A child that may be started this often without a delay, before the root gives up, is a finding.
+const MANY_STARTS: u64 = 100;
 
-/// What [`SupervisorSpec::lint`] found out about a tree before it runs. Its
-/// [`Display`](fmt::Display) is for people; [`deny`](Self::deny) turns findings into an
-/// error. OTP has no counterpart; its guide warns of the same in prose.
+/// The result of [`SupervisorSpec::lint`]: findings and bounds of a tree that doesn't run yet. Its
+/// [`Display`](fmt::Display) is for people; [`deny`](Self::deny) turns findings into an error. OTP
+/// has no counterpart; its guide warns of the same mistakes in prose.
 ///
 /// # Examples
 ///
@@ -48,32 +48,33 @@ const OFTEN: u64 = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lint {
-    /// What should be looked at.
+    /// The possible mistakes.
     pub findings: Vec<Finding>,
-    /// How long a stop of the tree takes at worst; `None`: without end.
+    /// The longest time that a stop of the tree may take; `None` if there is no limit.
     pub worst_stop: Option<Duration>,
-    /// How often one child may be started at most before the root gives up, if all fails at
-    /// once and each child stops at once, or takes as long as its
-    /// [`shutdown`](crate::ChildSpec::shutdown) says where that is set: the starts on each level
-    /// above it, multiplied. On a level they are the budget plus one; with a
-    /// [`Backoff`](crate::Backoff) as many as fit into its
-    /// [`give_up_after`](crate::Backoff::give_up_after). `None`: any number of times.
+    /// How often one child may be started at most before the root gives up; `None` if there is no
+    /// limit. It is the product of the starts on the child's level and on each level above. On one
+    /// level these are the budget plus one; with a [`Backoff`](crate::Backoff) as many as fit into
+    /// its [`give_up_after`](crate::Backoff::give_up_after).
+    ///
+    /// The number assumes that every child fails as soon as it is started, and that it stops at
+    /// once, or takes its whole [`shutdown`](crate::ChildSpec::shutdown) time where that is set.
     pub most_starts: Option<u64>,
 }
 
 impl Lint {
-    /// An error if there are findings: for a test, or for a start that wants none.
+    /// Returns an error if there are findings: for a test, or before a start that allows none.
     ///
     /// # Errors
     ///
-    /// [`LintError`], with all of them.
+    /// [`LintError`], with all findings.
     pub fn deny(self) -> Result<(), LintError> {
         if self.findings.is_empty() { Ok(()) } else { Err(LintError(self.findings)) }
     }
 }
 
 impl SupervisorSpec {
-    /// Looks the tree over before it runs. [`Lint`] has an example.
+    /// Lints this description and all below it. [`Lint`] has an example.
     pub fn lint(&self) -> Lint {
         let mut walk = Walk::default();
         let id = self.id.clone();
@@ -87,9 +88,10 @@ impl SupervisorSpec {
     }
 }
 
+/// The walk through a tree, and its results.
 struct Walk {
     findings: Vec<Finding>,
-    /// Each name, and who wants it, in order.
+    /// Each name and the path of its child, in start order.
     names: Vec<(String, String)>,
     most_starts: Option<u64>,
 }
@@ -100,25 +102,26 @@ impl Default for Walk {
     }
 }
 
-/// A supervisor whose children are being looked at.
+/// A supervisor, during the visit of its children.
 struct Level<'a> {
     spec: &'a SupervisorSpec,
-    /// Its description as a child; `None` of the root.
+    /// Its specification as a child; `None` for the root.
     child: Option<&'a Spec>,
     path: Path<SharedStr>,
-    /// How often each of its children may be started, by one incarnation of it and in all.
+    /// How often each of its children may be started, by all its incarnations together.
     starts: Vec<Starts>,
-    /// How many of its children have been looked at.
+    /// How many of its children have been visited.
     seen: usize,
-    /// How long their stops take together; `None`: without end.
+    /// The longest time that the stops of those take together; `None` if there is no limit.
     worst: Option<Duration>,
 }
 
 impl Walk {
-    /// Looks at a root and all below it; gives how long its stop may take. Descriptions may be
-    /// nested deeper than a stack, so those that are not done with are kept in a list.
+    /// Visits a root and all below it. Returns the longest time that its stop may take.
+    /// Descriptions may be nested deeper than a thread's stack allows for recursion, so the open
+    /// levels are kept in a list.
     fn tree(&mut self, root: &SupervisorSpec) -> Option<Duration> {
-        let stops = Stops::of(root);
+        let stops = StopTimes::of(root);
         let mut path = Path::new();
         path.push(root.id.clone());
         let mut level = self.enter(Level::of(root, None, path), Starts::ONCE, &stops);
@@ -149,22 +152,23 @@ impl Walk {
         }
     }
 
-    /// Begins with a supervisor, which may be started so often.
-    fn enter<'a>(&mut self, level: Level<'a>, own: Starts, stops: &Stops) -> Level<'a> {
+    /// Enters a supervisor, which may be started as often as `own` says.
+    fn enter<'a>(&mut self, level: Level<'a>, own: Starts, stops: &StopTimes) -> Level<'a> {
         let Level { spec, path, .. } = &level;
         if let Err(error) = spec.check() {
             self.findings.push(Finding::Refused { path: path.to_string(), error });
         }
-        let (each, slow) = most_starts::of(spec, stops);
+        let (each, slow) = most_starts::starts_per_child(spec, stops);
         if let Some(SlowStop { takes, restarts, period }) = slow {
             let path = path.to_string();
             self.findings.push(Finding::SlowStop { path, takes, restarts, period });
         }
-        let starts = each.into_iter().map(|each| own.times(each)).collect();
+        let starts = each.into_iter().map(|each| own.multiplied_by(each)).collect();
         Level { starts, ..level }
     }
 
-    /// All below this child, which is a supervisor, has been looked at, and needs so long.
+    /// Leaves a supervisor after its children. `needs` is the longest time that their stops may
+    /// take.
     fn leave(&mut self, child: &Spec, left: &Level<'_>, needs: Option<Duration>) {
         let Level { spec, path, .. } = left;
         if let Shutdown::Timeout(limit) = child.shutdown
@@ -177,7 +181,8 @@ impl Walk {
         }
     }
 
-    /// How long the stop of a child takes that needs so long if nobody cuts it short.
+    /// The longest time that the stop of a child may take. `needs` is that time without the child's
+    /// own limit.
     fn stop(
         &mut self,
         child: &Spec,
@@ -202,7 +207,7 @@ impl Walk {
         }
         let Starts { most, burst } = starts;
         self.most_starts = self.most_starts.zip(most).map(|(so_far, most)| so_far.max(most));
-        if burst.is_none_or(|burst| burst >= OFTEN) {
+        if burst.is_none_or(|burst| burst >= MANY_STARTS) {
             self.findings.push(Finding::ManyStarts { path: path.to_string(), starts: burst });
         }
     }
@@ -226,7 +231,7 @@ impl<'a> Level<'a> {
         Level { spec, child, path, starts: Vec::new(), seen: 0, worst: Some(Duration::ZERO) }
     }
 
-    /// The stop of one more child takes so long.
+    /// Adds the longest time that the stop of one more child may take.
     fn add(&mut self, needs: Option<Duration>) {
         self.worst = self.worst.zip(needs).map(|(sum, needs)| sum.saturating_add(needs));
     }

@@ -1,4 +1,4 @@
-//! A supervisor as a value, before it runs.
+//! The description of a supervisor: a value, before the supervisor runs.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -29,10 +29,11 @@ pub(crate) mod lint;
 pub(crate) type Init =
     Arc<dyn Fn(SupervisorContext) -> BoxFuture<'static, Result<SupervisorSpec>> + Send + Sync>;
 
-/// A supervisor being described: its children, in order, and its budget.
+/// The description of a supervisor: its children, in order, and its budget.
 ///
-/// It is [started](Self::start) by itself, as the root of a tree, or is a child of another:
-/// wherever a [`ChildSpec`] is wanted. OTP: what a supervisor's `init/1` returns.
+/// A supervisor is [started](Self::start) by itself, as the root of a tree, or is a child of
+/// another: its description converts into a [`ChildSpec`]. OTP: the result of a supervisor's
+/// `init/1`.
 ///
 /// | setting | default |
 /// |---|---|
@@ -96,23 +97,23 @@ impl SupervisorSpec {
         }
     }
 
-    /// Adds a child, after those added before: a [`ChildSpec`] or another `SupervisorSpec`.
-    /// [`SupervisorSpec`] has an example.
+    /// Adds a child after those that were added before: a [`ChildSpec`] or another
+    /// `SupervisorSpec`. [`SupervisorSpec`] has an example.
     pub fn child(mut self, child: impl Into<ChildSpec>) -> Self {
         self.children.push(child.into());
         self
     }
 
-    /// How many restarts it allows within any window of `period`; one more, and it stops its
-    /// children and ends with [`RestartLimitReached`](crate::RestartLimitReached). 0
-    /// means none. By default three in five seconds. A start that fails counts as well; a restart
-    /// that waits for a [`Backoff`] does not, and is bounded by
-    /// [`give_up_after`](Backoff::give_up_after). OTP: `intensity` and `period`, by default one in
-    /// five seconds.
+    /// Sets the budget: how many restarts the supervisor allows within any window of `period`. At
+    /// one more it gives up: it stops its children and ends with
+    /// [`RestartLimitReached`](crate::RestartLimitReached). 0 allows none. By default three in five
+    /// seconds. A start that fails in a restart counts as well; a restart that waits for a
+    /// [`Backoff`] does not, and is bounded by [`give_up_after`](Backoff::give_up_after). OTP:
+    /// `intensity` and `period`, by default one in five seconds.
     ///
-    /// All its children share it, so `n` children that fall together are `n` restarts. Over
-    /// levels they multiply: with the default on two levels a child may end 16 times before the
-    /// upper one gives up. A period of zero is refused at the start.
+    /// All children share the budget, so the end of `n` children at once is `n` restarts. The
+    /// budgets of several levels multiply: with the default on two levels a child may end 16 times
+    /// before the upper supervisor gives up. A period of zero is refused at the start.
     ///
     /// ```
     /// use std::time::Duration;
@@ -139,9 +140,9 @@ impl SupervisorSpec {
         self
     }
 
-    /// As many restarts as it takes: it never gives up. By default there is a budget, see
-    /// [`intensity`](Self::intensity). With a [`backoff`](Self::backoff) only: without, a
-    /// child that fails at once is started again without a pause, for ever. OTP has no
+    /// Allows any number of restarts: the supervisor never gives up. By default there is a budget,
+    /// see [`intensity`](Self::intensity). Use it only with a [`backoff`](Self::backoff): without,
+    /// a child that fails at once is started again without a pause, for ever. OTP has no
     /// counterpart.
     ///
     /// ```
@@ -150,15 +151,15 @@ impl SupervisorSpec {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (starts, mut started) = tokio::sync::mpsc::unbounded_channel();
     /// let feed = ChildSpec::task("feed", |_| async move {
-    ///     told.send(())?;
+    ///     starts.send(())?;
     ///     Err(ExitReason::crashed("not there"))
     /// });
     /// let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
     /// let tree = spec.child(feed).start(&rt).await?;
     /// for _ in 0..100 {
-    ///     hear.recv().await.unwrap();
+    ///     started.recv().await.unwrap();
     /// }
     /// tree.stop().await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -169,7 +170,7 @@ impl SupervisorSpec {
         self
     }
 
-    /// How long restarts wait, for all children that have no [`Backoff`] of their own. By
+    /// Sets how long restarts wait, for all children that have no [`Backoff`] of their own. By
     /// default they don't wait.
     ///
     /// ```
@@ -198,23 +199,23 @@ impl SupervisorSpec {
         self
     }
 
-    /// Where the random numbers of its [`Backoff`]s start, for a test that wants the same
-    /// delays each time. By default nobody knows. [`backoff`](Self::backoff) has an example.
+    /// Seeds the random numbers of the [`Backoff`]s, for a test that needs the same delays at each
+    /// run. By default the seed is random. [`backoff`](Self::backoff) has an example.
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Whether it stops when its [significant](ChildSpec::significant) children end for good.
-    /// By default never. OTP: `auto_shutdown`. [`AutoShutdown`] has an example.
+    /// Sets whether the supervisor stops when its [significant](ChildSpec::significant) children
+    /// end for good. By default never. OTP: `auto_shutdown`. [`AutoShutdown`] has an example.
     pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
         self.auto_shutdown = auto_shutdown;
         self
     }
 
-    /// The name it is registered under, and its id if [`with_id`](Self::with_id) gives no
-    /// other after it. By default none. [`SupervisorRef::named`](crate::SupervisorRef::named)
-    /// has an example.
+    /// Sets the name that the supervisor is registered under, and its id, unless a later
+    /// [`with_id`](Self::with_id) sets another. By default there is no name.
+    /// [`SupervisorRef::named`](crate::SupervisorRef::named) has an example.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         let name = SharedStr::from(name.into());
         self.id = name.clone();
@@ -222,16 +223,16 @@ impl SupervisorSpec {
         self
     }
 
-    /// Its label in the log, and its id as another supervisor's child. By default its
-    /// name, or `"Supervisor"`; so of two without a name in one tree, one needs another.
-    /// [`SupervisorSpec`] has an example.
+    /// Sets the label of the supervisor in the log, and its id as a child of another. By default
+    /// the name, or `"Supervisor"`; so of two children of one supervisor that have no name, one
+    /// needs another id. [`SupervisorSpec`] has an example.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into().into();
         self
     }
 
-    /// This, given by the init of another: under that one's name and id.
-    pub(crate) fn of(self, outer: &SupervisorSpec) -> Result<Self, StartError> {
+    /// This description, which the init of `outer` returned, with the name and the id of `outer`.
+    pub(crate) fn with_identity_of(self, outer: &SupervisorSpec) -> Result<Self, StartError> {
         if let Some(own) = &self.name
             && self.name != outer.name
         {
@@ -246,7 +247,7 @@ impl SupervisorSpec {
         Ok(SupervisorSpec { id: outer.id.clone(), name: outer.name.clone(), ..self })
     }
 
-    /// Refuses what can't work.
+    /// Refuses a description that can't work.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         if self.init.is_some() && !self.children.is_empty() {
             return invalid("children beside `with_init`: its closure gives them all");
@@ -268,7 +269,7 @@ impl SupervisorSpec {
 /// Refuses a child that can't work under such a supervisor.
 pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
     let id = &child.id;
-    child.name.as_ref().map_or(Ok(()), |name| one_name(child, name))?;
+    child.name.as_ref().map_or(Ok(()), |name| check_single_name(child, name))?;
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
         return invalid(format!("child {id:?}: {what}"));
     }
@@ -287,8 +288,9 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
     Ok(())
 }
 
-/// Refuses this name for a supervisor whose own description gives another: it would be dropped.
-pub(crate) fn one_name(child: &Spec, name: &str) -> Result<(), StartError> {
+/// Refuses this name for a supervisor that has another one in its own description: that would be
+/// lost.
+pub(crate) fn check_single_name(child: &Spec, name: &str) -> Result<(), StartError> {
     match child.nested.as_ref().and_then(|nested| nested.name.as_ref()) {
         Some(own) if *own != *name => invalid(format!(
             "supervisor {:?} has the name {own:?} by its own description, and {name:?} as a child: \

@@ -1,15 +1,16 @@
 //! How often a supervisor may start each of its children before it gives up, computed from its
 //! description.
 //!
-//! What is assumed: every child fails as soon as it is started, and stops at once when it is
-//! asked to, unless its description says how long its stop may take. What brings a child back is
-//! its own failure, and under a group strategy the failure of others of its group:
+//! The computation assumes that every child fails as soon as it is started, and stops at once when
+//! it is asked to, unless its description says how long its stop may take. A child is started again
+//! because of its own failure and, under a group strategy, because of the failures of others of its
+//! group:
 //!
 //! * failures without a backoff share the budget of the supervisor;
 //! * failures with a backoff are as many as fit into the time without a healthy run, at the
 //!   shortest delays that the jitter may draw;
-//! * where the stops between two restarts take so long that the budget's window has forgotten
-//!   the first of them in the meantime, there is no limit.
+//! * if the stops between two restarts take so long that the first restart has left the budget's
+//!   window by then, there is no limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::supervisor::spec::strategy::Strategy;
 /// How often one child may be started by one incarnation of its supervisor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Starts {
-    /// `None`: any number of times.
+    /// `None` if there is no limit.
     pub(crate) most: Option<u64>,
     /// How often without a delay or a slow stop in between.
     pub(crate) burst: Option<u64>,
@@ -33,26 +34,30 @@ pub(crate) struct Starts {
 impl Starts {
     pub(crate) const ONCE: Starts = Starts { most: Some(1), burst: Some(1) };
 
-    /// Of a child that is started so often by each incarnation of a supervisor that is itself
-    /// started as often as this says.
-    pub(crate) fn times(self, each: Starts) -> Starts {
+    /// The starts of a child that each incarnation of a supervisor starts as often as `each` says,
+    /// if the supervisor is itself started as often as `self` says.
+    pub(crate) fn multiplied_by(self, each: Starts) -> Starts {
         let product = |above: Option<u64>, each: Option<u64>| Some(above?.saturating_mul(each?));
         let Starts { most, burst } = self;
         Starts { most: product(most, each.most), burst: product(burst, each.burst) }
     }
 }
 
-/// A window that forgets restarts while a group stops.
+/// A restart whose stops take so long that the restarts before it have left the window, so the
+/// budget never refuses one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlowStop {
-    /// How long the stops of one restart may take.
+    /// The longest time that the stops of one restart may take.
     pub(crate) takes: Duration,
     pub(crate) restarts: u32,
     pub(crate) period: Duration,
 }
 
-/// Of each child, in their order; and whether the window forgets.
-pub(crate) fn of(spec: &SupervisorSpec, stops: &Stops) -> (Vec<Starts>, Option<SlowStop>) {
+/// The starts of each child, in start order, and the slow stop if there is one.
+pub(crate) fn starts_per_child(
+    spec: &SupervisorSpec,
+    stops: &StopTimes,
+) -> (Vec<Starts>, Option<SlowStop>) {
     let children = || spec.children.iter().map(|child| &*child.spec);
     let failures: Vec<Failures> = children().map(|child| Failures::of(spec, child)).collect();
     let slow = slowest(spec, &failures, stops);
@@ -62,13 +67,13 @@ pub(crate) fn of(spec: &SupervisorSpec, stops: &Stops) -> (Vec<Starts>, Option<S
     (starts.collect(), slow)
 }
 
-/// How often a child may fail by itself, and be started again for that.
+/// How often a child may fail by itself and be restarted for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failures {
     Never,
-    /// As often as the budget, which is everybody's, allows.
+    /// As often as the budget, which all children share, allows.
     Budget,
-    /// So many delayed restarts; `None`: any number.
+    /// This number of delayed restarts; `None` if there is no limit.
     Delayed(Option<u64>),
 }
 
@@ -88,41 +93,41 @@ impl Failures {
     }
 }
 
-/// What may have a child started again.
+/// The failures after which a child is restarted.
 #[derive(Debug, Clone, Copy)]
-struct Causes {
-    /// So many delayed restarts; `None`: any number.
+struct RestartCauses {
+    /// The number of delayed restarts; `None` if there is no limit.
     delayed: Option<u64>,
-    /// Failures that share the budget.
+    /// Whether there are failures that share the budget.
     shared: bool,
 }
 
-impl Causes {
-    const NONE: Causes = Causes { delayed: Some(0), shared: false };
+impl RestartCauses {
+    const NONE: RestartCauses = RestartCauses { delayed: Some(0), shared: false };
 
     fn and(self, failures: Failures) -> Self {
-        let Causes { delayed, shared } = self;
+        let RestartCauses { delayed, shared } = self;
         match failures {
             Failures::Never => self,
-            Failures::Budget => Causes { delayed, shared: true },
+            Failures::Budget => RestartCauses { delayed, shared: true },
             Failures::Delayed(tries) => {
                 let delayed = delayed.zip(tries).map(|(sum, tries)| sum.saturating_add(tries));
-                Causes { delayed, shared }
+                RestartCauses { delayed, shared }
             }
         }
     }
 }
 
-/// Of each child: its own failures, and those that it goes down with.
-fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<Causes> {
+/// For each child: its own failures, and those of others that restart it with their group.
+fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<RestartCauses> {
     match strategy {
-        Strategy::OneForOne => failures.iter().map(|own| Causes::NONE.and(*own)).collect(),
+        Strategy::OneForOne => failures.iter().map(|own| RestartCauses::NONE.and(*own)).collect(),
         Strategy::OneForAll => {
-            let all = failures.iter().fold(Causes::NONE, |all, own| all.and(*own));
+            let all = failures.iter().fold(RestartCauses::NONE, |all, own| all.and(*own));
             vec![all; failures.len()]
         }
         Strategy::RestForOne => {
-            let before = failures.iter().scan(Causes::NONE, |before, own| {
+            let before = failures.iter().scan(RestartCauses::NONE, |before, own| {
                 *before = before.and(*own);
                 Some(*before)
             });
@@ -131,12 +136,12 @@ fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<Causes> {
     }
 }
 
-fn starts_of(spec: &SupervisorSpec, own: Failures, causes: Causes, slow: bool) -> Starts {
+fn starts_of(spec: &SupervisorSpec, own: Failures, causes: RestartCauses, slow: bool) -> Starts {
     if own == Failures::Never {
-        // Not by its group's restart either.
+        // A temporary child is not started by a restart of its group either.
         return Starts::ONCE;
     }
-    let Causes { delayed, shared } = causes;
+    let RestartCauses { delayed, shared } = causes;
     let counted = match spec.intensity {
         _ if !shared => Some(0),
         Intensity::Unlimited => None,
@@ -144,7 +149,7 @@ fn starts_of(spec: &SupervisorSpec, own: Failures, causes: Causes, slow: bool) -
         Intensity::Limited { restarts, .. } => Some(u64::from(restarts)),
     };
     let plus_one = |restarts: Option<u64>| restarts.map(|restarts| restarts.saturating_add(1));
-    // After each delay the window may have forgotten what was counted before.
+    // After each delay, the restarts counted before may have left the window.
     let most = plus_one(delayed).zip(plus_one(counted));
     Starts {
         most: most.map(|(delayed, counted)| delayed.saturating_mul(counted)),
@@ -152,16 +157,16 @@ fn starts_of(spec: &SupervisorSpec, own: Failures, causes: Causes, slow: bool) -
     }
 }
 
-/// The restart whose stops may take longest, of those after which the window has forgotten the
-/// restarts before.
-fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &Stops) -> Option<SlowStop> {
+/// Of the restarts whose stops take so long that the restarts before have left the window, the one
+/// that takes longest.
+fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &StopTimes) -> Option<SlowStop> {
     let Intensity::Limited { restarts, period } = spec.intensity else { return None };
     if restarts == 0 {
         return None;
     }
     let own = spec.children.iter().map(|child| &*child.spec);
     let own: Vec<Duration> = own.map(|child| stops.of_child(child)).collect();
-    let takes = failures.iter().zip(others(spec.strategy, &own)).enumerate();
+    let takes = failures.iter().zip(stop_times_of_others(spec.strategy, &own)).enumerate();
     let takes = takes.filter(|(_, (failure, _))| **failure == Failures::Budget);
     let takes = takes.map(|(at, (_, others))| {
         // A supervisor that gives up stops its other children first.
@@ -172,8 +177,8 @@ fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &Stops) -> Optio
     slow.max().map(|takes| SlowStop { takes, restarts, period })
 }
 
-/// How long the stops of the others take that are restarted with each child.
-fn others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
+/// For each child: the longest time that the stops of the others in its group may take.
+fn stop_times_of_others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
     let sums = |stops: &mut dyn Iterator<Item = &Duration>| -> Vec<Duration> {
         let sum = stops.scan(Duration::ZERO, |sum, stop| {
             Some(std::mem::replace(sum, sum.saturating_add(*stop)))
@@ -192,14 +197,14 @@ fn others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
     }
 }
 
-/// How long the supervisors of a tree may take to stop, as far as their descriptions say so. Each
-/// is summed up once, after those below it.
+/// The longest times that the supervisors of a tree may take to stop, as far as their descriptions
+/// say. Each is computed once, after those below it.
 #[derive(Debug, Default)]
-pub(crate) struct Stops(HashMap<*const SupervisorSpec, Duration>);
+pub(crate) struct StopTimes(HashMap<*const SupervisorSpec, Duration>);
 
-impl Stops {
+impl StopTimes {
     pub(crate) fn of(root: &SupervisorSpec) -> Self {
-        let mut stops = Stops::default();
+        let mut stops = StopTimes::default();
         let mut next = vec![(root, false)];
         while let Some((spec, below_is_known)) = next.pop() {
             if below_is_known {
@@ -222,7 +227,7 @@ impl Stops {
         self.0.get(&std::ptr::from_ref(spec)).copied().unwrap_or_default()
     }
 
-    /// How long a child may take to stop.
+    /// The longest time that a child may take to stop.
     fn of_child(&self, child: &Spec) -> Duration {
         let below = nested(child).map(|below| self.of_supervisor(below));
         match child.shutdown {
@@ -233,13 +238,14 @@ impl Stops {
             Shutdown::Timeout(_) => below.unwrap_or(Duration::ZERO),
             Shutdown::Infinity => below.unwrap_or(match child.kind {
                 ChildType::Worker => Duration::MAX,
-                // A dynamic supervisor's children are not known.
+                // The children of a dynamic supervisor are not known.
                 ChildType::Supervisor => Duration::ZERO,
             }),
         }
     }
 
-    /// All but the child that fails, which may be the one with the shortest stop.
+    /// The longest time that the stops of a supervisor's children may take at its give-up. All are
+    /// stopped but the one that failed, which may be the one with the shortest stop.
     fn of_giving_up(&self, spec: &SupervisorSpec) -> Duration {
         let fail = spec.children.iter().filter(|child| child.spec.restart != Restart::Temporary);
         let shortest = fail.map(|child| self.of_child(&child.spec)).min();
@@ -247,7 +253,7 @@ impl Stops {
     }
 }
 
-/// The description of the fixed supervisor that this child is.
+/// The description of this child, if it is a fixed supervisor.
 pub(crate) fn nested(child: &Spec) -> Option<&SupervisorSpec> {
     child.nested.as_ref()?.description.downcast_ref()
 }

@@ -1,12 +1,12 @@
-//! Who goes down and comes back together.
+//! The strategies: which children are restarted together.
 
 use std::ops::RangeInclusive;
 
-/// A child's place in the start order: later children have greater ones, and none is used
-/// twice.
+/// A child's position in the start order. Later children have greater positions, and no position is
+/// used twice.
 pub(crate) type Position = u64;
 
-/// Which children are restarted when one ended.
+/// Which children are restarted when one has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Strategy {
     #[default]
@@ -16,7 +16,7 @@ pub(crate) enum Strategy {
 }
 
 impl Strategy {
-    /// As OTP spells it.
+    /// The name of the strategy in OTP.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Strategy::OneForOne => "one_for_one",
@@ -25,13 +25,13 @@ impl Strategy {
         }
     }
 
-    /// The children that are stopped and started again with the one at this place, itself
+    /// The positions of the children that are stopped and started together with this one, itself
     /// included.
-    pub(crate) fn group(self, failed: Position) -> RangeInclusive<Position> {
+    pub(crate) fn group(self, of: Position) -> RangeInclusive<Position> {
         match self {
-            Strategy::OneForOne => failed..=failed,
+            Strategy::OneForOne => of..=of,
             Strategy::OneForAll => Position::MIN..=Position::MAX,
-            Strategy::RestForOne => failed..=Position::MAX,
+            Strategy::RestForOne => of..=Position::MAX,
         }
     }
 }
@@ -42,17 +42,17 @@ mod tests {
 
     /// RST-003.
     #[test]
-    fn the_strategy_decides_who_goes_down() {
-        let group = |strategy: Strategy, failed| {
-            let group = strategy.group(failed);
+    fn the_strategy_decides_which_children_are_in_a_group() {
+        let group = |strategy: Strategy, of| {
+            let group = strategy.group(of);
             [1, 2, 7]
                 .into_iter()
                 .filter(|position| group.contains(position))
                 .collect::<Vec<Position>>()
         };
-        for failed in [1, 2, 7] {
-            assert_eq!(group(Strategy::OneForOne, failed), [failed]);
-            assert_eq!(group(Strategy::OneForAll, failed), [1, 2, 7]);
+        for of in [1, 2, 7] {
+            assert_eq!(group(Strategy::OneForOne, of), [of]);
+            assert_eq!(group(Strategy::OneForAll, of), [1, 2, 7]);
         }
         assert_eq!(group(Strategy::RestForOne, 1), [1, 2, 7]);
         assert_eq!(group(Strategy::RestForOne, 2), [2, 7]);

@@ -1,0 +1,272 @@
+//! The published state of a supervisor: its children and its current step, for readers that send it
+//! no request.
+//!
+//! A supervisor handles no request while it starts or stops a child. So it keeps a copy of its
+//! state in a cell, which readers may read at any time, and updates the cell with each change of
+//! its children.
+//!
+//! **Guarantee.** A read returns at once, with a state that the supervisor really had.
+//!
+//! **Invariants**
+//! 1. A read sees one moment: one lock guards the whole state, and one change of a child is one
+//!    locked section. A supervisor that has recorded the end of a process does not publish that
+//!    process as running.
+//! 2. The lock is held for the change of one child, or for the time it takes to copy the state;
+//!    never across an await. No value of a user is dropped and no code of a user runs under it.
+//! 3. A reader finds the cell through the record of the supervisor's process. The cell is dropped
+//!    with that record.
+//! 4. The mailbox of a supervisor holds at most [`MAX_QUEUED_REQUESTS`] `Publish` requests, however
+//!    long the supervisor is busy and however many readers ask meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::base::catch::with_caught_wakers;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::child::{ChildType, Spec};
+use crate::process::AnyProcess;
+use crate::restart::budget::RestartBudget;
+use crate::supervisor::history::{History, Incarnation};
+
+/// How many `Publish` requests a mailbox may hold (invariant 4).
+const MAX_QUEUED_REQUESTS: usize = 8;
+
+/// The permission to have one `Publish` request in a supervisor's mailbox. It is part of the
+/// request, and is returned when the request is handled or dropped.
+pub(crate) type PublishPermit = OwnedSemaphorePermit;
+
+/// The cell that holds the published state.
+#[derive(Debug)]
+pub(crate) struct PublishedCell {
+    state: Mutex<PublishedState>,
+    /// The number of children of a dynamic supervisor.
+    count: AtomicUsize,
+    permits: Arc<Semaphore>,
+}
+
+/// The state of a supervisor and its children at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct PublishedState {
+    /// The name of the strategy in OTP; empty before it is known.
+    pub(crate) strategy: &'static str,
+    /// When the supervisor began to start its children.
+    pub(crate) since: Instant,
+    budget: Option<RestartBudget>,
+    /// The time of which `budget` is true.
+    budget_at: Instant,
+    /// The children, in start order. A dynamic supervisor publishes a hundred at most, as of the
+    /// last request, or of the time when it began to stop.
+    pub(crate) children: BTreeMap<u64, PublishedChild>,
+    /// Whether children start and stop without a change here, as those of a dynamic supervisor.
+    pub(crate) is_partial: bool,
+    pub(crate) step: Step,
+    /// Since when the supervisor has been stopping, with all its children.
+    pub(crate) ending: Option<Instant>,
+}
+
+/// The step that a supervisor carries out. A `key` is one of [`PublishedState::children`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The supervisor handles messages, or waits for one.
+    Serving,
+    /// The supervisor's own init runs, before the first child is started.
+    RunningInit { since: Instant },
+    /// The supervisor starts this child. `start` is the number of the start, from 1.
+    Starting { key: u64, start: u32, since: Instant },
+    /// The supervisor stops this child.
+    Stopping { key: u64, since: Instant },
+}
+
+/// The published state of one child.
+#[derive(Debug, Clone)]
+pub(crate) struct PublishedChild {
+    pub(crate) id: SharedStr,
+    pub(crate) kind: ChildType,
+    pub(crate) state: PublishedChildState,
+    pub(crate) restarts: u32,
+    /// When its latest start began.
+    pub(crate) started: Instant,
+    pub(crate) history: History,
+}
+
+/// The counts of a child when a start of it begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartCounts {
+    /// The number of this start, from 1.
+    pub(crate) start: u32,
+    /// How many of the starts until now were restarts without a request.
+    pub(crate) restarts: u32,
+}
+
+/// Whether a published child runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PublishedChildState {
+    Running(Pid),
+    Restarting { due: Option<Instant> },
+    Stopped,
+}
+
+impl PublishedCell {
+    pub(crate) fn new(strategy: &'static str, step: Step) -> Arc<Self> {
+        let now = Instant::now();
+        let state = PublishedState {
+            strategy,
+            since: now,
+            budget: None,
+            budget_at: now,
+            children: BTreeMap::new(),
+            is_partial: false,
+            step,
+            ending: None,
+        };
+        Arc::new(PublishedCell {
+            state: Mutex::new(state),
+            count: AtomicUsize::new(0),
+            permits: Arc::new(Semaphore::new(MAX_QUEUED_REQUESTS)),
+        })
+    }
+
+    /// Attaches the cell to the supervisor's process, where readers find it.
+    pub(crate) fn attach(self: &Arc<Self>, supervisor: &dyn AnyProcess) {
+        let cell = self.clone();
+        supervisor.with(|locked| locked.core().publish(cell));
+    }
+
+    /// The cell of this process, if it is a supervisor and its init has begun.
+    pub(crate) fn of(process: &dyn AnyProcess) -> Option<Arc<Self>> {
+        let cell = process.with(|locked| locked.core().published());
+        cell?.downcast().ok()
+    }
+
+    /// Changes the state under the lock (invariant 2).
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut PublishedState) -> R) -> R {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A copy of the state.
+    pub(crate) fn read(&self) -> PublishedState {
+        self.change(|state| state.clone())
+    }
+
+    /// Sets the number of children. A dynamic supervisor calls this after each event.
+    pub(crate) fn set_count(&self, children: usize) {
+        self.count.store(children, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the permission to send one more `Publish` request. Never gives `None`: the
+    /// semaphore is not closed.
+    pub(crate) async fn permit(&self) -> Option<PublishPermit> {
+        // The supervisor drops the permit, and with that wakes the next caller. A panic of its
+        // waker must not reach the supervisor.
+        with_caught_wakers(self.permits.clone().acquire_owned()).await.ok()
+    }
+
+    /// The number of `Publish` requests in the supervisor's mailbox.
+    pub(crate) fn queued_requests(&self) -> usize {
+        MAX_QUEUED_REQUESTS.saturating_sub(self.permits.available_permits())
+    }
+}
+
+/// The changes of a child of a supervisor that publishes all its children.
+impl PublishedCell {
+    /// Adds a child after the others, stopped.
+    pub(crate) fn add(&self, key: u64, spec: &Spec) {
+        let child = PublishedChild {
+            id: spec.id.clone(),
+            kind: spec.kind,
+            state: PublishedChildState::Stopped,
+            restarts: 0,
+            started: Instant::now(),
+            history: History::default(),
+        };
+        drop(self.change(|state| state.children.insert(key, child)));
+    }
+
+    /// Publishes that a start of this child began at `since`.
+    pub(crate) fn begin_start(&self, key: u64, counts: StartCounts, since: Instant) {
+        let StartCounts { start, restarts } = counts;
+        self.change(|state| {
+            state.step = Step::Starting { key, start, since };
+            if let Some(child) = state.children.get_mut(&key) {
+                (child.restarts, child.started) = (restarts, since);
+            }
+        });
+    }
+
+    /// Publishes that a stop of this child began at `since`.
+    pub(crate) fn begin_stop(&self, key: u64, since: Instant) {
+        self.change(|state| state.step = Step::Stopping { key, since });
+    }
+
+    /// Publishes a new state of this child. A start or a stop of the child is over with that.
+    pub(crate) fn set(&self, key: u64, state: PublishedChildState) {
+        self.change(|published| {
+            published.end_step(key);
+            if let Some(child) = published.children.get_mut(&key) {
+                child.state = state;
+            }
+        });
+    }
+
+    /// Publishes the end of an incarnation, and adds it to the history of the child.
+    pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation) {
+        let oldest = self.change(|state| {
+            state.end_step(key);
+            let Some(child) = state.children.get_mut(&key) else { return vec![incarnation] };
+            child.state = PublishedChildState::Stopped;
+            child.history.push(incarnation)
+        });
+        drop(oldest);
+    }
+
+    /// The history of this child.
+    pub(crate) fn history(&self, key: u64) -> History {
+        let history = |state: &mut PublishedState| Some(state.children.get(&key)?.history.clone());
+        self.change(history).unwrap_or_default()
+    }
+
+    /// Removes a child.
+    pub(crate) fn remove(&self, key: u64) {
+        drop(self.change(|state| {
+            state.end_step(key);
+            state.children.remove(&key)
+        }));
+    }
+}
+
+impl PublishedState {
+    /// The restarts that are left as of the last restart. From one period after that on, all of
+    /// them are left.
+    pub(crate) fn budget(&self) -> Option<RestartBudget> {
+        let mut budget = self.budget?;
+        if self.budget_at.elapsed() >= budget.period {
+            budget.left = budget.restarts;
+        }
+        Some(budget)
+    }
+
+    /// Sets the budget as of `now`. What is left grows as time passes.
+    pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>, now: Instant) {
+        self.budget = budget;
+        self.budget_at = now;
+    }
+
+    /// Ends the step, if it is a start or a stop of this child.
+    pub(crate) fn end_step(&mut self, child: u64) {
+        match self.step {
+            Step::Starting { key, .. } | Step::Stopping { key, .. } if key == child => {
+                self.step = Step::Serving;
+            }
+            _ => {}
+        }
+    }
+}
