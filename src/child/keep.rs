@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::child::stop_request::reason_of;
+use crate::child::stop_signals::reason_of;
 use crate::exit::reason::{ExitReason, Result};
 
 type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;

@@ -21,7 +21,7 @@ use crate::process::overflow::Overflow;
 use crate::restart::backoff::Backoff;
 
 mod getters;
-pub(crate) mod stop_request;
+pub(crate) mod stop_signals;
 pub(crate) mod task_context;
 pub(crate) mod started_processes;
 pub(crate) mod start;

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::base::coop::{consume_budget, poll_budget};
-use crate::child::stop_request::{end_of, reason_of};
+use crate::child::stop_signals::{end_of, reason_of};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Envelope;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
 use crate::child::started_processes::StartedProcesses;
-use crate::child::stop_request::{end_of, is_told};
+use crate::child::stop_signals::{end_of, is_stop_requested};
 use crate::child::{ChildType, Spec, TaskContext};
 use crate::driver::body::Body;
 use crate::exit::reason::Result;
@@ -119,12 +119,12 @@ pub trait StartChild: Send + Sync + 'static {
 pub struct Started {
     pub(crate) process: Arc<dyn AnyProcess>,
     /// The call of `start` that started it.
-    pub(crate) of: StartNumber,
+    pub(crate) start_id: StartId,
 }
 
 /// Which call of a start function it is, among all of all runtimes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StartNumber {
+pub(crate) struct StartId {
     /// As long as a process of it is kept, the runtime is.
     runtime: usize,
     supervisor: Pid,
@@ -153,7 +153,7 @@ pub struct StartContext {
     pub(crate) started_processes: StartedProcesses,
     /// Another process held the child's name, or it was reserved for another child, when this
     /// start came to register it.
-    pub(crate) outrun: bool,
+    pub(crate) name_taken: bool,
     /// Where the supervisor waits for the start: its waits for the processes that the start has
     /// begun, if deadlocks are looked for.
     pub(crate) waits: Option<Vec<WaitEdge>>,
@@ -231,9 +231,9 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let (told, cause) = (process.clone(), self.cause.clone());
-        let body = move |ctx| body(TaskContext::new(ctx).because(cause));
-        let finish = move |result| end_of(result, is_told(&told));
+        let (own, cause) = (process.clone(), self.cause.clone());
+        let body = move |ctx| body(TaskContext::new(ctx).with_cause(cause));
+        let finish = move |result| end_of(result, is_stop_requested(&own));
         self.run(process, |ctx| crate::driver::body::body(|| body(ctx), finish))
     }
 
@@ -242,22 +242,22 @@ impl StartContext {
         &mut self,
         starting: &Starting,
     ) -> Result<Arc<Process<M>>, StartError> {
-        let born = self.admit_at_once(starting);
+        let admitted = self.admit_at_once(starting);
         // Found here, where the name is registered, and not in an error that the start returns:
         // that may be another start's.
-        self.outrun = match &born {
+        self.name_taken = match &admitted {
             Err(StartError::AlreadyStarted { pid, .. }) => !self.started_processes.contains(*pid),
             Err(StartError::NameReserved { .. }) => true,
             _ => false,
         };
-        if let Ok(process) = &born {
+        if let Ok(process) = &admitted {
             self.started_processes.push(process.clone());
             if let Some(waits) = &mut self.waits {
                 let waited = &self.runtime.kernel.waits;
                 waits.extend(waited.wait(self.supervisor, process.pid(), Until::Started));
             }
         }
-        born
+        admitted
     }
 
     /// The same for a start that fails no more after this.
@@ -265,8 +265,8 @@ impl StartContext {
         &self,
         starting: &Starting,
     ) -> Result<Arc<Process<M>>, StartError> {
-        let (process, born) = self.runtime.admit(starting.new_process());
-        if let Err(not_admitted) = born {
+        let (process, admitted) = self.runtime.admit(starting.new_process());
+        if let Err(not_admitted) = admitted {
             return Err(starting.refused(not_admitted));
         }
         starting.log(process.pid());
@@ -282,16 +282,16 @@ impl StartContext {
     }
 
     pub(crate) fn started(&self, process: Arc<dyn AnyProcess>) -> Started {
-        Started { process, of: self.number() }
+        Started { process, start_id: self.start_id() }
     }
 
-    pub(crate) fn number(&self) -> StartNumber {
+    pub(crate) fn start_id(&self) -> StartId {
         let runtime = self.runtime.kernel.number();
-        StartNumber { runtime, supervisor: self.supervisor, slot: self.slot }
+        StartId { runtime, supervisor: self.supervisor, slot: self.slot }
     }
 
     /// The start is over: what it began is the supervisor's.
-    pub(crate) fn over(&mut self) {
+    pub(crate) fn finish(&mut self) {
         drop(self.started_processes.take());
     }
 

@@ -27,7 +27,7 @@ impl StartedProcesses {
     }
 
     /// The one that was begun last, other than this one.
-    pub(crate) fn last_but(&self, kept: Option<Pid>) -> Option<Arc<dyn AnyProcess>> {
+    pub(crate) fn last_except(&self, kept: Option<Pid>) -> Option<Arc<dyn AnyProcess>> {
         self.iter().filter(|process| Some(process.pid()) != kept).last().cloned()
     }
 

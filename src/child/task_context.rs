@@ -77,7 +77,7 @@ impl TaskContext {
         TaskContext { context, stop: None, cause: None }
     }
 
-    pub(crate) fn because(mut self, cause: StartCause) -> Self {
+    pub(crate) fn with_cause(mut self, cause: StartCause) -> Self {
         self.cause = (cause.restarts() > 0).then(|| Box::new(cause));
         self
     }

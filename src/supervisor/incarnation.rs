@@ -31,7 +31,7 @@ pub(crate) struct NotStarted {
     pub(crate) error: StartError,
     /// Another process held the child's name, or it was reserved for another child, when the start
     /// came to register it.
-    pub(crate) outrun: bool,
+    pub(crate) name_taken: bool,
 }
 
 /// What to do about a child that ended.
@@ -68,7 +68,7 @@ pub(crate) async fn start(
     let started = match &*spec.start {
         Start::AtOnce(start) => {
             let started = start(&ctx);
-            ctx.outrun = is_outrun(&started);
+            ctx.name_taken = is_name_taken(&started);
             started
         }
         Start::Awaited(start) => attempt(report, spec, &mut ctx, &**start).await,
@@ -78,9 +78,9 @@ pub(crate) async fn start(
         (Ok(started), Some(limit)) => ready(report, spec, started, limit).await,
         (started, _) => started,
     };
-    let outrun = ctx.outrun;
-    ctx.over();
-    come_to(report, spec, started, outrun)
+    let name_taken = ctx.name_taken;
+    ctx.finish();
+    come_to(report, spec, started, name_taken)
 }
 
 /// The same for a child whose start never waits; `None` for any other, of which nothing was
@@ -96,12 +96,12 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, slot, spec, cause.clone()));
-    let outrun = is_outrun(&started);
-    Some(come_to(report, spec, started, outrun))
+    let name_taken = is_name_taken(&started);
+    Some(come_to(report, spec, started, name_taken))
 }
 
 /// Of a start that does nothing but register and run.
-fn is_outrun(started: &Result<Started, StartError>) -> bool {
+fn is_name_taken(started: &Result<Started, StartError>) -> bool {
     started.as_ref().is_err_and(has_no_name)
 }
 
@@ -115,22 +115,31 @@ fn context(report: &Report, slot: ChildSlot, spec: &Arc<Spec>, cause: StartCause
     let started_processes = StartedProcesses::default();
     let waits = report.one_at_a_time.then(Vec::new);
     let spec = spec.clone();
-    StartContext { runtime, supervisor, slot, spec, cause, started_processes, outrun: false, waits }
+    StartContext {
+        runtime,
+        supervisor,
+        slot,
+        spec,
+        cause,
+        started_processes,
+        name_taken: false,
+        waits,
+    }
 }
 
 fn come_to(
     report: &Report,
     spec: &Spec,
     started: Result<Started, StartError>,
-    outrun: bool,
+    name_taken: bool,
 ) -> StartOutcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {
             report.start_failed(&spec.id, &error);
-            let outrun = outrun && has_no_name(&error);
-            Err(NotStarted { error, outrun })
+            let name_taken = name_taken && has_no_name(&error);
+            Err(NotStarted { error, name_taken })
         }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn attempt(
         // What isn't done by now is dropped here, before anything is waited for.
     };
     match called {
-        Ok(Ok(started)) if started.of == ctx.number() => {
+        Ok(Ok(started)) if started.start_id == ctx.start_id() => {
             stop_all_but(report, spec, ctx, Some(started.pid())).await;
             Ok(started)
         }
@@ -77,7 +77,7 @@ fn not_of_this_start(spec: &Spec) -> StartError {
 /// then: if this is dropped, it is killed.
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
     let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
-    while let Some(process) = ctx.started_processes.last_but(kept) {
+    while let Some(process) = ctx.started_processes.last_except(kept) {
         report.stops(&*process, how);
         if process.flags().load(Ordering::Acquire) & flag::EXIT_PENDING == 0 {
             if kept.is_some() {

@@ -58,7 +58,7 @@ impl<T> Task<T> {
             .collect();
         let all = async {
             while let Some((at, reason)) = ends.next().await {
-                results[at] = Some(tasks[at].outcome(reason)?);
+                results[at] = Some(tasks[at].outcome_at_end(reason)?);
             }
             Ok(results.into_iter().flatten().collect())
         };
@@ -104,6 +104,6 @@ impl<T> Task<T> {
         let all = async { while ends.next().await.is_some() {} };
         // Those that took too long are told by what they left.
         let _ = tokio::time::timeout(limit, all).await;
-        tasks.iter_mut().map(Task::look_now).collect()
+        tasks.iter_mut().map(Task::take_outcome_now).collect()
     }
 }

@@ -248,7 +248,7 @@ impl<T> Task<T> {
     /// ```
     pub async fn join_unlimited(mut self) -> Result<T, TaskError> {
         let reason = self.handle.join().await;
-        self.outcome(reason)
+        self.outcome_at_end(reason)
     }
 
     /// Waits so long for the result, and keeps the task if there is none: `None` says that it
@@ -283,11 +283,11 @@ impl<T> Task<T> {
     /// ```
     pub async fn yield_for(&mut self, limit: Duration) -> Option<Result<T, TaskError>> {
         let ended = within(&self.handle.runtime.kernel, limit, self.handle.join()).await;
-        self.look(ended)
+        self.take_outcome(ended)
     }
 
     /// What has come of it until now; `ended`: its process has, for this reason.
-    fn look(&mut self, ended: Option<ExitReason>) -> Option<Result<T, TaskError>> {
+    fn take_outcome(&mut self, ended: Option<ExitReason>) -> Option<Result<T, TaskError>> {
         let Some(slot) = &mut self.slot else { return Some(Err(TaskError::Taken)) };
         let outcome = match (slot.try_recv(), ended) {
             (Ok(value), _) => Ok(value),
@@ -303,14 +303,14 @@ impl<T> Task<T> {
     }
 
     /// What has come of it, now that its process has ended.
-    fn outcome(&mut self, reason: ExitReason) -> Result<T, TaskError> {
-        self.look(Some(reason)).unwrap_or(Err(TaskError::Taken))
+    fn outcome_at_end(&mut self, reason: ExitReason) -> Result<T, TaskError> {
+        self.take_outcome(Some(reason)).unwrap_or(Err(TaskError::Taken))
     }
 
     /// The same as [`look`](Self::look), without waiting.
-    fn look_now(&mut self) -> Option<Result<T, TaskError>> {
+    fn take_outcome_now(&mut self) -> Option<Result<T, TaskError>> {
         let ended = unconstrained(self.handle.join()).now_or_never();
-        self.look(ended)
+        self.take_outcome(ended)
     }
 
     fn unlink(&self) {

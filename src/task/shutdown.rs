@@ -60,17 +60,17 @@ impl<T> Task<T> {
     pub async fn shutdown(mut self, how: Shutdown) -> Option<Result<T, TaskError>> {
         consume_budget().await;
         self.unlink();
-        let outcome = match self.look_now() {
+        let outcome = match self.take_outcome_now() {
             Some(outcome) => outcome,
             None => {
-                let killed = KilledOnDrop(&self.handle);
-                let reason = stopped(&self.handle, how).await;
+                let killed = KillOnDrop(&self.handle);
+                let reason = stop(&self.handle, how).await;
                 drop(killed);
-                self.outcome(reason)
+                self.outcome_at_end(reason)
             }
         };
         match outcome {
-            Err(TaskError::Exited(reason)) if reason == asked_for(how) => None,
+            Err(TaskError::Exited(reason)) if reason == expected_reason(how) => None,
             outcome => Some(outcome),
         }
     }
@@ -93,11 +93,11 @@ impl<T> Task<T> {
     /// ```
     pub fn ignore(mut self) -> Option<Result<T, TaskError>> {
         self.unlink();
-        self.look_now()
+        self.take_outcome_now()
     }
 
     /// Makes an end of a task whose outcome was not handed out.
-    pub(crate) fn discard(&self) {
+    pub(crate) fn kill_unless_taken(&self) {
         if self.slot.is_some() {
             self.unlink();
             self.handle.kill();
@@ -106,7 +106,7 @@ impl<T> Task<T> {
 }
 
 /// Stops a process, and waits for its end: politely, as long as it is given for that.
-async fn stopped(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
+async fn stop(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
     if how != Shutdown::BrutalKill {
         ask_to_stop(handle);
     }
@@ -131,7 +131,7 @@ fn ask_to_stop(ProcessHandle { runtime, process }: &ProcessHandle) {
 
 /// The reason of a task that ends as this asks it to. A task that had to be killed because its
 /// time was over did not: its caller is told.
-fn asked_for(how: Shutdown) -> ExitReason {
+fn expected_reason(how: Shutdown) -> ExitReason {
     match how {
         Shutdown::BrutalKill => ExitReason::Killed,
         Shutdown::Timeout(_) | Shutdown::Infinity => ExitReason::Shutdown,
@@ -139,9 +139,9 @@ fn asked_for(how: Shutdown) -> ExitReason {
 }
 
 /// Kills the process when dropped; one that has ended doesn't mind.
-struct KilledOnDrop<'a>(&'a ProcessHandle);
+struct KillOnDrop<'a>(&'a ProcessHandle);
 
-impl Drop for KilledOnDrop<'_> {
+impl Drop for KillOnDrop<'_> {
     fn drop(&mut self) {
         self.0.kill();
     }

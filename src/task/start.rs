@@ -41,8 +41,8 @@ where
     Fut: Future<Output = ()> + Send + 'static,
 {
     let (slot, result) = oneshot::channel();
-    let (process, born) = runtime.admit::<Envelope>(&NewProcess::default());
-    let mut runs = born.is_ok();
+    let (process, admitted) = runtime.admit::<Envelope>(&NewProcess::default());
+    let mut runs = admitted.is_ok();
     if runs && let Some(caller) = caller {
         runs = runtime.kernel.link_task(process.pid(), caller);
         if !runs {

@@ -17,7 +17,7 @@ use crate::base::pid::Pid;
 use crate::child::TaskContext;
 use crate::runtime::Runtime;
 use crate::runtime::inside::Inside;
-use crate::task::in_flight::{Stage, UnderWay};
+use crate::task::in_flight::{InFlight, TaskState};
 use crate::task::start::launch;
 use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 
@@ -72,22 +72,22 @@ use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 pub struct TaskStream<T> {
     /// `None` when the input has ended.
     input: Option<Box<dyn Input<T>>>,
-    under_way: UnderWay<T>,
+    in_flight: InFlight<T>,
     concurrency: usize,
-    how: How,
+    options: TaskOptions,
 }
 
 /// How each task is started.
-struct How {
+struct TaskOptions {
     runtime: Runtime,
     supervisor: Option<TaskSupervisorRef>,
     caller: Option<Pid>,
     limit: Option<Duration>,
 }
 
-impl How {
+impl TaskOptions {
     fn new(runtime: Runtime, caller: Option<Pid>) -> Self {
-        How { runtime, supervisor: None, caller, limit: Some(LIMIT) }
+        TaskOptions { runtime, supervisor: None, caller, limit: Some(LIMIT) }
     }
 }
 
@@ -104,7 +104,7 @@ impl<T: Send + 'static> TaskStream<T> {
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        TaskStream::with(How::new(caller.runtime(), Some(caller.pid())), input, each)
+        TaskStream::with(TaskOptions::new(caller.runtime(), Some(caller.pid())), input, each)
     }
 
     /// The same in tasks that are linked to nobody: a crash is an `Err` in the output, for
@@ -130,10 +130,10 @@ impl<T: Send + 'static> TaskStream<T> {
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        TaskStream::with(How::new(runtime.clone(), None), input, each)
+        TaskStream::with(TaskOptions::new(runtime.clone(), None), input, each)
     }
 
-    fn with<S, F, Fut>(how: How, input: S, each: F) -> Self
+    fn with<S, F, Fut>(options: TaskOptions, input: S, each: F) -> Self
     where
         S: Stream<Item: Send> + Send + 'static,
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
@@ -141,9 +141,9 @@ impl<T: Send + 'static> TaskStream<T> {
     {
         TaskStream {
             input: Some(Box::new(Mapped { input: Box::pin(input), each })),
-            under_way: UnderWay::in_order(),
+            in_flight: InFlight::in_order(),
             concurrency: std::thread::available_parallelism().map_or(1, NonZero::get),
-            how,
+            options,
         }
     }
 
@@ -168,7 +168,7 @@ impl<T: Send + 'static> TaskStream<T> {
     /// # }).unwrap();
     /// ```
     pub fn supervised_by(mut self, supervisor: &TaskSupervisorRef) -> Self {
-        self.how.supervisor = Some(supervisor.clone());
+        self.options.supervisor = Some(supervisor.clone());
         self
     }
 
@@ -205,7 +205,7 @@ impl<T: Send + 'static> TaskStream<T> {
     /// # });
     /// ```
     pub fn unordered(mut self) -> Self {
-        self.under_way.as_they_finish();
+        self.in_flight.set_unordered();
         self
     }
 
@@ -230,13 +230,13 @@ impl<T: Send + 'static> TaskStream<T> {
     /// # });
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.how.limit = Some(limit);
+        self.options.limit = Some(limit);
         self
     }
 
     /// Each item may take as long as it does. By default 5 s. OTP: `timeout: :infinity`.
     pub fn no_timeout(mut self) -> Self {
-        self.how.limit = None;
+        self.options.limit = None;
         self
     }
 
@@ -255,16 +255,16 @@ impl<T: Send + 'static> TaskStream<T> {
     }
 
     /// Starts as many as there is room for.
-    fn launch(&mut self, cx: &mut Context<'_>) {
-        while self.under_way.len() < self.concurrency
+    fn start_tasks(&mut self, cx: &mut Context<'_>) {
+        while self.in_flight.len() < self.concurrency
             && let Some(input) = &mut self.input
         {
             // Each takes a turn, or an input that never ends would be read in one go.
-            let Poll::Ready(turn) = coop::poll_proceed(cx) else { return };
-            match input.poll_launch(cx, &self.how) {
-                Poll::Ready(Some(stage)) => {
-                    turn.made_progress();
-                    self.under_way.push(stage);
+            let Poll::Ready(permit) = coop::poll_proceed(cx) else { return };
+            match input.poll_start(cx, &self.options) {
+                Poll::Ready(Some(state)) => {
+                    permit.made_progress();
+                    self.in_flight.push(state);
                 }
                 Poll::Ready(None) => self.input = None,
                 Poll::Pending => return,
@@ -277,13 +277,13 @@ impl<T: Send + 'static> Stream for TaskStream<T> {
     type Item = Result<T, TaskError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let turn = ready!(coop::poll_proceed(cx));
-        self.launch(cx);
-        match self.under_way.poll_next(cx) {
+        let permit = ready!(coop::poll_proceed(cx));
+        self.start_tasks(cx);
+        match self.in_flight.poll_next(cx) {
             Poll::Ready(None) if self.input.is_some() => Poll::Pending,
             // The end of the stream, too: it is ready each time that it is asked for.
             Poll::Ready(outcome) => {
-                turn.made_progress();
+                permit.made_progress();
                 Poll::Ready(outcome)
             }
             Poll::Pending => Poll::Pending,
@@ -295,14 +295,18 @@ impl<T> fmt::Debug for TaskStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskStream")
             .field("concurrency", &self.concurrency)
-            .field("under_way", &self.under_way.len())
+            .field("in_flight", &self.in_flight.len())
             .finish_non_exhaustive()
     }
 }
 
 /// The input, and what becomes of its items.
 trait Input<T>: Send {
-    fn poll_launch(&mut self, cx: &mut Context<'_>, how: &How) -> Poll<Option<Stage<T>>>;
+    fn poll_start(
+        &mut self,
+        cx: &mut Context<'_>,
+        options: &TaskOptions,
+    ) -> Poll<Option<TaskState<T>>>;
 }
 
 struct Mapped<S, F> {
@@ -317,35 +321,39 @@ where
     F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    fn poll_launch(&mut self, cx: &mut Context<'_>, how: &How) -> Poll<Option<Stage<T>>> {
+    fn poll_start(
+        &mut self,
+        cx: &mut Context<'_>,
+        options: &TaskOptions,
+    ) -> Poll<Option<TaskState<T>>> {
         let Some(item) = ready!(self.input.as_mut().poll_next(cx)) else {
             return Poll::Ready(None);
         };
         let each = self.each.clone();
-        let (caller, limit) = (how.caller, how.limit);
+        let (caller, limit) = (options.caller, options.limit);
         let body = async move |ctx: TaskContext, slot: oneshot::Sender<_>| {
             let mut work = pin!(each(item));
             let in_time = match limit {
                 None => Ok(work.await),
                 Some(limit) => timeout(limit, &mut work).await.map_err(|_| limit),
             };
-            let late = in_time.is_err();
+            let is_late = in_time.is_err();
             drop(slot.send(in_time.map_err(TaskError::Timeout)));
-            if late {
-                end_unheard(&ctx, caller).await;
+            if is_late {
+                kill_unlinked(&ctx, caller).await;
             }
         };
-        Poll::Ready(Some(match how.supervisor.clone() {
-            None => Stage::started(launch(&how.runtime, caller, body)),
+        Poll::Ready(Some(match options.supervisor.clone() {
+            None => TaskState::started(launch(&options.runtime, caller, body)),
             Some(tasks) => {
-                Stage::Starting(Box::pin(async move { tasks.launch(caller, body).await }))
+                TaskState::Starting(Box::pin(async move { tasks.launch(caller, body).await }))
             }
         }))
     }
 }
 
 /// Kills this very process, and its caller hears nothing of it.
-async fn end_unheard(ctx: &impl Inside, caller: Option<Pid>) {
+async fn kill_unlinked(ctx: &impl Inside, caller: Option<Pid>) {
     if let Some(caller) = caller {
         ctx.runtime().unlink(caller, ctx.pid());
     }

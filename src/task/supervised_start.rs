@@ -25,34 +25,34 @@ use crate::runtime::ended::ProcessHandle;
 use crate::runtime::errors::call_error::StartError;
 
 /// A task that was not started yet. It is started once.
-pub(crate) struct Once {
-    order: Mutex<Option<Order>>,
+pub(crate) struct SupervisedTask {
+    start: Mutex<Option<PendingStart>>,
     /// Whom it is to be linked to.
     caller: Option<Pid>,
 }
 
-struct Order {
+struct PendingStart {
     body: Box<dyn FnOnce(Context) -> Body + Send>,
-    handle: oneshot::Sender<Born>,
+    handle: oneshot::Sender<StartedTask>,
 }
 
 /// The handle on its way. Dropped on it, it kills the task, and its caller hears nothing.
-pub(crate) struct Born {
+pub(crate) struct StartedTask {
     task: ProcessHandle,
     caller: Option<Pid>,
-    arrived: bool,
+    delivered: bool,
 }
 
-impl Born {
-    pub(crate) fn arrive(mut self) -> ProcessHandle {
-        self.arrived = true;
+impl StartedTask {
+    pub(crate) fn into_handle(mut self) -> ProcessHandle {
+        self.delivered = true;
         self.task.clone()
     }
 }
 
-impl Drop for Born {
+impl Drop for StartedTask {
     fn drop(&mut self) {
-        if self.arrived {
+        if self.delivered {
             return;
         }
         if let Some(caller) = self.caller {
@@ -62,27 +62,27 @@ impl Drop for Born {
     }
 }
 
-impl Once {
+impl SupervisedTask {
     /// The task, and where its handle arrives.
     pub(crate) fn new(
         caller: Option<Pid>,
         body: impl FnOnce(Context) -> Body + Send + 'static,
-    ) -> (Self, oneshot::Receiver<Born>) {
-        let (handle, arrives) = oneshot::channel();
-        let order = Order { body: Box::new(body), handle };
-        (Once { order: Mutex::new(Some(order)), caller }, arrives)
+    ) -> (Self, oneshot::Receiver<StartedTask>) {
+        let (handle, delivery) = oneshot::channel();
+        let start = PendingStart { body: Box::new(body), handle };
+        (SupervisedTask { start: Mutex::new(Some(start)), caller }, delivery)
     }
 
-    fn take(&self) -> Option<Order> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn take(&self) -> Option<PendingStart> {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 #[async_trait]
-impl StartChild for Once {
+impl StartChild for SupervisedTask {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
-        let order = self.take().filter(|order| !order.handle.is_closed());
-        let Some(Order { body, handle }) = order else { return Err(StartError::Ignored) };
+        let start = self.take().filter(|start| !start.handle.is_closed());
+        let Some(PendingStart { body, handle }) = start else { return Err(StartError::Ignored) };
         let starting = ctx.starting().started_at_once();
         // Not listed in the context: nothing is awaited below, and it runs only if all went well.
         let process = ctx.admit_at_once::<Envelope>(&starting)?;
@@ -94,7 +94,7 @@ impl StartChild for Once {
         }
         let task = ctx.runtime.run(process, true, body);
         let started = ctx.started(task.process.clone());
-        drop(handle.send(Born { task, caller: self.caller, arrived: false }));
+        drop(handle.send(StartedTask { task, caller: self.caller, delivered: false }));
         Ok(started)
     }
 }

@@ -16,7 +16,7 @@ use crate::runtime::inside::Inside;
 use crate::runtime::spawn::{fallible, plain};
 use crate::supervisor::{ChildError, ChildInfo, DynamicSupervisorRef};
 use crate::task::Task;
-use crate::task::supervised_start::{Born, Once};
+use crate::task::supervised_start::{StartedTask, SupervisedTask};
 
 /// What all tasks are called in trees, the log and the census. Their pids tell them apart.
 const LABEL: &str = "task";
@@ -25,13 +25,13 @@ const LABEL: &str = "task";
 /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
 #[derive(Debug, Clone)]
 pub struct TaskSupervisorRef {
-    tree: DynamicSupervisorRef,
+    supervisor: DynamicSupervisorRef,
     shutdown: Shutdown,
 }
 
 impl TaskSupervisorRef {
-    pub(crate) fn new(tree: DynamicSupervisorRef) -> Self {
-        TaskSupervisorRef { tree, shutdown: Shutdown::default() }
+    pub(crate) fn new(supervisor: DynamicSupervisorRef) -> Self {
+        TaskSupervisorRef { supervisor, shutdown: Shutdown::default() }
     }
 
     /// A handle to whichever supervisor of tasks holds the name at the time of each call, so
@@ -42,7 +42,7 @@ impl TaskSupervisorRef {
 
     /// The supervisor's pid, as [`DynamicSupervisorRef::pid`].
     pub fn pid(&self) -> Option<Pid> {
-        self.tree.pid()
+        self.supervisor.pid()
     }
 
     /// This handle, whose tasks are stopped so when the supervisor stops. By default they have
@@ -156,7 +156,7 @@ impl TaskSupervisorRef {
     {
         let (slot, result) = oneshot::channel();
         let body = plain(|ctx| body(TaskContext::new(ctx), slot));
-        let handle = self.start_once(Once::new(caller, body)).await?;
+        let handle = self.start_once(SupervisedTask::new(caller, body)).await?;
         Ok(Task { handle, caller, slot: Some(result) })
     }
 
@@ -176,7 +176,7 @@ impl TaskSupervisorRef {
         Fut: Future<Output = Result> + Send + 'static,
     {
         let body = fallible(|ctx| body(TaskContext::new(ctx)));
-        Ok(self.start_once(Once::new(None, body)).await?.pid())
+        Ok(self.start_once(SupervisedTask::new(None, body)).await?.pid())
     }
 
     /// The same, started again when it ends, as `restart` says. Each start clones the body. OTP:
@@ -224,15 +224,15 @@ impl TaskSupervisorRef {
 
     async fn start_once(
         &self,
-        (task, mut handle): (Once, oneshot::Receiver<Born>),
+        (task, mut handle): (SupervisedTask, oneshot::Receiver<StartedTask>),
     ) -> Result<ProcessHandle, StartError> {
         self.start(ChildSpec::new(LABEL, task).restart(Restart::Temporary)).await?;
-        let born = handle.try_recv().expect("a task that was started has sent its handle");
-        Ok(born.arrive())
+        let started = handle.try_recv().expect("a task that was started has sent its handle");
+        Ok(started.into_handle())
     }
 
     async fn start(&self, child: ChildSpec) -> Result<Pid, StartError> {
-        self.tree.start_child(child.shutdown(self.shutdown)).await
+        self.supervisor.start_child(child.shutdown(self.shutdown)).await
     }
 
     /// Stops a task, as its shutdown time says, and waits for its end; it is not started
@@ -262,7 +262,7 @@ impl TaskSupervisorRef {
     /// # }).unwrap();
     /// ```
     pub async fn terminate_child(&self, task: Pid) -> Result<(), ChildError> {
-        self.tree.terminate_child(task).await
+        self.supervisor.terminate_child(task).await
     }
 
     /// The tasks that run, in the order of their pids. OTP:
@@ -276,7 +276,7 @@ impl TaskSupervisorRef {
     ///
     /// Cancel safe: it only looks.
     pub async fn children(&self) -> Result<Vec<Pid>, CallError> {
-        let children = self.tree.which_children().await?;
+        let children = self.supervisor.which_children().await?;
         Ok(children.iter().filter_map(ChildInfo::pid).collect())
     }
 
@@ -291,11 +291,11 @@ impl TaskSupervisorRef {
     ///
     /// Dropped half way, it stops all the same.
     pub async fn stop(&self) -> Result<ExitReason, CallError> {
-        self.tree.stop().await
+        self.supervisor.stop().await
     }
 
     /// The reason of the supervisor's end, when it has come. As [`DynamicSupervisorRef::ended`].
     pub fn ended(&self) -> Ended {
-        self.tree.ended()
+        self.supervisor.ended()
     }
 }

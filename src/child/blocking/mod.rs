@@ -26,7 +26,7 @@ use crate::base::coop::consume_budget;
 use crate::base::current_process::CurrentGuard;
 use crate::base::os_refusal::start_thread;
 use crate::base::shared_str::SharedStr;
-use crate::child::stop_request::{Orders, end_of};
+use crate::child::stop_signals::{StopSignals, end_of};
 use crate::child::{BlockingContext, ChildSpec, StartChild, StartContext, Started};
 use crate::exit::crash::Crash;
 use crate::exit::reason::{ExitReason, Result};
@@ -113,18 +113,18 @@ impl StartContext {
         let stop = CancellationToken::new();
         let starting = self.starting().started_at_once().stopped_by(stop.clone());
         let process = self.admit::<Envelope>(&starting)?;
-        let mut orders = Orders::hold(process.clone(), stop.clone());
+        let mut signals = StopSignals::hold(process.clone(), stop.clone());
         let (name, cause) = (self.spec.id.clone(), self.cause.clone());
         Ok(self.run(process.clone(), |ctx: Context| {
             Box::pin(async move {
                 let ctx = BlockingContext::new(ctx, stop.clone(), cause);
                 let (done, mut result) = oneshot::channel();
-                if let Err(error) = on_thread(&name, process, move || body(ctx), done) {
+                if let Err(error) = run_on_thread(&name, process, move || body(ctx), done) {
                     return End::Returned(ExitReason::from_library(error));
                 }
                 loop {
-                    match orders.or(&mut result).await {
-                        Ok(outcome) => return end(outcome, orders.were_given()),
+                    match signals.or_signal(&mut result).await {
+                        Ok(outcome) => return end_of_thread(outcome, signals.is_stop_requested()),
                         Err(_) => stop.cancel(),
                     }
                 }
@@ -134,7 +134,7 @@ impl StartContext {
 }
 
 /// Runs a function on a new thread, as this process.
-fn on_thread(
+fn run_on_thread(
     name: &SharedStr,
     process: Arc<Process<Envelope>>,
     body: impl FnOnce() -> Result + Send + 'static,
@@ -154,11 +154,14 @@ fn on_thread(
     start_thread(name.replace('\0', ""), &purpose, run)
 }
 
-fn end(outcome: std::result::Result<Outcome, oneshot::error::RecvError>, told: bool) -> End {
+fn end_of_thread(
+    outcome: std::result::Result<Outcome, oneshot::error::RecvError>,
+    stop_requested: bool,
+) -> End {
     match outcome {
-        Ok(Ok(result)) => end_of(result, told),
+        Ok(Ok(result)) => end_of(result, stop_requested),
         Ok(Err(crash)) => End::Panicked(ExitReason::Crashed(crash)),
-        Err(gone) => End::Returned(ExitReason::from_library(gone)),
+        Err(closed) => End::Returned(ExitReason::from_library(closed)),
     }
 }
 

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::coop::consume_budget;
 use crate::base::os_refusal::refused;
-use crate::child::stop_request::Orders;
+use crate::child::stop_signals::StopSignals;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::ExitReason;
 use crate::message::received::Envelope;
@@ -40,8 +40,8 @@ mod settings;
 pub(crate) mod failed;
 mod program;
 
-use output::Printing;
-use program::{Program, attend};
+use output::OutputLog;
+use program::{Program, run_to_end};
 
 /// How long after its end a program's stop may arrive, if the child does not say.
 pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);
@@ -160,32 +160,32 @@ impl StartContext {
         }
         let child = match command.kill_on_drop(true).spawn() {
             Ok(child) => child,
-            Err(error) => return Err(self.not_spawned(&program, &*process, error)),
+            Err(error) => return Err(self.spawn_failed(&program, &*process, error)),
         };
         self.runtime.kernel.acknowledge(self.supervisor, process.pid());
-        let orders = Orders::hold(process.clone(), stop);
-        let printing =
-            Printing { child: self.spec.id.clone(), pid: process.pid(), os_pid: child.id() };
+        let signals = StopSignals::hold(process.clone(), stop);
+        let output_log =
+            OutputLog { child: self.spec.id.clone(), pid: process.pid(), os_pid: child.id() };
         #[cfg(unix)]
         let running = self.runtime.kernel.program_runs(child.id(), own_group);
         let program = Program {
             child,
             name: program,
             own_group,
-            window: self.spec.stop_window,
+            stop_window: self.spec.stop_window,
             #[cfg(unix)]
             running,
         };
         Ok(self.run(process, |ctx| {
             Box::pin(async move {
                 let _ctx = ctx;
-                attend(program, orders, printing).await
+                run_to_end(program, signals, output_log).await
             })
         }))
     }
 
     /// The process ends without having run.
-    fn not_spawned(
+    fn spawn_failed(
         &mut self,
         program: &str,
         process: &dyn AnyProcess,

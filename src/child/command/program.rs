@@ -10,8 +10,8 @@ use tokio::process::Child;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::child::command::failed::CommandFailed;
-use crate::child::command::output::{Printing, Told, last_words};
-use crate::child::stop_request::{Order, Orders, end_of};
+use crate::child::command::output::{LogProgress, OutputLog, drain_output};
+use crate::child::stop_signals::{StopSignal, StopSignals, end_of};
 use crate::exit::reason::ExitReason;
 use crate::kernel::closing::End;
 #[cfg(unix)]
@@ -19,43 +19,51 @@ use crate::kernel::os_programs::RunningProgram;
 use crate::time::timer_queue::after;
 
 /// How often a program that has ended looks whether its stop is still on its way.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A program that was started.
 pub(super) struct Program {
     pub(super) child: Child,
     pub(super) name: String,
     pub(super) own_group: bool,
-    pub(super) window: Duration,
+    pub(super) stop_window: Duration,
     /// Until it has been waited for.
     #[cfg(unix)]
     pub(super) running: Option<RunningProgram>,
 }
 
 /// What a program was asked before it ended.
-enum Asked {
-    No,
+enum LastSignal {
+    None,
     /// To stop, at this time.
-    At(Instant),
-    Killed,
+    Stop(Instant),
+    Kill,
 }
 
 /// Runs the program to its end, and decides what that was.
-pub(super) async fn attend(mut program: Program, mut orders: Orders, printing: Printing) -> End {
-    let ended = told_to_its_end(&mut program, &mut orders, &printing).await;
-    let (status, at, asked) = match ended {
+pub(super) async fn run_to_end(
+    mut program: Program,
+    mut signals: StopSignals,
+    output_log: OutputLog,
+) -> End {
+    let ended = wait_and_log(&mut program, &mut signals, &output_log).await;
+    let (status, ended_at, last_signal) = match ended {
         Ok(ended) => ended,
         Err(error) => return End::Returned(ExitReason::from_library(error)),
     };
-    let stopped = match asked {
-        Asked::No => stop_arrives(&mut orders, at, program.window).await,
-        Asked::At(_) if status.success() || is_terminated(status) => return end_of(Ok(()), true),
-        Asked::At(asked) => at.duration_since(asked) <= program.window && orders.follow_a_signal(),
-        Asked::Killed => false,
+    let stopped = match last_signal {
+        LastSignal::None => wait_for_stop(&mut signals, ended_at, program.stop_window).await,
+        LastSignal::Stop(_) if status.success() || is_terminated(status) => {
+            return end_of(Ok(()), true);
+        }
+        LastSignal::Stop(at) => {
+            ended_at.duration_since(at) <= program.stop_window && signals.is_program_stop()
+        }
+        LastSignal::Kill => false,
     };
     if stopped {
         if !status.success() && !is_terminated(status) {
-            printing.stopped_by_another(status);
+            output_log.log_external_stop(status);
         }
         return end_of(Ok(()), true);
     }
@@ -69,35 +77,37 @@ pub(super) async fn attend(mut program: Program, mut orders: Orders, printing: P
 }
 
 /// Waits for the end of the program, passes orders on, and tells what it prints.
-async fn told_to_its_end(
+async fn wait_and_log(
     program: &mut Program,
-    orders: &mut Orders,
-    printing: &Printing,
-) -> io::Result<(ExitStatus, Instant, Asked)> {
+    signals: &mut StopSignals,
+    output_log: &OutputLog,
+) -> io::Result<(ExitStatus, Instant, LastSignal)> {
     let pipes = (program.child.stdout.take(), program.child.stderr.take());
-    let told = Told::default();
-    let mut printed = pin!(printing.all_of(pipes, &told));
+    let progress = LogProgress::default();
+    let mut printed = pin!(output_log.log_all(pipes, &progress));
     let ended = {
-        let waited = pin!(program.wait(orders));
+        let waited = pin!(program.wait(signals));
         match select(waited, printed.as_mut()).await {
             Either::Left((ended, _)) => ended,
             Either::Right(((), waited)) => return waited.await,
         }
     };
-    last_words(printed, &told, orders).await;
+    drain_output(printed, &progress, signals).await;
     ended
 }
 
 /// Whether an order arrives within the window after the end of a program, or later where a
 /// stop is on its way: a supervisor that is being stopped asks each of its children in turn.
-async fn stop_arrives(orders: &mut Orders, ended: Instant, window: Duration) -> bool {
-    let over = sleep_until(after(ended, window));
-    if !window.is_zero() && (orders.were_given() || orders.or(over).await.is_err()) {
+async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: Duration) -> bool {
+    let deadline = sleep_until(after(ended, stop_window));
+    if !stop_window.is_zero()
+        && (signals.is_stop_requested() || signals.or_signal(deadline).await.is_err())
+    {
         return true;
     }
-    while orders.are_to_come() {
+    while signals.is_stop_expected() {
         // The look above may be outdated by now, so it is repeated; the order wakes at once.
-        if orders.or(sleep(window.max(LOOK_AGAIN))).await.is_err() {
+        if signals.or_signal(sleep(stop_window.max(RECHECK_INTERVAL))).await.is_err() {
             return true;
         }
     }
@@ -106,22 +116,25 @@ async fn stop_arrives(orders: &mut Orders, ended: Instant, window: Duration) -> 
 
 impl Program {
     /// How it ended and when, and what it had been asked by then.
-    async fn wait(&mut self, orders: &mut Orders) -> io::Result<(ExitStatus, Instant, Asked)> {
-        let mut asked = Asked::No;
+    async fn wait(
+        &mut self,
+        signals: &mut StopSignals,
+    ) -> io::Result<(ExitStatus, Instant, LastSignal)> {
+        let mut last_signal = LastSignal::None;
         loop {
-            asked = match orders.or(self.child.wait()).await {
+            last_signal = match signals.or_signal(self.child.wait()).await {
                 Ok(status) => {
                     #[cfg(unix)]
                     drop(self.running.take());
-                    return Ok((status?, Instant::now(), asked));
+                    return Ok((status?, Instant::now(), last_signal));
                 }
-                Err(Order::Stop) => {
+                Err(StopSignal::Stop) => {
                     self.terminate();
-                    Asked::At(Instant::now())
+                    LastSignal::Stop(Instant::now())
                 }
-                Err(Order::Kill) => {
+                Err(StopSignal::Kill) => {
                     self.kill();
-                    Asked::Killed
+                    LastSignal::Kill
                 }
             };
         }

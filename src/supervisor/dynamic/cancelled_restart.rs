@@ -20,9 +20,9 @@ use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::deadline::until;
 use crate::runtime::errors::call_error::StartError;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::{CalledOff, Child, State, StopReply};
+use crate::supervisor::dynamic::child::{Cancelled, Child, State, StopReply};
 use crate::supervisor::dynamic::server::DynamicServer;
-use crate::supervisor::dynamic::stop_child::answer;
+use crate::supervisor::dynamic::stop_child::answer_stops;
 use crate::supervisor::fixed::orphans::alone;
 use crate::supervisor::incarnation::{NotStarted, StartOutcome};
 use crate::supervisor::report::Report;
@@ -32,19 +32,19 @@ use crate::time::timer_queue::after;
 impl DynamicServer {
     /// Lets a start go on beside the loop until it is called off, and then as long as its child
     /// has to stop.
-    pub(super) fn unless_called_off(
+    pub(super) fn run_cancellable(
         &mut self,
         ticket: u64,
-        spare: &Child,
+        incarnation: &Child,
         starting: impl Future<Output = StartOutcome> + Send + Unpin + 'static,
     ) -> impl Future<Output = StartOutcome> + Send + 'static {
-        let called_off = CancellationToken::new();
-        self.under_way.insert(ticket, called_off.clone());
-        let (report, shutdown) = (self.report.clone(), spare.shutdown);
-        let (id, kind, slot) = (spare.id.clone(), spare.kind, spare.slot);
+        let cancellation = CancellationToken::new();
+        self.restart_cancellations.insert(ticket, cancellation.clone());
+        let (report, shutdown) = (self.report.clone(), incarnation.shutdown);
+        let (id, kind, slot) = (incarnation.id.clone(), incarnation.kind, incarnation.slot);
         async move {
-            let is_called_off = std::pin::pin!(called_off.cancelled());
-            let mut starting = match select(starting, is_called_off).await {
+            let cancelled = std::pin::pin!(cancellation.cancelled());
+            let mut starting = match select(starting, cancelled).await {
                 Either::Left((outcome, _)) => return outcome,
                 Either::Right(((), starting)) => starting,
             };
@@ -62,49 +62,49 @@ impl DynamicServer {
             if kind == ChildType::Supervisor {
                 alone(&report, (id, slot)).await;
             }
-            Err(NotStarted { error: StartError::Failed(ExitReason::Killed), outrun: false })
+            Err(NotStarted { error: StartError::Failed(ExitReason::Killed), name_taken: false })
         }
     }
 
     /// Calls off the start of this child that is under way.
-    pub(super) fn call_off(&mut self, pid: Pid, reply: StopReply) {
+    pub(super) fn cancel_restart(&mut self, pid: Pid, reply: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Restarting { ticket, .. } = child.state else { return };
-        child.state = State::CalledOff(Box::new(CalledOff { ticket, replies: vec![reply] }));
-        if let Some(under_way) = self.under_way.get(&ticket) {
-            under_way.cancel();
+        child.state = State::Cancelled(Box::new(Cancelled { ticket, replies: vec![reply] }));
+        if let Some(cancellation) = self.restart_cancellations.get(&ticket) {
+            cancellation.cancel();
         }
     }
 
     /// A start that was called off is over: stops what it started.
-    pub(super) fn called_off(
+    pub(super) fn cancelled_restart_done(
         &mut self,
         (pid, ticket): (Pid, u64),
-        spare: Child,
+        incarnation: Child,
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) {
-        let is_this = |child: &Child| matches!(&child.state, State::CalledOff(called_off) if called_off.ticket == ticket);
-        let known = self.children.get(&pid).is_some_and(is_this);
-        let mut child = known.then(|| self.take(pid)).flatten().unwrap_or(spare);
+        let is_this = |child: &Child| matches!(&child.state, State::Cancelled(cancelled) if cancelled.ticket == ticket);
+        let is_known = self.children.get(&pid).is_some_and(is_this);
+        let mut child = is_known.then(|| self.take(pid)).flatten().unwrap_or(incarnation);
         let replies = match std::mem::replace(&mut child.state, State::Starting) {
-            State::CalledOff(called_off) => called_off.replies,
+            State::Cancelled(cancelled) => cancelled.replies,
             _ => Vec::new(),
         };
         let process = outcome.ok().flatten();
-        match process.filter(|process| self.early.remove(&process.pid()).is_none()) {
+        match process.filter(|process| self.early_exits.remove(&process.pid()).is_none()) {
             Some(process) => {
                 let pid = process.pid();
                 child.state = State::Running(process);
-                if child.told == Pid::OUTSIDE {
-                    child.told = pid;
+                if child.first_pid == Pid::OUTSIDE {
+                    child.first_pid = pid;
                 }
                 self.insert(pid, child);
                 self.begin_stop(pid, replies, ctx);
             }
             None => {
                 self.report.free_names(child.slot);
-                answer(replies);
+                answer_stops(replies);
             }
         }
     }
@@ -112,11 +112,11 @@ impl DynamicServer {
 
 /// What a start of this seat has begun, and is linked to the supervisor still.
 fn started_processes(report: &Report, slot: ChildSlot) -> Vec<Arc<dyn AnyProcess>> {
-    let is_of_seat = |process: &Arc<dyn AnyProcess>| {
+    let is_of_slot = |process: &Arc<dyn AnyProcess>| {
         let parent = process.with(|locked| locked.core().relations()?.parent);
         parent.and_then(|parent| parent.role).is_some_and(|role| role.slot == slot)
     };
     let mut started_processes = report.runtime.kernel.children_of(report.supervisor);
-    started_processes.retain(is_of_seat);
+    started_processes.retain(is_of_slot);
     started_processes
 }

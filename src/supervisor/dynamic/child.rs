@@ -24,7 +24,7 @@ use crate::supervisor::stop::StopRequest;
 /// An answer that is due when a child has stopped.
 pub(super) struct StopReply {
     /// The pid that the child was asked for by.
-    pub(super) asked: Pid,
+    pub(super) requested: Pid,
     pub(super) reply: Reply<Result<(), ChildError>>,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct Child {
     pub(super) started: Instant,
     pub(super) slot: ChildSlot,
     /// The pid that its first start returned: the one by which its user knows it.
-    pub(super) told: Pid,
+    pub(super) first_pid: Pid,
     /// What it takes to start it again; a temporary child's arguments are let go at once.
-    pub(super) again: Option<Box<Again>>,
+    pub(super) restart_record: Option<Box<RestartRecord>>,
 }
 
 /// What a child is doing.
@@ -58,13 +58,13 @@ pub(super) enum State {
         counts: bool,
     },
     /// Its start is called off, and still under way.
-    CalledOff(Box<CalledOff>),
+    Cancelled(Box<Cancelled>),
     /// It used up its own restarts. It stays known.
     GivenUp(Box<GivenUp>),
 }
 
 /// A start that is called off.
-pub(super) struct CalledOff {
+pub(super) struct Cancelled {
     /// The ticket that it is under way under.
     pub(super) ticket: u64,
     pub(super) replies: Vec<StopReply>,
@@ -81,7 +81,7 @@ pub(super) struct Stopping {
 }
 
 /// The rest of a child that may be started again.
-pub(super) struct Again {
+pub(super) struct RestartRecord {
     pub(super) spec: Arc<Spec>,
     pub(super) restarts: RestartState,
     /// Its own restarts, where each child has a budget.
@@ -101,14 +101,15 @@ impl Child {
             state: State::Starting,
             started: Instant::now(),
             slot: ChildSlot { child, start: 1 },
-            told: Pid::OUTSIDE,
-            again: (restart != Restart::Temporary).then(|| Box::new(Again::new(spec))),
+            first_pid: Pid::OUTSIDE,
+            restart_record: (restart != Restart::Temporary)
+                .then(|| Box::new(RestartRecord::new(spec))),
         }
     }
 
     /// What is known of one incarnation, apart from the child: for one that is called off
     /// while it starts.
-    pub(super) fn spare(&self) -> Self {
+    pub(super) fn incarnation(&self) -> Self {
         Child {
             id: self.id.clone(),
             kind: self.kind,
@@ -117,8 +118,8 @@ impl Child {
             state: State::Starting,
             started: self.started,
             slot: self.slot,
-            told: Pid::OUTSIDE,
-            again: None,
+            first_pid: Pid::OUTSIDE,
+            restart_record: None,
         }
     }
 
@@ -129,12 +130,12 @@ impl Child {
             State::Stopping(stopping) => Some(&stopping.process),
             State::Starting
             | State::Restarting { .. }
-            | State::CalledOff(_)
+            | State::Cancelled(_)
             | State::GivenUp(_) => None,
         }
     }
 
-    pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> StopRequest<'a> {
+    pub(super) fn stop_request<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> StopRequest<'a> {
         StopRequest { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
     }
 
@@ -145,12 +146,12 @@ impl Child {
 
     /// Its incarnations that are over.
     fn history(&self) -> History {
-        self.again.as_ref().map(|again| again.history.clone()).unwrap_or_default()
+        self.restart_record.as_ref().map(|record| record.history.clone()).unwrap_or_default()
     }
 
     /// The name of all its incarnations, if it may be started again.
     pub(super) fn name(&self) -> Option<SharedStr> {
-        self.again.as_ref()?.spec.name.clone()
+        self.restart_record.as_ref()?.spec.name.clone()
     }
 
     pub(super) fn restarts(&self) -> u32 {
@@ -158,10 +159,10 @@ impl Child {
     }
 
     /// The next incarnation begins.
-    pub(super) fn begin(&mut self) -> StartCause {
+    pub(super) fn begin_incarnation(&mut self) -> StartCause {
         self.slot.start = self.slot.start.saturating_add(1);
         self.started = Instant::now();
-        let last = self.again.as_ref().and_then(|again| again.last.clone());
+        let last = self.restart_record.as_ref().and_then(|record| record.last.clone());
         StartCause::Restart {
             attempt: self.restarts(),
             previous: last.unwrap_or(ExitReason::Normal),
@@ -175,7 +176,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
                 State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
-                State::CalledOff(_) => ChildState::Restarting { retry_in: None },
+                State::Cancelled(_) => ChildState::Restarting { retry_in: None },
                 State::Starting | State::GivenUp(_) => ChildState::Stopped,
             },
             kind: self.kind,
@@ -196,7 +197,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ShownState::Running(pid),
                 State::Restarting { due, .. } => ShownState::Restarting { due: *due },
-                State::CalledOff(_) => ShownState::Restarting { due: None },
+                State::Cancelled(_) => ShownState::Restarting { due: None },
                 State::Starting | State::GivenUp(_) => ShownState::Stopped,
             },
             restarts: self.restarts(),
@@ -206,10 +207,10 @@ impl Child {
     }
 }
 
-impl Again {
+impl RestartRecord {
     fn new(spec: Arc<Spec>) -> Self {
         let restarts = RestartState::default();
         let history = History::default();
-        Again { spec, restarts, window: Window::default(), last: None, history }
+        RestartRecord { spec, restarts, window: Window::default(), last: None, history }
     }
 }

@@ -19,7 +19,7 @@ use crate::supervisor::info::ChildError;
 impl DynamicServer {
     /// The child stays known, and is not started again.
     pub(super) fn give_up(&mut self, pid: Pid, until: Instant, last: ExitReason) {
-        let number = self.fresh();
+        let number = self.next_number();
         let Some(child) = self.children.get_mut(&pid) else { return };
         child.state = State::GivenUp(Box::new(GivenUp { until, number, last }));
         if let Some(name) = child.name() {
@@ -34,12 +34,12 @@ impl DynamicServer {
     }
 
     /// How many were given up.
-    pub(super) fn given_up(&self) -> usize {
+    pub(super) fn given_up_count(&self) -> usize {
         self.index.by_age.len()
     }
 
     /// Whether a child may be started under this name, as far as the one before it goes.
-    pub(super) fn make_way(&self, name: &SharedStr) -> Result<(), StartError> {
+    pub(super) fn check_given_up(&self, name: &SharedStr) -> Result<(), StartError> {
         let Some(pid) = self.index.by_name.get(name) else { return Ok(()) };
         let now = Instant::now();
         match self.children.get(pid).map(|child| &child.state) {
@@ -54,7 +54,7 @@ impl DynamicServer {
 
     /// A start under the name of a child that was given up has come to something: the new child
     /// takes its place, or the old one stays given up for as long again.
-    pub(super) fn started_again(&mut self, child: &Child, outcome: &StartOutcome) {
+    pub(super) fn update_given_up(&mut self, child: &Child, outcome: &StartOutcome) {
         let Some(name) = child.name() else { return };
         let Some(&pid) = self.index.by_name.get(&name) else { return };
         match outcome {
@@ -76,14 +76,14 @@ impl DynamicServer {
 
     /// The last pid of the child that goes by this one: the same, or the one that its start
     /// returned.
-    pub(super) fn present(&self, pid: Pid) -> Pid {
-        self.index.told.get(&pid).copied().unwrap_or(pid)
+    pub(super) fn last_pid(&self, pid: Pid) -> Pid {
+        self.index.last_pids.get(&pid).copied().unwrap_or(pid)
     }
 
     /// A child that goes by this pid from now on.
     pub(super) fn insert(&mut self, pid: Pid, child: Child) {
-        if child.told != pid {
-            self.index.told.insert(child.told, pid);
+        if child.first_pid != pid {
+            self.index.last_pids.insert(child.first_pid, pid);
         }
         self.children.insert(pid, child);
     }
@@ -91,7 +91,7 @@ impl DynamicServer {
     /// Takes a child out of the table and all indexes.
     pub(super) fn take(&mut self, pid: Pid) -> Option<Child> {
         let child = self.children.remove(&pid)?;
-        self.index.told.remove(&child.told);
+        self.index.last_pids.remove(&child.first_pid);
         if let State::GivenUp(given_up) = &child.state {
             self.index.by_age.remove(&given_up.number);
             // Another of the same name may have been given up since.
@@ -106,21 +106,23 @@ impl DynamicServer {
 
     pub(super) fn terminate_child(
         &mut self,
-        asked: Pid,
+        requested: Pid,
         reply: Reply<Result<(), ChildError>>,
         ctx: &mut ServerContext<Self>,
     ) {
-        let pid = self.present(asked);
-        let answer = StopReply { asked, reply };
+        let pid = self.last_pid(requested);
+        let answer = StopReply { requested, reply };
         match self.children.get_mut(&pid).map(|child| &mut child.state) {
             None | Some(State::Starting) => {
-                answer.reply.send(Err(ChildError::NotFound(asked.to_string())))
+                answer.reply.send(Err(ChildError::NotFound(requested.to_string())))
             }
             Some(State::Running(_)) => self.begin_stop(pid, vec![answer], ctx),
             Some(State::Stopping(stopping)) => stopping.replies.push(answer),
-            Some(State::CalledOff(called_off)) => called_off.replies.push(answer),
-            Some(State::Restarting { ticket, .. }) if self.under_way.contains_key(ticket) => {
-                self.call_off(pid, answer);
+            Some(State::Cancelled(cancelled)) => cancelled.replies.push(answer),
+            Some(State::Restarting { ticket, .. })
+                if self.restart_cancellations.contains_key(ticket) =>
+            {
+                self.cancel_restart(pid, answer);
             }
             Some(State::Restarting { .. } | State::GivenUp(_)) => {
                 self.forget(pid);

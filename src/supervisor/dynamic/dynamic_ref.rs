@@ -13,7 +13,7 @@ use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::{CallError, StartError};
 use crate::server::{GenServer, ServerRef};
-use crate::supervisor::dynamic::get_or_start::{Holding, holding};
+use crate::supervisor::dynamic::get_or_start::{NameStatus, name_status};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::spec::one_name;
@@ -184,15 +184,16 @@ impl DynamicSupervisorRef {
         let (name, spec) = (name.into(), spec.into().spec);
         one_name(&spec, &name)?;
         let kernel = self.server.kernel();
-        match holding(kernel, &name) {
-            Holding::Held(pid) => return Ok(pid),
+        match name_status(kernel, &name) {
+            NameStatus::Held(pid) => return Ok(pid),
             // It asks for itself, and would wait for ever.
-            Holding::Starting(holder) if holder.pid() == current_pid(kernel.number()) => {
+            NameStatus::Starting(holder) if holder.pid() == current_pid(kernel.number()) => {
                 return Ok(holder.pid());
             }
             _ => {}
         }
-        let answer = self.server.call_unlimited(|reply| Call::Find { name, spec, reply }).await;
+        let answer =
+            self.server.call_unlimited(|reply| Call::GetOrStart { name, spec, reply }).await;
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Index {
     pub(super) by_name: HashMap<SharedStr, Pid>,
     pub(super) by_age: BTreeMap<u64, Pid>,
     /// The pid that the start of a child returned, and the last one of that child.
-    pub(super) told: HashMap<Pid, Pid, foldhash::fast::RandomState>,
+    pub(super) last_pids: HashMap<Pid, Pid, foldhash::fast::RandomState>,
 }
 
 /// How a child was given up.

@@ -5,30 +5,30 @@ use crate::child::ChildType;
 use crate::exit::reason::Result;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::server::{Done, DynamicServer};
+use crate::supervisor::dynamic::server::{Completion, DynamicServer};
 use crate::supervisor::fixed::orphans::alone;
 
 impl DynamicServer {
     /// Where a supervisor was killed, and what it left is still ending: waits for that first. What
     /// is done about the child meanwhile calls the start off.
-    pub(super) fn waits_alone(&mut self, pid: Pid, ticket: u64) -> bool {
+    pub(super) fn wait_for_orphans(&mut self, pid: Pid, ticket: u64) -> bool {
         let Some(child) = self.children.get(&pid) else { return false };
-        let (me, slot) = (self.report.supervisor, child.slot);
+        let (supervisor, slot) = (self.report.supervisor, child.slot);
         if child.kind != ChildType::Supervisor
-            || self.report.runtime.kernel.orphans(me, slot).is_empty()
+            || self.report.runtime.kernel.orphans(supervisor, slot).is_empty()
         {
             return false;
         }
         let (report, left) = (self.report.clone(), (child.id.clone(), slot));
-        self.aside(async move {
+        self.run_in_background(async move {
             alone(&report, left).await;
-            Done::Alone { pid, ticket }
+            Completion::OrphansEnded { pid, ticket }
         });
         true
     }
 
     /// What a killed incarnation left has ended: the next one is started, if it still is to be.
-    pub(super) fn is_alone(
+    pub(super) fn orphans_ended(
         &mut self,
         pid: Pid,
         ticket: u64,

@@ -66,22 +66,22 @@ pub(crate) struct DynamicServer {
     pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
     pub(super) index: Index,
     /// Starts under way, of new children and of old ones.
-    pub(super) starting: usize,
+    pub(super) starts_in_progress: usize,
     /// Those of new ones.
-    pub(super) births: usize,
+    pub(super) first_starts: usize,
     /// What calls off the restarts that are under way, by their tickets.
-    pub(super) under_way: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
-    pub(super) helpers: JoinSet<()>,
-    pub(super) done: Arc<Mutex<Vec<Done>>>,
+    pub(super) restart_cancellations: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
+    pub(super) background: JoinSet<()>,
+    pub(super) completions: Arc<Mutex<Vec<Completion>>>,
     /// Exits of pids that are not known yet.
-    pub(super) early: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
+    pub(super) early_exits: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
     /// Stops under way, by when they are looked at next.
-    pub(super) stopping: BTreeSet<(Instant, Pid)>,
+    pub(super) stop_checks: BTreeSet<(Instant, Pid)>,
     /// When the timer of all stops is due.
-    pub(super) next_sweep: Option<Instant>,
+    pub(super) stop_timer_due: Option<Instant>,
     /// Who waits for a name to have a holder.
-    pub(super) finds: HashMap<SharedStr, Vec<PidReply>>,
-    pub(super) next: u64,
+    pub(super) name_waiters: HashMap<SharedStr, Vec<PidReply>>,
+    pub(super) last_number: u64,
     pub(super) published: Arc<Published>,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct DynamicServer {
 /// that, and shows it in what it publishes.
 pub(crate) enum Call {
     StartChild { spec: Arc<Spec>, reply: PidReply },
-    Find { name: SharedStr, spec: Arc<Spec>, reply: PidReply },
+    GetOrStart { name: SharedStr, spec: Arc<Spec>, reply: PidReply },
     TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
@@ -99,42 +99,42 @@ pub(crate) enum Call {
 /// What it tells itself.
 pub(crate) enum Cast {
     /// Something lies in `done`.
-    Look,
-    TryAgain {
+    HandleCompletions,
+    AttemptRestart {
         pid: Pid,
         ticket: u64,
     },
     /// The time of some stop is up.
-    Sweep,
+    CheckStops,
 }
 
 /// Whom a start is for.
-pub(super) enum For {
-    One(PidReply),
+pub(super) enum Requester {
+    Caller(PidReply),
     /// Everybody who waits for this name.
-    Name(SharedStr, Arc<Spec>),
+    NameWaiters(SharedStr, Arc<Spec>),
 }
 
 /// What a helper is done with.
-pub(super) enum Done {
-    Born {
+pub(super) enum Completion {
+    Started {
         child: Child,
-        whom: For,
+        requester: Requester,
         outcome: StartOutcome,
     },
-    Reborn {
+    Restarted {
         pid: Pid,
         ticket: u64,
-        spare: Child,
+        incarnation: Child,
         outcome: StartOutcome,
     },
     /// What a killed supervisor left has ended.
-    Alone {
+    OrphansEnded {
         pid: Pid,
         ticket: u64,
     },
     /// A name's holder was on its way, in or out: how is it with the name now?
-    Waited {
+    NameChanged {
         name: SharedStr,
         spec: Arc<Spec>,
     },
@@ -158,32 +158,32 @@ impl GenServer for DynamicServer {
             window: Window::default(),
             children: HashMap::default(),
             index: Index::default(),
-            starting: 0,
-            births: 0,
-            under_way: HashMap::default(),
-            helpers: JoinSet::new(),
-            done: Arc::default(),
-            early: HashMap::default(),
-            stopping: BTreeSet::new(),
-            next_sweep: None,
-            finds: HashMap::new(),
-            next: 0,
+            starts_in_progress: 0,
+            first_starts: 0,
+            restart_cancellations: HashMap::default(),
+            background: JoinSet::new(),
+            completions: Arc::default(),
+            early_exits: HashMap::default(),
+            stop_checks: BTreeSet::new(),
+            stop_timer_due: None,
+            name_waiters: HashMap::new(),
+            last_number: 0,
             published,
         })
     }
 
     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
-        let handled = self.called(call, ctx);
+        let handled = self.handle_request(call, ctx);
         self.published.set_count(self.children.len());
         handled
     }
 
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         let handled = match cast {
-            Cast::Look => self.look(ctx),
-            Cast::TryAgain { pid, ticket } => self.try_again(pid, ticket, ctx),
-            Cast::Sweep => {
-                self.sweep(ctx);
+            Cast::HandleCompletions => self.handle_completions(ctx),
+            Cast::AttemptRestart { pid, ticket } => self.attempt_restart(pid, ticket, ctx),
+            Cast::CheckStops => {
+                self.check_stops(ctx);
                 Ok(())
             }
         };
@@ -196,8 +196,8 @@ impl GenServer for DynamicServer {
             Received::Exit { from, reason } if self.children.contains_key(&from) => {
                 self.child_ended(from, reason, ctx)
             }
-            Received::Exit { from, reason } if self.starting > 0 => {
-                self.early.insert(from, reason);
+            Received::Exit { from, reason } if self.starts_in_progress > 0 => {
+                self.early_exits.insert(from, reason);
                 Ok(())
             }
             other => {
@@ -215,10 +215,12 @@ impl GenServer for DynamicServer {
 }
 
 impl DynamicServer {
-    fn called(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+    fn handle_request(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
         match call {
             Call::StartChild { spec, reply } => return self.start_child(spec, reply, ctx),
-            Call::Find { name, spec, reply } => return self.find(name, spec, reply, ctx),
+            Call::GetOrStart { name, spec, reply } => {
+                return self.get_or_start(name, spec, reply, ctx);
+            }
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
@@ -232,58 +234,61 @@ impl DynamicServer {
     }
 
     /// Goes through what helpers are done with.
-    fn look(&mut self, ctx: &mut ServerContext<Self>) -> Result {
-        while self.helpers.try_join_next().is_some() {}
-        let mut all = self.take_done().into_iter();
-        while let Some(done) = all.next() {
-            let looked = match done {
-                Done::Born { child, whom, outcome } => {
-                    self.births -= 1;
-                    self.starting -= 1;
-                    self.start_done(child, whom, outcome, ctx)
+    fn handle_completions(&mut self, ctx: &mut ServerContext<Self>) -> Result {
+        while self.background.try_join_next().is_some() {}
+        let mut all = self.take_completions().into_iter();
+        while let Some(completion) = all.next() {
+            let handled = match completion {
+                Completion::Started { child, requester, outcome } => {
+                    self.first_starts -= 1;
+                    self.starts_in_progress -= 1;
+                    self.start_done(child, requester, outcome, ctx)
                 }
-                Done::Reborn { pid, ticket, spare, outcome } => {
-                    self.starting -= 1;
-                    self.under_way.remove(&ticket);
-                    self.restart_done((pid, ticket), spare, outcome, ctx)
+                Completion::Restarted { pid, ticket, incarnation, outcome } => {
+                    self.starts_in_progress -= 1;
+                    self.restart_cancellations.remove(&ticket);
+                    self.restart_done((pid, ticket), incarnation, outcome, ctx)
                 }
-                Done::Alone { pid, ticket } => self.is_alone(pid, ticket, ctx),
-                Done::Waited { name, spec } => self.look_again(name, spec, ctx),
+                Completion::OrphansEnded { pid, ticket } => self.orphans_ended(pid, ticket, ctx),
+                Completion::NameChanged { name, spec } => self.resolve_name(name, spec, ctx),
             };
-            if looked.is_err() {
+            if handled.is_err() {
                 // It gives up: the others are stopped with the rest.
-                self.done().extend(all);
-                return looked;
+                self.completions().extend(all);
+                return handled;
             }
         }
-        if self.starting == 0 {
+        if self.starts_in_progress == 0 {
             // Strangers', after all.
-            self.early.clear();
+            self.early_exits.clear();
         }
         Ok(())
     }
 
-    pub(super) fn take_done(&self) -> Vec<Done> {
-        std::mem::take(&mut *self.done())
+    pub(super) fn take_completions(&self) -> Vec<Completion> {
+        std::mem::take(&mut *self.completions())
     }
 
-    pub(super) fn done(&self) -> MutexGuard<'_, Vec<Done>> {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn completions(&self) -> MutexGuard<'_, Vec<Completion>> {
+        self.completions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has this done beside the loop, and looked at afterwards.
-    pub(super) fn aside(&mut self, work: impl Future<Output = Done> + Send + 'static) {
-        let (done, me) = (self.done.clone(), self.me.clone());
-        self.helpers.spawn(async move {
-            let what = work.await;
-            done.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    pub(super) fn run_in_background(
+        &mut self,
+        work: impl Future<Output = Completion> + Send + 'static,
+    ) {
+        let (completions, me) = (self.completions.clone(), self.me.clone());
+        self.background.spawn(async move {
+            let completion = work.await;
+            completions.lock().unwrap_or_else(PoisonError::into_inner).push(completion);
             // A supervisor that is gone by now has nothing to look at.
-            drop(me.cast_wait(Cast::Look).await);
+            drop(me.cast_wait(Cast::HandleCompletions).await);
         });
     }
 
-    pub(super) fn fresh(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 }

@@ -71,14 +71,14 @@ impl DynamicSupervisor {
 impl From<DynamicSupervisor> for ChildSpec {
     fn from(spec: DynamicSupervisor) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
-        ChildSpec::new(id, NurseryStart(spec.clone())).supervisor(name, Arc::new(spec))
+        ChildSpec::new(id, DynamicSupervisorStart(spec.clone())).supervisor(name, Arc::new(spec))
     }
 }
 
-struct NurseryStart(DynamicSupervisor);
+struct DynamicSupervisorStart(DynamicSupervisor);
 
 #[async_trait]
-impl StartChild for NurseryStart {
+impl StartChild for DynamicSupervisorStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.0.check()?;
         let mut spec = self.0.clone();

@@ -17,7 +17,7 @@ use crate::runtime::errors::call_error::StartError;
 use crate::runtime::starting::StartCause;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::server::{Done, DynamicServer, For, PidReply};
+use crate::supervisor::dynamic::server::{Completion, DynamicServer, PidReply, Requester};
 use crate::supervisor::incarnation::{NotStarted, StartOutcome, start, start_at_once};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
@@ -30,9 +30,9 @@ impl DynamicServer {
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let way = spec.name.as_ref().map_or(Ok(()), |name| self.make_way(name));
-        match way.and_then(|()| self.admits(&spec)) {
-            Ok(()) => self.begin_start(spec, For::One(reply), ctx),
+        let allowed = spec.name.as_ref().map_or(Ok(()), |name| self.check_given_up(name));
+        match allowed.and_then(|()| self.admits(&spec)) {
+            Ok(()) => self.begin_start(spec, Requester::Caller(reply), ctx),
             Err(error) => {
                 reply.send(Err(error));
                 Ok(())
@@ -44,7 +44,9 @@ impl DynamicServer {
     pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
         check_child(spec, AutoShutdown::Never)?;
         match self.spec.max_children {
-            Some(most) if self.children.len() - self.given_up() + self.births >= most => {
+            Some(most)
+                if self.children.len() - self.given_up_count() + self.first_starts >= most =>
+            {
                 Err(StartError::MaxChildren(most))
             }
             _ => Ok(()),
@@ -55,24 +57,28 @@ impl DynamicServer {
     pub(super) fn begin_start(
         &mut self,
         spec: Arc<Spec>,
-        whom: For,
+        requester: Requester,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let number = self.fresh();
+        let number = self.next_number();
         let slot = ChildSlot { child: number, start: 1 };
         let child = Child::new(spec.clone(), number);
-        if let Some(outcome) = begin_at_once(&self.report, slot, &spec, &StartCause::First) {
+        if let Some(outcome) = run_start_at_once(&self.report, slot, &spec, &StartCause::First) {
             // What a temporary child captured goes with it.
             ignore_panic(|| drop(spec));
-            return self.start_done(child, whom, outcome, ctx);
+            return self.start_done(child, requester, outcome, ctx);
         }
-        let mut starting = Box::pin(begin(self.report.clone(), slot, spec, StartCause::First));
+        let mut starting = Box::pin(run_start(self.report.clone(), slot, spec, StartCause::First));
         match starting.as_mut().now_or_never() {
-            Some(outcome) => self.start_done(child, whom, outcome, ctx),
+            Some(outcome) => self.start_done(child, requester, outcome, ctx),
             None => {
-                self.starting += 1;
-                self.births += 1;
-                self.aside(starting.map(|outcome| Done::Born { child, whom, outcome }));
+                self.starts_in_progress += 1;
+                self.first_starts += 1;
+                self.run_in_background(starting.map(|outcome| Completion::Started {
+                    child,
+                    requester,
+                    outcome,
+                }));
                 Ok(())
             }
         }
@@ -82,30 +88,32 @@ impl DynamicServer {
     pub(super) fn start_done(
         &mut self,
         child: Child,
-        whom: For,
+        requester: Requester,
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let slot = child.slot;
-        self.started_again(&child, &outcome);
+        self.update_given_up(&child, &outcome);
         match outcome {
             Ok(Some(process)) => {
                 let pid = process.pid();
-                self.answer(whom, Ok(pid));
-                self.enter(child, process, ctx)
+                self.answer_start(requester, Ok(pid));
+                self.add_started(child, process, ctx)
             }
             Ok(None) => {
                 self.report.free_names(slot);
-                self.answer(whom, Err(StartError::Ignored));
+                self.answer_start(requester, Err(StartError::Ignored));
                 Ok(())
             }
-            Err(NotStarted { error, outrun }) => {
+            Err(NotStarted { error, name_taken }) => {
                 self.report.free_names(slot);
-                match whom {
+                match requester {
                     // Another process registered the name since it was looked at, and may be
                     // gone by now.
-                    For::Name(name, spec) if outrun => return self.look_again(name, spec, ctx),
-                    whom => self.answer(whom, Err(error)),
+                    Requester::NameWaiters(name, spec) if name_taken => {
+                        return self.resolve_name(name, spec, ctx);
+                    }
+                    requester => self.answer_start(requester, Err(error)),
                 }
                 Ok(())
             }
@@ -113,7 +121,7 @@ impl DynamicServer {
     }
 
     /// The child runs as this process from now on; or did, if its end was told before.
-    fn enter(
+    fn add_started(
         &mut self,
         mut child: Child,
         process: Arc<dyn AnyProcess>,
@@ -121,11 +129,11 @@ impl DynamicServer {
     ) -> Result {
         let pid = process.pid();
         child.state = State::Running(process);
-        if child.told == Pid::OUTSIDE {
-            child.told = pid;
+        if child.first_pid == Pid::OUTSIDE {
+            child.first_pid = pid;
         }
         self.insert(pid, child);
-        match self.early.remove(&pid) {
+        match self.early_exits.remove(&pid) {
             Some(reason) => self.child_ended(pid, reason, ctx),
             None => Ok(()),
         }
@@ -138,26 +146,26 @@ impl DynamicServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let (pid, ticket) = key;
-        if self.waits_alone(pid, ticket) {
+        if self.wait_for_orphans(pid, ticket) {
             return Ok(());
         }
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
-        let cause = child.begin();
-        let Some(again) = &child.again else { return Ok(()) };
-        let (spec, spare) = (again.spec.clone(), child.spare());
-        if let Some(outcome) = begin_at_once(&self.report, child.slot, &spec, &cause) {
-            return self.restart_done(key, spare, outcome, ctx);
+        let cause = child.begin_incarnation();
+        let Some(record) = &child.restart_record else { return Ok(()) };
+        let (spec, incarnation) = (record.spec.clone(), child.incarnation());
+        if let Some(outcome) = run_start_at_once(&self.report, child.slot, &spec, &cause) {
+            return self.restart_done(key, incarnation, outcome, ctx);
         }
-        let mut starting = Box::pin(begin(self.report.clone(), child.slot, spec, cause));
+        let mut starting = Box::pin(run_start(self.report.clone(), child.slot, spec, cause));
         match starting.as_mut().now_or_never() {
-            Some(outcome) => self.restart_done(key, spare, outcome, ctx),
+            Some(outcome) => self.restart_done(key, incarnation, outcome, ctx),
             None => {
-                self.starting += 1;
-                let starting = self.unless_called_off(ticket, &spare, starting);
-                self.aside(starting.map(move |outcome| Done::Reborn {
+                self.starts_in_progress += 1;
+                let starting = self.run_cancellable(ticket, &incarnation, starting);
+                self.run_in_background(starting.map(move |outcome| Completion::Restarted {
                     pid,
                     ticket,
-                    spare,
+                    incarnation,
                     outcome,
                 }));
                 Ok(())
@@ -169,26 +177,26 @@ impl DynamicServer {
     pub(super) fn restart_done(
         &mut self,
         (pid, ticket): (Pid, u64),
-        spare: Child,
+        incarnation: Child,
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
         if !self.children.get(&pid).is_some_and(waits) {
-            self.called_off((pid, ticket), spare, outcome, ctx);
+            self.cancelled_restart_done((pid, ticket), incarnation, outcome, ctx);
             return Ok(());
         }
         match outcome {
             Ok(Some(process)) => {
                 let Some(child) = self.take(pid) else { return Ok(()) };
                 self.report.free_names(ChildSlot { start: child.slot.start - 1, ..child.slot });
-                self.enter(child, process, ctx)
+                self.add_started(child, process, ctx)
             }
             Ok(None) => {
                 self.forget(pid);
                 Ok(())
             }
-            Err(NotStarted { error, .. }) => self.failed_again(pid, &error, ctx),
+            Err(NotStarted { error, .. }) => self.restart_failed(pid, &error, ctx),
         }
     }
 
@@ -200,28 +208,28 @@ impl DynamicServer {
 }
 
 /// One start; a panic in it is its failure.
-fn begin(
+fn run_start(
     report: Report,
     slot: ChildSlot,
     spec: Arc<Spec>,
     cause: StartCause,
 ) -> impl Future<Output = StartOutcome> + Send {
     let starting = async move { start(&report, slot, &spec, cause).await };
-    AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(panicked))
+    AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(start_panicked))
 }
 
 /// The same for a child whose start never waits.
-fn begin_at_once(
+fn run_start_at_once(
     report: &Report,
     slot: ChildSlot,
     spec: &Arc<Spec>,
     cause: &StartCause,
 ) -> Option<StartOutcome> {
     let starting = AssertUnwindSafe(|| start_at_once(report, slot, spec, cause));
-    catch_unwind(starting).unwrap_or_else(|payload| Some(panicked(payload)))
+    catch_unwind(starting).unwrap_or_else(|payload| Some(start_panicked(payload)))
 }
 
-fn panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
+fn start_panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
     let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
-    Err(NotStarted { error, outrun: false })
+    Err(NotStarted { error, name_taken: false })
 }

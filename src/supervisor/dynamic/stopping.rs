@@ -15,16 +15,16 @@ use crate::supervisor::report::Report;
 ///
 /// If the supervisor is killed while it waits for one of them, it tells in its end of all that
 /// had ended by then.
-pub(super) struct Asked {
+pub(super) struct PendingStops {
     report: Report,
     began: Instant,
     /// Until when each has time, and what it was doing when that was over.
     children: VecDeque<(Option<Instant>, Child, Option<Doing>)>,
 }
 
-impl Asked {
+impl PendingStops {
     pub(super) fn new(report: &Report, began: Instant) -> Self {
-        Asked { report: report.clone(), began, children: VecDeque::new() }
+        PendingStops { report: report.clone(), began, children: VecDeque::new() }
     }
 
     /// This child was asked, and has time until then.
@@ -34,7 +34,7 @@ impl Asked {
 
     /// Puts the child whose time is up first before all others: so none is overlooked while
     /// another is waited for. How many there are.
-    pub(super) fn sort(&mut self) -> usize {
+    pub(super) fn sort_by_deadline(&mut self) -> usize {
         let latest = self.began;
         let order = |due: &Option<Instant>| due.map_or((1, latest), |due| (0, due));
         self.children.make_contiguous().sort_by_key(|(due, ..)| order(due));
@@ -46,7 +46,7 @@ impl Asked {
     }
 
     /// Those that are waited for after the first.
-    pub(super) fn later(&self) -> impl ExactSizeIterator<Item = &Child> {
+    pub(super) fn rest(&self) -> impl ExactSizeIterator<Item = &Child> {
         self.children.iter().skip(1).map(|(_, child, _)| child)
     }
 
@@ -55,22 +55,22 @@ impl Asked {
     }
 
     /// The first has ended with this reason.
-    pub(super) fn tell_first(&mut self, reason: &ExitReason) {
+    pub(super) fn report_first(&mut self, reason: &ExitReason) {
         let Some((_, child, doing)) = self.children.pop_front() else { return };
         let Some(process) = child.process() else { return };
         let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
-        child.leaving(process).tell(&self.report, self.began, reason, overran);
+        child.stop_request(process).tell(&self.report, self.began, reason, overran);
     }
 
     /// The first was killed at what it was doing, and is waited for after all others.
-    pub(super) fn first_is_killed(&mut self, doing: Option<Doing>) {
+    pub(super) fn move_first_to_back(&mut self, doing: Option<Doing>) {
         if let Some((due, child, _)) = self.children.pop_front() {
             self.children.push_back((due, child, doing));
         }
     }
 }
 
-impl Drop for Asked {
+impl Drop for PendingStops {
     fn drop(&mut self) {
         while let Some((_, child, doing)) = self.children.front() {
             let brutally = child.shutdown == Shutdown::BrutalKill;
@@ -78,7 +78,7 @@ impl Drop for Asked {
                 // Killed with the supervisor: that is not what the supervisor's stop came to.
                 Some(ExitReason::Killed) if !brutally && doing.is_none() => {}
                 Some(reason) => {
-                    self.tell_first(&reason);
+                    self.report_first(&reason);
                     continue;
                 }
                 None => {}
