@@ -15,7 +15,6 @@ use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::restart_state::RestartState;
 use crate::restart::window::{Counted, Window};
 use crate::runtime::starting::StartCause;
-use crate::supervisor::dynamic::given_up::GivenUp;
 use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
 use crate::supervisor::picture::{Shown, ShownState};
@@ -78,6 +77,15 @@ pub(super) struct Stopping {
     pub(super) due: Instant,
     pub(super) overran: Option<Doing>,
     pub(super) replies: Vec<StopReply>,
+}
+
+/// How a child was given up.
+pub(super) struct GivenUp {
+    /// When a restart would be within its budget again.
+    pub(super) until: Instant,
+    /// Later ones have greater numbers.
+    pub(super) number: u64,
+    pub(super) last: ExitReason,
 }
 
 /// The rest of a child that may be started again.

@@ -1,16 +1,18 @@
 //! Dynamic supervisors: many children of a kind, that come and go, known by their pids.
 
 pub(crate) mod spec;
-mod given_up;
+mod index;
 mod child;
-mod stopping;
+mod pending_stops;
 pub(crate) mod server;
 mod children;
+mod given_up;
 mod get_or_start;
 mod orphans;
 mod start_child;
 mod child_ended;
 mod stop_child;
+mod stop_all;
 mod cancelled_restart;
 mod queries;
 mod dynamic_ref;

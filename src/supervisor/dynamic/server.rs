@@ -47,7 +47,7 @@ use crate::restart::window::Window;
 use crate::runtime::errors::call_error::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::child::Child;
-use crate::supervisor::dynamic::given_up::Index;
+use crate::supervisor::dynamic::index::Index;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
 use crate::supervisor::incarnation::StartOutcome;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};

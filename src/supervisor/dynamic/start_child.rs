@@ -199,12 +199,6 @@ impl DynamicServer {
             Err(NotStarted { error, .. }) => self.restart_failed(pid, &error, ctx),
         }
     }
-
-    pub(super) fn forget(&mut self, pid: Pid) {
-        if let Some(child) = self.take(pid) {
-            self.report.free_names(child.slot);
-        }
-    }
 }
 
 /// One start; a panic in it is its failure.
