@@ -1,9 +1,11 @@
-//! What a child is told, and what its end then is.
+//! The signals by which a child is asked to stop, and the exit reason that follows from them.
 //!
-//! A child that asked for it is told to stop by a token, which its supervisor's exit
-//! cancels. One that is [held](crate::process::flag::ENDS_BY_ITSELF) looks for the kill as well, since it
-//! is not dropped by it. The kill wakes the process' task, so whoever is polled in there need
-//! only look; and it comes with a reason that no end of the body's changes.
+//! 1. A child with a stop token is asked to stop by the token, which its parent's exit cancels.
+//! 2. A process with the flag [`ENDS_BY_ITSELF`](crate::process::flag::ENDS_BY_ITSELF) is not
+//!    dropped by a kill: its body also receives the kill as a [`StopSignal`], and ends by itself.
+//! 3. A kill wakes the process' task, so a poll inside that task only has to check the process
+//!    state.
+//! 4. A kill has already determined the exit reason: no result of the body changes it.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -20,8 +22,8 @@ use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
 use crate::process::{AnyProcess, flag};
 
-/// What the end of a child's body is: one that was told to stop, and did, ended as it was
-/// told. An error is one in any case.
+/// The end of a child's body: `Ok` after a stop request is [`Shutdown`](ExitReason::Shutdown). An
+/// error is a crash in any case.
 pub(crate) fn end_of(result: Result, stop_requested: bool) -> End {
     match result {
         Ok(()) if stop_requested => End::Told(ExitReason::Shutdown),
@@ -30,31 +32,32 @@ pub(crate) fn end_of(result: Result, stop_requested: bool) -> End {
     }
 }
 
-/// Whether the child asked to be told to stop, and was.
+/// Whether the child has a stop token and was asked to stop by it.
 pub(crate) fn is_stop_requested(process: &Arc<Process<Envelope>>) -> bool {
     let process: &dyn AnyProcess = &**process;
     let stop = process.with(|locked| locked.core().registrations()?.stop.clone());
     stop.is_some_and(|stop| stop.is_cancelled())
 }
 
-/// The reason of a body that may return an error of any kind. If that was turned into a
-/// reason here, its place says nothing.
+/// The exit reason of a body that returns an error of any type. If the conversion happens here, the
+/// source location is removed, because it would be the location of this function.
 pub(crate) fn reason_of<E: Into<ExitReason> + 'static>(error: E) -> ExitReason {
     let is_reason = std::any::TypeId::of::<E>() == std::any::TypeId::of::<ExitReason>();
     let reason = error.into();
     if is_reason { reason } else { reason.placeless() }
 }
 
-/// What a held process is told.
+/// Receives the stop and the kill of a process that ends by itself.
 #[derive(Debug)]
 pub(crate) struct StopSignals {
     process: Arc<Process<Envelope>>,
     stop: CancellationToken,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The last signal that [`or_signal`](Self::or_signal) returned.
     received: Option<StopSignal>,
 }
 
-/// A thing that a held process is told.
+/// A signal to a process that ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopSignal {
     Stop,
@@ -62,7 +65,8 @@ pub(crate) enum StopSignal {
 }
 
 impl StopSignals {
-    /// From now on the process is held; its parent's exit cancels this token.
+    /// Sets the flag, so that a kill does not drop the process any more. The parent's exit cancels
+    /// `stop`. Rule 2.
     pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
         let held: &dyn AnyProcess = &*process;
         held.raise(flag::ENDS_BY_ITSELF);
@@ -70,7 +74,7 @@ impl StopSignals {
         StopSignals { process, stop, stopping, received: None }
     }
 
-    /// What comes first: the end of this work, or an order that was not heard before.
+    /// Waits for the result of this work, or for a signal that was not returned before.
     pub(crate) async fn or_signal<T>(
         &mut self,
         work: impl Future<Output = T>,
@@ -94,13 +98,13 @@ impl StopSignals {
         Poll::Ready(signal)
     }
 
-    /// Whether a supervisor above this process is being stopped: then an order arrives.
+    /// Whether an ancestor supervisor is being stopped, so that a signal will arrive.
     #[cfg(feature = "process")]
     pub(crate) fn is_stop_expected(&self) -> bool {
         self.process.kernel.stop_above(&*self.process).is_some()
     }
 
-    /// Whether this process is being stopped because the whole program got a signal to stop.
+    /// Whether this process is being stopped because the whole program received a signal to stop.
     #[cfg(feature = "process")]
     pub(crate) fn is_program_stop(&self) -> bool {
         self.process.kernel.stop_above(&*self.process) == Some(Above::Signal)
@@ -112,7 +116,7 @@ impl StopSignals {
         self.process.is_exit_pending()
     }
 
-    /// Whether it was told to stop, or killed.
+    /// Whether the process was asked to stop, or killed.
     pub(crate) fn is_stop_requested(&self) -> bool {
         self.stop.is_cancelled() || self.received.is_some()
     }

@@ -1,4 +1,15 @@
-//! The tasks of a stream that were started, and whose outcome was not given yet.
+//! The in-flight tasks of a stream: started, and with an outcome that the stream has not returned.
+//!
+//! Each task passes through these steps:
+//!
+//! ```text
+//! Starting ──(the supervisor has started it)──▶ Started ──(it has ended)──▶ finished ──▶ returned
+//! ```
+//!
+//! 1. A task without a supervisor begins as `Started`.
+//! 2. Each task has an index, the number of tasks started before it. In input order a finished
+//!    outcome waits in `finished` until all outcomes with a smaller index were returned.
+//! 3. A task that is dropped before its end is killed, or never started.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,19 +26,20 @@ use crate::task::{Task, TaskError};
 
 type Outcome<T> = Result<T, TaskError>;
 
-/// All that is under way. Each has a place: how many were started before it.
+/// All in-flight tasks of a stream.
 pub(crate) struct InFlight<T> {
     running: FuturesUnordered<Indexed<T>>,
-    /// By their place, those that wait for one before them.
+    /// Finished outcomes by their index. Rule 2.
     finished: BTreeMap<u64, Outcome<T>>,
     in_order: bool,
+    /// The number of tasks started so far.
     started: u64,
-    /// In order, the place of the next to be given.
+    /// In input order: the index of the next outcome.
     next: u64,
 }
 
 impl<T> InFlight<T> {
-    /// Gives the outcomes in the order in which the tasks were started.
+    /// Returns outcomes in the order in which the tasks were started.
     pub(crate) fn in_order() -> Self {
         InFlight {
             running: FuturesUnordered::new(),
@@ -38,7 +50,7 @@ impl<T> InFlight<T> {
         }
     }
 
-    /// Gives each outcome as soon as it is there.
+    /// Returns each outcome as soon as its task has ended.
     pub(crate) fn set_unordered(&mut self) {
         self.in_order = false;
     }
@@ -52,7 +64,7 @@ impl<T> InFlight<T> {
         self.started += 1;
     }
 
-    /// The next outcome, or `None` if nothing is under way.
+    /// The next outcome, or `None` if no task is in flight.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome<T>>> {
         loop {
             if let Some(outcome) = self.pop_ready() {
@@ -65,7 +77,7 @@ impl<T> InFlight<T> {
         }
     }
 
-    /// A finished one whose turn it is.
+    /// Removes a finished outcome that may be returned now. Rule 2.
     fn pop_ready(&mut self) -> Option<Outcome<T>> {
         let first = self.finished.first_entry()?;
         if self.in_order && *first.key() != self.next {
@@ -76,7 +88,7 @@ impl<T> InFlight<T> {
     }
 }
 
-/// A task under way.
+/// A task with its index.
 struct Indexed<T> {
     index: u64,
     state: TaskState<T>,
@@ -91,9 +103,9 @@ impl<T> Future for Indexed<T> {
     }
 }
 
-/// How far a task has come. Dropped before its end, it is killed, or never started.
+/// The state of an in-flight task. Its drop kills the task. Rule 3.
 pub(crate) enum TaskState<T> {
-    /// Its supervisor is asked to start it.
+    /// The supervisor was asked to start it.
     Starting(BoxFuture<'static, Result<Task<Outcome<T>>, StartError>>),
     Started {
         ended: Ended,

@@ -1,5 +1,15 @@
-//! A function applied to every item of a stream, many at a time, each in a process of its
-//! own.
+//! Applies a function to every item of a stream, concurrently, each item in a process of its own.
+//!
+//! # Guarantees
+//!
+//! 1. Items in flight and finished items that were not returned are never more than `concurrency`:
+//!    the input is polled only while there is room, and only when the stream is polled.
+//! 2. Each item taken from the input leads to exactly one item of the output.
+//! 3. Dropping the stream kills all in-flight tasks.
+//! 4. A task has a time limit of its own inside its process, so it ends on time even if the stream
+//!    is not polled.
+//!
+//! [`in_flight`](super::in_flight) describes the steps of one task.
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -21,25 +31,24 @@ use crate::task::in_flight::{InFlight, TaskState};
 use crate::task::start::launch;
 use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 
-/// A stream of what a function makes of the items of another: each item is a [`Task`](crate::Task), and
-/// so many run at a time.
+/// A stream that applies a function to the items of another stream: each item is a
+/// [`Task`](crate::Task), and a limited number of tasks run concurrently.
 ///
-/// It takes items from its input when it is polled itself, and never more than
-/// [`concurrency`](Self::concurrency) ahead of what it has given: a slow reader slows it
-/// down, and memory is bounded. Meanwhile the tasks run on. Dropping it kills what is under way.
-/// OTP: `Task.async_stream/3`, where what has been computed waits in a buffer without a
-/// bound.
+/// The stream takes items from its input only when it is polled, and at most
+/// [`concurrency`](Self::concurrency) items more than it has returned. So a slow reader slows the
+/// input down, and memory is bounded; started tasks continue meanwhile. Dropping the stream kills
+/// the running tasks. OTP: `Task.async_stream/3`, which buffers results without a bound.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`concurrency`](Self::concurrency) | one for each core |
 /// | [`unordered`](Self::unordered) | in the order of the input |
-/// | [`supervised_by`](Self::supervised_by) | nobody |
+/// | [`supervised_by`](Self::supervised_by) | no supervisor |
 /// | [`timeout`](Self::timeout), [`no_timeout`](Self::no_timeout) | 5 s for each item |
 ///
-/// An item whose time is up is killed, and is [`TaskError::Timeout`] in the output; the
-/// others go on. Who wants to end at the first failure does so, and drops the stream. (There
-/// OTP's default is to exit the caller.)
+/// An item that exceeds its time is killed, and is [`TaskError::Timeout`] in the output. The other
+/// items continue; drop the stream to end at the first failure. (OTP's default is to exit the
+/// caller.)
 ///
 /// # Examples
 ///
@@ -70,7 +79,7 @@ use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 /// ```
 #[must_use = "it starts nothing until it is polled"]
 pub struct TaskStream<T> {
-    /// `None` when the input has ended.
+    /// `None` once the input has ended.
     input: Option<Box<dyn Input<T>>>,
     in_flight: InFlight<T>,
     concurrency: usize,
@@ -92,11 +101,11 @@ impl TaskOptions {
 }
 
 impl<T: Send + 'static> TaskStream<T> {
-    /// Applies `each` to the items, in tasks that are linked to the process this is called
-    /// in: as for [`Task::spawn`](crate::Task::spawn), a crash of one is that of a caller that does not trap, and
-    /// for one that does [`TaskError::Exited`] in the output.
+    /// Applies `each` to the items, in tasks that are linked to the process of `caller`, as with
+    /// [`Task::spawn`](crate::Task::spawn): the crash of a task crashes a caller that does not trap
+    /// exits, and is [`TaskError::Exited`] in the output for a caller that does.
     ///
-    /// `each` is cloned and called inside of each task. OTP: `Task.async_stream/3`.
+    /// `each` is cloned for each item and called inside the task. OTP: `Task.async_stream/3`.
     /// [`TaskStream`] has an example.
     pub fn new<S, F, Fut>(caller: &impl Inside, input: S, each: F) -> Self
     where
@@ -107,9 +116,8 @@ impl<T: Send + 'static> TaskStream<T> {
         TaskStream::with(TaskOptions::new(caller.runtime(), Some(caller.pid())), input, each)
     }
 
-    /// The same in tasks that are linked to nobody: a crash is an `Err` in the output, for
-    /// any caller, also outside of processes. OTP: a `Task.Supervisor`'s
-    /// `async_stream_nolink/4`.
+    /// As [`new`](Self::new), in tasks without a link: a crash is an `Err` in the output. It can be
+    /// called outside of processes too. OTP: `Task.Supervisor.async_stream_nolink/4`.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};
@@ -147,8 +155,9 @@ impl<T: Send + 'static> TaskStream<T> {
         }
     }
 
-    /// Makes the tasks children of this supervisor, too: it stops them before it ends, and they are
-    /// seen in its tree. By default nobody's. OTP: `Task.Supervisor.async_stream/4`.
+    /// Makes the tasks children of this supervisor: it stops them before it ends, and they are
+    /// shown in its tree. By default they have no supervisor. OTP:
+    /// `Task.Supervisor.async_stream/4`.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};
@@ -172,21 +181,21 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// At most so many items are under way at a time, or finished and not yet given. By default
-    /// one for each core, which is right for work that computes; what mostly waits can
-    /// have many more. OTP: `max_concurrency`. [`TaskStream`] has an example.
+    /// The maximum number of items that are running, or finished and not yet returned. By default
+    /// one for each core, which suits computations; work that mostly waits can have many more. OTP:
+    /// `max_concurrency`. [`TaskStream`] has an example.
     ///
     /// # Panics
     ///
-    /// If `tasks` is 0: none could ever run.
+    /// If `tasks` is 0, because no task could run.
     pub fn concurrency(mut self, tasks: usize) -> Self {
         assert!(tasks > 0, "a concurrency of no tasks at all lets none run");
         self.concurrency = tasks;
         self
     }
 
-    /// Gives each as soon as it is finished. By default in the order of the input, where
-    /// one that is slow holds up those after it. OTP: `ordered: false`.
+    /// Returns each result as soon as it is finished. By default results have the order of the
+    /// input, where a slow item delays the results after it. OTP: `ordered: false`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -209,8 +218,8 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// How long each item may take, from its start. One that takes longer is killed, and is
-    /// [`TaskError::Timeout`] in the output. By default 5 s. OTP: `timeout`, with
+    /// The maximum duration of each item, from its start. An item that takes longer is killed, and
+    /// is [`TaskError::Timeout`] in the output. By default 5 s. OTP: `timeout`, with
     /// `on_timeout: :kill_task`.
     ///
     /// ```
@@ -234,32 +243,33 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// Each item may take as long as it does. By default 5 s. OTP: `timeout: :infinity`.
+    /// Removes the time limit of items. By default it is 5 s. OTP: `timeout: :infinity`.
     pub fn no_timeout(mut self) -> Self {
         self.options.limit = None;
         self
     }
 
-    /// The next outcome, or `None` after the last. It is a [`Stream`] as well.
+    /// The next outcome, or `None` after the last one. `TaskStream` is a [`Stream`] too.
     /// [`TaskStream`] has an example.
     ///
     /// # Errors
     ///
-    /// Each is about this one item, and the stream goes on.
+    /// An error concerns one item only, and the stream continues.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropped, it has taken nothing.
+    /// Cancel safe: dropping the future takes no outcome.
     pub async fn next(&mut self) -> Option<Result<T, TaskError>> {
         StreamExt::next(self).await
     }
 
-    /// Starts as many as there is room for.
+    /// Starts tasks while there is room. Guarantee 1.
     fn start_tasks(&mut self, cx: &mut Context<'_>) {
         while self.in_flight.len() < self.concurrency
             && let Some(input) = &mut self.input
         {
-            // Each takes a turn, or an input that never ends would be read in one go.
+            // Each item takes a unit of the cooperative budget, so that an input that is always
+            // ready does not block the thread.
             let Poll::Ready(permit) = coop::poll_proceed(cx) else { return };
             match input.poll_start(cx, &self.options) {
                 Poll::Ready(Some(state)) => {
@@ -281,7 +291,7 @@ impl<T: Send + 'static> Stream for TaskStream<T> {
         self.start_tasks(cx);
         match self.in_flight.poll_next(cx) {
             Poll::Ready(None) if self.input.is_some() => Poll::Pending,
-            // The end of the stream, too: it is ready each time that it is asked for.
+            // The end of the stream takes budget too, because it is ready at every poll.
             Poll::Ready(outcome) => {
                 permit.made_progress();
                 Poll::Ready(outcome)
@@ -300,7 +310,7 @@ impl<T> fmt::Debug for TaskStream<T> {
     }
 }
 
-/// The input, and what becomes of its items.
+/// The input stream with its function, without their types.
 trait Input<T>: Send {
     fn poll_start(
         &mut self,
@@ -352,7 +362,7 @@ where
     }
 }
 
-/// Kills this very process, and its caller hears nothing of it.
+/// Unlinks the caller and kills the current process, so that the caller gets no exit signal.
 async fn kill_unlinked(ctx: &impl Inside, caller: Option<Pid>) {
     if let Some(caller) = caller {
         ctx.runtime().unlink(caller, ctx.pid());

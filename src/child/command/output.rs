@@ -1,7 +1,7 @@
-//! What a child's program prints, line by line in the log.
+//! Logs the output of a child's program, line by line.
 //!
-//! Target `regrow::command`; fields `child`, `pid`, `os_pid`. Standard output is INFO, standard
-//! error WARN, and the line is the message.
+//! The target is `regrow::command`, with the fields `child`, `pid` and `os_pid`. Standard output is
+//! logged at INFO, standard error at WARN. The line is the message.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -26,38 +26,38 @@ use crate::child::stop_signals::StopSignals;
 
 const TARGET: &str = "regrow::command";
 
-/// A line of more bytes than this is logged in pieces, each of whole characters.
+/// A line of more bytes is logged in pieces of whole characters.
 const MAX_PIECE: usize = 8 * 1024;
 
-/// A line takes one unit of the cooperative budget, and one more for each of so many bytes.
+/// A line takes one unit of the cooperative budget, and one more for each of this many bytes.
 const BYTES_PER_BUDGET_UNIT: usize = 1024;
 
-/// How long the output of other processes is logged that still hold the pipes of a program which
-/// has ended.
+/// How long output is logged after the program has ended, if other processes still hold its pipes.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// More than the pipes of a program hold, unless it has made them larger itself.
+/// More bytes than the pipes of a program hold, unless the program has enlarged them.
 const PIPE_CAPACITY: usize = 256 * 1024;
 
-/// How much of a program's output was logged.
+/// How far the output of a program was logged.
 #[derive(Debug, Default)]
 pub(crate) struct LogProgress {
-    /// How many bytes were logged; counted anew from the end of the program on.
+    /// The number of bytes logged; since the end of the program, once it has ended.
     bytes: AtomicUsize,
-    /// Whether each pipe was found empty since then.
+    /// Whether each pipe was empty at some time since then.
     empty: [AtomicBool; 2],
     /// Whether each pipe is closed.
     closed: [AtomicBool; 2],
 }
 
 impl LogProgress {
+    /// Restarts the measurement at the end of the program.
     pub(crate) fn program_ended(&self) {
         self.bytes.store(0, Ordering::Relaxed);
         self.empty.iter().for_each(|empty| empty.store(false, Ordering::Relaxed));
     }
 
-    /// Whether all that the program printed itself is logged: it has ended, and since then its
-    /// pipes were empty, or have given more than they hold.
+    /// Whether all output of an ended program itself is logged: since its end each pipe was empty
+    /// or closed, or more bytes were logged than the pipes hold.
     pub(crate) fn is_complete(&self) -> bool {
         let mut both = self.empty.iter().zip(&self.closed);
         both.all(|(empty, closed)| [empty, closed].iter().any(|is| is.load(Ordering::Relaxed)))
@@ -73,7 +73,7 @@ impl LogProgress {
     }
 }
 
-/// Who it is that prints.
+/// The log of one program, with the fields of its events.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputLog {
     pub(crate) child: SharedStr,
@@ -82,7 +82,7 @@ pub(crate) struct OutputLog {
 }
 
 impl OutputLog {
-    /// Tells all that a program prints where it is piped, until its pipes are closed.
+    /// Logs all piped output of a program, until its pipes are closed.
     pub(crate) async fn log_all(
         &self,
         (output, errors): (Option<ChildStdout>, Option<ChildStderr>),
@@ -98,19 +98,19 @@ impl OutputLog {
         join_alternating(output, errors).await;
     }
 
-    /// Tells how a program ended that was stopped otherwise than by its own supervisor, by a signal
-    /// to all processes for example.
+    /// Logs the status of a program that was stopped, but not by its own supervisor: for example by
+    /// a signal to all processes.
     pub(crate) fn log_external_stop(&self, status: ExitStatus) {
         let (child, OutputLog { pid, os_pid, .. }) = (name(&self.child), self);
         ignore_panic(|| {
-            tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "ended beside its stop");
+            tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "stopped externally");
         });
     }
 }
 
-/// Logs what is left in the pipes of a program that has ended. All that it printed itself is
-/// logged, however long that takes; processes that it has started may hold its pipes, and print
-/// for ever.
+/// Logs the remaining output of a program that has ended: all output of the program itself, without
+/// a limit of time. Processes that it has started may hold its pipes and print for ever, so the log
+/// ends when the output of the program itself is complete.
 pub(crate) async fn drain_output(
     mut printed: Pin<&mut impl Future<Output = ()>>,
     progress: &LogProgress,
@@ -126,8 +126,8 @@ pub(crate) async fn drain_output(
     }
 }
 
-/// Runs both to their end, and polls each first in turn. In a fixed order the first could use up
-/// the budget of every poll, and the second would never run.
+/// Runs both futures to completion, and alternates which of them is polled first. In a fixed order
+/// the first could use up the budget of every poll, and the second would never run.
 async fn join_alternating(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     let (mut one, mut other) = (pin!(one.fuse()), pin!(other.fuse()));
     let mut other_first = false;
@@ -148,9 +148,9 @@ async fn join_alternating(one: impl Future<Output = ()>, other: impl Future<Outp
     .await;
 }
 
-/// Logs all lines until the other side is closed, or can't be read. A line takes units of the
-/// cooperative budget by its length, so that a program that prints without a pause leaves the
-/// thread to other tasks.
+/// Logs all lines until the pipe is closed or can't be read. A line takes units of the cooperative
+/// budget by its length, so that a program that prints without a pause does not block the thread
+/// for other tasks.
 async fn log_lines(
     pipe: Option<impl AsyncRead + Unpin>,
     (progress, pipe_index): (&LogProgress, usize),
@@ -159,7 +159,7 @@ async fn log_lines(
     let Some(pipe) = pipe else { return progress.set_closed(pipe_index) };
     let mut pipe = BufReader::new(pipe);
     let mut line = Vec::with_capacity(MAX_PIECE);
-    // Whether a piece of this line was logged before.
+    // Whether an earlier piece of this line was logged.
     let mut is_continued = false;
     loop {
         let room = (MAX_PIECE - line.len()) as u64;
@@ -167,7 +167,7 @@ async fn log_lines(
         let mut reading = pin!(limited.read_until(b'\n', &mut line));
         let read = poll_fn(|cx| {
             let read = reading.as_mut().poll(cx);
-            // It waits for the program, and not for its turn.
+            // With budget left, a pending read means that the pipe is empty.
             if read.is_pending() && coop::has_budget_remaining() {
                 progress.set_empty(pipe_index);
             }
@@ -180,7 +180,7 @@ async fn log_lines(
             false if line.len() < MAX_PIECE => continue,
             false => &line[..len_of_whole_characters(&line)],
         };
-        // The end of a line may come after its last piece.
+        // The line break may arrive after the last piece of its line.
         if !piece.is_empty() || !(is_continued || is_over) {
             for _ in 0..=piece.len() / BYTES_PER_BUDGET_UNIT {
                 consume_budget().await;
@@ -197,7 +197,8 @@ async fn log_lines(
     }
 }
 
-/// How many of these bytes are left when the last character is only begun; at least one.
+/// The number of bytes before an incomplete last character; all of them if there is none or if
+/// nothing would be left.
 fn len_of_whole_characters(bytes: &[u8]) -> usize {
     let last = bytes.len().saturating_sub(4);
     let last_start = bytes.iter().skip(last).rposition(|byte| byte & 0xC0 != 0x80);

@@ -1,4 +1,4 @@
-//! A program of the operating system while it runs: its orders, its end, and what the end means.
+//! A running program of the operating system: the signals to it, its end, and the exit reason.
 
 use std::io;
 use std::pin::pin;
@@ -18,29 +18,29 @@ use crate::kernel::closing::End;
 use crate::kernel::os_programs::RunningProgram;
 use crate::time::timer_queue::after;
 
-/// How often a program that has ended looks whether its stop is still on its way.
+/// How often the process of an ended program checks whether an ancestor is still being stopped.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A program that was started.
+/// A started program.
 pub(super) struct Program {
     pub(super) child: Child,
     pub(super) name: String,
     pub(super) own_group: bool,
     pub(super) stop_window: Duration,
-    /// Until it has been waited for.
+    /// `Some` until the exit status was collected.
     #[cfg(unix)]
     pub(super) running: Option<RunningProgram>,
 }
 
-/// What a program was asked before it ended.
+/// The last signal that was sent to a program before it ended.
 enum LastSignal {
     None,
-    /// To stop, at this time.
+    /// It was asked to stop at this time.
     Stop(Instant),
     Kill,
 }
 
-/// Runs the program to its end, and decides what that was.
+/// Waits for the end of the program, and decides the exit reason.
 pub(super) async fn run_to_end(
     mut program: Program,
     mut signals: StopSignals,
@@ -76,7 +76,7 @@ pub(super) async fn run_to_end(
     }
 }
 
-/// Waits for the end of the program, passes orders on, and tells what it prints.
+/// Waits for the end of the program, sends it signals, and logs its output.
 async fn wait_and_log(
     program: &mut Program,
     signals: &mut StopSignals,
@@ -96,8 +96,8 @@ async fn wait_and_log(
     ended
 }
 
-/// Whether an order arrives within the window after the end of a program, or later where a
-/// stop is on its way: a supervisor that is being stopped asks each of its children in turn.
+/// Whether a signal arrives within the window after the end of a program, or later if an ancestor
+/// is being stopped: a supervisor stops its children one after the other. Steps 4 and 5.
 async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: Duration) -> bool {
     let deadline = sleep_until(after(ended, stop_window));
     if !stop_window.is_zero()
@@ -106,7 +106,8 @@ async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: D
         return true;
     }
     while signals.is_stop_expected() {
-        // The look above may be outdated by now, so it is repeated; the order wakes at once.
+        // The ancestor's stop may end without a signal to this process, so the check is repeated. A
+        // signal ends the sleep at once.
         if signals.or_signal(sleep(stop_window.max(RECHECK_INTERVAL))).await.is_err() {
             return true;
         }
@@ -115,7 +116,7 @@ async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: D
 }
 
 impl Program {
-    /// How it ended and when, and what it had been asked by then.
+    /// Waits for the end: the status, the time, and the last signal before it.
     async fn wait(
         &mut self,
         signals: &mut StopSignals,
@@ -140,8 +141,8 @@ impl Program {
         }
     }
 
-    /// Asks it to stop. A program that may not be asked, because it has become another user's, is
-    /// killed later.
+    /// Asks the program to stop. It fails for a program that has changed its user; such a program
+    /// is killed when its time is over.
     #[cfg(unix)]
     fn terminate(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGTERM);
@@ -157,11 +158,12 @@ impl Program {
         if self.own_group {
             self.signal(nix::sys::signal::Signal::SIGKILL);
         }
-        // It fails only if the program has ended, which the next round finds.
+        // It fails only if the program has ended, which the next wait finds.
         drop(self.child.start_kill());
     }
 
-    /// Signals it, or its group. It is not waited for yet, so the number is still its own.
+    /// Signals the program, or its group. Its status was not collected yet, so the number is still
+    /// its own. Guarantee 3.
     #[cfg(unix)]
     fn signal(&self, signal: nix::sys::signal::Signal) {
         use nix::sys::signal::{kill, killpg};
@@ -169,14 +171,14 @@ impl Program {
 
         let number = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(number) = number.map(Pid::from_raw) {
-            // It may have ended just now.
+            // It fails if the program has ended just now.
             let _ = if self.own_group { killpg(number, signal) } else { kill(number, signal) };
         }
     }
 }
 
-/// Whether it ended as one does that was asked to stop: by SIGTERM, or by SIGINT, which
-/// `Ctrl-C` sends to all; or with the code by which shells say that.
+/// Whether the program ended by SIGTERM, or by SIGINT, which `Ctrl-C` sends to all programs; or
+/// with the code by which shells report these signals.
 #[cfg(unix)]
 fn is_terminated(status: ExitStatus) -> bool {
     use nix::sys::signal::Signal::{SIGINT, SIGTERM};
@@ -187,7 +189,7 @@ fn is_terminated(status: ExitStatus) -> bool {
         .any(|signal| status.signal() == Some(signal) || status.code() == Some(128 + signal))
 }
 
-/// It was killed.
+/// Without signals every stop is a kill.
 #[cfg(not(unix))]
 fn is_terminated(_: ExitStatus) -> bool {
     true

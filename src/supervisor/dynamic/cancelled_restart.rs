@@ -1,8 +1,15 @@
-//! Restarts that are called off while their start is under way.
+//! Restarts that are cancelled while their start is in progress.
 //!
-//! A request to terminate a child that is being started again is answered when the start is over
-//! and what it started has been stopped. The start has the child's shutdown time at most. If it is
-//! not over by then it is dropped, which kills what it began, and the end of that is waited for.
+//! A request to terminate a child is answered when nothing of the child runs. While the child's
+//! restart is in progress, these steps lead there:
+//!
+//! 1. [`cancel_restart`](DynamicServer::cancel_restart) sets the child to [`State::Cancelled`] and
+//!    cancels the token of the start.
+//! 2. The start may still finish within the child's shutdown time.
+//! 3. A start that takes longer is dropped, which kills the processes that it has started. The
+//!    background task waits for their ends, and for the processes that a child supervisor left.
+//! 4. [`cancelled_restart_done`](DynamicServer::cancelled_restart_done) stops the process of a
+//!    start that has finished, and answers the requests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,8 +37,8 @@ use crate::supervisor::stop::StopRequest;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// Lets a start go on beside the loop until it is called off, and then as long as its child
-    /// has to stop.
+    /// Makes the start of a restart cancellable: after its cancellation it has the shutdown time of
+    /// its child to finish. Steps 2 and 3.
     pub(super) fn run_cancellable(
         &mut self,
         ticket: u64,
@@ -53,7 +60,7 @@ impl DynamicServer {
             if let Some(outcome) = until(&kernel, due, &mut starting).await {
                 return outcome;
             }
-            // What a user's start holds is dropped here: a panic of that is not this one's.
+            // The drop of a user's start may panic, which must not end the background task.
             ignore_panic(|| drop(starting));
             for process in started_processes(&report, slot) {
                 let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
@@ -66,7 +73,7 @@ impl DynamicServer {
         }
     }
 
-    /// Calls off the start of this child that is under way.
+    /// Cancels the restart of this child whose start is in progress. Step 1.
     pub(super) fn cancel_restart(&mut self, pid: Pid, reply: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Restarting { ticket, .. } = child.state else { return };
@@ -76,7 +83,7 @@ impl DynamicServer {
         }
     }
 
-    /// A start that was called off is over: stops what it started.
+    /// Handles the end of a cancelled start: stops the process that it started. Step 4.
     pub(super) fn cancelled_restart_done(
         &mut self,
         (pid, ticket): (Pid, u64),
@@ -84,8 +91,9 @@ impl DynamicServer {
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) {
-        let is_this = |child: &Child| matches!(&child.state, State::Cancelled(cancelled) if cancelled.ticket == ticket);
-        let is_known = self.children.get(&pid).is_some_and(is_this);
+        let is_known = self.children.get(&pid).is_some_and(|child| {
+            matches!(&child.state, State::Cancelled(cancelled) if cancelled.ticket == ticket)
+        });
         let mut child = is_known.then(|| self.take(pid)).flatten().unwrap_or(incarnation);
         let replies = match std::mem::replace(&mut child.state, State::Starting) {
             State::Cancelled(cancelled) => cancelled.replies,
@@ -110,7 +118,7 @@ impl DynamicServer {
     }
 }
 
-/// What a start of this seat has begun, and is linked to the supervisor still.
+/// The processes of the start with this slot that are still linked to the supervisor.
 fn started_processes(report: &Report, slot: ChildSlot) -> Vec<Arc<dyn AnyProcess>> {
     let is_of_slot = |process: &Arc<dyn AnyProcess>| {
         let parent = process.with(|locked| locked.core().relations()?.parent);

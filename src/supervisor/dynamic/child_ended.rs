@@ -1,4 +1,4 @@
-//! Ends of dynamic children, and what they lead to.
+//! Handles the end of a dynamic child: removal, restart, or an exhausted budget.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::supervisor::report::Decided;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// A child's link broke.
+    /// Handles the exit of a child.
     pub(super) fn child_ended(
         &mut self,
         pid: Pid,
@@ -59,7 +59,7 @@ impl DynamicServer {
         }
     }
 
-    /// A restart did not succeed: another try, at once or later.
+    /// Handles a failed restart: attempts another one at once or later, or applies the limit.
     pub(super) fn restart_failed(
         &mut self,
         pid: Pid,
@@ -72,7 +72,8 @@ impl DynamicServer {
         let run = Run { started, ended: Instant::now(), ran: false };
         match self.record_end(pid, error.as_reason(), run) {
             Next::AtOnce => {
-                // After what else is queued, so that requests are served in between.
+                // The attempt is queued behind other messages, so that requests are served between
+                // two attempts. A full mailbox refuses the cast; a timer does not need room.
                 let ticket = self.set_restarting(pid, None);
                 if !self.me.cast(Cast::AttemptRestart { pid, ticket }) {
                     ctx.cast_after(Duration::ZERO, Cast::AttemptRestart { pid, ticket });
@@ -87,7 +88,7 @@ impl DynamicServer {
         }
     }
 
-    /// Records an incarnation that is over, and decides what follows.
+    /// Records the end of an incarnation, and decides the next step.
     fn record_end(&mut self, pid: Pid, reason: ExitReason, run: Run) -> Next {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
         let (fallback, intensity) = (self.spec.backoff, own.unwrap_or(self.spec.intensity));
@@ -109,7 +110,7 @@ impl DynamicServer {
         record.restarts.next(Rules { backoff, intensity }, run.ended, || self.random.unit())
     }
 
-    /// Has the child wait for its restart.
+    /// Schedules the restart of a child after this delay.
     fn schedule_restart(&mut self, pid: Pid, delay: Duration, ctx: &mut ServerContext<Self>) {
         let due = after(Instant::now(), delay);
         let ticket = self.set_restarting(pid, Some(due));
@@ -120,8 +121,8 @@ impl DynamicServer {
         }
     }
 
-    /// The child is to be started again under this ticket: at once, which counts against a
-    /// window, or when it is due, which does not.
+    /// Sets a child to [`State::Restarting`], and returns its new ticket. A restart without a due
+    /// time is attempted at once and counts against a window; a delayed one does not.
     fn set_restarting(&mut self, pid: Pid, due: Option<Instant>) -> u64 {
         let ticket = self.next_number();
         if let Some(child) = self.children.get_mut(&pid) {
@@ -130,7 +131,7 @@ impl DynamicServer {
         ticket
     }
 
-    /// One attempt, if the budget allows it and the child still waits for this one.
+    /// Attempts the restart with this ticket, if the budget allows it. A stale ticket is ignored.
     pub(super) fn attempt_restart(
         &mut self,
         pid: Pid,
@@ -151,7 +152,7 @@ impl DynamicServer {
         self.begin_restart((pid, ticket), ctx)
     }
 
-    /// Takes a restart from the budget that it is to be taken from.
+    /// Counts a restart of this child against its budget.
     fn spend(&mut self, pid: Pid) -> Result<(), Exceeded> {
         let now = Instant::now();
         let Some(child) = self.children.get(&pid).map(Child::counted) else { return Ok(()) };
@@ -159,7 +160,7 @@ impl DynamicServer {
         window.spend(limit, now, || child)
     }
 
-    /// The child's own budget, or that of all.
+    /// The budget that restarts of this child count against: its own, or that of all children.
     pub(super) fn budget_of(&mut self, pid: Pid) -> (&mut Window, Intensity) {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
         let record = self.children.get_mut(&pid).and_then(|child| child.restart_record.as_mut());
@@ -169,6 +170,7 @@ impl DynamicServer {
         }
     }
 
+    /// Applies what the specification says for a child that has exceeded its restart limit.
     fn budget_used_up(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let last = child.restart_record.as_ref().and_then(|record| record.last.clone());
@@ -194,6 +196,7 @@ impl DynamicServer {
         Ok(())
     }
 
+    /// Logs a restart that is about to be attempted.
     fn report_restart(&mut self, pid: Pid) {
         let (window, limit) = self.budget_of(pid);
         let budget_left = window.left(limit, Instant::now());

@@ -1,4 +1,12 @@
-//! Finding the holder of a name, or starting one: one winner, for whom all others wait.
+//! `get_or_start`: finds the holder of a name, or starts a child under it.
+//!
+//! 1. The first request for a name looks the name up. Later requests for the same name wait in
+//!    `name_waiters` for its answer, so concurrent requests start one child.
+//! 2. A holder that runs is the answer. A free name leads to a start, whose result is the answer.
+//! 3. If the holder is in its `init`, is ending, or is about to be restarted, a background task
+//!    waits for a change, and the name is looked up again.
+//! 4. A start that fails because another process has registered the name since leads to another
+//!    lookup too.
 
 use std::sync::Arc;
 
@@ -17,15 +25,17 @@ use crate::runtime::errors::call_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::server::{Completion, DynamicServer, PidReply, Requester};
 
-/// How it is with a name.
+/// The status of a name.
 pub(crate) enum NameStatus {
+    /// No process holds it.
     Free,
+    /// This process holds it and has finished its `init`.
     Held(Pid),
-    /// Its holder is still in its init.
+    /// Its holder is in its `init`.
     Starting(Arc<dyn AnyProcess>),
-    /// Its holder is on its way out.
+    /// Its holder has an accepted exit and is ending.
     Ending(Arc<dyn AnyProcess>),
-    /// Its holder is about to be started again by its supervisor.
+    /// It is reserved for a child that its supervisor is about to restart.
     Restarting,
 }
 
@@ -35,7 +45,7 @@ pub(crate) fn name_status(kernel: &Kernel, name: &str) -> NameStatus {
             None => return NameStatus::Free,
             Some(NameEntry::Vacant(_)) => return NameStatus::Restarting,
             Some(NameEntry::Held(pid)) => match kernel.find(pid) {
-                // The name has moved on meanwhile.
+                // The holder has ended since the lookup, so the name is looked up again.
                 None => continue,
                 Some(holder) if is_ending(&*holder) => return NameStatus::Ending(holder),
                 Some(holder) if is_starting(&*holder) => return NameStatus::Starting(holder),
@@ -71,7 +81,7 @@ impl DynamicServer {
         self.resolve_name(name, spec, ctx)
     }
 
-    /// Somebody waits for this name: is it held by now?
+    /// Looks up a name for its waiting callers. Steps 2 and 3.
     pub(super) fn resolve_name(
         &mut self,
         name: SharedStr,
@@ -107,7 +117,7 @@ impl DynamicServer {
         Ok(())
     }
 
-    /// Gives the callers of a start what it came to.
+    /// Sends the result of a start to its callers.
     pub(super) fn answer_start(&mut self, requester: Requester, result: Result<Pid, StartError>) {
         match requester {
             Requester::Caller(reply) => reply.send(result),
@@ -122,29 +132,29 @@ impl DynamicServer {
     }
 }
 
-/// Waits until the init of a holder is over, or the holder is.
+/// Waits until the holder has finished its `init` or has ended.
 async fn wait_for_init(runtime: &Runtime, holder: Arc<dyn AnyProcess>) {
     let mut ended = Ended::of(runtime, Some(holder.clone()));
     loop {
-        let ready = runtime.kernel.name_changes.notified();
-        let mut ready = std::pin::pin!(ready);
-        // From here on no change is missed.
-        ready.as_mut().enable();
+        let changed = runtime.kernel.name_changes.notified();
+        let mut changed = std::pin::pin!(changed);
+        // No change is missed from here on.
+        changed.as_mut().enable();
         if !is_starting(&*holder) {
             return;
         }
-        if let Either::Right(_) = select(ready, &mut ended).await {
+        if let Either::Right(_) = select(changed, &mut ended).await {
             return;
         }
     }
 }
 
-/// Waits until a vacant name is held or free.
+/// Waits until a reserved name is held or free.
 async fn wait_until_not_reserved(kernel: &Kernel, name: &str) {
     loop {
         let changed = kernel.name_changes.notified();
         let mut changed = std::pin::pin!(changed);
-        // From here on no change is missed.
+        // No change is missed from here on.
         changed.as_mut().enable();
         if !matches!(kernel.names.get(name), Some(NameEntry::Vacant(_))) {
             return;

@@ -1,12 +1,14 @@
-//! Children that have used up the restarts of their own, and the pids that children go by.
+//! Children that have used up their own restarts ([`Exhausted::GiveUp`]).
 //!
-//! 1. A child that was given up is known, does not run, and counts for nothing: it takes no room
-//!    and holds no name. A process of another origin may register that name.
-//! 2. While a restart would still exceed its budget, this supervisor starts nothing under its
-//!    name: `get_or_start` and `start_child` say that it was given up. Afterwards the next start
-//!    under the name replaces it.
-//! 3. At most [`KEPT`] are kept, the latest; so keys that fail one after the other don't fill the
-//!    memory.
+//! 1. A child that was given up is known and does not run. It does not count for `max_children`
+//!    and reserves no name: any other process may register its name.
+//! 2. While a restart would exceed the child's budget, this supervisor starts no child under its
+//!    name: `get_or_start` and `start_child` return [`StartError::GivenUp`]. After that time the
+//!    next start under the name replaces the child.
+//! 3. At most [`KEPT`] such children are kept, the latest ones, so that many failing keys do not
+//!    use memory without a bound.
+//!
+//! [`Exhausted::GiveUp`]: crate::Exhausted::GiveUp
 
 use tokio::time::Instant;
 
@@ -20,11 +22,11 @@ use crate::supervisor::dynamic::child::{Child, GivenUp, State};
 use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::incarnation::{NotStarted, StartOutcome};
 
-/// How many children that were given up are kept.
+/// The number of given-up children that are kept at most.
 const KEPT: usize = 1_000;
 
 impl DynamicServer {
-    /// The child stays known, and is not started again.
+    /// Gives up a child: it stays known and is not restarted.
     pub(super) fn give_up(&mut self, pid: Pid, until: Instant, last: ExitReason) {
         let number = self.next_number();
         let Some(child) = self.children.get_mut(&pid) else { return };
@@ -33,6 +35,7 @@ impl DynamicServer {
             self.index.given_up_by_name.insert(name, pid);
         }
         self.index.given_up_by_age.insert(number, pid);
+        // Invariant 3.
         if self.index.given_up_by_age.len() > KEPT
             && let Some((_, oldest)) = self.index.given_up_by_age.first_key_value()
         {
@@ -40,12 +43,13 @@ impl DynamicServer {
         }
     }
 
-    /// How many were given up.
+    /// The number of children that were given up.
     pub(super) fn given_up_count(&self) -> usize {
         self.index.given_up_by_age.len()
     }
 
-    /// Whether a child may be started under this name, as far as the one before it goes.
+    /// Refuses a start under the name of a child that was given up, until its budget allows a
+    /// restart. Invariant 2.
     pub(super) fn check_given_up(&self, name: &SharedStr) -> Result<(), StartError> {
         let Some(pid) = self.index.given_up_by_name.get(name) else { return Ok(()) };
         let now = Instant::now();
@@ -59,8 +63,8 @@ impl DynamicServer {
         }
     }
 
-    /// A start under the name of a child that was given up has come to something: the new child
-    /// takes its place, or the old one stays given up for as long again.
+    /// Applies the outcome of a start under the name of a given-up child: a started child replaces
+    /// it, and a failed start extends its time, as if it had just been given up.
     pub(super) fn update_given_up(&mut self, child: &Child, outcome: &StartOutcome) {
         let Some(name) = child.name() else { return };
         let Some(&pid) = self.index.given_up_by_name.get(&name) else { return };

@@ -1,4 +1,6 @@
-//! Dynamic supervisors: many children of a kind, that come and go, known by their pids.
+//! Dynamic supervisors: children are started and stopped at any time and are known by their pids.
+//!
+//! [`server`] describes the states of a child and the invariants.
 
 pub(crate) mod spec;
 mod index;

@@ -1,4 +1,4 @@
-//! The children that a dynamic supervisor has asked to stop, all at once.
+//! The children that a stopping dynamic supervisor waits for.
 
 use std::collections::VecDeque;
 
@@ -11,14 +11,14 @@ use crate::process::AnyProcess;
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::report::Report;
 
-/// The children that were asked to stop, and whose end has not been told yet.
+/// The children that were asked to stop and whose end has not been reported yet.
 ///
-/// If the supervisor is killed while it waits for one of them, it tells in its end of all that
-/// had ended by then.
+/// Its drop reports the children that have ended, for a supervisor that is killed while it waits
+/// for another one.
 pub(super) struct PendingStops {
     report: Report,
     began: Instant,
-    /// Until when each has time, and what it was doing when that was over.
+    /// Each with its deadline, and with what it was doing when it was killed.
     children: VecDeque<(Option<Instant>, Child, Option<Doing>)>,
 }
 
@@ -27,13 +27,13 @@ impl PendingStops {
         PendingStops { report: report.clone(), began, children: VecDeque::new() }
     }
 
-    /// This child was asked, and has time until then.
+    /// Adds a child that was asked to stop until this deadline.
     pub(super) fn push(&mut self, due: Option<Instant>, child: Child) {
         self.children.push_back((due, child, None));
     }
 
-    /// Puts the child whose time is up first before all others: so none is overlooked while
-    /// another is waited for. How many there are.
+    /// Sorts by deadline, children without one last, and returns the number of children. With the
+    /// earliest deadline first, no deadline passes while another child is awaited.
     pub(super) fn sort_by_deadline(&mut self) -> usize {
         let latest = self.began;
         let order = |due: &Option<Instant>| due.map_or((1, latest), |due| (0, due));
@@ -45,7 +45,7 @@ impl PendingStops {
         self.began
     }
 
-    /// Those that are waited for after the first.
+    /// The children that are awaited after the first.
     pub(super) fn rest(&self) -> impl ExactSizeIterator<Item = &Child> {
         self.children.iter().skip(1).map(|(_, child, _)| child)
     }
@@ -54,7 +54,7 @@ impl PendingStops {
         self.children.front().map(|(due, child, _)| (*due, child))
     }
 
-    /// The first has ended with this reason.
+    /// Removes the first child, and reports its end with this reason.
     pub(super) fn report_first(&mut self, reason: &ExitReason) {
         let Some((_, child, doing)) = self.children.pop_front() else { return };
         let Some(process) = child.process() else { return };
@@ -62,7 +62,7 @@ impl PendingStops {
         child.stop_request(process).tell(&self.report, self.began, reason, overran);
     }
 
-    /// The first was killed at what it was doing, and is waited for after all others.
+    /// Moves the first child, which was killed, behind all others.
     pub(super) fn move_first_to_back(&mut self, doing: Option<Doing>) {
         if let Some((due, child, _)) = self.children.pop_front() {
             self.children.push_back((due, child, doing));
@@ -75,7 +75,7 @@ impl Drop for PendingStops {
         while let Some((_, child, doing)) = self.children.front() {
             let brutally = child.shutdown == Shutdown::BrutalKill;
             match child.process().and_then(|process| ended(&**process)) {
-                // Killed with the supervisor: that is not what the supervisor's stop came to.
+                // It was killed together with the supervisor, not by the supervisor's stop.
                 Some(ExitReason::Killed) if !brutally && doing.is_none() => {}
                 Some(reason) => {
                     self.report_first(&reason);
@@ -88,7 +88,7 @@ impl Drop for PendingStops {
     }
 }
 
-/// The reason of a process that has ended.
+/// The exit reason of a process whose end was announced.
 pub(super) fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
     process.with(|locked| {
         let core = locked.core();

@@ -1,32 +1,61 @@
-//! The process of a dynamic supervisor.
+//! The server process of a dynamic supervisor.
 //!
-//! Everything in it is an event: a start that came to something, a child that ended, a stop
-//! that is over, a time that is up. No handler waits for a child, so a slow init or a slow
-//! stop holds up nobody else.
+//! # Guarantees
 //!
-//! **Starts.** A start is polled once where it is asked for; one that isn't done then goes
-//! on as a task that the supervisor owns and that falls with it, and with that task the
-//! half-started child. The child is linked to the supervisor from before its init on, so one
-//! that is started already falls by its link. What a start came to is left in `done`, in the
-//! same poll in which it came to it, and the supervisor is told to look: so a supervisor that
-//! stops finds every child that was started, told of or not. What was only half started then
-//! is killed, and found by its link: the stop waits for its end, too.
+//! The server never waits for a child while it runs: a start, a stop, a delay and an exit are each
+//! an event of their own. A slow `init` or a slow stop therefore delays no other child. Only
+//! [`stop_all`](DynamicServer::stop_all), which runs in `terminate`, waits.
 //!
-//! **A child that ends before its supervisor has heard of its start** leaves an exit from an
-//! unknown pid; while starts are under way such exits are kept, and looked for when the pid
-//! becomes known.
+//! # The states of a child
 //!
-//! **Stops.** The child is asked, and killed when its time is up; its link's exit ends the
-//! stop. One timer serves all stops. Whose time is up is looked at, and every few seconds
-//! whoever has all the time there is, so that a child that took its link away is found ended.
+//! ```text
+//!             start_child                restart budget used up
+//!                  │                     ┌──────────────────────▶ GivenUp ──▶ (removed)
+//!                  ▼                     │                            terminate, or a new
+//!              Starting ──▶ Running ──▶ Restarting ──▶ Running        start under its name
+//!              (in no table)   │             │
+//!                              │ terminate   │ terminate while its start runs
+//!                              ▼             ▼
+//!                          Stopping ◀──── Cancelled
+//!                              │ exit        │ the start failed
+//!                              ▼             ▼
+//!                          (removed)     (removed)
+//! ```
 //!
-//! **Restarts.** A child that is to be started again keeps its old pid as its key until then,
-//! and holds a ticket; what comes with another ticket is stale. A start under way that is called
-//! off keeps the child known until it has come to something and all of that has ended.
+//! Also removed: a child that ends and whose restart type asks for no restart, a child that is
+//! terminated while it waits for its restart, and a child whose restart is ignored. A used-up
+//! budget gives the child up, removes it, or ends the supervisor: [`Exhausted`] decides.
 //!
-//! **What it publishes** costs one store an event: how many children it has. The first of them
-//! it shows as they were when it was last asked for that, and while it stops those that it waits
-//! for; a hundred at most.
+//! [`Exhausted`]: crate::Exhausted
+//!
+//! # Starts
+//!
+//! 1. A start is polled once by the handler that requests it. Most starts finish there.
+//! 2. A start that is pending continues as a background task of the server. The server aborts it
+//!    when it stops, and its drop kills the half-started child.
+//! 3. The task pushes its result to `completions` in the poll that produces it, and then sends
+//!    [`Cast::HandleCompletions`].
+//!
+//! # Invariants
+//!
+//! 1. A child is linked to the supervisor before its `init` runs, so the end of the supervisor
+//!    ends every child, started or half started.
+//! 2. A stopping supervisor finds every started child: in `children`, or in `completions` if the
+//!    server has not handled its start yet. It finds half-started children by their links, kills
+//!    them, and waits for their ends.
+//! 3. An exit of an unknown pid is kept in `early_exits` while any start is in progress: the child
+//!    may end before the server has handled its start. The exit is looked up when the pid becomes
+//!    known, and all early exits are dropped when no start is in progress.
+//! 4. A child that restarts keeps its old pid as its key until the restart succeeds, and holds a
+//!    ticket. A completion or a cast with another ticket is stale and is ignored.
+//! 5. A cancelled restart keeps its child known until its start has finished and the processes
+//!    that it started have ended ([`cancelled_restart`](super::cancelled_restart)).
+//! 6. One timer serves all stops: it fires at the earliest entry of `stop_checks`. A child is
+//!    killed when its shutdown time is over. A child without a limit is checked every few seconds:
+//!    it may have removed its link and ended without an exit signal.
+//! 7. Every event publishes the number of children with one atomic store. The published list holds
+//!    at most a hundred children: the first ones, as of the last request for it, or, while the
+//!    supervisor stops, those that it waits for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -65,79 +94,78 @@ pub(crate) struct DynamicServer {
     pub(super) random: Random,
     pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
     pub(super) index: Index,
-    /// Starts under way, of new children and of old ones.
+    /// The background starts in progress: first starts and restarts.
     pub(super) starts_in_progress: usize,
-    /// Those of new ones.
+    /// The first starts among them.
     pub(super) first_starts: usize,
-    /// What calls off the restarts that are under way, by their tickets.
+    /// Cancels the background restarts in progress, by ticket.
     pub(super) restart_cancellations: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
+    /// The background tasks: starts, and waits for names and orphans.
     pub(super) background: JoinSet<()>,
+    /// The results of background tasks that the server has not handled yet.
     pub(super) completions: Arc<Mutex<Vec<Completion>>>,
-    /// Exits of pids that are not known yet.
+    /// Exits of unknown pids. Invariant 3.
     pub(super) early_exits: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
-    /// Stops under way, by when they are looked at next.
+    /// The stops in progress, by the time of their next check. Invariant 6.
     pub(super) stop_checks: BTreeSet<(Instant, Pid)>,
-    /// When the timer of all stops is due.
+    /// When the timer of all stops fires.
     pub(super) stop_timer_due: Option<Instant>,
-    /// Who waits for a name to have a holder.
+    /// The callers of `get_or_start` that wait, by name.
     pub(super) name_waiters: HashMap<SharedStr, Vec<PidReply>>,
+    /// The last number that was given to a child, a ticket, or a child that was given up.
     pub(super) last_number: u64,
     pub(super) published: Arc<Published>,
 }
 
-/// What a dynamic supervisor can be asked. `Publish` is answered when it has handled what came before
-/// that, and shows it in what it publishes.
+/// The requests to a dynamic supervisor.
 pub(crate) enum Call {
-    StartChild { spec: Arc<Spec>, reply: PidReply },
-    GetOrStart { name: SharedStr, spec: Arc<Spec>, reply: PidReply },
-    TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
+    StartChild {
+        spec: Arc<Spec>,
+        reply: PidReply,
+    },
+    GetOrStart {
+        name: SharedStr,
+        spec: Arc<Spec>,
+        reply: PidReply,
+    },
+    TerminateChild {
+        pid: Pid,
+        reply: Reply<Result<(), ChildError>>,
+    },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
+    /// Publishes the current children. The reply comes after every earlier message was handled.
     Publish(Reply<()>, Option<Turn>),
 }
 
-/// What it tells itself.
+/// The messages that the server sends to itself.
 pub(crate) enum Cast {
-    /// Something lies in `done`.
+    /// `completions` is not empty.
     HandleCompletions,
-    AttemptRestart {
-        pid: Pid,
-        ticket: u64,
-    },
-    /// The time of some stop is up.
+    /// The restart with this ticket is due.
+    AttemptRestart { pid: Pid, ticket: u64 },
+    /// The timer of all stops has fired.
     CheckStops,
 }
 
-/// Whom a start is for.
+/// The callers that a first start is answered to.
 pub(super) enum Requester {
     Caller(PidReply),
-    /// Everybody who waits for this name.
+    /// All waiting callers of `get_or_start` with this name. The specification is kept for another
+    /// attempt.
     NameWaiters(SharedStr, Arc<Spec>),
 }
 
-/// What a helper is done with.
+/// The result of a background task.
 pub(super) enum Completion {
-    Started {
-        child: Child,
-        requester: Requester,
-        outcome: StartOutcome,
-    },
-    Restarted {
-        pid: Pid,
-        ticket: u64,
-        incarnation: Child,
-        outcome: StartOutcome,
-    },
-    /// What a killed supervisor left has ended.
-    OrphansEnded {
-        pid: Pid,
-        ticket: u64,
-    },
-    /// A name's holder was on its way, in or out: how is it with the name now?
-    NameChanged {
-        name: SharedStr,
-        spec: Arc<Spec>,
-    },
+    /// A first start has finished.
+    Started { child: Child, requester: Requester, outcome: StartOutcome },
+    /// A restart has finished. `incarnation` is its record in case the child is known no more.
+    Restarted { pid: Pid, ticket: u64, incarnation: Child, outcome: StartOutcome },
+    /// The processes that a killed child supervisor left have ended.
+    OrphansEnded { pid: Pid, ticket: u64 },
+    /// The holder of the name has started or ended: the name is to be looked up again.
+    NameChanged { name: SharedStr, spec: Arc<Spec> },
 }
 
 impl GenServer for DynamicServer {
@@ -233,7 +261,7 @@ impl DynamicServer {
         Ok(())
     }
 
-    /// Goes through what helpers are done with.
+    /// Handles the results of background tasks.
     fn handle_completions(&mut self, ctx: &mut ServerContext<Self>) -> Result {
         while self.background.try_join_next().is_some() {}
         let mut all = self.take_completions().into_iter();
@@ -253,13 +281,13 @@ impl DynamicServer {
                 Completion::NameChanged { name, spec } => self.resolve_name(name, spec, ctx),
             };
             if handled.is_err() {
-                // It gives up: the others are stopped with the rest.
+                // The supervisor gives up. `stop_all` finds the other results. Invariant 2.
                 self.completions().extend(all);
                 return handled;
             }
         }
         if self.starts_in_progress == 0 {
-            // Strangers', after all.
+            // These exits are of no child. Invariant 3.
             self.early_exits.clear();
         }
         Ok(())
@@ -273,7 +301,7 @@ impl DynamicServer {
         self.completions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has this done beside the loop, and looked at afterwards.
+    /// Runs this work in a task of its own, and has the server handle its result.
     pub(super) fn run_in_background(
         &mut self,
         work: impl Future<Output = Completion> + Send + 'static,
@@ -282,7 +310,7 @@ impl DynamicServer {
         self.background.spawn(async move {
             let completion = work.await;
             completions.lock().unwrap_or_else(PoisonError::into_inner).push(completion);
-            // A supervisor that is gone by now has nothing to look at.
+            // The cast fails only if the server has ended.
             drop(me.cast_wait(Cast::HandleCompletions).await);
         });
     }

@@ -1,4 +1,4 @@
-//! Starting dynamic children.
+//! First starts and restarts of dynamic children.
 
 use std::any::Any;
 use std::future::Future;
@@ -24,6 +24,7 @@ use crate::supervisor::spec::auto_shutdown::AutoShutdown;
 use crate::supervisor::spec::check_child;
 
 impl DynamicServer {
+    /// Handles a request to start a child.
     pub(super) fn start_child(
         &mut self,
         spec: Arc<Spec>,
@@ -40,7 +41,7 @@ impl DynamicServer {
         }
     }
 
-    /// Whether such a child may be started at all.
+    /// Checks a specification, and the limit of children.
     pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
         check_child(spec, AutoShutdown::Never)?;
         match self.spec.max_children {
@@ -53,7 +54,7 @@ impl DynamicServer {
         }
     }
 
-    /// Starts a new child, for whoever it is.
+    /// Starts a new child, and answers the requester when the start has finished.
     pub(super) fn begin_start(
         &mut self,
         spec: Arc<Spec>,
@@ -64,7 +65,7 @@ impl DynamicServer {
         let slot = ChildSlot { child: number, start: 1 };
         let child = Child::new(spec.clone(), number);
         if let Some(outcome) = run_start_at_once(&self.report, slot, &spec, &StartCause::First) {
-            // What a temporary child captured goes with it.
+            // For a temporary child this is the last handle: it drops what the closure captured.
             ignore_panic(|| drop(spec));
             return self.start_done(child, requester, outcome, ctx);
         }
@@ -84,7 +85,7 @@ impl DynamicServer {
         }
     }
 
-    /// A start has come to something.
+    /// Handles the outcome of a first start.
     pub(super) fn start_done(
         &mut self,
         child: Child,
@@ -108,8 +109,7 @@ impl DynamicServer {
             Err(NotStarted { error, name_taken }) => {
                 self.report.free_names(slot);
                 match requester {
-                    // Another process registered the name since it was looked at, and may be
-                    // gone by now.
+                    // Another process has registered the name since the lookup, and may have ended.
                     Requester::NameWaiters(name, spec) if name_taken => {
                         return self.resolve_name(name, spec, ctx);
                     }
@@ -120,7 +120,7 @@ impl DynamicServer {
         }
     }
 
-    /// The child runs as this process from now on; or did, if its end was told before.
+    /// Adds a started child. If its exit has already arrived, handles that. Server invariant 3.
     fn add_started(
         &mut self,
         mut child: Child,
@@ -139,7 +139,8 @@ impl DynamicServer {
         }
     }
 
-    /// Starts the next incarnation of a child that keeps its place until then.
+    /// Starts the next incarnation of a child, which keeps its old pid as its key until the start
+    /// has succeeded. Server invariant 4.
     pub(super) fn begin_restart(
         &mut self,
         key: (Pid, u64),
@@ -173,7 +174,7 @@ impl DynamicServer {
         }
     }
 
-    /// A child was started again, or was not; or was not to be any more.
+    /// Handles the outcome of a restart. If the ticket is stale, the restart was cancelled.
     pub(super) fn restart_done(
         &mut self,
         (pid, ticket): (Pid, u64),
@@ -181,8 +182,7 @@ impl DynamicServer {
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
-        if !self.children.get(&pid).is_some_and(waits) {
+        if !self.children.get(&pid).is_some_and(|child| child.has_restart_ticket(ticket)) {
             self.cancelled_restart_done((pid, ticket), incarnation, outcome, ctx);
             return Ok(());
         }
@@ -201,7 +201,7 @@ impl DynamicServer {
     }
 }
 
-/// One start; a panic in it is its failure.
+/// Runs one start. A panic in it makes the start fail.
 fn run_start(
     report: Report,
     slot: ChildSlot,
@@ -212,7 +212,7 @@ fn run_start(
     AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(start_panicked))
 }
 
-/// The same for a child whose start never waits.
+/// Runs a start that never waits; `None` for any other start.
 fn run_start_at_once(
     report: &Report,
     slot: ChildSlot,

@@ -1,4 +1,10 @@
-//! Stopping all children.
+//! Stopping all children when the supervisor ends.
+//!
+//! 1. Background starts are aborted, and half-started children are killed.
+//! 2. All children are asked to stop at once, each with its own deadline.
+//! 3. The children are awaited in the order of their deadlines. A child whose deadline passes is
+//!    killed and moved behind the others, so no child delays the kill of another.
+//! 4. The killed children are awaited, then the half-started ones.
 
 use std::sync::Arc;
 
@@ -19,7 +25,8 @@ use crate::supervisor::stop::StopRequest;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// Stops everybody at once, each in its own time, and waits for the very end of all.
+    /// Stops all children concurrently, each within its own shutdown time, and waits until the
+    /// last one has ended.
     pub(super) async fn stop_all(&mut self) {
         self.show_ending();
         self.report.begins_to_stop();
@@ -50,13 +57,14 @@ impl DynamicServer {
         }
     }
 
-    /// From now on it handles nothing, and waits for all of them.
+    /// The wait edges from this supervisor, which handles no more requests, to all its children.
     fn wait_edges(&self, half_started: &[Arc<dyn AnyProcess>]) -> Vec<WaitEdge> {
         let half_started = half_started.iter().map(|process| process.pid());
         let all = self.children.keys().copied().chain(half_started);
         all.filter_map(|pid| self.report.waits_for(pid, Until::Answer)).collect()
     }
 
+    /// Asks all children to stop, or kills those whose shutdown is brutal.
     fn request_stops(&mut self) -> PendingStops {
         let began = Instant::now();
         let mut pending = PendingStops::new(&self.report, began);
@@ -73,7 +81,8 @@ impl DynamicServer {
         pending
     }
 
-    /// Drops the starts under way, and kills and gives what they had started by then.
+    /// Aborts all background tasks. Adds the children whose start had finished, and kills and
+    /// returns the half-started ones.
     async fn abort_background(&mut self) -> Vec<Arc<dyn AnyProcess>> {
         if self.background.is_empty() && self.completions().is_empty() {
             return Vec::new();
@@ -92,7 +101,8 @@ impl DynamicServer {
         half_started
     }
 
-    /// The reason of a child that ends until then; else it is killed, at what it is doing.
+    /// Waits for the end of a child until its deadline, then kills it. The error is what the child
+    /// was doing when it was killed.
     async fn await_end_or_kill(
         &self,
         due: Option<Instant>,
@@ -110,12 +120,12 @@ impl DynamicServer {
     }
 }
 
-/// What it is called: its id.
+/// The id of a half-started child, by its label.
 fn label(process: &dyn AnyProcess) -> SharedStr {
     process.with(|locked| locked.core().relations()?.label.clone()).unwrap_or("half started".into())
 }
 
-/// A child that was started, and not yet told of.
+/// The child of a start that has finished and was not handled yet.
 fn started_child(completion: Completion) -> Option<Child> {
     match completion {
         Completion::Started { child, outcome: Ok(Some(process)), .. }

@@ -1,4 +1,8 @@
-//! Stopping dynamic children: one when it is asked for, all of them at the end.
+//! Stopping one dynamic child.
+//!
+//! The server asks the child to stop and continues. The exit of the child ends the stop. One timer
+//! checks the stops that are due: it kills a child whose shutdown time is over, and finds a child
+//! that has ended without an exit signal because it had removed its link.
 
 use tokio::time::Instant;
 
@@ -17,6 +21,7 @@ use crate::supervisor::stop::NOT_YIELDING;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
+    /// Handles a request to terminate a child: the reply is sent when nothing of it runs.
     pub(super) fn terminate_child(
         &mut self,
         requested: Pid,
@@ -44,7 +49,7 @@ impl DynamicServer {
         }
     }
 
-    /// Asks the child to stop; its end, or the end of its time, is an event of its own.
+    /// Asks a child to stop. Its exit and the end of its shutdown time are events of their own.
     pub(super) fn begin_stop(
         &mut self,
         pid: Pid,
@@ -71,18 +76,18 @@ impl DynamicServer {
         self.arm_stop_timer(ctx);
     }
 
-    /// Sees to it that whose time is up first is looked at then.
+    /// Sets the timer to the earliest check.
     fn arm_stop_timer(&mut self, ctx: &mut ServerContext<Self>) {
         let Some(&(due, _)) = self.stop_checks.first() else { return };
         if self.stop_timer_due.is_none_or(|next| due < next) {
             self.stop_timer_due = Some(due);
             let delay = due.saturating_duration_since(Instant::now());
-            // In place of one that was to come later.
+            // The key replaces a timer that would fire later.
             ctx.cast_after_as("check stops", delay, Cast::CheckStops);
         }
     }
 
-    /// Looks at all whose time is up.
+    /// Checks all stops that are due.
     pub(super) fn check_stops(&mut self, ctx: &mut ServerContext<Self>) {
         self.stop_timer_due = None;
         let now = Instant::now();
@@ -95,8 +100,9 @@ impl DynamicServer {
         self.arm_stop_timer(ctx);
     }
 
-    /// Kills a child whose time is up, unless it has all the time there is. One that was
-    /// killed before does not await. One that has ended unheard had taken its link away.
+    /// Checks one stop that is due: kills a child with a limited shutdown time, or logs that a
+    /// killed child does not yield. A child that has ended by now had removed its link, so no exit
+    /// signal arrives.
     fn check_stop(&mut self, pid: Pid, now: Instant) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Stopping(stopping) = &mut child.state else { return };
@@ -116,7 +122,7 @@ impl DynamicServer {
         self.stop_checks.insert((stopping.due, pid));
     }
 
-    /// A stop is over.
+    /// Handles the end of a child that was asked to stop.
     pub(super) fn child_stopped(&mut self, pid: Pid, reason: &ExitReason) {
         let Some(child) = self.take(pid) else { return };
         if let State::Stopping(stopping) = &child.state {
@@ -130,10 +136,10 @@ impl DynamicServer {
     }
 }
 
-/// Answers all requests for this stop: the child is gone.
+/// Answers all requests for a stop that has ended.
 pub(super) fn answer_stops(replies: Vec<StopReply>) {
     for (at, StopReply { requested, reply }) in replies.into_iter().enumerate() {
-        // Who asked after the first asked for what is gone.
+        // Later requests name a child that the first one terminated.
         reply.send(match at {
             0 => Ok(()),
             _ => Err(ChildError::NotFound(requested.to_string())),
