@@ -44,9 +44,9 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// **When not to use it.** A restart helps because it begins from a state that is known to be good.
 /// If the kept value is what made the child crash, each incarnation crashes at once, until the
 /// supervisor gives up. So keep no value that a message could have corrupted, or drop the value
-/// after a crash: by [`discard_on_panic`](Self::discard_on_panic), or, where the child checks [why
-/// it was started](crate::TaskContext::start_cause), by [`reset`](Self::reset). A value that must
-/// survive the program belongs in a database.
+/// after a crash: by [`discard_on_panic`](Self::discard_on_panic), or, where the child checks
+/// [why it was started](crate::TaskContext::start_cause), by [`reset`](Self::reset). A value that
+/// must survive the program belongs in a database.
 ///
 /// OTP: an ETS table whose heir is the supervisor, or another process that only holds the value.
 ///

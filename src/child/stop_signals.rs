@@ -23,7 +23,7 @@ use crate::message::received::Envelope;
 use crate::process::{AnyProcess, flag};
 
 /// The end of a child's body: `Ok` after a stop request is [`Shutdown`](ExitReason::Shutdown). An
-/// error is a crash in any case.
+/// error is the exit reason in any case.
 pub(crate) fn end_of(result: Result, stop_requested: bool) -> End {
     match result {
         Ok(()) if stop_requested => End::Told(ExitReason::Shutdown),

@@ -5,7 +5,7 @@
 //! A process represents the program and [ends by itself](StopSignals::hold).
 //!
 //! 1. The process ends only after the program has ended and the operating system has reported its
-//!    exit status.
+//!    exit status, unless tokio drops the process' task.
 //! 2. The program does not outlive the process: its handle kills it when it is dropped.
 //! 3. No signal reaches another program with the same number: an ended program keeps its number
 //!    until its status was collected, and no signal is sent afterwards.
@@ -19,10 +19,10 @@
 //!    * *a kill*: SIGKILL, which no program can refuse. The process then waits for the end.
 //!    * *tokio drops the process' task*: SIGKILL, because no task waits for the end any more.
 //! 3. The program has ended. Its remaining output is logged.
-//! 4. If the program was not asked to stop, the process waits for the child's [stop
-//!    window](ChildSpec::stop_window): `Ctrl-C` signals a whole group, and systemd every process of
-//!    a unit, so the stop of this program may arrive a moment later. A stop within the window makes
-//!    the end a stop.
+//! 4. If the program was not asked to stop, the process waits for the child's
+//!    [stop window](ChildSpec::stop_window): `Ctrl-C` signals a whole group, and systemd every
+//!    process of a unit, so the stop of this program may arrive a moment later. A stop within the
+//!    window makes the end a stop.
 //! 5. If an ancestor supervisor is being stopped when the window closes, its stop will arrive. The
 //!    process waits for it without a limit, because the ancestor may stop other children first.
 

@@ -9,17 +9,18 @@
 //! # The states of a child
 //!
 //! ```text
-//!             start_child                restart budget used up
-//!                  │                     ┌──────────────────────▶ GivenUp ──▶ (removed)
-//!                  ▼                     │                            terminate, or a new
-//!              Starting ──▶ Running ──▶ Restarting ──▶ Running        start under its name
-//!              (in no table)   │             │
-//!                              │ terminate   │ terminate while its start runs
-//!                              ▼             ▼
-//!                          Stopping ◀──── Cancelled
-//!                              │ exit        │ the start failed
-//!                              ▼             ▼
-//!                          (removed)     (removed)
+//!  start_child
+//!       │
+//!       ▼
+//!   Starting ────▶ Running ◀─── ended / started ───▶ Restarting ─── budget used up ──▶ GivenUp
+//!  (in no table)      │                                  │                                │
+//!                     │ terminate                        │ terminate during               │ terminate, or
+//!                     │                                  │ its start                      │ a start under
+//!                     ▼                                  ▼                                │ its name
+//!                 Stopping ◀──── start succeeded ─── Cancelled                            │
+//!                     │ exit                             │ start failed                   │
+//!                     ▼                                  ▼                                ▼
+//!                 (removed)                          (removed)                        (removed)
 //! ```
 //!
 //! Also removed: a child that ends and whose restart type asks for no restart, a child that is
