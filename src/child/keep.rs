@@ -163,8 +163,8 @@ impl<T: Send + 'static> Keep<T> {
     /// new one. By default the value stays as it was at the panic, perhaps in the middle of a
     /// change. A returned error and a kill are no panics.
     ///
-    /// The panic must drop the [`KeepGuard`]. It drops a guard in the body of a task or a thread.
-    /// It does not drop the state of a [`GenServer`](crate::GenServer), which outlives the panic of
+    /// The panic must drop the [`KeepGuard`]. A panic drops a guard in the body of a task or a
+    /// thread, and not the state of a [`GenServer`](crate::GenServer), which outlives the panic of
     /// a handler until its `terminate` has run: a server calls [`reset`](Self::reset) in its `init`
     /// instead, if it was started after a crash.
     ///

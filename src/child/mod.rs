@@ -44,8 +44,9 @@ pub use crate::restart::policy::Restart;
 
 /// Whether a child is itself a supervisor.
 ///
-/// [`which_children`](crate::SupervisorRef::which_children) returns it. It has no effect but the
-/// default of [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has an example.
+/// [`which_children`](crate::SupervisorRef::which_children) returns the type. The type has no
+/// effect but the default of [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has
+/// an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ChildType {
     /// Any other child.
@@ -55,14 +56,13 @@ pub enum ChildType {
     Supervisor,
 }
 
-/// The specification of one child of a supervisor. It is cheap to clone.
-///
-/// It is made from a server ([`GenServer::child`](crate::GenServer::child)), from a plain async
-/// closure ([`task`](Self::task)), from a supervisor ([`SupervisorSpec`](crate::SupervisorSpec)),
-/// from a blocking function ([`blocking`](Self::blocking)), from a server that shuts down
-/// gracefully ([`serve`](Self::serve)), from a program of the operating system (`command`, with the
-/// feature `process`), or from any type that implements [`StartChild`]. All kinds are started,
-/// stopped, restarted and reported in the same way. A value that must outlive a restart goes into a
+/// The specification of one child of a supervisor, cheap to clone. A specification is made from a
+/// server ([`GenServer::child`](crate::GenServer::child)), from a plain async closure
+/// ([`task`](Self::task)), from a supervisor ([`SupervisorSpec`](crate::SupervisorSpec)), from a
+/// blocking function ([`blocking`](Self::blocking)), from a server that shuts down gracefully
+/// ([`serve`](Self::serve)), from a program of the operating system (`command`, with the feature
+/// `process`), or from any type that implements [`StartChild`]. All kinds are started, stopped,
+/// restarted and reported in the same way. A value that must outlive a restart goes into a
 /// [`Keep`]. OTP: the child specification.
 ///
 /// | setting | default |
@@ -164,7 +164,7 @@ impl ChildSpec {
         ChildSpec { spec: Arc::new(spec) }
     }
 
-    /// The fields, to be changed. They are cloned first if the specification has clones.
+    /// The fields, to be changed; cloned first if the specification has clones.
     pub(crate) fn edit(&mut self) -> &mut Spec {
         Arc::make_mut(&mut self.spec)
     }
@@ -328,9 +328,8 @@ impl ChildSpec {
 
     /// The mailbox capacity of a server, in messages, streams, casts and calls, and the policy for
     /// a full mailbox. By default the capacity of the
-    /// [runtime](crate::Runtime::with_mailbox_capacity), or no bound.
-    ///
-    /// It applies to servers only: plain tasks and supervisors have the capacity of the runtime.
+    /// [runtime](crate::Runtime::with_mailbox_capacity), or no bound. The setting applies to
+    /// servers only: plain tasks and supervisors have the capacity of the runtime.
     /// [`ServerSpec::mailbox_capacity`] is the same for a server without a supervisor.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 //!
 //! * The supervisor's exit signal, or its end, cancels the token that the shutdown signal waits
 //!   for. The server receives nothing else.
-//! * A server that ends before the cancellation ended by itself. One that ends after it was
+//! * A server that ends before the cancellation ended by itself. A server that ends afterwards was
 //!   stopped, also if it had not polled the signal yet.
 //! * A kill drops the server at its next await.
 
@@ -22,8 +22,8 @@ use crate::message::received::Envelope;
 use crate::runtime::errors::call_error::StartError;
 
 /// A future that resolves when a server has to shut down, the argument of [`ChildSpec::serve`]'s
-/// closure. It is `'static` and `Send`, and each clone of it resolves. [`ChildSpec::serve`] has an
-/// example.
+/// closure. The signal is `'static` and `Send`, and each of its clones resolves.
+/// [`ChildSpec::serve`] has an example.
 ///
 /// # Cancel safety
 ///
@@ -40,8 +40,8 @@ impl ShutdownSignal {
         ShutdownSignal { stop, stopping }
     }
 
-    /// The signal as a token, for servers that take one. It is cancelled at the latest when the
-    /// child has ended, so other tasks that wait for it end too.
+    /// The signal as a token, for servers that take one. The token is cancelled at the latest when
+    /// the child has ended, so other tasks that wait for it end too.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -164,8 +164,7 @@ impl StartContext {
     /// As [`task`](Self::task).
     ///
     /// # Cancel safety
-    ///
-    /// It never waits: the first poll completes it.
+    /// The future never waits: the first poll completes it.
     pub async fn serve<F, S, E>(&mut self, server: F) -> Result<Started, StartError>
     where
         F: FnOnce(ShutdownSignal) -> S + Send + 'static,

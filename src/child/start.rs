@@ -40,8 +40,9 @@ use crate::runtime::starting::{StartCause, Starting};
 /// | [`serve`](StartContext::serve) | a server with a shutdown signal | [`ChildSpec::serve`](crate::ChildSpec::serve) |
 /// | `command`, with the feature `process` | a program | `ChildSpec::command` |
 ///
-/// OTP: the `start` function of a child specification. It may return the pid of any process. Here
-/// only the [`StartContext`] makes a [`Started`], so a child is always linked to its supervisor.
+/// OTP: the `start` function of a child specification, which may return the pid of any process.
+/// Here only the [`StartContext`] makes a [`Started`], so a child is always linked to its
+/// supervisor.
 ///
 /// # Examples
 ///
@@ -91,8 +92,8 @@ pub trait StartChild: Send + Sync + 'static {
     /// # Errors
     ///
     /// The reason why the start failed. All processes that were started through `ctx` are stopped
-    /// as the child's specification says, the last first. They have ended, and the child's name is
-    /// free, before the supervisor continues.
+    /// as the child's specification says, the last first. These processes have ended, and the
+    /// child's name is free, before the supervisor continues.
     ///
     /// * [`StartError::Ignored`] is no failure: the child is known and does not run.
     /// * Map the error of any *other* start before you return it by `?`, because as the result of
@@ -210,8 +211,7 @@ impl StartContext {
     /// [`StartError::Failed`] if the runtime is shut down or the supervisor has ended.
     ///
     /// # Cancel safety
-    ///
-    /// It never waits: the first poll completes it.
+    /// The future never waits: the first poll completes it.
     pub async fn task<F, Fut>(&mut self, body: F) -> Result<Started, StartError>
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,

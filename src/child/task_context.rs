@@ -184,7 +184,7 @@ impl TaskContext {
     ///
     /// A normal end of the helper has no effect. If the helper fails, this child ends with the same
     /// reason, even if it traps exits: as if the child had awaited the future in its body. A child
-    /// that is being stopped may still use its helpers while it cleans up. They are dropped at
+    /// that is being stopped may still use its helpers while it cleans up. Helpers are dropped at
     /// their next await when the child has ended.
     ///
     /// OTP: `spawn_link/1`, where a normal end of the child leaves the other process running.

@@ -44,8 +44,8 @@ pub enum TaskError {
     /// [`TaskStream`](crate::TaskStream) has this error.
     NotStarted(StartError),
     /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so none of its
-    /// tasks runs any more. It replaces `Exited(Killed)`. Create a `Runtime` in each tokio runtime,
-    /// for example in each `#[tokio::test]`, instead of sharing one.
+    /// tasks runs any more. This error replaces `Exited(Killed)`. Create a `Runtime` in each tokio
+    /// runtime, for example in each `#[tokio::test]`, instead of sharing one.
     TokioGone,
 }
 

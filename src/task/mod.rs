@@ -12,7 +12,7 @@
 //! # Invariants
 //!
 //! 1. The outcome is taken once: a taken slot is `None`.
-//! 2. A result that comes too late, or that no handle waits for, is dropped. It reaches no mailbox.
+//! 2. A result that comes too late, or that no handle waits for, is dropped and reaches no mailbox.
 //! 3. A result in the slot counts, also if the task is killed before its body returns.
 //! 4. A task is linked to its caller before its body runs. If the task has ended before, the caller
 //!    receives the exit signal of an ended peer. If the caller has ended before, the body never
@@ -130,8 +130,8 @@ impl<T: Send + 'static> Task<T> {
     }
 
     /// Spawns a task without a link: only its [`join`](Self::join) returns its crash, and the task
-    /// outlives the process that spawned it. It can be spawned outside of processes too. OTP:
-    /// `Task.Supervisor.async_nolink/2`.
+    /// outlives the process that spawned it. Such a task can be spawned outside of processes too.
+    /// OTP: `Task.Supervisor.async_nolink/2`.
     ///
     /// # Panics
     ///
@@ -258,8 +258,8 @@ impl<T> Task<T> {
     /// Waits up to `limit` for the result. `None` means that the task is still running; it can be
     /// awaited again. A zero limit returns at once. OTP: `Task.yield/2`.
     ///
-    /// The inner `Result` is that of [`join`](Self::join), without `Timeout`. It is returned once;
-    /// later calls return [`Taken`](TaskError::Taken).
+    /// The inner `Result` is that of [`join`](Self::join), without `Timeout`. The result is
+    /// returned once; later calls return [`Taken`](TaskError::Taken).
     ///
     /// # Panics
     ///

@@ -138,7 +138,7 @@ fn expected_reason(how: Shutdown) -> ExitReason {
     }
 }
 
-/// Kills the process when dropped. It has no effect on an ended process.
+/// Kills the process when dropped, without effect on an ended process.
 struct KillOnDrop<'a>(&'a ProcessHandle);
 
 impl Drop for KillOnDrop<'_> {

@@ -29,8 +29,8 @@ where
     launch(runtime, caller, |ctx, slot| body(ctx).map(|result| drop(slot.send(result))))
 }
 
-/// Spawns a task whose body puts the result into the slot. It is linked to its caller before the
-/// body runs. Invariant 4.
+/// Spawns a task whose body puts the result into the slot. The task is linked to its caller before
+/// the body runs. Invariant 4.
 pub(crate) fn launch<T, Fut>(
     runtime: &Runtime,
     caller: Option<Pid>,

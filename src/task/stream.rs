@@ -116,8 +116,9 @@ impl<T: Send + 'static> TaskStream<T> {
         TaskStream::with(TaskOptions::new(caller.runtime(), Some(caller.pid())), input, each)
     }
 
-    /// As [`new`](Self::new), in tasks without a link: a crash is an `Err` in the output. It can be
-    /// called outside of processes too. OTP: `Task.Supervisor.async_stream_nolink/4`.
+    /// As [`new`](Self::new), in tasks without a link: a crash is an `Err` in the output. The
+    /// stream can be created outside of processes too. OTP:
+    /// `Task.Supervisor.async_stream_nolink/4`.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};

@@ -9,10 +9,9 @@ use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::{DynamicSupervisor, Partitioned};
 use crate::task::supervisor_ref::TaskSupervisorRef;
 
-/// The specification of a supervisor of tasks, a dynamic supervisor whose children are tasks.
-///
-/// It stops its tasks before it ends, so the stop of a tree includes them. Each task is shown in
-/// the tree with its pid and the label `task`. OTP: Elixir's `Task.Supervisor`.
+/// The specification of a supervisor of tasks, a dynamic supervisor whose children are tasks. The
+/// supervisor stops its tasks before it ends, so the stop of a tree includes them. Each task is
+/// shown in the tree with its pid and the label `task`. OTP: Elixir's `Task.Supervisor`.
 ///
 /// | setting | default |
 /// |---|---|

@@ -21,7 +21,7 @@ use crate::task::supervised_start::{StartedTask, SupervisedTask};
 /// The label of all tasks in trees, the log and the census. Their pids distinguish them.
 const LABEL: &str = "task";
 
-/// A handle to a running supervisor of tasks. It is cheap to clone, and dropping it stops nothing.
+/// A handle to a running supervisor of tasks, cheap to clone. Dropping a handle stops nothing.
 /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
 #[derive(Debug, Clone)]
 pub struct TaskSupervisorRef {
@@ -160,8 +160,8 @@ impl TaskSupervisorRef {
         Ok(Task { handle, caller, slot: Some(result) })
     }
 
-    /// Starts a task without a result. It is never restarted. OTP: `Task.Supervisor.start_child/2`.
-    /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
+    /// Starts a task without a result, which is never restarted. OTP:
+    /// `Task.Supervisor.start_child/2`. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     ///
     /// # Errors
     ///
@@ -235,8 +235,8 @@ impl TaskSupervisorRef {
         self.supervisor.start_child(child.shutdown(self.shutdown)).await
     }
 
-    /// Stops a task within its shutdown time, and waits for its end. It is not restarted. For a
-    /// [`Task`] prefer [`Task::shutdown`]: this function also ends a caller that is linked to the
+    /// Stops a task within its shutdown time, and waits for its end. The task is not restarted. For
+    /// a [`Task`] prefer [`Task::shutdown`]: this function also ends a caller that is linked to the
     /// task. OTP: `Task.Supervisor.terminate_child/2`.
     ///
     /// # Errors

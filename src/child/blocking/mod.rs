@@ -2,9 +2,9 @@
 //!
 //! # Guarantee
 //!
-//! A process represents the thread. It [ends by itself](StopSignals::hold): not before the function
-//! has returned, and with the result of the function. So the next incarnation never overlaps with
-//! the thread of the one before.
+//! A process represents the thread. The process [ends by itself](StopSignals::hold): not before the
+//! function has returned, and with the result of the function. So the next incarnation never
+//! overlaps with the thread of the one before.
 //!
 //! # The life of an incarnation
 //!
@@ -109,8 +109,7 @@ impl StartContext {
     /// As [`task`](Self::task).
     ///
     /// # Cancel safety
-    ///
-    /// It never waits: the first poll completes it.
+    /// The future never waits: the first poll completes it.
     pub async fn blocking<F>(&mut self, body: F) -> Result<Started, StartError>
     where
         F: FnOnce(BlockingContext) -> Result + Send + 'static,
@@ -153,7 +152,7 @@ fn run_on_thread(
         let current_pid = CurrentGuard::enter(kernel.number(), process.pid());
         let outcome = catch_unwind(AssertUnwindSafe(body)).map_err(Crash::from_panic);
         drop(current_pid);
-        // It fails if tokio has dropped the process' task.
+        // The send fails if tokio has dropped the process' task.
         drop(done.send(outcome));
     };
     // The name of a thread can't contain a zero byte.

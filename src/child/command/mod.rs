@@ -73,8 +73,8 @@ impl ChildSpec {
     ///
     /// The last row is for signals that reach several programs: `Ctrl-C` in a terminal signals this
     /// program and its children at once, and systemd (`KillMode=control-group`, its default) every
-    /// process of the unit. Such an end is no crash. It is logged at INFO if the exit status names
-    /// no signal.
+    /// process of the unit. Such an end is no crash. The end is logged at INFO if the exit status
+    /// names no signal.
     ///
     /// * The stop window has a price: a program that crashes is restarted 100 ms later, and its end
     ///   is announced 100 ms later.
@@ -159,8 +159,7 @@ impl StartContext {
     /// If tokio's I/O is not enabled.
     ///
     /// # Cancel safety
-    ///
-    /// It never waits: the first poll completes it.
+    /// The future never waits: the first poll completes it.
     pub async fn command(&mut self, mut command: Command) -> Result<Started, StartError> {
         consume_budget().await;
         let program = command.as_std().get_program().to_string_lossy().into_owned();

@@ -35,7 +35,7 @@ pub(super) struct Program {
 /// The last signal that was sent to a program before it ended.
 enum LastSignal {
     None,
-    /// It was asked to stop at this time.
+    /// SIGTERM, at this time.
     Stop(Instant),
     Kill,
 }
@@ -141,8 +141,8 @@ impl Program {
         }
     }
 
-    /// Asks the program to stop. It fails for a program that has changed its user; such a program
-    /// is killed when its time is over.
+    /// Asks the program to stop. The signal fails for a program that has changed its user; such a
+    /// program is killed when its time is over.
     #[cfg(unix)]
     fn terminate(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGTERM);
@@ -158,7 +158,7 @@ impl Program {
         if self.own_group {
             self.signal(nix::sys::signal::Signal::SIGKILL);
         }
-        // It fails only if the program has ended, which the next wait finds.
+        // The kill fails only if the program has ended, which the next wait finds.
         drop(self.child.start_kill());
     }
 
@@ -171,7 +171,7 @@ impl Program {
 
         let number = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(number) = number.map(Pid::from_raw) {
-            // It fails if the program has ended just now.
+            // The signal fails if the program has ended just now.
             let _ = if self.own_group { killpg(number, signal) } else { kill(number, signal) };
         }
     }

@@ -7,8 +7,8 @@ use crate::child::ChildSpec;
 impl ChildSpec {
     /// How long the end of a program that was not asked to stop stays undecided: if a stop arrives
     /// within this time, the exit reason is [`Shutdown`](crate::ExitReason::Shutdown). Only for
-    /// [`command`](Self::command). By default 100 ms; zero decides at once. It is real time, unless
-    /// tokio's clock is paused.
+    /// [`command`](Self::command). By default 100 ms; zero decides at once. The window is real
+    /// time, unless tokio's clock is paused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -32,8 +32,8 @@ impl ChildSpec {
     /// * `Ctrl-C` does not signal the program: it is stopped in the stop order of its tree. Signals
     ///   that are not sent to a group, as those of systemd, still reach it.
     /// * A stop and a kill signal the whole group, and with it the processes that the program has
-    ///   started and that are still in its group. They are signalled only while the program itself
-    ///   exists. When tokio shuts down, only the program is killed.
+    ///   started and that are still in its group. Those processes are signalled only while the
+    ///   program itself exists. When tokio shuts down, only the program is killed.
     /// * The program must not read from a terminal: the terminal suspends a background group that
     ///   does.
     ///

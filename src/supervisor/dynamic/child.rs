@@ -45,12 +45,12 @@ pub(super) struct Child {
 
 /// The state of a child. [`server`](super::server) has a diagram of the transitions.
 pub(super) enum State {
-    /// Its first start is in progress. The child is not in `children` yet.
+    /// The first start is in progress, and the child is not in `children` yet.
     Starting,
     Running(Arc<dyn AnyProcess>),
     Stopping(Box<Stopping>),
-    /// It has ended and waits for its restart, or its restart is in progress. Only an event with
-    /// this ticket concerns it.
+    /// The child has ended and waits for its restart, or its restart is in progress. Only an event
+    /// with this ticket concerns it.
     Restarting {
         ticket: u64,
         due: Option<Instant>,
@@ -59,7 +59,7 @@ pub(super) enum State {
     },
     /// Its restart was cancelled while its start was in progress, and the start has not finished.
     Cancelled(Box<Cancelled>),
-    /// It has used up its own restarts, and stays known.
+    /// The child has used up its own restarts, and stays known.
     GivenUp(Box<GivenUp>),
 }
 
@@ -133,7 +133,7 @@ impl Child {
         }
     }
 
-    /// The process of a child that runs or is being stopped. It may have ended just now.
+    /// The process of a child that runs or is being stopped, which may have ended just now.
     pub(super) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
         match &self.state {
             State::Running(process) => Some(process),

@@ -18,7 +18,7 @@ use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::spec::one_name;
 
-/// A handle to a running dynamic supervisor. It is cheap to clone, and dropping it stops nothing. A
+/// A handle to a running dynamic supervisor, cheap to clone. Dropping a handle stops nothing. A
 /// handle by name looks the name up at each call. Calls have no time limit.
 /// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
 #[derive(Clone, Debug)]

@@ -27,15 +27,15 @@ use crate::supervisor::dynamic::server::{Completion, DynamicServer, PidReply, Re
 
 /// The status of a name.
 pub(crate) enum NameStatus {
-    /// No process holds it.
+    /// No process holds the name.
     Free,
-    /// This process holds it and has finished its `init`.
+    /// This process holds the name and has finished its `init`.
     Held(Pid),
-    /// Its holder is in its `init`.
+    /// The holder is in its `init`.
     Starting(Arc<dyn AnyProcess>),
-    /// Its holder has an accepted exit and is ending.
+    /// The holder has accepted an exit and is ending.
     Ending(Arc<dyn AnyProcess>),
-    /// It is reserved for a child that its supervisor is about to restart.
+    /// The name is reserved for a child that its supervisor is about to restart.
     Restarting,
 }
 

@@ -1,7 +1,7 @@
 //! Children that have used up their own restarts ([`Exhausted::GiveUp`]).
 //!
-//! 1. A child that was given up is known and does not run. It does not count for `max_children`
-//!    and reserves no name: any other process may register its name.
+//! 1. A child that was given up is known, does not run, does not count for `max_children` and
+//!    reserves no name: any other process may register its name.
 //! 2. While a restart would exceed the child's budget, this supervisor starts no child under its
 //!    name: `get_or_start` and `start_child` return [`StartError::GivenUp`]. After that time the
 //!    next start under the name replaces the child.

@@ -12,8 +12,7 @@ use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::report::Report;
 
 /// The children that were asked to stop and whose end has not been reported yet.
-///
-/// Its drop reports the children that have ended, for a supervisor that is killed while it waits
+/// The drop reports the children that have ended, for a supervisor that is killed while it waits
 /// for another one.
 pub(super) struct PendingStops {
     report: Report,
@@ -75,7 +74,7 @@ impl Drop for PendingStops {
         while let Some((_, child, doing)) = self.children.front() {
             let brutally = child.shutdown == Shutdown::BrutalKill;
             match child.process().and_then(|process| ended(&**process)) {
-                // It was killed together with the supervisor, not by the supervisor's stop.
+                // The child was killed together with the supervisor, not by the supervisor's stop.
                 Some(ExitReason::Killed) if !brutally && doing.is_none() => {}
                 Some(reason) => {
                     self.report_first(&reason);

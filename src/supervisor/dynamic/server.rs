@@ -42,8 +42,8 @@
 //! 1. A child is linked to the supervisor before its `init` runs, so the end of the supervisor
 //!    ends every child, started or half started.
 //! 2. A stopping supervisor finds every started child: in `children`, or in `completions` if the
-//!    server has not handled its start yet. It finds half-started children by their links, kills
-//!    them, and waits for their ends.
+//!    server has not handled its start yet. The supervisor finds half-started children by their
+//!    links, kills them, and waits for their ends.
 //! 3. An exit of an unknown pid is kept in `early_exits` while any start is in progress: the child
 //!    may end before the server has handled its start. The exit is looked up when the pid becomes
 //!    known, and all early exits are dropped when no start is in progress.

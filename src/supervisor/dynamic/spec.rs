@@ -12,9 +12,9 @@ use crate::restart::window::{Intensity, Window};
 use crate::runtime::errors::call_error::StartError;
 use crate::supervisor::picture::{Published, Step};
 
-/// A supervisor of children that are started at any time: connections, sessions, rooms, jobs. It
-/// starts without children. [`start_child`](crate::DynamicSupervisorRef::start_child) adds one,
-/// which is known by its pid.
+/// A supervisor of children that are started at any time: connections, sessions, rooms, jobs. The
+/// supervisor starts without children. [`start_child`](crate::DynamicSupervisorRef::start_child)
+/// adds one, which is known by its pid.
 ///
 /// Children are started and stopped concurrently: a slow `init` or a slow stop delays no other
 /// child. A [temporary](crate::Restart::Temporary) child is removed when it ends, and so is a
@@ -82,16 +82,16 @@ pub(super) struct ChildBudget {
 pub enum Exhausted {
     /// The supervisor gives up: it stops all its children and ends, as in OTP.
     Escalate,
-    /// Only this child is given up. It stays known, with its history, and does not run, until it is
-    /// terminated or another child is started under its name. It does not count for
-    /// [`max_children`](DynamicSupervisor::max_children), and holds no name.
+    /// Only this child is given up. The child stays known, with its history, and does not run,
+    /// until it is terminated or another child is started under its name. A child that was given up
+    /// does not count for [`max_children`](DynamicSupervisor::max_children), and holds no name.
     ///
     /// While a restart would exceed its budget,
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) and
     /// [`start_child`](crate::DynamicSupervisorRef::start_child) under its name return
     /// [`StartError::GivenUp`]. A child that always fails is therefore started no more often than
-    /// its budget allows, however many callers request it. This does not concern a child whose
-    /// first start fails: the request returns the error, and the next request starts it again.
+    /// its budget allows, however many callers request it. If the first start of a child fails, the
+    /// child is not given up: the request returns the error, and the next request starts it again.
     ///
     /// The latest 1,000 are kept; older ones are removed.
     GiveUp,
@@ -137,7 +137,7 @@ impl DynamicSupervisor {
     }
 
     /// The number of restarts of all children together that the supervisor allows within any
-    /// `period`. It gives up when one more is needed. By default three in five seconds.
+    /// `period`. The supervisor gives up when one more is needed. By default three in five seconds.
     ///
     /// A restart that waits for a [`Backoff`] does not count;
     /// [`give_up_after`](Backoff::give_up_after) limits it. With this shared budget a single child

@@ -69,7 +69,7 @@ impl DynamicSupervisor {
     }
 }
 
-/// The supervisor as a child of another supervisor. It has no limit of time to stop.
+/// The supervisor as a child of another supervisor, without a time limit to stop.
 impl From<DynamicSupervisor> for ChildSpec {
     fn from(spec: DynamicSupervisor) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
