@@ -1,4 +1,4 @@
-//! What a child's description says, to be read.
+//! Getters of a child specification.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use crate::child::{ChildSpec, ChildType, Restart};
 use crate::exit::shutdown::Shutdown;
 use crate::restart::backoff::Backoff;
 
-/// Reading it, as [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) hands it
-/// out. Getters that share their setting's word begin with `get_`, as those of
-/// [`std::process::Command`] do.
+/// Getters, for example for a specification that
+/// [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) returns. A getter whose name
+/// would be that of its setter begins with `get_`, as in [`std::process::Command`].
 impl ChildSpec {
-    /// The id.
+    /// The child's id.
     ///
     /// ```
     /// use std::time::Duration;
@@ -33,45 +33,44 @@ impl ChildSpec {
         &self.spec.id
     }
 
-    /// The name it is registered under, if any. [`id`](Self::id) has an example.
+    /// The name that the child is registered under, if any. [`id`](Self::id) has an example.
     pub fn name(&self) -> Option<&str> {
         self.spec.name.as_deref()
     }
 
-    /// Whether it is a supervisor. [`id`](Self::id) has an example.
+    /// Whether the child is a supervisor. [`id`](Self::id) has an example.
     pub fn kind(&self) -> ChildType {
         self.spec.kind
     }
 
-    /// When it is started again. [`id`](Self::id) has an example.
+    /// When the child is restarted. [`id`](Self::id) has an example.
     pub fn get_restart(&self) -> Restart {
         self.spec.restart
     }
 
-    /// How it is stopped. [`id`](Self::id) has an example.
+    /// How the child is stopped. [`id`](Self::id) has an example.
     pub fn get_shutdown(&self) -> Shutdown {
         self.spec.shutdown
     }
 
-    /// How long its `init` may take; `None` is as long as it takes. [`id`](Self::id) has an
-    /// example.
+    /// The maximum duration of each start; `None` is no limit. [`id`](Self::id) has an example.
     pub fn get_init_timeout(&self) -> Option<Duration> {
         self.spec.init_timeout
     }
 
-    /// How long its restarts wait; `None` is as its supervisor says. [`id`](Self::id) has an
+    /// The delay before restarts; `None` is that of the supervisor. [`id`](Self::id) has an
     /// example.
     pub fn get_backoff(&self) -> Option<Backoff> {
         self.spec.backoff
     }
 
-    /// How long its handlers may run before that is told; `None` is as for all.
+    /// How long a handler may run before a warning is logged; `None` is the limit of the runtime.
     /// [`id`](Self::id) has an example.
     pub fn get_warn_after(&self) -> Option<Duration> {
         self.spec.warn_after
     }
 
-    /// How long after the end of its program a stop may arrive.
+    /// How long after the end of its program a stop may still arrive.
     /// [`stop_window`](Self::stop_window) has an example.
     #[cfg(feature = "process")]
     #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
@@ -79,7 +78,7 @@ impl ChildSpec {
         self.spec.stop_window
     }
 
-    /// Whether its program gets a process group of its own.
+    /// Whether the program gets a process group of its own.
     /// [`own_process_group`](Self::own_process_group) has an example.
     #[cfg(feature = "process")]
     #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
@@ -87,7 +86,7 @@ impl ChildSpec {
         self.spec.own_group
     }
 
-    /// Whether its end may end its supervisor. [`id`](Self::id) has an example.
+    /// Whether the child's end may end its supervisor. [`id`](Self::id) has an example.
     pub fn is_significant(&self) -> bool {
         self.spec.significant
     }

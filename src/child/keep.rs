@@ -1,17 +1,17 @@
-//! What outlives a restart.
+//! Values that outlive restarts.
 //!
-//! The value lies behind a lock of tokio's, which is held for as long as it is lent out. An
-//! incarnation that ends gives it back by being dropped, before its end is told; so the next
-//! one finds it there. Whatever happens in between:
+//! The value lies behind a tokio mutex, whose guard is held while the value is lent. The body of an
+//! incarnation that ends is dropped, and its guard with it, before the end is announced. So the
+//! next incarnation finds the value free.
 //!
-//! * *the making fails, panics or is dropped half way*: nothing is kept, and the next use
-//!   makes it anew;
-//! * *the borrower panics*: its guard is dropped while its thread is panicking, by which it
-//!   knows; then the policy decides;
-//! * *the borrower is killed*: its guard is dropped as its body is, and the value is as it was
-//!   at the await where that happened;
-//! * *the supervisor ends, or forgets the child*: its description is dropped, with the last
-//!   handle that it holds, and the value with it, once nobody borrows it any more.
+//! * *The constructor fails, panics or is dropped*: no value is kept, and the next use calls the
+//!   constructor again.
+//! * *The borrower panics*: its guard is dropped while its thread panics. The guard detects that,
+//!   and the policy decides.
+//! * *The borrower is killed*: its guard is dropped with its body, and the value stays as it was at
+//!   the await where that happened.
+//! * *The supervisor ends, or removes the child*: the child's specification is dropped with its
+//!   handle. The value is dropped with the last handle or guard.
 
 use std::fmt;
 use std::future::Future;
@@ -21,34 +21,34 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::child::stop_request::reason_of;
+use crate::child::stop_signals::reason_of;
 use crate::exit::reason::{ExitReason, Result};
 
 type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// A value that outlives the incarnations of a child: made once, at its first use, and handed
-/// to each of them in turn. A cheap handle, to be captured by the child's closure or arguments;
-/// the value lives as long as one of the handles does, so with the description of the child that
-/// its supervisor keeps.
+/// A value that outlives the incarnations of a child: constructed at its first use, and lent to
+/// each incarnation in turn.
 ///
-/// Where a restart would lose something that is costly to get again and can't be at fault: a
-/// bound listener, so that no client finds the port closed; a warm cache; a pool of connections.
+/// The `Keep` is a cheap handle that the child's closure or arguments capture. The value lives as
+/// long as one of its handles, and so as long as the supervisor keeps the child's specification.
+///
+/// Use it for a value that is expensive to get again and cannot be the cause of a crash: a bound
+/// listener, so that no client finds the port closed; a warm cache; a pool of connections.
 ///
 /// | | |
 /// |---|---|
 /// | [`lend`](Self::lend) | the value itself, until the [`KeepGuard`] is dropped |
 /// | [`get`](Self::get) | a clone of it: for an `Arc`, or another cheap handle |
-/// | [`reset`](Self::reset) | forget it; the next use makes it anew |
+/// | [`reset`](Self::reset) | drops it; the next use constructs another |
 ///
-/// **When not to use it.** A restart helps because it begins from a state that is known to be
-/// good. A value that is kept may be the very one that made the child crash, and then each
-/// incarnation crashes at once, until the supervisor gives up. So keep nothing that a message
-/// could have spoiled; or drop what was kept after a crash, by
-/// [`discard_on_panic`](Self::discard_on_panic) or, where the child knows
-/// [why it was started](crate::TaskContext::start_cause), by [`reset`](Self::reset). And what
-/// must survive the program belongs into a database.
+/// **When not to use it.** A restart helps because it begins from a state that is known to be good.
+/// If the kept value is what made the child crash, each incarnation crashes at once, until the
+/// supervisor gives up. So keep no value that a message could have corrupted, or drop the value
+/// after a crash: by [`discard_on_panic`](Self::discard_on_panic), or, where the child checks
+/// [why it was started](crate::TaskContext::start_cause), by [`reset`](Self::reset). A value that
+/// must survive the program belongs in a database.
 ///
-/// OTP: an ETS table whose heir is the supervisor, or one more process that only holds it.
+/// OTP: an ETS table whose heir is the supervisor, or another process that only holds the value.
 ///
 /// # Examples
 ///
@@ -71,7 +71,7 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 ///     type Cast = Cast;
 ///
 ///     async fn init(entries: Keep<Entries>, _: &mut ServerContext<Self>) -> Result<Self> {
-///         Ok(Cache(entries.lend().await?)) // given back when this incarnation is dropped
+///         Ok(Cache(entries.lend().await?)) // returned when this incarnation is dropped
 ///     }
 ///
 ///     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
@@ -107,7 +107,7 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// # }).unwrap();
 /// ```
 ///
-/// A port that stays open while the server behind it is started again:
+/// A port that stays open while the server behind it is restarted:
 ///
 /// ```
 /// use regrow::{ChildSpec, Keep, Runtime, Supervisor};
@@ -116,18 +116,18 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// # tokio::runtime::Builder::new_current_thread().enable_all()
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
-/// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+/// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
 /// let port = Keep::new(|| TcpListener::bind("127.0.0.1:0"));
 /// let server = ChildSpec::task("server", |_| async move {
 ///     let port = port.lend().await?;
-///     told.send(port.local_addr()?)?;
+///     sender.send(port.local_addr()?)?;
 ///     let (_client, _) = port.accept().await?;
-///     Err("fell over its client")?
+///     Err("the client sent nonsense")?
 /// });
 /// let _tree = Supervisor::one_for_one().child(server).start(&rt).await?;
-/// let address = hear.recv().await.unwrap();
+/// let address = receiver.recv().await.unwrap();
 /// TcpStream::connect(address).await?;
-/// assert_eq!(hear.recv().await, Some(address)); // another server behind the same socket
+/// assert_eq!(receiver.recv().await, Some(address)); // the next incarnation, with the same socket
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
@@ -138,8 +138,8 @@ pub struct Keep<T> {
 }
 
 impl<T: Send + 'static> Keep<T> {
-    /// Keeps what this makes. It is called at the first use, and again after that failed, or
-    /// the value was given up. [`Keep`] has an example.
+    /// A value that `make` constructs. `make` is called at the first use, and at the next use after
+    /// it failed or the value was dropped. [`Keep`] has an example.
     pub fn new<F, Fut, E>(make: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -153,19 +153,20 @@ impl<T: Send + 'static> Keep<T> {
         Keep { make: Arc::new(make), slot: Arc::default(), discard_on_panic: false }
     }
 
-    /// Keeps what this makes, at once and without fail. [`Keep`] has an example.
+    /// A value that `make` constructs without waiting and without an error. [`Keep`] has an
+    /// example.
     pub fn with(make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Keep::new(move || std::future::ready(Result::<T>::Ok(make())))
     }
 
-    /// Gives the value up when the body that borrows it panics, so that the next incarnation
-    /// begins with a new one. By default it stays, as it was at that moment, perhaps half way
-    /// through a change. An error that is returned, and a kill, are no panic.
+    /// Drops the value when the body that borrows it panics, so that the next incarnation gets a
+    /// new one. By default the value stays as it was at the panic, perhaps in the middle of a
+    /// change. A returned error and a kill are no panics.
     ///
-    /// It goes by the [`KeepGuard`], which must be dropped by the panic. So it does for guards in
-    /// a task's or a thread's body. The state of a [`GenServer`](crate::GenServer) outlives the
-    /// panic of a handler, for its `terminate`: a server says
-    /// [`reset`](Self::reset) in its `init` instead, if it was started after a crash.
+    /// The panic must drop the [`KeepGuard`]. A panic drops a guard in the body of a task or a
+    /// thread, and not the state of a [`GenServer`](crate::GenServer), which outlives the panic of
+    /// a handler until its `terminate` has run: a server calls [`reset`](Self::reset) in its `init`
+    /// instead, if it was started after a crash.
     ///
     /// ```
     /// use regrow::{ChildSpec, Keep, Runtime, Supervisor};
@@ -173,17 +174,17 @@ impl<T: Send + 'static> Keep<T> {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let pair = Keep::with(|| (0, 0)).discard_on_panic();
     /// let child = ChildSpec::task("child", |ctx| async move {
     ///     let mut pair = pair.lend().await?;
-    ///     told.send(*pair)?;
+    ///     sender.send(*pair)?;
     ///     pair.0 += 1; // both should change together, but …
     ///     assert!(ctx.start_cause().restarts() > 0, "half way");
     ///     std::future::pending().await
     /// });
     /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
-    /// assert_eq!((hear.recv().await, hear.recv().await), (Some((0, 0)), Some((0, 0))));
+    /// assert_eq!((receiver.recv().await, receiver.recv().await), (Some((0, 0)), Some((0, 0))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -193,20 +194,20 @@ impl<T: Send + 'static> Keep<T> {
         self
     }
 
-    /// Borrows the value until the guard is dropped: by hand, or by the end of the incarnation,
-    /// however that comes. Makes it first, if there is none. [`Keep`] has an example.
+    /// Borrows the value until the guard is dropped, at the latest with the incarnation. Constructs
+    /// the value first, if there is none. [`Keep`] has an example.
     ///
-    /// Waits while it is lent to another. Two children that share one take turns; one that
-    /// borrows it twice waits for itself, for ever.
+    /// Waits while the value is lent to another borrower. Children that share a value use it in
+    /// turn. A child that borrows the value twice waits for itself for ever.
     ///
     /// # Errors
     ///
-    /// What the making failed with; `?` makes it the crash of the child. The next use tries
-    /// again.
+    /// The error of the constructor. With `?` it is a crash of the child. The next use calls the
+    /// constructor again.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe, if the making is: a value that is half made is dropped.
+    /// Cancel safe if the constructor is: dropping the future drops an unfinished construction.
     pub async fn lend(&self) -> Result<KeepGuard<T>> {
         let mut slot = Arc::clone(&self.slot).lock_owned().await;
         if slot.is_none() {
@@ -215,10 +216,10 @@ impl<T: Send + 'static> Keep<T> {
         Ok(KeepGuard { slot, discard_on_panic: self.discard_on_panic })
     }
 
-    /// A clone of the value, which is made first, if there is none. For handles that are cheap
-    /// to clone and mean the same to all who have one: an `Arc`, a pool, a channel's sender.
+    /// A clone of the value, which is constructed first if there is none. For shared handles that
+    /// are cheap to clone: an `Arc`, a pool, a channel's sender.
     ///
-    /// Waits while it is [lent](Self::lend) out.
+    /// Waits while the value is [lent](Self::lend).
     ///
     /// # Errors
     ///
@@ -250,19 +251,19 @@ impl<T: Send + 'static> Keep<T> {
         self.lend().await.map(|guard| (*guard).clone())
     }
 
-    /// Forgets the value, so that the next use makes it anew. Whether there was one. Waits while
-    /// it is [lent](Self::lend) out. [`get`](Self::get) has an example.
+    /// Drops the value, so that the next use constructs another, and returns whether there was one.
+    /// Waits while the value is [lent](Self::lend). [`get`](Self::get) has an example.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropped, it has forgotten nothing.
+    /// Cancel safe: dropping the future leaves the value as it is.
     pub async fn reset(&self) -> bool {
         let value = self.slot.lock().await.take();
         value.is_some()
     }
 }
 
-/// A handle to the same value.
+/// The clone is a handle to the same value.
 impl<T> Clone for Keep<T> {
     fn clone(&self) -> Self {
         let (make, slot) = (Arc::clone(&self.make), Arc::clone(&self.slot));
@@ -270,7 +271,7 @@ impl<T> Clone for Keep<T> {
     }
 }
 
-/// Whether there is a value, or it is lent out; and nothing of it.
+/// Shows whether there is a value and whether it is lent, and not the value.
 impl<T> fmt::Debug for Keep<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.slot.try_lock().map(|slot| slot.is_some()) {
@@ -282,18 +283,19 @@ impl<T> fmt::Debug for Keep<T> {
     }
 }
 
-/// The loan of a value that is kept: dropped, it is given back. [`Keep`] has an example.
-#[must_use = "dropped, it is given back at once"]
+/// A guard through which a kept value is borrowed. Dropping it returns the value. [`Keep`] has an
+/// example.
+#[must_use = "dropping the guard returns the value at once"]
 pub struct KeepGuard<T> {
     slot: OwnedMutexGuard<Option<T>>,
     discard_on_panic: bool,
 }
 
-/// The slot of a guard is filled when it is made, and emptied when it goes.
-const LENT: &str = "what is lent out is there";
+/// A guard's slot holds the value from its construction until `take` or its drop.
+const LENT: &str = "the slot of a guard holds the value";
 
 impl<T> KeepGuard<T> {
-    /// Takes the value out instead of giving it back, so that the next use makes it anew.
+    /// Takes the value instead of returning it, so that the next use constructs another.
     ///
     /// ```
     /// use regrow::Keep;
@@ -328,7 +330,7 @@ impl<T> DerefMut for KeepGuard<T> {
 impl<T> Drop for KeepGuard<T> {
     fn drop(&mut self) {
         if self.discard_on_panic && std::thread::panicking() {
-            // Its own destructor may panic, and a second panic would end the program.
+            // The value's destructor may panic, and a panic while panicking aborts the program.
             let value = self.slot.take();
             crate::base::catch::ignore_panic(|| drop(value));
         }

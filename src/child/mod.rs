@@ -1,6 +1,6 @@
-//! Child specifications: how a supervisor starts a child, when it restarts it and how it stops it;
-//! and each kind of child: tasks, blocking functions, existing servers, programs of the operating
-//! system.
+//! Child specifications: how a supervisor starts a child, when it restarts the child and how it
+//! stops it; and each kind of child: tasks, blocking functions, existing servers, programs of the
+//! operating system.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`, `kernel`,
 //! `mailbox`, `driver`, `runtime`.
@@ -21,7 +21,7 @@ use crate::process::overflow::Overflow;
 use crate::restart::backoff::Backoff;
 
 mod getters;
-pub(crate) mod stop_request;
+pub(crate) mod stop_signals;
 pub(crate) mod task_context;
 pub(crate) mod started_processes;
 pub(crate) mod start;
@@ -42,39 +42,38 @@ pub use task_context::TaskContext;
 
 pub use crate::restart::policy::Restart;
 
-/// Whether a child is itself a supervisor. It is told by
-/// [`which_children`](crate::SupervisorRef::which_children), and decides nothing but the
-/// default of [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has an
-/// example.
+/// Whether a child is itself a supervisor.
+///
+/// [`which_children`](crate::SupervisorRef::which_children) returns the type. The type has no
+/// effect but the default of [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has
+/// an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ChildType {
-    /// It is not.
+    /// Any other child.
     #[default]
     Worker,
-    /// It is.
+    /// A supervisor.
     Supervisor,
 }
 
-/// One child of a supervisor, as a value. Cheap to clone.
-///
-/// Made from a server ([`GenServer::child`](crate::GenServer::child)), from a plain async
-/// closure ([`task`](Self::task)), from a supervisor
-/// ([`SupervisorSpec`](crate::SupervisorSpec)), from a blocking function
-/// ([`blocking`](Self::blocking)), from a server that shuts down gracefully
+/// The specification of one child of a supervisor, cheap to clone. A specification is made from a
+/// server ([`GenServer::child`](crate::GenServer::child)), from a plain async closure
+/// ([`task`](Self::task)), from a supervisor ([`SupervisorSpec`](crate::SupervisorSpec)), from a
+/// blocking function ([`blocking`](Self::blocking)), from a server that shuts down gracefully
 /// ([`serve`](Self::serve)), from a program of the operating system (`command`, with the feature
-/// `process`), or from anything that implements [`StartChild`]. All are started, stopped,
-/// restarted and told of alike. What must outlive a restart is a [`Keep`]. OTP: the child
-/// specification.
+/// `process`), or from any type that implements [`StartChild`]. All kinds are started, stopped,
+/// restarted and reported in the same way. A value that must outlive a restart goes into a
+/// [`Keep`]. OTP: the child specification.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`restart`](Self::restart) | [`Restart::Permanent`] |
-/// | [`shutdown`](Self::shutdown) | 5 s; for a supervisor as long as it takes |
-/// | [`backoff`](Self::backoff) | its supervisor's, by default none: restarts don't wait |
+/// | [`shutdown`](Self::shutdown) | 5 s; for a supervisor no limit |
+/// | [`backoff`](Self::backoff) | its supervisor's, by default none: restarts have no delay |
 /// | [`significant`](Self::significant) | no |
-/// | [`init_timeout`](Self::init_timeout) | as long as it takes |
+/// | [`init_timeout`](Self::init_timeout) | no limit |
 /// | [`named`](Self::named) | no name |
-/// | [`with_id`](Self::with_id) | a server's type name, a supervisor's name; else it is given |
+/// | [`with_id`](Self::with_id) | a server's type name, a supervisor's name; else an argument |
 ///
 /// # Examples
 ///
@@ -102,7 +101,7 @@ pub struct ChildSpec {
     pub(crate) spec: Arc<Spec>,
 }
 
-/// What a [`ChildSpec`] says. Shared by its clones, its supervisor and each of its starts.
+/// The fields of a [`ChildSpec`], shared by its clones, its supervisor and each start.
 #[derive(Clone)]
 pub(crate) struct Spec {
     pub(crate) id: SharedStr,
@@ -110,7 +109,7 @@ pub(crate) struct Spec {
     pub(crate) start: CaughtDrop<start::Start>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
-    /// The description says it; else it is the default.
+    /// Whether the user has set `shutdown`.
     pub(crate) shutdown_is_set: bool,
     pub(crate) kind: ChildType,
     pub(crate) init_timeout: Option<Duration>,
@@ -123,19 +122,19 @@ pub(crate) struct Spec {
     pub(crate) stop_window: Duration,
     #[cfg(feature = "process")]
     pub(crate) own_group: bool,
-    /// The description of the supervisor that it is, for whoever looks a tree over.
+    /// If the child is a supervisor: its specification, for checks of a whole tree.
     pub(crate) nested: Option<Arc<Nested>>,
 }
 
-/// The description of a supervisor that is a child.
+/// The specification of a supervisor that is a child.
 pub(crate) struct Nested {
-    /// The name that it gives by itself.
+    /// The name that the supervisor's own specification gives.
     pub(crate) name: Option<SharedStr>,
     pub(crate) description: CaughtDrop<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ChildSpec {
-    /// A child that anything at all can be: permanent, a worker, five seconds to stop.
+    /// A child that `start` starts: a permanent worker that has five seconds to stop.
     /// [`StartChild`] has an example.
     pub fn new(id: impl Into<String>, start: impl StartChild) -> Self {
         ChildSpec::started_by(id, start::Start::Awaited(Arc::new(start)))
@@ -165,19 +164,19 @@ impl ChildSpec {
         ChildSpec { spec: Arc::new(spec) }
     }
 
-    /// To be changed: apart from its clones, if it has any.
+    /// The fields, to be changed; cloned first if the specification has clones.
     pub(crate) fn edit(&mut self) -> &mut Spec {
         Arc::make_mut(&mut self.spec)
     }
 
-    /// A plain async closure as a child. Each start clones the closure and calls the
-    /// clone, so what it captures is cloned for each incarnation.
+    /// A plain async closure as a child. Each start clones the closure and calls the clone, so the
+    /// captured values are cloned for each incarnation.
     ///
-    /// The closure's future is made inside the process; a panic or an `Err` is a crash,
-    /// `Ok(())` a normal end. Permanent unless told otherwise, so a task that may finish
-    /// wants [`Restart::Transient`] or [`Restart::Temporary`]; [`Restart`] shows why. Its
-    /// start is over as soon as the process exists: what must have happened before the next
-    /// child starts belongs in a server's `init`, or in a [`StartChild`].
+    /// The closure is called inside the process. A panic or an `Err` is a crash, `Ok(())` a normal
+    /// end. The child is permanent by default, so a task that may finish needs
+    /// [`Restart::Transient`] or [`Restart::Temporary`]; [`Restart`] shows why. The start is
+    /// finished as soon as the process exists: work that must be done before the next child starts
+    /// belongs in a server's `init`, or in a [`StartChild`].
     ///
     /// OTP: a child whose start function is `proc_lib:spawn_link/1`.
     ///
@@ -188,14 +187,14 @@ impl ChildSpec {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = unbounded_channel();
+    /// let (sender, mut receiver) = unbounded_channel();
     /// let flaky = ChildSpec::task("flaky", |ctx| async move {
-    ///     told.send(ctx.pid())?; // a clone of the sender, for each incarnation
+    ///     sender.send(ctx.pid())?; // a clone of the sender, for each incarnation
     ///     Err("no luck")?;
     ///     Ok(())
     /// });
     /// let tree = Supervisor::one_for_one().child(flaky).start(&rt).await?;
-    /// let (first, second) = (hear.recv().await, hear.recv().await);
+    /// let (first, second) = (receiver.recv().await, receiver.recv().await);
     /// assert!(first.is_some() && first < second); // it was started again
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -208,70 +207,79 @@ impl ChildSpec {
         ChildSpec::started_by(id, start::Start::task(body))
     }
 
-    /// Its id, and its label in the log. Under a [`Supervisor`](crate::Supervisor) it is unique
-    /// among its siblings. By default it is a supervisor's name or `"Supervisor"`, and of a server
-    /// the name of its type, without the module and with its type parameters: `Counter`,
-    /// `Cache<String>`. If an id is given several times, also by a supervisor's own description,
+    /// The child's id, also its label in the log. Under a [`Supervisor`](crate::Supervisor) the id
+    /// is unique among the siblings.
+    ///
+    /// The default of a supervisor is its name or `"Supervisor"`. The default of a server is the
+    /// name of its type, without the module and with its type parameters: `Counter`,
+    /// `Cache<String>`. If an id is given several times, also by a supervisor's own specification,
     /// the last one counts. [`ChildSpec`] has an example.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.edit().id = id.into().into();
         self
     }
 
-    /// The name it is registered under, at each start before its `init`. By default none. If
-    /// another process holds it the start fails, with
-    /// [`AlreadyStarted`](crate::StartError::AlreadyStarted). If this is called twice, the second
-    /// name counts; [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) replaces the name
-    /// by its own. [`ChildSpec`] has an example.
+    /// The name that the child is registered under, at each start before its `init`. By default
+    /// none. If this is called twice, the second name counts;
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) replaces the name by its
+    /// argument. [`ChildSpec`] has an example.
     ///
-    /// If the child is a supervisor whose own description gives another name, by
-    /// [`SupervisorSpec::named`](crate::SupervisorSpec::named), its start is refused with an
-    /// [`Invalid`](crate::StartError::Invalid) that tells both names.
+    /// * If another process holds the name, the start fails with
+    ///   [`AlreadyStarted`](crate::StartError::AlreadyStarted).
+    /// * If the child is a supervisor whose own specification gives another name, by
+    ///   [`SupervisorSpec::named`](crate::SupervisorSpec::named), the start fails with an
+    ///   [`Invalid`](crate::StartError::Invalid) that contains both names.
+    /// * From the end of one incarnation until the start of the next, the name is reserved for the
+    ///   child: [registering](crate::RegisterError::Reserved) it for another process fails, and so
+    ///   does the start of another child with it
+    ///   ([`NameReserved`](crate::StartError::NameReserved)).
+    /// * The name is free if the supervisor does not restart the child, because of its restart type
+    ///   or because the child was given up, terminated or deleted, and when the supervisor stops or
+    ///   ends.
+    /// * A live child that unregisters the name gives it up: any process may register the name, and
+    ///   the child's restarts fail while another process holds it.
     ///
-    /// From the end of one incarnation until the next is started, the name is reserved: another
-    /// process that registers it is [refused](crate::RegisterError::Reserved), and so is a start
-    /// under it, with [`NameReserved`](crate::StartError::NameReserved). The name is free when the
-    /// supervisor does not start the child again, because of its restart type or because it was
-    /// given up, terminated or deleted, and when the supervisor stops or ends. A child that
-    /// unregisters the name while it lives has given it up: any process may register it then, and
-    /// the child's restarts fail while another process holds it. OTP reserves no names: a process
-    /// that takes one in between makes each restart fail.
+    /// OTP reserves no names: a process that registers the name between two incarnations makes each
+    /// restart fail.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.edit().name = Some(name.into().into());
         self
     }
 
-    /// When it is started again. By default [`Restart::Permanent`]. [`Restart`] has an
-    /// example.
+    /// When the child is restarted. By default [`Restart::Permanent`]. [`Restart`] has an example.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.edit().restart = restart;
         self
     }
 
-    /// How it is stopped. By default a worker has five seconds, a supervisor as long as
-    /// it takes. [`Shutdown`] has an example.
+    /// How the child is stopped. By default a worker has five seconds, and a supervisor no limit.
+    /// [`Shutdown`] has an example.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         let spec = self.edit();
         (spec.shutdown, spec.shutdown_is_set) = (shutdown, true);
         self
     }
 
-    /// How long each start may take: a server's `init`, or the whole of a
-    /// [`StartChild::start`]. One that takes longer is dropped there; a half-started server is
-    /// killed, and everything else that the start began is stopped. Then the start has failed,
-    /// with [`InitTimeout`](crate::StartError::InitTimeout). By default as long as it takes.
-    /// [`ServerSpec`](crate::ServerSpec) has an example.
+    /// The maximum duration of each start: of a server's `init`, or of the whole
+    /// [`StartChild::start`]. By default there is no limit.
+    ///
+    /// A start that takes longer is dropped at its current await. A half-started server is killed,
+    /// and all other processes that the start has started are stopped. The start then fails with
+    /// [`InitTimeout`](crate::StartError::InitTimeout). [`ServerSpec`](crate::ServerSpec) has an
+    /// example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.edit().init_timeout = Some(limit);
         self
     }
 
-    /// Counts it as started only when it has said that it is [ready](crate::Health::Ready), or
-    /// degraded: the next child starts then. One that takes longer than this is stopped, and its
-    /// start has failed, with [`NotReady`](crate::StartError::NotReady). By default it counts as
-    /// started as soon as its `init` has returned. A supervisor that says nothing is ready when
-    /// all its children have started, each of them ready where its own description asks for
-    /// that. OTP has no counterpart.
+    /// Counts the child as started only when it has set its health to
+    /// [ready](crate::Health::Ready) or degraded: the next child starts then. By default a child
+    /// counts as started as soon as its `init` has returned.
+    ///
+    /// A child that takes longer than `limit` is stopped, and its start fails with
+    /// [`NotReady`](crate::StartError::NotReady). A supervisor that sets no health is ready when
+    /// all its children have started, and are ready where their specifications ask for it. OTP has
+    /// no counterpart.
     ///
     /// ```
     /// use std::time::Duration;
@@ -289,7 +297,7 @@ impl ChildSpec {
     /// let start = tokio::time::Instant::now();
     /// Supervisor::rest_for_one()
     ///     .child(database.ready_within(Duration::from_secs(30)))
-    ///     .child(website) // finds a database that serves
+    ///     .child(website) // starts when the database is ready
     ///     .start(&rt)
     ///     .await?;
     /// assert_eq!(start.elapsed(), Duration::from_secs(2));
@@ -301,31 +309,32 @@ impl ChildSpec {
         self
     }
 
-    /// How long its restarts wait. By default as its supervisor says, which by default is not
-    /// at all. [`Backoff`] has an example.
+    /// The delay before restarts. By default that of the supervisor, which by default is none.
+    /// [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.edit().backoff = Some(backoff);
         self
     }
 
-    /// Whether its end may end its supervisor, as that one's
-    /// [`auto_shutdown`](crate::SupervisorSpec::auto_shutdown) says. By default not. A
-    /// permanent child can't be, since it never ends for good: that is refused at the start.
-    /// OTP: `significant`. [`AutoShutdown`](crate::AutoShutdown) has an example.
+    /// Whether the child's end may end its supervisor, as the supervisor's
+    /// [`auto_shutdown`](crate::SupervisorSpec::auto_shutdown) says. By default not.
+    ///
+    /// A permanent child is always restarted, so the start of a significant one fails. OTP:
+    /// `significant`. [`AutoShutdown`](crate::AutoShutdown) has an example.
     pub fn significant(mut self, significant: bool) -> Self {
         self.edit().significant = significant;
         self
     }
 
-    /// How many messages, streams, casts and calls the mailbox of a server holds at most, at
-    /// each start, and what it does with more. By default it has no bound, or the one of the
-    /// [runtime](crate::Runtime::with_mailbox_capacity). Only for servers: plain tasks and
-    /// supervisors have the runtime's. [`ServerSpec::mailbox_capacity`] is the same for a
-    /// server without a supervisor.
+    /// The mailbox capacity of a server, in messages, streams, casts and calls, and the policy for
+    /// a full mailbox. By default the capacity of the
+    /// [runtime](crate::Runtime::with_mailbox_capacity), or no bound. The setting applies to
+    /// servers only: plain tasks and supervisors have the capacity of the runtime.
+    /// [`ServerSpec::mailbox_capacity`] is the same for a server without a supervisor.
     ///
     /// # Panics
     ///
-    /// If `capacity` is 0: no message could ever be received.
+    /// If `capacity` is 0, because no message could be received.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -350,17 +359,17 @@ impl ChildSpec {
         self
     }
 
-    /// Warns of a handler of a server that runs longer than this, in place of what
-    /// [`Runtime::warn_after`](crate::Runtime::warn_after) says for all; [`Duration::MAX`] for
-    /// never. By default as for all. A limit below 1 ms, zero included, is taken as 1 ms. Plain
-    /// tasks have no handlers.
+    /// Logs a warning for a handler of the server that runs longer than `limit`. By default the
+    /// limit of [`Runtime::warn_after`](crate::Runtime::warn_after); [`Duration::MAX`] is no limit.
+    ///
+    /// A limit below 1 ms, zero included, counts as 1 ms. Plain tasks have no handlers.
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after) has an example.
     pub fn warn_after(mut self, limit: Duration) -> Self {
         self.edit().warn_after = Some(limit);
         self
     }
 
-    /// A supervisor of this description, which has this name by itself.
+    /// Makes the child a supervisor with this specification and with the name that it gives.
     pub(crate) fn supervisor<D>(mut self, name: Option<SharedStr>, description: Arc<D>) -> Self
     where
         D: Any + Send + Sync,

@@ -1,9 +1,10 @@
-//! Existing servers as children: anything that takes a signal to shut down gracefully.
+//! Existing servers as children: any future with a signal for a graceful shutdown.
 //!
-//! The supervisor's exit, or its end, cancels the token that the signal waits for; nothing
-//! else reaches the server. What comes between the two: a server that ends before it was told
-//! ended by itself; one that ends after ended as told, also if nobody had seen the signal yet.
-//! A kill drops it at its next await.
+//! * The supervisor's exit signal, or its end, cancels the token that the shutdown signal waits
+//!   for. The server receives nothing else.
+//! * A server that ends before the cancellation ended by itself. A server that ends afterwards was
+//!   stopped, also if it had not polled the signal yet.
+//! * A kill drops the server at its next await.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -14,19 +15,20 @@ use async_trait::async_trait;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::base::coop::{consume_budget, poll_budget};
-use crate::child::stop_request::{end_of, reason_of};
+use crate::child::stop_signals::{end_of, reason_of};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Envelope;
 use crate::runtime::errors::start_error::StartError;
 
-/// Resolves when a server is to shut down: what [`ChildSpec::serve`] gives it. It is `'static`,
-/// `Send`, and each clone of it resolves. [`ChildSpec::serve`] has an example.
+/// A future that resolves when a server has to shut down, the argument of [`ChildSpec::serve`]'s
+/// closure. The signal is `'static` and `Send`, and each of its clones resolves.
+/// [`ChildSpec::serve`] has an example.
 ///
 /// # Cancel safety
 ///
 /// Cancel safe. Once it has resolved, its clones resolve at once.
-#[must_use = "a server that isn't given it never hears that it is to shut down"]
+#[must_use = "a server without the signal does not shut down gracefully"]
 pub struct ShutdownSignal {
     stop: CancellationToken,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -38,8 +40,8 @@ impl ShutdownSignal {
         ShutdownSignal { stop, stopping }
     }
 
-    /// The same as a token, for servers that want one. It is cancelled at the latest when the
-    /// child has ended, so what else is given it does not stay behind.
+    /// The signal as a token, for servers that take one. The token is cancelled at the latest when
+    /// the child has ended, so other tasks that wait for it end too.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -47,14 +49,14 @@ impl ShutdownSignal {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let server = ChildSpec::serve("server", move |shutdown| {
     ///     let token = shutdown.cancellation_token();
-    ///     told.send(token.clone()).unwrap();
+    ///     sender.send(token.clone()).unwrap();
     ///     async move { Ok::<(), std::io::Error>(token.cancelled().await) }
     /// });
     /// let tree = Supervisor::one_for_one().child(server).start(&rt).await?;
-    /// let token = hear.recv().await.unwrap();
+    /// let token = receiver.recv().await.unwrap();
     /// tree.stop().await?;
     /// assert!(token.is_cancelled());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -87,18 +89,18 @@ impl fmt::Debug for ShutdownSignal {
 }
 
 impl ChildSpec {
-    /// An existing server as a child: anything that runs until a signal tells it to shut down,
-    /// as those of axum, hyper and tonic do. Each start clones the closure and calls the clone,
-    /// inside of the new process.
+    /// An existing server as a child: a future that runs until a signal resolves, as the servers of
+    /// axum, hyper and tonic do. Each start clones the closure and calls the clone inside the new
+    /// process.
     ///
-    /// When its supervisor stops it, or ends, the signal resolves, and the server has its
-    /// [`shutdown`](Self::shutdown) time to answer what is under way; then it is dropped. An
-    /// error, or a panic, is a crash; `Ok(())` is a normal end, and after the signal an end as
-    /// told, with [`Shutdown`](crate::ExitReason::Shutdown). Exit signals of others drop it as
-    /// they do any process that doesn't [trap](crate::Runtime::set_trap_exit) them.
+    /// When the supervisor stops the child, or ends, the signal resolves. The server then has its
+    /// [`shutdown`](Self::shutdown) time to answer requests in progress, and is dropped afterwards.
+    /// An error or a panic is a crash. `Ok(())` is a normal end, and after the signal the exit
+    /// reason is [`Shutdown`](crate::ExitReason::Shutdown). Exit signals of other processes drop
+    /// the server, like any process that doesn't [trap](crate::Runtime::set_trap_exit) them.
     ///
-    /// With axum it reads so, where `listener` is a [`Keep`](crate::Keep) that lets the port
-    /// stay open through restarts:
+    /// An example with axum, where `listener` is a [`Keep`](crate::Keep) that keeps the port open
+    /// during restarts:
     ///
     /// ```text
     /// ChildSpec::serve("http", move |shutdown| async move {
@@ -108,7 +110,7 @@ impl ChildSpec {
     /// })
     /// ```
     ///
-    /// OTP: a `ranch` or `cowboy` listener under a supervisor of one's own.
+    /// OTP: a `ranch` or `cowboy` listener under a supervisor of its own.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -116,7 +118,7 @@ impl ChildSpec {
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     /// use tokio::net::{TcpListener, TcpStream};
     ///
-    /// /// Greets whoever connects, until it is told to shut down.
+    /// /// Greets each client until the signal resolves.
     /// async fn greeter(port: Arc<TcpListener>, mut shutdown: ShutdownSignal) -> std::io::Result<()> {
     ///     loop {
     ///         tokio::select! {
@@ -154,7 +156,7 @@ impl ChildSpec {
 }
 
 impl StartContext {
-    /// Starts an existing server as the child, as [`ChildSpec::serve`] does, which has an
+    /// Starts an existing server as the child. [`ChildSpec::serve`] describes it and has an
     /// example.
     ///
     /// # Errors
@@ -162,8 +164,7 @@ impl StartContext {
     /// As [`task`](Self::task).
     ///
     /// # Cancel safety
-    ///
-    /// It never waits: polled once, it is done.
+    /// The future never waits: the first poll completes it.
     pub async fn serve<F, S, E>(&mut self, server: F) -> Result<Started, StartError>
     where
         F: FnOnce(ShutdownSignal) -> S + Send + 'static,
@@ -185,7 +186,7 @@ impl StartContext {
     }
 }
 
-/// Starts a clone of a server.
+/// Starts a clone of a server's closure.
 struct ServeStart<F>(F);
 
 #[async_trait]

@@ -1,7 +1,7 @@
-//! How a child is started: by anything that does it through the start context.
+//! Start functions of children, and the context through which they start processes.
 //!
-//! A [`Started`] can only come from there, so a child that its supervisor isn't linked
-//! to can't be.
+//! Only a [`StartContext`] makes a [`Started`], and it links each process to the supervisor. So
+//! every child is linked to its supervisor.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
 use crate::child::started_processes::StartedProcesses;
-use crate::child::stop_request::{end_of, is_told};
+use crate::child::stop_signals::{end_of, is_stop_requested};
 use crate::child::{ChildType, Spec, TaskContext};
 use crate::driver::body::Body;
 use crate::exit::reason::Result;
@@ -25,33 +25,34 @@ use crate::runtime::context::Context;
 use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::{StartCause, Starting};
 
-/// Anything that can start a child, again and again. Object-safe: a supervisor holds
-/// many kinds. Implement it with the `async-trait` crate, by hand only for a child whose start
-/// is more than that: one that may fail before it runs, that looks something up, or that decides
-/// what to start. Whatever it is, it starts one process through the [`StartContext`], and from
-/// then on is a child like any other.
+/// A start function of a child, called for its first start and for each restart.
 ///
-/// | through | starts | the same as a [`ChildSpec`](crate::ChildSpec) |
+/// Implement it, with the `async-trait` crate, for a child whose start may fail before the child
+/// runs, looks something up, or decides what to start. Each call starts one process through the
+/// [`StartContext`], which is then a child like any other. The trait is object-safe, because a
+/// supervisor holds many kinds of children.
+///
+/// | method | starts | as a [`ChildSpec`](crate::ChildSpec) |
 /// |---|---|---|
 /// | [`task`](StartContext::task) | a plain async closure | [`ChildSpec::task`](crate::ChildSpec::task) |
 /// | [`server`](StartContext::server) | a server | [`GenServer::child`](crate::GenServer::child) |
-/// | [`blocking`](StartContext::blocking) | a function, on a thread | [`ChildSpec::blocking`](crate::ChildSpec::blocking) |
-/// | [`serve`](StartContext::serve) | a server that is told to shut down by a signal | [`ChildSpec::serve`](crate::ChildSpec::serve) |
+/// | [`blocking`](StartContext::blocking) | a function on a thread | [`ChildSpec::blocking`](crate::ChildSpec::blocking) |
+/// | [`serve`](StartContext::serve) | a server with a shutdown signal | [`ChildSpec::serve`](crate::ChildSpec::serve) |
 /// | `command`, with the feature `process` | a program | `ChildSpec::command` |
 ///
-/// OTP: the `start` function of a child specification. There it may return the pid of any
-/// process; here a [`Started`] comes from the [`StartContext`] alone, so a child is always
-/// linked to its supervisor.
+/// OTP: the `start` function of a child specification, which may return the pid of any process.
+/// Here only the [`StartContext`] makes a [`Started`], so a child is always linked to its
+/// supervisor.
 ///
 /// # Examples
 ///
-/// A child whose start may fail, and is then a failed start instead of a crash:
+/// A child whose start may fail, which is a failed start and not a crash:
 ///
 /// ```
 /// use std::path::PathBuf;
 /// use regrow::{ChildSpec, Runtime, StartChild, StartContext, StartError, Started, Supervisor};
 ///
-/// /// Serves what was in a file at its start.
+/// /// Serves the text of a file, read at its start.
 /// struct Motd(PathBuf);
 ///
 /// #[async_trait::async_trait]
@@ -75,92 +76,97 @@ use crate::runtime::starting::{StartCause, Starting};
 /// let missing = ChildSpec::new("missing", Motd("/no/such/file".into()));
 /// let error = tree.start_child(missing).await.unwrap_err();
 /// assert!(matches!(error, StartError::Failed(_)));
-/// assert_eq!(tree.count_children().await?.specs, 1); // of it nothing is kept
+/// assert_eq!(tree.count_children().await?.specs, 1); // the failed child is not kept
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 #[async_trait]
 pub trait StartChild: Send + Sync + 'static {
-    /// Starts one incarnation, and returns when it is ready. It runs in the supervisor's
-    /// process, which does nothing else meanwhile; a dynamic supervisor serves others.
+    /// Starts one incarnation, and returns when it is ready. The supervisor's process runs this
+    /// function and handles nothing else meanwhile; a dynamic supervisor handles other requests.
     ///
-    /// It returns the [`Started`] of one process that it started through `ctx` in this call, which
-    /// may have ended by then. What else it started through `ctx` is stopped before the child
-    /// counts as started, and the log warns of it.
+    /// Return the [`Started`] of one process that was started through `ctx` in this call. The
+    /// process may have ended by then. All other processes that were started through `ctx` are
+    /// stopped before the child counts as started, and the log warns of each.
     ///
     /// # Errors
     ///
-    /// Why there is none. Everything that it started through `ctx` is stopped as the child's
-    /// specification says, the last first, and has ended before the supervisor goes on: the
-    /// child's name is free. [`StartError::Ignored`] is no failure: the child is known, and not
-    /// running. Map the error of any *other* start before you return it by `?`: as the result of
-    /// this function it is the child's.
+    /// The reason why the start failed. All processes that were started through `ctx` are stopped
+    /// as the child's specification says, the last first. These processes have ended, and the
+    /// child's name is free, before the supervisor continues.
     ///
-    /// A start that takes longer than the child's
-    /// [`init_timeout`](crate::ChildSpec::init_timeout) has failed, with
-    /// [`StartError::InitTimeout`]. One that returns a [`Started`] of another call has failed, with
-    /// [`StartError::Invalid`]; that process is left as it is.
+    /// * [`StartError::Ignored`] is no failure: the child is known and does not run.
+    /// * Map the error of any *other* start before you return it by `?`, because as the result of
+    ///   this function it is an error of this child.
+    /// * A start that takes longer than the child's
+    ///   [`init_timeout`](crate::ChildSpec::init_timeout) fails with [`StartError::InitTimeout`].
+    /// * A start that returns a [`Started`] of another call fails with [`StartError::Invalid`].
+    ///   That process is not stopped.
     ///
     /// # Panics
     ///
-    /// A panic in here is the supervisor's crash, and not the child's; of a dynamic supervisor it
-    /// is a failed start. What was started through `ctx` is stopped first.
+    /// A panic in this function is a crash of the supervisor; under a dynamic supervisor it is a
+    /// failed start. The processes that were started through `ctx` are stopped first.
     ///
     /// # Cancel safety
     ///
-    /// It is dropped at its await when its time is up, when the supervisor is killed, and when a
-    /// dynamic supervisor stops. What was started through `ctx` by then is stopped, or killed
-    /// where the supervisor ends.
+    /// The future is dropped at its current await when its time is over, when the supervisor is
+    /// killed, and when a dynamic supervisor stops. The processes that were started through `ctx`
+    /// by then are stopped, or killed if the supervisor ends.
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError>;
 }
 
-/// A child that runs. Made by a [`StartContext`] only. [`StartChild`] has an example.
+/// A started child. Only a [`StartContext`] makes it. [`StartChild`] has an example.
 #[derive(Debug)]
 pub struct Started {
     pub(crate) process: Arc<dyn AnyProcess>,
-    /// The call of `start` that started it.
-    pub(crate) of: StartNumber,
+    /// The start that started the process.
+    pub(crate) start_id: StartId,
 }
 
-/// Which call of a start function it is, among all of all runtimes.
+/// Identifies one call of a start function, among the calls of all runtimes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StartNumber {
-    /// As long as a process of it is kept, the runtime is.
+pub(crate) struct StartId {
+    /// The runtime's number. A process keeps its runtime alive, so the number is not used again
+    /// while a [`Started`] has it.
     runtime: usize,
     supervisor: Pid,
     slot: ChildSlot,
 }
 
 impl Started {
-    /// Its pid. [`StartContext::supervisor`] has an example.
+    /// The child's pid. [`StartContext::supervisor`] has an example.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
 }
 
-/// What a child is started through: linked to its supervisor, under its name, labelled
-/// with its id. Each use starts one process, and the [`Started`] that `start` returns is
-/// the child; any other ends with the start. [`StartChild`] has an example.
+/// Starts the processes of a child: each is linked to the supervisor, registered under the child's
+/// name, and labelled with the child's id.
+///
+/// Each method call starts one process. The process whose [`Started`] the start function returns is
+/// the child; all others are stopped when the start function returns. [`StartChild`] has an
+/// example.
 #[derive(Debug)]
 pub struct StartContext {
     pub(crate) runtime: Runtime,
     pub(crate) supervisor: Pid,
-    /// What the supervisor knows this start of the child by.
+    /// Identifies this start of the child within the supervisor.
     pub(crate) slot: ChildSlot,
     pub(crate) spec: Arc<Spec>,
     pub(crate) cause: StartCause,
-    /// What this start has begun.
+    /// The processes of this start, until it is finished.
     pub(crate) started_processes: StartedProcesses,
-    /// Another process held the child's name, or it was reserved for another child, when this
-    /// start came to register it.
+    /// Whether the registration failed because another process held the child's name, or the name
+    /// was reserved for another child.
     pub(crate) name_taken: bool,
-    /// Where the supervisor waits for the start: its waits for the processes that the start has
-    /// begun, if deadlocks are looked for.
+    /// `Some` if the supervisor waits for the start: its wait edges to the processes of the start,
+    /// for deadlock detection.
     pub(crate) waits: Option<Vec<WaitEdge>>,
 }
 
 impl StartContext {
-    /// The runtime the child will live in. [`supervisor`](Self::supervisor) has an example.
+    /// The runtime that the child is started in. [`supervisor`](Self::supervisor) has an example.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
@@ -200,13 +206,12 @@ impl StartContext {
     ///
     /// # Errors
     ///
-    /// [`StartError::AlreadyStarted`] if the child's name is held,
-    /// [`StartError::NameReserved`] if it is reserved for another child,
-    /// [`StartError::Failed`] if the runtime is closed or the supervisor is dead.
+    /// [`StartError::AlreadyStarted`] if another process holds the child's name,
+    /// [`StartError::NameReserved`] if the name is reserved for another child,
+    /// [`StartError::Failed`] if the runtime is shut down or the supervisor has ended.
     ///
     /// # Cancel safety
-    ///
-    /// It never waits: polled once, it is done.
+    /// The future never waits: the first poll completes it.
     pub async fn task<F, Fut>(&mut self, body: F) -> Result<Started, StartError>
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
@@ -231,48 +236,51 @@ impl StartContext {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let (told, cause) = (process.clone(), self.cause.clone());
-        let body = move |ctx| body(TaskContext::new(ctx).because(cause));
-        let finish = move |result| end_of(result, is_told(&told));
+        let (own, cause) = (process.clone(), self.cause.clone());
+        let body = move |ctx| body(TaskContext::new(ctx).with_cause(cause));
+        let finish = move |result| end_of(result, is_stop_requested(&own));
         self.run(process, |ctx| crate::driver::body::body(|| body(ctx), finish))
     }
 
-    /// A process that a body is then [run](Self::run) in, in the tables and told to the log.
+    /// Adds a process without a body to the tables and logs its start. [`run`](Self::run) runs a
+    /// body in it.
     pub(crate) fn admit<M: Item>(
         &mut self,
         starting: &Starting,
     ) -> Result<Arc<Process<M>>, StartError> {
-        let born = self.admit_at_once(starting);
-        // Found here, where the name is registered, and not in an error that the start returns:
-        // that may be another start's.
-        self.name_taken = match &born {
+        let admitted = self.admit_at_once(starting);
+        // Decided here, at the registration of the name. An error that the start function returns
+        // may come from another start.
+        self.name_taken = match &admitted {
             Err(StartError::AlreadyStarted { pid, .. }) => !self.started_processes.contains(*pid),
             Err(StartError::NameReserved { .. }) => true,
             _ => false,
         };
-        if let Ok(process) = &born {
+        if let Ok(process) = &admitted {
             self.started_processes.push(process.clone());
             if let Some(waits) = &mut self.waits {
                 let waited = &self.runtime.kernel.waits;
                 waits.extend(waited.wait(self.supervisor, process.pid(), Until::Started));
             }
         }
-        born
+        admitted
     }
 
-    /// The same for a start that fails no more after this.
+    /// As [`admit`](Self::admit), for a start that cannot fail after this: the process is not
+    /// listed.
     pub(crate) fn admit_at_once<M: Item>(
         &self,
         starting: &Starting,
     ) -> Result<Arc<Process<M>>, StartError> {
-        let (process, born) = self.runtime.admit(starting.new_process());
-        if let Err(not_admitted) = born {
+        let (process, admitted) = self.runtime.admit(starting.new_process());
+        if let Err(not_admitted) = admitted {
             return Err(starting.refused(not_admitted));
         }
         starting.log(process.pid());
         Ok(process)
     }
 
+    /// Runs a body in an admitted process.
     pub(crate) fn run(
         &self,
         process: Arc<Process<Envelope>>,
@@ -282,20 +290,20 @@ impl StartContext {
     }
 
     pub(crate) fn started(&self, process: Arc<dyn AnyProcess>) -> Started {
-        Started { process, of: self.number() }
+        Started { process, start_id: self.start_id() }
     }
 
-    pub(crate) fn number(&self) -> StartNumber {
+    pub(crate) fn start_id(&self) -> StartId {
         let runtime = self.runtime.kernel.number();
-        StartNumber { runtime, supervisor: self.supervisor, slot: self.slot }
+        StartId { runtime, supervisor: self.supervisor, slot: self.slot }
     }
 
-    /// The start is over: what it began is the supervisor's.
-    pub(crate) fn over(&mut self) {
+    /// Ends the start: its processes are no longer killed when the context is dropped.
+    pub(crate) fn finish(&mut self) {
         drop(self.started_processes.take());
     }
 
-    /// Why the child is started: the first time, or again, and after what.
+    /// Why the child is started: for the first time, or again after which exit.
     /// [`ServerContext::start_cause`](crate::ServerContext::start_cause) has an example.
     pub fn cause(&self) -> &StartCause {
         &self.cause
@@ -324,7 +332,7 @@ impl StartContext {
     }
 }
 
-/// A start that is dropped half-way kills what it began.
+/// Dropping an unfinished start kills its processes.
 impl Drop for StartContext {
     fn drop(&mut self) {
         for process in self.started_processes.take() {
@@ -334,10 +342,10 @@ impl Drop for StartContext {
     }
 }
 
-/// A start that never waits.
+/// A start function that never waits.
 type StartNow = dyn Fn(&StartContext) -> Result<Started, StartError> + Send + Sync;
 
-/// How a child's process is started.
+/// The start function of a child.
 #[derive(Clone)]
 pub(crate) enum Start {
     AtOnce(Arc<StartNow>),
@@ -345,7 +353,7 @@ pub(crate) enum Start {
 }
 
 impl Start {
-    /// By a clone of a closure.
+    /// A start function that runs a clone of this closure.
     pub(crate) fn task<F, Fut>(body: F) -> Self
     where
         F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,

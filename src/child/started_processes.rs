@@ -1,13 +1,14 @@
-//! The processes that one start of a child has begun.
+//! The processes of one start of a child.
 
 use std::sync::Arc;
 
 use crate::base::pid::Pid;
 use crate::process::AnyProcess;
 
-/// What a start has begun until it is over: listed before anything is awaited, so that a start
-/// that fails, panics or is dropped leaves none of them. Most starts begin one process, which
-/// costs no allocation.
+/// The processes that an unfinished start has started.
+///
+/// Each is added before anything is awaited, so that a start that fails, panics or is dropped
+/// leaves no process behind. Most starts start one process, for which the list does not allocate.
 #[derive(Debug, Default)]
 pub(crate) struct StartedProcesses {
     first: Option<Arc<dyn AnyProcess>>,
@@ -26,8 +27,8 @@ impl StartedProcesses {
         self.iter().any(|process| process.pid() == pid)
     }
 
-    /// The one that was begun last, other than this one.
-    pub(crate) fn last_but(&self, kept: Option<Pid>) -> Option<Arc<dyn AnyProcess>> {
+    /// The last process in the list, except this one.
+    pub(crate) fn last_except(&self, kept: Option<Pid>) -> Option<Arc<dyn AnyProcess>> {
         self.iter().filter(|process| Some(process.pid()) != kept).last().cloned()
     }
 
@@ -36,7 +37,7 @@ impl StartedProcesses {
         self.others.retain(|process| process.pid() != pid);
     }
 
-    /// Nothing is listed afterwards.
+    /// Empties the list.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Arc<dyn AnyProcess>> + use<> {
         self.first.take().into_iter().chain(std::mem::take(&mut self.others))
     }

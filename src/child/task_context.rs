@@ -1,4 +1,4 @@
-//! What a plain async child is given.
+//! The context of a plain async child.
 
 use std::fmt;
 use std::future::Future;
@@ -20,21 +20,21 @@ use crate::runtime::inside::{Inside, sealed};
 use crate::runtime::spawn::fallible;
 use crate::runtime::starting::StartCause;
 
-/// The inside of a plain async child.
+/// The context of a plain async child: its pid, its mailbox and its stop signal.
 ///
-/// Such a child does not trap exits: when its supervisor stops it, it is dropped at its
-/// next await. A child that has something to finish asks for
-/// [`cancellation_token`](Self::cancellation_token) or awaits
-/// [`shutdown`](Self::shutdown): from the first use on it is told instead, and has its
-/// spec's shutdown time to end. Ask before the first await, or a stop that comes earlier
-/// drops it still. OTP: `process_flag(trap_exit, true)` at the start of the child. A child
-/// that was told so and returns `Ok(())` ended as told, with
-/// [`Shutdown`](crate::ExitReason::Shutdown).
+/// **Stopping.** By default a child does not trap exits: when its supervisor stops it, it is
+/// dropped at its next await. A child that has work to finish calls
+/// [`cancellation_token`](Self::cancellation_token) or awaits [`shutdown`](Self::shutdown). From
+/// the first use on, a stop cancels the token instead of dropping the child, which then has the
+/// shutdown time of its specification to end. Call it before the first await: a stop that comes
+/// earlier still drops the child. A child that was asked to stop by the token and returns `Ok(())`
+/// ends with [`Shutdown`](crate::ExitReason::Shutdown). OTP: `process_flag(trap_exit, true)` at the
+/// start of the child.
 ///
-/// What is spawned by [`tokio::spawn`] is outside of the child: it outlives it, and its panic
-/// is nobody's. [`spawn_link`](Self::spawn_link) is for what belongs to it; a task that can't
-/// be spawned so, say by a library, can be given the token, which is cancelled at the latest
-/// when the child has ended.
+/// **Spawning.** A task of [`tokio::spawn`] is not part of the child: it outlives the child, and
+/// its panic has no effect on it. Use [`spawn_link`](Self::spawn_link) for a task that belongs to
+/// the child. A task that must be spawned in another way, for example by a library, can wait for
+/// the token, which is cancelled at the latest when the child has ended.
 ///
 /// # Examples
 ///
@@ -44,31 +44,31 @@ use crate::runtime::starting::StartCause;
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
-/// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
-/// // Without the token nothing after the `loop` would run: it would end in `recv`.
+/// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+/// // Without the token a stop would drop the child in `recv`, and it would not flush.
 /// let writer = ChildSpec::task("writer", |mut ctx| async move {
 ///     let stop = ctx.cancellation_token();
-///     told.send("writing")?;
+///     sender.send("writing")?;
 ///     loop {
 ///         tokio::select! {
 ///             () = stop.cancelled() => break,
 ///             item = ctx.recv() => drop(item), // … write it …
 ///         }
 ///     }
-///     told.send("flushed")?;
+///     sender.send("flushed")?;
 ///     Ok(())
 /// });
 /// let tree = Supervisor::one_for_one().child(writer).start(&rt).await?;
-/// assert_eq!(hear.recv().await, Some("writing"));
+/// assert_eq!(receiver.recv().await, Some("writing"));
 /// tree.stop().await?;
-/// assert_eq!(hear.recv().await, Some("flushed"));
+/// assert_eq!(receiver.recv().await, Some("flushed"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 pub struct TaskContext {
     context: Context,
     stop: Option<CancellationToken>,
-    /// `None`: the first start, as for most.
+    /// `None` for the first start, the most frequent case.
     cause: Option<Box<StartCause>>,
 }
 
@@ -77,7 +77,7 @@ impl TaskContext {
         TaskContext { context, stop: None, cause: None }
     }
 
-    pub(crate) fn because(mut self, cause: StartCause) -> Self {
+    pub(crate) fn with_cause(mut self, cause: StartCause) -> Self {
         self.cause = (cause.restarts() > 0).then(|| Box::new(cause));
         self
     }
@@ -88,7 +88,7 @@ impl TaskContext {
         self.context.pid()
     }
 
-    /// The runtime this process lives in.
+    /// The runtime of this process.
     ///
     /// ```
     /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
@@ -113,8 +113,8 @@ impl TaskContext {
         self.context.runtime()
     }
 
-    /// Why it was started: the first time, or again, and after what. A task of a
-    /// [`Task`](crate::Task) is always the first.
+    /// Why the child was started: for the first time, or again after which exit. In a
+    /// [`Task`](crate::Task) it is always [`StartCause::First`].
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, StartCause, Supervisor};
@@ -122,9 +122,9 @@ impl TaskContext {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let import = ChildSpec::task("import", |mut ctx| async move {
-    ///     told.send(ctx.start_cause().clone())?;
+    ///     sender.send(ctx.start_cause().clone())?;
     ///     if ctx.start_cause().restarts() == 0 {
     ///         Err("the file is locked")?;
     ///     }
@@ -132,8 +132,8 @@ impl TaskContext {
     ///     Ok(())
     /// });
     /// let _tree = Supervisor::one_for_one().child(import).start(&rt).await?;
-    /// assert_eq!(hear.recv().await, Some(StartCause::First));
-    /// let Some(StartCause::Restart { attempt, previous }) = hear.recv().await else { panic!() };
+    /// assert_eq!(receiver.recv().await, Some(StartCause::First));
+    /// let Some(StartCause::Restart { attempt, previous }) = receiver.recv().await else { panic!() };
     /// assert_eq!((attempt, previous.to_string().as_str()), (1, "error: the file is locked"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -142,17 +142,17 @@ impl TaskContext {
         self.cause.as_deref().unwrap_or(&StartCause::First)
     }
 
-    /// Takes the next item of the mailbox, as [`Context::recv`] does. With the token in use,
-    /// the supervisor's exit is not among them. [`TaskContext`] has an example.
+    /// Receives the next item of the mailbox, as [`Context::recv`]. With the token in use, the
+    /// supervisor's exit signal is not received here. [`TaskContext`] has an example.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a receive that is dropped has taken nothing.
+    /// Cancel safe: dropping the future leaves all items in the mailbox.
     pub async fn recv(&mut self) -> Received {
         self.context.recv().await
     }
 
-    /// The first item that `matches`, as [`Context::recv_match`], which has an example.
+    /// Receives the first item that `matches`, as [`Context::recv_match`], which has an example.
     ///
     /// # Panics
     ///
@@ -160,13 +160,13 @@ impl TaskContext {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a receive that is dropped has taken nothing.
+    /// Cancel safe: dropping the future leaves all items in the mailbox.
     pub async fn recv_match(&mut self, matches: impl FnMut(&Received) -> bool) -> Received {
         self.context.recv_match(matches).await
     }
 
-    /// The next item, or `None` if none came within `limit`, as [`Context::recv_timeout`],
-    /// which has an example.
+    /// Receives the next item, or returns `None` if none arrives within `limit`, as
+    /// [`Context::recv_timeout`], which has an example.
     ///
     /// # Panics
     ///
@@ -174,19 +174,20 @@ impl TaskContext {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Nothing is lost when the time is up.
+    /// Cancel safe. No item is lost when the time is over.
     pub async fn recv_timeout(&mut self, limit: Duration) -> Option<Received> {
         self.context.recv_timeout(limit).await
     }
 
-    /// Runs a future as a process that ends with this one, whatever its reason. When it ends
-    /// normally, nothing happens. When it fails, this child ends with the same reason, also if
-    /// it is told of exit signals by [`recv`](Self::recv): as if it had awaited the future in
-    /// its own body, and beside everything else. OTP: `spawn_link/1`, where the normal end of
-    /// the child would leave the other one behind.
+    /// Runs a future as a helper process that ends with this child, whatever the child's exit
+    /// reason.
     ///
-    /// A child that is stopped may still use its helpers while it cleans up; they are dropped
-    /// at their next await when it has ended.
+    /// A normal end of the helper has no effect. If the helper fails, this child ends with the same
+    /// reason, even if it traps exits: as if the child had awaited the future in its body. A child
+    /// that is being stopped may still use its helpers while it cleans up. Helpers are dropped at
+    /// their next await when the child has ended.
+    ///
+    /// OTP: `spawn_link/1`, where a normal end of the child leaves the other process running.
     ///
     /// ```
     /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
@@ -194,20 +195,20 @@ impl TaskContext {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let child = ChildSpec::task("reader", |mut ctx| async move {
     ///     let helper = ctx.spawn_link(std::future::pending()); // it ends with this child
     ///     ctx.spawn_link(async {
     ///         std::fs::read("/no/such/file")?; // and this child with it
     ///         Ok(())
     ///     });
-    ///     told.send(helper)?;
+    ///     sender.send(helper)?;
     ///     ctx.shutdown().await;
     ///     Ok(())
     /// });
     /// let child = child.restart(Restart::Temporary);
     /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
-    /// let reason = hear.recv().await.unwrap().join().await;
+    /// let reason = receiver.recv().await.unwrap().join().await;
     /// assert!(reason.crash().unwrap().downcast_ref::<std::io::Error>().is_some());
     /// assert_eq!(rt.process_count(), 1); // its supervisor
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -223,24 +224,24 @@ impl TaskContext {
         runtime.launch(&new_process, fallible(|_| work))
     }
 
-    /// Says how this child is doing, to whoever asks after the tree. [`Health`] has an example.
+    /// Sets the health of this child, which queries about the tree return. [`Health`] has an
+    /// example.
     pub fn set_health(&self, health: Health) {
         self.runtime().set_health(self.pid(), health);
     }
 
     /// A token that is cancelled when the supervisor asks this child to stop, or ends, and at
-    /// the latest when this child has ended. To cancel it by hand is nobody else's stop.
+    /// the latest when this child has ended. Cancelling the token by hand stops nothing else.
     ///
-    /// Turns trapping on at its first use, so from then on other exit signals arrive in
+    /// The first use makes the child trap exits: from then on other exit signals arrive in
     /// [`recv`](Self::recv), as [`Received::Exit`]. [`TaskContext`] has an example.
     pub fn cancellation_token(&mut self) -> CancellationToken {
         self.stop().child_token()
     }
 
-    /// Whether it was asked to stop by now. Turns trapping on at its first use, as
-    /// [`cancellation_token`](Self::cancellation_token) does. For a long computation that
-    /// yields now and then; [`BlockingContext::is_stopping`](crate::BlockingContext::is_stopping)
-    /// has an example.
+    /// Whether this child was asked to stop. For a long computation that yields sometimes. The
+    /// first use makes the child trap exits, as [`cancellation_token`](Self::cancellation_token).
+    /// [`BlockingContext::is_stopping`](crate::BlockingContext::is_stopping) has an example.
     pub fn is_stopping(&mut self) -> bool {
         self.stop().is_cancelled()
     }
@@ -253,13 +254,13 @@ impl TaskContext {
         })
     }
 
-    /// Resolves when the supervisor asks this child to stop, or ends; at once, if it has. The
-    /// same as awaiting [`cancellation_token`](Self::cancellation_token), for a child that
-    /// receives nothing meanwhile.
+    /// Resolves when the supervisor asks this child to stop, or ends; at once if that has already
+    /// happened. The same as awaiting [`cancellation_token`](Self::cancellation_token), for a child
+    /// that receives nothing meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: ask again as often as you like.
+    /// Cancel safe: it can be called any number of times.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -267,17 +268,17 @@ impl TaskContext {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let lamp = ChildSpec::task("lamp", |mut ctx| async move {
-    ///     told.send("on")?;
+    ///     sender.send("on")?;
     ///     ctx.shutdown().await;
-    ///     told.send("off")?;
+    ///     sender.send("off")?;
     ///     Ok(())
     /// });
     /// let tree = Supervisor::one_for_one().child(lamp).start(&rt).await?;
-    /// assert_eq!(hear.recv().await, Some("on"));
+    /// assert_eq!(receiver.recv().await, Some("on"));
     /// tree.stop().await?;
-    /// assert_eq!(hear.recv().await, Some("off"));
+    /// assert_eq!(receiver.recv().await, Some("off"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```

@@ -93,7 +93,7 @@ pub(crate) async fn start(
         (started, _) => started,
     };
     let name_taken = ctx.name_taken;
-    ctx.over();
+    ctx.finish();
     outcome_of(report, spec, started, name_taken)
 }
 

@@ -61,7 +61,7 @@ pub(crate) async fn run_start(
         // processes that it started are stopped.
     };
     match called {
-        Ok(Ok(started)) if started.of == ctx.number() => {
+        Ok(Ok(started)) if started.start_id == ctx.start_id() => {
             stop_all_but(report, spec, ctx, Some(started.pid())).await;
             Ok(started)
         }
@@ -91,7 +91,7 @@ fn not_of_this_start(spec: &Spec) -> StartError {
 /// ended, so it is killed if this future is dropped (invariant 3).
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
     let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
-    while let Some(process) = ctx.started_processes.last_but(kept) {
+    while let Some(process) = ctx.started_processes.last_except(kept) {
         report.note_stop(&*process, how);
         if process.flags().load(Ordering::Acquire) & flag::EXIT_PENDING == 0 {
             if kept.is_some() {

@@ -1,4 +1,4 @@
-//! Why a task gave no result.
+//! The errors of tasks.
 
 use std::error::Error;
 use std::fmt;
@@ -8,11 +8,13 @@ use crate::exit::reason::{Causeless, ExitReason};
 use crate::kernel::tokio_gone::TOKIO_GONE;
 use crate::runtime::errors::start_error::StartError;
 
-/// Why a task gave no result. It is an [`Error`] whose `source` is the error that ended the
-/// task, so `?` in another process' body or handler keeps the whole story. Its
-/// [`Display`](fmt::Display) does not repeat its source.
+/// The reason why a task has no result.
 ///
-/// OTP exits the caller instead; here it is the caller's choice, and `?` is that exit.
+/// Its [`source`](Error::source) is the error that ended the task, so `?` in the body or handler of
+/// another process keeps the whole error chain. [`Display`](fmt::Display) does not repeat the
+/// source.
+///
+/// OTP exits the caller instead. Here the caller decides, and `?` has that effect.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,17 +34,18 @@ use crate::runtime::errors::start_error::StartError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// It ended before it had a result, for this reason.
+    /// The task ended with this reason before it had a result.
     Exited(ExitReason),
-    /// It took longer than this.
+    /// The task took longer than this.
     Timeout(Duration),
-    /// Its result was handed out already: each is, once.
+    /// The result was already returned: each result is returned once.
     Taken,
-    /// Its supervisor could not start it: an item of a stream's only.
+    /// The supervisor could not start the task. Only an item of a
+    /// [`TaskStream`](crate::TaskStream) has this error.
     NotStarted(StartError),
-    /// In place of `Exited(Killed)`: the tokio runtime that the [`Runtime`](crate::Runtime) runs on
-    /// has shut down, so no task of it runs any more. Make a `Runtime` in each tokio runtime, as in
-    /// each `#[tokio::test]`, instead of sharing one.
+    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so none of its
+    /// tasks runs any more. This error replaces `Exited(Killed)`. Create a `Runtime` in each tokio
+    /// runtime, for example in each `#[tokio::test]`, instead of sharing one.
     TokioGone,
 }
 

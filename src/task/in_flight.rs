@@ -1,4 +1,15 @@
-//! The tasks of a stream that were started, and whose outcome was not given yet.
+//! The in-flight tasks of a stream: started, and with an outcome that the stream has not returned.
+//!
+//! Each task passes through these steps:
+//!
+//! ```text
+//! Starting ──(the supervisor has started it)──▶ Started ──(it has ended)──▶ finished ──▶ returned
+//! ```
+//!
+//! 1. A task without a supervisor begins as `Started`.
+//! 2. Each task has an index, the number of tasks started before it. In input order a finished
+//!    outcome waits in `finished` until all outcomes with a smaller index were returned.
+//! 3. A task that is dropped before its end is killed, or never started.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,21 +26,22 @@ use crate::task::{Task, TaskError};
 
 type Outcome<T> = Result<T, TaskError>;
 
-/// All that is under way. Each has a place: how many were started before it.
-pub(crate) struct UnderWay<T> {
-    running: FuturesUnordered<Running<T>>,
-    /// By their place, those that wait for one before them.
+/// All in-flight tasks of a stream.
+pub(crate) struct InFlight<T> {
+    running: FuturesUnordered<Indexed<T>>,
+    /// Finished outcomes by their index. Rule 2.
     finished: BTreeMap<u64, Outcome<T>>,
     in_order: bool,
+    /// The number of tasks started so far.
     started: u64,
-    /// In order, the place of the next to be given.
+    /// In input order: the index of the next outcome.
     next: u64,
 }
 
-impl<T> UnderWay<T> {
-    /// Gives the outcomes in the order in which the tasks were started.
+impl<T> InFlight<T> {
+    /// Returns outcomes in the order in which the tasks were started.
     pub(crate) fn in_order() -> Self {
-        UnderWay {
+        InFlight {
             running: FuturesUnordered::new(),
             finished: BTreeMap::new(),
             in_order: true,
@@ -38,8 +50,8 @@ impl<T> UnderWay<T> {
         }
     }
 
-    /// Gives each outcome as soon as it is there.
-    pub(crate) fn as_they_finish(&mut self) {
+    /// Returns each outcome as soon as its task has ended.
+    pub(crate) fn set_unordered(&mut self) {
         self.in_order = false;
     }
 
@@ -47,26 +59,26 @@ impl<T> UnderWay<T> {
         self.running.len() + self.finished.len()
     }
 
-    pub(crate) fn push(&mut self, stage: Stage<T>) {
-        self.running.push(Running { place: self.started, stage });
+    pub(crate) fn push(&mut self, state: TaskState<T>) {
+        self.running.push(Indexed { index: self.started, state });
         self.started += 1;
     }
 
-    /// The next outcome, or `None` if nothing is under way.
+    /// The next outcome, or `None` if no task is in flight.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome<T>>> {
         loop {
-            if let Some(outcome) = self.take() {
+            if let Some(outcome) = self.pop_ready() {
                 return Poll::Ready(Some(outcome));
             }
             match ready!(self.running.poll_next_unpin(cx)) {
-                Some((place, outcome)) => drop(self.finished.insert(place, outcome)),
+                Some((index, outcome)) => drop(self.finished.insert(index, outcome)),
                 None => return Poll::Ready(None),
             }
         }
     }
 
-    /// A finished one whose turn it is.
-    fn take(&mut self) -> Option<Outcome<T>> {
+    /// Removes a finished outcome that may be returned now. Rule 2.
+    fn pop_ready(&mut self) -> Option<Outcome<T>> {
         let first = self.finished.first_entry()?;
         if self.in_order && *first.key() != self.next {
             return None;
@@ -76,24 +88,24 @@ impl<T> UnderWay<T> {
     }
 }
 
-/// A task under way.
-struct Running<T> {
-    place: u64,
-    stage: Stage<T>,
+/// A task with its index.
+struct Indexed<T> {
+    index: u64,
+    state: TaskState<T>,
 }
 
-impl<T> Future for Running<T> {
+impl<T> Future for Indexed<T> {
     type Output = (u64, Outcome<T>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = ready!(self.stage.poll(cx));
-        Poll::Ready((self.place, outcome))
+        let outcome = ready!(self.state.poll(cx));
+        Poll::Ready((self.index, outcome))
     }
 }
 
-/// How far a task has come. Dropped before its end, it is killed, or never started.
-pub(crate) enum Stage<T> {
-    /// Its supervisor is asked to start it.
+/// The state of an in-flight task. Its drop kills the task. Rule 3.
+pub(crate) enum TaskState<T> {
+    /// The supervisor was asked to start it.
     Starting(BoxFuture<'static, Result<Task<Outcome<T>>, StartError>>),
     Started {
         ended: Ended,
@@ -101,31 +113,31 @@ pub(crate) enum Stage<T> {
     },
 }
 
-impl<T> Stage<T> {
+impl<T> TaskState<T> {
     pub(crate) fn started(task: Task<Outcome<T>>) -> Self {
-        Stage::Started { ended: task.handle.join(), task }
+        TaskState::Started { ended: task.handle.join(), task }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         loop {
             match self {
-                Stage::Starting(start) => match ready!(start.as_mut().poll(cx)) {
-                    Ok(task) => *self = Stage::started(task),
+                TaskState::Starting(start) => match ready!(start.as_mut().poll(cx)) {
+                    Ok(task) => *self = TaskState::started(task),
                     Err(error) => return Poll::Ready(Err(TaskError::NotStarted(error))),
                 },
-                Stage::Started { ended, task } => {
+                TaskState::Started { ended, task } => {
                     let reason = ready!(Pin::new(ended).poll(cx));
-                    return Poll::Ready(task.outcome(reason).and_then(|outcome| outcome));
+                    return Poll::Ready(task.outcome_at_end(reason).and_then(|outcome| outcome));
                 }
             }
         }
     }
 }
 
-impl<T> Drop for Stage<T> {
+impl<T> Drop for TaskState<T> {
     fn drop(&mut self) {
-        if let Stage::Started { task, .. } = self {
-            task.discard();
+        if let TaskState::Started { task, .. } = self {
+            task.kill_unless_taken();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for many tasks at once.
+//! Waiting for several tasks.
 
 use std::time::Duration;
 
@@ -10,15 +10,14 @@ use crate::base::coop::consume_budget;
 use crate::task::{Task, TaskError};
 
 impl<T> Task<T> {
-    /// Waits for all of these, and gives their results in the order of the tasks. The first
-    /// failure is one of the whole, at once. OTP: `Task.await_many/2`, whose default limit is
-    /// 5 s.
+    /// Waits for all tasks, and returns their results in the order of the tasks. Returns at once
+    /// when a task fails. OTP: `Task.await_many/2`, whose default limit is 5 s.
     ///
     /// # Errors
     ///
-    /// As [`join`](Self::join), of the first that fails, or of all when the time is up. The
-    /// others go on then, linked as they were: with an `Err(…)?` they end, since the
-    /// caller does.
+    /// The error of the first task that fails, as [`join`](Self::join), or
+    /// [`Timeout`](TaskError::Timeout) when the time is over. The other tasks continue with their
+    /// links. If the caller returns the error by `?`, it crashes, and the linked tasks with it.
     ///
     /// # Panics
     ///
@@ -58,16 +57,16 @@ impl<T> Task<T> {
             .collect();
         let all = async {
             while let Some((at, reason)) = ends.next().await {
-                results[at] = Some(tasks[at].outcome(reason)?);
+                results[at] = Some(tasks[at].outcome_at_end(reason)?);
             }
             Ok(results.into_iter().flatten().collect())
         };
         tokio::time::timeout(limit, all).await.unwrap_or(Err(TaskError::Timeout(limit)))
     }
 
-    /// Waits until all of these have come to an end, or the time is up, and gives what
-    /// came of each until then, as [`yield_for`](Self::yield_for) does: `None` for those that are
-    /// still running. OTP: `Task.yield_many/2`.
+    /// Waits until all tasks have ended, or the time is over, and returns the outcome of each, as
+    /// [`yield_for`](Self::yield_for): `None` for a task that is still running. OTP:
+    /// `Task.yield_many/2`.
     ///
     /// # Panics
     ///
@@ -75,7 +74,7 @@ impl<T> Task<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropped, it has taken nothing.
+    /// Cancel safe: dropping the future takes no result.
     ///
     /// ```
     /// use std::time::Duration;
@@ -102,8 +101,8 @@ impl<T> Task<T> {
         let mut ends: FuturesUnordered<_> =
             tasks.iter().map(|task| unconstrained(task.handle.join())).collect();
         let all = async { while ends.next().await.is_some() {} };
-        // Those that took too long are told by what they left.
+        // After a timeout the slots of the running tasks are empty.
         let _ = tokio::time::timeout(limit, all).await;
-        tasks.iter_mut().map(Task::look_now).collect()
+        tasks.iter_mut().map(Task::take_outcome_now).collect()
     }
 }

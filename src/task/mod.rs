@@ -1,19 +1,24 @@
-//! Tasks: one piece of work each, in a process of its own, whose result is awaited.
+//! Tasks: each runs one function in a process of its own and returns its result.
 //!
 //! **Uses** `base`, `exit`, `message`, `process`, `kernel`, `driver`, `runtime`, `child`,
 //! `supervisor`.
 //! **Knows nothing of** programs and snapshots.
 //!
-//! The result is put into a slot beside the process, never into a mailbox, so a result that comes too
-//! late is dropped. A caller waits for the end of the process, and reads the slot then.
+//! # The result slot
 //!
-//! What happens when one side ends:
-//! 1. The task ends before it is linked: its body has not run. The link finds it ended, and its
-//!    caller receives the exit signal of an ended peer.
-//! 2. The caller ends before the task is linked: the body never runs.
-//! 3. The task has put its result into the slot and is killed before it returns: the result counts.
-//! 4. The task has ended and its exit is queued with a caller that traps exits: taking the result
-//!    unlinks, which removes that exit from the mailbox.
+//! The body puts its result into a slot, never into a mailbox. The owner of the handle waits for
+//! the end of the process and takes the result from the slot then.
+//!
+//! # Invariants
+//!
+//! 1. The outcome is taken once: a taken slot is `None`.
+//! 2. A result that comes too late, or that no handle waits for, is dropped and reaches no mailbox.
+//! 3. A result in the slot counts, also if the task is killed before its body returns.
+//! 4. A task is linked to its caller before its body runs. If the task has ended before, the caller
+//!    receives the exit signal of an ended peer. If the caller has ended before, the body never
+//!    runs.
+//! 5. Taking the outcome unlinks the task. If the task's exit is already queued in the mailbox of a
+//!    caller that traps exits, the unlink removes it.
 
 mod error;
 mod start;
@@ -47,29 +52,29 @@ pub use stream::TaskStream;
 pub use supervisor::TaskSupervisor;
 pub use supervisor_ref::TaskSupervisorRef;
 
-/// How long [`Task::join`] and the items of a [`TaskStream`] have, unless told otherwise.
+/// The default time limit of [`Task::join`] and of the items of a [`TaskStream`].
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A piece of work in a process of its own, and the way to its result.
+/// A handle to a function that runs in a process of its own, and to its result.
 ///
-/// A task is linked to the process that spawned it, its caller: if one of them crashes the
-/// other does, so that nobody works for a process that is no more, and no failure goes
-/// unseen. A caller that traps exits gets the failure as the `Err` of its [`join`](Self::join)
-/// instead. The normal end of a task is no message to its caller, whether that traps or not. When
-/// the caller ends normally, the task goes on. [`spawn_nolink`](Self::spawn_nolink)
-/// makes one that shares nobody's fate.
+/// A task is linked to the process that spawned it, its caller. If one of them crashes, so does the
+/// other: no task works for a process that has crashed, and no failure is lost. A caller that traps
+/// exits gets the failure as the `Err` of its [`join`](Self::join) instead. A task that ends
+/// normally sends no message to its caller, and a task continues when its caller ends normally.
+/// [`spawn_nolink`](Self::spawn_nolink) spawns a task without a link.
 ///
-/// The handle is the right to the result: whoever holds it may ask for it, from any process,
-/// or from outside. Dropping it stops nothing: the task goes on, linked as it was, and its
-/// result goes nowhere. OTP: Elixir's `Task`; there only the caller may ask, and the result
-/// comes through its mailbox.
+/// Any owner of the handle may take the result, in any process or outside of processes. Dropping
+/// the handle stops nothing: the task continues with its link, and its result is dropped.
+///
+/// OTP: Elixir's `Task`. There only the caller can await the result, which arrives in its mailbox.
 ///
 /// # When not to use it
 ///
-/// What nobody waits for is better a child of a [`TaskSupervisor`], and so is whatever must not be
-/// left behind when the program stops. What a server does beside its
-/// other work is [`ServerContext::spawn_task`](crate::ServerContext::spawn_task): awaiting a task
-/// in a handler keeps everybody else waiting.
+/// * A task whose result is not needed, or that must be stopped when the program stops, is better a
+///   child of a [`TaskSupervisor`].
+/// * A server runs work concurrently with its handlers by
+///   [`ServerContext::spawn_task`](crate::ServerContext::spawn_task). Awaiting a task in a handler
+///   delays all other requests.
 ///
 /// # Examples
 ///
@@ -84,7 +89,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 ///     let product = Task::spawn(&ctx, |_| async { (1..=10).product::<u32>() });
 ///     assert_eq!((sum.join().await?, product.join().await?), (55, 3_628_800));
 ///
-///     // It does not trap, so it falls with this one, in the middle of its wait.
+///     // This process does not trap exits, so it crashes with the task while it waits.
 ///     let bad = Task::spawn(&ctx, |_| async { panic!("no such number") });
 ///     bad.join().await?;
 ///     unreachable!()
@@ -93,25 +98,25 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// assert_eq!(rt.process_count(), 0);
 /// # });
 /// ```
-#[must_use = "its result goes nowhere unless it is joined; `ignore` says that this is meant"]
+#[must_use = "the result is dropped unless the task is joined; `ignore` makes that explicit"]
 pub struct Task<T> {
     handle: ProcessHandle,
-    /// Whom it is linked to.
+    /// The process that the task is linked to.
     caller: Option<Pid>,
-    /// `None` once the outcome was handed out.
+    /// `None` once the outcome was taken. Invariant 1.
     slot: Option<oneshot::Receiver<T>>,
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// Starts a task, linked to the process this is called in. Its body's future is made
-    /// inside the task. OTP: `Task.async/1`.
+    /// Spawns a task that is linked to the process of `caller`. The body is called inside the task.
+    /// OTP: `Task.async/1`.
     ///
-    /// With the [`TaskContext`] a body can spawn tasks of its own, and hear that it is to stop:
-    /// its [`shutdown`](TaskContext::shutdown) resolves when [`Task::shutdown`] asks for it, and
-    /// when the caller crashed. [`Task`] has an example.
+    /// With the [`TaskContext`] the body can spawn tasks of its own and detect a stop: its
+    /// [`shutdown`](TaskContext::shutdown) resolves when [`Task::shutdown`] is called, and when the
+    /// caller has crashed. [`Task`] has an example.
     ///
-    /// On a runtime that was [shut down](Runtime::shutdown), or with a caller that has ended
-    /// meanwhile, the body never runs, and the task has ended.
+    /// If the runtime was [shut down](Runtime::shutdown), or the caller has ended, the body never
+    /// runs, and the task has already ended.
     ///
     /// # Panics
     ///
@@ -124,9 +129,9 @@ impl<T: Send + 'static> Task<T> {
         launch_returning(&caller.runtime(), Some(caller.pid()), body)
     }
 
-    /// Starts a task that is linked to nobody: its crash is told by its
-    /// [`join`](Self::join) alone, and it outlives whoever spawned it. So it can be spawned
-    /// outside of any process, too. OTP: a `Task.Supervisor`'s `async_nolink/2`.
+    /// Spawns a task without a link: only its [`join`](Self::join) returns its crash, and the task
+    /// outlives the process that spawned it. Such a task can be spawned outside of processes too.
+    /// OTP: `Task.Supervisor.async_nolink/2`.
     ///
     /// # Panics
     ///
@@ -155,7 +160,7 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl<T> Task<T> {
-    /// The pid of its process, also when it has ended.
+    /// The pid of the task's process, also after its end.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime, Task, TaskError};
@@ -173,15 +178,15 @@ impl<T> Task<T> {
         self.handle.pid()
     }
 
-    /// Waits five seconds for the result. When it has it, the task's process has ended, and
-    /// nothing of it is left, not in the caller's mailbox either. OTP: `Task.await/1`.
-    /// [`Task`] has an example.
+    /// Waits up to five seconds for the result. When it returns a result, the task's process has
+    /// ended and has left no message in the caller's mailbox. OTP: `Task.await/1`. [`Task`] has an
+    /// example.
     ///
     /// # Errors
     ///
-    /// [`Exited`](TaskError::Exited), at once, if it ended before it had a result.
-    /// [`Timeout`](TaskError::Timeout) if the time was up: the task goes on, linked as it was,
-    /// and its result goes nowhere. To ask again later: [`yield_for`](Self::yield_for).
+    /// * [`Exited`](TaskError::Exited), at once, if the task ended without a result.
+    /// * [`Timeout`](TaskError::Timeout) if the time is over. The task continues with its link, and
+    ///   its result is dropped. Use [`yield_for`](Self::yield_for) to wait again later.
     ///
     /// # Panics
     ///
@@ -189,13 +194,12 @@ impl<T> Task<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, it has dropped the handle: the task goes on, its result goes
-    /// nowhere.
+    /// Dropping the future drops the handle: the task continues, and its result is dropped.
     pub async fn join(self) -> Result<T, TaskError> {
         self.join_timeout(LIMIT).await
     }
 
-    /// The same within a time of your own. OTP: `Task.await/2`.
+    /// As [`join`](Self::join), with this time limit. OTP: `Task.await/2`.
     ///
     /// # Errors
     ///
@@ -225,7 +229,7 @@ impl<T> Task<T> {
         self.yield_for(limit).await.unwrap_or(Err(TaskError::Timeout(limit)))
     }
 
-    /// The same, however long it takes. OTP: `Task.await(task, :infinity)`.
+    /// As [`join`](Self::join), without a time limit. OTP: `Task.await(task, :infinity)`.
     ///
     /// # Errors
     ///
@@ -248,14 +252,14 @@ impl<T> Task<T> {
     /// ```
     pub async fn join_unlimited(mut self) -> Result<T, TaskError> {
         let reason = self.handle.join().await;
-        self.outcome(reason)
+        self.outcome_at_end(reason)
     }
 
-    /// Waits so long for the result, and keeps the task if there is none: `None` says that it
-    /// is still running. With a zero limit it only looks. OTP: `Task.yield/2`.
+    /// Waits up to `limit` for the result. `None` means that the task is still running; it can be
+    /// awaited again. A zero limit returns at once. OTP: `Task.yield/2`.
     ///
-    /// The inner `Result` is what [`join`](Self::join) gives, except for its `Timeout`. It is
-    /// handed out once: after that it is [`Taken`](TaskError::Taken).
+    /// The inner `Result` is that of [`join`](Self::join), without `Timeout`. The result is
+    /// returned once; later calls return [`Taken`](TaskError::Taken).
     ///
     /// # Panics
     ///
@@ -263,7 +267,7 @@ impl<T> Task<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropped, it has taken nothing.
+    /// Cancel safe: dropping the future does not take the result.
     ///
     /// ```
     /// use std::time::Duration;
@@ -277,17 +281,18 @@ impl<T> Task<T> {
     ///     "done"
     /// });
     /// while task.yield_for(Duration::from_secs(15)).await.is_none() {
-    ///     // … tell whoever waits that there is progress …
+    ///     // … report progress …
     /// }
     /// # });
     /// ```
     pub async fn yield_for(&mut self, limit: Duration) -> Option<Result<T, TaskError>> {
         let ended = within(&self.handle.runtime.kernel, limit, self.handle.join()).await;
-        self.look(ended)
+        self.take_outcome(ended)
     }
 
-    /// What has come of it until now; `ended`: its process has, for this reason.
-    fn look(&mut self, ended: Option<ExitReason>) -> Option<Result<T, TaskError>> {
+    /// Takes the outcome, if there is one. `ended` is the exit reason of the process, if it has
+    /// ended. Invariants 1, 3 and 5.
+    fn take_outcome(&mut self, ended: Option<ExitReason>) -> Option<Result<T, TaskError>> {
         let Some(slot) = &mut self.slot else { return Some(Err(TaskError::Taken)) };
         let outcome = match (slot.try_recv(), ended) {
             (Ok(value), _) => Ok(value),
@@ -302,15 +307,15 @@ impl<T> Task<T> {
         Some(outcome)
     }
 
-    /// What has come of it, now that its process has ended.
-    fn outcome(&mut self, reason: ExitReason) -> Result<T, TaskError> {
-        self.look(Some(reason)).unwrap_or(Err(TaskError::Taken))
+    /// Takes the outcome after the end of the process.
+    fn outcome_at_end(&mut self, reason: ExitReason) -> Result<T, TaskError> {
+        self.take_outcome(Some(reason)).unwrap_or(Err(TaskError::Taken))
     }
 
-    /// The same as [`look`](Self::look), without waiting.
-    fn look_now(&mut self) -> Option<Result<T, TaskError>> {
+    /// Takes the outcome, if there is one now.
+    fn take_outcome_now(&mut self) -> Option<Result<T, TaskError>> {
         let ended = unconstrained(self.handle.join()).now_or_never();
-        self.look(ended)
+        self.take_outcome(ended)
     }
 
     fn unlink(&self) {

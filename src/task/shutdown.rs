@@ -1,4 +1,4 @@
-//! Tasks that are not wanted any more.
+//! Stopping and ignoring tasks.
 
 use crate::base::coop::consume_budget;
 use crate::exit::reason::ExitReason;
@@ -10,31 +10,31 @@ use crate::runtime::ended::ProcessHandle;
 use crate::task::{Task, TaskError};
 
 impl<T> Task<T> {
-    /// Stops the task and waits for its end. The caller's link is gone at once, so whether or not
-    /// it traps, it hears nothing of that end. OTP: `Task.shutdown/2`, whose default is
+    /// Stops the task and waits for its end. The caller is unlinked first, so it gets no exit
+    /// signal of that end, whether or not it traps exits. OTP: `Task.shutdown/2`, whose default is
     /// [`Shutdown::default`].
     ///
-    /// | the task | gives |
+    /// | the task | returns |
     /// |---|---|
-    /// | had its result by then, or returned one when it was asked to stop | `Some(Ok(result))` |
+    /// | had a result, or returned one when it was asked to stop | `Some(Ok(result))` |
     /// | ended with `Shutdown`, now or before the call | `None`; after `BrutalKill` the `Exited` below |
     /// | ended with `Killed` after `BrutalKill`, now or before the call | `None` |
-    /// | ignored its time, and was killed when that was over | `Some(Err(Exited(Killed)))` |
-    /// | ended otherwise | `Some(Err(Exited(reason)))` |
+    /// | did not stop within its time, and was killed then | `Some(Err(Exited(Killed)))` |
+    /// | ended in another way | `Some(Err(Exited(reason)))` |
     ///
-    /// So `None` says that the task ended as it was asked to, and had no result.
+    /// So `None` means that the task ended as requested and had no result.
     ///
-    /// [`BrutalKill`](Shutdown::BrutalKill) kills it at its next await. Otherwise it is asked to
-    /// stop first: one that has asked for its [`TaskContext`](crate::TaskContext)'s token is
-    /// told by that, and any other is dropped at its next await.
+    /// [`BrutalKill`](Shutdown::BrutalKill) kills the task at its next await. Otherwise the task is
+    /// asked to stop first: by the token, if it uses the token of its
+    /// [`TaskContext`](crate::TaskContext); a task without a token is dropped at its next await.
     ///
     /// # Panics
     ///
-    /// If tokio's time is not enabled, and it is not `BrutalKill`.
+    /// If tokio's time is not enabled, except with `BrutalKill`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, it kills the task.
+    /// Dropping the future kills the task.
     ///
     /// ```
     /// use std::time::Duration;
@@ -47,7 +47,7 @@ impl<T> Task<T> {
     /// assert!(endless.yield_for(Duration::from_secs(1)).await.is_none());
     /// assert_eq!(endless.shutdown(Shutdown::default()).await, None);
     ///
-    /// // One that has something to say when it is asked.
+    /// // A task that returns a result when it is asked to stop.
     /// let mut asked = Task::spawn_nolink(&rt, |mut ctx| async move {
     ///     ctx.shutdown().await;
     ///     "all is written"
@@ -60,23 +60,23 @@ impl<T> Task<T> {
     pub async fn shutdown(mut self, how: Shutdown) -> Option<Result<T, TaskError>> {
         consume_budget().await;
         self.unlink();
-        let outcome = match self.look_now() {
+        let outcome = match self.take_outcome_now() {
             Some(outcome) => outcome,
             None => {
-                let killed = KilledOnDrop(&self.handle);
-                let reason = stopped(&self.handle, how).await;
+                let killed = KillOnDrop(&self.handle);
+                let reason = stop(&self.handle, how).await;
                 drop(killed);
-                self.outcome(reason)
+                self.outcome_at_end(reason)
             }
         };
         match outcome {
-            Err(TaskError::Exited(reason)) if reason == asked_for(how) => None,
+            Err(TaskError::Exited(reason)) if reason == expected_reason(how) => None,
             outcome => Some(outcome),
         }
     }
 
-    /// Lets go of the task: it goes on, linked to nobody any more, and its result goes
-    /// nowhere. Gives what had come of it already. OTP: `Task.ignore/1`.
+    /// Unlinks the task and drops the handle: the task continues, and its result is dropped.
+    /// Returns the outcome if the task already has one. OTP: `Task.ignore/1`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -93,11 +93,11 @@ impl<T> Task<T> {
     /// ```
     pub fn ignore(mut self) -> Option<Result<T, TaskError>> {
         self.unlink();
-        self.look_now()
+        self.take_outcome_now()
     }
 
-    /// Makes an end of a task whose outcome was not handed out.
-    pub(crate) fn discard(&self) {
+    /// Unlinks and kills a task whose outcome was not taken.
+    pub(crate) fn kill_unless_taken(&self) {
         if self.slot.is_some() {
             self.unlink();
             self.handle.kill();
@@ -105,8 +105,8 @@ impl<T> Task<T> {
     }
 }
 
-/// Stops a process, and waits for its end: politely, as long as it is given for that.
-async fn stopped(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
+/// Stops a process as `how` says, and waits for its end.
+async fn stop(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
     if how != Shutdown::BrutalKill {
         ask_to_stop(handle);
     }
@@ -129,19 +129,19 @@ fn ask_to_stop(ProcessHandle { runtime, process }: &ProcessHandle) {
     runtime.kernel.signal_exit(&**process, ExitSignal { from, reason, kind: ExitKind::Stop });
 }
 
-/// The reason of a task that ends as this asks it to. A task that had to be killed because its
-/// time was over did not: its caller is told.
-fn asked_for(how: Shutdown) -> ExitReason {
+/// The exit reason of a task that ends as `how` requests. A task that was killed because its time
+/// was over has another reason, which its caller gets.
+fn expected_reason(how: Shutdown) -> ExitReason {
     match how {
         Shutdown::BrutalKill => ExitReason::Killed,
         Shutdown::Timeout(_) | Shutdown::Infinity => ExitReason::Shutdown,
     }
 }
 
-/// Kills the process when dropped; one that has ended doesn't mind.
-struct KilledOnDrop<'a>(&'a ProcessHandle);
+/// Kills the process when dropped, without effect on an ended process.
+struct KillOnDrop<'a>(&'a ProcessHandle);
 
-impl Drop for KilledOnDrop<'_> {
+impl Drop for KillOnDrop<'_> {
     fn drop(&mut self) {
         self.0.kill();
     }

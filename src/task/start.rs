@@ -1,4 +1,4 @@
-//! How a task is born.
+//! Spawns the processes of tasks.
 
 use std::future::Future;
 
@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 use crate::runtime::spawn::plain;
 use crate::task::Task;
 
-/// Spawns the process of a task whose result is what its body returns.
+/// Spawns a task whose result is the output of its body.
 pub(crate) fn launch_returning<T, Fut>(
     runtime: &Runtime,
     caller: Option<Pid>,
@@ -25,12 +25,12 @@ where
     T: Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    // A result that nobody waits for any more is dropped there.
+    // The send fails if the handle was dropped. Invariant 2.
     launch(runtime, caller, |ctx, slot| body(ctx).map(|result| drop(slot.send(result))))
 }
 
-/// Spawns the process of a task, linked to its caller before its body runs. The body leaves
-/// its result in the slot.
+/// Spawns a task whose body puts the result into the slot. The task is linked to its caller before
+/// the body runs. Invariant 4.
 pub(crate) fn launch<T, Fut>(
     runtime: &Runtime,
     caller: Option<Pid>,
@@ -41,8 +41,8 @@ where
     Fut: Future<Output = ()> + Send + 'static,
 {
     let (slot, result) = oneshot::channel();
-    let (process, born) = runtime.admit::<Envelope>(&NewProcess::default());
-    let mut runs = born.is_ok();
+    let (process, admitted) = runtime.admit::<Envelope>(&NewProcess::default());
+    let mut runs = admitted.is_ok();
     if runs && let Some(caller) = caller {
         runs = runtime.kernel.link_task(process.pid(), caller);
         if !runs {

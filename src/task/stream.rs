@@ -1,5 +1,15 @@
-//! A function applied to every item of a stream, many at a time, each in a process of its
-//! own.
+//! Applies a function to every item of a stream, concurrently, each item in a process of its own.
+//!
+//! # Guarantees
+//!
+//! 1. Items in flight and finished items that were not returned are never more than `concurrency`:
+//!    the input is polled only while there is room, and only when the stream is polled.
+//! 2. Each item taken from the input leads to exactly one item of the output.
+//! 3. Dropping the stream kills all in-flight tasks.
+//! 4. A task has a time limit of its own inside its process, so it ends on time even if the stream
+//!    is not polled.
+//!
+//! [`in_flight`](super::in_flight) describes the steps of one task.
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -17,29 +27,28 @@ use crate::base::pid::Pid;
 use crate::child::TaskContext;
 use crate::runtime::Runtime;
 use crate::runtime::inside::Inside;
-use crate::task::in_flight::{Stage, UnderWay};
+use crate::task::in_flight::{InFlight, TaskState};
 use crate::task::start::launch;
 use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 
-/// A stream of what a function makes of the items of another: each item is a [`Task`](crate::Task), and
-/// so many run at a time.
+/// A stream that applies a function to the items of another stream: each item is a
+/// [`Task`](crate::Task), and a limited number of tasks run concurrently.
 ///
-/// It takes items from its input when it is polled itself, and never more than
-/// [`concurrency`](Self::concurrency) ahead of what it has given: a slow reader slows it
-/// down, and memory is bounded. Meanwhile the tasks run on. Dropping it kills what is under way.
-/// OTP: `Task.async_stream/3`, where what has been computed waits in a buffer without a
-/// bound.
+/// The stream takes items from its input only when it is polled, and at most
+/// [`concurrency`](Self::concurrency) items more than it has returned. So a slow reader slows the
+/// input down, and memory is bounded; started tasks continue meanwhile. Dropping the stream kills
+/// the running tasks. OTP: `Task.async_stream/3`, which buffers results without a bound.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`concurrency`](Self::concurrency) | one for each core |
 /// | [`unordered`](Self::unordered) | in the order of the input |
-/// | [`supervised_by`](Self::supervised_by) | nobody |
+/// | [`supervised_by`](Self::supervised_by) | no supervisor |
 /// | [`timeout`](Self::timeout), [`no_timeout`](Self::no_timeout) | 5 s for each item |
 ///
-/// An item whose time is up is killed, and is [`TaskError::Timeout`] in the output; the
-/// others go on. Who wants to end at the first failure does so, and drops the stream. (There
-/// OTP's default is to exit the caller.)
+/// An item that exceeds its time is killed, and is [`TaskError::Timeout`] in the output. The other
+/// items continue; drop the stream to end at the first failure. (OTP's default is to exit the
+/// caller.)
 ///
 /// # Examples
 ///
@@ -70,33 +79,33 @@ use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 /// ```
 #[must_use = "it starts nothing until it is polled"]
 pub struct TaskStream<T> {
-    /// `None` when the input has ended.
+    /// `None` once the input has ended.
     input: Option<Box<dyn Input<T>>>,
-    under_way: UnderWay<T>,
+    in_flight: InFlight<T>,
     concurrency: usize,
-    how: How,
+    options: TaskOptions,
 }
 
 /// How each task is started.
-struct How {
+struct TaskOptions {
     runtime: Runtime,
     supervisor: Option<TaskSupervisorRef>,
     caller: Option<Pid>,
     limit: Option<Duration>,
 }
 
-impl How {
+impl TaskOptions {
     fn new(runtime: Runtime, caller: Option<Pid>) -> Self {
-        How { runtime, supervisor: None, caller, limit: Some(LIMIT) }
+        TaskOptions { runtime, supervisor: None, caller, limit: Some(LIMIT) }
     }
 }
 
 impl<T: Send + 'static> TaskStream<T> {
-    /// Applies `each` to the items, in tasks that are linked to the process this is called
-    /// in: as for [`Task::spawn`](crate::Task::spawn), a crash of one is that of a caller that does not trap, and
-    /// for one that does [`TaskError::Exited`] in the output.
+    /// Applies `each` to the items, in tasks that are linked to the process of `caller`, as with
+    /// [`Task::spawn`](crate::Task::spawn): the crash of a task crashes a caller that does not trap
+    /// exits, and is [`TaskError::Exited`] in the output for a caller that does.
     ///
-    /// `each` is cloned and called inside of each task. OTP: `Task.async_stream/3`.
+    /// `each` is cloned for each item and called inside the task. OTP: `Task.async_stream/3`.
     /// [`TaskStream`] has an example.
     pub fn new<S, F, Fut>(caller: &impl Inside, input: S, each: F) -> Self
     where
@@ -104,12 +113,12 @@ impl<T: Send + 'static> TaskStream<T> {
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        TaskStream::with(How::new(caller.runtime(), Some(caller.pid())), input, each)
+        TaskStream::with(TaskOptions::new(caller.runtime(), Some(caller.pid())), input, each)
     }
 
-    /// The same in tasks that are linked to nobody: a crash is an `Err` in the output, for
-    /// any caller, also outside of processes. OTP: a `Task.Supervisor`'s
-    /// `async_stream_nolink/4`.
+    /// As [`new`](Self::new), in tasks without a link: a crash is an `Err` in the output. The
+    /// stream can be created outside of processes too. OTP:
+    /// `Task.Supervisor.async_stream_nolink/4`.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};
@@ -130,10 +139,10 @@ impl<T: Send + 'static> TaskStream<T> {
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        TaskStream::with(How::new(runtime.clone(), None), input, each)
+        TaskStream::with(TaskOptions::new(runtime.clone(), None), input, each)
     }
 
-    fn with<S, F, Fut>(how: How, input: S, each: F) -> Self
+    fn with<S, F, Fut>(options: TaskOptions, input: S, each: F) -> Self
     where
         S: Stream<Item: Send> + Send + 'static,
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
@@ -141,14 +150,15 @@ impl<T: Send + 'static> TaskStream<T> {
     {
         TaskStream {
             input: Some(Box::new(Mapped { input: Box::pin(input), each })),
-            under_way: UnderWay::in_order(),
+            in_flight: InFlight::in_order(),
             concurrency: std::thread::available_parallelism().map_or(1, NonZero::get),
-            how,
+            options,
         }
     }
 
-    /// Makes the tasks children of this supervisor, too: it stops them before it ends, and they are
-    /// seen in its tree. By default nobody's. OTP: `Task.Supervisor.async_stream/4`.
+    /// Makes the tasks children of this supervisor: it stops them before it ends, and they are
+    /// shown in its tree. By default they have no supervisor. OTP:
+    /// `Task.Supervisor.async_stream/4`.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};
@@ -168,25 +178,25 @@ impl<T: Send + 'static> TaskStream<T> {
     /// # }).unwrap();
     /// ```
     pub fn supervised_by(mut self, supervisor: &TaskSupervisorRef) -> Self {
-        self.how.supervisor = Some(supervisor.clone());
+        self.options.supervisor = Some(supervisor.clone());
         self
     }
 
-    /// At most so many items are under way at a time, or finished and not yet given. By default
-    /// one for each core, which is right for work that computes; what mostly waits can
-    /// have many more. OTP: `max_concurrency`. [`TaskStream`] has an example.
+    /// The maximum number of items that are running, or finished and not yet returned. By default
+    /// one for each core, which suits computations; work that mostly waits can have many more. OTP:
+    /// `max_concurrency`. [`TaskStream`] has an example.
     ///
     /// # Panics
     ///
-    /// If `tasks` is 0: none could ever run.
+    /// If `tasks` is 0, because no task could run.
     pub fn concurrency(mut self, tasks: usize) -> Self {
         assert!(tasks > 0, "a concurrency of no tasks at all lets none run");
         self.concurrency = tasks;
         self
     }
 
-    /// Gives each as soon as it is finished. By default in the order of the input, where
-    /// one that is slow holds up those after it. OTP: `ordered: false`.
+    /// Returns each result as soon as it is finished. By default results have the order of the
+    /// input, where a slow item delays the results after it. OTP: `ordered: false`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -205,12 +215,12 @@ impl<T: Send + 'static> TaskStream<T> {
     /// # });
     /// ```
     pub fn unordered(mut self) -> Self {
-        self.under_way.as_they_finish();
+        self.in_flight.set_unordered();
         self
     }
 
-    /// How long each item may take, from its start. One that takes longer is killed, and is
-    /// [`TaskError::Timeout`] in the output. By default 5 s. OTP: `timeout`, with
+    /// The maximum duration of each item, from its start. An item that takes longer is killed, and
+    /// is [`TaskError::Timeout`] in the output. By default 5 s. OTP: `timeout`, with
     /// `on_timeout: :kill_task`.
     ///
     /// ```
@@ -230,41 +240,42 @@ impl<T: Send + 'static> TaskStream<T> {
     /// # });
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.how.limit = Some(limit);
+        self.options.limit = Some(limit);
         self
     }
 
-    /// Each item may take as long as it does. By default 5 s. OTP: `timeout: :infinity`.
+    /// Removes the time limit of items. By default it is 5 s. OTP: `timeout: :infinity`.
     pub fn no_timeout(mut self) -> Self {
-        self.how.limit = None;
+        self.options.limit = None;
         self
     }
 
-    /// The next outcome, or `None` after the last. It is a [`Stream`] as well.
+    /// The next outcome, or `None` after the last one. `TaskStream` is a [`Stream`] too.
     /// [`TaskStream`] has an example.
     ///
     /// # Errors
     ///
-    /// Each is about this one item, and the stream goes on.
+    /// An error concerns one item only, and the stream continues.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropped, it has taken nothing.
+    /// Cancel safe: dropping the future takes no outcome.
     pub async fn next(&mut self) -> Option<Result<T, TaskError>> {
         StreamExt::next(self).await
     }
 
-    /// Starts as many as there is room for.
-    fn launch(&mut self, cx: &mut Context<'_>) {
-        while self.under_way.len() < self.concurrency
+    /// Starts tasks while there is room. Guarantee 1.
+    fn start_tasks(&mut self, cx: &mut Context<'_>) {
+        while self.in_flight.len() < self.concurrency
             && let Some(input) = &mut self.input
         {
-            // Each takes a turn, or an input that never ends would be read in one go.
-            let Poll::Ready(turn) = coop::poll_proceed(cx) else { return };
-            match input.poll_launch(cx, &self.how) {
-                Poll::Ready(Some(stage)) => {
-                    turn.made_progress();
-                    self.under_way.push(stage);
+            // Each item takes a unit of the cooperative budget, so that an input that is always
+            // ready does not block the thread.
+            let Poll::Ready(permit) = coop::poll_proceed(cx) else { return };
+            match input.poll_start(cx, &self.options) {
+                Poll::Ready(Some(state)) => {
+                    permit.made_progress();
+                    self.in_flight.push(state);
                 }
                 Poll::Ready(None) => self.input = None,
                 Poll::Pending => return,
@@ -277,13 +288,13 @@ impl<T: Send + 'static> Stream for TaskStream<T> {
     type Item = Result<T, TaskError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let turn = ready!(coop::poll_proceed(cx));
-        self.launch(cx);
-        match self.under_way.poll_next(cx) {
+        let permit = ready!(coop::poll_proceed(cx));
+        self.start_tasks(cx);
+        match self.in_flight.poll_next(cx) {
             Poll::Ready(None) if self.input.is_some() => Poll::Pending,
-            // The end of the stream, too: it is ready each time that it is asked for.
+            // The end of the stream takes budget too, because it is ready at every poll.
             Poll::Ready(outcome) => {
-                turn.made_progress();
+                permit.made_progress();
                 Poll::Ready(outcome)
             }
             Poll::Pending => Poll::Pending,
@@ -295,14 +306,18 @@ impl<T> fmt::Debug for TaskStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskStream")
             .field("concurrency", &self.concurrency)
-            .field("under_way", &self.under_way.len())
+            .field("in_flight", &self.in_flight.len())
             .finish_non_exhaustive()
     }
 }
 
-/// The input, and what becomes of its items.
+/// The input stream with its function, without their types.
 trait Input<T>: Send {
-    fn poll_launch(&mut self, cx: &mut Context<'_>, how: &How) -> Poll<Option<Stage<T>>>;
+    fn poll_start(
+        &mut self,
+        cx: &mut Context<'_>,
+        options: &TaskOptions,
+    ) -> Poll<Option<TaskState<T>>>;
 }
 
 struct Mapped<S, F> {
@@ -317,35 +332,39 @@ where
     F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    fn poll_launch(&mut self, cx: &mut Context<'_>, how: &How) -> Poll<Option<Stage<T>>> {
+    fn poll_start(
+        &mut self,
+        cx: &mut Context<'_>,
+        options: &TaskOptions,
+    ) -> Poll<Option<TaskState<T>>> {
         let Some(item) = ready!(self.input.as_mut().poll_next(cx)) else {
             return Poll::Ready(None);
         };
         let each = self.each.clone();
-        let (caller, limit) = (how.caller, how.limit);
+        let (caller, limit) = (options.caller, options.limit);
         let body = async move |ctx: TaskContext, slot: oneshot::Sender<_>| {
             let mut work = pin!(each(item));
             let in_time = match limit {
                 None => Ok(work.await),
                 Some(limit) => timeout(limit, &mut work).await.map_err(|_| limit),
             };
-            let late = in_time.is_err();
+            let is_late = in_time.is_err();
             drop(slot.send(in_time.map_err(TaskError::Timeout)));
-            if late {
-                end_unheard(&ctx, caller).await;
+            if is_late {
+                kill_unlinked(&ctx, caller).await;
             }
         };
-        Poll::Ready(Some(match how.supervisor.clone() {
-            None => Stage::started(launch(&how.runtime, caller, body)),
+        Poll::Ready(Some(match options.supervisor.clone() {
+            None => TaskState::started(launch(&options.runtime, caller, body)),
             Some(tasks) => {
-                Stage::Starting(Box::pin(async move { tasks.launch(caller, body).await }))
+                TaskState::Starting(Box::pin(async move { tasks.launch(caller, body).await }))
             }
         }))
     }
 }
 
-/// Kills this very process, and its caller hears nothing of it.
-async fn end_unheard(ctx: &impl Inside, caller: Option<Pid>) {
+/// Unlinks the caller and kills the current process, so that the caller gets no exit signal.
+async fn kill_unlinked(ctx: &impl Inside, caller: Option<Pid>) {
     if let Some(caller) = caller {
         ctx.runtime().unlink(caller, ctx.pid());
     }

@@ -1,13 +1,13 @@
-//! How a task is born under a supervisor: in the supervisor's process, linked to that and to
-//! its caller before its body runs.
+//! Starts a task under a supervisor.
 //!
-//! The handle comes back beside the supervisor's answer, since a task may be over before that
-//! answer is read. What happens when somebody ends between any two steps:
+//! The supervisor's process starts the task, and links it to the supervisor and to the caller
+//! before its body runs. The handle is sent through a channel of its own, not looked up by the pid
+//! in the supervisor's reply, because the task may have ended before that reply is read.
 //!
-//! 1. caller gives up before the supervisor comes to it: nothing is started;
-//! 2. caller gives up after that: wherever the handle is then, dropping it kills the task;
-//! 3. caller ends before the link: the body never runs, and the start has failed;
-//! 4. task ends before the answer: the handle has its outcome.
+//! 1. If the caller drops its request before the supervisor handles it, no task is started.
+//! 2. If the caller drops its request later, the handle is dropped, and its drop kills the task.
+//! 3. If the caller ends before the link, the body never runs, and the start fails.
+//! 4. If the task ends before the supervisor's reply, the handle has its outcome.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -24,35 +24,38 @@ use crate::runtime::context::Context;
 use crate::runtime::ended::ProcessHandle;
 use crate::runtime::errors::start_error::StartError;
 
-/// A task that was not started yet. It is started once.
-pub(crate) struct Once {
-    order: Mutex<Option<Order>>,
-    /// Whom it is to be linked to.
+/// The start function of a task, which starts it once.
+pub(crate) struct SupervisedTask {
+    start: Mutex<Option<PendingStart>>,
+    /// The process that the task is linked to.
     caller: Option<Pid>,
 }
 
-struct Order {
+/// What a start takes: the body, and the channel for the handle.
+struct PendingStart {
     body: Box<dyn FnOnce(Context) -> Body + Send>,
-    handle: oneshot::Sender<Born>,
+    handle: oneshot::Sender<StartedTask>,
 }
 
-/// The handle on its way. Dropped on it, it kills the task, and its caller hears nothing.
-pub(crate) struct Born {
+/// The handle of a started task until the caller takes it. Its drop unlinks the caller and kills
+/// the task. Rule 2.
+pub(crate) struct StartedTask {
     task: ProcessHandle,
     caller: Option<Pid>,
-    arrived: bool,
+    delivered: bool,
 }
 
-impl Born {
-    pub(crate) fn arrive(mut self) -> ProcessHandle {
-        self.arrived = true;
+impl StartedTask {
+    /// The handle. The task is not killed any more.
+    pub(crate) fn into_handle(mut self) -> ProcessHandle {
+        self.delivered = true;
         self.task.clone()
     }
 }
 
-impl Drop for Born {
+impl Drop for StartedTask {
     fn drop(&mut self) {
-        if self.arrived {
+        if self.delivered {
             return;
         }
         if let Some(caller) = self.caller {
@@ -62,29 +65,30 @@ impl Drop for Born {
     }
 }
 
-impl Once {
-    /// The task, and where its handle arrives.
+impl SupervisedTask {
+    /// The start function of a task, and the receiver of its handle.
     pub(crate) fn new(
         caller: Option<Pid>,
         body: impl FnOnce(Context) -> Body + Send + 'static,
-    ) -> (Self, oneshot::Receiver<Born>) {
-        let (handle, arrives) = oneshot::channel();
-        let order = Order { body: Box::new(body), handle };
-        (Once { order: Mutex::new(Some(order)), caller }, arrives)
+    ) -> (Self, oneshot::Receiver<StartedTask>) {
+        let (handle, delivery) = oneshot::channel();
+        let start = PendingStart { body: Box::new(body), handle };
+        (SupervisedTask { start: Mutex::new(Some(start)), caller }, delivery)
     }
 
-    fn take(&self) -> Option<Order> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn take(&self) -> Option<PendingStart> {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 #[async_trait]
-impl StartChild for Once {
+impl StartChild for SupervisedTask {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
-        let order = self.take().filter(|order| !order.handle.is_closed());
-        let Some(Order { body, handle }) = order else { return Err(StartError::Ignored) };
+        let start = self.take().filter(|start| !start.handle.is_closed());
+        let Some(PendingStart { body, handle }) = start else { return Err(StartError::Ignored) };
         let starting = ctx.starting().without_init();
-        // Not listed in the context: nothing is awaited below, and it runs only if all went well.
+        // Not listed in the context: nothing is awaited below, and the body runs only if the start
+        // succeeds.
         let process = ctx.admit_at_once::<Envelope>(&starting)?;
         let kernel = &ctx.runtime.kernel;
         if let Some(caller) = self.caller
@@ -94,7 +98,7 @@ impl StartChild for Once {
         }
         let task = ctx.runtime.run(process, true, body);
         let started = ctx.started(task.process.clone());
-        drop(handle.send(Born { task, caller: self.caller, arrived: false }));
+        drop(handle.send(StartedTask { task, caller: self.caller, delivered: false }));
         Ok(started)
     }
 }

@@ -1,4 +1,4 @@
-//! A supervisor of tasks, as it is described: a dynamic supervisor.
+//! The specification of a supervisor of tasks.
 
 use std::time::Duration;
 
@@ -9,11 +9,9 @@ use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::{DynamicSupervisor, Partitioned};
 use crate::task::supervisor_ref::TaskSupervisorRef;
 
-/// A supervisor of tasks, before it runs. It stops its tasks before it ends, so a program that
-/// stops as a tree stops them too, and they are seen in its tree: labelled `task`, each with its
-/// pid.
-///
-/// OTP: Elixir's `Task.Supervisor`.
+/// The specification of a supervisor of tasks, a dynamic supervisor whose children are tasks. The
+/// supervisor stops its tasks before it ends, so the stop of a tree includes them. Each task is
+/// shown in the tree with its pid and the label `task`. OTP: Elixir's `Task.Supervisor`.
 ///
 /// | setting | default |
 /// |---|---|
@@ -32,7 +30,7 @@ use crate::task::supervisor_ref::TaskSupervisorRef;
 /// let tasks = TaskSupervisor::new().named("tasks");
 /// let tree = Supervisor::one_for_one().child(tasks).start(&rt).await?;
 ///
-/// let tasks = TaskSupervisorRef::named(&rt, "tasks"); // lives through restarts
+/// let tasks = TaskSupervisorRef::named(&rt, "tasks"); // also valid after a restart
 /// let answer = tasks.spawn_nolink(|_| async { 6 * 7 }).await?;
 /// assert_eq!(answer.join().await?, 42);
 ///
@@ -56,28 +54,29 @@ impl Default for TaskSupervisor {
 }
 
 impl TaskSupervisor {
-    /// One with all defaults. [`TaskSupervisor`] has an example.
+    /// A specification with all defaults. [`TaskSupervisor`] has an example.
     pub fn new() -> Self {
         TaskSupervisor { spec: DynamicSupervisor::new().with_id("TaskSupervisor") }
     }
 
-    /// The name it is registered under, also its id. By default none.
+    /// The name that the supervisor is registered under, also its id. By default none.
     /// [`TaskSupervisor`] has an example.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.spec = self.spec.named(name);
         self
     }
 
-    /// How many restarts of its tasks in how long it puts up with, as
-    /// [`DynamicSupervisor::intensity`]. Only those count that are restarted at all: see
-    /// [`start_child_with`](TaskSupervisorRef::start_child_with). By default 3 in 5 s.
+    /// The number of restarts that the supervisor allows within any `period`, as
+    /// [`DynamicSupervisor::intensity`]. Only tasks of
+    /// [`start_child_with`](TaskSupervisorRef::start_child_with) are restarted. By default 3 in 5
+    /// s.
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.spec = self.spec.intensity(restarts, period);
         self
     }
 
-    /// How many tasks it has at most; one more is refused with [`StartError::MaxChildren`]. By
-    /// default any number. OTP: `max_children`.
+    /// The maximum number of tasks. The start of another one fails with
+    /// [`StartError::MaxChildren`]. By default there is no maximum. OTP: `max_children`.
     ///
     /// ```
     /// use regrow::{Runtime, Shutdown, StartError, TaskSupervisor};
@@ -98,8 +97,8 @@ impl TaskSupervisor {
         self
     }
 
-    /// Starts it, linked to nobody. In a program it is better a child of a supervisor.
-    /// OTP: `Task.Supervisor.start_link/1`, without the link.
+    /// Starts the supervisor without a link. In a program prefer to make it a child of a
+    /// supervisor. OTP: `Task.Supervisor.start_link/1`, without the link.
     ///
     /// # Errors
     ///
@@ -111,7 +110,7 @@ impl TaskSupervisor {
     ///
     /// # Cancel safety
     ///
-    /// A start that is dropped kills it.
+    /// Dropping the future kills the supervisor.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime, TaskSupervisor};
@@ -129,7 +128,7 @@ impl TaskSupervisor {
     }
 }
 
-/// A child like any other supervisor.
+/// The supervisor as a child of another supervisor.
 impl From<TaskSupervisor> for ChildSpec {
     fn from(supervisor: TaskSupervisor) -> Self {
         supervisor.spec.into()

@@ -1,4 +1,4 @@
-//! The handle of a supervisor of tasks.
+//! The handle to a supervisor of tasks.
 
 use std::future::Future;
 
@@ -17,37 +17,37 @@ use crate::runtime::inside::Inside;
 use crate::runtime::spawn::{fallible, plain};
 use crate::supervisor::{ChildError, ChildInfo, DynamicSupervisorRef};
 use crate::task::Task;
-use crate::task::supervised_start::{Born, Once};
+use crate::task::supervised_start::{StartedTask, SupervisedTask};
 
-/// What all tasks are called in trees, the log and the census. Their pids tell them apart.
+/// The label of all tasks in trees, the log and the census. Their pids distinguish them.
 const LABEL: &str = "task";
 
-/// A handle to a running supervisor of tasks. Cheap to clone; dropping it stops nothing.
+/// A handle to a running supervisor of tasks, cheap to clone. Dropping a handle stops nothing.
 /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
 #[derive(Debug, Clone)]
 pub struct TaskSupervisorRef {
-    tree: DynamicSupervisorRef,
+    supervisor: DynamicSupervisorRef,
     shutdown: Shutdown,
 }
 
 impl TaskSupervisorRef {
-    pub(crate) fn new(tree: DynamicSupervisorRef) -> Self {
-        TaskSupervisorRef { tree, shutdown: Shutdown::default() }
+    pub(crate) fn new(supervisor: DynamicSupervisorRef) -> Self {
+        TaskSupervisorRef { supervisor, shutdown: Shutdown::default() }
     }
 
-    /// A handle to whichever supervisor of tasks holds the name at the time of each call, so
-    /// that it lives through restarts. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
+    /// A handle to the holder of this name, which is looked up at each call, so the handle is valid
+    /// after restarts. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
         TaskSupervisorRef::new(DynamicSupervisorRef::named(runtime, name))
     }
 
     /// The supervisor's pid, as [`DynamicSupervisorRef::pid`].
     pub fn pid(&self) -> Option<Pid> {
-        self.tree.pid()
+        self.supervisor.pid()
     }
 
-    /// This handle, whose tasks are stopped so when the supervisor stops. By default they have
-    /// 5 s. OTP: the `shutdown` option of each start.
+    /// Sets how the tasks that this handle starts are stopped when the supervisor stops. By default
+    /// they have 5 s. OTP: the `shutdown` option of each start.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime, Shutdown, TaskSupervisor};
@@ -68,17 +68,17 @@ impl TaskSupervisorRef {
         self
     }
 
-    /// Starts a [`Task`] under this supervisor, linked to the process this is called in as
-    /// one of [`Task::spawn`] is. OTP: `Task.Supervisor.async/2`.
+    /// Starts a [`Task`] under this supervisor, linked to the process of `caller` as with
+    /// [`Task::spawn`]. OTP: `Task.Supervisor.async/2`.
     ///
     /// # Errors
     ///
-    /// [`StartError::Unreachable`] if there is no such supervisor,
-    /// [`StartError::MaxChildren`] if it has as many as it may.
+    /// [`StartError::Unreachable`] if the supervisor is not alive, [`StartError::MaxChildren`] if
+    /// it has its maximum of tasks.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, it starts nothing, or kills what was started.
+    /// Dropping the future starts no task, or kills the started task.
     ///
     /// ```
     /// use regrow::{Runtime, TaskSupervisor};
@@ -94,7 +94,7 @@ impl TaskSupervisorRef {
     ///     unreachable!()
     /// });
     /// assert_eq!(body.join().await.crash().unwrap().message(), "no luck");
-    /// assert!(rt.is_alive(tasks.pid().unwrap())); // it has nothing to do with that
+    /// assert!(rt.is_alive(tasks.pid().unwrap())); // not affected
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -111,8 +111,8 @@ impl TaskSupervisorRef {
         self.launch_returning(Some(caller.pid()), body).await
     }
 
-    /// Starts a [`Task`] under this supervisor that is linked to nobody else: its crash is
-    /// told by its [`join`](Task::join) alone. OTP: `Task.Supervisor.async_nolink/2`.
+    /// Starts a [`Task`] under this supervisor without another link: only its [`join`](Task::join)
+    /// returns its crash. OTP: `Task.Supervisor.async_nolink/2`.
     /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     ///
     /// # Errors
@@ -144,7 +144,7 @@ impl TaskSupervisorRef {
         self.launch(caller, |ctx, slot| body(ctx).map(|result| drop(slot.send(result)))).await
     }
 
-    /// The body leaves its result in the slot.
+    /// Starts a task whose body puts the result into the slot.
     pub(crate) async fn launch<T, F, Fut>(
         &self,
         caller: Option<Pid>,
@@ -157,11 +157,11 @@ impl TaskSupervisorRef {
     {
         let (slot, result) = oneshot::channel();
         let body = plain(|ctx| body(TaskContext::new(ctx), slot));
-        let handle = self.start_once(Once::new(caller, body)).await?;
+        let handle = self.start_once(SupervisedTask::new(caller, body)).await?;
         Ok(Task { handle, caller, slot: Some(result) })
     }
 
-    /// Starts a task whose result nobody waits for. It is never started again. OTP:
+    /// Starts a task without a result, which is never restarted. OTP:
     /// `Task.Supervisor.start_child/2`. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     ///
     /// # Errors
@@ -170,18 +170,18 @@ impl TaskSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, it starts nothing, or kills what was started.
+    /// Dropping the future starts no task, or kills the started task.
     pub async fn start_child<F, Fut>(&self, body: F) -> Result<Pid, StartError>
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
         let body = fallible(|ctx| body(TaskContext::new(ctx)));
-        Ok(self.start_once(Once::new(None, body)).await?.pid())
+        Ok(self.start_once(SupervisedTask::new(None, body)).await?.pid())
     }
 
-    /// The same, started again when it ends, as `restart` says. Each start clones the body. OTP:
-    /// the `restart` option of `Task.Supervisor.start_child/3`.
+    /// As [`start_child`](Self::start_child), with restarts as `restart` says. Each start clones
+    /// the body. OTP: the `restart` option of `Task.Supervisor.start_child/3`.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl TaskSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, the task may have been started, or be about to.
+    /// Dropping the future only stops waiting. The task may still be started.
     ///
     /// ```
     /// use regrow::{Restart, Runtime, TaskSupervisor};
@@ -199,15 +199,15 @@ impl TaskSupervisorRef {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let tasks = TaskSupervisor::new().start(&rt).await?;
-    /// let (told, mut hear) = unbounded_channel();
+    /// let (sender, mut receiver) = unbounded_channel();
     /// let pid = tasks
     ///     .start_child_with(Restart::Transient, |ctx| async move {
-    ///         told.send(ctx.pid())?;
+    ///         sender.send(ctx.pid())?;
     ///         panic!("no luck")
     ///     })
     ///     .await?;
-    /// assert_eq!(hear.recv().await, Some(pid));
-    /// assert_ne!(hear.recv().await, Some(pid)); // it was started again
+    /// assert_eq!(receiver.recv().await, Some(pid));
+    /// assert_ne!(receiver.recv().await, Some(pid)); // it was started again
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -225,28 +225,28 @@ impl TaskSupervisorRef {
 
     async fn start_once(
         &self,
-        (task, mut handle): (Once, oneshot::Receiver<Born>),
+        (task, mut handle): (SupervisedTask, oneshot::Receiver<StartedTask>),
     ) -> Result<ProcessHandle, StartError> {
         self.start(ChildSpec::new(LABEL, task).restart(Restart::Temporary)).await?;
-        let born = handle.try_recv().expect("a task that was started has sent its handle");
-        Ok(born.arrive())
+        let started = handle.try_recv().expect("a task that was started has sent its handle");
+        Ok(started.into_handle())
     }
 
     async fn start(&self, child: ChildSpec) -> Result<Pid, StartError> {
-        self.tree.start_child(child.shutdown(self.shutdown)).await
+        self.supervisor.start_child(child.shutdown(self.shutdown)).await
     }
 
-    /// Stops a task, as its shutdown time says, and waits for its end; it is not started
-    /// again. A [`Task`] is better stopped by [`Task::shutdown`]: a caller that is linked to it
-    /// falls with it here. OTP: `Task.Supervisor.terminate_child/2`.
+    /// Stops a task within its shutdown time, and waits for its end. The task is not restarted. For
+    /// a [`Task`] prefer [`Task::shutdown`]: this function also ends a caller that is linked to the
+    /// task. OTP: `Task.Supervisor.terminate_child/2`.
     ///
     /// # Errors
     ///
-    /// [`ChildError::NotFound`] if it is none of this supervisor's, or not any more.
+    /// [`ChildError::NotFound`] if the supervisor has no such task, or no longer has it.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, the supervisor may still stop it.
+    /// Dropping the future only stops waiting. The task may still be stopped.
     ///
     /// ```
     /// use regrow::{ChildError, Runtime, TaskSupervisor};
@@ -263,25 +263,25 @@ impl TaskSupervisorRef {
     /// # }).unwrap();
     /// ```
     pub async fn terminate_child(&self, task: Pid) -> Result<(), ChildError> {
-        self.tree.terminate_child(task).await
+        self.supervisor.terminate_child(task).await
     }
 
-    /// The tasks that run, in the order of their pids. OTP:
-    /// `Task.Supervisor.children/1`. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
+    /// The running tasks, in the order of their pids. OTP: `Task.Supervisor.children/1`.
+    /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     ///
     /// # Errors
     ///
-    /// As any call of a server: [`CallError::NoProc`] if there is no such supervisor.
+    /// As any call of a server: [`CallError::NoProc`] if the supervisor is not alive.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it only looks.
+    /// Cancel safe: it changes nothing.
     pub async fn children(&self) -> Result<Vec<Pid>, CallError> {
-        let children = self.tree.which_children().await?;
+        let children = self.supervisor.which_children().await?;
         Ok(children.iter().filter_map(ChildInfo::pid).collect())
     }
 
-    /// Stops all tasks at once, each as its shutdown time says, then the supervisor. As
+    /// Stops all tasks concurrently, each within its own shutdown time, then the supervisor. As
     /// [`DynamicSupervisorRef::stop`].
     ///
     /// # Errors
@@ -290,13 +290,14 @@ impl TaskSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, it stops all the same.
+    /// Dropping the future only stops waiting. The supervisor still stops.
     pub async fn stop(&self) -> Result<ExitReason, CallError> {
-        self.tree.stop().await
+        self.supervisor.stop().await
     }
 
-    /// The reason of the supervisor's end, when it has come. As [`DynamicSupervisorRef::ended`].
+    /// Resolves with the supervisor's exit reason when it has ended. As
+    /// [`DynamicSupervisorRef::ended`].
     pub fn ended(&self) -> Ended {
-        self.tree.ended()
+        self.supervisor.ended()
     }
 }

@@ -242,7 +242,7 @@ const TWICE: &[Twice] = &[
         &[
             ("book/src/defaults.md", "killed child that doesn't await | every 5 s |"),
             ("book/src/promises.md", "and named every five seconds"),
-            ("src/child/blocking/mod.rs", "told of by name, every five seconds"),
+            ("src/child/blocking/mod.rs", "logged by name, every five seconds"),
         ],
     ),
     (

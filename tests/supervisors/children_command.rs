@@ -280,7 +280,7 @@ async fn a_program_that_ended_within_its_stop_window_has_been_stopped() {
         let ended = rt.ended(tree.which_child("shell").await.unwrap().pid().unwrap());
         tree.stop().await.unwrap();
         assert_eq!(ended.await, ExitReason::Shutdown, "{last}");
-        let told = if last == "exit 1" { vec!["INFO ended beside its stop"] } else { vec![] };
+        let told = if last == "exit 1" { vec!["INFO stopped externally"] } else { vec![] };
         assert_eq!(log.heads(), told, "{last}");
         shells.is_over().await;
     }

@@ -1,4 +1,4 @@
-//! What a blocking child is given, and how it waits.
+//! The context of a blocking child, and its waits.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -18,18 +18,18 @@ use crate::runtime::inside::{Inside, sealed};
 use crate::runtime::starting::StartCause;
 use crate::time::deadline_pool::blocking_wait::wait;
 
-/// The inside of a blocking child: the function of a [`ChildSpec::blocking`].
+/// The context of a blocking child, the argument of the function of [`ChildSpec::blocking`].
 ///
-/// Everything that waits here ends at once when the child is to stop: because its supervisor
-/// says so, or has ended, or because it was killed. Other exit signals are as for any process
-/// that does not [trap](Runtime::set_trap_exit) them: they are the reason it ends with, and a
-/// wish that it stop.
+/// **Stopping.** The child should stop when its supervisor stops it or has ended, and when it was
+/// killed. Every wait in this context then returns at once. Another exit signal asks the child to
+/// stop too, and is its exit reason, as for any process that does not
+/// [trap](Runtime::set_trap_exit) exits.
 ///
-/// Time limits go by the clock of the runtime's tokio, so a paused clock holds here, too. If
-/// that tokio is blocked or gone, they end by the system's clock.
+/// **Time limits** use the clock of the runtime's tokio, which may be paused. If that tokio is
+/// blocked or has shut down, they use the system's clock.
 ///
-/// The thread is inside of tokio, so [`tokio::spawn`] works on it. Whatever is spawned so is
-/// outside of the child, and does not end with it.
+/// **Spawning.** The thread has entered tokio, so [`tokio::spawn`] works. A task that is spawned
+/// this way is not part of the child, and does not end with it.
 ///
 /// # Examples
 ///
@@ -39,10 +39,10 @@ use crate::time::deadline_pool::blocking_wait::wait;
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
-/// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+/// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
 /// let shout = ChildSpec::blocking("shout", move |mut ctx| {
 ///     while let Some(Received::Message(text)) = ctx.recv() {
-///         told.send(text.len())?; // … something slow and blocking …
+///         sender.send(text.len())?; // … something slow and blocking …
 ///     }
 ///     assert!(ctx.is_stopping());
 ///     Ok(())
@@ -50,7 +50,7 @@ use crate::time::deadline_pool::blocking_wait::wait;
 /// let tree = Supervisor::one_for_one().child(shout.restart(Restart::Transient)).start(&rt).await?;
 /// let pid = tree.which_child("shout").await?.pid().unwrap();
 /// assert!(rt.send(pid, b"hey".to_vec()));
-/// assert_eq!(hear.recv().await, Some(3));
+/// assert_eq!(receiver.recv().await, Some(3));
 /// let ended = rt.ended(pid);
 /// tree.stop().await?;
 /// assert!(ended.await.is_clean());
@@ -70,36 +70,37 @@ impl BlockingContext {
         BlockingContext { context, stop, cause }
     }
 
-    /// The pid of this process; the next incarnation has another. [`BlockingContext`] has an
-    /// example of another use.
+    /// The pid of this process; the next incarnation has another.
+    /// [`TaskContext::runtime`](crate::TaskContext::runtime) has an example.
     pub fn pid(&self) -> Pid {
         self.context.pid()
     }
 
-    /// The runtime this process lives in. [`TaskContext::runtime`](crate::TaskContext::runtime)
+    /// The runtime of this process. [`TaskContext::runtime`](crate::TaskContext::runtime)
     /// has an example.
     pub fn runtime(&self) -> Runtime {
         self.context.runtime()
     }
 
-    /// Why it was started: the first time, or again, and after what.
+    /// Why the child was started: for the first time, or again after which exit.
     /// [`TaskContext::start_cause`](crate::TaskContext::start_cause) has an example.
     pub fn start_cause(&self) -> &StartCause {
         &self.cause
     }
 
-    /// Says how this child is doing, to whoever asks after the tree. [`Health`] has an example.
+    /// Sets the health of this child, which queries about the tree return. [`Health`] has an
+    /// example.
     pub fn set_health(&self, health: Health) {
         self.runtime().set_health(self.pid(), health);
     }
 
-    /// Whether the child is to stop. It costs next to nothing: look often. [`BlockingContext`]
-    /// has an example.
+    /// Whether the child should stop. The check is cheap, so call it often. [`BlockingContext`] has
+    /// an example.
     pub fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
     }
 
-    /// Sleeps, but not when the child is to stop. Whether it is.
+    /// Sleeps for `limit`, or until the child should stop. Returns whether the child should stop.
     /// [`ChildSpec::blocking`](crate::ChildSpec::blocking) has an example.
     #[must_use = "it says whether to stop"]
     pub fn wait_stop(&self, limit: Duration) -> bool {
@@ -107,13 +108,14 @@ impl BlockingContext {
         wait(within(&kernel, limit, pin!(self.stop.cancelled()))).is_some()
     }
 
-    /// Takes the next item of the mailbox, waiting until there is one. `None` when the child is
-    /// to stop, whatever is queued. [`BlockingContext`] has an example.
+    /// Waits for the next item of the mailbox. Returns `None` when the child should stop, even if
+    /// items are queued. [`BlockingContext`] has an example.
     pub fn recv(&mut self) -> Option<Received> {
         wait(or_stop(&self.stop, self.context.recv()))
     }
 
-    /// The next item, or `None` if none came within `limit`, or the child is to stop.
+    /// Waits for the next item of the mailbox. Returns `None` if none arrives within `limit`, or
+    /// the child should stop.
     ///
     /// ```
     /// use std::time::Duration;
@@ -122,19 +124,19 @@ impl BlockingContext {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let poller = ChildSpec::blocking("poller", move |mut ctx| {
     ///     while !ctx.is_stopping() {
     ///         match ctx.recv_timeout(Duration::from_millis(1)) {
     ///             None if ctx.is_stopping() => break,
-    ///             None => told.send("the time was up")?,
+    ///             None => sender.send("timeout")?,
     ///             Some(item) => drop(item),
     ///         }
     ///     }
     ///     Ok(())
     /// });
     /// let tree = Supervisor::one_for_one().child(poller).start(&rt).await?;
-    /// assert_eq!(hear.recv().await, Some("the time was up"));
+    /// assert_eq!(receiver.recv().await, Some("timeout"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -144,8 +146,8 @@ impl BlockingContext {
         wait(within(&kernel, limit, received)).flatten()
     }
 
-    /// Runs a future to its end on this thread: a call of a server, say. `None`, and the future
-    /// is dropped, when the child is to stop.
+    /// Runs a future to completion on this thread, for example a call of a server. When the child
+    /// should stop, drops the future and returns `None`.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -169,7 +171,7 @@ impl BlockingContext {
         wait(or_stop(&self.stop, future))
     }
 
-    /// A token that is cancelled when the child is to stop, and at the latest when it has
+    /// A token that is cancelled when the child should stop, and at the latest when it has
     /// ended. [`TaskContext::cancellation_token`](crate::TaskContext::cancellation_token) has
     /// an example.
     pub fn cancellation_token(&self) -> CancellationToken {
@@ -177,7 +179,7 @@ impl BlockingContext {
     }
 }
 
-/// The future's output, or `None` once the child is to stop.
+/// The future's output, or `None` once the child should stop.
 async fn or_stop<F: Future>(stop: &CancellationToken, future: F) -> Option<F::Output> {
     let mut stopping = pin!(stop.cancelled());
     let mut future = pin!(future);

@@ -1,19 +1,25 @@
-//! Blocking functions as children: each incarnation on a thread of its own.
+//! Blocking functions as children: each incarnation runs on a thread of its own.
 //!
-//! A process stands for the thread, and is [held](Orders::hold): it ends when the function
-//! has returned, with what that came to, and not before. In between:
+//! # Guarantee
 //!
-//! * *stop, or the parent's end*: the token is cancelled, and whoever waits on the thread
-//!   through the context is woken;
-//! * *kill*: likewise; a thread can't be ended from outside. The process ends as killed, once
-//!   the function has returned;
-//! * *tokio drops the process' task*: the process ends at once, the token is cancelled, and
-//!   the thread goes on until its function returns;
-//! * *the function panics*: it is caught on its thread, where the panic hook noted its place,
-//!   and is the process' panic.
+//! A process represents the thread. The process [ends by itself](StopSignals::hold): not before the
+//! function has returned, and with the result of the function. So the next incarnation never
+//! overlaps with the thread of the one before.
 //!
-//! Tokio's own blocking threads would not do: there is a limited number of them, which children
-//! that never return would use up, and tokio waits for them when it shuts down.
+//! # The life of an incarnation
+//!
+//! 1. The process is admitted, and starts the thread. If the thread can't be started, the process
+//!    ends with that error.
+//! 2. The function runs. The process waits for its result and for signals:
+//!    * *a stop, or the parent's end*: the token is cancelled, which wakes a wait in the context;
+//!    * *a kill*: the token is cancelled too, because a thread can't be ended from outside;
+//!    * *tokio drops the process' task*: the process ends at once, the token is cancelled, and the
+//!      thread continues until the function returns.
+//! 3. The function returns, or its panic is caught on its thread, where the panic hook has recorded
+//!    the location. The process ends with this result; after a kill it ends as killed.
+//!
+//! Tokio's blocking threads are not suitable: their number is limited, so that functions that never
+//! return would use them up, and tokio waits for them when it shuts down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -26,7 +32,7 @@ use crate::base::coop::consume_budget;
 use crate::base::current_process::CurrentGuard;
 use crate::base::os_refusal::start_thread;
 use crate::base::shared_str::SharedStr;
-use crate::child::stop_request::{Orders, end_of};
+use crate::child::stop_signals::{StopSignals, end_of};
 use crate::child::{BlockingContext, ChildSpec, StartChild, StartContext, Started};
 use crate::exit::crash::Crash;
 use crate::exit::reason::{ExitReason, Result};
@@ -40,28 +46,28 @@ use crate::runtime::errors::start_error::StartError;
 
 pub(crate) mod context;
 
-/// What a function came to on its thread.
+/// The result of a function on its thread, or its panic.
 type Outcome = std::result::Result<Result, Crash>;
 
 impl ChildSpec {
-    /// A blocking function as a child: each incarnation runs on a thread of its own, named
-    /// after the child, with a process that stands for it. Each start clones the closure and
-    /// calls the clone.
+    /// A blocking function as a child. Each incarnation runs on a thread of its own, named after
+    /// the child, and a process represents the thread. Each start clones the closure and calls the
+    /// clone.
     ///
-    /// The child ends when the function has returned: `Ok(())` is a normal end, an `Err` or a
-    /// panic a crash. To be stopped it has to look: by
+    /// The child ends when the function has returned: `Ok(())` is a normal end, an `Err` or a panic
+    /// a crash. The function has to check whether it should stop, by
     /// [`is_stopping`](BlockingContext::is_stopping), or by waiting in one of the context's
-    /// methods. If it returns `Ok(())` then, it ended as told, with
+    /// methods. If it returns `Ok(())` after a stop request, the exit reason is
     /// [`Shutdown`](crate::ExitReason::Shutdown).
     ///
-    /// **A thread can't be killed.** One that overruns its [`shutdown`](Self::shutdown) time is
-    /// told of by name, every five seconds, and its supervisor waits for it, with its restart and
-    /// with its own end: the next incarnation never runs beside it, and its name stays held. So
-    /// give whatever blocks in there a time limit, and look now and then.
+    /// **A thread can't be killed.** While a thread exceeds its [`shutdown`](Self::shutdown) time,
+    /// the child is logged by name, every five seconds. Its supervisor waits for the thread before
+    /// a restart and before its own end: the next incarnation never runs at the same time, and the
+    /// name stays registered. So give blocking operations a time limit, and check regularly.
     ///
-    /// When not to use it: for a short piece of blocking work inside an async child
-    /// [`tokio::task::spawn_blocking`] is enough. Under a paused clock tokio does not know that
-    /// a thread is busy, and may well skip the whole shutdown time.
+    /// **When not to use it.** For a short blocking operation inside an async child
+    /// [`tokio::task::spawn_blocking`] is enough. With a paused clock tokio does not know that a
+    /// thread is busy, and may skip the whole shutdown time.
     ///
     /// OTP: a dirty NIF, or a port to a program of its own.
     ///
@@ -72,17 +78,17 @@ impl ChildSpec {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let (told, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let sync = ChildSpec::blocking("sync", move |ctx| {
     ///     while !ctx.wait_stop(Duration::from_secs(3600)) {
-    ///         // … an hour has passed: copy the files …
+    ///         // … each hour: copy the files …
     ///     }
-    ///     told.send(std::thread::current().name().map(str::to_owned))?;
+    ///     sender.send(std::thread::current().name().map(str::to_owned))?;
     ///     Ok(())
     /// });
     /// let tree = Supervisor::one_for_one().child(sync).start(&rt).await?;
-    /// tree.stop().await?; // it doesn't take an hour
-    /// assert_eq!(hear.recv().await, Some(Some("sync".to_owned())));
+    /// tree.stop().await?; // at once: it ends the wait
+    /// assert_eq!(receiver.recv().await, Some(Some("sync".to_owned())));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -95,16 +101,15 @@ impl ChildSpec {
 }
 
 impl StartContext {
-    /// Starts a blocking function as the child, as [`ChildSpec::blocking`] does, which has an
-    /// example. A thread that can't be had is the child's crash.
+    /// Starts a blocking function as the child. [`ChildSpec::blocking`] describes it and has an
+    /// example. If the thread can't be started, the child crashes.
     ///
     /// # Errors
     ///
     /// As [`task`](Self::task).
     ///
     /// # Cancel safety
-    ///
-    /// It never waits: polled once, it is done.
+    /// The future never waits: the first poll completes it.
     pub async fn blocking<F>(&mut self, body: F) -> Result<Started, StartError>
     where
         F: FnOnce(BlockingContext) -> Result + Send + 'static,
@@ -113,18 +118,18 @@ impl StartContext {
         let stop = CancellationToken::new();
         let starting = self.starting().without_init().stopped_by(stop.clone());
         let process = self.admit::<Envelope>(&starting)?;
-        let mut orders = Orders::hold(process.clone(), stop.clone());
+        let mut signals = StopSignals::hold(process.clone(), stop.clone());
         let (name, cause) = (self.spec.id.clone(), self.cause.clone());
         Ok(self.run(process.clone(), |ctx: Context| {
             Box::pin(async move {
                 let ctx = BlockingContext::new(ctx, stop.clone(), cause);
                 let (done, mut result) = oneshot::channel();
-                if let Err(error) = on_thread(&name, process, move || body(ctx), done) {
+                if let Err(error) = run_on_thread(&name, process, move || body(ctx), done) {
                     return End::Returned(ExitReason::from_library(error));
                 }
                 loop {
-                    match orders.or(&mut result).await {
-                        Ok(outcome) => return end(outcome, orders.were_given()),
+                    match signals.or_signal(&mut result).await {
+                        Ok(outcome) => return end_of_thread(outcome, signals.is_stop_requested()),
                         Err(_) => stop.cancel(),
                     }
                 }
@@ -133,8 +138,8 @@ impl StartContext {
     }
 }
 
-/// Runs a function on a new thread, as this process.
-fn on_thread(
+/// Runs a function on a new thread, on which this process is the current one.
+fn run_on_thread(
     name: &SharedStr,
     process: Arc<Process<Envelope>>,
     body: impl FnOnce() -> Result + Send + 'static,
@@ -147,22 +152,25 @@ fn on_thread(
         let current_pid = CurrentGuard::enter(kernel.number(), process.pid());
         let outcome = catch_unwind(AssertUnwindSafe(body)).map_err(Crash::from_panic);
         drop(current_pid);
-        // Nobody waits for it when tokio has dropped the process' task.
+        // The send fails if tokio has dropped the process' task.
         drop(done.send(outcome));
     };
-    // No thread can have such a name.
+    // The name of a thread can't contain a zero byte.
     start_thread(name.replace('\0', ""), &purpose, run)
 }
 
-fn end(outcome: std::result::Result<Outcome, oneshot::error::RecvError>, told: bool) -> End {
+fn end_of_thread(
+    outcome: std::result::Result<Outcome, oneshot::error::RecvError>,
+    stop_requested: bool,
+) -> End {
     match outcome {
-        Ok(Ok(result)) => end_of(result, told),
+        Ok(Ok(result)) => end_of(result, stop_requested),
         Ok(Err(crash)) => End::Panicked(ExitReason::Crashed(crash)),
-        Err(gone) => End::Returned(ExitReason::from_library(gone)),
+        Err(closed) => End::Returned(ExitReason::from_library(closed)),
     }
 }
 
-/// Starts a clone of a function.
+/// Starts a clone of a blocking function.
 struct BlockingStart<F>(F);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! The crash of a program that failed.
+//! The crash reason of a program that failed.
 
 use std::process::ExitStatus;
 
@@ -6,14 +6,14 @@ use thiserror::Error;
 
 use crate::base::one_line::one_line;
 
-/// A program ended, by itself, otherwise than with success: the crash of a
-/// [`ChildSpec::command`](crate::ChildSpec::command), which has an example.
+/// The crash reason of a [`ChildSpec::command`](crate::ChildSpec::command), which has an example:
+/// the program ended by itself and without success.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{}` failed: {status}", one_line(.program))]
 #[non_exhaustive]
 pub struct CommandFailed {
-    /// The program, as it was called.
+    /// The program, as the command names it.
     pub program: String,
-    /// How it ended: its code, or the signal that ended it.
+    /// The exit status: a code, or the signal that ended the program.
     pub status: ExitStatus,
 }

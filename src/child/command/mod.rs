@@ -1,23 +1,30 @@
 //! Programs of the operating system as children.
 //!
-//! A process stands for the program, and is [held](Orders::hold): it ends when the program
-//! has, and has been waited for, and not before. In between:
+//! # Guarantees
 //!
-//! * *stop, or the parent's end*: SIGTERM, once; its supervisor, or what a dead one left
-//!   behind, kills it when its time is over;
-//! * *kill*: SIGKILL, which no program can refuse, and its end is waited for;
-//! * *tokio drops the process' task*: SIGKILL, for nobody is there any more to wait;
-//! * *the program can't be started*: its process never runs, and the start has failed.
+//! A process represents the program and [ends by itself](StopSignals::hold).
 //!
-//! * *the program ends without an order*: the process stays for the child's
-//!   [stop window](ChildSpec::stop_window). `Ctrl-C` signals a whole group, and systemd every
-//!   process of a unit, so this program may be asked to stop as well, a moment later. An order
-//!   that arrives in time makes this end a stop. If at the end of the window a supervisor above
-//!   is being stopped, its order will arrive, and is waited for without limit: the stop may take
-//!   its time with other children first.
+//! 1. The process ends only after the program has ended and the operating system has reported its
+//!    exit status, unless tokio drops the process' task.
+//! 2. The program does not outlive the process: its handle kills it when it is dropped.
+//! 3. No signal reaches another program with the same number: an ended program keeps its number
+//!    until its status was collected, and no signal is sent afterwards.
 //!
-//! No signal goes astray to a stranger of the same number: a program that has ended keeps its
-//! number until it was waited for, and afterwards nothing is sent.
+//! # The life of an incarnation
+//!
+//! 1. The program is started. If that fails, the process never runs, and the start has failed.
+//! 2. The process waits for the program's end and for signals:
+//!    * *a stop, or the parent's end*: SIGTERM, once. When the shutdown time is over, the
+//!      supervisor kills the process, or the cleanup of its orphans does if the supervisor is dead.
+//!    * *a kill*: SIGKILL, which no program can refuse. The process then waits for the end.
+//!    * *tokio drops the process' task*: SIGKILL, because no task waits for the end any more.
+//! 3. The program has ended. Its remaining output is logged.
+//! 4. If the program was not asked to stop, the process waits for the child's
+//!    [stop window](ChildSpec::stop_window): `Ctrl-C` signals a whole group, and systemd every
+//!    process of a unit, so the stop of this program may arrive a moment later. A stop within the
+//!    window makes the end a stop.
+//! 5. If an ancestor supervisor is being stopped when the window closes, its stop will arrive. The
+//!    process waits for it without a limit, because the ancestor may stop other children first.
 
 use std::io;
 use std::time::Duration;
@@ -28,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::coop::consume_budget;
 use crate::base::os_refusal::refused;
-use crate::child::stop_request::Orders;
+use crate::child::stop_signals::StopSignals;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::reason::ExitReason;
 use crate::message::received::Envelope;
@@ -40,57 +47,64 @@ mod settings;
 pub(crate) mod failed;
 mod program;
 
-use output::Printing;
-use program::{Program, attend};
+use output::OutputLog;
+use program::{Program, run_to_end};
 
-/// How long after its end a program's stop may arrive, if the child does not say.
+/// The default time after a program's end in which its stop may arrive.
 pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);
 
 impl ChildSpec {
-    /// A program of the operating system as a child. Each start runs what `command` makes. With
-    /// the feature `process`.
+    /// A program of the operating system as a child. Each start runs the command that `command`
+    /// returns. With the feature `process`.
     ///
-    /// It is stopped by SIGTERM, and killed by SIGKILL when its [`shutdown`](Self::shutdown)
-    /// time is over; where there are no such signals, it is killed at once. It never outlives the
-    /// process that stands for it, also when its supervisor is killed or tokio shuts down; only if
-    /// this program itself is killed, nobody is left to do that. A run that ends the process
-    /// because no async code runs any more kills it first.
+    /// A stop sends SIGTERM, and SIGKILL when the [`shutdown`](Self::shutdown) time is over. Where
+    /// these signals do not exist, a stop kills the program at once. The program does not outlive
+    /// the process that represents it, also if its supervisor is killed or tokio shuts down; only a
+    /// kill of this whole program leaves it running. A [`Run`](crate::Run) that ends this program
+    /// because no async code runs any more kills it first. If the program can't be started, the
+    /// start fails.
     ///
-    /// | it ends | the child's reason |
+    /// | the program ends | the child's exit reason |
     /// |---|---|
     /// | with success | [`Normal`](ExitReason::Normal) |
-    /// | otherwise | a crash, by a [`CommandFailed`] |
-    /// | asked to stop: with success, by SIGTERM or SIGINT, or with code 143 or 130, as shells say that | [`Shutdown`](ExitReason::Shutdown) |
+    /// | without success | a crash with [`CommandFailed`] |
+    /// | asked to stop: with success, by SIGTERM or SIGINT, or with code 143 or 130, by which shells report these signals | [`Shutdown`](ExitReason::Shutdown) |
     /// | in any way, and its stop arrives within its [`stop_window`](Self::stop_window) | [`Shutdown`](ExitReason::Shutdown) |
     ///
-    /// The last line is for signals that reach more than this program: `Ctrl-C` in a terminal
-    /// signals the program and its children at once, and systemd (`KillMode=control-group`, its
-    /// default) every process of the unit. Such an end is no crash; one with a code that says
-    /// nothing of a signal is logged, at INFO. What it costs: a program that crashes is started
-    /// again 100 ms later than it could be, and processes that wait for its end learn of it as
-    /// much later. A stop whose order takes longer than that to reach the child, because other
-    /// children stop before it, is waited for. In a stop that a signal to [`Run`](crate::Run)
-    /// began, any end within this time after the child was asked counts as a stop, too: the
-    /// program may have got that signal itself.
+    /// The last row is for signals that reach several programs: `Ctrl-C` in a terminal signals this
+    /// program and its children at once, and systemd (`KillMode=control-group`, its default) every
+    /// process of the unit. Such an end is no crash. The end is logged at INFO if the exit status
+    /// names no signal.
     ///
-    /// **What it prints** goes where `command` says, by default to where this program's goes.
-    /// What is piped is logged, each line as an event of the target `regrow::command`: standard
-    /// output as INFO, standard error as WARN. A line of more than 8 KiB is logged in pieces of
-    /// whole characters; bytes that are no UTF-8 are replaced by U+FFFD. A program that prints
-    /// without a pause is read a few lines at a time, both pipes in turn, so it does not hold up
-    /// other tasks. All that it printed itself is logged before its end is announced; processes
-    /// that it has started may hold the pipes for a second longer.
+    /// * The stop window has a price: a program that crashes is restarted 100 ms later, and its end
+    ///   is announced 100 ms later.
+    /// * If a stop takes longer than the window to reach the child, because other children stop
+    ///   first, the child waits for it.
+    /// * In a stop that a signal to [`Run`](crate::Run) began, any end within the window after the
+    ///   child was asked to stop counts as a stop too: the program may have received that signal
+    ///   itself.
     ///
-    /// Only the program itself is signalled, and not what it has started: a shell should `exec`
-    /// its last command, or the child be given [a group of its own](Self::own_process_group). A
-    /// program that can't be started at all is a start that failed.
+    /// **Output** goes where `command` says, by default to the output of this program. Piped output
+    /// is logged, each line as an event of the target `regrow::command`: standard output at INFO,
+    /// standard error at WARN.
+    ///
+    /// * A line of more than 8 KiB is logged in pieces of whole characters. Bytes that are not
+    ///   UTF-8 are replaced by U+FFFD.
+    /// * The output of a program that prints without a pause is read a few lines at a time, from
+    ///   both pipes in turn, so it does not delay other tasks.
+    /// * All output of the program itself is logged before its end is announced. Processes that it
+    ///   has started may hold the pipes for up to a second longer.
+    ///
+    /// **Signals** go to the program only, and not to the processes that it has started. A shell
+    /// should `exec` its last command, or the child get
+    /// [a group of its own](Self::own_process_group).
     ///
     /// OTP: a port, opened by `open_port({spawn_executable, …}, …)`, which ends with its owner only
     /// if the program notices that its standard input was closed.
     ///
     /// # Panics
     ///
-    /// At the start, in the supervisor: if `command` does, or tokio's I/O is not enabled.
+    /// The start panics, in the supervisor, if `command` panics or tokio's I/O is not enabled.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -104,7 +118,7 @@ impl ChildSpec {
     /// let rt = Runtime::new();
     /// let failing = ChildSpec::command("failing", || {
     ///     let mut command = Command::new("sh");
-    ///     command.args(["-c", "echo told to the log; exit 3"]).stdout(Stdio::piped());
+    ///     command.args(["-c", "echo this is logged; exit 3"]).stdout(Stdio::piped());
     ///     command
     /// });
     /// let once = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
@@ -119,7 +133,7 @@ impl ChildSpec {
     ///     command
     /// });
     /// let tree = Supervisor::one_for_one().child(sleeping).start(&rt).await?;
-    /// tree.stop().await?; // at once: SIGTERM is enough for it
+    /// tree.stop().await?; // at once: SIGTERM ends it
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -132,21 +146,20 @@ impl ChildSpec {
 }
 
 impl StartContext {
-    /// Starts a program of the operating system as the child, as [`ChildSpec::command`] does,
-    /// which has an example.
+    /// Starts a program of the operating system as the child. [`ChildSpec::command`] describes it
+    /// and has an example.
     ///
     /// # Errors
     ///
-    /// As [`task`](Self::task), and [`StartError::Failed`] with the [`io::Error`] of a program
-    /// that can't be started, whose source is the answer of the operating system.
+    /// As [`task`](Self::task), and [`StartError::Failed`] with an [`io::Error`] if the program
+    /// can't be started. The source of that is the error of the operating system.
     ///
     /// # Panics
     ///
     /// If tokio's I/O is not enabled.
     ///
     /// # Cancel safety
-    ///
-    /// It never waits: polled once, it is done.
+    /// The future never waits: the first poll completes it.
     pub async fn command(&mut self, mut command: Command) -> Result<Started, StartError> {
         consume_budget().await;
         let program = command.as_std().get_program().to_string_lossy().into_owned();
@@ -160,32 +173,32 @@ impl StartContext {
         }
         let child = match command.kill_on_drop(true).spawn() {
             Ok(child) => child,
-            Err(error) => return Err(self.not_spawned(&program, &*process, error)),
+            Err(error) => return Err(self.spawn_failed(&program, &*process, error)),
         };
         self.runtime.kernel.acknowledge(self.supervisor, process.pid());
-        let orders = Orders::hold(process.clone(), stop);
-        let printing =
-            Printing { child: self.spec.id.clone(), pid: process.pid(), os_pid: child.id() };
+        let signals = StopSignals::hold(process.clone(), stop);
+        let output_log =
+            OutputLog { child: self.spec.id.clone(), pid: process.pid(), os_pid: child.id() };
         #[cfg(unix)]
         let running = self.runtime.kernel.track_program(child.id(), own_group);
         let program = Program {
             child,
             name: program,
             own_group,
-            window: self.spec.stop_window,
+            stop_window: self.spec.stop_window,
             #[cfg(unix)]
             running,
         };
         Ok(self.run(process, |ctx| {
             Box::pin(async move {
                 let _ctx = ctx;
-                attend(program, orders, printing).await
+                run_to_end(program, signals, output_log).await
             })
         }))
     }
 
-    /// The process ends without having run.
-    fn not_spawned(
+    /// Ends the process, which never runs, and returns the error of the start.
+    fn spawn_failed(
         &mut self,
         program: &str,
         process: &dyn AnyProcess,
@@ -199,7 +212,7 @@ impl StartContext {
     }
 }
 
-/// Starts what a closure makes.
+/// Starts the command that a closure returns.
 struct CommandStart<F>(F);
 
 #[async_trait]

@@ -1,7 +1,7 @@
-//! What a child's program prints, line by line in the log.
+//! Logs the output of a child's program, line by line.
 //!
-//! Target `regrow::command`; fields `child`, `pid`, `os_pid`. Standard output is INFO, standard
-//! error WARN, and the line is the message.
+//! The target is `regrow::command`, with the fields `child`, `pid` and `os_pid`. Standard output is
+//! logged at INFO, standard error at WARN. The line is the message.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -22,113 +22,113 @@ use crate::base::coop::consume_budget;
 use crate::base::one_line::{name, one_line};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
-use crate::child::stop_request::Orders;
+use crate::child::stop_signals::StopSignals;
 
 const TARGET: &str = "regrow::command";
 
-/// A line of more bytes than this is logged in pieces, each of whole characters.
-const LONGEST: usize = 8 * 1024;
+/// A line of more bytes is logged in pieces of whole characters.
+const MAX_PIECE: usize = 8 * 1024;
 
-/// A line takes one unit of the cooperative budget, and one more for each of so many bytes.
-const BYTES_A_TURN: usize = 1024;
+/// A line takes one unit of the cooperative budget, and one more for each of this many bytes.
+const BYTES_PER_BUDGET_UNIT: usize = 1024;
 
-/// How long the output of other processes is logged that still hold the pipes of a program which
-/// has ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long output is logged after the program has ended, if other processes still hold its pipes.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// More than the pipes of a program hold, unless it has made them larger itself.
-const IN_PIPES: usize = 256 * 1024;
+/// More bytes than the pipes of a program hold, unless the program has enlarged them.
+const PIPE_CAPACITY: usize = 256 * 1024;
 
-/// How much of a program's output was logged.
+/// How far the output of a program was logged.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// How many bytes were logged; counted anew from the end of the program on.
+pub(crate) struct LogProgress {
+    /// The number of bytes logged; since the end of the program, once it has ended.
     bytes: AtomicUsize,
-    /// Whether each pipe was found empty since then.
+    /// Whether each pipe was empty at some time since then.
     empty: [AtomicBool; 2],
     /// Whether each pipe is closed.
     closed: [AtomicBool; 2],
 }
 
-impl Told {
+impl LogProgress {
+    /// Restarts the measurement at the end of the program.
     pub(crate) fn program_ended(&self) {
         self.bytes.store(0, Ordering::Relaxed);
         self.empty.iter().for_each(|empty| empty.store(false, Ordering::Relaxed));
     }
 
-    /// Whether all that the program printed itself is logged: it has ended, and since then its
-    /// pipes were empty, or have given more than they hold.
-    pub(crate) fn is_all(&self) -> bool {
+    /// Whether all output of an ended program itself is logged: since its end each pipe was empty
+    /// or closed, or more bytes were logged than the pipes hold.
+    pub(crate) fn is_complete(&self) -> bool {
         let mut both = self.empty.iter().zip(&self.closed);
         both.all(|(empty, closed)| [empty, closed].iter().any(|is| is.load(Ordering::Relaxed)))
-            || self.bytes.load(Ordering::Relaxed) > IN_PIPES
+            || self.bytes.load(Ordering::Relaxed) > PIPE_CAPACITY
     }
 
-    fn found_empty(&self, which: usize) {
-        self.empty[which].store(true, Ordering::Relaxed);
+    fn set_empty(&self, pipe_index: usize) {
+        self.empty[pipe_index].store(true, Ordering::Relaxed);
     }
 
-    fn found_closed(&self, which: usize) {
-        self.closed[which].store(true, Ordering::Relaxed);
+    fn set_closed(&self, pipe_index: usize) {
+        self.closed[pipe_index].store(true, Ordering::Relaxed);
     }
 }
 
-/// Who it is that prints.
+/// The log of one program, with the fields of its events.
 #[derive(Debug, Clone)]
-pub(crate) struct Printing {
+pub(crate) struct OutputLog {
     pub(crate) child: SharedStr,
     pub(crate) pid: Pid,
     pub(crate) os_pid: Option<u32>,
 }
 
-impl Printing {
-    /// Tells all that a program prints where it is piped, until its pipes are closed.
-    pub(crate) async fn all_of(
+impl OutputLog {
+    /// Logs all piped output of a program, until its pipes are closed.
+    pub(crate) async fn log_all(
         &self,
         (output, errors): (Option<ChildStdout>, Option<ChildStderr>),
-        told: &Told,
+        progress: &LogProgress,
     ) {
-        let (child, Printing { pid, os_pid, .. }) = (name(&self.child), self);
-        let output = each_line(output, (told, 0), |line| {
+        let (child, OutputLog { pid, os_pid, .. }) = (name(&self.child), self);
+        let output = log_lines(output, (progress, 0), |line| {
             tracing::info!(target: TARGET, %child, %pid, os_pid, "{}", one_line(line));
         });
-        let errors = each_line(errors, (told, 1), |line| {
+        let errors = log_lines(errors, (progress, 1), |line| {
             tracing::warn!(target: TARGET, %child, %pid, os_pid, "{}", one_line(line));
         });
-        in_turn(output, errors).await;
+        join_alternating(output, errors).await;
     }
 
-    /// Tells how a program ended that was stopped otherwise than by its own supervisor, by a signal
-    /// to all processes for example.
-    pub(crate) fn stopped_by_another(&self, status: ExitStatus) {
-        let (child, Printing { pid, os_pid, .. }) = (name(&self.child), self);
+    /// Logs the status of a program that was stopped, but not by its own supervisor: for example by
+    /// a signal to all processes.
+    pub(crate) fn log_external_stop(&self, status: ExitStatus) {
+        let (child, OutputLog { pid, os_pid, .. }) = (name(&self.child), self);
         ignore_panic(|| {
-            tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "ended beside its stop");
+            tracing::info!(target: TARGET, %child, %pid, os_pid, %status, "stopped externally");
         });
     }
 }
 
-/// Logs what is left in the pipes of a program that has ended. All that it printed itself is
-/// logged, however long that takes; processes that it has started may hold its pipes, and print
-/// for ever.
-pub(crate) async fn last_words(
+/// Logs the remaining output of a program that has ended: all output of the program itself, without
+/// a limit of time. Processes that it has started may hold its pipes and print for ever, so the log
+/// ends when the output of the program itself is complete.
+pub(crate) async fn drain_output(
     mut printed: Pin<&mut impl Future<Output = ()>>,
-    told: &Told,
-    orders: &Orders,
+    progress: &LogProgress,
+    signals: &StopSignals,
 ) {
-    told.program_ended();
-    let mut limit = LAST_WORDS;
+    progress.program_ended();
+    let mut limit = DRAIN_TIME;
     while timeout(limit, printed.as_mut()).await.is_err() {
-        if told.is_all() || orders.were_to_kill() {
+        if progress.is_complete() || signals.is_killed() {
             return;
         }
-        limit = LAST_WORDS / 10;
+        limit = DRAIN_TIME / 10;
     }
 }
 
-/// Runs both to their end, and polls each first in turn. In a fixed order the first could use up
-/// the budget of every poll, and the second would never run.
-async fn in_turn(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+/// Runs both futures to completion, and alternates which of them is polled first. In a fixed order
+/// the first could use up the budget of every poll, and the second would never run.
+async fn join_alternating(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     let (mut one, mut other) = (pin!(one.fuse()), pin!(other.fuse()));
     let mut other_first = false;
     poll_fn(|cx| {
@@ -148,28 +148,28 @@ async fn in_turn(one: impl Future<Output = ()>, other: impl Future<Output = ()>)
     .await;
 }
 
-/// Logs all lines until the other side is closed, or can't be read. A line takes units of the
-/// cooperative budget by its length, so that a program that prints without a pause leaves the
-/// thread to other tasks.
-async fn each_line(
+/// Logs all lines until the pipe is closed or can't be read. A line takes units of the cooperative
+/// budget by its length, so that a program that prints without a pause does not block the thread
+/// for other tasks.
+async fn log_lines(
     pipe: Option<impl AsyncRead + Unpin>,
-    (told, which): (&Told, usize),
-    tell: impl Fn(&str),
+    (progress, pipe_index): (&LogProgress, usize),
+    log: impl Fn(&str),
 ) {
-    let Some(pipe) = pipe else { return told.found_closed(which) };
+    let Some(pipe) = pipe else { return progress.set_closed(pipe_index) };
     let mut pipe = BufReader::new(pipe);
-    let mut line = Vec::with_capacity(LONGEST);
-    // Whether a piece of this line was logged before.
-    let mut goes_on = false;
+    let mut line = Vec::with_capacity(MAX_PIECE);
+    // Whether an earlier piece of this line was logged.
+    let mut is_continued = false;
     loop {
-        let room = (LONGEST - line.len()) as u64;
+        let room = (MAX_PIECE - line.len()) as u64;
         let mut limited = (&mut pipe).take(room);
         let mut reading = pin!(limited.read_until(b'\n', &mut line));
         let read = poll_fn(|cx| {
             let read = reading.as_mut().poll(cx);
-            // It waits for the program, and not for its turn.
+            // With budget left, a pending read means that the pipe is empty.
             if read.is_pending() && coop::has_budget_remaining() {
-                told.found_empty(which);
+                progress.set_empty(pipe_index);
             }
             read
         });
@@ -177,31 +177,32 @@ async fn each_line(
         let is_whole = is_over || line.ends_with(b"\n");
         let piece = match is_whole {
             true => line.trim_ascii_end(),
-            false if line.len() < LONGEST => continue,
-            false => &line[..whole_characters(&line)],
+            false if line.len() < MAX_PIECE => continue,
+            false => &line[..len_of_whole_characters(&line)],
         };
-        // The end of a line may come after its last piece.
-        if !piece.is_empty() || !(goes_on || is_over) {
-            for _ in 0..=piece.len() / BYTES_A_TURN {
+        // The line break may arrive after the last piece of its line.
+        if !piece.is_empty() || !(is_continued || is_over) {
+            for _ in 0..=piece.len() / BYTES_PER_BUDGET_UNIT {
                 consume_budget().await;
             }
-            ignore_panic(|| tell(String::from_utf8_lossy(piece).as_ref()));
-            told.bytes.fetch_add(line.len(), Ordering::Relaxed);
+            ignore_panic(|| log(String::from_utf8_lossy(piece).as_ref()));
+            progress.bytes.fetch_add(line.len(), Ordering::Relaxed);
         }
         if is_over {
-            return told.found_closed(which);
+            return progress.set_closed(pipe_index);
         }
-        goes_on = !is_whole;
-        let told = if is_whole { line.len() } else { piece.len() };
-        line.drain(..told);
+        is_continued = !is_whole;
+        let logged = if is_whole { line.len() } else { piece.len() };
+        line.drain(..logged);
     }
 }
 
-/// How many of these bytes are left when the last character is only begun; at least one.
-fn whole_characters(bytes: &[u8]) -> usize {
+/// The number of bytes before an incomplete last character; all of them if there is none or if
+/// nothing would be left.
+fn len_of_whole_characters(bytes: &[u8]) -> usize {
     let last = bytes.len().saturating_sub(4);
-    let started_processes = bytes.iter().skip(last).rposition(|byte| byte & 0xC0 != 0x80);
-    let Some(begin) = started_processes.map(|at| last + at).filter(|&at| at > 0) else {
+    let last_start = bytes.iter().skip(last).rposition(|byte| byte & 0xC0 != 0x80);
+    let Some(begin) = last_start.map(|at| last + at).filter(|&at| at > 0) else {
         return bytes.len();
     };
     match std::str::from_utf8(&bytes[begin..]) {

@@ -1,4 +1,4 @@
-//! A program of the operating system while it runs: its orders, its end, and what the end means.
+//! A running program of the operating system: the signals to it, its end, and the exit reason.
 
 use std::io;
 use std::pin::pin;
@@ -10,52 +10,60 @@ use tokio::process::Child;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::child::command::failed::CommandFailed;
-use crate::child::command::output::{Printing, Told, last_words};
-use crate::child::stop_request::{Order, Orders, end_of};
+use crate::child::command::output::{LogProgress, OutputLog, drain_output};
+use crate::child::stop_signals::{StopSignal, StopSignals, end_of};
 use crate::exit::reason::ExitReason;
 use crate::kernel::closing::End;
 #[cfg(unix)]
 use crate::kernel::os_programs::RunningProgram;
 use crate::time::timer_queue::after;
 
-/// How often a program that has ended looks whether its stop is still on its way.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often the process of an ended program checks whether an ancestor is still being stopped.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A program that was started.
+/// A started program.
 pub(super) struct Program {
     pub(super) child: Child,
     pub(super) name: String,
     pub(super) own_group: bool,
-    pub(super) window: Duration,
-    /// Until it has been waited for.
+    pub(super) stop_window: Duration,
+    /// `Some` until the exit status was collected.
     #[cfg(unix)]
     pub(super) running: Option<RunningProgram>,
 }
 
-/// What a program was asked before it ended.
-enum Asked {
-    No,
-    /// To stop, at this time.
-    At(Instant),
-    Killed,
+/// The last signal that was sent to a program before it ended.
+enum LastSignal {
+    None,
+    /// SIGTERM, at this time.
+    Stop(Instant),
+    Kill,
 }
 
-/// Runs the program to its end, and decides what that was.
-pub(super) async fn attend(mut program: Program, mut orders: Orders, printing: Printing) -> End {
-    let ended = told_to_its_end(&mut program, &mut orders, &printing).await;
-    let (status, at, asked) = match ended {
+/// Waits for the end of the program, and decides the exit reason.
+pub(super) async fn run_to_end(
+    mut program: Program,
+    mut signals: StopSignals,
+    output_log: OutputLog,
+) -> End {
+    let ended = wait_and_log(&mut program, &mut signals, &output_log).await;
+    let (status, ended_at, last_signal) = match ended {
         Ok(ended) => ended,
         Err(error) => return End::Returned(ExitReason::from_library(error)),
     };
-    let stopped = match asked {
-        Asked::No => stop_arrives(&mut orders, at, program.window).await,
-        Asked::At(_) if status.success() || is_terminated(status) => return end_of(Ok(()), true),
-        Asked::At(asked) => at.duration_since(asked) <= program.window && orders.follow_a_signal(),
-        Asked::Killed => false,
+    let stopped = match last_signal {
+        LastSignal::None => wait_for_stop(&mut signals, ended_at, program.stop_window).await,
+        LastSignal::Stop(_) if status.success() || is_terminated(status) => {
+            return end_of(Ok(()), true);
+        }
+        LastSignal::Stop(at) => {
+            ended_at.duration_since(at) <= program.stop_window && signals.is_program_stop()
+        }
+        LastSignal::Kill => false,
     };
     if stopped {
         if !status.success() && !is_terminated(status) {
-            printing.stopped_by_another(status);
+            output_log.log_external_stop(status);
         }
         return end_of(Ok(()), true);
     }
@@ -68,36 +76,39 @@ pub(super) async fn attend(mut program: Program, mut orders: Orders, printing: P
     }
 }
 
-/// Waits for the end of the program, passes orders on, and tells what it prints.
-async fn told_to_its_end(
+/// Waits for the end of the program, sends it signals, and logs its output.
+async fn wait_and_log(
     program: &mut Program,
-    orders: &mut Orders,
-    printing: &Printing,
-) -> io::Result<(ExitStatus, Instant, Asked)> {
+    signals: &mut StopSignals,
+    output_log: &OutputLog,
+) -> io::Result<(ExitStatus, Instant, LastSignal)> {
     let pipes = (program.child.stdout.take(), program.child.stderr.take());
-    let told = Told::default();
-    let mut printed = pin!(printing.all_of(pipes, &told));
+    let progress = LogProgress::default();
+    let mut printed = pin!(output_log.log_all(pipes, &progress));
     let ended = {
-        let waited = pin!(program.wait(orders));
+        let waited = pin!(program.wait(signals));
         match select(waited, printed.as_mut()).await {
             Either::Left((ended, _)) => ended,
             Either::Right(((), waited)) => return waited.await,
         }
     };
-    last_words(printed, &told, orders).await;
+    drain_output(printed, &progress, signals).await;
     ended
 }
 
-/// Whether an order arrives within the window after the end of a program, or later where a
-/// stop is on its way: a supervisor that is being stopped asks each of its children in turn.
-async fn stop_arrives(orders: &mut Orders, ended: Instant, window: Duration) -> bool {
-    let over = sleep_until(after(ended, window));
-    if !window.is_zero() && (orders.were_given() || orders.or(over).await.is_err()) {
+/// Whether a signal arrives within the window after the end of a program, or later if an ancestor
+/// is being stopped: a supervisor stops its children one after the other. Steps 4 and 5.
+async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: Duration) -> bool {
+    let deadline = sleep_until(after(ended, stop_window));
+    if !stop_window.is_zero()
+        && (signals.is_stop_requested() || signals.or_signal(deadline).await.is_err())
+    {
         return true;
     }
-    while orders.are_to_come() {
-        // The look above may be outdated by now, so it is repeated; the order wakes at once.
-        if orders.or(sleep(window.max(LOOK_AGAIN))).await.is_err() {
+    while signals.is_stop_expected() {
+        // The ancestor's stop may end without a signal to this process, so the check is repeated. A
+        // signal ends the sleep at once.
+        if signals.or_signal(sleep(stop_window.max(RECHECK_INTERVAL))).await.is_err() {
             return true;
         }
     }
@@ -105,30 +116,33 @@ async fn stop_arrives(orders: &mut Orders, ended: Instant, window: Duration) -> 
 }
 
 impl Program {
-    /// How it ended and when, and what it had been asked by then.
-    async fn wait(&mut self, orders: &mut Orders) -> io::Result<(ExitStatus, Instant, Asked)> {
-        let mut asked = Asked::No;
+    /// Waits for the end: the status, the time, and the last signal before it.
+    async fn wait(
+        &mut self,
+        signals: &mut StopSignals,
+    ) -> io::Result<(ExitStatus, Instant, LastSignal)> {
+        let mut last_signal = LastSignal::None;
         loop {
-            asked = match orders.or(self.child.wait()).await {
+            last_signal = match signals.or_signal(self.child.wait()).await {
                 Ok(status) => {
                     #[cfg(unix)]
                     drop(self.running.take());
-                    return Ok((status?, Instant::now(), asked));
+                    return Ok((status?, Instant::now(), last_signal));
                 }
-                Err(Order::Stop) => {
+                Err(StopSignal::Stop) => {
                     self.terminate();
-                    Asked::At(Instant::now())
+                    LastSignal::Stop(Instant::now())
                 }
-                Err(Order::Kill) => {
+                Err(StopSignal::Kill) => {
                     self.kill();
-                    Asked::Killed
+                    LastSignal::Kill
                 }
             };
         }
     }
 
-    /// Asks it to stop. A program that may not be asked, because it has become another user's, is
-    /// killed later.
+    /// Asks the program to stop. The signal fails for a program that has changed its user; such a
+    /// program is killed when its time is over.
     #[cfg(unix)]
     fn terminate(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGTERM);
@@ -144,11 +158,12 @@ impl Program {
         if self.own_group {
             self.signal(nix::sys::signal::Signal::SIGKILL);
         }
-        // It fails only if the program has ended, which the next round finds.
+        // The kill fails only if the program has ended, which the next wait finds.
         drop(self.child.start_kill());
     }
 
-    /// Signals it, or its group. It is not waited for yet, so the number is still its own.
+    /// Signals the program, or its group. Its status was not collected yet, so the number is still
+    /// its own. Guarantee 3.
     #[cfg(unix)]
     fn signal(&self, signal: nix::sys::signal::Signal) {
         use nix::sys::signal::{kill, killpg};
@@ -156,14 +171,14 @@ impl Program {
 
         let number = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(number) = number.map(Pid::from_raw) {
-            // It may have ended just now.
+            // The signal fails if the program has ended just now.
             let _ = if self.own_group { killpg(number, signal) } else { kill(number, signal) };
         }
     }
 }
 
-/// Whether it ended as one does that was asked to stop: by SIGTERM, or by SIGINT, which
-/// `Ctrl-C` sends to all; or with the code by which shells say that.
+/// Whether the program ended by SIGTERM, or by SIGINT, which `Ctrl-C` sends to all programs; or
+/// with the code by which shells report these signals.
 #[cfg(unix)]
 fn is_terminated(status: ExitStatus) -> bool {
     use nix::sys::signal::Signal::{SIGINT, SIGTERM};
@@ -174,7 +189,7 @@ fn is_terminated(status: ExitStatus) -> bool {
         .any(|signal| status.signal() == Some(signal) || status.code() == Some(128 + signal))
 }
 
-/// It was killed.
+/// Without signals every stop is a kill.
 #[cfg(not(unix))]
 fn is_terminated(_: ExitStatus) -> bool {
     true

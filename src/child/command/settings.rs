@@ -1,14 +1,14 @@
-//! What the description of a program as a child may set beyond that of any child.
+//! The settings that only programs as children have.
 
 use std::time::Duration;
 
 use crate::child::ChildSpec;
 
 impl ChildSpec {
-    /// How long after a program has ended without having been asked to, in whatever way, its
-    /// end is undecided: a stop that arrives in this time makes it one of
-    /// [`Shutdown`](crate::ExitReason::Shutdown). Only for [`command`](Self::command). By default 100 ms;
-    /// zero decides at once. It is real time, unless tokio's clock is paused.
+    /// How long the end of a program that was not asked to stop stays undecided: if a stop arrives
+    /// within this time, the exit reason is [`Shutdown`](crate::ExitReason::Shutdown). Only for
+    /// [`command`](Self::command). By default 100 ms; zero decides at once. The window is real
+    /// time, unless tokio's clock is paused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -17,7 +17,7 @@ impl ChildSpec {
     ///
     /// let encoder = ChildSpec::command("encoder", || Command::new("encoder"));
     /// assert_eq!(encoder.get_stop_window(), Duration::from_millis(100));
-    /// // On a machine under heavy load a signal to all arrives everywhere, but not at once.
+    /// // Under heavy load a signal to all programs may reach some of them later.
     /// let encoder = encoder.stop_window(Duration::from_secs(1));
     /// assert_eq!(encoder.get_stop_window(), Duration::from_secs(1));
     /// ```
@@ -27,14 +27,15 @@ impl ChildSpec {
     }
 
     /// Whether the program of a [`command`](Self::command) gets a process group of its own, on
-    /// Unix. By default not: it is in this program's group. In its own
+    /// Unix. By default it is in the group of this program. With a group of its own:
     ///
-    /// * `Ctrl-C` does not reach it: it is stopped when its turn comes. What signals by other
-    ///   means than the group, as systemd does, reaches it as before;
-    /// * its stop, and its kill, signal the whole group, and so what the program has started and
-    ///   is in its group still. Only while the program itself is there: what outlives it is not
-    ///   signalled any more. When tokio shuts down, only the program is killed;
-    /// * it must not read from a terminal: a group in the background is stopped for that.
+    /// * `Ctrl-C` does not signal the program: it is stopped in the stop order of its tree. Signals
+    ///   that are not sent to a group, as those of systemd, still reach it.
+    /// * A stop and a kill signal the whole group, and with it the processes that the program has
+    ///   started and that are still in its group. Those processes are signalled only while the
+    ///   program itself exists. When tokio shuts down, only the program is killed.
+    /// * The program must not read from a terminal: the terminal suspends a background group that
+    ///   does.
     ///
     /// ```
     /// use regrow::ChildSpec;

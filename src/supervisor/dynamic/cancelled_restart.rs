@@ -1,8 +1,15 @@
-//! Restarts that are called off while their start is under way.
+//! Restarts that are cancelled while their start is in progress.
 //!
-//! A request to terminate a child that is being started again is answered when the start is over
-//! and what it started has been stopped. The start has the child's shutdown time at most. If it is
-//! not over by then it is dropped, which kills what it began, and the end of that is waited for.
+//! A request to terminate a child is answered when nothing of the child runs. While the child's
+//! restart is in progress, these steps lead there:
+//!
+//! 1. [`cancel_restart`](DynamicServer::cancel_restart) sets the child to [`State::Cancelled`] and
+//!    cancels the token of the start.
+//! 2. The start may still finish within the child's shutdown time.
+//! 3. A start that takes longer is dropped, which kills the processes that it has started. The
+//!    background task waits for their ends, and for the processes that a child supervisor left.
+//! 4. [`cancelled_restart_done`](DynamicServer::cancelled_restart_done) stops the process of a
+//!    start that has finished, and answers the requests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,9 +27,9 @@ use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::deadline::until;
 use crate::runtime::errors::start_error::StartError;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::{CalledOff, Child, State, StopReply};
+use crate::supervisor::dynamic::child::{Cancelled, Child, State, StopReply};
 use crate::supervisor::dynamic::server::DynamicServer;
-use crate::supervisor::dynamic::stop_child::answer;
+use crate::supervisor::dynamic::stop_child::answer_stops;
 use crate::supervisor::incarnation::{NotStarted, StartOutcome};
 use crate::supervisor::orphans::Orphans;
 use crate::supervisor::report::Report;
@@ -30,21 +37,21 @@ use crate::supervisor::stop::StopRequest;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// Lets a start go on beside the loop until it is called off, and then as long as its child
-    /// has to stop.
-    pub(super) fn unless_called_off(
+    /// Makes the start of a restart cancellable: after its cancellation it has the shutdown time of
+    /// its child to finish. Steps 2 and 3.
+    pub(super) fn run_cancellable(
         &mut self,
         ticket: u64,
-        spare: &Child,
+        incarnation: &Child,
         starting: impl Future<Output = StartOutcome> + Send + Unpin + 'static,
     ) -> impl Future<Output = StartOutcome> + Send + 'static {
-        let called_off = CancellationToken::new();
-        self.under_way.insert(ticket, called_off.clone());
-        let (report, shutdown) = (self.report.clone(), spare.shutdown);
-        let (id, kind, slot) = (spare.id.clone(), spare.kind, spare.slot);
+        let cancellation = CancellationToken::new();
+        self.restart_cancellations.insert(ticket, cancellation.clone());
+        let (report, shutdown) = (self.report.clone(), incarnation.shutdown);
+        let (id, kind, slot) = (incarnation.id.clone(), incarnation.kind, incarnation.slot);
         async move {
-            let is_called_off = std::pin::pin!(called_off.cancelled());
-            let mut starting = match select(starting, is_called_off).await {
+            let cancelled = std::pin::pin!(cancellation.cancelled());
+            let mut starting = match select(starting, cancelled).await {
                 Either::Left((outcome, _)) => return outcome,
                 Either::Right(((), starting)) => starting,
             };
@@ -53,7 +60,7 @@ impl DynamicServer {
             if let Some(outcome) = until(&kernel, due, &mut starting).await {
                 return outcome;
             }
-            // What a user's start holds is dropped here: a panic of that is not this one's.
+            // The drop of a user's start may panic, which must not end the background task.
             ignore_panic(|| drop(starting));
             for process in started_processes(&report, slot) {
                 let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
@@ -68,57 +75,58 @@ impl DynamicServer {
         }
     }
 
-    /// Calls off the start of this child that is under way.
-    pub(super) fn call_off(&mut self, pid: Pid, reply: StopReply) {
+    /// Cancels the restart of this child whose start is in progress. Step 1.
+    pub(super) fn cancel_restart(&mut self, pid: Pid, reply: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Restarting { ticket, .. } = child.state else { return };
-        child.state = State::CalledOff(Box::new(CalledOff { ticket, replies: vec![reply] }));
-        if let Some(under_way) = self.under_way.get(&ticket) {
-            under_way.cancel();
+        child.state = State::Cancelled(Box::new(Cancelled { ticket, replies: vec![reply] }));
+        if let Some(cancellation) = self.restart_cancellations.get(&ticket) {
+            cancellation.cancel();
         }
     }
 
-    /// A start that was called off is over: stops what it started.
-    pub(super) fn called_off(
+    /// Handles the end of a cancelled start: stops the process that it started. Step 4.
+    pub(super) fn cancelled_restart_done(
         &mut self,
         (pid, ticket): (Pid, u64),
-        spare: Child,
+        incarnation: Child,
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) {
-        let is_this = |child: &Child| matches!(&child.state, State::CalledOff(called_off) if called_off.ticket == ticket);
-        let known = self.children.get(&pid).is_some_and(is_this);
-        let mut child = known.then(|| self.take(pid)).flatten().unwrap_or(spare);
+        let is_known = self.children.get(&pid).is_some_and(|child| {
+            matches!(&child.state, State::Cancelled(cancelled) if cancelled.ticket == ticket)
+        });
+        let mut child = is_known.then(|| self.take(pid)).flatten().unwrap_or(incarnation);
         let replies = match std::mem::replace(&mut child.state, State::Starting) {
-            State::CalledOff(called_off) => called_off.replies,
+            State::Cancelled(cancelled) => cancelled.replies,
             _ => Vec::new(),
         };
         let process = outcome.ok().flatten();
-        match process.filter(|process| self.early.remove(&process.pid()).is_none()) {
+        match process.filter(|process| self.early_exits.remove(&process.pid()).is_none()) {
             Some(process) => {
                 let pid = process.pid();
                 child.state = State::Running(process);
-                if child.told == Pid::OUTSIDE {
-                    child.told = pid;
+                if child.first_pid == Pid::OUTSIDE {
+                    child.first_pid = pid;
                 }
                 self.insert(pid, child);
                 self.begin_stop(pid, replies, ctx);
             }
             None => {
                 self.report.free_names(child.slot);
-                answer(replies);
+                answer_stops(replies);
             }
         }
     }
 }
 
-/// What a start of this seat has begun, and is linked to the supervisor still.
+/// The processes of the start with this slot that are still linked to the supervisor.
 fn started_processes(report: &Report, slot: ChildSlot) -> Vec<Arc<dyn AnyProcess>> {
-    let is_of_seat = |process: &Arc<dyn AnyProcess>| {
+    let is_of_slot = |process: &Arc<dyn AnyProcess>| {
         let parent = process.with(|locked| locked.core().relations()?.parent);
         parent.and_then(|parent| parent.role).is_some_and(|role| role.slot == slot)
     };
     let mut started_processes = report.runtime.kernel.children_of(report.supervisor);
-    started_processes.retain(is_of_seat);
+    started_processes.retain(is_of_slot);
     started_processes
 }

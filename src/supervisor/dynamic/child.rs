@@ -1,4 +1,5 @@
-//! One dynamic child, and what is kept of it: of a temporary one next to nothing.
+//! The record of one dynamic child. A temporary child keeps no restart data, so its record is
+//! small.
 
 use std::sync::Arc;
 
@@ -15,20 +16,19 @@ use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::restart_state::RestartState;
 use crate::restart::window::{Counted, Window};
 use crate::runtime::starting::StartCause;
-use crate::supervisor::dynamic::given_up::GivenUp;
 use crate::supervisor::history::History;
 use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
 use crate::supervisor::published_state::{PublishedChild, PublishedChildState};
 use crate::supervisor::stop::StopRequest;
 
-/// An answer that is due when a child has stopped.
+/// A request to terminate a child, answered when the child has stopped.
 pub(super) struct StopReply {
-    /// The pid that the child was asked for by.
-    pub(super) stop_requested: Pid,
+    /// The pid that the request named.
+    pub(super) requested: Pid,
     pub(super) reply: Reply<Result<(), ChildError>>,
 }
 
-/// A child that a dynamic supervisor knows.
+/// A child of a dynamic supervisor.
 pub(super) struct Child {
     pub(super) id: SharedStr,
     pub(super) kind: ChildType,
@@ -37,54 +37,64 @@ pub(super) struct Child {
     pub(super) state: State,
     pub(super) started: Instant,
     pub(super) slot: ChildSlot,
-    /// The pid that its first start returned: the one by which its user knows it.
-    pub(super) told: Pid,
-    /// What it takes to start it again; a temporary child's arguments are let go at once.
-    pub(super) again: Option<Box<Again>>,
+    /// The pid that its first start returned, by which its users know it; `OUTSIDE` before that.
+    pub(super) first_pid: Pid,
+    /// What a restart needs; `None` for a temporary child, whose arguments are dropped at once.
+    pub(super) restart_record: Option<Box<RestartRecord>>,
 }
 
-/// What a child is doing.
+/// The state of a child. [`server`](super::server) has a diagram of the transitions.
 pub(super) enum State {
-    /// Its first start is under way; it is in no table.
+    /// The first start is in progress, and the child is not in `children` yet.
     Starting,
     Running(Arc<dyn AnyProcess>),
     Stopping(Box<Stopping>),
-    /// It ended, and is started again when this ticket is presented, or its start under this
-    /// ticket has come to something.
+    /// The child has ended and waits for its restart, or its restart is in progress. Only an event
+    /// with this ticket concerns it.
     Restarting {
         ticket: u64,
         due: Option<Instant>,
-        /// It counts against a window when it is attempted.
+        /// Whether the attempt counts against a restart window.
         counts: bool,
     },
-    /// Its start is called off, and still under way.
-    CalledOff(Box<CalledOff>),
-    /// It used up its own restarts. It stays known.
+    /// Its restart was cancelled while its start was in progress, and the start has not finished.
+    Cancelled(Box<Cancelled>),
+    /// The child has used up its own restarts, and stays known.
     GivenUp(Box<GivenUp>),
 }
 
-/// A start that is called off.
-pub(super) struct CalledOff {
-    /// The ticket that it is under way under.
+/// A restart that was cancelled while its start was in progress.
+pub(super) struct Cancelled {
+    /// The ticket of the start.
     pub(super) ticket: u64,
     pub(super) replies: Vec<StopReply>,
 }
 
-/// A stop under way.
+/// A stop in progress.
 pub(super) struct Stopping {
     pub(super) process: Arc<dyn AnyProcess>,
     pub(super) began: Instant,
-    /// When it is looked at next.
+    /// When the stop is checked next.
     pub(super) due: Instant,
+    /// If its shutdown time is over: what the child was doing when it was killed.
     pub(super) overran: Option<Doing>,
     pub(super) replies: Vec<StopReply>,
 }
 
-/// The rest of a child that may be started again.
-pub(super) struct Again {
+/// A child that was given up.
+pub(super) struct GivenUp {
+    /// The time from which a restart is within its budget again.
+    pub(super) until: Instant,
+    /// Greater for children that were given up later.
+    pub(super) number: u64,
+    pub(super) last: ExitReason,
+}
+
+/// What a restart of a child needs.
+pub(super) struct RestartRecord {
     pub(super) spec: Arc<Spec>,
     pub(super) restarts: RestartState,
-    /// Its own restarts, where each child has a budget.
+    /// The restarts of this child, where each child has a budget of its own.
     pub(super) window: Window,
     pub(super) last: Option<ExitReason>,
     pub(super) history: History,
@@ -101,14 +111,15 @@ impl Child {
             state: State::Starting,
             started: Instant::now(),
             slot: ChildSlot { child, start: 1 },
-            told: Pid::OUTSIDE,
-            again: (restart != Restart::Temporary).then(|| Box::new(Again::new(spec))),
+            first_pid: Pid::OUTSIDE,
+            restart_record: (restart != Restart::Temporary)
+                .then(|| Box::new(RestartRecord::new(spec))),
         }
     }
 
-    /// What is known of one incarnation, apart from the child: for one that is called off
-    /// while it starts.
-    pub(super) fn spare(&self) -> Self {
+    /// A record of the incarnation that starts, without restart data: for the case that the child
+    /// is known no more when its start finishes.
+    pub(super) fn incarnation(&self) -> Self {
         Child {
             id: self.id.clone(),
             kind: self.kind,
@@ -117,51 +128,56 @@ impl Child {
             state: State::Starting,
             started: self.started,
             slot: self.slot,
-            told: Pid::OUTSIDE,
-            again: None,
+            first_pid: Pid::OUTSIDE,
+            restart_record: None,
         }
     }
 
-    /// It runs as this process, or did until a moment ago.
+    /// The process of a child that runs or is being stopped, which may have ended just now.
     pub(super) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
         match &self.state {
             State::Running(process) => Some(process),
             State::Stopping(stopping) => Some(&stopping.process),
             State::Starting
             | State::Restarting { .. }
-            | State::CalledOff(_)
+            | State::Cancelled(_)
             | State::GivenUp(_) => None,
         }
     }
 
-    pub(super) fn leaving<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> StopRequest<'a> {
+    pub(super) fn stop_request<'a>(&'a self, process: &'a Arc<dyn AnyProcess>) -> StopRequest<'a> {
         StopRequest { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
     }
 
-    /// What a restart of it is counted for.
+    /// Whether the child waits for the restart with this ticket, or for its start.
+    pub(super) fn has_restart_ticket(&self, ticket: u64) -> bool {
+        matches!(self.state, State::Restarting { ticket: held, .. } if held == ticket)
+    }
+
+    /// The entry for a restart of this child in a restart window.
     pub(super) fn counted(&self) -> Counted {
         Counted { number: self.slot.child, id: self.id.clone() }
     }
 
-    /// Its incarnations that are over.
+    /// Its past incarnations.
     fn history(&self) -> History {
-        self.again.as_ref().map(|again| again.history.clone()).unwrap_or_default()
+        self.restart_record.as_ref().map(|record| record.history.clone()).unwrap_or_default()
     }
 
-    /// The name of all its incarnations, if it may be started again.
+    /// The name of all its incarnations; `None` also for a temporary child.
     pub(super) fn name(&self) -> Option<SharedStr> {
-        self.again.as_ref()?.spec.name.clone()
+        self.restart_record.as_ref()?.spec.name.clone()
     }
 
     pub(super) fn restarts(&self) -> u32 {
         self.slot.start.saturating_sub(1)
     }
 
-    /// The next incarnation begins.
-    pub(super) fn begin(&mut self) -> StartCause {
+    /// Counts the next incarnation, and returns the cause that it is started with.
+    pub(super) fn begin_incarnation(&mut self) -> StartCause {
         self.slot.start = self.slot.start.saturating_add(1);
         self.started = Instant::now();
-        let last = self.again.as_ref().and_then(|again| again.last.clone());
+        let last = self.restart_record.as_ref().and_then(|record| record.last.clone());
         StartCause::Restart {
             attempt: self.restarts(),
             previous: last.unwrap_or(ExitReason::Normal),
@@ -175,7 +191,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
                 State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
-                State::CalledOff(_) => ChildState::Restarting { retry_in: None },
+                State::Cancelled(_) => ChildState::Restarting { retry_in: None },
                 State::Starting | State::GivenUp(_) => ChildState::Stopped,
             },
             kind: self.kind,
@@ -188,7 +204,7 @@ impl Child {
 }
 
 impl Child {
-    /// What is published of it.
+    /// The child as it is published.
     pub(super) fn shown(&self, pid: Pid) -> PublishedChild {
         PublishedChild {
             id: self.id.clone(),
@@ -196,7 +212,7 @@ impl Child {
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => PublishedChildState::Running(pid),
                 State::Restarting { due, .. } => PublishedChildState::Restarting { due: *due },
-                State::CalledOff(_) => PublishedChildState::Restarting { due: None },
+                State::Cancelled(_) => PublishedChildState::Restarting { due: None },
                 State::Starting | State::GivenUp(_) => PublishedChildState::Stopped,
             },
             restarts: self.restarts(),
@@ -206,10 +222,10 @@ impl Child {
     }
 }
 
-impl Again {
+impl RestartRecord {
     fn new(spec: Arc<Spec>) -> Self {
         let restarts = RestartState::default();
         let history = History::default();
-        Again { spec, restarts, window: Window::default(), last: None, history }
+        RestartRecord { spec, restarts, window: Window::default(), last: None, history }
     }
 }

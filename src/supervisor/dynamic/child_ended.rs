@@ -1,4 +1,4 @@
-//! Ends of dynamic children, and what they lead to.
+//! Handles the end of a dynamic child: removal, restart, or an exhausted budget.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::supervisor::report::RestartNotice;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// A child's link broke.
+    /// Handles the exit of a child.
     pub(super) fn child_ended(
         &mut self,
         pid: Pid,
@@ -32,12 +32,12 @@ impl DynamicServer {
         match &child.state {
             State::Running(_) => {}
             State::Stopping(_) => {
-                self.stopped(pid, &reason);
+                self.child_stopped(pid, &reason);
                 return Ok(());
             }
             State::Starting
             | State::Restarting { .. }
-            | State::CalledOff(_)
+            | State::Cancelled(_)
             | State::GivenUp(_) => return Ok(()),
         }
         if decide(child.restart, &reason) != Decision::Restart {
@@ -46,21 +46,21 @@ impl DynamicServer {
             return Ok(());
         }
         let (at, by) = (Instant::now(), EndedBy::Itself);
-        match self.next(pid, EndRecord { pid: Some(pid), reason, at, by }) {
+        match self.record_end(pid, EndRecord { pid: Some(pid), reason, at, by }) {
             Next::AtOnce => {
-                let ticket = self.put_off(pid, None);
-                self.try_again(pid, ticket, ctx)
+                let ticket = self.set_restarting(pid, None);
+                self.attempt_restart(pid, ticket, ctx)
             }
             Next::After(delay) => {
-                self.wait(pid, delay, ctx);
+                self.schedule_restart(pid, delay, ctx);
                 Ok(())
             }
-            Next::GiveUp(exceeded) => self.exhausted(pid, exceeded),
+            Next::GiveUp(exceeded) => self.budget_used_up(pid, exceeded),
         }
     }
 
-    /// A restart did not succeed: another try, at once or later.
-    pub(super) fn failed_again(
+    /// Handles a failed restart: attempts another one at once or later, or applies the limit.
+    pub(super) fn restart_failed(
         &mut self,
         pid: Pid,
         error: &StartError,
@@ -70,61 +70,62 @@ impl DynamicServer {
             return Ok(());
         }
         let (at, by) = (Instant::now(), EndedBy::Itself);
-        match self.next(pid, EndRecord { pid: None, reason: error.as_reason(), at, by }) {
+        match self.record_end(pid, EndRecord { pid: None, reason: error.as_reason(), at, by }) {
             Next::AtOnce => {
-                // After what else is queued, so that requests are served in between.
-                let ticket = self.put_off(pid, None);
-                if !self.me.cast(Cast::TryAgain { pid, ticket }) {
-                    ctx.cast_after(Duration::ZERO, Cast::TryAgain { pid, ticket });
+                // The attempt is queued behind other messages, so that requests are served between
+                // two attempts. A full mailbox refuses the cast; a timer does not need room.
+                let ticket = self.set_restarting(pid, None);
+                if !self.me.cast(Cast::AttemptRestart { pid, ticket }) {
+                    ctx.cast_after(Duration::ZERO, Cast::AttemptRestart { pid, ticket });
                 }
                 Ok(())
             }
             Next::After(delay) => {
-                self.wait(pid, delay, ctx);
+                self.schedule_restart(pid, delay, ctx);
                 Ok(())
             }
-            Next::GiveUp(exceeded) => self.exhausted(pid, exceeded),
+            Next::GiveUp(exceeded) => self.budget_used_up(pid, exceeded),
         }
     }
 
-    /// Records an incarnation that is over, and decides what follows.
-    fn next(&mut self, pid: Pid, end: EndRecord) -> Next {
+    /// Records the end of an incarnation, and decides the next step.
+    fn record_end(&mut self, pid: Pid, end: EndRecord) -> Next {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
         let (fallback, intensity) = (self.spec.backoff, own.unwrap_or(self.spec.intensity));
         let Some(child) = self.children.get_mut(&pid) else { return Next::AtOnce };
         let (started, attempt) = (child.started, child.restarts());
-        let Some(again) = child.again.as_mut() else { return Next::AtOnce };
-        let backoff = again.spec.backoff.or(fallback);
-        again.last = Some(end.reason.clone());
+        let Some(record) = child.restart_record.as_mut() else { return Next::AtOnce };
+        let backoff = record.spec.backoff.or(fallback);
+        record.last = Some(end.reason.clone());
         let (now, start) = (end.at, StartRecord { started, attempt });
-        let oldest = again.history.push(end.record(start, &mut again.restarts, backoff));
+        let oldest = record.history.push(end.record(start, &mut record.restarts, backoff));
         ignore_panic(|| drop(oldest));
-        again.restarts.decide_next(Rules { backoff, intensity }, now, || self.random.unit())
+        record.restarts.decide_next(Rules { backoff, intensity }, now, || self.random.unit())
     }
 
-    /// Has the child wait for its restart.
-    fn wait(&mut self, pid: Pid, delay: Duration, ctx: &mut ServerContext<Self>) {
+    /// Schedules the restart of a child after this delay.
+    fn schedule_restart(&mut self, pid: Pid, delay: Duration, ctx: &mut ServerContext<Self>) {
         let due = after(Instant::now(), delay);
-        let ticket = self.put_off(pid, Some(due));
-        ctx.cast_after(delay, Cast::TryAgain { pid, ticket });
+        let ticket = self.set_restarting(pid, Some(due));
+        ctx.cast_after(delay, Cast::AttemptRestart { pid, ticket });
         if let Some(child) = self.children.get(&pid) {
-            let (kernel, me) = (&self.report.runtime.kernel, self.report.supervisor);
-            kernel.postpone_names_of(me, child.slot, due);
+            let (kernel, supervisor) = (&self.report.runtime.kernel, self.report.supervisor);
+            kernel.postpone_names_of(supervisor, child.slot, due);
         }
     }
 
-    /// The child is to be started again under this ticket: at once, which counts against a
-    /// window, or when it is due, which does not.
-    fn put_off(&mut self, pid: Pid, due: Option<Instant>) -> u64 {
-        let ticket = self.fresh();
+    /// Sets a child to [`State::Restarting`], and returns its new ticket. A restart without a due
+    /// time is attempted at once and counts against a window; a delayed one does not.
+    fn set_restarting(&mut self, pid: Pid, due: Option<Instant>) -> u64 {
+        let ticket = self.next_number();
         if let Some(child) = self.children.get_mut(&pid) {
             child.state = State::Restarting { ticket, due, counts: due.is_none() };
         }
         ticket
     }
 
-    /// One attempt, if the budget allows it and the child still waits for this one.
-    pub(super) fn try_again(
+    /// Attempts the restart with this ticket, if the budget allows it. A stale ticket is ignored.
+    pub(super) fn attempt_restart(
         &mut self,
         pid: Pid,
         ticket: u64,
@@ -138,13 +139,13 @@ impl DynamicServer {
             _ => return Ok(()),
         };
         if counts && let Err(exceeded) = self.spend(pid) {
-            return self.exhausted(pid, exceeded);
+            return self.budget_used_up(pid, exceeded);
         }
-        self.tell_restart(pid);
+        self.report_restart(pid);
         self.begin_restart((pid, ticket), ctx)
     }
 
-    /// Takes a restart from the budget that it is to be taken from.
+    /// Counts a restart of this child against its budget.
     fn spend(&mut self, pid: Pid) -> Result<(), Exceeded> {
         let now = Instant::now();
         let Some(child) = self.children.get(&pid).map(Child::counted) else { return Ok(()) };
@@ -152,27 +153,28 @@ impl DynamicServer {
         window.spend(limit, now, || child)
     }
 
-    /// The child's own budget, or that of all.
+    /// The budget that restarts of this child count against: its own, or that of all children.
     pub(super) fn budget_of(&mut self, pid: Pid) -> (&mut Window, Intensity) {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
-        let again = self.children.get_mut(&pid).and_then(|child| child.again.as_mut());
-        match (own, again) {
-            (Some(own), Some(again)) => (&mut again.window, own),
+        let record = self.children.get_mut(&pid).and_then(|child| child.restart_record.as_mut());
+        match (own, record) {
+            (Some(own), Some(record)) => (&mut record.window, own),
             _ => (&mut self.window, self.spec.intensity),
         }
     }
 
-    fn exhausted(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
+    /// Applies what the specification says for a child that has exceeded its restart limit.
+    fn budget_used_up(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
-        let last = child.again.as_ref().and_then(|again| again.last.clone());
+        let last = child.restart_record.as_ref().and_then(|record| record.last.clone());
         let last = last.unwrap_or(ExitReason::Normal);
         let (slot, counted) = (child.slot, child.counted());
-        let (origin, alone) = (self.report.origin(Some(pid)), self.spec.child_budget);
-        let alone = alone.map(|budget| budget.exhausted);
+        let (origin, child_budget) = (self.report.origin(Some(pid)), self.spec.child_budget);
+        let child_budget = child_budget.map(|budget| budget.exhausted);
         let (window, intensity) = self.budget_of(pid);
         let until = window.next_allowed_at(intensity, Instant::now());
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
-        match alone {
+        match child_budget {
             Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
             Some(Exhausted::Forget) => drop(self.take(pid)),
             Some(Exhausted::Escalate) | None => {
@@ -186,18 +188,19 @@ impl DynamicServer {
         Ok(())
     }
 
-    fn tell_restart(&mut self, pid: Pid) {
+    /// Logs a restart that is about to be attempted.
+    fn report_restart(&mut self, pid: Pid) {
         let (window, limit) = self.budget_of(pid);
         let budget_left = window.left(limit, Instant::now());
         let Some(child) = self.children.get(&pid) else { return };
-        let Some(again) = &child.again else { return };
+        let Some(record) = &child.restart_record else { return };
         self.report.restarting(RestartNotice {
             child: &child.id,
             pid: Some(pid),
-            reason: again.last.as_ref().unwrap_or(&ExitReason::Normal),
+            reason: record.last.as_ref().unwrap_or(&ExitReason::Normal),
             restarts: child.restarts() + 1,
             budget_left,
-            delay: again.restarts.delay(),
+            delay: record.restarts.delay(),
         });
     }
 }

@@ -1,4 +1,4 @@
-//! The handle of a dynamic supervisor.
+//! The handle to a dynamic supervisor.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::runtime::ended::Ended;
 use crate::runtime::errors::call_error::CallError;
 use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerRef};
-use crate::supervisor::dynamic::get_or_start::{Holding, holding};
+use crate::supervisor::dynamic::get_or_start::{NameStatus, name_status};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 use crate::supervisor::spec::check_single_name;
 
-/// A handle to a running dynamic supervisor. Cheap to clone; dropping it stops nothing. A
-/// named one reaches whoever holds the name at each call. Its calls have no time limit.
+/// A handle to a running dynamic supervisor, cheap to clone. Dropping a handle stops nothing. A
+/// handle by name looks the name up at each call. Calls have no time limit.
 /// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
 #[derive(Clone, Debug)]
 pub struct DynamicSupervisorRef {
@@ -36,84 +36,74 @@ impl DynamicSupervisorRef {
         self.server.kernel()
     }
 
-    /// A handle to whoever holds this name, resolved anew at each call. Nobody need hold it
-    /// now. [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
+    /// A handle to the holder of this name, which is looked up at each call and need not exist now.
+    /// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
         let name: String = name.into();
         DynamicSupervisorRef { server: runtime.server(name) }
     }
 
-    /// Its pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid) gives it.
+    /// The supervisor's pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid).
     pub fn pid(&self) -> Option<Pid> {
         self.server.pid()
     }
 
-    /// Whether it is there, as [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive) says.
+    /// Whether the supervisor is alive, as
+    /// [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive).
     pub fn is_alive(&self) -> bool {
         self.server.is_there()
     }
 
-    /// The process that a call made now would reach, dead or alive.
+    /// The process that a call would reach now, alive or dead.
     pub(crate) fn reach(&self) -> Result<Pid, CallError> {
         self.server.reach()
     }
 
-    /// Starts a child, and returns when it is ready. Others are started and stopped
-    /// meanwhile. OTP: `supervisor:start_child/2`. [`DynamicSupervisor`] has an example.
+    /// Starts a child, and returns when the child is ready. Other children are started and stopped
+    /// concurrently. OTP: `supervisor:start_child/2`. [`DynamicSupervisor`] has an example.
     ///
     /// [`DynamicSupervisor`]: crate::DynamicSupervisor
     ///
     /// # Errors
     ///
-    /// Why the child was not started; then nothing of it is kept. A panic of its start is a
-    /// [`Failed`](StartError::Failed) one. [`MaxChildren`](StartError::MaxChildren) if there
-    /// are as many as there may be, [`GivenUp`](StartError::GivenUp) if the last child of its
-    /// name was given up and may not be started yet,
-    /// [`NameReserved`](StartError::NameReserved) if its name is that of another child, which is
-    /// being restarted, [`Invalid`](StartError::Invalid) if it is
-    /// significant, which means nothing here, and [`Unreachable`](StartError::Unreachable) if the
-    /// supervisor is dead or dies.
+    /// The reason why the start failed. A child whose start failed is not kept.
+    ///
+    /// * [`Failed`](StartError::Failed) also if the start panics.
+    /// * [`MaxChildren`](StartError::MaxChildren) if the supervisor has its maximum of children.
+    /// * [`GivenUp`](StartError::GivenUp) if the last child of this name was given up and may not
+    ///   be started yet.
+    /// * [`NameReserved`](StartError::NameReserved) if the name is reserved for another child that
+    ///   is being restarted.
+    /// * [`Invalid`](StartError::Invalid) if the child is significant: a dynamic supervisor has no
+    ///   automatic shutdown.
+    /// * [`Unreachable`](StartError::Unreachable) if the supervisor is not alive, or ends
+    ///   meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped stops waiting; the child may still be started.
+    /// Dropping the future only stops waiting. The child may still be started.
     pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
         let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }
 
-    /// Starts a server as a child, with all defaults, and gives a direct handle to it: of this
-    /// very incarnation. For one that is restarted, give it a name, or for more than the
-    /// defaults use [`start_child`](Self::start_child) and [`Runtime::server_at`].
+    /// Starts a server as a child with all defaults, and returns a handle to this incarnation. To
+    /// reach a server after its restart, give it a name. For other settings use
+    /// [`start_child`](Self::start_child) and [`Runtime::server_at`].
     ///
     /// # Errors
     ///
-    /// As [`start_child`](Self::start_child); and [`Unreachable`](StartError::Unreachable) if
-    /// the server has ended by now.
+    /// As [`start_child`](Self::start_child), and [`Unreachable`](StartError::Unreachable) if the
+    /// server has already ended.
     ///
     /// # Cancel safety
     ///
     /// As [`start_child`](Self::start_child).
     ///
     /// ```
-    /// # use regrow::{GenServer, Reply, Result, ServerContext};
-    /// # struct Counter(u64);
-    /// # impl GenServer for Counter {
-    /// #     type Args = u64;
-    /// #     type Call = Reply<u64>;
-    /// #     type Cast = ();
-    /// #     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
-    /// #         Ok(Counter(start))
-    /// #     }
-    /// #     async fn handle_call(&mut self, reply: Reply<u64>, _: &mut ServerContext<Self>) -> Result {
-    /// #         reply.send(self.0);
-    /// #         Ok(())
-    /// #     }
-    /// #     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
-    /// #         Ok(())
-    /// #     }
-    /// # }
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
     /// use regrow::{DynamicSupervisor, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
@@ -121,7 +111,7 @@ impl DynamicSupervisorRef {
     /// let rt = Runtime::new();
     /// let counters = DynamicSupervisor::new().start(&rt).await?;
     /// let counter = counters.start_server::<Counter>(40).await?;
-    /// assert_eq!(counter.call(|reply| reply).await?, 40);
+    /// assert_eq!(counter.call(Call::Get).await?, 40);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -137,24 +127,26 @@ impl DynamicSupervisorRef {
         runtime.server_at(pid).map_err(StartError::Unreachable)
     }
 
-    /// The holder of this name, or else a child that is started under it: a session, a room, a
-    /// device by its key. The name replaces that of the [child specification](ChildSpec::named).
-    /// However many callers ask at once, one child is started; all others wait for its `init` and
-    /// get its pid, or its error. A holder that is in its `init`, is just ending, or is being
-    /// restarted, is waited for, also where another supervisor started it; if its start fails, a
-    /// caller that asked another supervisor than the one that tried has it tried again. While
-    /// there is a holder, the supervisor is not asked.
+    /// Returns the holder of this name, or starts a child under it: a session, a room or a device
+    /// by its key. The name replaces that of the [child specification](ChildSpec::named).
     ///
-    /// Two servers that ask for each other in their `init`s wait for ever, as in OTP.
+    /// * Concurrent calls start one child. All callers wait for its `init` and get its pid, or its
+    ///   error.
+    /// * The call waits for a holder that is in its `init`, is ending, or is being restarted, also
+    ///   if another supervisor started the holder. If the start under another supervisor fails,
+    ///   this supervisor attempts a start.
+    /// * While a running process holds the name, the supervisor gets no request.
+    /// * The holder need not be a child of this supervisor.
+    /// * The pid is that of one incarnation, which may end at any time. Call again if the process
+    ///   is dead.
+    /// * Two servers that call this for each other's name in their `init` wait for ever, as in OTP.
     ///
-    /// The pid is of this very incarnation, which may end at any time: who finds it dead asks
-    /// again. The holder need not be a child of this supervisor. Elixir: `start_child` with a
-    /// `:via` name, and a look at `{:already_started, pid}`.
+    /// Elixir: `start_child` with a `:via` name, and a match on `{:already_started, pid}`.
     ///
     /// # Errors
     ///
-    /// As [`start_child`](Self::start_child); and [`Invalid`](StartError::Invalid) if it is a
-    /// supervisor whose own description gives another name.
+    /// As [`start_child`](Self::start_child), and [`Invalid`](StartError::Invalid) if the child is
+    /// a supervisor whose own specification gives another name.
     ///
     /// # Cancel safety
     ///
@@ -173,7 +165,7 @@ impl DynamicSupervisorRef {
     /// assert_eq!(rt.whereis("lobby"), Some(lobby));
     ///
     /// rt.kill(lobby);
-    /// assert_ne!(rooms.get_or_start("lobby", room).await?, lobby); // it was waited out
+    /// assert_ne!(rooms.get_or_start("lobby", room).await?, lobby); // started anew
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -186,39 +178,42 @@ impl DynamicSupervisorRef {
         let (name, spec) = (name.into(), spec.into().spec);
         check_single_name(&spec, &name)?;
         let kernel = self.server.kernel();
-        match holding(kernel, &name) {
-            Holding::Held(pid) => return Ok(pid),
-            // It asks for itself, and would wait for ever.
-            Holding::Starting(holder) if holder.pid() == current_pid(kernel.number()) => {
+        match name_status(kernel, &name) {
+            NameStatus::Held(pid) => return Ok(pid),
+            // The caller holds the name itself, and would wait for its own `init` for ever.
+            NameStatus::Starting(holder) if holder.pid() == current_pid(kernel.number()) => {
                 return Ok(holder.pid());
             }
             _ => {}
         }
-        let answer = self.server.call_unlimited(|reply| Call::Find { name, spec, reply }).await;
+        let answer =
+            self.server.call_unlimited(|reply| Call::GetOrStart { name, spec, reply }).await;
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }
 
-    /// Stops a child as its spec says, and waits for its end; then it is forgotten. A child goes
-    /// by the pid that its start returned, however often it was restarted since, and by its last
-    /// one; those in between are not found. Others are started and stopped meanwhile.
+    /// Stops a child as its specification says, waits for its end, and removes it. Other children
+    /// are started and stopped concurrently.
     ///
-    /// If the child waits for its restart, the restart is called off. If it is being started again
-    /// at that moment, the start may come to its end within the child's
-    /// [shutdown time](ChildSpec::shutdown), and the child is stopped then; a start that takes
-    /// longer is dropped, and what it began is killed. In any case nothing of the child runs when
-    /// this returns. OTP: `supervisor:terminate_child/2`, which knows the last pid only.
-    /// [`DynamicSupervisor`] has an example.
+    /// A child is known by the pid that its first start returned, and by the pid of its last
+    /// incarnation. The pids of the incarnations between them are not found.
+    ///
+    /// A restart that the child waits for is cancelled. If the start of a restart is in progress,
+    /// it may finish within the child's [shutdown time](ChildSpec::shutdown), and the child is
+    /// stopped then. A start that takes longer is dropped, and the processes that it started are
+    /// killed. When this returns, no process of the child runs. OTP:
+    /// `supervisor:terminate_child/2`, which finds the last pid only. [`DynamicSupervisor`] has an
+    /// example.
     ///
     /// [`DynamicSupervisor`]: crate::DynamicSupervisor
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ChildError::NotFound) if this is no child of it,
-    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    /// [`NotFound`](ChildError::NotFound) if the supervisor has no child with this pid,
+    /// [`Unreachable`](ChildError::Unreachable) if it is not alive, or ends meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped stops waiting; the child is still stopped.
+    /// Dropping the future only stops waiting. The child is still stopped.
     pub async fn terminate_child(&self, pid: Pid) -> Result<(), ChildError> {
         self.server.call_unlimited(|reply| Call::TerminateChild { pid, reply }).await?
     }
@@ -230,7 +225,7 @@ impl DynamicSupervisorRef {
     ///
     /// # Errors
     ///
-    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    /// A [`CallError`] if the supervisor is not alive, or ends meanwhile.
     ///
     /// # Cancel safety
     ///
@@ -239,12 +234,12 @@ impl DynamicSupervisorRef {
         self.server.call_unlimited(Call::WhichChildren).await
     }
 
-    /// How many children there are; those that are still starting are not counted.
+    /// Counts the children. A child whose first start is in progress does not count.
     /// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
     ///
     /// # Errors
     ///
-    /// If the supervisor is dead or dies: [`CallError`] tells which.
+    /// A [`CallError`] if the supervisor is not alive, or ends meanwhile.
     ///
     /// # Cancel safety
     ///
@@ -253,8 +248,8 @@ impl DynamicSupervisorRef {
         self.server.call_unlimited(Call::CountChildren).await
     }
 
-    /// Stops all children, side by side and each in its own time, then the supervisor, with
-    /// [`Shutdown`](ExitReason::Shutdown), which is returned.
+    /// Stops all children concurrently, each within its own shutdown time, then the supervisor.
+    /// Returns the supervisor's exit reason, [`Shutdown`](ExitReason::Shutdown).
     ///
     /// # Errors
     ///
@@ -262,13 +257,13 @@ impl DynamicSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// A stop that is dropped stops waiting; the supervisor still stops.
+    /// Dropping the future only stops waiting. The supervisor still stops.
     pub async fn stop(&self) -> Result<ExitReason, CallError> {
         self.server.stop(ExitReason::Shutdown).await
     }
 
-    /// Resolves with the reason when the supervisor has ended, and all its children before it;
-    /// only one that was killed ends before its children do.
+    /// Resolves with the supervisor's exit reason when the supervisor has ended. Its children have
+    /// ended before it, unless the supervisor was killed.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,12 @@
-//! Finding the holder of a name, or starting one: one winner, for whom all others wait.
+//! `get_or_start`: finds the holder of a name, or starts a child under it.
+//!
+//! 1. The first request for a name looks the name up. Later requests for the same name wait in
+//!    `name_waiters` for its answer, so concurrent requests start one child.
+//! 2. A holder that runs is the answer. A free name leads to a start, whose result is the answer.
+//! 3. If the holder is in its `init`, is ending, or is about to be restarted, a background task
+//!    waits for a change, and the name is looked up again.
+//! 4. A start that fails because another process has registered the name since leads to another
+//!    lookup too.
 
 use std::sync::Arc;
 
@@ -15,31 +23,33 @@ use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
 use crate::runtime::errors::start_error::StartError;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::server::{Done, DynamicServer, For, PidReply};
+use crate::supervisor::dynamic::server::{Completion, DynamicServer, PidReply, Requester};
 
-/// How it is with a name.
-pub(crate) enum Holding {
+/// The status of a name.
+pub(crate) enum NameStatus {
+    /// No process holds the name.
     Free,
+    /// This process holds the name and has finished its `init`.
     Held(Pid),
-    /// Its holder is still in its init.
+    /// The holder is in its `init`.
     Starting(Arc<dyn AnyProcess>),
-    /// Its holder is on its way out.
+    /// The holder has accepted an exit and is ending.
     Ending(Arc<dyn AnyProcess>),
-    /// Its holder is about to be started again by its supervisor.
+    /// The name is reserved for a child that its supervisor is about to restart.
     Restarting,
 }
 
-pub(crate) fn holding(kernel: &Kernel, name: &str) -> Holding {
+pub(crate) fn name_status(kernel: &Kernel, name: &str) -> NameStatus {
     loop {
         match kernel.names.get(name) {
-            None => return Holding::Free,
-            Some(NameEntry::Vacant(_)) => return Holding::Restarting,
+            None => return NameStatus::Free,
+            Some(NameEntry::Vacant(_)) => return NameStatus::Restarting,
             Some(NameEntry::Held(pid)) => match kernel.find(pid) {
-                // The name has moved on meanwhile.
+                // The holder has ended since the lookup, so the name is looked up again.
                 None => continue,
-                Some(holder) if is_ending(&*holder) => return Holding::Ending(holder),
-                Some(holder) if is_starting(&*holder) => return Holding::Starting(holder),
-                Some(_) => return Holding::Held(pid),
+                Some(holder) if is_ending(&*holder) => return NameStatus::Ending(holder),
+                Some(holder) if is_starting(&*holder) => return NameStatus::Starting(holder),
+                Some(_) => return NameStatus::Held(pid),
             },
         }
     }
@@ -56,93 +66,95 @@ fn is_starting(holder: &dyn AnyProcess) -> bool {
 }
 
 impl DynamicServer {
-    pub(super) fn find(
+    pub(super) fn get_or_start(
         &mut self,
         name: SharedStr,
         spec: Arc<Spec>,
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        if let Some(waiting) = self.finds.get_mut(&name) {
+        if let Some(waiting) = self.name_waiters.get_mut(&name) {
             waiting.push(reply);
             return Ok(());
         }
-        self.finds.insert(name.clone(), vec![reply]);
-        self.look_again(name, spec, ctx)
+        self.name_waiters.insert(name.clone(), vec![reply]);
+        self.resolve_name(name, spec, ctx)
     }
 
-    /// Somebody waits for this name: is it held by now?
-    pub(super) fn look_again(
+    /// Looks up a name for its waiting callers. Steps 2 and 3.
+    pub(super) fn resolve_name(
         &mut self,
         name: SharedStr,
         spec: Arc<Spec>,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let runtime = self.report.runtime.clone();
-        match holding(&runtime.kernel, &name) {
-            Holding::Held(pid) => self.found(&name, &Ok(pid)),
-            Holding::Free => match self.make_way(&name).and_then(|()| self.admits(&spec)) {
-                Ok(()) => {
-                    let mut child = spec.clone();
-                    Arc::make_mut(&mut child).name = Some(name.clone());
-                    return self.begin_start(child, For::Name(name, spec), ctx);
+        match name_status(&runtime.kernel, &name) {
+            NameStatus::Held(pid) => self.answer_name_waiters(&name, &Ok(pid)),
+            NameStatus::Free => {
+                match self.check_given_up(&name).and_then(|()| self.admits(&spec)) {
+                    Ok(()) => {
+                        let mut child = spec.clone();
+                        Arc::make_mut(&mut child).name = Some(name.clone());
+                        return self.begin_start(child, Requester::NameWaiters(name, spec), ctx);
+                    }
+                    Err(error) => self.answer_name_waiters(&name, &Err(error)),
                 }
-                Err(error) => self.found(&name, &Err(error)),
-            },
-            Holding::Starting(holder) => self.aside(async move {
-                started(&runtime, holder).await;
-                Done::Waited { name, spec }
+            }
+            NameStatus::Starting(holder) => self.run_in_background(async move {
+                wait_for_init(&runtime, holder).await;
+                Completion::NameChanged { name, spec }
             }),
-            Holding::Ending(holder) => self.aside(async move {
+            NameStatus::Ending(holder) => self.run_in_background(async move {
                 Ended::of(&runtime, Some(holder)).await;
-                Done::Waited { name, spec }
+                Completion::NameChanged { name, spec }
             }),
-            Holding::Restarting => self.aside(async move {
-                filled(&runtime.kernel, &name).await;
-                Done::Waited { name, spec }
+            NameStatus::Restarting => self.run_in_background(async move {
+                wait_until_not_reserved(&runtime.kernel, &name).await;
+                Completion::NameChanged { name, spec }
             }),
         }
         Ok(())
     }
 
-    /// Gives the callers of a start what it came to.
-    pub(super) fn answer(&mut self, whom: For, result: Result<Pid, StartError>) {
-        match whom {
-            For::One(reply) => reply.send(result),
-            For::Name(name, _) => self.found(&name, &result),
+    /// Sends the result of a start to its callers.
+    pub(super) fn answer_start(&mut self, requester: Requester, result: Result<Pid, StartError>) {
+        match requester {
+            Requester::Caller(reply) => reply.send(result),
+            Requester::NameWaiters(name, _) => self.answer_name_waiters(&name, &result),
         }
     }
 
-    fn found(&mut self, name: &SharedStr, result: &Result<Pid, StartError>) {
-        for reply in self.finds.remove(name).unwrap_or_default() {
+    fn answer_name_waiters(&mut self, name: &SharedStr, result: &Result<Pid, StartError>) {
+        for reply in self.name_waiters.remove(name).unwrap_or_default() {
             reply.send(result.clone());
         }
     }
 }
 
-/// Waits until the init of a holder is over, or the holder is.
-async fn started(runtime: &Runtime, holder: Arc<dyn AnyProcess>) {
+/// Waits until the holder has finished its `init` or has ended.
+async fn wait_for_init(runtime: &Runtime, holder: Arc<dyn AnyProcess>) {
     let mut ended = Ended::of(runtime, Some(holder.clone()));
     loop {
-        let ready = runtime.kernel.name_changes.notified();
-        let mut ready = std::pin::pin!(ready);
-        // From here on no change is missed.
-        ready.as_mut().enable();
+        let changed = runtime.kernel.name_changes.notified();
+        let mut changed = std::pin::pin!(changed);
+        // No change is missed from here on.
+        changed.as_mut().enable();
         if !is_starting(&*holder) {
             return;
         }
-        if let Either::Right(_) = select(ready, &mut ended).await {
+        if let Either::Right(_) = select(changed, &mut ended).await {
             return;
         }
     }
 }
 
-/// Waits until a vacant name is held or free.
-async fn filled(kernel: &Kernel, name: &str) {
+/// Waits until a reserved name is held or free.
+async fn wait_until_not_reserved(kernel: &Kernel, name: &str) {
     loop {
         let changed = kernel.name_changes.notified();
         let mut changed = std::pin::pin!(changed);
-        // From here on no change is missed.
+        // No change is missed from here on.
         changed.as_mut().enable();
         if !matches!(kernel.names.get(name), Some(NameEntry::Vacant(_))) {
             return;

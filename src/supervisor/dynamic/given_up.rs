@@ -1,38 +1,87 @@
-//! Children that have used up the restarts of their own, and the pids that children go by.
+//! Children that have used up their own restarts ([`Exhausted::GiveUp`]).
 //!
-//! 1. A child that was given up is known, does not run, and counts for nothing: it takes no room
-//!    and holds no name. A process of another origin may register that name.
-//! 2. While a restart would still exceed its budget, this supervisor starts nothing under its
-//!    name: `get_or_start` and `start_child` say that it was given up. Afterwards the next start
-//!    under the name replaces it.
-//! 3. At most [`KEPT`] are kept, the latest; so keys that fail one after the other don't fill the
-//!    memory.
-
-use std::collections::{BTreeMap, HashMap};
+//! 1. A child that was given up is known, does not run, does not count for `max_children` and
+//!    reserves no name: any other process may register its name.
+//! 2. While a restart would exceed the child's budget, this supervisor starts no child under its
+//!    name: `get_or_start` and `start_child` return [`StartError::GivenUp`]. After that time the
+//!    next start under the name replaces the child.
+//! 3. At most [`KEPT`] such children are kept, the latest ones, so that many failing keys do not
+//!    use memory without a bound.
+//!
+//! [`Exhausted::GiveUp`]: crate::Exhausted::GiveUp
 
 use tokio::time::Instant;
 
+use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
-use crate::exit::reason::ExitReason;
+use crate::exit::reason::{ExitReason, Result};
+use crate::restart::window::Window;
+use crate::runtime::errors::start_error::StartError;
+use crate::supervisor::dynamic::child::{Child, GivenUp, State};
+use crate::supervisor::dynamic::server::DynamicServer;
+use crate::supervisor::incarnation::{NotStarted, StartOutcome};
 
-/// How many children that were given up are kept.
-pub(super) const KEPT: usize = 1_000;
+/// The number of given-up children that are kept at most.
+const KEPT: usize = 1_000;
 
-/// Who was given up, by name and by age; and who goes by another pid than its present one.
-#[derive(Default)]
-pub(super) struct Index {
-    pub(super) by_name: HashMap<SharedStr, Pid>,
-    pub(super) by_age: BTreeMap<u64, Pid>,
-    /// The pid that the start of a child returned, and the last one of that child.
-    pub(super) told: HashMap<Pid, Pid, foldhash::fast::RandomState>,
-}
+impl DynamicServer {
+    /// Gives up a child: it stays known and is not restarted.
+    pub(super) fn give_up(&mut self, pid: Pid, until: Instant, last: ExitReason) {
+        let number = self.next_number();
+        let Some(child) = self.children.get_mut(&pid) else { return };
+        child.state = State::GivenUp(Box::new(GivenUp { until, number, last }));
+        if let Some(name) = child.name() {
+            self.index.given_up_by_name.insert(name, pid);
+        }
+        self.index.given_up_by_age.insert(number, pid);
+        // Invariant 3.
+        if self.index.given_up_by_age.len() > KEPT
+            && let Some((_, oldest)) = self.index.given_up_by_age.first_key_value()
+        {
+            self.forget(*oldest);
+        }
+    }
 
-/// How a child was given up.
-pub(super) struct GivenUp {
-    /// When a restart would be within its budget again.
-    pub(super) until: Instant,
-    /// Later ones have greater numbers.
-    pub(super) number: u64,
-    pub(super) last: ExitReason,
+    /// The number of children that were given up.
+    pub(super) fn given_up_count(&self) -> usize {
+        self.index.given_up_by_age.len()
+    }
+
+    /// Refuses a start under the name of a child that was given up, until its budget allows a
+    /// restart. Invariant 2.
+    pub(super) fn check_given_up(&self, name: &SharedStr) -> Result<(), StartError> {
+        let Some(pid) = self.index.given_up_by_name.get(name) else { return Ok(()) };
+        let now = Instant::now();
+        match self.children.get(pid).map(|child| &child.state) {
+            Some(State::GivenUp(given_up)) if given_up.until > now => Err(StartError::GivenUp {
+                name: name.to_string(),
+                retry_in: given_up.until.duration_since(now),
+                reason: given_up.last.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Applies the outcome of a start under the name of a given-up child: a started child replaces
+    /// it, and a failed start extends its time, as if it had just been given up.
+    pub(super) fn update_given_up(&mut self, child: &Child, outcome: &StartOutcome) {
+        let Some(name) = child.name() else { return };
+        let Some(&pid) = self.index.given_up_by_name.get(&name) else { return };
+        match outcome {
+            Ok(Some(_)) => self.forget(pid),
+            Ok(None) => {}
+            Err(NotStarted { error, .. }) => {
+                let (_, intensity) = self.budget_of(pid);
+                let until = Window::default().next_allowed_at(intensity, Instant::now());
+                if let Some(State::GivenUp(given_up)) =
+                    self.children.get_mut(&pid).map(|child| &mut child.state)
+                {
+                    let last = std::mem::replace(&mut given_up.last, error.as_reason());
+                    given_up.until = until;
+                    ignore_panic(|| drop(last));
+                }
+            }
+        }
+    }
 }

@@ -1,16 +1,20 @@
-//! Dynamic supervisors: many children of a kind, that come and go, known by their pids.
+//! Dynamic supervisors: children are started and stopped at any time and are known by their pids.
+//!
+//! [`server`] describes the states of a child and the invariants.
 
 pub(crate) mod spec;
-mod given_up;
+mod index;
 mod child;
-mod stopping;
+mod pending_stops;
 pub(crate) mod server;
 mod children;
+mod given_up;
 mod get_or_start;
 mod orphans;
 mod start_child;
 mod child_ended;
 mod stop_child;
+mod stop_all;
 mod cancelled_restart;
 mod queries;
 mod dynamic_ref;

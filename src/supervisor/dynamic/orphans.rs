@@ -1,36 +1,36 @@
-//! Waiting, beside the loop, for what a killed supervisor among the children left.
+//! Restarts of a killed child supervisor wait for the processes that it left.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::Result;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::server::{Done, DynamicServer};
+use crate::supervisor::dynamic::server::{Completion, DynamicServer};
 use crate::supervisor::orphans::Orphans;
 
 impl DynamicServer {
-    /// Where a supervisor was killed, and what it left is still ending: waits for that first. What
-    /// is done about the child meanwhile calls the start off.
-    pub(super) fn waits_alone(&mut self, pid: Pid, ticket: u64) -> bool {
+    /// Whether the restart of a child supervisor has to wait because processes of its killed
+    /// incarnation are still ending. If so, a background task waits for them, and the restart
+    /// continues afterwards unless its ticket is stale by then.
+    pub(super) fn wait_for_orphans(&mut self, pid: Pid, ticket: u64) -> bool {
         let Some(child) = self.children.get(&pid) else { return false };
         let start = (&child.id, child.slot);
         let Some(orphans) = Orphans::of(&self.report, child.kind, start) else { return false };
         let report = self.report.clone();
-        self.aside(async move {
+        self.run_in_background(async move {
             orphans.ended(&report).await;
-            Done::Alone { pid, ticket }
+            Completion::OrphansEnded { pid, ticket }
         });
         true
     }
 
-    /// What a killed incarnation left has ended: the next one is started, if it still is to be.
-    pub(super) fn is_alone(
+    /// Continues a restart after the processes of the killed incarnation have ended. A stale ticket
+    /// is ignored.
+    pub(super) fn orphans_ended(
         &mut self,
         pid: Pid,
         ticket: u64,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
-        match self.children.get(&pid).is_some_and(waits) {
+        match self.children.get(&pid).is_some_and(|child| child.has_restart_ticket(ticket)) {
             true => self.begin_restart((pid, ticket), ctx),
             false => Ok(()),
         }

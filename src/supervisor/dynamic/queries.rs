@@ -1,4 +1,4 @@
-//! What a dynamic supervisor tells of its children, and what it publishes of them.
+//! Queries about the children of a dynamic supervisor, and what it publishes for snapshots.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -11,11 +11,11 @@ use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::info::{ChildCounts, ChildInfo};
 use crate::supervisor::published_state::{PublishedChild, Step};
 
-/// How many children a snapshot shows.
+/// The number of children that a snapshot shows at most.
 const SHOWN: usize = 100;
 
 impl DynamicServer {
-    /// In the order of their pids.
+    /// All children, in the order of their pids.
     pub(super) fn which_children(&self) -> Vec<ChildInfo> {
         let mut pids: Vec<Pid> = self.children.keys().copied().collect();
         pids.sort_unstable();
@@ -27,7 +27,7 @@ impl DynamicServer {
         ChildCounts::of(children.map(|child| (child.kind, child.process().is_some())))
     }
 
-    /// Shows the first hundred children, in the order of their pids, as they are now.
+    /// Publishes the first hundred children, in the order of their pids, as they are now.
     pub(super) fn publish(&self) {
         let mut pids: Vec<Pid> = self.children.keys().copied().collect();
         if pids.len() > SHOWN {
@@ -42,20 +42,21 @@ impl DynamicServer {
         self.show(shown);
     }
 
-    /// Shows that it has begun to stop, and what it has.
+    /// Publishes that the supervisor has begun to stop, and its children.
     pub(super) fn show_ending(&self) {
         self.publish();
         self.published.change(|picture| picture.ending = Some(Instant::now()));
     }
 
-    /// Shows that it waits for the ends of so many that it had half started.
+    /// Publishes that the supervisor waits for this number of half-started children.
     pub(super) fn show_half_started(&self, count: usize) {
         self.published.set_count(count);
         self.published.change(|picture| picture.step = Step::Serving);
     }
 
-    /// Shows that it waits for the end of this child, which was asked to stop then, and next
-    /// for those. A hundred are shown at once, so that each costs a small share of that.
+    /// Publishes that the supervisor waits for the end of `child`, asked to stop at `began`, and
+    /// then for `later`. The list is published a hundred children at a time, so that the cost for
+    /// each child is small.
     pub(super) fn show_wait<'a>(
         &self,
         child: &'a Child,

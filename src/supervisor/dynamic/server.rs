@@ -1,32 +1,62 @@
-//! The process of a dynamic supervisor.
+//! The server process of a dynamic supervisor.
 //!
-//! Everything in it is an event: a start that came to something, a child that ended, a stop
-//! that is over, a time that is up. No handler waits for a child, so a slow init or a slow
-//! stop holds up nobody else.
+//! # Guarantees
 //!
-//! **Starts.** A start is polled once where it is asked for; one that isn't done then goes
-//! on as a task that the supervisor owns and that falls with it, and with that task the
-//! half-started child. The child is linked to the supervisor from before its init on, so one
-//! that is started already falls by its link. What a start came to is left in `done`, in the
-//! same poll in which it came to it, and the supervisor is told to look: so a supervisor that
-//! stops finds every child that was started, told of or not. What was only half started then
-//! is killed, and found by its link: the stop waits for its end, too.
+//! The server never waits for a child while it runs: a start, a stop, a delay and an exit are each
+//! an event of their own. A slow `init` or a slow stop therefore delays no other child. Only
+//! [`stop_all`](DynamicServer::stop_all), which runs in `terminate`, waits.
 //!
-//! **A child that ends before its supervisor has heard of its start** leaves an exit from an
-//! unknown pid; while starts are under way such exits are kept, and looked for when the pid
-//! becomes known.
+//! # The states of a child
 //!
-//! **Stops.** The child is asked, and killed when its time is up; its link's exit ends the
-//! stop. One timer serves all stops. Whose time is up is looked at, and every few seconds
-//! whoever has all the time there is, so that a child that took its link away is found ended.
+//! ```text
+//!  start_child
+//!       │
+//!       ▼
+//!   Starting ────▶ Running ◀─── ended / started ───▶ Restarting ─── budget used up ──▶ GivenUp
+//!  (in no table)      │                                  │                                │
+//!                     │ terminate                        │ terminate during               │ terminate, or
+//!                     │                                  │ its start                      │ a start under
+//!                     ▼                                  ▼                                │ its name
+//!                 Stopping ◀──── start succeeded ─── Cancelled                            │
+//!                     │ exit                             │ start failed                   │
+//!                     ▼                                  ▼                                ▼
+//!                 (removed)                          (removed)                        (removed)
+//! ```
 //!
-//! **Restarts.** A child that is to be started again keeps its old pid as its key until then,
-//! and holds a ticket; what comes with another ticket is stale. A start under way that is called
-//! off keeps the child known until it has come to something and all of that has ended.
+//! Also removed: a child that ends and whose restart type asks for no restart, a child that is
+//! terminated while it waits for its restart, and a child whose restart is ignored. A used-up
+//! budget gives the child up, removes it, or ends the supervisor: [`Exhausted`] decides.
 //!
-//! **What it publishes** costs one store an event: how many children it has. The first of them
-//! it shows as they were when it was last asked for that, and while it stops those that it waits
-//! for; a hundred at most.
+//! [`Exhausted`]: crate::Exhausted
+//!
+//! # Starts
+//!
+//! 1. A start is polled once by the handler that requests it. Most starts finish there.
+//! 2. A start that is pending continues as a background task of the server. The server aborts it
+//!    when it stops, and its drop kills the half-started child.
+//! 3. The task pushes its result to `completions` in the poll that produces it, and then sends
+//!    [`Cast::HandleCompletions`].
+//!
+//! # Invariants
+//!
+//! 1. A child is linked to the supervisor before its `init` runs, so the end of the supervisor
+//!    ends every child, started or half started.
+//! 2. A stopping supervisor finds every started child: in `children`, or in `completions` if the
+//!    server has not handled its start yet. The supervisor finds half-started children by their
+//!    links, kills them, and waits for their ends.
+//! 3. An exit of an unknown pid is kept in `early_exits` while any start is in progress: the child
+//!    may end before the server has handled its start. The exit is looked up when the pid becomes
+//!    known, and all early exits are dropped when no start is in progress.
+//! 4. A child that restarts keeps its old pid as its key until the restart succeeds, and holds a
+//!    ticket. A completion or a cast with another ticket is stale and is ignored.
+//! 5. A cancelled restart keeps its child known until its start has finished and the processes
+//!    that it started have ended ([`cancelled_restart`](super::cancelled_restart)).
+//! 6. One timer serves all stops: it fires at the earliest entry of `stop_checks`. A child is
+//!    killed when its shutdown time is over. A child without a limit is checked every few seconds:
+//!    it may have removed its link and ended without an exit signal.
+//! 7. Every event publishes the number of children with one atomic store. The published list holds
+//!    at most a hundred children: the first ones, as of the last request for it, or, while the
+//!    supervisor stops, those that it waits for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -47,7 +77,7 @@ use crate::restart::window::Window;
 use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::child::Child;
-use crate::supervisor::dynamic::given_up::Index;
+use crate::supervisor::dynamic::index::Index;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
 use crate::supervisor::incarnation::StartOutcome;
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
@@ -65,79 +95,78 @@ pub(crate) struct DynamicServer {
     pub(super) random: Random,
     pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
     pub(super) index: Index,
-    /// Starts under way, of new children and of old ones.
-    pub(super) starting: usize,
-    /// Those of new ones.
-    pub(super) births: usize,
-    /// What calls off the restarts that are under way, by their tickets.
-    pub(super) under_way: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
-    pub(super) helpers: JoinSet<()>,
-    pub(super) done: Arc<Mutex<Vec<Done>>>,
-    /// Exits of pids that are not known yet.
-    pub(super) early: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
-    /// Stops under way, by when they are looked at next.
-    pub(super) stopping: BTreeSet<(Instant, Pid)>,
-    /// When the timer of all stops is due.
-    pub(super) next_sweep: Option<Instant>,
-    /// Who waits for a name to have a holder.
-    pub(super) finds: HashMap<SharedStr, Vec<PidReply>>,
-    pub(super) next: u64,
+    /// The background starts in progress: first starts and restarts.
+    pub(super) starts_in_progress: usize,
+    /// The first starts among them.
+    pub(super) first_starts: usize,
+    /// Cancels the background restarts in progress, by ticket.
+    pub(super) restart_cancellations: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
+    /// The background tasks: starts, and waits for names and orphans.
+    pub(super) background: JoinSet<()>,
+    /// The results of background tasks that the server has not handled yet.
+    pub(super) completions: Arc<Mutex<Vec<Completion>>>,
+    /// Exits of unknown pids. Invariant 3.
+    pub(super) early_exits: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
+    /// The stops in progress, by the time of their next check. Invariant 6.
+    pub(super) stop_checks: BTreeSet<(Instant, Pid)>,
+    /// When the timer of all stops fires.
+    pub(super) stop_timer_due: Option<Instant>,
+    /// The callers of `get_or_start` that wait, by name.
+    pub(super) name_waiters: HashMap<SharedStr, Vec<PidReply>>,
+    /// The last number that was given to a child, a ticket, or a child that was given up.
+    pub(super) last_number: u64,
     pub(super) published: Arc<PublishedCell>,
 }
 
-/// What a dynamic supervisor can be asked. `Publish` is answered when it has handled what came before
-/// that, and shows it in what it publishes.
+/// The requests to a dynamic supervisor.
 pub(crate) enum Call {
-    StartChild { spec: Arc<Spec>, reply: PidReply },
-    Find { name: SharedStr, spec: Arc<Spec>, reply: PidReply },
-    TerminateChild { pid: Pid, reply: Reply<Result<(), ChildError>> },
+    StartChild {
+        spec: Arc<Spec>,
+        reply: PidReply,
+    },
+    GetOrStart {
+        name: SharedStr,
+        spec: Arc<Spec>,
+        reply: PidReply,
+    },
+    TerminateChild {
+        pid: Pid,
+        reply: Reply<Result<(), ChildError>>,
+    },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
+    /// Publishes the current children. The reply comes after every earlier message was handled.
     Publish(Reply<()>, Option<PublishPermit>),
 }
 
-/// What it tells itself.
+/// The messages that the server sends to itself.
 pub(crate) enum Cast {
-    /// Something lies in `done`.
-    Look,
-    TryAgain {
-        pid: Pid,
-        ticket: u64,
-    },
-    /// The time of some stop is up.
-    Sweep,
+    /// `completions` is not empty.
+    HandleCompletions,
+    /// The restart with this ticket is due.
+    AttemptRestart { pid: Pid, ticket: u64 },
+    /// The timer of all stops has fired.
+    CheckStops,
 }
 
-/// Whom a start is for.
-pub(super) enum For {
-    One(PidReply),
-    /// Everybody who waits for this name.
-    Name(SharedStr, Arc<Spec>),
+/// The callers that a first start is answered to.
+pub(super) enum Requester {
+    Caller(PidReply),
+    /// All waiting callers of `get_or_start` with this name. The specification is kept for another
+    /// attempt.
+    NameWaiters(SharedStr, Arc<Spec>),
 }
 
-/// What a helper is done with.
-pub(super) enum Done {
-    Born {
-        child: Child,
-        whom: For,
-        outcome: StartOutcome,
-    },
-    Reborn {
-        pid: Pid,
-        ticket: u64,
-        spare: Child,
-        outcome: StartOutcome,
-    },
-    /// What a killed supervisor left has ended.
-    Alone {
-        pid: Pid,
-        ticket: u64,
-    },
-    /// A name's holder was on its way, in or out: how is it with the name now?
-    Waited {
-        name: SharedStr,
-        spec: Arc<Spec>,
-    },
+/// The result of a background task.
+pub(super) enum Completion {
+    /// A first start has finished.
+    Started { child: Child, requester: Requester, outcome: StartOutcome },
+    /// A restart has finished. `incarnation` is its record in case the child is known no more.
+    Restarted { pid: Pid, ticket: u64, incarnation: Child, outcome: StartOutcome },
+    /// The processes that a killed child supervisor left have ended.
+    OrphansEnded { pid: Pid, ticket: u64 },
+    /// The holder of the name has started or ended: the name is to be looked up again.
+    NameChanged { name: SharedStr, spec: Arc<Spec> },
 }
 
 impl GenServer for DynamicServer {
@@ -158,32 +187,32 @@ impl GenServer for DynamicServer {
             window: Window::default(),
             children: HashMap::default(),
             index: Index::default(),
-            starting: 0,
-            births: 0,
-            under_way: HashMap::default(),
-            helpers: JoinSet::new(),
-            done: Arc::default(),
-            early: HashMap::default(),
-            stopping: BTreeSet::new(),
-            next_sweep: None,
-            finds: HashMap::new(),
-            next: 0,
+            starts_in_progress: 0,
+            first_starts: 0,
+            restart_cancellations: HashMap::default(),
+            background: JoinSet::new(),
+            completions: Arc::default(),
+            early_exits: HashMap::default(),
+            stop_checks: BTreeSet::new(),
+            stop_timer_due: None,
+            name_waiters: HashMap::new(),
+            last_number: 0,
             published,
         })
     }
 
     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
-        let handled = self.called(call, ctx);
+        let handled = self.handle_request(call, ctx);
         self.published.set_count(self.children.len());
         handled
     }
 
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         let handled = match cast {
-            Cast::Look => self.look(ctx),
-            Cast::TryAgain { pid, ticket } => self.try_again(pid, ticket, ctx),
-            Cast::Sweep => {
-                self.sweep(ctx);
+            Cast::HandleCompletions => self.handle_completions(ctx),
+            Cast::AttemptRestart { pid, ticket } => self.attempt_restart(pid, ticket, ctx),
+            Cast::CheckStops => {
+                self.check_stops(ctx);
                 Ok(())
             }
         };
@@ -196,8 +225,8 @@ impl GenServer for DynamicServer {
             Received::Exit { from, reason } if self.children.contains_key(&from) => {
                 self.child_ended(from, reason, ctx)
             }
-            Received::Exit { from, reason } if self.starting > 0 => {
-                self.early.insert(from, reason);
+            Received::Exit { from, reason } if self.starts_in_progress > 0 => {
+                self.early_exits.insert(from, reason);
                 Ok(())
             }
             other => {
@@ -215,10 +244,12 @@ impl GenServer for DynamicServer {
 }
 
 impl DynamicServer {
-    fn called(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+    fn handle_request(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
         match call {
             Call::StartChild { spec, reply } => return self.start_child(spec, reply, ctx),
-            Call::Find { name, spec, reply } => return self.find(name, spec, reply, ctx),
+            Call::GetOrStart { name, spec, reply } => {
+                return self.get_or_start(name, spec, reply, ctx);
+            }
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
@@ -231,59 +262,62 @@ impl DynamicServer {
         Ok(())
     }
 
-    /// Goes through what helpers are done with.
-    fn look(&mut self, ctx: &mut ServerContext<Self>) -> Result {
-        while self.helpers.try_join_next().is_some() {}
-        let mut all = self.take_done().into_iter();
-        while let Some(done) = all.next() {
-            let looked = match done {
-                Done::Born { child, whom, outcome } => {
-                    self.births -= 1;
-                    self.starting -= 1;
-                    self.start_done(child, whom, outcome, ctx)
+    /// Handles the results of background tasks.
+    fn handle_completions(&mut self, ctx: &mut ServerContext<Self>) -> Result {
+        while self.background.try_join_next().is_some() {}
+        let mut all = self.take_completions().into_iter();
+        while let Some(completion) = all.next() {
+            let handled = match completion {
+                Completion::Started { child, requester, outcome } => {
+                    self.first_starts -= 1;
+                    self.starts_in_progress -= 1;
+                    self.start_done(child, requester, outcome, ctx)
                 }
-                Done::Reborn { pid, ticket, spare, outcome } => {
-                    self.starting -= 1;
-                    self.under_way.remove(&ticket);
-                    self.restart_done((pid, ticket), spare, outcome, ctx)
+                Completion::Restarted { pid, ticket, incarnation, outcome } => {
+                    self.starts_in_progress -= 1;
+                    self.restart_cancellations.remove(&ticket);
+                    self.restart_done((pid, ticket), incarnation, outcome, ctx)
                 }
-                Done::Alone { pid, ticket } => self.is_alone(pid, ticket, ctx),
-                Done::Waited { name, spec } => self.look_again(name, spec, ctx),
+                Completion::OrphansEnded { pid, ticket } => self.orphans_ended(pid, ticket, ctx),
+                Completion::NameChanged { name, spec } => self.resolve_name(name, spec, ctx),
             };
-            if looked.is_err() {
-                // It gives up: the others are stopped with the rest.
-                self.done().extend(all);
-                return looked;
+            if handled.is_err() {
+                // The supervisor gives up. `stop_all` finds the other results. Invariant 2.
+                self.completions().extend(all);
+                return handled;
             }
         }
-        if self.starting == 0 {
-            // Strangers', after all.
-            self.early.clear();
+        if self.starts_in_progress == 0 {
+            // These exits are of no child. Invariant 3.
+            self.early_exits.clear();
         }
         Ok(())
     }
 
-    pub(super) fn take_done(&self) -> Vec<Done> {
-        std::mem::take(&mut *self.done())
+    pub(super) fn take_completions(&self) -> Vec<Completion> {
+        std::mem::take(&mut *self.completions())
     }
 
-    pub(super) fn done(&self) -> MutexGuard<'_, Vec<Done>> {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn completions(&self) -> MutexGuard<'_, Vec<Completion>> {
+        self.completions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has this done beside the loop, and looked at afterwards.
-    pub(super) fn aside(&mut self, work: impl Future<Output = Done> + Send + 'static) {
-        let (done, me) = (self.done.clone(), self.me.clone());
-        self.helpers.spawn(async move {
-            let what = work.await;
-            done.lock().unwrap_or_else(PoisonError::into_inner).push(what);
-            // A supervisor that is gone by now has nothing to look at.
-            drop(me.cast_wait(Cast::Look).await);
+    /// Runs this work in a task of its own, and has the server handle its result.
+    pub(super) fn run_in_background(
+        &mut self,
+        work: impl Future<Output = Completion> + Send + 'static,
+    ) {
+        let (completions, me) = (self.completions.clone(), self.me.clone());
+        self.background.spawn(async move {
+            let completion = work.await;
+            completions.lock().unwrap_or_else(PoisonError::into_inner).push(completion);
+            // The cast fails only if the server has ended.
+            drop(me.cast_wait(Cast::HandleCompletions).await);
         });
     }
 
-    pub(super) fn fresh(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 }

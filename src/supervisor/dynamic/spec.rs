@@ -1,4 +1,4 @@
-//! A dynamic supervisor as a value, before it runs.
+//! The specification of a dynamic supervisor.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use crate::restart::window::{Intensity, Window};
 use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::published_state::{PublishedCell, Step};
 
-/// A supervisor of children that come and go: connections, sessions, rooms, jobs. It starts
-/// with none; [`start_child`](crate::DynamicSupervisorRef::start_child) adds one at any time, and it
-/// is known by its pid.
+/// A supervisor of children that are started at any time: connections, sessions, rooms, jobs. The
+/// supervisor starts without children. [`start_child`](crate::DynamicSupervisorRef::start_child)
+/// adds one, which is known by its pid.
 ///
-/// Children are started and stopped side by side: a slow `init` or a slow stop holds up
-/// nobody else. A [temporary](crate::Restart::Temporary) child, and a transient one that ended
-/// cleanly, is forgotten with its end. There is one strategy, one for one, and no order among
-/// the children; for a fixed set of them that depend on each other there is
+/// Children are started and stopped concurrently: a slow `init` or a slow stop delays no other
+/// child. A [temporary](crate::Restart::Temporary) child is removed when it ends, and so is a
+/// transient child that ends cleanly. The strategy is always one-for-one, and the children have no
+/// order. For a fixed set of children that depend on each other use
 /// [`Supervisor`](crate::Supervisor).
 ///
 /// OTP: `simple_one_for_one`; Elixir: `DynamicSupervisor`. Different on purpose: starts and
-/// stops run side by side, each child may have a [budget of its own](Self::child_intensity),
-/// and giving up is no clean end.
+/// stops run concurrently, each child may have a [budget of its own](Self::child_intensity), and a
+/// supervisor that gives up does not end cleanly.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ use crate::supervisor::published_state::{PublishedCell, Step};
 /// });
 /// let job = job.restart(Restart::Temporary);
 /// let first = jobs.start_child(job.clone()).await?;
-/// let second = jobs.start_child(job).await?; // the same id: that is no matter here
+/// let second = jobs.start_child(job).await?; // ids need not be unique
 /// assert_eq!(jobs.count_children().await?.active, 2);
 ///
 /// let ended = rt.ended(first);
@@ -68,34 +68,35 @@ pub struct DynamicSupervisor {
     pub(super) seed: Option<u64>,
 }
 
-/// What each child may use up.
+/// The restart budget of each child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChildBudget {
     pub(super) intensity: Intensity,
     pub(super) exhausted: Exhausted,
 }
 
-/// What happens when a child has used up the restarts of its own.
+/// The consequence when a child has used up its own restarts.
 /// [`DynamicSupervisor::child_intensity`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exhausted {
-    /// The supervisor gives up, and with it all its children, as OTP's does.
+    /// The supervisor gives up: it stops all its children and ends, as in OTP.
     Escalate,
-    /// The child is given up alone. It stays known with its history, not running, until it is
-    /// terminated or another is started under its name. It takes no room of
-    /// [`max_children`](DynamicSupervisor::max_children), and holds no name.
+    /// Only this child is given up. The child stays known, with its history, and does not run,
+    /// until it is terminated or another child is started under its name. A child that was given up
+    /// does not count for [`max_children`](DynamicSupervisor::max_children), and holds no name.
     ///
-    /// As long as a restart would exceed its budget,
+    /// While a restart would exceed its budget,
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) and
-    /// [`start_child`](crate::DynamicSupervisorRef::start_child) under its name give
-    /// [`StartError::GivenUp`]. So however many ask for a child that always fails, it is started
-    /// no more often than its budget allows. A child whose very first start fails is none yet: that
-    /// is the error of the request, and the next request tries again. The latest 1,000 are kept;
-    /// older ones are forgotten.
+    /// [`start_child`](crate::DynamicSupervisorRef::start_child) under its name return
+    /// [`StartError::GivenUp`]. A child that always fails is therefore started no more often than
+    /// its budget allows, however many callers request it. If the first start of a child fails, the
+    /// child is not given up: the request returns the error, and the next request starts it again.
+    ///
+    /// The latest 1,000 are kept; older ones are removed.
     GiveUp,
-    /// The child is given up alone and forgotten, with its history. The next
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) starts it anew at once.
+    /// Only this child is given up, and it is removed with its history. The next
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) starts it again at once.
     Forget,
 }
 
@@ -106,8 +107,8 @@ impl Default for DynamicSupervisor {
 }
 
 impl DynamicSupervisor {
-    /// One with every default: no name, any number of children, three restarts in five
-    /// seconds for all of them together. [`DynamicSupervisor`] has an example.
+    /// A specification with all defaults: no name, any number of children, three restarts in five
+    /// seconds for all children together. [`DynamicSupervisor`] has an example.
     pub fn new() -> Self {
         DynamicSupervisor {
             id: "DynamicSupervisor".into(),
@@ -120,8 +121,8 @@ impl DynamicSupervisor {
         }
     }
 
-    /// The name it is registered under, and its id. By default none, and
-    /// `DynamicSupervisor`. [`DynamicSupervisor`] has an example.
+    /// The name that the supervisor is registered under, also its id. By default it has no name,
+    /// and its id is `DynamicSupervisor`. [`DynamicSupervisor`] has an example.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         let name = SharedStr::from(name.into());
         self.id = name.clone();
@@ -129,31 +130,32 @@ impl DynamicSupervisor {
         self
     }
 
-    /// Its id as a child, and its label. By default its name, else `DynamicSupervisor`.
+    /// The supervisor's id as a child, also its label. By default its name, or `DynamicSupervisor`.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into().into();
         self
     }
 
-    /// How many restarts it allows within any `period`, of all its children together; one more,
-    /// and it gives up. By default three in five seconds. A restart that waits for a [`Backoff`]
-    /// does not count, and is bounded by [`give_up_after`](Backoff::give_up_after). A single child
-    /// that always fails takes all others down with it: see
-    /// [`child_intensity`](Self::child_intensity).
+    /// The number of restarts of all children together that the supervisor allows within any
+    /// `period`. The supervisor gives up when one more is needed. By default three in five seconds.
+    ///
+    /// A restart that waits for a [`Backoff`] does not count;
+    /// [`give_up_after`](Backoff::give_up_after) limits it. With this shared budget a single child
+    /// that always fails ends all others: see [`child_intensity`](Self::child_intensity).
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Intensity::Limited { restarts, period };
         self
     }
 
-    /// It allows any number of restarts. With a [`backoff`](Self::backoff), or a child that
-    /// fails at once is restarted without a pause.
+    /// Allows any number of restarts. Set a [`backoff`](Self::backoff) too: without one, a child
+    /// that fails at once is restarted without a pause.
     pub fn unlimited_restarts(mut self) -> Self {
         self.intensity = Intensity::Unlimited;
         self
     }
 
-    /// Gives each child a budget of its own, instead of the one they share. By default there
-    /// is none. OTP has no counterpart.
+    /// Gives each child a restart budget of its own, instead of the shared one. By default children
+    /// share one budget. OTP has no counterpart.
     ///
     /// ```
     /// use std::time::Duration;
@@ -172,7 +174,7 @@ impl DynamicSupervisor {
     /// tokio::time::sleep(Duration::from_millis(1)).await;
     ///
     /// let children = homes.which_children().await?;
-    /// assert_eq!(children[0].state, ChildState::Running(good)); // it was left alone
+    /// assert_eq!(children[0].state, ChildState::Running(good)); // not affected
     /// assert_eq!((children[1].id.as_str(), children[1].state), ("bad", ChildState::Stopped));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -188,21 +190,21 @@ impl DynamicSupervisor {
         self
     }
 
-    /// How long a child waits before it is started again, if it doesn't say itself. By default
-    /// not at all. [`Backoff`] has an example.
+    /// The delay before restarts of children whose specification sets none. By default restarts
+    /// have no delay. [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Some(backoff);
         self
     }
 
-    /// Where the random part of backoffs starts: for tests that want the same each time.
+    /// The seed for the random part of backoffs, for tests with reproducible delays.
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// How many children it has at most, those that are starting or restarting among them, and
-    /// those that were given up not. By default any number.
+    /// The maximum number of children. Children that are starting or restarting count, and children
+    /// that were given up do not. By default there is no maximum.
     ///
     /// ```
     /// use regrow::{ChildSpec, DynamicSupervisor, Runtime, StartError};
@@ -224,7 +226,7 @@ impl DynamicSupervisor {
         self
     }
 
-    /// What it publishes before it has a child.
+    /// The published state before the first child is started.
     pub(super) fn published(&self) -> Arc<PublishedCell> {
         let (published, now) = (PublishedCell::new("dynamic", Step::Serving), Instant::now());
         published.change(|picture| {

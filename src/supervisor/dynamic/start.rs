@@ -1,4 +1,4 @@
-//! How a dynamic supervisor is started: by itself, by another process, as a child.
+//! Starts a dynamic supervisor: unlinked, linked to a parent, or as a child.
 
 use std::sync::Arc;
 
@@ -16,30 +16,32 @@ use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::dynamic::spec::DynamicSupervisor;
 
 impl DynamicSupervisor {
-    /// Starts it, linked to nobody. [`child_intensity`](Self::child_intensity) has an example.
+    /// Starts the supervisor without a link. [`child_intensity`](Self::child_intensity) has an
+    /// example.
     ///
     /// # Errors
     ///
-    /// [`StartError::Invalid`] if a setting can't work: no children at all, a period of zero,
-    /// a backoff that shrinks. [`StartError::AlreadyStarted`] if its name is held,
-    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted,
-    /// [`StartError::TokioGone`] if the tokio that the runtime runs on has shut down.
+    /// * [`StartError::Invalid`] if a setting can't work: a maximum of zero children, a period of
+    ///   zero, a backoff that shrinks.
+    /// * [`StartError::AlreadyStarted`] if another process holds its name.
+    /// * [`StartError::NameReserved`] if its name is reserved for a child that is being restarted.
+    /// * [`StartError::TokioGone`] if the tokio runtime that the [`Runtime`] runs on has shut down.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use.
+    /// If there is no tokio runtime, neither now nor at any earlier use of the [`Runtime`].
     ///
     /// # Cancel safety
     ///
-    /// A start that is dropped kills the supervisor.
+    /// Dropping the future kills the supervisor.
     pub async fn start(self, runtime: &Runtime) -> Result<DynamicSupervisorRef, StartError> {
         consume_budget().await;
         let starting = self.starting(runtime)?;
         Ok(DynamicSupervisorRef::new(starting.run::<DynamicServer>(self).await?))
     }
 
-    /// Starts it linked to the process of this context, which is its parent: when that ends,
-    /// the supervisor stops its children and ends, too. OTP: `start_link`.
+    /// Starts the supervisor linked to the process of this context, its parent: when the parent
+    /// ends, the supervisor stops its children and ends. OTP: `start_link`.
     ///
     /// # Errors
     ///
@@ -67,22 +69,22 @@ impl DynamicSupervisor {
     }
 }
 
-/// As a child of another supervisor: it has as long to stop as it takes.
+/// The supervisor as a child of another supervisor, without a time limit to stop.
 impl From<DynamicSupervisor> for ChildSpec {
     fn from(spec: DynamicSupervisor) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());
-        ChildSpec::new(id, NurseryStart(spec.clone())).supervisor(name, Arc::new(spec))
+        ChildSpec::new(id, DynamicSupervisorStart(spec.clone())).supervisor(name, Arc::new(spec))
     }
 }
 
-struct NurseryStart(DynamicSupervisor);
+struct DynamicSupervisorStart(DynamicSupervisor);
 
 #[async_trait]
-impl StartChild for NurseryStart {
+impl StartChild for DynamicSupervisorStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.0.check()?;
         let mut spec = self.0.clone();
-        // It may have been given another as a child.
+        // The child specification may have been given another id.
         spec.id = ctx.spec.id.clone();
         ctx.server::<DynamicServer>(spec).await
     }

@@ -1,4 +1,4 @@
-//! Starting dynamic children.
+//! First starts and restarts of dynamic children.
 
 use std::any::Any;
 use std::future::Future;
@@ -17,22 +17,23 @@ use crate::runtime::errors::start_error::StartError;
 use crate::runtime::starting::StartCause;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::server::{Done, DynamicServer, For, PidReply};
+use crate::supervisor::dynamic::server::{Completion, DynamicServer, PidReply, Requester};
 use crate::supervisor::incarnation::{NotStarted, StartOutcome, start, start_at_once};
 use crate::supervisor::report::Report;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;
 use crate::supervisor::spec::check_child;
 
 impl DynamicServer {
+    /// Handles a request to start a child.
     pub(super) fn start_child(
         &mut self,
         spec: Arc<Spec>,
         reply: PidReply,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let way = spec.name.as_ref().map_or(Ok(()), |name| self.make_way(name));
-        match way.and_then(|()| self.admits(&spec)) {
-            Ok(()) => self.begin_start(spec, For::One(reply), ctx),
+        let allowed = spec.name.as_ref().map_or(Ok(()), |name| self.check_given_up(name));
+        match allowed.and_then(|()| self.admits(&spec)) {
+            Ok(()) => self.begin_start(spec, Requester::Caller(reply), ctx),
             Err(error) => {
                 reply.send(Err(error));
                 Ok(())
@@ -40,124 +41,43 @@ impl DynamicServer {
         }
     }
 
-    /// Whether such a child may be started at all.
+    /// Checks a specification, and the limit of children.
     pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
         check_child(spec, AutoShutdown::Never)?;
         match self.spec.max_children {
-            Some(most) if self.children.len() - self.given_up() + self.births >= most => {
+            Some(most)
+                if self.children.len() - self.given_up_count() + self.first_starts >= most =>
+            {
                 Err(StartError::MaxChildren(most))
             }
             _ => Ok(()),
         }
     }
 
-    /// Starts a new child, for whoever it is.
+    /// Starts a new child, and answers the requester when the start has finished.
     pub(super) fn begin_start(
         &mut self,
         spec: Arc<Spec>,
-        whom: For,
+        requester: Requester,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let number = self.fresh();
+        let number = self.next_number();
         let slot = ChildSlot { child: number, start: 1 };
         let child = Child::new(spec.clone(), number);
-        if let Some(outcome) = begin_at_once(&self.report, slot, &spec, &StartCause::First) {
-            // What a temporary child captured goes with it.
+        if let Some(outcome) = run_start_at_once(&self.report, slot, &spec, &StartCause::First) {
+            // For a temporary child this is the last handle: it drops what the closure captured.
             ignore_panic(|| drop(spec));
-            return self.start_done(child, whom, outcome, ctx);
+            return self.start_done(child, requester, outcome, ctx);
         }
-        let mut starting = Box::pin(begin(self.report.clone(), slot, spec, StartCause::First));
+        let mut starting = Box::pin(run_start(self.report.clone(), slot, spec, StartCause::First));
         match starting.as_mut().now_or_never() {
-            Some(outcome) => self.start_done(child, whom, outcome, ctx),
+            Some(outcome) => self.start_done(child, requester, outcome, ctx),
             None => {
-                self.starting += 1;
-                self.births += 1;
-                self.aside(starting.map(|outcome| Done::Born { child, whom, outcome }));
-                Ok(())
-            }
-        }
-    }
-
-    /// A start has come to something.
-    pub(super) fn start_done(
-        &mut self,
-        child: Child,
-        whom: For,
-        outcome: StartOutcome,
-        ctx: &mut ServerContext<Self>,
-    ) -> Result {
-        let slot = child.slot;
-        self.started_again(&child, &outcome);
-        match outcome {
-            Ok(Some(process)) => {
-                let pid = process.pid();
-                self.answer(whom, Ok(pid));
-                self.enter(child, process, ctx)
-            }
-            Ok(None) => {
-                self.report.free_names(slot);
-                self.answer(whom, Err(StartError::Ignored));
-                Ok(())
-            }
-            Err(NotStarted { error, name_taken }) => {
-                self.report.free_names(slot);
-                match whom {
-                    // Another process registered the name since it was looked at, and may be
-                    // gone by now.
-                    For::Name(name, spec) if name_taken => return self.look_again(name, spec, ctx),
-                    whom => self.answer(whom, Err(error)),
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// The child runs as this process from now on; or did, if its end was told before.
-    fn enter(
-        &mut self,
-        mut child: Child,
-        process: Arc<dyn AnyProcess>,
-        ctx: &mut ServerContext<Self>,
-    ) -> Result {
-        let pid = process.pid();
-        child.state = State::Running(process);
-        if child.told == Pid::OUTSIDE {
-            child.told = pid;
-        }
-        self.insert(pid, child);
-        match self.early.remove(&pid) {
-            Some(reason) => self.child_ended(pid, reason, ctx),
-            None => Ok(()),
-        }
-    }
-
-    /// Starts the next incarnation of a child that keeps its place until then.
-    pub(super) fn begin_restart(
-        &mut self,
-        key: (Pid, u64),
-        ctx: &mut ServerContext<Self>,
-    ) -> Result {
-        let (pid, ticket) = key;
-        if self.waits_alone(pid, ticket) {
-            return Ok(());
-        }
-        let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
-        let cause = child.begin();
-        let Some(again) = &child.again else { return Ok(()) };
-        let (spec, spare) = (again.spec.clone(), child.spare());
-        if let Some(outcome) = begin_at_once(&self.report, child.slot, &spec, &cause) {
-            return self.restart_done(key, spare, outcome, ctx);
-        }
-        let mut starting = Box::pin(begin(self.report.clone(), child.slot, spec, cause));
-        match starting.as_mut().now_or_never() {
-            Some(outcome) => self.restart_done(key, spare, outcome, ctx),
-            None => {
-                self.starting += 1;
-                let starting = self.unless_called_off(ticket, &spare, starting);
-                self.aside(starting.map(move |outcome| Done::Reborn {
-                    pid,
-                    ticket,
-                    spare,
+                self.starts_in_progress += 1;
+                self.first_starts += 1;
+                self.run_in_background(starting.map(|outcome| Completion::Started {
+                    child,
+                    requester,
                     outcome,
                 }));
                 Ok(())
@@ -165,63 +85,145 @@ impl DynamicServer {
         }
     }
 
-    /// A child was started again, or was not; or was not to be any more.
-    pub(super) fn restart_done(
+    /// Handles the outcome of a first start.
+    pub(super) fn start_done(
         &mut self,
-        (pid, ticket): (Pid, u64),
-        spare: Child,
+        child: Child,
+        requester: Requester,
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let waits = |child: &Child| matches!(child.state, State::Restarting { ticket: held, .. } if held == ticket);
-        if !self.children.get(&pid).is_some_and(waits) {
-            self.called_off((pid, ticket), spare, outcome, ctx);
+        let slot = child.slot;
+        self.update_given_up(&child, &outcome);
+        match outcome {
+            Ok(Some(process)) => {
+                let pid = process.pid();
+                self.answer_start(requester, Ok(pid));
+                self.add_started(child, process, ctx)
+            }
+            Ok(None) => {
+                self.report.free_names(slot);
+                self.answer_start(requester, Err(StartError::Ignored));
+                Ok(())
+            }
+            Err(NotStarted { error, name_taken }) => {
+                self.report.free_names(slot);
+                match requester {
+                    // Another process has registered the name since the lookup, and may have ended.
+                    Requester::NameWaiters(name, spec) if name_taken => {
+                        return self.resolve_name(name, spec, ctx);
+                    }
+                    requester => self.answer_start(requester, Err(error)),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a started child. If its exit has already arrived, handles that. Server invariant 3.
+    fn add_started(
+        &mut self,
+        mut child: Child,
+        process: Arc<dyn AnyProcess>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let pid = process.pid();
+        child.state = State::Running(process);
+        if child.first_pid == Pid::OUTSIDE {
+            child.first_pid = pid;
+        }
+        self.insert(pid, child);
+        match self.early_exits.remove(&pid) {
+            Some(reason) => self.child_ended(pid, reason, ctx),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the next incarnation of a child, which keeps its old pid as its key until the start
+    /// has succeeded. Server invariant 4.
+    pub(super) fn begin_restart(
+        &mut self,
+        key: (Pid, u64),
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let (pid, ticket) = key;
+        if self.wait_for_orphans(pid, ticket) {
+            return Ok(());
+        }
+        let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
+        let cause = child.begin_incarnation();
+        let Some(record) = &child.restart_record else { return Ok(()) };
+        let (spec, incarnation) = (record.spec.clone(), child.incarnation());
+        if let Some(outcome) = run_start_at_once(&self.report, child.slot, &spec, &cause) {
+            return self.restart_done(key, incarnation, outcome, ctx);
+        }
+        let mut starting = Box::pin(run_start(self.report.clone(), child.slot, spec, cause));
+        match starting.as_mut().now_or_never() {
+            Some(outcome) => self.restart_done(key, incarnation, outcome, ctx),
+            None => {
+                self.starts_in_progress += 1;
+                let starting = self.run_cancellable(ticket, &incarnation, starting);
+                self.run_in_background(starting.map(move |outcome| Completion::Restarted {
+                    pid,
+                    ticket,
+                    incarnation,
+                    outcome,
+                }));
+                Ok(())
+            }
+        }
+    }
+
+    /// Handles the outcome of a restart. If the ticket is stale, the restart was cancelled.
+    pub(super) fn restart_done(
+        &mut self,
+        (pid, ticket): (Pid, u64),
+        incarnation: Child,
+        outcome: StartOutcome,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        if !self.children.get(&pid).is_some_and(|child| child.has_restart_ticket(ticket)) {
+            self.cancelled_restart_done((pid, ticket), incarnation, outcome, ctx);
             return Ok(());
         }
         match outcome {
             Ok(Some(process)) => {
                 let Some(child) = self.take(pid) else { return Ok(()) };
                 self.report.free_names(ChildSlot { start: child.slot.start - 1, ..child.slot });
-                self.enter(child, process, ctx)
+                self.add_started(child, process, ctx)
             }
             Ok(None) => {
                 self.forget(pid);
                 Ok(())
             }
-            Err(NotStarted { error, .. }) => self.failed_again(pid, &error, ctx),
-        }
-    }
-
-    pub(super) fn forget(&mut self, pid: Pid) {
-        if let Some(child) = self.take(pid) {
-            self.report.free_names(child.slot);
+            Err(NotStarted { error, .. }) => self.restart_failed(pid, &error, ctx),
         }
     }
 }
 
-/// One start; a panic in it is its failure.
-fn begin(
+/// Runs one start. A panic in it makes the start fail.
+fn run_start(
     report: Report,
     slot: ChildSlot,
     spec: Arc<Spec>,
     cause: StartCause,
 ) -> impl Future<Output = StartOutcome> + Send {
     let starting = async move { start(&report, slot, &spec, cause).await };
-    AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(panicked))
+    AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(start_panicked))
 }
 
-/// The same for a child whose start never waits.
-fn begin_at_once(
+/// Runs a start that never waits; `None` for any other start.
+fn run_start_at_once(
     report: &Report,
     slot: ChildSlot,
     spec: &Arc<Spec>,
     cause: &StartCause,
 ) -> Option<StartOutcome> {
     let starting = AssertUnwindSafe(|| start_at_once(report, slot, spec, cause));
-    catch_unwind(starting).unwrap_or_else(|payload| Some(panicked(payload)))
+    catch_unwind(starting).unwrap_or_else(|payload| Some(start_panicked(payload)))
 }
 
-fn panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
+fn start_panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
     let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
     Err(NotStarted { error, name_taken: false })
 }

@@ -1,28 +1,55 @@
-//! Stopping dynamic children: one when it is asked for, all of them at the end.
-
-use std::sync::Arc;
+//! Stopping one dynamic child.
+//!
+//! The server asks the child to stop and continues. The exit of the child ends the stop. One timer
+//! checks the stops that are due: it kills a child whose shutdown time is over, and finds a child
+//! that has ended without an exit signal because it had removed its link.
 
 use tokio::time::Instant;
 
 use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::child::Restart;
+use crate::call::reply::Reply;
 use crate::exit::reason::{ExitReason, Result};
 use crate::exit::shutdown::Shutdown;
-use crate::kernel::wait_graph::{Until, WaitEdge};
 use crate::observe::doing::Doing;
-use crate::process::{AnyProcess, ChildStop};
-use crate::runtime::deadline::until;
+use crate::process::ChildStop;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::{Child, State, StopReply, Stopping};
-use crate::supervisor::dynamic::server::{Cast, Done, DynamicServer};
-use crate::supervisor::dynamic::stopping::{Asked, ended};
+use crate::supervisor::dynamic::child::{State, StopReply, Stopping};
+use crate::supervisor::dynamic::pending_stops::ended;
+use crate::supervisor::dynamic::server::{Cast, DynamicServer};
 use crate::supervisor::info::ChildError;
-use crate::supervisor::stop::{NOT_YIELDING, StopRequest};
+use crate::supervisor::stop::NOT_YIELDING;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// Asks the child to stop; its end, or the end of its time, is an event of its own.
+    /// Handles a request to terminate a child: the reply is sent when nothing of it runs.
+    pub(super) fn terminate_child(
+        &mut self,
+        requested: Pid,
+        reply: Reply<Result<(), ChildError>>,
+        ctx: &mut ServerContext<Self>,
+    ) {
+        let pid = self.last_pid(requested);
+        let answer = StopReply { requested, reply };
+        match self.children.get_mut(&pid).map(|child| &mut child.state) {
+            None | Some(State::Starting) => {
+                answer.reply.send(Err(ChildError::NotFound(requested.to_string())))
+            }
+            Some(State::Running(_)) => self.begin_stop(pid, vec![answer], ctx),
+            Some(State::Stopping(stopping)) => stopping.replies.push(answer),
+            Some(State::Cancelled(cancelled)) => cancelled.replies.push(answer),
+            Some(State::Restarting { ticket, .. })
+                if self.restart_cancellations.contains_key(ticket) =>
+            {
+                self.cancel_restart(pid, answer);
+            }
+            Some(State::Restarting { .. } | State::GivenUp(_)) => {
+                self.forget(pid);
+                answer.reply.send(Ok(()));
+            }
+        }
+    }
+
+    /// Asks a child to stop. Its exit and the end of its shutdown time are events of their own.
     pub(super) fn begin_stop(
         &mut self,
         pid: Pid,
@@ -45,41 +72,42 @@ impl DynamicServer {
         };
         let stopping = Stopping { process, began, due, overran: None, replies };
         child.state = State::Stopping(Box::new(stopping));
-        self.stopping.insert((due, pid));
-        self.set_sweep(ctx);
+        self.stop_checks.insert((due, pid));
+        self.arm_stop_timer(ctx);
     }
 
-    /// Sees to it that whose time is up first is looked at then.
-    fn set_sweep(&mut self, ctx: &mut ServerContext<Self>) {
-        let Some(&(due, _)) = self.stopping.first() else { return };
-        if self.next_sweep.is_none_or(|next| due < next) {
-            self.next_sweep = Some(due);
+    /// Sets the timer to the earliest check.
+    fn arm_stop_timer(&mut self, ctx: &mut ServerContext<Self>) {
+        let Some(&(due, _)) = self.stop_checks.first() else { return };
+        if self.stop_timer_due.is_none_or(|next| due < next) {
+            self.stop_timer_due = Some(due);
             let delay = due.saturating_duration_since(Instant::now());
-            // In place of one that was to come later.
-            ctx.cast_after_as("sweep", delay, Cast::Sweep);
+            // The key replaces a timer that would fire later.
+            ctx.cast_after_as("check stops", delay, Cast::CheckStops);
         }
     }
 
-    /// Looks at all whose time is up.
-    pub(super) fn sweep(&mut self, ctx: &mut ServerContext<Self>) {
-        self.next_sweep = None;
+    /// Checks all stops that are due.
+    pub(super) fn check_stops(&mut self, ctx: &mut ServerContext<Self>) {
+        self.stop_timer_due = None;
         let now = Instant::now();
-        while let Some(&(due, pid)) = self.stopping.first()
+        while let Some(&(due, pid)) = self.stop_checks.first()
             && due <= now
         {
-            self.stopping.remove(&(due, pid));
-            self.overdue(pid, now);
+            self.stop_checks.remove(&(due, pid));
+            self.check_stop(pid, now);
         }
-        self.set_sweep(ctx);
+        self.arm_stop_timer(ctx);
     }
 
-    /// Kills a child whose time is up, unless it has all the time there is. One that was
-    /// killed before does not await. One that has ended unheard had taken its link away.
-    fn overdue(&mut self, pid: Pid, now: Instant) {
+    /// Checks one stop that is due: kills a child with a limited shutdown time, or logs that a
+    /// killed child does not yield. A child that has ended by now had removed its link, so no exit
+    /// signal arrives.
+    fn check_stop(&mut self, pid: Pid, now: Instant) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Stopping(stopping) = &mut child.state else { return };
         if let Some(reason) = ended(&*stopping.process) {
-            self.stopped(pid, &reason);
+            self.child_stopped(pid, &reason);
             return;
         }
         match child.shutdown {
@@ -91,136 +119,30 @@ impl DynamicServer {
             Shutdown::Timeout(_) | Shutdown::BrutalKill => self.report.not_yielding(&child.id, pid),
         }
         stopping.due = now + NOT_YIELDING;
-        self.stopping.insert((stopping.due, pid));
+        self.stop_checks.insert((stopping.due, pid));
     }
 
-    /// A stop is over.
-    pub(super) fn stopped(&mut self, pid: Pid, reason: &ExitReason) {
+    /// Handles the end of a child that was asked to stop.
+    pub(super) fn child_stopped(&mut self, pid: Pid, reason: &ExitReason) {
         let Some(child) = self.take(pid) else { return };
         if let State::Stopping(stopping) = &child.state {
-            self.stopping.remove(&(stopping.due, pid));
-            let leaving = child.leaving(&stopping.process);
-            leaving.record_stop(&self.report, stopping.began, reason, stopping.overran);
+            self.stop_checks.remove(&(stopping.due, pid));
+            let stop_request = child.stop_request(&stopping.process);
+            stop_request.record_stop(&self.report, stopping.began, reason, stopping.overran);
         }
         self.report.free_names(child.slot);
         let State::Stopping(stopping) = child.state else { return };
-        answer(stopping.replies);
-    }
-
-    /// Stops everybody at once, each in its own time, and waits for the very end of all.
-    pub(super) async fn stop_all(&mut self) {
-        self.show_ending();
-        self.report.begin_shutdown();
-        let half_started = self.drop_helpers().await;
-        let _waits = self.waits_for_all(&half_started);
-        let mut stop_requested = self.ask_all();
-        for _ in 0..stop_requested.sort() {
-            let Some((due, child)) = stop_requested.first() else { break };
-            self.show_wait(child, stop_requested.began(), stop_requested.later());
-            match self.in_time(due, child).await {
-                Ok(reason) => stop_requested.tell_first(&reason),
-                Err(doing) => stop_requested.first_is_killed(doing),
-            }
-        }
-        while let Some((_, child)) = stop_requested.first() {
-            self.show_wait(child, stop_requested.began(), stop_requested.later());
-            let Some(process) = child.process() else { break };
-            let reason = child.leaving(process).await_killed(&self.report).await;
-            stop_requested.tell_first(&reason);
-        }
-        self.show_half_started(half_started.len());
-        for process in half_started {
-            let id = label(&*process);
-            let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-            StopRequest { id: &id, restart, shutdown, process: &process }
-                .await_killed(&self.report)
-                .await;
-        }
-    }
-
-    /// From now on it handles nothing, and waits for all of them.
-    fn waits_for_all(&self, half_started: &[Arc<dyn AnyProcess>]) -> Vec<WaitEdge> {
-        let half_started = half_started.iter().map(|process| process.pid());
-        let all = self.children.keys().copied().chain(half_started);
-        all.filter_map(|pid| self.report.register_wait(pid, Until::Answer)).collect()
-    }
-
-    fn ask_all(&mut self) -> Asked {
-        let began = Instant::now();
-        let mut stop_requested = Asked::new(&self.report, began);
-        for child in std::mem::take(&mut self.children).into_values() {
-            let Some(process) = child.process() else { continue };
-            let pid = process.pid();
-            let due = child.shutdown.grace().map(|grace| after(began, grace));
-            match child.shutdown {
-                Shutdown::BrutalKill => self.report.runtime.kill(pid),
-                _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
-            };
-            stop_requested.push(due, child);
-        }
-        stop_requested
-    }
-
-    /// Drops the starts under way, and kills and gives what they had started by then.
-    async fn drop_helpers(&mut self) -> Vec<Arc<dyn AnyProcess>> {
-        if self.helpers.is_empty() && self.done().is_empty() {
-            return Vec::new();
-        }
-        self.helpers.shutdown().await;
-        for child in self.take_done().into_iter().filter_map(started_late) {
-            if let Some(process) = child.process() {
-                self.children.insert(process.pid(), child);
-            }
-        }
-        let mut half_started = self.report.runtime.kernel.children_of(self.report.supervisor);
-        half_started.retain(|process| !self.children.contains_key(&process.pid()));
-        for process in &half_started {
-            self.report.runtime.kill(process.pid());
-        }
-        half_started
-    }
-
-    /// The reason of a child that ends until then; else it is killed, at what it is doing.
-    async fn in_time(
-        &self,
-        due: Option<Instant>,
-        child: &Child,
-    ) -> Result<ExitReason, Option<Doing>> {
-        let process = child.process().ok_or(None)?;
-        let ended = child.leaving(process).ended(&self.report);
-        let runtime = &self.report.runtime;
-        until(&runtime.kernel, due, ended).await.ok_or_else(|| {
-            let pid = process.pid();
-            let doing = Doing::of(runtime, pid);
-            runtime.kill(pid);
-            Some(doing)
-        })
+        answer_stops(stopping.replies);
     }
 }
 
-/// Answers all requests for this stop: the child is gone.
-pub(super) fn answer(replies: Vec<StopReply>) {
-    for (at, StopReply { stop_requested, reply }) in replies.into_iter().enumerate() {
-        // Who asked after the first asked for what is gone.
+/// Answers all requests for a stop that has ended.
+pub(super) fn answer_stops(replies: Vec<StopReply>) {
+    for (at, StopReply { requested, reply }) in replies.into_iter().enumerate() {
+        // Later requests name a child that the first one terminated.
         reply.send(match at {
             0 => Ok(()),
-            _ => Err(ChildError::NotFound(stop_requested.to_string())),
+            _ => Err(ChildError::NotFound(requested.to_string())),
         });
-    }
-}
-
-/// What it is called: its id.
-fn label(process: &dyn AnyProcess) -> SharedStr {
-    process.with(|locked| locked.core().relations()?.label.clone()).unwrap_or("half started".into())
-}
-
-/// A child that was started, and not yet told of.
-fn started_late(done: Done) -> Option<Child> {
-    match done {
-        Done::Born { child, outcome: Ok(Some(process)), .. }
-        | Done::Reborn { spare: child, outcome: Ok(Some(process)), .. } => {
-            Some(Child { state: State::Running(process), ..child })
-        }
-        _ => None,
     }
 }

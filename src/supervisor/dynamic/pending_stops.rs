@@ -1,4 +1,4 @@
-//! The children that a dynamic supervisor has asked to stop, all at once.
+//! The children that a stopping dynamic supervisor waits for.
 
 use std::collections::VecDeque;
 
@@ -11,30 +11,29 @@ use crate::process::AnyProcess;
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::report::Report;
 
-/// The children that were asked to stop, and whose end has not been told yet.
-///
-/// If the supervisor is killed while it waits for one of them, it tells in its end of all that
-/// had ended by then.
-pub(super) struct Asked {
+/// The children that were asked to stop and whose end has not been reported yet.
+/// The drop reports the children that have ended, for a supervisor that is killed while it waits
+/// for another one.
+pub(super) struct PendingStops {
     report: Report,
     began: Instant,
-    /// Until when each has time, and what it was doing when that was over.
+    /// Each with its deadline, and with what it was doing when it was killed.
     children: VecDeque<(Option<Instant>, Child, Option<Doing>)>,
 }
 
-impl Asked {
+impl PendingStops {
     pub(super) fn new(report: &Report, began: Instant) -> Self {
-        Asked { report: report.clone(), began, children: VecDeque::new() }
+        PendingStops { report: report.clone(), began, children: VecDeque::new() }
     }
 
-    /// This child was asked, and has time until then.
+    /// Adds a child that was asked to stop until this deadline.
     pub(super) fn push(&mut self, due: Option<Instant>, child: Child) {
         self.children.push_back((due, child, None));
     }
 
-    /// Puts the child whose time is up first before all others: so none is overlooked while
-    /// another is waited for. How many there are.
-    pub(super) fn sort(&mut self) -> usize {
+    /// Sorts by deadline, children without one last, and returns the number of children. With the
+    /// earliest deadline first, no deadline passes while another child is awaited.
+    pub(super) fn sort_by_deadline(&mut self) -> usize {
         let latest = self.began;
         let order = |due: &Option<Instant>| due.map_or((1, latest), |due| (0, due));
         self.children.make_contiguous().sort_by_key(|(due, ..)| order(due));
@@ -45,8 +44,8 @@ impl Asked {
         self.began
     }
 
-    /// Those that are waited for after the first.
-    pub(super) fn later(&self) -> impl ExactSizeIterator<Item = &Child> {
+    /// The children that are awaited after the first.
+    pub(super) fn rest(&self) -> impl ExactSizeIterator<Item = &Child> {
         self.children.iter().skip(1).map(|(_, child, _)| child)
     }
 
@@ -54,31 +53,31 @@ impl Asked {
         self.children.front().map(|(due, child, _)| (*due, child))
     }
 
-    /// The first has ended with this reason.
-    pub(super) fn tell_first(&mut self, reason: &ExitReason) {
+    /// Removes the first child, and reports its end with this reason.
+    pub(super) fn report_first(&mut self, reason: &ExitReason) {
         let Some((_, child, doing)) = self.children.pop_front() else { return };
         let Some(process) = child.process() else { return };
         let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
-        child.leaving(process).record_stop(&self.report, self.began, reason, overran);
+        child.stop_request(process).record_stop(&self.report, self.began, reason, overran);
     }
 
-    /// The first was killed at what it was doing, and is waited for after all others.
-    pub(super) fn first_is_killed(&mut self, doing: Option<Doing>) {
+    /// Moves the first child, which was killed, behind all others.
+    pub(super) fn move_first_to_back(&mut self, doing: Option<Doing>) {
         if let Some((due, child, _)) = self.children.pop_front() {
             self.children.push_back((due, child, doing));
         }
     }
 }
 
-impl Drop for Asked {
+impl Drop for PendingStops {
     fn drop(&mut self) {
         while let Some((_, child, doing)) = self.children.front() {
             let brutally = child.shutdown == Shutdown::BrutalKill;
             match child.process().and_then(|process| ended(&**process)) {
-                // Killed with the supervisor: that is not what the supervisor's stop came to.
+                // The child was killed together with the supervisor, not by the supervisor's stop.
                 Some(ExitReason::Killed) if !brutally && doing.is_none() => {}
                 Some(reason) => {
-                    self.tell_first(&reason);
+                    self.report_first(&reason);
                     continue;
                 }
                 None => {}
@@ -88,7 +87,7 @@ impl Drop for Asked {
     }
 }
 
-/// The reason of a process that has ended.
+/// The exit reason of a process whose end was announced.
 pub(super) fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
     process.with(|locked| {
         let core = locked.core();

@@ -1,0 +1,123 @@
+//! The signals by which a child is asked to stop, and the exit reason that follows from them.
+//!
+//! 1. A child with a stop token is asked to stop by the token, which its parent's exit cancels.
+//! 2. A process with the flag [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT) is not
+//!    dropped by a kill: its body also receives the kill as a [`StopSignal`], and ends by itself.
+//! 3. A kill wakes the process' task, so a poll inside that task only has to check the process
+//!    state.
+//! 4. A kill has already determined the exit reason: no result of the body changes it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::exit::reason::{ExitReason, Result};
+use crate::kernel::closing::End;
+#[cfg(feature = "process")]
+use crate::kernel::stop_above::StopOrigin;
+use crate::mailbox::record::Process;
+use crate::message::received::Envelope;
+use crate::process::{AnyProcess, flag};
+
+/// The end of a child's body: `Ok` after a stop request is [`Shutdown`](ExitReason::Shutdown). An
+/// error is the exit reason in any case.
+pub(crate) fn end_of(result: Result, stop_requested: bool) -> End {
+    match result {
+        Ok(()) if stop_requested => End::Stopped(ExitReason::Shutdown),
+        Ok(()) => End::Returned(ExitReason::Normal),
+        Err(reason) => End::Returned(reason),
+    }
+}
+
+/// Whether the child has a stop token and was asked to stop by it.
+pub(crate) fn is_stop_requested(process: &Arc<Process<Envelope>>) -> bool {
+    let process: &dyn AnyProcess = &**process;
+    let stop = process.with(|locked| locked.core().registrations()?.stop.clone());
+    stop.is_some_and(|stop| stop.is_cancelled())
+}
+
+/// The exit reason of a body that returns an error of any type. If the conversion happens here, the
+/// source location is removed, because it would be the location of this function.
+pub(crate) fn reason_of<E: Into<ExitReason> + 'static>(error: E) -> ExitReason {
+    let is_reason = std::any::TypeId::of::<E>() == std::any::TypeId::of::<ExitReason>();
+    let reason = error.into();
+    if is_reason { reason } else { reason.without_location() }
+}
+
+/// Receives the stop and the kill of a process that ends by itself.
+#[derive(Debug)]
+pub(crate) struct StopSignals {
+    process: Arc<Process<Envelope>>,
+    stop: CancellationToken,
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The last signal that [`or_signal`](Self::or_signal) returned.
+    received: Option<StopSignal>,
+}
+
+/// A signal to a process that ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopSignal {
+    Stop,
+    Kill,
+}
+
+impl StopSignals {
+    /// Sets the flag, so that a kill does not drop the process any more. The parent's exit cancels
+    /// `stop`. Rule 2.
+    pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
+        let held: &dyn AnyProcess = &*process;
+        held.raise(flag::DEFERS_EXIT);
+        let stopping = Box::pin(stop.clone().cancelled_owned());
+        StopSignals { process, stop, stopping, received: None }
+    }
+
+    /// Waits for the result of this work, or for a signal that was not returned before.
+    pub(crate) async fn or_signal<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> std::result::Result<T, StopSignal> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => self.poll_signal(cx).map(Err),
+        })
+        .await
+    }
+
+    fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<StopSignal> {
+        let signal = match self.received {
+            Some(StopSignal::Kill) => return Poll::Pending,
+            _ if self.process.is_exit_pending() => StopSignal::Kill,
+            None if self.stopping.as_mut().poll(cx).is_ready() => StopSignal::Stop,
+            None | Some(StopSignal::Stop) => return Poll::Pending,
+        };
+        self.received = Some(signal);
+        Poll::Ready(signal)
+    }
+
+    /// Whether an ancestor supervisor is being stopped, so that a signal will arrive.
+    #[cfg(feature = "process")]
+    pub(crate) fn is_stop_expected(&self) -> bool {
+        self.process.kernel.stop_above(&*self.process).is_some()
+    }
+
+    /// Whether this process is being stopped because the whole program received a signal to stop.
+    #[cfg(feature = "process")]
+    pub(crate) fn is_program_stop(&self) -> bool {
+        self.process.kernel.stop_above(&*self.process) == Some(StopOrigin::Signal)
+    }
+
+    /// Whether the process was killed.
+    #[cfg(feature = "process")]
+    pub(crate) fn is_killed(&self) -> bool {
+        self.process.is_exit_pending()
+    }
+
+    /// Whether the process was asked to stop, or killed.
+    pub(crate) fn is_stop_requested(&self) -> bool {
+        self.stop.is_cancelled() || self.received.is_some()
+    }
+}

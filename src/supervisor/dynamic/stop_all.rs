@@ -1,0 +1,137 @@
+//! Stopping all children when the supervisor ends.
+//!
+//! 1. Background starts are aborted, and half-started children are killed.
+//! 2. All children are asked to stop at once, each with its own deadline.
+//! 3. The children are awaited in the order of their deadlines. A child whose deadline passes is
+//!    killed and moved behind the others, so no child delays the kill of another.
+//! 4. The killed children are awaited, then the half-started ones.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::base::shared_str::SharedStr;
+use crate::child::Restart;
+use crate::exit::reason::{ExitReason, Result};
+use crate::exit::shutdown::Shutdown;
+use crate::kernel::wait_graph::{Until, WaitEdge};
+use crate::observe::doing::Doing;
+use crate::process::AnyProcess;
+use crate::runtime::deadline::until;
+use crate::supervisor::dynamic::child::{Child, State};
+use crate::supervisor::dynamic::pending_stops::PendingStops;
+use crate::supervisor::dynamic::server::{Completion, DynamicServer};
+use crate::supervisor::stop::StopRequest;
+use crate::time::timer_queue::after;
+
+impl DynamicServer {
+    /// Stops all children concurrently, each within its own shutdown time, and waits until the
+    /// last one has ended.
+    pub(super) async fn stop_all(&mut self) {
+        self.show_ending();
+        self.report.begin_shutdown();
+        let half_started = self.abort_background().await;
+        let _waits = self.wait_edges(&half_started);
+        let mut pending = self.request_stops();
+        for _ in 0..pending.sort_by_deadline() {
+            let Some((due, child)) = pending.first() else { break };
+            self.show_wait(child, pending.began(), pending.rest());
+            match self.await_end_or_kill(due, child).await {
+                Ok(reason) => pending.report_first(&reason),
+                Err(doing) => pending.move_first_to_back(doing),
+            }
+        }
+        while let Some((_, child)) = pending.first() {
+            self.show_wait(child, pending.began(), pending.rest());
+            let Some(process) = child.process() else { break };
+            let reason = child.stop_request(process).await_killed(&self.report).await;
+            pending.report_first(&reason);
+        }
+        self.show_half_started(half_started.len());
+        for process in half_started {
+            let id = label(&*process);
+            let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
+            StopRequest { id: &id, restart, shutdown, process: &process }
+                .await_killed(&self.report)
+                .await;
+        }
+    }
+
+    /// The wait edges from this supervisor, which handles no more requests, to all its children.
+    fn wait_edges(&self, half_started: &[Arc<dyn AnyProcess>]) -> Vec<WaitEdge> {
+        let half_started = half_started.iter().map(|process| process.pid());
+        let all = self.children.keys().copied().chain(half_started);
+        all.filter_map(|pid| self.report.register_wait(pid, Until::Answer)).collect()
+    }
+
+    /// Asks all children to stop, or kills those whose shutdown is brutal.
+    fn request_stops(&mut self) -> PendingStops {
+        let began = Instant::now();
+        let mut pending = PendingStops::new(&self.report, began);
+        for child in std::mem::take(&mut self.children).into_values() {
+            let Some(process) = child.process() else { continue };
+            let pid = process.pid();
+            let due = child.shutdown.grace().map(|grace| after(began, grace));
+            match child.shutdown {
+                Shutdown::BrutalKill => self.report.runtime.kill(pid),
+                _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
+            };
+            pending.push(due, child);
+        }
+        pending
+    }
+
+    /// Aborts all background tasks. Adds the children whose start had finished, and kills and
+    /// returns the half-started ones.
+    async fn abort_background(&mut self) -> Vec<Arc<dyn AnyProcess>> {
+        if self.background.is_empty() && self.completions().is_empty() {
+            return Vec::new();
+        }
+        self.background.shutdown().await;
+        for child in self.take_completions().into_iter().filter_map(started_child) {
+            if let Some(process) = child.process() {
+                self.children.insert(process.pid(), child);
+            }
+        }
+        let mut half_started = self.report.runtime.kernel.children_of(self.report.supervisor);
+        half_started.retain(|process| !self.children.contains_key(&process.pid()));
+        for process in &half_started {
+            self.report.runtime.kill(process.pid());
+        }
+        half_started
+    }
+
+    /// Waits for the end of a child until its deadline, then kills it. The error is what the child
+    /// was doing when it was killed.
+    async fn await_end_or_kill(
+        &self,
+        due: Option<Instant>,
+        child: &Child,
+    ) -> Result<ExitReason, Option<Doing>> {
+        let process = child.process().ok_or(None)?;
+        let ended = child.stop_request(process).ended(&self.report);
+        let runtime = &self.report.runtime;
+        until(&runtime.kernel, due, ended).await.ok_or_else(|| {
+            let pid = process.pid();
+            let doing = Doing::of(runtime, pid);
+            runtime.kill(pid);
+            Some(doing)
+        })
+    }
+}
+
+/// The id of a half-started child, by its label.
+fn label(process: &dyn AnyProcess) -> SharedStr {
+    process.with(|locked| locked.core().relations()?.label.clone()).unwrap_or("half started".into())
+}
+
+/// The child of a start that has finished and was not handled yet.
+fn started_child(completion: Completion) -> Option<Child> {
+    match completion {
+        Completion::Started { child, outcome: Ok(Some(process)), .. }
+        | Completion::Restarted { incarnation: child, outcome: Ok(Some(process)), .. } => {
+            Some(Child { state: State::Running(process), ..child })
+        }
+        _ => None,
+    }
+}
