@@ -17,6 +17,8 @@ pub(crate) mod mailbox_counts;
 mod child_role;
 mod vacated_names;
 mod ancestors;
+mod stage;
+mod link;
 pub(crate) mod core;
 pub(crate) mod state;
 mod exit_tickets;
@@ -29,10 +31,12 @@ pub(crate) use ancestors::Ancestors;
 pub(crate) use any::AnyProcess;
 pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, SpecName};
 pub(crate) use core::{
-    Core, Link, LinkRole, LinkState, MonitorEntry, Parent, ReaderWait, Registrar, Registrations,
-    Relations, Stage, SupervisorRecord, Watcher,
+    Core, MonitorEntry, Parent, ReaderWait, Registrar, Registrations, Relations, SupervisorRecord,
+    Watcher,
 };
+pub(crate) use link::{Link, LinkRole, LinkState};
 pub(crate) use mailbox_counts::{Counts, Entry, IfFull};
+pub(crate) use stage::Stage;
 pub(crate) use state::{AnyMail, Locked, State, Unread};
 pub(crate) use vacated_names::{VacatedName, VacatedNames};
 

@@ -1,0 +1,29 @@
+//! The stages of a process, and the flag bits that follow from them.
+
+use crate::process::flag;
+
+/// The stages of a process, in order. A process never returns to an earlier stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// The process accepts messages.
+    Live,
+    /// A fatal exit signal was accepted; the task has not ended the body yet.
+    ExitPending,
+    /// The body is dropped; names and groups are being released.
+    Closing,
+    /// The process is in no table; links and monitors are being notified.
+    Ended,
+    /// Everything that had to be notified of the end has been.
+    Announced,
+}
+
+impl Stage {
+    /// The flag bits that a process at this stage has; `AnyProcess::advance` raises them.
+    pub(crate) const fn flags(self) -> u8 {
+        match self {
+            Stage::Live => 0,
+            Stage::ExitPending | Stage::Closing => flag::EXIT_PENDING,
+            Stage::Ended | Stage::Announced => flag::EXIT_PENDING | flag::ENDED,
+        }
+    }
+}
