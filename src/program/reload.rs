@@ -18,8 +18,8 @@ use crate::base::one_line::{PAGE, excerpt, path_excerpt};
 use crate::runtime::Runtime;
 use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 
-/// Restarts a child on each request, until the `Reloader` is dropped: a program that is being stopped
-/// restarts nothing.
+/// Restarts a child on each request, until the `Reloader` is dropped: a program that is being
+/// stopped restarts nothing.
 pub(super) struct Reloader {
     requested: Arc<Notify>,
     task: AbortHandle,
