@@ -80,7 +80,9 @@ impl Window {
     /// How many more restarts are allowed now; `None` if there is no limit.
     pub(crate) fn left(&self, limit: Intensity, now: Instant) -> Option<u32> {
         let Intensity::Limited { restarts, period } = limit else { return None };
-        let counted = self.0.iter().filter(|(old, _)| now.duration_since(*old) < period).count();
+        // The restarts are in order of time, so a binary search finds the first that counts.
+        let past = self.0.partition_point(|(old, _)| now.duration_since(*old) >= period);
+        let counted = self.0.len() - past;
         Some(restarts.saturating_sub(u32::try_from(counted).unwrap_or(u32::MAX)))
     }
 }
