@@ -57,7 +57,7 @@ async fn come_and_go(jobs: &DynamicSupervisorRef, t: &Troupe, children: usize) {
 
 /// DYN-003, T44.
 #[tokio::test]
-async fn nothing_is_kept_of_temporary_children() {
+async fn ended_temporary_children_leave_no_memory_allocated() {
     let mut t = Troupe::on(Runtime::new());
     let jobs = DynamicSupervisor::new().intensity(0, std::time::Duration::from_secs(1));
     let jobs = jobs.start(&t.rt).await.unwrap();

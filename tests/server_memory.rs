@@ -54,7 +54,7 @@ async fn waits(rt: &Runtime, counter: &ServerRef<Counter>) {
 /// Whether the burst is all there is, or something comes alone after it: the server takes that
 /// while its buffers are big, and waits then.
 #[tokio::test]
-async fn a_burst_is_forgotten_when_the_server_waits() {
+async fn a_server_frees_the_mailbox_memory_of_a_burst_when_it_waits_again() {
     let rt = Runtime::new();
     let counter = Counter::start(&rt, ()).await.unwrap();
     for round in 1..=4 {

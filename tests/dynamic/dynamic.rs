@@ -55,7 +55,7 @@ async fn only_child(jobs: &DynamicSupervisorRef) -> Pid {
 
 /// DYN-001.
 #[tokio::test(start_paused = true)]
-async fn one_description_gives_many_children() {
+async fn start_child_starts_several_children_from_one_spec() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let job = told("job", Restart::Permanent);
@@ -81,7 +81,7 @@ impl StartChild for Panicking {
 /// DYN-002: what a start may come to. (A start gives no value beside its pid; a server is
 /// asked for it, by the handle that `start_server` gives.)
 #[tokio::test(start_paused = true)]
-async fn a_start_is_good_ignored_failed_or_a_panic() {
+async fn start_child_reports_success_ignore_failure_and_panic() {
     let t = Troupe::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     assert!(jobs.start_child(told("task", Restart::Permanent)).await.is_ok());
@@ -104,7 +104,7 @@ async fn a_start_is_good_ignored_failed_or_a_panic() {
 
 /// DYN-003, T44.
 #[tokio::test(start_paused = true)]
-async fn a_temporary_child_is_forgotten_with_its_arguments() {
+async fn a_temporary_child_that_ends_is_dropped_together_with_its_arguments() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(0, SECOND).start(&rt).await.unwrap();
     let arguments = std::sync::Arc::new(());
@@ -128,7 +128,7 @@ async fn a_temporary_child_is_forgotten_with_its_arguments() {
 
 /// DYN-004.
 #[tokio::test(start_paused = true)]
-async fn a_transient_child_comes_back_from_a_crash_only() {
+async fn a_transient_dynamic_child_is_restarted_only_after_a_crash() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     for word in ["normal", "shutdown", "shutdown with"] {
@@ -144,7 +144,7 @@ async fn a_transient_child_comes_back_from_a_crash_only() {
 
 /// DYN-005.
 #[tokio::test(start_paused = true)]
-async fn a_permanent_child_always_comes_back() {
+async fn a_permanent_dynamic_child_is_restarted_after_every_kind_of_exit() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(9, SECOND).start(&rt).await.unwrap();
     let mut pid = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_permanent_child_always_comes_back() {
 
 /// DYN-006.
 #[tokio::test(start_paused = true)]
-async fn there_are_no_more_children_than_may_be() {
+async fn max_children_counts_running_and_starting_children() {
     let t = Troupe::new();
     let jobs = DynamicSupervisor::new().max_children(1).start(&t.rt).await.unwrap();
     let pid = jobs.start_child(told("job", Restart::Temporary)).await.unwrap();
@@ -179,7 +179,7 @@ async fn there_are_no_more_children_than_may_be() {
 
 /// DYN-008, DYN-010.
 #[tokio::test(start_paused = true)]
-async fn a_child_is_stopped_by_its_pid_and_a_stranger_is_not() {
+async fn terminate_child_stops_a_child_by_pid_and_refuses_other_pids() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(0, SECOND).start(&rt).await.unwrap();
     let pid = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_child_is_stopped_by_its_pid_and_a_stranger_is_not() {
 
 /// A child that overruns its time is killed, exactly then, and nobody else waits for it.
 #[tokio::test(start_paused = true)]
-async fn a_slow_stop_and_a_slow_start_hold_up_nobody() {
+async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
     let mut t = Troupe::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     t.on_stop("deaf", Stop::Deaf);
@@ -223,7 +223,7 @@ async fn a_slow_stop_and_a_slow_start_hold_up_nobody() {
 
 /// A child that took its link away is stopped all the same.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_unlinked_itself_is_found_ended() {
+async fn terminate_child_stops_a_child_that_removed_its_link() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let all = [Shutdown::Timeout(SECOND), Shutdown::BrutalKill, Shutdown::Infinity];
@@ -240,7 +240,7 @@ async fn a_child_that_unlinked_itself_is_found_ended() {
 
 /// DYN-012.
 #[tokio::test(start_paused = true)]
-async fn a_crash_too_many_ends_all() {
+async fn exceeding_the_restart_intensity_stops_the_supervisor_and_all_children() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(1, SECOND).start(&rt).await.unwrap();
     let bystander = jobs.start_child(told("bystander", Restart::Permanent)).await.unwrap();
@@ -257,7 +257,7 @@ async fn a_crash_too_many_ends_all() {
 
 /// DYN-015, DYN-018: at the end each child has its own time, all at once.
 #[tokio::test(start_paused = true)]
-async fn all_children_stop_side_by_side() {
+async fn a_dynamic_supervisor_stops_its_children_concurrently() {
     let t = Troupe::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     t.on_stop("slow", Stop::Takes(3 * SECOND));
@@ -288,7 +288,7 @@ async fn all_children_stop_side_by_side() {
 
 /// DYN-019.
 #[tokio::test(start_paused = true)]
-async fn two_thousand_children_are_listed_counted_and_gone() {
+async fn two_thousand_children_are_listed_counted_and_removed_after_a_kill() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     for _ in 0..2_000 {
@@ -305,7 +305,7 @@ async fn two_thousand_children_are_listed_counted_and_gone() {
 
 /// DYN-021.
 #[tokio::test(start_paused = true)]
-async fn a_killed_one_comes_back_empty_under_its_name() {
+async fn a_killed_dynamic_supervisor_restarts_without_children_under_its_name() {
     let t = Troupe::new();
     let tree = Supervisor::one_for_one().child(DynamicSupervisor::new().named("jobs"));
     let tree = tree.start(&t.rt).await.unwrap();
@@ -324,7 +324,7 @@ async fn a_killed_one_comes_back_empty_under_its_name() {
 
 /// DYN-022.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_work_is_refused() {
+async fn invalid_dynamic_supervisor_settings_are_refused_at_the_start() {
     let rt = Runtime::new();
     let specs = [
         (DynamicSupervisor::new().max_children(0), "max_children"),
@@ -348,7 +348,7 @@ async fn what_cannot_work_is_refused() {
 /// A restart that fails is tried again until the budget is used up; requests are served in
 /// between. What waits for its backoff can be called off by its last pid.
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_fails_is_tried_again_in_its_time() {
+async fn a_failed_restart_is_retried_with_backoff_until_the_child_is_terminated() {
     let t = Troupe::new();
     let backoff = Backoff::default().first(10 * SECOND).jitter(0.0);
     let jobs = DynamicSupervisor::new().backoff(backoff).start(&t.rt).await.unwrap();
@@ -369,7 +369,7 @@ async fn a_restart_that_fails_is_tried_again_in_its_time() {
 /// A child that is called off while it is being started again is stopped as soon as it is
 /// there, and leaves its name.
 #[tokio::test(start_paused = true)]
-async fn a_restart_under_way_is_called_off() {
+async fn terminate_child_cancels_a_restart_in_progress_and_frees_the_name() {
     let mut t = Troupe::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let pid = jobs.start_child(slow_server("slow")).await.unwrap();
@@ -440,7 +440,7 @@ impl GenServer for Brief {
 
 /// A restart that is called off, and that ends before it is heard of: nobody waits for it.
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_was_called_off_may_end_by_itself() {
+async fn a_cancelled_restart_that_crashes_by_itself_is_not_waited_for() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let brief = Brief::child(()).named("brief").shutdown(Shutdown::Infinity);
@@ -455,7 +455,7 @@ async fn a_restart_that_was_called_off_may_end_by_itself() {
 
 /// Stopped or killed in the middle of starts, it leaves nobody.
 #[tokio::test(start_paused = true)]
-async fn nobody_is_left_of_starts_under_way() {
+async fn a_stop_or_kill_during_starts_leaves_no_process() {
     for kill in [false, true] {
         let t = Troupe::new();
         let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
@@ -478,7 +478,7 @@ async fn nobody_is_left_of_starts_under_way() {
 
 /// Each child may have restarts of its own, and be given up alone.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_given_up_alone_stays_known() {
+async fn a_child_that_is_given_up_alone_stays_listed_as_stopped() {
     let t = Troupe::new();
     let spec = DynamicSupervisor::new().child_intensity(1, SECOND, Exhausted::GiveUp);
     let jobs = spec.start(&t.rt).await.unwrap();
@@ -502,7 +502,7 @@ async fn a_child_that_is_given_up_alone_stays_known() {
 
 /// One that asks for a name finds its holder, or is the one for whom it is started.
 #[tokio::test(start_paused = true)]
-async fn a_name_is_found_or_started_once() {
+async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
     let t = Troupe::new();
     let rooms = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let ask = || rooms.get_or_start("slow", slow_server("room"));
@@ -526,7 +526,7 @@ async fn a_name_is_found_or_started_once() {
 /// Who asks while the winner is in its init waits for it as well, and hears its error, also
 /// when it asks another supervisor.
 #[tokio::test(start_paused = true)]
-async fn who_asks_late_waits_for_the_init_of_the_winner() {
+async fn get_or_start_waits_for_the_init_of_a_child_that_is_starting() {
     let t = Troupe::new();
     let rooms = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let others = DynamicSupervisor::new().start(&t.rt).await.unwrap();
@@ -587,7 +587,7 @@ impl GenServer for Own {
 
 /// DYN-002: a start that gives more than a pid.
 #[tokio::test(start_paused = true)]
-async fn a_server_is_started_and_reached_by_its_handle() {
+async fn start_server_returns_a_handle_to_the_started_child() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let slow = jobs.start_server::<Slow>(()).await.unwrap();
@@ -600,7 +600,7 @@ async fn a_server_is_started_and_reached_by_its_handle() {
 
 /// Nobody waits for itself.
 #[tokio::test(start_paused = true)]
-async fn who_asks_for_its_own_name_in_its_init_finds_itself() {
+async fn get_or_start_of_its_own_name_in_an_init_returns_its_own_pid() {
     let rt = Runtime::new();
     let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
     let own = rooms.get_or_start("own", Own::child(rooms.clone())).await.unwrap();
@@ -609,7 +609,7 @@ async fn who_asks_for_its_own_name_in_its_init_finds_itself() {
 
 /// A tree shows the first hundred of very many.
 #[tokio::test(start_paused = true)]
-async fn a_tree_shows_some_of_many() {
+async fn a_tree_shows_the_first_hundred_children_and_counts_the_rest() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().named("jobs").start(&rt).await.unwrap();
     for _ in 0..103 {
@@ -639,7 +639,7 @@ impl Drop for Bomb {
 /// A temporary child's arguments are let go at once, and what their destructors do is not its
 /// supervisor's crash, nor a failed start.
 #[tokio::test(start_paused = true)]
-async fn what_a_temporary_child_captured_goes_quietly() {
+async fn a_panicking_destructor_of_a_temporary_childs_capture_is_caught() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let armed = Arc::new(AtomicBool::new(true));

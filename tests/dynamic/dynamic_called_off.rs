@@ -22,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A restart that was called off, and comes to nothing after that: the name that the child held
 /// is free, and not kept for a successor.
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_was_called_off_and_fails_leaves_no_name() {
+async fn a_cancelled_restart_that_fails_frees_the_name() {
     let mut t = Troupe::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Good, Start::FailsAfter(SECOND)]);
@@ -58,7 +58,7 @@ async fn held_up_in_its_restart(
 
 /// As under a fixed supervisor: the init comes to its end, and what has started is stopped.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_terminated_while_it_restarts_is_gone_when_that_is_answered() {
+async fn terminate_child_during_a_restart_answers_after_the_child_has_ended() {
     let time = Shutdown::Timeout(10 * SECOND);
     let (rt, jobs, first, second, may, mut is_stopped) =
         held_up_in_its_restart(&DynamicSupervisor::new(), time).await;
@@ -79,7 +79,7 @@ async fn a_child_that_is_terminated_while_it_restarts_is_gone_when_that_is_answe
 
 /// An init that doesn't come to its end is no reason to wait for longer than any stop may take.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_is_called_off_is_killed_after_the_shutdown_time_of_its_child() {
+async fn a_cancelled_start_is_killed_after_the_shutdown_time_of_its_child() {
     let times =
         [(Shutdown::Timeout(3 * SECOND), 3 * SECOND), (Shutdown::BrutalKill, Duration::ZERO)];
     for (shutdown, time) in times {
@@ -99,7 +99,7 @@ async fn a_start_that_is_called_off_is_killed_after_the_shutdown_time_of_its_chi
 
 /// The supervisor stops while a start is called off: the caller is told of the supervisor's end.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_stops_answers_for_a_start_that_is_called_off() {
+async fn terminate_child_during_a_restart_fails_when_the_supervisor_stops() {
     let (rt, jobs, first, second, _may, _is_stopped) =
         held_up_in_its_restart(&DynamicSupervisor::new(), Shutdown::Infinity).await;
     let asked = tokio::spawn({
@@ -116,7 +116,7 @@ async fn a_supervisor_that_stops_answers_for_a_start_that_is_called_off() {
 
 /// One timer serves all stops, however many of them come and go beside one that takes long.
 #[tokio::test(start_paused = true)]
-async fn stops_need_one_timer() {
+async fn concurrent_stops_of_children_share_one_timer() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let deaf = |time| {
@@ -199,7 +199,7 @@ impl Drop for Gate {
 /// at once, and for that the supervisor gives up: the second is stopped in order, and waited for.
 /// One worker is held up; on the other, the first has failed before anybody sees that it is up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_up_as_its_supervisor_gives_up_is_stopped() {
+async fn children_of_a_dynamic_supervisor_that_gives_up_are_stopped_in_order() {
     let rt = Runtime::with_mailbox_depth();
     let jobs = DynamicSupervisor::new().max_children(2).intensity(0, SECOND);
     let jobs = jobs.start(&rt).await.unwrap();

@@ -87,7 +87,7 @@ fn a_module_uses_only_what_is_declared_above_it() {
 }
 
 #[test]
-fn a_use_of_what_comes_later_is_found() {
+fn a_use_of_a_later_module_is_reported() {
     let sources = [
         source("src/lib.rs", "mod low; mod folder; mod high; pub use high::Roof;"),
         source("src/low.rs", "use crate::{high::{Roof}, low, folder}; // crate::high::Other"),
@@ -130,12 +130,12 @@ fn wrong_headers(files: &[Source]) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_says_what_it_uses_and_what_it_knows_nothing_of() {
+fn a_folder_header_lists_the_folders_it_uses() {
     assert_none(&wrong_headers(&sources("src")));
 }
 
 #[test]
-fn a_folder_that_uses_more_or_less_than_it_says_is_found() {
+fn a_folder_header_that_differs_from_the_imports_is_reported() {
     let sources = [
         source("src/lib.rs", "mod low; mod mid; mod high;"),
         source(
@@ -157,13 +157,13 @@ fn a_folder_that_uses_more_or_less_than_it_says_is_found() {
 }
 
 #[test]
-fn few_files_lie_beside_the_folders() {
+fn at_most_eight_files_are_at_the_root_of_src() {
     let loose = entries("src").into_iter().filter(|name| name.ends_with(".rs")).count();
     assert!(loose <= LOOSE, "{loose} files lie in src/ itself: move them into folders.");
 }
 
 #[test]
-fn every_source_file_stays_small() {
+fn no_source_file_exceeds_the_size_limits() {
     let complaints = sources("src").into_iter().filter_map(|source| {
         let (lines, code) = source.size();
         let path = source.path;
@@ -215,7 +215,7 @@ fn every_file_in_a_folder_of_tests_is_declared() {
 }
 
 #[test]
-fn a_file_of_tests_that_is_not_declared_is_found() {
+fn a_test_file_that_is_not_declared_is_reported() {
     let files = [
         source("tests/alone.rs", ""),
         source("tests/area/main.rs", "mod here; mod deep; // mod lost;"),
@@ -312,7 +312,7 @@ fn no_test_sleeps_on_the_wall_clock() {
 }
 
 #[test]
-fn a_test_that_sleeps_is_found() {
+fn a_test_that_sleeps_is_reported() {
     let files = [
         source("tests/support/mod.rs", "pub async fn settled() { sleep(ms(1)).await }"),
         source(
@@ -332,7 +332,7 @@ fn a_test_that_sleeps_is_found() {
 
 /// The clock of the day is set forward and back; what is measured by it jumps with it.
 #[test]
-fn no_time_of_day_is_read() {
+fn no_source_reads_the_time_of_day() {
     let readers = sources("src").into_iter().filter(|file| {
         let code = file.shipped();
         ["SystemTime", "UNIX_EPOCH"].iter().any(|word| words(&code, word).next().is_some())
@@ -371,7 +371,7 @@ fn a_case_is_cited_by_its_whole_number() {
 }
 
 #[test]
-fn nothing_that_ships_unwraps() {
+fn no_shipped_code_calls_unwrap() {
     let complaints =
         sources("src").into_iter().filter(|source| source.shipped().contains(".unwrap()"));
     let complaints = complaints.map(|s| format!("{} unwraps: say what it relies on.", s.path));
@@ -386,7 +386,7 @@ fn the_crate_forbids_unsafe_code() {
 }
 
 #[test]
-fn nothing_is_left_to_be_done() {
+fn no_source_has_a_todo_marker() {
     for source in sources("src") {
         for word in ["TODO", "FIXME", "todo!", "unimplemented!"] {
             let path = &source.path;
@@ -397,7 +397,7 @@ fn nothing_is_left_to_be_done() {
 
 /// Comments and literals are not taken for code, nor code for them.
 #[test]
-fn code_is_told_from_comments_and_literals() {
+fn comments_and_literals_are_not_taken_for_code() {
     let text = r##"a /* b /* c */ d */ e // f
         "g \" h" i 'j' '\'' k<'l> r#"m " n"# o b"p" 'q: r"s" t"##;
     let code = source("x.rs", text).code();

@@ -10,7 +10,7 @@ use std::process::Command;
 const RECORDED: &str = "rustc 1.95.";
 
 #[test]
-fn the_compiler_points_at_the_mistake() {
+fn compiler_errors_point_at_the_mistake() {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = Command::new(compiler).arg("--version").output().unwrap().stdout;
     let version = String::from_utf8(version).unwrap();

@@ -37,7 +37,7 @@ async fn quiet_hour() {
 
 /// SYS-012. Many changes are one line, two seconds after the first of them.
 #[tokio::test(start_paused = true)]
-async fn many_changes_are_told_in_one_line_two_seconds_later() {
+async fn many_changes_produce_one_census_line_two_seconds_after_the_first() {
     let (log, rt) = telling();
     let [a1, a2, b] = [idle(&rt), idle(&rt), idle(&rt)];
     rt.set_label(a1, "alpha");
@@ -54,7 +54,7 @@ async fn many_changes_are_told_in_one_line_two_seconds_later() {
 
 /// SYS-012.
 #[tokio::test(start_paused = true)]
-async fn a_death_is_told() {
+async fn the_end_of_a_labelled_process_produces_a_census_line() {
     let (log, rt) = telling();
     let [one, other] = [idle(&rt), idle(&rt)];
     rt.set_label(one, "alpha");
@@ -69,7 +69,7 @@ async fn a_death_is_told() {
 
 /// Where nothing happens nothing is told, however long.
 #[tokio::test(start_paused = true)]
-async fn a_quiet_runtime_is_silent() {
+async fn a_runtime_without_changes_logs_no_census() {
     let (log, rt) = telling();
     let p = idle(&rt);
     quiet_hour().await;
@@ -85,7 +85,7 @@ async fn a_quiet_runtime_is_silent() {
 
 /// What happened is told even when all counts are as before.
 #[tokio::test(start_paused = true)]
-async fn a_line_follows_what_happened_not_what_changed() {
+async fn a_census_line_is_logged_even_when_the_counts_are_unchanged() {
     let (log, rt) = telling();
     let old = idle(&rt);
     rt.set_label(old, "alpha");
@@ -98,7 +98,7 @@ async fn a_line_follows_what_happened_not_what_changed() {
 
 /// A change that comes as a line is told waits for a line of its own.
 #[tokio::test(start_paused = true)]
-async fn each_burst_has_its_line() {
+async fn each_burst_of_changes_produces_its_own_census_line() {
     let (log, rt) = telling();
     for n in 1..=3 {
         rt.set_label(idle(&rt), "alpha");
@@ -110,7 +110,7 @@ async fn each_burst_has_its_line() {
 
 /// Joining a group and leaving it, by will or by death, is something that happens.
 #[tokio::test(start_paused = true)]
-async fn joins_and_leaves_are_told() {
+async fn joining_and_leaving_a_group_produces_a_census_line() {
     let (log, rt) = telling();
     let (p, q) = (idle(&rt), idle(&rt));
     rt.register_tag("g", p);
@@ -131,7 +131,7 @@ async fn joins_and_leaves_are_told() {
 
 /// Below Info there is no census, and what happened there is not made up for.
 #[tokio::test(start_paused = true)]
-async fn below_info_no_census_is_told() {
+async fn no_census_is_logged_below_level_info() {
     let (log, rt) = telling();
     rt.set_log_level(LogLevel::Warn);
     let p = idle(&rt);
@@ -155,7 +155,7 @@ fn alive_tasks() -> usize {
 
 /// T53. One task tells, however often the level is set; it goes with the runtime.
 #[tokio::test(start_paused = true)]
-async fn the_census_keeps_no_runtime_alive() {
+async fn the_census_task_ends_with_its_runtime() {
     let (log, rt) = telling();
     rt.set_log_level(LogLevel::Debug);
     rt.clone().set_log_level(LogLevel::Info);
@@ -168,7 +168,7 @@ async fn the_census_keeps_no_runtime_alive() {
 
 /// T53. The same while a line is being waited for.
 #[tokio::test(start_paused = true)]
-async fn a_line_that_is_due_keeps_no_runtime_alive() {
+async fn a_pending_census_line_does_not_keep_the_runtime_alive() {
     let (log, rt) = telling();
     let p = idle(&rt);
     rt.set_label(p, "alpha");
@@ -181,7 +181,7 @@ async fn a_line_that_is_due_keeps_no_runtime_alive() {
 
 /// A runtime may be made and told to speak before there is a tokio.
 #[test]
-fn a_level_set_before_tokio_is_heard_of_later() {
+fn a_log_level_set_before_tokio_starts_takes_effect_later() {
     let (log, rt) = telling();
     let mut tokio = tokio::runtime::Builder::new_current_thread();
     tokio.enable_time().start_paused(true).build().unwrap().block_on(async {

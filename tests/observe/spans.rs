@@ -159,7 +159,7 @@ impl Drop for Talker {
 
 /// From its init to its destructor; what it spawns is a process of its own, and not inside.
 #[tokio::test(start_paused = true)]
-async fn all_that_a_server_does_is_in_its_span() {
+async fn everything_a_server_logs_is_inside_its_span() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     rt.process_spans(true);
@@ -187,7 +187,7 @@ async fn all_that_a_server_does_is_in_its_span() {
 
 /// A panic is in there, and what follows it.
 #[tokio::test(start_paused = true)]
-async fn the_span_is_left_by_a_panic_and_entered_again_for_what_follows() {
+async fn a_panic_leaves_the_span_and_terminate_enters_it_again() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     rt.process_spans(true);
@@ -203,7 +203,7 @@ async fn the_span_is_left_by_a_panic_and_entered_again_for_what_follows() {
 
 /// Raw processes as well; a body is in its span until its last value is dropped.
 #[tokio::test(start_paused = true)]
-async fn a_raw_body_is_in_its_span_and_its_values_are_dropped_there() {
+async fn a_raw_process_body_runs_and_is_dropped_inside_its_span() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     rt.process_spans(true);
@@ -220,7 +220,7 @@ async fn a_raw_body_is_in_its_span_and_its_values_are_dropped_there() {
 
 /// A span says the label that the process has.
 #[tokio::test(start_paused = true)]
-async fn a_new_label_is_a_new_span() {
+async fn a_new_label_replaces_the_process_span() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     rt.process_spans(true);
@@ -244,7 +244,7 @@ async fn a_new_label_is_a_new_span() {
 
 /// Off, they cost nothing and say nothing; so where nobody listens to them.
 #[tokio::test(start_paused = true)]
-async fn no_span_is_made_unless_somebody_wants_it() {
+async fn no_span_is_created_unless_process_spans_are_enabled() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     let talker = Talker::start(&rt, ()).await.unwrap();

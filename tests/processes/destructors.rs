@@ -60,7 +60,7 @@ impl GenServer for Busy {
 /// Queued behind a message in hand, alone or together with it: more than one panic at a time
 /// would be the end of the program.
 #[tokio::test(start_paused = true)]
-async fn what_lies_in_a_mailbox_goes_one_by_one() {
+async fn queued_messages_with_panicking_destructors_are_dropped_one_by_one() {
     let rt = Runtime::new();
     for at_once in [false, true] {
         let busy = Busy::start(&rt, ()).await.unwrap();
@@ -85,7 +85,7 @@ async fn what_lies_in_a_mailbox_goes_one_by_one() {
 /// Of a timer that finds nobody, and of several that go with their target: the others come, and
 /// the end of the target is told.
 #[tokio::test(start_paused = true)]
-async fn what_a_timer_holds_goes_quietly() {
+async fn a_panicking_destructor_in_a_timer_does_not_stop_other_timers() {
     let rt = Runtime::new();
     let second = Duration::from_secs(1);
     rt.exit_after("nobody", second, ExitReason::from(Bomb));
@@ -136,7 +136,7 @@ fn mined(id: &str, dropped: &Arc<AtomicUsize>, ends: bool) -> ChildSpec {
 /// The description of a child goes with its stop, with its end, and where it is refused: that is
 /// no crash of its supervisor, whose other children are stopped in order.
 #[tokio::test(start_paused = true)]
-async fn what_a_description_holds_goes_quietly() {
+async fn a_panicking_destructor_in_a_child_spec_does_not_crash_the_supervisor() {
     let mut t = Troupe::new();
     let dropped = Arc::default();
     let short = mined("short", &dropped, true).restart(Restart::Temporary);
@@ -154,7 +154,7 @@ async fn what_a_description_holds_goes_quietly() {
 
 /// The same under a dynamic supervisor.
 #[tokio::test(start_paused = true)]
-async fn what_a_dynamic_description_holds_goes_quietly() {
+async fn a_panicking_destructor_in_a_spec_does_not_crash_a_dynamic_supervisor() {
     let rt = Runtime::new();
     let dropped = Arc::default();
     let jobs = DynamicSupervisor::new().max_children(2).start(&rt).await.unwrap();

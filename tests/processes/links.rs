@@ -13,7 +13,7 @@ fn links(rt: &Runtime, pid: Pid) -> usize {
 
 /// SIG-001.
 #[tokio::test]
-async fn an_abnormal_exit_cascades_with_its_reason() {
+async fn an_abnormal_exit_ends_linked_processes_with_its_reason() {
     let rt = Runtime::new();
     let (a, b, mut watcher) = (Puppet::new(&rt), Puppet::new(&rt), Puppet::new(&rt));
     assert!(rt.link(a.pid(), b.pid()));
@@ -25,7 +25,7 @@ async fn an_abnormal_exit_cascades_with_its_reason() {
 
 /// SIG-001, for a panic: the text travels on.
 #[tokio::test]
-async fn a_panic_cascades_with_its_text() {
+async fn a_panic_ends_linked_processes_with_its_message() {
     let rt = Runtime::new();
     let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
     rt.link(b.pid(), a.pid());
@@ -35,7 +35,7 @@ async fn a_panic_cascades_with_its_text() {
 
 /// SIG-002.
 #[tokio::test]
-async fn a_normal_exit_does_not_cascade() {
+async fn a_normal_exit_does_not_end_linked_processes() {
     let rt = Runtime::new();
     let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
     rt.link(a.pid(), b.pid());
@@ -48,7 +48,7 @@ async fn a_normal_exit_does_not_cascade() {
 
 /// SIG-003.
 #[tokio::test]
-async fn a_trapping_process_gets_an_exit_and_lives() {
+async fn a_trapping_process_receives_the_exit_and_stays_alive() {
     let rt = Runtime::new();
     let mut b = Puppet::trapping(&rt);
     for reason in [ExitReason::Normal, ExitReason::Shutdown, crash("r"), ExitReason::Killed] {
@@ -64,7 +64,7 @@ async fn a_trapping_process_gets_an_exit_and_lives() {
 
 /// SIG-004.
 #[tokio::test]
-async fn shutdown_is_abnormal_to_a_link() {
+async fn a_shutdown_exit_ends_linked_processes() {
     let rt = Runtime::new();
     for reason in [ExitReason::Shutdown, ExitReason::shutdown_with("x")] {
         let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
@@ -76,7 +76,7 @@ async fn shutdown_is_abnormal_to_a_link() {
 
 /// SIG-006.
 #[tokio::test]
-async fn a_kill_runs_through_a_chain() {
+async fn a_kill_ends_a_whole_chain_of_links() {
     let rt = Runtime::new();
     let chain: Vec<_> = (0..10).map(|_| idler(&rt)).collect();
     for pair in chain.windows(2) {
@@ -122,7 +122,7 @@ async fn an_unlink_stops_the_cascade() {
 
 /// After an unlink returned, no exit of that link is found in the mailbox.
 #[tokio::test]
-async fn an_unlink_takes_a_queued_exit_back() {
+async fn an_unlink_removes_the_queued_exit() {
     let rt = Runtime::with_mailbox_depth();
     let (a, stranger) = (Puppet::new(&rt), Puppet::new(&rt));
     let (a_pid, stranger_pid) = (a.pid(), stranger.pid());
@@ -153,7 +153,7 @@ async fn an_unlink_takes_a_queued_exit_back() {
 
 /// SIG-016.
 #[tokio::test]
-async fn linking_twice_is_linking_once() {
+async fn linking_twice_makes_one_link() {
     let rt = Runtime::new();
     for unlinked in [true, false] {
         let (a, mut b) = (Puppet::new(&rt), Puppet::trapping(&rt));
@@ -176,7 +176,7 @@ async fn linking_twice_is_linking_once() {
 
 /// SIG-018.
 #[tokio::test]
-async fn a_trapping_linker_of_a_dead_process_gets_no_proc() {
+async fn linking_to_an_ended_process_sends_noproc_to_a_trapping_linker() {
     let rt = Runtime::new();
     let dead = dead_pid(&rt).await;
     let mut a = Puppet::trapping(&rt);
@@ -189,7 +189,7 @@ async fn a_trapping_linker_of_a_dead_process_gets_no_proc() {
 
 /// SIG-019.
 #[tokio::test]
-async fn a_plain_linker_of_a_dead_process_is_told_and_lives() {
+async fn linking_to_an_ended_process_returns_false_and_the_linker_stays_alive() {
     let rt = Runtime::new();
     let dead = dead_pid(&rt).await;
     let mut a = Puppet::new(&rt);
@@ -206,7 +206,7 @@ async fn a_plain_linker_of_a_dead_process_is_told_and_lives() {
 
 /// SIG-020.
 #[tokio::test]
-async fn a_link_to_oneself_is_nothing() {
+async fn a_link_to_oneself_has_no_effect() {
     let rt = Runtime::new();
     let (mut a, stranger) = (Puppet::trapping(&rt), Puppet::new(&rt));
     let own = a.pid();
@@ -222,7 +222,7 @@ async fn a_link_to_oneself_is_nothing() {
 
 /// SIG-021 and T10, on one thread; `races_births.rs` has the rest.
 #[tokio::test]
-async fn a_parent_gets_one_true_exit_of_each_short_lived_child() {
+async fn a_parent_receives_one_exit_with_the_true_reason_of_each_short_child() {
     let rt = Runtime::new();
     let mut parent = Puppet::trapping(&rt);
     for round in 0..1_000 {
@@ -256,7 +256,7 @@ async fn a_trapping_process_in_the_middle_stops_the_cascade() {
 
 /// SIG-038.
 #[tokio::test]
-async fn a_link_and_a_monitor_each_tell_once() {
+async fn a_link_and_a_monitor_each_report_an_exit_once() {
     let rt = Runtime::new();
     let (mut a, b) = (Puppet::trapping(&rt), Puppet::new(&rt));
     rt.link(a.pid(), b.pid());
@@ -271,7 +271,7 @@ async fn a_link_and_a_monitor_each_tell_once() {
 
 /// SIG-045.
 #[tokio::test]
-async fn a_killed_parent_takes_its_plain_children_along() {
+async fn a_killed_parent_ends_its_non_trapping_linked_children() {
     let rt = Runtime::new();
     let parent = Puppet::new(&rt);
     let plain = rt.spawn_link(parent.pid(), |_| pending());
@@ -285,7 +285,7 @@ async fn a_killed_parent_takes_its_plain_children_along() {
 
 /// T10. A dead parent has no children: the body never runs.
 #[tokio::test]
-async fn a_child_of_a_dead_parent_is_never_born() {
+async fn spawn_link_with_an_ended_parent_never_runs_the_body() {
     let rt = Runtime::new();
     let dead = dead_pid(&rt).await;
     let child = rt.spawn_link(dead, |_| async { unreachable!("an orphan") });

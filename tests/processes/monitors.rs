@@ -33,7 +33,7 @@ async fn a_monitor_reports_each_kind_of_end() {
 
 /// SIG-028.
 #[tokio::test]
-async fn a_monitor_of_the_dead_reports_no_proc_at_once() {
+async fn a_monitor_of_an_ended_process_reports_noproc_at_once() {
     let rt = Runtime::new();
     let mut watcher = Puppet::new(&rt);
     let never_issued = Pid::from_raw(1_000_000);
@@ -62,7 +62,7 @@ async fn a_monitor_by_name_reports_the_name() {
 
 /// SIG-029. It is the holder of that moment that is watched, not the name.
 #[tokio::test]
-async fn a_monitor_by_name_stays_with_the_process() {
+async fn a_monitor_by_name_stays_with_the_process_that_held_the_name() {
     let rt = Runtime::new();
     let (mut watcher, first) = (Puppet::new(&rt), Puppet::new(&rt));
     let second = Puppet::new(&rt);
@@ -119,7 +119,7 @@ async fn a_demonitor_in_time_leaves_no_down() {
 
 /// The reference names its watcher: a demonitor by another process works for that watcher.
 #[tokio::test]
-async fn a_demonitor_acts_for_its_watcher_whoever_calls() {
+async fn a_demonitor_from_another_process_removes_the_watchers_monitor() {
     let rt = Runtime::new();
     for flush in [false, true] {
         let (mut watcher, mut stranger) = (Puppet::new(&rt), Puppet::new(&rt));
@@ -141,7 +141,7 @@ async fn a_demonitor_acts_for_its_watcher_whoever_calls() {
 
 /// SIG-032. A reference of another runtime is an unknown one.
 #[tokio::test]
-async fn an_unknown_reference_is_harmless() {
+async fn a_demonitor_with_an_unknown_reference_has_no_effect() {
     let (rt, elsewhere) = (Runtime::new(), Runtime::new());
     let (mut watcher, target) = (Puppet::new(&rt), Puppet::new(&rt));
     let strangers =
@@ -156,7 +156,7 @@ async fn an_unknown_reference_is_harmless() {
 
 /// SIG-033. The watcher looks at its mailbox only after the `Down` was queued.
 #[tokio::test]
-async fn a_flush_takes_the_queued_down_and_a_plain_demonitor_does_not() {
+async fn demonitor_flush_removes_the_queued_down_and_demonitor_does_not() {
     for flush in [true, false] {
         let rt = Runtime::with_mailbox_depth();
         let target = Puppet::new(&rt);
@@ -187,7 +187,7 @@ async fn a_flush_takes_the_queued_down_and_a_plain_demonitor_does_not() {
 
 /// SIG-036.
 #[tokio::test]
-async fn a_monitor_of_oneself_is_silent() {
+async fn a_monitor_of_oneself_reports_nothing() {
     let rt = Runtime::new();
     let mut puppet = Puppet::new(&rt);
     let own = puppet.pid();
@@ -208,7 +208,7 @@ async fn a_monitor_of_oneself_is_silent() {
 
 /// SIG-037.
 #[tokio::test]
-async fn a_dead_watcher_watches_nobody() {
+async fn the_monitors_of_an_ended_watcher_are_removed() {
     let rt = Runtime::new();
     let (watcher, target) = (Puppet::new(&rt), Puppet::new(&rt));
     rt.monitor(watcher.pid(), target.pid());
@@ -223,7 +223,7 @@ async fn a_dead_watcher_watches_nobody() {
 
 /// T11.
 #[tokio::test]
-async fn a_thousand_dead_watchers_leave_nothing_at_their_target() {
+async fn a_thousand_ended_watchers_leave_no_monitors_at_their_target() {
     let rt = Runtime::new();
     let target = idler(&rt);
     let watchers: Vec<_> = (0..1_000).map(|_| idler(&rt)).collect();
@@ -240,7 +240,7 @@ async fn a_thousand_dead_watchers_leave_nothing_at_their_target() {
 
 /// SIG-039.
 #[test]
-fn a_down_comes_after_all_that_its_process_sent() {
+fn a_down_arrives_after_all_messages_of_its_process() {
     support::race::on_workers(async |rt| {
         let mut watcher = Puppet::new(&rt);
         let to = watcher.pid();
@@ -265,7 +265,7 @@ fn a_down_comes_after_all_that_its_process_sent() {
 
 /// SIG-042 and T06.
 #[test]
-fn a_spawn_monitor_never_misses_the_true_reason() {
+fn spawn_monitor_always_reports_the_true_reason() {
     support::race::on_workers(async |rt| {
         let mut watcher = Puppet::new(&rt);
         for round in 0..1_000 {
@@ -283,7 +283,7 @@ fn a_spawn_monitor_never_misses_the_true_reason() {
 
 /// However long the mailbox is, what is taken back is gone, and nothing else.
 #[tokio::test]
-async fn a_flush_takes_its_own_down_out_of_a_long_mailbox() {
+async fn demonitor_flush_removes_only_its_own_down_from_a_long_mailbox() {
     for (queued, counted) in [(0, false), (0, true), (40, false), (300, true), (300, false)] {
         let rt = if counted { Runtime::with_mailbox_depth() } else { Runtime::new() };
         let (go, going) = oneshot::channel::<usize>();

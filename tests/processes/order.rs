@@ -50,7 +50,7 @@ async fn messages_and_signals_of_one_sender_keep_their_order() {
 /// A fatal signal overtakes nothing that was handled, and what its sender sends after
 /// it goes nowhere, round after round.
 #[test]
-fn nothing_sent_after_a_fatal_signal_is_handled() {
+fn a_message_sent_after_a_fatal_signal_is_never_handled() {
     support::race::on_workers(async |rt| {
         for round in 0..7_000 {
             let handled: Arc<Mutex<Vec<Received>>> = Arc::default();
@@ -119,7 +119,7 @@ impl Wake for Nosy {
 
 /// Guarantee 5. Whoever waits for an end is woken with nothing locked.
 #[tokio::test]
-async fn a_waker_of_an_end_may_use_the_runtime() {
+async fn a_waker_that_is_woken_by_an_exit_may_use_the_runtime() {
     let rt = Runtime::new();
     let process = idler(&rt);
     let (nosy, waker) = Nosy::waker(&rt, process.pid());
@@ -134,7 +134,7 @@ async fn a_waker_of_an_end_may_use_the_runtime() {
 /// Guarantee 5. A receive that was polled with a user's waker, likewise: by a message,
 /// a signal, a `Down` and a group's news.
 #[tokio::test]
-async fn a_waker_of_a_receive_may_use_the_runtime() {
+async fn a_waker_that_is_woken_by_a_receive_may_use_the_runtime() {
     let rt = Runtime::with_mailbox_depth();
     let (mate, target) = (idler(&rt), idler(&rt));
     let (report, mut reports) = tokio::sync::mpsc::unbounded_channel();
@@ -186,7 +186,7 @@ impl fmt::Display for Clingy {
 /// Guarantee 5. A reason goes with nothing locked: one that came too late, one that was
 /// ignored, one that nobody looked at, one in a mailbox.
 #[tokio::test]
-async fn a_reason_may_use_the_runtime_when_it_goes() {
+async fn a_destructor_of_a_reason_may_use_the_runtime() {
     let rt = Runtime::new();
     let dropped = Arc::new(AtomicUsize::new(0));
     let (plain, trapping) = (idler(&rt).pid(), idler(&rt).pid());
@@ -206,7 +206,7 @@ async fn a_reason_may_use_the_runtime_when_it_goes() {
 
 /// Guarantee 5. A predicate runs with nothing locked.
 #[tokio::test]
-async fn a_predicate_may_use_the_runtime() {
+async fn a_predicate_of_a_selective_receive_may_use_the_runtime() {
     let rt = Runtime::new();
     let process = rt.spawn(|mut ctx| async move {
         let (rt, pid) = (ctx.runtime(), ctx.pid());

@@ -53,7 +53,7 @@ async fn told_of_the_end(reason: ExitReason) -> Vec<ExitReason> {
 
 /// PROC-012. By a shared pointer: it isn't copied for each of them.
 #[tokio::test]
-async fn a_large_value_reaches_every_observer_as_it_is() {
+async fn a_large_shutdown_value_reaches_every_observer_without_a_copy() {
     let reason = ExitReason::shutdown_with(Story::long());
     let value = |reason: &ExitReason| match reason {
         ExitReason::ShutdownWith(detail) => std::ptr::from_ref(detail.downcast_ref().unwrap()),
@@ -68,7 +68,7 @@ async fn a_large_value_reaches_every_observer_as_it_is() {
 
 /// PROC-012, for an error with its type.
 #[tokio::test]
-async fn a_large_error_reaches_every_observer_as_it_is() {
+async fn a_large_error_reaches_every_observer_unchanged() {
     let reason = ExitReason::from(Story::long());
     for told in told_of_the_end(reason.clone()).await {
         assert_eq!(told, reason);
@@ -79,7 +79,7 @@ async fn a_large_error_reaches_every_observer_as_it_is() {
 
 /// PROC-012, for a text.
 #[tokio::test]
-async fn a_large_text_reaches_every_observer_as_it_is() {
+async fn a_large_crash_text_reaches_every_observer_unchanged() {
     let text = "boom ".repeat(26_215);
     for told in told_of_the_end(ExitReason::crashed(text.clone())).await {
         assert_eq!(told.crash().unwrap().message(), text);

@@ -22,7 +22,7 @@ async fn a_kill_ends_a_trapping_process() {
 
 /// SIG-008. From another process.
 #[tokio::test]
-async fn an_exit_signal_ends_a_process_or_is_trapped() {
+async fn an_exit_signal_ends_a_process_unless_it_traps_exits() {
     let rt = Runtime::new();
     for reason in [crash("r"), ExitReason::Shutdown, ExitReason::Killed, ExitReason::NoProc] {
         let (plain, mut trapping) = (Puppet::new(&rt), Puppet::trapping(&rt));
@@ -39,7 +39,7 @@ async fn an_exit_signal_ends_a_process_or_is_trapped() {
 
 /// SIG-008. From outside: nobody is `from`.
 #[tokio::test]
-async fn an_exit_signal_from_outside_comes_from_nobody() {
+async fn an_exit_signal_from_outside_any_process_has_the_sender_outside() {
     let rt = Runtime::new();
     let mut trapping = Puppet::trapping(&rt);
     assert!(rt.exit(trapping.pid(), crash("r")));
@@ -59,7 +59,7 @@ async fn an_exit_signal_from_outside_comes_from_nobody() {
 /// T12. A normal exit signal from another is a message to one that traps, and nothing
 /// to one that doesn't.
 #[tokio::test]
-async fn a_normal_exit_signal_ends_nobody_else() {
+async fn a_normal_exit_signal_does_not_end_another_process() {
     let rt = Runtime::new();
     let (mut plain, mut trapping) = (Puppet::new(&rt), Puppet::trapping(&rt));
     assert!(rt.exit(plain.pid(), ExitReason::Normal));
@@ -72,7 +72,7 @@ async fn a_normal_exit_signal_ends_nobody_else() {
 /// T12. A process that sends itself an exit signal, `Normal` included, ends of it, or
 /// traps it.
 #[tokio::test]
-async fn an_exit_signal_to_oneself_counts_whatever_the_reason() {
+async fn an_exit_signal_to_oneself_takes_effect_for_every_reason() {
     let rt = Runtime::new();
     for reason in [ExitReason::Normal, ExitReason::Shutdown, crash("own")] {
         let own = reason.clone();
@@ -93,7 +93,7 @@ async fn an_exit_signal_to_oneself_counts_whatever_the_reason() {
 
 /// SIG-011.
 #[tokio::test]
-async fn an_exit_signal_to_nobody_says_so() {
+async fn an_exit_signal_to_a_missing_process_returns_false() {
     let rt = Runtime::new();
     let mut bystander = Puppet::trapping(&rt);
     let never_issued = Pid::from_raw(bystander.pid().raw() + 1_000_000);
@@ -107,7 +107,7 @@ async fn an_exit_signal_to_nobody_says_so() {
 
 /// SIG-012 and T13.
 #[tokio::test]
-async fn the_first_accepted_reason_sticks() {
+async fn the_first_accepted_exit_reason_is_final() {
     let rt = Runtime::new();
     let mut watcher = Puppet::trapping(&rt);
     let target = idler(&rt).pid();
@@ -127,7 +127,7 @@ async fn the_first_accepted_reason_sticks() {
 
 /// T13. `Normal` from outside is not accepted, so the kill after it is the first.
 #[tokio::test]
-async fn an_ignored_signal_leaves_no_reason_behind() {
+async fn an_ignored_exit_signal_does_not_set_the_reason() {
     let rt = Runtime::new();
     let process = idler(&rt);
     rt.exit(process.pid(), ExitReason::Normal);
@@ -137,7 +137,7 @@ async fn an_ignored_signal_leaves_no_reason_behind() {
 
 /// T13. A panic that happens before the signal is looked at is what really happened.
 #[tokio::test]
-async fn a_panic_beats_a_signal_that_was_accepted_before() {
+async fn a_panic_takes_precedence_over_a_signal_that_was_accepted_before() {
     let rt = Runtime::new();
     let process = rt.spawn(|ctx| async move {
         ctx.runtime().exit(ctx.pid(), crash("signal"));
@@ -148,7 +148,7 @@ async fn a_panic_beats_a_signal_that_was_accepted_before() {
 
 /// T13. A body that returns with a signal pending was ended by the signal.
 #[tokio::test]
-async fn a_signal_beats_a_return_that_follows_it() {
+async fn a_pending_signal_takes_precedence_over_a_later_return() {
     let rt = Runtime::new();
     let process = rt.spawn(|ctx| async move {
         ctx.runtime().exit(ctx.pid(), crash("signal"));
@@ -158,7 +158,7 @@ async fn a_signal_beats_a_return_that_follows_it() {
 
 /// Only signals that come while it traps are trapped.
 #[tokio::test]
-async fn trapping_counts_when_the_signal_arrives() {
+async fn trap_exit_applies_at_the_arrival_of_a_signal() {
     let rt = Runtime::new();
     let mut puppet = Puppet::trapping(&rt);
     rt.exit(puppet.pid(), crash("trapped"));
@@ -172,7 +172,7 @@ async fn trapping_counts_when_the_signal_arrives() {
 /// Architecture 3.2. What was queued before is not handled either, and the sender of
 /// what comes after is told.
 #[tokio::test]
-async fn nothing_is_handled_after_a_fatal_signal() {
+async fn queued_messages_are_not_handled_after_a_fatal_signal() {
     let rt = Runtime::new();
     for kill in [true, false] {
         let mut puppet = Puppet::new(&rt);
@@ -192,7 +192,7 @@ async fn nothing_is_handled_after_a_fatal_signal() {
 
 /// T22. The mailbox doesn't hold a kill up: not a backlog, not a selective receive.
 #[tokio::test]
-async fn a_kill_overtakes_the_mailbox() {
+async fn a_kill_takes_effect_before_queued_messages() {
     let rt = Runtime::new();
     let process = rt.spawn(|mut ctx| async move {
         ctx.recv_match(|item| *item == text("never sent")).await;

@@ -112,7 +112,7 @@ fn look_around(
 
 /// Guarantee 1, the first half: values go while the process still is what it was.
 #[tokio::test]
-async fn values_are_dropped_before_anything_is_freed_or_told() {
+async fn values_are_dropped_before_names_are_freed_and_the_end_is_announced() {
     for way in WAYS {
         let bed = Deathbed::prepare(way).await;
         let pid = bed.process.pid();
@@ -127,7 +127,7 @@ async fn values_are_dropped_before_anything_is_freed_or_told() {
 
 /// Guarantee 1, the second half: each observer once, all with the same reason.
 #[tokio::test]
-async fn every_observer_of_one_end_is_told_once_and_the_same() {
+async fn every_observer_of_an_exit_receives_one_report_with_the_same_reason() {
     for way in WAYS {
         let mut bed = Deathbed::prepare(way).await;
         let pid = bed.process.pid();
@@ -150,7 +150,7 @@ async fn every_observer_of_one_end_is_told_once_and_the_same() {
 
 /// SIG-040 and T16. The one who gets the `Down` finds all of it done.
 #[tokio::test]
-async fn who_gets_the_down_finds_the_name_free() {
+async fn names_and_groups_are_free_when_the_down_arrives() {
     for way in WAYS {
         let bed = Deathbed::prepare(way).await;
         let pid = bed.process.pid();
@@ -172,7 +172,7 @@ async fn who_gets_the_down_finds_the_name_free() {
 /// A destructor's panic is caught and changes nothing: not the reason, not the rest of
 /// the teardown.
 #[tokio::test]
-async fn a_destructor_that_panics_changes_nothing() {
+async fn a_panicking_destructor_changes_neither_reason_nor_teardown() {
     for way in [Way::Return, Way::Kill, Way::Signal] {
         let rt = Runtime::new();
         let process = rt.spawn(move |mut ctx| async move {
@@ -208,7 +208,7 @@ async fn a_destructor_that_panics_changes_nothing() {
 /// A body that panicked and whose captures panic when they are dropped: the first panic
 /// is the reason.
 #[tokio::test]
-async fn a_destructor_that_panics_after_a_panic_changes_nothing() {
+async fn the_first_panic_is_the_reason_when_a_destructor_panics_too() {
     let rt = Runtime::new();
     let value = OnDrop::new(|| panic!("in the destructor"));
     let process = rt.spawn(move |_| {
@@ -255,7 +255,7 @@ async fn a_destructor_may_use_the_runtime() {
 
 /// What still lay in the mailbox goes too: the writer of a stream sees its reader gone.
 #[tokio::test]
-async fn the_mailbox_dies_with_its_process() {
+async fn queued_items_are_dropped_with_their_process() {
     let rt = Runtime::new();
     let process = support::idler(&rt);
     let (writer, reader) = regrow::stream();

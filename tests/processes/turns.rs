@@ -48,7 +48,7 @@ impl Other {
 }
 
 /// Repeats an operation until another task on this thread has run.
-macro_rules! lets_others_run {
+macro_rules! lets_other_tasks_run {
     ($name:literal, $operation:expr) => {
         let (other, mut rounds) = (Other::spawn(), 0);
         while !other.has_run() {
@@ -106,7 +106,7 @@ async fn until_ok<T, E>(mut operation: impl AsyncFnMut() -> Result<T, E>) -> T {
 }
 
 #[tokio::test]
-async fn a_loop_of_calls_lets_a_restarting_server_come_up() {
+async fn a_loop_of_calls_lets_a_server_restart() {
     let rt = Runtime::new();
     let bounded = Echo::child(()).named("echo").mailbox_capacity(8, Overflow::Wait);
     let tree = Supervisor::one_for_one().intensity(100, SOON).child(bounded);
@@ -135,7 +135,7 @@ async fn a_loop_of_calls_lets_a_restarting_server_come_up() {
 }
 
 #[tokio::test]
-async fn a_loop_of_requests_lets_a_restarting_supervisor_come_up() {
+async fn a_loop_of_requests_lets_a_supervisor_restart() {
     let rt = Runtime::new();
     let inner = Supervisor::one_for_one().named("inner");
     let many = DynamicSupervisor::new().named("many");
@@ -156,74 +156,74 @@ async fn a_loop_of_requests_lets_a_restarting_supervisor_come_up() {
 }
 
 #[tokio::test]
-async fn calls_that_fail_at_once_let_others_run() {
+async fn calls_that_fail_at_once_let_other_tasks_run() {
     let rt = Runtime::new();
     let dead = dead_server(&rt).await;
     let caller: Caller<(), u8> = dead.caller(|(), reply| reply);
-    lets_others_run!("ServerRef::call", drop(dead.call(same).await));
-    lets_others_run!("ServerRef::call_timeout", drop(dead.call_timeout(same, SOON).await));
-    lets_others_run!("ServerRef::call_unlimited", drop(dead.call_unlimited(same).await));
+    lets_other_tasks_run!("ServerRef::call", drop(dead.call(same).await));
+    lets_other_tasks_run!("ServerRef::call_timeout", drop(dead.call_timeout(same, SOON).await));
+    lets_other_tasks_run!("ServerRef::call_unlimited", drop(dead.call_unlimited(same).await));
     let stranger = rt.server(Name::<Echo>::new("nobody"));
-    lets_others_run!("ServerRef::call_waiting", {
+    lets_other_tasks_run!("ServerRef::call_waiting", {
         drop(stranger.call_waiting(same, SOON).await);
     });
-    lets_others_run!("ServerRef::call_many", {
+    lets_other_tasks_run!("ServerRef::call_many", {
         drop(ServerRef::<Echo>::call_many(&[], same, SOON).await);
     });
-    lets_others_run!("Caller::call", drop(caller.call(()).await));
-    lets_others_run!("Caller::call_timeout", drop(caller.call_timeout((), SOON).await));
-    lets_others_run!("ServerRef::cast_wait", drop(dead.cast_wait(()).await));
+    lets_other_tasks_run!("Caller::call", drop(caller.call(()).await));
+    lets_other_tasks_run!("Caller::call_timeout", drop(caller.call_timeout((), SOON).await));
+    lets_other_tasks_run!("ServerRef::cast_wait", drop(dead.cast_wait(()).await));
     let stop = || ExitReason::Normal;
-    lets_others_run!("ServerRef::stop", drop(dead.stop(stop()).await));
-    lets_others_run!("ServerRef::stop_timeout", {
+    lets_other_tasks_run!("ServerRef::stop", drop(dead.stop(stop()).await));
+    lets_other_tasks_run!("ServerRef::stop_timeout", {
         drop(dead.stop_timeout(stop(), SOON).await);
     });
-    lets_others_run!("ServerRef::suspend", drop(dead.suspend().await));
-    lets_others_run!("ServerRef::resume", drop(dead.resume().await));
-    lets_others_run!("ServerRef::get_status", drop(dead.get_status().await));
-    lets_others_run!("Ended", drop(dead.ended().await));
+    lets_other_tasks_run!("ServerRef::suspend", drop(dead.suspend().await));
+    lets_other_tasks_run!("ServerRef::resume", drop(dead.resume().await));
+    lets_other_tasks_run!("ServerRef::get_status", drop(dead.get_status().await));
+    lets_other_tasks_run!("Ended", drop(dead.ended().await));
 }
 
 /// A cast that finds room returns at once, too.
 #[tokio::test]
-async fn casts_that_are_queued_at_once_let_others_run() {
+async fn casts_that_are_queued_at_once_let_other_tasks_run() {
     let rt = Runtime::new();
     let server = Echo::start(&rt, ()).await.unwrap();
-    lets_others_run!("ServerRef::cast_wait", server.cast_wait(()).await.unwrap());
+    lets_other_tasks_run!("ServerRef::cast_wait", server.cast_wait(()).await.unwrap());
 }
 
 #[tokio::test]
-async fn starts_that_are_refused_let_others_run() {
+async fn refused_starts_let_other_tasks_run() {
     let rt = Runtime::new();
     let probe = Probe::new(&rt);
     let _holder = Echo::start_named(&rt, ECHO, ()).await.unwrap();
     let spec = || Echo::spec(()).named(ECHO);
-    lets_others_run!("ServerSpec::start", drop(spec().start(&rt).await));
-    lets_others_run!("ServerSpec::start_link", drop(spec().start_link(&probe).await));
-    lets_others_run!("ServerSpec::start_monitor", {
+    lets_other_tasks_run!("ServerSpec::start", drop(spec().start(&rt).await));
+    lets_other_tasks_run!("ServerSpec::start_link", drop(spec().start_link(&probe).await));
+    lets_other_tasks_run!("ServerSpec::start_monitor", {
         drop(spec().start_monitor(&probe).await);
     });
-    lets_others_run!("GenServer::start_named", {
+    lets_other_tasks_run!("GenServer::start_named", {
         drop(Echo::start_named(&rt, ECHO, ()).await);
     });
     let tree = twice_the_same;
-    lets_others_run!("SupervisorSpec::start", drop(tree().start(&rt).await));
-    lets_others_run!("SupervisorSpec::start_link", drop(tree().start_link(&probe).await));
-    lets_others_run!("SupervisorSpec::start_monitor", {
+    lets_other_tasks_run!("SupervisorSpec::start", drop(tree().start(&rt).await));
+    lets_other_tasks_run!("SupervisorSpec::start_link", drop(tree().start_link(&probe).await));
+    lets_other_tasks_run!("SupervisorSpec::start_monitor", {
         drop(tree().start_monitor(&probe).await);
     });
     let none = || PartitionSupervisor::<Echo>::new("none", |_| ()).partitions(0);
-    lets_others_run!("PartitionSupervisor::start", drop(none().start(&rt).await));
+    lets_other_tasks_run!("PartitionSupervisor::start", drop(none().start(&rt).await));
     let many = || DynamicSupervisor::new().named("echo");
-    lets_others_run!("DynamicSupervisor::start", drop(many().start(&rt).await));
-    lets_others_run!("DynamicSupervisor::start_link", {
+    lets_other_tasks_run!("DynamicSupervisor::start", drop(many().start(&rt).await));
+    lets_other_tasks_run!("DynamicSupervisor::start_link", {
         drop(many().start_link(&probe).await);
     });
     let tasks = || TaskSupervisor::new().named("echo");
-    lets_others_run!("TaskSupervisor::start", drop(tasks().start(&rt).await));
+    lets_other_tasks_run!("TaskSupervisor::start", drop(tasks().start(&rt).await));
     let program = || Run::new(twice_the_same()).without_signals();
-    lets_others_run!("Run::run", drop(program().run().await));
-    lets_others_run!("run", drop(regrow::run(twice_the_same()).await));
+    lets_other_tasks_run!("Run::run", drop(program().run().await));
+    lets_other_tasks_run!("run", drop(regrow::run(twice_the_same()).await));
 }
 
 /// A tree that is refused.
@@ -232,12 +232,12 @@ fn twice_the_same() -> SupervisorSpec {
 }
 
 #[tokio::test]
-async fn starts_after_the_runtimes_shutdown_let_others_run() {
+async fn starts_after_a_runtime_shutdown_let_other_tasks_run() {
     let rt = Runtime::new();
     let mut ctx = TestContext::<Echo>::new(&rt);
     rt.shutdown();
-    lets_others_run!("GenServer::start", drop(Echo::start(&rt, ()).await));
-    lets_others_run!("ServerContext::start_link", drop(ctx.start_link::<Echo>(()).await));
+    lets_other_tasks_run!("GenServer::start", drop(Echo::start(&rt, ()).await));
+    lets_other_tasks_run!("ServerContext::start_link", drop(ctx.start_link::<Echo>(()).await));
 }
 
 /// Starts of a supervisor's children, each repeated by a child that holds the name they want.
@@ -246,18 +246,18 @@ struct Repeats;
 #[async_trait]
 impl StartChild for Repeats {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
-        lets_others_run!("StartContext::task", {
+        lets_other_tasks_run!("StartContext::task", {
             drop(ctx.task(|_| pending()).await);
         });
-        lets_others_run!("StartContext::server", drop(ctx.server::<Echo>(()).await));
-        lets_others_run!("StartContext::serve", {
+        lets_other_tasks_run!("StartContext::server", drop(ctx.server::<Echo>(()).await));
+        lets_other_tasks_run!("StartContext::serve", {
             drop(ctx.serve(|_| pending::<regrow::Result>()).await);
         });
-        lets_others_run!("StartContext::blocking", {
+        lets_other_tasks_run!("StartContext::blocking", {
             drop(ctx.blocking(|_| Ok(())).await);
         });
         #[cfg(feature = "process")]
-        lets_others_run!("StartContext::command", {
+        lets_other_tasks_run!("StartContext::command", {
             drop(ctx.command(tokio::process::Command::new("true")).await);
         });
         Err(StartError::Ignored)
@@ -265,7 +265,7 @@ impl StartChild for Repeats {
 }
 
 #[tokio::test]
-async fn starts_of_children_that_are_refused_let_others_run() {
+async fn refused_child_starts_let_other_tasks_run() {
     let rt = Runtime::new();
     let _holder = Echo::start_named(&rt, ECHO, ()).await.unwrap();
     let child = ChildSpec::new("repeats", Repeats).named("echo");
@@ -274,84 +274,84 @@ async fn starts_of_children_that_are_refused_let_others_run() {
 }
 
 #[tokio::test]
-async fn requests_to_a_supervisor_that_has_ended_let_others_run() {
+async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
     tree.stop().await.unwrap();
     let child = || Echo::child(());
-    lets_others_run!("SupervisorRef::start_child", drop(tree.start_child(child()).await));
-    lets_others_run!("SupervisorRef::terminate_child", {
+    lets_other_tasks_run!("SupervisorRef::start_child", drop(tree.start_child(child()).await));
+    lets_other_tasks_run!("SupervisorRef::terminate_child", {
         drop(tree.terminate_child("a").await);
     });
-    lets_others_run!("SupervisorRef::restart_child", drop(tree.restart_child("a").await));
-    lets_others_run!("SupervisorRef::delete_child", drop(tree.delete_child("a").await));
-    lets_others_run!("SupervisorRef::which_child", drop(tree.which_child("a").await));
-    lets_others_run!("SupervisorRef::child_spec", drop(tree.child_spec("a").await));
-    lets_others_run!("SupervisorRef::which_children", drop(tree.which_children().await));
-    lets_others_run!("SupervisorRef::count_children", drop(tree.count_children().await));
-    lets_others_run!("SupervisorRef::tree", drop(tree.tree().await));
-    lets_others_run!("SupervisorRef::tree_within", drop(tree.tree_within(SOON).await));
-    lets_others_run!("SupervisorRef::stop", drop(tree.stop().await));
-    lets_others_run!("SupervisorRef::stop_with", {
+    lets_other_tasks_run!("SupervisorRef::restart_child", drop(tree.restart_child("a").await));
+    lets_other_tasks_run!("SupervisorRef::delete_child", drop(tree.delete_child("a").await));
+    lets_other_tasks_run!("SupervisorRef::which_child", drop(tree.which_child("a").await));
+    lets_other_tasks_run!("SupervisorRef::child_spec", drop(tree.child_spec("a").await));
+    lets_other_tasks_run!("SupervisorRef::which_children", drop(tree.which_children().await));
+    lets_other_tasks_run!("SupervisorRef::count_children", drop(tree.count_children().await));
+    lets_other_tasks_run!("SupervisorRef::tree", drop(tree.tree().await));
+    lets_other_tasks_run!("SupervisorRef::tree_within", drop(tree.tree_within(SOON).await));
+    lets_other_tasks_run!("SupervisorRef::stop", drop(tree.stop().await));
+    lets_other_tasks_run!("SupervisorRef::stop_with", {
         drop(tree.stop_with(ExitReason::Normal).await);
     });
     let parts = PartitionSupervisor::<Echo>::new("parts", |_| ()).partitions(1);
     let parts = parts.start(&rt).await.unwrap();
     parts.stop().await.unwrap();
-    lets_others_run!("PartitionSupervisorRef::stop", drop(parts.stop().await));
+    lets_other_tasks_run!("PartitionSupervisorRef::stop", drop(parts.stop().await));
 }
 
 #[tokio::test]
-async fn requests_to_a_dynamic_supervisor_that_has_ended_let_others_run() {
+async fn requests_to_an_ended_dynamic_supervisor_let_other_tasks_run() {
     let rt = Runtime::new();
     let many = DynamicSupervisor::new().start(&rt).await.unwrap();
     many.stop().await.unwrap();
     let holder = Echo::start_named(&rt, ECHO, ()).await.unwrap().pid().unwrap();
     let child = || Echo::child(());
-    lets_others_run!("DynamicSupervisorRef::start_child", {
+    lets_other_tasks_run!("DynamicSupervisorRef::start_child", {
         drop(many.start_child(child()).await);
     });
-    lets_others_run!("DynamicSupervisorRef::start_server", {
+    lets_other_tasks_run!("DynamicSupervisorRef::start_server", {
         drop(many.start_server::<Echo>(()).await);
     });
-    lets_others_run!("DynamicSupervisorRef::get_or_start", {
+    lets_other_tasks_run!("DynamicSupervisorRef::get_or_start", {
         assert_eq!(many.get_or_start("echo", child()).await, Ok(holder));
     });
-    lets_others_run!("DynamicSupervisorRef::terminate_child", {
+    lets_other_tasks_run!("DynamicSupervisorRef::terminate_child", {
         drop(many.terminate_child(holder).await);
     });
-    lets_others_run!("DynamicSupervisorRef::which_children", {
+    lets_other_tasks_run!("DynamicSupervisorRef::which_children", {
         drop(many.which_children().await);
     });
-    lets_others_run!("DynamicSupervisorRef::count_children", {
+    lets_other_tasks_run!("DynamicSupervisorRef::count_children", {
         drop(many.count_children().await);
     });
-    lets_others_run!("DynamicSupervisorRef::tree", drop(many.tree().await));
-    lets_others_run!("DynamicSupervisorRef::tree_within", drop(many.tree_within(SOON).await));
-    lets_others_run!("DynamicSupervisorRef::stop", drop(many.stop().await));
+    lets_other_tasks_run!("DynamicSupervisorRef::tree", drop(many.tree().await));
+    lets_other_tasks_run!("DynamicSupervisorRef::tree_within", drop(many.tree_within(SOON).await));
+    lets_other_tasks_run!("DynamicSupervisorRef::stop", drop(many.stop().await));
 }
 
 #[tokio::test]
-async fn requests_to_a_task_supervisor_that_has_ended_let_others_run() {
+async fn requests_to_an_ended_task_supervisor_let_other_tasks_run() {
     let (rt, body) = (Runtime::new(), |_| async {});
     let (probe, fallible) = (Probe::new(&rt), |_| async { Ok(()) });
     let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
     tasks.stop().await.unwrap();
-    lets_others_run!("TaskSupervisorRef::spawn", drop(tasks.spawn(&probe, body).await));
-    lets_others_run!("TaskSupervisorRef::spawn_nolink", {
+    lets_other_tasks_run!("TaskSupervisorRef::spawn", drop(tasks.spawn(&probe, body).await));
+    lets_other_tasks_run!("TaskSupervisorRef::spawn_nolink", {
         drop(tasks.spawn_nolink(body).await);
     });
-    lets_others_run!("TaskSupervisorRef::start_child", {
+    lets_other_tasks_run!("TaskSupervisorRef::start_child", {
         drop(tasks.start_child(fallible).await);
     });
-    lets_others_run!("TaskSupervisorRef::start_child_with", {
+    lets_other_tasks_run!("TaskSupervisorRef::start_child_with", {
         drop(tasks.start_child_with(Restart::Transient, fallible).await);
     });
-    lets_others_run!("TaskSupervisorRef::terminate_child", {
+    lets_other_tasks_run!("TaskSupervisorRef::terminate_child", {
         drop(tasks.terminate_child(probe_pid(&probe)).await);
     });
-    lets_others_run!("TaskSupervisorRef::children", drop(tasks.children().await));
-    lets_others_run!("TaskSupervisorRef::stop", drop(tasks.stop().await));
+    lets_other_tasks_run!("TaskSupervisorRef::children", drop(tasks.children().await));
+    lets_other_tasks_run!("TaskSupervisorRef::stop", drop(tasks.stop().await));
 }
 
 fn probe_pid(probe: &Probe) -> regrow::Pid {
@@ -368,43 +368,43 @@ async fn finished(rt: &Runtime) -> Vec<Task<u8>> {
 }
 
 #[tokio::test]
-async fn waits_for_tasks_that_have_ended_let_others_run() {
+async fn waits_for_ended_tasks_let_other_tasks_run() {
     let rt = Runtime::new();
     let mut tasks = finished(&rt).await;
     let mut next = || tasks.pop().unwrap();
-    lets_others_run!("Task::join", assert_eq!(next().join().await, Ok(7)));
-    lets_others_run!("Task::join_timeout", drop(next().join_timeout(SOON).await));
+    lets_other_tasks_run!("Task::join", assert_eq!(next().join().await, Ok(7)));
+    lets_other_tasks_run!("Task::join_timeout", drop(next().join_timeout(SOON).await));
     let mut tasks = finished(&rt).await;
     let mut next = || tasks.pop().unwrap();
-    lets_others_run!("Task::join_unlimited", drop(next().join_unlimited().await));
-    lets_others_run!("Task::shutdown", drop(next().shutdown(Shutdown::BrutalKill).await));
+    lets_other_tasks_run!("Task::join_unlimited", drop(next().join_unlimited().await));
+    lets_other_tasks_run!("Task::shutdown", drop(next().shutdown(Shutdown::BrutalKill).await));
     let mut task = next();
-    lets_others_run!("Task::yield_for", drop(task.yield_for(SOON).await));
-    lets_others_run!("Task::join_many", drop(Task::<u8>::join_many([], SOON).await));
-    lets_others_run!("Task::yield_many", drop(Task::<u8>::yield_many(&mut [], SOON).await));
+    lets_other_tasks_run!("Task::yield_for", drop(task.yield_for(SOON).await));
+    lets_other_tasks_run!("Task::join_many", drop(Task::<u8>::join_many([], SOON).await));
+    lets_other_tasks_run!("Task::yield_many", drop(Task::<u8>::yield_many(&mut [], SOON).await));
     let mut none = TaskStream::nolink(&rt, stream::empty::<u8>(), |_| async {});
-    lets_others_run!("TaskStream::next", assert!(none.next().await.is_none()));
+    lets_other_tasks_run!("TaskStream::next", assert!(none.next().await.is_none()));
 }
 
 #[tokio::test]
-async fn receiving_what_is_queued_lets_others_run() {
+async fn receives_of_queued_messages_let_other_tasks_run() {
     let rt = Runtime::new();
     let receiver = rt.spawn(async move |mut ctx| {
         let (rt, pid) = (ctx.runtime(), ctx.pid());
         let mail = || assert!(rt.send(pid, b"x".to_vec()));
-        lets_others_run!("Context::recv", {
+        lets_other_tasks_run!("Context::recv", {
             mail();
             drop(ctx.recv().await);
         });
-        lets_others_run!("Context::recv_match", {
+        lets_other_tasks_run!("Context::recv_match", {
             mail();
             drop(ctx.recv_match(|item| *item == text("x")).await);
         });
-        lets_others_run!("Context::recv_timeout", {
+        lets_other_tasks_run!("Context::recv_timeout", {
             mail();
             drop(ctx.recv_timeout(SOON).await);
         });
-        lets_others_run!("Context::recv_match_timeout", {
+        lets_other_tasks_run!("Context::recv_match_timeout", {
             mail();
             drop(ctx.recv_match_timeout(|item| *item == text("x"), SOON).await);
         });
@@ -413,15 +413,15 @@ async fn receiving_what_is_queued_lets_others_run() {
     let task = Task::spawn_nolink(&rt, async move |mut ctx| {
         let (rt, pid) = (ctx.runtime(), ctx.pid());
         let mail = || assert!(rt.send(pid, b"x".to_vec()));
-        lets_others_run!("TaskContext::recv", {
+        lets_other_tasks_run!("TaskContext::recv", {
             mail();
             drop(ctx.recv().await);
         });
-        lets_others_run!("TaskContext::recv_match", {
+        lets_other_tasks_run!("TaskContext::recv_match", {
             mail();
             drop(ctx.recv_match(|item| *item == text("x")).await);
         });
-        lets_others_run!("TaskContext::recv_timeout", {
+        lets_other_tasks_run!("TaskContext::recv_timeout", {
             mail();
             drop(ctx.recv_timeout(SOON).await);
         });
@@ -430,44 +430,44 @@ async fn receiving_what_is_queued_lets_others_run() {
 }
 
 #[tokio::test]
-async fn news_and_chunks_that_are_there_let_others_run() {
+async fn reads_of_ready_events_and_chunks_let_other_tasks_run() {
     let rt = Runtime::new();
     let registry = Registry::<u8, ()>::unique(&rt);
     let mut changes = registry.changes();
     drop(registry);
-    lets_others_run!("RegistryChanges::next", changes.next().await);
+    lets_other_tasks_run!("RegistryChanges::next", changes.next().await);
     let mut events = rt.events();
     drop(rt);
-    lets_others_run!("Events::next", assert!(events.next().await.is_none()));
+    lets_other_tasks_run!("Events::next", assert!(events.next().await.is_none()));
     let (writer, mut reader) = byte_stream();
     drop(writer);
-    lets_others_run!("StreamHandle::read", assert!(reader.read().await.is_none()));
+    lets_other_tasks_run!("StreamHandle::read", assert!(reader.read().await.is_none()));
     let (writer, reader) = byte_stream();
     drop(reader);
-    lets_others_run!("StreamWriter::write", drop(writer.write(vec![1]).await));
+    lets_other_tasks_run!("StreamWriter::write", drop(writer.write(vec![1]).await));
 }
 
 #[tokio::test]
-async fn keeps_that_are_free_let_others_run() {
+async fn lending_a_free_keep_lets_other_tasks_run() {
     let refuses = Keep::<u8>::new(async || Err(ExitReason::Normal));
-    lets_others_run!("Keep::lend", drop(refuses.lend().await));
+    lets_other_tasks_run!("Keep::lend", drop(refuses.lend().await));
     let kept = Keep::with(|| 7);
-    lets_others_run!("Keep::get", assert_eq!(kept.get().await, Ok(7)));
-    lets_others_run!("Keep::reset", _ = kept.reset().await);
+    lets_other_tasks_run!("Keep::get", assert_eq!(kept.get().await, Ok(7)));
+    lets_other_tasks_run!("Keep::reset", _ = kept.reset().await);
 }
 
 /// A child that is to stop, and one that serves until it is.
 #[tokio::test]
-async fn a_child_that_is_to_stop_lets_others_run() {
+async fn waits_for_a_signalled_shutdown_let_other_tasks_run() {
     let rt = Runtime::new();
     let task = ChildSpec::task("task", async move |mut ctx| {
         ctx.shutdown().await;
-        lets_others_run!("TaskContext::shutdown", ctx.shutdown().await);
+        lets_other_tasks_run!("TaskContext::shutdown", ctx.shutdown().await);
         Ok(())
     });
     let serve = ChildSpec::serve("serve", async move |signal: regrow::ShutdownSignal| {
         signal.clone().await;
-        lets_others_run!("ShutdownSignal", signal.clone().await);
+        lets_other_tasks_run!("ShutdownSignal", signal.clone().await);
         Ok::<(), ExitReason>(())
     });
     let tree = Supervisor::one_for_one().child(task).child(serve).start(&rt).await.unwrap();
@@ -480,33 +480,33 @@ async fn a_child_that_is_to_stop_lets_others_run() {
 }
 
 #[tokio::test]
-async fn tools_for_tests_let_others_run() {
+async fn probes_and_test_contexts_let_other_tasks_run() {
     let rt = Runtime::new();
     let mut probe = Probe::new(&rt);
     let mail = |pid| assert!(rt.send(pid, b"x".to_vec()));
-    lets_others_run!("Probe::next", {
+    lets_other_tasks_run!("Probe::next", {
         mail(probe.pid());
         drop(probe.next().await);
     });
-    lets_others_run!("Probe::expect", {
+    lets_other_tasks_run!("Probe::expect", {
         mail(probe.pid());
         probe.expect(text("x")).await;
     });
     let mut ctx = TestContext::<Echo>::new(&rt);
-    lets_others_run!("TestContext::handle_next", {
+    lets_other_tasks_run!("TestContext::handle_next", {
         mail(ctx.pid());
         ctx.handle_next(&mut Echo).await.unwrap();
     });
-    lets_others_run!("Answer", {
+    lets_other_tasks_run!("Answer", {
         let (ask, answer) = ctx.question(same);
         ask.send(7);
         assert_eq!(answer.await, Ok(7));
     });
     let dead = support::dead(&rt).await;
-    lets_others_run!("await_exit", drop(await_exit(&rt, dead).await));
+    lets_other_tasks_run!("await_exit", drop(await_exit(&rt, dead).await));
     let mut holders = [support::idle(&rt), support::idle(&rt)];
     rt.register("held", holders[1]);
-    lets_others_run!("await_restart", {
+    lets_other_tasks_run!("await_restart", {
         let successor = await_restart(&rt, "held");
         rt.unregister("held");
         rt.register("held", holders[0]);
@@ -516,15 +516,15 @@ async fn tools_for_tests_let_others_run() {
 }
 
 #[tokio::test]
-async fn mocks_let_others_run() {
+async fn mocks_let_other_tasks_run() {
     let rt = Runtime::new();
     let mut mock = Mock::<Echo>::new(&rt);
     let server = mock.server();
-    lets_others_run!("Mock::next", {
+    lets_other_tasks_run!("Mock::next", {
         server.cast(());
         drop(mock.next().await);
     });
-    lets_others_run!("Mock::next_cast", {
+    lets_other_tasks_run!("Mock::next_cast", {
         server.cast(());
         mock.next_cast().await;
     });
@@ -532,12 +532,12 @@ async fn mocks_let_others_run() {
     for call in &mut calls {
         assert!(unconstrained(call).now_or_never().is_none());
     }
-    lets_others_run!("Mock::next_call", drop(mock.next_call().await));
+    lets_other_tasks_run!("Mock::next_call", drop(mock.next_call().await));
     let mut mocks: Vec<_> = (0..MANY).map(|_| Mock::<Echo>::new(&rt)).collect();
     for mock in &mocks {
         support::killed(&rt, mock.pid()).await;
     }
-    lets_others_run!("Mock::end", {
+    lets_other_tasks_run!("Mock::end", {
         drop(mocks.pop().unwrap().end(ExitReason::Normal).await);
     });
 }
@@ -558,7 +558,7 @@ const EXEMPT: [(&str, &str); 9] = [
 /// The names given to the operations that are repeated in this file.
 fn repeated() -> BTreeSet<String> {
     let text = include_str!("turns.rs");
-    let names = text.split("lets_others_run!(").skip(1).filter_map(|call| {
+    let names = text.split("lets_other_tasks_run!(").skip(1).filter_map(|call| {
         let name = call.trim_start().strip_prefix('"')?;
         name.split('"').next()
     });
@@ -633,7 +633,7 @@ fn futures(source: &Source) -> Vec<String> {
 }
 
 #[test]
-fn every_async_method_is_repeated_here_or_exempt_with_a_reason() {
+fn every_async_method_is_tested_here_or_exempt_with_a_reason() {
     let all: BTreeSet<_> = sources("src").iter().flat_map(futures).collect();
     let mut known = repeated();
     known.extend(EXEMPT.iter().map(|(name, _)| (*name).to_owned()));

@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Watchers of a group receive by hand, and one of its members dies: its end is whole.
 #[tokio::test(start_paused = true)]
-async fn a_member_of_a_group_ends_as_it_should() {
+async fn a_panicking_waker_of_a_group_monitor_does_not_stop_a_teardown() {
     let rt = Runtime::new();
     let (told, mut is_told) = unbounded_channel();
     let sleepers = [true, false].map(sleeper);
@@ -55,7 +55,7 @@ async fn a_member_of_a_group_ends_as_it_should() {
 
 /// A child waits by hand to be told to stop: its supervisor stops in order.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_stops_as_it_should() {
+async fn a_panicking_waker_of_a_child_does_not_stop_its_supervisors_shutdown() {
     let rt = Runtime::new();
     let (up, mut is_up) = unbounded_channel();
     let odd = ChildSpec::task("odd", move |mut ctx| {
@@ -79,7 +79,7 @@ async fn a_supervisor_stops_as_it_should() {
 
 /// Several listen to events by hand: each is woken by the next one.
 #[tokio::test]
-async fn every_listener_is_woken_by_an_event() {
+async fn a_panicking_waker_does_not_keep_other_event_listeners_waiting() {
     let rt = Runtime::new();
     let mut listeners = [true, false, true, false].map(|panics| (sleeper(panics), rt.events()));
     let mut waits: Vec<_> = listeners
@@ -120,7 +120,7 @@ impl GenServer for Echo {
 
 /// Several wait by hand for a server that is being restarted: each is woken when it is there.
 #[tokio::test(start_paused = true)]
-async fn every_call_that_waits_for_a_restart_is_woken_by_it() {
+async fn a_panicking_waker_does_not_keep_other_waiting_calls_waiting() {
     let rt = Runtime::new();
     let echo = Echo::child(()).named("echo").backoff(regrow::Backoff::new());
     let tree = Supervisor::one_for_one().child(echo).start(&rt).await.unwrap();
@@ -149,7 +149,7 @@ async fn every_call_that_waits_for_a_restart_is_woken_by_it() {
 
 /// Several wait by hand for room in a stream whose reader goes: each write fails.
 #[tokio::test(start_paused = true)]
-async fn every_writer_is_woken_by_the_end_of_its_stream() {
+async fn a_panicking_waker_does_not_keep_other_stream_writers_waiting() {
     let rt = Runtime::new();
     let reader = idler(&rt);
     let (writer, stream) = stream_with_capacity(1);
@@ -182,7 +182,7 @@ impl Wake for Mined {
 
 /// More ask for a tree by hand than a supervisor takes questions at once: it goes on.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_is_asked_for_its_tree_goes_on() {
+async fn a_panicking_waker_of_a_snapshot_does_not_stop_the_supervisor() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
     let mined = Arc::new(Mined::default());
@@ -206,7 +206,7 @@ async fn a_supervisor_that_is_asked_for_its_tree_goes_on() {
 
 /// A server is started by hand: it says that it has started, and serves.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_has_started_serves() {
+async fn a_panicking_waker_of_a_start_does_not_stop_the_server() {
     let rt = Runtime::new();
     let mined = Arc::new(Mined::default());
     let waker = Waker::from(mined.clone());

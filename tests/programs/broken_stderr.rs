@@ -45,8 +45,8 @@ fn with_broken_stderr(test: &str) -> bool {
 }
 
 #[test]
-fn a_crash_is_told_to_all_who_can_hear_it() {
-    if !with_broken_stderr("a_crash_is_told_to_all_who_can_hear_it") {
+fn a_crash_reaches_all_observers_with_a_broken_stderr() {
+    if !with_broken_stderr("a_crash_reaches_all_observers_with_a_broken_stderr") {
         return;
     }
     support::race::on_workers(async |rt| {
@@ -68,8 +68,8 @@ fn a_crash_is_told_to_all_who_can_hear_it() {
 }
 
 #[test]
-fn a_kill_and_a_spawn_line_panic_nobody() {
-    if !with_broken_stderr("a_kill_and_a_spawn_line_panic_nobody") {
+fn kill_and_spawn_log_lines_do_not_panic_with_a_broken_stderr() {
+    if !with_broken_stderr("kill_and_spawn_log_lines_do_not_panic_with_a_broken_stderr") {
         return;
     }
     support::race::on_workers(async |rt| {
@@ -88,8 +88,10 @@ fn a_kill_and_a_spawn_line_panic_nobody() {
 }
 
 #[test]
-fn a_destructor_that_panics_while_tokio_goes_aborts_nothing() {
-    if !with_broken_stderr("a_destructor_that_panics_while_tokio_goes_aborts_nothing") {
+fn a_panicking_destructor_at_a_tokio_drop_aborts_nothing_with_a_broken_stderr() {
+    if !with_broken_stderr(
+        "a_panicking_destructor_at_a_tokio_drop_aborts_nothing_with_a_broken_stderr",
+    ) {
         return;
     }
     let tokio = tokio::runtime::Runtime::new().unwrap();

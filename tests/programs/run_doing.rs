@@ -69,7 +69,7 @@ fn deaf(id: &str) -> ChildSpec {
 
 /// Of a server whose handlers are tracked it is the handler, and for how long.
 #[tokio::test(start_paused = true)]
-async fn a_tracked_server_overran_in_a_handler() {
+async fn a_report_names_the_callback_of_a_tracked_server_that_overran() {
     let rt = Runtime::new();
     rt.track_handlers(true);
     let tree = Supervisor::one_for_one().named("app").child(own(Hangs::child(()).named("hangs")));
@@ -83,7 +83,7 @@ async fn a_tracked_server_overran_in_a_handler() {
 
 /// Of all others it is whether they were at their mailbox. Who ends in time is not asked.
 #[tokio::test(start_paused = true)]
-async fn whoever_overran_was_waiting_or_working() {
+async fn a_report_says_whether_a_child_that_overran_was_receiving_or_working() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one()
         .named("app")
@@ -102,7 +102,7 @@ async fn whoever_overran_was_waiting_or_working() {
 
 /// A stop that is cut short finds everybody at something.
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_is_cut_short_tells_of_all_that_were_left() {
+async fn a_forced_stop_reports_the_activity_of_every_remaining_child() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one()
         .named("app")
@@ -116,7 +116,7 @@ async fn a_stop_that_is_cut_short_tells_of_all_that_were_left() {
 
 /// The children of a dynamic supervisor are told of likewise.
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_child_overran_at_something() {
+async fn a_report_has_the_activity_of_a_dynamic_child_that_overran() {
     let rt = Runtime::new();
     let jobs = regrow::DynamicSupervisor::new().named("jobs");
     let tree = Supervisor::one_for_one().named("app").child(jobs);
@@ -134,7 +134,7 @@ async fn a_dynamic_child_overran_at_something() {
 
 /// SHU-002: one that is to be killed at once, and was, has stopped as it should.
 #[tokio::test(start_paused = true)]
-async fn a_brutal_kill_that_was_asked_for_is_clean() {
+async fn a_child_with_shutdown_brutal_kill_is_reported_as_clean() {
     let rt = Runtime::new();
     let brutal = deaf("brutal").shutdown(Shutdown::BrutalKill);
     let report = stopped(&rt, Supervisor::one_for_one().child(brutal), 25 * SECOND).await;

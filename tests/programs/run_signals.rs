@@ -8,12 +8,12 @@ use regrow::{
 use crate::support::started::{Started, command, kind};
 
 fn started(kind: &str) -> Started {
-    Started::new(command("run_signals::the_program", kind))
+    Started::new(command("run_signals::program_under_test", kind))
 }
 
 /// Not a test: what the tests start.
 #[test]
-fn the_program() {
+fn program_under_test() {
     let Some(kind) = kind() else { return };
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let code = tokio.block_on(async {
@@ -125,7 +125,7 @@ fn a_second_signal_forces_the_stop() {
 }
 
 #[test]
-fn a_hangup_restarts_the_chosen_child_alone() {
+fn a_hangup_restarts_only_the_chosen_child() {
     let mut program = started("polite");
     let first = program.says("config read by");
     program.says("polite is up");
@@ -139,7 +139,7 @@ fn a_hangup_restarts_the_chosen_child_alone() {
 /// What is asked for is no sign of trouble: the tree shows the incarnation that was stopped, and no
 /// restart.
 #[test]
-fn a_hangup_shows_in_the_tree_as_no_restart() {
+fn a_hangup_is_not_counted_as_a_restart() {
     let mut program = started("polite");
     let shown = program.says("config in the tree: ");
     assert!(shown.ends_with("0 restarts, 0 before it"), "{shown}");

@@ -61,7 +61,7 @@ fn called_off(rt: &Runtime, child: ChildSpec) -> JoinHandle<Result<StopReport, R
 
 /// An init that takes too long costs the deadline, and is named; nothing is left.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_hangs_is_cut_short() {
+async fn a_stop_during_a_hanging_start_ends_at_the_deadline() {
     let rt = Runtime::new();
     let report = timeout(60 * SECOND, called_off(&rt, slow(3600 * SECOND, Ok(())))).await;
     let report = report.expect("its deadline holds").unwrap().unwrap();
@@ -78,7 +78,7 @@ async fn a_start_that_hangs_is_cut_short() {
 
 /// One that comes up in time is stopped in order, within what is left of the time.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_succeeds_is_stopped_after_it() {
+async fn a_stop_during_a_start_stops_the_tree_once_it_is_up() {
     let rt = Runtime::new();
     let takes = Duration::from_millis(501);
     let report = called_off(&rt, slow(takes, Ok(()))).await.unwrap().unwrap();
@@ -91,7 +91,7 @@ async fn a_start_that_succeeds_is_stopped_after_it() {
 
 /// One that fails has failed, asked for or not.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_is_an_error_all_the_same() {
+async fn a_start_that_fails_during_a_stop_is_an_error() {
     let rt = Runtime::new();
     let fails = slow(Duration::from_millis(501), Err(ExitReason::crashed("no database")));
     let error = called_off(&rt, fails).await.unwrap().unwrap_err();
@@ -101,7 +101,7 @@ async fn a_start_that_fails_is_an_error_all_the_same() {
 
 /// Each tells of its own tree, and of no stop of another's, however long that takes.
 #[tokio::test(start_paused = true)]
-async fn two_programs_on_one_runtime_tell_of_their_own() {
+async fn two_runs_on_one_runtime_report_only_their_own_trees() {
     let rt = Runtime::new();
     let stop = CancellationToken::new();
     let program = |id: &str, child: ChildSpec| {

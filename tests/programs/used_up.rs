@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Runs this case in a process of its own; what it wrote to standard error.
 fn run(case: &str, set: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "used_up::the_case", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", "used_up::case_under_test", "--nocapture", "--test-threads=1"]);
     command.env(CASE, case).envs(set.iter().copied()).stdin(Stdio::null());
     let output = command.output().unwrap();
     let (said, errors) =
@@ -53,7 +53,7 @@ fn root(child: ChildSpec) -> SupervisorSpec {
 }
 
 #[test]
-fn the_case() {
+fn case_under_test() {
     let Ok(case) = std::env::var(CASE) else { return };
     match case.as_str() {
         "program" => return no_thread_for_a_program(),
@@ -127,7 +127,7 @@ async fn files() {
 }
 
 #[test]
-fn files_that_are_used_up_are_an_error_that_says_so() {
+fn exhausted_file_descriptors_give_an_error_with_advice() {
     run("files", &[]);
 }
 
@@ -182,7 +182,7 @@ async fn threads() {
 const NO_THREAD: (&str, &str) = ("RUST_MIN_STACK", "140737488355328");
 
 #[test]
-fn threads_that_are_refused_are_an_error_that_says_so() {
+fn a_refused_thread_gives_an_error_with_advice() {
     run("threads", &[NO_THREAD]);
 }
 
@@ -193,7 +193,7 @@ fn no_thread_for_a_program() {
 }
 
 #[test]
-fn a_program_that_gets_no_thread_says_so_and_ends_with_1() {
+fn a_program_without_a_thread_prints_the_error_and_exits_with_1() {
     let errors = run("program", &[NO_THREAD]);
     assert!(errors.contains("tokio can't be started: "), "{errors}");
     assert!(errors.contains("OS can't spawn worker thread"), "{errors}");
@@ -213,6 +213,6 @@ async fn memory() {
 }
 
 #[test]
-fn memory_that_is_used_up_refuses_a_thread_and_says_so() {
+fn exhausted_memory_gives_an_error_about_the_thread() {
     run("memory", &[]);
 }

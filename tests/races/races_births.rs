@@ -13,7 +13,7 @@ use support::{Puppet, crash, down, exit, idler};
 
 /// T04 and T48. The body may have ended before `spawn` returns; no ghost stays.
 #[test]
-fn a_body_that_ends_at_once_leaves_no_ghost() {
+fn a_body_that_ends_before_spawn_returns_leaves_no_entry() {
     race(
         |_| (),
         |rt, ()| rt.spawn(|_| async {}),
@@ -28,7 +28,7 @@ fn a_body_that_ends_at_once_leaves_no_ghost() {
 
 /// T06. Watched and linked before it runs: the true reason, however short its life.
 #[test]
-fn a_child_that_ends_at_once_tells_its_true_reason() {
+fn a_short_lived_child_reports_its_true_reason() {
     race(
         Puppet::trapping,
         |rt, parent| {
@@ -57,7 +57,7 @@ fn a_child_that_ends_at_once_tells_its_true_reason() {
 
 /// T10. Children spawned while their parent dies die with it, or are never born.
 #[test]
-fn a_dying_parent_leaves_no_orphan() {
+fn a_child_spawned_while_its_parent_ends_ends_with_it() {
     race(
         idler,
         |rt, parent| assert!(rt.exit(parent.pid(), crash("parent"))),
@@ -81,7 +81,7 @@ fn a_dying_parent_leaves_no_orphan() {
 
 /// T10. The same for a link that a running child makes itself.
 #[test]
-fn a_child_that_links_itself_to_a_dying_parent_knows() {
+fn a_link_to_an_ending_parent_holds_or_is_refused() {
     race(
         |rt| (idler(rt), Puppet::new(rt)),
         |rt, (parent, _)| assert!(rt.kill(parent.pid())),
@@ -101,7 +101,7 @@ fn a_child_that_links_itself_to_a_dying_parent_knows() {
 
 /// T47. Of two that race for a name both get the winner, and only its body runs.
 #[test]
-fn racers_for_a_name_get_the_one_winner() {
+fn concurrent_spawns_of_one_name_return_the_one_winner() {
     static NAMES: AtomicUsize = AtomicUsize::new(0);
     type Made = (String, Arc<AtomicUsize>);
     fn racer(rt: &Runtime, (name, ran): &Made) -> Pid {
@@ -129,7 +129,7 @@ fn racers_for_a_name_get_the_one_winner() {
 
 /// T47. While the holder dies: either the holder, or a live process with the name.
 #[test]
-fn whoever_asks_for_a_dying_name_gets_its_holder_or_a_new_one() {
+fn whereis_or_spawn_during_an_exit_returns_the_holder_or_a_new_process() {
     static NAMES: AtomicUsize = AtomicUsize::new(0);
     race(
         |rt| {
@@ -154,7 +154,7 @@ fn whoever_asks_for_a_dying_name_gets_its_holder_or_a_new_one() {
 /// T47. A name whose holders die all the time: no racer's body runs without its pid
 /// having been handed out.
 #[test]
-fn no_body_runs_in_vain_under_a_name_that_is_fought_for() {
+fn every_body_that_runs_under_a_contended_name_was_returned_to_a_caller() {
     support::race::on_workers(async |rt| {
         let ran = Arc::new(AtomicUsize::new(0));
         let racer = |rt: Runtime, ran: Arc<AtomicUsize>| {
@@ -180,7 +180,7 @@ fn no_body_runs_in_vain_under_a_name_that_is_fought_for() {
 
 /// PROC-027.
 #[test]
-fn whoever_looks_while_four_threads_spawn_sees_each_pid_once() {
+fn list_has_each_pid_once_while_four_threads_spawn() {
     support::race::on_workers(async |rt| {
         let spawner = |rt: Runtime| {
             move || {

@@ -37,7 +37,7 @@ impl Watched {
 
 /// T13.
 #[test]
-fn of_two_fatal_signals_one_is_the_reason() {
+fn the_reason_after_two_concurrent_fatal_signals_is_one_of_them() {
     race(
         Watched::new,
         |rt, watched| rt.exit(watched.process.pid(), crash("exit")),
@@ -52,7 +52,7 @@ fn of_two_fatal_signals_one_is_the_reason() {
 /// T45. A process that ends by itself just as it is shut down: its own reason or the
 /// signal's, but never that it was not there.
 #[test]
-fn an_end_of_ones_own_during_a_shutdown_keeps_a_true_reason() {
+fn the_reason_of_an_exit_during_a_shutdown_is_its_own_or_shutdown() {
     race(
         Watched::new,
         |_, watched| watched.process.fail(crash("own")),
@@ -66,7 +66,7 @@ fn an_end_of_ones_own_during_a_shutdown_keeps_a_true_reason() {
 
 /// T13. A panic that meets a signal is the reason, unless it never came to it.
 #[test]
-fn a_panic_during_a_shutdown_is_not_hidden_by_it() {
+fn a_panic_takes_precedence_over_a_concurrent_shutdown() {
     type Made = (ProcessHandle, Mutex<Option<oneshot::Sender<()>>>, Arc<AtomicBool>);
     fn set_up(rt: &Runtime) -> Made {
         let panicked = Arc::new(AtomicBool::new(false));
@@ -95,7 +95,7 @@ fn a_panic_during_a_shutdown_is_not_hidden_by_it() {
 /// Two linked processes that end at once for different reasons: each of its own or of
 /// the other's.
 #[test]
-fn two_linked_ends_at_once_tell_one_of_their_reasons_each() {
+fn two_linked_concurrent_exits_each_report_one_of_the_two_reasons() {
     race(
         |rt| {
             let pair = (Puppet::new(rt), Puppet::new(rt));
@@ -114,7 +114,7 @@ fn two_linked_ends_at_once_tell_one_of_their_reasons_each() {
 
 /// T14. The name of a dying process passes to another meanwhile, and stays there.
 #[test]
-fn a_death_frees_only_its_own_name() {
+fn a_teardown_frees_only_names_that_the_process_still_holds() {
     race(
         |rt| {
             let pair = (idler(rt), idler(rt));
@@ -137,7 +137,7 @@ fn a_death_frees_only_its_own_name() {
 
 /// A name given to a process while it dies is refused, or freed with the others.
 #[test]
-fn a_name_given_to_the_dying_does_not_stay() {
+fn a_name_registered_during_a_teardown_does_not_remain() {
     race(
         idler,
         |rt, process| assert!(rt.kill(process.pid())),
@@ -155,7 +155,7 @@ fn a_name_given_to_the_dying_does_not_stay() {
 
 /// T16 and SIG-040. Whoever gets the `Down` takes the name at once, while others look.
 #[test]
-fn the_name_is_free_when_the_down_is_there() {
+fn a_concurrent_exit_frees_the_name_before_its_down_arrives() {
     type Made = (ProcessHandle, oneshot::Receiver<(bool, bool)>);
     fn set_up(rt: &Runtime) -> Made {
         let dying = idler(rt);
@@ -186,7 +186,7 @@ fn the_name_is_free_when_the_down_is_there() {
 /// Guarantee: what a sender sends after its `exit` or `kill` returned is not handled,
 /// whatever others send meanwhile.
 #[test]
-fn nothing_of_the_killer_is_handled_after_the_kill() {
+fn a_message_sent_after_a_kill_is_never_handled() {
     race(
         Puppet::new,
         |rt, target| {
@@ -213,7 +213,7 @@ fn nothing_of_the_killer_is_handled_after_the_kill() {
 /// An `ended` that is asked for while the process dies tells the reason, or that there
 /// is no such process; a handle always tells the reason.
 #[test]
-fn who_asks_for_an_end_while_it_comes_is_told() {
+fn ended_during_an_exit_resolves_with_the_reason_or_noproc() {
     race(
         idler,
         |rt, process| assert!(rt.exit(process.pid(), crash("r"))),
@@ -247,7 +247,7 @@ fn watch_counters(rt: &Runtime, stop: &AtomicBool) -> u64 {
 
 /// `finished` never lags behind `process_count`, nor `spawned`.
 #[test]
-fn the_counters_of_processes_change_with_the_table() {
+fn the_process_counters_change_together_with_the_table() {
     on_workers(async |rt| {
         let stop = Arc::new(AtomicBool::new(false));
         let (watched, stopped) = (rt.clone(), stop.clone());

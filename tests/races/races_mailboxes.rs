@@ -60,7 +60,7 @@ fn a_bounded_mailbox_never_holds_more_than_its_capacity() {
 
 /// T07 and T48. What two threads send while the reader reads is all received.
 #[test]
-fn no_message_is_lost_between_a_send_and_a_parking_reader() {
+fn a_message_sent_while_the_reader_parks_is_received() {
     race(
         Puppet::new,
         |rt, reader| assert!(rt.send(reader.pid(), b"left".to_vec())),
@@ -77,7 +77,7 @@ fn no_message_is_lost_between_a_send_and_a_parking_reader() {
 /// T48. A wake-up that comes while the reader is about to park is not lost: two
 /// processes that take turns never both wait.
 #[test]
-fn two_processes_that_take_turns_never_both_wait() {
+fn two_processes_in_a_ping_pong_never_both_wait() {
     support::race::on_workers(async |rt| {
         let player = || {
             rt.spawn(|mut ctx| async move {
@@ -102,7 +102,7 @@ fn two_processes_that_take_turns_never_both_wait() {
 /// T22. A kill that comes while the reader is about to park is not lost, whether it
 /// waits for anything or for one thing only.
 #[test]
-fn no_kill_is_lost_on_a_parking_reader() {
+fn a_kill_while_the_reader_parks_takes_effect() {
     race(
         |rt| {
             rt.spawn(|mut ctx| async move {
@@ -119,7 +119,7 @@ fn no_kill_is_lost_on_a_parking_reader() {
 
 /// Messages and signals that two senders send at once: each sender's own in order.
 #[test]
-fn each_sender_keeps_its_order() {
+fn messages_of_each_concurrent_sender_keep_their_order() {
     race(
         Puppet::trapping,
         |rt, receiver| {
@@ -146,7 +146,7 @@ fn each_sender_keeps_its_order() {
 
 /// A shutdown while others spawn: nothing outlives it.
 #[test]
-fn nothing_spawned_around_a_shutdown_outlives_it() {
+fn processes_spawned_during_a_shutdown_end() {
     for _ in 0..100 {
         support::race::on_workers(async |rt| {
             let stop = Arc::new(AtomicBool::new(false));

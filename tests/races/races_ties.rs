@@ -33,7 +33,7 @@ fn links(rt: &Runtime, puppet: &Puppet) -> usize {
 
 /// T08. One `Down`, with the true reason or that nobody was there.
 #[test]
-fn a_monitor_set_on_the_dying_tells_once() {
+fn a_monitor_of_an_ending_process_reports_once() {
     race(
         |rt| (Puppet::new(rt), idler(rt)),
         |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
@@ -55,7 +55,7 @@ fn a_monitor_set_on_the_dying_tells_once() {
 /// T09. A link to the dying: it holds, and the linker ends with the true reason; or the
 /// linker is told that there was nobody, and no half of it stays.
 #[test]
-fn a_link_to_the_dying_is_whole_or_refused() {
+fn a_link_to_an_ending_process_holds_or_is_refused() {
     race(
         pair,
         |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
@@ -75,7 +75,7 @@ fn a_link_to_the_dying_is_whole_or_refused() {
 
 /// T09. To a trapping linker it comes as one `Exit` either way.
 #[test]
-fn a_trapping_linker_of_the_dying_is_told_once() {
+fn a_link_to_an_ending_process_sends_one_exit_to_a_trapping_linker() {
     race(
         trapping_pair,
         |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
@@ -92,7 +92,7 @@ fn a_trapping_linker_of_the_dying_is_told_once() {
 
 /// T09. The linker itself dies meanwhile: its peer shares its end, or hears nothing.
 #[test]
-fn a_link_made_by_the_dying_is_whole_or_refused() {
+fn a_link_made_by_an_ending_process_holds_or_is_refused() {
     race(
         pair,
         |rt, (linker, _)| assert!(rt.exit(linker.pid(), crash("r"))),
@@ -112,7 +112,7 @@ fn a_link_made_by_the_dying_is_whole_or_refused() {
 
 /// A link that both sides make at once is one link: one `Exit`.
 #[test]
-fn a_link_made_from_both_ends_at_once_is_one() {
+fn concurrent_links_from_both_sides_make_one_link() {
     race(
         trapping_pair,
         |rt, (one, other)| assert!(rt.link(one.pid(), other.pid())),
@@ -129,7 +129,7 @@ fn a_link_made_from_both_ends_at_once_is_one() {
 
 /// A link and an unlink at once leave both sides linked, or neither.
 #[test]
-fn a_link_against_an_unlink_leaves_no_half() {
+fn a_concurrent_link_and_unlink_leave_no_half_link() {
     race(
         linked_pair,
         |rt, (one, other)| assert!(rt.link(other.pid(), one.pid())),
@@ -146,7 +146,7 @@ fn a_link_against_an_unlink_leaves_no_half() {
 
 /// T45. Linking again, just when the peer dies, hides neither its end nor its reason.
 #[test]
-fn linking_again_to_the_dying_takes_nothing_from_the_first_link() {
+fn linking_again_to_an_ending_process_keeps_the_first_link() {
     race(
         linked_pair,
         |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
@@ -161,7 +161,7 @@ fn linking_again_to_the_dying_takes_nothing_from_the_first_link() {
 /// T45. The same for a trapping linker: the true `Exit` comes first, and only after it
 /// the news that nobody is there to be linked again.
 #[test]
-fn a_trapping_process_that_links_again_to_the_dying_hears_the_true_reason() {
+fn linking_again_to_an_ending_process_reports_the_true_reason_first() {
     race(
         |rt| {
             let (linker, target) = trapping_pair(rt);
@@ -206,7 +206,7 @@ fn reader(rt: &Runtime) -> (Pid, oneshot::Sender<()>, Mail) {
 
 /// After `unlink` returned there is no `Exit`, not even a queued one.
 #[test]
-fn an_unlink_from_the_dying_leaves_no_exit() {
+fn an_unlink_from_an_ending_process_leaves_no_exit() {
     race(
         |rt| {
             let (reader, target) = (reader(rt), idler(rt));
@@ -226,7 +226,7 @@ fn an_unlink_from_the_dying_leaves_no_exit() {
 /// After a flushing `demonitor` returned there is no `Down`; after a plain one that said
 /// it was in time neither.
 #[test]
-fn a_demonitor_of_the_dying_tells_the_truth() {
+fn a_demonitor_of_an_ending_process_returns_whether_a_down_remains() {
     race(
         |rt| {
             let (reader, target) = (reader(rt), idler(rt));
@@ -246,7 +246,7 @@ fn a_demonitor_of_the_dying_tells_the_truth() {
 
 /// Trapping is turned on while the peer dies: one `Exit`, or the same end; not both.
 #[test]
-fn trapping_against_a_cascade_is_one_or_the_other() {
+fn set_trap_exit_during_a_link_exit_gives_one_exit_or_the_end() {
     race(
         linked_pair,
         |rt, (peer, _)| assert!(rt.exit(peer.pid(), crash("r"))),
@@ -268,7 +268,7 @@ fn trapping_against_a_cascade_is_one_or_the_other() {
 
 /// T11. Watchers and their targets die at once: neither side keeps the other.
 #[test]
-fn a_watcher_and_its_target_that_die_at_once_keep_nothing() {
+fn a_watcher_and_its_target_that_end_at_once_leave_no_monitors() {
     race(
         |rt| {
             let trio = [(); 3].map(|()| idler(rt));

@@ -84,7 +84,7 @@ async fn at_all_steps<F: Future<Output = ()>>(scene: impl Fn(Troupe) -> F, expec
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_start() {
+async fn a_kill_at_any_step_of_a_start_leaves_no_orphan() {
     let scene = async |t: Troupe| {
         let started = tree(&t, Supervisor::one_for_one()).start(&t.rt).await;
         settled().await;
@@ -95,7 +95,7 @@ async fn at_any_step_of_a_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_start_that_fails() {
+async fn a_kill_at_any_step_of_a_failing_start_leaves_no_orphan() {
     let scene = async |t: Troupe| {
         let spec = tree(&t, Supervisor::one_for_one()).child(t.child("bad"));
         t.next_starts("bad", [Start::Fails]);
@@ -105,7 +105,7 @@ async fn at_any_step_of_a_start_that_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_stop() {
+async fn a_kill_at_any_step_of_a_stop_leaves_no_orphan() {
     let scene = async |t: Troupe| {
         let Ok(top) = tree(&t, Supervisor::one_for_one()).start(&t.rt).await else { return };
         // Killed in the middle, or to the end.
@@ -121,7 +121,7 @@ async fn at_any_step_of_a_stop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_restart() {
+async fn a_kill_at_any_step_of_a_restart_leaves_no_orphan() {
     for spec in [Supervisor::one_for_one(), Supervisor::one_for_all(), Supervisor::rest_for_one()] {
         let scene = async |t: Troupe| {
             let Ok(_top) = tree(&t, spec.clone()).start(&t.rt).await else { return };
@@ -135,7 +135,7 @@ async fn at_any_step_of_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_restart_that_waits() {
+async fn a_kill_at_any_step_of_a_delayed_restart_leaves_no_orphan() {
     let scene = async |t: Troupe| {
         let spec = Supervisor::one_for_all().backoff(Backoff::new().jitter(0.0));
         let Ok(_top) = tree(&t, spec).start(&t.rt).await else { return };
@@ -149,7 +149,7 @@ async fn at_any_step_of_a_restart_that_waits() {
 /// An end that comes while the supervisor takes any step of other children's stops and
 /// starts is not lost, and is counted once.
 #[tokio::test(start_paused = true)]
-async fn no_end_is_lost_at_any_step() {
+async fn a_child_exit_at_any_step_of_the_supervisor_is_counted_once() {
     for at in 1.. {
         let t = Troupe::new();
         let spec = Supervisor::one_for_one();

@@ -97,7 +97,7 @@ fn guarded() {
 /// owes somebody the truth: each caller hears of its own server, and nobody is woken for what
 /// another owes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_in_the_handler_of_another_owes_its_own() {
+async fn a_server_polled_in_another_servers_handler_keeps_its_own_replies() {
     let rt = Runtime::new();
     let desk = Desk::start(&rt, ()).await.unwrap();
     let (done, mut is_done) = oneshot::channel();
@@ -123,7 +123,7 @@ enum Fate {
 
 /// Three calls, each polled once by hand: of those callers the second can't be woken.
 #[tokio::test(start_paused = true)]
-async fn one_who_cannot_be_woken_harms_no_other() {
+async fn a_caller_whose_waker_panics_does_not_affect_other_callers() {
     for fate in [Fate::Answered, Fate::Dropped, Fate::Crashed] {
         let (told, is_told) = oneshot::channel();
         let rt = Runtime::new();
@@ -171,7 +171,7 @@ thread_local! {
 
 /// By a thread that is ending, where nobody serves.
 #[tokio::test]
-async fn a_reply_may_be_dropped_with_a_thread() {
+async fn a_reply_dropped_with_a_thread_fails_the_call_with_no_reply() {
     let rt = Runtime::new();
     let desk = Desk::start(&rt, ()).await.unwrap();
     let (answer, _) = tokio::join!(desk.call_unlimited(|reply| reply), async {
@@ -186,7 +186,7 @@ async fn a_reply_may_be_dropped_with_a_thread() {
 /// A thread ends, and with it a tokio and a server of it that owes an answer: by then the thread
 /// remembers nothing of what its servers owe, though it has done so before.
 #[tokio::test]
-async fn a_server_may_end_with_its_thread() {
+async fn a_server_that_ends_with_its_thread_fails_its_open_calls() {
     let (asked, is_asked) = oneshot::channel();
     let thread = std::thread::spawn(move || {
         KEPT.with_borrow_mut(|kept| kept.push(Box::new("goes last")));

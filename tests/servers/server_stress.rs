@@ -237,7 +237,7 @@ async fn let_go(rt: &Runtime) {
 
 /// 20,000 calls from 4 threads. GS-016, GS-017, GS-022, GS-045.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_resolves_once_with_the_truth() {
+async fn every_call_to_crashing_servers_resolves_once_with_the_true_outcome() {
     let (rt, books) = (Runtime::new(), Arc::new(Books::default()));
     let mut spec = Supervisor::one_for_one().intensity(u32::MAX, Duration::from_secs(1));
     for slot in SLOTS {

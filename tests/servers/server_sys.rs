@@ -113,7 +113,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// SYS-005.
 #[tokio::test(start_paused = true)]
-async fn a_suspended_server_handles_nothing_and_all_of_it_in_order_afterwards() {
+async fn a_suspended_server_handles_its_queue_in_order_after_resume() {
     let rt = Runtime::new();
     let (clerk, mut hear) = clerk(&rt).await;
     clerk.cast(Cast::Write(1));
@@ -139,7 +139,7 @@ async fn a_suspended_server_handles_nothing_and_all_of_it_in_order_afterwards() 
 
 /// It has looked at them, and passed them, before they are taken back.
 #[tokio::test(start_paused = true)]
-async fn signals_that_a_suspended_server_has_passed_may_be_taken_back() {
+async fn demonitor_flush_removes_downs_that_a_suspended_server_has_skipped() {
     let rt = Runtime::with_mailbox_depth();
     let (clerk, mut hear) = clerk(&rt).await;
     let pid = clerk.pid().unwrap();
@@ -164,7 +164,7 @@ async fn signals_that_a_suspended_server_has_passed_may_be_taken_back() {
 
 /// SYS-006: not the state, but what it chooses to say of it.
 #[tokio::test(start_paused = true)]
-async fn a_server_says_of_itself_what_it_wants_to() {
+async fn get_status_returns_the_line_of_format_status() {
     let rt = Runtime::new();
     let (clerk, _hear) = clerk(&rt).await;
     let status = clerk.get_status().await.unwrap();
@@ -186,7 +186,7 @@ async fn a_server_says_of_itself_what_it_wants_to() {
 
 /// A look at a server never ends it.
 #[tokio::test(start_paused = true)]
-async fn a_status_that_panics_is_no_reply_and_the_server_lives() {
+async fn a_panicking_format_status_fails_get_status_and_not_the_server() {
     let rt = Runtime::new();
     let (clerk, _hear) = clerk(&rt).await;
     let mine = clerk.clone();
@@ -202,7 +202,7 @@ async fn a_status_that_panics_is_no_reply_and_the_server_lives() {
 
 /// A server can't answer while it asks.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_asks_this_of_itself_is_refused() {
+async fn a_server_that_suspends_itself_gets_calling_self() {
     let rt = Runtime::new();
     let (clerk, _hear) = clerk(&rt).await;
     let refused = clerk.call(Call::SuspendItself).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_server_that_asks_this_of_itself_is_refused() {
 /// SYS-005, GS-035, GS-041, GS-044, GS-045: it ends as ever, without having handled what
 /// was queued.
 #[tokio::test(start_paused = true)]
-async fn whatever_ends_a_server_ends_a_suspended_one() {
+async fn every_way_to_end_a_server_ends_a_suspended_one() {
     for way in ["stop", "kill", "exit", "parent"] {
         let rt = Runtime::new();
         let (told, mut hear) = unbounded_channel();
@@ -258,7 +258,7 @@ async fn whatever_ends_a_server_ends_a_suspended_one() {
 
 /// An exit of somebody else is a message like any other, and waits.
 #[tokio::test(start_paused = true)]
-async fn a_trapped_exit_that_is_not_the_parents_waits_until_it_is_resumed() {
+async fn a_trapped_exit_of_another_process_waits_until_resume() {
     let rt = Runtime::new();
     let (told, mut hear) = unbounded_channel();
     let clerk = Clerk::start(&rt, (told, true)).await.unwrap();
@@ -273,7 +273,7 @@ async fn a_trapped_exit_that_is_not_the_parents_waits_until_it_is_resumed() {
 
 /// Full or not, held or not: it answers.
 #[tokio::test(start_paused = true)]
-async fn a_full_mailbox_refuses_no_system_message() {
+async fn a_full_mailbox_accepts_every_system_message() {
     for overflow in [Overflow::Reject, Overflow::Wait, Overflow::DropNewest, Overflow::DropOldest] {
         let rt = Runtime::new();
         let (told, mut hear) = unbounded_channel();
@@ -303,7 +303,7 @@ async fn a_full_mailbox_refuses_no_system_message() {
 
 /// What waits for room while the server is held gets in when it goes on.
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_room_in_a_suspended_server_gets_in_afterwards() {
+async fn a_queued_sender_of_a_suspended_server_is_admitted_after_resume() {
     let rt = Runtime::new();
     let (told, mut hear) = unbounded_channel();
     let spec = Clerk::spec((told, false)).mailbox_capacity(1, Overflow::Wait);
@@ -320,7 +320,7 @@ async fn who_waits_for_room_in_a_suspended_server_gets_in_afterwards() {
 
 /// The clock of an idle time-out stands still, and a look doesn't set it back.
 #[tokio::test(start_paused = true)]
-async fn the_idle_clock_stands_still_while_suspended() {
+async fn the_idle_timeout_is_paused_while_a_server_is_suspended() {
     let rt = Runtime::new();
     let (clerk, mut hear) = clerk(&rt).await;
     clerk.cast(Cast::IdleAfter(SECOND * 10));
@@ -340,7 +340,7 @@ async fn the_idle_clock_stands_still_while_suspended() {
 
 /// What was to be continued with comes first; timers wait with all else.
 #[tokio::test(start_paused = true)]
-async fn continues_come_before_it_is_suspended_and_timers_after() {
+async fn continues_run_before_a_suspension_and_timers_after_it() {
     let rt = Runtime::new();
     let (clerk, mut hear) = clerk(&rt).await;
     clerk.cast(Cast::WriteAfter(SECOND, 3));
@@ -359,7 +359,7 @@ async fn continues_come_before_it_is_suspended_and_timers_after() {
 
 /// A reply that somebody else drops meanwhile is told at once.
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_is_dropped_is_told_by_a_suspended_server_too() {
+async fn a_dropped_reply_fails_its_call_while_the_server_is_suspended() {
     let rt = Runtime::new();
     let (clerk, _hear) = clerk(&rt).await;
     let mine = clerk.clone();
@@ -373,7 +373,7 @@ async fn a_reply_that_is_dropped_is_told_by_a_suspended_server_too() {
 
 /// A request whose asker has gone is carried out; one whose server ends is told why.
 #[tokio::test(start_paused = true)]
-async fn a_request_outlives_its_asker_and_not_its_server() {
+async fn a_dropped_suspend_request_still_takes_effect() {
     let rt = Runtime::new();
     let (clerk, mut hear) = clerk(&rt).await;
     let asked = tokio::time::timeout(Duration::ZERO, clerk.suspend()).await;

@@ -58,7 +58,7 @@ async fn worker(rt: &Runtime) -> ServerRef<Worker> {
 
 /// While a handler waits, between its waits, and in the very step in which it ends.
 #[tokio::test(start_paused = true)]
-async fn what_comes_while_a_handler_waits_is_handled_next() {
+async fn a_message_that_arrives_during_a_handler_is_handled_next() {
     let rt = Runtime::new();
     for (work, done) in [(Work::Once(ms(10)), 10), (Work::Bit(10), 10), (Work::Again, 0)] {
         let (worker, start) = (worker(&rt).await, Instant::now());
@@ -81,7 +81,7 @@ fn waits(rt: &Runtime, pid: Pid) -> bool {
 
 /// Before it has handled anything, in a handler, and after that; each time anew.
 #[tokio::test(start_paused = true)]
-async fn whether_it_waits_can_be_seen() {
+async fn info_receiving_tells_whether_a_server_waits() {
     let rt = Runtime::new();
     let worker = worker(&rt).await;
     let pid = worker.pid().unwrap();

@@ -27,7 +27,7 @@ fn patient() -> SupervisorSpec {
 
 /// T29, T35: the delays grow and are capped; the supervisor serves everybody meanwhile.
 #[tokio::test(start_paused = true)]
-async fn delays_grow_and_hold_up_nobody() {
+async fn backoff_delays_grow_and_do_not_block_the_supervisor() {
     let mut t = Troupe::new();
     let spec = patient().intensity(100, ms(1_000));
     let spec = spec.child(t.child("a")).child(t.child("b").backoff(Backoff::none()));
@@ -57,7 +57,7 @@ async fn delays_grow_and_hold_up_nobody() {
 
 /// A healthy run takes the delay back to the first.
 #[tokio::test(start_paused = true)]
-async fn a_healthy_run_is_rewarded() {
+async fn a_healthy_run_resets_the_delay() {
     let t = Troupe::new();
     let child = t.child("a").backoff(exact().reset_after(ms(5_000)));
     let tree = Supervisor::one_for_one().child(child).start(&t.rt).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_healthy_run_is_rewarded() {
 
 /// A call by name in the gap says when the next try is; one that may wait waits for it.
 #[tokio::test(start_paused = true)]
-async fn a_call_in_the_gap_is_told_when() {
+async fn a_call_during_a_backoff_returns_the_time_of_the_next_try() {
     let t = Troupe::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
@@ -93,7 +93,7 @@ async fn a_call_in_the_gap_is_told_when() {
 
 /// Half of each delay is fixed and half is drawn, by the seed.
 #[tokio::test(start_paused = true)]
-async fn delays_are_jittered_by_the_seed() {
+async fn jitter_is_determined_by_the_seed() {
     let mut drawn = Vec::new();
     for seed in [7, 7, 8] {
         let t = Troupe::new();
@@ -117,7 +117,7 @@ async fn delays_are_jittered_by_the_seed() {
 /// A retry that itself fails is tried again, for ever if need be: an endless budget doesn't
 /// disable the delays, nor do they get stuck.
 #[tokio::test(start_paused = true)]
-async fn a_retry_that_fails_is_neither_stuck_nor_hurried() {
+async fn a_failing_retry_keeps_its_capped_delay_with_unlimited_restarts() {
     let mut t = Troupe::new();
     let tree = patient().unlimited_restarts().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 100]);
@@ -133,7 +133,7 @@ async fn a_retry_that_fails_is_neither_stuck_nor_hurried() {
 
 /// INT-002: where no restart is allowed there is nothing to wait for.
 #[tokio::test(start_paused = true)]
-async fn without_a_budget_nothing_waits() {
+async fn a_budget_of_zero_gives_up_without_a_backoff_delay() {
     let t = Troupe::new();
     let spec = patient().intensity(0, ms(1_000)).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -145,7 +145,7 @@ async fn without_a_budget_nothing_waits() {
 
 /// A child that waits is no more running than one that fails to start.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_waits_is_restarting() {
+async fn a_child_that_waits_for_its_backoff_is_restarting() {
     let t = Troupe::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
@@ -159,7 +159,7 @@ async fn a_child_that_waits_is_restarting() {
 
 /// What was stopped by hand is not brought back by a restart that was waiting.
 #[tokio::test(start_paused = true)]
-async fn a_stale_retry_is_not_acted_on() {
+async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     let mut t = Troupe::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
@@ -209,7 +209,7 @@ async fn a_stale_retry_is_not_acted_on() {
 
 /// A stop waits for no retry, and nothing comes after it.
 #[tokio::test(start_paused = true)]
-async fn a_stop_calls_retries_off() {
+async fn a_stop_cancels_pending_retries() {
     let mut t = Troupe::new();
     let tree = patient().child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     t.crash("a");
@@ -227,7 +227,7 @@ async fn a_stop_calls_retries_off() {
 /// one_for_all: the group is stopped at once, waits as long as the child that failed, and
 /// comes back in order.
 #[tokio::test(start_paused = true)]
-async fn a_group_waits_for_the_child_that_failed() {
+async fn a_one_for_all_group_waits_for_the_backoff_of_the_failed_child() {
     let mut t = Troupe::new();
     let long = exact().first(ms(10_000));
     let spec = Supervisor::one_for_all().child(t.child("a").backoff(long));
@@ -258,7 +258,7 @@ async fn a_group_waits_for_the_child_that_failed() {
 /// one_for_all: who was started before the start that failed doesn't run while the group
 /// waits; without a backoff the retry stops it.
 #[tokio::test(start_paused = true)]
-async fn a_half_started_group_is_stopped_before_it_waits() {
+async fn a_partly_started_group_is_stopped_before_it_waits() {
     let mut t = Troupe::new();
     let spec = Supervisor::one_for_all().child(t.child("a"));
     let tree = spec.child(t.child("b").backoff(exact())).start(&t.rt).await.unwrap();
@@ -275,7 +275,7 @@ async fn a_half_started_group_is_stopped_before_it_waits() {
 /// rest_for_one: an earlier child crashes while later ones wait; its restart takes them
 /// over, and the retry that they waited for is stale.
 #[tokio::test(start_paused = true)]
-async fn an_earlier_crash_takes_over_who_waits() {
+async fn a_crash_of_an_earlier_child_restarts_the_waiting_children_too() {
     let mut t = Troupe::new();
     let spec = Supervisor::rest_for_one().child(t.child("a"));
     let spec = spec.child(t.child("b").backoff(exact())).child(t.child("c"));
@@ -294,7 +294,7 @@ async fn an_earlier_crash_takes_over_who_waits() {
 
 /// rest_for_one: the earlier child waits as well; then all wait for it.
 #[tokio::test(start_paused = true)]
-async fn who_waits_waits_for_the_earlier_one() {
+async fn waiting_children_wait_for_the_backoff_of_an_earlier_crashed_child() {
     let mut t = Troupe::new();
     let slow = exact().first(ms(3_000));
     let spec = Supervisor::rest_for_one().child(t.child("a").backoff(slow));
@@ -315,7 +315,7 @@ async fn who_waits_waits_for_the_earlier_one() {
 /// A member of a waiting group that is started by hand meanwhile is stopped by the retry,
 /// as in any restart of the group.
 #[tokio::test(start_paused = true)]
-async fn who_is_started_by_hand_meanwhile_goes_with_the_group() {
+async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
     let mut t = Troupe::new();
     let spec = Supervisor::one_for_all().backoff(exact()).child(t.child("a"));
     let tree = spec.child(t.child("b")).start(&t.rt).await.unwrap();
@@ -339,7 +339,7 @@ async fn who_is_started_by_hand_meanwhile_goes_with_the_group() {
 
 /// Invalid settings are named, at the start and at run time.
 #[tokio::test(start_paused = true)]
-async fn a_backoff_that_cannot_work_is_named() {
+async fn an_invalid_backoff_is_refused_by_name() {
     let t = Troupe::new();
     let bad = Backoff::new().max(ms(1));
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();

@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// T37: a thread can't be killed. Its overrun is told of by name every five seconds, its name
 /// stays held, and the next incarnation waits for it.
 #[tokio::test(start_paused = true)]
-async fn an_overrun_is_told_of_and_waited_for() {
+async fn an_overrunning_thread_is_logged_every_five_seconds_and_waited_for() {
     let rt = Runtime::new();
     let (open, gate) = mpsc::channel::<()>();
     let (up, mut is_up) = unbounded_channel();
@@ -89,7 +89,7 @@ async fn a_restart_waits_for_the_thread_of_a_killed_child() {
 
 /// Its panic is caught on its thread, with text and place.
 #[tokio::test]
-async fn a_panic_keeps_its_words_and_its_place() {
+async fn a_panic_on_a_thread_keeps_its_message_and_location() {
     hush_injected_panics();
     regrow::install_panic_hook();
     let rt = Runtime::new();
@@ -104,7 +104,7 @@ async fn a_panic_keeps_its_words_and_its_place() {
 
 /// It acts as its process, on a thread of its name, inside of tokio.
 #[tokio::test]
-async fn the_thread_is_the_process() {
+async fn a_blocking_thread_acts_as_its_process() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let child = ChildSpec::blocking("a\0name", move |mut ctx| {
@@ -127,7 +127,7 @@ async fn the_thread_is_the_process() {
 
 /// Each wait ends when the child is to stop.
 #[tokio::test]
-async fn every_wait_ends_at_a_stop() {
+async fn every_blocking_wait_ends_at_a_stop() {
     type Wait = fn(&mut regrow::BlockingContext) -> bool;
     let waits: [Wait; 5] = [
         |ctx| ctx.recv().is_none(),
@@ -160,7 +160,7 @@ async fn every_wait_ends_at_a_stop() {
 
 /// A crash of what it is linked to is a wish that it stop, and its reason.
 #[tokio::test]
-async fn a_linked_crash_stops_it() {
+async fn a_linked_crash_stops_a_blocking_child() {
     let rt = Runtime::new();
     let child = ChildSpec::blocking("child", |ctx| {
         let peer = ctx.runtime().spawn_link(ctx.pid(), |_| std::future::pending());
@@ -173,7 +173,7 @@ async fn a_linked_crash_stops_it() {
 
 /// A tokio that shuts down waits for no thread, but tells it.
 #[test]
-fn a_thread_hears_of_the_end_of_tokio() {
+fn dropping_tokio_signals_a_blocking_thread_to_stop() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let rt = Runtime::new();
     let (say, said) = mpsc::channel();
@@ -195,7 +195,7 @@ fn a_thread_hears_of_the_end_of_tokio() {
 
 /// Many threads come and go at once, and nothing is left of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn stops_race_with_ends() {
+async fn concurrent_stops_and_exits_of_threads_leave_nothing() {
     for _ in 0..20 {
         let rt = Runtime::new();
         let spec = Supervisor::one_for_one().intensity(u32::MAX, HOUR);
@@ -217,7 +217,7 @@ async fn stops_race_with_ends() {
 /// What the thread waits for may block it by itself, and use up what would have woken it: that it
 /// is to stop is not lost on that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wait_that_blocks_its_thread_ends_with_it() {
+async fn block_on_returns_at_a_stop_after_its_future_blocked_the_thread() {
     let rt = Runtime::new();
     let (open, gate) = mpsc::channel::<()>();
     let (up, mut is_up) = unbounded_channel();

@@ -29,7 +29,7 @@ where
 
 /// However a child ends, what it spawned with a link ends with it.
 #[tokio::test(start_paused = true)]
-async fn a_helper_dies_with_its_child() {
+async fn a_linked_helper_ends_with_its_child() {
     hush_injected_panics();
     let ends =
         [ExitReason::Normal, ExitReason::Shutdown, ExitReason::crashed("x"), ExitReason::Killed];
@@ -64,7 +64,7 @@ fn rt_trap(rt: &Runtime, pid: regrow::Pid) {
 /// A helper's failure is its child's, also if that one is told of exit signals; its normal
 /// end is nobody's business.
 #[tokio::test(start_paused = true)]
-async fn a_child_fails_with_its_helper() {
+async fn a_failed_helper_ends_its_child() {
     for told in [false, true] {
         let rt = Runtime::new();
         let spec = ChildSpec::task("child", move |mut ctx| async move {
@@ -83,7 +83,7 @@ async fn a_child_fails_with_its_helper() {
 
 /// While a child cleans up, its helpers still help.
 #[tokio::test(start_paused = true)]
-async fn helpers_live_through_the_clean_up() {
+async fn helpers_keep_running_during_the_clean_up_of_their_child() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let (tree, _) = child(&rt, move |mut ctx| async move {
@@ -111,7 +111,7 @@ async fn helpers_live_through_the_clean_up() {
 /// What the token was given to hears of the end, whatever it is; cancelled by hand it is
 /// nobody else's stop.
 #[tokio::test]
-async fn the_token_is_cancelled_at_the_latest_at_the_end() {
+async fn the_cancellation_token_is_cancelled_at_the_end_at_the_latest() {
     for kill in [false, true] {
         let rt = Runtime::new();
         let (say, mut said) = unbounded_channel();
@@ -143,7 +143,7 @@ async fn the_token_is_cancelled_at_the_latest_at_the_end() {
 
 /// SHU-009: one that was told to stop, and did, ended as told; an error stays one.
 #[tokio::test]
-async fn a_told_child_ends_with_shutdown() {
+async fn a_child_that_stops_when_asked_ends_with_shutdown() {
     let failures = [None, Some(ExitReason::crashed("disk full"))];
     for failure in failures {
         let rt = Runtime::new();
@@ -166,7 +166,7 @@ async fn a_told_child_ends_with_shutdown() {
 
 /// A task child sees whether it is a restart, and of what.
 #[tokio::test]
-async fn a_child_knows_why_it_was_started() {
+async fn a_task_child_can_read_its_start_cause() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let spec = ChildSpec::task("child", move |mut ctx| async move {

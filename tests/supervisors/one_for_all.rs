@@ -22,7 +22,7 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
 
 /// ALL-001, T19, T21: each is fully dead before the next is told, and all before any starts.
 #[tokio::test(start_paused = true)]
-async fn all_are_stopped_in_reverse_and_started_in_order() {
+async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
     let mut t = Troupe::new();
     for id in ["a", "c"] {
         t.on_stop(id, Stop::Takes(ms(10)));
@@ -43,7 +43,7 @@ async fn all_are_stopped_in_reverse_and_started_in_order() {
 
 /// ALL-002: the restarted a is stopped again, and each attempt is counted once.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_in_a_group_is_tried_again_as_a_group() {
+async fn a_failed_start_in_a_group_restart_retries_the_whole_group() {
     let mut t = Troupe::new();
     let spec = Supervisor::one_for_all().intensity(2, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b"])).start(&t.rt).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
 
 /// What is seen between two attempts: as in OTP, who was started runs until the next one.
 #[tokio::test(start_paused = true)]
-async fn a_failing_group_is_served_between_attempts() {
+async fn a_supervisor_serves_requests_between_restart_attempts_of_a_group() {
     let t = Troupe::new();
     let spec = Supervisor::one_for_all().intensity(50, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_failing_group_is_served_between_attempts() {
 
 /// ALL-004, INT-010.
 #[tokio::test(start_paused = true)]
-async fn an_end_for_good_disturbs_nobody() {
+async fn an_exit_without_restart_leaves_the_siblings_running() {
     let mut t = Troupe::new();
     let spec = Supervisor::one_for_all().intensity(0, Duration::from_secs(60));
     let temporary = t.child("x").restart(Restart::Temporary);
@@ -115,7 +115,7 @@ async fn an_end_for_good_disturbs_nobody() {
 /// ALL-005, T20: and a transient sibling that had finished is started with the group, as
 /// in OTP.
 #[tokio::test(start_paused = true)]
-async fn temporary_siblings_are_stopped_and_forgotten() {
+async fn one_for_all_stops_and_removes_temporary_siblings() {
     let mut t = Troupe::new();
     let temporary = t.child("x").restart(Restart::Temporary);
     let transient = t.child("t").restart(Restart::Transient);
@@ -131,7 +131,7 @@ async fn temporary_siblings_are_stopped_and_forgotten() {
 
 /// ALL-009: siblings that fall together are one restart, in whatever order that is heard.
 #[tokio::test(start_paused = true)]
-async fn siblings_that_fall_together_are_one_restart() {
+async fn siblings_that_end_together_count_as_one_restart() {
     let rt = regrow::Runtime::new();
     let linked = |id: &'static str, other: Option<&'static str>| {
         ChildSpec::task(id, move |mut ctx| async move {
@@ -244,7 +244,7 @@ async fn one_child_of_a_failing_group_is_restarting_at_a_time() {
 
 /// A child that went down with the one that waits is stopped already: the retry starts it.
 #[tokio::test(start_paused = true)]
-async fn terminating_a_child_that_is_down_with_its_group_calls_no_retry_off() {
+async fn terminating_a_child_that_is_down_with_its_group_cancels_no_retry() {
     for id in ["b", "c"] {
         let mut t = Troupe::new();
         let tree = in_the_retry_of_a_sibling(&mut t).await;
@@ -256,7 +256,7 @@ async fn terminating_a_child_that_is_down_with_its_group_calls_no_retry_off() {
 
 /// The same where b waited for its retry by its backoff.
 #[tokio::test(start_paused = true)]
-async fn a_delayed_retry_that_failed_with_a_sibling_is_spent() {
+async fn a_delayed_retry_that_failed_with_a_sibling_is_over() {
     let t = Troupe::new();
     let backoff = Backoff::new().first(ms(100)).jitter(0.0);
     let [a, b, c] = t.children(["a", "b", "c"]);

@@ -25,7 +25,7 @@ fn patient() -> SupervisorSpec {
 
 /// ONE-001.
 #[tokio::test(start_paused = true)]
-async fn a_permanent_child_comes_back_whatever_its_reason() {
+async fn a_permanent_child_is_restarted_after_every_exit_reason() {
     let mut t = Troupe::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     let mut old = t.rt.whereis("a").unwrap();
@@ -48,7 +48,7 @@ async fn a_permanent_child_comes_back_whatever_its_reason() {
 
 /// ONE-002, ONE-003: and no restart is counted where there is none.
 #[tokio::test(start_paused = true)]
-async fn a_transient_child_comes_back_when_it_failed() {
+async fn a_transient_child_is_restarted_only_after_a_failure() {
     let mut t = Troupe::new();
     let transient = t.child("a").restart(Restart::Transient);
     let spec = Supervisor::one_for_one().intensity(2, Duration::from_secs(3600));
@@ -69,7 +69,7 @@ async fn a_transient_child_comes_back_when_it_failed() {
 
 /// ONE-005.
 #[tokio::test(start_paused = true)]
-async fn only_the_failed_child_is_started_again() {
+async fn one_for_one_restarts_only_the_failed_child() {
     let mut t = Troupe::new();
     let tree = patient().child(t.child("c1")).child(t.child("c2")).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
@@ -83,7 +83,7 @@ async fn only_the_failed_child_is_started_again() {
 
 /// ONE-006.
 #[tokio::test(start_paused = true)]
-async fn a_child_restarted_by_hand_is_watched_again() {
+async fn a_child_restarted_by_hand_is_supervised_again() {
     let mut t = Troupe::new();
     let transient = t.child("a").restart(Restart::Transient);
     let tree = patient().child(transient).start(&t.rt).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
 
 /// A full mailbox refuses casts; what a supervisor has to tell itself it tells all the same.
 #[tokio::test(start_paused = true)]
-async fn a_retry_is_not_lost_to_a_full_mailbox() {
+async fn a_restart_retry_is_not_lost_to_a_full_supervisor_mailbox() {
     let mut t = Troupe::on(regrow::Runtime::with_mailbox_capacity(1));
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::FailsAfter(ms(100))]);
@@ -194,7 +194,7 @@ async fn a_name_is_free_before_its_next_holder_starts() {
 
 /// ONE-015.
 #[tokio::test(start_paused = true)]
-async fn a_pid_is_one_incarnation_and_a_name_is_whoever_holds_it() {
+async fn a_direct_handle_reaches_one_incarnation_and_a_named_one_the_current() {
     let t = Troupe::new();
     let _tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     let old = t.rt.server_at::<Player>(t.rt.whereis("a").unwrap()).unwrap();
@@ -207,7 +207,7 @@ async fn a_pid_is_one_incarnation_and_a_name_is_whoever_holds_it() {
 
 /// A name that the next incarnation doesn't take is free as soon as that runs.
 #[tokio::test(start_paused = true)]
-async fn a_name_that_the_successor_does_not_take_is_free() {
+async fn a_name_that_the_next_incarnation_does_not_register_is_free() {
     let t = Troupe::new();
     let _tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     assert!(t.rt.register("passing", t.rt.whereis("a").unwrap()));
@@ -249,7 +249,7 @@ impl GenServer for Counter {
 
 /// ONE-016.
 #[tokio::test(start_paused = true)]
-async fn a_restart_begins_afresh() {
+async fn a_restarted_child_starts_with_its_initial_arguments() {
     let rt = regrow::Runtime::new();
     let name = Name::<Counter>::new("counter");
     let tree = patient().child(Counter::child(2).named(name)).start(&rt).await.unwrap();
@@ -265,7 +265,7 @@ async fn a_restart_begins_afresh() {
 
 /// A child whose start panics in the supervisor's own process ends the supervisor, in order.
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_start_function_is_the_supervisors() {
+async fn a_panic_in_a_start_function_ends_the_supervisor_in_order() {
     hush_injected_panics();
     struct Panics;
 
@@ -299,7 +299,7 @@ impl StartChild for Gated {
 /// A call by name in the gap between two incarnations says so, and not that there is nobody,
 /// until the supervisor has ended.
 #[tokio::test(start_paused = true)]
-async fn a_call_in_the_restart_gap_says_restarting() {
+async fn a_call_between_two_incarnations_fails_with_restarting() {
     let t = Troupe::new();
     let (open, gate) = watch::channel(true);
     let slow = ChildSpec::new("slow", Gated(t.script.clone(), gate)).named("a");

@@ -22,7 +22,7 @@ fn rest() -> SupervisorSpec {
 
 /// RST-001, RST-002: each is fully dead before the next is told.
 #[tokio::test(start_paused = true)]
-async fn who_came_after_is_stopped_in_reverse_and_started_in_order() {
+async fn rest_for_one_stops_later_children_in_reverse_and_starts_them_in_order() {
     let mut t = Troupe::new();
     t.on_stop("e", Stop::Takes(ms(10)));
     let tree = over(rest(), t.children(["a", "b", "c", "d", "e"])).start(&t.rt).await.unwrap();
@@ -40,7 +40,7 @@ async fn who_came_after_is_stopped_in_reverse_and_started_in_order() {
 
 /// RST-003.
 #[tokio::test(start_paused = true)]
-async fn the_last_falls_alone_and_the_first_with_all() {
+async fn rest_for_one_restarts_the_last_child_alone_and_the_first_with_all() {
     let mut t = Troupe::new();
     let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     t.told().await;
@@ -68,7 +68,7 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
 /// A start that fails in a group is tried again with who comes after it; who was started
 /// before it is not disturbed again.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_is_tried_again_from_there_on() {
+async fn a_failed_start_is_retried_with_the_children_after_it() {
     let mut t = Troupe::new();
     let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     t.told().await;
@@ -82,7 +82,7 @@ async fn a_start_that_fails_is_tried_again_from_there_on() {
 
 /// RST-006.
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_failing_restart_is_stopped() {
+async fn children_after_a_failing_restart_are_stopped() {
     let t = Troupe::new();
     let spec = Supervisor::rest_for_one().intensity(50, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
@@ -99,7 +99,7 @@ async fn who_waits_for_a_failing_restart_is_stopped() {
 
 /// RST-009: and one after the crash is stopped and dropped.
 #[tokio::test(start_paused = true)]
-async fn temporary_children_are_dropped() {
+async fn rest_for_one_removes_temporary_children() {
     let mut t = Troupe::new();
     let temporary = |id| t.child(id).restart(Restart::Temporary);
     let spec = rest().child(t.child("a")).child(temporary("x"));
@@ -118,7 +118,7 @@ async fn temporary_children_are_dropped() {
 
 /// T01: the failed child and an earlier one die together; both come back.
 #[tokio::test(start_paused = true)]
-async fn two_that_die_together_both_come_back() {
+async fn two_children_that_end_together_are_both_restarted() {
     for first in ["a", "b"] {
         let mut t = Troupe::new();
         t.on_stop("c", Stop::Takes(ms(10)));

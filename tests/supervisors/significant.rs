@@ -23,7 +23,7 @@ async fn end(t: &Troupe, id: &'static str, reason: ExitReason) {
 
 /// SGN-001.
 #[tokio::test(start_paused = true)]
-async fn who_is_not_significant_decides_nothing() {
+async fn the_end_of_a_child_that_is_not_significant_does_not_stop_the_supervisor() {
     let autos = [AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant];
     for auto in autos {
         let t = Troupe::new();
@@ -43,7 +43,7 @@ async fn who_is_not_significant_decides_nothing() {
 
 /// SGN-002.
 #[tokio::test(start_paused = true)]
-async fn a_temporary_one_ends_it_however_it_ends() {
+async fn every_exit_of_a_significant_temporary_child_stops_the_supervisor() {
     for reason in [ExitReason::Normal, crash("boom"), ExitReason::Killed] {
         let mut t = Troupe::new();
         let work = t.child("x").restart(Restart::Temporary).significant(true);
@@ -61,7 +61,7 @@ async fn a_temporary_one_ends_it_however_it_ends() {
 
 /// SGN-003.
 #[tokio::test(start_paused = true)]
-async fn a_transient_one_ends_it_when_it_ended_well() {
+async fn a_clean_exit_of_a_significant_transient_child_stops_the_supervisor() {
     let t = Troupe::new();
     let work = t.child("t").restart(Restart::Transient).significant(true);
     let spec = with(AutoShutdown::AnySignificant).child(work).child(t.child("a"));
@@ -79,7 +79,7 @@ async fn a_transient_one_ends_it_when_it_ended_well() {
 
 /// SGN-005: nor does a stop with its group.
 #[tokio::test(start_paused = true)]
-async fn to_be_stopped_is_no_end_of_its_own() {
+async fn stopping_a_significant_child_does_not_stop_the_supervisor() {
     let t = Troupe::new();
     let autos = [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant];
     for auto in autos {
@@ -102,7 +102,7 @@ async fn to_be_stopped_is_no_end_of_its_own() {
 
 /// SGN-006, T20.
 #[tokio::test(start_paused = true)]
-async fn the_last_of_all_ends_it() {
+async fn all_significant_stops_the_supervisor_at_the_last_exit() {
     let mut t = Troupe::new();
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let spec = with(AutoShutdown::AllSignificant).child(significant("t1"));
@@ -119,7 +119,7 @@ async fn the_last_of_all_ends_it() {
 
 /// One that is being restarted is one that is left.
 #[tokio::test(start_paused = true)]
-async fn who_is_being_restarted_is_left() {
+async fn a_significant_child_in_a_restart_counts_as_running() {
     let t = Troupe::new();
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let spec = with(AutoShutdown::AllSignificant).child(significant("t1"));
@@ -139,7 +139,7 @@ async fn who_is_being_restarted_is_left() {
 /// The restart of `b` waits, and with it `c`, which was stopped in its group. While they wait, the
 /// end of `a`, the only significant child that runs, ends nothing; the end of `c` afterwards does.
 #[tokio::test(start_paused = true)]
-async fn a_significant_child_that_waits_with_its_group_is_left() {
+async fn a_significant_child_that_waits_with_its_group_counts_as_running() {
     let (t, wait) = (Troupe::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
@@ -159,7 +159,7 @@ async fn a_significant_child_that_waits_with_its_group_is_left() {
 /// Another member of the group, started by hand, ends while the restart of the group waits: the
 /// restart brings `a` back, so `a` is left.
 #[tokio::test(start_paused = true)]
-async fn a_significant_child_that_waits_is_left_when_one_that_was_started_by_hand_ends() {
+async fn a_waiting_significant_child_counts_as_running_when_a_sibling_ends() {
     let (t, wait) = (Troupe::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
@@ -176,7 +176,7 @@ async fn a_significant_child_that_waits_is_left_when_one_that_was_started_by_han
 /// Where the restart is called off by hand, those that waited with it are stopped by hand, and are
 /// not left.
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_was_called_off_leaves_nobody_to_wait_for() {
+async fn a_cancelled_restart_leaves_no_significant_child_counted_as_running() {
     let (t, wait) = (Troupe::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
@@ -192,7 +192,7 @@ async fn a_restart_that_was_called_off_leaves_nobody_to_wait_for() {
 
 /// SGN-009.
 #[tokio::test(start_paused = true)]
-async fn combinations_that_cannot_work_are_named() {
+async fn invalid_significant_settings_are_refused_by_name() {
     let t = Troupe::new();
     let transient = t.child("t").restart(Restart::Transient).significant(true);
     let permanent = t.child("p").significant(true);

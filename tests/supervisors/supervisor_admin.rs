@@ -16,7 +16,7 @@ use support::{crash, settled};
 
 /// SUP-009: and a call by its name finds nobody, not a restart that never comes.
 #[tokio::test(start_paused = true)]
-async fn of_a_child_that_fails_to_start_nothing_is_kept() {
+async fn a_child_that_fails_to_start_is_not_kept() {
     let mut t = Troupe::new();
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails]);
@@ -31,7 +31,7 @@ async fn of_a_child_that_fails_to_start_nothing_is_kept() {
 
 /// SUP-010, SUP-011.
 #[tokio::test(start_paused = true)]
-async fn an_id_is_given_once() {
+async fn a_child_id_can_be_used_once() {
     let mut t = Troupe::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let pid = t.rt.whereis("a").unwrap();
@@ -46,7 +46,7 @@ async fn an_id_is_given_once() {
 
 /// An id that is taken is this supervisor's affair; a name may be anybody's.
 #[tokio::test(start_paused = true)]
-async fn an_id_that_is_taken_and_a_name_that_is_held_are_two_errors() {
+async fn a_used_child_id_and_a_held_name_are_different_errors() {
     let t = Troupe::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let pid = t.rt.whereis("a").unwrap();
@@ -111,7 +111,7 @@ async fn the_default_ids_of_a_generic_server_differ_by_its_types() {
 
 /// A name that was given is registered, or the start says why not.
 #[tokio::test(start_paused = true)]
-async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
+async fn two_names_for_one_supervisor_are_refused() {
     let rt = Runtime::new();
     let named = |one: &str| {
         [
@@ -152,7 +152,7 @@ async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
 
 /// Nobody is `None`, for every kind of handle.
 #[tokio::test(start_paused = true)]
-async fn a_handle_of_a_name_that_nobody_holds_has_no_pid() {
+async fn a_handle_by_a_free_name_has_no_pid() {
     let rt = Runtime::new();
     let (fixed, dynamic) = (SupervisorRef::named(&rt, "x"), DynamicSupervisorRef::named(&rt, "x"));
     let (tasks, server) = (TaskSupervisorRef::named(&rt, "x"), rt.server_named::<Player>("x"));
@@ -168,7 +168,7 @@ async fn a_handle_of_a_name_that_nobody_holds_has_no_pid() {
 
 /// SUP-006: it is known from then on, unless temporary, and may be started by hand later.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_ignores_its_start_by_hand_is_known_and_stopped() {
+async fn a_child_that_ignores_its_start_by_hand_is_listed_as_stopped() {
     let t = Troupe::new();
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Ignores]);
@@ -183,7 +183,7 @@ async fn a_child_that_ignores_its_start_by_hand_is_known_and_stopped() {
 
 /// SUP-010, SUP-011: as in OTP, a spec is looked at before its id is looked up.
 #[tokio::test(start_paused = true)]
-async fn a_spec_that_cannot_be_is_refused_whoever_has_its_id() {
+async fn an_invalid_spec_is_refused_before_its_id_is_looked_up() {
     let t = Troupe::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let never = || t.child("a").restart(Restart::Permanent).significant(true);
@@ -199,7 +199,7 @@ async fn a_spec_that_cannot_be_is_refused_whoever_has_its_id() {
 
 /// SUP-016, SUP-017, INT-010: however often, it counts for no budget.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_terminated_stays_known_and_stopped() {
+async fn a_terminated_child_stays_listed_as_stopped() {
     let mut t = Troupe::new();
     let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(3600));
     let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
@@ -220,7 +220,7 @@ async fn a_child_that_is_terminated_stays_known_and_stopped() {
 
 /// SUP-018, SUP-019, SUP-015.
 #[tokio::test(start_paused = true)]
-async fn only_a_stopped_child_is_restarted_or_deleted_by_hand() {
+async fn only_a_stopped_child_can_be_restarted_or_deleted_by_hand() {
     let t = Troupe::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let pid = t.rt.whereis("a").unwrap();
@@ -244,7 +244,7 @@ async fn only_a_stopped_child_is_restarted_or_deleted_by_hand() {
 
 /// SUP-018: a restart by hand that fails, or is ignored, leaves the child as it was.
 #[tokio::test(start_paused = true)]
-async fn a_restart_by_hand_may_fail() {
+async fn a_failed_restart_by_hand_leaves_the_child_stopped() {
     let t = Troupe::new();
     let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
@@ -279,7 +279,7 @@ async fn counts_follow_one_child_through_its_life() {
 
 /// SUP-024.
 #[tokio::test(start_paused = true)]
-async fn supervisors_are_counted_apart() {
+async fn count_children_counts_supervisors_separately() {
     let t = Troupe::new();
     let inner = |id| Supervisor::one_for_one().with_id(id);
     let spec = Supervisor::one_for_one().child(t.child("a")).child(inner("b")).child(inner("c"));
@@ -290,7 +290,7 @@ async fn supervisors_are_counted_apart() {
 
 /// SUP-025.
 #[tokio::test(start_paused = true)]
-async fn nobody_hangs_on_a_dead_or_unknown_supervisor() {
+async fn requests_to_an_ended_or_unknown_supervisor_fail_at_once() {
     let t = Troupe::new();
     let dead = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     dead.stop().await.unwrap();
@@ -312,7 +312,7 @@ async fn nobody_hangs_on_a_dead_or_unknown_supervisor() {
 
 /// SUP-028: a message, a stranger's exit, a link of which the supervisor knows nothing.
 #[tokio::test(start_paused = true)]
-async fn what_is_no_business_of_a_supervisors_is_dropped() {
+async fn a_supervisor_drops_unexpected_messages_and_exits() {
     let mut t = Troupe::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
@@ -335,7 +335,7 @@ async fn what_is_no_business_of_a_supervisors_is_dropped() {
 
 /// SUP-037, ONE-004.
 #[tokio::test(start_paused = true)]
-async fn a_temporary_child_is_forgotten_however_it_ends() {
+async fn a_temporary_child_is_removed_after_every_exit() {
     let t = Troupe::new();
     let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -364,7 +364,7 @@ async fn a_temporary_child_is_forgotten_however_it_ends() {
 
 /// Each incarnation's end is remembered: pid, times, reason, and who failed to start.
 #[tokio::test(start_paused = true)]
-async fn a_child_has_a_story() {
+async fn a_child_has_a_history_of_its_exits() {
     let mut t = Troupe::new();
     let spec = Supervisor::one_for_one().intensity(20, Duration::from_secs(5));
     let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
@@ -392,7 +392,7 @@ async fn a_child_has_a_story() {
 
 /// A start that was asked for is counted apart: what grows by itself is a sign of trouble.
 #[tokio::test(start_paused = true)]
-async fn a_start_by_hand_is_no_restart() {
+async fn a_start_by_hand_is_not_counted_as_a_restart() {
     let t = Troupe::new();
     let spec = Supervisor::one_for_one().intensity(20, Duration::from_secs(5));
     let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();

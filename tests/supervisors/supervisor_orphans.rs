@@ -31,7 +31,7 @@ async fn strike(rt: &Runtime, name: &str) {
 
 /// The second start comes when the first incarnation is gone; it is one restart.
 #[tokio::test(start_paused = true)]
-async fn the_next_incarnation_waits_for_what_the_killed_one_left() {
+async fn the_next_incarnation_waits_for_the_orphans_of_a_killed_supervisor() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(30)));
     let inner = inner().child(t.child("brisk")).child(t.child("slow"));
@@ -57,7 +57,7 @@ async fn the_next_incarnation_waits_for_what_the_killed_one_left() {
 
 /// One that ignores its end is killed when its time is up, and the next comes then.
 #[tokio::test(start_paused = true)]
-async fn a_deaf_child_delays_the_next_incarnation_by_its_own_time() {
+async fn an_unresponsive_orphan_delays_the_restart_by_its_shutdown_time() {
     let t = Troupe::new();
     t.on_stop("deaf", Stop::Deaf);
     let inner = inner().child(t.child("deaf").shutdown(Shutdown::Timeout(ms(700))));
@@ -74,7 +74,7 @@ async fn a_deaf_child_delays_the_next_incarnation_by_its_own_time() {
 
 /// Grandchildren too: their own supervisor stops them, in its order and their times.
 #[tokio::test(start_paused = true)]
-async fn a_whole_tree_that_was_left_is_waited_for() {
+async fn a_restart_waits_for_a_whole_orphaned_tree() {
     let mut t = Troupe::new();
     t.on_stop("a", Stop::Takes(ms(30)));
     t.on_stop("b", Stop::Takes(ms(40)));
@@ -92,7 +92,7 @@ async fn a_whole_tree_that_was_left_is_waited_for() {
 
 /// A supervisor that overran its time in a restart of its group was killed as well.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_killed_by_its_own_is_waited_for_as_well() {
+async fn a_restart_waits_for_orphans_of_a_supervisor_killed_by_its_parent() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = ChildSpec::from(inner().child(t.child("slow")));
@@ -111,7 +111,7 @@ async fn a_supervisor_killed_by_its_own_is_waited_for_as_well() {
 
 /// And by hand: terminated, and killed for its slowness; then restarted.
 #[tokio::test(start_paused = true)]
-async fn a_restart_by_hand_waits_for_what_was_left() {
+async fn a_restart_by_hand_waits_for_orphans() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = ChildSpec::from(inner().child(t.child("slow")));
@@ -129,7 +129,7 @@ async fn a_restart_by_hand_waits_for_what_was_left() {
 
 /// A dynamic supervisor serves others meanwhile.
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_supervisor_waits_beside_its_loop() {
+async fn a_dynamic_supervisor_serves_requests_while_it_waits_for_orphans() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_dynamic_supervisor_waits_beside_its_loop() {
 
 /// A dynamic child that is terminated while it waits is not started any more.
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_child_that_is_terminated_while_it_waits_is_not_started() {
+async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_dynamic_child_that_is_terminated_while_it_waits_is_not_started() {
 
 /// Whoever is killed again while it waits, or is stopped, leaves nobody.
 #[tokio::test(start_paused = true)]
-async fn the_waiting_supervisor_may_be_killed_meanwhile() {
+async fn killing_a_supervisor_that_waits_for_orphans_leaves_no_process() {
     let t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let top = Supervisor::one_for_one().child(inner().child(t.child("slow")));
@@ -182,7 +182,7 @@ async fn the_waiting_supervisor_may_be_killed_meanwhile() {
 /// On several threads the killed children and the restart race: no name is ever found taken,
 /// so each kill costs one restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_threads_no_restart_is_lost_over_a_name() {
+async fn repeated_kills_on_threads_cost_one_restart_each() {
     let rt = Runtime::new();
     let idle = |name: &'static str| ChildSpec::task(name, |_| std::future::pending()).named(name);
     let inner = ["a", "b", "c", "d"].map(idle).into_iter().fold(inner(), SupervisorSpec::child);
@@ -206,7 +206,7 @@ async fn pid(top: &SupervisorRef) -> regrow::Pid {
 
 /// What an orphan leaves that is killed itself is waited for as well.
 #[tokio::test(start_paused = true)]
-async fn what_a_killed_orphan_leaves_is_waited_for() {
+async fn a_restart_waits_for_the_orphans_of_a_killed_orphan() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
@@ -223,7 +223,7 @@ async fn what_a_killed_orphan_leaves_is_waited_for() {
 
 /// A supervisor that is killed while it waits for what another had left passes that on.
 #[tokio::test(start_paused = true)]
-async fn what_a_killed_waiter_waited_for_is_waited_for_further_up() {
+async fn orphans_pass_to_the_parent_of_a_supervisor_killed_while_waiting() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
@@ -242,7 +242,7 @@ async fn what_a_killed_waiter_waited_for_is_waited_for_further_up() {
 /// One that overruns its time as an orphan is killed; what it leaves goes as far up as there is
 /// somebody, even if the one above it is long gone.
 #[tokio::test(start_paused = true)]
-async fn what_is_left_goes_as_far_up_as_there_is_somebody() {
+async fn orphans_pass_to_the_nearest_live_ancestor() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let low = Supervisor::one_for_one().named("low").child(t.child("slow"));
@@ -274,7 +274,7 @@ const WAITS: ChildState = ChildState::Restarting { retry_in: None };
 
 /// The wait for what was left is a state of the child: the parent answers, and restarts others.
 #[tokio::test(start_paused = true)]
-async fn while_what_was_left_is_ending_the_parent_answers_and_restarts_siblings() {
+async fn the_parent_serves_requests_and_restarts_while_orphans_end() {
     let mut t = Troupe::new();
     let top = one_that_leaves(&t, Supervisor::one_for_one(), 100_000).await;
     strike(&t.rt, "inner").await;
@@ -298,7 +298,7 @@ async fn while_what_was_left_is_ending_the_parent_answers_and_restarts_siblings(
 
 /// A stop does not wait for it either, and neither brings the child back.
 #[tokio::test(start_paused = true)]
-async fn a_stop_meanwhile_and_a_termination_call_the_restart_off() {
+async fn a_stop_or_termination_cancels_a_restart_that_waits_for_orphans() {
     let t = Troupe::new();
     let top = one_that_leaves(&t, Supervisor::one_for_one(), 500).await;
     strike(&t.rt, "inner").await;
@@ -324,7 +324,7 @@ async fn a_stop_meanwhile_and_a_termination_call_the_restart_off() {
 
 /// A group waits together: the others are stopped at once, and all come back in order.
 #[tokio::test(start_paused = true)]
-async fn a_group_waits_together_for_what_one_of_it_left() {
+async fn a_group_waits_together_for_the_orphans_of_one_member() {
     let mut t = Troupe::new();
     let top = one_that_leaves(&t, Supervisor::one_for_all(), 50).await;
     t.told().await;
@@ -347,7 +347,7 @@ async fn a_group_waits_together_for_what_one_of_it_left() {
 /// A sibling that falls meanwhile takes its group over, and is restarted with it: nothing is
 /// started beside what is left, and nothing is restarting for ever.
 #[tokio::test(start_paused = true)]
-async fn a_sibling_that_falls_meanwhile_waits_for_the_same() {
+async fn a_sibling_that_crashes_meanwhile_waits_for_the_same_orphans() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = inner().child(t.child("slow"));
@@ -371,7 +371,7 @@ async fn a_sibling_that_falls_meanwhile_waits_for_the_same() {
 /// A start by hand that waits is answered when it has come to something: to a process, or to
 /// what was done about the child meanwhile.
 #[tokio::test(start_paused = true)]
-async fn a_start_by_hand_that_waits_is_answered_whatever_happens_meanwhile() {
+async fn a_start_by_hand_that_waits_for_orphans_is_always_answered() {
     for (meanwhile, takes) in [("nothing", 50), ("terminate", 50), ("delete", 50), ("stop", 0)] {
         let t = Troupe::new();
         t.on_stop("slow", Stop::Takes(ms(50)));

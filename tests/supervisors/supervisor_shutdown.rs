@@ -27,7 +27,7 @@ fn deaf(id: &str, shutdown: Shutdown) -> ChildSpec {
 
 /// SHU-001: the patience ends for the one child, and not for the supervisor.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_ignores_its_shutdown_is_killed_in_time() {
+async fn a_child_that_ignores_its_shutdown_is_killed_after_its_shutdown_time() {
     let mut t = Troupe::new();
     t.on_stop("deaf", Stop::Deaf);
     let second = Shutdown::Timeout(ms(1_000));
@@ -52,7 +52,7 @@ async fn a_child_that_ignores_its_shutdown_is_killed_in_time() {
 
 /// SHU-002.
 #[tokio::test(start_paused = true)]
-async fn a_brutal_kill_asks_nobody() {
+async fn brutal_kill_does_not_ask_the_child_to_stop() {
     let mut t = Troupe::new();
     let spec = Supervisor::one_for_one().child(t.child("a").shutdown(Shutdown::BrutalKill));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_brutal_kill_asks_nobody() {
 
 /// SHU-003.
 #[tokio::test(start_paused = true)]
-async fn infinity_is_waited_for() {
+async fn a_stop_waits_for_children_with_shutdown_infinity() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(2_000)));
     let slow = t.child("slow").shutdown(Shutdown::Infinity);
@@ -82,7 +82,7 @@ async fn infinity_is_waited_for() {
 
 /// SHU-004.
 #[tokio::test(start_paused = true)]
-async fn no_time_at_all_is_a_kill_at_once() {
+async fn a_shutdown_time_of_zero_kills_at_once() {
     let mut t = Troupe::new();
     t.on_stop("traps", Stop::Takes(ms(50)));
     let none = Shutdown::Timeout(Duration::ZERO);
@@ -101,7 +101,7 @@ async fn no_time_at_all_is_a_kill_at_once() {
 
 /// SHU-006: one after the other, and no longer than that takes.
 #[tokio::test(start_paused = true)]
-async fn times_add_up() {
+async fn shutdown_times_of_fixed_children_add_up() {
     let t = Troupe::new();
     let grace = Shutdown::Timeout(ms(150));
     let spec = ["a", "b", "c", "d"]
@@ -121,7 +121,7 @@ async fn times_add_up() {
 
 /// SHU-009: an end other than asked for is told, and the stop goes on.
 #[tokio::test(start_paused = true)]
-async fn an_end_other_than_asked_for_is_a_stop_as_well() {
+async fn a_child_that_crashes_during_its_stop_counts_as_stopped() {
     hush_injected_panics();
     let mut t = Troupe::new();
     t.on_stop("b", Stop::Panics);
@@ -144,7 +144,7 @@ async fn an_end_other_than_asked_for_is_a_stop_as_well() {
 /// T45: who ends by itself just as it is stopped ended by itself, and that is no error of
 /// a child that may.
 #[tokio::test(start_paused = true)]
-async fn who_finishes_as_it_is_stopped_has_finished() {
+async fn a_child_that_finishes_as_it_is_stopped_keeps_its_own_reason() {
     let t = Troupe::new();
     let transient = t.child("a").restart(Restart::Transient);
     let tree = Supervisor::one_for_one().child(transient).start(&t.rt).await.unwrap();
@@ -158,7 +158,7 @@ async fn who_finishes_as_it_is_stopped_has_finished() {
 
 /// SHU-011: however deep, no longer than the times of those who ignore it.
 #[tokio::test(start_paused = true)]
-async fn a_deep_tree_stops_within_its_times() {
+async fn a_deep_tree_stops_within_its_shutdown_times() {
     let t = Troupe::new();
     let level = |id: &str, below: Option<SupervisorSpec>| {
         let ignorer = deaf(&format!("deaf in {id}"), Shutdown::Timeout(ms(100)));
@@ -176,7 +176,7 @@ async fn a_deep_tree_stops_within_its_times() {
 
 /// SUP-032, T02: a killed supervisor leaves nobody behind, not even who traps.
 #[tokio::test(start_paused = true)]
-async fn a_killed_supervisor_leaves_nobody_behind() {
+async fn a_killed_supervisor_leaves_no_children_behind() {
     let mut t = Troupe::new();
     let inner = Supervisor::one_for_one().with_id("inner").child(t.child("b"));
     let plain = ChildSpec::task("plain", |_| std::future::pending());
@@ -200,7 +200,7 @@ async fn a_killed_supervisor_leaves_nobody_behind() {
 /// T03: a supervisor that is killed while it waits for a child to stop leaves nobody
 /// behind, not even that child, when its time is up.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_killed_during_a_stop_leaves_nobody_behind() {
+async fn a_supervisor_killed_during_a_stop_leaves_no_child_behind() {
     let t = Troupe::new();
     let ignorer = deaf("deaf", Shutdown::Timeout(ms(1_000)));
     let tree = Supervisor::one_for_one().child(ignorer).start(&t.rt).await.unwrap();
@@ -217,7 +217,7 @@ async fn a_supervisor_killed_during_a_stop_leaves_nobody_behind() {
 
 /// T03: one that has as long as it takes has that still.
 #[tokio::test(start_paused = true)]
-async fn infinity_outlives_a_killed_supervisor() {
+async fn an_infinity_child_outlives_a_killed_supervisor() {
     let t = Troupe::new();
     let ignorer = deaf("deaf", Shutdown::Infinity);
     let tree = Supervisor::one_for_one().child(ignorer).start(&t.rt).await.unwrap();
@@ -232,7 +232,7 @@ async fn infinity_outlives_a_killed_supervisor() {
 /// T01: while the supervisor waits for one child to stop, others end, and none of their
 /// ends is lost.
 #[tokio::test(start_paused = true)]
-async fn ends_that_come_during_a_stop_are_not_lost() {
+async fn exits_during_a_stop_of_another_child_are_not_lost() {
     let mut t = Troupe::new();
     t.on_stop("slow", Stop::Takes(ms(1_000)));
     let spec = Supervisor::one_for_one().child(t.child("a")).child(t.child("b"));

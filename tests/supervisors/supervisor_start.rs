@@ -61,7 +61,7 @@ async fn a_tree_stops_depth_first() {
 
 /// SUP-004, T15: at once another supervisor can have the names.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_fails_stops_the_start() {
+async fn a_failed_child_start_stops_the_started_children_in_reverse() {
     let mut t = Troupe::new();
     t.next_starts("c", [Start::Fails]);
     let spec = over(Supervisor::one_for_one().named("top"), t.children(["a", "b", "c", "d"]));
@@ -77,7 +77,7 @@ async fn a_child_that_fails_stops_the_start() {
 
 /// SUP-004: the error of a tree names the whole way down.
 #[tokio::test(start_paused = true)]
-async fn a_failure_deep_down_names_the_way() {
+async fn a_nested_start_failure_has_the_path_of_the_child() {
     let t = Troupe::new();
     t.next_starts("c", [Start::Fails]);
     let inner = Supervisor::one_for_one().with_id("inner").child(t.child("c"));
@@ -93,7 +93,7 @@ async fn a_failure_deep_down_names_the_way() {
 
 /// SUP-005.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_may_choose_not_to_run() {
+async fn a_supervisor_may_ignore_its_start() {
     let t = Troupe::new();
     let ignoring = || Supervisor::with_init(|ctx| async move { Err(ctx.ignore()) }).named("top");
     assert_eq!(ignoring().start(&t.rt).await.unwrap_err(), StartError::Ignored);
@@ -106,7 +106,7 @@ async fn a_supervisor_may_choose_not_to_run() {
 /// SUP-005: the init of a supervisor runs again at each restart, and what it gives is
 /// looked at like any other.
 #[tokio::test(start_paused = true)]
-async fn a_supervisors_init_runs_at_each_start() {
+async fn a_supervisor_init_runs_at_each_start() {
     let mut t = Troupe::new();
     let [a, b] = t.children(["a", "b"]);
     let inner = Supervisor::with_init(move |ctx| async move {
@@ -139,7 +139,7 @@ async fn a_supervisors_init_runs_at_each_start() {
 
 /// SUP-006: and a temporary one is not kept.
 #[tokio::test(start_paused = true)]
-async fn a_child_may_choose_not_to_run() {
+async fn a_child_may_ignore_its_start() {
     let t = Troupe::new();
     t.next_starts("b", [Start::Ignores]);
     t.next_starts("x", [Start::Ignores]);
@@ -153,7 +153,7 @@ async fn a_child_may_choose_not_to_run() {
 
 /// SUP-012, SUP-013.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_work_is_refused_before_any_child_starts() {
+async fn invalid_settings_are_refused_before_any_child_starts() {
     let t = Troupe::new();
     let twice = over(Supervisor::one_for_one(), t.children(["a", "b", "a"]));
     assert_eq!(twice.start(&t.rt).await.unwrap_err(), StartError::DuplicateId("a".into()));
@@ -171,7 +171,7 @@ async fn what_cannot_work_is_refused_before_any_child_starts() {
 /// SUP-014, SUP-015: as it is described it is handed out; the default budget is three in
 /// five seconds.
 #[tokio::test(start_paused = true)]
-async fn a_child_is_described_by_its_defaults() {
+async fn child_spec_returns_the_default_settings() {
     let mut t = Troupe::new();
     let inner = Supervisor::one_for_one().with_id("inner");
     let tree = Supervisor::one_for_one().child(t.child("a")).child(inner);
@@ -199,7 +199,7 @@ async fn a_child_is_described_by_its_defaults() {
 
 /// SUP-031: the parent's end is the supervisor's, after an orderly stop.
 #[tokio::test(start_paused = true)]
-async fn the_end_of_its_parent_ends_a_supervisor() {
+async fn the_end_of_its_parent_stops_a_supervisor_in_order() {
     for reason in [ExitReason::Shutdown, crash("parent"), ExitReason::Normal, ExitReason::Killed] {
         let mut t = Troupe::new();
         let spec = over(Supervisor::one_for_one().named("tree"), t.children(["a", "b"]));
@@ -251,7 +251,7 @@ impl regrow::StartChild for Panics {
 /// A panic of a start function, as the tree starts, is the supervisor's crash; who was started
 /// before has stopped in order by then, and its name is free.
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_start_leaves_nobody_behind() {
+async fn a_panic_in_a_start_function_stops_the_started_children() {
     let mut t = Troupe::new();
     t.on_stop("a", Stop::Takes(Duration::from_secs(1)));
     let tree = || {

@@ -32,7 +32,7 @@ const THREADS: u64 = 4;
 /// Everything at once from four threads and hundreds of processes.
 #[test]
 #[cfg(not(regrow_proof))]
-fn nothing_is_lost_doubled_or_left_under_fire() {
+fn random_operations_lose_duplicate_and_leak_nothing() {
     for seed in seeds(1) {
         fire(200_000, seed);
     }
@@ -42,7 +42,7 @@ fn nothing_is_lost_doubled_or_left_under_fire() {
 /// is read afterwards.
 #[test]
 #[cfg(regrow_proof)]
-fn nothing_is_lost_doubled_or_left_under_fire() {
+fn random_operations_lose_duplicate_and_leak_nothing() {
     use regrow::proof::{FailPlan, arm_failpoints, disarm_failpoints};
     for seed in seeds(8) {
         arm_failpoints(FailPlan { seed, yields: 50, pauses: 10 });

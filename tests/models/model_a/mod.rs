@@ -36,7 +36,7 @@ const REGRESSIONS: [(&str, &[u64]); 2] = [("sequential", &[299, 1010]), ("burst"
 
 /// Every command is settled before the next, and everything is exact.
 #[test]
-fn one_command_at_a_time_does_what_the_model_says() {
+fn one_command_at_a_time_matches_the_model() {
     prove("sequential", "one_command_at_a_time", 2_000, |seed| {
         generator::sequential(seed, OPERATIONS)
     });
@@ -44,14 +44,14 @@ fn one_command_at_a_time_does_what_the_model_says() {
 
 /// Two to six processes do something at once, and some order of it explains the rest.
 #[test]
-fn a_burst_of_commands_does_what_some_order_of_them_would() {
+fn a_burst_of_commands_matches_some_order_of_the_model() {
     prove("burst", "a_burst_of_commands", 500, |seed| generator::burst(seed, OPERATIONS));
 }
 
 /// Commands wait for a process that is at an await of one before them; signals come meanwhile.
 #[test]
-fn commands_that_wait_for_a_busy_process_do_what_some_order_of_them_would() {
-    prove("queue", "commands_that_wait", 500, |seed| generator::queue(seed, OPERATIONS));
+fn commands_to_a_busy_process_match_some_order_of_the_model() {
+    prove("queue", "commands_to_a_busy_process", 500, |seed| generator::queue(seed, OPERATIONS));
 }
 
 fn prove(mode: &str, test: &str, count: u64, program: impl Fn(u64) -> Program + Sync) {

@@ -51,20 +51,20 @@ const COMMANDS: usize = 100;
 
 /// One command at a time.
 #[test]
-fn one_command_at_a_time_does_what_the_model_says() {
+fn one_command_at_a_time_matches_the_model() {
     prove("one_command_at_a_time", |seed| draw::program(seed, COMMANDS, Mode::One));
 }
 
 /// Several siblings die at one instant.
 #[test]
-fn deaths_at_one_instant_are_explained_by_some_order_of_them() {
-    prove("deaths_at_one_instant", |seed| draw::program(seed, COMMANDS, Mode::Burst));
+fn simultaneous_exits_match_some_order_of_the_model() {
+    prove("simultaneous_exits", |seed| draw::program(seed, COMMANDS, Mode::Burst));
 }
 
 /// Requests and ends come while their supervisor is busy.
 #[test]
-fn requests_that_wait_are_served_in_the_order_in_which_they_came() {
-    prove("requests_that_wait", |seed| draw::program(seed, COMMANDS, Mode::Queue));
+fn waiting_requests_are_served_in_arrival_order() {
+    prove("waiting_requests", |seed| draw::program(seed, COMMANDS, Mode::Queue));
 }
 
 fn prove(test: &str, program: impl Fn(u64) -> Program) {
