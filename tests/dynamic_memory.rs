@@ -7,7 +7,7 @@ mod support;
 
 use peak_alloc::PeakAlloc;
 use regrow::{ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Runtime, StartError};
-use support::troupe::{Start, Troupe};
+use support::scripted_children::{ScriptedChildren, Start};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -32,7 +32,7 @@ fn job(crash: bool) -> ChildSpec {
 }
 
 /// So many children come and go.
-async fn come_and_go(jobs: &DynamicSupervisorRef, t: &Troupe, children: usize) {
+async fn come_and_go(jobs: &DynamicSupervisorRef, t: &ScriptedChildren, children: usize) {
     for n in 0..children {
         if n % 16 == 0 {
             t.next_starts("picky", [Start::Ignores]);
@@ -58,7 +58,7 @@ async fn come_and_go(jobs: &DynamicSupervisorRef, t: &Troupe, children: usize) {
 /// DYN-003, T44.
 #[tokio::test]
 async fn ended_temporary_children_leave_no_memory_allocated() {
-    let mut t = Troupe::on(Runtime::new());
+    let mut t = ScriptedChildren::on(Runtime::new());
     let jobs = DynamicSupervisor::new().intensity(0, std::time::Duration::from_secs(1));
     let jobs = jobs.start(&t.rt).await.unwrap();
     come_and_go(&jobs, &t, 2_000).await;

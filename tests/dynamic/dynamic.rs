@@ -12,7 +12,7 @@ use regrow::{
     DynamicSupervisorRef, Exhausted, ExitReason, Leftovers, Pid, Restart, Runtime, Shutdown,
     StartChild, StartContext, StartError, Started, Supervisor,
 };
-use support::troupe::{Start, Stop, Troupe, limit};
+use support::scripted_children::{ScriptedChildren, Start, Stop, limit};
 use support::{crash, idle, settled};
 use tokio::time::Instant;
 
@@ -82,11 +82,11 @@ impl StartChild for Panicking {
 /// asked for it, by the handle that `start_server` gives.)
 #[tokio::test(start_paused = true)]
 async fn start_child_reports_success_ignore_failure_and_panic() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     assert!(jobs.start_child(told("task", Restart::Permanent)).await.is_ok());
     let server = jobs.start_child(t.child("server")).await.unwrap();
-    assert_eq!(t.player("server").call(|reply| reply).await, Ok(server));
+    assert_eq!(t.server("server").call(|reply| reply).await, Ok(server));
     t.next_starts("no", [Start::Ignores]);
     assert_eq!(jobs.start_child(t.child("no")).await, Err(StartError::Ignored));
     t.next_starts("bad", [Start::Fails]);
@@ -160,7 +160,7 @@ async fn a_permanent_dynamic_child_is_restarted_after_every_kind_of_exit() {
 /// DYN-006.
 #[tokio::test(start_paused = true)]
 async fn max_children_counts_running_and_starting_children() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().max_children(1).start(&t.rt).await.unwrap();
     let pid = jobs.start_child(told("job", Restart::Temporary)).await.unwrap();
     let refused = jobs.start_child(told("job", Restart::Temporary)).await;
@@ -198,7 +198,7 @@ async fn terminate_child_stops_a_child_by_pid_and_refuses_other_pids() {
 /// A child that overruns its time is killed, exactly then, and nobody else waits for it.
 #[tokio::test(start_paused = true)]
 async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     t.on_stop("deaf", Stop::Deaf);
     let deaf = t.child("deaf").shutdown(Shutdown::Timeout(2 * SECOND));
@@ -258,7 +258,7 @@ async fn exceeding_the_restart_intensity_stops_the_supervisor_and_all_children()
 /// DYN-015, DYN-018: at the end each child has its own time, all at once.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_supervisor_stops_its_children_concurrently() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     t.on_stop("slow", Stop::Takes(3 * SECOND));
     t.on_stop("deaf", Stop::Deaf);
@@ -306,7 +306,7 @@ async fn two_thousand_children_are_listed_counted_and_removed_after_a_kill() {
 /// DYN-021.
 #[tokio::test(start_paused = true)]
 async fn a_killed_dynamic_supervisor_restarts_without_children_under_its_name() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(DynamicSupervisor::new().named("jobs"));
     let tree = tree.start(&t.rt).await.unwrap();
     let jobs = DynamicSupervisorRef::named(&t.rt, "jobs");
@@ -349,7 +349,7 @@ async fn invalid_dynamic_supervisor_settings_are_refused_at_the_start() {
 /// between. What waits for its backoff can be called off by its last pid.
 #[tokio::test(start_paused = true)]
 async fn a_failed_restart_is_retried_with_backoff_until_the_child_is_terminated() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let backoff = Backoff::default().first(10 * SECOND).jitter(0.0);
     let jobs = DynamicSupervisor::new().backoff(backoff).start(&t.rt).await.unwrap();
     let pid = jobs.start_child(t.child("a")).await.unwrap();
@@ -370,7 +370,7 @@ async fn a_failed_restart_is_retried_with_backoff_until_the_child_is_terminated(
 /// there, and leaves its name.
 #[tokio::test(start_paused = true)]
 async fn terminate_child_cancels_a_restart_in_progress_and_frees_the_name() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let pid = jobs.start_child(slow_server("slow")).await.unwrap();
     t.rt.kill(pid);
@@ -457,7 +457,7 @@ async fn a_cancelled_restart_that_crashes_by_itself_is_not_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_or_kill_during_starts_leaves_no_process() {
     for kill in [false, true] {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
         for id in ["one", "two"] {
             let (jobs, child) = (jobs.clone(), slow_server(id));
@@ -479,7 +479,7 @@ async fn a_stop_or_kill_during_starts_leaves_no_process() {
 /// Each child may have restarts of its own, and be given up alone.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_is_given_up_alone_stays_listed_as_stopped() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = DynamicSupervisor::new().child_intensity(1, SECOND, Exhausted::GiveUp);
     let jobs = spec.start(&t.rt).await.unwrap();
     let good = jobs.start_child(t.child("good")).await.unwrap();
@@ -503,7 +503,7 @@ async fn a_child_that_is_given_up_alone_stays_listed_as_stopped() {
 /// One that asks for a name finds its holder, or is the one for whom it is started.
 #[tokio::test(start_paused = true)]
 async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let rooms = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let ask = || rooms.get_or_start("slow", slow_server("room"));
     let (one, two, three) = tokio::join!(ask(), ask(), ask());
@@ -527,7 +527,7 @@ async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
 /// when it asks another supervisor.
 #[tokio::test(start_paused = true)]
 async fn get_or_start_waits_for_the_init_of_a_child_that_is_starting() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let rooms = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let others = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let began = Instant::now();

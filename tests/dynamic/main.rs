@@ -4,5 +4,5 @@
 mod support;
 
 mod dynamic;
-mod dynamic_called_off;
+mod dynamic_cancelled_starts;
 mod dynamic_given_up;

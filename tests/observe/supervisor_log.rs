@@ -7,8 +7,8 @@ use std::time::Duration;
 use regrow::{Backoff, ChildSpec, ExitReason, LogLevel, Pid, Restart, StartError, Supervisor};
 use support::log::Log;
 use support::reporter::{Fixture, Tell};
+use support::scripted_children::{ScriptedChildren, Start};
 use support::settled;
-use support::troupe::{Start, Troupe};
 
 /// SYS-008, T34: a panic is restarted; a restart is the old instance's exit, with its reason, then the new one's
 /// spawn, under the same label.
@@ -63,7 +63,7 @@ async fn clean_exits_of_children_log_no_error() {
 /// SYS-011: at the start, at run time and at a restart.
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_is_logged_with_child_and_reason() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let log = Log::listen();
     let one_failure = |supervisor: Option<Pid>| {
         let lines = log.take();
@@ -95,7 +95,7 @@ async fn a_failed_start_is_logged_with_child_and_reason() {
 /// INT-013: by a supervisor's name and the child at fault.
 #[tokio::test(start_paused = true)]
 async fn giving_up_is_logged_once_with_the_child_at_fault() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().named("top").intensity(0, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     let log = Log::listen();
@@ -117,7 +117,7 @@ async fn giving_up_is_logged_once_with_the_child_at_fault() {
 /// end, as loud as the end and never an error.
 #[tokio::test(start_paused = true)]
 async fn each_supervisor_decision_logs_one_line_with_the_remaining_budget() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     t.rt.set_log_level(LogLevel::Debug);
     let waits = t.child("w").backoff(Backoff::new().jitter(0.0));
     let transient = t.child("t").restart(Restart::Transient);
@@ -159,7 +159,7 @@ async fn restarts_are_logged_from_level_warn_and_giving_up_at_every_level() {
         (LogLevel::Warn, true),
         (LogLevel::Debug, true),
     ] {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         t.rt.set_log_level(level);
         let spec = Supervisor::one_for_one().named("top").intensity(1, Duration::from_secs(1));
         let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
@@ -179,7 +179,7 @@ async fn restarts_are_logged_from_level_warn_and_giving_up_at_every_level() {
 /// The exit of a child that was stopped, or that failed to start, is nobody's surprise.
 #[tokio::test(start_paused = true)]
 async fn the_exit_of_a_stopped_child_is_not_logged_as_unexpected() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(9, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     let log = Log::listen();
@@ -196,7 +196,7 @@ async fn the_exit_of_a_stopped_child_is_not_logged_as_unexpected() {
 /// stopped for another.
 #[tokio::test(start_paused = true)]
 async fn the_exit_of_a_child_that_ended_with_its_group_is_not_logged_as_unexpected() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(1, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     let log = Log::listen();

@@ -12,7 +12,7 @@ use regrow::{
     ChildSpec, Context, DynamicSupervisor, ExitReason, GenServer, Received, Reply, Restart, Result,
     Runtime, ServerContext, Supervisor,
 };
-use support::troupe::Troupe;
+use support::scripted_children::ScriptedChildren;
 use support::{idle, idler, settled};
 use tokio::time::timeout;
 
@@ -137,7 +137,7 @@ fn mined(id: &str, dropped: &Arc<AtomicUsize>, ends: bool) -> ChildSpec {
 /// no crash of its supervisor, whose other children are stopped in order.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_destructor_in_a_child_spec_does_not_crash_the_supervisor() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let dropped = Arc::default();
     let short = mined("short", &dropped, true).restart(Restart::Temporary);
     let tree = Supervisor::one_for_one().child(t.child("a")).child(mined("b", &dropped, false));

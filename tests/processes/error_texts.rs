@@ -16,7 +16,7 @@ use regrow::{
     ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
     TaskError,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::log::Log;
 use support::source::{Source, is_word, sources, words};
 use support::{idle, settled};

@@ -5,7 +5,7 @@ use crate::support;
 use std::future::pending;
 
 use regrow::{ExitReason, Pid, Received, Runtime};
-use support::{Puppet, crash, dead_pid, down, exit, idler};
+use support::{TestProcess, crash, dead_pid, down, exit, idler};
 
 fn links(rt: &Runtime, pid: Pid) -> usize {
     rt.info(pid).expect("it lives").links
@@ -15,7 +15,7 @@ fn links(rt: &Runtime, pid: Pid) -> usize {
 #[tokio::test]
 async fn an_abnormal_exit_ends_linked_processes_with_its_reason() {
     let rt = Runtime::new();
-    let (a, b, mut watcher) = (Puppet::new(&rt), Puppet::new(&rt), Puppet::new(&rt));
+    let (a, b, mut watcher) = (TestProcess::new(&rt), TestProcess::new(&rt), TestProcess::new(&rt));
     assert!(rt.link(a.pid(), b.pid()));
     let reference = rt.monitor(watcher.pid(), b.pid());
     a.fail(crash("r"));
@@ -27,7 +27,7 @@ async fn an_abnormal_exit_ends_linked_processes_with_its_reason() {
 #[tokio::test]
 async fn a_panic_ends_linked_processes_with_its_message() {
     let rt = Runtime::new();
-    let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (a, b) = (TestProcess::new(&rt), TestProcess::new(&rt));
     rt.link(b.pid(), a.pid());
     a.panic("boom");
     assert_eq!(b.ended().await.crash().unwrap().message(), "boom");
@@ -37,7 +37,7 @@ async fn a_panic_ends_linked_processes_with_its_message() {
 #[tokio::test]
 async fn a_normal_exit_does_not_end_linked_processes() {
     let rt = Runtime::new();
-    let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (a, b) = (TestProcess::new(&rt), TestProcess::new(&rt));
     rt.link(a.pid(), b.pid());
     assert_eq!((links(&rt, a.pid()), links(&rt, b.pid())), (1, 1));
     a.finish();
@@ -50,9 +50,9 @@ async fn a_normal_exit_does_not_end_linked_processes() {
 #[tokio::test]
 async fn a_trapping_process_receives_the_exit_and_stays_alive() {
     let rt = Runtime::new();
-    let mut b = Puppet::trapping(&rt);
+    let mut b = TestProcess::trapping(&rt);
     for reason in [ExitReason::Normal, ExitReason::Shutdown, crash("r"), ExitReason::Killed] {
-        let a = Puppet::new(&rt);
+        let a = TestProcess::new(&rt);
         rt.link(a.pid(), b.pid());
         a.fail(reason.clone());
         a.ended().await;
@@ -67,7 +67,7 @@ async fn a_trapping_process_receives_the_exit_and_stays_alive() {
 async fn a_shutdown_exit_ends_linked_processes() {
     let rt = Runtime::new();
     for reason in [ExitReason::Shutdown, ExitReason::shutdown_with("x")] {
-        let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
+        let (a, b) = (TestProcess::new(&rt), TestProcess::new(&rt));
         rt.link(a.pid(), b.pid());
         a.fail(reason.clone());
         assert_eq!(b.ended().await, reason);
@@ -92,7 +92,7 @@ async fn a_kill_ends_a_whole_chain_of_links() {
 #[tokio::test]
 async fn a_cascade_carries_the_original_reason() {
     let rt = Runtime::new();
-    let ring: Vec<_> = (0..100).map(|_| Puppet::new(&rt)).collect();
+    let ring: Vec<_> = (0..100).map(|_| TestProcess::new(&rt)).collect();
     for at in 0..100 {
         assert!(rt.link(ring[at].pid(), ring[(at + 1) % 100].pid()));
         assert!(rt.link(ring[at].pid(), ring[(at + 37) % 100].pid()));
@@ -109,7 +109,7 @@ async fn a_cascade_carries_the_original_reason() {
 async fn an_unlink_stops_the_cascade() {
     let rt = Runtime::new();
     for swapped in [false, true] {
-        let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
+        let (a, b) = (TestProcess::new(&rt), TestProcess::new(&rt));
         rt.link(a.pid(), b.pid());
         let (one, other) = if swapped { (&b, &a) } else { (&a, &b) };
         rt.unlink(one.pid(), other.pid());
@@ -124,7 +124,7 @@ async fn an_unlink_stops_the_cascade() {
 #[tokio::test]
 async fn an_unlink_removes_the_queued_exit() {
     let rt = Runtime::with_mailbox_depth();
-    let (a, stranger) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (a, stranger) = (TestProcess::new(&rt), TestProcess::new(&rt));
     let (a_pid, stranger_pid) = (a.pid(), stranger.pid());
     let (open, opened) = tokio::sync::oneshot::channel::<()>();
     let b = rt.spawn(move |mut ctx| async move {
@@ -156,7 +156,7 @@ async fn an_unlink_removes_the_queued_exit() {
 async fn linking_twice_makes_one_link() {
     let rt = Runtime::new();
     for unlinked in [true, false] {
-        let (a, mut b) = (Puppet::new(&rt), Puppet::trapping(&rt));
+        let (a, mut b) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
         for _ in 0..2 {
             assert!(rt.link(a.pid(), b.pid()));
             assert!(rt.link(b.pid(), a.pid()));
@@ -179,7 +179,7 @@ async fn linking_twice_makes_one_link() {
 async fn linking_to_an_ended_process_sends_noproc_to_a_trapping_linker() {
     let rt = Runtime::new();
     let dead = dead_pid(&rt).await;
-    let mut a = Puppet::trapping(&rt);
+    let mut a = TestProcess::trapping(&rt);
     assert!(!rt.link(a.pid(), dead));
     assert_eq!(a.mail().await, [exit(dead, ExitReason::NoProc)]);
     assert_eq!(links(&rt, a.pid()), 0);
@@ -192,13 +192,13 @@ async fn linking_to_an_ended_process_sends_noproc_to_a_trapping_linker() {
 async fn linking_to_an_ended_process_returns_false_and_the_linker_stays_alive() {
     let rt = Runtime::new();
     let dead = dead_pid(&rt).await;
-    let mut a = Puppet::new(&rt);
+    let mut a = TestProcess::new(&rt);
     assert!(!a.ask(move |ctx| ctx.runtime().link(ctx.pid(), dead)).await);
     assert!(a.lives().await);
     assert_eq!(links(&rt, a.pid()), 0);
     assert_eq!(a.mail().await, []);
 
-    let peer = Puppet::new(&rt);
+    let peer = TestProcess::new(&rt);
     assert!(rt.link(a.pid(), peer.pid()));
     peer.fail(crash("r"));
     assert_eq!(a.ended().await, crash("r"));
@@ -208,7 +208,7 @@ async fn linking_to_an_ended_process_returns_false_and_the_linker_stays_alive() 
 #[tokio::test]
 async fn a_link_to_oneself_has_no_effect() {
     let rt = Runtime::new();
-    let (mut a, stranger) = (Puppet::trapping(&rt), Puppet::new(&rt));
+    let (mut a, stranger) = (TestProcess::trapping(&rt), TestProcess::new(&rt));
     let own = a.pid();
     assert!(rt.link(own, own));
     assert_eq!(links(&rt, own), 0);
@@ -220,11 +220,11 @@ async fn a_link_to_oneself_has_no_effect() {
     assert!(a.lives().await);
 }
 
-/// SIG-021 and T10, on one thread; `races_births.rs` has the rest.
+/// SIG-021 and T10, on one thread; `races_spawns.rs` has the rest.
 #[tokio::test]
 async fn a_parent_receives_one_exit_with_the_true_reason_of_each_short_child() {
     let rt = Runtime::new();
-    let mut parent = Puppet::trapping(&rt);
+    let mut parent = TestProcess::trapping(&rt);
     for round in 0..1_000 {
         let child = parent
             .ask(move |ctx| {
@@ -244,7 +244,7 @@ async fn a_parent_receives_one_exit_with_the_true_reason_of_each_short_child() {
 #[tokio::test]
 async fn a_trapping_process_in_the_middle_stops_the_cascade() {
     let rt = Runtime::new();
-    let (a, mut t, b) = (Puppet::new(&rt), Puppet::trapping(&rt), Puppet::new(&rt));
+    let (a, mut t, b) = (TestProcess::new(&rt), TestProcess::trapping(&rt), TestProcess::new(&rt));
     rt.link(a.pid(), t.pid());
     rt.link(t.pid(), b.pid());
     a.fail(crash("r"));
@@ -258,7 +258,7 @@ async fn a_trapping_process_in_the_middle_stops_the_cascade() {
 #[tokio::test]
 async fn a_link_and_a_monitor_each_report_an_exit_once() {
     let rt = Runtime::new();
-    let (mut a, b) = (Puppet::trapping(&rt), Puppet::new(&rt));
+    let (mut a, b) = (TestProcess::trapping(&rt), TestProcess::new(&rt));
     rt.link(a.pid(), b.pid());
     let reference = rt.monitor(a.pid(), b.pid());
     b.fail(crash("r"));
@@ -273,9 +273,9 @@ async fn a_link_and_a_monitor_each_report_an_exit_once() {
 #[tokio::test]
 async fn a_killed_parent_ends_its_non_trapping_linked_children() {
     let rt = Runtime::new();
-    let parent = Puppet::new(&rt);
+    let parent = TestProcess::new(&rt);
     let plain = rt.spawn_link(parent.pid(), |_| pending());
-    let mut trapping = Puppet::trapping(&rt);
+    let mut trapping = TestProcess::trapping(&rt);
     rt.link(parent.pid(), trapping.pid());
     parent.handle.kill();
     assert_eq!(plain.join().await, ExitReason::Killed);

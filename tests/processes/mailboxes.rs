@@ -209,7 +209,7 @@ async fn a_full_mailbox_still_accepts_signals() {
 #[tokio::test]
 async fn a_mailbox_of_capacity_one_accepts_a_thousand_signals() {
     let rt = Runtime::with_mailbox_capacity(1);
-    let mut watcher = support::Puppet::trapping(&rt);
+    let mut watcher = support::TestProcess::trapping(&rt);
     let watched: Vec<_> = (0..1_000).map(|_| idler(&rt)).collect();
     for target in &watched {
         rt.monitor(watcher.pid(), target.pid());

@@ -22,7 +22,7 @@ mod shutdown;
 mod tokio_gone;
 mod misuse;
 mod fairness;
-mod turns;
+mod cooperative_budget;
 mod destructors;
 mod wakers;
 mod regressions;

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers, LogLevel, Pid, Received, Runtime};
-use support::{Puppet, crash, dead_pid, down, exit};
+use support::{TestProcess, crash, dead_pid, down, exit};
 
 /// Pids at which nobody is.
 async fn nobodies(rt: &Runtime) -> Vec<Pid> {
@@ -62,7 +62,7 @@ async fn a_missing_process_takes_no_name_group_or_label() {
 #[tokio::test]
 async fn links_and_monitors_of_a_missing_process_have_no_effect() {
     let rt = Runtime::new();
-    let mut somebody = Puppet::trapping(&rt);
+    let mut somebody = TestProcess::trapping(&rt);
     let pid = somebody.pid();
     for nobody in nobodies(&rt).await {
         assert!(!rt.link(pid, nobody));
@@ -117,7 +117,7 @@ async fn timers_for_a_missing_process_are_never_pending() {
         }
     }
     tokio::time::sleep(soon * 5).await;
-    let mut alive = Puppet::new(&rt);
+    let mut alive = TestProcess::new(&rt);
     rt.send_after(alive.pid(), soon, b"later ones still work".to_vec());
     assert_eq!(alive.next().await, support::text("later ones still work"));
 }
@@ -126,7 +126,7 @@ async fn timers_for_a_missing_process_are_never_pending() {
 #[tokio::test]
 async fn two_runtimes_do_not_share_processes() {
     let (here, there) = (Runtime::new(), Runtime::new());
-    let (one, mut other) = (Puppet::trapping(&here), Puppet::trapping(&there));
+    let (one, mut other) = (TestProcess::trapping(&here), TestProcess::trapping(&there));
     assert_eq!(one.pid(), other.pid());
     let (pid, from_here) = (other.pid(), there.clone());
     one.ask(move |_| from_here.exit(pid, crash("from another runtime"))).await;

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
 use regrow::{ExitReason, Pid, Received, Runtime};
-use support::{Puppet, crash, dead_pid, down, exit, idler, text};
+use support::{TestProcess, crash, dead_pid, down, exit, idler, text};
 
 /// Guarantee 2.
 #[tokio::test]
 async fn messages_and_signals_of_one_sender_keep_their_order() {
     let rt = Runtime::new();
-    let (sender, mut receiver) = (Puppet::new(&rt), Puppet::trapping(&rt));
+    let (sender, mut receiver) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
     let (to, dead) = (receiver.pid(), dead_pid(&rt).await);
     rt.link(sender.pid(), to);
     let sent = sender.ask(move |ctx| {

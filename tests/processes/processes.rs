@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regrow::{CrashKind, ExitReason, Received, Runtime};
-use support::{Puppet, crash, dead_pid, idler};
+use support::{TestProcess, crash, dead_pid, idler};
 use tokio::sync::oneshot;
 
 /// PROC-001.
@@ -76,7 +76,7 @@ async fn a_message_sent_right_after_spawn_is_received() {
 #[tokio::test]
 async fn a_send_to_a_missing_process_returns_false() {
     let rt = Runtime::new();
-    let mut bystander = Puppet::new(&rt);
+    let mut bystander = TestProcess::new(&rt);
     let never_issued = regrow::Pid::from_raw(bystander.pid().raw() + 1_000_000);
     assert!(!rt.send(dead_pid(&rt).await, b"x".to_vec()));
     assert!(!rt.send(never_issued, b"x".to_vec()));
@@ -87,7 +87,7 @@ async fn a_send_to_a_missing_process_returns_false() {
 #[tokio::test]
 async fn a_panic_ends_only_its_process_with_the_panic_message() {
     let rt = Runtime::new();
-    let other = Puppet::new(&rt);
+    let other = TestProcess::new(&rt);
     let reason = rt.spawn(|_| async { panic!("boom") }).join().await;
     assert!(reason.is_abnormal());
     let crash = reason.crash().unwrap();
@@ -194,7 +194,7 @@ async fn spawns_after_a_shutdown_return_ended_processes() {
 #[tokio::test]
 async fn trap_exit_is_initially_off_and_not_inherited() {
     let rt = Runtime::new();
-    let parent = Puppet::new(&rt);
+    let parent = TestProcess::new(&rt);
     rt.register("parent", parent.pid());
     assert!(!rt.info(parent.pid()).unwrap().trap_exit);
     assert_eq!(rt.set_trap_exit(parent.pid(), true), Some(false));

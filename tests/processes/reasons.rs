@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt;
 
 use regrow::{ExitReason, Received, Runtime};
-use support::Puppet;
+use support::TestProcess;
 
 /// A reason with something to it: 128 KB.
 #[derive(Debug, PartialEq)]
@@ -29,10 +29,10 @@ impl Error for Story {}
 /// Lets a process that many watch end with this reason, and gives what each was told.
 async fn told_of_the_end(reason: ExitReason) -> Vec<ExitReason> {
     let rt = Runtime::new();
-    let dying = Puppet::new(&rt);
-    let mut linked: Vec<_> = (0..10).map(|_| Puppet::trapping(&rt)).collect();
-    let mut watching: Vec<_> = (0..10).map(|_| Puppet::new(&rt)).collect();
-    let untrapping = Puppet::new(&rt);
+    let dying = TestProcess::new(&rt);
+    let mut linked: Vec<_> = (0..10).map(|_| TestProcess::trapping(&rt)).collect();
+    let mut watching: Vec<_> = (0..10).map(|_| TestProcess::new(&rt)).collect();
+    let untrapping = TestProcess::new(&rt);
     assert!(rt.link(dying.pid(), untrapping.pid()));
     for (linked, watching) in linked.iter().zip(&watching) {
         assert!(rt.link(linked.pid(), dying.pid()));

@@ -5,15 +5,15 @@ use crate::support;
 use std::time::Duration;
 
 use regrow::{ExitReason, Pid, Runtime};
-use support::{Puppet, crash, dead_pid, down, exit, idler, text};
+use support::{TestProcess, crash, dead_pid, down, exit, idler, text};
 use tokio::sync::oneshot;
 
 /// SIG-005.
 #[tokio::test]
 async fn a_kill_ends_a_trapping_process() {
     let rt = Runtime::new();
-    let trapping = Puppet::trapping(&rt);
-    let mut watcher = Puppet::new(&rt);
+    let trapping = TestProcess::trapping(&rt);
+    let mut watcher = TestProcess::new(&rt);
     let reference = rt.monitor(watcher.pid(), trapping.pid());
     assert!(rt.kill(trapping.pid()));
     assert_eq!(trapping.ended().await, ExitReason::Killed);
@@ -25,8 +25,8 @@ async fn a_kill_ends_a_trapping_process() {
 async fn an_exit_signal_ends_a_process_unless_it_traps_exits() {
     let rt = Runtime::new();
     for reason in [crash("r"), ExitReason::Shutdown, ExitReason::Killed, ExitReason::NoProc] {
-        let (plain, mut trapping) = (Puppet::new(&rt), Puppet::trapping(&rt));
-        let sender = Puppet::new(&rt);
+        let (plain, mut trapping) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
+        let sender = TestProcess::new(&rt);
         for target in [plain.pid(), trapping.pid()] {
             let reason = reason.clone();
             assert!(sender.ask(move |ctx| ctx.runtime().exit(target, reason)).await);
@@ -41,7 +41,7 @@ async fn an_exit_signal_ends_a_process_unless_it_traps_exits() {
 #[tokio::test]
 async fn an_exit_signal_from_outside_any_process_has_the_sender_outside() {
     let rt = Runtime::new();
-    let mut trapping = Puppet::trapping(&rt);
+    let mut trapping = TestProcess::trapping(&rt);
     assert!(rt.exit(trapping.pid(), crash("r")));
     assert_eq!(trapping.next().await, exit(Pid::OUTSIDE, crash("r")));
 
@@ -61,7 +61,7 @@ async fn an_exit_signal_from_outside_any_process_has_the_sender_outside() {
 #[tokio::test]
 async fn a_normal_exit_signal_does_not_end_another_process() {
     let rt = Runtime::new();
-    let (mut plain, mut trapping) = (Puppet::new(&rt), Puppet::trapping(&rt));
+    let (mut plain, mut trapping) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
     assert!(rt.exit(plain.pid(), ExitReason::Normal));
     assert!(rt.exit(trapping.pid(), ExitReason::Normal));
     assert_eq!(plain.mail().await, []);
@@ -83,7 +83,7 @@ async fn an_exit_signal_to_oneself_takes_effect_for_every_reason() {
         });
         assert_eq!(process.join().await, reason);
 
-        let mut trapping = Puppet::trapping(&rt);
+        let mut trapping = TestProcess::trapping(&rt);
         let own = reason.clone();
         trapping.ask(|ctx| ctx.runtime().exit(ctx.pid(), own)).await;
         assert_eq!(trapping.next().await, exit(trapping.pid(), reason));
@@ -95,7 +95,7 @@ async fn an_exit_signal_to_oneself_takes_effect_for_every_reason() {
 #[tokio::test]
 async fn an_exit_signal_to_a_missing_process_returns_false() {
     let rt = Runtime::new();
-    let mut bystander = Puppet::trapping(&rt);
+    let mut bystander = TestProcess::trapping(&rt);
     let never_issued = Pid::from_raw(bystander.pid().raw() + 1_000_000);
     for nobody in [dead_pid(&rt).await, never_issued, Pid::OUTSIDE] {
         assert!(!rt.exit(nobody, crash("x")));
@@ -109,11 +109,11 @@ async fn an_exit_signal_to_a_missing_process_returns_false() {
 #[tokio::test]
 async fn the_first_accepted_exit_reason_is_final() {
     let rt = Runtime::new();
-    let mut watcher = Puppet::trapping(&rt);
+    let mut watcher = TestProcess::trapping(&rt);
     let target = idler(&rt).pid();
     let (ended, reference) = (rt.ended(target), rt.monitor(watcher.pid(), target));
     rt.link(watcher.pid(), target);
-    let sender = Puppet::new(&rt);
+    let sender = TestProcess::new(&rt);
     let sent = sender.ask(move |ctx| {
         let rt = ctx.runtime();
         rt.exit(target, crash("first")) && rt.exit(target, crash("second")) && rt.kill(target)
@@ -160,13 +160,13 @@ async fn a_pending_signal_takes_precedence_over_a_later_return() {
 #[tokio::test]
 async fn trap_exit_applies_at_the_arrival_of_a_signal() {
     let rt = Runtime::new();
-    let mut puppet = Puppet::trapping(&rt);
-    rt.exit(puppet.pid(), crash("trapped"));
-    rt.set_trap_exit(puppet.pid(), false);
-    assert_eq!(puppet.next().await, exit(Pid::OUTSIDE, crash("trapped")));
-    rt.exit(puppet.pid(), crash("fatal"));
-    rt.set_trap_exit(puppet.pid(), true);
-    assert_eq!(puppet.ended().await, crash("fatal"));
+    let mut test_process = TestProcess::trapping(&rt);
+    rt.exit(test_process.pid(), crash("trapped"));
+    rt.set_trap_exit(test_process.pid(), false);
+    assert_eq!(test_process.next().await, exit(Pid::OUTSIDE, crash("trapped")));
+    rt.exit(test_process.pid(), crash("fatal"));
+    rt.set_trap_exit(test_process.pid(), true);
+    assert_eq!(test_process.ended().await, crash("fatal"));
 }
 
 /// Architecture 3.2. What was queued before is not handled either, and the sender of
@@ -175,18 +175,18 @@ async fn trap_exit_applies_at_the_arrival_of_a_signal() {
 async fn queued_messages_are_not_handled_after_a_fatal_signal() {
     let rt = Runtime::new();
     for kill in [true, false] {
-        let mut puppet = Puppet::new(&rt);
-        assert_eq!(puppet.mail().await, []);
-        assert!(rt.send(puppet.pid(), b"before".to_vec()));
+        let mut test_process = TestProcess::new(&rt);
+        assert_eq!(test_process.mail().await, []);
+        assert!(rt.send(test_process.pid(), b"before".to_vec()));
         if kill {
-            rt.kill(puppet.pid())
+            rt.kill(test_process.pid())
         } else {
-            rt.exit(puppet.pid(), crash("r"))
+            rt.exit(test_process.pid(), crash("r"))
         };
-        assert!(!rt.send(puppet.pid(), b"after".to_vec()));
-        assert!(rt.is_alive(puppet.pid()), "until it is torn down");
-        puppet.ended().await;
-        assert_eq!(puppet.rest().await, []);
+        assert!(!rt.send(test_process.pid(), b"after".to_vec()));
+        assert!(rt.is_alive(test_process.pid()), "until it is torn down");
+        test_process.ended().await;
+        assert_eq!(test_process.rest().await, []);
     }
 }
 

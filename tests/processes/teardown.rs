@@ -5,7 +5,7 @@ use crate::support;
 use std::sync::{Arc, Mutex};
 
 use regrow::{ExitReason, Pid, ProcessHandle, Received, Runtime};
-use support::{OnDrop, Puppet, crash, down, exit};
+use support::{OnDrop, TestProcess, crash, down, exit};
 use tokio::sync::oneshot;
 
 /// What a value of the body saw while it was dropped.
@@ -24,7 +24,7 @@ struct Deathbed {
     process: ProcessHandle,
     go: oneshot::Sender<()>,
     seen: Arc<Mutex<Vec<Seen>>>,
-    observer: Puppet,
+    observer: TestProcess,
     down: Received,
 }
 
@@ -54,7 +54,7 @@ impl Way {
 impl Deathbed {
     async fn prepare(way: Way) -> Deathbed {
         let rt = Runtime::with_mailbox_depth();
-        let observer = Puppet::trapping(&rt);
+        let observer = TestProcess::trapping(&rt);
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (ready, is_ready) = oneshot::channel();
         let (go, going) = oneshot::channel::<()>();
@@ -86,7 +86,7 @@ impl Deathbed {
             Way::Kill => assert!(self.rt.kill(pid)),
             Way::Signal => assert!(self.rt.exit(pid, way.reason())),
             Way::Cascade => {
-                let peer = Puppet::new(&self.rt);
+                let peer = TestProcess::new(&self.rt);
                 self.rt.link(pid, peer.pid());
                 peer.fail(way.reason());
             }
@@ -187,7 +187,7 @@ async fn a_panicking_destructor_changes_neither_reason_nor_teardown() {
             assert_eq!(reason.crash().unwrap().message(), "in the destructor");
             continue;
         }
-        let (mut observer, pid) = (Puppet::trapping(&rt), process.pid());
+        let (mut observer, pid) = (TestProcess::trapping(&rt), process.pid());
         assert!(rt.register("n", pid) && rt.register_tag("g", pid));
         let reference = rt.monitor(observer.pid(), pid);
         rt.link(observer.pid(), pid);
@@ -228,7 +228,7 @@ async fn the_first_panic_is_the_reason_when_a_destructor_panics_too() {
 #[tokio::test]
 async fn a_destructor_may_use_the_runtime() {
     let rt = Runtime::new();
-    let mut friend = Puppet::trapping(&rt);
+    let mut friend = TestProcess::trapping(&rt);
     let (friend_pid, inside) = (friend.pid(), rt.clone());
     let process = rt.spawn(move |mut ctx| async move {
         let own = ctx.pid();

@@ -15,7 +15,7 @@ use regrow::{
     ChildSpec, ExitReason, GenServer, LifecycleEvent, Name, Reply, Result, Runtime, ServerContext,
     Supervisor, stream_with_capacity,
 };
-use support::sleeper::sleeper;
+use support::counting_waker::counting_waker;
 use support::{idler, settled};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
@@ -27,8 +27,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 async fn a_panicking_waker_of_a_group_monitor_does_not_stop_a_teardown() {
     let rt = Runtime::new();
     let (told, mut is_told) = unbounded_channel();
-    let sleepers = [true, false].map(sleeper);
-    for (_, waker) in sleepers.clone() {
+    let wakers = [true, false].map(counting_waker);
+    for (_, waker) in wakers.clone() {
         let told = told.clone();
         rt.spawn(move |mut ctx| async move {
             ctx.runtime().monitor_group(ctx.pid(), "group");
@@ -48,8 +48,8 @@ async fn a_panicking_waker_of_a_group_monitor_does_not_stop_a_teardown() {
     member.kill();
     assert_eq!(timeout(HOUR, member.join()).await, Ok(ExitReason::Killed));
     settled().await;
-    for (sleeper, _) in sleepers {
-        assert_eq!(sleeper.woken(), 1);
+    for (counts, _) in wakers {
+        assert_eq!(counts.woken(), 1);
     }
 }
 
@@ -62,7 +62,7 @@ async fn a_panicking_waker_of_a_child_does_not_stop_its_supervisors_shutdown() {
         let up = up.clone();
         async move {
             let token = ctx.cancellation_token();
-            let (_, waker) = sleeper(true);
+            let (_, waker) = counting_waker(true);
             let told = pin!(token.cancelled());
             assert!(told.poll(&mut Context::from_waker(&waker)).is_pending());
             up.send(()).unwrap();
@@ -81,17 +81,18 @@ async fn a_panicking_waker_of_a_child_does_not_stop_its_supervisors_shutdown() {
 #[tokio::test]
 async fn a_panicking_waker_does_not_keep_other_event_listeners_waiting() {
     let rt = Runtime::new();
-    let mut listeners = [true, false, true, false].map(|panics| (sleeper(panics), rt.events()));
+    let mut listeners =
+        [true, false, true, false].map(|panics| (counting_waker(panics), rt.events()));
     let mut waits: Vec<_> = listeners
         .iter_mut()
-        .map(|((sleeper, waker), events)| (sleeper, waker, Box::pin(events.next())))
+        .map(|((counts, waker), events)| (counts, waker, Box::pin(events.next())))
         .collect();
     for (_, waker, next) in &mut waits {
         assert!(next.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
     }
     let _tree = Supervisor::one_for_one().start(&rt).await.unwrap();
-    for (sleeper, _, next) in waits {
-        assert_eq!(sleeper.woken(), 1);
+    for (counts, _, next) in waits {
+        assert_eq!(counts.woken(), 1);
         let heard = next.now_or_never().flatten();
         assert!(matches!(heard, Some(LifecycleEvent::Spawned { .. })), "{heard:?}");
     }
@@ -132,7 +133,7 @@ async fn a_panicking_waker_does_not_keep_other_waiting_calls_waiting() {
     let mut waits = [true, false, true, false].map(|panics| {
         let server = server.clone();
         let call = async move { server.call_waiting(|reply| reply, HOUR).await };
-        (sleeper(panics), Box::pin(call))
+        (counting_waker(panics), Box::pin(call))
     });
     for ((_, waker), call) in &mut waits {
         assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
@@ -140,8 +141,8 @@ async fn a_panicking_waker_does_not_keep_other_waiting_calls_waiting() {
     while server.pid().is_none() {
         settled().await;
     }
-    for ((sleeper, _), call) in waits {
-        assert!(sleeper.woken() >= 1);
+    for ((counts, _), call) in waits {
+        assert!(counts.woken() >= 1);
         assert_eq!(timeout(HOUR, call).await, Ok(Ok(7)));
     }
     tree.stop().await.unwrap();
@@ -157,15 +158,15 @@ async fn a_panicking_waker_does_not_keep_other_stream_writers_waiting() {
     assert!(rt.send_stream(reader.pid(), stream));
     let mut waits = [true, true, true, true, false].map(|panics| {
         let writer = writer.clone();
-        (sleeper(panics), Box::pin(async move { writer.write(b"late".to_vec()).await }))
+        (counting_waker(panics), Box::pin(async move { writer.write(b"late".to_vec()).await }))
     });
     for ((_, waker), write) in &mut waits {
         assert!(write.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
     }
     reader.kill();
     reader.join().await;
-    for ((sleeper, _), write) in waits {
-        assert_eq!(sleeper.woken(), 1);
+    for ((counts, _), write) in waits {
+        assert_eq!(counts.woken(), 1);
         assert_eq!(write.now_or_never(), Some(Err(b"late".to_vec())));
     }
 }

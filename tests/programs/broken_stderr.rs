@@ -11,7 +11,7 @@ use std::panic::catch_unwind;
 use std::process::{Command, Stdio};
 
 use regrow::{ExitReason, LogLevel, Runtime};
-use support::{Puppet, crash, down, exit, idler};
+use support::{TestProcess, crash, down, exit, idler};
 
 const CHILD: &str = "REGROW_TEST_WITH_BROKEN_STDERR";
 
@@ -51,7 +51,7 @@ fn a_crash_reaches_all_observers_with_a_broken_stderr() {
     }
     support::race::on_workers(async |rt| {
         rt.set_log_level(LogLevel::Debug);
-        let (crashing, mut watcher) = (Puppet::new(&rt), Puppet::trapping(&rt));
+        let (crashing, mut watcher) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
         rt.set_label(crashing.pid(), "crashing");
         rt.register("n", crashing.pid());
         let reference = rt.monitor(watcher.pid(), crashing.pid());

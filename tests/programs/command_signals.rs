@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use regrow::{ChildSpec, Run, Shutdown, Supervisor, SupervisorSpec};
 
-use crate::support::started::{PROGRAM, command as command_of, kind};
+use crate::support::child_program::{PROGRAM, command as command_of, kind};
 
 /// What the six children do about SIGTERM and SIGINT.
 const KINDS: [&str; 6] = ["", "exit 143", "exit 130", "exit 1", "exit 0", ""];

@@ -18,4 +18,4 @@ mod broken_stderr;
 #[cfg(all(unix, feature = "process"))]
 mod programs;
 #[cfg(target_os = "linux")]
-mod used_up;
+mod resource_exhaustion;

@@ -14,7 +14,7 @@ use regrow::{ChildSpec, Program, Run, Shutdown, Supervisor, SupervisorSpec};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::started::{Started, command, kind};
+use crate::support::child_program::{Started, command, kind};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,7 @@ use regrow::{
     SupervisorRef, SupervisorSpec,
 };
 
-use crate::support::started::{Started, command, kind};
+use crate::support::child_program::{Started, command, kind};
 
 fn started(kind: &str) -> Started {
     Started::new(command("run_signals::program_under_test", kind))

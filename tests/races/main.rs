@@ -3,9 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod races_births;
-mod races_deaths;
-mod races_ties;
+mod races_spawns;
+mod races_exits;
+mod races_links_and_monitors;
 mod races_mailboxes;
 mod races_bounds;
 mod races_server_bounds;

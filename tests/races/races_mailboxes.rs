@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use regrow::{ExitReason, Pid, Received, Runtime};
 use support::race::{ROUNDS, race};
-use support::{Puppet, crash, exit, idler, text};
+use support::{TestProcess, crash, exit, idler, text};
 
 /// Sends `count` messages from a thread that knows nothing of tokio; gives how many were
 /// taken.
@@ -62,7 +62,7 @@ fn a_bounded_mailbox_never_holds_more_than_its_capacity() {
 #[test]
 fn a_message_sent_while_the_reader_parks_is_received() {
     race(
-        Puppet::new,
+        TestProcess::new,
         |rt, reader| assert!(rt.send(reader.pid(), b"left".to_vec())),
         |rt, reader| assert!(rt.send(reader.pid(), b"right".to_vec())),
         async |_, mut reader, (), ()| {
@@ -79,7 +79,7 @@ fn a_message_sent_while_the_reader_parks_is_received() {
 #[test]
 fn two_processes_in_a_ping_pong_never_both_wait() {
     support::race::on_workers(async |rt| {
-        let player = || {
+        let test_process = || {
             rt.spawn(|mut ctx| async move {
                 // The other may be quicker than the one who introduces it.
                 let introduction = |item: &Received| *item != text("your turn");
@@ -91,7 +91,7 @@ fn two_processes_in_a_ping_pong_never_both_wait() {
                 }
             })
         };
-        let (one, other) = (player(), player());
+        let (one, other) = (test_process(), test_process());
         rt.send(one.pid(), other.pid().raw().to_be_bytes().into());
         rt.send(other.pid(), one.pid().raw().to_be_bytes().into());
         assert_eq!(one.join().await, ExitReason::Normal);
@@ -121,7 +121,7 @@ fn a_kill_while_the_reader_parks_takes_effect() {
 #[test]
 fn messages_of_each_concurrent_sender_keep_their_order() {
     race(
-        Puppet::trapping,
+        TestProcess::trapping,
         |rt, receiver| {
             rt.send(receiver.pid(), b"left 1".to_vec());
             rt.exit(receiver.pid(), crash("left 2"));

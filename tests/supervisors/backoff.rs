@@ -8,8 +8,8 @@ use regrow::{
     Backoff, CallError, ChildError, ChildState, ExitReason, Leftovers, StartError, Supervisor,
     SupervisorSpec,
 };
+use support::scripted_children::{ScriptedChildren, Start, limit, states};
 use support::settled;
-use support::troupe::{Start, Troupe, limit, states};
 use tokio::time::{Instant, sleep};
 
 fn ms(millis: u64) -> Duration {
@@ -28,7 +28,7 @@ fn patient() -> SupervisorSpec {
 /// T29, T35: the delays grow and are capped; the supervisor serves everybody meanwhile.
 #[tokio::test(start_paused = true)]
 async fn backoff_delays_grow_and_do_not_block_the_supervisor() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = patient().intensity(100, ms(1_000));
     let spec = spec.child(t.child("a")).child(t.child("b").backoff(Backoff::none()));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -58,7 +58,7 @@ async fn backoff_delays_grow_and_do_not_block_the_supervisor() {
 /// A healthy run takes the delay back to the first.
 #[tokio::test(start_paused = true)]
 async fn a_healthy_run_resets_the_delay() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let child = t.child("a").backoff(exact().reset_after(ms(5_000)));
     let tree = Supervisor::one_for_one().child(child).start(&t.rt).await.unwrap();
     let retry_in = async || match tree.which_child("a").await.unwrap().state {
@@ -77,16 +77,16 @@ async fn a_healthy_run_resets_the_delay() {
 /// A call by name in the gap says when the next try is; one that may wait waits for it.
 #[tokio::test(start_paused = true)]
 async fn a_call_during_a_backoff_returns_the_time_of_the_next_try() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
     settled().await;
     sleep(ms(399)).await;
-    let gap = t.player("a").call(|reply| reply).await;
+    let gap = t.server("a").call(|reply| reply).await;
     let Err(CallError::Restarting { retry_in: Some(left) }) = gap else { panic!("{gap:?}") };
     assert!(left > ms(595) && left <= ms(601), "{left:?}");
     let start = Instant::now();
-    let pid = t.player("a").call_waiting(|reply| reply, ms(5_000)).await.unwrap();
+    let pid = t.server("a").call_waiting(|reply| reply, ms(5_000)).await.unwrap();
     assert!(start.elapsed() >= left);
     assert_eq!(tree.which_child("a").await.unwrap().pid(), Some(pid));
 }
@@ -96,7 +96,7 @@ async fn a_call_during_a_backoff_returns_the_time_of_the_next_try() {
 async fn jitter_is_determined_by_the_seed() {
     let mut drawn = Vec::new();
     for seed in [7, 7, 8] {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         let spec = Supervisor::one_for_one().backoff(Backoff::new()).jitter_seed(seed);
         let tree = spec.unlimited_restarts().child(t.child("a")).start(&t.rt).await.unwrap();
         t.next_starts("a", [Start::Fails; 8]);
@@ -118,7 +118,7 @@ async fn jitter_is_determined_by_the_seed() {
 /// disable the delays, nor do they get stuck.
 #[tokio::test(start_paused = true)]
 async fn a_failing_retry_keeps_its_capped_delay_with_unlimited_restarts() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().unlimited_restarts().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 100]);
     t.crash("a");
@@ -134,7 +134,7 @@ async fn a_failing_retry_keeps_its_capped_delay_with_unlimited_restarts() {
 /// INT-002: where no restart is allowed there is nothing to wait for.
 #[tokio::test(start_paused = true)]
 async fn a_budget_of_zero_gives_up_without_a_backoff_delay() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = patient().intensity(0, ms(1_000)).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     let (ended, start) = (tree.ended(), Instant::now());
@@ -146,7 +146,7 @@ async fn a_budget_of_zero_gives_up_without_a_backoff_delay() {
 /// A child that waits is no more running than one that fails to start.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_waits_for_its_backoff_is_restarting() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
     settled().await;
@@ -160,12 +160,12 @@ async fn a_child_that_waits_for_its_backoff_is_restarting() {
 /// What was stopped by hand is not brought back by a restart that was waiting.
 #[tokio::test(start_paused = true)]
 async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
     settled().await;
     tree.terminate_child("a").await.unwrap();
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     t.told().await;
     sleep(ms(5_000)).await;
     assert!(t.told().await.is_empty(), "it was stopped by hand");
@@ -210,7 +210,7 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
 /// A stop waits for no retry, and nothing comes after it.
 #[tokio::test(start_paused = true)]
 async fn a_stop_cancels_pending_retries() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     t.crash("a");
     t.told().await;
@@ -218,7 +218,7 @@ async fn a_stop_cancels_pending_retries() {
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(t.rt.leftovers(), Leftovers::default());
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     assert_eq!(t.told().await, ["b stops: shutdown"]);
     sleep(Duration::from_secs(60)).await;
     assert!(t.told().await.is_empty());
@@ -228,7 +228,7 @@ async fn a_stop_cancels_pending_retries() {
 /// comes back in order.
 #[tokio::test(start_paused = true)]
 async fn a_one_for_all_group_waits_for_the_backoff_of_the_failed_child() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let long = exact().first(ms(10_000));
     let spec = Supervisor::one_for_all().child(t.child("a").backoff(long));
     let spec = spec.child(t.child("b").backoff(exact())).child(t.child("c"));
@@ -238,7 +238,7 @@ async fn a_one_for_all_group_waits_for_the_backoff_of_the_failed_child() {
     assert_eq!(t.told().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
     assert_eq!(states(&tree).await, ["a stopped", "b restarting in 999 ms", "c stopped"]);
     for id in ["a", "b", "c"] {
-        let gap = t.player(id).call(|reply| reply).await;
+        let gap = t.server(id).call(|reply| reply).await;
         assert!(matches!(gap, Err(CallError::Restarting { retry_in: Some(_) })), "{gap:?}");
     }
     sleep(ms(1_000)).await;
@@ -259,7 +259,7 @@ async fn a_one_for_all_group_waits_for_the_backoff_of_the_failed_child() {
 /// waits; without a backoff the retry stops it.
 #[tokio::test(start_paused = true)]
 async fn a_partly_started_group_is_stopped_before_it_waits() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().child(t.child("a"));
     let tree = spec.child(t.child("b").backoff(exact())).start(&t.rt).await.unwrap();
     t.told().await;
@@ -276,7 +276,7 @@ async fn a_partly_started_group_is_stopped_before_it_waits() {
 /// over, and the retry that they waited for is stale.
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_an_earlier_child_restarts_the_waiting_children_too() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::rest_for_one().child(t.child("a"));
     let spec = spec.child(t.child("b").backoff(exact())).child(t.child("c"));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -295,7 +295,7 @@ async fn a_crash_of_an_earlier_child_restarts_the_waiting_children_too() {
 /// rest_for_one: the earlier child waits as well; then all wait for it.
 #[tokio::test(start_paused = true)]
 async fn waiting_children_wait_for_the_backoff_of_an_earlier_crashed_child() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let slow = exact().first(ms(3_000));
     let spec = Supervisor::rest_for_one().child(t.child("a").backoff(slow));
     let spec = spec.child(t.child("b").backoff(exact())).child(t.child("c"));
@@ -316,7 +316,7 @@ async fn waiting_children_wait_for_the_backoff_of_an_earlier_crashed_child() {
 /// as in any restart of the group.
 #[tokio::test(start_paused = true)]
 async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().backoff(exact()).child(t.child("a"));
     let tree = spec.child(t.child("b")).start(&t.rt).await.unwrap();
     t.crash("b");
@@ -340,7 +340,7 @@ async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
 /// Invalid settings are named, at the start and at run time.
 #[tokio::test(start_paused = true)]
 async fn an_invalid_backoff_is_refused_by_name() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let bad = Backoff::new().max(ms(1));
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     let child = || t.child("a").backoff(bad);

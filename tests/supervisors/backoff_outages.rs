@@ -10,8 +10,8 @@ use regrow::{
     Backoff, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Leftovers, Limit,
     RestartLimitReached, Runtime, Supervisor,
 };
+use support::scripted_children::limit;
 use support::settled;
-use support::troupe::limit;
 use tokio::time::{Instant, sleep};
 
 fn seconds(seconds: u64) -> Duration {

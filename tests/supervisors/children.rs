@@ -8,7 +8,7 @@ use regrow::{
     ChildSpec, ChildState, ExitReason, LogLevel, Restart, RestartLimitReached, Runtime, Shutdown,
     Supervisor, SupervisorRef,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::kinds::{Does, Heard, KINDS, Kind, telling};
 use support::log::Log;
 use support::reporter::settle;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use regrow::{
     ChildSpec, CrashKind, ExitReason, Received, Runtime, Shutdown, StartCause, Supervisor,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::kinds::only_end;
 use support::log::Log;
 use support::{OnDrop, until};
@@ -94,7 +94,8 @@ async fn a_panic_on_a_thread_keeps_its_message_and_location() {
     regrow::install_panic_hook();
     let rt = Runtime::new();
     let line = line!() + 1;
-    let child = ChildSpec::blocking("child", |_| panic!("{} on a thread", support::boom::BOOM));
+    let child =
+        ChildSpec::blocking("child", |_| panic!("{} on a thread", support::injected_panics::BOOM));
     let reason = only_end(&rt, child).await;
     let crash = reason.crash().unwrap();
     assert_eq!((crash.kind(), crash.message()), (CrashKind::Panic, "boom on a thread"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use regrow::{
     ChildSpec, ExitReason, Received, Restart, Result, Runtime, StartCause, Supervisor, TaskContext,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::kinds::only_end;
 use support::settled;
 use tokio::sync::mpsc::unbounded_channel;

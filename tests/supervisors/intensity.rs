@@ -9,7 +9,7 @@ use regrow::{
     ChildSpec, DynamicSupervisor, ExitReason, Leftovers, Restart, RestartLimitReached, Runtime,
     Supervisor, SupervisorSpec,
 };
-use support::troupe::{Start, Troupe, limit, states};
+use support::scripted_children::{ScriptedChildren, Start, limit, states};
 use support::{crash, settled};
 use tokio::time::{Instant, sleep};
 
@@ -28,7 +28,7 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
 #[tokio::test(start_paused = true)]
 async fn exceeding_the_intensity_stops_all_children_in_reverse_order() {
     for restarts in [0, 2] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         let spec = Supervisor::one_for_one().intensity(restarts, HOUR);
         let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
         t.told().await;
@@ -50,7 +50,7 @@ async fn exceeding_the_intensity_stops_all_children_in_reverse_order() {
 /// INT-003: exactly: what is a period old counts no more, what is younger does.
 #[tokio::test(start_paused = true)]
 async fn the_intensity_window_slides() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(1, ms(1_000)).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     for _ in 0..4 {
@@ -70,7 +70,7 @@ async fn the_intensity_window_slides() {
 /// T54: no period is too long.
 #[tokio::test(start_paused = true)]
 async fn an_intensity_period_of_max_covers_the_whole_lifetime() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(1, Duration::MAX).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     t.crash("a");
@@ -84,7 +84,7 @@ async fn an_intensity_period_of_max_covers_the_whole_lifetime() {
 /// transient one is started again.
 #[tokio::test(start_paused = true)]
 async fn giving_up_escalates_to_the_parent_supervisor() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let inner = Supervisor::one_for_one().named("inner").intensity(0, HOUR).child(t.child("a"));
     let inner = ChildSpec::from(inner).restart(Restart::Transient);
     let top = Supervisor::one_for_one().intensity(1, HOUR).child(inner);
@@ -103,7 +103,7 @@ async fn giving_up_escalates_to_the_parent_supervisor() {
 /// INT-010.
 #[tokio::test(start_paused = true)]
 async fn only_restarts_count_against_the_intensity() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(0, HOUR);
     let tree = spec.child(t.child("t").restart(Restart::Transient)).start(&t.rt).await.unwrap();
     for _ in 0..10 {
@@ -123,7 +123,7 @@ async fn only_restarts_count_against_the_intensity() {
 /// INT-011.
 #[tokio::test(start_paused = true)]
 async fn normal_exits_of_a_permanent_child_count_against_the_intensity() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let ended = tree.ended();
     for _ in 0..4 {
@@ -137,7 +137,7 @@ async fn normal_exits_of_a_permanent_child_count_against_the_intensity() {
 /// T38: under one_for_one, children that fall together are as many restarts.
 #[tokio::test(start_paused = true)]
 async fn all_children_share_one_restart_budget() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(2, HOUR);
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     let ended = tree.ended();
@@ -157,7 +157,7 @@ fn counts(limit: &RestartLimitReached) -> Vec<(&str, u32, u32)> {
 /// Four children end once each: none of them ended more than three times, and all four count.
 #[tokio::test(start_paused = true)]
 async fn restart_limit_reached_lists_the_restarts_per_child() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let ids = ["a", "b", "c", "d"];
     let tree = over(Supervisor::one_for_one(), t.children(ids)).start(&t.rt).await.unwrap();
     let ended = tree.ended();
@@ -178,7 +178,7 @@ async fn restart_limit_reached_lists_the_restarts_per_child() {
 /// comes first.
 #[tokio::test(start_paused = true)]
 async fn only_restarts_within_the_window_are_listed() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(3, HOUR);
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     t.crash("a");
@@ -253,7 +253,7 @@ async fn the_error_of_the_last_child_is_the_source_of_restart_limit_reached() {
 /// Only a word makes a budget endless.
 #[tokio::test(start_paused = true)]
 async fn unlimited_restarts_never_give_up() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().unlimited_restarts().child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 1_000]);

@@ -12,7 +12,7 @@ use regrow::{
     Supervisor,
 };
 use support::OnDrop;
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::kinds::only_end;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -49,7 +49,7 @@ async fn borrow(mut list: KeepGuard<Vec<u32>>, end: End, say: Say) -> Result {
     match end {
         End::Returns => Ok(()),
         End::Fails => Err("fails".into()),
-        End::Panics => panic!("{}", support::boom::BOOM),
+        End::Panics => panic!("{}", support::injected_panics::BOOM),
         End::Killed => std::future::pending().await,
     }
 }

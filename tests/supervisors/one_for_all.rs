@@ -10,7 +10,7 @@ use regrow::{
     SupervisorRef, SupervisorSpec,
 };
 use support::crash;
-use support::troupe::{Start, Stop, Troupe, limit, pids, states};
+use support::scripted_children::{ScriptedChildren, Start, Stop, limit, pids, states};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -23,7 +23,7 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
 /// ALL-001, T19, T21: each is fully dead before the next is told, and all before any starts.
 #[tokio::test(start_paused = true)]
 async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     for id in ["a", "c"] {
         t.on_stop(id, Stop::Takes(ms(10)));
     }
@@ -44,7 +44,7 @@ async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
 /// ALL-002: the restarted a is stopped again, and each attempt is counted once.
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_in_a_group_restart_retries_the_whole_group() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(2, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b"])).start(&t.rt).await.unwrap();
     t.told().await;
@@ -59,7 +59,7 @@ async fn a_failed_start_in_a_group_restart_retries_the_whole_group() {
 /// ALL-003.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_keeps_failing_ends_the_supervisor() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(4, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b"])).start(&t.rt).await.unwrap();
     let ended = tree.ended();
@@ -78,25 +78,25 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
 /// What is seen between two attempts: as in OTP, who was started runs until the next one.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_serves_requests_between_restart_attempts_of_a_group() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(50, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     t.next_starts("b", [Start::FailsAfter(ms(1_000)); 50]);
     t.crash("b");
     tokio::time::sleep(ms(1)).await;
     assert_eq!(states(&tree).await, ["a runs", "b restarting", "c stopped"]);
-    let gap = t.player("c").call(|reply| reply).await;
+    let gap = t.server("c").call(|reply| reply).await;
     assert_eq!(gap, Err(CallError::Restarting { retry_in: None }), "it comes back with b");
     // Called off, it does not.
     tree.terminate_child("b").await.unwrap();
-    assert_eq!(t.player("c").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("c").call(|reply| reply).await, Err(CallError::NoProc));
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
 }
 
 /// ALL-004, INT-010.
 #[tokio::test(start_paused = true)]
 async fn an_exit_without_restart_leaves_the_siblings_running() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(0, Duration::from_secs(60));
     let temporary = t.child("x").restart(Restart::Temporary);
     let transients = ["t1", "t2"].map(|id| t.child(id).restart(Restart::Transient));
@@ -116,7 +116,7 @@ async fn an_exit_without_restart_leaves_the_siblings_running() {
 /// in OTP.
 #[tokio::test(start_paused = true)]
 async fn one_for_all_stops_and_removes_temporary_siblings() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let temporary = t.child("x").restart(Restart::Temporary);
     let transient = t.child("t").restart(Restart::Transient);
     let spec = Supervisor::one_for_all().child(t.child("a")).child(temporary).child(transient);
@@ -162,7 +162,7 @@ async fn siblings_that_end_together_count_as_one_restart() {
 /// Three children under `one_for_all`. c crashes, b fails to start in that restart, and in the
 /// retry a, which took 30 ms to stop, fails to start. Gives the supervisor in the middle of that
 /// last stop of a: what it is asked now is answered before a is tried again.
-async fn in_the_retry_of_a_sibling(t: &mut Troupe) -> SupervisorRef {
+async fn in_the_retry_of_a_sibling(t: &mut ScriptedChildren) -> SupervisorRef {
     let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
     let spec = spec.intensity(9, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b", "c"]).map(significant)).start(&t.rt).await.unwrap();
@@ -194,13 +194,13 @@ fn ask<T: Send + 'static>(
 /// The retry of b began, and failed with a: b waits for nothing any more.
 #[tokio::test(start_paused = true)]
 async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let asked = ask(&tree, async |tree| tree.terminate_child("a").await);
     asked.await.unwrap();
     assert_eq!(states(&tree).await, ["a stopped", "b stopped", "c stopped"]);
     for id in ["a", "b", "c"] {
-        let called = t.player(id).call(|reply| reply).await;
+        let called = t.server(id).call(|reply| reply).await;
         assert_eq!(called, Err(CallError::NoProc), "{id} does not come back");
     }
     tree.restart_child("b").await.unwrap();
@@ -213,7 +213,7 @@ async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
 
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_retry_failed_with_a_sibling_can_be_deleted_before_the_next() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let deleted = ask(&tree, async |tree| tree.delete_child("b").await);
     deleted.await.unwrap();
@@ -223,7 +223,7 @@ async fn a_child_whose_retry_failed_with_a_sibling_can_be_deleted_before_the_nex
 
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_retry_failed_with_a_sibling_can_be_started_before_the_next() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let started = ask(&tree, async |tree| tree.restart_child("b").await);
     started.await.unwrap();
@@ -235,7 +235,7 @@ async fn a_child_whose_retry_failed_with_a_sibling_can_be_started_before_the_nex
 /// Only the child whose start failed last is restarting; the others are down with it.
 #[tokio::test(start_paused = true)]
 async fn one_child_of_a_failing_group_is_restarting_at_a_time() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let seen = ask(&tree, async |tree| states(&tree).await);
     assert_eq!(seen.await, ["a restarting", "b stopped", "c stopped"]);
@@ -246,7 +246,7 @@ async fn one_child_of_a_failing_group_is_restarting_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn terminating_a_child_that_is_down_with_its_group_cancels_no_retry() {
     for id in ["b", "c"] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         let tree = in_the_retry_of_a_sibling(&mut t).await;
         let asked = ask(&tree, async |tree| tree.terminate_child(id).await);
         asked.await.unwrap();
@@ -257,7 +257,7 @@ async fn terminating_a_child_that_is_down_with_its_group_cancels_no_retry() {
 /// The same where b waited for its retry by its backoff.
 #[tokio::test(start_paused = true)]
 async fn a_delayed_retry_that_failed_with_a_sibling_is_over() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let backoff = Backoff::new().first(ms(100)).jitter(0.0);
     let [a, b, c] = t.children(["a", "b", "c"]);
     let spec = over(Supervisor::one_for_all(), [a, b.backoff(backoff), c]);

@@ -8,9 +8,11 @@ use regrow::{
     CallError, ChildError, ChildSpec, ExitReason, GenServer, Name, Reply, Restart, Result,
     ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::reporter::counts;
-use support::troupe::{Player, Script, Start, Troupe, limit, pids, states};
+use support::scripted_children::{
+    Script, ScriptedChildren, ScriptedServer, Start, limit, pids, states,
+};
 use support::{crash, settled};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
@@ -26,7 +28,7 @@ fn patient() -> SupervisorSpec {
 /// ONE-001.
 #[tokio::test(start_paused = true)]
 async fn a_permanent_child_is_restarted_after_every_exit_reason() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     let mut old = t.rt.whereis("a").unwrap();
     let done = ExitReason::shutdown_with("done");
@@ -49,7 +51,7 @@ async fn a_permanent_child_is_restarted_after_every_exit_reason() {
 /// ONE-002, ONE-003: and no restart is counted where there is none.
 #[tokio::test(start_paused = true)]
 async fn a_transient_child_is_restarted_only_after_a_failure() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let transient = t.child("a").restart(Restart::Transient);
     let spec = Supervisor::one_for_one().intensity(2, Duration::from_secs(3600));
     let tree = spec.child(transient).start(&t.rt).await.unwrap();
@@ -70,7 +72,7 @@ async fn a_transient_child_is_restarted_only_after_a_failure() {
 /// ONE-005.
 #[tokio::test(start_paused = true)]
 async fn one_for_one_restarts_only_the_failed_child() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("c1")).child(t.child("c2")).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
     t.told().await;
@@ -84,7 +86,7 @@ async fn one_for_one_restarts_only_the_failed_child() {
 /// ONE-006.
 #[tokio::test(start_paused = true)]
 async fn a_child_restarted_by_hand_is_supervised_again() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let transient = t.child("a").restart(Restart::Transient);
     let tree = patient().child(transient).start(&t.rt).await.unwrap();
     t.end("a", ExitReason::Normal);
@@ -98,7 +100,7 @@ async fn a_child_restarted_by_hand_is_supervised_again() {
 /// ONE-009: each attempt counts, and siblings are stopped at the end.
 #[tokio::test(start_paused = true)]
 async fn a_restart_that_keeps_failing_ends_the_supervisor() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(4, Duration::from_secs(60));
     let spec = spec.child(t.child("sibling")).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -120,7 +122,7 @@ async fn a_restart_that_keeps_failing_ends_the_supervisor() {
 /// ONE-010, T35, T51: it answers between two attempts.
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_restart_keeps_failing_is_restarting() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::FailsAfter(ms(1_000)); 50]);
     t.crash("a");
@@ -135,7 +137,7 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
 
     assert_eq!(tree.terminate_child("a").await, Ok(()));
     assert_eq!(states(&tree).await, ["a stopped"]);
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     t.forget_starts("a");
     t.told().await;
     tokio::time::sleep(Duration::from_secs(9)).await;
@@ -150,7 +152,7 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
 /// A full mailbox refuses casts; what a supervisor has to tell itself it tells all the same.
 #[tokio::test(start_paused = true)]
 async fn a_restart_retry_is_not_lost_to_a_full_supervisor_mailbox() {
-    let mut t = Troupe::on(regrow::Runtime::with_mailbox_capacity(1));
+    let mut t = ScriptedChildren::on(regrow::Runtime::with_mailbox_capacity(1));
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::FailsAfter(ms(100))]);
     t.crash("a");
@@ -195,26 +197,26 @@ async fn a_name_is_free_before_its_next_holder_starts() {
 /// ONE-015.
 #[tokio::test(start_paused = true)]
 async fn a_direct_handle_reaches_one_incarnation_and_a_named_one_the_current() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let _tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
-    let old = t.rt.server_at::<Player>(t.rt.whereis("a").unwrap()).unwrap();
+    let old = t.rt.server_at::<ScriptedServer>(t.rt.whereis("a").unwrap()).unwrap();
     t.crash("a");
     settled().await;
     assert_eq!(old.call(|reply| reply).await, Err(CallError::NoProc));
-    let new = t.player("a").call(|reply| reply).await.unwrap();
+    let new = t.server("a").call(|reply| reply).await.unwrap();
     assert!(new > old.pid().unwrap());
 }
 
 /// A name that the next incarnation doesn't take is free as soon as that runs.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_the_next_incarnation_does_not_register_is_free() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let _tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     assert!(t.rt.register("passing", t.rt.whereis("a").unwrap()));
     t.crash("a");
     settled().await;
-    assert_eq!(t.player("passing").call(|reply| reply).await, Err(CallError::NoProc));
-    assert!(t.player("a").call(|reply| reply).await.is_ok());
+    assert_eq!(t.server("passing").call(|reply| reply).await, Err(CallError::NoProc));
+    assert!(t.server("a").call(|reply| reply).await.is_ok());
 }
 
 struct Counter(u64);
@@ -276,7 +278,7 @@ async fn a_panic_in_a_start_function_ends_the_supervisor_in_order() {
         }
     }
 
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     let asked = tree.start_child(ChildSpec::new("bad", Panics)).await.unwrap_err();
     let StartError::Unreachable(CallError::Exited(reason)) = asked else { panic!("{asked:?}") };
@@ -292,7 +294,7 @@ struct Gated(Script, watch::Receiver<bool>);
 impl StartChild for Gated {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.1.clone().wait_for(|open| *open).await.map_err(|_| StartError::Ignored)?;
-        ctx.server::<Player>(("a", self.0.clone())).await
+        ctx.server::<ScriptedServer>(("a", self.0.clone())).await
     }
 }
 
@@ -300,15 +302,15 @@ impl StartChild for Gated {
 /// until the supervisor has ended.
 #[tokio::test(start_paused = true)]
 async fn a_call_between_two_incarnations_fails_with_restarting() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let (open, gate) = watch::channel(true);
     let slow = ChildSpec::new("slow", Gated(t.script.clone(), gate)).named("a");
     let tree = patient().child(slow).start(&t.rt).await.unwrap();
     open.send(false).unwrap();
     t.crash("a");
     settled().await;
-    let player = t.player("a");
-    let call = || player.call(|reply| reply);
+    let server = t.server("a");
+    let call = || server.call(|reply| reply);
     assert_eq!(call().await, Err(CallError::Restarting { retry_in: None }));
     assert_eq!(t.rt.whereis("a"), None);
     open.send(true).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regrow::{ChildSpec, Restart, Supervisor, SupervisorSpec};
 use support::reporter::counts;
-use support::troupe::{Start, Stop, Troupe, limit, pids, states};
+use support::scripted_children::{ScriptedChildren, Start, Stop, limit, pids, states};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -23,7 +23,7 @@ fn rest() -> SupervisorSpec {
 /// RST-001, RST-002: each is fully dead before the next is told.
 #[tokio::test(start_paused = true)]
 async fn rest_for_one_stops_later_children_in_reverse_and_starts_them_in_order() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("e", Stop::Takes(ms(10)));
     let tree = over(rest(), t.children(["a", "b", "c", "d", "e"])).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
@@ -41,7 +41,7 @@ async fn rest_for_one_stops_later_children_in_reverse_and_starts_them_in_order()
 /// RST-003.
 #[tokio::test(start_paused = true)]
 async fn rest_for_one_restarts_the_last_child_alone_and_the_first_with_all() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     t.told().await;
     t.crash("c");
@@ -55,7 +55,7 @@ async fn rest_for_one_restarts_the_last_child_alone_and_the_first_with_all() {
 /// RST-005.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_keeps_failing_ends_the_supervisor() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = over(rest(), t.children(["a", "b"])).start(&t.rt).await.unwrap();
     let ended = tree.ended();
     t.next_starts("b", [Start::Fails; 9]);
@@ -69,7 +69,7 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
 /// before it is not disturbed again.
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_is_retried_with_the_children_after_it() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     t.told().await;
     t.next_starts("b", [Start::Fails]);
@@ -83,7 +83,7 @@ async fn a_failed_start_is_retried_with_the_children_after_it() {
 /// RST-006.
 #[tokio::test(start_paused = true)]
 async fn children_after_a_failing_restart_are_stopped() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::rest_for_one().intensity(50, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     let a = t.rt.whereis("a").unwrap();
@@ -100,7 +100,7 @@ async fn children_after_a_failing_restart_are_stopped() {
 /// RST-009: and one after the crash is stopped and dropped.
 #[tokio::test(start_paused = true)]
 async fn rest_for_one_removes_temporary_children() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let temporary = |id| t.child(id).restart(Restart::Temporary);
     let spec = rest().child(t.child("a")).child(temporary("x"));
     let spec = spec.child(t.child("c")).child(temporary("y"));
@@ -120,7 +120,7 @@ async fn rest_for_one_removes_temporary_children() {
 #[tokio::test(start_paused = true)]
 async fn two_children_that_end_together_are_both_restarted() {
     for first in ["a", "b"] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         t.on_stop("c", Stop::Takes(ms(10)));
         let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
         t.told().await;

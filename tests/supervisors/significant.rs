@@ -5,7 +5,7 @@ use crate::support;
 use std::time::Duration;
 
 use regrow::{AutoShutdown, Backoff, ExitReason, Restart, StartError, Supervisor, SupervisorSpec};
-use support::troupe::{Start, Troupe, states};
+use support::scripted_children::{ScriptedChildren, Start, states};
 use support::{crash, settled};
 
 fn with(auto: AutoShutdown) -> SupervisorSpec {
@@ -13,7 +13,7 @@ fn with(auto: AutoShutdown) -> SupervisorSpec {
 }
 
 /// Ends a child in the way of this reason.
-async fn end(t: &Troupe, id: &'static str, reason: ExitReason) {
+async fn end(t: &ScriptedChildren, id: &'static str, reason: ExitReason) {
     match reason {
         ExitReason::Killed => drop(t.rt.kill(t.rt.whereis(id).unwrap())),
         reason => t.end(id, reason),
@@ -26,7 +26,7 @@ async fn end(t: &Troupe, id: &'static str, reason: ExitReason) {
 async fn the_end_of_a_child_that_is_not_significant_does_not_stop_the_supervisor() {
     let autos = [AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant];
     for auto in autos {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         let temporary = t.child("x").restart(Restart::Temporary);
         let transient = t.child("t").restart(Restart::Transient);
         let tree = with(auto).child(t.child("p")).start(&t.rt).await.unwrap();
@@ -45,7 +45,7 @@ async fn the_end_of_a_child_that_is_not_significant_does_not_stop_the_supervisor
 #[tokio::test(start_paused = true)]
 async fn every_exit_of_a_significant_temporary_child_stops_the_supervisor() {
     for reason in [ExitReason::Normal, crash("boom"), ExitReason::Killed] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         let work = t.child("x").restart(Restart::Temporary).significant(true);
         let spec = with(AutoShutdown::AnySignificant).child(t.child("a")).child(work);
         let tree = spec.child(t.child("b")).start(&t.rt).await.unwrap();
@@ -62,7 +62,7 @@ async fn every_exit_of_a_significant_temporary_child_stops_the_supervisor() {
 /// SGN-003.
 #[tokio::test(start_paused = true)]
 async fn a_clean_exit_of_a_significant_transient_child_stops_the_supervisor() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let work = t.child("t").restart(Restart::Transient).significant(true);
     let spec = with(AutoShutdown::AnySignificant).child(work).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_clean_exit_of_a_significant_transient_child_stops_the_supervisor() {
 /// SGN-005: nor does a stop with its group.
 #[tokio::test(start_paused = true)]
 async fn stopping_a_significant_child_does_not_stop_the_supervisor() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let autos = [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant];
     for auto in autos {
         let spec = Supervisor::one_for_all().auto_shutdown(auto).child(t.child("a"));
@@ -103,7 +103,7 @@ async fn stopping_a_significant_child_does_not_stop_the_supervisor() {
 /// SGN-006, T20.
 #[tokio::test(start_paused = true)]
 async fn all_significant_stops_the_supervisor_at_the_last_exit() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let spec = with(AutoShutdown::AllSignificant).child(significant("t1"));
     let spec = spec.child(significant("t2").restart(Restart::Temporary)).child(t.child("a"));
@@ -120,7 +120,7 @@ async fn all_significant_stops_the_supervisor_at_the_last_exit() {
 /// One that is being restarted is one that is left.
 #[tokio::test(start_paused = true)]
 async fn a_significant_child_in_a_restart_counts_as_running() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let spec = with(AutoShutdown::AllSignificant).child(significant("t1"));
     let tree = spec.child(significant("t2")).start(&t.rt).await.unwrap();
@@ -140,7 +140,7 @@ async fn a_significant_child_in_a_restart_counts_as_running() {
 /// end of `a`, the only significant child that runs, ends nothing; the end of `c` afterwards does.
 #[tokio::test(start_paused = true)]
 async fn a_significant_child_that_waits_with_its_group_counts_as_running() {
-    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
     let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
@@ -160,7 +160,7 @@ async fn a_significant_child_that_waits_with_its_group_counts_as_running() {
 /// restart brings `a` back, so `a` is left.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_significant_child_counts_as_running_when_a_sibling_ends() {
-    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
     let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
@@ -177,7 +177,7 @@ async fn a_waiting_significant_child_counts_as_running_when_a_sibling_ends() {
 /// not left.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_restart_leaves_no_significant_child_counted_as_running() {
-    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+    let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
     let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
@@ -193,7 +193,7 @@ async fn a_cancelled_restart_leaves_no_significant_child_counted_as_running() {
 /// SGN-009.
 #[tokio::test(start_paused = true)]
 async fn invalid_significant_settings_are_refused_by_name() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let transient = t.child("t").restart(Restart::Transient).significant(true);
     let permanent = t.child("p").significant(true);
     let cases = [

@@ -163,7 +163,7 @@ async fn a_restart_that_fails_with_another_servers_ignore_is_retried() {
             rt.kill(tree.which_children().await.unwrap()[0].pid().unwrap());
             tree.ended().await
         };
-        let limit = support::troupe::limit(&ended);
+        let limit = support::scripted_children::limit(&ended);
         let ExitReason::Crashed(last) = &limit.last else { panic!("{limit:?}") };
         assert_eq!(last.downcast_ref::<StartError>(), Some(&StartError::Ignored));
         assert_eq!(inits.load(Ordering::Relaxed), 1 + limit.restarts);

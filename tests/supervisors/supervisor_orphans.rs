@@ -11,8 +11,8 @@ use regrow::{
     CallError, ChildError, ChildSpec, ChildState, DynamicSupervisor, ExitReason, Leftovers,
     Restart, Runtime, Shutdown, StartError, Supervisor, SupervisorRef, SupervisorSpec,
 };
+use support::scripted_children::{ScriptedChildren, Stop};
 use support::settled;
-use support::troupe::{Stop, Troupe};
 use tokio::time::{Instant, sleep};
 
 fn ms(time: u64) -> Duration {
@@ -32,7 +32,7 @@ async fn strike(rt: &Runtime, name: &str) {
 /// The second start comes when the first incarnation is gone; it is one restart.
 #[tokio::test(start_paused = true)]
 async fn the_next_incarnation_waits_for_the_orphans_of_a_killed_supervisor() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(30)));
     let inner = inner().child(t.child("brisk")).child(t.child("slow"));
     let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner);
@@ -58,7 +58,7 @@ async fn the_next_incarnation_waits_for_the_orphans_of_a_killed_supervisor() {
 /// One that ignores its end is killed when its time is up, and the next comes then.
 #[tokio::test(start_paused = true)]
 async fn an_unresponsive_orphan_delays_the_restart_by_its_shutdown_time() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     t.on_stop("deaf", Stop::Deaf);
     let inner = inner().child(t.child("deaf").shutdown(Shutdown::Timeout(ms(700))));
     let top = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap();
@@ -75,7 +75,7 @@ async fn an_unresponsive_orphan_delays_the_restart_by_its_shutdown_time() {
 /// Grandchildren too: their own supervisor stops them, in its order and their times.
 #[tokio::test(start_paused = true)]
 async fn a_restart_waits_for_a_whole_orphaned_tree() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("a", Stop::Takes(ms(30)));
     t.on_stop("b", Stop::Takes(ms(40)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("a")).child(t.child("b"));
@@ -93,7 +93,7 @@ async fn a_restart_waits_for_a_whole_orphaned_tree() {
 /// A supervisor that overran its time in a restart of its group was killed as well.
 #[tokio::test(start_paused = true)]
 async fn a_restart_waits_for_orphans_of_a_supervisor_killed_by_its_parent() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = ChildSpec::from(inner().child(t.child("slow")));
     let spec = Supervisor::one_for_all().child(t.child("x"));
@@ -112,7 +112,7 @@ async fn a_restart_waits_for_orphans_of_a_supervisor_killed_by_its_parent() {
 /// And by hand: terminated, and killed for its slowness; then restarted.
 #[tokio::test(start_paused = true)]
 async fn a_restart_by_hand_waits_for_orphans() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = ChildSpec::from(inner().child(t.child("slow")));
     let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));
@@ -130,7 +130,7 @@ async fn a_restart_by_hand_waits_for_orphans() {
 /// A dynamic supervisor serves others meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_supervisor_serves_requests_while_it_waits_for_orphans() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let inner = ChildSpec::from(inner().child(t.child("slow"))).restart(Restart::Permanent);
@@ -150,7 +150,7 @@ async fn a_dynamic_supervisor_serves_requests_while_it_waits_for_orphans() {
 /// A dynamic child that is terminated while it waits is not started any more.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let inner = ChildSpec::from(inner().child(t.child("slow")));
@@ -167,7 +167,7 @@ async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() 
 /// Whoever is killed again while it waits, or is stopped, leaves nobody.
 #[tokio::test(start_paused = true)]
 async fn killing_a_supervisor_that_waits_for_orphans_leaves_no_process() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let top = Supervisor::one_for_one().child(inner().child(t.child("slow")));
     let top = top.start(&t.rt).await.unwrap();
@@ -207,7 +207,7 @@ async fn pid(top: &SupervisorRef) -> regrow::Pid {
 /// What an orphan leaves that is killed itself is waited for as well.
 #[tokio::test(start_paused = true)]
 async fn a_restart_waits_for_the_orphans_of_a_killed_orphan() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
     let deep = ChildSpec::from(deep).shutdown(Shutdown::BrutalKill);
@@ -224,7 +224,7 @@ async fn a_restart_waits_for_the_orphans_of_a_killed_orphan() {
 /// A supervisor that is killed while it waits for what another had left passes that on.
 #[tokio::test(start_paused = true)]
 async fn orphans_pass_to_the_parent_of_a_supervisor_killed_while_waiting() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
     let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
@@ -243,7 +243,7 @@ async fn orphans_pass_to_the_parent_of_a_supervisor_killed_while_waiting() {
 /// somebody, even if the one above it is long gone.
 #[tokio::test(start_paused = true)]
 async fn orphans_pass_to_the_nearest_live_ancestor() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let low = Supervisor::one_for_one().named("low").child(t.child("slow"));
     let low = ChildSpec::from(low).shutdown(Shutdown::Timeout(ms(20)));
@@ -260,7 +260,7 @@ async fn orphans_pass_to_the_nearest_live_ancestor() {
 }
 
 /// A supervisor with one child that is killed and takes as long as this to end.
-async fn one_that_leaves(t: &Troupe, top: SupervisorSpec, takes: u64) -> SupervisorRef {
+async fn one_that_leaves(t: &ScriptedChildren, top: SupervisorSpec, takes: u64) -> SupervisorRef {
     t.on_stop("slow", Stop::Takes(ms(takes)));
     let inner = inner().child(t.child("slow").shutdown(Shutdown::Infinity));
     top.child(inner).child(t.child("sibling")).start(&t.rt).await.unwrap()
@@ -275,7 +275,7 @@ const WAITS: ChildState = ChildState::Restarting { retry_in: None };
 /// The wait for what was left is a state of the child: the parent answers, and restarts others.
 #[tokio::test(start_paused = true)]
 async fn the_parent_serves_requests_and_restarts_while_orphans_end() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let top = one_that_leaves(&t, Supervisor::one_for_one(), 100_000).await;
     strike(&t.rt, "inner").await;
     let began = Instant::now();
@@ -299,7 +299,7 @@ async fn the_parent_serves_requests_and_restarts_while_orphans_end() {
 /// A stop does not wait for it either, and neither brings the child back.
 #[tokio::test(start_paused = true)]
 async fn a_stop_or_termination_cancels_a_restart_that_waits_for_orphans() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let top = one_that_leaves(&t, Supervisor::one_for_one(), 500).await;
     strike(&t.rt, "inner").await;
     let began = Instant::now();
@@ -325,7 +325,7 @@ async fn a_stop_or_termination_cancels_a_restart_that_waits_for_orphans() {
 /// A group waits together: the others are stopped at once, and all come back in order.
 #[tokio::test(start_paused = true)]
 async fn a_group_waits_together_for_the_orphans_of_one_member() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let top = one_that_leaves(&t, Supervisor::one_for_all(), 50).await;
     t.told().await;
     strike(&t.rt, "inner").await;
@@ -336,7 +336,7 @@ async fn a_group_waits_together_for_the_orphans_of_one_member() {
         (state(&top, "inner").await, state(&top, "sibling").await),
         (WAITS, ChildState::Stopped)
     );
-    let sibling = t.player("sibling").call(|reply| reply).await;
+    let sibling = t.server("sibling").call(|reply| reply).await;
     assert_eq!(sibling, Err(CallError::Restarting { retry_in: None }));
     sleep(ms(51)).await;
     assert_eq!(t.told().await, ["slow is gone", "slow starts", "sibling starts"]);
@@ -348,7 +348,7 @@ async fn a_group_waits_together_for_the_orphans_of_one_member() {
 /// started beside what is left, and nothing is restarting for ever.
 #[tokio::test(start_paused = true)]
 async fn a_sibling_that_crashes_meanwhile_waits_for_the_same_orphans() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = inner().child(t.child("slow"));
     let top = Supervisor::rest_for_one().child(t.child("first")).child(inner);
@@ -373,7 +373,7 @@ async fn a_sibling_that_crashes_meanwhile_waits_for_the_same_orphans() {
 #[tokio::test(start_paused = true)]
 async fn a_start_by_hand_that_waits_for_orphans_is_always_answered() {
     for (meanwhile, takes) in [("nothing", 50), ("terminate", 50), ("delete", 50), ("stop", 0)] {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         t.on_stop("slow", Stop::Takes(ms(50)));
         let inner = ChildSpec::from(inner().child(t.child("slow")));
         let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));

@@ -5,11 +5,11 @@ use crate::support;
 use std::time::Duration;
 
 use regrow::{ChildSpec, ExitReason, Leftovers, Restart, Shutdown, Supervisor, SupervisorSpec};
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::log::Log;
 use support::reporter::counts;
+use support::scripted_children::{ScriptedChildren, Stop, states};
 use support::settled;
-use support::troupe::{Stop, Troupe, states};
 use tokio::time::Instant;
 
 fn ms(millis: u64) -> Duration {
@@ -28,7 +28,7 @@ fn deaf(id: &str, shutdown: Shutdown) -> ChildSpec {
 /// SHU-001: the patience ends for the one child, and not for the supervisor.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_ignores_its_shutdown_is_killed_after_its_shutdown_time() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("deaf", Stop::Deaf);
     let second = Shutdown::Timeout(ms(1_000));
     let spec = Supervisor::one_for_one().child(t.child("good").shutdown(second));
@@ -53,7 +53,7 @@ async fn a_child_that_ignores_its_shutdown_is_killed_after_its_shutdown_time() {
 /// SHU-002.
 #[tokio::test(start_paused = true)]
 async fn brutal_kill_does_not_ask_the_child_to_stop() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().child(t.child("a").shutdown(Shutdown::BrutalKill));
     let tree = spec.start(&t.rt).await.unwrap();
     let ended = t.rt.ended(t.rt.whereis("a").unwrap());
@@ -67,7 +67,7 @@ async fn brutal_kill_does_not_ask_the_child_to_stop() {
 /// SHU-003.
 #[tokio::test(start_paused = true)]
 async fn a_stop_waits_for_children_with_shutdown_infinity() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(2_000)));
     let slow = t.child("slow").shutdown(Shutdown::Infinity);
     let inner = Supervisor::one_for_one().with_id("inner").child(slow);
@@ -83,7 +83,7 @@ async fn a_stop_waits_for_children_with_shutdown_infinity() {
 /// SHU-004.
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_time_of_zero_kills_at_once() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("traps", Stop::Takes(ms(50)));
     let none = Shutdown::Timeout(Duration::ZERO);
     let plain = ChildSpec::task("plain", |_| std::future::pending()).shutdown(none);
@@ -102,7 +102,7 @@ async fn a_shutdown_time_of_zero_kills_at_once() {
 /// SHU-006: one after the other, and no longer than that takes.
 #[tokio::test(start_paused = true)]
 async fn shutdown_times_of_fixed_children_add_up() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let grace = Shutdown::Timeout(ms(150));
     let spec = ["a", "b", "c", "d"]
         .into_iter()
@@ -123,7 +123,7 @@ async fn shutdown_times_of_fixed_children_add_up() {
 #[tokio::test(start_paused = true)]
 async fn a_child_that_crashes_during_its_stop_counts_as_stopped() {
     hush_injected_panics();
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("b", Stop::Panics);
     let spec = Supervisor::one_for_one().child(t.child("a")).child(t.child("b"));
     let tree = spec.intensity(0, ms(1_000)).start(&t.rt).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_child_that_crashes_during_its_stop_counts_as_stopped() {
 /// a child that may.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_finishes_as_it_is_stopped_keeps_its_own_reason() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let transient = t.child("a").restart(Restart::Transient);
     let tree = Supervisor::one_for_one().child(transient).start(&t.rt).await.unwrap();
     let log = Log::listen();
@@ -159,7 +159,7 @@ async fn a_child_that_finishes_as_it_is_stopped_keeps_its_own_reason() {
 /// SHU-011: however deep, no longer than the times of those who ignore it.
 #[tokio::test(start_paused = true)]
 async fn a_deep_tree_stops_within_its_shutdown_times() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let level = |id: &str, below: Option<SupervisorSpec>| {
         let ignorer = deaf(&format!("deaf in {id}"), Shutdown::Timeout(ms(100)));
         let spec = Supervisor::one_for_one().with_id(id).child(ignorer);
@@ -177,7 +177,7 @@ async fn a_deep_tree_stops_within_its_shutdown_times() {
 /// SUP-032, T02: a killed supervisor leaves nobody behind, not even who traps.
 #[tokio::test(start_paused = true)]
 async fn a_killed_supervisor_leaves_no_children_behind() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let inner = Supervisor::one_for_one().with_id("inner").child(t.child("b"));
     let plain = ChildSpec::task("plain", |_| std::future::pending());
     let ignorer = deaf("deaf", Shutdown::Timeout(ms(5_000)));
@@ -201,7 +201,7 @@ async fn a_killed_supervisor_leaves_no_children_behind() {
 /// behind, not even that child, when its time is up.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_killed_during_a_stop_leaves_no_child_behind() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let ignorer = deaf("deaf", Shutdown::Timeout(ms(1_000)));
     let tree = Supervisor::one_for_one().child(ignorer).start(&t.rt).await.unwrap();
     let ended = t.rt.ended(tree.which_child("deaf").await.unwrap().pid().unwrap());
@@ -218,7 +218,7 @@ async fn a_supervisor_killed_during_a_stop_leaves_no_child_behind() {
 /// T03: one that has as long as it takes has that still.
 #[tokio::test(start_paused = true)]
 async fn an_infinity_child_outlives_a_killed_supervisor() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let ignorer = deaf("deaf", Shutdown::Infinity);
     let tree = Supervisor::one_for_one().child(ignorer).start(&t.rt).await.unwrap();
     let deaf = tree.which_child("deaf").await.unwrap().pid().unwrap();
@@ -233,7 +233,7 @@ async fn an_infinity_child_outlives_a_killed_supervisor() {
 /// ends is lost.
 #[tokio::test(start_paused = true)]
 async fn exits_during_a_stop_of_another_child_are_not_lost() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(1_000)));
     let spec = Supervisor::one_for_one().child(t.child("a")).child(t.child("b"));
     let tree = spec.child(t.child("slow")).start(&t.rt).await.unwrap();

@@ -10,7 +10,7 @@ use regrow::{
 };
 use support::crash;
 use support::reporter::counts;
-use support::troupe::{Start, Stop, Troupe, states};
+use support::scripted_children::{ScriptedChildren, Start, Stop, states};
 use tokio::sync::oneshot;
 
 /// All of them, one after the other.
@@ -21,7 +21,7 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
 /// SUP-001.
 #[tokio::test(start_paused = true)]
 async fn an_empty_supervisor_starts_and_stops() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     assert_eq!(counts(&tree.count_children().await.unwrap()), (0, 0, 0, 0));
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
@@ -31,7 +31,7 @@ async fn an_empty_supervisor_starts_and_stops() {
 /// SUP-002, SUP-003: each only after the one before is ready, or is gone.
 #[tokio::test(start_paused = true)]
 async fn children_start_in_order_and_stop_in_reverse() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     for id in ["a", "b", "c", "d", "e"] {
         t.on_stop(id, Stop::Takes(Duration::from_millis(10)));
     }
@@ -46,7 +46,7 @@ async fn children_start_in_order_and_stop_in_reverse() {
 /// SUP-033: depth first, last child first, and nobody is left when the stop returns.
 #[tokio::test(start_paused = true)]
 async fn a_tree_stops_depth_first() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let inner = |id, children| over(Supervisor::one_for_one().with_id(id), children);
     let top = Supervisor::one_for_one()
         .child(inner("left", t.children(["a", "b"])))
@@ -62,7 +62,7 @@ async fn a_tree_stops_depth_first() {
 /// SUP-004, T15: at once another supervisor can have the names.
 #[tokio::test(start_paused = true)]
 async fn a_failed_child_start_stops_the_started_children_in_reverse() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.next_starts("c", [Start::Fails]);
     let spec = over(Supervisor::one_for_one().named("top"), t.children(["a", "b", "c", "d"]));
     let error = spec.clone().start(&t.rt).await.unwrap_err();
@@ -78,7 +78,7 @@ async fn a_failed_child_start_stops_the_started_children_in_reverse() {
 /// SUP-004: the error of a tree names the whole way down.
 #[tokio::test(start_paused = true)]
 async fn a_nested_start_failure_has_the_path_of_the_child() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     t.next_starts("c", [Start::Fails]);
     let inner = Supervisor::one_for_one().with_id("inner").child(t.child("c"));
     let error = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap_err();
@@ -94,7 +94,7 @@ async fn a_nested_start_failure_has_the_path_of_the_child() {
 /// SUP-005.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_may_ignore_its_start() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let ignoring = || Supervisor::with_init(|ctx| async move { Err(ctx.ignore()) }).named("top");
     assert_eq!(ignoring().start(&t.rt).await.unwrap_err(), StartError::Ignored);
     assert_eq!(t.rt.leftovers(), Leftovers::default());
@@ -107,7 +107,7 @@ async fn a_supervisor_may_ignore_its_start() {
 /// looked at like any other.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_init_runs_at_each_start() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let [a, b] = t.children(["a", "b"]);
     let inner = Supervisor::with_init(move |ctx| async move {
         let child = match ctx.start_cause() {
@@ -140,7 +140,7 @@ async fn a_supervisor_init_runs_at_each_start() {
 /// SUP-006: and a temporary one is not kept.
 #[tokio::test(start_paused = true)]
 async fn a_child_may_ignore_its_start() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     t.next_starts("b", [Start::Ignores]);
     t.next_starts("x", [Start::Ignores]);
     let temporary = t.child("x").restart(Restart::Temporary);
@@ -154,7 +154,7 @@ async fn a_child_may_ignore_its_start() {
 /// SUP-012, SUP-013.
 #[tokio::test(start_paused = true)]
 async fn invalid_settings_are_refused_before_any_child_starts() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let twice = over(Supervisor::one_for_one(), t.children(["a", "b", "a"]));
     assert_eq!(twice.start(&t.rt).await.unwrap_err(), StartError::DuplicateId("a".into()));
     let zero = Supervisor::one_for_one().intensity(1, Duration::ZERO).child(t.child("a"));
@@ -172,7 +172,7 @@ async fn invalid_settings_are_refused_before_any_child_starts() {
 /// five seconds.
 #[tokio::test(start_paused = true)]
 async fn child_spec_returns_the_default_settings() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let inner = Supervisor::one_for_one().with_id("inner");
     let tree = Supervisor::one_for_one().child(t.child("a")).child(inner);
     let tree = tree.start(&t.rt).await.unwrap();
@@ -201,7 +201,7 @@ async fn child_spec_returns_the_default_settings() {
 #[tokio::test(start_paused = true)]
 async fn the_end_of_its_parent_stops_a_supervisor_in_order() {
     for reason in [ExitReason::Shutdown, crash("parent"), ExitReason::Normal, ExitReason::Killed] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         let spec = over(Supervisor::one_for_one().named("tree"), t.children(["a", "b"]));
         let (end, ends) = oneshot::channel::<ExitReason>();
         let (ready, is_ready) = oneshot::channel();
@@ -225,7 +225,7 @@ async fn the_end_of_its_parent_stops_a_supervisor_in_order() {
 /// T52: a linked start that fails is told by its result alone.
 #[tokio::test(start_paused = true)]
 async fn a_linked_start_that_fails_sends_no_exit() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     t.next_starts("a", [Start::Fails]);
     let spec = Supervisor::one_for_one().child(t.child("a"));
     let parent = t.rt.spawn_fallible(async move |mut ctx| {
@@ -252,7 +252,7 @@ impl regrow::StartChild for Panics {
 /// before has stopped in order by then, and its name is free.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_start_function_stops_the_started_children() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("a", Stop::Takes(Duration::from_secs(1)));
     let tree = || {
         let patient = Supervisor::one_for_one().child(t.child("a"));

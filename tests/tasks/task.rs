@@ -8,7 +8,7 @@ use std::time::Duration;
 use regrow::{
     Context, CrashKind, ExitReason, Received, Result, Runtime, Shutdown, Task, TaskError,
 };
-use support::{OnDrop, Puppet, assert_nothing_left, crash, exit, settled};
+use support::{OnDrop, TestProcess, assert_nothing_left, crash, exit, settled};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -468,7 +468,7 @@ async fn a_task_ends_with_an_abnormal_exit_of_its_caller_only() {
         (ExitReason::Shutdown, ExitReason::Shutdown),
         (ExitReason::Normal, ExitReason::Normal),
     ] {
-        let caller = Puppet::new(&rt);
+        let caller = TestProcess::new(&rt);
         let task = caller.ask(|ctx| Task::spawn(ctx, |_| sleep(ms(50)))).await;
         let ended = rt.ended(task.pid());
         match end {
@@ -489,7 +489,7 @@ async fn a_task_ends_with_an_abnormal_exit_of_its_caller_only() {
 async fn a_task_can_wait_for_the_crash_of_its_caller() {
     let rt = Runtime::new();
     for (reason, expected) in [(crash("r"), Some(Ok(()))), (ExitReason::Normal, None)] {
-        let caller = Puppet::new(&rt);
+        let caller = TestProcess::new(&rt);
         let spawn =
             |ctx: &mut Context| Task::spawn(ctx, |mut task| async move { task.shutdown().await });
         let mut task = caller.ask(spawn).await;
@@ -572,7 +572,7 @@ async fn a_task_whose_handle_is_dropped_keeps_running() {
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_a_nested_task_ends_its_outer_task() {
     let rt = Runtime::new();
-    let caller = Puppet::trapping(&rt);
+    let caller = TestProcess::trapping(&rt);
     let spawn = |ctx: &mut Context| {
         Task::spawn(ctx, |outer| async move {
             let inner = Task::spawn(&outer, |_| async { panic!("deep") });

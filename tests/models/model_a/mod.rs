@@ -8,22 +8,22 @@
 
 mod commands;
 mod model;
-mod ties;
-mod mail;
-mod deaths;
+mod links_and_monitors;
+mod mailboxes;
+mod exits;
 mod choices;
 mod generator;
-mod books;
-mod world;
-mod obey;
-mod seen;
+mod records;
+mod real_runtime;
+mod process_body;
+mod observations;
 mod runner;
 mod shrink;
 
 use std::panic;
 use std::thread;
 
-use crate::boom::hush_injected_panics;
+use crate::injected_panics::hush_injected_panics;
 use commands::Program;
 
 const OPERATIONS: usize = 100;

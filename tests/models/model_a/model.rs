@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::commands::{Act, Answer, Command, Id, Item, Mailboxes, OUTSIDE, Op, Reason, To};
-use super::deaths::{Kind, Outcome};
+use super::exits::{Kind, Outcome};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Process {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers};
 
-use super::books::Step;
 use super::commands::{Batch, Command, Id, Mailboxes, OUTSIDE, Op, Program, Take};
 use super::generator::SETTLE;
 use super::model::Model;
-use super::seen::Seen;
-use super::world::World;
+use super::observations::Seen;
+use super::real_runtime::World;
+use super::records::Step;
 
 /// How many orders of one batch are tried, and of how many commands.
 const ORDERS: usize = 720;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::plan::{
     Auto, Backoff, Kind, ROOT, Restart, Script, Shutdown, Spec, Start, Stop, Strategy, Sup,
 };
-use crate::boom::BOOM;
+use crate::injected_panics::BOOM;
 
 /// What all workers of a run share: what they tell, and how often each was started.
 #[derive(Clone)]

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::actor::{self, Stage, Worker, name};
 use super::admin::Answer;
+use super::comparison::looks;
 use super::plan::{End, Queued, Request, What};
-use super::world::looks;
 
 /// Asks the supervisor of this number.
 #[derive(Clone)]

@@ -24,21 +24,21 @@
 mod plan;
 mod model;
 mod time;
-mod ties;
+mod links_and_orphans;
 mod queue;
 mod restart;
 mod admin;
-mod draw;
-mod draw_queue;
+mod generator;
+mod generator_queue;
 mod actor;
-mod seen;
-mod world;
+mod observations;
+mod comparison;
 mod client;
 mod runner;
 mod shrink;
 
-use crate::boom::hush_injected_panics;
-use draw::Mode;
+use crate::injected_panics::hush_injected_panics;
+use generator::Mode;
 use plan::Program;
 
 /// How many seeds are run: few in a debug build.
@@ -52,19 +52,19 @@ const COMMANDS: usize = 100;
 /// One command at a time.
 #[test]
 fn one_command_at_a_time_matches_the_model() {
-    prove("one_command_at_a_time", |seed| draw::program(seed, COMMANDS, Mode::One));
+    prove("one_command_at_a_time", |seed| generator::program(seed, COMMANDS, Mode::One));
 }
 
 /// Several siblings die at one instant.
 #[test]
 fn simultaneous_exits_match_some_order_of_the_model() {
-    prove("simultaneous_exits", |seed| draw::program(seed, COMMANDS, Mode::Burst));
+    prove("simultaneous_exits", |seed| generator::program(seed, COMMANDS, Mode::Burst));
 }
 
 /// Requests and ends come while their supervisor is busy.
 #[test]
 fn waiting_requests_are_served_in_arrival_order() {
-    prove("waiting_requests", |seed| draw::program(seed, COMMANDS, Mode::Queue));
+    prove("waiting_requests", |seed| generator::program(seed, COMMANDS, Mode::Queue));
 }
 
 fn prove(test: &str, program: impl Fn(u64) -> Program) {

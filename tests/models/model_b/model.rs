@@ -2,14 +2,14 @@
 //!
 //! Only starts and stops take time. Everything that is told of children is a line of the trace, with
 //! the time at which it happens. What happens by itself, later, is in [`time`](super::time); what
-//! is about the children of killed supervisors and about links is in [`ties`](super::ties).
+//! is about the children of killed supervisors and about links is in [`links_and_orphans`](super::links_and_orphans).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use super::comparison::States;
 use super::plan::{Auto, End, Kind, Look, Restart, Script, Shutdown, Spec, Start, Stop, Sup};
 use super::queue::Coming;
 use super::time::{Due, Timer};
-use super::world::States;
 
 /// One supervisor as it runs.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ use regrow::{ExitReason, Leftovers, Pid, ProcessHandle, Runtime, SupervisorRef, 
 use super::actor::{self, Stage, Worker, name};
 use super::admin::Answer;
 use super::client::{Client, finish, reason};
+use super::comparison::{Guess, World, explain, explained, look};
 use super::model::Model;
+use super::observations::Seen;
 use super::plan::{Command, Program, ROOT, Request, What};
-use super::seen::Seen;
-use super::world::{Guess, World, explain, explained, look};
 
 /// What came of a run that the model explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use regrow::{ExitReason, MonitorRef, Pid, Runtime};
 
-use crate::field::{Field, GROUPS, NAMES, Sender, Soldier};
-use crate::orders::Order;
+use crate::messages::Order;
+use crate::process;
 use crate::rng::Rng;
-use crate::soldier;
+use crate::shared_state::{Field, GROUPS, NAMES, Sender, Soldier};
 
 pub(crate) struct Actor {
     pub(crate) field: Arc<Field>,
@@ -143,8 +143,8 @@ impl Actor {
         }
     }
 
-    fn spawn(&mut self, born: impl FnOnce(&Runtime, soldier::Body) -> regrow::ProcessHandle) {
-        let (body, answered) = soldier::body(&self.field, self.rng.below(1 << 32) as u64);
+    fn spawn(&mut self, born: impl FnOnce(&Runtime, process::Body) -> regrow::ProcessHandle) {
+        let (body, answered) = process::body(&self.field, self.rng.below(1 << 32) as u64);
         let handle = born(&self.field.rt, body);
         self.field.enlist(self.rng.below(1 << 16), Soldier { handle, answered });
     }

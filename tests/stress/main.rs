@@ -6,26 +6,26 @@
 //! signal per death, I-06 one reason per death, I-07 the order of a death, I-08 the
 //! order of messages, I-20 timers, I-22 nothing left, I-25 counts and pids.
 
-#[path = "../support/boom.rs"]
-mod boom;
+#[path = "../support/injected_panics.rs"]
+mod injected_panics;
 #[path = "../support/rng.rs"]
 mod rng;
-mod orders;
-mod field;
+mod messages;
+mod shared_state;
 mod actor;
-mod soldier;
-mod rest;
-mod verdict;
+mod process;
+mod quiescence;
+mod invariants;
 #[cfg(regrow_proof)]
-mod trace;
+mod trace_invariants;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
 
 use actor::Actor;
-use field::Field;
 use regrow::Leftovers;
+use shared_state::Field;
 
 const THREADS: u64 = 4;
 
@@ -60,7 +60,7 @@ fn seeds(count: u64) -> Vec<u64> {
 }
 
 fn fire(operations: i64, seed: u64) {
-    boom::hush_injected_panics();
+    injected_panics::hush_injected_panics();
     let mut tokio = tokio::runtime::Builder::new_multi_thread();
     let tokio = tokio.worker_threads(4).enable_all().build().unwrap();
     let _inside = tokio.enter();
@@ -73,13 +73,13 @@ fn fire(operations: i64, seed: u64) {
     });
     tokio.block_on(settle_accounts(&field));
     #[cfg(regrow_proof)]
-    field.notes().complaints.extend(trace::violations(&field.rt.trace()));
+    field.notes().complaints.extend(trace_invariants::violations(&field.rt.trace()));
     report(&field, seed);
 }
 
 async fn settle_accounts(field: &Field) {
-    let live = rest::rest(field).await;
-    verdict::at_rest(field, &live.iter().map(|soldier| soldier.handle.pid()).collect());
+    let live = quiescence::rest(field).await;
+    invariants::at_rest(field, &live.iter().map(|soldier| soldier.handle.pid()).collect());
     let rt = &field.rt;
     // Those that the end of another reaches first, by a link, are counted, too.
     let stopped = rt.shutdown();
@@ -102,7 +102,7 @@ fn report(field: &Field, seed: u64) {
     assert!(
         complaints.is_empty(),
         "under fire, seed {seed}, {} violations:\n{first:#?}\n{}\
-         repeat: {flags}REGROW_SEED={seed} cargo test --release --test under_fire",
+         repeat: {flags}REGROW_SEED={seed} cargo test --release --test stress",
         complaints.len(),
         last_events(field),
     );

@@ -6,25 +6,25 @@ use std::task::{Wake, Waker};
 
 /// Counts how often it is woken, and may panic then.
 #[derive(Debug)]
-pub struct Sleeper {
+pub struct CountingWaker {
     panics: bool,
     woken: AtomicUsize,
 }
 
-impl Sleeper {
+impl CountingWaker {
     pub fn woken(&self) -> usize {
         self.woken.load(Ordering::SeqCst)
     }
 }
 
-impl Wake for Sleeper {
+impl Wake for CountingWaker {
     fn wake(self: Arc<Self>) {
         self.woken.fetch_add(1, Ordering::SeqCst);
         assert!(!self.panics, "as asked");
     }
 }
 
-pub fn sleeper(panics: bool) -> (Arc<Sleeper>, Waker) {
-    let sleeper = Arc::new(Sleeper { panics, woken: AtomicUsize::new(0) });
-    (sleeper.clone(), Waker::from(sleeper))
+pub fn counting_waker(panics: bool) -> (Arc<CountingWaker>, Waker) {
+    let counts = Arc::new(CountingWaker { panics, woken: AtomicUsize::new(0) });
+    (counts.clone(), Waker::from(counts))
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regrow::{Pid, ProcessInfo, Runtime};
 
-use crate::field::{Field, Notes, Watch};
+use crate::shared_state::{Field, Notes, Watch};
 
 /// The invariants of a moment of rest.
 pub(crate) fn at_rest(field: &Field, live: &HashSet<Pid>) {

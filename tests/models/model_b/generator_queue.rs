@@ -1,6 +1,6 @@
 //! What comes to a supervisor while it is busy.
 
-use super::draw::Draw;
+use super::generator::Draw;
 use super::plan::{End, Queued, Request, What};
 
 /// All that workers do takes so many milliseconds, or twice as many, or more.

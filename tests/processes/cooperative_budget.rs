@@ -557,7 +557,7 @@ const EXEMPT: [(&str, &str); 9] = [
 
 /// The names given to the operations that are repeated in this file.
 fn repeated() -> BTreeSet<String> {
-    let text = include_str!("turns.rs");
+    let text = include_str!("cooperative_budget.rs");
     let names = text.split("lets_other_tasks_run!(").skip(1).filter_map(|call| {
         let name = call.trim_start().strip_prefix('"')?;
         name.split('"').next()

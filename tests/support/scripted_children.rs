@@ -46,20 +46,20 @@ pub struct Script {
 }
 
 /// The runtime of a test, its children's plans, and what they told.
-pub struct Troupe {
+pub struct ScriptedChildren {
     pub rt: Runtime,
     pub script: Script,
     told: UnboundedReceiver<String>,
 }
 
 /// A child.
-pub struct Player {
+pub struct ScriptedServer {
     id: &'static str,
     script: Script,
     slow: bool,
 }
 
-impl GenServer for Player {
+impl GenServer for ScriptedServer {
     type Args = (&'static str, Script);
     type Call = Reply<Pid>;
     type Cast = ExitReason;
@@ -79,7 +79,7 @@ impl GenServer for Player {
                 return Err(script.fails(id));
             }
         }
-        Ok(Player { id, script, slow: false })
+        Ok(ScriptedServer { id, script, slow: false })
     }
 
     async fn handle_call(&mut self, reply: Reply<Pid>, ctx: &mut ServerContext<Self>) -> Result {
@@ -110,7 +110,7 @@ async fn pause(time: Duration) {
     let _ = timeout(time, pending::<()>()).await;
 }
 
-impl Drop for Player {
+impl Drop for ScriptedServer {
     fn drop(&mut self) {
         if self.slow {
             self.script.say(format!("{} is gone", self.id));
@@ -130,19 +130,19 @@ impl Script {
     }
 }
 
-impl Troupe {
-    pub fn new() -> Troupe {
-        Troupe::on(Runtime::new())
+impl ScriptedChildren {
+    pub fn new() -> ScriptedChildren {
+        ScriptedChildren::on(Runtime::new())
     }
 
-    pub fn on(rt: Runtime) -> Troupe {
+    pub fn on(rt: Runtime) -> ScriptedChildren {
         let (log, told) = unbounded_channel();
-        Troupe { rt, script: Script { plans: Arc::default(), log }, told }
+        ScriptedChildren { rt, script: Script { plans: Arc::default(), log }, told }
     }
 
     /// A child that has its id for a name.
     pub fn child(&self, id: &'static str) -> ChildSpec {
-        Player::child((id, self.script.clone())).with_id(id).named(id)
+        ScriptedServer::child((id, self.script.clone())).with_id(id).named(id)
     }
 
     pub fn children<const N: usize>(&self, ids: [&'static str; N]) -> [ChildSpec; N] {
@@ -163,13 +163,13 @@ impl Troupe {
         self.script.plans.lock().unwrap().stops.insert(id, stop);
     }
 
-    pub fn player(&self, id: &'static str) -> ServerRef<Player> {
+    pub fn server(&self, id: &'static str) -> ServerRef<ScriptedServer> {
         self.rt.server_named(id)
     }
 
     /// Ends a child from inside.
     pub fn end(&self, id: &'static str, reason: ExitReason) {
-        assert!(self.player(id).cast(reason), "{id} does not run");
+        assert!(self.server(id).cast(reason), "{id} does not run");
     }
 
     pub fn crash(&self, id: &'static str) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use regrow::{Received, Runtime};
 
-use crate::field::{Field, Soldier};
-use crate::orders::Order;
+use crate::messages::Order;
+use crate::shared_state::{Field, Soldier};
 
 /// Waits until nothing moves; returns who lives.
 ///

@@ -6,10 +6,10 @@ use std::time::Duration;
 use regrow::{Context, Received};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::books::Step;
 use super::commands::{Answer, Command, Id, Op, Take};
-use super::world::World;
-use crate::boom::BOOM;
+use super::real_runtime::World;
+use super::records::Step;
+use crate::injected_panics::BOOM;
 
 /// Books a death: dropped with the body, in the poll in which the kernel tears down. A body that
 /// never ran has it as well.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use regrow::{CallError, ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
-use support::sleeper::sleeper;
+use support::counting_waker::counting_waker;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 
@@ -128,9 +128,9 @@ async fn a_caller_whose_waker_panics_does_not_affect_other_callers() {
         let (told, is_told) = oneshot::channel();
         let rt = Runtime::new();
         let desk = Desk::start(&rt, ()).await.unwrap();
-        let sleepers = [false, true, false].map(sleeper);
+        let wakers = [false, true, false].map(counting_waker);
         let mut calls = [(); 3].map(|()| Box::pin(desk.call_unlimited(|reply| reply)));
-        for (call, (_, waker)) in calls.iter_mut().zip(&sleepers) {
+        for (call, (_, waker)) in calls.iter_mut().zip(&wakers) {
             assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
         }
         desk.cast(Box::new(move |replies| match fate {
@@ -148,8 +148,8 @@ async fn a_caller_whose_waker_panics_does_not_affect_other_callers() {
             desk.cast(Box::new(move |_| told.send(()).unwrap()));
             is_told.await.unwrap();
         }
-        for (mut call, (sleeper, waker)) in calls.into_iter().zip(&sleepers) {
-            assert_eq!(sleeper.woken(), 1);
+        for (mut call, (counts, waker)) in calls.into_iter().zip(&wakers) {
+            assert_eq!(counts.woken(), 1);
             let Poll::Ready(answer) = call.as_mut().poll(&mut Context::from_waker(waker)) else {
                 panic!("it was woken for nothing")
             };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regrow::{ExitReason, Pid, Received, Runtime};
 use support::race::race;
-use support::{Puppet, crash, down, exit, idler};
+use support::{TestProcess, crash, down, exit, idler};
 
 /// T04 and T48. The body may have ended before `spawn` returns; no ghost stays.
 #[test]
@@ -30,7 +30,7 @@ fn a_body_that_ends_before_spawn_returns_leaves_no_entry() {
 #[test]
 fn a_short_lived_child_reports_its_true_reason() {
     race(
-        Puppet::trapping,
+        TestProcess::trapping,
         |rt, parent| {
             rt.spawn_monitor(parent.pid(), |ctx| async move {
                 ctx.runtime().exit(ctx.pid(), crash("watched"));
@@ -83,7 +83,7 @@ fn a_child_spawned_while_its_parent_ends_ends_with_it() {
 #[test]
 fn a_link_to_an_ending_parent_holds_or_is_refused() {
     race(
-        |rt| (idler(rt), Puppet::new(rt)),
+        |rt| (idler(rt), TestProcess::new(rt)),
         |rt, (parent, _)| assert!(rt.kill(parent.pid())),
         |rt, (parent, child)| rt.link(child.pid(), parent.pid()),
         async |rt, (parent, child), (), linked| {

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use regrow::{ChildSpec, Leftovers, Program, Run, RunError, Runtime, Supervisor, SupervisorSpec};
-use support::troupe::limit;
+use support::scripted_children::limit;
 use tokio_util::sync::CancellationToken;
 
 const CASE: &str = "REGROW_TEST_CASE";
@@ -20,7 +20,12 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Runs this case in a process of its own; what it wrote to standard error.
 fn run(case: &str, set: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "used_up::case_under_test", "--nocapture", "--test-threads=1"]);
+    command.args([
+        "--exact",
+        "resource_exhaustion::case_under_test",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     command.env(CASE, case).envs(set.iter().copied()).stdin(Stdio::null());
     let output = command.output().unwrap();
     let (said, errors) =

@@ -9,9 +9,9 @@ use regrow::{Context, ExitReason, MonitorRef, Pid, Received};
 use tokio::sync::watch;
 
 use crate::actor::Actor;
-use crate::boom::BOOM;
-use crate::field::{Field, Sender};
-use crate::orders::Order;
+use crate::injected_panics::BOOM;
+use crate::messages::Order;
+use crate::shared_state::{Field, Sender};
 
 pub(crate) type Body = Box<dyn FnOnce(Context) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 

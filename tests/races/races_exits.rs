@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex};
 
 use regrow::{ExitReason, ProcessHandle, Received, Runtime};
 use support::race::{ROUNDS, on_workers, race};
-use support::{Puppet, crash, down, exit, idler, text};
+use support::{TestProcess, crash, down, exit, idler, text};
 use tokio::sync::oneshot;
 
 /// A process that others watch by a monitor and by a link.
 struct Watched {
-    process: Puppet,
-    observer: Puppet,
+    process: TestProcess,
+    observer: TestProcess,
     down: regrow::MonitorRef,
 }
 
 impl Watched {
     fn new(rt: &Runtime) -> Watched {
-        let (process, observer) = (Puppet::new(rt), Puppet::trapping(rt));
+        let (process, observer) = (TestProcess::new(rt), TestProcess::trapping(rt));
         let down = rt.monitor(observer.pid(), process.pid());
         assert!(rt.link(observer.pid(), process.pid()));
         Watched { process, observer, down }
@@ -98,7 +98,7 @@ fn a_panic_takes_precedence_over_a_concurrent_shutdown() {
 fn two_linked_concurrent_exits_each_report_one_of_the_two_reasons() {
     race(
         |rt| {
-            let pair = (Puppet::new(rt), Puppet::new(rt));
+            let pair = (TestProcess::new(rt), TestProcess::new(rt));
             assert!(rt.link(pair.0.pid(), pair.1.pid()));
             pair
         },
@@ -188,7 +188,7 @@ fn a_concurrent_exit_frees_the_name_before_its_down_arrives() {
 #[test]
 fn a_message_sent_after_a_kill_is_never_handled() {
     race(
-        Puppet::new,
+        TestProcess::new,
         |rt, target| {
             let pid = target.pid();
             if pid.raw() % 2 == 0 {

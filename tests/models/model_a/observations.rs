@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 
 use regrow::Runtime;
 
-use super::books::{Books, name_of, number_of};
 use super::commands::{Answer, GROUPS, Id, Item, Mailboxes, NAMES, Reason};
 use super::model::{Model, On};
-use super::world::World;
+use super::real_runtime::World;
+use super::records::{Books, name_of, number_of};
 
 /// One live process.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,29 +11,29 @@ enum Step {
     End(Result),
 }
 
-/// What ends the mail of [`Puppet::mail`].
+/// What ends the mail of [`TestProcess::mail`].
 const MARK: &[u8] = b"\0 all that came before";
 
-pub struct Puppet {
+pub struct TestProcess {
     rt: Runtime,
     pub handle: ProcessHandle,
     orders: UnboundedSender<Order>,
     mail: UnboundedReceiver<Received>,
 }
 
-impl Puppet {
-    pub fn new(rt: &Runtime) -> Puppet {
+impl TestProcess {
+    pub fn new(rt: &Runtime) -> TestProcess {
         let (orders, obey) = unbounded_channel();
         let (report, mail) = unbounded_channel();
         let handle = rt.spawn_fallible(|ctx| live(ctx, obey, report));
-        Puppet { rt: rt.clone(), handle, orders, mail }
+        TestProcess { rt: rt.clone(), handle, orders, mail }
     }
 
     /// One that traps exits.
-    pub fn trapping(rt: &Runtime) -> Puppet {
-        let puppet = Puppet::new(rt);
-        rt.set_trap_exit(puppet.pid(), true);
-        puppet
+    pub fn trapping(rt: &Runtime) -> TestProcess {
+        let test_process = TestProcess::new(rt);
+        rt.set_trap_exit(test_process.pid(), true);
+        test_process
     }
 
     pub fn pid(&self) -> Pid {
@@ -50,7 +50,7 @@ impl Puppet {
             let _ = reply.send(act(ctx));
             Step::GoOn
         });
-        result.await.expect("the puppet has ended")
+        result.await.expect("the test process has ended")
     }
 
     /// Makes it return.
@@ -74,12 +74,12 @@ impl Puppet {
 
     /// The next thing it receives.
     pub async fn next(&mut self) -> Received {
-        self.mail.recv().await.expect("the puppet has ended")
+        self.mail.recv().await.expect("the test process has ended")
     }
 
     /// All that was delivered to it and not yet asked for.
     pub async fn mail(&mut self) -> Vec<Received> {
-        assert!(self.rt.send(self.pid(), MARK.to_vec()), "the puppet has ended");
+        assert!(self.rt.send(self.pid(), MARK.to_vec()), "the test process has ended");
         let mut mail = Vec::new();
         loop {
             match self.next().await {

@@ -10,8 +10,8 @@ use regrow::{
     CallError, ChildError, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason,
     GenServer, Leftovers, Pid, Reply, Result, Runtime, ServerContext, Shutdown,
 };
+use support::scripted_children::{ScriptedChildren, Start};
 use support::settled;
-use support::troupe::{Start, Troupe};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
@@ -23,7 +23,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// is free, and not kept for a successor.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_restart_that_fails_frees_the_name() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Good, Start::FailsAfter(SECOND)]);
     let pid = jobs.start_child(t.child("a")).await.unwrap();
@@ -31,7 +31,7 @@ async fn a_cancelled_restart_that_fails_frees_the_name() {
     settled().await;
     assert_eq!(jobs.terminate_child(pid).await, Ok(()));
     tokio::time::sleep(2 * SECOND).await;
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     let started = timeout(SECOND, jobs.get_or_start("a", t.child("a"))).await;
     assert!(started.is_ok_and(|started| started.is_ok()));
     assert_eq!(t.told().await, ["a starts", "a fails", "a starts"]);

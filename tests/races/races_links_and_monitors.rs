@@ -4,38 +4,38 @@ use crate::support;
 
 use regrow::{ExitReason, Pid, Received, Runtime};
 use support::race::race;
-use support::{Puppet, crash, down, exit, idler, text};
+use support::{TestProcess, crash, down, exit, idler, text};
 use tokio::sync::oneshot;
 
-fn pair(rt: &Runtime) -> (Puppet, Puppet) {
-    (Puppet::new(rt), Puppet::new(rt))
+fn pair(rt: &Runtime) -> (TestProcess, TestProcess) {
+    (TestProcess::new(rt), TestProcess::new(rt))
 }
 
-fn trapping_pair(rt: &Runtime) -> (Puppet, Puppet) {
-    (Puppet::trapping(rt), Puppet::new(rt))
+fn trapping_pair(rt: &Runtime) -> (TestProcess, TestProcess) {
+    (TestProcess::trapping(rt), TestProcess::new(rt))
 }
 
-fn linked_pair(rt: &Runtime) -> (Puppet, Puppet) {
+fn linked_pair(rt: &Runtime) -> (TestProcess, TestProcess) {
     let (a, b) = pair(rt);
     assert!(rt.link(a.pid(), b.pid()));
     (a, b)
 }
 
 /// The reason of one that has been told to die; it fails, and doesn't hang, if it wasn't.
-async fn dies(rt: &Runtime, puppet: &Puppet) -> ExitReason {
-    assert!(!rt.send(puppet.pid(), b"anybody?".to_vec()), "it lives on");
-    puppet.ended().await
+async fn dies(rt: &Runtime, test_process: &TestProcess) -> ExitReason {
+    assert!(!rt.send(test_process.pid(), b"anybody?".to_vec()), "it lives on");
+    test_process.ended().await
 }
 
-fn links(rt: &Runtime, puppet: &Puppet) -> usize {
-    rt.info(puppet.pid()).expect("it lives").links
+fn links(rt: &Runtime, test_process: &TestProcess) -> usize {
+    rt.info(test_process.pid()).expect("it lives").links
 }
 
 /// T08. One `Down`, with the true reason or that nobody was there.
 #[test]
 fn a_monitor_of_an_ending_process_reports_once() {
     race(
-        |rt| (Puppet::new(rt), idler(rt)),
+        |rt| (TestProcess::new(rt), idler(rt)),
         |rt, (_, target)| assert!(rt.exit(target.pid(), crash("r"))),
         |rt, (watcher, target)| rt.monitor(watcher.pid(), target.pid()),
         async |rt, (mut watcher, target), (), reference| {
@@ -137,8 +137,8 @@ fn a_concurrent_link_and_unlink_leave_no_half_link() {
         async |rt, (one, other), (), ()| {
             let halves = (links(rt, &one), links(rt, &other));
             assert!([(0, 0), (1, 1)].contains(&halves), "{halves:?}");
-            for puppet in [one, other] {
-                puppet.handle.kill();
+            for test_process in [one, other] {
+                test_process.handle.kill();
             }
         },
     );

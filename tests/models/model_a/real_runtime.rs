@@ -6,9 +6,9 @@ use std::time::Duration;
 use regrow::{Context, Ended, MonitorRef, Pid, Received, Runtime};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::books::{Books, Step, name_of};
 use super::commands::{Act, Answer, Command, Id, Mailboxes, OUTSIDE, Op, To};
-use super::obey::{Mourner, obey};
+use super::process_body::{Mourner, obey};
+use super::records::{Books, Step, name_of};
 
 pub(crate) struct World {
     pub(crate) rt: Runtime,
