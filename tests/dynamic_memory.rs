@@ -1,6 +1,6 @@
-//! What a dynamic supervisor keeps of children that came and went: nothing.
+//! A dynamic supervisor keeps no memory of children that have ended.
 //!
-//! Alone in its file, for the allocator counts what the whole program asks for.
+//! This file is a program of its own, because its allocator counts what the whole program allocates.
 //! `REGROW_CHILDREN=1000000 cargo test --release --test dynamic_memory` is the long run.
 
 mod support;

@@ -1,8 +1,8 @@
-//! Signals that were taken back from a process that never receives leave nothing behind, nor do
-//! listeners of a registry that were dropped.
+//! Signals that were taken back free their memory, also in a process that never receives. So do
+//! dropped listeners of a registry.
 //!
-//! Alone in its file, for the allocator counts what the whole program asks for; one test
-//! measures at a time.
+//! This file is a program of its own, because its allocator counts what the whole program allocates.
+//! One test measures at a time.
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! With the hook, a crash knows where it panicked.
+//! With regrow's panic hook, a crash contains the location of the panic.
 //!
-//! The hook is the program's, so these tests have a program of their own.
+//! The panic hook is global, so these tests are a program of their own.
 
 use std::panic::{catch_unwind, panic_any, resume_unwind, set_hook};
 use std::sync::Once;

@@ -1,6 +1,6 @@
-//! What a mailbox keeps of a burst: no more than a small buffer, once its reader waits again.
+//! After a burst a mailbox keeps no more than a small buffer, once its reader waits again.
 //!
-//! Alone in its file, for the allocator counts what the whole program asks for.
+//! This file is a program of its own, because its allocator counts what the whole program allocates.
 
 use peak_alloc::PeakAlloc;
 use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};

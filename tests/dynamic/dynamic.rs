@@ -1,4 +1,5 @@
-//! Dynamic supervisors: children that come and go, side by side, known by their pids.
+//! Dynamic supervisors: children that are started and ended at run time, concurrently, and
+//! addressed by pid.
 
 use crate::support;
 

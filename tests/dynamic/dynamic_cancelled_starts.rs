@@ -1,4 +1,4 @@
-//! A dynamic supervisor's starts and stops that end otherwise than they were begun.
+//! Starts and stops of a dynamic supervisor that are cancelled or overtaken by another request.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Dynamic children that are given up alone.
+//! Dynamic children that are given up one by one, under a budget for each child.
 
 use crate::support;
 

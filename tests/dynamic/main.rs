@@ -1,4 +1,4 @@
-//! Dynamic supervisors: children that come and go.
+//! Dynamic supervisors.
 
 #[path = "../support/mod.rs"]
 mod support;

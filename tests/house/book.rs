@@ -1,4 +1,5 @@
-//! What holds the book together: its includes, its pictures, its links to its own pages.
+//! The consistency of the book: its includes, its pictures, its internal links and the numbers it
+//! quotes.
 
 use crate::support;
 

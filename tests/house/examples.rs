@@ -1,4 +1,4 @@
-//! What the small examples print, word for word: the book shows it.
+//! The exact output of the small examples, which the book shows.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,4 @@
-//! The pages of the book that promise something: each of their sentences is shown by a test that
-//! exists.
+//! The pages of the book that make promises: each of their sentences cites a test that exists.
 
 use crate::support;
 

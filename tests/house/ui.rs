@@ -1,8 +1,8 @@
-//! What the compiler says to a newcomer: each mistake of `tests/ui`, and the errors it gets.
+//! The compiler errors for common mistakes: each program in `tests/ui` with its expected errors.
 //!
-//! The words are the compiler's, and change with its versions: they are compared only by the
-//! version they were recorded with. After a change of compiler or signatures:
-//! `TRYBUILD=overwrite cargo test --test house ui::`, and read the diff as the newcomer would.
+//! The text of the errors changes with the compiler, so a test compares them only under the version
+//! that recorded them. After a change of compiler or signatures, run
+//! `TRYBUILD=overwrite cargo test --test house ui::`, and review the diff as a new user would.
 
 use std::process::Command;
 

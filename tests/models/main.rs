@@ -1,4 +1,4 @@
-//! Models of what is promised, compared command by command with what is there.
+//! The real kernel and real supervisors against models of the specification, command by command.
 
 #[path = "../support/injected_panics.rs"]
 mod injected_panics;

@@ -1,4 +1,4 @@
-//! The census: one line now and then of who is alive, when something happened.
+//! The census: a periodic log line of the processes that are alive, written only after a change.
 
 use crate::support;
 

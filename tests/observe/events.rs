@@ -1,4 +1,4 @@
-//! Lifecycle events: the facts of the log, for code.
+//! Lifecycle events: the facts of the log as values.
 
 use crate::support;
 

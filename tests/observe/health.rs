@@ -1,4 +1,4 @@
-//! How children say they are doing, what becomes of that up the tree, and who waits for it.
+//! The health that children report, how it propagates up the tree, and waiting for it.
 
 use crate::support;
 

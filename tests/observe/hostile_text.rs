@@ -1,5 +1,5 @@
-//! Ids, names, labels and reasons may come from outside. A view shows each on one line, escaped and
-//! cut; values keep the text as it is.
+//! Ids, names, labels and reasons may contain untrusted text. Each view shows them on one line, escaped
+//! and truncated; values keep the whole text.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! The lifecycle log: off until asked for, and then one line per fact.
+//! The lifecycle log: off by default, and one line for each fact when it is on.
 
 use crate::support;
 

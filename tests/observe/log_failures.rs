@@ -1,4 +1,4 @@
-//! Failures in the log: each is one error, whatever the level, and only its own.
+//! Failures in the log: each failure logs one error at any level, on its own behalf only.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! What processes log inside of their spans.
+//! The spans of processes in the log.
 
 use crate::support;
 

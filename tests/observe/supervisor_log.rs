@@ -1,4 +1,4 @@
-//! What a supervisor's children leave in the log.
+//! The log lines of a supervisor's children.
 
 use crate::support;
 

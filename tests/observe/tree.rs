@@ -1,4 +1,4 @@
-//! A running tree as a value, as text and as pictures.
+//! A running tree as a value, as text and as diagrams.
 
 use crate::support;
 

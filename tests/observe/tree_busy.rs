@@ -1,4 +1,4 @@
-//! A tree in which supervisors are busy: shown in time, as they last published themselves.
+//! Snapshots of a tree with busy supervisors: complete in time, with their last published state.
 
 use crate::support;
 

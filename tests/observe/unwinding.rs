@@ -1,4 +1,4 @@
-//! What regrow says of the way a program was built.
+//! The warning about a build without unwinding.
 
 use crate::support;
 

@@ -1,9 +1,9 @@
 //! A loop around an async method that returns at once lets other tasks run.
 //!
-//! `while server.call(..).await.is_err() {}` waits for a restart; on one thread nothing restarts
-//! the server until the loop gives the thread back. So every async method that can return
-//! without having waited takes part in tokio's cooperative budget. All of them are listed here,
-//! and a method that is missing fails a test.
+//! `while server.call(..).await.is_err() {}` waits for a restart. On a single-threaded runtime nothing
+//! restarts the server until the loop yields. Every async method that can return without having waited
+//! therefore consumes tokio's cooperative budget. This file lists all of them, and a test fails for a
+//! method that is missing.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
-//! Users' values whose destructors panic, wherever they are dropped: nobody else is harmed, and
-//! all that comes after is done all the same.
+//! User values with panicking destructors, wherever they are dropped: no other process is affected, and
+//! the steps that follow still run.
 
 use crate::support;
 

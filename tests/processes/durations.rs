@@ -1,6 +1,6 @@
-//! Zero and `Duration::MAX` for each setting that is a time: nothing hangs, nothing panics unless its
-//! documentation says so, and each means what that says. Zero is "only look", or is
-//! refused; `MAX` is never.
+//! Zero and `Duration::MAX` for every setting that is a duration: nothing hangs, nothing panics unless its
+//! documentation says so, and each has its documented meaning. Zero means "check without waiting" or is
+//! refused; `MAX` means never.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
-//! What errors say: each cause once, nothing twice and nothing left out, whatever the error of a
-//! user does when it is asked for its words or its source.
+//! The text of errors: each cause once and complete, even if the `Display` or `source` of a user's error
+//! misbehaves.
 
 use crate::support;
 

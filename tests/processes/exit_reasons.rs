@@ -1,4 +1,4 @@
-//! Exit reasons and crashes: what is known of an end, and what it is equal to.
+//! Exit reasons and crashes: their content and their equality.
 
 use std::error::Error;
 use std::fmt;

@@ -1,7 +1,7 @@
-//! A process that always finds mail still lets others run.
+//! A process that always has a queued message still lets other processes run.
 //!
-//! Counted in messages, not in time: between two turns of a sibling on the same thread
-//! the busy process may handle what tokio's budget allows, not all there is.
+//! The tests count messages, not time: between two turns of a sibling on the same thread the busy
+//! process may handle as many messages as tokio's budget allows.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Groups: sets of processes under a tag, and those who watch them.
+//! Groups: sets of processes under a tag, and their monitors.
 
 use crate::support;
 

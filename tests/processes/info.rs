@@ -1,4 +1,4 @@
-//! Looking at processes: lists, snapshots, labels, counts.
+//! Inspecting processes: lists, snapshots, labels, counts.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Links: what the end of one process means to those tied to it.
+//! Links: the effect of the end of one process on linked processes.
 
 use crate::support;
 

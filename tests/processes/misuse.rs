@@ -1,4 +1,4 @@
-//! Dead, foreign and made-up pids, and the panics that are documented.
+//! Pids of ended processes, of other runtimes and invented ones, and the documented panics.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Names: one live holder each, freed before anyone hears of the holder's end.
+//! Names: one live holder each, freed before the end of the holder is announced.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
-//! What one process sends another arrives in the order it was sent, signals included;
-//! and the runtime holds nothing locked while others' code runs.
+//! Messages and signals from one process to another arrive in the order they were sent, and the
+//! runtime holds no lock while user code runs.
 
 use crate::support;
 

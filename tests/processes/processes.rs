@@ -1,4 +1,4 @@
-//! The life of one process: spawned, named by its pid, ended, reaped.
+//! The life of one process: spawn, pid, end, removal.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! The order of a death, the same on every path: values, names and groups, then tidings.
+//! The order of a teardown, the same for every cause: values, names and groups, then notifications.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Timers: exact, in order, once, and never for the dead.
+//! Timers: exact, in order, once, and never for ended processes.
 
 use crate::support;
 

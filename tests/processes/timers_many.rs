@@ -1,4 +1,4 @@
-//! Timers by the hundred thousand, from foreign threads, and at the edges of time.
+//! Timers by the hundred thousand, from threads outside tokio, and with extreme durations.
 
 use crate::support;
 

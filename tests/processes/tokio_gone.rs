@@ -1,4 +1,4 @@
-//! Processes whose tokio goes away: they end like any other.
+//! Processes after the shutdown of their tokio runtime: they end like any other.
 
 use crate::support;
 

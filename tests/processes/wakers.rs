@@ -1,4 +1,4 @@
-//! Users' wakers that panic when they are called: the process that calls them goes on, and all other
+//! User wakers that panic when they are called: the process that calls them continues, and all other
 //! waiters are woken.
 
 use crate::support;

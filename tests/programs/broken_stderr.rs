@@ -1,8 +1,8 @@
-//! T25. Logging to a standard error that nobody reads any more ends nothing.
+//! T25. Logging to a standard error without a reader ends no process.
 //!
-//! In a service whose log pipe broke, every process that crashed once took the whole
-//! program along: the log line panicked inside of the teardown. Each test here runs a
-//! second time as a child process with a broken pipe for its standard error.
+//! Without this, in a service with a broken log pipe each crash of a process ended the whole program: the
+//! log line panicked inside the teardown. Each test here runs a second time as a child process with a
+//! broken pipe for its standard error.
 
 use crate::support;
 

@@ -1,6 +1,6 @@
-//! A signal that reaches a program and its `command` children at once is a stop: no child of
-//! it counts as crashed, none is started again, and the report is clean. Real processes, real
-//! signals, a real terminal.
+//! A signal that reaches a program and its `command` children at once is a stop: none of its children
+//! counts as crashed, none is started again, and the report is clean. These tests use real processes,
+//! real signals and a real terminal.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines, Read};

@@ -1,4 +1,4 @@
-//! Trees as programs, and programs as the operating system sees them.
+//! Trees run as programs, seen from the operating system.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,5 +1,5 @@
-//! The daemon of the examples as the operating system sees it: a real process, stopped by real
-//! signals, while it works and while a child of it hangs.
+//! The daemon of the examples as a real process, stopped by real signals while it works and while one of
+//! its children hangs.
 
 use crate::support::program;
 

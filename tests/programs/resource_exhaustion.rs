@@ -1,6 +1,5 @@
-//! Files, threads and memory that are used up: each gives an error that says what to do, and
-//! nothing is lost or half started. Each case is this very file, started again as a process of
-//! its own.
+//! Exhausted files, threads and memory: each gives an error that says what to do, and nothing is lost or
+//! half started. Each case runs this test binary again as a child process.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! A tree as a program: what ends it, how long its end may take, and what is told of it.
+//! A tree run as a program: the causes of its end, the time limits of its stop, and its report.
 
 use crate::support;
 

@@ -1,5 +1,4 @@
-//! What a report says of those who would not stop: what they were doing when their time
-//! was up.
+//! The activity that a stop report shows for children that exceeded their time.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
-//! After the stop the program ends: whatever does not, and with the signals back at what they
-//! do by default. Real processes, real signals.
+//! The program ends after the stop, also with children that do not, and restores the default effect of
+//! signals. These tests use real processes and real signals.
 
 use std::future::pending;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! The stop of a program, whatever its children are: each pair of kinds, as neighbours.
+//! The stop of a program for all kinds of children: each pair of kinds as siblings.
 
 use crate::support;
 

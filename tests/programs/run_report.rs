@@ -1,5 +1,5 @@
-//! A stop report accuses only the children that are to blame, and stays readable however many
-//! there are.
+//! A stop report blames only the children that caused the delay, and stays short for thousands of
+//! children.
 
 use crate::support;
 

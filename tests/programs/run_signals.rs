@@ -1,4 +1,4 @@
-//! What a program does when the operating system asks: real processes, real signals.
+//! The reaction of a program to signals of the operating system: real processes, real signals.
 
 use regrow::{
     ChildSpec, ExitReason, GenServer, Reply, Restart, Result, Run, ServerContext, Supervisor,

@@ -1,4 +1,4 @@
-//! A program that is to stop before its tree is up, and two programs on one runtime.
+//! A program that is stopped before its tree has started, and two programs on one runtime.
 
 use crate::support;
 

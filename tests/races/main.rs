@@ -1,4 +1,4 @@
-//! Races on real threads. With `--cfg regrow_proof`, threads lose time at the failpoints.
+//! Races on real threads. With `--cfg regrow_proof`, failpoints delay the threads.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! The bound of a mailbox, under many senders.
+//! The bound of a mailbox with many concurrent senders.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Races around a death: which reason counts, what is free when, who is told.
+//! Races around the end of a process: the final reason, what is free when, and the notifications.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Races of links and monitors with the ends of those they tie.
+//! Races between links or monitors and the ends of the processes they connect.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Races at a mailbox: many senders, a reader, and whoever looks at its depth.
+//! Races at a mailbox: many senders, one reader, and threads that read its depth.
 
 use crate::support;
 

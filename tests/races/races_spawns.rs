@@ -1,4 +1,4 @@
-//! Races around a birth: spawning from any thread, under a dying parent, under a name.
+//! Races around a spawn: from any thread, under a parent that ends, under a name.
 
 use crate::support;
 

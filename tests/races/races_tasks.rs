@@ -1,4 +1,4 @@
-//! Tasks whose ends race with what is asked of them, on real threads.
+//! Races between the end of a task and requests for its result, on real threads.
 
 use crate::support;
 

@@ -1,9 +1,8 @@
-//! A supervisor that is killed at any step of a start, a restart or a stop: never an orphan,
-//! never a lost end, and its names are free.
+//! A supervisor that is killed at any step of a start, a restart or a stop: no orphan remains, no end is
+//! lost, and its names are free.
 //!
-//! The steps are told by hooks that exist under `--cfg regrow_proof` only. Each scene is
-//! played once to count them, then once for each of them, with the supervisor that takes
-//! that step killed there.
+//! Hooks report the steps; they exist only under `--cfg regrow_proof`. Each scene runs once to count its
+//! steps, and then once for each step, with the supervisor killed at that step.
 
 use crate::support;
 

@@ -1,7 +1,7 @@
-//! A deadline belongs to the one who waits: it ends in time, whatever others block.
+//! A deadline belongs to the waiting caller: it takes effect in time, whichever other threads block.
 //!
-//! These tests block threads for as long as they run, and let them go when they have what they
-//! wait for: a deadline that depends on a blocked thread never comes.
+//! These tests block threads until the deadline under test has passed, so a deadline that depends on a
+//! blocked thread never comes.
 
 use crate::support;
 

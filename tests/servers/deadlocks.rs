@@ -1,4 +1,4 @@
-//! Circles of processes that wait for each other are refused, where they are looked for.
+//! Deadlock detection: a cycle of processes that wait for each other is refused.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Servers: calls, casts, bounds, time, ends, and the replies that never come.
+//! Servers: calls, casts, bounds, time, ends, and missing replies.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! A caller by name is told whether there will be a successor.
+//! The result of a request by name depends on whether there will be a successor.
 
 use crate::support;
 

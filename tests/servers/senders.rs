@@ -1,4 +1,4 @@
-//! Handles by message.
+//! Handles for one type of message.
 
 use crate::support;
 

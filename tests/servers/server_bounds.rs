@@ -1,4 +1,4 @@
-//! Mailboxes of servers that have a bound: what each policy does, and what is told.
+//! Bounded mailboxes of servers: the effect of each policy, and its counters and log lines.
 
 use crate::support;
 

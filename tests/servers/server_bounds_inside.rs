@@ -1,4 +1,4 @@
-//! What goes on inside and beside a server whose mailbox has a bound.
+//! A server with a bounded mailbox: its own tasks, pipes, timers and continue values.
 
 use crate::support;
 

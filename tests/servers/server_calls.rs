@@ -1,4 +1,4 @@
-//! Calls for special occasions.
+//! Special kinds of calls.
 
 use crate::support;
 

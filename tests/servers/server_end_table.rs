@@ -1,5 +1,5 @@
-//! What becomes of all that a server has still to do, for each way to end: the table in the
-//! docs of `GenServer`, cell by cell.
+//! The fate of all outstanding work of a server for each way to end: the table in the documentation of
+//! `GenServer`, cell by cell.
 
 use crate::support;
 

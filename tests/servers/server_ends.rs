@@ -1,4 +1,4 @@
-//! How a server ends, and what its callers hear of it.
+//! The ends of a server, and the errors that its callers get.
 
 use crate::support;
 

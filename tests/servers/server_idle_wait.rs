@@ -1,5 +1,5 @@
-//! A server at its mailbox: what comes is handled, whenever it comes, and who looks is told
-//! whether it waits.
+//! A server that waits at its mailbox: a message is handled whenever it arrives, and `info` shows whether
+//! the server waits.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What servers and those who call them may rely on, where others let them down.
+//! The guarantees of servers and their callers when the other side fails.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! A handler that runs longer than asked is told of while it runs.
+//! A handler that runs longer than the configured limit is reported while it runs.
 
 use crate::support;
 

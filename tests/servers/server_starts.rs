@@ -1,4 +1,4 @@
-//! Starting servers: linked, monitored, in time, and again.
+//! Starting servers: linked, monitored, with a time limit, and again.
 
 use crate::support;
 

@@ -1,10 +1,9 @@
-//! Calls by the thousand, to servers that crash, stop and drop replies at random: each
-//! resolves once, with the truth.
+//! Thousands of calls to servers that crash, stop and drop replies at random: each call resolves once,
+//! with the true outcome.
 //!
-//! What a call may come to is known from the books: the handler writes down what it is about
-//! to do with each call, and every incarnation has a watcher that writes down the reason it
-//! ended with. No two reasons are equal, so a caller that is told another server's reason,
-//! or that of another incarnation, is found out.
+//! A record gives the possible outcomes of each call: the handler records what it is about to do with the
+//! call, and every incarnation has a monitor that records its exit reason. No two reasons are equal, so
+//! the test detects a caller that receives the reason of another server or of another incarnation.
 
 use crate::support::rng;
 

@@ -1,4 +1,4 @@
-//! Holding a live server, and looking at it.
+//! Suspending and inspecting a live server.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! What a server does later, beside, or when nothing comes.
+//! Timers, tasks and idle timeouts of a server.
 
 use std::future::Future;
 use std::task::{Context, Waker};

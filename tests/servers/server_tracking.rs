@@ -1,4 +1,4 @@
-//! What a server is at, as `info` tells it.
+//! The activity of a server, as `info` shows it.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
-//! Replies that are dropped in odd places: in a handler in which another server is polled, where
-//! one of the callers can't be woken, as a thread ends.
+//! Replies that are dropped in unusual places: in a handler in which another server is polled, with a
+//! caller that cannot be woken, at the end of a thread.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Replies that nobody sends: what the caller hears, and when, wherever they are dropped.
+//! Replies that are never sent: the error that the caller gets and when, wherever the reply is dropped.
 
 use std::future::Future;
 use std::task::{Context, Poll, Waker};

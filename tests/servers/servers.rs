@@ -1,4 +1,4 @@
-//! Servers: starting, calling, telling.
+//! Servers: starting, calls, casts.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! The test kit: contexts made by hand, stand-ins for servers, probes, and what waits.
+//! The test kit: contexts made by hand, stand-ins for servers, probes, and waiting.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Whoever does something at random: a foreign thread, or a process.
+//! An actor performs random operations: a thread outside tokio, or a process.
 
 use std::collections::HashMap;
 use std::sync::Arc;

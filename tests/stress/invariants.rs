@@ -1,4 +1,4 @@
-//! What must hold at rest, and what was noted on the way.
+//! The invariants of the idle state, and of the records that the processes made.
 
 use std::collections::HashSet;
 

@@ -1,10 +1,10 @@
-//! Processes under fire: threads and processes that spawn, tie, name, send to and end
-//! each other at random, while every process checks what it receives. Then all comes to
-//! rest, and what must hold then is checked; and after the shutdown nothing is left.
+//! Stress test: threads and processes spawn, link, monitor, name, send to and end each other at random,
+//! and every process checks what it receives. When all of it has become idle, the test checks the
+//! invariants, and after the shutdown it checks that nothing is left.
 //!
-//! Invariants are cited by their numbers: I-02 names, I-03 groups, I-04 ties, I-05 one
-//! signal per death, I-06 one reason per death, I-07 the order of a death, I-08 the
-//! order of messages, I-20 timers, I-22 nothing left, I-25 counts and pids.
+//! Invariants are cited by their numbers: I-02 names, I-03 groups, I-04 links and monitors, I-05 one
+//! signal for each end, I-06 one reason for each end, I-07 the order of a teardown, I-08 the order of
+//! messages, I-20 timers, I-22 nothing left, I-25 counts and pids.
 
 #[path = "../support/injected_panics.rs"]
 mod injected_panics;

@@ -1,4 +1,4 @@
-//! What the messages say.
+//! The content of the messages.
 
 /// One message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The processes: they do deeds when asked to, and check all that they receive.
+//! The processes: they perform operations on request, and check everything they receive.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The moment of rest: nothing is on its way any more.
+//! Waiting until the system is idle: no message and no signal is in transit.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

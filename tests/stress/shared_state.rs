@@ -1,4 +1,4 @@
-//! Where it happens: what all threads and processes of one run share.
+//! The state that all threads and processes of one run share.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;

@@ -1,4 +1,4 @@
-//! The invariants that the event trace can tell of.
+//! The invariants that the event trace can show.
 
 use std::collections::{HashMap, HashSet};
 

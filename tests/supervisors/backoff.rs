@@ -1,4 +1,4 @@
-//! Restarts that wait: how long, what is seen meanwhile, and that none is lost or stuck.
+//! Delayed restarts: their delays, what is observable meanwhile, and that none is lost or stuck.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
-//! With a backoff an outage is survived, whatever the number of children; a child that never
-//! recovers is given up by time. Fixed and dynamic supervisors decide alike.
+//! A backoff survives an outage for any number of children. A child that never recovers is given up after
+//! a time limit. Fixed and dynamic supervisors make the same decisions.
 
 use crate::support;
 

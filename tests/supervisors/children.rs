@@ -1,4 +1,4 @@
-//! What holds for every kind of child: the same restarts, stops, names and log.
+//! The properties of every kind of child: the same restarts, stops, names and log lines.
 
 use crate::support;
 

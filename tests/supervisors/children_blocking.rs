@@ -1,4 +1,4 @@
-//! Blocking functions as children: what is so of threads alone.
+//! Blocking functions as children: the properties that only threads have.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
 //! Programs of the operating system as children. The tests wait for lines that real programs
-//! print, and for the end of the pipe they print to, which comes when none of them is left.
+//! print, and for the end of the pipe they print to, which is reached when none of them is left.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Existing servers as children: drain, errors, and what the signal promises.
+//! Existing servers as children: drain, errors, and the shutdown signal.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Plain async children: what their context offers.
+//! Plain async children, and their context.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
-//! A start that fails leaves nothing: whatever it began has ended, its name is free, and no exit
-//! of it comes to the supervisor.
+//! A start that fails leaves nothing: every process that it began has ended, its name is free, and the
+//! supervisor receives no exit from it.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! The restart budget, and what happens when it is spent.
+//! The restart budget, and the effect of exceeding it.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! State that outlives a restart.
+//! State that survives a restart.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! What a tree is told of before it runs.
+//! The findings of `lint` for a tree that does not run yet.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every number that a lint prints is what the tree does when it runs.
+//! Every number that a lint prints matches the behaviour of the running tree.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! one_for_all: all go down, and come back, together.
+//! one_for_all: all children stop and start together.
 
 use crate::support;
 

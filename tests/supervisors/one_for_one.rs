@@ -1,4 +1,4 @@
-//! one_for_one: who ended is started again, and nobody else.
+//! one_for_one: only the child that ended is started again.
 
 use crate::support;
 

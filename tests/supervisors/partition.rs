@@ -1,4 +1,4 @@
-//! Partitions: one kind of server many times over, and the keys that choose among them.
+//! Partitions: several instances of one server, selected by key.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! The name that a child's specification gives is reserved for the child's successor.
+//! The name in a child's specification is reserved for the child's successor.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! rest_for_one: who came after goes down and comes back with it.
+//! rest_for_one: the children after the failed one stop and start with it.
 
 use crate::support;
 

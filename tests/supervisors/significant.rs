@@ -1,4 +1,4 @@
-//! Significant children, whose end is the end of their supervisor.
+//! Significant children: their end stops their supervisor.
 
 use crate::support;
 

@@ -1,5 +1,5 @@
-//! Whose error a start error is: one that passes through an `init` by `?` is another start's,
-//! and a failure of the start that the `init` belongs to.
+//! The origin of a start error: an error of another start that an `init` returns by `?` is a failure of the
+//! start that the `init` belongs to.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! What a supervisor answers when it is asked about its children.
+//! The administration calls of a supervisor.
 
 use crate::support;
 

@@ -1,7 +1,7 @@
-//! What a killed supervisor leaves is waited for by whoever starts the supervisor anew: no
-//! child overlaps with its successor, and none finds its own name taken. SUP-032, ONE-014, and
-//! the invariant that incarnations of one id never overlap, I-12. OTP starts it at once, and
-//! may run out of restarts over the names.
+//! The start of a supervisor waits for the children that its killed predecessor left behind: no child
+//! overlaps with its successor, and none finds its own name taken. SUP-032, ONE-014, and the invariant
+//! that incarnations of one id never overlap, I-12. OTP starts the supervisor at once, and may exhaust its
+//! restarts because the names are taken.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! How supervisors stop their children, and what is left when they don't get to it.
+//! How supervisors stop their children, and what remains of a killed supervisor.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! How supervisors start: in order, to the end or not at all, as described or not.
+//! How supervisors start: in order, completely or not at all, from valid and invalid specifications.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! A program under test: the running test binary, started again to be one.
+//! A program under test: the running test binary, started again as a child process.
 
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};

@@ -1,4 +1,4 @@
-//! A caller's waker that counts, and may panic.
+//! A waker that counts its calls, and may panic.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

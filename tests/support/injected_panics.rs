@@ -1,4 +1,4 @@
-//! Panics that a test asks for, and that nobody need read about.
+//! Panics that a test injects, and a panic hook that hides them.
 
 use std::panic;
 use std::sync::Once;

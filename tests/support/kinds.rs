@@ -1,5 +1,4 @@
-//! One child of every kind, all doing as they are told, so that what must hold for each is
-//! written once.
+//! One scripted child of every kind, so that a test of a common property is written once.
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A server that does what it is told, and one that starts it.
+//! A server that executes the actions in its messages, and a server that starts one.
 
 use std::time::Duration;
 

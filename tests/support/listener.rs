@@ -1,4 +1,4 @@
-//! A process that hands on everything it receives.
+//! A process that forwards everything it receives.
 
 use regrow::{Pid, Received, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

@@ -1,4 +1,4 @@
-//! A subscriber of our own that keeps every line of the lifecycle log.
+//! A `tracing` subscriber that records every line of the lifecycle log.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -1,5 +1,5 @@
-//! What the tests share: processes that do as they are told and report what they get,
-//! and ways to see that nothing is left.
+//! Shared helpers: processes that act on request and report what they receive, and checks that
+//! nothing is left.
 #![allow(dead_code, unused_imports, unreachable_pub)] // no test file uses all of it
 #![allow(clippy::needless_pass_by_value, clippy::manual_async_fn)] // checks are closures
 

@@ -1,4 +1,4 @@
-//! Children that report their starts and ends, and end as they are told.
+//! Children that report their starts and ends, and end on request.
 
 use regrow::{
     ChildCounts, ChildSpec, ExitReason, GenServer, Name, Pid, Reply, Result, Runtime,

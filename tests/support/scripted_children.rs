@@ -1,4 +1,4 @@
-//! Children whose starts and stops go as a test plans them, and who tell of both.
+//! Children with scripted starts and stops, which report both.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;

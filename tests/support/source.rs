@@ -1,5 +1,4 @@
-//! Source files as the house rules look at them: their code apart from comments and
-//! literals, and the functions in it.
+//! Source files for the rules of the repository: code without comments and literals, and functions.
 
 use std::fs;
 use std::path::Path;

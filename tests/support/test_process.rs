@@ -1,4 +1,4 @@
-//! A process that does as it is told, and reports all it receives.
+//! A process that runs closures on request, and reports everything it receives.
 
 use regrow::{Context, ExitReason, Pid, ProcessHandle, Received, Result, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

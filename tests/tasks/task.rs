@@ -1,4 +1,4 @@
-//! Tasks: work beside a process, whose result it waits for.
+//! Tasks: work beside a process, which waits for the result.
 
 use crate::support;
 

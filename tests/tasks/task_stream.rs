@@ -1,4 +1,4 @@
-//! A function applied to every item of a stream, many at a time.
+//! A function applied to every item of a stream, several items at a time.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! What a program of the model is written in.
+//! The commands of a generated program.
 
 use regrow::{CrashKind, ExitReason};
 

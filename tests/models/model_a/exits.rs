@@ -1,4 +1,4 @@
-//! The rules of exit signals, deaths and timers.
+//! The rules of exit signals, process ends and timers.
 
 use super::commands::{Act, Id, Item, OUTSIDE, Reason, Take, To};
 use super::model::{Model, On, Ticket, Timer};

@@ -1,7 +1,8 @@
-//! Writes the program of a seed.
+//! Generates the program of a seed.
 //!
-//! It runs the model along, so that most of what it names is there. The driver moves on
-//! even milliseconds and timers are due on odd ones, so no check falls on a timer.
+//! The generator runs the model along with the program, so that most of the pids and names it uses exist.
+//! The driver advances the clock by even milliseconds and timers are due on odd ones, so no check
+//! coincides with a timer.
 
 use super::choices::{Choice, WEIGHTS};
 use super::commands::{

@@ -1,10 +1,9 @@
 //! Model A: the signal kernel against a model of it, command by command.
 //!
-//! Processes are interpreters: they are told a command, and note what they take from
-//! their mailboxes. After each batch of commands everything that can be seen is compared
-//! with what [`model`] says. A failure prints its program, shortened, and how to repeat
-//! it. `REGROW_PROOF=full` runs 100,000 seeds of each mode, `REGROW_SEED=n` just one,
-//! `REGROW_FRESH=hex` a tenth more, that begin there.
+//! Each process interprets commands and records what it receives. After each batch of commands the test
+//! compares every observable fact with [`model`]. A failure prints its shortened program and the
+//! command that repeats it. `REGROW_PROOF=full` runs 100,000 seeds of each mode, `REGROW_SEED=n` one
+//! seed, and `REGROW_FRESH=hex` adds a tenth more seeds, beginning with that one.
 
 mod commands;
 mod model;

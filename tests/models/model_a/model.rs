@@ -1,9 +1,9 @@
-//! The meaning of the kernel, as plain rules.
+//! The semantics of the kernel, as sequential rules.
 //!
-//! A fatal signal *condemns* a process: it takes nothing more, but is still found. Its
-//! *death* is a step of its own, in this order: names, groups and timers are freed; who
-//! watches it gets a `Down`; who is linked to it gets its exit. The condemned die in the
-//! order in which they were condemned.
+//! A fatal signal makes the exit of a process *pending*: the process takes nothing more, but can still
+//! be found. Its *end* is a step of its own, in this order: its names, groups and timers are freed; each
+//! process that monitors it gets a `Down`; each process that is linked to it gets its exit. Processes
+//! with a pending exit end in the order in which their exits became pending.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,5 +1,4 @@
-//! What can be seen of the kernel at a settled moment, of the model and of the real
-//! one, in the same words.
+//! The observable state of the model and of the real kernel when both are idle, in one format.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! The body of a process: it does what it is told.
+//! The body of a process: an interpreter of commands.
 
 use std::sync::Arc;
 use std::time::Duration;

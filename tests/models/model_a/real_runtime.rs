@@ -1,4 +1,4 @@
-//! The real thing: a runtime whose processes do what they are told.
+//! The real side of the comparison: a runtime with processes that interpret commands.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

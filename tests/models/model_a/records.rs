@@ -1,4 +1,4 @@
-//! Who is who in the real kernel, and what was seen of it.
+//! The processes and references of the real kernel by their model ids, and what was observed of them.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,5 +1,4 @@
-//! Runs a program on the model and on the real kernel, and compares them after every
-//! batch.
+//! Runs a program on the model and on the real kernel, and compares them after every batch.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! The children of a run, and the descriptions the real supervisors are given.
+//! The scripted children of a run, and the specifications of the real supervisors.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

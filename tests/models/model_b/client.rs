@@ -1,4 +1,4 @@
-//! Who asks a supervisor: one request after the other, or many that do not wait.
+//! The clients of a supervisor: one request after another, or many concurrent requests.
 
 use std::time::Duration;
 

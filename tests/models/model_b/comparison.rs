@@ -1,4 +1,4 @@
-//! What can be seen of a run, and what the models say may be seen.
+//! Compares what a run shows with what the models allow.
 
 use std::collections::HashSet;
 

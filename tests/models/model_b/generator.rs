@@ -1,4 +1,4 @@
-//! Trees and commands of a seed.
+//! Generates the trees and commands of a seed.
 
 use super::plan::{
     Auto, Backoff, Command, End, Kind, Program, ROOT, Request, Restart, Script, Shutdown, Spec,

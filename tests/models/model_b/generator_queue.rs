@@ -1,4 +1,4 @@
-//! What comes to a supervisor while it is busy.
+//! Generates the requests and exits that arrive while a supervisor is busy.
 
 use super::generator::Draw;
 use super::plan::{End, Queued, Request, What};

@@ -1,4 +1,4 @@
-//! What the model knows of links between siblings, and of what killed supervisors leave.
+//! Links between siblings, and the children that killed supervisors leave behind, in the model.
 
 use super::model::{Child, Model, State, Tree};
 use super::plan::{End, Kind, Script, Shutdown, Spec, Stop};

@@ -1,8 +1,7 @@
-//! What the events tell of a run, in the model's words, and what must hold of them whatever
-//! the model says.
+//! The events of a run in the format of the model, and the invariants that hold independently of it.
 //!
 //! Invariants are cited by their numbers: I-12 one incarnation of a child at a time, I-14 a
-//! restart follows an end, I-16 who is restarted at all.
+//! restart follows an end, I-16 which children are restarted.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What a run is made of: a tree, the scripts of its children, and commands.
+//! The parts of a run: a tree, the scripts of its children, and commands.
 
 /// A supervisor, as it is described.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! What a supervisor does about ends.
+//! The reaction of a supervisor to the end of a child.
 
 use super::model::{Model, Over, State, Tree};
 use super::plan::{Auto, End, Restart, Strategy};

@@ -1,4 +1,4 @@
-//! What happens by itself, later: workers that crash after a while, and restarts that wait.
+//! Events that occur without a command: workers that crash after a delay, and delayed restarts.
 
 use super::model::{Model, State};
 use super::plan::{End, ROOT};
