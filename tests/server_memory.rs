@@ -19,7 +19,7 @@ struct Counter(u64);
 impl GenServer for Counter {
     type Args = ();
     type Call = Reply<u64>;
-    /// A number, and whether it tells itself another when it has this.
+    /// A number, and whether the server casts another to itself when it handles this one.
     type Cast = (u64, bool);
 
     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {

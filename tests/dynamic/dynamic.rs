@@ -196,7 +196,8 @@ async fn terminate_child_stops_a_child_by_pid_and_refuses_other_pids() {
     assert!(rt.is_alive(stranger));
 }
 
-/// A child that overruns its time is killed, exactly then, and nobody else waits for it.
+/// A child that exceeds its shutdown time is killed at that moment, and no other request waits for
+/// it.
 #[tokio::test(start_paused = true)]
 async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
     let mut t = ScriptedChildren::new();
@@ -385,7 +386,7 @@ async fn terminate_child_cancels_a_restart_in_progress_and_frees_the_name() {
     assert_eq!(t.told().await.len(), 1);
 }
 
-/// A server whose init takes a second.
+/// A server with an `init` of one second.
 fn slow_server(id: &str) -> ChildSpec {
     Slow::child(()).with_id(id).named(id)
 }
@@ -439,7 +440,7 @@ impl GenServer for Brief {
     }
 }
 
-/// A restart that is called off, and that ends before it is heard of: nobody waits for it.
+/// A cancelled restart that ends before the supervisor handles its end: no request waits for it.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_restart_that_crashes_by_itself_is_not_waited_for() {
     let rt = Runtime::new();
@@ -454,7 +455,7 @@ async fn a_cancelled_restart_that_crashes_by_itself_is_not_waited_for() {
     assert!(jobs.start_child(told("next", Restart::Temporary).named("brief")).await.is_ok());
 }
 
-/// Stopped or killed in the middle of starts, it leaves nobody.
+/// A supervisor stopped or killed during starts leaves no process.
 #[tokio::test(start_paused = true)]
 async fn a_stop_or_kill_during_starts_leaves_no_process() {
     for kill in [false, true] {
@@ -599,7 +600,7 @@ async fn start_server_returns_a_handle_to_the_started_child() {
     assert!(matches!(gone, Err(StartError::Unreachable(_))), "{gone:?}");
 }
 
-/// Nobody waits for itself.
+/// A request of a child to its own supervisor does not wait for that child.
 #[tokio::test(start_paused = true)]
 async fn get_or_start_of_its_own_name_in_an_init_returns_its_own_pid() {
     let rt = Runtime::new();

@@ -185,7 +185,7 @@ impl GenServer for Late {
     }
 }
 
-/// Says so, and holds up whoever drops it, until it is opened.
+/// Reports its drop, and blocks the dropping thread until it is opened.
 struct Gate(UnboundedSender<()>, mpsc::Receiver<()>);
 
 impl Drop for Gate {
@@ -197,7 +197,7 @@ impl Drop for Gate {
 
 /// Two come up while the supervisor is busy, with a description that it refuses. The first fails
 /// at once, and for that the supervisor gives up: the second is stopped in order, and waited for.
-/// One worker is held up; on the other, the first has failed before anybody sees that it is up.
+/// One worker is blocked; on the other, the first child has failed before its start is observed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn children_of_a_dynamic_supervisor_that_gives_up_are_stopped_in_order() {
     let rt = Runtime::with_mailbox_depth();

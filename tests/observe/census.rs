@@ -9,7 +9,7 @@ use support::log::{Line, Log};
 use support::{idle, killed, settled};
 use tokio::time::sleep;
 
-/// A runtime that tells its census, and the log that hears it.
+/// A runtime with a census, and its log.
 fn telling() -> (Log, Runtime) {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);
@@ -67,7 +67,7 @@ async fn the_end_of_a_labelled_process_produces_a_census_line() {
     assert_eq!(told(&log), [line("alpha 1", "")]);
 }
 
-/// Where nothing happens nothing is told, however long.
+/// No line is logged while nothing changes.
 #[tokio::test(start_paused = true)]
 async fn a_runtime_without_changes_logs_no_census() {
     let (log, rt) = telling();
@@ -83,7 +83,7 @@ async fn a_runtime_without_changes_logs_no_census() {
     assert_eq!(told(&log), []);
 }
 
-/// What happened is told even when all counts are as before.
+/// A change is logged even if all counts are as before.
 #[tokio::test(start_paused = true)]
 async fn a_census_line_is_logged_even_when_the_counts_are_unchanged() {
     let (log, rt) = telling();
@@ -96,7 +96,7 @@ async fn a_census_line_is_logged_even_when_the_counts_are_unchanged() {
     assert_eq!(told(&log), [line("alpha 1", ""), line("alpha 1", "")]);
 }
 
-/// A change that comes as a line is told waits for a line of its own.
+/// A change during the logging of a line is logged in the next line.
 #[tokio::test(start_paused = true)]
 async fn each_burst_of_changes_produces_its_own_census_line() {
     let (log, rt) = telling();
@@ -153,7 +153,7 @@ fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// T53. One task tells, however often the level is set; it goes with the runtime.
+/// T53. One task logs the census, however often the level is set; it ends with the runtime.
 #[tokio::test(start_paused = true)]
 async fn the_census_task_ends_with_its_runtime() {
     let (log, rt) = telling();
@@ -179,7 +179,7 @@ async fn a_pending_census_line_does_not_keep_the_runtime_alive() {
     assert_eq!(alive_tasks(), 0);
 }
 
-/// A runtime may be made and told to speak before there is a tokio.
+/// A runtime may be created, and its census enabled, before there is a tokio runtime.
 #[test]
 fn a_log_level_set_before_tokio_starts_takes_effect_later() {
     let (log, rt) = telling();

@@ -36,7 +36,7 @@ async fn a_restart_is_an_exited_event_and_a_spawned_event() {
     tree.stop().await.unwrap();
 }
 
-/// Of processes without a label only a crash is told.
+/// For processes without a label only a crash is reported.
 #[tokio::test]
 async fn an_unlabelled_process_emits_an_event_only_for_a_crash() {
     let rt = Runtime::new();
@@ -97,7 +97,7 @@ async fn decisions(mut events: regrow::Events) -> Vec<LifecycleEvent> {
     told
 }
 
-/// What supervisors decide is told in order, with what is left of the budget.
+/// Decisions of supervisors are reported in order, with the rest of the budget.
 #[tokio::test(start_paused = true)]
 async fn supervisor_decisions_are_events_in_order_with_the_remaining_budget() {
     let rt = Runtime::new();

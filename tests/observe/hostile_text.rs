@@ -45,7 +45,7 @@ fn hostile() -> Vec<(&'static str, String)> {
 /// Longer than any line of a view of two nodes with one hostile text in each place.
 const LONGEST: usize = 5_000;
 
-/// As many lines as there is to tell, none with anything that is obeyed, and none too long.
+/// The expected number of lines, none with a control character, and none too long.
 #[track_caller]
 fn assert_shown(view: &str, case: &str, text: &str, lines: usize) {
     let told = |text: &str| text.chars().take(4_000).collect::<String>();
@@ -319,7 +319,7 @@ fn a_lint_finding_is_displayed_on_one_line() {
     }
 }
 
-/// All that is told to the log of processes, of children and of the run.
+/// All log lines of processes, of children and of the run.
 #[tokio::test(start_paused = true)]
 async fn every_log_record_is_one_line() {
     for (case, text) in hostile() {

@@ -39,7 +39,7 @@ async fn a_log_level_includes_all_less_verbose_levels() {
     }
 }
 
-/// Lives and deaths of labelled processes, and what each level tells of them.
+/// Starts and ends of labelled processes, and what each level logs of them.
 #[tokio::test]
 async fn each_log_level_adds_lines_to_the_one_before() {
     let told: [&[&str]; 5] = [
@@ -61,7 +61,7 @@ async fn each_log_level_adds_lines_to_the_one_before() {
     }
 }
 
-/// Without a label nothing is told of a process, however it is ended by others.
+/// Nothing is logged of a process without a label, however others end it.
 #[tokio::test]
 async fn unlabelled_processes_that_are_ended_by_others_log_no_line() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -88,7 +88,7 @@ async fn a_spawn_line_has_pid_label_and_detail() {
     assert_eq!((lines[1].field("pid"), lines[1].field("detail")), ("#8", ""));
 }
 
-/// A kill is told once, ahead of the exit it leads to; of the dead nothing is told.
+/// A kill is logged once, before the exit it causes; a kill of an ended process is not logged.
 #[tokio::test]
 async fn a_kill_logs_one_line_at_level_info() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -121,7 +121,7 @@ async fn a_group_kill_logs_one_line_and_each_members_exit() {
     assert_eq!((lines[0].field("tag"), lines[0].field("killed")), ("g", "3"));
 }
 
-/// The exit line comes before anyone is told of the end.
+/// The exit line is logged before any process is notified of the end.
 #[tokio::test]
 async fn the_exit_line_is_logged_before_any_down_is_delivered() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -164,7 +164,7 @@ async fn a_restart_logs_an_exit_line_and_a_spawn_line() {
     tree.stop().await.unwrap();
 }
 
-/// A destructor that panics while its process is torn down is told, and changes nothing.
+/// A destructor that panics during the teardown is logged, and changes nothing.
 #[tokio::test]
 async fn a_panicking_destructor_logs_a_warning() {
     struct Mine;
@@ -186,7 +186,7 @@ async fn a_panicking_destructor_logs_a_warning() {
     assert_eq!(lines[0].field("pid"), process.pid().to_string());
 }
 
-/// T25. A subscriber that panics hurts nobody: ends are told, kills return.
+/// T25. A subscriber that panics affects no process: ends are announced, kills return.
 #[tokio::test]
 async fn a_panicking_tracing_subscriber_does_not_stop_a_teardown() {
     let _broken = tracing::subscriber::set_default(Broken);

@@ -80,7 +80,7 @@ async fn every_kind_of_crash_logs_an_error_without_a_label_or_level() {
     }
 }
 
-/// SYS-007. A process without a label is told by its name.
+/// SYS-007. A process without a label is logged by its name.
 #[tokio::test]
 async fn the_error_line_of_a_named_process_has_its_name() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -193,7 +193,8 @@ async fn a_server_that_is_stopped_with_a_crash_reason_logs_no_error() {
     assert_eq!(log.heads(), [""; 0]);
 }
 
-/// What nobody handles is told by its kind and its length, what dies in a mailbox not at all.
+/// An unhandled message is logged by its kind and length, a message dropped with its mailbox not at
+/// all.
 #[tokio::test]
 async fn the_content_of_messages_is_never_logged() {
     let (log, rt) = (Log::listen(), Runtime::new());

@@ -16,7 +16,7 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What a span says, and what events were told in which spans.
+/// The fields of each span, and the spans of each event.
 #[derive(Clone, Default)]
 struct Seen {
     told: Arc<Mutex<Vec<Told>>>,
@@ -24,7 +24,7 @@ struct Seen {
     spans: Arc<Mutex<[usize; 2]>>,
 }
 
-/// The text of an event, and the spans it was told in.
+/// The text of an event, and its spans.
 type Told = (String, Vec<Said>);
 
 /// The fields of one span: `pid`, and `label` if it has one.
@@ -242,7 +242,7 @@ async fn a_new_label_replaces_the_process_span() {
     assert_eq!(seen.spans(), [2, 1]);
 }
 
-/// Off, they cost nothing and say nothing; so where nobody listens to them.
+/// Spans that are off, or have no subscriber, cost nothing and log nothing.
 #[tokio::test(start_paused = true)]
 async fn no_span_is_created_unless_process_spans_are_enabled() {
     let (seen, _guard) = Seen::listen();

@@ -150,7 +150,8 @@ async fn each_supervisor_decision_logs_one_line_with_the_remaining_budget() {
     assert_eq!(told, expected);
 }
 
-/// A restart is told where the lifecycle log is on; what a person has to know, at any level.
+/// A restart is logged when the lifecycle log is on; a supervisor that gives up is logged at any
+/// level.
 #[tokio::test(start_paused = true)]
 async fn restarts_are_logged_from_level_warn_and_giving_up_at_every_level() {
     for (level, restart_is_told) in [
@@ -176,7 +177,7 @@ async fn restarts_are_logged_from_level_warn_and_giving_up_at_every_level() {
     }
 }
 
-/// The exit of a child that was stopped, or that failed to start, is nobody's surprise.
+/// The exit of a child that was stopped, or that failed to start, is not logged as unexpected.
 #[tokio::test(start_paused = true)]
 async fn the_exit_of_a_stopped_child_is_not_logged_as_unexpected() {
     let t = ScriptedChildren::new();

@@ -131,7 +131,7 @@ async fn tree_reports_a_busy_root_and_fails_for_an_ended_one() {
     assert_eq!(tree.tree().await.unwrap_err(), CallError::NoProc);
 }
 
-/// 0 is said only where somebody has counted.
+/// 0 is shown only if the messages are counted.
 #[tokio::test(start_paused = true)]
 async fn an_uncounted_mailbox_depth_is_shown_as_unknown() {
     let rt = Runtime::new();

@@ -40,7 +40,7 @@ fn never_ready(id: &str) -> ChildSpec {
     ChildSpec::task(id, body).ready_within(1_000_000 * SECOND)
 }
 
-/// Starts a tree whose start does not return, and gives it by its name.
+/// Starts a tree with a start that does not return, and returns its handle by name.
 async fn begun(rt: &Runtime, name: &str, spec: SupervisorSpec) -> SupervisorRef {
     let starting = rt.clone();
     let spec = spec.named(name);

@@ -26,7 +26,7 @@ use support::source::{Source, is_word, sources};
 use support::text;
 use tokio::task::unconstrained;
 
-/// More than a budget of tokio's, by far: a loop that lasts so long lets nobody run.
+/// Far more than a budget of tokio's: a loop of this length without a yield blocks all other tasks.
 const MANY: usize = 1_000;
 
 const SOON: Duration = Duration::from_secs(1);

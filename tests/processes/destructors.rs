@@ -121,7 +121,7 @@ impl Drop for Last {
     }
 }
 
-/// A child whose description holds what panics at its end.
+/// A child with a specification that contains a value with a panicking destructor.
 fn mined(id: &str, dropped: &Arc<AtomicUsize>, ends: bool) -> ChildSpec {
     let captured = Arc::new(Last(dropped.clone()));
     ChildSpec::task(id, move |_| async move {

@@ -94,7 +94,7 @@ fn every_public_method_with_a_duration_is_listed_as_tested() {
     assert_eq!(found, tested);
 }
 
-/// A server that does what it is told, and reports what it handles.
+/// A server that acts on request, and reports what it handles.
 struct Clerk {
     told: tokio::sync::mpsc::UnboundedSender<&'static str>,
 }
@@ -154,7 +154,7 @@ impl Desk {
         assert!(self.clerk.cast(Cast::Act(Box::new(act))));
     }
 
-    /// What it was told within a second.
+    /// What it reported within a second.
     async fn hears(&mut self) -> Vec<&'static str> {
         sleep(SECOND).await;
         std::iter::from_fn(|| self.told.try_recv().ok()).collect()
@@ -311,7 +311,7 @@ async fn a_zero_start_timeout_fails_a_slow_start_and_a_max_one_waits_for_ever() 
     }
 }
 
-/// With zero, a handler that sleeps is told of, as with 1 ms; and time goes on.
+/// With zero, a handler that sleeps is reported, as with 1 ms, and the clock advances.
 #[tokio::test(start_paused = true)]
 async fn a_zero_slow_handler_limit_warns_and_a_max_one_never() {
     for (limit, warnings) in [(ZERO, 1), (MAX, 0)] {
@@ -485,7 +485,7 @@ async fn a_zero_shutdown_time_kills_at_once_and_a_max_one_waits() {
     }
 }
 
-/// Zero waits for nobody; what lies ready is shown.
+/// Zero waits for no supervisor; the last published state is shown.
 #[tokio::test(start_paused = true)]
 async fn a_zero_snapshot_limit_returns_at_once_and_a_max_one_waits() {
     let rt = Runtime::new();

@@ -388,7 +388,7 @@ async fn every_error_type_and_variant_is_in_the_list_of_tested_errors() {
     assert!(types.len() >= 10, "{types:?}");
 }
 
-/// What the lines about ends told of their reasons.
+/// The reasons in the log lines about ends.
 fn told_of_reasons(log: &Log) -> Vec<String> {
     let told = log.take();
     let mut shown = Vec::new();
@@ -409,7 +409,7 @@ fn told_of_reasons(log: &Log) -> Vec<String> {
     shown
 }
 
-/// Every line that tells of an end, a tree as text, and the report of a run.
+/// Every log line about an end, a tree as text, and the report of a run.
 #[tokio::test(start_paused = true)]
 async fn logs_trees_and_reports_show_every_cause_of_a_reason_once() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -539,7 +539,7 @@ fn converting_a_misbehaving_error_into_a_reason_never_panics() {
     assert!(shutdown.is_clean());
 }
 
-/// A tree may be deeper than the stack of a thread: its error is told without recursion.
+/// A tree may be deeper than the stack of a thread: its error is formatted without recursion.
 #[test]
 fn the_error_of_a_deep_tree_shows_both_ends_of_the_path() {
     let mut error = StartError::Failed(disk());

@@ -43,7 +43,7 @@ async fn a_panic_reason_has_the_panic_message() {
     assert!(literal.error().is_none());
 }
 
-/// A payload that is no text is told as such.
+/// A payload that is not text is reported as such.
 #[tokio::test]
 async fn a_panic_with_a_non_text_payload_has_a_default_message() {
     let crash = crash_of(|| std::panic::panic_any(42_u8)).await;
@@ -211,7 +211,7 @@ fn an_exit_reason_has_16_bytes_and_a_received_item_at_most_48() {
     assert!(size_of::<Received>() <= 48);
 }
 
-/// A crash of its own, told by the body itself.
+/// A crash reason that the body returns itself.
 #[tokio::test]
 async fn a_process_may_return_an_explicit_crash() {
     let process = Runtime::new().spawn_fallible(|_| async { Err(ExitReason::crashed("no more")) });

@@ -211,7 +211,7 @@ async fn a_loop_that_joins_ended_processes_does_not_starve_its_siblings() {
     assert_siblings_run_and_a_kill_works(process, handled).await;
 }
 
-/// A listener that causes the next change by each that it hears of.
+/// A listener that causes a change for each change it receives.
 #[tokio::test]
 async fn a_registry_listener_that_causes_changes_does_not_starve_its_siblings() {
     let (rt, handled) = (Runtime::new(), Arc::default());
@@ -230,7 +230,7 @@ async fn a_registry_listener_that_causes_changes_does_not_starve_its_siblings() 
     assert_siblings_run_and_a_kill_works(process, handled).await;
 }
 
-/// A stream of tasks that nobody starts, for their supervisor is gone.
+/// A stream of tasks that cannot start, because their supervisor has ended.
 #[tokio::test]
 async fn a_stream_of_tasks_that_cannot_start_does_not_starve_its_siblings() {
     let (rt, handled) = (Runtime::new(), Arc::default());

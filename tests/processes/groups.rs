@@ -209,7 +209,7 @@ async fn a_released_group_monitor_reports_nothing_more() {
     assert_eq!(rt.leftovers().groups, 0);
 }
 
-/// A watcher that dies leaves nothing behind, and a dead one keeps nothing.
+/// A monitor of a group is removed at the end of its process, and an ended process gets none.
 #[tokio::test]
 async fn the_group_monitors_of_an_ended_process_are_removed() {
     let rt = Runtime::new();
@@ -221,7 +221,7 @@ async fn the_group_monitors_of_an_ended_process_are_removed() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A process may watch a group that it is in: it hears of its own joining.
+/// A process may monitor a group that it is a member of, and is notified of its own join.
 #[tokio::test(start_paused = true)]
 async fn a_member_may_monitor_its_own_group() {
     let rt = Runtime::new();

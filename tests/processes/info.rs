@@ -144,7 +144,7 @@ async fn info_does_not_count_relations_to_an_ended_peer() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// SYS-004. Hundreds of ties are counted like few.
+/// SYS-004. Hundreds of links and monitors are counted like few.
 #[tokio::test]
 async fn a_thousand_links_and_monitors_are_counted_and_cleaned_up() {
     let rt = Runtime::new();

@@ -124,7 +124,7 @@ async fn a_thousand_zero_timeout_receives_take_a_thousand_messages() {
     .await;
 }
 
-/// A receive whose time is up has taken nothing.
+/// A receive that timed out has taken no message.
 #[tokio::test(start_paused = true)]
 async fn a_receive_that_times_out_loses_no_message() {
     with_queued(&Runtime::new(), &["a", "b"], |mut ctx| async move {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use regrow::{ExitReason, Leftovers, LogLevel, Pid, Received, Runtime};
 use support::{TestProcess, crash, dead_pid, down, exit};
 
-/// Pids at which nobody is.
+/// Pids without a process.
 async fn nobodies(rt: &Runtime) -> Vec<Pid> {
     let dead = dead_pid(rt).await;
     let foreign = Pid::from_raw(dead.raw() | 1 << 48);
@@ -18,7 +18,7 @@ async fn nobodies(rt: &Runtime) -> Vec<Pid> {
     raw.into_iter().map(Pid::from_raw).collect()
 }
 
-/// Sends and signals to nobody say so.
+/// Sends and signals to a missing process report it.
 #[tokio::test]
 async fn sends_and_signals_to_a_missing_process_return_false() {
     let rt = Runtime::with_mailbox_depth();
@@ -37,7 +37,7 @@ async fn sends_and_signals_to_a_missing_process_return_false() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Nobody is seen, named, labelled or in a group.
+/// A missing process has no info, no name, no label and no group.
 #[tokio::test]
 async fn a_missing_process_takes_no_name_group_or_label() {
     let rt = Runtime::new();
@@ -58,7 +58,7 @@ async fn a_missing_process_takes_no_name_group_or_label() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Ties to nobody bind nobody.
+/// Links and monitors to a missing process have no effect on others.
 #[tokio::test]
 async fn links_and_monitors_of_a_missing_process_have_no_effect() {
     let rt = Runtime::new();
@@ -84,7 +84,7 @@ async fn links_and_monitors_of_a_missing_process_have_no_effect() {
     assert_eq!(somebody.mail().await, []);
 }
 
-/// Children of nobody are never born; a watcher that is nobody hears nothing.
+/// A child of a missing parent is never spawned; a missing watcher receives nothing.
 #[tokio::test]
 async fn spawn_link_under_a_missing_parent_never_runs_the_body() {
     let rt = Runtime::new();
@@ -99,7 +99,7 @@ async fn spawn_link_under_a_missing_parent_never_runs_the_body() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Timers aimed at nobody are never pending.
+/// A timer for a missing process is never pending.
 #[tokio::test(start_paused = true)]
 async fn timers_for_a_missing_process_are_never_pending() {
     let rt = Runtime::new();

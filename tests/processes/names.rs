@@ -91,7 +91,7 @@ async fn whereis_or_spawn_returns_a_live_holder_and_spawns_nothing() {
     assert_eq!(rt.process_count(), 1);
 }
 
-/// A process born with a name has it before its body first runs.
+/// A process spawned with a name has it before its body first runs.
 #[tokio::test]
 async fn whereis_or_spawn_registers_the_name_before_the_body_runs() {
     let rt = Runtime::new();
@@ -254,7 +254,7 @@ async fn a_send_by_name_during_a_kill_never_reaches_a_later_holder() {
     }
 }
 
-/// The trapping peer of a link, too, finds the name free when it hears of the end.
+/// For a linked process that traps exits, the name is free when the `Exit` arrives.
 #[tokio::test]
 async fn a_name_is_free_before_linked_processes_receive_the_exit() {
     let rt = Runtime::new();

@@ -117,7 +117,7 @@ impl Wake for Nosy {
     }
 }
 
-/// Guarantee 5. Whoever waits for an end is woken with nothing locked.
+/// Guarantee 5. A waiter for an end is woken while no lock is held.
 #[tokio::test]
 async fn a_waker_that_is_woken_by_an_exit_may_use_the_runtime() {
     let rt = Runtime::new();

@@ -83,7 +83,7 @@ async fn a_send_to_a_missing_process_returns_false() {
     assert_eq!(bystander.mail().await, []);
 }
 
-/// PROC-013. The text of a panic reaches whoever asks, and nobody else notices.
+/// PROC-013. Observers of the process receive the panic message, and no other process is affected.
 #[tokio::test]
 async fn a_panic_ends_only_its_process_with_the_panic_message() {
     let rt = Runtime::new();

@@ -26,7 +26,7 @@ impl fmt::Display for Story {
 
 impl Error for Story {}
 
-/// Lets a process that many watch end with this reason, and gives what each was told.
+/// Ends a process with many observers by this reason, and returns what each observer received.
 async fn told_of_the_end(reason: ExitReason) -> Vec<ExitReason> {
     let rt = Runtime::new();
     let dying = TestProcess::new(&rt);

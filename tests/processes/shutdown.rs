@@ -56,7 +56,7 @@ async fn shutdown_counts_processes_that_a_link_ended_first() {
     }
 }
 
-/// Who is ending already is not ended by it.
+/// The shutdown does not change the reason of a process that is already ending.
 #[tokio::test]
 async fn shutdown_does_not_count_processes_that_are_already_ending() {
     let rt = Runtime::new();
@@ -89,7 +89,7 @@ async fn a_closed_runtime_leaves_no_names_groups_timers_or_tasks() {
     assert_eq!(alive_tasks(), 0);
 }
 
-/// Teardown is the normal one: values are dropped before the end is told.
+/// The teardown is the normal one: values are dropped before the end is announced.
 #[tokio::test]
 async fn a_shutdown_drops_the_values_of_a_body_before_the_end_is_announced() {
     let (tell, mut dropped) = unbounded_channel();
@@ -160,7 +160,7 @@ async fn a_process_may_shut_down_its_own_runtime() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// What a destructor spawns as it dies comes too late as well.
+/// A spawn by a destructor during the shutdown is refused as well.
 #[tokio::test(start_paused = true)]
 async fn a_spawn_from_a_destructor_on_a_closed_runtime_ends_at_once() {
     let rt = Runtime::new();

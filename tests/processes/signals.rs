@@ -37,7 +37,7 @@ async fn an_exit_signal_ends_a_process_unless_it_traps_exits() {
     }
 }
 
-/// SIG-008. From outside: nobody is `from`.
+/// SIG-008. A signal from outside has `Pid::OUTSIDE` as `from`.
 #[tokio::test]
 async fn an_exit_signal_from_outside_any_process_has_the_sender_outside() {
     let rt = Runtime::new();
@@ -205,7 +205,7 @@ async fn a_kill_takes_effect_before_queued_messages() {
     assert_eq!(process.join().await, ExitReason::Killed);
 }
 
-/// T22. Whatever the body waits for, it ends there: nobody here ever comes back.
+/// T22. A kill ends the body at any wait; none of the futures here ever completes.
 #[tokio::test(start_paused = true)]
 async fn a_kill_ends_a_process_inside_any_await() {
     let rt = Runtime::new();

@@ -190,10 +190,10 @@ fn stream_with_capacity_of_zero_panics() {
     drop(stream_with_capacity(0));
 }
 
-/// What a writer found, what a joiner was told, what was dropped: in this order.
+/// The result of a writer, the report to a joiner, the drop of a value: in this order.
 type Seen = Arc<Mutex<Vec<&'static str>>>;
 
-/// The waker of one who waits for an end: it writes as soon as that is told.
+/// The waker of a waiter for an end: it records the announcement.
 struct WritesWhenWoken(StreamWriter, Seen);
 
 impl Wake for WritesWhenWoken {

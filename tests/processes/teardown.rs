@@ -148,7 +148,7 @@ async fn every_observer_of_an_exit_receives_one_report_with_the_same_reason() {
     }
 }
 
-/// SIG-040 and T16. The one who gets the `Down` finds all of it done.
+/// SIG-040 and T16. When a process receives the `Down`, the teardown is complete.
 #[tokio::test]
 async fn names_and_groups_are_free_when_the_down_arrives() {
     for way in WAYS {

@@ -14,7 +14,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A process that tells when each message came, counted from its birth.
+/// A process that reports the arrival time of each message, counted from its spawn.
 struct Clock {
     pid: Pid,
     ticks: UnboundedReceiver<(Duration, String)>,
@@ -123,7 +123,7 @@ async fn timers_due_at_one_instant_fire_in_the_order_they_were_set() {
     }
 }
 
-/// TMR-006. Who holds the name when the timer is set doesn't matter.
+/// TMR-006. The holder of the name when the timer is set does not matter.
 #[tokio::test(start_paused = true)]
 async fn a_timer_to_a_name_reaches_the_holder_at_the_due_time() {
     let rt = Runtime::new();

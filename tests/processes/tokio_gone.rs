@@ -31,7 +31,7 @@ fn elsewhere<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// What was told of errors on this thread.
+/// The errors that were logged on this thread.
 fn errors(log: &Log) -> Vec<String> {
     log.heads().into_iter().filter(|head| head.starts_with("ERROR")).collect()
 }
@@ -91,7 +91,7 @@ fn dropping_tokio_kills_every_process() {
     }
 }
 
-/// T50. One who waits elsewhere, in another tokio, is told while the first goes.
+/// T50. A waiter on another tokio runtime is notified while the first shuts down.
 #[test]
 fn a_join_in_another_tokio_returns_when_tokio_is_dropped() {
     for tokio in each_tokio() {
@@ -220,7 +220,7 @@ fn assert_says_so(said: &dyn std::fmt::Display) {
     assert!(all.iter().all(|part| said.contains(part)), "{said}");
 }
 
-/// A runtime whose tokio has gone, and with it a server and a tree.
+/// A runtime after the shutdown of its tokio, with the handles of a server and a tree.
 fn left_over(tokio: Tokio) -> (Runtime, ServerRef<Ledger>, SupervisorRef) {
     let rt = Runtime::new();
     let (server, tree) = tokio.block_on(async {
@@ -329,7 +329,7 @@ fn a_task_on_a_dropped_tokio_fails_with_tokio_gone() {
     }
 }
 
-/// None is kept that can never fire, whoever notices first.
+/// A timer that can never fire is not kept.
 #[test]
 fn a_timer_on_a_dropped_tokio_is_not_pending() {
     for tokio in each_tokio() {

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Watchers of a group receive by hand, and one of its members dies: its end is whole.
+/// Monitors of a group are polled by hand, and a member ends: its teardown is complete.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_of_a_group_monitor_does_not_stop_a_teardown() {
     let rt = Runtime::new();
@@ -53,7 +53,7 @@ async fn a_panicking_waker_of_a_group_monitor_does_not_stop_a_teardown() {
     }
 }
 
-/// A child waits by hand to be told to stop: its supervisor stops in order.
+/// A child polls its shutdown signal by hand: its supervisor stops in order.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_of_a_child_does_not_stop_its_supervisors_shutdown() {
     let rt = Runtime::new();
@@ -148,7 +148,7 @@ async fn a_panicking_waker_does_not_keep_other_waiting_calls_waiting() {
     tree.stop().await.unwrap();
 }
 
-/// Several wait by hand for room in a stream whose reader goes: each write fails.
+/// Several writers are polled by hand on a full stream, and its reader ends: each write fails.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_does_not_keep_other_stream_writers_waiting() {
     let rt = Runtime::new();

@@ -95,7 +95,7 @@ fn a_hung_child_is_killed_at_the_deadline_and_named_in_the_report() {
     assert!(hung.1.ends_with(told), "{report:?}");
 }
 
-/// Whoever is in a hurry asks twice: then no deadline is waited for.
+/// A second signal skips the deadline.
 #[test]
 fn a_second_signal_ends_a_hung_daemon_at_once() {
     let conf = Conf::new("hurries");

@@ -22,7 +22,7 @@ fn polite(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| std::future::pending())
 }
 
-/// One that is told, and takes its time.
+/// A child that stops after a delay.
 fn slow(id: &str, takes: Duration) -> ChildSpec {
     ChildSpec::task(id, move |mut ctx| async move {
         let stop = ctx.cancellation_token();
@@ -32,7 +32,7 @@ fn slow(id: &str, takes: Duration) -> ChildSpec {
     })
 }
 
-/// One that is told, and doesn't care.
+/// A child that ignores the request to stop.
 fn deaf(id: &str) -> ChildSpec {
     slow(id, Duration::from_secs(1 << 30))
 }
@@ -95,7 +95,7 @@ async fn a_stop_respects_each_shutdown_time_and_the_common_deadline() {
     assert_eq!((report.took, report.forced, report.is_clean()), (5 * SECOND, true, false));
 }
 
-/// Whatever the kinds of children: a stop ends by its deadline, and nobody is left.
+/// For all kinds of children: a stop ends by its deadline, and no process is left.
 #[tokio::test(start_paused = true)]
 async fn a_stop_of_any_mix_of_children_ends_by_the_deadline() {
     let kinds: [fn(&str) -> ChildSpec; 5] = [

@@ -56,7 +56,7 @@ fn doings(report: &StopReport) -> Vec<(&str, Option<Doing>)> {
     report.children.iter().map(|child| (child.path.as_str(), child.doing)).collect()
 }
 
-/// One that is told, does not care, and goes on to listen.
+/// A child that is told to stop, ignores it, and continues to receive.
 fn deaf(id: &str) -> ChildSpec {
     ChildSpec::task(id, |mut ctx| async move {
         let _told = ctx.cancellation_token();
@@ -66,7 +66,7 @@ fn deaf(id: &str) -> ChildSpec {
     })
 }
 
-/// Of a server whose handlers are tracked it is the handler, and for how long.
+/// For a server with handler tracking, the report shows the handler and its duration.
 #[tokio::test(start_paused = true)]
 async fn a_report_names_the_callback_of_a_tracked_server_that_overran() {
     let rt = Runtime::new();
@@ -113,7 +113,7 @@ async fn a_forced_stop_reports_the_activity_of_every_remaining_child() {
     assert!(report.forced);
 }
 
-/// The children of a dynamic supervisor are told of likewise.
+/// The same for the children of a dynamic supervisor.
 #[tokio::test(start_paused = true)]
 async fn a_report_has_the_activity_of_a_dynamic_child_that_overran() {
     let rt = Runtime::new();

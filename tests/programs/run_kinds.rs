@@ -199,7 +199,8 @@ async fn any_two_kinds_of_children_stop_one_after_the_other() {
     }
 }
 
-/// The nearer of two times wins, whoever hangs: a deadline cuts short what would have more.
+/// The earlier of the two time limits applies to every child: a deadline shortens a longer shutdown
+/// time.
 #[tokio::test(start_paused = true)]
 async fn the_deadline_ends_a_stop_whatever_kind_of_child_hangs() {
     for a in KINDS {

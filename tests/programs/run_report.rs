@@ -184,7 +184,7 @@ async fn a_report_of_thousands_of_children_is_short_and_its_data_complete() {
     }
 }
 
-/// Whoever only reads the log learns of it, too.
+/// The log contains the same fact.
 #[tokio::test(start_paused = true)]
 async fn the_outcome_of_a_run_is_logged() {
     let told = |log: &Log| {

@@ -99,7 +99,7 @@ async fn a_start_that_fails_during_a_stop_is_an_error() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Each tells of its own tree, and of no stop of another's, however long that takes.
+/// Each report covers its own tree, and no stop of another tree, however long that takes.
 #[tokio::test(start_paused = true)]
 async fn two_runs_on_one_runtime_report_only_their_own_trees() {
     let rt = Runtime::new();

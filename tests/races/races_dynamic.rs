@@ -119,7 +119,7 @@ fn get_or_start_never_returns_a_holder_whose_init_is_not_over() {
     });
 }
 
-/// Starts, ends, stops and a stop of all, at once: nobody is left.
+/// Concurrent starts, ends and stops, and a stop of the supervisor: no process is left.
 #[test]
 fn concurrent_starts_and_stops_leave_no_child_after_a_supervisor_stop() {
     on_workers(async |rt| {

@@ -25,7 +25,7 @@ impl Watched {
         Watched { process, observer, down }
     }
 
-    /// The reason of the end, after it was seen that all were told the same, once.
+    /// The reason of the end, after a check that all observers received the same reason once.
     async fn one_reason(mut self) -> ExitReason {
         let (pid, reason) = (self.process.pid(), self.process.ended().await);
         let expected = [down(self.down, pid, reason.clone()), exit(pid, reason.clone())];
@@ -135,7 +135,7 @@ fn a_teardown_frees_only_names_that_the_process_still_holds() {
     );
 }
 
-/// A name given to a process while it dies is refused, or freed with the others.
+/// A name registered for a process while it ends is refused, or freed with its others.
 #[test]
 fn a_name_registered_during_a_teardown_does_not_remain() {
     race(
@@ -153,7 +153,7 @@ fn a_name_registered_during_a_teardown_does_not_remain() {
     );
 }
 
-/// T16 and SIG-040. Whoever gets the `Down` takes the name at once, while others look.
+/// T16 and SIG-040. The receiver of the `Down` registers the name at once, while others look it up.
 #[test]
 fn a_concurrent_exit_frees_the_name_before_its_down_arrives() {
     type Made = (ProcessHandle, oneshot::Receiver<(bool, bool)>);

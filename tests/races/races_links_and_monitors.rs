@@ -21,7 +21,7 @@ fn linked_pair(rt: &Runtime) -> (TestProcess, TestProcess) {
     (a, b)
 }
 
-/// The reason of one that has been told to die; it fails, and doesn't hang, if it wasn't.
+/// The reason of a process that was sent a fatal signal; fails instead of hanging if none was sent.
 async fn dies(rt: &Runtime, test_process: &TestProcess) -> ExitReason {
     assert!(!rt.send(test_process.pid(), b"anybody?".to_vec()), "it lives on");
     test_process.ended().await
@@ -31,7 +31,7 @@ fn links(rt: &Runtime, test_process: &TestProcess) -> usize {
     rt.info(test_process.pid()).expect("it lives").links
 }
 
-/// T08. One `Down`, with the true reason or that nobody was there.
+/// T08. One `Down`, with the true reason or with `NoProc`.
 #[test]
 fn a_monitor_of_an_ending_process_reports_once() {
     race(
@@ -90,7 +90,7 @@ fn a_link_to_an_ending_process_sends_one_exit_to_a_trapping_linker() {
     );
 }
 
-/// T09. The linker itself dies meanwhile: its peer shares its end, or hears nothing.
+/// T09. The linker ends meanwhile: its peer ends with it, or receives nothing.
 #[test]
 fn a_link_made_by_an_ending_process_holds_or_is_refused() {
     race(
@@ -144,7 +144,7 @@ fn a_concurrent_link_and_unlink_leave_no_half_link() {
     );
 }
 
-/// T45. Linking again, just when the peer dies, hides neither its end nor its reason.
+/// T45. A second link while the peer ends hides neither its end nor its reason.
 #[test]
 fn linking_again_to_an_ending_process_keeps_the_first_link() {
     race(
@@ -185,7 +185,7 @@ fn linking_again_to_an_ending_process_reports_the_true_reason_first() {
 
 type Mail = oneshot::Receiver<Vec<Received>>;
 
-/// A trapping process that looks at its mail when it is told to, not before.
+/// A trapping process that receives on request only.
 fn reader(rt: &Runtime) -> (Pid, oneshot::Sender<()>, Mail) {
     let (open, opened) = oneshot::channel();
     let (report, reported) = oneshot::channel();
@@ -244,7 +244,7 @@ fn a_demonitor_of_an_ending_process_returns_whether_a_down_remains() {
     );
 }
 
-/// Trapping is turned on while the peer dies: one `Exit`, or the same end; not both.
+/// Trapping is turned on while the peer ends: one `Exit`, or the same end; not both.
 #[test]
 fn set_trap_exit_during_a_link_exit_gives_one_exit_or_the_end() {
     race(

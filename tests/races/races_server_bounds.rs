@@ -18,7 +18,7 @@ use support::{assert_nothing_left, idler};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Takes down what it is told, from the moment its gate is open.
+/// Records each message, once its gate is open.
 struct Scribe {
     told: Vec<usize>,
     downs: usize,
@@ -145,7 +145,7 @@ fn a_queued_sender_gets_its_message_back_when_the_server_ends() {
     );
 }
 
-/// One that begins to wait as the server dies does not wait for ever.
+/// A sender that begins to wait while the server ends does not wait for ever.
 #[test]
 fn a_send_that_starts_to_wait_as_the_server_ends_fails() {
     race(
@@ -186,7 +186,7 @@ fn a_queued_send_dropped_as_it_is_admitted_blocks_no_other() {
     );
 }
 
-/// A call's evicted, or the server dies: it hears the one or the other.
+/// A call is evicted, or the server ends: the caller gets one of the two errors.
 #[test]
 fn an_evicted_caller_of_an_ending_server_gets_the_true_error() {
     race(

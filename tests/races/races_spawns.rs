@@ -55,7 +55,7 @@ fn a_short_lived_child_reports_its_true_reason() {
     );
 }
 
-/// T10. Children spawned while their parent dies die with it, or are never born.
+/// T10. Children spawned while their parent ends end with it, or never run.
 #[test]
 fn a_child_spawned_while_its_parent_ends_ends_with_it() {
     race(
@@ -127,7 +127,7 @@ fn concurrent_spawns_of_one_name_return_the_one_winner() {
     );
 }
 
-/// T47. While the holder dies: either the holder, or a live process with the name.
+/// T47. While the holder ends: either the holder, or a live process with the name.
 #[test]
 fn whereis_or_spawn_during_an_exit_returns_the_holder_or_a_new_process() {
     static NAMES: AtomicUsize = AtomicUsize::new(0);

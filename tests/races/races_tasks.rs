@@ -80,7 +80,7 @@ async fn a_task_shutdown_that_races_with_its_end_leaves_no_exit_message() {
     assert_nothing_left(&rt).await;
 }
 
-/// TSK-012: the same of one that is let go of: its crash is heard by nobody afterwards.
+/// TSK-012: the same for a task that is ignored: its later crash notifies no process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ignored_task_that_crashes_concurrently_sends_no_exit() {
     let rt = Runtime::new();

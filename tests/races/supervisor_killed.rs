@@ -21,7 +21,7 @@ use support::scripted_children::{ScriptedChildren, Start, Stop};
 use support::settled;
 use tokio::time::sleep;
 
-/// The tree of all scenes, and who is to be killed at its steps.
+/// The tree of all scenes, and the supervisor that is killed at its steps.
 fn tree(t: &ScriptedChildren, spec: SupervisorSpec) -> SupervisorSpec {
     t.on_stop("slow", Stop::Takes(Duration::from_millis(10)));
     t.on_stop("deaf", Stop::Deaf);
@@ -59,7 +59,7 @@ async fn play<F: Future<Output = ()>>(
     (seen.len(), seen.iter().copied().collect())
 }
 
-/// Nobody is left, within the time that children may take after their supervisor's end.
+/// No process is left after the time that children may take after their supervisor's end.
 async fn assert_no_orphan(rt: &Runtime, victim: usize, seen: &[&str]) {
     if let Some(top) = rt.whereis("top") {
         assert!(rt.kill(top));

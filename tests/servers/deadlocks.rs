@@ -13,7 +13,7 @@ use regrow::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-/// Asks somebody something.
+/// Calls another server.
 type Ask = Arc<dyn Fn(Runtime) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Asks in its `init`, in the first handler after that, in its handler of calls and in its
@@ -70,7 +70,7 @@ fn quiet() -> Asks {
 /// What the asking came to.
 type Told = UnboundedReceiver<Result<(), CallError>>;
 
-/// Asks by this, and tells what that came to.
+/// Calls by this function, and reports the result.
 fn asking<F>(ask: impl Fn(Runtime) -> F + Send + Sync + 'static) -> (Ask, Told)
 where
     F: Future<Output = Result<(), CallError>> + Send + 'static,

@@ -78,7 +78,7 @@ async fn held_up(server: &ServerRef<Desk>) -> mpsc::Sender<()> {
     exit
 }
 
-/// What each kind of request by the name is told, while its holder takes nothing.
+/// The result of each kind of request by name while its holder handles nothing.
 async fn refusals(rt: &Runtime) -> Vec<(&'static str, CallError)> {
     let server = rt.server(DESK);
     let second = Duration::from_secs(1);
@@ -196,7 +196,7 @@ async fn calls_by_a_direct_handle_to_a_killed_child_fail_with_noproc() {
     assert_eq!(direct.try_cast(None).unwrap_err().reason, CallError::NoProc);
 }
 
-/// However long its handler blocks; and who waits for the successor gets it.
+/// However long its handler blocks; a caller that waits for the successor reaches it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn calls_to_a_killed_child_with_a_busy_handler_fail_with_restarting() {
     let rt = Runtime::new();

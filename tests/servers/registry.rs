@@ -42,7 +42,7 @@ async fn a_key_of_a_duplicate_registry_has_many() {
     assert_eq!(topics.all_keys(), ["news"]);
 }
 
-/// Whoever sees an end sees the entry gone, and its value dropped.
+/// When an end is announced, the entry is removed and its value dropped.
 #[tokio::test]
 async fn a_registry_entry_is_removed_before_the_end_is_announced() {
     let rt = Runtime::new();
@@ -75,7 +75,7 @@ async fn register_refuses_ended_and_unknown_pids() {
     assert_eq!((registry.count(), registry.unregister(dead, &1)), (0, false));
 }
 
-/// A destructor of a key's value that panics harms nobody.
+/// A panicking destructor of a key's value affects no process.
 #[tokio::test]
 async fn a_registry_value_that_panics_when_dropped_is_caught() {
     struct Bad;
@@ -126,7 +126,8 @@ fn a_registration_during_an_exit_leaves_no_entry() {
     );
 }
 
-/// Who has seen an end finds no entry of the dead, not even while one is being made.
+/// After the announcement of an end there is no entry of that process, not even during a concurrent
+/// registration.
 #[test]
 fn no_entry_of_an_ended_process_is_visible_during_a_registration() {
     support::race::on_workers(async |rt| {
@@ -222,7 +223,7 @@ async fn a_key_may_have_very_many_holders() {
     assert_eq!(topics.count(), 0);
 }
 
-/// Everybody who listens hears everything, in order, however late.
+/// Every listener receives every change, in order, however late.
 #[tokio::test]
 async fn every_listener_receives_every_change_in_order() {
     let rt = Runtime::new();
@@ -288,7 +289,7 @@ async fn a_server_receives_registry_changes_through_a_pipe() {
     assert_eq!(last, Some(RegistryChange::Unregistered { key: 7, pid }));
 }
 
-/// OTP's `via`: a call to whoever has a key, looked up when it is made.
+/// OTP's `via`: a call to the holder of a key, looked up at the call.
 #[tokio::test(start_paused = true)]
 async fn a_server_is_reached_by_its_key() {
     let rt = Runtime::new();

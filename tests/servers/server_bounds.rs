@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const ALL: [Overflow; 4] =
     [Overflow::Reject, Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest];
 
-/// A ledger whose mailbox holds so many, and that is busy for a second.
+/// A ledger with a mailbox of this capacity that is busy for a second.
 async fn busy(rt: &Runtime, capacity: usize, overflow: Overflow) -> ServerRef<Ledger> {
     let spec = Ledger::spec(Setup { trap: true, ..Setup::default() });
     let server = spec.mailbox_capacity(capacity, overflow).start(rt).await.unwrap();
@@ -49,7 +49,7 @@ fn refused(result: Result<(), CastError<Cast>>) -> (CallError, u32) {
     }
 }
 
-/// PROC-022. Casts are told by `false`, calls by `Overloaded`, and `try_cast` gives back.
+/// PROC-022. A rejected cast returns `false`, a call `Overloaded`, and `try_cast` the message.
 #[tokio::test(start_paused = true)]
 async fn a_full_server_rejects_and_counts() {
     let rt = Runtime::new();
@@ -90,7 +90,8 @@ async fn messages_and_streams_count_against_the_bound_like_casts() {
     }
 }
 
-/// The oldest goes: an evicted caller is told at once that it was not handled.
+/// The oldest message is dropped: the caller of an evicted call is notified at once that it was not
+/// handled.
 #[tokio::test(start_paused = true)]
 async fn drop_oldest_evicts_the_oldest_message() {
     let rt = Runtime::new();
@@ -118,7 +119,7 @@ async fn drop_oldest_with_capacity_one_keeps_the_newest_message() {
     assert_eq!(lines(&server).await, [99]);
 }
 
-/// The new one is dropped; who casts isn't told, who calls is.
+/// The new message is dropped; a cast is not notified, a call is.
 #[tokio::test(start_paused = true)]
 async fn drop_newest_drops_the_new_message() {
     let rt = Runtime::new();
@@ -160,7 +161,7 @@ async fn signals_are_exempt_from_every_overflow_policy() {
     }
 }
 
-/// What a server tells itself later, or next, needs no room.
+/// A server's own timers and continue values need no room.
 #[tokio::test(start_paused = true)]
 async fn own_timers_and_continues_are_exempt_from_the_bound() {
     let rt = Runtime::new();
@@ -268,7 +269,7 @@ async fn calls_and_casts_share_one_send_queue() {
     assert_eq!(lines(&server).await, [0, 1, 2]);
 }
 
-/// Who stops waiting takes the message along, and those behind move up.
+/// A sender that stops waiting takes its message along, and the senders behind it move up.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_send_lets_the_next_queued_sender_in() {
     let rt = Runtime::new();
@@ -288,7 +289,7 @@ async fn a_dropped_send_lets_the_next_queued_sender_in() {
     assert_eq!(info(&rt, &server).dropped_messages, 0);
 }
 
-/// One that is let in needn't be polled for it, and holds nobody up.
+/// A sender that is admitted need not be polled for that, and delays no other sender.
 #[tokio::test(start_paused = true)]
 async fn a_queued_send_that_is_not_polled_does_not_block_the_next() {
     let rt = Runtime::new();

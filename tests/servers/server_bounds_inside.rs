@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-/// Does what it is told; may be made to wait at a gate.
+/// Acts on request; can be blocked at a gate.
 struct Worker {
     gate: Arc<Notify>,
     done: Vec<usize>,
@@ -30,7 +30,7 @@ enum Call {
     Tell(Name<Worker>, Reply<CallError>),
     /// Asks another, before it answers.
     Ask(Name<Worker>, Reply<Vec<usize>>),
-    /// Starts tasks and a pipe that together tell it 0 to 99.
+    /// Starts tasks and a pipe that together send it 0 to 99.
     Launch(Reply<()>),
 }
 
@@ -38,7 +38,7 @@ enum Cast {
     Wait,
     Did(usize),
     Fragile(#[allow(dead_code)] Fragile),
-    /// A reply of somebody else's call.
+    /// A reply of another server's call.
     Relay(#[allow(dead_code)] Reply<Vec<usize>>),
 }
 
@@ -217,7 +217,7 @@ async fn pipe_ends_and_task_results_are_never_dropped() {
     }
 }
 
-/// Whoever casts isn't hurt by what its cast evicts.
+/// A panicking destructor of an evicted message does not affect the sender.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_destructor_of_an_evicted_message_is_caught() {
     let fixture = Fixture::new();

@@ -32,7 +32,7 @@ async fn call_many_returns_the_outcome_of_each_server_within_one_timeout() {
     assert_eq!(busy.await.unwrap(), Ok(0));
 }
 
-/// Says whose guests they are, and watches them.
+/// Returns the server of these guests, and monitors them.
 struct Porter;
 
 impl GenServer for Porter {
@@ -95,7 +95,7 @@ async fn a_waiting_call_survives_restarts() {
     assert_eq!(server.call_waiting(Call::Lines, 60 * SECOND).await, Err(CallError::NoProc));
 }
 
-/// It waits no longer than it was told to.
+/// It waits no longer than its timeout.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_call_fails_with_restarting_after_its_time_limit() {
     let rt = Runtime::new();

@@ -43,7 +43,7 @@ enum Call {
     Plain(Reply<()>),
 }
 
-/// A cast that tells when it is dropped unhandled. "go on" continues with "stop", which stops.
+/// A cast that reports its drop if it is unhandled. "go on" continues with "stop", which stops.
 struct Note {
     text: &'static str,
     told: UnboundedSender<Told>,
@@ -142,7 +142,7 @@ impl Scene {
         self.gate.take().unwrap().send(then).unwrap();
     }
 
-    /// The true reason, how the calls came out, and what was told.
+    /// The true reason, the results of the calls, and the reports.
     async fn end(mut self) -> (ExitReason, [Answer; 3], Vec<Told>) {
         let reason = self.desk.ended().await;
         let mut answers = Vec::new();

@@ -95,7 +95,7 @@ async fn a_reply_may_be_sent_by_another_process() {
     assert_eq!(process.join().await, ExitReason::Normal);
 }
 
-/// GS-027. It is told in the log, once, and the server lives.
+/// GS-027. It is logged once, and the server stays alive.
 #[tokio::test(start_paused = true)]
 async fn an_unhandled_message_is_logged_and_dropped() {
     let log = Log::listen();
@@ -166,7 +166,7 @@ async fn a_reply_does_not_wait_behind_queued_messages() {
     assert_eq!(start.elapsed(), ms(1_000));
 }
 
-/// GS-014, T31. A late reply is in nobody's mailbox.
+/// GS-014, T31. A late reply reaches no mailbox.
 #[tokio::test(start_paused = true)]
 async fn a_late_reply_is_dropped() {
     let rt = Runtime::with_mailbox_depth();
@@ -187,7 +187,7 @@ async fn a_late_reply_is_dropped() {
     assert_eq!(caller.join().await, ExitReason::Normal);
 }
 
-/// T30. Neither the start nor the end of a child is given up by who asked for it.
+/// T30. The caller of a start or an end of a child does not give up waiting for it.
 #[tokio::test(start_paused = true)]
 async fn requests_to_a_supervisor_have_no_timeout() {
     /// Takes a minute to begin, and as long to end.

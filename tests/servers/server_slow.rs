@@ -147,7 +147,7 @@ async fn a_handler_that_has_ended_is_not_logged_as_slow() {
     settled().await;
 }
 
-/// A subscriber that fails takes nobody along.
+/// A subscriber that fails ends no process.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_subscriber_does_not_end_a_slow_server() {
     let _broken = tracing::subscriber::set_default(support::log::Broken);
@@ -159,7 +159,7 @@ async fn a_panicking_subscriber_does_not_end_a_slow_server() {
     assert!(rt.is_alive(server.pid().unwrap()));
 }
 
-/// The handler never awaits, and holds its thread until it has been told of.
+/// The handler never awaits, and blocks its thread until it has been reported.
 struct Stuck;
 
 impl GenServer for Stuck {
@@ -182,7 +182,7 @@ impl GenServer for Stuck {
     }
 }
 
-/// Lets the handler go as soon as it hears that it is slow.
+/// Releases the handler when it is reported as slow.
 struct LetGo(std::sync::Mutex<std::sync::mpsc::Sender<()>>);
 
 impl tracing::Subscriber for LetGo {
@@ -201,7 +201,7 @@ impl tracing::Subscriber for LetGo {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// If it were not told while it blocks its thread, this would never end.
+/// Without a report while it blocks its thread, this test would never end.
 #[test]
 fn a_slow_handler_that_never_awaits_is_logged_by_another_thread() {
     support::log::keep_lines_wanted();

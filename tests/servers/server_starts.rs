@@ -19,7 +19,7 @@ fn init(init: Init) -> Setup {
     Setup { init, ..Setup::default() }
 }
 
-/// GS-002: the starter is linked; when the server stops, a trapping starter is told.
+/// GS-002: the starter is linked; a starter that traps exits receives the exit of the server.
 #[tokio::test]
 async fn start_link_sends_the_exit_of_the_server_to_a_trapping_starter() {
     let rt = Runtime::new();
@@ -92,7 +92,7 @@ async fn an_init_that_exceeds_its_timeout_is_killed() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A parent that dies while its child's init runs takes the child along.
+/// A parent that ends during its child's `init` ends the child.
 #[tokio::test]
 async fn a_killed_parent_ends_a_child_that_is_starting() {
     let rt = Runtime::new();
@@ -184,7 +184,7 @@ impl GenServer for Held {
 }
 
 /// The other way round: the parent gives up while the child, in its init, can't be killed; that
-/// it has started is told after that, and changes nothing.
+/// it has started is delivered after that, and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_dropped_start_kills_a_child_whose_init_is_blocked() {
     let rt = Runtime::new();
@@ -200,7 +200,7 @@ async fn a_dropped_start_kills_a_child_whose_init_is_blocked() {
     assert_eq!(parent.join().await, ExitReason::Normal);
 }
 
-/// `init` can tell a restart from the first start, and what went before.
+/// `init` can distinguish a restart from the first start, and read the previous reason.
 #[tokio::test]
 async fn a_server_can_read_its_start_cause() {
     let rt = Runtime::new();

@@ -45,7 +45,7 @@ struct Books {
     struck: Mutex<Vec<(&'static str, ExitReason)>>,
 }
 
-/// One incarnation: whose, which, and how it ended.
+/// One incarnation: its server, its number, and how it ended.
 struct Life {
     slot: &'static str,
     pid: Pid,
@@ -216,7 +216,7 @@ async fn client(rt: Runtime, books: Arc<Books>, thread: u64) -> Vec<Outcome> {
     outcomes
 }
 
-/// Half of the calls wait through a restart, the others are told of it.
+/// Half of the calls wait through a restart, the others fail with `Restarting`.
 async fn call(server: &ServerRef<Fickle>, number: u64, waits: bool) -> Result<u64, CallError> {
     let make = |reply| Call::Ask(Question { number, reply });
     if waits {
@@ -226,7 +226,7 @@ async fn call(server: &ServerRef<Fickle>, number: u64, waits: bool) -> Result<u6
     }
 }
 
-/// Nobody who is kept is answered unless somebody comes later.
+/// A kept call is not answered unless a later one comes.
 async fn let_go(rt: &Runtime) {
     for slot in SLOTS {
         // One that is ending lets them go by that.

@@ -256,7 +256,7 @@ async fn every_way_to_end_a_server_ends_a_suspended_one() {
     }
 }
 
-/// An exit of somebody else is a message like any other, and waits.
+/// An exit of another process is a message like any other, and waits.
 #[tokio::test(start_paused = true)]
 async fn a_trapped_exit_of_another_process_waits_until_resume() {
     let rt = Runtime::new();
@@ -357,7 +357,7 @@ async fn continues_run_before_a_suspension_and_timers_after_it() {
     assert_eq!(heard(&mut hear), ["3", "4", "ask"]);
 }
 
-/// A reply that somebody else drops meanwhile is told at once.
+/// A reply that another process drops meanwhile resolves its call at once.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_reply_fails_its_call_while_the_server_is_suspended() {
     let rt = Runtime::new();
@@ -371,7 +371,7 @@ async fn a_dropped_reply_fails_its_call_while_the_server_is_suspended() {
     assert_eq!(kept.await.unwrap(), Err(CallError::NoReply));
 }
 
-/// A request whose asker has gone is carried out; one whose server ends is told why.
+/// A request is carried out if its caller has gone; it fails with the reason if the server ends.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_suspend_request_still_takes_effect() {
     let rt = Runtime::new();

@@ -15,7 +15,7 @@ use support::counting_waker::counting_waker;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 
-/// Keeps questions, and does with them what it is told.
+/// Keeps replies, and handles them on request.
 #[derive(Default)]
 struct Desk(Replies);
 
@@ -42,7 +42,7 @@ impl GenServer for Desk {
     }
 }
 
-/// Counts how often it is polled until somebody comes.
+/// Counts its polls until a message arrives.
 struct Guard(Arc<Polls>);
 
 #[derive(Default)]
@@ -169,7 +169,7 @@ thread_local! {
     static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// By a thread that is ending, where nobody serves.
+/// By a thread that is ending, outside of any server.
 #[tokio::test]
 async fn a_reply_dropped_with_a_thread_fails_the_call_with_no_reply() {
     let rt = Runtime::new();

@@ -204,7 +204,7 @@ async fn a_polled_call_may_move_to_another_task() {
     assert_eq!(tokio::spawn(call).await.unwrap(), Err(CallError::NoReply));
 }
 
-/// The caller's value is let go where the caller is gone, and nobody is told anything.
+/// The caller's value is dropped if the caller is gone, without a notification.
 #[tokio::test(start_paused = true)]
 async fn is_awaited_is_false_after_a_call_timed_out() {
     let rt = Runtime::new();

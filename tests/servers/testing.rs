@@ -135,7 +135,7 @@ async fn a_test_context_question_resolves_as_a_call_does() {
     assert_eq!(next, Err(crash("out of paper")));
 }
 
-/// A stop is told as it would end the server; dropped, a context leaves nothing.
+/// A stop is reported with the reason that would end the server; a dropped context leaves nothing.
 #[tokio::test]
 async fn a_test_context_ends_as_a_server_does() {
     let rt = Runtime::new();
@@ -177,7 +177,7 @@ async fn a_mock_receives_requests_in_order() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Whoever calls a mock hears what became of it, whether the test has taken the call or not.
+/// A caller of a mock gets the reason of its end, whether the test has taken the call or not.
 #[tokio::test]
 async fn calls_to_a_mock_resolve_as_calls_to_a_server() {
     let rt = Runtime::new();
@@ -202,7 +202,7 @@ async fn calls_to_a_mock_resolve_as_calls_to_a_server() {
     assert_eq!(server.call(Call::Lines).await, Err(CallError::NoProc));
 }
 
-/// A kill and a drop end it like any server; its watchers are told.
+/// A kill and a drop end it like any server, and its monitors are notified.
 #[tokio::test]
 async fn a_mock_ends_when_killed_or_dropped() {
     let rt = Runtime::new();

@@ -134,7 +134,7 @@ impl Actor {
         format!("g{}", self.rng.below(GROUPS))
     }
 
-    /// A reason that tells that it was sent, and by whom: it may come twice.
+    /// A reason of a sent signal, with its sender: it may arrive twice.
     fn reason(&mut self) -> ExitReason {
         match self.rng.below(3) {
             0 => ExitReason::Normal,

@@ -71,7 +71,7 @@ fn ties_hold(infos: &[ProcessInfo], complain: &mut impl FnMut(String)) {
     }
 }
 
-/// Whatever was sent to one who lives has arrived.
+/// Every message sent to a live process has arrived.
 fn messages_hold(notes: &mut Notes, live: &HashSet<Pid>) {
     let sent = notes.sent.iter().filter(|((_, to), _)| live.contains(to));
     for (pair, number) in sent {

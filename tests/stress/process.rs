@@ -117,7 +117,7 @@ impl Fighter {
         self.ended("Exit", from, reason);
     }
 
-    /// Whoever hears of an end hears the same as the others, and finds all of it done.
+    /// Each observer of an end receives the same reason as the others, after the complete teardown.
     fn ended(&self, by: &str, pid: Pid, reason: &ExitReason) {
         let field = &self.actor.field;
         if field.rt.is_alive(pid) {

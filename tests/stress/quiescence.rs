@@ -8,7 +8,7 @@ use regrow::{Received, Runtime};
 use crate::messages::Order;
 use crate::shared_state::{Field, Soldier};
 
-/// Waits until nothing moves; returns who lives.
+/// Waits until the system is idle; returns the live processes.
 ///
 /// A round first waits for those who have ended until they have told everybody, then
 /// asks the others to answer. If in all that time nobody was born, ended, or received

@@ -14,10 +14,10 @@ const PLACES: usize = 128;
 pub(crate) const NAMES: usize = 16;
 pub(crate) const GROUPS: usize = 6;
 
-/// Who sent something: a process' raw pid, or a number that no pid has.
+/// The sender of a message: the raw pid of a process, or a number that no pid has.
 pub(crate) type Sender = u64;
 
-/// What became of one monitor, as those who handle it know.
+/// The state of one monitor, as the processes that use it know it.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Watch {
     /// `None` if it was set by name.
@@ -41,14 +41,14 @@ pub(crate) struct Soldier {
 pub(crate) struct Notes {
     pub(crate) soldiers: Vec<Soldier>,
     pub(crate) timers: Vec<TimerRef>,
-    /// Timers that nobody will live to see fire, and whom they are aimed at.
+    /// Timers that are due after the end of the test, and their targets.
     pub(crate) late_timers: Vec<(TimerRef, Pid)>,
     pub(crate) watches: HashMap<MonitorRef, Watch>,
     /// How many messages each sent to each.
     pub(crate) sent: HashMap<(Sender, Pid), u32>,
     /// The last that each got from each.
     pub(crate) got: HashMap<(Sender, Pid), u32>,
-    /// Why each ended, as the first who heard of it heard.
+    /// The reason of each end, as its first observer received it.
     pub(crate) reasons: HashMap<Pid, ExitReason>,
     /// Whose bodies have begun, and have not been dropped yet.
     pub(crate) embodied: HashSet<Pid>,
@@ -86,12 +86,12 @@ impl Field {
         self.budget.fetch_sub(1, Ordering::Relaxed) > 0
     }
 
-    /// Whoever is at this place, alive or not.
+    /// The process at this index, alive or not.
     pub(crate) fn at(&self, place: usize) -> Pid {
         Pid::from_raw(self.places[place % PLACES].load(Ordering::Relaxed))
     }
 
-    /// Puts a process in a place; who was there is killed.
+    /// Puts a process at an index, and kills the one before.
     pub(crate) fn enlist(&self, place: usize, soldier: Soldier) {
         let pid = soldier.handle.pid();
         let before = self.places[place % PLACES].swap(pid.raw(), Ordering::Relaxed);

@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// ends with the pipe that the test holds.
 const WAIT: &str = "cat <&3 >/dev/null & while :; do wait; done";
 
-/// Makes shells that run a script, and hears what they print.
+/// Runs scripts in shells, and receives their output.
 struct Shells {
     printed: Lines<BufReader<Receiver>>,
     /// Dropped, it ends what the shells wait for.
@@ -58,18 +58,18 @@ impl Shells {
         self.printed.next_line().await.unwrap().unwrap_or_default()
     }
 
-    /// Nobody is left that could print, and nothing was printed.
+    /// No process is left that could print, and nothing was printed.
     async fn is_over(&mut self) {
         assert_eq!(self.printed.next_line().await.unwrap(), None);
     }
 }
 
-/// One that says so when it is told to stop, and ends with this.
+/// A command that prints a line when it receives the stop, and exits with this code.
 fn polite(code: u8) -> String {
     format!("trap 'echo stopping; exit {code}' TERM; echo up; {WAIT}")
 }
 
-/// SHU-001: SIGTERM, and however a program says that it obeyed, it ended as told.
+/// SHU-001: SIGTERM, and every exit code of a program that obeyed it is an end as requested.
 #[tokio::test]
 async fn a_program_is_stopped_with_sigterm() {
     let untrapped = format!("echo up; {WAIT}");
@@ -224,7 +224,7 @@ async fn a_missing_program_fails_the_start() {
     assert_eq!(rt.leftovers(), regrow::Leftovers::default());
 }
 
-/// What is piped is told to the log, line by line, to the last; a line without an end, too.
+/// Piped output is logged line by line to the end, also a last line without a newline.
 #[tokio::test]
 async fn the_piped_output_of_a_program_is_logged_line_by_line() {
     let (rt, log) = (Runtime::new(), Log::listen());
@@ -359,7 +359,7 @@ async fn own_process_group_signals_the_whole_group() {
     }
 }
 
-/// A program whose output is told to the log.
+/// A program with its output logged.
 fn piped(script: &str) -> ChildSpec {
     let script = script.to_owned();
     ChildSpec::command("talker", move || {
@@ -369,7 +369,7 @@ fn piped(script: &str) -> ChildSpec {
     })
 }
 
-/// How many lines were told of each pipe since the last look.
+/// The number of lines logged for each pipe since the last call.
 fn count_lines(log: &Log) -> [usize; 2] {
     let mut told = [0; 2];
     for line in log.take().iter().filter(|line| line.target == "regrow::command") {
@@ -402,7 +402,7 @@ async fn endless_program_output_does_not_starve_other_tasks() {
     }
 }
 
-/// Lines of 8 KiB are long: fewer of them are told before others run.
+/// Lines of 8 KiB are long: fewer of them are logged before other tasks run.
 #[tokio::test]
 async fn few_long_lines_are_logged_at_a_time() {
     let (rt, log) = (Runtime::new(), Log::listen());
@@ -431,7 +431,7 @@ async fn the_exit_of_a_program_is_seen_while_others_fill_its_pipes() {
     }
 }
 
-/// All that it printed itself is told before its end is, however much that is.
+/// All its own output is logged before its end is announced, however much that is.
 #[tokio::test]
 async fn all_output_of_a_program_is_logged_before_its_end() {
     let (rt, log) = (Runtime::new(), Log::listen());

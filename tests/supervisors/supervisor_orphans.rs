@@ -164,7 +164,7 @@ async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() 
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
 }
 
-/// Whoever is killed again while it waits, or is stopped, leaves nobody.
+/// A supervisor that is killed again or stopped while it waits leaves no process.
 #[tokio::test(start_paused = true)]
 async fn killing_a_supervisor_that_waits_for_orphans_leaves_no_process() {
     let t = ScriptedChildren::new();

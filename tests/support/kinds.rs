@@ -45,7 +45,7 @@ pub type Make = fn(Does, Say) -> ChildSpec;
 /// A kind of child, by name.
 pub type Kind = (&'static str, Make);
 
-/// What every kind says: `"up"` when it runs, `"stopping"` when it is told to stop.
+/// The reports of every kind: `"up"` when it runs, `"stopping"` when it receives the stop request.
 pub const KINDS: [Kind; 3] = [("task", task), ("serve", serve), ("blocking", blocking)];
 
 /// How the first incarnation of a child ended: the only one it is allowed.

@@ -29,7 +29,7 @@ impl Listener {
         self.heard.recv().await.expect("the listener has ended")
     }
 
-    /// What it has received and nobody has asked for yet.
+    /// Received messages that no test has taken yet.
     pub fn so_far(&mut self) -> Vec<Received> {
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }

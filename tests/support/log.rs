@@ -9,7 +9,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
-/// One event as it was told.
+/// One logged event.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) level: Level,
@@ -58,7 +58,7 @@ impl Log {
         Log { lines, _listening: tracing::subscriber::set_default(collector) }
     }
 
-    /// What was told since this was last asked.
+    /// The lines logged since the last call.
     pub(crate) fn take(&self) -> Vec<Line> {
         std::mem::take(&mut self.lines.lock().expect("nobody panics while holding it"))
     }

@@ -45,7 +45,7 @@ pub struct Script {
     log: UnboundedSender<String>,
 }
 
-/// The runtime of a test, its children's plans, and what they told.
+/// The runtime of a test, the scripts of its children, and their reports.
 pub struct ScriptedChildren {
     pub rt: Runtime,
     pub script: Script,
@@ -176,12 +176,12 @@ impl ScriptedChildren {
         self.end(id, ExitReason::crashed("boom"));
     }
 
-    /// Takes one thing that was told, if there is any by now.
+    /// Takes one report if there is one.
     pub fn try_told(&mut self) -> bool {
         self.told.try_recv().is_ok()
     }
 
-    /// What was told since this was last asked, when nothing is left to do.
+    /// Waits until every task is idle, and returns the reports since the last call.
     pub async fn told(&mut self) -> Vec<String> {
         settled().await;
         std::iter::from_fn(|| self.told.try_recv().ok()).collect()
@@ -207,7 +207,7 @@ pub async fn states(tree: &SupervisorRef) -> Vec<String> {
     tree.which_children().await.unwrap().iter().map(state).collect()
 }
 
-/// What a supervisor that gave up tells in its reason.
+/// The details in the exit reason of a supervisor that gave up.
 pub fn limit(reason: &ExitReason) -> &RestartLimitReached {
     let limit = reason.crash().and_then(|crash| crash.downcast_ref());
     limit.unwrap_or_else(|| panic!("it didn't give up, but ended with {reason}"))

@@ -36,7 +36,7 @@ pub fn sources(folder: &str) -> Vec<Source> {
     files(folder, ".rs")
 }
 
-/// All files below a folder whose names end so.
+/// All files below a folder with this name suffix.
 pub fn files(folder: &str, ending: &str) -> Vec<Source> {
     let mut found = Vec::new();
     for name in entries(folder) {
@@ -104,7 +104,7 @@ pub fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The function whose `fn` is here; none if it has no body.
+/// The function at this `fn`; none if it has no body.
 fn function(code: &str, at: usize) -> Option<Function> {
     let head = code[at + 2..].trim_start();
     let name = head.chars().take_while(|&c| is_word(c)).collect();

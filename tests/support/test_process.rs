@@ -98,7 +98,7 @@ impl TestProcess {
         rest
     }
 
-    /// Whether it is there, and still does as it is told.
+    /// Whether it is alive and still acts on request.
     pub async fn lives(&self) -> bool {
         self.ask(|_| ()).await;
         self.rt.is_alive(self.pid())

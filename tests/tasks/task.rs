@@ -65,7 +65,7 @@ async fn join_returns_the_result_and_leaves_no_message() {
     .await;
 }
 
-/// Not even where nobody joins it: its link passes on what is abnormal, and nothing else.
+/// Also for a task that is never joined: its link delivers abnormal exits only.
 #[tokio::test(start_paused = true)]
 async fn a_normal_exit_of_a_linked_task_sends_no_exit_to_a_trapping_caller() {
     inside_trapping(|mut ctx| async move {
@@ -120,7 +120,7 @@ async fn join_reports_a_crash_to_a_trapping_caller_without_an_exit_message() {
     .await;
 }
 
-/// A crash that nobody has joined yet is an `Exit`, as of any link; the join takes it back.
+/// A crash before the join is an `Exit` message, as for any link; the join removes it.
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_an_unjoined_task_sends_an_exit_to_a_trapping_caller() {
     inside_trapping(|mut ctx| async move {
@@ -331,7 +331,7 @@ async fn shutdown_with_brutal_kill_ends_a_trapping_task_at_once() {
     .await;
 }
 
-/// A shutdown that is dropped half way leaves nobody behind.
+/// A `shutdown` that is dropped before its end leaves no process behind.
 #[tokio::test(start_paused = true)]
 async fn dropping_a_shutdown_kills_the_task() {
     let rt = Runtime::new();

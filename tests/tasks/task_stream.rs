@@ -58,7 +58,7 @@ async fn unordered_results_arrive_as_they_finish() {
     assert_nothing_left(&rt).await;
 }
 
-/// TSK-029: and the caller, linked and not trapping, hears nothing of what was killed.
+/// TSK-029: a linked caller that does not trap exits is not notified of killed items.
 #[tokio::test(start_paused = true)]
 async fn an_item_that_times_out_is_killed_and_the_others_continue() {
     let late = || Err(TaskError::Timeout(ms(50)));
@@ -79,7 +79,7 @@ async fn an_item_that_times_out_is_killed_and_the_others_continue() {
     }
 }
 
-/// To whoever watches it, such an item was killed.
+/// A monitor of such an item reports `Killed`.
 #[tokio::test(start_paused = true)]
 async fn an_item_is_killed_on_time_while_the_stream_is_not_polled() {
     let rt = Runtime::new();
@@ -184,7 +184,7 @@ async fn items_end_with_their_caller() {
     }
 }
 
-/// Dropping the stream kills what is under way, and nobody hears of it.
+/// Dropping the stream kills the running items without a notification.
 #[tokio::test(start_paused = true)]
 async fn dropping_a_stream_kills_its_running_items() {
     let rt = Runtime::new();

@@ -25,7 +25,7 @@ async fn started() -> (Runtime, TaskSupervisorRef) {
     (rt, tasks)
 }
 
-/// Spawns a task in a process, and tells how it crashes on demand.
+/// Spawns a task in a process, and makes it crash on request.
 async fn crashing(
     rt: &Runtime,
     tasks: &TaskSupervisorRef,
@@ -214,7 +214,7 @@ async fn terminate_child_ends_a_task_once() {
     assert_nothing_left(&rt).await;
 }
 
-/// Tasks of a supervisor that is killed end with it, and so does who is linked to them.
+/// Tasks of a killed supervisor end with it, and so do the processes linked to them.
 #[tokio::test(start_paused = true)]
 async fn a_killed_task_supervisor_ends_its_tasks() {
     let (rt, tasks) = started().await;
@@ -246,7 +246,7 @@ async fn a_named_task_supervisor_is_reachable_after_its_restart() {
     assert_nothing_left(&rt).await;
 }
 
-/// Nobody is worked for who is no more.
+/// A task whose caller has ended is stopped.
 #[tokio::test(start_paused = true)]
 async fn spawn_for_an_ended_caller_fails_with_noproc() {
     let (rt, tasks) = started().await;
@@ -309,7 +309,7 @@ async fn max_children_limits_the_tasks_of_a_supervisor() {
     assert_nothing_left(&rt).await;
 }
 
-/// One that gives up after that gets it killed, and its caller hears nothing.
+/// A task that exceeds its shutdown time is killed, and its caller is not notified.
 #[tokio::test(start_paused = true)]
 async fn a_spawn_that_is_dropped_after_the_start_kills_the_task() {
     let (rt, tasks) = started().await;

@@ -5,7 +5,7 @@ use regrow::{CrashKind, ExitReason};
 /// The number of the command that made a process, a monitor or a timer.
 pub(crate) type Id = u32;
 
-/// Who acts when no process does.
+/// The actor of operations outside of any process.
 pub(crate) const OUTSIDE: Id = 0;
 
 pub(crate) const NAMES: u8 = 6;

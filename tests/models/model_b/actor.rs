@@ -15,7 +15,7 @@ use super::plan::{
 };
 use crate::injected_panics::BOOM;
 
-/// What all workers of a run share: what they tell, and how often each was started.
+/// The shared state of all workers of a run: their reports, and the number of starts of each.
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) zero: Instant,

@@ -20,9 +20,10 @@ pub(crate) struct Guess {
 /// When an answer is due.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Due {
-    /// After just so many milliseconds: whoever asks is answered when it is done.
+    /// After exactly this number of milliseconds: the caller is answered when the request is done.
     After(u64),
-    /// Who stops a supervisor is answered before the supervisor above has seen to its end.
+    /// The caller of a stop is answered before the parent of the stopped supervisor has handled its
+    /// end.
     Within(u64),
 }
 
@@ -75,7 +76,7 @@ fn orders(ids: &[u32]) -> Vec<Vec<u32>> {
     (0..ids.len()).flat_map(first).collect()
 }
 
-/// The models whose guess this was, each once.
+/// The models that predicted this, each once.
 pub(crate) fn explained(guesses: Vec<Guess>, mut got: World) -> Result<Vec<Model>, String> {
     // What falls at one instant does so in any order.
     let falls = guesses.iter().any(|guess| guess.model.falls);

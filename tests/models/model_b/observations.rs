@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::actor::number;
 use super::plan::{End, Kind, Restart, Spec, Sup};
 
-/// What the events have told so far.
+/// The state that the events have shown so far.
 pub(crate) struct Seen {
     /// And how many of them were missed until then.
     events: UnboundedReceiver<(LifecycleEvent, u64)>,

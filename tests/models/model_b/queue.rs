@@ -18,7 +18,7 @@ pub(crate) enum Event {
         id: u32,
         death: u64,
     },
-    /// A start failed, and is tried again, unless somebody has seen to the child.
+    /// A start failed, and is tried again, unless a request has handled the child.
     Retry {
         id: u32,
         ticket: u64,

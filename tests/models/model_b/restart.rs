@@ -17,7 +17,8 @@ enum Next {
 const PATIENCE: u64 = 15 * 60 * 1_000;
 
 impl Model {
-    /// The supervisor hears of these ends, in this order. What it ends with, if it does.
+    /// Delivers these ends to the supervisor, in this order. Returns the reason if the supervisor
+    /// ends.
     pub(crate) fn ended(&mut self, tree: &mut Tree, ids: &[u32]) -> Option<Over> {
         let exits = ids.iter().filter_map(|&id| tree.exit_of(id)).collect();
         self.hears(tree, exits)

@@ -55,7 +55,7 @@ async fn play(program: &Program) -> Result<Run, String> {
     }
 }
 
-/// Whoever starts the tree; a message ends it.
+/// The process that starts the tree; a message ends it.
 fn parent(rt: &Runtime, tree: SupervisorSpec) -> ProcessHandle {
     rt.spawn_fallible(|mut ctx| async move {
         ctx.runtime().set_trap_exit(ctx.pid(), true);
