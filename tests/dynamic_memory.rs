@@ -62,13 +62,13 @@ async fn ended_temporary_children_leave_no_memory_allocated() {
     let jobs = DynamicSupervisor::new().intensity(0, std::time::Duration::from_secs(1));
     let jobs = jobs.start(&t.rt).await.unwrap();
     come_and_go(&jobs, &t, 2_000).await;
-    while t.try_told() {}
+    while t.try_report() {}
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
 
     for _ in 0..children() / 2_000 {
         come_and_go(&jobs, &t, 2_000).await;
-        while t.try_told() {}
+        while t.try_report() {}
     }
 
     let (kept, peak) = (ALLOCATOR.current_usage(), ALLOCATOR.peak_usage());

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A child that waits until it is sent a word, and ends as that says.
-fn told(id: &str, restart: Restart) -> ChildSpec {
+fn ends_on_request(id: &str, restart: Restart) -> ChildSpec {
     let body = |mut ctx: regrow::TaskContext| async move {
         loop {
             match ctx.recv().await.message().as_deref() {
@@ -59,7 +59,7 @@ async fn only_child(jobs: &DynamicSupervisorRef) -> Pid {
 async fn start_child_starts_several_children_from_one_spec() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
-    let job = told("job", Restart::Permanent);
+    let job = ends_on_request("job", Restart::Permanent);
     let one = jobs.start_child(job.clone()).await.unwrap();
     let two = jobs.start_child(job).await.unwrap();
     assert_ne!(one, two);
@@ -85,7 +85,7 @@ impl StartChild for Panicking {
 async fn start_child_reports_success_ignore_failure_and_panic() {
     let t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
-    assert!(jobs.start_child(told("task", Restart::Permanent)).await.is_ok());
+    assert!(jobs.start_child(ends_on_request("task", Restart::Permanent)).await.is_ok());
     let server = jobs.start_child(t.child("server")).await.unwrap();
     assert_eq!(t.server("server").call(|reply| reply).await, Ok(server));
     t.next_starts("no", [Start::Ignores]);
@@ -133,11 +133,11 @@ async fn a_transient_dynamic_child_is_restarted_only_after_a_crash() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     for word in ["normal", "shutdown", "shutdown with"] {
-        let pid = jobs.start_child(told("job", Restart::Transient)).await.unwrap();
+        let pid = jobs.start_child(ends_on_request("job", Restart::Transient)).await.unwrap();
         end(&rt, pid, word).await;
         assert_eq!(counts(&jobs).await, (0, 0, 0, 0), "{word}");
     }
-    let pid = jobs.start_child(told("job", Restart::Transient)).await.unwrap();
+    let pid = jobs.start_child(ends_on_request("job", Restart::Transient)).await.unwrap();
     end(&rt, pid, "crash").await;
     assert_ne!(only_child(&jobs).await, pid);
     assert_eq!(counts(&jobs).await, (1, 1, 0, 1));
@@ -148,7 +148,7 @@ async fn a_transient_dynamic_child_is_restarted_only_after_a_crash() {
 async fn a_permanent_dynamic_child_is_restarted_after_every_kind_of_exit() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(9, SECOND).start(&rt).await.unwrap();
-    let mut pid = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
+    let mut pid = jobs.start_child(ends_on_request("job", Restart::Permanent)).await.unwrap();
     for word in ["normal", "shutdown", "shutdown with", "crash"] {
         end(&rt, pid, word).await;
         let next = only_child(&jobs).await;
@@ -163,19 +163,19 @@ async fn a_permanent_dynamic_child_is_restarted_after_every_kind_of_exit() {
 async fn max_children_counts_running_and_starting_children() {
     let t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().max_children(1).start(&t.rt).await.unwrap();
-    let pid = jobs.start_child(told("job", Restart::Temporary)).await.unwrap();
-    let refused = jobs.start_child(told("job", Restart::Temporary)).await;
+    let pid = jobs.start_child(ends_on_request("job", Restart::Temporary)).await.unwrap();
+    let refused = jobs.start_child(ends_on_request("job", Restart::Temporary)).await;
     assert_eq!(refused, Err(StartError::MaxChildren(1)));
     end(&t.rt, pid, "normal").await;
     // One that is still starting takes the place, too.
     t.next_starts("slow", [Start::FailsAfter(SECOND)]);
     let (slow, other) = tokio::join!(jobs.start_child(t.child("slow")), async {
         settled().await;
-        jobs.start_child(told("job", Restart::Temporary)).await
+        jobs.start_child(ends_on_request("job", Restart::Temporary)).await
     });
     assert!(matches!(slow, Err(StartError::Failed(_))), "{slow:?}");
     assert_eq!(other, Err(StartError::MaxChildren(1)));
-    assert!(jobs.start_child(told("job", Restart::Temporary)).await.is_ok());
+    assert!(jobs.start_child(ends_on_request("job", Restart::Temporary)).await.is_ok());
 }
 
 /// DYN-008, DYN-010.
@@ -183,7 +183,7 @@ async fn max_children_counts_running_and_starting_children() {
 async fn terminate_child_stops_a_child_by_pid_and_refuses_other_pids() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(0, SECOND).start(&rt).await.unwrap();
-    let pid = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
+    let pid = jobs.start_child(ends_on_request("job", Restart::Permanent)).await.unwrap();
     let ended = rt.ended(pid);
     assert_eq!(jobs.terminate_child(pid).await, Ok(()));
     assert_eq!(ended.await, ExitReason::Shutdown);
@@ -212,7 +212,7 @@ async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
     let late = async { (jobs.start_child(t.child("late")).await.is_err(), began.elapsed()) };
     let quick = async {
         settled().await;
-        jobs.start_child(told("quick", Restart::Temporary)).await.unwrap();
+        jobs.start_child(ends_on_request("quick", Restart::Temporary)).await.unwrap();
         began.elapsed() < SECOND
     };
     let (stop, again, late, quick) = tokio::join!(stop, again, late, quick);
@@ -220,7 +220,7 @@ async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
     assert_eq!(again, (Err(ChildError::NotFound(deaf.to_string())), 2 * SECOND));
     assert_eq!(late, (true, 3 * SECOND));
     assert!(quick);
-    assert_eq!(t.told().await, ["deaf starts", "deaf stops: shutdown", "late fails"]);
+    assert_eq!(t.reports().await, ["deaf starts", "deaf stops: shutdown", "late fails"]);
 }
 
 /// A child that took its link away is stopped all the same.
@@ -230,7 +230,7 @@ async fn terminate_child_stops_a_child_that_removed_its_link() {
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let all = [Shutdown::Timeout(SECOND), Shutdown::BrutalKill, Shutdown::Infinity];
     for (shutdown, takes) in all.into_iter().zip([SECOND, 5 * SECOND, 5 * SECOND]) {
-        let job = told("job", Restart::Permanent).shutdown(shutdown);
+        let job = ends_on_request("job", Restart::Permanent).shutdown(shutdown);
         let pid = jobs.start_child(job).await.unwrap();
         rt.unlink(pid, jobs.pid().unwrap());
         let began = Instant::now();
@@ -245,8 +245,9 @@ async fn terminate_child_stops_a_child_that_removed_its_link() {
 async fn exceeding_the_restart_intensity_stops_the_supervisor_and_all_children() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(1, SECOND).start(&rt).await.unwrap();
-    let bystander = jobs.start_child(told("bystander", Restart::Permanent)).await.unwrap();
-    let bad = jobs.start_child(told("bad", Restart::Permanent)).await.unwrap();
+    let bystander =
+        jobs.start_child(ends_on_request("bystander", Restart::Permanent)).await.unwrap();
+    let bad = jobs.start_child(ends_on_request("bad", Restart::Permanent)).await.unwrap();
     let (ended, stopped) = (jobs.ended(), rt.ended(bystander));
     end(&rt, bad, "crash").await;
     let bad = jobs.which_children().await.unwrap()[1].pid().unwrap();
@@ -270,7 +271,7 @@ async fn a_dynamic_supervisor_stops_its_children_concurrently() {
         t.child("slow").shutdown(Shutdown::Infinity),
         t.child("deaf").shutdown(Shutdown::Timeout(SECOND)),
         t.child("other"),
-        told("plain", Restart::Permanent),
+        ends_on_request("plain", Restart::Permanent),
     ];
     let mut ends = Vec::new();
     for child in children {
@@ -294,7 +295,7 @@ async fn two_thousand_children_are_listed_counted_and_removed_after_a_kill() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     for _ in 0..2_000 {
-        jobs.start_child(told("job", Restart::Temporary)).await.unwrap();
+        jobs.start_child(ends_on_request("job", Restart::Temporary)).await.unwrap();
     }
     assert_eq!(counts(&jobs).await, (2_000, 2_000, 0, 2_000));
     let children = jobs.which_children().await.unwrap();
@@ -312,7 +313,7 @@ async fn a_killed_dynamic_supervisor_restarts_without_children_under_its_name() 
     let tree = Supervisor::one_for_one().child(DynamicSupervisor::new().named("jobs"));
     let tree = tree.start(&t.rt).await.unwrap();
     let jobs = DynamicSupervisorRef::named(&t.rt, "jobs");
-    let plain = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
+    let plain = jobs.start_child(ends_on_request("job", Restart::Permanent)).await.unwrap();
     let trapping = jobs.start_child(t.child("trapping")).await.unwrap();
     let (old, ended, other) = (jobs.pid().unwrap(), t.rt.ended(plain), t.rt.ended(trapping));
     t.rt.kill(old);
@@ -342,7 +343,7 @@ async fn invalid_dynamic_supervisor_settings_are_refused_at_the_start() {
     }
     assert_eq!(rt.spawned(), 0);
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
-    let loud = told("loud", Restart::Transient).significant(true);
+    let loud = ends_on_request("loud", Restart::Transient).significant(true);
     assert!(matches!(jobs.start_child(loud).await, Err(StartError::Invalid(_))));
     assert_eq!(counts(&jobs).await, (0, 0, 0, 0));
 }
@@ -383,7 +384,7 @@ async fn terminate_child_cancels_a_restart_in_progress_and_frees_the_name() {
     assert_eq!((counts(&jobs).await, t.rt.whereis("slow")), ((0, 0, 0, 0), None));
     assert_eq!(t.rt.leftovers().processes, 1);
     assert!(jobs.start_child(t.child("slow")).await.is_ok());
-    assert_eq!(t.told().await.len(), 1);
+    assert_eq!(t.reports().await.len(), 1);
 }
 
 /// A server with an `init` of one second.
@@ -452,7 +453,9 @@ async fn a_cancelled_restart_that_crashes_by_itself_is_not_waited_for() {
     assert_eq!(jobs.terminate_child(pid).await, Ok(()));
     tokio::time::sleep(SECOND).await;
     assert_eq!((counts(&jobs).await, rt.process_count()), ((0, 0, 0, 0), 1));
-    assert!(jobs.start_child(told("next", Restart::Temporary).named("brief")).await.is_ok());
+    assert!(
+        jobs.start_child(ends_on_request("next", Restart::Temporary).named("brief")).await.is_ok()
+    );
 }
 
 /// A supervisor stopped or killed during starts leaves no process.
@@ -496,7 +499,7 @@ async fn a_child_that_is_given_up_alone_stays_listed_as_stopped() {
     assert_eq!((counts(&jobs).await, t.rt.whereis("bad")), ((2, 1, 0, 2), None));
     let escalating = DynamicSupervisor::new().child_intensity(0, SECOND, Exhausted::Escalate);
     let jobs = escalating.start(&t.rt).await.unwrap();
-    let pid = jobs.start_child(told("bad", Restart::Permanent)).await.unwrap();
+    let pid = jobs.start_child(ends_on_request("bad", Restart::Permanent)).await.unwrap();
     let ended = jobs.ended();
     t.rt.kill(pid);
     assert_eq!(limit(&ended.await).last, ExitReason::Killed);
@@ -512,7 +515,7 @@ async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
     assert_eq!((&one, &two), (&two, &three));
     assert_eq!(t.rt.whereis("slow"), one.clone().ok());
     assert_eq!((ask().await, t.rt.spawned()), (one.clone(), 2));
-    // Its holder is dying: it is waited out.
+    // Its holder is ending: the request waits for that.
     t.rt.exit(one.clone().unwrap(), ExitReason::Shutdown);
     let next = ask().await.unwrap();
     assert_ne!(Ok(next), one);
@@ -525,8 +528,8 @@ async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
     assert!(ask().await.is_ok());
 }
 
-/// Who asks while the winner is in its init waits for it as well, and hears its error, also
-/// when it asks another supervisor.
+/// A request during the `init` of the winner waits for it as well, and gets its error, also through
+/// another supervisor.
 #[tokio::test(start_paused = true)]
 async fn get_or_start_waits_for_the_init_of_a_child_that_is_starting() {
     let t = ScriptedChildren::new();
@@ -570,7 +573,10 @@ impl GenServer for Own {
         rooms: DynamicSupervisorRef,
         _: &mut regrow::ServerContext<Self>,
     ) -> regrow::Result<Self> {
-        Ok(Own(rooms.get_or_start("own", told("other", Restart::Temporary)).await.unwrap()))
+        Ok(Own(rooms
+            .get_or_start("own", ends_on_request("other", Restart::Temporary))
+            .await
+            .unwrap()))
     }
 
     async fn handle_call(
@@ -615,7 +621,7 @@ async fn a_tree_shows_the_first_hundred_children_and_counts_the_rest() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().named("jobs").start(&rt).await.unwrap();
     for _ in 0..103 {
-        jobs.start_child(told("job", Restart::Temporary)).await.unwrap();
+        jobs.start_child(ends_on_request("job", Restart::Temporary)).await.unwrap();
     }
     let tree = jobs.tree().await.unwrap();
     assert_eq!((tree.root.children.len(), tree.root.more), (100, 3));

@@ -34,7 +34,7 @@ async fn a_cancelled_restart_that_fails_frees_the_name() {
     assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     let started = timeout(SECOND, jobs.get_or_start("a", t.child("a"))).await;
     assert!(started.is_ok_and(|started| started.is_ok()));
-    assert_eq!(t.told().await, ["a starts", "a fails", "a starts"]);
+    assert_eq!(t.reports().await, ["a starts", "a fails", "a starts"]);
 }
 
 /// The child of a gated start, which runs, and the pid of its second start, which is held up.
@@ -97,7 +97,8 @@ async fn a_cancelled_start_is_killed_after_the_shutdown_time_of_its_child() {
     }
 }
 
-/// The supervisor stops while a start is called off: the caller is told of the supervisor's end.
+/// The supervisor stops while a start is cancelled: the caller gets the end of the supervisor as
+/// its error.
 #[tokio::test(start_paused = true)]
 async fn terminate_child_during_a_restart_fails_when_the_supervisor_stops() {
     let (rt, jobs, first, second, _may, _is_stopped) =

@@ -301,8 +301,8 @@ fn a_number_in_a_source_equals_the_number_in_the_text() {
     assert_none(&complaints);
 }
 
-/// How long those who run a program wait before they kill it: theirs, so each place that tells it
-/// has to tell the same.
+/// How long service managers wait before they kill a program: each place that quotes a value has to
+/// quote the same.
 #[test]
 fn the_timeouts_of_systemd_and_kubernetes_are_the_same_everywhere() {
     let settings = [("(`terminationGracePeriodSeconds`)", "30"), ("(`TimeoutStopSec`)", "90")];
@@ -321,7 +321,7 @@ fn the_timeouts_of_systemd_and_kubernetes_are_the_same_everywhere() {
         }
     }
     assert_none(&complaints);
-    assert!(told >= 4, "it looks in the wrong places: {told}");
+    assert!(told >= 4, "the search misses most places: {told}");
 }
 
 /// What a version of `name` is in the manifest.
@@ -350,7 +350,7 @@ fn the_minimum_tokio_and_rust_versions_are_those_of_the_manifest() {
         }
     }
     assert_none(&complaints);
-    assert!(told >= 3, "it looks in the wrong places: {told}");
+    assert!(told >= 3, "the search misses most places: {told}");
 }
 
 /// The numbers of a text, as they are written: `1,345`, `0.71`, `401–420`.

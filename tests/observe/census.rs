@@ -17,7 +17,7 @@ fn telling() -> (Log, Runtime) {
 }
 
 /// The census lines since this was last asked: labels, tags.
-fn told(log: &Log) -> Vec<(String, String)> {
+fn census_lines(log: &Log) -> Vec<(String, String)> {
     let of = |line: &Line| (line.field("labels").to_owned(), line.field("tags").to_owned());
     log.take().iter().filter(|line| line.head() == "INFO census").map(of).collect()
 }
@@ -47,9 +47,9 @@ async fn many_changes_produce_one_census_line_two_seconds_after_the_first() {
     rt.register_tag("g", a1);
     rt.register_tag("g", idle(&rt));
     sleep(Duration::from_millis(1_998)).await;
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
     sleep(Duration::from_millis(2)).await;
-    assert_eq!(told(&log), [line("alpha 2, beta 1", "g 2")]);
+    assert_eq!(census_lines(&log), [line("alpha 2, beta 1", "g 2")]);
 }
 
 /// SYS-012.
@@ -62,9 +62,9 @@ async fn the_end_of_a_labelled_process_produces_a_census_line() {
     quiet_hour().await;
     killed(&rt, one).await;
     almost_due().await;
-    assert_eq!(told(&log), [line("alpha 2", "")]);
+    assert_eq!(census_lines(&log), [line("alpha 2", "")]);
     sleep(Duration::from_millis(2)).await;
-    assert_eq!(told(&log), [line("alpha 1", "")]);
+    assert_eq!(census_lines(&log), [line("alpha 1", "")]);
 }
 
 /// No line is logged while nothing changes.
@@ -73,14 +73,14 @@ async fn a_runtime_without_changes_logs_no_census() {
     let (log, rt) = telling();
     let p = idle(&rt);
     quiet_hour().await;
-    assert_eq!(told(&log), [], "an unlabelled process is nobody's business");
+    assert_eq!(census_lines(&log), [], "an unlabelled process is not logged");
     rt.set_label(p, "alpha");
     quiet_hour().await;
-    assert_eq!(told(&log).len(), 1);
+    assert_eq!(census_lines(&log).len(), 1);
     rt.send(p, b"busy".to_vec());
     killed(&rt, idle(&rt)).await;
     quiet_hour().await;
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
 }
 
 /// A change is logged even if all counts are as before.
@@ -93,7 +93,7 @@ async fn a_census_line_is_logged_even_when_the_counts_are_unchanged() {
     killed(&rt, old).await;
     rt.set_label(idle(&rt), "alpha");
     quiet_hour().await;
-    assert_eq!(told(&log), [line("alpha 1", ""), line("alpha 1", "")]);
+    assert_eq!(census_lines(&log), [line("alpha 1", ""), line("alpha 1", "")]);
 }
 
 /// A change during the logging of a line is logged in the next line.
@@ -104,7 +104,7 @@ async fn each_burst_of_changes_produces_its_own_census_line() {
         rt.set_label(idle(&rt), "alpha");
         sleep(Duration::from_secs(2)).await;
         settled().await;
-        assert_eq!(told(&log), [line(&format!("alpha {n}"), "")]);
+        assert_eq!(census_lines(&log), [line(&format!("alpha {n}"), "")]);
     }
 }
 
@@ -116,17 +116,17 @@ async fn joining_and_leaving_a_group_produces_a_census_line() {
     rt.register_tag("g", p);
     rt.register_tag("g", q);
     quiet_hour().await;
-    assert_eq!(told(&log), [line("", "g 2")]);
+    assert_eq!(census_lines(&log), [line("", "g 2")]);
     rt.unregister_tag("g", p);
     quiet_hour().await;
-    assert_eq!(told(&log), [line("", "g 1")]);
+    assert_eq!(census_lines(&log), [line("", "g 1")]);
     killed(&rt, q).await;
     quiet_hour().await;
-    assert_eq!(told(&log), [line("", "")]);
+    assert_eq!(census_lines(&log), [line("", "")]);
     rt.unregister_tag("g", p);
     rt.register_tag("g", q);
     quiet_hour().await;
-    assert_eq!(told(&log), [], "neither of these did anything");
+    assert_eq!(census_lines(&log), [], "neither of these did anything");
 }
 
 /// Below Info there is no census, and what happened there is not made up for.
@@ -140,12 +140,12 @@ async fn no_census_is_logged_below_level_info() {
     quiet_hour().await;
     rt.set_log_level(LogLevel::Debug);
     quiet_hour().await;
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
     rt.set_label(p, "beta");
     sleep(Duration::from_secs(1)).await;
     rt.set_log_level(LogLevel::Off);
     quiet_hour().await;
-    assert_eq!(told(&log), [], "turned off before the line was due");
+    assert_eq!(census_lines(&log), [], "turned off before the line was due");
 }
 
 /// Tokio tasks that have not ended; the test itself is none.
@@ -163,7 +163,7 @@ async fn the_census_task_ends_with_its_runtime() {
     drop(rt);
     settled().await;
     assert_eq!(alive_tasks(), 0);
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
 }
 
 /// T53. The same while a line is being waited for.
@@ -175,7 +175,7 @@ async fn a_pending_census_line_does_not_keep_the_runtime_alive() {
     killed(&rt, p).await;
     drop(rt);
     quiet_hour().await;
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
     assert_eq!(alive_tasks(), 0);
 }
 
@@ -188,5 +188,5 @@ fn a_log_level_set_before_tokio_starts_takes_effect_later() {
         rt.set_label(idle(&rt), "alpha");
         quiet_hour().await;
     });
-    assert_eq!(told(&log), [line("alpha 1", "")]);
+    assert_eq!(census_lines(&log), [line("alpha 1", "")]);
 }

@@ -51,8 +51,8 @@ async fn an_unlabelled_process_emits_an_event_only_for_a_crash() {
     assert_eq!(events.next().await, Some(told));
 }
 
-/// A listener that lies too far behind misses the oldest, and learns how many; nobody
-/// waits for it.
+/// A listener that lags too far behind loses the oldest events, and receives their number. No
+/// process waits for it.
 #[tokio::test]
 async fn a_slow_listener_loses_the_oldest_events_and_counts_them() {
     let rt = Runtime::new();

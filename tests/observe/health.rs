@@ -35,7 +35,7 @@ async fn say(rt: &Runtime, name: &str, what: &str) {
     settled().await;
 }
 
-async fn told(tree: &SupervisorRef) -> String {
+async fn health_of(tree: &SupervisorRef) -> String {
     tree.tree().await.unwrap().health().to_string()
 }
 
@@ -46,18 +46,18 @@ async fn the_health_of_a_tree_is_that_of_its_worst_child() {
     let quiet = ChildSpec::task("quiet", |_| std::future::pending());
     let tree = Supervisor::one_for_one().child(quiet).child(inner).start(&rt).await.unwrap();
     settled().await;
-    assert_eq!(told(&tree).await, "inner/a is starting");
+    assert_eq!(health_of(&tree).await, "inner/a is starting");
     say(&rt, "a", "ready").await;
-    assert_eq!(told(&tree).await, "inner/b is starting");
+    assert_eq!(health_of(&tree).await, "inner/b is starting");
     say(&rt, "b", "the upstream answers 503").await;
-    assert_eq!(told(&tree).await, "inner/b: the upstream answers 503");
+    assert_eq!(health_of(&tree).await, "inner/b: the upstream answers 503");
     assert!(tree.tree().await.unwrap().health().is_serving());
     say(&rt, "a", "stopping").await;
-    assert_eq!(told(&tree).await, "inner/a is stopping");
+    assert_eq!(health_of(&tree).await, "inner/a is stopping");
     assert!(!tree.tree().await.unwrap().health().is_serving());
     say(&rt, "a", "ready").await;
     say(&rt, "b", "ready").await;
-    assert_eq!(told(&tree).await, "ready");
+    assert_eq!(health_of(&tree).await, "ready");
     assert!(tree.tree().await.unwrap().to_string().lines().all(|line| !line.contains("degraded")));
     let gone = dead(&rt).await;
     assert_eq!((rt.health(gone), rt.set_health(gone, Health::Ready)), (None, false));
@@ -70,9 +70,9 @@ async fn a_child_that_waits_for_its_backoff_has_the_health_starting() {
     let child = moody("a").backoff(regrow::Backoff::default());
     let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
     say(&rt, "a", "ready").await;
-    assert_eq!(told(&tree).await, "ready");
+    assert_eq!(health_of(&tree).await, "ready");
     say(&rt, "a", "crash").await;
-    assert_eq!(told(&tree).await, "a is starting");
+    assert_eq!(health_of(&tree).await, "a is starting");
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,8 +125,8 @@ async fn a_child_that_is_not_ready_in_time_fails_the_start() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// The same under a dynamic supervisor, which waits beside its loop: the child hears its own
-/// supervisor's wish that it stop, and has its time for that.
+/// The same under a dynamic supervisor, which waits outside of its loop: the child receives the
+/// stop request of its own supervisor, and has its shutdown time.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_that_is_not_ready_in_time_is_asked_to_stop() {
     let rt = Runtime::new();
@@ -278,7 +278,7 @@ async fn a_supervisor_that_waits_for_its_restart_is_alive_and_not_ready() {
     assert_eq!(ask(&routes, "/healthz").await.0, 503);
 }
 
-/// A child on a thread of its own speaks for itself as any other, also while it starts.
+/// A child on its own thread reports its health like any other, also while it starts.
 #[tokio::test]
 async fn a_blocking_child_sets_its_health_also_while_it_starts() {
     let rt = Runtime::new();

@@ -50,8 +50,8 @@ async fn a_crash_logs_one_error_with_pid_label_and_reason() {
     }
 }
 
-/// SYS-007. Whoever fails by itself is heard, label or not, log or not: by a panic, by
-/// an error, or by words of its own.
+/// SYS-007. A process that fails by itself is logged, with or without a label or a log level: by a
+/// panic, by an error, or by a reason of its own.
 #[tokio::test]
 async fn every_kind_of_crash_logs_an_error_without_a_label_or_level() {
     let (log, rt) = (Log::listen(), Runtime::new());

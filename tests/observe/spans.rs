@@ -19,19 +19,19 @@ use tracing_subscriber::registry::LookupSpan;
 /// The fields of each span, and the spans of each event.
 #[derive(Clone, Default)]
 struct Seen {
-    told: Arc<Mutex<Vec<Told>>>,
+    told: Arc<Mutex<Vec<Logged>>>,
     /// Spans made, and closed.
     spans: Arc<Mutex<[usize; 2]>>,
 }
 
 /// The text of an event, and its spans.
-type Told = (String, Vec<Said>);
+type Logged = (String, Vec<SpanFields>);
 
 /// The fields of one span: `pid`, and `label` if it has one.
-type Said = BTreeMap<&'static str, String>;
+type SpanFields = BTreeMap<&'static str, String>;
 
 #[derive(Default)]
-struct Fields(Said);
+struct Fields(SpanFields);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
@@ -88,7 +88,7 @@ impl Seen {
         (seen, guard)
     }
 
-    fn take(&self) -> Vec<Told> {
+    fn take(&self) -> Vec<Logged> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
@@ -102,17 +102,17 @@ fn say(text: &str) {
 }
 
 /// The one span of a process with this label.
-fn of(pid: Pid, label: Option<&str>) -> Vec<Said> {
-    let mut said = Said::from([("pid", pid.to_string())]);
-    said.extend(label.map(|label| ("label", label.to_owned())));
-    vec![said]
+fn of(pid: Pid, label: Option<&str>) -> Vec<SpanFields> {
+    let mut fields = SpanFields::from([("pid", pid.to_string())]);
+    fields.extend(label.map(|label| ("label", label.to_owned())));
+    vec![fields]
 }
 
-fn told(text: &str, spans: Vec<Said>) -> Told {
+fn logged(text: &str, spans: Vec<SpanFields>) -> Logged {
     (text.to_owned(), spans)
 }
 
-/// Says what it does.
+/// Logs each of its callbacks.
 struct Talker;
 
 impl GenServer for Talker {
@@ -167,19 +167,19 @@ async fn everything_a_server_logs_is_inside_its_span() {
     let tree = tree.start(&rt).await.unwrap();
     let pid = rt.whereis("t").unwrap();
     let inside = || of(pid, Some("talker"));
-    assert_eq!(seen.take(), [told("init", inside())]);
+    assert_eq!(seen.take(), [logged("init", inside())]);
     rt.server_named::<Talker>("t").call(|reply| reply).await.unwrap();
     settled().await;
     let heard = seen.take();
-    assert_eq!(heard[..2], [told("before", inside()), told("after", inside())]);
+    assert_eq!(heard[..2], [logged("before", inside()), logged("after", inside())]);
     let (task, cast) = (&heard[2], &heard[3]);
     assert_eq!((task.0.as_str(), task.1.len()), ("task", 1));
     assert_ne!(task.1[0]["pid"], pid.to_string());
-    assert_eq!(*cast, told("cast", inside()));
+    assert_eq!(*cast, logged("cast", inside()));
 
     tree.terminate_child("talker").await.unwrap();
     tree.stop().await.unwrap();
-    assert_eq!(seen.take(), [told("drop", inside())]); // it doesn't trap
+    assert_eq!(seen.take(), [logged("drop", inside())]); // it doesn't trap
     assert_eq!(rt.process_count(), 0);
     let [made, closed] = seen.spans();
     assert_eq!((made, closed), (3, 3), "one each, and none is left open");
@@ -197,8 +197,8 @@ async fn a_panic_leaves_the_span_and_terminate_enters_it_again() {
     assert!(talker.ended().await.is_abnormal());
     say("outside");
     let inside = of(pid, None);
-    let all = ["init", "terminate", "drop"].map(|text| told(text, inside.clone()));
-    assert_eq!(seen.take(), [&all[..], &[told("outside", vec![])]].concat());
+    let all = ["init", "terminate", "drop"].map(|text| logged(text, inside.clone()));
+    assert_eq!(seen.take(), [&all[..], &[logged("outside", vec![])]].concat());
 }
 
 /// Raw processes as well; a body is in its span until its last value is dropped.
@@ -215,7 +215,7 @@ async fn a_raw_process_body_runs_and_is_dropped_inside_its_span() {
     settled().await;
     support::killed(&rt, body.pid()).await;
     let inside = of(body.pid(), None);
-    assert_eq!(seen.take(), [told("body", inside.clone()), told("dropped", inside)]);
+    assert_eq!(seen.take(), [logged("body", inside.clone()), logged("dropped", inside)]);
 }
 
 /// A span says the label that the process has.
@@ -233,10 +233,10 @@ async fn a_new_label_replaces_the_process_span() {
     assert_eq!(
         seen.take(),
         [
-            told("init", of(pid, None)),
-            told("cast", of(pid, None)),
-            told("cast", of(pid, None)), // the handler that gave it began before
-            told("cast", of(pid, Some("new"))),
+            logged("init", of(pid, None)),
+            logged("cast", of(pid, None)),
+            logged("cast", of(pid, None)), // the handler that gave it began before
+            logged("cast", of(pid, Some("new"))),
         ]
     );
     assert_eq!(seen.spans(), [2, 1]);
@@ -250,14 +250,14 @@ async fn no_span_is_created_unless_process_spans_are_enabled() {
     let talker = Talker::start(&rt, ()).await.unwrap();
     talker.cast(None);
     settled().await;
-    assert_eq!(seen.take(), [told("init", vec![]), told("cast", vec![])]);
+    assert_eq!(seen.take(), [logged("init", vec![]), logged("cast", vec![])]);
     rt.process_spans(true);
     talker.cast(None);
     settled().await;
-    assert_eq!(seen.take(), [told("cast", of(talker.pid().unwrap(), None))]);
+    assert_eq!(seen.take(), [logged("cast", of(talker.pid().unwrap(), None))]);
     rt.process_spans(false);
     talker.cast(None);
     settled().await;
-    assert_eq!((seen.take(), seen.spans()), (vec![told("cast", vec![])], [1, 0]));
+    assert_eq!((seen.take(), seen.spans()), (vec![logged("cast", vec![])], [1, 0]));
     assert_eq!(rt.info(talker.pid().unwrap()).unwrap().label, None);
 }

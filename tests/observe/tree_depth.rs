@@ -169,7 +169,7 @@ fn a_deep_spec_can_be_linted_printed_cloned_and_dropped() {
     });
 }
 
-/// A closure may hold a description, whose closure holds another.
+/// A closure may hold a specification, with a closure that holds another.
 #[test]
 fn specs_nested_in_init_closures_start_and_are_dropped() {
     on_a_small_stack(|| async {

@@ -54,7 +54,7 @@ macro_rules! lets_other_tasks_run {
         while !other.has_run() {
             $operation;
             rounds += 1;
-            assert!(rounds < MANY, "{}: a loop around it lets nobody else run", $name);
+            assert!(rounds < MANY, "{}: a loop around it lets no other task run", $name);
         }
     };
 }

@@ -82,8 +82,8 @@ async fn queued_messages_with_panicking_destructors_are_dropped_one_by_one() {
     }
 }
 
-/// Of a timer that finds nobody, and of several that go with their target: the others come, and
-/// the end of the target is told.
+/// The message of a timer without a target, and of several timers that are discarded with their
+/// target: the others arrive, and the end of the target is announced.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_destructor_in_a_timer_does_not_stop_other_timers() {
     let rt = Runtime::new();
@@ -146,9 +146,9 @@ async fn a_panicking_destructor_in_a_child_spec_does_not_crash_the_supervisor() 
     assert_eq!(dropped.load(Ordering::SeqCst), 1, "the short one's");
     assert!(tree.start_child(mined("b", &dropped, false)).await.is_err());
     assert_eq!(dropped.load(Ordering::SeqCst), 2, "the refused one's");
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
-    assert_eq!(t.told().await, ["a stops: shutdown"]);
+    assert_eq!(t.reports().await, ["a stops: shutdown"]);
     assert_eq!(dropped.load(Ordering::SeqCst), 3);
 }
 

@@ -155,7 +155,7 @@ impl Desk {
     }
 
     /// What it reported within a second.
-    async fn hears(&mut self) -> Vec<&'static str> {
+    async fn handled(&mut self) -> Vec<&'static str> {
         sleep(SECOND).await;
         std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }
@@ -348,7 +348,7 @@ async fn a_zero_self_cast_arrives_at_once_and_a_max_one_never() {
     }
     desk.act(|ctx| ctx.cast_after_as("key", ZERO, Cast::Say("keyed")));
     desk.act(|ctx| ctx.cast_after_as("other", MAX, Cast::Say("never")));
-    assert_eq!(desk.hears().await, ["after", "keyed"]);
+    assert_eq!(desk.handled().await, ["after", "keyed"]);
     for missed in [MissedTickBehavior::Burst, MissedTickBehavior::Delay, MissedTickBehavior::Skip] {
         desk.act(move |ctx| {
             ctx.cast_every(MAX, missed, || Cast::Say("never"));
@@ -356,11 +356,11 @@ async fn a_zero_self_cast_arrives_at_once_and_a_max_one_never() {
             assert!(catch_unwind(AssertUnwindSafe(zero)).is_err(), "documented");
         });
     }
-    assert_eq!(desk.hears().await, [""; 0]);
+    assert_eq!(desk.handled().await, [""; 0]);
     desk.act(|ctx| ctx.idle_timeout(ZERO));
-    assert_eq!(desk.hears().await, ["idle"]);
+    assert_eq!(desk.handled().await, ["idle"]);
     desk.act(|ctx| ctx.idle_timeout(MAX));
-    assert_eq!(desk.hears().await, [""; 0]);
+    assert_eq!(desk.handled().await, [""; 0]);
     assert_eq!(desk.clerk.call(same).await, Ok(7));
 }
 

@@ -389,7 +389,7 @@ async fn every_error_type_and_variant_is_in_the_list_of_tested_errors() {
 }
 
 /// The reasons in the log lines about ends.
-fn told_of_reasons(log: &Log) -> Vec<String> {
+fn logged_reasons(log: &Log) -> Vec<String> {
     let told = log.take();
     let mut shown = Vec::new();
     for head in [
@@ -435,7 +435,7 @@ async fn logs_trees_and_reports_show_every_cause_of_a_reason_once() {
     #[cfg(feature = "serde")]
     shown.push(snapshot.to_json());
     Run::new(failing(disk)).on(&rt).without_signals().run().await.unwrap_err();
-    shown.extend(told_of_reasons(&log));
+    shown.extend(logged_reasons(&log));
     for text in shown {
         for cause in CAUSES {
             assert_eq!(text.matches(cause).count(), 1, "{cause:?} in {text}");
@@ -495,8 +495,8 @@ const WHIMS: [(Whim, &str); 6] = [
     (Whim::SaysNothing, "error: "),
 ];
 
-/// It ends its process with its type and a text, its supervisor decides as for any other, and
-/// all who are told of it go on.
+/// The error ends its process with its type and a text, its supervisor decides as for any other,
+/// and all observers continue.
 #[tokio::test(start_paused = true)]
 async fn a_user_error_whose_display_or_source_misbehaves_is_a_valid_reason() {
     hush_injected_panics();

@@ -8,7 +8,7 @@ use regrow::{ExitReason, Pid, Received, Runtime};
 use support::{TestProcess, crash, dead_pid, down, exit, idler};
 
 fn links(rt: &Runtime, pid: Pid) -> usize {
-    rt.info(pid).expect("it lives").links
+    rt.info(pid).expect("it is alive").links
 }
 
 /// SIG-001.
@@ -183,8 +183,8 @@ async fn linking_to_an_ended_process_sends_noproc_to_a_trapping_linker() {
     assert!(!rt.link(a.pid(), dead));
     assert_eq!(a.mail().await, [exit(dead, ExitReason::NoProc)]);
     assert_eq!(links(&rt, a.pid()), 0);
-    assert!(!rt.link(dead, a.pid()), "a dead linker");
-    assert_eq!(a.mail().await, [], "its peer hears nothing");
+    assert!(!rt.link(dead, a.pid()), "an ended linker");
+    assert_eq!(a.mail().await, [], "its peer receives nothing");
 }
 
 /// SIG-019.
@@ -283,7 +283,7 @@ async fn a_killed_parent_ends_its_non_trapping_linked_children() {
     assert!(trapping.lives().await);
 }
 
-/// T10. A dead parent has no children: the body never runs.
+/// T10. The body of a child of an ended parent never runs.
 #[tokio::test]
 async fn spawn_link_with_an_ended_parent_never_runs_the_body() {
     let rt = Runtime::new();

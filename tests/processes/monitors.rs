@@ -113,7 +113,7 @@ async fn a_demonitor_in_time_leaves_no_down() {
         assert!(!let_go(kept), "after its Down was received");
         watcher.handle.kill();
         watcher.ended().await;
-        assert!(!let_go(kept), "of a dead watcher");
+        assert!(!let_go(kept), "the watcher has ended");
     }
 }
 
@@ -218,7 +218,7 @@ async fn the_monitors_of_an_ended_watcher_are_removed() {
     assert!(target.lives().await);
     assert_eq!(rt.info(target.pid()).unwrap().monitors, 0);
     rt.monitor(watcher.pid(), target.pid());
-    assert_eq!(rt.info(target.pid()).unwrap().monitors, 0, "dead before it watched");
+    assert_eq!(rt.info(target.pid()).unwrap().monitors, 0, "the watcher had ended before");
 }
 
 /// T11.

@@ -50,7 +50,7 @@ async fn an_unregistered_name_can_be_registered_again() {
     assert_eq!(rt.whereis("n"), Some(next));
 }
 
-/// REG-004. A pid that never was is as good as dead.
+/// REG-004. A pid that never existed is treated as ended.
 #[tokio::test]
 async fn an_ended_process_cannot_register_a_name() {
     let rt = Runtime::new();
@@ -218,7 +218,7 @@ async fn a_name_reassigned_during_a_teardown_stays_with_the_new_holder() {
         rt.kill(old);
         for name in &names {
             rt.unregister(name);
-            assert!(rt.register(name.as_str(), heir), "nobody else wants the name");
+            assert!(rt.register(name.as_str(), heir), "no other process registers the name");
         }
         ended.await;
         for name in &names {

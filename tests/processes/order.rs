@@ -183,8 +183,8 @@ impl fmt::Display for Clingy {
     }
 }
 
-/// Guarantee 5. A reason goes with nothing locked: one that came too late, one that was
-/// ignored, one that nobody looked at, one in a mailbox.
+/// Guarantee 5. A reason is dropped while no lock is held: one that came too late, one that was
+/// ignored, one that was never read, one in a mailbox.
 #[tokio::test]
 async fn a_destructor_of_a_reason_may_use_the_runtime() {
     let rt = Runtime::new();
@@ -196,7 +196,11 @@ async fn a_destructor_of_a_reason_may_use_the_runtime() {
         let clingy = Clingy(rt.clone(), target, Arc::clone(&dropped));
         rt.exit(target, ExitReason::shutdown_with(clingy));
     }
-    assert_eq!(dropped.load(Ordering::SeqCst), 2, "the late one, and that to the dead");
+    assert_eq!(
+        dropped.load(Ordering::SeqCst),
+        2,
+        "the late message, and the one to an ended process"
+    );
     assert_eq!(ended.await.to_string(), "shutdown: clingy");
     let ended = rt.ended(trapping);
     rt.kill(trapping);

@@ -27,7 +27,7 @@ impl fmt::Display for Story {
 impl Error for Story {}
 
 /// Ends a process with many observers by this reason, and returns what each observer received.
-async fn told_of_the_end(reason: ExitReason) -> Vec<ExitReason> {
+async fn reported_reasons(reason: ExitReason) -> Vec<ExitReason> {
     let rt = Runtime::new();
     let dying = TestProcess::new(&rt);
     let mut linked: Vec<_> = (0..10).map(|_| TestProcess::trapping(&rt)).collect();
@@ -60,7 +60,7 @@ async fn a_large_shutdown_value_reaches_every_observer_without_a_copy() {
         other => panic!("not the reason: {other}"),
     };
     let original: *const Story = value(&reason);
-    for told in told_of_the_end(reason.clone()).await {
+    for told in reported_reasons(reason.clone()).await {
         assert_eq!(told, reason);
         assert_eq!(value(&told), original);
     }
@@ -70,7 +70,7 @@ async fn a_large_shutdown_value_reaches_every_observer_without_a_copy() {
 #[tokio::test]
 async fn a_large_error_reaches_every_observer_unchanged() {
     let reason = ExitReason::from(Story::long());
-    for told in told_of_the_end(reason.clone()).await {
+    for told in reported_reasons(reason.clone()).await {
         assert_eq!(told, reason);
         let story = told.crash().unwrap().downcast_ref::<Story>().unwrap();
         assert_eq!(*story, Story::long());
@@ -81,7 +81,7 @@ async fn a_large_error_reaches_every_observer_unchanged() {
 #[tokio::test]
 async fn a_large_crash_text_reaches_every_observer_unchanged() {
     let text = "boom ".repeat(26_215);
-    for told in told_of_the_end(ExitReason::crashed(text.clone())).await {
+    for told in reported_reasons(ExitReason::crashed(text.clone())).await {
         assert_eq!(told.crash().unwrap().message(), text);
     }
 }

@@ -169,8 +169,8 @@ async fn trap_exit_applies_at_the_arrival_of_a_signal() {
     assert_eq!(test_process.ended().await, crash("fatal"));
 }
 
-/// Architecture 3.2. What was queued before is not handled either, and the sender of
-/// what comes after is told.
+/// Architecture 3.2. Messages queued before are not handled either, and a send afterwards returns
+/// `false`.
 #[tokio::test]
 async fn queued_messages_are_not_handled_after_a_fatal_signal() {
     let rt = Runtime::new();

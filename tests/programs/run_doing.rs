@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A server that hangs in whatever it is told; it traps exits, so it is told to stop by a
-/// message that it never comes to.
+/// A server that hangs in every handler. It traps exits, so its stop request is a message, which it
+/// never handles.
 struct Hangs;
 
 impl GenServer for Hangs {
@@ -40,7 +40,7 @@ fn own(child: ChildSpec) -> ChildSpec {
     child.shutdown(Shutdown::Timeout(2 * SECOND))
 }
 
-/// Runs the tree until `settled`, tells the hanging server to hang for a second, and stops.
+/// Runs the tree until `settled`, makes the hanging server hang for a second, and stops.
 async fn stopped(rt: &Runtime, tree: SupervisorSpec, deadline: Duration) -> StopReport {
     let stop = CancellationToken::new();
     let run = Run::new(tree).on(rt).deadline(deadline).without_signals().stop_on(stop.clone());
@@ -80,7 +80,8 @@ async fn a_report_names_the_callback_of_a_tracked_server_that_overran() {
     assert!(report.to_string().ends_with(told), "{report}");
 }
 
-/// Of all others it is whether they were at their mailbox. Who ends in time is not asked.
+/// For all other children, the report shows whether they waited at their mailbox. Children that end
+/// in time are not asked.
 #[tokio::test(start_paused = true)]
 async fn a_report_says_whether_a_child_that_overran_was_receiving_or_working() {
     let rt = Runtime::new();

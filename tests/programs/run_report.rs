@@ -124,7 +124,7 @@ async fn dynamic_siblings_of_a_hung_child_are_reported_as_stopped() {
     assert_eq!(outcomes(&report), BTreeMap::from(expected), "{report}");
 }
 
-/// A child that nobody has come to kill was not killed as its spec says.
+/// A child that the stop has not reached is not reported as killed by its specification.
 #[tokio::test(start_paused = true)]
 async fn an_unreached_brutal_kill_child_is_reported_as_not_asked() {
     let brutal = polite("brutal").shutdown(Shutdown::BrutalKill);

@@ -118,7 +118,7 @@ fn a_second_signal_forces_the_stop() {
     program.signal("INT");
     assert!(program.says("stopped by SIGTERM").ends_with("forced"));
     assert!(program.says("app/deaf").contains("overran its time, killed"));
-    // Nobody had asked this one, and it was no deadline that ended it.
+    // This child was not asked to stop, and no deadline ended it.
     let other = program.says("app/inner/config");
     assert!(other.contains("killed at a second signal before it was asked"), "{other}");
     assert_eq!(program.end().0.code(), Some(1));

@@ -42,7 +42,8 @@ fn slow(takes: Duration, end: Result) -> ChildSpec {
     Slow::child((takes, end)).with_id("slow")
 }
 
-/// A program of this tree, told to stop while that starts; and the token that it cancels.
+/// A program of this tree that is stopped while the tree starts, and the token that the stop
+/// cancels.
 fn called_off(rt: &Runtime, child: ChildSpec) -> JoinHandle<Result<StopReport, RunError>> {
     let polite = ChildSpec::task("polite", |_| pending());
     let tree = Supervisor::one_for_one().with_id("app").child(polite).child(child);
@@ -54,7 +55,7 @@ fn called_off(rt: &Runtime, child: ChildSpec) -> JoinHandle<Result<StopReport, R
         assert!(!told.is_cancelled());
         stop.cancel();
         settled().await;
-        assert!(told.is_cancelled(), "what runs beside the tree is told at once");
+        assert!(told.is_cancelled(), "the code beside the tree is notified at once");
     });
     program
 }

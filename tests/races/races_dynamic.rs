@@ -82,8 +82,8 @@ impl GenServer for Room {
     }
 }
 
-/// 32 come one after the other, to two supervisors, while holders are killed, in their init
-/// or later: nobody is given one whose init was not over.
+/// 32 requests come one after the other, to two supervisors, while holders are killed during `init`
+/// or later: no request returns a process before the end of its `init`.
 #[test]
 fn get_or_start_never_returns_a_holder_whose_init_is_not_over() {
     on_workers(async |rt| {

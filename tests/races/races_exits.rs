@@ -112,7 +112,7 @@ fn two_linked_concurrent_exits_each_report_one_of_the_two_reasons() {
     );
 }
 
-/// T14. The name of a dying process passes to another meanwhile, and stays there.
+/// T14. The name of a process that ends passes to another process meanwhile, and stays there.
 #[test]
 fn a_teardown_frees_only_names_that_the_process_still_holds() {
     race(
@@ -125,7 +125,7 @@ fn a_teardown_frees_only_names_that_the_process_still_holds() {
         |rt, ((dying, _), _)| assert!(rt.kill(dying.pid())),
         |rt, ((_, heir), name)| {
             rt.unregister(name);
-            assert!(rt.register(name.as_str(), heir.pid()), "nobody else wants it");
+            assert!(rt.register(name.as_str(), heir.pid()), "no other process registers it");
         },
         async |rt, ((dying, heir), name), (), ()| {
             dying.join().await;

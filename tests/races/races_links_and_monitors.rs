@@ -23,12 +23,12 @@ fn linked_pair(rt: &Runtime) -> (TestProcess, TestProcess) {
 
 /// The reason of a process that was sent a fatal signal; fails instead of hanging if none was sent.
 async fn dies(rt: &Runtime, test_process: &TestProcess) -> ExitReason {
-    assert!(!rt.send(test_process.pid(), b"anybody?".to_vec()), "it lives on");
+    assert!(!rt.send(test_process.pid(), b"anybody?".to_vec()), "it is still alive");
     test_process.ended().await
 }
 
 fn links(rt: &Runtime, test_process: &TestProcess) -> usize {
-    rt.info(test_process.pid()).expect("it lives").links
+    rt.info(test_process.pid()).expect("it is alive").links
 }
 
 /// T08. One `Down`, with the true reason or with `NoProc`.
@@ -52,8 +52,8 @@ fn a_monitor_of_an_ending_process_reports_once() {
     );
 }
 
-/// T09. A link to the dying: it holds, and the linker ends with the true reason; or the
-/// linker is told that there was nobody, and no half of it stays.
+/// T09. A link to a process that ends: either it holds, and the linker ends with the true reason,
+/// or the linker gets `NoProc`, and no half of the link stays.
 #[test]
 fn a_link_to_an_ending_process_holds_or_is_refused() {
     race(
@@ -158,8 +158,8 @@ fn linking_again_to_an_ending_process_keeps_the_first_link() {
     );
 }
 
-/// T45. The same for a trapping linker: the true `Exit` comes first, and only after it
-/// the news that nobody is there to be linked again.
+/// T45. The same for a trapping linker: the true `Exit` arrives first, and only then the `NoProc`
+/// of the second link.
 #[test]
 fn linking_again_to_an_ending_process_reports_the_true_reason_first() {
     race(

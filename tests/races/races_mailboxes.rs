@@ -81,7 +81,7 @@ fn two_processes_in_a_ping_pong_never_both_wait() {
     support::race::on_workers(async |rt| {
         let test_process = || {
             rt.spawn(|mut ctx| async move {
-                // The other may be quicker than the one who introduces it.
+                // The other process may be faster than the introduction.
                 let introduction = |item: &Received| *item != text("your turn");
                 let other = ctx.recv_match(introduction).await.message().expect("a pid");
                 let other = Pid::from_raw(u64::from_be_bytes(other.try_into().unwrap()));

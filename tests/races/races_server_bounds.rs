@@ -45,7 +45,7 @@ impl GenServer for Scribe {
 
     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
         match cast {
-            // Nobody opens it any more: go on.
+            // The gate was dropped: continue.
             Cast::Gate(gate) => drop(gate.await),
             Cast::Write(number) => self.told.push(number),
         }
@@ -105,13 +105,13 @@ impl Crowd {
         self.waiting.lock().unwrap().remove(0)
     }
 
-    async fn told(&self) -> Vec<usize> {
+    async fn reports(&self) -> Vec<usize> {
         self.scribe.call(|reply| reply).await.unwrap().0
     }
 }
 
-/// The server dies, or is killed while it lets one in: the message was let in, or comes
-/// back. Either is told.
+/// The server ends or is killed while it admits a sender: the message was admitted or is returned,
+/// and the result says which.
 #[test]
 fn a_queued_sender_gets_its_message_back_when_the_server_ends() {
     race(
@@ -168,8 +168,8 @@ fn a_send_that_starts_to_wait_as_the_server_ends_fails() {
     );
 }
 
-/// A waiter goes as there is room for it: its message was handled, or it never was, and
-/// whoever stands behind it is let in.
+/// A waiting sender is dropped as there is room for it: its message was handled or never queued,
+/// and the next sender is admitted.
 #[test]
 fn a_queued_send_dropped_as_it_is_admitted_blocks_no_other() {
     race(
@@ -178,7 +178,7 @@ fn a_queued_send_dropped_as_it_is_admitted_blocks_no_other() {
         |_, crowd| drop(crowd.oldest()),
         async |rt, crowd, (), ()| {
             crowd.oldest().await.unwrap();
-            let told = crowd.told().await;
+            let told = crowd.reports().await;
             assert!(told == [0, 2] || told == [0, 1, 2], "{told:?}");
             let info = rt.info(crowd.scribe.pid().unwrap()).unwrap();
             assert_eq!((info.mailbox_depth, info.dropped_messages), (0, 0));

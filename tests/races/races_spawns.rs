@@ -89,7 +89,7 @@ fn a_link_to_an_ending_parent_holds_or_is_refused() {
         async |rt, (parent, child), (), linked| {
             parent.join().await;
             if linked {
-                assert!(!rt.send(child.pid(), b"anybody?".to_vec()), "it lives on");
+                assert!(!rt.send(child.pid(), b"anybody?".to_vec()), "it is still alive");
                 assert_eq!(child.ended().await, ExitReason::Killed);
             } else {
                 assert!(child.lives().await);

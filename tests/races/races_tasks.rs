@@ -33,7 +33,7 @@ async fn a_caller_that_is_killed_while_it_spawns_tasks_leaves_none() {
             rt.kill(caller.pid());
             caller.join().await;
             until("the end of all tasks", || rt.process_count() == 1).await;
-            // A task is out of the table a moment before its supervisor is told.
+            // A task is removed from the table just before its supervisor is notified.
             while !tasks.children().await.unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }

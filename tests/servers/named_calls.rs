@@ -55,7 +55,7 @@ impl GenServer for Desk {
     async fn handle_cast(&mut self, hold: Option<Hold>, _: &mut ServerContext<Self>) -> Result {
         if let Some(hold) = hold {
             hold.entered.send(()).unwrap();
-            // Nobody waits for it any more if the test has failed.
+            // No receiver is left if the test has failed.
             let _ = hold.leave.recv();
         }
         Ok(())

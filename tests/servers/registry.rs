@@ -95,8 +95,8 @@ async fn a_registry_value_that_panics_when_dropped_is_caught() {
     assert_eq!((registry.count(), rt.process_count()), (0, 0));
 }
 
-/// A registration and the end of its process, in every order: never an entry of the dead,
-/// and changes are told in pairs.
+/// A registration and the end of its process, in every order: there is never an entry of an ended
+/// process, and changes are reported in pairs.
 #[test]
 fn a_registration_during_an_exit_leaves_no_entry() {
     let make = |rt: &Runtime| {

@@ -234,8 +234,8 @@ async fn a_call_waits_for_room_within_its_deadline() {
     assert_eq!(rt.leftovers().calls, 0);
 }
 
-/// Those who wait are served in the order they came, whatever they want, and nobody gets
-/// past them.
+/// Waiting senders are served in the order they came, for every kind of message, and no sender
+/// overtakes them.
 #[tokio::test(start_paused = true)]
 async fn queued_senders_are_admitted_in_order() {
     let rt = Runtime::new();
@@ -302,8 +302,8 @@ async fn a_queued_send_that_is_not_polled_does_not_block_the_next() {
     assert!(asleep.await.is_ok());
 }
 
-/// Who waits when the server ends gets its message back, and who calls hears that nobody
-/// handled it: however the server ends.
+/// However the server ends, a waiting sender gets its message back, and a caller learns that its
+/// call was not handled.
 #[tokio::test(start_paused = true)]
 async fn queued_senders_get_their_messages_back_when_the_server_ends() {
     let rt = Runtime::new();

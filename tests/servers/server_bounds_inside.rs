@@ -244,7 +244,7 @@ async fn a_reply_evicted_inside_another_message_fails_with_no_reply() {
         assert!(worker.cast(Cast::Did(1)));
     };
     let (answer, ()) = tokio::join!(relayed, evicting);
-    assert_eq!(answer, Err(CallError::NoReply), "the desk lives, and took the question");
+    assert_eq!(answer, Err(CallError::NoReply), "the desk is alive, and took the call");
     assert_eq!(begun.elapsed(), Duration::from_millis(1));
 }
 

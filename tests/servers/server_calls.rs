@@ -75,8 +75,8 @@ async fn a_call_can_carry_the_pid_of_its_caller_in_the_message() {
     assert_eq!(porter.call(|reply| (Pid::OUTSIDE, reply)).await, Ok(false));
 }
 
-/// A call that may wait reaches the successor, in the gap as well as in the moment when
-/// the holder is dying; where there is nobody to wait for, it says so at once.
+/// A call that may wait reaches the successor, also during the gap and while the holder ends.
+/// Without a successor it fails at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_call_survives_restarts() {
     let rt = Runtime::new();

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// What a handler does once it is let go.
+/// The action of a handler after its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
     Finish,
@@ -313,7 +313,7 @@ async fn stop_timeout_fails_at_its_limit_and_the_server_still_stops() {
     assert_eq!(told, [Handled("before"), Terminated]);
 }
 
-/// GS-036, GS-039. What it tells is the true reason, and another than was asked for is an error.
+/// GS-036, GS-039. The result is the true reason; another reason than requested is an error.
 #[tokio::test(start_paused = true)]
 async fn stop_timeout_returns_the_true_reason() {
     let limit = Duration::from_secs(1);

@@ -164,8 +164,8 @@ async fn neither_a_kill_nor_an_untrapped_exit_runs_terminate() {
     }
 }
 
-/// GS-002, GS-041: a trapping server's parent ends it, with `terminate` run; a failing
-/// start is told by its result alone.
+/// GS-002, GS-041: the parent of a trapping server ends it, and `terminate` runs; a failed start is
+/// reported by its result alone.
 #[tokio::test]
 async fn a_parents_exit_stops_a_trapping_server() {
     let rt = Runtime::new();

@@ -11,8 +11,8 @@ fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
-/// Works as long as it is told, in one go or in as many as that has milliseconds, and knows
-/// when it had done so.
+/// Works for the requested time, in one step or in steps of a millisecond, and records when it was
+/// done.
 #[derive(Default)]
 struct Worker(Vec<Instant>);
 

@@ -160,7 +160,7 @@ async fn a_reply_does_not_wait_behind_queued_messages() {
     let (through, (dropped, told), from) =
         tokio::join!(through, async { (dropped.await, Instant::now()) }, backlog);
     assert_eq!((through, dropped), (Ok(vec![]), Err(CallError::NoReply)));
-    assert!(told - from <= ms(1), "told {:?} later: it waited for its turn", told - from);
+    assert!(told - from <= ms(1), "notified {:?} later: it waited in the queue", told - from);
     let heard = slow.call(Ask::Heard).await.unwrap();
     assert_eq!(heard, (0..10_000).collect::<Vec<_>>(), "what was overtaken keeps its order");
     assert_eq!(start.elapsed(), ms(1_000));

@@ -143,7 +143,7 @@ async fn a_handler_that_has_ended_is_not_logged_as_slow() {
     let server = Slow::start(&rt, ()).await.unwrap();
     server.suspend().await.unwrap();
     sleep(SECOND * 5).await;
-    assert_eq!(slow(&log).len(), 0, "who is suspended handles nothing");
+    assert_eq!(slow(&log).len(), 0, "a suspended server handles nothing");
     settled().await;
 }
 

@@ -130,8 +130,9 @@ impl GenServer for Prompt {
     }
 }
 
-/// The child has started when its parent gives up on that, and the parent hasn't looked yet: the
-/// child is killed, and the parent hears nothing of it, linked or watching, trapping or not.
+/// The child has started when its parent's time limit expires, before the parent has polled the
+/// result: the child is killed, and the parent is not notified, linked or monitoring, trapping or
+/// not.
 #[tokio::test]
 async fn a_dropped_start_sends_the_parent_no_exit_and_no_down() {
     let rt = Runtime::new();

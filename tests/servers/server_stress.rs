@@ -287,7 +287,7 @@ async fn judge(outcomes: Vec<Outcome>, books: &Books) {
             (Err(CallError::NoProc | CallError::Restarting { .. }), fate) => (3, fate.is_none()),
             _ => (3, false),
         };
-        assert!(true_, "call {number} of {slot} was told {outcome:?}, but was {fate:?}");
+        assert!(true_, "call {number} of {slot} returned {outcome:?}, but was {fate:?}");
         tally[kind] += 1;
     }
     assert!(tally.iter().all(|kind| *kind > 100), "too little of something: {tally:?}");

@@ -87,15 +87,15 @@ fn guarded() {
         for _ in 0..100 {
             yield_now().await;
         }
-        assert_eq!(polls.count.load(Ordering::SeqCst), 1, "nobody had come");
+        assert_eq!(polls.count.load(Ordering::SeqCst), 1, "no message had arrived");
         polls.come.notify_one();
         assert_eq!(guard.call_unlimited(|reply| reply).await, Err(CallError::NoReply));
     });
 }
 
-/// A server of another tokio runtime is polled on this very thread, in the handler of one that
-/// owes somebody the truth: each caller hears of its own server, and nobody is woken for what
-/// another owes.
+/// A server of another tokio runtime is polled on this thread, in the handler of a server with an
+/// unanswered call: each caller gets the result of its own server, and no caller is woken for
+/// another server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_polled_in_another_servers_handler_keeps_its_own_replies() {
     let rt = Runtime::new();
@@ -144,7 +144,7 @@ async fn a_caller_whose_waker_panics_does_not_affect_other_callers() {
         if fate == Fate::Crashed {
             assert!(desk.ended().await.is_abnormal());
         } else {
-            // Its next handler comes after it has told them.
+            // Its next handler runs after it has resolved these calls.
             desk.cast(Box::new(move |_| told.send(()).unwrap()));
             is_told.await.unwrap();
         }
@@ -203,7 +203,7 @@ async fn a_server_that_ends_with_its_thread_fails_its_open_calls() {
         assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         // It takes the question.
         tokio.block_on(yield_now());
-        asked.send(call).ok().expect("somebody waits");
+        asked.send(call).ok().expect("a caller waits");
         KEPT.with_borrow_mut(|kept| kept.push(Box::new(tokio)));
     });
     let call = is_asked.await.unwrap();

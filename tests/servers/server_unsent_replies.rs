@@ -199,7 +199,7 @@ async fn a_polled_call_may_move_to_another_task() {
     assert_eq!(moved.await.unwrap(), Err(CallError::NoReply));
     let (mut call, reply) = polled().await;
     drop(reply);
-    // From here on the server owes it the truth, and is told to wake the wrong one.
+    // From here on the call is unanswered, and the server has a waker that is out of date.
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(tokio::spawn(call).await.unwrap(), Err(CallError::NoReply));
 }

@@ -118,8 +118,8 @@ async fn a_reply_may_be_sent_after_the_handler() {
     assert_eq!(answer, Ok(1));
 }
 
-/// A reply that is dropped while the server lives is told as such, also behind a
-/// backlog and when it was dropped elsewhere.
+/// A reply that is dropped while the server lives gives `NoReply`, also behind a backlog and when
+/// another process drops it.
 #[tokio::test]
 async fn a_dropped_reply_fails_with_no_reply_or_the_exit_reason() {
     let rt = Runtime::new();

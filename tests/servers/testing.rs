@@ -105,8 +105,7 @@ async fn handle_next_handles_one_event_in_the_order_of_a_server() {
     assert_eq!((asker.0.last(), start.elapsed()), (Some(&"worked"), ms(410)));
 }
 
-/// A caller hears the truth also where nothing is being handled, and the reply is dropped by
-/// somebody else.
+/// A caller gets the true reason also if no handler runs and another process drops the reply.
 #[tokio::test(start_paused = true)]
 async fn a_test_context_question_resolves_as_a_call_does() {
     let rt = Runtime::new();
@@ -125,7 +124,7 @@ async fn a_test_context_question_resolves_as_a_call_does() {
     tokio::task::yield_now().await;
     drop(call);
     assert_eq!(waiting.await.unwrap(), Ok(Err(CallError::NoReply)));
-    assert_eq!(start.elapsed(), Duration::ZERO, "nobody woke it");
+    assert_eq!(start.elapsed(), Duration::ZERO, "it was not woken");
 
     let (call, answer) = ctx.question(Call::Later);
     rt.exit(ctx.pid(), crash("out of paper"));
@@ -305,8 +304,8 @@ async fn a_wait_of_the_test_kit_that_times_out_panics_with_what_it_expected() {
     assert!(gone.contains("a new holder of \"nobody\""), "{gone}");
 }
 
-/// Whichever comes first, the wait or the restart; also through a gap, a successor that is
-/// nobody's child, and a supervisor that is started again itself.
+/// Whichever comes first, the wait or the restart; also across a gap, for an unsupervised
+/// successor, and for a supervisor that is itself restarted.
 #[tokio::test(start_paused = true)]
 async fn await_restart_returns_the_next_holder_of_a_name() {
     let rt = Runtime::new();

@@ -22,9 +22,9 @@ pub(crate) type Sender = u64;
 pub(crate) struct Watch {
     /// `None` if it was set by name.
     pub(crate) target: Option<Pid>,
-    /// Somebody let go, and was told to be in time.
+    /// A demonitor was called, and returned that it was in time.
     pub(crate) in_time: bool,
-    /// Somebody let go, and took a queued `Down` back.
+    /// A demonitor with flush removed a queued `Down`.
     pub(crate) flushed: bool,
     /// How many `Down`s came.
     pub(crate) downs: usize,

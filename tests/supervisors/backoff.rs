@@ -34,7 +34,7 @@ async fn backoff_delays_grow_and_do_not_block_the_supervisor() {
     let tree = spec.start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 6]);
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     for seconds in [1, 2, 4, 8, 16, 30, 30] {
         let ChildState::Restarting { retry_in: Some(left) } =
             tree.which_child("a").await.unwrap().state
@@ -43,11 +43,11 @@ async fn backoff_delays_grow_and_do_not_block_the_supervisor() {
         };
         assert!(left <= ms(seconds * 1_000) && left >= ms(seconds * 1_000 - 10), "{left:?}");
         t.crash("b");
-        assert_eq!(t.told().await, ["b stops: boom", "b starts"]);
+        assert_eq!(t.reports().await, ["b stops: boom", "b starts"]);
         sleep(left - ms(20)).await;
-        assert!(t.told().await.is_empty(), "it is early");
+        assert!(t.reports().await.is_empty(), "it is early");
         sleep(ms(20)).await;
-        assert_eq!(t.told().await.len(), 1);
+        assert_eq!(t.reports().await.len(), 1);
     }
     assert_eq!(states(&tree).await, ["a runs", "b runs"]);
     let delays: Vec<_> =
@@ -122,12 +122,12 @@ async fn a_failing_retry_keeps_its_capped_delay_with_unlimited_restarts() {
     let tree = patient().unlimited_restarts().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 100]);
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     sleep(Duration::from_secs(31 + 30 * 60)).await;
-    assert_eq!(t.told().await.len(), 5 + 60);
+    assert_eq!(t.reports().await.len(), 5 + 60);
     t.forget_starts("a");
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
     assert_eq!(states(&tree).await, ["a runs"]);
 }
 
@@ -166,9 +166,9 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     settled().await;
     tree.terminate_child("a").await.unwrap();
     assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
-    t.told().await;
+    t.reports().await;
     sleep(ms(5_000)).await;
-    assert!(t.told().await.is_empty(), "it was stopped by hand");
+    assert!(t.reports().await.is_empty(), "it was stopped by hand");
     assert_eq!(states(&tree).await, ["a stopped"]);
 
     // Restarted by hand, and crashed again: only the new retry counts, in its own time.
@@ -179,10 +179,10 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     tree.terminate_child("a").await.unwrap();
     tree.restart_child("a").await.unwrap();
     let by_hand = t.rt.whereis("a");
-    t.told().await;
+    t.reports().await;
     sleep(ms(5_000)).await;
     assert_eq!(t.rt.whereis("a"), by_hand);
-    assert!(t.told().await.is_empty());
+    assert!(t.reports().await.is_empty());
 
     // Waiting again when the old retry comes: it waits its own time.
     t.crash("a");
@@ -191,11 +191,11 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     tree.terminate_child("a").await.unwrap();
     tree.restart_child("a").await.unwrap();
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     sleep(ms(900)).await;
-    assert!(t.told().await.is_empty(), "that was the old retry");
+    assert!(t.reports().await.is_empty(), "that was the old retry");
     sleep(ms(100)).await;
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
 
     // Deleted, and another of the same id added.
     t.crash("a");
@@ -213,15 +213,15 @@ async fn a_stop_cancels_pending_retries() {
     let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     let start = Instant::now();
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(t.rt.leftovers(), Leftovers::default());
     assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
-    assert_eq!(t.told().await, ["b stops: shutdown"]);
+    assert_eq!(t.reports().await, ["b stops: shutdown"]);
     sleep(Duration::from_secs(60)).await;
-    assert!(t.told().await.is_empty());
+    assert!(t.reports().await.is_empty());
 }
 
 /// one_for_all: the group is stopped at once, waits as long as the child that failed, and
@@ -233,43 +233,43 @@ async fn a_one_for_all_group_waits_for_the_backoff_of_the_failed_child() {
     let spec = Supervisor::one_for_all().child(t.child("a").backoff(long));
     let spec = spec.child(t.child("b").backoff(exact())).child(t.child("c"));
     let tree = spec.start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.crash("b");
-    assert_eq!(t.told().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
+    assert_eq!(t.reports().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
     assert_eq!(states(&tree).await, ["a stopped", "b restarting in 999 ms", "c stopped"]);
     for id in ["a", "b", "c"] {
         let gap = t.server(id).call(|reply| reply).await;
         assert!(matches!(gap, Err(CallError::Restarting { retry_in: Some(_) })), "{gap:?}");
     }
     sleep(ms(1_000)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts"]);
     // A start that fails in the group: from there on that child's backoff counts.
     t.next_starts("a", [Start::Fails]);
     t.crash("b");
-    t.told().await;
+    t.reports().await;
     sleep(ms(2_000)).await;
-    assert_eq!(t.told().await, ["a fails"]);
+    assert_eq!(t.reports().await, ["a fails"]);
     sleep(ms(9_900)).await;
-    assert!(t.told().await.is_empty());
+    assert!(t.reports().await.is_empty());
     sleep(ms(100)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts"]);
 }
 
-/// one_for_all: who was started before the start that failed doesn't run while the group
-/// waits; without a backoff the retry stops it.
+/// one_for_all: children started before the failed start do not run while the group waits; without
+/// a backoff the retry stops them.
 #[tokio::test(start_paused = true)]
 async fn a_partly_started_group_is_stopped_before_it_waits() {
     let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().child(t.child("a"));
     let tree = spec.child(t.child("b").backoff(exact())).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.next_starts("b", [Start::Fails]);
     t.crash("a"); // a itself does not wait
     let told = ["a stops: boom", "b stops: shutdown", "a starts", "b fails", "a stops: shutdown"];
-    assert_eq!(t.told().await, told);
+    assert_eq!(t.reports().await, told);
     assert_eq!(states(&tree).await, ["a stopped", "b restarting in 999 ms"]);
     sleep(ms(1_000)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts"]);
 }
 
 /// rest_for_one: an earlier child crashes while later ones wait; its restart takes them
@@ -283,12 +283,12 @@ async fn a_crash_of_an_earlier_child_restarts_the_waiting_children_too() {
     t.crash("b");
     settled().await;
     assert_eq!(states(&tree).await, ["a runs", "b restarting in 999 ms", "c stopped"]);
-    t.told().await;
+    t.reports().await;
     t.crash("a");
-    assert_eq!(t.told().await, ["a stops: boom", "a starts", "b starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a stops: boom", "a starts", "b starts", "c starts"]);
     let before = t.rt.whereis("b");
     sleep(ms(5_000)).await;
-    assert!(t.told().await.is_empty(), "nobody is restarted twice");
+    assert!(t.reports().await.is_empty(), "no child is restarted twice");
     assert_eq!(t.rt.whereis("b"), before);
 }
 
@@ -303,12 +303,12 @@ async fn waiting_children_wait_for_the_backoff_of_an_earlier_crashed_child() {
     t.crash("b");
     settled().await;
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     assert_eq!(states(&tree).await, ["a restarting in 2999 ms", "b stopped", "c stopped"]);
     sleep(ms(2_000)).await;
-    assert!(t.told().await.is_empty(), "b's own retry is stale");
+    assert!(t.reports().await.is_empty(), "b's own retry is stale");
     sleep(ms(1_000)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts"]);
     assert_eq!(tree.which_child("b").await.unwrap().history.len(), 1);
 }
 
@@ -322,9 +322,9 @@ async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
     t.crash("b");
     settled().await;
     tree.restart_child("a").await.unwrap();
-    t.told().await;
+    t.reports().await;
     sleep(ms(1_000)).await;
-    assert_eq!(t.told().await, ["a stops: shutdown", "a starts", "b starts"]);
+    assert_eq!(t.reports().await, ["a stops: shutdown", "a starts", "b starts"]);
     // It crashes while b waits: the group waits for it from there on, and once.
     t.crash("b");
     settled().await;
@@ -332,9 +332,9 @@ async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
     t.crash("a");
     settled().await;
     assert_eq!(states(&tree).await, ["a restarting in 999 ms", "b stopped"]);
-    t.told().await;
+    t.reports().await;
     sleep(ms(10_000)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts"]);
 }
 
 /// Invalid settings are named, at the start and at run time.

@@ -73,7 +73,7 @@ async fn every_kind_of_child_restarts_by_its_restart_type() {
     }
 }
 
-/// SHU-001, SHU-009: told, it ends as it was told, and nobody complains.
+/// SHU-001, SHU-009: a child that is asked to stop ends as requested, without a warning.
 #[tokio::test]
 async fn every_kind_of_child_stops_when_asked() {
     for kind in KINDS {
@@ -103,7 +103,7 @@ async fn a_failure_during_the_stop_of_every_kind_is_reported() {
     }
 }
 
-/// SHU-003: whoever overruns its time is killed, and told of.
+/// SHU-003: a child that exceeds its shutdown time is killed and logged.
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_child_is_killed_after_its_shutdown_time() {
     for kind in KINDS {
@@ -139,8 +139,8 @@ async fn brutal_kill_kills_every_kind_of_child_at_once() {
     }
 }
 
-/// T36, T37: a supervisor that is killed leaves nobody behind, and its children still have
-/// their time.
+/// T36, T37: a killed supervisor leaves no process behind, and its children still have their
+/// shutdown times.
 #[tokio::test]
 async fn a_killed_supervisor_stops_every_kind_of_child() {
     for kind in KINDS {
@@ -214,8 +214,8 @@ async fn a_crash_of_every_kind_logs_one_error() {
     }
 }
 
-/// A kind that is told to stop by its supervisor alone ends of other exit signals as it would
-/// without being told.
+/// A kind of child with a stop request from its supervisor only ends by other exit signals as an
+/// ordinary process does.
 #[tokio::test]
 async fn an_exit_signal_of_another_process_ends_a_non_trapping_child() {
     for kind in KINDS.into_iter().filter(|(name, _)| *name != "task") {

@@ -16,8 +16,8 @@ use tokio::sync::mpsc::unbounded_channel;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// T37: a thread can't be killed. Its overrun is told of by name every five seconds, its name
-/// stays held, and the next incarnation waits for it.
+/// T37: a thread cannot be killed. Its overrun is logged by name every five seconds, its name stays
+/// held, and the next incarnation waits for it.
 #[tokio::test(start_paused = true)]
 async fn an_overrunning_thread_is_logged_every_five_seconds_and_waited_for() {
     let rt = Runtime::new();
@@ -26,7 +26,7 @@ async fn an_overrunning_thread_is_logged_every_five_seconds_and_waited_for() {
     let gate = Arc::new(Mutex::new(gate));
     let stuck = ChildSpec::blocking("stuck", move |ctx| {
         up.send(ctx.pid())?;
-        // The test lets go of it; it looks at nothing else.
+        // Only the test releases it; it ignores everything else.
         gate.lock().unwrap().recv().ok();
         Ok(())
     });
@@ -172,7 +172,7 @@ async fn a_linked_crash_stops_a_blocking_child() {
     assert_eq!(only_end(&rt, child).await, ExitReason::crashed("peer"));
 }
 
-/// A tokio that shuts down waits for no thread, but tells it.
+/// A tokio runtime that shuts down does not wait for threads, but signals them to stop.
 #[test]
 fn dropping_tokio_signals_a_blocking_thread_to_stop() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

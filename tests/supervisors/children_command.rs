@@ -194,7 +194,7 @@ async fn the_exit_status_of_a_program_decides_its_exit_reason() {
     let reason = end("exit 7").await;
     assert_eq!(failure(&reason).status.code(), Some(7));
     assert_eq!(reason.to_string(), "error: `sh` failed: exit status: 7");
-    // Nobody told it to: these are no clean ends.
+    // They were not asked to stop: these are no clean ends.
     assert_eq!(failure(&end("exit 143").await).status.code(), Some(143));
     assert_eq!(failure(&end("kill -TERM $$").await).status.signal(), Some(15));
 
@@ -268,8 +268,8 @@ async fn gone(number: &str) {
     assert!(Command::new("sh").args(["-c", &ask]).status().await.unwrap().success());
 }
 
-/// A signal of somebody else may have ended it, and the stop that follows is then all there is
-/// to it; however it ended.
+/// A signal from outside may have ended it. A stop that follows then explains the end, however it
+/// ended.
 #[tokio::test]
 async fn a_program_that_ends_within_its_stop_window_counts_as_stopped() {
     for last in ["kill -TERM $$", "kill -INT $$", "exit 143", "exit 130", "exit 1", "exit 0"] {
@@ -449,8 +449,8 @@ async fn all_output_of_a_program_is_logged_before_its_end() {
     assert_eq!(of(tracing::Level::WARN), (10_000, Some("worst")));
 }
 
-/// A line that is too long is cut between two characters, and only there; what is no UTF-8 is
-/// told as such, and an empty line is told only where there is one.
+/// A line that is too long is split between two characters, and only there. Bytes that are not
+/// UTF-8 are logged as such, and an empty line is logged only if there is one.
 #[tokio::test]
 async fn long_lines_are_cut_between_characters_and_invalid_utf8_is_replaced() {
     let rt = Runtime::new();

@@ -61,8 +61,8 @@ fn rt_trap(rt: &Runtime, pid: regrow::Pid) {
     rt.set_trap_exit(pid, true);
 }
 
-/// A helper's failure is its child's, also if that one is told of exit signals; its normal
-/// end is nobody's business.
+/// The failure of a helper is the failure of its child, also if the child traps exits. A normal end
+/// of the helper has no effect.
 #[tokio::test(start_paused = true)]
 async fn a_failed_helper_ends_its_child() {
     for told in [false, true] {
@@ -108,8 +108,7 @@ async fn helpers_keep_running_during_the_clean_up_of_their_child() {
     assert_eq!(rt.process_count(), 0);
 }
 
-/// What the token was given to hears of the end, whatever it is; cancelled by hand it is
-/// nobody else's stop.
+/// The holder of the token is notified of every kind of end. A cancel by hand stops nothing else.
 #[tokio::test]
 async fn the_cancellation_token_is_cancelled_at_the_end_at_the_latest() {
     for kill in [false, true] {
@@ -137,11 +136,11 @@ async fn the_cancellation_token_is_cancelled_at_the_end_at_the_latest() {
         }
         token.cancelled().await;
         let reason = if kill { ExitReason::Killed } else { ExitReason::Normal };
-        assert_eq!(ended.await, reason, "nobody told it to stop");
+        assert_eq!(ended.await, reason, "it was not asked to stop");
     }
 }
 
-/// SHU-009: one that was told to stop, and did, ended as told; an error stays one.
+/// SHU-009: a child that was asked to stop and did ended as requested; an error stays an error.
 #[tokio::test]
 async fn a_child_that_stops_when_asked_ends_with_shutdown() {
     let failures = [None, Some(ExitReason::crashed("disk full"))];

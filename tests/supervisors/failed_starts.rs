@@ -449,7 +449,7 @@ async fn a_child_that_ended_during_its_start_is_treated_as_an_exit() {
     }
 }
 
-/// The first start hangs for good; whoever stops the child calls that off.
+/// The first start never returns; a stop of the child cancels it.
 #[tokio::test(start_paused = true)]
 async fn terminate_child_during_a_hanging_restart_stops_its_processes() {
     let rt = Runtime::new();

@@ -31,15 +31,15 @@ async fn exceeding_the_intensity_stops_all_children_in_reverse_order() {
         let mut t = ScriptedChildren::new();
         let spec = Supervisor::one_for_one().intensity(restarts, HOUR);
         let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
-        t.told().await;
+        t.reports().await;
         for _ in 0..restarts {
             t.crash("b");
-            assert_eq!(t.told().await, ["b stops: boom", "b starts"]);
+            assert_eq!(t.reports().await, ["b stops: boom", "b starts"]);
         }
         let ended = tree.ended();
         t.crash("b");
         let reason = ended.await;
-        assert_eq!(t.told().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
+        assert_eq!(t.reports().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
         let RestartLimitReached { child, restarts: told, period, last, .. } = limit(&reason);
         assert_eq!((child.as_str(), *told, *period, last), ("b", restarts, HOUR, &crash("boom")));
         assert!(!reason.is_clean());
@@ -134,7 +134,7 @@ async fn normal_exits_of_a_permanent_child_count_against_the_intensity() {
     assert_eq!((limit(&reason).restarts, &limit(&reason).last), (3, &ExitReason::Normal));
 }
 
-/// T38: under one_for_one, children that fall together are as many restarts.
+/// T38: under one_for_one, each of the children that end together counts as a restart.
 #[tokio::test(start_paused = true)]
 async fn all_children_share_one_restart_budget() {
     let t = ScriptedChildren::new();
@@ -230,7 +230,7 @@ async fn the_text_of_restart_limit_reached_is_bounded() {
     assert!(text.contains(", 12 of others; the last end was that of child \"19\\n"), "{text}");
 }
 
-/// An error is the source, and told once in the whole story.
+/// The error is the source, and is displayed once in the whole chain.
 #[tokio::test(start_paused = true)]
 async fn the_error_of_the_last_child_is_the_source_of_restart_limit_reached() {
     let rt = Runtime::new();
@@ -258,7 +258,7 @@ async fn unlimited_restarts_never_give_up() {
     let tree = spec.start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 1_000]);
     t.crash("a");
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told.iter().filter(|line| *line == "a fails").count(), 1_000);
     assert_eq!(told.last().unwrap(), "a starts");
     assert_eq!(tree.which_child("a").await.unwrap().restarts, 1_001);

@@ -124,7 +124,7 @@ async fn discard_on_panic_discards_the_value_only_after_a_panic() {
     }
 }
 
-/// The way for a server, and for whoever wants none but clean ends to hand anything on.
+/// The way for a server, and for a child that keeps a value only after a clean end.
 #[tokio::test]
 async fn a_child_may_reset_its_kept_value_after_a_crash() {
     let rt = Runtime::new();

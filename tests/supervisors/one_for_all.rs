@@ -20,7 +20,8 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
     children.into_iter().fold(spec, SupervisorSpec::child)
 }
 
-/// ALL-001, T19, T21: each is fully dead before the next is told, and all before any starts.
+/// ALL-001, T19, T21: each child has ended completely before the next is asked to stop, and all
+/// before any starts.
 #[tokio::test(start_paused = true)]
 async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
     let mut t = ScriptedChildren::new();
@@ -30,12 +31,12 @@ async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
     let tree = over(Supervisor::one_for_all(), t.children(["a", "b", "c"]));
     let tree = tree.start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
-    t.told().await;
+    t.reports().await;
     t.crash("b");
     tokio::time::sleep(ms(50)).await;
     let down =
         ["b stops: boom", "c stops: shutdown", "c is gone", "a stops: shutdown", "a is gone"];
-    assert_eq!(t.told().await, [&down[..], &["a starts", "b starts", "c starts"]].concat());
+    assert_eq!(t.reports().await, [&down[..], &["a starts", "b starts", "c starts"]].concat());
     let after = pids(&tree).await;
     assert!(after.is_sorted() && after[0] > before[2]);
     assert!(before.into_iter().all(|old| !t.rt.is_alive(old.unwrap())));
@@ -47,12 +48,12 @@ async fn a_failed_start_in_a_group_restart_retries_the_whole_group() {
     let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(2, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b"])).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.next_starts("b", [Start::Fails]);
     t.crash("a");
     let down = ["a stops: boom", "b stops: shutdown", "a starts", "b fails"];
     let again = ["a stops: shutdown", "a starts", "b starts"];
-    assert_eq!(t.told().await, [&down[..], &again].concat());
+    assert_eq!(t.reports().await, [&down[..], &again].concat());
     assert_eq!(states(&tree).await, ["a runs", "b runs"]);
 }
 
@@ -70,12 +71,13 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
         (limit(&reason).child.as_str(), &limit(&reason).last),
         ("b", &crash("b has no luck"))
     );
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told.iter().filter(|line| *line == "b fails").count(), 4);
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// What is seen between two attempts: as in OTP, who was started runs until the next one.
+/// The state between two attempts: as in OTP, children that were started run until the next
+/// attempt.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_serves_requests_between_restart_attempts_of_a_group() {
     let t = ScriptedChildren::new();
@@ -103,11 +105,11 @@ async fn an_exit_without_restart_leaves_the_siblings_running() {
     let tree = over(spec.child(t.child("a")).child(temporary), transients);
     let tree = tree.start(&t.rt).await.unwrap();
     let a = t.rt.whereis("a");
-    t.told().await;
+    t.reports().await;
     t.crash("x");
     t.end("t1", ExitReason::Normal);
     t.end("t2", ExitReason::Shutdown);
-    assert_eq!(t.told().await, ["x stops: boom", "t1 stops: normal", "t2 stops: shutdown"]);
+    assert_eq!(t.reports().await, ["x stops: boom", "t1 stops: normal", "t2 stops: shutdown"]);
     assert_eq!(states(&tree).await, ["a runs", "t1 stopped", "t2 stopped"]);
     assert_eq!(t.rt.whereis("a"), a);
 }
@@ -122,14 +124,14 @@ async fn one_for_all_stops_and_removes_temporary_siblings() {
     let spec = Supervisor::one_for_all().child(t.child("a")).child(temporary).child(transient);
     let tree = spec.start(&t.rt).await.unwrap();
     t.end("t", ExitReason::Normal);
-    t.told().await;
+    t.reports().await;
     t.end("a", ExitReason::Normal);
     let told = ["a stops: normal", "x stops: shutdown", "a starts", "t starts"];
-    assert_eq!(t.told().await, told);
+    assert_eq!(t.reports().await, told);
     assert_eq!(states(&tree).await, ["a runs", "t runs"]);
 }
 
-/// ALL-009: siblings that fall together are one restart, in whatever order that is heard.
+/// ALL-009: siblings that end together are one restart, in whatever order their exits arrive.
 #[tokio::test(start_paused = true)]
 async fn siblings_that_end_together_count_as_one_restart() {
     let rt = regrow::Runtime::new();
@@ -169,11 +171,11 @@ async fn in_the_retry_of_a_sibling(t: &mut ScriptedChildren) -> SupervisorRef {
     t.on_stop("a", Stop::Takes(ms(30)));
     t.next_starts("a", [Start::Good, Start::Fails]);
     t.next_starts("b", [Start::Fails]);
-    t.told().await;
+    t.reports().await;
     t.crash("c");
     tokio::time::sleep(ms(45)).await;
     let told = ["c stops: boom", "b stops: shutdown", "a stops: shutdown", "a is gone", "a starts"];
-    assert_eq!(t.told().await, [&told[..], &["b fails", "a stops: shutdown"]].concat());
+    assert_eq!(t.reports().await, [&told[..], &["b fails", "a stops: shutdown"]].concat());
     tree
 }
 
@@ -208,7 +210,7 @@ async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
     // b is the last significant child that is left.
     t.end("b", ExitReason::Normal);
     assert_eq!(tree.ended().await, ExitReason::Shutdown);
-    assert_eq!(t.told().await[..2], ["a is gone", "a fails"]);
+    assert_eq!(t.reports().await[..2], ["a is gone", "a fails"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +219,7 @@ async fn a_child_whose_retry_failed_with_a_sibling_can_be_deleted_before_the_nex
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let deleted = ask(&tree, async |tree| tree.delete_child("b").await);
     deleted.await.unwrap();
-    assert_eq!(t.told().await, ["a is gone", "a fails", "a starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a is gone", "a fails", "a starts", "c starts"]);
     assert_eq!(states(&tree).await, ["a runs", "c runs"]);
 }
 
@@ -229,7 +231,7 @@ async fn a_child_whose_retry_failed_with_a_sibling_can_be_started_before_the_nex
     started.await.unwrap();
     let told = ["a is gone", "a fails", "b starts"];
     let again = ["b stops: shutdown", "a starts", "b starts", "c starts"];
-    assert_eq!(t.told().await, [&told[..], &again].concat());
+    assert_eq!(t.reports().await, [&told[..], &again].concat());
 }
 
 /// Only the child whose start failed last is restarting; the others are down with it.

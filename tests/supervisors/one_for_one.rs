@@ -34,13 +34,13 @@ async fn a_permanent_child_is_restarted_after_every_exit_reason() {
     let done = ExitReason::shutdown_with("done");
     let reasons =
         [ExitReason::Normal, ExitReason::Shutdown, done, crash("boom"), ExitReason::Killed];
-    t.told().await;
+    t.reports().await;
     for reason in reasons {
         match reason {
             ExitReason::Killed => drop(t.rt.kill(old)),
             reason => t.end("a", reason),
         }
-        assert_eq!(t.told().await.last().unwrap(), "a starts");
+        assert_eq!(t.reports().await.last().unwrap(), "a starts");
         let new = t.rt.whereis("a").unwrap();
         assert!(new > old && !t.rt.is_alive(old));
         assert_eq!(counts(&tree.count_children().await.unwrap()), (1, 1, 0, 1));
@@ -62,11 +62,11 @@ async fn a_transient_child_is_restarted_only_after_a_failure() {
         assert_eq!(counts(&tree.count_children().await.unwrap()), (1, 0, 0, 1));
         tree.restart_child("a").await.unwrap();
     }
-    t.told().await;
+    t.reports().await;
     t.crash("a");
-    assert_eq!(t.told().await, ["a stops: boom", "a starts"]);
+    assert_eq!(t.reports().await, ["a stops: boom", "a starts"]);
     t.rt.kill(t.rt.whereis("a").unwrap());
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
 }
 
 /// ONE-005.
@@ -75,9 +75,9 @@ async fn one_for_one_restarts_only_the_failed_child() {
     let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("c1")).child(t.child("c2")).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
-    t.told().await;
+    t.reports().await;
     t.crash("c1");
-    assert_eq!(t.told().await, ["c1 stops: boom", "c1 starts"]);
+    assert_eq!(t.reports().await, ["c1 stops: boom", "c1 starts"]);
     let after = pids(&tree).await;
     assert!(after[0] > before[0] && after[1] == before[1]);
     assert_eq!(states(&tree).await, ["c1 runs", "c2 runs"]);
@@ -92,9 +92,9 @@ async fn a_child_restarted_by_hand_is_supervised_again() {
     t.end("a", ExitReason::Normal);
     settled().await;
     tree.restart_child("a").await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.crash("a");
-    assert_eq!(t.told().await, ["a stops: boom", "a starts"]);
+    assert_eq!(t.reports().await, ["a stops: boom", "a starts"]);
 }
 
 /// ONE-009: each attempt counts, and siblings are stopped at the end.
@@ -104,7 +104,7 @@ async fn a_restart_that_keeps_failing_ends_the_supervisor() {
     let spec = Supervisor::one_for_one().intensity(4, Duration::from_secs(60));
     let spec = spec.child(t.child("sibling")).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.next_starts("a", [Start::Fails; 9]);
     let ended = tree.ended();
     t.crash("a");
@@ -113,7 +113,7 @@ async fn a_restart_that_keeps_failing_ends_the_supervisor() {
     assert_eq!(limit(&reason).last, crash("a has no luck"));
     let fails = ["a fails"; 4];
     assert_eq!(
-        t.told().await,
+        t.reports().await,
         [&["a stops: boom"], &fails[..], &["sibling stops: shutdown"]].concat()
     );
     assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
@@ -139,9 +139,9 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
     assert_eq!(states(&tree).await, ["a stopped"]);
     assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     t.forget_starts("a");
-    t.told().await;
+    t.reports().await;
     tokio::time::sleep(Duration::from_secs(9)).await;
-    assert!(t.told().await.is_empty(), "nobody tries it any more");
+    assert!(t.reports().await.is_empty(), "it is not tried again");
     tree.restart_child("a").await.unwrap();
 
     t.next_starts("a", [Start::FailsAfter(ms(1_000)); 50]);
@@ -149,7 +149,7 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
 }
 
-/// A full mailbox refuses casts; what a supervisor has to tell itself it tells all the same.
+/// A full mailbox rejects casts, but accepts the messages of a supervisor to itself.
 #[tokio::test(start_paused = true)]
 async fn a_restart_retry_is_not_lost_to_a_full_supervisor_mailbox() {
     let mut t = ScriptedChildren::on(regrow::Runtime::with_mailbox_capacity(1));
@@ -160,7 +160,7 @@ async fn a_restart_retry_is_not_lost_to_a_full_supervisor_mailbox() {
     assert!(t.rt.send(tree.pid().unwrap(), b"noise".to_vec()));
     assert!(!t.rt.send(tree.pid().unwrap(), b"too much".to_vec()), "it is full");
     tokio::time::sleep(ms(200)).await;
-    assert_eq!(t.told().await, ["a starts", "a stops: boom", "a fails", "a starts"]);
+    assert_eq!(t.reports().await, ["a starts", "a stops: boom", "a fails", "a starts"]);
 }
 
 /// Takes its time to go.
@@ -283,7 +283,7 @@ async fn a_panic_in_a_start_function_ends_the_supervisor_in_order() {
     let asked = tree.start_child(ChildSpec::new("bad", Panics)).await.unwrap_err();
     let StartError::Unreachable(CallError::Exited(reason)) = asked else { panic!("{asked:?}") };
     assert_eq!(reason.crash().unwrap().message(), "boom in a start");
-    assert_eq!(t.told().await, ["a starts", "a stops: shutdown"]);
+    assert_eq!(t.reports().await, ["a starts", "a stops: shutdown"]);
     assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
 }
 
@@ -298,8 +298,8 @@ impl StartChild for Gated {
     }
 }
 
-/// A call by name in the gap between two incarnations says so, and not that there is nobody,
-/// until the supervisor has ended.
+/// A call by name between two incarnations returns `Restarting`, not `NoProc`, until the supervisor
+/// has ended.
 #[tokio::test(start_paused = true)]
 async fn a_call_between_two_incarnations_fails_with_restarting() {
     let t = ScriptedChildren::new();

@@ -149,7 +149,7 @@ async fn task_supervisors_can_be_partitioned() {
     assert_eq!(tasks.all().len(), 3);
 }
 
-/// One partition that nobody started.
+/// A partition that was not started.
 #[tokio::test(start_paused = true)]
 async fn a_partition_index_beyond_the_last_fails_with_noproc() {
     let rt = Runtime::new();

@@ -342,11 +342,11 @@ async fn a_killed_supervisor_releases_reserved_names_before_its_end_is_announced
     assert_free(&rt, "inner", "its supervisor had ended before it");
     deep.await;
     assert_free(&rt, "deep", "so had this one");
-    assert_eq!(rt.leftovers().names, 0, "also of a name that nobody has asked for");
+    assert_eq!(rt.leftovers().names, 0, "also of a name without a request");
     assert_nothing_left(&rt).await;
 }
 
-/// The name passes from the child to nobody or to the stranger, and is never lost.
+/// The name becomes free or passes to the other process, and is never lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_registration_during_a_supervisor_kill_gets_the_name_in_the_end() {
     for round in 0..300 {
@@ -478,7 +478,7 @@ async fn of_two_specs_with_one_name_the_running_child_keeps_it() {
     assert!(rt.whereis("n").is_some());
 }
 
-/// It asks for each name as soon as it is told that its holder has ended.
+/// It requests each name as soon as the `Down` of its holder arrives.
 #[tokio::test(start_paused = true)]
 async fn the_names_of_a_group_are_reserved_during_its_restart() {
     for strategy in [Supervisor::one_for_all, Supervisor::rest_for_one] {

@@ -49,11 +49,11 @@ async fn every_exit_of_a_significant_temporary_child_stops_the_supervisor() {
         let work = t.child("x").restart(Restart::Temporary).significant(true);
         let spec = with(AutoShutdown::AnySignificant).child(t.child("a")).child(work);
         let tree = spec.child(t.child("b")).start(&t.rt).await.unwrap();
-        t.told().await;
+        t.reports().await;
         let ended = tree.ended();
         end(&t, "x", reason.clone()).await;
         assert_eq!(ended.await, ExitReason::Shutdown);
-        let told = t.told().await;
+        let told = t.reports().await;
         assert_eq!(told[told.len() - 2..], ["b stops: shutdown", "a stops: shutdown"]);
         assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
     }
@@ -110,11 +110,11 @@ async fn all_significant_stops_the_supervisor_at_the_last_exit() {
     let tree = spec.start(&t.rt).await.unwrap();
     end(&t, "t1", ExitReason::Normal).await;
     assert_eq!(states(&tree).await, ["t1 stopped", "t2 runs", "a runs"]);
-    t.told().await;
+    t.reports().await;
     let ended = tree.ended();
     end(&t, "t2", ExitReason::Normal).await;
     assert_eq!(ended.await, ExitReason::Shutdown);
-    assert_eq!(t.told().await, ["t2 stops: normal", "a stops: shutdown"]);
+    assert_eq!(t.reports().await, ["t2 stops: normal", "a stops: shutdown"]);
 }
 
 /// One that is being restarted is one that is left.

@@ -14,7 +14,7 @@ use support::reporter::counts;
 use support::scripted_children::{ScriptedChildren, ScriptedServer, Start, pids, states};
 use support::{crash, settled};
 
-/// SUP-009: and a call by its name finds nobody, not a restart that never comes.
+/// SUP-009: a call by its name returns `NoProc`, not `Restarting`.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_fails_to_start_is_not_kept() {
     let mut t = ScriptedChildren::new();
@@ -26,7 +26,7 @@ async fn a_child_that_fails_to_start_is_not_kept() {
     assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     let pid = tree.start_child(t.child("a")).await.unwrap();
     assert_eq!(t.server("a").call(|reply| reply).await, Ok(pid));
-    assert_eq!(t.told().await, ["a fails", "a starts"]);
+    assert_eq!(t.reports().await, ["a fails", "a starts"]);
 }
 
 /// SUP-010, SUP-011.
@@ -37,7 +37,7 @@ async fn a_child_id_can_be_used_once() {
     let pid = t.rt.whereis("a").unwrap();
     let error = tree.start_child(t.child("a")).await.unwrap_err();
     assert_eq!(error, StartError::AlreadyRunning { id: "a".into(), pid });
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
     assert_eq!(t.server("a").call(|reply| reply).await, Ok(pid));
     tree.terminate_child("a").await.unwrap();
     let error = tree.start_child(t.child("a")).await.unwrap_err();
@@ -150,7 +150,7 @@ async fn two_names_for_one_supervisor_are_refused() {
     assert_eq!((rt.whereis("two"), rt.whereis("one more")), (Some(twice), None));
 }
 
-/// Nobody is `None`, for every kind of handle.
+/// Every kind of handle returns `None` without a process.
 #[tokio::test(start_paused = true)]
 async fn a_handle_by_a_free_name_has_no_pid() {
     let rt = Runtime::new();
@@ -208,7 +208,7 @@ async fn a_terminated_child_stays_listed_as_stopped() {
         let ended = t.rt.ended(t.rt.whereis("a").unwrap());
         assert_eq!(tree.terminate_child("a").await, Ok(()));
         assert_eq!(ended.await, ExitReason::Shutdown);
-        assert_eq!(t.told().await, ["a starts", "a stops: shutdown"]);
+        assert_eq!(t.reports().await, ["a starts", "a stops: shutdown"]);
         assert_eq!(states(&tree).await, ["a stopped"]);
         assert_eq!(counts(&tree.count_children().await.unwrap()), (1, 0, 0, 1));
         assert_eq!(tree.terminate_child("a").await, Ok(()));
@@ -317,7 +317,7 @@ async fn a_supervisor_drops_unexpected_messages_and_exits() {
     let mut t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
-    t.told().await;
+    t.reports().await;
     let log = Log::listen();
     t.rt.send(tree.pid().unwrap(), b"hello".to_vec());
     t.rt.exit(tree.pid().unwrap(), crash("a stranger's"));
@@ -331,7 +331,7 @@ async fn a_supervisor_drops_unexpected_messages_and_exits() {
     let dropped = heads.iter().filter(|head| *head == "WARN unexpected message dropped");
     assert_eq!(dropped.count(), 3, "{heads:?}");
     assert_eq!(pids(&tree).await, before);
-    assert!(t.told().await.is_empty());
+    assert!(t.reports().await.is_empty());
 }
 
 /// SUP-037, ONE-004.
@@ -363,7 +363,7 @@ async fn a_temporary_child_is_removed_after_every_exit() {
     tree.start_child(temporary).await.unwrap();
 }
 
-/// Each incarnation's end is remembered: pid, times, reason, and who failed to start.
+/// The end of each incarnation is recorded: pid, times, reason, and failed starts.
 #[tokio::test(start_paused = true)]
 async fn a_child_has_a_history_of_its_exits() {
     let mut t = ScriptedChildren::new();
@@ -373,7 +373,7 @@ async fn a_child_has_a_history_of_its_exits() {
     t.next_starts("a", [Start::Fails]);
     settled().await;
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     let info = tree.which_child("a").await.unwrap();
     assert_eq!(info.restarts, 2);
     let [crashed, failed] = &info.history[..] else { panic!("{info:?}") };

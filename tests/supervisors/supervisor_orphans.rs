@@ -37,13 +37,13 @@ async fn the_next_incarnation_waits_for_the_orphans_of_a_killed_supervisor() {
     let inner = inner().child(t.child("brisk")).child(t.child("slow"));
     let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner);
     let top = top.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await, ["brisk starts", "slow starts"]);
+    assert_eq!(t.reports().await, ["brisk starts", "slow starts"]);
     strike(&t.rt, "inner").await;
     let began = Instant::now();
     let mut told = Vec::new();
     while told.len() < 5 {
         sleep(ms(1)).await;
-        told.extend(t.told().await);
+        told.extend(t.reports().await);
     }
     told[..2].sort();
     let order = ["brisk stops: killed", "slow stops: killed", "slow is gone"];
@@ -80,11 +80,11 @@ async fn a_restart_waits_for_a_whole_orphaned_tree() {
     t.on_stop("b", Stop::Takes(ms(40)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("a")).child(t.child("b"));
     let top = Supervisor::one_for_one().child(inner().child(deep)).start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await.len(), 2);
+    assert_eq!(t.reports().await.len(), 2);
     strike(&t.rt, "inner").await;
     sleep(ms(75)).await;
     let story = ["b stops: shutdown", "b is gone", "a stops: shutdown", "a is gone"];
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told[..4], story);
     assert_eq!(told[4..], ["a starts", "b starts"]);
     assert!(top.stop().await.is_ok());
@@ -99,10 +99,10 @@ async fn a_restart_waits_for_orphans_of_a_supervisor_killed_by_its_parent() {
     let spec = Supervisor::one_for_all().child(t.child("x"));
     let spec = spec.child(inner.shutdown(Shutdown::Timeout(ms(10))));
     let top = spec.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await.len(), 2);
+    assert_eq!(t.reports().await.len(), 2);
     t.crash("x");
     sleep(ms(60)).await;
-    let told = t.told().await;
+    let told = t.reports().await;
     let gone = told.iter().position(|line| line == "slow is gone");
     let again = told.iter().position(|line| line == "slow starts");
     assert!(gone.is_some() && gone < again, "{told:?}");
@@ -117,13 +117,13 @@ async fn a_restart_by_hand_waits_for_orphans() {
     let inner = ChildSpec::from(inner().child(t.child("slow")));
     let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));
     let top = top.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await, ["slow starts"]);
+    assert_eq!(t.reports().await, ["slow starts"]);
     let began = Instant::now();
     assert_eq!(top.terminate_child("inner").await, Ok(()));
     assert_eq!(began.elapsed(), ms(0), "a brutal kill waits for the killed alone");
     assert!(top.restart_child("inner").await.is_ok());
     assert_eq!(began.elapsed(), ms(50));
-    assert_eq!(t.told().await, ["slow stops: killed", "slow is gone", "slow starts"]);
+    assert_eq!(t.reports().await, ["slow stops: killed", "slow is gone", "slow starts"]);
     assert!(top.stop().await.is_ok());
 }
 
@@ -135,14 +135,14 @@ async fn a_dynamic_supervisor_serves_requests_while_it_waits_for_orphans() {
     let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let inner = ChildSpec::from(inner().child(t.child("slow"))).restart(Restart::Permanent);
     pool.start_child(inner).await.unwrap();
-    assert_eq!(t.told().await, ["slow starts"]);
+    assert_eq!(t.reports().await, ["slow starts"]);
     strike(&t.rt, "inner").await;
     let began = Instant::now();
     pool.start_child(t.child("other")).await.unwrap();
     assert_eq!(began.elapsed(), ms(0));
     sleep(ms(55)).await;
     let story = ["slow stops: killed", "other starts", "slow is gone", "slow starts"];
-    assert_eq!(t.told().await, story);
+    assert_eq!(t.reports().await, story);
     assert!(pool.stop().await.is_ok());
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
@@ -160,7 +160,7 @@ async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() 
     assert_eq!(pool.which_children().await.unwrap()[0].state, WAITS);
     assert_eq!(pool.terminate_child(pid).await, Ok(()));
     sleep(ms(60)).await;
-    assert_eq!(t.told().await, ["slow starts", "slow stops: killed", "slow is gone"]);
+    assert_eq!(t.reports().await, ["slow starts", "slow stops: killed", "slow is gone"]);
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
 }
 
@@ -216,7 +216,7 @@ async fn a_restart_waits_for_the_orphans_of_a_killed_orphan() {
     strike(&t.rt, "inner").await;
     sleep(ms(60)).await;
     let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
-    assert_eq!(t.told().await, story);
+    assert_eq!(t.reports().await, story);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
 }
@@ -233,14 +233,14 @@ async fn orphans_pass_to_the_parent_of_a_supervisor_killed_while_waiting() {
     strike(&t.rt, "inner").await; // which waits
     sleep(ms(60)).await;
     let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
-    assert_eq!(t.told().await, story);
+    assert_eq!(t.reports().await, story);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// One that overruns its time as an orphan is killed; what it leaves goes as far up as there is
-/// somebody, even if the one above it is long gone.
+/// An orphan that exceeds its shutdown time is killed; its own children are handed to the nearest
+/// live supervisor above, even if the one directly above has ended.
 #[tokio::test(start_paused = true)]
 async fn orphans_pass_to_the_nearest_live_ancestor() {
     let mut t = ScriptedChildren::new();
@@ -254,7 +254,7 @@ async fn orphans_pass_to_the_nearest_live_ancestor() {
     strike(&t.rt, "inner").await;
     sleep(ms(70)).await;
     let story = ["slow starts", "slow stops: shutdown", "slow is gone", "slow starts"];
-    assert_eq!(t.told().await, story);
+    assert_eq!(t.reports().await, story);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
 }
@@ -283,7 +283,7 @@ async fn the_parent_serves_requests_and_restarts_while_orphans_end() {
     assert_eq!(state(&top, "inner").await, WAITS);
     t.crash("sibling");
     settled().await;
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told[told.len() - 2..], ["sibling stops: boom", "sibling starts"]);
     assert!(top.start_child(t.child("another")).await.is_ok());
     assert_eq!(top.tree().await.unwrap().root.children.len(), 3);
@@ -327,10 +327,10 @@ async fn a_stop_or_termination_cancels_a_restart_that_waits_for_orphans() {
 async fn a_group_waits_together_for_the_orphans_of_one_member() {
     let mut t = ScriptedChildren::new();
     let top = one_that_leaves(&t, Supervisor::one_for_all(), 50).await;
-    t.told().await;
+    t.reports().await;
     strike(&t.rt, "inner").await;
     settled().await;
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told, ["slow stops: killed", "sibling stops: shutdown"]);
     assert_eq!(
         (state(&top, "inner").await, state(&top, "sibling").await),
@@ -339,7 +339,7 @@ async fn a_group_waits_together_for_the_orphans_of_one_member() {
     let sibling = t.server("sibling").call(|reply| reply).await;
     assert_eq!(sibling, Err(CallError::Restarting { retry_in: None }));
     sleep(ms(51)).await;
-    assert_eq!(t.told().await, ["slow is gone", "slow starts", "sibling starts"]);
+    assert_eq!(t.reports().await, ["slow is gone", "slow starts", "sibling starts"]);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
 }
@@ -353,15 +353,15 @@ async fn a_sibling_that_crashes_meanwhile_waits_for_the_same_orphans() {
     let inner = inner().child(t.child("slow"));
     let top = Supervisor::rest_for_one().child(t.child("first")).child(inner);
     let top = top.child(t.child("last")).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     strike(&t.rt, "inner").await;
     settled().await;
     t.crash("first");
     settled().await;
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told, ["slow stops: killed", "last stops: shutdown", "first stops: boom"]);
     sleep(ms(51)).await;
-    assert_eq!(t.told().await, ["slow is gone", "first starts", "slow starts", "last starts"]);
+    assert_eq!(t.reports().await, ["slow is gone", "first starts", "slow starts", "last starts"]);
     for id in ["first", "inner", "last"] {
         assert!(matches!(state(&top, id).await, ChildState::Running(_)), "{id}");
     }

@@ -37,13 +37,13 @@ async fn children_start_in_order_and_stop_in_reverse() {
     }
     let spec = over(Supervisor::one_for_one(), t.children(["a", "b", "c", "d", "e"]));
     let tree = spec.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts", "d starts", "e starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts", "d starts", "e starts"]);
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     let stop = |id| [format!("{id} stops: shutdown"), format!("{id} is gone")];
-    assert_eq!(t.told().await, ["e", "d", "c", "b", "a"].map(stop).concat());
+    assert_eq!(t.reports().await, ["e", "d", "c", "b", "a"].map(stop).concat());
 }
 
-/// SUP-033: depth first, last child first, and nobody is left when the stop returns.
+/// SUP-033: depth first, last child first, and no process is left when the stop returns.
 #[tokio::test(start_paused = true)]
 async fn a_tree_stops_depth_first() {
     let mut t = ScriptedChildren::new();
@@ -53,10 +53,10 @@ async fn a_tree_stops_depth_first() {
         .child(inner("right", t.children(["c", "d"])));
     let tree = top.start(&t.rt).await.unwrap();
     assert_eq!(counts(&tree.count_children().await.unwrap()), (2, 2, 2, 0));
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts", "d starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts", "d starts"]);
     tree.stop().await.unwrap();
     assert_eq!(t.rt.leftovers(), Leftovers::default());
-    assert_eq!(t.told().await, ["d", "c", "b", "a"].map(|id| format!("{id} stops: shutdown")));
+    assert_eq!(t.reports().await, ["d", "c", "b", "a"].map(|id| format!("{id} stops: shutdown")));
 }
 
 /// SUP-004, T15: at once another supervisor can have the names.
@@ -70,7 +70,7 @@ async fn a_failed_child_start_stops_the_started_children_in_reverse() {
     let why = Box::new(StartError::Failed(crash("c has no luck")));
     assert_eq!(error, StartError::Child { id: "c".into(), error: why });
     let told = ["a starts", "b starts", "c fails", "b stops: shutdown", "a stops: shutdown"];
-    assert_eq!(t.told().await, told);
+    assert_eq!(t.reports().await, told);
     let tree = spec.start(&t.rt).await.unwrap();
     assert_eq!(t.rt.whereis("top"), tree.pid());
 }
@@ -120,7 +120,7 @@ async fn a_supervisor_init_runs_at_each_start() {
     let inner = SupervisorRef::named(&t.rt, "inner");
     assert_eq!(states(&inner).await, ["a runs"]);
     t.crash("a");
-    assert_eq!(t.told().await, ["a starts", "a stops: boom", "b starts"]);
+    assert_eq!(t.reports().await, ["a starts", "a stops: boom", "b starts"]);
     assert_eq!(states(&inner).await, ["b runs"]);
     tree.stop().await.unwrap();
 
@@ -188,10 +188,10 @@ async fn child_spec_returns_the_default_settings() {
     assert_eq!((inner.kind(), inner.get_shutdown()), (ChildType::Supervisor, Shutdown::Infinity));
     let unknown = tree.child_spec("nobody").await.unwrap_err();
     assert_eq!(unknown.to_string(), "the supervisor has no child \"nobody\"");
-    t.told().await;
+    t.reports().await;
     for _ in 0..3 {
         t.crash("a");
-        assert_eq!(t.told().await, ["a stops: boom", "a starts"]);
+        assert_eq!(t.reports().await, ["a stops: boom", "a starts"]);
     }
     t.crash("a");
     tree.ended().await;
@@ -212,17 +212,17 @@ async fn the_end_of_its_parent_stops_a_supervisor_in_order() {
             Err(ends.await.unwrap())
         });
         let tree = is_ready.await.unwrap();
-        assert_eq!(t.told().await, ["a starts", "b starts"]);
+        assert_eq!(t.reports().await, ["a starts", "b starts"]);
         let ended = tree.ended();
         end.send(reason.clone()).unwrap();
         assert_eq!(ended.await, reason);
-        assert_eq!(t.told().await, ["b stops: shutdown", "a stops: shutdown"]);
+        assert_eq!(t.reports().await, ["b stops: shutdown", "a stops: shutdown"]);
         assert_eq!(parent.join().await, reason);
         assert_eq!(t.rt.leftovers(), Leftovers::default());
     }
 }
 
-/// T52: a linked start that fails is told by its result alone.
+/// T52: a linked start that fails is reported by its result alone.
 #[tokio::test(start_paused = true)]
 async fn a_linked_start_that_fails_sends_no_exit() {
     let t = ScriptedChildren::new();
@@ -248,8 +248,8 @@ impl regrow::StartChild for Panics {
     }
 }
 
-/// A panic of a start function, as the tree starts, is the supervisor's crash; who was started
-/// before has stopped in order by then, and its name is free.
+/// A panic of a start function during the start of the tree is a crash of the supervisor. The
+/// children started before have stopped in order by then, and their names are free.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_start_function_stops_the_started_children() {
     let mut t = ScriptedChildren::new();
@@ -264,5 +264,5 @@ async fn a_panic_in_a_start_function_stops_the_started_children() {
         assert_eq!(t.rt.leftovers(), Leftovers::default());
     }
     let told = ["a starts", "a stops: shutdown", "a is gone"];
-    assert_eq!(t.told().await, [told, told].concat());
+    assert_eq!(t.reports().await, [told, told].concat());
 }

@@ -60,7 +60,7 @@ impl Log {
 
     /// The lines logged since the last call.
     pub(crate) fn take(&self) -> Vec<Line> {
-        std::mem::take(&mut self.lines.lock().expect("nobody panics while holding it"))
+        std::mem::take(&mut self.lines.lock().expect("no holder of the lock panics"))
     }
 
     /// The same, level and message only.
@@ -95,7 +95,7 @@ impl Subscriber for Collector {
             fields: BTreeMap::new(),
         };
         event.record(&mut line);
-        self.lines.lock().expect("nobody panics while holding it").push(line);
+        self.lines.lock().expect("no holder of the lock panics").push(line);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

@@ -177,12 +177,12 @@ impl ScriptedChildren {
     }
 
     /// Takes one report if there is one.
-    pub fn try_told(&mut self) -> bool {
+    pub fn try_report(&mut self) -> bool {
         self.told.try_recv().is_ok()
     }
 
     /// Waits until every task is idle, and returns the reports since the last call.
-    pub async fn told(&mut self) -> Vec<String> {
+    pub async fn reports(&mut self) -> Vec<String> {
         settled().await;
         std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }

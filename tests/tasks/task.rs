@@ -483,8 +483,8 @@ async fn a_task_ends_with_an_abnormal_exit_of_its_caller_only() {
     assert_nothing_left(&rt).await;
 }
 
-/// One that asked to be told has time to finish when its caller crashes; a normal end is
-/// no reason to.
+/// A task with a shutdown signal has time to finish when its caller crashes. A normal end of the
+/// caller does not stop it.
 #[tokio::test(start_paused = true)]
 async fn a_task_can_wait_for_the_crash_of_its_caller() {
     let rt = Runtime::new();
@@ -568,7 +568,7 @@ async fn a_task_whose_handle_is_dropped_keeps_running() {
     .await;
 }
 
-/// A task spawns tasks, and they fall together.
+/// A task spawns tasks, and they end together.
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_a_nested_task_ends_its_outer_task() {
     let rt = Runtime::new();

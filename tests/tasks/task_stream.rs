@@ -116,8 +116,8 @@ fn a_concurrency_of_zero_panics() {
     let _ = TaskStream::nolink(&rt, stream::iter([1]), nap).concurrency(0);
 }
 
-/// A crash is one item's, where nobody is linked or the caller traps; and no `Exit` of it
-/// is left.
+/// A crash is the failure of one item if the item is not linked or the caller traps exits. No
+/// `Exit` of it is left.
 #[tokio::test(start_paused = true)]
 async fn a_crash_fails_one_item_only() {
     async fn odd(number: u32) -> u32 {
@@ -147,7 +147,7 @@ async fn a_crash_fails_one_item_only() {
     assert_nothing_left(&rt).await;
 }
 
-/// A linked caller that does not trap falls with an item, and the other items with it.
+/// A failed item ends a linked caller that does not trap exits, and the other items.
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_an_item_ends_a_linked_caller() {
     let rt = Runtime::new();

@@ -114,7 +114,8 @@ async fn a_supervised_task_follows_its_caller_as_an_unsupervised_one() {
     assert_nothing_left(&rt).await;
 }
 
-/// One that has asked to be told hears of its caller's crash, though that is not its parent.
+/// A task with a shutdown signal is notified of its caller's crash, although the caller is not its
+/// parent.
 #[tokio::test(start_paused = true)]
 async fn a_supervised_task_can_wait_for_the_crash_of_its_caller() {
     let (rt, tasks) = started().await;
@@ -354,7 +355,7 @@ async fn a_supervised_stream_behaves_as_an_unsupervised_one() {
     assert_nothing_left(&rt).await;
 }
 
-/// Dropped at any moment it leaves no child, nor is a dead supervisor waited for.
+/// A start dropped at any moment leaves no child, and does not wait for an ended supervisor.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_supervised_stream_leaves_no_children() {
     let (rt, tasks) = started().await;

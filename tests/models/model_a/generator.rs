@@ -176,7 +176,7 @@ impl Writer {
         }
     }
 
-    /// A live process, mostly; one in five is dead, or never was.
+    /// Mostly a live process; one in five has ended or never existed.
     fn anyone(&mut self) -> Id {
         let dead: Vec<Id> = self.model.ended.keys().copied().chain([STRANGER]).collect();
         let live = self.live();
@@ -191,7 +191,7 @@ impl Writer {
         if self.rng.percent(10) { than } else { self.anyone() }
     }
 
-    /// Who does it: mostly the one it is about.
+    /// The actor: mostly the process that the operation is about.
     fn actor(&mut self, about: Id) -> Id {
         let live = self.live();
         match self.rng.below(20) {

@@ -12,10 +12,10 @@ use super::exits::{Kind, Outcome};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Process {
-    /// It is condemned.
+    /// Its exit is pending.
     pub(crate) reason: Option<Reason>,
     pub(crate) trap: bool,
-    /// It takes what comes at once; others when they are told to.
+    /// It receives messages at once; others receive on command.
     pub(crate) eager: bool,
     pub(crate) mailbox: Vec<(Item, Ticket)>,
 }
@@ -101,7 +101,7 @@ impl Model {
         self.processes.get(&id).is_some_and(|process| process.reason.is_none())
     }
 
-    /// Does the command, unless the process that was told to can't any more.
+    /// Executes the command, unless its process has ended.
     pub(crate) fn run(&mut self, command: &Command) {
         if command.by == OUTSIDE || self.is_live(command.by) {
             let answer = self.act(command);

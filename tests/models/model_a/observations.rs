@@ -193,7 +193,7 @@ fn one_event(a: &Item, b: &Item) -> bool {
 }
 
 impl Books {
-    /// Looks at who has ended since, and why.
+    /// Records the processes that have ended since, and their reasons.
     fn mourn(&mut self, rt: &Runtime) {
         let mut cx = Context::from_waker(Waker::noop());
         let mut ended = Vec::new();

@@ -39,8 +39,8 @@ impl World {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a command done: by the driver itself, or by the process that is told to. One
-    /// that is dead isn't told.
+    /// Executes a command: in the driver, or by sending it to its process. A command for an ended
+    /// process is not sent.
     pub(crate) async fn issue(self: &Arc<Self>, command: Command) {
         match command.op {
             Op::Advance(ms) => {
@@ -55,7 +55,7 @@ impl World {
             _ if command.by == OUTSIDE => self.perform(command),
             _ => {
                 if let Some(job) = self.books().jobs.get(&command.by) {
-                    // It fails if the process is dead.
+                    // It fails if the process has ended.
                     let _ = job.send(command);
                 }
             }
@@ -192,8 +192,8 @@ impl World {
         books.heard.entry(id).or_default().push(item);
     }
 
-    /// The body of a process: it does what it is told, and takes from its mailbox only
-    /// when told to, unless it is eager.
+    /// The body of a process: it executes commands, and receives from its mailbox only on command,
+    /// unless it is eager.
     fn body(
         self: &Arc<Self>,
         id: Id,

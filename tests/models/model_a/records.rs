@@ -14,7 +14,7 @@ pub(crate) enum Step {
     Died(Id),
 }
 
-/// Who is who, and what was seen.
+/// The processes by id, and what was observed.
 #[derive(Default)]
 pub(crate) struct Books {
     pub(crate) pids: HashMap<Id, Pid>,

@@ -170,7 +170,7 @@ fn replay(model: &mut Model, batch: &Batch, steps: &[Step]) {
     }
 }
 
-/// Whether each process does what it is told in the order in which it was told.
+/// Whether each process executes its commands in the order they were sent.
 fn keeps_turns(told: &[Command], order: &[Command]) -> bool {
     let of = |by: Id, all: &[Command]| -> Vec<Id> {
         all.iter().filter(|c| c.by == by).map(|c| c.id).collect()

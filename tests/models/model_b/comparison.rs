@@ -78,7 +78,7 @@ fn orders(ids: &[u32]) -> Vec<Vec<u32>> {
 
 /// The models that predicted this, each once.
 pub(crate) fn explained(guesses: Vec<Guess>, mut got: World) -> Result<Vec<Model>, String> {
-    // What falls at one instant does so in any order.
+    // Events at one instant may come in any order.
     let falls = guesses.iter().any(|guess| guess.model.falls);
     got.sort(falls);
     let several = guesses.len() > 1;
@@ -170,7 +170,8 @@ pub(crate) fn looks(children: &[ChildInfo]) -> Vec<(u32, Look)> {
     children.iter().map(|child| (number(&child.id).unwrap_or(u32::MAX), look(child))).collect()
 }
 
-/// The name of a child that is tried again says so, and where nobody is, no name does.
+/// A request by the name of a child that is tried again returns `Restarting`; without such a child,
+/// no name does.
 async fn names_tell(rt: &Runtime, children: &[(u32, Look)]) -> Result<(), String> {
     let restarting = |look: &Look| matches!(look, Look::Restarting(_));
     let any = children.iter().any(|(_, look)| restarting(look));

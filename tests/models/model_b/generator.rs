@@ -131,7 +131,7 @@ impl Draw {
     /// Now and then a worker is linked to one of its siblings.
     fn link(&mut self, children: &mut [Spec]) {
         let is_worker = |child: &&Spec| matches!(child.kind, Kind::Worker(_));
-        // Where the supervisor is busy, it cannot be told what comes of the second end.
+        // While the supervisor is busy, the effect of the second end is not defined.
         let often = if self.mode == Mode::Queue { 2 } else { 10 };
         let workers: Vec<_> = children.iter().filter(is_worker).map(|child| child.id).collect();
         for child in children {
@@ -145,7 +145,7 @@ impl Draw {
         let bursts = self.mode == Mode::Burst;
         let sups = supervisors(tree);
         let (sup, children) = sups[self.rng.below(sups.len())].clone();
-        // Now and then of another supervisor, or of nobody.
+        // Sometimes of another supervisor, or of none.
         let stranger = self.rng.below(NODES as usize + 2) as u32;
         let own = children.is_empty() || self.rng.percent(5);
         let id = if own { stranger } else { children[self.rng.below(children.len())] };

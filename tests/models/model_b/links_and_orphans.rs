@@ -13,7 +13,7 @@ impl Model {
         self.alive.insert(id);
     }
 
-    /// Who ended is linked to nobody any more; an end that isn't normal is told.
+    /// An ended process has no links; an abnormal end is delivered to its linked siblings.
     pub(crate) fn unlink(&mut self, id: u32, end: End) {
         self.alive.remove(&id);
         for (a, b) in std::mem::take(&mut self.links) {
@@ -25,9 +25,9 @@ impl Model {
         }
     }
 
-    /// Who has lost a sibling that it was linked to, and doesn't trap exits, ends like that one.
-    /// Gives who that is; their supervisor has yet to hear of it. It acts beside those who end by
-    /// the end of one that ended so: in what order to them, nobody asked for.
+    /// A process that lost a linked sibling and does not trap exits ends with the same reason.
+    /// Returns these processes, before their supervisor has handled their ends. The supervisor runs
+    /// concurrently with further ends in the cascade, and their relative order is not defined.
     pub(crate) fn bereave(&mut self, tree: &mut Tree) -> Vec<u32> {
         let mut fallen = Vec::new();
         let mut first = self.bereft.len();
@@ -47,15 +47,16 @@ impl Model {
         fallen
     }
 
-    /// The children of a supervisor that is killed end, all at once, each in its own time. Gives
-    /// when the last of them is gone. Who waits for a sibling's end may crash by itself meanwhile.
+    /// The children of a killed supervisor end concurrently, each within its own shutdown time.
+    /// Returns the time at which the last of them has ended. A child that waits for the end of a
+    /// sibling may crash by itself meanwhile.
     pub(crate) fn fall(&mut self, tree: &mut Tree) -> u64 {
         let (now, mut last) = (self.now, self.now.max(tree.leaves));
         let crashes = self.crashes();
         for child in tree.children.drain(..) {
             last = last.max(self.falls(child));
             self.now = now;
-            // Whoever has lost a sibling by this ends anyway.
+            // A process that lost a sibling by this ends anyway.
             self.bereft.clear();
         }
         self.falling = self.falling.max(last);

@@ -233,8 +233,8 @@ impl Model {
         }
     }
 
-    /// Does this to the supervisor of this number, then lets everybody above hear of its end,
-    /// if it ended by that.
+    /// Applies this to the supervisor of this number. If the supervisor ends by that, delivers its
+    /// end to the supervisors above.
     pub(crate) fn with<R>(
         &mut self,
         number: u32,
@@ -331,7 +331,8 @@ impl Model {
         }
     }
 
-    /// What a supervisor knows of its children: one whose end it has yet to hear of runs.
+    /// The children as their supervisor knows them: a child with an end that is not handled yet
+    /// counts as running.
     pub(crate) fn looks(&self, tree: &Tree) -> Vec<(u32, Look)> {
         let look = |child: &Child| match child.state {
             State::Running(_) | State::Dead(_) => Look::Runs,

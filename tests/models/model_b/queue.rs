@@ -37,7 +37,7 @@ pub(crate) enum Retry {
     Counted,
     /// Nothing: its child has a backoff.
     Delayed,
-    /// Nothing: it is counted and told already, and waited for what was left.
+    /// Nothing: it is already counted and in the trace, and waited for the children left behind.
     Decided,
 }
 
@@ -93,7 +93,7 @@ impl Model {
         }
         let last = coming.items.back().map_or(began, |item| item.at);
         self.coming = coming;
-        self.with(sup, |model, tree| ((), model.hears(tree, Mailbox::new())));
+        self.with(sup, |model, tree| ((), model.handle_ends(tree, Mailbox::new())));
         self.now = self.now.max(last);
         Answer::All(std::mem::take(&mut self.coming).answers)
     }
@@ -194,7 +194,7 @@ impl Model {
                     self.tickets += 1;
                     *death = Some(self.tickets);
                     child.dead(end, self.tickets);
-                    // Its siblings may fall with it, while the supervisor is busy.
+                    // Its siblings may end with it, while the supervisor is busy.
                     self.undecided |= self.links.iter().any(|&(a, b)| a == id || b == id);
                     self.ends_at(at, id, end);
                 }

@@ -21,7 +21,7 @@ impl Model {
     /// ends.
     pub(crate) fn ended(&mut self, tree: &mut Tree, ids: &[u32]) -> Option<Over> {
         let exits = ids.iter().filter_map(|&id| tree.exit_of(id)).collect();
-        self.hears(tree, exits)
+        self.handle_ends(tree, exits)
     }
 
     /// A restart that waited is due.
@@ -32,11 +32,11 @@ impl Model {
         ticket: u64,
         retry: Retry,
     ) -> Option<Over> {
-        self.hears(tree, [Event::Retry { id, ticket, retry }].into())
+        self.handle_ends(tree, [Event::Retry { id, ticket, retry }].into())
     }
 
     /// Takes one after the other from the mailbox, until no more comes.
-    pub(crate) fn hears(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
+    pub(crate) fn handle_ends(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
         while let Some(event) = self.next(tree, &mut mailbox) {
             let over = match event {
                 Event::Exit { id, death } => self.exit(tree, id, death, &mut mailbox),
@@ -149,8 +149,8 @@ impl Model {
         None
     }
 
-    /// Where killed supervisors of the group left what is still ending, the group waits for it,
-    /// and the supervisor for nobody.
+    /// If killed supervisors of the group left children that are still ending, the group waits for
+    /// them, and the supervisor does not wait.
     fn wait_alone(
         &mut self,
         tree: &mut Tree,
@@ -256,7 +256,7 @@ impl Model {
 }
 
 impl Tree {
-    /// What tells of the last death of this child.
+    /// The event of the last end of this child.
     pub(crate) fn exit_of(&self, id: u32) -> Option<Event> {
         let death = self.children[self.at(id)?].death;
         Some(Event::Exit { id, death })

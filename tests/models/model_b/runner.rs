@@ -17,8 +17,7 @@ use super::plan::{Command, Program, ROOT, Request, What};
 pub(crate) struct Run {
     /// How many commands it took: a tree may end before them.
     pub(crate) commands: u32,
-    /// Two things happened at once that nobody had asked for, and either may have been the
-    /// first: it ended there.
+    /// Two unrequested events happened at one instant in an undefined order: the run ended there.
     pub(crate) tie: bool,
 }
 
@@ -123,7 +122,7 @@ impl Commands<'_> {
             Command::End(ends) => ends.iter().for_each(|&(id, end)| finish(rt, id, end)),
             Command::StopSupervisor(number) => {
                 if let Some(pid) = rt.whereis(&name(*number)) {
-                    // It may end before it hears of it, and be no supervisor any more.
+                    // The supervisor may end before it handles this.
                     if self.sup(*number).stop().await.is_ok() {
                         rt.ended(pid).await;
                     }
