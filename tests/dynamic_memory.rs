@@ -1,13 +1,13 @@
-//! What a dynamic supervisor keeps of children that came and went: nothing.
+//! A dynamic supervisor keeps no memory of children that have ended.
 //!
-//! Alone in its file, for the allocator counts what the whole program asks for.
+//! This file is a program of its own, because its allocator counts what the whole program allocates.
 //! `REGROW_CHILDREN=1000000 cargo test --release --test dynamic_memory` is the long run.
 
 mod support;
 
 use peak_alloc::PeakAlloc;
 use regrow::{ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Runtime, StartError};
-use support::troupe::{Start, Troupe};
+use support::scripted_children::{ScriptedChildren, Start};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -32,7 +32,7 @@ fn job(crash: bool) -> ChildSpec {
 }
 
 /// So many children come and go.
-async fn come_and_go(jobs: &DynamicSupervisorRef, t: &Troupe, children: usize) {
+async fn come_and_go(jobs: &DynamicSupervisorRef, t: &ScriptedChildren, children: usize) {
     for n in 0..children {
         if n % 16 == 0 {
             t.next_starts("picky", [Start::Ignores]);
@@ -57,18 +57,18 @@ async fn come_and_go(jobs: &DynamicSupervisorRef, t: &Troupe, children: usize) {
 
 /// DYN-003, T44.
 #[tokio::test]
-async fn nothing_is_kept_of_temporary_children() {
-    let mut t = Troupe::on(Runtime::new());
+async fn ended_temporary_children_leave_no_memory_allocated() {
+    let mut t = ScriptedChildren::on(Runtime::new());
     let jobs = DynamicSupervisor::new().intensity(0, std::time::Duration::from_secs(1));
     let jobs = jobs.start(&t.rt).await.unwrap();
     come_and_go(&jobs, &t, 2_000).await;
-    while t.try_told() {}
+    while t.try_report() {}
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
 
     for _ in 0..children() / 2_000 {
         come_and_go(&jobs, &t, 2_000).await;
-        while t.try_told() {}
+        while t.try_report() {}
     }
 
     let (kept, peak) = (ALLOCATOR.current_usage(), ALLOCATOR.peak_usage());

@@ -1,8 +1,8 @@
-//! Signals that were taken back from a process that never receives leave nothing behind, nor do
-//! listeners of a registry that were dropped.
+//! Signals that were taken back free their memory, also in a process that never receives. So do
+//! dropped listeners of a registry.
 //!
-//! Alone in its file, for the allocator counts what the whole program asks for; one test
-//! measures at a time.
+//! This file is a program of its own, because its allocator counts what the whole program allocates.
+//! One test measures at a time.
 
 mod support;
 
@@ -52,7 +52,7 @@ fn deaf(rt: &Runtime) -> [Pid; 2] {
 }
 
 #[test]
-fn crashed_tasks_that_were_joined_leave_nothing_in_the_mailbox_of_their_caller() {
+fn joining_crashed_tasks_leaves_no_memory_in_the_mailbox_of_the_caller() {
     alone(async |rt| {
         let (order, mut orders) = unbounded_channel::<()>();
         let (tell, mut told) = unbounded_channel();
@@ -80,7 +80,7 @@ fn crashed_tasks_that_were_joined_leave_nothing_in_the_mailbox_of_their_caller()
 /// The tasks have all ended before the first is joined. So many that it would take minutes if each
 /// join looked at all others.
 #[test]
-fn a_crowd_of_crashed_tasks_leaves_nothing_once_it_was_joined() {
+fn joining_twenty_thousand_crashed_tasks_leaves_no_memory() {
     alone(async |rt| {
         let (order, mut orders) = unbounded_channel::<()>();
         let (tell, mut told) = unbounded_channel();
@@ -112,7 +112,7 @@ fn a_crowd_of_crashed_tasks_leaves_nothing_once_it_was_joined() {
 }
 
 #[test]
-fn exits_that_were_unlinked_leave_nothing() {
+fn an_unlink_frees_the_memory_of_the_queued_exit() {
     alone(async |rt| {
         for pid in deaf(rt) {
             twice(async || {
@@ -129,7 +129,7 @@ fn exits_that_were_unlinked_leave_nothing() {
 }
 
 #[test]
-fn downs_that_were_flushed_leave_nothing() {
+fn a_demonitor_flush_frees_the_memory_of_the_queued_down() {
     alone(async |rt| {
         for pid in deaf(rt) {
             twice(async || {
@@ -149,7 +149,7 @@ fn downs_that_were_flushed_leave_nothing() {
 }
 
 #[test]
-fn news_of_a_group_that_is_not_watched_any_more_leaves_nothing() {
+fn a_demonitor_frees_the_memory_of_queued_group_events() {
     alone(async |rt| {
         let member = idle(rt);
         for pid in deaf(rt) {
@@ -170,7 +170,7 @@ fn news_of_a_group_that_is_not_watched_any_more_leaves_nothing() {
 
 /// One that goes on listening, as most registries have, changes nothing of that.
 #[test]
-fn listeners_that_were_dropped_leave_nothing_with_their_registry() {
+fn dropped_listeners_leave_no_memory_in_their_registry() {
     alone(async |rt| {
         let registry: Registry<u32> = Registry::unique(rt);
         let mut listeners = Vec::with_capacity(ROUNDS);
@@ -190,7 +190,7 @@ fn listeners_that_were_dropped_leave_nothing_with_their_registry() {
 }
 
 #[test]
-fn registries_that_were_dropped_leave_nothing_with_their_members() {
+fn dropped_registries_leave_no_memory_with_their_members() {
     alone(async |rt| {
         let member = idle(rt);
         twice(async || {

@@ -1,6 +1,6 @@
-//! With the hook, a crash knows where it panicked.
+//! With regrow's panic hook, a crash contains the location of the panic.
 //!
-//! The hook is the program's, so these tests have a program of their own.
+//! The panic hook is global, so these tests are a program of their own.
 
 use std::panic::{catch_unwind, panic_any, resume_unwind, set_hook};
 use std::sync::Once;
@@ -47,7 +47,7 @@ fn panics_here() {
 }
 
 #[tokio::test]
-async fn a_panic_knows_its_line() {
+async fn a_panic_carries_its_source_location() {
     install();
     let rt = Runtime::new();
     assert_eq!(line_of(&rt, panics_here).await, Some(HERE));
@@ -57,7 +57,7 @@ async fn a_panic_knows_its_line() {
 }
 
 #[tokio::test]
-async fn the_hook_of_before_still_hears_each_panic_once() {
+async fn the_previous_panic_hook_still_runs_once_for_each_panic() {
     install();
     let before = SEEN.load(Ordering::SeqCst);
     crash_of(&Runtime::new(), || panic!("counted")).await;
@@ -66,7 +66,7 @@ async fn the_hook_of_before_still_hears_each_panic_once() {
 
 /// The place is of the panic that ended the process, not of one it caught before.
 #[tokio::test]
-async fn a_caught_panic_is_not_the_place_of_a_later_one() {
+async fn a_crash_has_the_location_of_its_own_panic_not_of_an_earlier_caught_one() {
     install();
     let rt = Runtime::new();
     let line = line_of(&rt, || {
@@ -79,7 +79,7 @@ async fn a_caught_panic_is_not_the_place_of_a_later_one() {
 /// A panic that is resumed passes no hook: its place is not known, and it doesn't get
 /// that of another process which caught a panic itself.
 #[tokio::test]
-async fn a_resumed_panic_has_no_place_of_another() {
+async fn a_resumed_panic_does_not_get_the_location_of_another_panic() {
     install();
     let rt = Runtime::new();
     rt.spawn(|_| async { assert!(catch_unwind(panics_here).is_err()) }).join().await;
@@ -88,7 +88,7 @@ async fn a_resumed_panic_has_no_place_of_another() {
 
 /// Nor does it get that of a panic outside of any process.
 #[tokio::test]
-async fn a_panic_outside_is_no_process_own() {
+async fn a_panic_outside_of_any_process_gives_no_process_its_location() {
     install();
     let rt = Runtime::new();
     assert!(catch_unwind(panics_here).is_err());
@@ -98,7 +98,7 @@ async fn a_panic_outside_is_no_process_own() {
 
 /// A payload that panics as it is dropped doesn't move the place.
 #[tokio::test]
-async fn the_place_is_of_the_first_panic() {
+async fn a_payload_that_panics_when_dropped_does_not_change_the_location() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -113,7 +113,7 @@ async fn the_place_is_of_the_first_panic() {
 
 /// A panic that the process passes on from a task of its own keeps its words.
 #[tokio::test]
-async fn a_panic_passed_on_keeps_its_text() {
+async fn a_resumed_task_panic_keeps_its_message() {
     install();
     let process = Runtime::new().spawn(|_| async {
         let failed = tokio::spawn(async { panics_here() }).await.unwrap_err();
@@ -126,7 +126,7 @@ async fn a_panic_passed_on_keeps_its_text() {
 
 /// A destructor's panic is caught on its own and takes no place from the next crash.
 #[tokio::test]
-async fn a_destructors_panic_leaves_no_place_behind() {
+async fn a_destructors_panic_does_not_give_its_location_to_the_next_crash() {
     struct Mine;
     impl Drop for Mine {
         fn drop(&mut self) {
@@ -145,9 +145,9 @@ async fn a_destructors_panic_leaves_no_place_behind() {
     assert_eq!(line_of(&rt, || resume_unwind(Box::new("resumed"))).await, None);
 }
 
-/// What `a_panic_has_no_place_where_no_hook_is_installed` starts; else no test.
+/// What `a_panic_without_an_installed_hook_has_no_location` starts; else no test.
 #[tokio::test]
-async fn no_hook() {
+async fn helper_process_without_a_panic_hook() {
     if std::env::var(ALONE).is_err() {
         return;
     }
@@ -156,13 +156,16 @@ async fn no_hook() {
     assert!(crash.location().is_none() && crash.backtrace().is_none());
 }
 
-/// The environment variable by which `no_hook` knows that it is alone in its process.
+/// The environment variable by which `helper_process_without_a_panic_hook` knows that it is alone in its process.
 const ALONE: &str = "REGROW_TEST_NO_HOOK";
 
 #[test]
-fn a_panic_has_no_place_where_no_hook_is_installed() {
+fn a_panic_without_an_installed_hook_has_no_location() {
     let mut itself = std::process::Command::new(std::env::current_exe().unwrap());
-    itself.args(["--exact", "no_hook", "--nocapture"]).env(ALONE, "1").env("RUST_BACKTRACE", "1");
+    itself
+        .args(["--exact", "helper_process_without_a_panic_hook", "--nocapture"])
+        .env(ALONE, "1")
+        .env("RUST_BACKTRACE", "1");
     let output = itself.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");

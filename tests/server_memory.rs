@@ -1,6 +1,6 @@
-//! What a mailbox keeps of a burst: no more than a small buffer, once its reader waits again.
+//! After a burst a mailbox keeps no more than a small buffer, once its reader waits again.
 //!
-//! Alone in its file, for the allocator counts what the whole program asks for.
+//! This file is a program of its own, because its allocator counts what the whole program allocates.
 
 use peak_alloc::PeakAlloc;
 use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
@@ -19,7 +19,7 @@ struct Counter(u64);
 impl GenServer for Counter {
     type Args = ();
     type Call = Reply<u64>;
-    /// A number, and whether it tells itself another when it has this.
+    /// A number, and whether the server casts another to itself when it handles this one.
     type Cast = (u64, bool);
 
     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
@@ -54,7 +54,7 @@ async fn waits(rt: &Runtime, counter: &ServerRef<Counter>) {
 /// Whether the burst is all there is, or something comes alone after it: the server takes that
 /// while its buffers are big, and waits then.
 #[tokio::test]
-async fn a_burst_is_forgotten_when_the_server_waits() {
+async fn a_server_frees_the_mailbox_memory_of_a_burst_when_it_waits_again() {
     let rt = Runtime::new();
     let counter = Counter::start(&rt, ()).await.unwrap();
     for round in 1..=4 {

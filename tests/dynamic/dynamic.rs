@@ -1,4 +1,5 @@
-//! Dynamic supervisors: children that come and go, side by side, known by their pids.
+//! Dynamic supervisors: children that are started and ended at run time, concurrently, and
+//! addressed by pid.
 
 use crate::support;
 
@@ -12,14 +13,14 @@ use regrow::{
     DynamicSupervisorRef, Exhausted, ExitReason, Leftovers, Pid, Restart, Runtime, Shutdown,
     StartChild, StartContext, StartError, Started, Supervisor,
 };
-use support::troupe::{Start, Stop, Troupe, limit};
+use support::scripted_children::{ScriptedChildren, Start, Stop, limit};
 use support::{crash, idle, settled};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A child that waits until it is sent a word, and ends as that says.
-fn told(id: &str, restart: Restart) -> ChildSpec {
+fn ends_on_request(id: &str, restart: Restart) -> ChildSpec {
     let body = |mut ctx: regrow::TaskContext| async move {
         loop {
             match ctx.recv().await.message().as_deref() {
@@ -55,10 +56,10 @@ async fn only_child(jobs: &DynamicSupervisorRef) -> Pid {
 
 /// DYN-001.
 #[tokio::test(start_paused = true)]
-async fn one_description_gives_many_children() {
+async fn start_child_starts_several_children_from_one_spec() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
-    let job = told("job", Restart::Permanent);
+    let job = ends_on_request("job", Restart::Permanent);
     let one = jobs.start_child(job.clone()).await.unwrap();
     let two = jobs.start_child(job).await.unwrap();
     assert_ne!(one, two);
@@ -81,12 +82,12 @@ impl StartChild for Panicking {
 /// DYN-002: what a start may come to. (A start gives no value beside its pid; a server is
 /// asked for it, by the handle that `start_server` gives.)
 #[tokio::test(start_paused = true)]
-async fn a_start_is_good_ignored_failed_or_a_panic() {
-    let t = Troupe::new();
+async fn start_child_reports_success_ignore_failure_and_panic() {
+    let t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
-    assert!(jobs.start_child(told("task", Restart::Permanent)).await.is_ok());
+    assert!(jobs.start_child(ends_on_request("task", Restart::Permanent)).await.is_ok());
     let server = jobs.start_child(t.child("server")).await.unwrap();
-    assert_eq!(t.player("server").call(|reply| reply).await, Ok(server));
+    assert_eq!(t.server("server").call(|reply| reply).await, Ok(server));
     t.next_starts("no", [Start::Ignores]);
     assert_eq!(jobs.start_child(t.child("no")).await, Err(StartError::Ignored));
     t.next_starts("bad", [Start::Fails]);
@@ -104,7 +105,7 @@ async fn a_start_is_good_ignored_failed_or_a_panic() {
 
 /// DYN-003, T44.
 #[tokio::test(start_paused = true)]
-async fn a_temporary_child_is_forgotten_with_its_arguments() {
+async fn a_temporary_child_that_ends_is_dropped_together_with_its_arguments() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(0, SECOND).start(&rt).await.unwrap();
     let arguments = std::sync::Arc::new(());
@@ -128,15 +129,15 @@ async fn a_temporary_child_is_forgotten_with_its_arguments() {
 
 /// DYN-004.
 #[tokio::test(start_paused = true)]
-async fn a_transient_child_comes_back_from_a_crash_only() {
+async fn a_transient_dynamic_child_is_restarted_only_after_a_crash() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     for word in ["normal", "shutdown", "shutdown with"] {
-        let pid = jobs.start_child(told("job", Restart::Transient)).await.unwrap();
+        let pid = jobs.start_child(ends_on_request("job", Restart::Transient)).await.unwrap();
         end(&rt, pid, word).await;
         assert_eq!(counts(&jobs).await, (0, 0, 0, 0), "{word}");
     }
-    let pid = jobs.start_child(told("job", Restart::Transient)).await.unwrap();
+    let pid = jobs.start_child(ends_on_request("job", Restart::Transient)).await.unwrap();
     end(&rt, pid, "crash").await;
     assert_ne!(only_child(&jobs).await, pid);
     assert_eq!(counts(&jobs).await, (1, 1, 0, 1));
@@ -144,10 +145,10 @@ async fn a_transient_child_comes_back_from_a_crash_only() {
 
 /// DYN-005.
 #[tokio::test(start_paused = true)]
-async fn a_permanent_child_always_comes_back() {
+async fn a_permanent_dynamic_child_is_restarted_after_every_kind_of_exit() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(9, SECOND).start(&rt).await.unwrap();
-    let mut pid = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
+    let mut pid = jobs.start_child(ends_on_request("job", Restart::Permanent)).await.unwrap();
     for word in ["normal", "shutdown", "shutdown with", "crash"] {
         end(&rt, pid, word).await;
         let next = only_child(&jobs).await;
@@ -159,30 +160,30 @@ async fn a_permanent_child_always_comes_back() {
 
 /// DYN-006.
 #[tokio::test(start_paused = true)]
-async fn there_are_no_more_children_than_may_be() {
-    let t = Troupe::new();
+async fn max_children_counts_running_and_starting_children() {
+    let t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().max_children(1).start(&t.rt).await.unwrap();
-    let pid = jobs.start_child(told("job", Restart::Temporary)).await.unwrap();
-    let refused = jobs.start_child(told("job", Restart::Temporary)).await;
+    let pid = jobs.start_child(ends_on_request("job", Restart::Temporary)).await.unwrap();
+    let refused = jobs.start_child(ends_on_request("job", Restart::Temporary)).await;
     assert_eq!(refused, Err(StartError::MaxChildren(1)));
     end(&t.rt, pid, "normal").await;
     // One that is still starting takes the place, too.
     t.next_starts("slow", [Start::FailsAfter(SECOND)]);
     let (slow, other) = tokio::join!(jobs.start_child(t.child("slow")), async {
         settled().await;
-        jobs.start_child(told("job", Restart::Temporary)).await
+        jobs.start_child(ends_on_request("job", Restart::Temporary)).await
     });
     assert!(matches!(slow, Err(StartError::Failed(_))), "{slow:?}");
     assert_eq!(other, Err(StartError::MaxChildren(1)));
-    assert!(jobs.start_child(told("job", Restart::Temporary)).await.is_ok());
+    assert!(jobs.start_child(ends_on_request("job", Restart::Temporary)).await.is_ok());
 }
 
 /// DYN-008, DYN-010.
 #[tokio::test(start_paused = true)]
-async fn a_child_is_stopped_by_its_pid_and_a_stranger_is_not() {
+async fn terminate_child_stops_a_child_by_pid_and_refuses_other_pids() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(0, SECOND).start(&rt).await.unwrap();
-    let pid = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
+    let pid = jobs.start_child(ends_on_request("job", Restart::Permanent)).await.unwrap();
     let ended = rt.ended(pid);
     assert_eq!(jobs.terminate_child(pid).await, Ok(()));
     assert_eq!(ended.await, ExitReason::Shutdown);
@@ -195,10 +196,11 @@ async fn a_child_is_stopped_by_its_pid_and_a_stranger_is_not() {
     assert!(rt.is_alive(stranger));
 }
 
-/// A child that overruns its time is killed, exactly then, and nobody else waits for it.
+/// A child that exceeds its shutdown time is killed at that moment, and no other request waits for
+/// it.
 #[tokio::test(start_paused = true)]
-async fn a_slow_stop_and_a_slow_start_hold_up_nobody() {
-    let mut t = Troupe::new();
+async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
+    let mut t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     t.on_stop("deaf", Stop::Deaf);
     let deaf = t.child("deaf").shutdown(Shutdown::Timeout(2 * SECOND));
@@ -210,7 +212,7 @@ async fn a_slow_stop_and_a_slow_start_hold_up_nobody() {
     let late = async { (jobs.start_child(t.child("late")).await.is_err(), began.elapsed()) };
     let quick = async {
         settled().await;
-        jobs.start_child(told("quick", Restart::Temporary)).await.unwrap();
+        jobs.start_child(ends_on_request("quick", Restart::Temporary)).await.unwrap();
         began.elapsed() < SECOND
     };
     let (stop, again, late, quick) = tokio::join!(stop, again, late, quick);
@@ -218,17 +220,17 @@ async fn a_slow_stop_and_a_slow_start_hold_up_nobody() {
     assert_eq!(again, (Err(ChildError::NotFound(deaf.to_string())), 2 * SECOND));
     assert_eq!(late, (true, 3 * SECOND));
     assert!(quick);
-    assert_eq!(t.told().await, ["deaf starts", "deaf stops: shutdown", "late fails"]);
+    assert_eq!(t.reports().await, ["deaf starts", "deaf stops: shutdown", "late fails"]);
 }
 
 /// A child that took its link away is stopped all the same.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_unlinked_itself_is_found_ended() {
+async fn terminate_child_stops_a_child_that_removed_its_link() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let all = [Shutdown::Timeout(SECOND), Shutdown::BrutalKill, Shutdown::Infinity];
     for (shutdown, takes) in all.into_iter().zip([SECOND, 5 * SECOND, 5 * SECOND]) {
-        let job = told("job", Restart::Permanent).shutdown(shutdown);
+        let job = ends_on_request("job", Restart::Permanent).shutdown(shutdown);
         let pid = jobs.start_child(job).await.unwrap();
         rt.unlink(pid, jobs.pid().unwrap());
         let began = Instant::now();
@@ -240,11 +242,12 @@ async fn a_child_that_unlinked_itself_is_found_ended() {
 
 /// DYN-012.
 #[tokio::test(start_paused = true)]
-async fn a_crash_too_many_ends_all() {
+async fn exceeding_the_restart_intensity_stops_the_supervisor_and_all_children() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().intensity(1, SECOND).start(&rt).await.unwrap();
-    let bystander = jobs.start_child(told("bystander", Restart::Permanent)).await.unwrap();
-    let bad = jobs.start_child(told("bad", Restart::Permanent)).await.unwrap();
+    let bystander =
+        jobs.start_child(ends_on_request("bystander", Restart::Permanent)).await.unwrap();
+    let bad = jobs.start_child(ends_on_request("bad", Restart::Permanent)).await.unwrap();
     let (ended, stopped) = (jobs.ended(), rt.ended(bystander));
     end(&rt, bad, "crash").await;
     let bad = jobs.which_children().await.unwrap()[1].pid().unwrap();
@@ -257,8 +260,8 @@ async fn a_crash_too_many_ends_all() {
 
 /// DYN-015, DYN-018: at the end each child has its own time, all at once.
 #[tokio::test(start_paused = true)]
-async fn all_children_stop_side_by_side() {
-    let t = Troupe::new();
+async fn a_dynamic_supervisor_stops_its_children_concurrently() {
+    let t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     t.on_stop("slow", Stop::Takes(3 * SECOND));
     t.on_stop("deaf", Stop::Deaf);
@@ -268,7 +271,7 @@ async fn all_children_stop_side_by_side() {
         t.child("slow").shutdown(Shutdown::Infinity),
         t.child("deaf").shutdown(Shutdown::Timeout(SECOND)),
         t.child("other"),
-        told("plain", Restart::Permanent),
+        ends_on_request("plain", Restart::Permanent),
     ];
     let mut ends = Vec::new();
     for child in children {
@@ -288,11 +291,11 @@ async fn all_children_stop_side_by_side() {
 
 /// DYN-019.
 #[tokio::test(start_paused = true)]
-async fn two_thousand_children_are_listed_counted_and_gone() {
+async fn two_thousand_children_are_listed_counted_and_removed_after_a_kill() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     for _ in 0..2_000 {
-        jobs.start_child(told("job", Restart::Temporary)).await.unwrap();
+        jobs.start_child(ends_on_request("job", Restart::Temporary)).await.unwrap();
     }
     assert_eq!(counts(&jobs).await, (2_000, 2_000, 0, 2_000));
     let children = jobs.which_children().await.unwrap();
@@ -305,12 +308,12 @@ async fn two_thousand_children_are_listed_counted_and_gone() {
 
 /// DYN-021.
 #[tokio::test(start_paused = true)]
-async fn a_killed_one_comes_back_empty_under_its_name() {
-    let t = Troupe::new();
+async fn a_killed_dynamic_supervisor_restarts_without_children_under_its_name() {
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(DynamicSupervisor::new().named("jobs"));
     let tree = tree.start(&t.rt).await.unwrap();
     let jobs = DynamicSupervisorRef::named(&t.rt, "jobs");
-    let plain = jobs.start_child(told("job", Restart::Permanent)).await.unwrap();
+    let plain = jobs.start_child(ends_on_request("job", Restart::Permanent)).await.unwrap();
     let trapping = jobs.start_child(t.child("trapping")).await.unwrap();
     let (old, ended, other) = (jobs.pid().unwrap(), t.rt.ended(plain), t.rt.ended(trapping));
     t.rt.kill(old);
@@ -324,7 +327,7 @@ async fn a_killed_one_comes_back_empty_under_its_name() {
 
 /// DYN-022.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_work_is_refused() {
+async fn invalid_dynamic_supervisor_settings_are_refused_at_the_start() {
     let rt = Runtime::new();
     let specs = [
         (DynamicSupervisor::new().max_children(0), "max_children"),
@@ -340,7 +343,7 @@ async fn what_cannot_work_is_refused() {
     }
     assert_eq!(rt.spawned(), 0);
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
-    let loud = told("loud", Restart::Transient).significant(true);
+    let loud = ends_on_request("loud", Restart::Transient).significant(true);
     assert!(matches!(jobs.start_child(loud).await, Err(StartError::Invalid(_))));
     assert_eq!(counts(&jobs).await, (0, 0, 0, 0));
 }
@@ -348,8 +351,8 @@ async fn what_cannot_work_is_refused() {
 /// A restart that fails is tried again until the budget is used up; requests are served in
 /// between. What waits for its backoff can be called off by its last pid.
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_fails_is_tried_again_in_its_time() {
-    let t = Troupe::new();
+async fn a_failed_restart_is_retried_with_backoff_until_the_child_is_terminated() {
+    let t = ScriptedChildren::new();
     let backoff = Backoff::default().first(10 * SECOND).jitter(0.0);
     let jobs = DynamicSupervisor::new().backoff(backoff).start(&t.rt).await.unwrap();
     let pid = jobs.start_child(t.child("a")).await.unwrap();
@@ -369,8 +372,8 @@ async fn a_restart_that_fails_is_tried_again_in_its_time() {
 /// A child that is called off while it is being started again is stopped as soon as it is
 /// there, and leaves its name.
 #[tokio::test(start_paused = true)]
-async fn a_restart_under_way_is_called_off() {
-    let mut t = Troupe::new();
+async fn terminate_child_cancels_a_restart_in_progress_and_frees_the_name() {
+    let mut t = ScriptedChildren::new();
     let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let pid = jobs.start_child(slow_server("slow")).await.unwrap();
     t.rt.kill(pid);
@@ -381,10 +384,10 @@ async fn a_restart_under_way_is_called_off() {
     assert_eq!((counts(&jobs).await, t.rt.whereis("slow")), ((0, 0, 0, 0), None));
     assert_eq!(t.rt.leftovers().processes, 1);
     assert!(jobs.start_child(t.child("slow")).await.is_ok());
-    assert_eq!(t.told().await.len(), 1);
+    assert_eq!(t.reports().await.len(), 1);
 }
 
-/// A server whose init takes a second.
+/// A server with an `init` of one second.
 fn slow_server(id: &str) -> ChildSpec {
     Slow::child(()).with_id(id).named(id)
 }
@@ -438,9 +441,9 @@ impl GenServer for Brief {
     }
 }
 
-/// A restart that is called off, and that ends before it is heard of: nobody waits for it.
+/// A cancelled restart that ends before the supervisor handles its end: no request waits for it.
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_was_called_off_may_end_by_itself() {
+async fn a_cancelled_restart_that_crashes_by_itself_is_not_waited_for() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let brief = Brief::child(()).named("brief").shutdown(Shutdown::Infinity);
@@ -450,14 +453,16 @@ async fn a_restart_that_was_called_off_may_end_by_itself() {
     assert_eq!(jobs.terminate_child(pid).await, Ok(()));
     tokio::time::sleep(SECOND).await;
     assert_eq!((counts(&jobs).await, rt.process_count()), ((0, 0, 0, 0), 1));
-    assert!(jobs.start_child(told("next", Restart::Temporary).named("brief")).await.is_ok());
+    assert!(
+        jobs.start_child(ends_on_request("next", Restart::Temporary).named("brief")).await.is_ok()
+    );
 }
 
-/// Stopped or killed in the middle of starts, it leaves nobody.
+/// A supervisor stopped or killed during starts leaves no process.
 #[tokio::test(start_paused = true)]
-async fn nobody_is_left_of_starts_under_way() {
+async fn a_stop_or_kill_during_starts_leaves_no_process() {
     for kill in [false, true] {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         let jobs = DynamicSupervisor::new().start(&t.rt).await.unwrap();
         for id in ["one", "two"] {
             let (jobs, child) = (jobs.clone(), slow_server(id));
@@ -478,8 +483,8 @@ async fn nobody_is_left_of_starts_under_way() {
 
 /// Each child may have restarts of its own, and be given up alone.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_given_up_alone_stays_known() {
-    let t = Troupe::new();
+async fn a_child_that_is_given_up_alone_stays_listed_as_stopped() {
+    let t = ScriptedChildren::new();
     let spec = DynamicSupervisor::new().child_intensity(1, SECOND, Exhausted::GiveUp);
     let jobs = spec.start(&t.rt).await.unwrap();
     let good = jobs.start_child(t.child("good")).await.unwrap();
@@ -494,7 +499,7 @@ async fn a_child_that_is_given_up_alone_stays_known() {
     assert_eq!((counts(&jobs).await, t.rt.whereis("bad")), ((2, 1, 0, 2), None));
     let escalating = DynamicSupervisor::new().child_intensity(0, SECOND, Exhausted::Escalate);
     let jobs = escalating.start(&t.rt).await.unwrap();
-    let pid = jobs.start_child(told("bad", Restart::Permanent)).await.unwrap();
+    let pid = jobs.start_child(ends_on_request("bad", Restart::Permanent)).await.unwrap();
     let ended = jobs.ended();
     t.rt.kill(pid);
     assert_eq!(limit(&ended.await).last, ExitReason::Killed);
@@ -502,15 +507,15 @@ async fn a_child_that_is_given_up_alone_stays_known() {
 
 /// One that asks for a name finds its holder, or is the one for whom it is started.
 #[tokio::test(start_paused = true)]
-async fn a_name_is_found_or_started_once() {
-    let t = Troupe::new();
+async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
+    let t = ScriptedChildren::new();
     let rooms = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let ask = || rooms.get_or_start("slow", slow_server("room"));
     let (one, two, three) = tokio::join!(ask(), ask(), ask());
     assert_eq!((&one, &two), (&two, &three));
     assert_eq!(t.rt.whereis("slow"), one.clone().ok());
     assert_eq!((ask().await, t.rt.spawned()), (one.clone(), 2));
-    // Its holder is dying: it is waited out.
+    // Its holder is ending: the request waits for that.
     t.rt.exit(one.clone().unwrap(), ExitReason::Shutdown);
     let next = ask().await.unwrap();
     assert_ne!(Ok(next), one);
@@ -523,11 +528,11 @@ async fn a_name_is_found_or_started_once() {
     assert!(ask().await.is_ok());
 }
 
-/// Who asks while the winner is in its init waits for it as well, and hears its error, also
-/// when it asks another supervisor.
+/// A request during the `init` of the winner waits for it as well, and gets its error, also through
+/// another supervisor.
 #[tokio::test(start_paused = true)]
-async fn who_asks_late_waits_for_the_init_of_the_winner() {
-    let t = Troupe::new();
+async fn get_or_start_waits_for_the_init_of_a_child_that_is_starting() {
+    let t = ScriptedChildren::new();
     let rooms = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let others = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let began = Instant::now();
@@ -568,7 +573,10 @@ impl GenServer for Own {
         rooms: DynamicSupervisorRef,
         _: &mut regrow::ServerContext<Self>,
     ) -> regrow::Result<Self> {
-        Ok(Own(rooms.get_or_start("own", told("other", Restart::Temporary)).await.unwrap()))
+        Ok(Own(rooms
+            .get_or_start("own", ends_on_request("other", Restart::Temporary))
+            .await
+            .unwrap()))
     }
 
     async fn handle_call(
@@ -587,7 +595,7 @@ impl GenServer for Own {
 
 /// DYN-002: a start that gives more than a pid.
 #[tokio::test(start_paused = true)]
-async fn a_server_is_started_and_reached_by_its_handle() {
+async fn start_server_returns_a_handle_to_the_started_child() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let slow = jobs.start_server::<Slow>(()).await.unwrap();
@@ -598,9 +606,9 @@ async fn a_server_is_started_and_reached_by_its_handle() {
     assert!(matches!(gone, Err(StartError::Unreachable(_))), "{gone:?}");
 }
 
-/// Nobody waits for itself.
+/// A request of a child to its own supervisor does not wait for that child.
 #[tokio::test(start_paused = true)]
-async fn who_asks_for_its_own_name_in_its_init_finds_itself() {
+async fn get_or_start_of_its_own_name_in_an_init_returns_its_own_pid() {
     let rt = Runtime::new();
     let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
     let own = rooms.get_or_start("own", Own::child(rooms.clone())).await.unwrap();
@@ -609,11 +617,11 @@ async fn who_asks_for_its_own_name_in_its_init_finds_itself() {
 
 /// A tree shows the first hundred of very many.
 #[tokio::test(start_paused = true)]
-async fn a_tree_shows_some_of_many() {
+async fn a_tree_shows_the_first_hundred_children_and_counts_the_rest() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().named("jobs").start(&rt).await.unwrap();
     for _ in 0..103 {
-        jobs.start_child(told("job", Restart::Temporary)).await.unwrap();
+        jobs.start_child(ends_on_request("job", Restart::Temporary)).await.unwrap();
     }
     let tree = jobs.tree().await.unwrap();
     assert_eq!((tree.root.children.len(), tree.root.more), (100, 3));
@@ -639,7 +647,7 @@ impl Drop for Bomb {
 /// A temporary child's arguments are let go at once, and what their destructors do is not its
 /// supervisor's crash, nor a failed start.
 #[tokio::test(start_paused = true)]
-async fn what_a_temporary_child_captured_goes_quietly() {
+async fn a_panicking_destructor_of_a_temporary_childs_capture_is_caught() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let armed = Arc::new(AtomicBool::new(true));

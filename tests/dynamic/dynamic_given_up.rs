@@ -1,4 +1,4 @@
-//! Dynamic children that are given up alone.
+//! Dynamic children that are given up one by one, under a budget for each child.
 
 use crate::support;
 
@@ -41,7 +41,7 @@ fn retry_in(refused: Result<Pid, StartError>) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_many_ask_a_failing_key_is_started_no_more_often_than_its_budget_allows() {
+async fn repeated_get_or_start_of_a_failing_key_stays_within_its_restart_budget() {
     let rt = Runtime::new();
     let homes = pool(&rt, Exhausted::GiveUp).await;
     let starts = Arc::new(AtomicU32::new(0));
@@ -72,7 +72,7 @@ async fn however_many_ask_a_failing_key_is_started_no_more_often_than_its_budget
 }
 
 #[tokio::test(start_paused = true)]
-async fn children_that_were_given_up_take_no_room() {
+async fn children_that_were_given_up_do_not_count_against_max_children() {
     let rt = Runtime::new();
     let homes = pool(&rt, Exhausted::GiveUp).await;
     let starts = Arc::new(AtomicU32::new(0));
@@ -88,7 +88,7 @@ async fn children_that_were_given_up_take_no_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_forgotten_is_started_anew_at_once() {
+async fn a_child_given_up_with_forget_can_be_started_again_at_once() {
     let rt = Runtime::new();
     let homes = pool(&rt, Exhausted::Forget).await;
     let starts = Arc::new(AtomicU32::new(0));
@@ -104,7 +104,7 @@ async fn a_child_that_is_forgotten_is_started_anew_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_of_a_child_that_was_given_up_is_free_for_others() {
+async fn another_process_may_register_the_name_of_a_child_that_was_given_up() {
     let rt = Runtime::new();
     let homes = pool(&rt, Exhausted::GiveUp).await;
     homes.get_or_start("key", failing(&Arc::default())).await.unwrap();
@@ -125,7 +125,7 @@ async fn incarnations(homes: &DynamicSupervisorRef) -> Vec<Pid> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_goes_by_the_pid_that_its_start_returned_and_by_its_last() {
+async fn terminate_child_accepts_the_first_and_the_last_pid_of_a_child() {
     let rt = Runtime::new();
     let idle = ChildSpec::task("idle", |_| pending());
     for given_up in [false, true] {
@@ -154,7 +154,7 @@ async fn a_child_goes_by_the_pid_that_its_start_returned_and_by_its_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_its_pid() {
+async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_the_last_pid() {
     let rt = Runtime::new();
     let mut events = rt.events();
     let homes = pool(&rt, Exhausted::GiveUp).await;
@@ -182,7 +182,7 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_its_pid()
 
 /// It is known by its last pid, of the incarnation that ran; those that didn't start have none.
 #[tokio::test(start_paused = true)]
-async fn a_child_whose_restarts_fail_is_given_up_in_the_same_way() {
+async fn a_child_whose_restarts_fail_is_given_up_under_its_last_pid() {
     let rt = Runtime::new();
     let homes = pool(&rt, Exhausted::GiveUp).await;
     let idle_one = ChildSpec::task("key", |_| pending());
@@ -205,7 +205,7 @@ async fn a_child_whose_restarts_fail_is_given_up_in_the_same_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limited_number_of_children_that_were_given_up_is_kept() {
+async fn at_most_a_thousand_children_that_were_given_up_are_kept() {
     let rt = Runtime::new();
     let homes = pool(&rt, Exhausted::GiveUp).await;
     for key in 0..1_100 {
@@ -220,7 +220,7 @@ async fn a_limited_number_of_children_that_were_given_up_is_kept() {
 
 /// The next start under the name fails before there is a child: the old one stays given up.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_leaves_the_name_given_up_for_as_long_again() {
+async fn a_failed_start_of_a_given_up_name_renews_the_retry_interval() {
     let rt = Runtime::new();
     let homes = pool(&rt, Exhausted::GiveUp).await;
     let starts = Arc::new(AtomicU32::new(0));

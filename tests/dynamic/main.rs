@@ -1,8 +1,8 @@
-//! Dynamic supervisors: children that come and go.
+//! Dynamic supervisors.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod dynamic;
-mod dynamic_called_off;
+mod dynamic_cancelled_starts;
 mod dynamic_given_up;

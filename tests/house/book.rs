@@ -1,4 +1,5 @@
-//! What holds the book together: its includes, its pictures, its links to its own pages.
+//! The consistency of the book: its includes, its pictures, its internal links and the numbers it
+//! quotes.
 
 use crate::support;
 
@@ -47,7 +48,7 @@ fn assert_none(complaints: &[String]) {
 }
 
 #[test]
-fn every_include_is_there() {
+fn every_include_exists() {
     let mut complaints = Vec::new();
     for (page, text) in pages() {
         let wrong = between(&text, "{{#include ", "}}").filter_map(|what| broken(&page, what));
@@ -63,7 +64,7 @@ fn every_include_is_there() {
 }
 
 #[test]
-fn every_link_to_a_page_leads_there() {
+fn every_link_to_a_page_has_a_target() {
     let mut complaints = Vec::new();
     for (page, text) in pages() {
         let targets = between(&text, "](", ")").filter_map(|link| link.split('#').next());
@@ -81,7 +82,7 @@ fn place(heading: &str) -> String {
 }
 
 #[test]
-fn every_link_of_the_readme_leads_to_a_file_or_a_heading() {
+fn every_link_of_the_readme_has_a_file_or_a_heading_as_target() {
     let readme = read("README.md").unwrap_or_default();
     let places: Vec<_> =
         readme.lines().filter_map(|line| line.strip_prefix("## ")).map(place).collect();
@@ -145,7 +146,7 @@ fn every_picture_is_shown_and_fits_every_theme() {
 /// What is not run as a snippet is a part of an example, which is run, or a fragment of a few
 /// lines that shows what not to write.
 #[test]
-fn a_snippet_that_is_not_run_is_a_part_of_an_example_or_a_fragment() {
+fn a_snippet_that_is_not_run_is_part_of_an_example_or_a_fragment() {
     let mut complaints = Vec::new();
     for (page, text) in pages() {
         for block in between(&text, "```rust,ignore\n", "```") {
@@ -287,7 +288,7 @@ const TWICE: &[Twice] = &[
 ];
 
 #[test]
-fn a_number_that_stands_in_a_source_and_in_words_is_one_number() {
+fn a_number_in_a_source_equals_the_number_in_the_text() {
     let mut complaints = Vec::new();
     for (source, line, words) in TWICE {
         let mut must = |path: &str, text: &str| {
@@ -300,10 +301,10 @@ fn a_number_that_stands_in_a_source_and_in_words_is_one_number() {
     assert_none(&complaints);
 }
 
-/// How long those who run a program wait before they kill it: theirs, so each place that tells it
-/// has to tell the same.
+/// How long service managers wait before they kill a program: each place that quotes a value has to
+/// quote the same.
 #[test]
-fn the_patience_of_systemd_and_kubernetes_is_the_same_everywhere() {
+fn the_timeouts_of_systemd_and_kubernetes_are_the_same_everywhere() {
     let settings = [("(`terminationGracePeriodSeconds`)", "30"), ("(`TimeoutStopSec`)", "90")];
     let (mut complaints, mut told) = (Vec::new(), 0);
     for (path, text) in texts() {
@@ -320,7 +321,7 @@ fn the_patience_of_systemd_and_kubernetes_is_the_same_everywhere() {
         }
     }
     assert_none(&complaints);
-    assert!(told >= 4, "it looks in the wrong places: {told}");
+    assert!(told >= 4, "the search misses most places: {told}");
 }
 
 /// What a version of `name` is in the manifest.
@@ -332,7 +333,7 @@ fn version(name: &str) -> String {
 }
 
 #[test]
-fn the_oldest_tokio_and_the_oldest_rust_are_those_of_the_manifest() {
+fn the_minimum_tokio_and_rust_versions_are_those_of_the_manifest() {
     let oldest = [("tokio ", version("tokio")), ("Rust ", version("rust-version"))];
     let (mut complaints, mut told) = (Vec::new(), 0);
     for (path, text) in texts().into_iter().filter(|(path, _)| path.ends_with(".md")) {
@@ -349,7 +350,7 @@ fn the_oldest_tokio_and_the_oldest_rust_are_those_of_the_manifest() {
         }
     }
     assert_none(&complaints);
-    assert!(told >= 3, "it looks in the wrong places: {told}");
+    assert!(told >= 3, "the search misses most places: {told}");
 }
 
 /// The numbers of a text, as they are written: `1,345`, `0.71`, `401–420`.
@@ -388,7 +389,7 @@ fn the_figures_of_the_readme_are_those_of_the_book() {
 /// `drop` of a `bool` or a pid does nothing, and the compiler says so in a user's crate. A
 /// statement with a semicolon is what is meant.
 #[test]
-fn no_text_shows_a_drop_of_what_needs_none() {
+fn no_text_shows_an_unneeded_drop() {
     const COPIES: [&str; 12] = [
         "send(",
         "send_named(",
@@ -419,7 +420,7 @@ fn no_text_shows_a_drop_of_what_needs_none() {
 
 /// What a context does itself is not shown by way of its runtime and its own pid.
 #[test]
-fn no_text_shows_the_long_form_of_what_a_context_does() {
+fn no_text_shows_the_long_form_of_a_context_method() {
     const SHORT: [&str; 2] = ["set_health", "set_label"];
     let mut complaints = Vec::new();
     for (path, text) in texts() {

@@ -1,4 +1,4 @@
-//! What the small examples print, word for word: the book shows it.
+//! The exact output of the small examples, which the book shows.
 
 use std::path::Path;
 use std::process::Command;
@@ -51,7 +51,7 @@ fn the_examples_print_what_the_book_shows() {
 }
 
 #[test]
-fn up_times_are_taken_out() {
+fn up_times_are_removed_from_the_output() {
     let text = "app  one_for_one  #1  up 1.5s  3 left\n└─ kv  #2  up 63ms\n";
     assert_eq!(timeless(text), "app  one_for_one  #1  up 0ms  3 left\n└─ kv  #2  up 0ms\n");
 }

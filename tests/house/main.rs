@@ -1,4 +1,4 @@
-//! The house rules, the book, the examples, and what the compiler says to a newcomer.
+//! The rules of the repository, the book, the examples, and the compiler errors for common mistakes.
 
 #[path = "../support/mod.rs"]
 mod support;

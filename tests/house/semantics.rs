@@ -1,5 +1,4 @@
-//! The pages of the book that promise something: each of their sentences is shown by a test that
-//! exists.
+//! The pages of the book that make promises: each of their sentences cites a test that exists.
 
 use crate::support;
 
@@ -65,7 +64,7 @@ fn module(path: &str) -> &str {
 }
 
 #[test]
-fn each_sentence_is_shown_by_a_test_that_exists() {
+fn each_sentence_cites_a_test_that_exists() {
     let mut all = String::new();
     for (page, least) in PAGES {
         let text = read(&format!("book/src/{page}")).expect("there is such a page");
@@ -76,8 +75,8 @@ fn each_sentence_is_shown_by_a_test_that_exists() {
 }
 
 #[test]
-fn a_sentence_that_nothing_shows_is_found() {
-    let own = "semantics::a_sentence_that_nothing_shows_is_found";
+fn a_sentence_without_a_test_is_reported() {
+    let own = "semantics::a_sentence_without_a_test_is_reported";
     let chapter = format!(
         "# S\n\n* **A1** Fine, `Normal`.\n  `{own}`\n* **A2** No test.\n* **A2** Lost.\n  \
          `semantics::nowhere` `nowhere::{own}`\n\n## `Other::Words`\n"

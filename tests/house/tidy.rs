@@ -1,6 +1,6 @@
-//! The house rules, read off the sources themselves.
+//! The rules of this repository, checked against its source text.
 //!
-//! A rule that fails says in a sentence what is to be done about which file.
+//! The message of a rule that fails names the file and the change that it needs.
 
 use crate::support;
 
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use support::modules::{Module, Upward};
 use support::source::{Function, Source, entries, files, is_word, read, sources, words};
 
-/// The conformance cases that must be cited where they are tested: groups and numbers.
+/// The conformance cases that a test must cite: groups and numbers.
 const REQUIRED: &[(&str, &[u8])] = &[
     ("PROC-0", &[1, 2, 3, 4, 5, 7, 8, 10, 12, 13, 15, 18, 20, 22, 23, 25, 26, 27]),
     ("SIG-0", &[1, 2, 3, 4, 5, 6, 8, 11, 12, 15, 16, 18, 19, 20, 21, 25, 27, 28, 29, 31]),
@@ -34,13 +34,13 @@ const REQUIRED: &[(&str, &[u8])] = &[
     ("TSK-0", &[1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 14, 16, 18, 19, 21, 22, 23, 25, 26, 27, 29, 31]),
 ];
 
-/// The traps that must be cited likewise.
+/// The known pitfalls (`Tnn`) that a test must cite.
 const TRAPS: &[u8] = &[
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 19, 20, 21, 22, 27, 29, 30, 31, 33, 34, 35,
     38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 54,
 ];
 
-/// Tests that are programs of their own, and why they can't share one.
+/// Test programs of a single file, and the reason why each cannot share a program.
 const ALONE: [(&str, &str); 4] = [
     ("dynamic_memory.rs", "its allocator counts what the whole program asks for"),
     ("mailbox_memory.rs", "its allocator counts what the whole program asks for"),
@@ -48,20 +48,21 @@ const ALONE: [(&str, &str); 4] = [
     ("server_memory.rs", "its allocator counts what the whole program asks for"),
 ];
 
-/// Uses of what is declared further down that are known and wanted: file, import, why.
+/// Accepted uses of modules that are declared further down: file, import, reason.
 const KNOWN: [(&str, &str, &str); 0] = [];
 
-/// Documentation aside: its length is no sin.
+/// The maximum length of a source file.
 const LINES: usize = 350;
+/// The maximum number of lines of code in a source file, without comments and documentation.
 const CODE_LINES: usize = 220;
 
-/// How many files may lie in `src` itself.
-const LOOSE: usize = 8;
+/// The maximum number of files directly in `src`.
+const ROOT_FILES: usize = 8;
 
-/// What the model checkers run: tests, and as long as those may be.
-const CHECKS: &str = "src/interleavings/";
+/// Tests that the model checkers run; the limit for code does not apply to tests.
+const MODEL_CHECKS: &str = "src/interleavings/";
 
-/// A file as the rules' own tests write it.
+/// A source file for the tests of the rules.
 fn source(path: &str, text: &str) -> Source {
     Source { path: path.to_owned(), text: text.to_owned() }
 }
@@ -70,7 +71,7 @@ fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
 }
 
-/// Reading order is order of dependence: no circle is possible.
+/// Modules are declared in the order of their dependences, so no cycle is possible.
 #[test]
 fn a_module_uses_only_what_is_declared_above_it() {
     let found = Module::root(&sources("src")).upward_uses();
@@ -87,7 +88,7 @@ fn a_module_uses_only_what_is_declared_above_it() {
 }
 
 #[test]
-fn a_use_of_what_comes_later_is_found() {
+fn a_use_of_a_later_module_is_reported() {
     let sources = [
         source("src/lib.rs", "mod low; mod folder; mod high; pub use high::Roof;"),
         source("src/low.rs", "use crate::{high::{Roof}, low, folder}; // crate::high::Other"),
@@ -130,12 +131,12 @@ fn wrong_headers(files: &[Source]) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_says_what_it_uses_and_what_it_knows_nothing_of() {
+fn a_folder_header_lists_the_folders_it_uses() {
     assert_none(&wrong_headers(&sources("src")));
 }
 
 #[test]
-fn a_folder_that_uses_more_or_less_than_it_says_is_found() {
+fn a_folder_header_that_differs_from_the_imports_is_reported() {
     let sources = [
         source("src/lib.rs", "mod low; mod mid; mod high;"),
         source(
@@ -157,19 +158,19 @@ fn a_folder_that_uses_more_or_less_than_it_says_is_found() {
 }
 
 #[test]
-fn few_files_lie_beside_the_folders() {
-    let loose = entries("src").into_iter().filter(|name| name.ends_with(".rs")).count();
-    assert!(loose <= LOOSE, "{loose} files lie in src/ itself: move them into folders.");
+fn at_most_eight_files_are_at_the_root_of_src() {
+    let root = entries("src").into_iter().filter(|name| name.ends_with(".rs")).count();
+    assert!(root <= ROOT_FILES, "{root} files are directly in src/: move some into folders.");
 }
 
 #[test]
-fn every_source_file_stays_small() {
+fn no_source_file_exceeds_the_size_limits() {
     let complaints = sources("src").into_iter().filter_map(|source| {
         let (lines, code) = source.size();
         let path = source.path;
-        let code = if path.starts_with(CHECKS) { 0 } else { code };
+        let code = if path.starts_with(MODEL_CHECKS) { 0 } else { code };
         (lines > LINES || code > CODE_LINES).then(|| {
-            format!("{path} has {lines} lines, {code} of code; more than {LINES} or {CODE_LINES} want a wall.")
+            format!("{path} has {lines} lines, {code} of code; the limits are {LINES} and {CODE_LINES}: split the file.")
         })
     });
     assert_none(&complaints.collect::<Vec<_>>());
@@ -182,7 +183,7 @@ fn a_test_is_in_a_folder_unless_it_needs_a_program_of_its_own() {
     let alone = |name: &String| ALONE.iter().any(|(alone, _)| alone == name);
     let wrong = files.iter().filter(|name| !alone(name));
     let wrong = wrong.map(|name| {
-        format!("tests/{name} is a program of its own: move it into a folder, or say why in ALONE.")
+        format!("tests/{name} is a program of its own: move it into a folder, or give the reason in ALONE.")
     });
     assert_none(&wrong.collect::<Vec<_>>());
     for (name, _) in ALONE {
@@ -190,7 +191,7 @@ fn a_test_is_in_a_folder_unless_it_needs_a_program_of_its_own() {
     }
 }
 
-/// Files in a folder of tests that no `mod` line names, so that their tests never run.
+/// Files in a test folder without a `mod` declaration: their tests never run.
 fn undeclared(files: &[Source]) -> Vec<String> {
     let declared = |folder: &str, name: &str| {
         let mut roots = files.iter().filter(|file| {
@@ -215,7 +216,7 @@ fn every_file_in_a_folder_of_tests_is_declared() {
 }
 
 #[test]
-fn a_file_of_tests_that_is_not_declared_is_found() {
+fn a_test_file_that_is_not_declared_is_reported() {
     let files = [
         source("tests/alone.rs", ""),
         source("tests/area/main.rs", "mod here; mod deep; // mod lost;"),
@@ -273,8 +274,8 @@ fn is_test(function: &Function) -> bool {
     words(&function.attributes, "test").next().is_some()
 }
 
-/// Tests that sleep, by themselves or through a helper, on a clock that isn't paused.
-fn sleepers(files: &[Source]) -> Vec<String> {
+/// Tests that sleep on a clock that is not paused, directly or through a helper.
+fn unpaused_sleeps(files: &[Source]) -> Vec<String> {
     let shared = |path: &str| path.starts_with("tests/support/");
     let all: Vec<_> = files
         .iter()
@@ -299,20 +300,27 @@ fn sleepers(files: &[Source]) -> Vec<String> {
     }
     let paused = |f: &Function| [&f.attributes, &f.body].iter().any(|t| t.contains("start_paused"));
     let awake = tests.iter().filter(|(path, f)| sleeps(path, f, &sleeping) && !paused(f));
-    awake.map(|(path, f)| format!("{path}: {} sleeps; pause its clock.", f.name)).collect()
+    awake
+        .map(|(path, f)| {
+            format!("{path}: {} sleeps without `start_paused`: pause its clock.", f.name)
+        })
+        .collect()
 }
 
 #[test]
 fn no_test_sleeps_on_the_wall_clock() {
     let files = sources("tests");
-    let mut complaints = sleepers(&files);
+    let mut complaints = unpaused_sleeps(&files);
     let blocking = files.iter().filter(|file| file.code().contains("thread::sleep"));
-    complaints.extend(blocking.map(|file| format!("{}: nothing waits by blocking.", file.path)));
+    complaints.extend(
+        blocking
+            .map(|file| format!("{}: replace `thread::sleep` by a wait for an event.", file.path)),
+    );
     assert_none(&complaints);
 }
 
 #[test]
-fn a_test_that_sleeps_is_found() {
+fn a_test_that_sleeps_is_reported() {
     let files = [
         source("tests/support/mod.rs", "pub async fn settled() { sleep(ms(1)).await }"),
         source(
@@ -325,14 +333,14 @@ fn a_test_that_sleeps_is_found() {
         ),
         source("tests/b.rs", "#[test]\n fn another_nap() { nap() }"),
     ];
-    let found =
-        ["by_helper", "itself"].map(|f| format!("tests/a.rs: {f} sleeps; pause its clock."));
-    assert_eq!(sleepers(&files), found);
+    let found = ["by_helper", "itself"]
+        .map(|f| format!("tests/a.rs: {f} sleeps without `start_paused`: pause its clock."));
+    assert_eq!(unpaused_sleeps(&files), found);
 }
 
-/// The clock of the day is set forward and back; what is measured by it jumps with it.
+/// The wall clock can be set forward and back, and a duration measured by it changes with it.
 #[test]
-fn no_time_of_day_is_read() {
+fn no_source_reads_the_time_of_day() {
     let readers = sources("src").into_iter().filter(|file| {
         let code = file.shipped();
         ["SystemTime", "UNIX_EPOCH"].iter().any(|word| words(&code, word).next().is_some())
@@ -341,7 +349,7 @@ fn no_time_of_day_is_read() {
     assert_none(&complaints.collect::<Vec<_>>());
 }
 
-/// Every number that is required and that no test cites.
+/// The required cases that no test cites.
 fn uncited(tests: &[Source]) -> Vec<String> {
     let numbers = |(group, numbers): &(&str, &[u8])| {
         numbers.iter().map(|n| format!("{group}{n:02}")).collect::<Vec<_>>()
@@ -371,14 +379,16 @@ fn a_case_is_cited_by_its_whole_number() {
 }
 
 #[test]
-fn nothing_that_ships_unwraps() {
+fn no_shipped_code_calls_unwrap() {
     let complaints =
         sources("src").into_iter().filter(|source| source.shipped().contains(".unwrap()"));
-    let complaints = complaints.map(|s| format!("{} unwraps: say what it relies on.", s.path));
+    let complaints = complaints.map(|s| {
+        format!("{} calls `unwrap`: use `expect` with the invariant it relies on.", s.path)
+    });
     assert_none(&complaints.collect::<Vec<_>>());
 }
 
-/// Forbidden, and not denied: no module can allow it again.
+/// `forbid`, unlike `deny`, cannot be overridden by a module.
 #[test]
 fn the_crate_forbids_unsafe_code() {
     assert!(read("src/lib.rs").unwrap_or_default().contains("\n#![forbid(unsafe_code)]\n"));
@@ -386,18 +396,20 @@ fn the_crate_forbids_unsafe_code() {
 }
 
 #[test]
-fn nothing_is_left_to_be_done() {
+fn no_source_has_a_todo_marker() {
     for source in sources("src") {
         for word in ["TODO", "FIXME", "todo!", "unimplemented!"] {
             let path = &source.path;
-            assert!(!source.text.contains(word), "{path} says {word}: do it, or leave it out.");
+            assert!(
+                !source.text.contains(word),
+                "{path} contains {word}: complete the work or remove the marker."
+            );
         }
     }
 }
 
-/// Comments and literals are not taken for code, nor code for them.
 #[test]
-fn code_is_told_from_comments_and_literals() {
+fn comments_and_literals_are_not_taken_for_code() {
     let text = r##"a /* b /* c */ d */ e // f
         "g \" h" i 'j' '\'' k<'l> r#"m " n"# o b"p" 'q: r"s" t"##;
     let code = source("x.rs", text).code();

@@ -1,8 +1,8 @@
-//! What the compiler says to a newcomer: each mistake of `tests/ui`, and the errors it gets.
+//! The compiler errors for common mistakes: each program in `tests/ui` with its expected errors.
 //!
-//! The words are the compiler's, and change with its versions: they are compared only by the
-//! version they were recorded with. After a change of compiler or signatures:
-//! `TRYBUILD=overwrite cargo test --test house ui::`, and read the diff as the newcomer would.
+//! The text of the errors changes with the compiler, so a test compares them only under the version
+//! that recorded them. After a change of compiler or signatures, run
+//! `TRYBUILD=overwrite cargo test --test house ui::`, and review the diff as a new user would.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use std::process::Command;
 const RECORDED: &str = "rustc 1.95.";
 
 #[test]
-fn the_compiler_points_at_the_mistake() {
+fn compiler_errors_point_at_the_mistake() {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = Command::new(compiler).arg("--version").output().unwrap().stdout;
     let version = String::from_utf8(version).unwrap();

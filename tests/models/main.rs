@@ -1,7 +1,7 @@
-//! Models of what is promised, compared command by command with what is there.
+//! The real kernel and real supervisors against models of the specification, command by command.
 
-#[path = "../support/boom.rs"]
-mod boom;
+#[path = "../support/injected_panics.rs"]
+mod injected_panics;
 #[path = "../support/rng.rs"]
 mod rng;
 

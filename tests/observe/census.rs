@@ -1,4 +1,4 @@
-//! The census: one line now and then of who is alive, when something happened.
+//! The census: a periodic log line of the processes that are alive, written only after a change.
 
 use crate::support;
 
@@ -9,7 +9,7 @@ use support::log::{Line, Log};
 use support::{idle, killed, settled};
 use tokio::time::sleep;
 
-/// A runtime that tells its census, and the log that hears it.
+/// A runtime with a census, and its log.
 fn telling() -> (Log, Runtime) {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);
@@ -17,7 +17,7 @@ fn telling() -> (Log, Runtime) {
 }
 
 /// The census lines since this was last asked: labels, tags.
-fn told(log: &Log) -> Vec<(String, String)> {
+fn census_lines(log: &Log) -> Vec<(String, String)> {
     let of = |line: &Line| (line.field("labels").to_owned(), line.field("tags").to_owned());
     log.take().iter().filter(|line| line.head() == "INFO census").map(of).collect()
 }
@@ -37,7 +37,7 @@ async fn quiet_hour() {
 
 /// SYS-012. Many changes are one line, two seconds after the first of them.
 #[tokio::test(start_paused = true)]
-async fn many_changes_are_told_in_one_line_two_seconds_later() {
+async fn many_changes_produce_one_census_line_two_seconds_after_the_first() {
     let (log, rt) = telling();
     let [a1, a2, b] = [idle(&rt), idle(&rt), idle(&rt)];
     rt.set_label(a1, "alpha");
@@ -47,14 +47,14 @@ async fn many_changes_are_told_in_one_line_two_seconds_later() {
     rt.register_tag("g", a1);
     rt.register_tag("g", idle(&rt));
     sleep(Duration::from_millis(1_998)).await;
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
     sleep(Duration::from_millis(2)).await;
-    assert_eq!(told(&log), [line("alpha 2, beta 1", "g 2")]);
+    assert_eq!(census_lines(&log), [line("alpha 2, beta 1", "g 2")]);
 }
 
 /// SYS-012.
 #[tokio::test(start_paused = true)]
-async fn a_death_is_told() {
+async fn the_end_of_a_labelled_process_produces_a_census_line() {
     let (log, rt) = telling();
     let [one, other] = [idle(&rt), idle(&rt)];
     rt.set_label(one, "alpha");
@@ -62,30 +62,30 @@ async fn a_death_is_told() {
     quiet_hour().await;
     killed(&rt, one).await;
     almost_due().await;
-    assert_eq!(told(&log), [line("alpha 2", "")]);
+    assert_eq!(census_lines(&log), [line("alpha 2", "")]);
     sleep(Duration::from_millis(2)).await;
-    assert_eq!(told(&log), [line("alpha 1", "")]);
+    assert_eq!(census_lines(&log), [line("alpha 1", "")]);
 }
 
-/// Where nothing happens nothing is told, however long.
+/// No line is logged while nothing changes.
 #[tokio::test(start_paused = true)]
-async fn a_quiet_runtime_is_silent() {
+async fn a_runtime_without_changes_logs_no_census() {
     let (log, rt) = telling();
     let p = idle(&rt);
     quiet_hour().await;
-    assert_eq!(told(&log), [], "an unlabelled process is nobody's business");
+    assert_eq!(census_lines(&log), [], "an unlabelled process is not logged");
     rt.set_label(p, "alpha");
     quiet_hour().await;
-    assert_eq!(told(&log).len(), 1);
+    assert_eq!(census_lines(&log).len(), 1);
     rt.send(p, b"busy".to_vec());
     killed(&rt, idle(&rt)).await;
     quiet_hour().await;
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
 }
 
-/// What happened is told even when all counts are as before.
+/// A change is logged even if all counts are as before.
 #[tokio::test(start_paused = true)]
-async fn a_line_follows_what_happened_not_what_changed() {
+async fn a_census_line_is_logged_even_when_the_counts_are_unchanged() {
     let (log, rt) = telling();
     let old = idle(&rt);
     rt.set_label(old, "alpha");
@@ -93,45 +93,45 @@ async fn a_line_follows_what_happened_not_what_changed() {
     killed(&rt, old).await;
     rt.set_label(idle(&rt), "alpha");
     quiet_hour().await;
-    assert_eq!(told(&log), [line("alpha 1", ""), line("alpha 1", "")]);
+    assert_eq!(census_lines(&log), [line("alpha 1", ""), line("alpha 1", "")]);
 }
 
-/// A change that comes as a line is told waits for a line of its own.
+/// A change during the logging of a line is logged in the next line.
 #[tokio::test(start_paused = true)]
-async fn each_burst_has_its_line() {
+async fn each_burst_of_changes_produces_its_own_census_line() {
     let (log, rt) = telling();
     for n in 1..=3 {
         rt.set_label(idle(&rt), "alpha");
         sleep(Duration::from_secs(2)).await;
         settled().await;
-        assert_eq!(told(&log), [line(&format!("alpha {n}"), "")]);
+        assert_eq!(census_lines(&log), [line(&format!("alpha {n}"), "")]);
     }
 }
 
 /// Joining a group and leaving it, by will or by death, is something that happens.
 #[tokio::test(start_paused = true)]
-async fn joins_and_leaves_are_told() {
+async fn joining_and_leaving_a_group_produces_a_census_line() {
     let (log, rt) = telling();
     let (p, q) = (idle(&rt), idle(&rt));
     rt.register_tag("g", p);
     rt.register_tag("g", q);
     quiet_hour().await;
-    assert_eq!(told(&log), [line("", "g 2")]);
+    assert_eq!(census_lines(&log), [line("", "g 2")]);
     rt.unregister_tag("g", p);
     quiet_hour().await;
-    assert_eq!(told(&log), [line("", "g 1")]);
+    assert_eq!(census_lines(&log), [line("", "g 1")]);
     killed(&rt, q).await;
     quiet_hour().await;
-    assert_eq!(told(&log), [line("", "")]);
+    assert_eq!(census_lines(&log), [line("", "")]);
     rt.unregister_tag("g", p);
     rt.register_tag("g", q);
     quiet_hour().await;
-    assert_eq!(told(&log), [], "neither of these did anything");
+    assert_eq!(census_lines(&log), [], "neither of these did anything");
 }
 
 /// Below Info there is no census, and what happened there is not made up for.
 #[tokio::test(start_paused = true)]
-async fn below_info_no_census_is_told() {
+async fn no_census_is_logged_below_level_info() {
     let (log, rt) = telling();
     rt.set_log_level(LogLevel::Warn);
     let p = idle(&rt);
@@ -140,12 +140,12 @@ async fn below_info_no_census_is_told() {
     quiet_hour().await;
     rt.set_log_level(LogLevel::Debug);
     quiet_hour().await;
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
     rt.set_label(p, "beta");
     sleep(Duration::from_secs(1)).await;
     rt.set_log_level(LogLevel::Off);
     quiet_hour().await;
-    assert_eq!(told(&log), [], "turned off before the line was due");
+    assert_eq!(census_lines(&log), [], "turned off before the line was due");
 }
 
 /// Tokio tasks that have not ended; the test itself is none.
@@ -153,9 +153,9 @@ fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// T53. One task tells, however often the level is set; it goes with the runtime.
+/// T53. One task logs the census, however often the level is set; it ends with the runtime.
 #[tokio::test(start_paused = true)]
-async fn the_census_keeps_no_runtime_alive() {
+async fn the_census_task_ends_with_its_runtime() {
     let (log, rt) = telling();
     rt.set_log_level(LogLevel::Debug);
     rt.clone().set_log_level(LogLevel::Info);
@@ -163,30 +163,30 @@ async fn the_census_keeps_no_runtime_alive() {
     drop(rt);
     settled().await;
     assert_eq!(alive_tasks(), 0);
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
 }
 
 /// T53. The same while a line is being waited for.
 #[tokio::test(start_paused = true)]
-async fn a_line_that_is_due_keeps_no_runtime_alive() {
+async fn a_pending_census_line_does_not_keep_the_runtime_alive() {
     let (log, rt) = telling();
     let p = idle(&rt);
     rt.set_label(p, "alpha");
     killed(&rt, p).await;
     drop(rt);
     quiet_hour().await;
-    assert_eq!(told(&log), []);
+    assert_eq!(census_lines(&log), []);
     assert_eq!(alive_tasks(), 0);
 }
 
-/// A runtime may be made and told to speak before there is a tokio.
+/// A runtime may be created, and its census enabled, before there is a tokio runtime.
 #[test]
-fn a_level_set_before_tokio_is_heard_of_later() {
+fn a_log_level_set_before_tokio_starts_takes_effect_later() {
     let (log, rt) = telling();
     let mut tokio = tokio::runtime::Builder::new_current_thread();
     tokio.enable_time().start_paused(true).build().unwrap().block_on(async {
         rt.set_label(idle(&rt), "alpha");
         quiet_hour().await;
     });
-    assert_eq!(told(&log), [line("alpha 1", "")]);
+    assert_eq!(census_lines(&log), [line("alpha 1", "")]);
 }

@@ -1,4 +1,4 @@
-//! Lifecycle events: the facts of the log, for code.
+//! Lifecycle events: the facts of the log as values.
 
 use crate::support;
 
@@ -10,7 +10,7 @@ use tokio::task::yield_now;
 
 /// A restart reads as the crashed instance's exit, then a fresh spawn, under one label.
 #[tokio::test]
-async fn a_restart_is_an_exit_and_a_spawn() {
+async fn a_restart_is_an_exited_event_and_a_spawned_event() {
     let rt = Runtime::new();
     let flaky = ChildSpec::task("flaky", |_| std::future::pending()).named("flaky");
     let tree = Supervisor::one_for_one().child(flaky).start(&rt).await.unwrap();
@@ -36,9 +36,9 @@ async fn a_restart_is_an_exit_and_a_spawn() {
     tree.stop().await.unwrap();
 }
 
-/// Of processes without a label only a crash is told.
+/// For processes without a label only a crash is reported.
 #[tokio::test]
-async fn the_nameless_speak_when_they_crash() {
+async fn an_unlabelled_process_emits_an_event_only_for_a_crash() {
     let rt = Runtime::new();
     let mut events = rt.events();
     let quiet = idler(&rt);
@@ -51,10 +51,10 @@ async fn the_nameless_speak_when_they_crash() {
     assert_eq!(events.next().await, Some(told));
 }
 
-/// A listener that lies too far behind misses the oldest, and learns how many; nobody
-/// waits for it.
+/// A listener that lags too far behind loses the oldest events, and receives their number. No
+/// process waits for it.
 #[tokio::test]
-async fn a_slow_listener_misses_the_oldest() {
+async fn a_slow_listener_loses_the_oldest_events_and_counts_them() {
     let rt = Runtime::new();
     let mut events = rt.events();
     let pid = idler(&rt).pid();
@@ -67,7 +67,7 @@ async fn a_slow_listener_misses_the_oldest() {
 
 /// Listening keeps no runtime alive.
 #[tokio::test]
-async fn events_end_with_their_runtime() {
+async fn the_event_stream_ends_with_its_runtime() {
     let rt = Runtime::new();
     let mut events = rt.events();
     let last = rt.spawn(|_| async { yield_now().await });
@@ -97,9 +97,9 @@ async fn decisions(mut events: regrow::Events) -> Vec<LifecycleEvent> {
     told
 }
 
-/// What supervisors decide is told in order, with what is left of the budget.
+/// Decisions of supervisors are reported in order, with the rest of the budget.
 #[tokio::test(start_paused = true)]
-async fn a_supervisors_decisions_are_told() {
+async fn supervisor_decisions_are_events_in_order_with_the_remaining_budget() {
     let rt = Runtime::new();
     let spec = Supervisor::one_for_one()
         .intensity(1, Duration::from_secs(1))

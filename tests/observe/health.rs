@@ -1,4 +1,4 @@
-//! How children say they are doing, what becomes of that up the tree, and who waits for it.
+//! The health that children report, how it propagates up the tree, and waiting for it.
 
 use crate::support;
 
@@ -35,29 +35,29 @@ async fn say(rt: &Runtime, name: &str, what: &str) {
     settled().await;
 }
 
-async fn told(tree: &SupervisorRef) -> String {
+async fn health_of(tree: &SupervisorRef) -> String {
     tree.tree().await.unwrap().health().to_string()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tree_is_as_well_as_its_worst_child() {
+async fn the_health_of_a_tree_is_that_of_its_worst_child() {
     let rt = Runtime::new();
     let inner = Supervisor::one_for_one().with_id("inner").child(moody("a")).child(moody("b"));
     let quiet = ChildSpec::task("quiet", |_| std::future::pending());
     let tree = Supervisor::one_for_one().child(quiet).child(inner).start(&rt).await.unwrap();
     settled().await;
-    assert_eq!(told(&tree).await, "inner/a is starting");
+    assert_eq!(health_of(&tree).await, "inner/a is starting");
     say(&rt, "a", "ready").await;
-    assert_eq!(told(&tree).await, "inner/b is starting");
+    assert_eq!(health_of(&tree).await, "inner/b is starting");
     say(&rt, "b", "the upstream answers 503").await;
-    assert_eq!(told(&tree).await, "inner/b: the upstream answers 503");
+    assert_eq!(health_of(&tree).await, "inner/b: the upstream answers 503");
     assert!(tree.tree().await.unwrap().health().is_serving());
     say(&rt, "a", "stopping").await;
-    assert_eq!(told(&tree).await, "inner/a is stopping");
+    assert_eq!(health_of(&tree).await, "inner/a is stopping");
     assert!(!tree.tree().await.unwrap().health().is_serving());
     say(&rt, "a", "ready").await;
     say(&rt, "b", "ready").await;
-    assert_eq!(told(&tree).await, "ready");
+    assert_eq!(health_of(&tree).await, "ready");
     assert!(tree.tree().await.unwrap().to_string().lines().all(|line| !line.contains("degraded")));
     let gone = dead(&rt).await;
     assert_eq!((rt.health(gone), rt.set_health(gone, Health::Ready)), (None, false));
@@ -65,18 +65,18 @@ async fn a_tree_is_as_well_as_its_worst_child() {
 
 /// A child that is waiting for its restart does not serve.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_backs_off_is_starting() {
+async fn a_child_that_waits_for_its_backoff_has_the_health_starting() {
     let rt = Runtime::new();
     let child = moody("a").backoff(regrow::Backoff::default());
     let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
     say(&rt, "a", "ready").await;
-    assert_eq!(told(&tree).await, "ready");
+    assert_eq!(health_of(&tree).await, "ready");
     say(&rt, "a", "crash").await;
-    assert_eq!(told(&tree).await, "a is starting");
+    assert_eq!(health_of(&tree).await, "a is starting");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_child_starts_when_this_one_serves() {
+async fn the_next_child_starts_when_a_ready_within_child_serves() {
     let rt = Runtime::new();
     let spec = Supervisor::one_for_one().child(moody("a").ready_within(5 * SECOND));
     let spec = spec.child(ChildSpec::task("b", |_| std::future::pending()).named("b"));
@@ -94,7 +94,7 @@ async fn the_next_child_starts_when_this_one_serves() {
 
 /// A supervisor says nothing of its health, and could not be ready in any time.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_is_ready_when_its_children_have_started() {
+async fn a_supervisor_child_is_ready_when_its_own_children_have_started() {
     let rt = Runtime::new();
     let inner =
         Supervisor::one_for_one().with_id("inner").child(moody("a").ready_within(5 * SECOND));
@@ -113,7 +113,7 @@ async fn a_supervisor_is_ready_when_its_children_have_started() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_ready_in_time_has_failed_to_start() {
+async fn a_child_that_is_not_ready_in_time_fails_the_start() {
     let rt = Runtime::new();
     let began = Instant::now();
     let spec = Supervisor::one_for_one().child(moody("a").ready_within(2 * SECOND));
@@ -125,10 +125,10 @@ async fn who_is_not_ready_in_time_has_failed_to_start() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// The same under a dynamic supervisor, which waits beside its loop: the child hears its own
-/// supervisor's wish that it stop, and has its time for that.
+/// The same under a dynamic supervisor, which waits outside of its loop: the child receives the
+/// stop request of its own supervisor, and has its shutdown time.
 #[tokio::test(start_paused = true)]
-async fn who_is_not_ready_in_time_is_asked_to_stop_by_its_supervisor() {
+async fn a_dynamic_child_that_is_not_ready_in_time_is_asked_to_stop() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let (drained, mut is_drained) = tokio::sync::mpsc::unbounded_channel();
@@ -150,7 +150,7 @@ async fn who_is_not_ready_in_time_is_asked_to_stop_by_its_supervisor() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_ends_before_it_is_ready_has_failed_to_start() {
+async fn a_child_that_ends_before_it_is_ready_fails_the_start() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
     let broken = ChildSpec::task("broken", |_| async { Err(crash("no disk")) });
@@ -163,7 +163,7 @@ async fn who_ends_before_it_is_ready_has_failed_to_start() {
 /// A probe asks; an orchestrator acts.
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
-async fn probes_and_the_tree_are_routes() {
+async fn tree_routes_serve_the_probes_and_the_tree() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().named("app").child(moody("a")).start(&rt).await.unwrap();
     let routes = regrow::tree_routes(&tree);
@@ -197,7 +197,7 @@ async fn ask(routes: &axum::Router, path: &str) -> (u16, String) {
 /// An orchestrator that waits for a second kills what is only busy: so nothing is waited for.
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
-async fn liveness_is_answered_at_once_while_a_start_never_returns() {
+async fn the_liveness_route_answers_at_once_while_a_start_does_not_return() {
     let rt = Runtime::new();
     let routes = regrow::tree_routes(&SupervisorRef::named(&rt, "app"));
     let began = Instant::now();
@@ -227,7 +227,7 @@ async fn liveness_is_answered_at_once_while_a_start_never_returns() {
 
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
-async fn liveness_is_answered_at_once_while_a_stop_never_ends() {
+async fn the_liveness_route_answers_at_once_while_a_stop_does_not_end() {
     let rt = Runtime::new();
     let deaf = ChildSpec::task("deaf", |mut ctx: TaskContext| async move {
         let _asked = ctx.cancellation_token();
@@ -258,7 +258,7 @@ async fn liveness_is_answered_at_once_while_a_stop_never_ends() {
 /// Its supervisor is about to start it again: to restart the program would lose all the rest.
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
-async fn a_tree_whose_name_is_reserved_for_its_successor_is_alive_and_not_ready() {
+async fn a_supervisor_that_waits_for_its_restart_is_alive_and_not_ready() {
     let rt = Runtime::new();
     let backoff = regrow::Backoff::default().first(10 * SECOND).jitter(0.0);
     let app = ChildSpec::from(Supervisor::one_for_one().named("app")).backoff(backoff);
@@ -278,9 +278,9 @@ async fn a_tree_whose_name_is_reserved_for_its_successor_is_alive_and_not_ready(
     assert_eq!(ask(&routes, "/healthz").await.0, 503);
 }
 
-/// A child on a thread of its own speaks for itself as any other, also while it starts.
+/// A child on its own thread reports its health like any other, also while it starts.
 #[tokio::test]
-async fn a_blocking_child_says_how_it_is_doing() {
+async fn a_blocking_child_sets_its_health_also_while_it_starts() {
     let rt = Runtime::new();
     let (door, is_open) = std::sync::mpsc::channel();
     let is_open = std::sync::Arc::new(std::sync::Mutex::new(is_open));

@@ -1,5 +1,5 @@
-//! Ids, names, labels and reasons may come from outside. A view shows each on one line, escaped and
-//! cut; values keep the text as it is.
+//! Ids, names, labels and reasons may contain untrusted text. Each view shows them on one line, escaped
+//! and truncated; values keep the whole text.
 
 use crate::support;
 
@@ -45,7 +45,7 @@ fn hostile() -> Vec<(&'static str, String)> {
 /// Longer than any line of a view of two nodes with one hostile text in each place.
 const LONGEST: usize = 5_000;
 
-/// As many lines as there is to tell, none with anything that is obeyed, and none too long.
+/// The expected number of lines, none with a control character, and none too long.
 #[track_caller]
 fn assert_shown(view: &str, case: &str, text: &str, lines: usize) {
     let told = |text: &str| text.chars().take(4_000).collect::<String>();
@@ -88,7 +88,7 @@ async fn snapshot(rt: &Runtime, text: &str) -> TreeSnapshot {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_is_one_line_and_one_box_whatever_it_is_called() {
+async fn a_node_with_any_id_is_shown_as_one_line_and_one_box() {
     for (case, text) in hostile() {
         let rt = Runtime::new();
         let tree = snapshot(&rt, &text).await;
@@ -116,7 +116,7 @@ async fn a_node_is_one_line_and_one_box_whatever_it_is_called() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_id_is_seen() {
+async fn an_empty_id_is_shown_as_quotes() {
     let rt = Runtime::with_mailbox_depth();
     let tree = Supervisor::one_for_one().with_id("").child(ChildSpec::task("", |_| pending()));
     let tree = tree.start(&rt).await.unwrap().tree().await.unwrap();
@@ -129,7 +129,7 @@ async fn an_empty_id_is_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_text_is_cut_between_characters_and_says_so() {
+async fn a_long_text_is_cut_between_characters_and_marked_with_an_ellipsis() {
     let rt = Runtime::new();
     let long = "語".repeat(100_000);
     let tree = snapshot(&rt, &long).await;
@@ -140,7 +140,7 @@ async fn a_long_text_is_cut_between_characters_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_path_names_its_child_however_long_the_ids_above_are() {
+async fn a_health_path_ends_with_its_child_whatever_the_length_of_the_ids_above() {
     let rt = Runtime::new();
     let leaf = ChildSpec::task("leaf", |ctx| async move {
         ctx.set_health(Health::Starting);
@@ -155,7 +155,7 @@ async fn a_path_names_its_child_however_long_the_ids_above_are() {
 
 /// What a quote or a bracket in a text would end is still open behind it.
 #[tokio::test(start_paused = true)]
-async fn a_picture_holds_the_text_as_text() {
+async fn dot_and_mermaid_output_escapes_every_text() {
     let rt = Runtime::new();
     for (case, text) in hostile() {
         let tree = snapshot(&rt, &text).await;
@@ -183,7 +183,7 @@ async fn a_picture_holds_the_text_as_text() {
 
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
-async fn json_holds_all_of_a_text_and_nothing_that_is_obeyed() {
+async fn json_keeps_a_text_complete_and_escapes_control_characters() {
     let rt = Runtime::new();
     for (case, text) in hostile() {
         let json = snapshot(&rt, &text).await.to_json();
@@ -199,7 +199,7 @@ async fn json_holds_all_of_a_text_and_nothing_that_is_obeyed() {
 
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
-async fn routes_answer_with_text_that_no_browser_takes_for_a_page() {
+async fn routes_answer_with_plain_text_and_nosniff() {
     use axum::body::{Body, to_bytes};
     use tower::ServiceExt;
 
@@ -248,7 +248,7 @@ fn assert_on_one_line(case: &str, error: &dyn Display) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reason_and_an_error_are_displayed_on_one_line() {
+async fn exit_reasons_and_errors_are_displayed_on_one_line() {
     for (case, text) in hostile() {
         let error = ExitReason::from(std::io::Error::other(text.clone()));
         for reason in [crash(&text), ExitReason::shutdown_with(text.clone()), error] {
@@ -265,7 +265,7 @@ async fn a_reason_and_an_error_are_displayed_on_one_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_error_of_a_run_is_one_line() {
+async fn a_run_error_is_displayed_on_one_line() {
     for (case, text) in hostile() {
         let root = Supervisor::one_for_one().with_id(text.as_str());
         let bad = ChildSpec::new(text.as_str(), Refuses(text.clone()));
@@ -286,7 +286,7 @@ async fn the_error_of_a_run_is_one_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_of_a_stop_has_one_row_for_a_child() {
+async fn a_stop_report_has_one_row_for_each_child() {
     for (case, text) in hostile() {
         let said = text.clone();
         let child = ChildSpec::task(text.as_str(), async move |mut ctx: regrow::TaskContext| {
@@ -307,7 +307,7 @@ async fn the_report_of_a_stop_has_one_row_for_a_child() {
 }
 
 #[test]
-fn a_finding_is_one_line() {
+fn a_lint_finding_is_displayed_on_one_line() {
     for (case, text) in hostile() {
         let job = || ChildSpec::task(text.as_str(), |_| pending());
         let spec: SupervisorSpec = Supervisor::one_for_one().named(text.as_str());
@@ -319,9 +319,9 @@ fn a_finding_is_one_line() {
     }
 }
 
-/// All that is told to the log of processes, of children and of the run.
+/// All log lines of processes, of children and of the run.
 #[tokio::test(start_paused = true)]
-async fn a_line_of_the_log_is_one_line() {
+async fn every_log_record_is_one_line() {
     for (case, text) in hostile() {
         let log = Log::listen();
         let rt = Runtime::new();

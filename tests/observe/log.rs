@@ -1,4 +1,4 @@
-//! The lifecycle log: off until asked for, and then one line per fact.
+//! The lifecycle log: off by default, and one line for each fact when it is on.
 
 use crate::support;
 
@@ -28,7 +28,7 @@ async fn exited(rt: &Runtime, pid: Pid, reason: ExitReason) {
 
 /// Levels include each other; nothing is ever wanted at no level.
 #[tokio::test]
-async fn a_level_wants_what_lies_below_it() {
+async fn a_log_level_includes_all_less_verbose_levels() {
     let rt = Runtime::new();
     assert!(ALL_LEVELS.iter().all(|&level| !rt.wants_log(level)), "off at first");
     for (n, &set) in ALL_LEVELS.iter().enumerate() {
@@ -39,9 +39,9 @@ async fn a_level_wants_what_lies_below_it() {
     }
 }
 
-/// Lives and deaths of labelled processes, and what each level tells of them.
+/// Starts and ends of labelled processes, and what each level logs of them.
 #[tokio::test]
-async fn each_level_tells_more_than_the_one_before() {
+async fn each_log_level_adds_lines_to_the_one_before() {
     let told: [&[&str]; 5] = [
         &[],
         &["ERROR exit"],
@@ -61,9 +61,9 @@ async fn each_level_tells_more_than_the_one_before() {
     }
 }
 
-/// Without a label nothing is told of a process, however it is ended by others.
+/// Nothing is logged of a process without a label, however others end it.
 #[tokio::test]
-async fn only_labelled_processes_speak() {
+async fn unlabelled_processes_that_are_ended_by_others_log_no_line() {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Debug);
     dead(&rt).await;
@@ -75,7 +75,7 @@ async fn only_labelled_processes_speak() {
 
 /// A spawn line has pid, label and detail; every line has the same target.
 #[tokio::test]
-async fn a_spawn_line_tells_who_and_the_callers_detail() {
+async fn a_spawn_line_has_pid_label_and_detail() {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);
     rt.log_spawn(Pid::from_raw(7), "worker", "second try");
@@ -88,9 +88,9 @@ async fn a_spawn_line_tells_who_and_the_callers_detail() {
     assert_eq!((lines[1].field("pid"), lines[1].field("detail")), ("#8", ""));
 }
 
-/// A kill is told once, ahead of the exit it leads to; of the dead nothing is told.
+/// A kill is logged once, before the exit it causes; a kill of an ended process is not logged.
 #[tokio::test]
-async fn a_kill_is_one_line_at_info() {
+async fn a_kill_logs_one_line_at_level_info() {
     let (log, rt) = (Log::listen(), Runtime::new());
     for (level, expected) in
         [(LogLevel::Info, &["INFO kill", "WARN exit"][..]), (LogLevel::Warn, &["WARN exit"])]
@@ -107,7 +107,7 @@ async fn a_kill_is_one_line_at_info() {
 
 /// Killing a group is one line for all of them, then each member's exit.
 #[tokio::test(start_paused = true)]
-async fn killing_a_group_is_one_line() {
+async fn a_group_kill_logs_one_line_and_each_members_exit() {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);
     for _ in 0..3 {
@@ -121,9 +121,9 @@ async fn killing_a_group_is_one_line() {
     assert_eq!((lines[0].field("tag"), lines[0].field("killed")), ("g", "3"));
 }
 
-/// The exit line comes before anyone is told of the end.
+/// The exit line is logged before any process is notified of the end.
 #[tokio::test]
-async fn an_exit_is_told_before_the_downs() {
+async fn the_exit_line_is_logged_before_any_down_is_delivered() {
     let (log, rt) = (Log::listen(), Runtime::new());
     let process = rt.spawn(|mut ctx| async move {
         ctx.recv().await;
@@ -141,7 +141,7 @@ async fn an_exit_is_told_before_the_downs() {
 
 /// SYS-008. A restart has no line of its own.
 #[tokio::test(start_paused = true)]
-async fn a_restart_reads_as_an_exit_and_a_spawn() {
+async fn a_restart_logs_an_exit_line_and_a_spawn_line() {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);
     let flaky = ChildSpec::task("flaky", |mut ctx| async move {
@@ -164,9 +164,9 @@ async fn a_restart_reads_as_an_exit_and_a_spawn() {
     tree.stop().await.unwrap();
 }
 
-/// A destructor that panics while its process is torn down is told, and changes nothing.
+/// A destructor that panics during the teardown is logged, and changes nothing.
 #[tokio::test]
-async fn a_panicking_destructor_is_a_warning() {
+async fn a_panicking_destructor_logs_a_warning() {
     struct Mine;
     impl Drop for Mine {
         fn drop(&mut self) {
@@ -186,9 +186,9 @@ async fn a_panicking_destructor_is_a_warning() {
     assert_eq!(lines[0].field("pid"), process.pid().to_string());
 }
 
-/// T25. A subscriber that panics hurts nobody: ends are told, kills return.
+/// T25. A subscriber that panics affects no process: ends are announced, kills return.
 #[tokio::test]
-async fn a_broken_subscriber_stops_no_teardown() {
+async fn a_panicking_tracing_subscriber_does_not_stop_a_teardown() {
     let _broken = tracing::subscriber::set_default(Broken);
     let rt = Runtime::new();
     rt.set_log_level(LogLevel::Debug);

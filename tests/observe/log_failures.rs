@@ -1,4 +1,4 @@
-//! Failures in the log: each is one error, whatever the level, and only its own.
+//! Failures in the log: each failure logs one error at any level, on its own behalf only.
 
 use crate::support;
 
@@ -18,7 +18,7 @@ type Spawn = fn(&Runtime) -> ProcessHandle;
 
 /// SYS-007.
 #[tokio::test]
-async fn a_clean_end_is_no_error() {
+async fn a_clean_exit_logs_no_error() {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Debug);
     for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with("done")] {
@@ -34,7 +34,7 @@ async fn a_clean_end_is_no_error() {
 
 /// SYS-007.
 #[tokio::test]
-async fn a_crash_is_one_error_that_says_who_and_why() {
+async fn a_crash_logs_one_error_with_pid_label_and_reason() {
     let (log, rt) = (Log::listen(), Runtime::new());
     for level in ALL_LEVELS {
         rt.set_log_level(level);
@@ -50,10 +50,10 @@ async fn a_crash_is_one_error_that_says_who_and_why() {
     }
 }
 
-/// SYS-007. Whoever fails by itself is heard, label or not, log or not: by a panic, by
-/// an error, or by words of its own.
+/// SYS-007. A process that fails by itself is logged, with or without a label or a log level: by a
+/// panic, by an error, or by a reason of its own.
 #[tokio::test]
-async fn no_failure_is_silent() {
+async fn every_kind_of_crash_logs_an_error_without_a_label_or_level() {
     let (log, rt) = (Log::listen(), Runtime::new());
     let spawns: [(Spawn, &str); 4] = [
         (|rt| rt.spawn(|_| async { panic!("boom") }), "boom"),
@@ -80,9 +80,9 @@ async fn no_failure_is_silent() {
     }
 }
 
-/// SYS-007. A process without a label is told by its name.
+/// SYS-007. A process without a label is logged by its name.
 #[tokio::test]
-async fn a_crash_of_a_named_process_tells_the_name() {
+async fn the_error_line_of_a_named_process_has_its_name() {
     let (log, rt) = (Log::listen(), Runtime::new());
     let process = rt.spawn(|_| async { panic!("boom") });
     rt.register("cheese shop", process.pid());
@@ -94,7 +94,7 @@ async fn a_crash_of_a_named_process_tells_the_name() {
 
 /// A crash says where and of what, with all its sources.
 #[tokio::test]
-async fn an_error_line_tells_the_whole_chain_and_the_place() {
+async fn an_error_line_has_the_whole_source_chain_and_the_location() {
     let (log, rt) = (Log::listen(), Runtime::new());
     let process = rt.spawn_fallible(|_| async {
         let number: std::result::Result<u8, _> = "300".parse::<u8>();
@@ -108,7 +108,7 @@ async fn an_error_line_tells_the_whole_chain_and_the_place() {
 
 /// One panic takes three linked processes down: one error, not three.
 #[tokio::test]
-async fn a_cascade_is_not_told_as_errors() {
+async fn a_cascade_over_links_logs_only_the_first_crash_as_an_error() {
     let (log, rt) = (Log::listen(), Runtime::new());
     let (first, last) = (idle(&rt), idle(&rt));
     rt.link(first, last);
@@ -122,7 +122,7 @@ async fn a_cascade_is_not_told_as_errors() {
 
 /// A labelled victim of a cascade has its own line, at the level of the reason.
 #[tokio::test]
-async fn a_labelled_victim_is_told_from_its_level_on() {
+async fn a_labelled_victim_of_a_cascade_logs_its_own_line_at_its_level() {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Error);
     let victim = idle(&rt);
@@ -180,7 +180,7 @@ impl GenServer for Child {
 /// A trapping server that goes with its parent is no failure of its own; nor is one
 /// that is stopped with a crash for a reason.
 #[tokio::test]
-async fn a_server_that_is_told_to_end_is_no_error() {
+async fn a_server_that_is_stopped_with_a_crash_reason_logs_no_error() {
     let (log, rt) = (Log::listen(), Runtime::new());
     let parent = Parent::start(&rt, ()).await.unwrap();
     let ended = rt.ended(rt.whereis("child").unwrap());
@@ -193,9 +193,10 @@ async fn a_server_that_is_told_to_end_is_no_error() {
     assert_eq!(log.heads(), [""; 0]);
 }
 
-/// What nobody handles is told by its kind and its length, what dies in a mailbox not at all.
+/// An unhandled message is logged by its kind and length, a message dropped with its mailbox not at
+/// all.
 #[tokio::test]
-async fn what_was_in_a_mailbox_is_in_no_line() {
+async fn the_content_of_messages_is_never_logged() {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Debug);
     let server = Child::start(&rt, ()).await.unwrap();
@@ -222,7 +223,7 @@ async fn what_was_in_a_mailbox_is_in_no_line() {
 
 /// SYS-007. A server that fails in its own words is heard like any other.
 #[tokio::test]
-async fn a_handler_that_fails_is_one_error() {
+async fn a_handler_that_returns_a_crash_logs_one_error() {
     let (log, rt) = (Log::listen(), Runtime::new());
     let server = Child::start(&rt, ()).await.unwrap();
     let ended = rt.ended(server.pid().unwrap());

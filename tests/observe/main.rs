@@ -1,4 +1,4 @@
-//! What can be seen of processes and trees: the log, events, spans, health, snapshots.
+//! Observing processes and trees: the log, events, spans, health, snapshots.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! What processes log inside of their spans.
+//! The spans of processes in the log.
 
 use crate::support;
 
@@ -16,22 +16,22 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What a span says, and what events were told in which spans.
+/// The fields of each span, and the spans of each event.
 #[derive(Clone, Default)]
 struct Seen {
-    told: Arc<Mutex<Vec<Told>>>,
+    told: Arc<Mutex<Vec<Logged>>>,
     /// Spans made, and closed.
     spans: Arc<Mutex<[usize; 2]>>,
 }
 
-/// The text of an event, and the spans it was told in.
-type Told = (String, Vec<Said>);
+/// The text of an event, and its spans.
+type Logged = (String, Vec<SpanFields>);
 
 /// The fields of one span: `pid`, and `label` if it has one.
-type Said = BTreeMap<&'static str, String>;
+type SpanFields = BTreeMap<&'static str, String>;
 
 #[derive(Default)]
-struct Fields(Said);
+struct Fields(SpanFields);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
@@ -88,7 +88,7 @@ impl Seen {
         (seen, guard)
     }
 
-    fn take(&self) -> Vec<Told> {
+    fn take(&self) -> Vec<Logged> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
@@ -102,17 +102,17 @@ fn say(text: &str) {
 }
 
 /// The one span of a process with this label.
-fn of(pid: Pid, label: Option<&str>) -> Vec<Said> {
-    let mut said = Said::from([("pid", pid.to_string())]);
-    said.extend(label.map(|label| ("label", label.to_owned())));
-    vec![said]
+fn of(pid: Pid, label: Option<&str>) -> Vec<SpanFields> {
+    let mut fields = SpanFields::from([("pid", pid.to_string())]);
+    fields.extend(label.map(|label| ("label", label.to_owned())));
+    vec![fields]
 }
 
-fn told(text: &str, spans: Vec<Said>) -> Told {
+fn logged(text: &str, spans: Vec<SpanFields>) -> Logged {
     (text.to_owned(), spans)
 }
 
-/// Says what it does.
+/// Logs each of its callbacks.
 struct Talker;
 
 impl GenServer for Talker {
@@ -159,7 +159,7 @@ impl Drop for Talker {
 
 /// From its init to its destructor; what it spawns is a process of its own, and not inside.
 #[tokio::test(start_paused = true)]
-async fn all_that_a_server_does_is_in_its_span() {
+async fn everything_a_server_logs_is_inside_its_span() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     rt.process_spans(true);
@@ -167,19 +167,19 @@ async fn all_that_a_server_does_is_in_its_span() {
     let tree = tree.start(&rt).await.unwrap();
     let pid = rt.whereis("t").unwrap();
     let inside = || of(pid, Some("talker"));
-    assert_eq!(seen.take(), [told("init", inside())]);
+    assert_eq!(seen.take(), [logged("init", inside())]);
     rt.server::<Talker>("t").call(|reply| reply).await.unwrap();
     settled().await;
     let heard = seen.take();
-    assert_eq!(heard[..2], [told("before", inside()), told("after", inside())]);
+    assert_eq!(heard[..2], [logged("before", inside()), logged("after", inside())]);
     let (task, cast) = (&heard[2], &heard[3]);
     assert_eq!((task.0.as_str(), task.1.len()), ("task", 1));
     assert_ne!(task.1[0]["pid"], pid.to_string());
-    assert_eq!(*cast, told("cast", inside()));
+    assert_eq!(*cast, logged("cast", inside()));
 
     tree.terminate_child("talker").await.unwrap();
     tree.stop().await.unwrap();
-    assert_eq!(seen.take(), [told("drop", inside())]); // it doesn't trap
+    assert_eq!(seen.take(), [logged("drop", inside())]); // it doesn't trap
     assert_eq!(rt.process_count(), 0);
     let [made, closed] = seen.spans();
     assert_eq!((made, closed), (3, 3), "one each, and none is left open");
@@ -187,7 +187,7 @@ async fn all_that_a_server_does_is_in_its_span() {
 
 /// A panic is in there, and what follows it.
 #[tokio::test(start_paused = true)]
-async fn the_span_is_left_by_a_panic_and_entered_again_for_what_follows() {
+async fn a_panic_leaves_the_span_and_terminate_enters_it_again() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     rt.process_spans(true);
@@ -197,13 +197,13 @@ async fn the_span_is_left_by_a_panic_and_entered_again_for_what_follows() {
     assert!(talker.ended().await.is_abnormal());
     say("outside");
     let inside = of(pid, None);
-    let all = ["init", "terminate", "drop"].map(|text| told(text, inside.clone()));
-    assert_eq!(seen.take(), [&all[..], &[told("outside", vec![])]].concat());
+    let all = ["init", "terminate", "drop"].map(|text| logged(text, inside.clone()));
+    assert_eq!(seen.take(), [&all[..], &[logged("outside", vec![])]].concat());
 }
 
 /// Raw processes as well; a body is in its span until its last value is dropped.
 #[tokio::test(start_paused = true)]
-async fn a_raw_body_is_in_its_span_and_its_values_are_dropped_there() {
+async fn a_raw_process_body_runs_and_is_dropped_inside_its_span() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     rt.process_spans(true);
@@ -215,12 +215,12 @@ async fn a_raw_body_is_in_its_span_and_its_values_are_dropped_there() {
     settled().await;
     support::killed(&rt, body.pid()).await;
     let inside = of(body.pid(), None);
-    assert_eq!(seen.take(), [told("body", inside.clone()), told("dropped", inside)]);
+    assert_eq!(seen.take(), [logged("body", inside.clone()), logged("dropped", inside)]);
 }
 
 /// A span says the label that the process has.
 #[tokio::test(start_paused = true)]
-async fn a_new_label_is_a_new_span() {
+async fn a_new_label_replaces_the_process_span() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     rt.process_spans(true);
@@ -233,31 +233,31 @@ async fn a_new_label_is_a_new_span() {
     assert_eq!(
         seen.take(),
         [
-            told("init", of(pid, None)),
-            told("cast", of(pid, None)),
-            told("cast", of(pid, None)), // the handler that gave it began before
-            told("cast", of(pid, Some("new"))),
+            logged("init", of(pid, None)),
+            logged("cast", of(pid, None)),
+            logged("cast", of(pid, None)), // the handler that gave it began before
+            logged("cast", of(pid, Some("new"))),
         ]
     );
     assert_eq!(seen.spans(), [2, 1]);
 }
 
-/// Off, they cost nothing and say nothing; so where nobody listens to them.
+/// Spans that are off, or have no subscriber, cost nothing and log nothing.
 #[tokio::test(start_paused = true)]
-async fn no_span_is_made_unless_somebody_wants_it() {
+async fn no_span_is_created_unless_process_spans_are_enabled() {
     let (seen, _guard) = Seen::listen();
     let rt = Runtime::new();
     let talker = Talker::start(&rt, ()).await.unwrap();
     talker.cast(None);
     settled().await;
-    assert_eq!(seen.take(), [told("init", vec![]), told("cast", vec![])]);
+    assert_eq!(seen.take(), [logged("init", vec![]), logged("cast", vec![])]);
     rt.process_spans(true);
     talker.cast(None);
     settled().await;
-    assert_eq!(seen.take(), [told("cast", of(talker.pid().unwrap(), None))]);
+    assert_eq!(seen.take(), [logged("cast", of(talker.pid().unwrap(), None))]);
     rt.process_spans(false);
     talker.cast(None);
     settled().await;
-    assert_eq!((seen.take(), seen.spans()), (vec![told("cast", vec![])], [1, 0]));
+    assert_eq!((seen.take(), seen.spans()), (vec![logged("cast", vec![])], [1, 0]));
     assert_eq!(rt.info(talker.pid().unwrap()).unwrap().label, None);
 }

@@ -1,4 +1,4 @@
-//! What a supervisor's children leave in the log.
+//! The log lines of a supervisor's children.
 
 use crate::support;
 
@@ -7,13 +7,13 @@ use std::time::Duration;
 use regrow::{Backoff, ChildSpec, ExitReason, LogLevel, Pid, Restart, StartError, Supervisor};
 use support::log::Log;
 use support::reporter::{Fixture, Tell};
+use support::scripted_children::{ScriptedChildren, Start};
 use support::settled;
-use support::troupe::{Start, Troupe};
 
 /// SYS-008, T34: a panic is restarted; a restart is the old instance's exit, with its reason, then the new one's
 /// spawn, under the same label.
 #[tokio::test]
-async fn a_restart_reads_as_an_exit_then_a_spawn() {
+async fn a_restarted_child_logs_an_exit_and_a_spawn_under_one_label() {
     let mut f = Fixture::new();
     f.rt.set_log_level(LogLevel::Info);
     let tree = Supervisor::one_for_one().child(f.child("a")).start(&f.rt).await.unwrap();
@@ -37,7 +37,7 @@ async fn a_restart_reads_as_an_exit_then_a_spawn() {
 
 /// SYS-007: a clean end is no error, a crash is one, and only one.
 #[tokio::test]
-async fn clean_ends_leave_no_error() {
+async fn clean_exits_of_children_log_no_error() {
     let mut f = Fixture::new();
     f.rt.set_log_level(LogLevel::Debug);
     let spec = Supervisor::one_for_one().intensity(9, Duration::from_secs(9));
@@ -62,8 +62,8 @@ async fn clean_ends_leave_no_error() {
 
 /// SYS-011: at the start, at run time and at a restart.
 #[tokio::test(start_paused = true)]
-async fn a_failed_start_is_told_with_child_and_reason() {
-    let t = Troupe::new();
+async fn a_failed_start_is_logged_with_child_and_reason() {
+    let t = ScriptedChildren::new();
     let log = Log::listen();
     let one_failure = |supervisor: Option<Pid>| {
         let lines = log.take();
@@ -94,8 +94,8 @@ async fn a_failed_start_is_told_with_child_and_reason() {
 
 /// INT-013: by a supervisor's name and the child at fault.
 #[tokio::test(start_paused = true)]
-async fn giving_up_is_told_once_with_the_child_at_fault() {
-    let t = Troupe::new();
+async fn giving_up_is_logged_once_with_the_child_at_fault() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().named("top").intensity(0, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     let log = Log::listen();
@@ -116,8 +116,8 @@ async fn giving_up_is_told_once_with_the_child_at_fault() {
 /// What was decided, with what is left of the budget: one line of the supervisor's for each
 /// end, as loud as the end and never an error.
 #[tokio::test(start_paused = true)]
-async fn what_a_supervisor_decides_is_told() {
-    let t = Troupe::new();
+async fn each_supervisor_decision_logs_one_line_with_the_remaining_budget() {
+    let t = ScriptedChildren::new();
     t.rt.set_log_level(LogLevel::Debug);
     let waits = t.child("w").backoff(Backoff::new().jitter(0.0));
     let transient = t.child("t").restart(Restart::Transient);
@@ -150,16 +150,17 @@ async fn what_a_supervisor_decides_is_told() {
     assert_eq!(told, expected);
 }
 
-/// A restart is told where the lifecycle log is on; what a person has to know, at any level.
+/// A restart is logged when the lifecycle log is on; a supervisor that gives up is logged at any
+/// level.
 #[tokio::test(start_paused = true)]
-async fn a_restart_is_told_from_warn_on_and_giving_up_always() {
+async fn restarts_are_logged_from_level_warn_and_giving_up_at_every_level() {
     for (level, restart_is_told) in [
         (LogLevel::Off, false),
         (LogLevel::Error, false),
         (LogLevel::Warn, true),
         (LogLevel::Debug, true),
     ] {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         t.rt.set_log_level(level);
         let spec = Supervisor::one_for_one().named("top").intensity(1, Duration::from_secs(1));
         let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
@@ -176,10 +177,10 @@ async fn a_restart_is_told_from_warn_on_and_giving_up_always() {
     }
 }
 
-/// The exit of a child that was stopped, or that failed to start, is nobody's surprise.
+/// The exit of a child that was stopped, or that failed to start, is not logged as unexpected.
 #[tokio::test(start_paused = true)]
-async fn the_exit_of_a_child_that_was_stopped_is_no_strangers() {
-    let t = Troupe::new();
+async fn the_exit_of_a_stopped_child_is_not_logged_as_unexpected() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(9, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     let log = Log::listen();
@@ -195,8 +196,8 @@ async fn the_exit_of_a_child_that_was_stopped_is_no_strangers() {
 /// Nor is that of one that had ended, and whose exit lay in the mailbox, when its group was
 /// stopped for another.
 #[tokio::test(start_paused = true)]
-async fn the_exit_of_a_child_that_fell_with_another_is_no_strangers() {
-    let t = Troupe::new();
+async fn the_exit_of_a_child_that_ended_with_its_group_is_not_logged_as_unexpected() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(1, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     let log = Log::listen();
@@ -211,7 +212,7 @@ async fn the_exit_of_a_child_that_fell_with_another_is_no_strangers() {
 
 /// A child that ends before it is ready is a failed start, and says nothing beside that.
 #[tokio::test(start_paused = true)]
-async fn the_exit_of_a_child_that_ended_before_it_was_ready_is_no_strangers() {
+async fn the_exit_of_a_child_that_ended_before_ready_is_not_logged_as_unexpected() {
     let rt = regrow::Runtime::new();
     let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
     let pool = regrow::DynamicSupervisor::new().start(&rt).await.unwrap();

@@ -1,4 +1,4 @@
-//! A running tree as a value, as text and as pictures.
+//! A running tree as a value, as text and as diagrams.
 
 use crate::support;
 
@@ -63,7 +63,7 @@ async fn motley(rt: &Runtime) -> SupervisorRef {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tree_tells_everybodys_state() {
+async fn a_tree_snapshot_shows_the_state_of_every_node() {
     let rt = Runtime::new();
     let tree = motley(&rt).await;
     let snapshot = tree.tree().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_tree_tells_everybodys_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_text_of_a_tree_says_all_of_it() {
+async fn the_text_of_a_tree_shows_every_field() {
     let rt = Runtime::with_mailbox_depth();
     let tree = motley(&rt).await;
     rt.send_named("store", b"to do".to_vec());
@@ -109,7 +109,7 @@ async fn text(tree: &SupervisorRef) -> String {
 /// Names and reasons are a user's: what a picture's language would take for its own is
 /// escaped.
 #[tokio::test(start_paused = true)]
-async fn quotes_in_ids_do_not_break_a_picture() {
+async fn quotes_in_ids_are_escaped_in_dot_and_mermaid() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().named("app").child(idle("the \"best\"")).start(&rt).await;
     let snapshot = tree.unwrap().tree().await.unwrap();
@@ -119,7 +119,7 @@ async fn quotes_in_ids_do_not_break_a_picture() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tree_that_is_gone_or_busy_says_so() {
+async fn tree_reports_a_busy_root_and_fails_for_an_ended_one() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().named("app").start(&rt).await.unwrap();
     let asked = tree.clone();
@@ -131,9 +131,9 @@ async fn a_tree_that_is_gone_or_busy_says_so() {
     assert_eq!(tree.tree().await.unwrap_err(), CallError::NoProc);
 }
 
-/// 0 is said only where somebody has counted.
+/// 0 is shown only if the messages are counted.
 #[tokio::test(start_paused = true)]
-async fn a_depth_that_nobody_counts_is_shown_as_not_known() {
+async fn an_uncounted_mailbox_depth_is_shown_as_unknown() {
     let rt = Runtime::new();
     let off = ChildSpec::task("off", |_| async { Ok(()) }).restart(Restart::Transient);
     let tree = Supervisor::one_for_one().named("app").child(idle("kv").named("kv")).child(off);

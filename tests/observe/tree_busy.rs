@@ -1,4 +1,4 @@
-//! A tree in which supervisors are busy: shown in time, as they last published themselves.
+//! Snapshots of a tree with busy supervisors: complete in time, with their last published state.
 
 use crate::support;
 
@@ -40,7 +40,7 @@ fn never_ready(id: &str) -> ChildSpec {
     ChildSpec::task(id, body).ready_within(1_000_000 * SECOND)
 }
 
-/// Starts a tree whose start does not return, and gives it by its name.
+/// Starts a tree with a start that does not return, and returns its handle by name.
 async fn begun(rt: &Runtime, name: &str, spec: SupervisorSpec) -> SupervisorRef {
     let starting = rt.clone();
     let spec = spec.named(name);
@@ -61,7 +61,7 @@ async fn busy_below(rt: &Runtime) -> SupervisorRef {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_supervisor_is_shown_with_its_last_known_children_and_marked() {
+async fn a_busy_supervisor_is_marked_and_shown_with_its_last_known_children() {
     let rt = Runtime::new();
     let app = busy_below(&rt).await;
     let began = Instant::now();
@@ -89,7 +89,7 @@ async fn a_busy_supervisor_is_shown_with_its_last_known_children_and_marked() {
 
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
-async fn the_json_of_a_busy_supervisor_says_that_it_is_the_last_known_picture() {
+async fn the_json_of_a_busy_supervisor_is_marked_as_last_known() {
     let rt = Runtime::new();
     let app = busy_below(&rt).await;
     let json: serde_json::Value =
@@ -108,7 +108,7 @@ async fn the_json_of_a_busy_supervisor_says_that_it_is_the_last_known_picture() 
 
 /// What answers is not held to be busy because something above or beside it is.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_below_a_busy_one_answers_for_itself() {
+async fn a_supervisor_below_a_busy_one_is_shown_with_its_own_answer() {
     let rt = Runtime::new();
     let below = Supervisor::one_for_one().with_id("below").child(idle("a"));
     let spec = Supervisor::one_for_one().child(below).child(DynamicSupervisor::new().named("jobs"));
@@ -139,7 +139,7 @@ fn busy_levels(root: &TreeNode) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_nested_busy_levels_are_shown_in_the_time_of_one() {
+async fn a_hundred_nested_busy_supervisors_take_one_time_limit_to_show() {
     let rt = Runtime::new();
     let app = begun(&rt, "app", nested(100, never_ready("worker"))).await;
     for limit in [LIMIT, Duration::from_millis(10), SECOND] {
@@ -156,7 +156,7 @@ async fn a_hundred_nested_busy_levels_are_shown_in_the_time_of_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_nested_levels_that_stop_are_shown_in_the_time_of_one() {
+async fn a_hundred_nested_stopping_supervisors_take_one_time_limit_to_show() {
     let rt = Runtime::new();
     let app = nested(100, deaf("worker")).start(&rt).await.unwrap();
     settled().await;
@@ -173,7 +173,7 @@ async fn a_hundred_nested_levels_that_stop_are_shown_in_the_time_of_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tree_that_stops_shows_what_is_left_and_what_it_waits_for() {
+async fn a_stopping_tree_shows_the_remaining_children_and_the_one_it_waits_for() {
     let rt = Runtime::new();
     let spec = Supervisor::one_for_one().named("app").child(idle("a")).child(deaf("b"));
     let app = spec.child(idle("c")).start(&rt).await.unwrap();
@@ -196,7 +196,7 @@ async fn a_tree_that_stops_shows_what_is_left_and_what_it_waits_for() {
 
 /// It stops all at once; the first hundred that it showed before may all be gone.
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_supervisor_that_stops_shows_what_it_waits_for() {
+async fn a_stopping_dynamic_supervisor_shows_the_children_it_waits_for() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().named("jobs").start(&rt).await.unwrap();
     for _ in 0..250 {
@@ -222,7 +222,7 @@ async fn a_dynamic_supervisor_that_stops_shows_what_it_waits_for() {
 
 /// What it has noted of an end is in the same picture as that there is no process.
 #[tokio::test(start_paused = true)]
-async fn a_picture_shows_no_process_as_running_whose_end_the_supervisor_has_handled() {
+async fn a_snapshot_shows_no_child_as_running_after_its_end_was_handled() {
     let rt = Runtime::new();
     let spec = Supervisor::one_for_all().named("app").child(idle("a")).child(deaf("b"));
     let app = spec.child(idle("c")).start(&rt).await.unwrap();
@@ -243,7 +243,7 @@ async fn a_picture_shows_no_process_as_running_whose_end_the_supervisor_has_hand
 
 /// Its supervisor does not know of the end yet; but a process that is gone does not run.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_ended_while_its_supervisor_was_busy_is_shown_as_ended() {
+async fn a_child_that_ended_while_its_supervisor_is_busy_is_shown_as_ended() {
     let rt = Runtime::new();
     let app = busy_below(&rt).await;
     let before = app.tree().await.unwrap();
@@ -255,7 +255,7 @@ async fn a_child_that_ended_while_its_supervisor_was_busy_is_shown_as_ended() {
 
 /// A probe each second for a day leaves no more in the mailbox than a few questions.
 #[tokio::test(start_paused = true)]
-async fn questions_do_not_pile_up_in_the_mailbox_of_a_busy_supervisor() {
+async fn repeated_snapshots_leave_few_messages_with_a_busy_supervisor() {
     let rt = Runtime::with_mailbox_depth();
     let app = busy_below(&rt).await;
     let inner = rt.whereis("inner").unwrap();
@@ -278,7 +278,7 @@ async fn questions_do_not_pile_up_in_the_mailbox_of_a_busy_supervisor() {
 
 /// One that a supervisor started after the tree was first looked at is asked, too.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_was_restarted_meanwhile_is_asked() {
+async fn a_snapshot_includes_a_supervisor_that_was_just_restarted() {
     let rt = Runtime::new();
     let inner = Supervisor::one_for_one().named("inner").child(idle("a"));
     let app = Supervisor::one_for_one().named("app").child(inner).start(&rt).await.unwrap();
@@ -318,7 +318,7 @@ impl GenServer for Curious {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_may_look_at_the_tree_from_its_init() {
+async fn a_child_may_take_a_snapshot_of_its_own_tree_in_its_init() {
     let rt = Runtime::new();
     let seen = Arc::default();
     let child = Curious::child(Arc::clone(&seen)).with_id("curious");
@@ -348,7 +348,7 @@ impl Drop for Looks {
 /// What a supervisor publishes holds its children's reasons, and goes with it. No reason is
 /// dropped under the lock of a picture: one that looks at it then would wait for ever.
 #[tokio::test(start_paused = true)]
-async fn what_a_supervisor_published_goes_with_it() {
+async fn the_published_state_of_a_supervisor_is_dropped_with_it() {
     let rt = Runtime::new();
     let alive = Arc::new(());
     let (seen, looks): (Weak<()>, _) =

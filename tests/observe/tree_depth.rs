@@ -58,7 +58,7 @@ fn on_a_small_stack<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 's
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn a_deep_tree_starts_is_looked_at_in_every_way_and_stops() {
+fn a_deep_tree_starts_is_shown_in_every_format_and_stops() {
     on_a_small_stack(|| async {
         let rt = Runtime::new();
         let tree = started(&rt).await;
@@ -91,7 +91,7 @@ fn a_deep_tree_starts_is_looked_at_in_every_way_and_stops() {
 
 #[cfg(feature = "serde")]
 #[test]
-fn the_json_of_a_deep_tree_is_read_by_a_parser_that_stops_at_128_levels() {
+fn the_json_of_a_deep_tree_nests_less_than_128_levels() {
     on_a_small_stack(|| async {
         let tree = started(&Runtime::new()).await;
         let json = tree.tree_within(PATIENCE).await.unwrap().to_json();
@@ -108,7 +108,7 @@ fn the_json_of_a_deep_tree_is_read_by_a_parser_that_stops_at_128_levels() {
 
 #[cfg(feature = "axum")]
 #[test]
-fn routes_show_a_deep_tree() {
+fn tree_routes_serve_a_deep_tree() {
     use axum::body::{Body, to_bytes};
     use tower::ServiceExt;
 
@@ -126,7 +126,7 @@ fn routes_show_a_deep_tree() {
 }
 
 #[test]
-fn a_deep_tree_that_is_killed_ends() {
+fn killing_the_root_ends_a_deep_tree() {
     on_a_small_stack(|| async {
         let rt = Runtime::new();
         let tree = started(&rt).await;
@@ -141,7 +141,7 @@ fn a_deep_tree_that_is_killed_ends() {
 
 /// The tasks are dropped one by one, with their runtime.
 #[test]
-fn a_tokio_that_is_dropped_takes_a_deep_tree_with_it() {
+fn dropping_tokio_ends_a_deep_tree() {
     let run = || {
         let rt = Runtime::new();
         let tokio = Builder::new_current_thread().enable_all().build().unwrap();
@@ -153,7 +153,7 @@ fn a_tokio_that_is_dropped_takes_a_deep_tree_with_it() {
 }
 
 #[test]
-fn a_deep_description_is_looked_over_printed_copied_and_dropped() {
+fn a_deep_spec_can_be_linted_printed_cloned_and_dropped() {
     on_a_small_stack(|| async {
         let endless = idle("leaf").shutdown(regrow::Shutdown::Infinity);
         let spec = nested(endless);
@@ -169,9 +169,9 @@ fn a_deep_description_is_looked_over_printed_copied_and_dropped() {
     });
 }
 
-/// A closure may hold a description, whose closure holds another.
+/// A closure may hold a specification, with a closure that holds another.
 #[test]
-fn descriptions_in_closures_in_descriptions_start_and_are_dropped() {
+fn specs_nested_in_init_closures_start_and_are_dropped() {
     on_a_small_stack(|| async {
         let leaf = Supervisor::one_for_one().with_id("s").child(idle("leaf"));
         let spec = (1..DEPTH).fold(leaf, |below, _| {
@@ -187,7 +187,7 @@ fn descriptions_in_closures_in_descriptions_start_and_are_dropped() {
 }
 
 #[test]
-fn a_start_that_fails_far_down_says_which_child_it_was() {
+fn a_start_that_fails_deep_down_has_the_path_of_the_child() {
     on_a_small_stack(|| async {
         let rt = Runtime::new();
         let refused = ChildSpec::new("refused", Refused);
@@ -207,7 +207,7 @@ fn a_start_that_fails_far_down_says_which_child_it_was() {
 }
 
 #[test]
-fn a_deep_start_that_is_called_off_ends() {
+fn aborting_a_deep_start_ends_all_its_processes() {
     on_a_small_stack(|| async {
         let rt = Runtime::new();
         let starting = rt.clone();
@@ -250,7 +250,7 @@ fn a_deep_program_is_stopped_and_reported() {
 }
 
 #[test]
-fn supervisors_below_each_other_give_up_one_after_the_other() {
+fn nested_supervisors_give_up_one_after_the_other() {
     on_a_small_stack(|| async {
         let rt = Runtime::new();
         let tree = started(&rt).await;
@@ -275,7 +275,7 @@ fn supervisors_below_each_other_give_up_one_after_the_other() {
 }
 
 #[test]
-fn the_error_of_a_deep_program_is_short() {
+fn the_run_error_of_a_deep_program_is_short() {
     on_a_small_stack(|| async {
         let once = ChildSpec::task("once", async |_| Err(crash("no luck")));
         let error = Run::new(nested(once)).without_signals().run().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What regrow says of the way a program was built.
+//! The warning about a build without unwinding.
 
 use crate::support;
 
@@ -9,7 +9,7 @@ use support::log::Log;
 /// and loudly, is asserted by `examples/without_unwinding.rs`, which is built and run
 /// both ways on every change.
 #[test]
-fn a_build_that_unwinds_is_not_warned() {
+fn a_build_with_unwinding_logs_no_warning() {
     let log = Log::listen();
     drop((Runtime::new(), Runtime::with_mailbox_depth(), Runtime::with_mailbox_capacity(1)));
     assert!(log.heads().is_empty());

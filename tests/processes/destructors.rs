@@ -1,5 +1,5 @@
-//! Users' values whose destructors panic, wherever they are dropped: nobody else is harmed, and
-//! all that comes after is done all the same.
+//! User values with panicking destructors, wherever they are dropped: no other process is affected, and
+//! the steps that follow still run.
 
 use crate::support;
 
@@ -12,7 +12,7 @@ use regrow::{
     ChildSpec, Context, DynamicSupervisor, ExitReason, GenServer, Received, Reply, Restart, Result,
     Runtime, ServerContext, Supervisor,
 };
-use support::troupe::Troupe;
+use support::scripted_children::ScriptedChildren;
 use support::{idle, idler, settled};
 use tokio::time::timeout;
 
@@ -60,7 +60,7 @@ impl GenServer for Busy {
 /// Queued behind a message in hand, alone or together with it: more than one panic at a time
 /// would be the end of the program.
 #[tokio::test(start_paused = true)]
-async fn what_lies_in_a_mailbox_goes_one_by_one() {
+async fn queued_messages_with_panicking_destructors_are_dropped_one_by_one() {
     let rt = Runtime::new();
     for at_once in [false, true] {
         let busy = Busy::start(&rt, ()).await.unwrap();
@@ -82,10 +82,10 @@ async fn what_lies_in_a_mailbox_goes_one_by_one() {
     }
 }
 
-/// Of a timer that finds nobody, and of several that go with their target: the others come, and
-/// the end of the target is told.
+/// The message of a timer without a target, and of several timers that are discarded with their
+/// target: the others arrive, and the end of the target is announced.
 #[tokio::test(start_paused = true)]
-async fn what_a_timer_holds_goes_quietly() {
+async fn a_panicking_destructor_in_a_timer_does_not_stop_other_timers() {
     let rt = Runtime::new();
     let second = Duration::from_secs(1);
     rt.exit_after("nobody", second, ExitReason::from(Bomb));
@@ -121,7 +121,7 @@ impl Drop for Last {
     }
 }
 
-/// A child whose description holds what panics at its end.
+/// A child with a specification that contains a value with a panicking destructor.
 fn mined(id: &str, dropped: &Arc<AtomicUsize>, ends: bool) -> ChildSpec {
     let captured = Arc::new(Last(dropped.clone()));
     ChildSpec::task(id, move |_| async move {
@@ -136,8 +136,8 @@ fn mined(id: &str, dropped: &Arc<AtomicUsize>, ends: bool) -> ChildSpec {
 /// The description of a child goes with its stop, with its end, and where it is refused: that is
 /// no crash of its supervisor, whose other children are stopped in order.
 #[tokio::test(start_paused = true)]
-async fn what_a_description_holds_goes_quietly() {
-    let mut t = Troupe::new();
+async fn a_panicking_destructor_in_a_child_spec_does_not_crash_the_supervisor() {
+    let mut t = ScriptedChildren::new();
     let dropped = Arc::default();
     let short = mined("short", &dropped, true).restart(Restart::Temporary);
     let tree = Supervisor::one_for_one().child(t.child("a")).child(mined("b", &dropped, false));
@@ -146,15 +146,15 @@ async fn what_a_description_holds_goes_quietly() {
     assert_eq!(dropped.load(Ordering::SeqCst), 1, "the short one's");
     assert!(tree.start_child(mined("b", &dropped, false)).await.is_err());
     assert_eq!(dropped.load(Ordering::SeqCst), 2, "the refused one's");
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
-    assert_eq!(t.told().await, ["a stops: shutdown"]);
+    assert_eq!(t.reports().await, ["a stops: shutdown"]);
     assert_eq!(dropped.load(Ordering::SeqCst), 3);
 }
 
 /// The same under a dynamic supervisor.
 #[tokio::test(start_paused = true)]
-async fn what_a_dynamic_description_holds_goes_quietly() {
+async fn a_panicking_destructor_in_a_spec_does_not_crash_a_dynamic_supervisor() {
     let rt = Runtime::new();
     let dropped = Arc::default();
     let jobs = DynamicSupervisor::new().max_children(2).start(&rt).await.unwrap();

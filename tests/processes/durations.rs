@@ -1,6 +1,6 @@
-//! Zero and `Duration::MAX` for each setting that is a time: nothing hangs, nothing panics unless its
-//! documentation says so, and each means what that says. Zero is "only look", or is
-//! refused; `MAX` is never.
+//! Zero and `Duration::MAX` for every setting that is a duration: nothing hangs, nothing panics unless its
+//! documentation says so, and each has its documented meaning. Zero means "check without waiting" or is
+//! refused; `MAX` means never.
 
 use crate::support;
 
@@ -74,7 +74,7 @@ const TESTED: &[&str] = &[
 ];
 
 #[test]
-fn every_public_setting_that_is_a_time_is_tested_here() {
+fn every_public_method_with_a_duration_is_listed_as_tested() {
     let mut found = BTreeSet::new();
     for source in sources("src") {
         for (at, _) in source.shipped().match_indices("pub ") {
@@ -94,7 +94,7 @@ fn every_public_setting_that_is_a_time_is_tested_here() {
     assert_eq!(found, tested);
 }
 
-/// A server that does what it is told, and reports what it handles.
+/// A server that acts on request, and reports what it handles.
 struct Clerk {
     told: tokio::sync::mpsc::UnboundedSender<&'static str>,
 }
@@ -154,8 +154,8 @@ impl Desk {
         assert!(self.clerk.cast(Cast::Act(Box::new(act))));
     }
 
-    /// What it was told within a second.
-    async fn hears(&mut self) -> Vec<&'static str> {
+    /// What it reported within a second.
+    async fn handled(&mut self) -> Vec<&'static str> {
         sleep(SECOND).await;
         std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }
@@ -170,7 +170,7 @@ fn same(reply: Reply<u8>) -> Reply<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timers_of_zero_are_due_at_once_and_of_max_never() {
+async fn a_zero_timer_fires_at_once_and_a_max_timer_never() {
     let rt = Runtime::new();
     type Arm = fn(&Runtime, regrow::Pid, Duration) -> TimerRef;
     let arms: [Arm; 3] = [
@@ -200,7 +200,7 @@ async fn timers_of_zero_are_due_at_once_and_of_max_never() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receive_takes_what_is_there_or_waits_for_ever() {
+async fn a_zero_receive_only_looks_and_a_max_receive_waits_for_ever() {
     let rt = Runtime::new();
     let body = rt.spawn(|mut ctx| async move {
         let all = |_: &Received| true;
@@ -225,7 +225,7 @@ async fn a_receive_takes_what_is_there_or_waits_for_ever() {
 }
 
 #[tokio::test]
-async fn a_blocking_child_looks_or_waits_for_ever() {
+async fn a_zero_blocking_wait_only_looks_and_a_max_one_waits_for_ever() {
     let rt = Runtime::new();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let body = ChildSpec::blocking("body", move |mut ctx| {
@@ -245,7 +245,7 @@ async fn a_blocking_child_looks_or_waits_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_of_zero_is_out_of_time_and_one_of_max_waits_for_ever() {
+async fn a_zero_call_times_out_and_a_max_call_waits_for_ever() {
     let desk = Desk::new().await;
     let clerk = &desk.clerk;
     let caller = clerk.caller(|(), reply| reply);
@@ -273,7 +273,7 @@ async fn a_call_of_zero_is_out_of_time_and_one_of_max_waits_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_blocking_call_of_zero_is_out_of_time_and_one_of_max_waits_for_ever() {
+async fn a_zero_blocking_call_may_time_out_and_a_max_one_waits_for_ever() {
     let desk = Desk::new().await;
     let clerk = desk.clerk.clone();
     let calls = move || [ZERO, MAX].map(|limit| clerk.call_blocking(same, limit));
@@ -283,7 +283,7 @@ async fn a_blocking_call_of_zero_is_out_of_time_and_one_of_max_waits_for_ever() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_has_at_once_or_for_ever_to_start() {
+async fn a_zero_start_timeout_fails_a_slow_start_and_a_max_one_waits_for_ever() {
     let rt = Runtime::new();
     for (limit, takes, starts) in
         [(ZERO, ZERO, true), (ZERO, SECOND, false), (MAX, 3_600 * SECOND, true)]
@@ -311,9 +311,9 @@ async fn a_server_has_at_once_or_for_ever_to_start() {
     }
 }
 
-/// With zero, a handler that sleeps is told of, as with 1 ms; and time goes on.
+/// With zero, a handler that sleeps is reported, as with 1 ms, and the clock advances.
 #[tokio::test(start_paused = true)]
-async fn a_handler_may_run_for_no_time_or_for_ever_untold() {
+async fn a_zero_slow_handler_limit_warns_and_a_max_one_never() {
     for (limit, warnings) in [(ZERO, 1), (MAX, 0)] {
         let log = support::log::Log::listen();
         let rt = Runtime::new();
@@ -339,7 +339,7 @@ async fn a_handler_may_run_for_no_time_or_for_ever_untold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_tells_itself_at_once_or_never() {
+async fn a_zero_self_cast_arrives_at_once_and_a_max_one_never() {
     let mut desk = Desk::new().await;
     for (delay, word) in [(ZERO, "after"), (MAX, "never")] {
         desk.act(move |ctx| {
@@ -348,7 +348,7 @@ async fn a_server_tells_itself_at_once_or_never() {
     }
     desk.act(|ctx| ctx.cast_after_as("key", ZERO, Cast::Say("keyed")));
     desk.act(|ctx| ctx.cast_after_as("other", MAX, Cast::Say("never")));
-    assert_eq!(desk.hears().await, ["after", "keyed"]);
+    assert_eq!(desk.handled().await, ["after", "keyed"]);
     for missed in [MissedTickBehavior::Burst, MissedTickBehavior::Delay, MissedTickBehavior::Skip] {
         desk.act(move |ctx| {
             ctx.cast_every(MAX, missed, || Cast::Say("never"));
@@ -356,16 +356,16 @@ async fn a_server_tells_itself_at_once_or_never() {
             assert!(catch_unwind(AssertUnwindSafe(zero)).is_err(), "documented");
         });
     }
-    assert_eq!(desk.hears().await, [""; 0]);
+    assert_eq!(desk.handled().await, [""; 0]);
     desk.act(|ctx| ctx.idle_timeout(ZERO));
-    assert_eq!(desk.hears().await, ["idle"]);
+    assert_eq!(desk.handled().await, ["idle"]);
     desk.act(|ctx| ctx.idle_timeout(MAX));
-    assert_eq!(desk.hears().await, [""; 0]);
+    assert_eq!(desk.handled().await, [""; 0]);
     assert_eq!(desk.clerk.call(same).await, Ok(7));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_is_looked_at_or_waited_for_for_ever() {
+async fn a_zero_task_wait_only_looks_and_a_max_one_waits_for_ever() {
     let rt = Runtime::new();
     let hour = || Task::spawn_nolink(&rt, |_| sleep(3_600 * SECOND));
     let out_of_time = Err(TaskError::Timeout(ZERO));
@@ -398,7 +398,7 @@ async fn a_task_is_looked_at_or_waited_for_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_of_zero_is_refused_and_one_of_max_is_the_whole_life() {
+async fn a_zero_intensity_window_is_refused_and_a_max_one_is_accepted() {
     let rt = Runtime::new();
     for (period, fine) in [(ZERO, false), (MAX, true)] {
         let fixed = Supervisor::one_for_one().intensity(1, period).start(&rt).await;
@@ -419,7 +419,7 @@ async fn a_window_of_zero_is_refused_and_one_of_max_is_the_whole_life() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backoff_of_zero_is_refused_and_one_of_max_waits_for_ever() {
+async fn a_zero_backoff_is_refused_and_a_max_one_waits_for_ever() {
     let new = Backoff::new;
     for (backoff, fine) in [
         (new().first(ZERO), false),
@@ -453,7 +453,7 @@ async fn a_backoff_of_zero_is_refused_and_one_of_max_waits_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_takes_no_time_or_as_long_as_it_takes() {
+async fn a_zero_shutdown_time_kills_at_once_and_a_max_one_waits() {
     for (limit, took) in [(ZERO, ZERO), (MAX, 3_600 * SECOND)] {
         let rt = Runtime::new();
         let polite = || {
@@ -485,9 +485,9 @@ async fn a_stop_takes_no_time_or_as_long_as_it_takes() {
     }
 }
 
-/// Zero waits for nobody; what lies ready is shown.
+/// Zero waits for no supervisor; the last published state is shown.
 #[tokio::test(start_paused = true)]
-async fn a_snapshot_takes_no_time_or_as_long_as_it_takes() {
+async fn a_zero_snapshot_limit_returns_at_once_and_a_max_one_waits() {
     let rt = Runtime::new();
     let slow = ChildSpec::task("slow", |ctx| async move {
         sleep(SECOND).await;
@@ -525,7 +525,7 @@ async fn a_snapshot_takes_no_time_or_as_long_as_it_takes() {
 
 /// It waits for nothing, or until all has ended.
 #[test]
-fn a_program_shuts_tokio_down_at_once_or_waits_for_ever() {
+fn a_zero_tokio_shutdown_timeout_returns_at_once_and_a_max_one_waits() {
     for limit in [ZERO, MAX] {
         let stop = tokio_util::sync::CancellationToken::new();
         let stopped = stop.clone();
@@ -543,7 +543,7 @@ fn a_program_shuts_tokio_down_at_once_or_waits_for_ever() {
 /// With a window of `MAX`, a program that ends while its supervisor lives waits for an order.
 #[cfg(all(unix, feature = "process"))]
 #[tokio::test]
-async fn a_program_has_no_stop_window_or_an_endless_one() {
+async fn a_zero_stop_window_ends_a_program_child_at_once_and_a_max_one_waits() {
     let rt = Runtime::new();
     let shell = || {
         let mut shell = tokio::process::Command::new("sh");

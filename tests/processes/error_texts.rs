@@ -1,5 +1,5 @@
-//! What errors say: each cause once, nothing twice and nothing left out, whatever the error of a
-//! user does when it is asked for its words or its source.
+//! The text of errors: each cause once and complete, even if the `Display` or `source` of a user's error
+//! misbehaves.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ use regrow::{
     ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
     TaskError,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::log::Log;
 use support::source::{Source, is_word, sources, words};
 use support::{idle, settled};
@@ -292,7 +292,7 @@ fn complaints(error: &dyn Error, causes: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_error_repeats_its_source_and_each_cause_is_told_once() {
+async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
     let mut found = Vec::new();
     for (of, variant, error) in all_errors().await {
         let causes: &[&str] = if error.source().is_some() { &CAUSES } else { &[] };
@@ -305,7 +305,7 @@ async fn no_error_repeats_its_source_and_each_cause_is_told_once() {
 
 /// An error of ours is the reason of another one's end, and so on.
 #[tokio::test(start_paused = true)]
-async fn an_error_inside_of_an_error_inside_of_an_error_is_told_once_as_well() {
+async fn each_cause_of_three_nested_errors_is_displayed_once() {
     let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 4] = [
         |reason| CallError::Exited(reason).into(),
         |reason| StartError::Failed(reason).into(),
@@ -371,7 +371,7 @@ fn variants(sources: &[Source], of: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_error_type_and_every_variant_is_in_the_list() {
+async fn every_error_type_and_variant_is_in_the_list_of_tested_errors() {
     let sources = sources("src");
     let mut types: BTreeSet<String> = sources.iter().flat_map(error_types).collect();
     if !cfg!(all(unix, feature = "process")) {
@@ -388,8 +388,8 @@ async fn every_error_type_and_every_variant_is_in_the_list() {
     assert!(types.len() >= 10, "{types:?}");
 }
 
-/// What the lines about ends told of their reasons.
-fn told_of_reasons(log: &Log) -> Vec<String> {
+/// The reasons in the log lines about ends.
+fn logged_reasons(log: &Log) -> Vec<String> {
     let told = log.take();
     let mut shown = Vec::new();
     for head in [
@@ -409,9 +409,9 @@ fn told_of_reasons(log: &Log) -> Vec<String> {
     shown
 }
 
-/// Every line that tells of an end, a tree as text, and the report of a run.
+/// Every log line about an end, a tree as text, and the report of a run.
 #[tokio::test(start_paused = true)]
-async fn whatever_shows_a_reason_shows_all_its_causes_once() {
+async fn logs_trees_and_reports_show_every_cause_of_a_reason_once() {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Debug);
     let refusing = || ChildSpec::new("bad", Refusing(|| StartError::Failed(disk())));
@@ -435,7 +435,7 @@ async fn whatever_shows_a_reason_shows_all_its_causes_once() {
     #[cfg(feature = "serde")]
     shown.push(snapshot.to_json());
     Run::new(failing(disk)).on(&rt).without_signals().run().await.unwrap_err();
-    shown.extend(told_of_reasons(&log));
+    shown.extend(logged_reasons(&log));
     for text in shown {
         for cause in CAUSES {
             assert_eq!(text.matches(cause).count(), 1, "{cause:?} in {text}");
@@ -495,10 +495,10 @@ const WHIMS: [(Whim, &str); 6] = [
     (Whim::SaysNothing, "error: "),
 ];
 
-/// It ends its process with its type and a text, its supervisor decides as for any other, and
-/// all who are told of it go on.
+/// The error ends its process with its type and a text, its supervisor decides as for any other,
+/// and all observers continue.
 #[tokio::test(start_paused = true)]
-async fn an_error_that_misbehaves_is_a_reason_like_any_other() {
+async fn a_user_error_whose_display_or_source_misbehaves_is_a_valid_reason() {
     hush_injected_panics();
     for (whim, text) in WHIMS {
         let (log, rt) = (Log::listen(), Runtime::new());
@@ -524,7 +524,7 @@ async fn an_error_that_misbehaves_is_a_reason_like_any_other() {
 
 /// A panic while the error is turned into a reason would replace it.
 #[test]
-fn turning_an_error_into_a_reason_never_panics() {
+fn converting_a_misbehaving_error_into_a_reason_never_panics() {
     hush_injected_panics();
     for (whim, _) in WHIMS {
         let reason = ExitReason::from(Odd(whim));
@@ -539,9 +539,9 @@ fn turning_an_error_into_a_reason_never_panics() {
     assert!(shutdown.is_clean());
 }
 
-/// A tree may be deeper than the stack of a thread: its error is told without recursion.
+/// A tree may be deeper than the stack of a thread: its error is formatted without recursion.
 #[test]
-fn the_error_of_a_deep_tree_tells_both_ends_of_the_way() {
+fn the_error_of_a_deep_tree_shows_both_ends_of_the_path() {
     let mut error = StartError::Failed(disk());
     for at in (0..5_000).rev() {
         error = StartError::Child { id: format!("c{at}"), error: Box::new(error) };

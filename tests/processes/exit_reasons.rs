@@ -1,4 +1,4 @@
-//! Exit reasons and crashes: what is known of an end, and what it is equal to.
+//! Exit reasons and crashes: their content and their equality.
 
 use std::error::Error;
 use std::fmt;
@@ -35,7 +35,7 @@ async fn crash_of(panics: impl FnOnce() + Send + 'static) -> Crash {
 
 /// The text of a panic, be it a literal or made at the time.
 #[tokio::test]
-async fn a_panic_tells_its_text() {
+async fn a_panic_reason_has_the_panic_message() {
     let (literal, n) = (crash_of(|| panic!("boom")).await, 42);
     assert_eq!((literal.kind(), literal.message()), (CrashKind::Panic, "boom"));
     assert_eq!(crash_of(move || panic!("boom {n}")).await.message(), "boom 42");
@@ -43,16 +43,16 @@ async fn a_panic_tells_its_text() {
     assert!(literal.error().is_none());
 }
 
-/// A payload that is no text is told as such.
+/// A payload that is not text is reported as such.
 #[tokio::test]
-async fn a_panic_without_a_text_is_still_told() {
+async fn a_panic_with_a_non_text_payload_has_a_default_message() {
     let crash = crash_of(|| std::panic::panic_any(42_u8)).await;
     assert_eq!(crash.message(), "a panic whose payload is not text");
 }
 
 /// A payload may panic when it is dropped, and so may the payload of that panic.
 #[tokio::test]
-async fn a_payload_that_panics_when_dropped_does_no_harm() {
+async fn a_panic_payload_that_panics_when_dropped_is_caught() {
     struct Bomb(u8);
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -77,7 +77,7 @@ async fn a_payload_that_panics_when_dropped_does_no_harm() {
 
 /// An error keeps its type and all of its sources.
 #[tokio::test]
-async fn an_error_keeps_its_whole_story() {
+async fn an_error_reason_keeps_its_type_and_all_sources() {
     let process = Runtime::new().spawn_fallible(|_| async { Err(chain())? });
     let reason = process.join().await;
     let crash = reason.crash().unwrap();
@@ -101,7 +101,7 @@ fn fails() -> Result {
 
 /// The place of an error is the user's own `?`, not a line of ours.
 #[tokio::test]
-async fn an_error_knows_the_line_of_its_question_mark() {
+async fn an_error_reason_has_the_location_of_the_question_mark_operator() {
     let reason = Runtime::new().spawn_fallible(|_| async { fails() }).join().await;
     let place = reason.crash().unwrap().location().unwrap();
     assert_eq!((place.file(), place.line()), (file!(), FAILS_AT));
@@ -114,7 +114,7 @@ async fn an_error_knows_the_line_of_its_question_mark() {
 
 /// Texts, boxed errors, everything that turns into an error turns into a reason.
 #[test]
-fn whatever_is_an_error_is_a_reason() {
+fn texts_and_boxed_errors_convert_into_exit_reasons() {
     let boxed: Box<dyn Error + Send + Sync> = Box::new(chain());
     assert!(ExitReason::from(boxed).crash().unwrap().downcast_ref::<Chain>().is_some());
     for reason in [ExitReason::from("out of cheese"), ExitReason::from("out of cheese".to_owned())]
@@ -138,7 +138,7 @@ fn all_reasons() -> Vec<ExitReason> {
 
 /// A reason that left as an error comes back through `?` as it was.
 #[test]
-fn a_reason_survives_being_an_error() {
+fn a_reason_survives_the_conversion_into_an_error_and_back() {
     fn back(error: ExitError) -> Result {
         Err(error)?
     }
@@ -166,7 +166,7 @@ fn a_reason_survives_being_an_error() {
 
 /// Reasons are equal by variant and text, whatever else they carry.
 #[tokio::test]
-async fn equality_is_of_variant_and_text() {
+async fn exit_reasons_are_equal_by_variant_and_text() {
     let all = all_reasons();
     for (n, one) in all.iter().enumerate() {
         for (m, other) in all.iter().enumerate() {
@@ -182,7 +182,7 @@ async fn equality_is_of_variant_and_text() {
 
 /// Which reasons links pass on, and which a supervisor takes for a clean end.
 #[test]
-fn normal_is_not_abnormal_and_shutdown_is_clean() {
+fn normal_and_shutdown_are_clean_and_only_normal_is_not_abnormal() {
     let classes = |reason: &ExitReason| (reason.is_abnormal(), reason.is_clean());
     assert_eq!(classes(&ExitReason::Normal), (false, true));
     for clean in [ExitReason::Shutdown, ExitReason::shutdown_with(1)] {
@@ -195,7 +195,7 @@ fn normal_is_not_abnormal_and_shutdown_is_clean() {
 
 /// A clean stop may carry any value that can be shown.
 #[test]
-fn a_shutdown_carries_its_value() {
+fn a_shutdown_reason_carries_its_value() {
     let reason = ExitReason::shutdown_with(std::net::Ipv4Addr::LOCALHOST);
     let ExitReason::ShutdownWith(detail) = &reason else { panic!() };
     assert_eq!(detail.text(), "127.0.0.1");
@@ -206,14 +206,14 @@ fn a_shutdown_carries_its_value() {
 
 /// A reason fits in two words, and what lies in a mailbox in six.
 #[test]
-fn reasons_are_small() {
+fn an_exit_reason_has_16_bytes_and_a_received_item_at_most_48() {
     assert_eq!(size_of::<ExitReason>(), 16);
     assert!(size_of::<Received>() <= 48);
 }
 
-/// A crash of its own, told by the body itself.
+/// A crash reason that the body returns itself.
 #[tokio::test]
-async fn a_process_may_say_that_it_crashed() {
+async fn a_process_may_return_an_explicit_crash() {
     let process = Runtime::new().spawn_fallible(|_| async { Err(ExitReason::crashed("no more")) });
     let reason = process.join().await;
     let crash = reason.crash().unwrap();
@@ -224,7 +224,7 @@ async fn a_process_may_say_that_it_crashed() {
 
 /// A destructor that panics as the body is dropped takes nothing from the reason.
 #[tokio::test]
-async fn a_panic_of_the_body_beats_the_signal_that_follows() {
+async fn a_panic_of_the_body_takes_precedence_over_an_accepted_signal() {
     let rt = Runtime::new();
     let process = rt.spawn(|ctx| async move {
         ctx.runtime().exit(ctx.pid(), ExitReason::Shutdown);
@@ -239,7 +239,7 @@ async fn a_panic_of_the_body_beats_the_signal_that_follows() {
 
 /// Words to levels; what isn't a level is silence.
 #[test]
-fn a_level_is_read_from_its_name() {
+fn a_log_level_is_parsed_from_its_name() {
     let words = [
         ("off", LogLevel::Off),
         ("error", LogLevel::Error),
@@ -260,7 +260,7 @@ fn a_level_is_read_from_its_name() {
 
 /// A crash is an error, a kill a warning, all else information.
 #[test]
-fn an_end_has_a_level() {
+fn each_exit_reason_has_a_log_level() {
     let level = |reason: &ExitReason| LogLevel::for_exit(reason);
     let levels: Vec<_> = all_reasons().iter().map(level).collect();
     use LogLevel::{Error, Info, Warn};

@@ -1,7 +1,7 @@
-//! A process that always finds mail still lets others run.
+//! A process that always has a queued message still lets other processes run.
 //!
-//! Counted in messages, not in time: between two turns of a sibling on the same thread
-//! the busy process may handle what tokio's budget allows, not all there is.
+//! The tests count messages, not time: between two turns of a sibling on the same thread the busy
+//! process may handle as many messages as tokio's budget allows.
 
 use crate::support;
 
@@ -84,7 +84,7 @@ async fn longest_wait(rt: &Runtime, receive: Receive, queued: usize) -> usize {
     sibling.await.unwrap()
 }
 
-fn nobody_waits_longer_than_a_budget(queued: usize) {
+fn assert_siblings_wait_at_most_one_budget(queued: usize) {
     let current = Builder::new_current_thread().enable_all().build().unwrap();
     let worker = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for tokio in [current, worker] {
@@ -98,13 +98,13 @@ fn nobody_waits_longer_than_a_budget(queued: usize) {
 }
 
 #[test]
-fn a_full_mailbox_starves_no_sibling() {
-    nobody_waits_longer_than_a_budget(MAIL);
+fn a_process_with_a_full_mailbox_does_not_starve_its_siblings() {
+    assert_siblings_wait_at_most_one_budget(MAIL);
 }
 
 #[test]
-fn a_mailbox_that_is_refilled_one_by_one_starves_no_sibling() {
-    nobody_waits_longer_than_a_budget(1);
+fn a_process_that_sends_to_itself_does_not_starve_its_siblings() {
+    assert_siblings_wait_at_most_one_budget(1);
 }
 
 /// Never has nothing to do: it continues with itself, or is idle for no time at all; and gives
@@ -164,7 +164,7 @@ impl GenServer for Worker {
 
 /// Others on its thread run meanwhile, and may kill it.
 #[tokio::test]
-async fn a_server_that_never_waits_starves_no_sibling_and_can_be_killed() {
+async fn a_server_that_never_waits_does_not_starve_its_siblings() {
     let rt = Runtime::new();
     for how in [Restless::Continues, Restless::Idles] {
         let handled = Arc::new(AtomicUsize::new(0));
@@ -185,7 +185,7 @@ fn goes_on(turns: &AtomicUsize) -> bool {
     turns.fetch_add(1, Ordering::SeqCst) < MAIL
 }
 
-async fn starves_nobody_and_can_be_killed(process: ProcessHandle, handled: Arc<AtomicUsize>) {
+async fn assert_siblings_run_and_a_kill_works(process: ProcessHandle, handled: Arc<AtomicUsize>) {
     for _ in 0..10 {
         let before = handled.load(Ordering::SeqCst);
         tokio::task::yield_now().await;
@@ -198,7 +198,7 @@ async fn starves_nobody_and_can_be_killed(process: ProcessHandle, handled: Arc<A
 
 /// What is waited for is always there already.
 #[tokio::test]
-async fn whoever_waits_for_the_dead_starves_nobody() {
+async fn a_loop_that_joins_ended_processes_does_not_starve_its_siblings() {
     let rt = Runtime::new();
     let (dead, handled) = (support::dead(&rt).await, Arc::default());
     let counts = Arc::clone(&handled);
@@ -208,12 +208,12 @@ async fn whoever_waits_for_the_dead_starves_nobody() {
             rt.spawn_link(dead, |_| std::future::pending()).join().await;
         }
     });
-    starves_nobody_and_can_be_killed(process, handled).await;
+    assert_siblings_run_and_a_kill_works(process, handled).await;
 }
 
-/// A listener that causes the next change by each that it hears of.
+/// A listener that causes a change for each change it receives.
 #[tokio::test]
-async fn whoever_listens_to_itself_starves_nobody() {
+async fn a_registry_listener_that_causes_changes_does_not_starve_its_siblings() {
     let (rt, handled) = (Runtime::new(), Arc::default());
     let counts = Arc::clone(&handled);
     let process = rt.spawn(move |ctx| async move {
@@ -227,12 +227,12 @@ async fn whoever_listens_to_itself_starves_nobody() {
             }
         }
     });
-    starves_nobody_and_can_be_killed(process, handled).await;
+    assert_siblings_run_and_a_kill_works(process, handled).await;
 }
 
-/// A stream of tasks that nobody starts, for their supervisor is gone.
+/// A stream of tasks that cannot start, because their supervisor has ended.
 #[tokio::test]
-async fn whoever_reads_tasks_that_cannot_start_starves_nobody() {
+async fn a_stream_of_tasks_that_cannot_start_does_not_starve_its_siblings() {
     let (rt, handled) = (Runtime::new(), Arc::default());
     let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
     tasks.stop().await.unwrap();
@@ -244,12 +244,12 @@ async fn whoever_reads_tasks_that_cannot_start_starves_nobody() {
             drop(each.next().await);
         }
     });
-    starves_nobody_and_can_be_killed(process, handled).await;
+    assert_siblings_run_and_a_kill_works(process, handled).await;
 }
 
 /// As many at once as there are.
 #[tokio::test]
-async fn whoever_starts_tasks_without_a_bound_starves_nobody() {
+async fn an_unbounded_task_stream_does_not_starve_its_siblings() {
     let (rt, handled) = (Runtime::new(), Arc::new(AtomicUsize::new(0)));
     let counts = Arc::clone(&handled);
     let process = rt.spawn(move |ctx| async move {
@@ -258,5 +258,5 @@ async fn whoever_starts_tasks_without_a_bound_starves_nobody() {
         let mut all = all.concurrency(usize::MAX);
         all.next().await;
     });
-    starves_nobody_and_can_be_killed(process, handled).await;
+    assert_siblings_run_and_a_kill_works(process, handled).await;
 }

@@ -1,4 +1,4 @@
-//! Groups: sets of processes under a tag, and those who watch them.
+//! Groups: sets of processes under a tag, and their monitors.
 
 use crate::support;
 
@@ -9,7 +9,7 @@ use GroupChange::{Joined, Left};
 
 /// GRP-001.
 #[tokio::test]
-async fn a_group_has_the_members_that_joined_it() {
+async fn whereis_tag_returns_the_members_of_a_group() {
     let rt = Runtime::new();
     let (a, b, c) = (idle(&rt), idle(&rt), idle(&rt));
     assert!(rt.register_tag("g1", b) && rt.register_tag("g1", a) && rt.register_tag("g2", c));
@@ -21,7 +21,7 @@ async fn a_group_has_the_members_that_joined_it() {
 
 /// GRP-002.
 #[tokio::test]
-async fn joining_twice_counts_once() {
+async fn joining_a_group_twice_counts_as_one_membership() {
     let rt = Runtime::new();
     let p = idle(&rt);
     assert!(rt.register_tag("x", p) && rt.register_tag("y", p) && rt.register_tag("x", p));
@@ -35,7 +35,7 @@ async fn joining_twice_counts_once() {
 
 /// GRP-003.
 #[tokio::test]
-async fn the_dead_are_in_no_group_and_join_none() {
+async fn an_ended_process_is_in_no_group_and_cannot_join_one() {
     let rt = Runtime::new();
     let p = idle(&rt);
     let mut watcher = Listener::new(&rt);
@@ -55,7 +55,7 @@ async fn the_dead_are_in_no_group_and_join_none() {
 
 /// GRP-004.
 #[tokio::test]
-async fn killing_a_group_kills_its_members_and_nobody_else() {
+async fn kill_tag_kills_the_members_of_the_group_only() {
     let rt = Runtime::new();
     let (a, b, other) = (idle(&rt), idle(&rt), idle(&rt));
     rt.set_trap_exit(a, true);
@@ -74,7 +74,7 @@ async fn killing_a_group_kills_its_members_and_nobody_else() {
 
 /// A member that kills its own group goes with it.
 #[tokio::test]
-async fn a_member_may_kill_its_own_group() {
+async fn a_member_that_kills_its_own_group_ends_with_it() {
     let rt = Runtime::new();
     let other = idle(&rt);
     let member = rt.spawn(move |mut ctx| async move {
@@ -107,7 +107,7 @@ async fn a_group_is_listed_while_it_has_members() {
 
 /// GRP-007.
 #[tokio::test]
-async fn a_process_is_out_of_all_its_groups_when_its_down_is_seen() {
+async fn a_process_has_left_all_groups_before_its_down_arrives() {
     let rt = Runtime::new();
     let (p, stays) = (idle(&rt), idle(&rt));
     let mut watcher = Listener::new(&rt);
@@ -123,7 +123,7 @@ async fn a_process_is_out_of_all_its_groups_when_its_down_is_seen() {
 
 /// Thousands of members are members like few.
 #[tokio::test]
-async fn a_group_holds_thousands() {
+async fn a_group_may_have_thousands_of_members() {
     let rt = Runtime::new();
     let members: Vec<Pid> = (0..2_000).map(|_| idle(&rt)).collect();
     assert!(members.iter().all(|&pid| rt.register_tag("all", pid)));
@@ -142,7 +142,7 @@ fn change(reference: MonitorRef, pid: Pid, change: GroupChange) -> Received {
 
 /// GRP-009.
 #[tokio::test(start_paused = true)]
-async fn a_watcher_hears_of_each_join_and_leave_in_order() {
+async fn a_group_monitor_receives_each_join_and_leave_in_order() {
     let rt = Runtime::new();
     let (a, b) = (idle(&rt), idle(&rt));
     let mut watcher = Listener::new(&rt);
@@ -161,7 +161,7 @@ async fn a_watcher_hears_of_each_join_and_leave_in_order() {
 
 /// GRP-011.
 #[tokio::test(start_paused = true)]
-async fn the_members_of_the_first_moment_are_not_told_again() {
+async fn a_group_monitor_does_not_report_the_initial_members_again() {
     let rt = Runtime::new();
     let (a, b, c) = (idle(&rt), idle(&rt), idle(&rt));
     rt.register_tag("g", a);
@@ -176,7 +176,7 @@ async fn the_members_of_the_first_moment_are_not_told_again() {
 
 /// GRP-012.
 #[tokio::test(start_paused = true)]
-async fn a_double_join_is_told_once_and_so_is_the_leave() {
+async fn a_group_monitor_reports_a_double_join_once() {
     let rt = Runtime::new();
     let a = idle(&rt);
     let mut watcher = Listener::new(&rt);
@@ -190,7 +190,7 @@ async fn a_double_join_is_told_once_and_so_is_the_leave() {
 
 /// Each monitor of a group is its own; letting go of one takes its queued news back.
 #[tokio::test(start_paused = true)]
-async fn a_released_group_monitor_says_nothing_more() {
+async fn a_released_group_monitor_reports_nothing_more() {
     let rt = Runtime::new();
     let a = idle(&rt);
     let mut watcher = Listener::new(&rt);
@@ -209,9 +209,9 @@ async fn a_released_group_monitor_says_nothing_more() {
     assert_eq!(rt.leftovers().groups, 0);
 }
 
-/// A watcher that dies leaves nothing behind, and a dead one keeps nothing.
+/// A monitor of a group is removed at the end of its process, and an ended process gets none.
 #[tokio::test]
-async fn a_dead_watcher_watches_no_group() {
+async fn the_group_monitors_of_an_ended_process_are_removed() {
     let rt = Runtime::new();
     let watcher = idle(&rt);
     rt.monitor_group(watcher, "g");
@@ -221,9 +221,9 @@ async fn a_dead_watcher_watches_no_group() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A process may watch a group that it is in: it hears of its own joining.
+/// A process may monitor a group that it is a member of, and is notified of its own join.
 #[tokio::test(start_paused = true)]
-async fn a_member_may_watch_its_own_group() {
+async fn a_member_may_monitor_its_own_group() {
     let rt = Runtime::new();
     let mut member = Listener::new(&rt);
     let (g, _) = rt.monitor_group(member.pid, "g");
@@ -237,7 +237,7 @@ async fn a_member_may_watch_its_own_group() {
 /// Members join, leave and die on all sides: no dead member stays, and what a watcher
 /// heard adds up to what is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn membership_stays_exact_under_churn() {
+async fn group_membership_stays_exact_under_concurrent_joins_and_exits() {
     let rt = Runtime::new();
     let mut watcher = Listener::new(&rt);
     let (_, members) = rt.monitor_group(watcher.pid, "g");

@@ -1,4 +1,4 @@
-//! Looking at processes: lists, snapshots, labels, counts.
+//! Inspecting processes: lists, snapshots, labels, counts.
 
 use crate::support;
 
@@ -14,7 +14,7 @@ fn counts<const N: usize>(expected: [(&str, usize); N]) -> BTreeMap<String, usiz
 
 /// SYS-001.
 #[tokio::test]
-async fn the_list_is_of_the_living_oldest_first() {
+async fn list_returns_the_live_processes_oldest_first() {
     let rt = Runtime::new();
     assert!(rt.list().is_empty());
     let (a, b) = (idle(&rt), idle(&rt));
@@ -26,7 +26,7 @@ async fn the_list_is_of_the_living_oldest_first() {
 
 /// SYS-002.
 #[tokio::test]
-async fn info_tells_all_there_is_to_know() {
+async fn info_has_links_names_groups_label_and_mailbox_depth() {
     let rt = Runtime::with_mailbox_depth();
     let (p, peer) = (idle(&rt), idle(&rt));
     rt.register("second", p);
@@ -49,7 +49,7 @@ async fn info_tells_all_there_is_to_know() {
 
 /// SYS-002. A fresh process has nothing, and the plain runtime counts no mailboxes.
 #[tokio::test]
-async fn a_new_process_has_nothing_to_tell() {
+async fn the_info_of_a_new_process_is_empty() {
     let rt = Runtime::new();
     let p = idle(&rt);
     rt.send(p, b"not counted".to_vec());
@@ -61,7 +61,7 @@ async fn a_new_process_has_nothing_to_tell() {
 
 /// SYS-003.
 #[tokio::test]
-async fn the_dead_have_no_info_and_take_no_label() {
+async fn an_ended_process_has_no_info_and_takes_no_label() {
     let rt = Runtime::new();
     for pid in [dead(&rt).await, Pid::from_raw(777), Pid::OUTSIDE] {
         assert_eq!(rt.info(pid), None);
@@ -83,7 +83,7 @@ async fn a_label_can_be_replaced_and_shared() {
 
 /// A process sees itself as others do.
 #[tokio::test]
-async fn a_process_can_look_at_itself() {
+async fn a_process_can_read_its_own_info() {
     let rt = Runtime::new();
     let (tell, told) = oneshot::channel();
     let p = rt.spawn(|ctx| async move {
@@ -103,7 +103,7 @@ fn ties(rt: &Runtime, pid: Pid) -> (usize, usize, usize) {
 
 /// SYS-004.
 #[tokio::test]
-async fn links_and_monitors_are_counted_as_they_come_and_go() {
+async fn info_counts_links_and_monitors_as_they_change() {
     let rt = Runtime::new();
     let (a, b, c) = (idle(&rt), idle(&rt), idle(&rt));
     rt.link(a, b);
@@ -124,7 +124,7 @@ async fn links_and_monitors_are_counted_as_they_come_and_go() {
 /// SYS-004. Of a dead peer nothing is left, on whichever side it was; a `Down` that is
 /// queued is no monitor any more.
 #[tokio::test(start_paused = true)]
-async fn a_dead_peer_is_counted_no_more() {
+async fn info_does_not_count_relations_to_an_ended_peer() {
     let rt = Runtime::new();
     let survivor = idle(&rt);
     rt.set_trap_exit(survivor, true);
@@ -144,9 +144,9 @@ async fn a_dead_peer_is_counted_no_more() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// SYS-004. Hundreds of ties are counted like few.
+/// SYS-004. Hundreds of links and monitors are counted like few.
 #[tokio::test]
-async fn a_thousand_ties_are_counted_and_cleaned_up() {
+async fn a_thousand_links_and_monitors_are_counted_and_cleaned_up() {
     let rt = Runtime::new();
     let hub = Listener::trapping(&rt);
     let spokes: Vec<Pid> = (0..1_000).map(|_| idle(&rt)).collect();
@@ -169,7 +169,7 @@ async fn a_thousand_ties_are_counted_and_cleaned_up() {
 
 /// What is queued counts, signals included, and so does what a selective receive saved.
 #[tokio::test]
-async fn depth_counts_everything_that_was_not_received() {
+async fn the_mailbox_depth_counts_signals_and_saved_messages() {
     let rt = Runtime::with_mailbox_depth();
     let (tell, told) = oneshot::channel();
     let (go, gone) = oneshot::channel::<()>();
@@ -193,7 +193,7 @@ async fn depth_counts_everything_that_was_not_received() {
 
 /// SYS-012.
 #[tokio::test]
-async fn the_census_counts_the_living_by_label() {
+async fn the_census_counts_live_processes_by_label() {
     let rt = Runtime::new();
     let [a1, a2, b, _unlabelled] = [idle(&rt), idle(&rt), idle(&rt), idle(&rt)];
     rt.set_label(a1, "alpha");
@@ -220,7 +220,7 @@ async fn the_census_counts_members_by_tag() {
 }
 
 #[tokio::test]
-async fn a_depth_that_is_not_counted_is_none_and_one_that_is_empty_is_0() {
+async fn an_uncounted_mailbox_depth_is_none_and_an_empty_counted_one_is_0() {
     let depth = |rt: &Runtime, pid| {
         let info = rt.info(pid).unwrap();
         (info.mailbox_depth, info.depth())

@@ -1,21 +1,21 @@
-//! Links: what the end of one process means to those tied to it.
+//! Links: the effect of the end of one process on linked processes.
 
 use crate::support;
 
 use std::future::pending;
 
 use regrow::{ExitReason, Pid, Received, Runtime};
-use support::{Puppet, crash, dead_pid, down, exit, idler};
+use support::{TestProcess, crash, dead_pid, down, exit, idler};
 
 fn links(rt: &Runtime, pid: Pid) -> usize {
-    rt.info(pid).expect("it lives").links
+    rt.info(pid).expect("it is alive").links
 }
 
 /// SIG-001.
 #[tokio::test]
-async fn an_abnormal_exit_cascades_with_its_reason() {
+async fn an_abnormal_exit_ends_linked_processes_with_its_reason() {
     let rt = Runtime::new();
-    let (a, b, mut watcher) = (Puppet::new(&rt), Puppet::new(&rt), Puppet::new(&rt));
+    let (a, b, mut watcher) = (TestProcess::new(&rt), TestProcess::new(&rt), TestProcess::new(&rt));
     assert!(rt.link(a.pid(), b.pid()));
     let reference = rt.monitor(watcher.pid(), b.pid());
     a.fail(crash("r"));
@@ -25,9 +25,9 @@ async fn an_abnormal_exit_cascades_with_its_reason() {
 
 /// SIG-001, for a panic: the text travels on.
 #[tokio::test]
-async fn a_panic_cascades_with_its_text() {
+async fn a_panic_ends_linked_processes_with_its_message() {
     let rt = Runtime::new();
-    let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (a, b) = (TestProcess::new(&rt), TestProcess::new(&rt));
     rt.link(b.pid(), a.pid());
     a.panic("boom");
     assert_eq!(b.ended().await.crash().unwrap().message(), "boom");
@@ -35,9 +35,9 @@ async fn a_panic_cascades_with_its_text() {
 
 /// SIG-002.
 #[tokio::test]
-async fn a_normal_exit_does_not_cascade() {
+async fn a_normal_exit_does_not_end_linked_processes() {
     let rt = Runtime::new();
-    let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (a, b) = (TestProcess::new(&rt), TestProcess::new(&rt));
     rt.link(a.pid(), b.pid());
     assert_eq!((links(&rt, a.pid()), links(&rt, b.pid())), (1, 1));
     a.finish();
@@ -48,11 +48,11 @@ async fn a_normal_exit_does_not_cascade() {
 
 /// SIG-003.
 #[tokio::test]
-async fn a_trapping_process_gets_an_exit_and_lives() {
+async fn a_trapping_process_receives_the_exit_and_stays_alive() {
     let rt = Runtime::new();
-    let mut b = Puppet::trapping(&rt);
+    let mut b = TestProcess::trapping(&rt);
     for reason in [ExitReason::Normal, ExitReason::Shutdown, crash("r"), ExitReason::Killed] {
-        let a = Puppet::new(&rt);
+        let a = TestProcess::new(&rt);
         rt.link(a.pid(), b.pid());
         a.fail(reason.clone());
         a.ended().await;
@@ -64,10 +64,10 @@ async fn a_trapping_process_gets_an_exit_and_lives() {
 
 /// SIG-004.
 #[tokio::test]
-async fn shutdown_is_abnormal_to_a_link() {
+async fn a_shutdown_exit_ends_linked_processes() {
     let rt = Runtime::new();
     for reason in [ExitReason::Shutdown, ExitReason::shutdown_with("x")] {
-        let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
+        let (a, b) = (TestProcess::new(&rt), TestProcess::new(&rt));
         rt.link(a.pid(), b.pid());
         a.fail(reason.clone());
         assert_eq!(b.ended().await, reason);
@@ -76,7 +76,7 @@ async fn shutdown_is_abnormal_to_a_link() {
 
 /// SIG-006.
 #[tokio::test]
-async fn a_kill_runs_through_a_chain() {
+async fn a_kill_ends_a_whole_chain_of_links() {
     let rt = Runtime::new();
     let chain: Vec<_> = (0..10).map(|_| idler(&rt)).collect();
     for pair in chain.windows(2) {
@@ -92,7 +92,7 @@ async fn a_kill_runs_through_a_chain() {
 #[tokio::test]
 async fn a_cascade_carries_the_original_reason() {
     let rt = Runtime::new();
-    let ring: Vec<_> = (0..100).map(|_| Puppet::new(&rt)).collect();
+    let ring: Vec<_> = (0..100).map(|_| TestProcess::new(&rt)).collect();
     for at in 0..100 {
         assert!(rt.link(ring[at].pid(), ring[(at + 1) % 100].pid()));
         assert!(rt.link(ring[at].pid(), ring[(at + 37) % 100].pid()));
@@ -109,7 +109,7 @@ async fn a_cascade_carries_the_original_reason() {
 async fn an_unlink_stops_the_cascade() {
     let rt = Runtime::new();
     for swapped in [false, true] {
-        let (a, b) = (Puppet::new(&rt), Puppet::new(&rt));
+        let (a, b) = (TestProcess::new(&rt), TestProcess::new(&rt));
         rt.link(a.pid(), b.pid());
         let (one, other) = if swapped { (&b, &a) } else { (&a, &b) };
         rt.unlink(one.pid(), other.pid());
@@ -122,9 +122,9 @@ async fn an_unlink_stops_the_cascade() {
 
 /// After an unlink returned, no exit of that link is found in the mailbox.
 #[tokio::test]
-async fn an_unlink_takes_a_queued_exit_back() {
+async fn an_unlink_removes_the_queued_exit() {
     let rt = Runtime::with_mailbox_depth();
-    let (a, stranger) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (a, stranger) = (TestProcess::new(&rt), TestProcess::new(&rt));
     let (a_pid, stranger_pid) = (a.pid(), stranger.pid());
     let (open, opened) = tokio::sync::oneshot::channel::<()>();
     let b = rt.spawn(move |mut ctx| async move {
@@ -153,10 +153,10 @@ async fn an_unlink_takes_a_queued_exit_back() {
 
 /// SIG-016.
 #[tokio::test]
-async fn linking_twice_is_linking_once() {
+async fn linking_twice_makes_one_link() {
     let rt = Runtime::new();
     for unlinked in [true, false] {
-        let (a, mut b) = (Puppet::new(&rt), Puppet::trapping(&rt));
+        let (a, mut b) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
         for _ in 0..2 {
             assert!(rt.link(a.pid(), b.pid()));
             assert!(rt.link(b.pid(), a.pid()));
@@ -176,29 +176,29 @@ async fn linking_twice_is_linking_once() {
 
 /// SIG-018.
 #[tokio::test]
-async fn a_trapping_linker_of_a_dead_process_gets_no_proc() {
+async fn linking_to_an_ended_process_sends_noproc_to_a_trapping_linker() {
     let rt = Runtime::new();
     let dead = dead_pid(&rt).await;
-    let mut a = Puppet::trapping(&rt);
+    let mut a = TestProcess::trapping(&rt);
     assert!(!rt.link(a.pid(), dead));
     assert_eq!(a.mail().await, [exit(dead, ExitReason::NoProc)]);
     assert_eq!(links(&rt, a.pid()), 0);
-    assert!(!rt.link(dead, a.pid()), "a dead linker");
-    assert_eq!(a.mail().await, [], "its peer hears nothing");
+    assert!(!rt.link(dead, a.pid()), "an ended linker");
+    assert_eq!(a.mail().await, [], "its peer receives nothing");
 }
 
 /// SIG-019.
 #[tokio::test]
-async fn a_plain_linker_of_a_dead_process_is_told_and_lives() {
+async fn linking_to_an_ended_process_returns_false_and_the_linker_stays_alive() {
     let rt = Runtime::new();
     let dead = dead_pid(&rt).await;
-    let mut a = Puppet::new(&rt);
+    let mut a = TestProcess::new(&rt);
     assert!(!a.ask(move |ctx| ctx.runtime().link(ctx.pid(), dead)).await);
     assert!(a.lives().await);
     assert_eq!(links(&rt, a.pid()), 0);
     assert_eq!(a.mail().await, []);
 
-    let peer = Puppet::new(&rt);
+    let peer = TestProcess::new(&rt);
     assert!(rt.link(a.pid(), peer.pid()));
     peer.fail(crash("r"));
     assert_eq!(a.ended().await, crash("r"));
@@ -206,9 +206,9 @@ async fn a_plain_linker_of_a_dead_process_is_told_and_lives() {
 
 /// SIG-020.
 #[tokio::test]
-async fn a_link_to_oneself_is_nothing() {
+async fn a_link_to_oneself_has_no_effect() {
     let rt = Runtime::new();
-    let (mut a, stranger) = (Puppet::trapping(&rt), Puppet::new(&rt));
+    let (mut a, stranger) = (TestProcess::trapping(&rt), TestProcess::new(&rt));
     let own = a.pid();
     assert!(rt.link(own, own));
     assert_eq!(links(&rt, own), 0);
@@ -220,11 +220,11 @@ async fn a_link_to_oneself_is_nothing() {
     assert!(a.lives().await);
 }
 
-/// SIG-021 and T10, on one thread; `races_births.rs` has the rest.
+/// SIG-021 and T10, on one thread; `races_spawns.rs` has the rest.
 #[tokio::test]
-async fn a_parent_gets_one_true_exit_of_each_short_lived_child() {
+async fn a_parent_receives_one_exit_with_the_true_reason_of_each_short_child() {
     let rt = Runtime::new();
-    let mut parent = Puppet::trapping(&rt);
+    let mut parent = TestProcess::trapping(&rt);
     for round in 0..1_000 {
         let child = parent
             .ask(move |ctx| {
@@ -244,7 +244,7 @@ async fn a_parent_gets_one_true_exit_of_each_short_lived_child() {
 #[tokio::test]
 async fn a_trapping_process_in_the_middle_stops_the_cascade() {
     let rt = Runtime::new();
-    let (a, mut t, b) = (Puppet::new(&rt), Puppet::trapping(&rt), Puppet::new(&rt));
+    let (a, mut t, b) = (TestProcess::new(&rt), TestProcess::trapping(&rt), TestProcess::new(&rt));
     rt.link(a.pid(), t.pid());
     rt.link(t.pid(), b.pid());
     a.fail(crash("r"));
@@ -256,9 +256,9 @@ async fn a_trapping_process_in_the_middle_stops_the_cascade() {
 
 /// SIG-038.
 #[tokio::test]
-async fn a_link_and_a_monitor_each_tell_once() {
+async fn a_link_and_a_monitor_each_report_an_exit_once() {
     let rt = Runtime::new();
-    let (mut a, b) = (Puppet::trapping(&rt), Puppet::new(&rt));
+    let (mut a, b) = (TestProcess::trapping(&rt), TestProcess::new(&rt));
     rt.link(a.pid(), b.pid());
     let reference = rt.monitor(a.pid(), b.pid());
     b.fail(crash("r"));
@@ -271,11 +271,11 @@ async fn a_link_and_a_monitor_each_tell_once() {
 
 /// SIG-045.
 #[tokio::test]
-async fn a_killed_parent_takes_its_plain_children_along() {
+async fn a_killed_parent_ends_its_non_trapping_linked_children() {
     let rt = Runtime::new();
-    let parent = Puppet::new(&rt);
+    let parent = TestProcess::new(&rt);
     let plain = rt.spawn_link(parent.pid(), |_| pending());
-    let mut trapping = Puppet::trapping(&rt);
+    let mut trapping = TestProcess::trapping(&rt);
     rt.link(parent.pid(), trapping.pid());
     parent.handle.kill();
     assert_eq!(plain.join().await, ExitReason::Killed);
@@ -283,9 +283,9 @@ async fn a_killed_parent_takes_its_plain_children_along() {
     assert!(trapping.lives().await);
 }
 
-/// T10. A dead parent has no children: the body never runs.
+/// T10. The body of a child of an ended parent never runs.
 #[tokio::test]
-async fn a_child_of_a_dead_parent_is_never_born() {
+async fn spawn_link_with_an_ended_parent_never_runs_the_body() {
     let rt = Runtime::new();
     let dead = dead_pid(&rt).await;
     let child = rt.spawn_link(dead, |_| async { unreachable!("an orphan") });

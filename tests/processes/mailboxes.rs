@@ -42,7 +42,7 @@ fn is(wanted: &str) -> impl FnMut(&Received) -> bool {
 
 /// PROC-005.
 #[tokio::test]
-async fn messages_of_one_sender_arrive_in_their_order() {
+async fn messages_of_one_sender_arrive_in_order() {
     let rt = Runtime::new();
     let receiver = rt.spawn(|mut ctx| async move {
         for number in 1..=1_000_u32 {
@@ -71,7 +71,7 @@ async fn a_selective_receive_leaves_the_rest_in_order() {
 
 /// PROC-008.
 #[tokio::test]
-async fn a_selective_receive_finds_what_an_earlier_one_passed() {
+async fn a_selective_receive_finds_messages_that_an_earlier_one_skipped() {
     with_queued(&Runtime::new(), &["a", "b", "c"], |mut ctx| async move {
         assert_eq!(ctx.recv_match(is("c")).await, text("c"));
         assert_eq!(ctx.recv_match(is("b")).await, text("b"));
@@ -99,7 +99,7 @@ async fn a_waiting_selective_receive_takes_a_later_match() {
 
 /// PROC-010.
 #[tokio::test(start_paused = true)]
-async fn a_receive_with_no_time_takes_only_what_is_queued() {
+async fn a_receive_with_zero_timeout_takes_only_queued_messages() {
     with_queued(&Runtime::new(), &["queued", "other"], |mut ctx| async move {
         let zero = Duration::ZERO;
         assert_eq!(ctx.recv_match_timeout(is("other"), zero).await, Some(text("other")));
@@ -113,7 +113,7 @@ async fn a_receive_with_no_time_takes_only_what_is_queued() {
 /// PROC-010, more often than tokio's budget for one poll allows: a receive that must
 /// yield first still finds what is queued.
 #[tokio::test(start_paused = true)]
-async fn a_thousand_receives_with_no_time_take_a_thousand_messages() {
+async fn a_thousand_zero_timeout_receives_take_a_thousand_messages() {
     let queued = vec!["x"; 1_000];
     with_queued(&Runtime::new(), &queued, |mut ctx| async move {
         for _ in 0..1_000 {
@@ -124,9 +124,9 @@ async fn a_thousand_receives_with_no_time_take_a_thousand_messages() {
     .await;
 }
 
-/// A receive whose time is up has taken nothing.
+/// A receive that timed out has taken no message.
 #[tokio::test(start_paused = true)]
-async fn a_receive_that_times_out_loses_nothing() {
+async fn a_receive_that_times_out_loses_no_message() {
     with_queued(&Runtime::new(), &["a", "b"], |mut ctx| async move {
         let limit = Duration::from_secs(1);
         let started = tokio::time::Instant::now();
@@ -140,7 +140,7 @@ async fn a_receive_that_times_out_loses_nothing() {
 
 /// A receive that lost a `select!` has taken nothing, however often.
 #[tokio::test]
-async fn a_dropped_receive_has_taken_nothing() {
+async fn a_dropped_receive_loses_no_message() {
     with_queued(&Runtime::new(), &["a", "b"], |mut ctx| async move {
         for _ in 0..100 {
             tokio::select! {
@@ -157,7 +157,7 @@ async fn a_dropped_receive_has_taken_nothing() {
 
 /// PROC-022.
 #[tokio::test]
-async fn a_full_mailbox_sheds_and_says_so() {
+async fn a_full_mailbox_rejects_messages_and_counts_them() {
     let rt = Runtime::with_mailbox_capacity(3);
     let (process, open) = process_behind_a_gate(&rt, |mut ctx| async move {
         for kept in ["0", "1", "2", "room again"] {
@@ -180,7 +180,7 @@ async fn a_full_mailbox_sheds_and_says_so() {
 
 /// PROC-023.
 #[tokio::test]
-async fn a_full_mailbox_takes_signals() {
+async fn a_full_mailbox_still_accepts_signals() {
     let rt = Runtime::with_mailbox_capacity(2);
     let target = idler(&rt);
     let target_pid = target.pid();
@@ -207,9 +207,9 @@ async fn a_full_mailbox_takes_signals() {
 
 /// Guarantee 4: a thousand signals find room where one message does.
 #[tokio::test]
-async fn a_thousand_signals_fit_a_mailbox_of_one() {
+async fn a_mailbox_of_capacity_one_accepts_a_thousand_signals() {
     let rt = Runtime::with_mailbox_capacity(1);
-    let mut watcher = support::Puppet::trapping(&rt);
+    let mut watcher = support::TestProcess::trapping(&rt);
     let watched: Vec<_> = (0..1_000).map(|_| idler(&rt)).collect();
     for target in &watched {
         rt.monitor(watcher.pid(), target.pid());
@@ -231,7 +231,7 @@ async fn a_thousand_signals_fit_a_mailbox_of_one() {
 
 /// PROC-025.
 #[tokio::test]
-async fn the_depth_counts_what_a_selective_receive_left() {
+async fn the_mailbox_depth_counts_messages_that_a_selective_receive_skipped() {
     with_queued(&Runtime::with_mailbox_depth(), &["a", "b", "c"], |mut ctx| async move {
         let (rt, pid) = (ctx.runtime(), ctx.pid());
         let depth = || rt.info(pid).unwrap().mailbox_depth;

@@ -1,4 +1,4 @@
-//! Processes: how they live and end, how they are notified of ends, and what they send each other.
+//! Processes: how they run and end, how they are notified of ends, and their messages.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -22,7 +22,7 @@ mod shutdown;
 mod tokio_gone;
 mod misuse;
 mod fairness;
-mod turns;
+mod cooperative_budget;
 mod destructors;
 mod wakers;
 mod regressions;

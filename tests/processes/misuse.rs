@@ -1,4 +1,4 @@
-//! Dead, foreign and made-up pids, and the panics that are documented.
+//! Pids of ended processes, of other runtimes and invented ones, and the documented panics.
 
 use crate::support;
 
@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers, LogLevel, Pid, Received, Runtime};
-use support::{Puppet, crash, dead_pid, down, exit};
+use support::{TestProcess, crash, dead_pid, down, exit};
 
-/// Pids at which nobody is.
+/// Pids without a process.
 async fn nobodies(rt: &Runtime) -> Vec<Pid> {
     let dead = dead_pid(rt).await;
     let foreign = Pid::from_raw(dead.raw() | 1 << 48);
@@ -18,9 +18,9 @@ async fn nobodies(rt: &Runtime) -> Vec<Pid> {
     raw.into_iter().map(Pid::from_raw).collect()
 }
 
-/// Sends and signals to nobody say so.
+/// Sends and signals to a missing process report it.
 #[tokio::test]
-async fn nobody_takes_messages_or_signals() {
+async fn sends_and_signals_to_a_missing_process_return_false() {
     let rt = Runtime::with_mailbox_depth();
     for nobody in nobodies(&rt).await {
         let (writer, reader) = regrow::stream();
@@ -37,9 +37,9 @@ async fn nobody_takes_messages_or_signals() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Nobody is seen, named, labelled or in a group.
+/// A missing process has no info, no name, no label and no group.
 #[tokio::test]
-async fn nobody_has_a_name_a_group_or_a_label() {
+async fn a_missing_process_takes_no_name_group_or_label() {
     let rt = Runtime::new();
     rt.set_log_level(LogLevel::Debug);
     for nobody in nobodies(&rt).await {
@@ -58,11 +58,11 @@ async fn nobody_has_a_name_a_group_or_a_label() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Ties to nobody bind nobody.
+/// Links and monitors to a missing process have no effect on others.
 #[tokio::test]
-async fn nobody_is_linked_or_watched() {
+async fn links_and_monitors_of_a_missing_process_have_no_effect() {
     let rt = Runtime::new();
-    let mut somebody = Puppet::trapping(&rt);
+    let mut somebody = TestProcess::trapping(&rt);
     let pid = somebody.pid();
     for nobody in nobodies(&rt).await {
         assert!(!rt.link(pid, nobody));
@@ -84,9 +84,9 @@ async fn nobody_is_linked_or_watched() {
     assert_eq!(somebody.mail().await, []);
 }
 
-/// Children of nobody are never born; a watcher that is nobody hears nothing.
+/// A child of a missing parent is never spawned; a missing watcher receives nothing.
 #[tokio::test]
-async fn nobody_has_no_children() {
+async fn spawn_link_under_a_missing_parent_never_runs_the_body() {
     let rt = Runtime::new();
     for nobody in nobodies(&rt).await {
         let child = rt.spawn_link(nobody, |_| async { unreachable!("a child of nobody") });
@@ -99,9 +99,9 @@ async fn nobody_has_no_children() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Timers aimed at nobody are never pending.
+/// A timer for a missing process is never pending.
 #[tokio::test(start_paused = true)]
-async fn nobody_has_timers() {
+async fn timers_for_a_missing_process_are_never_pending() {
     let rt = Runtime::new();
     let soon = Duration::from_millis(10);
     for nobody in nobodies(&rt).await {
@@ -117,16 +117,16 @@ async fn nobody_has_timers() {
         }
     }
     tokio::time::sleep(soon * 5).await;
-    let mut alive = Puppet::new(&rt);
+    let mut alive = TestProcess::new(&rt);
     rt.send_after(alive.pid(), soon, b"later ones still work".to_vec());
     assert_eq!(alive.next().await, support::text("later ones still work"));
 }
 
 /// The pids of two runtimes coincide, and mean others.
 #[tokio::test]
-async fn two_runtimes_never_see_each_other() {
+async fn two_runtimes_do_not_share_processes() {
     let (here, there) = (Runtime::new(), Runtime::new());
-    let (one, mut other) = (Puppet::trapping(&here), Puppet::trapping(&there));
+    let (one, mut other) = (TestProcess::trapping(&here), TestProcess::trapping(&there));
     assert_eq!(one.pid(), other.pid());
     let (pid, from_here) = (other.pid(), there.clone());
     one.ask(move |_| from_here.exit(pid, crash("from another runtime"))).await;
@@ -141,19 +141,19 @@ async fn two_runtimes_never_see_each_other() {
 
 #[test]
 #[should_panic(expected = "room for at least one message")]
-fn a_mailbox_without_room_panics() {
+fn a_mailbox_capacity_of_zero_panics() {
     Runtime::with_mailbox_capacity(0);
 }
 
 #[test]
 #[should_panic(expected = "room for at least one chunk")]
-fn a_stream_without_room_panics() {
+fn a_stream_capacity_of_zero_panics() {
     regrow::stream_with_capacity(0);
 }
 
 #[tokio::test]
 #[should_panic(expected = "a period above zero")]
-async fn an_interval_without_a_period_panics() {
+async fn an_interval_of_zero_panics() {
     let rt = Runtime::new();
     rt.send_interval(support::idler(&rt).pid(), Duration::ZERO, vec![]);
 }
@@ -180,7 +180,7 @@ fn a_spawn_without_tokio_panics_and_leaves_nothing() {
 
 /// Its first use inside tokio is enough; from then on foreign threads can spawn.
 #[test]
-fn a_foreign_thread_spawns_once_the_runtime_knows_tokio() {
+fn a_thread_outside_tokio_can_spawn_after_the_first_spawn_inside() {
     let rt = Runtime::new();
     let tokio = tokio::runtime::Runtime::new().unwrap();
     tokio.block_on(async { rt.spawn(|_| async {}).join().await });
@@ -192,7 +192,7 @@ fn a_foreign_thread_spawns_once_the_runtime_knows_tokio() {
 
 /// What isn't asked for isn't there: `message()` and `stream()` of other kinds.
 #[test]
-fn a_received_item_is_taken_only_as_what_it_is() {
+fn a_received_item_converts_only_to_its_own_kind() {
     let (_writer, reader) = regrow::stream();
     assert_eq!(Received::Stream(reader).message(), None);
     assert_eq!(exit(Pid::OUTSIDE, ExitReason::Normal).message(), None);

@@ -3,17 +3,17 @@
 use crate::support;
 
 use regrow::{ExitReason, Pid, Received, Runtime};
-use support::{Puppet, crash, dead_pid, down, idler, text};
+use support::{TestProcess, crash, dead_pid, down, idler, text};
 use tokio::sync::oneshot;
 
 /// A way to end a process.
-type End = fn(&Puppet, &Runtime);
+type End = fn(&TestProcess, &Runtime);
 
 /// SIG-027.
 #[tokio::test]
 async fn a_monitor_reports_each_kind_of_end() {
     let rt = Runtime::new();
-    let mut watcher = Puppet::new(&rt);
+    let mut watcher = TestProcess::new(&rt);
     let ends: [(End, &str); 4] = [
         (|target, _| target.finish(), "normal"),
         (|target, _| target.panic("boom"), "panic: boom"),
@@ -21,7 +21,7 @@ async fn a_monitor_reports_each_kind_of_end() {
         (|target, rt| assert!(rt.exit(target.pid(), crash("r"))), "r"),
     ];
     for (end, reason) in ends {
-        let target = Puppet::new(&rt);
+        let target = TestProcess::new(&rt);
         let reference = rt.monitor(watcher.pid(), target.pid());
         end(&target, &rt);
         let ended = target.ended().await;
@@ -33,9 +33,9 @@ async fn a_monitor_reports_each_kind_of_end() {
 
 /// SIG-028.
 #[tokio::test]
-async fn a_monitor_of_the_dead_reports_no_proc_at_once() {
+async fn a_monitor_of_an_ended_process_reports_noproc_at_once() {
     let rt = Runtime::new();
-    let mut watcher = Puppet::new(&rt);
+    let mut watcher = TestProcess::new(&rt);
     let never_issued = Pid::from_raw(1_000_000);
     for nobody in [dead_pid(&rt).await, never_issued] {
         let reference = rt.monitor(watcher.pid(), nobody);
@@ -47,7 +47,7 @@ async fn a_monitor_of_the_dead_reports_no_proc_at_once() {
 #[tokio::test]
 async fn a_monitor_by_name_reports_the_name() {
     let rt = Runtime::new();
-    let (mut watcher, holder) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (mut watcher, holder) = (TestProcess::new(&rt), TestProcess::new(&rt));
     rt.register("n", holder.pid());
     let reference = rt.monitor_name(watcher.pid(), "n");
     holder.fail(crash("r"));
@@ -62,10 +62,10 @@ async fn a_monitor_by_name_reports_the_name() {
 
 /// SIG-029. It is the holder of that moment that is watched, not the name.
 #[tokio::test]
-async fn a_monitor_by_name_stays_with_the_process() {
+async fn a_monitor_by_name_stays_with_the_process_that_held_the_name() {
     let rt = Runtime::new();
-    let (mut watcher, first) = (Puppet::new(&rt), Puppet::new(&rt));
-    let second = Puppet::new(&rt);
+    let (mut watcher, first) = (TestProcess::new(&rt), TestProcess::new(&rt));
+    let second = TestProcess::new(&rt);
     rt.register("n", first.pid());
     let reference = rt.monitor_name(watcher.pid(), "n");
     rt.unregister("n");
@@ -82,7 +82,7 @@ async fn a_monitor_by_name_stays_with_the_process() {
 #[tokio::test]
 async fn two_monitors_report_twice() {
     let rt = Runtime::new();
-    let (mut watcher, target) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (mut watcher, target) = (TestProcess::new(&rt), TestProcess::new(&rt));
     let refs = [(); 2].map(|()| rt.monitor(watcher.pid(), target.pid()));
     assert_ne!(refs[0], refs[1]);
     assert_eq!(rt.info(target.pid()).unwrap().monitors, 2);
@@ -100,7 +100,7 @@ async fn two_monitors_report_twice() {
 async fn a_demonitor_in_time_leaves_no_down() {
     let rt = Runtime::new();
     for flush in [false, true] {
-        let (mut watcher, target) = (Puppet::new(&rt), Puppet::new(&rt));
+        let (mut watcher, target) = (TestProcess::new(&rt), TestProcess::new(&rt));
         let kept = rt.monitor(watcher.pid(), target.pid());
         let reference = rt.monitor(watcher.pid(), target.pid());
         let let_go = |r| if flush { rt.demonitor_flush(r) } else { rt.demonitor(r) };
@@ -113,17 +113,17 @@ async fn a_demonitor_in_time_leaves_no_down() {
         assert!(!let_go(kept), "after its Down was received");
         watcher.handle.kill();
         watcher.ended().await;
-        assert!(!let_go(kept), "of a dead watcher");
+        assert!(!let_go(kept), "the watcher has ended");
     }
 }
 
 /// The reference names its watcher: a demonitor by another process works for that watcher.
 #[tokio::test]
-async fn a_demonitor_acts_for_its_watcher_whoever_calls() {
+async fn a_demonitor_from_another_process_removes_the_watchers_monitor() {
     let rt = Runtime::new();
     for flush in [false, true] {
-        let (mut watcher, mut stranger) = (Puppet::new(&rt), Puppet::new(&rt));
-        let target = Puppet::new(&rt);
+        let (mut watcher, mut stranger) = (TestProcess::new(&rt), TestProcess::new(&rt));
+        let target = TestProcess::new(&rt);
         let reference = rt.monitor(watcher.pid(), target.pid());
         let own = rt.monitor(stranger.pid(), target.pid());
         let let_go = stranger.ask(move |ctx| match flush {
@@ -141,11 +141,11 @@ async fn a_demonitor_acts_for_its_watcher_whoever_calls() {
 
 /// SIG-032. A reference of another runtime is an unknown one.
 #[tokio::test]
-async fn an_unknown_reference_is_harmless() {
+async fn a_demonitor_with_an_unknown_reference_has_no_effect() {
     let (rt, elsewhere) = (Runtime::new(), Runtime::new());
-    let (mut watcher, target) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (mut watcher, target) = (TestProcess::new(&rt), TestProcess::new(&rt));
     let strangers =
-        [(); 5].map(|()| elsewhere.monitor(Puppet::new(&elsewhere).pid(), target.pid()));
+        [(); 5].map(|()| elsewhere.monitor(TestProcess::new(&elsewhere).pid(), target.pid()));
     let unknown = strangers[4];
     let reference = rt.monitor(watcher.pid(), target.pid());
     assert!(!rt.demonitor(unknown));
@@ -156,10 +156,10 @@ async fn an_unknown_reference_is_harmless() {
 
 /// SIG-033. The watcher looks at its mailbox only after the `Down` was queued.
 #[tokio::test]
-async fn a_flush_takes_the_queued_down_and_a_plain_demonitor_does_not() {
+async fn demonitor_flush_removes_the_queued_down_and_demonitor_does_not() {
     for flush in [true, false] {
         let rt = Runtime::with_mailbox_depth();
-        let target = Puppet::new(&rt);
+        let target = TestProcess::new(&rt);
         let (open, opened) = oneshot::channel::<()>();
         let (report, reported) = oneshot::channel();
         let watcher = rt.spawn(|mut ctx| async move {
@@ -187,30 +187,30 @@ async fn a_flush_takes_the_queued_down_and_a_plain_demonitor_does_not() {
 
 /// SIG-036.
 #[tokio::test]
-async fn a_monitor_of_oneself_is_silent() {
+async fn a_monitor_of_oneself_reports_nothing() {
     let rt = Runtime::new();
-    let mut puppet = Puppet::new(&rt);
-    let own = puppet.pid();
+    let mut test_process = TestProcess::new(&rt);
+    let own = test_process.pid();
     rt.register("self", own);
-    let references = puppet.ask(move |ctx| {
+    let references = test_process.ask(move |ctx| {
         let rt = ctx.runtime();
         [rt.monitor(own, own), rt.monitor_name(own, "self")]
     });
     let references = references.await;
-    assert_eq!(puppet.mail().await, []);
+    assert_eq!(test_process.mail().await, []);
     assert!(rt.demonitor(references[0]));
     assert_eq!(rt.info(own).unwrap().monitors, 1);
-    puppet.finish();
-    assert_eq!(puppet.ended().await, ExitReason::Normal);
-    assert_eq!(puppet.rest().await, []);
+    test_process.finish();
+    assert_eq!(test_process.ended().await, ExitReason::Normal);
+    assert_eq!(test_process.rest().await, []);
     support::assert_nothing_left(&rt).await;
 }
 
 /// SIG-037.
 #[tokio::test]
-async fn a_dead_watcher_watches_nobody() {
+async fn the_monitors_of_an_ended_watcher_are_removed() {
     let rt = Runtime::new();
-    let (watcher, target) = (Puppet::new(&rt), Puppet::new(&rt));
+    let (watcher, target) = (TestProcess::new(&rt), TestProcess::new(&rt));
     rt.monitor(watcher.pid(), target.pid());
     assert_eq!(rt.info(target.pid()).unwrap().monitors, 1);
     watcher.handle.kill();
@@ -218,12 +218,12 @@ async fn a_dead_watcher_watches_nobody() {
     assert!(target.lives().await);
     assert_eq!(rt.info(target.pid()).unwrap().monitors, 0);
     rt.monitor(watcher.pid(), target.pid());
-    assert_eq!(rt.info(target.pid()).unwrap().monitors, 0, "dead before it watched");
+    assert_eq!(rt.info(target.pid()).unwrap().monitors, 0, "the watcher had ended before");
 }
 
 /// T11.
 #[tokio::test]
-async fn a_thousand_dead_watchers_leave_nothing_at_their_target() {
+async fn a_thousand_ended_watchers_leave_no_monitors_at_their_target() {
     let rt = Runtime::new();
     let target = idler(&rt);
     let watchers: Vec<_> = (0..1_000).map(|_| idler(&rt)).collect();
@@ -240,9 +240,9 @@ async fn a_thousand_dead_watchers_leave_nothing_at_their_target() {
 
 /// SIG-039.
 #[test]
-fn a_down_comes_after_all_that_its_process_sent() {
+fn a_down_arrives_after_all_messages_of_its_process() {
     support::race::on_workers(async |rt| {
-        let mut watcher = Puppet::new(&rt);
+        let mut watcher = TestProcess::new(&rt);
         let to = watcher.pid();
         for _ in 0..1_000 {
             let (go, going) = oneshot::channel::<()>();
@@ -265,9 +265,9 @@ fn a_down_comes_after_all_that_its_process_sent() {
 
 /// SIG-042 and T06.
 #[test]
-fn a_spawn_monitor_never_misses_the_true_reason() {
+fn spawn_monitor_always_reports_the_true_reason() {
     support::race::on_workers(async |rt| {
-        let mut watcher = Puppet::new(&rt);
+        let mut watcher = TestProcess::new(&rt);
         for round in 0..1_000 {
             let own = if round % 2 == 0 { ExitReason::Normal } else { crash("own") };
             let body_own = own.clone();
@@ -283,7 +283,7 @@ fn a_spawn_monitor_never_misses_the_true_reason() {
 
 /// However long the mailbox is, what is taken back is gone, and nothing else.
 #[tokio::test]
-async fn a_flush_takes_its_own_down_out_of_a_long_mailbox() {
+async fn demonitor_flush_removes_only_its_own_down_from_a_long_mailbox() {
     for (queued, counted) in [(0, false), (0, true), (40, false), (300, true), (300, false)] {
         let rt = if counted { Runtime::with_mailbox_depth() } else { Runtime::new() };
         let (go, going) = oneshot::channel::<usize>();

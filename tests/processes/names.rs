@@ -1,4 +1,4 @@
-//! Names: one live holder each, freed before anyone hears of the holder's end.
+//! Names: one live holder each, freed before the end of the holder is announced.
 
 use crate::support;
 
@@ -10,7 +10,7 @@ use support::{Listener, dead, idle, killed, message};
 
 /// REG-001.
 #[tokio::test]
-async fn a_name_finds_its_holder_until_that_ends() {
+async fn a_name_resolves_to_its_holder_until_the_holder_ends() {
     let rt = Runtime::new();
     let mut holder = Listener::new(&rt);
     assert!(rt.register("n", holder.pid));
@@ -25,7 +25,7 @@ async fn a_name_finds_its_holder_until_that_ends() {
 
 /// REG-002.
 #[tokio::test]
-async fn a_held_name_is_refused_to_everyone_even_its_holder() {
+async fn registering_a_held_name_fails_also_for_its_holder() {
     let rt = Runtime::new();
     let (holder, other) = (idle(&rt), idle(&rt));
     assert!(rt.register("n", holder));
@@ -38,7 +38,7 @@ async fn a_held_name_is_refused_to_everyone_even_its_holder() {
 
 /// REG-003.
 #[tokio::test]
-async fn an_unregistered_name_is_free_for_the_next() {
+async fn an_unregistered_name_can_be_registered_again() {
     let rt = Runtime::new();
     let (first, next) = (idle(&rt), idle(&rt));
     rt.register("n", first);
@@ -50,9 +50,9 @@ async fn an_unregistered_name_is_free_for_the_next() {
     assert_eq!(rt.whereis("n"), Some(next));
 }
 
-/// REG-004. A pid that never was is as good as dead.
+/// REG-004. A pid that never existed is treated as ended.
 #[tokio::test]
-async fn the_dead_take_no_name() {
+async fn an_ended_process_cannot_register_a_name() {
     let rt = Runtime::new();
     for pid in [dead(&rt).await, Pid::from_raw(12_345), Pid::OUTSIDE] {
         assert!(!rt.register("n", pid));
@@ -64,7 +64,7 @@ async fn the_dead_take_no_name() {
 
 /// REG-005.
 #[tokio::test]
-async fn all_names_of_a_process_are_freed_at_its_end() {
+async fn all_names_of_a_process_are_free_when_its_down_arrives() {
     let rt = Runtime::new();
     let holder = idle(&rt);
     let mut watcher = Listener::new(&rt);
@@ -81,7 +81,7 @@ async fn all_names_of_a_process_are_freed_at_its_end() {
 
 /// REG-007.
 #[tokio::test]
-async fn whereis_or_spawn_returns_a_live_holder_and_runs_nothing() {
+async fn whereis_or_spawn_returns_a_live_holder_and_spawns_nothing() {
     let rt = Runtime::new();
     let incumbent = idle(&rt);
     rt.register("svc", incumbent);
@@ -91,9 +91,9 @@ async fn whereis_or_spawn_returns_a_live_holder_and_runs_nothing() {
     assert_eq!(rt.process_count(), 1);
 }
 
-/// A process born with a name has it before its body first runs.
+/// A process spawned with a name has it before its body first runs.
 #[tokio::test]
-async fn a_spawned_singleton_holds_its_name_from_birth() {
+async fn whereis_or_spawn_registers_the_name_before_the_body_runs() {
     let rt = Runtime::new();
     let pid = rt.whereis_or_spawn("svc", |mut ctx| async move {
         assert_eq!(ctx.runtime().whereis("svc"), Some(ctx.pid()));
@@ -106,7 +106,7 @@ async fn a_spawned_singleton_holds_its_name_from_birth() {
 
 /// REG-008. T47: only the winner's body ever runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_that_race_to_spawn_a_name_one_body_runs() {
+async fn concurrent_whereis_or_spawn_calls_run_one_body() {
     for _ in 0..50 {
         let rt = Runtime::new();
         let (tell, mut ran) = tokio::sync::mpsc::unbounded_channel();
@@ -134,7 +134,7 @@ async fn of_many_that_race_to_spawn_a_name_one_body_runs() {
 /// T47. The incumbent is killed under the racers: each gets a process that did hold
 /// the name, and no survivor is left without it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whereis_or_spawn_beside_a_kill_leaves_one_holder_or_none() {
+async fn whereis_or_spawn_during_a_kill_leaves_one_holder_or_none() {
     let rt = Runtime::new();
     for _ in 0..500 {
         let incumbent = rt.whereis_or_spawn("svc", |_| pending());
@@ -157,7 +157,7 @@ async fn whereis_or_spawn_beside_a_kill_leaves_one_holder_or_none() {
 
 /// REG-010.
 #[tokio::test]
-async fn of_many_threads_that_register_one_name_one_succeeds() {
+async fn concurrent_registrations_of_one_name_have_one_winner() {
     let rt = Runtime::new();
     for _ in 0..50 {
         let start = Arc::new(Barrier::new(16));
@@ -192,7 +192,7 @@ async fn registered_lists_each_held_name_once() {
 
 /// REG-014, T14.
 #[tokio::test]
-async fn the_old_holders_death_does_not_free_a_name_it_gave_up() {
+async fn the_exit_of_a_former_holder_does_not_free_the_name() {
     let rt = Runtime::new();
     let (old, new) = (idle(&rt), idle(&rt));
     rt.register("n", old);
@@ -207,7 +207,7 @@ async fn the_old_holders_death_does_not_free_a_name_it_gave_up() {
 /// T14. The same, while the old holder is dying: its teardown, which has hundreds of
 /// names to free, never takes what is another's by then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_name_handed_over_during_a_death_stays_with_the_heir() {
+async fn a_name_reassigned_during_a_teardown_stays_with_the_new_holder() {
     let rt = Runtime::new();
     let heir = idle(&rt);
     let names: Vec<String> = (0..200).map(|n| format!("name {n}")).collect();
@@ -218,7 +218,7 @@ async fn a_name_handed_over_during_a_death_stays_with_the_heir() {
         rt.kill(old);
         for name in &names {
             rt.unregister(name);
-            assert!(rt.register(name.as_str(), heir), "nobody else wants the name");
+            assert!(rt.register(name.as_str(), heir), "no other process registers the name");
         }
         ended.await;
         for name in &names {
@@ -231,7 +231,7 @@ async fn a_name_handed_over_during_a_death_stays_with_the_heir() {
 
 /// REG-018.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_send_by_name_beside_a_kill_reaches_the_holder_or_nobody() {
+async fn a_send_by_name_during_a_kill_never_reaches_a_later_holder() {
     let rt = Runtime::new();
     let mut current = Listener::new(&rt);
     assert!(rt.register("svc", current.pid));
@@ -254,9 +254,9 @@ async fn a_send_by_name_beside_a_kill_reaches_the_holder_or_nobody() {
     }
 }
 
-/// The trapping peer of a link, too, finds the name free when it hears of the end.
+/// For a linked process that traps exits, the name is free when the `Exit` arrives.
 #[tokio::test]
-async fn a_name_is_free_before_links_are_told() {
+async fn a_name_is_free_before_linked_processes_receive_the_exit() {
     let rt = Runtime::new();
     let mut peer = Listener::trapping(&rt);
     let holder = rt.spawn_link(peer.pid, |_| pending()).pid();

@@ -1,5 +1,5 @@
-//! What one process sends another arrives in the order it was sent, signals included;
-//! and the runtime holds nothing locked while others' code runs.
+//! Messages and signals from one process to another arrive in the order they were sent, and the
+//! runtime holds no lock while user code runs.
 
 use crate::support;
 
@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
 use regrow::{ExitReason, Pid, Received, Runtime};
-use support::{Puppet, crash, dead_pid, down, exit, idler, text};
+use support::{TestProcess, crash, dead_pid, down, exit, idler, text};
 
 /// Guarantee 2.
 #[tokio::test]
 async fn messages_and_signals_of_one_sender_keep_their_order() {
     let rt = Runtime::new();
-    let (sender, mut receiver) = (Puppet::new(&rt), Puppet::trapping(&rt));
+    let (sender, mut receiver) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
     let (to, dead) = (receiver.pid(), dead_pid(&rt).await);
     rt.link(sender.pid(), to);
     let sent = sender.ask(move |ctx| {
@@ -50,7 +50,7 @@ async fn messages_and_signals_of_one_sender_keep_their_order() {
 /// A fatal signal overtakes nothing that was handled, and what its sender sends after
 /// it goes nowhere, round after round.
 #[test]
-fn nothing_sent_after_a_fatal_signal_is_handled() {
+fn a_message_sent_after_a_fatal_signal_is_never_handled() {
     support::race::on_workers(async |rt| {
         for round in 0..7_000 {
             let handled: Arc<Mutex<Vec<Received>>> = Arc::default();
@@ -117,9 +117,9 @@ impl Wake for Nosy {
     }
 }
 
-/// Guarantee 5. Whoever waits for an end is woken with nothing locked.
+/// Guarantee 5. A waiter for an end is woken while no lock is held.
 #[tokio::test]
-async fn a_waker_of_an_end_may_use_the_runtime() {
+async fn a_waker_that_is_woken_by_an_exit_may_use_the_runtime() {
     let rt = Runtime::new();
     let process = idler(&rt);
     let (nosy, waker) = Nosy::waker(&rt, process.pid());
@@ -134,7 +134,7 @@ async fn a_waker_of_an_end_may_use_the_runtime() {
 /// Guarantee 5. A receive that was polled with a user's waker, likewise: by a message,
 /// a signal, a `Down` and a group's news.
 #[tokio::test]
-async fn a_waker_of_a_receive_may_use_the_runtime() {
+async fn a_waker_that_is_woken_by_a_receive_may_use_the_runtime() {
     let rt = Runtime::with_mailbox_depth();
     let (mate, target) = (idler(&rt), idler(&rt));
     let (report, mut reports) = tokio::sync::mpsc::unbounded_channel();
@@ -183,10 +183,10 @@ impl fmt::Display for Clingy {
     }
 }
 
-/// Guarantee 5. A reason goes with nothing locked: one that came too late, one that was
-/// ignored, one that nobody looked at, one in a mailbox.
+/// Guarantee 5. A reason is dropped while no lock is held: one that came too late, one that was
+/// ignored, one that was never read, one in a mailbox.
 #[tokio::test]
-async fn a_reason_may_use_the_runtime_when_it_goes() {
+async fn a_destructor_of_a_reason_may_use_the_runtime() {
     let rt = Runtime::new();
     let dropped = Arc::new(AtomicUsize::new(0));
     let (plain, trapping) = (idler(&rt).pid(), idler(&rt).pid());
@@ -196,7 +196,11 @@ async fn a_reason_may_use_the_runtime_when_it_goes() {
         let clingy = Clingy(rt.clone(), target, Arc::clone(&dropped));
         rt.exit(target, ExitReason::shutdown_with(clingy));
     }
-    assert_eq!(dropped.load(Ordering::SeqCst), 2, "the late one, and that to the dead");
+    assert_eq!(
+        dropped.load(Ordering::SeqCst),
+        2,
+        "the late message, and the one to an ended process"
+    );
     assert_eq!(ended.await.to_string(), "shutdown: clingy");
     let ended = rt.ended(trapping);
     rt.kill(trapping);
@@ -206,7 +210,7 @@ async fn a_reason_may_use_the_runtime_when_it_goes() {
 
 /// Guarantee 5. A predicate runs with nothing locked.
 #[tokio::test]
-async fn a_predicate_may_use_the_runtime() {
+async fn a_predicate_of_a_selective_receive_may_use_the_runtime() {
     let rt = Runtime::new();
     let process = rt.spawn(|mut ctx| async move {
         let (rt, pid) = (ctx.runtime(), ctx.pid());

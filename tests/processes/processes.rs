@@ -1,4 +1,4 @@
-//! The life of one process: spawned, named by its pid, ended, reaped.
+//! The life of one process: spawn, pid, end, removal.
 
 use crate::support;
 
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regrow::{CrashKind, ExitReason, Received, Runtime};
-use support::{Puppet, crash, dead_pid, idler};
+use support::{TestProcess, crash, dead_pid, idler};
 use tokio::sync::oneshot;
 
 /// PROC-001.
 #[tokio::test]
-async fn a_process_runs_to_its_end_and_is_reaped() {
+async fn a_process_runs_to_its_end_and_is_removed_from_the_table() {
     let rt = Runtime::new();
     let process = rt.spawn(|_| async {});
     assert!(rt.is_alive(process.pid()));
@@ -30,7 +30,7 @@ tokio::task_local! {
 /// What OTP's process dictionary is for: set around a body, it is there at any depth of it, and
 /// nowhere else.
 #[tokio::test]
-async fn a_task_local_belongs_to_the_body_it_is_set_around() {
+async fn a_task_local_is_visible_only_in_the_body_it_is_set_around() {
     let rt = Runtime::new();
     let process = rt.spawn(|ctx| {
         TENANT.scope(7, async move {
@@ -61,7 +61,7 @@ async fn pids_increase_and_are_never_reused() {
 
 /// PROC-003. On one thread, the message is there before the body's first poll.
 #[tokio::test]
-async fn a_body_knows_its_pid_and_misses_no_message() {
+async fn a_message_sent_right_after_spawn_is_received() {
     let rt = Runtime::new();
     let (report, reported) = oneshot::channel();
     let process = rt.spawn(|mut ctx| async move {
@@ -74,20 +74,20 @@ async fn a_body_knows_its_pid_and_misses_no_message() {
 
 /// PROC-004.
 #[tokio::test]
-async fn a_send_to_nobody_says_so() {
+async fn a_send_to_a_missing_process_returns_false() {
     let rt = Runtime::new();
-    let mut bystander = Puppet::new(&rt);
+    let mut bystander = TestProcess::new(&rt);
     let never_issued = regrow::Pid::from_raw(bystander.pid().raw() + 1_000_000);
     assert!(!rt.send(dead_pid(&rt).await, b"x".to_vec()));
     assert!(!rt.send(never_issued, b"x".to_vec()));
     assert_eq!(bystander.mail().await, []);
 }
 
-/// PROC-013. The text of a panic reaches whoever asks, and nobody else notices.
+/// PROC-013. Observers of the process receive the panic message, and no other process is affected.
 #[tokio::test]
-async fn a_panic_is_the_end_of_one_process_and_carries_its_text() {
+async fn a_panic_ends_only_its_process_with_the_panic_message() {
     let rt = Runtime::new();
-    let other = Puppet::new(&rt);
+    let other = TestProcess::new(&rt);
     let reason = rt.spawn(|_| async { panic!("boom") }).join().await;
     assert!(reason.is_abnormal());
     let crash = reason.crash().unwrap();
@@ -103,7 +103,7 @@ async fn a_panic_is_the_end_of_one_process_and_carries_its_text() {
 
 /// T05. The closure that makes the body runs inside the process as well.
 #[tokio::test]
-async fn a_panic_before_the_future_exists_is_the_process_own() {
+async fn a_panic_while_the_body_is_created_ends_the_process() {
     let rt = Runtime::new();
     let captured = Arc::new(());
     let held = Arc::clone(&captured);
@@ -118,7 +118,7 @@ async fn a_panic_before_the_future_exists_is_the_process_own() {
 
 /// PROC-015.
 #[tokio::test]
-async fn a_kill_ends_a_parked_receiver() {
+async fn a_kill_ends_a_process_that_waits_in_recv() {
     let rt = Runtime::new();
     let process = rt.spawn(|mut ctx| async move {
         ctx.recv().await;
@@ -134,7 +134,7 @@ async fn a_kill_ends_a_parked_receiver() {
 
 /// A process that was killed before its first poll never starts, but its captures go.
 #[tokio::test]
-async fn a_kill_before_the_first_poll_drops_the_body_unrun() {
+async fn a_kill_before_the_first_poll_drops_the_body_without_running_it() {
     let rt = Runtime::new();
     let captured = Arc::new(AtomicUsize::new(0));
     let held = Arc::clone(&captured);
@@ -165,7 +165,7 @@ fn four_threads_spawn_ten_thousand_processes() {
 
 /// PROC-020.
 #[tokio::test]
-async fn a_shutdown_ends_every_process_and_the_second_finds_none() {
+async fn a_shutdown_kills_every_process_and_a_second_one_counts_none() {
     let rt = Runtime::new();
     let processes: Vec<_> = (0..5).map(|_| idler(&rt)).collect();
     assert_eq!(rt.shutdown(), 5);
@@ -179,7 +179,7 @@ async fn a_shutdown_ends_every_process_and_the_second_finds_none() {
 
 /// A runtime that was shut down spawns no more: the handle is of an ended process.
 #[tokio::test]
-async fn nothing_is_spawned_after_a_shutdown() {
+async fn spawns_after_a_shutdown_return_ended_processes() {
     let rt = Runtime::new();
     rt.shutdown();
     let late = rt.spawn(|_| async { unreachable!("the runtime is closed") });
@@ -192,9 +192,9 @@ async fn nothing_is_spawned_after_a_shutdown() {
 
 /// PROC-026.
 #[tokio::test]
-async fn trapping_starts_off_and_is_not_inherited() {
+async fn trap_exit_is_initially_off_and_not_inherited() {
     let rt = Runtime::new();
-    let parent = Puppet::new(&rt);
+    let parent = TestProcess::new(&rt);
     rt.register("parent", parent.pid());
     assert!(!rt.info(parent.pid()).unwrap().trap_exit);
     assert_eq!(rt.set_trap_exit(parent.pid(), true), Some(false));
@@ -228,7 +228,7 @@ async fn a_fallible_body_ends_with_the_reason_it_returns() {
 
 /// What is dropped between spawn and end: handles stop nothing.
 #[tokio::test]
-async fn a_process_outlives_its_handles() {
+async fn a_process_keeps_running_when_its_handles_are_dropped() {
     let rt = Runtime::new();
     let (go, going) = oneshot::channel::<()>();
     let (report, reported) = oneshot::channel();

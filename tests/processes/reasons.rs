@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt;
 
 use regrow::{ExitReason, Received, Runtime};
-use support::Puppet;
+use support::TestProcess;
 
 /// A reason with something to it: 128 KB.
 #[derive(Debug, PartialEq)]
@@ -26,13 +26,13 @@ impl fmt::Display for Story {
 
 impl Error for Story {}
 
-/// Lets a process that many watch end with this reason, and gives what each was told.
-async fn told_of_the_end(reason: ExitReason) -> Vec<ExitReason> {
+/// Ends a process with many observers by this reason, and returns what each observer received.
+async fn reported_reasons(reason: ExitReason) -> Vec<ExitReason> {
     let rt = Runtime::new();
-    let dying = Puppet::new(&rt);
-    let mut linked: Vec<_> = (0..10).map(|_| Puppet::trapping(&rt)).collect();
-    let mut watching: Vec<_> = (0..10).map(|_| Puppet::new(&rt)).collect();
-    let untrapping = Puppet::new(&rt);
+    let dying = TestProcess::new(&rt);
+    let mut linked: Vec<_> = (0..10).map(|_| TestProcess::trapping(&rt)).collect();
+    let mut watching: Vec<_> = (0..10).map(|_| TestProcess::new(&rt)).collect();
+    let untrapping = TestProcess::new(&rt);
     assert!(rt.link(dying.pid(), untrapping.pid()));
     for (linked, watching) in linked.iter().zip(&watching) {
         assert!(rt.link(linked.pid(), dying.pid()));
@@ -53,14 +53,14 @@ async fn told_of_the_end(reason: ExitReason) -> Vec<ExitReason> {
 
 /// PROC-012. By a shared pointer: it isn't copied for each of them.
 #[tokio::test]
-async fn a_large_value_reaches_every_observer_as_it_is() {
+async fn a_large_shutdown_value_reaches_every_observer_without_a_copy() {
     let reason = ExitReason::shutdown_with(Story::long());
     let value = |reason: &ExitReason| match reason {
         ExitReason::ShutdownWith(detail) => std::ptr::from_ref(detail.downcast_ref().unwrap()),
         other => panic!("not the reason: {other}"),
     };
     let original: *const Story = value(&reason);
-    for told in told_of_the_end(reason.clone()).await {
+    for told in reported_reasons(reason.clone()).await {
         assert_eq!(told, reason);
         assert_eq!(value(&told), original);
     }
@@ -68,9 +68,9 @@ async fn a_large_value_reaches_every_observer_as_it_is() {
 
 /// PROC-012, for an error with its type.
 #[tokio::test]
-async fn a_large_error_reaches_every_observer_as_it_is() {
+async fn a_large_error_reaches_every_observer_unchanged() {
     let reason = ExitReason::from(Story::long());
-    for told in told_of_the_end(reason.clone()).await {
+    for told in reported_reasons(reason.clone()).await {
         assert_eq!(told, reason);
         let story = told.crash().unwrap().downcast_ref::<Story>().unwrap();
         assert_eq!(*story, Story::long());
@@ -79,9 +79,9 @@ async fn a_large_error_reaches_every_observer_as_it_is() {
 
 /// PROC-012, for a text.
 #[tokio::test]
-async fn a_large_text_reaches_every_observer_as_it_is() {
+async fn a_large_crash_text_reaches_every_observer_unchanged() {
     let text = "boom ".repeat(26_215);
-    for told in told_of_the_end(ExitReason::crashed(text.clone())).await {
+    for told in reported_reasons(ExitReason::crashed(text.clone())).await {
         assert_eq!(told.crash().unwrap().message(), text);
     }
 }

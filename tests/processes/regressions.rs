@@ -7,7 +7,7 @@ use regrow::Runtime;
 /// A watcher of a group let go while news of it lay in its mailbox. The news was never
 /// handed out, rightly; but the depth went on counting it for ever.
 #[tokio::test]
-async fn news_of_a_group_that_is_no_longer_watched_is_not_counted() {
+async fn the_mailbox_depth_excludes_events_of_a_released_group_monitor() {
     let rt = Runtime::with_mailbox_depth();
     let watcher = rt.spawn(|_| pending()).pid();
     let member = rt.spawn(|_| pending()).pid();

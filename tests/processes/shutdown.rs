@@ -23,7 +23,7 @@ async fn unreachable(_: regrow::Context) {
 
 /// PROC-020.
 #[tokio::test(start_paused = true)]
-async fn shutdown_says_how_many_it_signalled_and_leaves_nobody() {
+async fn shutdown_returns_the_number_of_killed_processes_and_leaves_none() {
     let rt = Runtime::new();
     dead(&rt).await;
     let five: Vec<Pid> = (0..5).map(|_| idle(&rt)).collect();
@@ -39,7 +39,7 @@ async fn shutdown_says_how_many_it_signalled_and_leaves_nobody() {
 
 /// Each is killed while the ends of others run on other threads and end it by its link.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn shutdown_counts_those_that_the_end_of_another_reached_first() {
+async fn shutdown_counts_processes_that_a_link_ended_first() {
     for _ in 0..50 {
         let rt = Runtime::new();
         let chain: Vec<Pid> = (0..200).map(|_| idle(&rt)).collect();
@@ -56,9 +56,9 @@ async fn shutdown_counts_those_that_the_end_of_another_reached_first() {
     }
 }
 
-/// Who is ending already is not ended by it.
+/// The shutdown does not change the reason of a process that is already ending.
 #[tokio::test]
-async fn shutdown_does_not_count_those_that_are_ending() {
+async fn shutdown_does_not_count_processes_that_are_already_ending() {
     let rt = Runtime::new();
     let [dying, _other] = [idle(&rt), idle(&rt)];
     assert!(rt.kill(dying));
@@ -67,7 +67,7 @@ async fn shutdown_does_not_count_those_that_are_ending() {
 
 /// Names, groups, links, monitors, timers, streams and tokio tasks go with it.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_left_of_a_closed_runtime() {
+async fn a_closed_runtime_leaves_no_names_groups_timers_or_tasks() {
     let rt = Runtime::new();
     rt.set_log_level(regrow::LogLevel::Debug);
     let [a, b, c] = [idle(&rt), idle(&rt), idle(&rt)];
@@ -89,9 +89,9 @@ async fn nothing_is_left_of_a_closed_runtime() {
     assert_eq!(alive_tasks(), 0);
 }
 
-/// Teardown is the normal one: values are dropped before the end is told.
+/// The teardown is the normal one: values are dropped before the end is announced.
 #[tokio::test]
-async fn values_are_dropped_at_a_shutdown() {
+async fn a_shutdown_drops_the_values_of_a_body_before_the_end_is_announced() {
     let (tell, mut dropped) = unbounded_channel();
     let rt = Runtime::new();
     let process = rt.spawn(move |_| async move {
@@ -106,7 +106,7 @@ async fn values_are_dropped_at_a_shutdown() {
 
 /// Every way to spawn gives an ended process then, and no body runs.
 #[tokio::test]
-async fn nothing_is_spawned_on_a_closed_runtime() {
+async fn every_kind_of_spawn_on_a_closed_runtime_returns_an_ended_process() {
     let rt = Runtime::new();
     rt.shutdown();
     let (monitored, _) = rt.spawn_monitor(Pid::OUTSIDE, unreachable);
@@ -129,7 +129,7 @@ async fn nothing_is_spawned_on_a_closed_runtime() {
 
 /// Nor is a timer set, not even to a process that has yet to notice its end.
 #[tokio::test(start_paused = true)]
-async fn no_timer_is_set_on_a_closed_runtime() {
+async fn a_timer_on_a_closed_runtime_is_never_pending() {
     let rt = Runtime::new();
     let mut listener = Listener::new(&rt);
     rt.shutdown();
@@ -147,7 +147,7 @@ async fn no_timer_is_set_on_a_closed_runtime() {
 
 /// A process may close the runtime it lives in, and ends at its next await.
 #[tokio::test(start_paused = true)]
-async fn a_process_may_shut_its_own_runtime_down() {
+async fn a_process_may_shut_down_its_own_runtime() {
     let rt = Runtime::new();
     idle(&rt);
     let last = rt.spawn(|mut ctx| async move {
@@ -160,9 +160,9 @@ async fn a_process_may_shut_its_own_runtime_down() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// What a destructor spawns as it dies comes too late as well.
+/// A spawn by a destructor during the shutdown is refused as well.
 #[tokio::test(start_paused = true)]
-async fn a_destructor_spawns_nothing_into_a_closed_runtime() {
+async fn a_spawn_from_a_destructor_on_a_closed_runtime_ends_at_once() {
     let rt = Runtime::new();
     let inner = rt.clone();
     rt.spawn(move |_| async move {
@@ -178,7 +178,7 @@ async fn a_destructor_spawns_nothing_into_a_closed_runtime() {
 /// T02. Processes that spawn others all the time, on several threads: the door closes
 /// on all of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_slips_out_of_a_shutdown() {
+async fn a_shutdown_ends_processes_that_are_spawned_concurrently() {
     fn breed(rt: &Runtime, born: &Arc<AtomicUsize>) -> Pid {
         let born = born.clone();
         let process = rt.spawn(|ctx| async move {
@@ -205,7 +205,7 @@ async fn nobody_slips_out_of_a_shutdown() {
 
 /// T02. Nor does a child that its supervisor was about to start again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_restart_outlives_a_shutdown() {
+async fn a_shutdown_ends_children_that_are_restarted_concurrently() {
     for _ in 0..20 {
         let rt = Runtime::new();
         let flaky = |n: usize| {
@@ -228,7 +228,7 @@ async fn no_restart_outlives_a_shutdown() {
 
 /// Another runtime of the same program is none of its business.
 #[tokio::test]
-async fn a_shutdown_is_of_one_runtime() {
+async fn a_shutdown_leaves_other_runtimes_alone() {
     let (one, other) = (Runtime::new(), Runtime::new());
     let (here, mut there) = (idle(&one), Listener::new(&other));
     let ended = one.ended(here);

@@ -5,15 +5,15 @@ use crate::support;
 use std::time::Duration;
 
 use regrow::{ExitReason, Pid, Runtime};
-use support::{Puppet, crash, dead_pid, down, exit, idler, text};
+use support::{TestProcess, crash, dead_pid, down, exit, idler, text};
 use tokio::sync::oneshot;
 
 /// SIG-005.
 #[tokio::test]
 async fn a_kill_ends_a_trapping_process() {
     let rt = Runtime::new();
-    let trapping = Puppet::trapping(&rt);
-    let mut watcher = Puppet::new(&rt);
+    let trapping = TestProcess::trapping(&rt);
+    let mut watcher = TestProcess::new(&rt);
     let reference = rt.monitor(watcher.pid(), trapping.pid());
     assert!(rt.kill(trapping.pid()));
     assert_eq!(trapping.ended().await, ExitReason::Killed);
@@ -22,11 +22,11 @@ async fn a_kill_ends_a_trapping_process() {
 
 /// SIG-008. From another process.
 #[tokio::test]
-async fn an_exit_signal_ends_a_process_or_is_trapped() {
+async fn an_exit_signal_ends_a_process_unless_it_traps_exits() {
     let rt = Runtime::new();
     for reason in [crash("r"), ExitReason::Shutdown, ExitReason::Killed, ExitReason::NoProc] {
-        let (plain, mut trapping) = (Puppet::new(&rt), Puppet::trapping(&rt));
-        let sender = Puppet::new(&rt);
+        let (plain, mut trapping) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
+        let sender = TestProcess::new(&rt);
         for target in [plain.pid(), trapping.pid()] {
             let reason = reason.clone();
             assert!(sender.ask(move |ctx| ctx.runtime().exit(target, reason)).await);
@@ -37,11 +37,11 @@ async fn an_exit_signal_ends_a_process_or_is_trapped() {
     }
 }
 
-/// SIG-008. From outside: nobody is `from`.
+/// SIG-008. A signal from outside has `Pid::OUTSIDE` as `from`.
 #[tokio::test]
-async fn an_exit_signal_from_outside_comes_from_nobody() {
+async fn an_exit_signal_from_outside_any_process_has_the_sender_outside() {
     let rt = Runtime::new();
-    let mut trapping = Puppet::trapping(&rt);
+    let mut trapping = TestProcess::trapping(&rt);
     assert!(rt.exit(trapping.pid(), crash("r")));
     assert_eq!(trapping.next().await, exit(Pid::OUTSIDE, crash("r")));
 
@@ -59,9 +59,9 @@ async fn an_exit_signal_from_outside_comes_from_nobody() {
 /// T12. A normal exit signal from another is a message to one that traps, and nothing
 /// to one that doesn't.
 #[tokio::test]
-async fn a_normal_exit_signal_ends_nobody_else() {
+async fn a_normal_exit_signal_does_not_end_another_process() {
     let rt = Runtime::new();
-    let (mut plain, mut trapping) = (Puppet::new(&rt), Puppet::trapping(&rt));
+    let (mut plain, mut trapping) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
     assert!(rt.exit(plain.pid(), ExitReason::Normal));
     assert!(rt.exit(trapping.pid(), ExitReason::Normal));
     assert_eq!(plain.mail().await, []);
@@ -72,7 +72,7 @@ async fn a_normal_exit_signal_ends_nobody_else() {
 /// T12. A process that sends itself an exit signal, `Normal` included, ends of it, or
 /// traps it.
 #[tokio::test]
-async fn an_exit_signal_to_oneself_counts_whatever_the_reason() {
+async fn an_exit_signal_to_oneself_takes_effect_for_every_reason() {
     let rt = Runtime::new();
     for reason in [ExitReason::Normal, ExitReason::Shutdown, crash("own")] {
         let own = reason.clone();
@@ -83,7 +83,7 @@ async fn an_exit_signal_to_oneself_counts_whatever_the_reason() {
         });
         assert_eq!(process.join().await, reason);
 
-        let mut trapping = Puppet::trapping(&rt);
+        let mut trapping = TestProcess::trapping(&rt);
         let own = reason.clone();
         trapping.ask(|ctx| ctx.runtime().exit(ctx.pid(), own)).await;
         assert_eq!(trapping.next().await, exit(trapping.pid(), reason));
@@ -93,9 +93,9 @@ async fn an_exit_signal_to_oneself_counts_whatever_the_reason() {
 
 /// SIG-011.
 #[tokio::test]
-async fn an_exit_signal_to_nobody_says_so() {
+async fn an_exit_signal_to_a_missing_process_returns_false() {
     let rt = Runtime::new();
-    let mut bystander = Puppet::trapping(&rt);
+    let mut bystander = TestProcess::trapping(&rt);
     let never_issued = Pid::from_raw(bystander.pid().raw() + 1_000_000);
     for nobody in [dead_pid(&rt).await, never_issued, Pid::OUTSIDE] {
         assert!(!rt.exit(nobody, crash("x")));
@@ -107,13 +107,13 @@ async fn an_exit_signal_to_nobody_says_so() {
 
 /// SIG-012 and T13.
 #[tokio::test]
-async fn the_first_accepted_reason_sticks() {
+async fn the_first_accepted_exit_reason_is_final() {
     let rt = Runtime::new();
-    let mut watcher = Puppet::trapping(&rt);
+    let mut watcher = TestProcess::trapping(&rt);
     let target = idler(&rt).pid();
     let (ended, reference) = (rt.ended(target), rt.monitor(watcher.pid(), target));
     rt.link(watcher.pid(), target);
-    let sender = Puppet::new(&rt);
+    let sender = TestProcess::new(&rt);
     let sent = sender.ask(move |ctx| {
         let rt = ctx.runtime();
         rt.exit(target, crash("first")) && rt.exit(target, crash("second")) && rt.kill(target)
@@ -127,7 +127,7 @@ async fn the_first_accepted_reason_sticks() {
 
 /// T13. `Normal` from outside is not accepted, so the kill after it is the first.
 #[tokio::test]
-async fn an_ignored_signal_leaves_no_reason_behind() {
+async fn an_ignored_exit_signal_does_not_set_the_reason() {
     let rt = Runtime::new();
     let process = idler(&rt);
     rt.exit(process.pid(), ExitReason::Normal);
@@ -137,7 +137,7 @@ async fn an_ignored_signal_leaves_no_reason_behind() {
 
 /// T13. A panic that happens before the signal is looked at is what really happened.
 #[tokio::test]
-async fn a_panic_beats_a_signal_that_was_accepted_before() {
+async fn a_panic_takes_precedence_over_a_signal_that_was_accepted_before() {
     let rt = Runtime::new();
     let process = rt.spawn(|ctx| async move {
         ctx.runtime().exit(ctx.pid(), crash("signal"));
@@ -148,7 +148,7 @@ async fn a_panic_beats_a_signal_that_was_accepted_before() {
 
 /// T13. A body that returns with a signal pending was ended by the signal.
 #[tokio::test]
-async fn a_signal_beats_a_return_that_follows_it() {
+async fn a_pending_signal_takes_precedence_over_a_later_return() {
     let rt = Runtime::new();
     let process = rt.spawn(|ctx| async move {
         ctx.runtime().exit(ctx.pid(), crash("signal"));
@@ -158,41 +158,41 @@ async fn a_signal_beats_a_return_that_follows_it() {
 
 /// Only signals that come while it traps are trapped.
 #[tokio::test]
-async fn trapping_counts_when_the_signal_arrives() {
+async fn trap_exit_applies_at_the_arrival_of_a_signal() {
     let rt = Runtime::new();
-    let mut puppet = Puppet::trapping(&rt);
-    rt.exit(puppet.pid(), crash("trapped"));
-    rt.set_trap_exit(puppet.pid(), false);
-    assert_eq!(puppet.next().await, exit(Pid::OUTSIDE, crash("trapped")));
-    rt.exit(puppet.pid(), crash("fatal"));
-    rt.set_trap_exit(puppet.pid(), true);
-    assert_eq!(puppet.ended().await, crash("fatal"));
+    let mut test_process = TestProcess::trapping(&rt);
+    rt.exit(test_process.pid(), crash("trapped"));
+    rt.set_trap_exit(test_process.pid(), false);
+    assert_eq!(test_process.next().await, exit(Pid::OUTSIDE, crash("trapped")));
+    rt.exit(test_process.pid(), crash("fatal"));
+    rt.set_trap_exit(test_process.pid(), true);
+    assert_eq!(test_process.ended().await, crash("fatal"));
 }
 
-/// Architecture 3.2. What was queued before is not handled either, and the sender of
-/// what comes after is told.
+/// Architecture 3.2. Messages queued before are not handled either, and a send afterwards returns
+/// `false`.
 #[tokio::test]
-async fn nothing_is_handled_after_a_fatal_signal() {
+async fn queued_messages_are_not_handled_after_a_fatal_signal() {
     let rt = Runtime::new();
     for kill in [true, false] {
-        let mut puppet = Puppet::new(&rt);
-        assert_eq!(puppet.mail().await, []);
-        assert!(rt.send(puppet.pid(), b"before".to_vec()));
+        let mut test_process = TestProcess::new(&rt);
+        assert_eq!(test_process.mail().await, []);
+        assert!(rt.send(test_process.pid(), b"before".to_vec()));
         if kill {
-            rt.kill(puppet.pid())
+            rt.kill(test_process.pid())
         } else {
-            rt.exit(puppet.pid(), crash("r"))
+            rt.exit(test_process.pid(), crash("r"))
         };
-        assert!(!rt.send(puppet.pid(), b"after".to_vec()));
-        assert!(rt.is_alive(puppet.pid()), "until it is torn down");
-        puppet.ended().await;
-        assert_eq!(puppet.rest().await, []);
+        assert!(!rt.send(test_process.pid(), b"after".to_vec()));
+        assert!(rt.is_alive(test_process.pid()), "until it is torn down");
+        test_process.ended().await;
+        assert_eq!(test_process.rest().await, []);
     }
 }
 
 /// T22. The mailbox doesn't hold a kill up: not a backlog, not a selective receive.
 #[tokio::test]
-async fn a_kill_overtakes_the_mailbox() {
+async fn a_kill_takes_effect_before_queued_messages() {
     let rt = Runtime::new();
     let process = rt.spawn(|mut ctx| async move {
         ctx.recv_match(|item| *item == text("never sent")).await;
@@ -205,7 +205,7 @@ async fn a_kill_overtakes_the_mailbox() {
     assert_eq!(process.join().await, ExitReason::Killed);
 }
 
-/// T22. Whatever the body waits for, it ends there: nobody here ever comes back.
+/// T22. A kill ends the body at any wait; none of the futures here ever completes.
 #[tokio::test(start_paused = true)]
 async fn a_kill_ends_a_process_inside_any_await() {
     let rt = Runtime::new();

@@ -26,7 +26,7 @@ async fn read_all(mut reader: StreamHandle) -> Vec<Vec<u8>> {
 
 /// STR-001.
 #[tokio::test]
-async fn a_stream_comes_in_its_turn_and_its_chunks_in_order() {
+async fn a_stream_arrives_in_mailbox_order_and_its_chunks_in_write_order() {
     let rt = Runtime::new();
     let (writer, reader) = stream();
     let receiver = rt.spawn(|mut ctx| async move {
@@ -67,7 +67,7 @@ async fn a_writer_waits_for_a_slow_reader() {
 
 /// STR-003.
 #[tokio::test]
-async fn what_was_written_is_read_after_the_writer_is_gone() {
+async fn chunks_are_readable_after_the_writer_was_dropped() {
     let (writer, reader) = stream();
     writer.write(b"a".to_vec()).await.unwrap();
     writer.write(b"b".to_vec()).await.unwrap();
@@ -77,7 +77,7 @@ async fn what_was_written_is_read_after_the_writer_is_gone() {
 
 /// STR-003.
 #[tokio::test]
-async fn a_write_to_nobody_gives_the_chunk_back() {
+async fn a_write_without_a_reader_returns_the_chunk() {
     let (writer, reader) = stream_with_capacity(1);
     writer.write(b"read by nobody".to_vec()).await.unwrap();
     let waiting = tokio::spawn({
@@ -92,7 +92,7 @@ async fn a_write_to_nobody_gives_the_chunk_back() {
 
 /// A stream ends with its last writer, not with its first.
 #[tokio::test]
-async fn clones_of_a_writer_write_to_one_stream() {
+async fn a_stream_ends_with_its_last_writer() {
     let (writer, mut reader) = stream();
     let other = writer.clone();
     writer.write(b"one".to_vec()).await.unwrap();
@@ -108,7 +108,7 @@ async fn clones_of_a_writer_write_to_one_stream() {
 
 /// STR-005.
 #[tokio::test]
-async fn a_stream_sent_to_the_dead_is_gone() {
+async fn a_stream_sent_to_an_ended_process_is_dropped() {
     let rt = Runtime::new();
     let (writer, reader) = stream();
     assert!(!rt.send_stream(dead(&rt).await, reader));
@@ -117,7 +117,7 @@ async fn a_stream_sent_to_the_dead_is_gone() {
 
 /// A stream that lies unread in a mailbox goes with it.
 #[tokio::test]
-async fn a_stream_ends_with_the_process_that_never_took_it() {
+async fn a_queued_stream_ends_with_its_process() {
     let rt = Runtime::new();
     let receiver = idle(&rt);
     let (writer, reader) = stream_with_capacity(1);
@@ -129,7 +129,7 @@ async fn a_stream_ends_with_the_process_that_never_took_it() {
 
 /// STR-007.
 #[tokio::test]
-async fn a_queued_stream_counts_until_it_is_received() {
+async fn a_queued_stream_counts_in_the_mailbox_depth_until_received() {
     let rt = Runtime::with_mailbox_depth();
     let (take, taken) = oneshot::channel::<()>();
     let (tell, told) = oneshot::channel();
@@ -149,7 +149,7 @@ async fn a_queued_stream_counts_until_it_is_received() {
 
 /// A bound sheds streams as it sheds messages, and their writers learn of it.
 #[tokio::test]
-async fn a_full_mailbox_sheds_streams() {
+async fn a_full_mailbox_rejects_streams() {
     let rt = Runtime::with_mailbox_capacity(1);
     let receiver = idle(&rt);
     let (kept, reader) = stream();
@@ -163,7 +163,7 @@ async fn a_full_mailbox_sheds_streams() {
 
 /// A read that is given up has taken nothing.
 #[tokio::test]
-async fn a_cancelled_read_loses_nothing() {
+async fn a_cancelled_read_loses_no_chunk() {
     let (writer, mut reader) = stream();
     assert_eq!(reader.read().now_or_never(), None);
     writer.write(b"x".to_vec()).await.unwrap();
@@ -186,14 +186,14 @@ fn two_live_streams_are_never_equal() {
 /// No chunk could ever be written to a stream of no room.
 #[test]
 #[should_panic(expected = "room for at least one chunk")]
-fn a_stream_without_room_is_refused() {
+fn stream_with_capacity_of_zero_panics() {
     drop(stream_with_capacity(0));
 }
 
-/// What a writer found, what a joiner was told, what was dropped: in this order.
+/// The result of a writer, the report to a joiner, the drop of a value: in this order.
 type Seen = Arc<Mutex<Vec<&'static str>>>;
 
-/// The waker of one who waits for an end: it writes as soon as that is told.
+/// The waker of a waiter for an end: it records the announcement.
 struct WritesWhenWoken(StreamWriter, Seen);
 
 impl Wake for WritesWhenWoken {
@@ -226,7 +226,7 @@ fn end_with_a_stream_queued(rt: &Runtime, pid: regrow::Pid, seen: &Seen) {
 
 /// On two threads, so that the process ends while this one waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queued_stream_fails_its_writer_before_anybody_is_told_of_the_end() {
+async fn a_queued_stream_fails_its_writer_before_the_end_is_announced() {
     let rt = Runtime::new();
     let seen = Seen::default();
     end_with_a_stream_queued(&rt, rt.spawn(|_| pending()).pid(), &seen);
@@ -257,7 +257,7 @@ impl GenServer for Deaf {
 
 /// Streams alone go first: a destructor of the user's may take its time, and comes last.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_else_was_queued_is_dropped_after_the_end_was_told() {
+async fn queued_messages_are_dropped_after_the_end_was_announced() {
     for (depth, tracked) in [(false, false), (true, false), (false, true)] {
         let rt = if depth { Runtime::with_mailbox_depth() } else { Runtime::new() };
         rt.track_handlers(tracked);

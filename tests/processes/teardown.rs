@@ -1,11 +1,11 @@
-//! The order of a death, the same on every path: values, names and groups, then tidings.
+//! The order of a teardown, the same for every cause: values, names and groups, then notifications.
 
 use crate::support;
 
 use std::sync::{Arc, Mutex};
 
 use regrow::{ExitReason, Pid, ProcessHandle, Received, Runtime};
-use support::{OnDrop, Puppet, crash, down, exit};
+use support::{OnDrop, TestProcess, crash, down, exit};
 use tokio::sync::oneshot;
 
 /// What a value of the body saw while it was dropped.
@@ -24,7 +24,7 @@ struct Deathbed {
     process: ProcessHandle,
     go: oneshot::Sender<()>,
     seen: Arc<Mutex<Vec<Seen>>>,
-    observer: Puppet,
+    observer: TestProcess,
     down: Received,
 }
 
@@ -54,7 +54,7 @@ impl Way {
 impl Deathbed {
     async fn prepare(way: Way) -> Deathbed {
         let rt = Runtime::with_mailbox_depth();
-        let observer = Puppet::trapping(&rt);
+        let observer = TestProcess::trapping(&rt);
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (ready, is_ready) = oneshot::channel();
         let (go, going) = oneshot::channel::<()>();
@@ -86,7 +86,7 @@ impl Deathbed {
             Way::Kill => assert!(self.rt.kill(pid)),
             Way::Signal => assert!(self.rt.exit(pid, way.reason())),
             Way::Cascade => {
-                let peer = Puppet::new(&self.rt);
+                let peer = TestProcess::new(&self.rt);
                 self.rt.link(pid, peer.pid());
                 peer.fail(way.reason());
             }
@@ -112,7 +112,7 @@ fn look_around(
 
 /// Guarantee 1, the first half: values go while the process still is what it was.
 #[tokio::test]
-async fn values_are_dropped_before_anything_is_freed_or_told() {
+async fn values_are_dropped_before_names_are_freed_and_the_end_is_announced() {
     for way in WAYS {
         let bed = Deathbed::prepare(way).await;
         let pid = bed.process.pid();
@@ -127,7 +127,7 @@ async fn values_are_dropped_before_anything_is_freed_or_told() {
 
 /// Guarantee 1, the second half: each observer once, all with the same reason.
 #[tokio::test]
-async fn every_observer_of_one_end_is_told_once_and_the_same() {
+async fn every_observer_of_an_exit_receives_one_report_with_the_same_reason() {
     for way in WAYS {
         let mut bed = Deathbed::prepare(way).await;
         let pid = bed.process.pid();
@@ -148,9 +148,9 @@ async fn every_observer_of_one_end_is_told_once_and_the_same() {
     }
 }
 
-/// SIG-040 and T16. The one who gets the `Down` finds all of it done.
+/// SIG-040 and T16. When a process receives the `Down`, the teardown is complete.
 #[tokio::test]
-async fn who_gets_the_down_finds_the_name_free() {
+async fn names_and_groups_are_free_when_the_down_arrives() {
     for way in WAYS {
         let bed = Deathbed::prepare(way).await;
         let pid = bed.process.pid();
@@ -172,7 +172,7 @@ async fn who_gets_the_down_finds_the_name_free() {
 /// A destructor's panic is caught and changes nothing: not the reason, not the rest of
 /// the teardown.
 #[tokio::test]
-async fn a_destructor_that_panics_changes_nothing() {
+async fn a_panicking_destructor_changes_neither_reason_nor_teardown() {
     for way in [Way::Return, Way::Kill, Way::Signal] {
         let rt = Runtime::new();
         let process = rt.spawn(move |mut ctx| async move {
@@ -187,7 +187,7 @@ async fn a_destructor_that_panics_changes_nothing() {
             assert_eq!(reason.crash().unwrap().message(), "in the destructor");
             continue;
         }
-        let (mut observer, pid) = (Puppet::trapping(&rt), process.pid());
+        let (mut observer, pid) = (TestProcess::trapping(&rt), process.pid());
         assert!(rt.register("n", pid) && rt.register_tag("g", pid));
         let reference = rt.monitor(observer.pid(), pid);
         rt.link(observer.pid(), pid);
@@ -208,7 +208,7 @@ async fn a_destructor_that_panics_changes_nothing() {
 /// A body that panicked and whose captures panic when they are dropped: the first panic
 /// is the reason.
 #[tokio::test]
-async fn a_destructor_that_panics_after_a_panic_changes_nothing() {
+async fn the_first_panic_is_the_reason_when_a_destructor_panics_too() {
     let rt = Runtime::new();
     let value = OnDrop::new(|| panic!("in the destructor"));
     let process = rt.spawn(move |_| {
@@ -228,7 +228,7 @@ async fn a_destructor_that_panics_after_a_panic_changes_nothing() {
 #[tokio::test]
 async fn a_destructor_may_use_the_runtime() {
     let rt = Runtime::new();
-    let mut friend = Puppet::trapping(&rt);
+    let mut friend = TestProcess::trapping(&rt);
     let (friend_pid, inside) = (friend.pid(), rt.clone());
     let process = rt.spawn(move |mut ctx| async move {
         let own = ctx.pid();
@@ -255,7 +255,7 @@ async fn a_destructor_may_use_the_runtime() {
 
 /// What still lay in the mailbox goes too: the writer of a stream sees its reader gone.
 #[tokio::test]
-async fn the_mailbox_dies_with_its_process() {
+async fn queued_items_are_dropped_with_their_process() {
     let rt = Runtime::new();
     let process = support::idler(&rt);
     let (writer, reader) = regrow::stream();

@@ -1,4 +1,4 @@
-//! Timers: exact, in order, once, and never for the dead.
+//! Timers: exact, in order, once, and never for ended processes.
 
 use crate::support;
 
@@ -14,7 +14,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A process that tells when each message came, counted from its birth.
+/// A process that reports the arrival time of each message, counted from its spawn.
 struct Clock {
     pid: Pid,
     ticks: UnboundedReceiver<(Duration, String)>,
@@ -51,7 +51,7 @@ fn tick(at: u128, text: &str) -> (u128, String) {
 
 /// TMR-001.
 #[tokio::test(start_paused = true)]
-async fn a_message_comes_once_and_exactly_when_it_is_due() {
+async fn a_timer_message_arrives_once_and_exactly_when_due() {
     let rt = Runtime::new();
     let (mut clock, mut other) = (Clock::new(&rt), Clock::new(&rt));
     rt.send_after(clock.pid, ms(500), b"m".to_vec());
@@ -77,7 +77,7 @@ async fn a_cancelled_timer_never_fires() {
 
 /// TMR-003.
 #[tokio::test(start_paused = true)]
-async fn a_timer_is_cancelled_once_and_not_after_it_fired() {
+async fn cancel_returns_true_once_and_false_after_the_timer_fired() {
     let rt = Runtime::new();
     let mut clock = Clock::new(&rt);
     let (cancelled, fired) = (
@@ -94,7 +94,7 @@ async fn a_timer_is_cancelled_once_and_not_after_it_fired() {
 
 /// TMR-004.
 #[tokio::test(start_paused = true)]
-async fn timers_fire_in_order_of_time_whatever_order_they_were_set_in() {
+async fn timers_fire_in_order_of_their_due_times() {
     let rt = Runtime::new();
     let mut clock = Clock::new(&rt);
     for delay in [200, 0, 100] {
@@ -108,7 +108,7 @@ async fn timers_fire_in_order_of_time_whatever_order_they_were_set_in() {
 /// Timers due at one instant fire in the order they were made, whether few or very many,
 /// and also when some were made long before the others.
 #[tokio::test(start_paused = true)]
-async fn timers_of_one_instant_fire_in_the_order_they_were_made() {
+async fn timers_due_at_one_instant_fire_in_the_order_they_were_set() {
     let rt = Runtime::new();
     let mut clock = Clock::new(&rt);
     for n in 0..1_000 {
@@ -123,9 +123,9 @@ async fn timers_of_one_instant_fire_in_the_order_they_were_made() {
     }
 }
 
-/// TMR-006. Who holds the name when the timer is set doesn't matter.
+/// TMR-006. The holder of the name when the timer is set does not matter.
 #[tokio::test(start_paused = true)]
-async fn a_timer_aimed_at_a_name_finds_the_holder_of_that_moment() {
+async fn a_timer_to_a_name_reaches_the_holder_at_the_due_time() {
     let rt = Runtime::new();
     let (mut old, mut new) = (Clock::new(&rt), Clock::new(&rt));
     for name in [Dest::from("n"), Dest::from(String::from("n")), Dest::Name("n".into())] {
@@ -189,7 +189,7 @@ async fn timers_do_not_keep_the_runtime_alive() {
 
 /// TMR-010.
 #[tokio::test(start_paused = true)]
-async fn a_timer_outlives_the_one_who_set_it() {
+async fn a_timer_survives_the_process_that_set_it() {
     let rt = Runtime::new();
     let mut clock = Clock::new(&rt);
     let to = clock.pid;
@@ -233,7 +233,7 @@ async fn an_interval_does_not_drift() {
 
 /// An interval ends with its target, and one aimed at a name goes on without a holder.
 #[tokio::test(start_paused = true)]
-async fn an_interval_ends_with_its_process_but_not_with_a_names_holder() {
+async fn an_interval_ends_with_its_target_pid_but_not_with_a_name_holder() {
     let rt = Runtime::new();
     let (first, mut second) = (Clock::new(&rt), Clock::new(&rt));
     let by_pid = rt.send_interval(first.pid, ms(10), b"by pid".to_vec());
@@ -285,7 +285,7 @@ async fn exit_after_reaches_a_trapping_process_as_a_message() {
 
 /// TMR-014.
 #[tokio::test(start_paused = true)]
-async fn timers_aimed_at_the_dead_or_at_nobody_are_harmless() {
+async fn timers_to_an_ended_process_or_a_free_name_have_no_effect() {
     let rt = Runtime::new();
     let mut clock = Clock::new(&rt);
     for gone in [Dest::from(dead(&rt).await), Dest::from(Pid::from_raw(999)), "nobody".into()] {
@@ -301,7 +301,7 @@ async fn timers_aimed_at_the_dead_or_at_nobody_are_harmless() {
 
 /// TMR-015.
 #[tokio::test(start_paused = true)]
-async fn a_pending_timer_tells_how_long_it_has_left() {
+async fn remaining_returns_the_time_until_a_timer_fires() {
     let rt = Runtime::new();
     let mut clock = Clock::new(&rt);
     let timer = rt.send_after(clock.pid, ms(1_000), b"m".to_vec());
@@ -316,7 +316,7 @@ async fn a_pending_timer_tells_how_long_it_has_left() {
 
 /// TMR-016.
 #[tokio::test(start_paused = true)]
-async fn an_interval_cancelled_by_its_first_tick_has_no_second() {
+async fn an_interval_cancelled_in_its_first_tick_has_no_second_tick() {
     let rt = Runtime::new();
     let handler = rt.spawn(|mut ctx| async move {
         let interval = ctx.runtime().send_interval(ctx.pid(), ms(10), b"tick".to_vec());
@@ -329,7 +329,7 @@ async fn an_interval_cancelled_by_its_first_tick_has_no_second() {
 
 /// TMR-018.
 #[tokio::test(start_paused = true)]
-async fn a_process_sleeps_as_long_as_it_wants_unless_it_is_killed() {
+async fn a_kill_ends_a_sleeping_process_at_once() {
     let rt = Runtime::new();
     let start = Instant::now();
     let sleeper = rt.spawn(|_| async {

@@ -1,4 +1,4 @@
-//! Timers by the hundred thousand, from foreign threads, and at the edges of time.
+//! Timers by the hundred thousand, from threads outside tokio, and with extreme durations.
 
 use crate::support;
 
@@ -27,7 +27,7 @@ fn scattered() -> impl Iterator<Item = u64> {
 /// Each comes on its own millisecond, and those of one millisecond in the order they
 /// were set.
 #[tokio::test(start_paused = true)]
-async fn a_hundred_thousand_timers_fire_exactly_and_in_order() {
+async fn a_hundred_thousand_timers_fire_on_time_and_in_order() {
     const ALL: u64 = 100_000;
     let rt = Runtime::new();
     let start = Instant::now();
@@ -54,7 +54,7 @@ async fn a_hundred_thousand_timers_fire_exactly_and_in_order() {
 /// Of many timers to many processes, half are cancelled and some targets die: exactly
 /// the others are heard.
 #[tokio::test(start_paused = true)]
-async fn cancelled_and_orphaned_timers_among_many_stay_silent() {
+async fn cancelled_timers_and_timers_of_ended_targets_do_not_fire() {
     let rt = Runtime::new();
     let mut targets: Vec<_> = (0..100).map(|_| Listener::new(&rt)).collect();
     let timers: Vec<_> = (0..10_000_usize)
@@ -80,7 +80,7 @@ async fn cancelled_and_orphaned_timers_among_many_stay_silent() {
 
 /// Threads that know nothing of tokio set, read and cancel timers all the same.
 #[tokio::test(start_paused = true)]
-async fn foreign_threads_can_set_timers() {
+async fn threads_outside_tokio_can_set_timers() {
     let rt = Runtime::new();
     let mut target = Listener::new(&rt);
     let to = target.pid;
@@ -129,7 +129,7 @@ async fn a_timer_is_either_cancelled_or_delivered() {
 /// However a cancel falls beside a tick, there is no tick after it said yes, and the
 /// interval does not go on after it said no.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_interval_stays_cancelled() {
+async fn an_interval_does_not_tick_after_cancel() {
     let rt = Runtime::new();
     for _ in 0..200 {
         let mut target = Listener::new(&rt);
@@ -154,7 +154,7 @@ impl Wake for Cancels {
 /// Of timers that are due at one instant one leads to a cancel of another, an interval: that does
 /// not come then.
 #[tokio::test(start_paused = true)]
-async fn an_interval_that_is_cancelled_as_it_is_due_does_not_come() {
+async fn an_interval_cancelled_at_its_due_instant_does_not_tick() {
     let rt = Runtime::new();
     let mut target = Listener::new(&rt);
     let reader = rt.spawn({
@@ -178,7 +178,7 @@ async fn an_interval_that_is_cancelled_as_it_is_due_does_not_come() {
 /// TMR-008. The target dies at the very instant: the timer is delivered or dropped, and
 /// in either case no more.
 #[tokio::test(start_paused = true)]
-async fn a_timer_due_as_its_target_dies_is_dropped() {
+async fn a_timer_due_at_the_end_of_its_target_is_dropped() {
     let rt = Runtime::new();
     let target = idle(&rt);
     rt.kill_after(target, ms(10));
@@ -194,7 +194,7 @@ async fn a_timer_due_as_its_target_dies_is_dropped() {
 
 /// The same on several threads, again and again: no timer outlives its target.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_timer_outlives_its_target() {
+async fn timers_end_with_their_target_under_concurrent_kills() {
     let rt = Runtime::new();
     for _ in 0..1_000 {
         let target = idle(&rt);
@@ -214,7 +214,7 @@ async fn no_timer_outlives_its_target() {
 
 /// A delay beyond all clocks is a timer that waits, and can be cancelled.
 #[tokio::test(start_paused = true)]
-async fn a_delay_without_end_never_fires() {
+async fn a_timer_with_a_max_delay_never_fires() {
     let rt = Runtime::new();
     let mut target = Listener::new(&rt);
     let never = rt.send_after(target.pid, Duration::MAX, b"never".to_vec());
@@ -229,7 +229,7 @@ async fn a_delay_without_end_never_fires() {
 
 /// A timer years ahead is as exact as one that is near.
 #[tokio::test(start_paused = true)]
-async fn a_timer_fires_after_years_to_the_millisecond() {
+async fn a_timer_of_five_years_fires_to_the_millisecond() {
     const YEARS: Duration = Duration::from_millis(5 * 365 * 24 * 3_600_000 + 7);
     let rt = Runtime::new();
     let mut target = Listener::new(&rt);

@@ -1,4 +1,4 @@
-//! Processes whose tokio goes away: they end like any other.
+//! Processes after the shutdown of their tokio runtime: they end like any other.
 
 use crate::support;
 
@@ -31,7 +31,7 @@ fn elsewhere<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// What was told of errors on this thread.
+/// The errors that were logged on this thread.
 fn errors(log: &Log) -> Vec<String> {
     log.heads().into_iter().filter(|head| head.starts_with("ERROR")).collect()
 }
@@ -74,7 +74,7 @@ fn tangle(tokio: &Tokio, rt: &Runtime) -> (Vec<ProcessHandle>, Arc<AtomicUsize>)
 
 /// T50.
 #[test]
-fn dropping_tokio_tears_every_process_down() {
+fn dropping_tokio_kills_every_process() {
     for tokio in each_tokio() {
         let rt = Runtime::new();
         let (processes, dropped) = tangle(&tokio, &rt);
@@ -91,9 +91,9 @@ fn dropping_tokio_tears_every_process_down() {
     }
 }
 
-/// T50. One who waits elsewhere, in another tokio, is told while the first goes.
+/// T50. A waiter on another tokio runtime is notified while the first shuts down.
 #[test]
-fn who_waits_in_another_tokio_is_told() {
+fn a_join_in_another_tokio_returns_when_tokio_is_dropped() {
     for tokio in each_tokio() {
         let rt = Runtime::new();
         let (processes, _) = tangle(&tokio, &rt);
@@ -106,7 +106,7 @@ fn who_waits_in_another_tokio_is_told() {
 
 /// T50. A body that holds its thread is dropped when it gives the thread back.
 #[test]
-fn a_body_that_blocks_is_torn_down_when_it_yields() {
+fn a_blocking_body_is_torn_down_when_it_yields() {
     let tokio = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let inside = tokio.enter();
     let rt = Runtime::new();
@@ -127,7 +127,7 @@ fn a_body_that_blocks_is_torn_down_when_it_yields() {
 
 /// T50. A spawn on a tokio that is gone gives a process that has ended.
 #[test]
-fn a_spawn_after_tokio_is_gone_ends_at_once() {
+fn a_spawn_on_a_dropped_tokio_returns_an_ended_process() {
     for tokio in each_tokio() {
         let rt = tokio.block_on(async { Runtime::new() });
         drop(tokio);
@@ -142,7 +142,7 @@ fn a_spawn_after_tokio_is_gone_ends_at_once() {
 
 /// T50. A destructor that spawns and links while tokio goes neither hangs nor leaks.
 #[test]
-fn a_destructor_that_spawns_while_tokio_goes_is_harmless() {
+fn a_destructor_that_spawns_while_tokio_is_dropped_leaks_nothing() {
     for tokio in each_tokio() {
         let inside = tokio.enter();
         let rt = Runtime::new();
@@ -172,7 +172,7 @@ fn a_destructor_that_spawns_while_tokio_goes_is_harmless() {
 /// T27. Tokio is dropped because something else panics on its thread: no process is
 /// said to have crashed.
 #[test]
-fn an_unrelated_panic_makes_no_process_a_crash() {
+fn dropping_tokio_during_a_panic_reports_no_process_as_crashed() {
     for tokio in each_tokio() {
         let log = Log::listen();
         let rt = Runtime::new();
@@ -196,7 +196,7 @@ fn an_unrelated_panic_makes_no_process_a_crash() {
 
 /// T27. The same for a spawn that ends at once because tokio is gone.
 #[test]
-fn a_process_that_ends_while_its_thread_unwinds_is_no_crash() {
+fn a_process_that_ends_while_its_thread_unwinds_is_not_a_crash() {
     let log = Log::listen();
     let rt = elsewhere(async { Runtime::new() });
     let spawner = rt.clone();
@@ -220,7 +220,7 @@ fn assert_says_so(said: &dyn std::fmt::Display) {
     assert!(all.iter().all(|part| said.contains(part)), "{said}");
 }
 
-/// A runtime whose tokio has gone, and with it a server and a tree.
+/// A runtime after the shutdown of its tokio, with the handles of a server and a tree.
 fn left_over(tokio: Tokio) -> (Runtime, ServerRef<Ledger>, SupervisorRef) {
     let rt = Runtime::new();
     let (server, tree) = tokio.block_on(async {
@@ -234,7 +234,7 @@ fn left_over(tokio: Tokio) -> (Runtime, ServerRef<Ledger>, SupervisorRef) {
 }
 
 #[test]
-fn a_start_on_a_tokio_that_is_gone_says_so_and_what_to_do() {
+fn a_start_on_a_dropped_tokio_fails_with_tokio_gone() {
     for tokio in each_tokio() {
         let (rt, _, _) = left_over(tokio);
         for _ in 0..2 {
@@ -268,7 +268,7 @@ fn a_start_on_a_tokio_that_is_gone_says_so_and_what_to_do() {
 
 /// Also where no process was left to see it go.
 #[test]
-fn the_first_start_on_a_tokio_that_is_gone_says_so_as_well() {
+fn the_first_start_on_a_dropped_tokio_fails_with_tokio_gone() {
     for tokio in each_tokio() {
         let rt = tokio.block_on(async { Runtime::new() });
         drop(tokio);
@@ -278,7 +278,7 @@ fn the_first_start_on_a_tokio_that_is_gone_says_so_as_well() {
 }
 
 #[test]
-fn a_request_on_a_tokio_that_is_gone_says_so_in_whatever_way_it_is_made() {
+fn every_request_on_a_dropped_tokio_fails_with_tokio_gone() {
     for tokio in each_tokio() {
         let (rt, direct, tree) = left_over(tokio);
         let second = Duration::from_secs(1);
@@ -313,7 +313,7 @@ fn a_request_on_a_tokio_that_is_gone_says_so_in_whatever_way_it_is_made() {
 }
 
 #[test]
-fn a_task_on_a_tokio_that_is_gone_says_so() {
+fn a_task_on_a_dropped_tokio_fails_with_tokio_gone() {
     for tokio in each_tokio() {
         let (rt, _, _) = left_over(tokio);
         elsewhere(async {
@@ -329,9 +329,9 @@ fn a_task_on_a_tokio_that_is_gone_says_so() {
     }
 }
 
-/// None is kept that can never fire, whoever notices first.
+/// A timer that can never fire is not kept.
 #[test]
-fn a_timer_on_a_tokio_that_is_gone_is_not_pending() {
+fn a_timer_on_a_dropped_tokio_is_not_pending() {
     for tokio in each_tokio() {
         let (rt, _, _) = left_over(tokio);
         let unnoticed = elsewhere(async { Runtime::new() });
@@ -349,7 +349,7 @@ fn a_timer_on_a_tokio_that_is_gone_is_not_pending() {
 
 /// A spawn has no error to return; the log says it once. At the end of a tokio it says nothing.
 #[test]
-fn a_spawn_on_a_tokio_that_is_gone_is_told_to_the_log_once() {
+fn a_spawn_on_a_dropped_tokio_logs_one_warning() {
     for tokio in each_tokio() {
         let log = Log::listen();
         let rt = Runtime::new();
@@ -370,7 +370,7 @@ fn a_spawn_on_a_tokio_that_is_gone_is_told_to_the_log_once() {
 
 /// A start that is killed while its tokio runs has been killed.
 #[tokio::test]
-async fn a_start_that_is_killed_says_that() {
+async fn a_start_that_is_killed_fails_with_killed() {
     let rt = Runtime::new();
     let setup = Setup::default();
     let named = Ledger::spec(setup).named(LEDGER);

@@ -1,4 +1,4 @@
-//! Users' wakers that panic when they are called: the process that calls them goes on, and all other
+//! User wakers that panic when they are called: the process that calls them continues, and all other
 //! waiters are woken.
 
 use crate::support;
@@ -15,20 +15,20 @@ use regrow::{
     ChildSpec, ExitReason, GenServer, LifecycleEvent, Name, Reply, Result, Runtime, ServerContext,
     Supervisor, stream_with_capacity,
 };
-use support::sleeper::sleeper;
+use support::counting_waker::counting_waker;
 use support::{idler, settled};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Watchers of a group receive by hand, and one of its members dies: its end is whole.
+/// Monitors of a group are polled by hand, and a member ends: its teardown is complete.
 #[tokio::test(start_paused = true)]
-async fn a_member_of_a_group_ends_as_it_should() {
+async fn a_panicking_waker_of_a_group_monitor_does_not_stop_a_teardown() {
     let rt = Runtime::new();
     let (told, mut is_told) = unbounded_channel();
-    let sleepers = [true, false].map(sleeper);
-    for (_, waker) in sleepers.clone() {
+    let wakers = [true, false].map(counting_waker);
+    for (_, waker) in wakers.clone() {
         let told = told.clone();
         rt.spawn(move |mut ctx| async move {
             ctx.runtime().monitor_group(ctx.pid(), "group");
@@ -48,21 +48,21 @@ async fn a_member_of_a_group_ends_as_it_should() {
     member.kill();
     assert_eq!(timeout(HOUR, member.join()).await, Ok(ExitReason::Killed));
     settled().await;
-    for (sleeper, _) in sleepers {
-        assert_eq!(sleeper.woken(), 1);
+    for (counts, _) in wakers {
+        assert_eq!(counts.woken(), 1);
     }
 }
 
-/// A child waits by hand to be told to stop: its supervisor stops in order.
+/// A child polls its shutdown signal by hand: its supervisor stops in order.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_stops_as_it_should() {
+async fn a_panicking_waker_of_a_child_does_not_stop_its_supervisors_shutdown() {
     let rt = Runtime::new();
     let (up, mut is_up) = unbounded_channel();
     let odd = ChildSpec::task("odd", move |mut ctx| {
         let up = up.clone();
         async move {
             let token = ctx.cancellation_token();
-            let (_, waker) = sleeper(true);
+            let (_, waker) = counting_waker(true);
             let told = pin!(token.cancelled());
             assert!(told.poll(&mut Context::from_waker(&waker)).is_pending());
             up.send(()).unwrap();
@@ -79,19 +79,20 @@ async fn a_supervisor_stops_as_it_should() {
 
 /// Several listen to events by hand: each is woken by the next one.
 #[tokio::test]
-async fn every_listener_is_woken_by_an_event() {
+async fn a_panicking_waker_does_not_keep_other_event_listeners_waiting() {
     let rt = Runtime::new();
-    let mut listeners = [true, false, true, false].map(|panics| (sleeper(panics), rt.events()));
+    let mut listeners =
+        [true, false, true, false].map(|panics| (counting_waker(panics), rt.events()));
     let mut waits: Vec<_> = listeners
         .iter_mut()
-        .map(|((sleeper, waker), events)| (sleeper, waker, Box::pin(events.next())))
+        .map(|((counts, waker), events)| (counts, waker, Box::pin(events.next())))
         .collect();
     for (_, waker, next) in &mut waits {
         assert!(next.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
     }
     let _tree = Supervisor::one_for_one().start(&rt).await.unwrap();
-    for (sleeper, _, next) in waits {
-        assert_eq!(sleeper.woken(), 1);
+    for (counts, _, next) in waits {
+        assert_eq!(counts.woken(), 1);
         let heard = next.now_or_never().flatten();
         assert!(matches!(heard, Some(LifecycleEvent::Spawned { .. })), "{heard:?}");
     }
@@ -120,7 +121,7 @@ impl GenServer for Echo {
 
 /// Several wait by hand for a server that is being restarted: each is woken when it is there.
 #[tokio::test(start_paused = true)]
-async fn every_call_that_waits_for_a_restart_is_woken_by_it() {
+async fn a_panicking_waker_does_not_keep_other_waiting_calls_waiting() {
     let rt = Runtime::new();
     let echo = Echo::child(()).named("echo").backoff(regrow::Backoff::new());
     let tree = Supervisor::one_for_one().child(echo).start(&rt).await.unwrap();
@@ -132,7 +133,7 @@ async fn every_call_that_waits_for_a_restart_is_woken_by_it() {
     let mut waits = [true, false, true, false].map(|panics| {
         let server = server.clone();
         let call = async move { server.call_waiting(|reply| reply, HOUR).await };
-        (sleeper(panics), Box::pin(call))
+        (counting_waker(panics), Box::pin(call))
     });
     for ((_, waker), call) in &mut waits {
         assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
@@ -140,16 +141,16 @@ async fn every_call_that_waits_for_a_restart_is_woken_by_it() {
     while server.pid().is_none() {
         settled().await;
     }
-    for ((sleeper, _), call) in waits {
-        assert!(sleeper.woken() >= 1);
+    for ((counts, _), call) in waits {
+        assert!(counts.woken() >= 1);
         assert_eq!(timeout(HOUR, call).await, Ok(Ok(7)));
     }
     tree.stop().await.unwrap();
 }
 
-/// Several wait by hand for room in a stream whose reader goes: each write fails.
+/// Several writers are polled by hand on a full stream, and its reader ends: each write fails.
 #[tokio::test(start_paused = true)]
-async fn every_writer_is_woken_by_the_end_of_its_stream() {
+async fn a_panicking_waker_does_not_keep_other_stream_writers_waiting() {
     let rt = Runtime::new();
     let reader = idler(&rt);
     let (writer, stream) = stream_with_capacity(1);
@@ -157,15 +158,15 @@ async fn every_writer_is_woken_by_the_end_of_its_stream() {
     assert!(rt.send_stream(reader.pid(), stream));
     let mut waits = [true, true, true, true, false].map(|panics| {
         let writer = writer.clone();
-        (sleeper(panics), Box::pin(async move { writer.write(b"late".to_vec()).await }))
+        (counting_waker(panics), Box::pin(async move { writer.write(b"late".to_vec()).await }))
     });
     for ((_, waker), write) in &mut waits {
         assert!(write.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
     }
     reader.kill();
     reader.join().await;
-    for ((sleeper, _), write) in waits {
-        assert_eq!(sleeper.woken(), 1);
+    for ((counts, _), write) in waits {
+        assert_eq!(counts.woken(), 1);
         assert_eq!(write.now_or_never(), Some(Err(b"late".to_vec())));
     }
 }
@@ -182,7 +183,7 @@ impl Wake for Mined {
 
 /// More ask for a tree by hand than a supervisor takes questions at once: it goes on.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_is_asked_for_its_tree_goes_on() {
+async fn a_panicking_waker_of_a_snapshot_does_not_stop_the_supervisor() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
     let mined = Arc::new(Mined::default());
@@ -206,7 +207,7 @@ async fn a_supervisor_that_is_asked_for_its_tree_goes_on() {
 
 /// A server is started by hand: it says that it has started, and serves.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_has_started_serves() {
+async fn a_panicking_waker_of_a_start_does_not_stop_the_server() {
     let rt = Runtime::new();
     let mined = Arc::new(Mined::default());
     let waker = Waker::from(mined.clone());

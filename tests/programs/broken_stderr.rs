@@ -1,8 +1,8 @@
-//! T25. Logging to a standard error that nobody reads any more ends nothing.
+//! T25. Logging to a standard error without a reader ends no process.
 //!
-//! In a service whose log pipe broke, every process that crashed once took the whole
-//! program along: the log line panicked inside of the teardown. Each test here runs a
-//! second time as a child process with a broken pipe for its standard error.
+//! Without this, in a service with a broken log pipe each crash of a process ended the whole program: the
+//! log line panicked inside the teardown. Each test here runs a second time as a child process with a
+//! broken pipe for its standard error.
 
 use crate::support;
 
@@ -11,7 +11,7 @@ use std::panic::catch_unwind;
 use std::process::{Command, Stdio};
 
 use regrow::{ExitReason, LogLevel, Runtime};
-use support::{Puppet, crash, down, exit, idler};
+use support::{TestProcess, crash, down, exit, idler};
 
 const CHILD: &str = "REGROW_TEST_WITH_BROKEN_STDERR";
 
@@ -45,13 +45,13 @@ fn with_broken_stderr(test: &str) -> bool {
 }
 
 #[test]
-fn a_crash_is_told_to_all_who_can_hear_it() {
-    if !with_broken_stderr("a_crash_is_told_to_all_who_can_hear_it") {
+fn a_crash_reaches_all_observers_with_a_broken_stderr() {
+    if !with_broken_stderr("a_crash_reaches_all_observers_with_a_broken_stderr") {
         return;
     }
     support::race::on_workers(async |rt| {
         rt.set_log_level(LogLevel::Debug);
-        let (crashing, mut watcher) = (Puppet::new(&rt), Puppet::trapping(&rt));
+        let (crashing, mut watcher) = (TestProcess::new(&rt), TestProcess::trapping(&rt));
         rt.set_label(crashing.pid(), "crashing");
         rt.register("n", crashing.pid());
         let reference = rt.monitor(watcher.pid(), crashing.pid());
@@ -68,8 +68,8 @@ fn a_crash_is_told_to_all_who_can_hear_it() {
 }
 
 #[test]
-fn a_kill_and_a_spawn_line_panic_nobody() {
-    if !with_broken_stderr("a_kill_and_a_spawn_line_panic_nobody") {
+fn kill_and_spawn_log_lines_do_not_panic_with_a_broken_stderr() {
+    if !with_broken_stderr("kill_and_spawn_log_lines_do_not_panic_with_a_broken_stderr") {
         return;
     }
     support::race::on_workers(async |rt| {
@@ -88,8 +88,10 @@ fn a_kill_and_a_spawn_line_panic_nobody() {
 }
 
 #[test]
-fn a_destructor_that_panics_while_tokio_goes_aborts_nothing() {
-    if !with_broken_stderr("a_destructor_that_panics_while_tokio_goes_aborts_nothing") {
+fn a_panicking_destructor_at_a_tokio_drop_aborts_nothing_with_a_broken_stderr() {
+    if !with_broken_stderr(
+        "a_panicking_destructor_at_a_tokio_drop_aborts_nothing_with_a_broken_stderr",
+    ) {
         return;
     }
     let tokio = tokio::runtime::Runtime::new().unwrap();

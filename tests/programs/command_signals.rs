@@ -1,6 +1,6 @@
-//! A signal that reaches a program and its `command` children at once is a stop: no child of
-//! it counts as crashed, none is started again, and the report is clean. Real processes, real
-//! signals, a real terminal.
+//! A signal that reaches a program and its `command` children at once is a stop: none of its children
+//! counts as crashed, none is started again, and the report is clean. These tests use real processes,
+//! real signals and a real terminal.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines, Read};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use regrow::{ChildSpec, Run, Shutdown, Supervisor, SupervisorSpec};
 
-use crate::support::started::{PROGRAM, command as command_of, kind};
+use crate::support::child_program::{PROGRAM, command as command_of, kind};
 
 /// What the six children do about SIGTERM and SIGINT.
 const KINDS: [&str; 6] = ["", "exit 143", "exit 130", "exit 1", "exit 0", ""];
@@ -45,7 +45,7 @@ fn six(supervisor: SupervisorSpec) -> SupervisorSpec {
 
 /// Not a test: what the tests start.
 #[test]
-fn the_program() {
+fn program_under_test() {
     let Some(kind) = kind() else { return };
     let root = Supervisor::one_for_one().named("app");
     let tree = match kind.as_str() {
@@ -80,7 +80,7 @@ fn the_program() {
 }
 
 fn started(kind: &str) -> Command {
-    command_of("command_signals::the_program", kind)
+    command_of("command_signals::program_under_test", kind)
 }
 
 /// A program with its children, all of which are up.
@@ -172,7 +172,7 @@ fn a_signal_to_each_process_of_a_program_is_a_clean_stop() {
 /// The order to stop reaches the children long after their stop window: a slow sibling of their
 /// supervisor stops before them.
 #[test]
-fn a_child_that_has_ended_waits_for_a_stop_that_is_on_its_way() {
+fn a_signalled_child_within_its_stop_window_counts_as_stopped() {
     for _ in 0..rounds() / 4 {
         let program = Program::start("nested", 6);
         assert!(program.pids.iter().all(|pid| terminate(pid)));

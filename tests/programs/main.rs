@@ -1,4 +1,4 @@
-//! Trees as programs, and programs as the operating system sees them.
+//! Trees run as programs, seen from the operating system.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -18,4 +18,4 @@ mod broken_stderr;
 #[cfg(all(unix, feature = "process"))]
 mod programs;
 #[cfg(target_os = "linux")]
-mod used_up;
+mod resource_exhaustion;

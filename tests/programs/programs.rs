@@ -1,5 +1,5 @@
-//! The daemon of the examples as the operating system sees it: a real process, stopped by real
-//! signals, while it works and while a child of it hangs.
+//! The daemon of the examples as a real process, stopped by real signals while it works and while one of
+//! its children hangs.
 
 use crate::support::program;
 
@@ -76,7 +76,7 @@ fn a_terminated_daemon_drains_and_exits_with_success() {
 
 /// A child that never ends costs the deadline, no more and no less, and is named.
 #[test]
-fn a_hung_child_is_cut_short_at_the_deadline_and_named() {
+fn a_hung_child_is_killed_at_the_deadline_and_named_in_the_report() {
     let deadline = Duration::from_millis(700);
     let conf = Conf::new("hangs");
     let mut daemon = conf.start(700, &["--hang"]);
@@ -95,7 +95,7 @@ fn a_hung_child_is_cut_short_at_the_deadline_and_named() {
     assert!(hung.1.ends_with(told), "{report:?}");
 }
 
-/// Whoever is in a hurry asks twice: then no deadline is waited for.
+/// A second signal skips the deadline.
 #[test]
 fn a_second_signal_ends_a_hung_daemon_at_once() {
     let conf = Conf::new("hurries");
@@ -118,7 +118,7 @@ fn a_daemon_without_a_configuration_does_not_start() {
 /// A configuration that is no good at a reload costs the one subtree that reads it, until one
 /// that is comes with the next hangup; all else goes on.
 #[test]
-fn a_bad_configuration_at_a_reload_stops_what_reads_it_until_the_next() {
+fn a_failed_reload_stops_the_reloaded_subtree_until_the_next_hangup() {
     let conf = Conf::new("reloads");
     let mut daemon = conf.start(600_000, &[]);
     std::fs::write(&conf.0, "greeting = nothing else\n").unwrap();
@@ -136,7 +136,7 @@ fn a_bad_configuration_at_a_reload_stops_what_reads_it_until_the_next() {
 
 /// A stop finds what failed to reload stopped, and that is no failure of the stop.
 #[test]
-fn a_daemon_may_be_stopped_with_a_bad_configuration() {
+fn a_daemon_stops_cleanly_after_a_failed_reload() {
     let conf = Conf::new("fails");
     let mut daemon = conf.start(600_000, &[]);
     std::fs::remove_file(&conf.0).unwrap();

@@ -1,4 +1,4 @@
-//! A tree as a program: what ends it, how long its end may take, and what is told of it.
+//! A tree run as a program: the causes of its end, the time limits of its stop, and its report.
 
 use crate::support;
 
@@ -22,7 +22,7 @@ fn polite(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| std::future::pending())
 }
 
-/// One that is told, and takes its time.
+/// A child that stops after a delay.
 fn slow(id: &str, takes: Duration) -> ChildSpec {
     ChildSpec::task(id, move |mut ctx| async move {
         let stop = ctx.cancellation_token();
@@ -32,7 +32,7 @@ fn slow(id: &str, takes: Duration) -> ChildSpec {
     })
 }
 
-/// One that is told, and doesn't care.
+/// A child that ignores the request to stop.
 fn deaf(id: &str) -> ChildSpec {
     slow(id, Duration::from_secs(1 << 30))
 }
@@ -52,7 +52,7 @@ fn outcomes(report: &StopReport) -> Vec<(&str, &StopOutcome, Duration)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clean_stop_is_in_reverse_and_takes_no_longer_than_it_must() {
+async fn a_clean_stop_is_in_reverse_order_and_lasts_as_long_as_its_slowest_steps() {
     let inner =
         Supervisor::one_for_one().with_id("inner").child(polite("b")).child(slow("c", SECOND));
     let tree = Supervisor::one_for_one().named("app").child(polite("a")).child(inner);
@@ -76,7 +76,7 @@ async fn a_clean_stop_is_in_reverse_and_takes_no_longer_than_it_must() {
 
 /// The nearer of the two deadlines wins.
 #[tokio::test(start_paused = true)]
-async fn each_child_has_its_own_time_and_all_together_one_deadline() {
+async fn a_stop_respects_each_shutdown_time_and_the_common_deadline() {
     let own = |id: &str, time| deaf(id).shutdown(Shutdown::Timeout(time));
     let tree = Supervisor::one_for_one()
         .named("app")
@@ -95,9 +95,9 @@ async fn each_child_has_its_own_time_and_all_together_one_deadline() {
     assert_eq!((report.took, report.forced, report.is_clean()), (5 * SECOND, true, false));
 }
 
-/// Whatever the kinds of children: a stop ends by its deadline, and nobody is left.
+/// For all kinds of children: a stop ends by its deadline, and no process is left.
 #[tokio::test(start_paused = true)]
-async fn no_mix_of_children_outlasts_the_deadline() {
+async fn a_stop_of_any_mix_of_children_ends_by_the_deadline() {
     let kinds: [fn(&str) -> ChildSpec; 5] = [
         polite,
         |id| slow(id, SECOND),
@@ -119,7 +119,7 @@ async fn no_mix_of_children_outlasts_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_given_up_fails_the_program_by_its_path() {
+async fn a_given_up_child_fails_the_run_with_its_path() {
     let lost = ChildSpec::task("feed", |_| async { Err(crash("no route")) });
     let inner = Supervisor::one_for_one().with_id("ingest").intensity(1, SECOND).child(lost);
     let tree = Supervisor::one_for_one().named("app").intensity(0, SECOND).child(inner);
@@ -137,7 +137,7 @@ async fn a_child_that_is_given_up_fails_the_program_by_its_path() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tree_that_does_not_start_says_who_and_why() {
+async fn a_failed_start_fails_the_run_with_the_child_and_its_reason() {
     let bad = ChildSpec::new("bad", Refusing);
     let tree = Supervisor::one_for_one().child(polite("good")).child(bad);
     let error = Run::new(tree).without_signals().run().await.unwrap_err();
@@ -155,7 +155,7 @@ impl regrow::StartChild for Refusing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tree_that_somebody_stops_has_stopped() {
+async fn a_tree_that_is_stopped_by_other_code_ends_the_run() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().named("app").child(polite("a"));
     let program = tokio::spawn(Run::new(tree).on(&rt).without_signals().run());
@@ -172,7 +172,7 @@ async fn a_tree_that_somebody_stops_has_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn code_beside_the_tree_is_told_when_the_stop_begins() {
+async fn cancel_on_stop_cancels_its_token_when_the_stop_begins() {
     let told = CancellationToken::new();
     let run = Run::new(Supervisor::one_for_one().child(slow("a", SECOND)));
     let began = Instant::now();
@@ -190,7 +190,7 @@ async fn code_beside_the_tree_is_told_when_the_stop_begins() {
 
 /// A runtime of its own is closed in the end; a runtime that was given is not.
 #[tokio::test(start_paused = true)]
-async fn a_runtime_that_was_given_goes_on() {
+async fn a_run_leaves_a_given_runtime_open() {
     let rt = Runtime::new();
     let bystander = rt.spawn(|_| std::future::pending());
     let mut events = rt.events();
@@ -203,7 +203,7 @@ async fn a_runtime_that_was_given_goes_on() {
 
 /// A body that never awaits is named and left behind; the program goes on without it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_never_awaits_is_left_behind_by_name() {
+async fn a_body_that_never_awaits_is_reported_as_not_yielding() {
     let rt = Runtime::new();
     let (free, up) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let spinning = ChildSpec::task("spinning", {
@@ -233,7 +233,7 @@ async fn a_body_that_never_awaits_is_left_behind_by_name() {
 
 /// Temporary and transient children that finish while all stops are no failures.
 #[tokio::test(start_paused = true)]
-async fn who_ends_by_itself_meanwhile_has_stopped() {
+async fn a_child_that_ends_by_itself_during_a_stop_counts_as_stopped() {
     let quick = slow("quick", Duration::ZERO).restart(Restart::Temporary);
     let report = stopped(Run::new(Supervisor::one_for_one().child(quick))).await.unwrap();
     assert!(report.is_clean(), "{report}");

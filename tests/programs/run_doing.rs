@@ -1,5 +1,4 @@
-//! What a report says of those who would not stop: what they were doing when their time
-//! was up.
+//! The activity that a stop report shows for children that exceeded their time.
 
 use crate::support;
 
@@ -14,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A server that hangs in whatever it is told; it traps exits, so it is told to stop by a
-/// message that it never comes to.
+/// A server that hangs in every handler. It traps exits, so its stop request is a message, which it
+/// never handles.
 struct Hangs;
 
 impl GenServer for Hangs {
@@ -41,7 +40,7 @@ fn own(child: ChildSpec) -> ChildSpec {
     child.shutdown(Shutdown::Timeout(2 * SECOND))
 }
 
-/// Runs the tree until `settled`, tells the hanging server to hang for a second, and stops.
+/// Runs the tree until `settled`, makes the hanging server hang for a second, and stops.
 async fn stopped(rt: &Runtime, tree: SupervisorSpec, deadline: Duration) -> StopReport {
     let stop = CancellationToken::new();
     let run = Run::new(tree).on(rt).deadline(deadline).without_signals().stop_on(stop.clone());
@@ -57,7 +56,7 @@ fn doings(report: &StopReport) -> Vec<(&str, Option<Doing>)> {
     report.children.iter().map(|child| (child.path.as_str(), child.doing)).collect()
 }
 
-/// One that is told, does not care, and goes on to listen.
+/// A child that is told to stop, ignores it, and continues to receive.
 fn deaf(id: &str) -> ChildSpec {
     ChildSpec::task(id, |mut ctx| async move {
         let _told = ctx.cancellation_token();
@@ -67,9 +66,9 @@ fn deaf(id: &str) -> ChildSpec {
     })
 }
 
-/// Of a server whose handlers are tracked it is the handler, and for how long.
+/// For a server with handler tracking, the report shows the handler and its duration.
 #[tokio::test(start_paused = true)]
-async fn a_tracked_server_overran_in_a_handler() {
+async fn a_report_names_the_callback_of_a_tracked_server_that_overran() {
     let rt = Runtime::new();
     rt.track_handlers(true);
     let tree = Supervisor::one_for_one().named("app").child(own(Hangs::child(()).named("hangs")));
@@ -81,9 +80,10 @@ async fn a_tracked_server_overran_in_a_handler() {
     assert!(report.to_string().ends_with(told), "{report}");
 }
 
-/// Of all others it is whether they were at their mailbox. Who ends in time is not asked.
+/// For all other children, the report shows whether they waited at their mailbox. Children that end
+/// in time are not asked.
 #[tokio::test(start_paused = true)]
-async fn whoever_overran_was_waiting_or_working() {
+async fn a_report_says_whether_a_child_that_overran_was_receiving_or_working() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one()
         .named("app")
@@ -102,7 +102,7 @@ async fn whoever_overran_was_waiting_or_working() {
 
 /// A stop that is cut short finds everybody at something.
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_is_cut_short_tells_of_all_that_were_left() {
+async fn a_forced_stop_reports_the_activity_of_every_remaining_child() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one()
         .named("app")
@@ -114,9 +114,9 @@ async fn a_stop_that_is_cut_short_tells_of_all_that_were_left() {
     assert!(report.forced);
 }
 
-/// The children of a dynamic supervisor are told of likewise.
+/// The same for the children of a dynamic supervisor.
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_child_overran_at_something() {
+async fn a_report_has_the_activity_of_a_dynamic_child_that_overran() {
     let rt = Runtime::new();
     let jobs = regrow::DynamicSupervisor::new().named("jobs");
     let tree = Supervisor::one_for_one().named("app").child(jobs);
@@ -134,7 +134,7 @@ async fn a_dynamic_child_overran_at_something() {
 
 /// SHU-002: one that is to be killed at once, and was, has stopped as it should.
 #[tokio::test(start_paused = true)]
-async fn a_brutal_kill_that_was_asked_for_is_clean() {
+async fn a_child_with_shutdown_brutal_kill_is_reported_as_clean() {
     let rt = Runtime::new();
     let brutal = deaf("brutal").shutdown(Shutdown::BrutalKill);
     let report = stopped(&rt, Supervisor::one_for_one().child(brutal), 25 * SECOND).await;

@@ -1,5 +1,5 @@
-//! After the stop the program ends: whatever does not, and with the signals back at what they
-//! do by default. Real processes, real signals.
+//! The program ends after the stop, also with children that do not, and restores the default effect of
+//! signals. These tests use real processes and real signals.
 
 use std::future::pending;
 use std::io::Read;
@@ -14,18 +14,18 @@ use regrow::{ChildSpec, Program, Run, Shutdown, Supervisor, SupervisorSpec};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::started::{Started, command, kind};
+use crate::support::child_program::{Started, command, kind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn started(kind: &str) -> Started {
-    Started::new(command("run_ends::the_program", kind))
+    Started::new(command("run_ends::program_under_test", kind))
 }
 
 /// Not a test: what the tests start.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one arm for each program")]
-fn the_program() {
+fn program_under_test() {
     let Some(kind) = kind() else { return };
     let code = match kind.as_str() {
         "clean" => regrow::main(tree([polite("polite")])),
@@ -257,7 +257,7 @@ fn a_clean_stop_exits_with_0_and_any_other_end_with_1() {
 
 /// The stop of the tree is clean; the job has no more than the time of tokio's shutdown.
 #[test]
-fn a_blocking_job_that_never_ends_is_left_behind_by_the_program() {
+fn a_program_exits_while_a_blocking_job_still_runs() {
     let mut program = started("blocking job");
     program.says("polite is up");
     program.signal("TERM");
@@ -268,7 +268,7 @@ fn a_blocking_job_that_never_ends_is_left_behind_by_the_program() {
 
 /// With as many bodies that never await as there are workers no task runs and no timer fires.
 #[test]
-fn the_deadline_holds_when_no_thread_is_free_to_run_async_code() {
+fn the_stop_deadline_holds_while_all_workers_are_blocked() {
     let kinds =
         [("two bodies", 2), ("main: two bodies", 2), ("one body", 1), ("main: one body", 1)];
     let programs = kinds.map(|(kind, bodies)| {
@@ -292,7 +292,7 @@ fn the_deadline_holds_when_no_thread_is_free_to_run_async_code() {
 }
 
 #[test]
-fn a_token_begins_the_deadline_when_no_thread_is_free_to_run_async_code() {
+fn a_stop_token_starts_the_deadline_while_all_workers_are_blocked() {
     let mut program = started("token");
     for _ in 0..2 {
         program.says("a body that never awaits is up");
@@ -318,7 +318,7 @@ fn a_signal_after_the_token_forces_the_stop() {
 
 /// A report may be sent to somewhere, and that is no part of the stop's deadline.
 #[test]
-fn a_report_that_takes_long_is_not_cut_short() {
+fn a_slow_report_is_not_cut_off_by_the_deadline() {
     let mut program = started("slow report");
     program.says("polite is up");
     program.signal("TERM");
@@ -328,7 +328,7 @@ fn a_report_that_takes_long_is_not_cut_short() {
 }
 
 #[test]
-fn a_second_signal_ends_a_program_in_which_no_async_code_runs() {
+fn a_second_signal_ends_a_program_while_all_workers_are_blocked() {
     for kind in ["no deadline", "main: no deadline"] {
         let mut program = started(kind);
         for _ in 0..2 {
@@ -343,7 +343,7 @@ fn a_second_signal_ends_a_program_in_which_no_async_code_runs() {
 }
 
 #[test]
-fn a_destructor_that_blocks_does_not_keep_the_program() {
+fn a_blocking_destructor_does_not_keep_the_program_running() {
     let mut program = started("destructor");
     program.says("polite is up");
     program.signal("TERM");
@@ -352,7 +352,7 @@ fn a_destructor_that_blocks_does_not_keep_the_program() {
 }
 
 #[test]
-fn signals_do_what_they_do_by_default_once_a_run_has_returned() {
+fn signals_have_their_default_action_after_a_run_returned() {
     for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
         let mut program = started("returned");
         program.says("polite is up");
@@ -369,8 +369,8 @@ fn signals_do_what_they_do_by_default_once_a_run_has_returned() {
 
 /// As by `nohup`: what was ignored before the run is ignored after it.
 #[test]
-fn a_signal_that_was_ignored_before_the_run_gets_no_default_action() {
-    let itself = command("run_ends::the_program", "returned");
+fn a_signal_that_was_ignored_before_a_run_stays_ignored_after_it() {
+    let itself = command("run_ends::program_under_test", "returned");
     let mut ignoring = Command::new("sh");
     ignoring.args(["-c", "trap '' TERM; exec \"$0\" \"$@\""]).arg(itself.get_program());
     ignoring.args(itself.get_args());
@@ -386,7 +386,7 @@ fn a_signal_that_was_ignored_before_the_run_gets_no_default_action() {
 }
 
 #[test]
-fn signals_do_what_they_do_by_default_once_a_run_was_dropped() {
+fn signals_have_their_default_action_after_a_run_was_dropped() {
     let mut program = started("dropped");
     program.says("it was dropped");
     program.signal("TERM");
@@ -395,7 +395,7 @@ fn signals_do_what_they_do_by_default_once_a_run_was_dropped() {
 }
 
 #[test]
-fn signals_are_listened_to_until_the_last_run_has_returned() {
+fn signals_are_handled_until_the_last_run_has_returned() {
     let mut program = started("two runs");
     program.says("one has returned");
     program.signal("TERM");
@@ -405,7 +405,7 @@ fn signals_are_listened_to_until_the_last_run_has_returned() {
 }
 
 #[test]
-fn a_run_under_a_paused_clock_has_no_deadline_in_real_time() {
+fn a_run_with_a_paused_clock_has_no_real_time_deadline() {
     let mut program = started("paused");
     program.says("stopped by its token");
     let (status, errors) = program.end();
@@ -415,7 +415,7 @@ fn a_run_under_a_paused_clock_has_no_deadline_in_real_time() {
 /// They would outlive the process: no async code is left that could stop them.
 #[cfg(feature = "process")]
 #[test]
-fn programs_that_run_as_children_are_killed_when_the_process_is_ended() {
+fn child_programs_are_killed_when_the_process_exits() {
     let mut program = started("with a program");
     for _ in ["the program", "a body", "another body"] {
         program.says(" is up");

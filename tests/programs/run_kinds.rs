@@ -1,4 +1,4 @@
-//! The stop of a program, whatever its children are: each pair of kinds, as neighbours.
+//! The stop of a program for all kinds of children: each pair of kinds as siblings.
 
 use crate::support;
 
@@ -180,7 +180,7 @@ fn expected(id: &str, (kind, manner): (Kind, Manner)) -> Vec<(String, StopOutcom
 /// SHU-001: the younger first and the elder after it, each to its end and in its own time, to
 /// the millisecond.
 #[tokio::test(start_paused = true)]
-async fn neighbours_of_any_two_kinds_stop_one_after_the_other() {
+async fn any_two_kinds_of_children_stop_one_after_the_other() {
     let manners = [Manner::Polite, Manner::Slow, Manner::Deaf];
     let all = || KINDS.into_iter().flat_map(|kind| manners.map(|manner| (kind, manner)));
     for a in all() {
@@ -199,9 +199,10 @@ async fn neighbours_of_any_two_kinds_stop_one_after_the_other() {
     }
 }
 
-/// The nearer of two times wins, whoever hangs: a deadline cuts short what would have more.
+/// The earlier of the two time limits applies to every child: a deadline shortens a longer shutdown
+/// time.
 #[tokio::test(start_paused = true)]
-async fn whatever_hangs_the_deadline_ends_it() {
+async fn the_deadline_ends_a_stop_whatever_kind_of_child_hangs() {
     for a in KINDS {
         for b in KINDS {
             let rt = Runtime::new();
@@ -245,7 +246,7 @@ fn command(id: &str, _: Manner) -> ChildSpec {
 /// Threads and programs of the operating system know no paused time: what is asked of them is
 /// the order, and that they are gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn threads_and_programs_stop_in_their_turn_as_well() {
+async fn blocking_and_command_children_stop_in_reverse_order_too() {
     let own: &[Kind] = &[
         leaf(blocking),
         #[cfg(all(unix, feature = "process"))]

@@ -1,5 +1,5 @@
-//! A stop report accuses only the children that are to blame, and stays readable however many
-//! there are.
+//! A stop report blames only the children that caused the delay, and stays short for thousands of
+//! children.
 
 use crate::support;
 
@@ -62,7 +62,7 @@ fn holds(report: &StopReport, text: &str) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn children_behind_a_hung_one_were_not_asked() {
+async fn children_behind_a_hung_child_are_reported_as_not_asked() {
     let tree = (0..10).map(|at| polite(&format!("polite {at}")));
     let tree = tree.fold(Supervisor::one_for_one().named("app"), SupervisorSpec::child);
     let report = report(tree.child(hung("hung")).child(polite("first to stop"))).await;
@@ -78,7 +78,7 @@ async fn children_behind_a_hung_one_were_not_asked() {
 
 /// Its hung child is to blame, and not the supervisor that waits for it.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_waits_for_a_hung_child_is_not_accused() {
+async fn a_supervisor_that_waits_for_a_hung_child_is_reported_as_held_up() {
     let inner = Supervisor::one_for_one().with_id("inner").child(polite("a")).child(hung("hung"));
     let outer = Supervisor::one_for_one().with_id("outer").child(polite("b")).child(inner);
     let other = Supervisor::one_for_one().with_id("other").child(polite("c"));
@@ -99,7 +99,7 @@ async fn a_supervisor_that_waits_for_a_hung_child_is_not_accused() {
 
 /// A dynamic supervisor asks all at once: the others have stopped.
 #[tokio::test(start_paused = true)]
-async fn dynamic_children_beside_a_hung_one_have_stopped() {
+async fn dynamic_siblings_of_a_hung_child_are_reported_as_stopped() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().named("jobs");
     let tree = Supervisor::one_for_one().named("app").child(polite("before")).child(jobs);
@@ -124,9 +124,9 @@ async fn dynamic_children_beside_a_hung_one_have_stopped() {
     assert_eq!(outcomes(&report), BTreeMap::from(expected), "{report}");
 }
 
-/// A child that nobody has come to kill was not killed as its spec says.
+/// A child that the stop has not reached is not reported as killed by its specification.
 #[tokio::test(start_paused = true)]
-async fn a_child_to_be_killed_at_once_that_was_not_reached_is_told_as_not_asked() {
+async fn an_unreached_brutal_kill_child_is_reported_as_not_asked() {
     let brutal = polite("brutal").shutdown(Shutdown::BrutalKill);
     let tree = Supervisor::one_for_one().named("app").child(brutal).child(hung("hung"));
     let report = report(tree).await;
@@ -136,7 +136,7 @@ async fn a_child_to_be_killed_at_once_that_was_not_reached_is_told_as_not_asked(
 
 /// Asked long before the program was.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_hangs_in_an_earlier_stop_is_accused() {
+async fn a_child_that_hangs_in_an_earlier_stop_is_reported_as_killed() {
     let rt = Runtime::new();
     let inner = Supervisor::one_for_one().named("inner").child(hung("hung")).child(polite("a"));
     let tree = Supervisor::one_for_one().named("app").child(inner).child(polite("b"));
@@ -152,7 +152,7 @@ async fn a_child_that_hangs_in_an_earlier_stop_is_accused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_report_of_thousands_is_short_and_its_data_complete() {
+async fn a_report_of_thousands_of_children_is_short_and_its_data_complete() {
     for hangs in [false, true] {
         let part = |part: usize| {
             let children = (0..100).map(|at| polite(&format!("child {at}")));
@@ -184,9 +184,9 @@ async fn a_report_of_thousands_is_short_and_its_data_complete() {
     }
 }
 
-/// Whoever only reads the log learns of it, too.
+/// The log contains the same fact.
 #[tokio::test(start_paused = true)]
-async fn the_outcome_of_a_run_is_told_to_the_log() {
+async fn the_outcome_of_a_run_is_logged() {
     let told = |log: &Log| {
         let mut lines = log.take();
         lines.retain(|line| line.target == "regrow::run");

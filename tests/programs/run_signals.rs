@@ -1,19 +1,19 @@
-//! What a program does when the operating system asks: real processes, real signals.
+//! The reaction of a program to signals of the operating system: real processes, real signals.
 
 use regrow::{
     ChildSpec, ExitReason, GenServer, Reply, Restart, Result, Run, ServerContext, Supervisor,
     SupervisorRef, SupervisorSpec,
 };
 
-use crate::support::started::{Started, command, kind};
+use crate::support::child_program::{Started, command, kind};
 
 fn started(kind: &str) -> Started {
-    Started::new(command("run_signals::the_program", kind))
+    Started::new(command("run_signals::program_under_test", kind))
 }
 
 /// Not a test: what the tests start.
 #[test]
-fn the_program() {
+fn program_under_test() {
     let Some(kind) = kind() else { return };
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let code = tokio.block_on(async {
@@ -118,14 +118,14 @@ fn a_second_signal_forces_the_stop() {
     program.signal("INT");
     assert!(program.says("stopped by SIGTERM").ends_with("forced"));
     assert!(program.says("app/deaf").contains("overran its time, killed"));
-    // Nobody had asked this one, and it was no deadline that ended it.
+    // This child was not asked to stop, and no deadline ended it.
     let other = program.says("app/inner/config");
     assert!(other.contains("killed at a second signal before it was asked"), "{other}");
     assert_eq!(program.end().0.code(), Some(1));
 }
 
 #[test]
-fn a_hangup_restarts_the_chosen_child_alone() {
+fn a_hangup_restarts_only_the_chosen_child() {
     let mut program = started("polite");
     let first = program.says("config read by");
     program.says("polite is up");
@@ -139,7 +139,7 @@ fn a_hangup_restarts_the_chosen_child_alone() {
 /// What is asked for is no sign of trouble: the tree shows the incarnation that was stopped, and no
 /// restart.
 #[test]
-fn a_hangup_shows_in_the_tree_as_no_restart() {
+fn a_hangup_is_not_counted_as_a_restart() {
     let mut program = started("polite");
     let shown = program.says("config in the tree: ");
     assert!(shown.ends_with("0 restarts, 0 before it"), "{shown}");

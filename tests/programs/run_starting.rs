@@ -1,4 +1,4 @@
-//! A program that is to stop before its tree is up, and two programs on one runtime.
+//! A program that is stopped before its tree has started, and two programs on one runtime.
 
 use crate::support;
 
@@ -42,7 +42,8 @@ fn slow(takes: Duration, end: Result) -> ChildSpec {
     Slow::child((takes, end)).with_id("slow")
 }
 
-/// A program of this tree, told to stop while that starts; and the token that it cancels.
+/// A program of this tree that is stopped while the tree starts, and the token that the stop
+/// cancels.
 fn called_off(rt: &Runtime, child: ChildSpec) -> JoinHandle<Result<StopReport, RunError>> {
     let polite = ChildSpec::task("polite", |_| pending());
     let tree = Supervisor::one_for_one().with_id("app").child(polite).child(child);
@@ -54,14 +55,14 @@ fn called_off(rt: &Runtime, child: ChildSpec) -> JoinHandle<Result<StopReport, R
         assert!(!told.is_cancelled());
         stop.cancel();
         settled().await;
-        assert!(told.is_cancelled(), "what runs beside the tree is told at once");
+        assert!(told.is_cancelled(), "the code beside the tree is notified at once");
     });
     program
 }
 
 /// An init that takes too long costs the deadline, and is named; nothing is left.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_hangs_is_cut_short() {
+async fn a_stop_during_a_hanging_start_ends_at_the_deadline() {
     let rt = Runtime::new();
     let report = timeout(60 * SECOND, called_off(&rt, slow(3600 * SECOND, Ok(())))).await;
     let report = report.expect("its deadline holds").unwrap().unwrap();
@@ -78,7 +79,7 @@ async fn a_start_that_hangs_is_cut_short() {
 
 /// One that comes up in time is stopped in order, within what is left of the time.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_succeeds_is_stopped_after_it() {
+async fn a_stop_during_a_start_stops_the_tree_once_it_is_up() {
     let rt = Runtime::new();
     let takes = Duration::from_millis(501);
     let report = called_off(&rt, slow(takes, Ok(()))).await.unwrap().unwrap();
@@ -91,7 +92,7 @@ async fn a_start_that_succeeds_is_stopped_after_it() {
 
 /// One that fails has failed, asked for or not.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_is_an_error_all_the_same() {
+async fn a_start_that_fails_during_a_stop_is_an_error() {
     let rt = Runtime::new();
     let fails = slow(Duration::from_millis(501), Err(ExitReason::crashed("no database")));
     let error = called_off(&rt, fails).await.unwrap().unwrap_err();
@@ -99,9 +100,9 @@ async fn a_start_that_fails_is_an_error_all_the_same() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Each tells of its own tree, and of no stop of another's, however long that takes.
+/// Each report covers its own tree, and no stop of another tree, however long that takes.
 #[tokio::test(start_paused = true)]
-async fn two_programs_on_one_runtime_tell_of_their_own() {
+async fn two_runs_on_one_runtime_report_only_their_own_trees() {
     let rt = Runtime::new();
     let stop = CancellationToken::new();
     let program = |id: &str, child: ChildSpec| {

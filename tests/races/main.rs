@@ -1,11 +1,11 @@
-//! Races on real threads. With `--cfg regrow_proof`, threads lose time at the failpoints.
+//! Races on real threads. With `--cfg regrow_proof`, failpoints delay the threads.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod races_births;
-mod races_deaths;
-mod races_ties;
+mod races_spawns;
+mod races_exits;
+mod races_links_and_monitors;
 mod races_mailboxes;
 mod races_bounds;
 mod races_server_bounds;

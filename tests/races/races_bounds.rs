@@ -1,4 +1,4 @@
-//! The bound of a mailbox, under many senders.
+//! The bound of a mailbox with many concurrent senders.
 
 use crate::support;
 
@@ -29,7 +29,7 @@ fn watch_depth(rt: &Runtime, pid: Pid, stop: &AtomicBool) {
 /// T07: the depth never reads above the bound, no send slips past it, and what was
 /// accepted is what is received: with 1, 2 and 4 workers, from threads of their own.
 #[test]
-fn a_bound_holds_under_many_senders() {
+fn the_mailbox_bound_holds_with_many_senders() {
     for workers in [1, 2, 4] {
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)

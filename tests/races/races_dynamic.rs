@@ -29,7 +29,7 @@ fn room(alive: &Arc<AtomicUsize>, most: &Arc<AtomicUsize>) -> ChildSpec {
 /// 32 ask for one name at once, again and again, while its holders are killed: there is
 /// never more than one, and everybody gets one.
 #[test]
-fn racers_for_one_name_share_one_holder() {
+fn concurrent_get_or_start_calls_share_one_holder() {
     on_workers(async |rt| {
         let (alive, most) = (Arc::default(), Arc::default());
         let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
@@ -82,10 +82,10 @@ impl GenServer for Room {
     }
 }
 
-/// 32 come one after the other, to two supervisors, while holders are killed, in their init
-/// or later: nobody is given one whose init was not over.
+/// 32 requests come one after the other, to two supervisors, while holders are killed during `init`
+/// or later: no request returns a process before the end of its `init`.
 #[test]
-fn nobody_is_given_a_holder_that_is_not_ready() {
+fn get_or_start_never_returns_a_holder_whose_init_is_not_over() {
     on_workers(async |rt| {
         let ready = Ready::default();
         let one = DynamicSupervisor::new().start(&rt).await.unwrap();
@@ -119,9 +119,9 @@ fn nobody_is_given_a_holder_that_is_not_ready() {
     });
 }
 
-/// Starts, ends, stops and a stop of all, at once: nobody is left.
+/// Concurrent starts, ends and stops, and a stop of the supervisor: no process is left.
 #[test]
-fn children_that_come_and_go_while_all_stops_are_all_gone() {
+fn concurrent_starts_and_stops_leave_no_child_after_a_supervisor_stop() {
     on_workers(async |rt| {
         for _ in 0..50 {
             let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
@@ -188,7 +188,7 @@ impl GenServer for HalfStarted {
 
 /// A stop waits for the very end of children that were only half started, too.
 #[test]
-fn a_stop_outlives_what_was_half_started() {
+fn a_stop_waits_for_children_that_are_still_starting() {
     on_workers(async |rt| {
         for _ in 0..200 {
             let alive = Arc::new(AtomicUsize::new(0));
@@ -208,7 +208,7 @@ fn a_stop_outlives_what_was_half_started() {
 
 /// T46: a hundred thousand at once. None is looked for by walking over the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_thousand_children_are_no_trouble() {
+async fn a_hundred_thousand_children_start_and_stop() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let mut some = None;

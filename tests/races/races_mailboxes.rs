@@ -1,4 +1,4 @@
-//! Races at a mailbox: many senders, a reader, and whoever looks at its depth.
+//! Races at a mailbox: many senders, one reader, and threads that read its depth.
 
 use crate::support;
 
@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use regrow::{ExitReason, Pid, Received, Runtime};
 use support::race::{ROUNDS, race};
-use support::{Puppet, crash, exit, idler, text};
+use support::{TestProcess, crash, exit, idler, text};
 
 /// Sends `count` messages from a thread that knows nothing of tokio; gives how many were
 /// taken.
@@ -60,9 +60,9 @@ fn a_bounded_mailbox_never_holds_more_than_its_capacity() {
 
 /// T07 and T48. What two threads send while the reader reads is all received.
 #[test]
-fn no_message_is_lost_between_a_send_and_a_parking_reader() {
+fn a_message_sent_while_the_reader_parks_is_received() {
     race(
-        Puppet::new,
+        TestProcess::new,
         |rt, reader| assert!(rt.send(reader.pid(), b"left".to_vec())),
         |rt, reader| assert!(rt.send(reader.pid(), b"right".to_vec())),
         async |_, mut reader, (), ()| {
@@ -77,11 +77,11 @@ fn no_message_is_lost_between_a_send_and_a_parking_reader() {
 /// T48. A wake-up that comes while the reader is about to park is not lost: two
 /// processes that take turns never both wait.
 #[test]
-fn two_processes_that_take_turns_never_both_wait() {
+fn two_processes_in_a_ping_pong_never_both_wait() {
     support::race::on_workers(async |rt| {
-        let player = || {
+        let test_process = || {
             rt.spawn(|mut ctx| async move {
-                // The other may be quicker than the one who introduces it.
+                // The other process may be faster than the introduction.
                 let introduction = |item: &Received| *item != text("your turn");
                 let other = ctx.recv_match(introduction).await.message().expect("a pid");
                 let other = Pid::from_raw(u64::from_be_bytes(other.try_into().unwrap()));
@@ -91,7 +91,7 @@ fn two_processes_that_take_turns_never_both_wait() {
                 }
             })
         };
-        let (one, other) = (player(), player());
+        let (one, other) = (test_process(), test_process());
         rt.send(one.pid(), other.pid().raw().to_be_bytes().into());
         rt.send(other.pid(), one.pid().raw().to_be_bytes().into());
         assert_eq!(one.join().await, ExitReason::Normal);
@@ -102,7 +102,7 @@ fn two_processes_that_take_turns_never_both_wait() {
 /// T22. A kill that comes while the reader is about to park is not lost, whether it
 /// waits for anything or for one thing only.
 #[test]
-fn no_kill_is_lost_on_a_parking_reader() {
+fn a_kill_while_the_reader_parks_takes_effect() {
     race(
         |rt| {
             rt.spawn(|mut ctx| async move {
@@ -119,9 +119,9 @@ fn no_kill_is_lost_on_a_parking_reader() {
 
 /// Messages and signals that two senders send at once: each sender's own in order.
 #[test]
-fn each_sender_keeps_its_order() {
+fn messages_of_each_concurrent_sender_keep_their_order() {
     race(
-        Puppet::trapping,
+        TestProcess::trapping,
         |rt, receiver| {
             rt.send(receiver.pid(), b"left 1".to_vec());
             rt.exit(receiver.pid(), crash("left 2"));
@@ -146,7 +146,7 @@ fn each_sender_keeps_its_order() {
 
 /// A shutdown while others spawn: nothing outlives it.
 #[test]
-fn nothing_spawned_around_a_shutdown_outlives_it() {
+fn processes_spawned_during_a_shutdown_end() {
     for _ in 0..100 {
         support::race::on_workers(async |rt| {
             let stop = Arc::new(AtomicBool::new(false));

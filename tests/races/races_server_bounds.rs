@@ -18,7 +18,7 @@ use support::{assert_nothing_left, idler};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Takes down what it is told, from the moment its gate is open.
+/// Records each message, once its gate is open.
 struct Scribe {
     told: Vec<usize>,
     downs: usize,
@@ -45,7 +45,7 @@ impl GenServer for Scribe {
 
     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
         match cast {
-            // Nobody opens it any more: go on.
+            // The gate was dropped: continue.
             Cast::Gate(gate) => drop(gate.await),
             Cast::Write(number) => self.told.push(number),
         }
@@ -105,15 +105,15 @@ impl Crowd {
         self.waiting.lock().unwrap().remove(0)
     }
 
-    async fn told(&self) -> Vec<usize> {
+    async fn reports(&self) -> Vec<usize> {
         self.scribe.call(|reply| reply).await.unwrap().0
     }
 }
 
-/// The server dies, or is killed while it lets one in: the message was let in, or comes
-/// back. Either is told.
+/// The server ends or is killed while it admits a sender: the message was admitted or is returned,
+/// and the result says which.
 #[test]
-fn a_waiter_whose_server_dies_is_told() {
+fn a_queued_sender_gets_its_message_back_when_the_server_ends() {
     race(
         |rt| Crowd::new(rt, 2),
         |rt, crowd| {
@@ -145,9 +145,9 @@ fn a_waiter_whose_server_dies_is_told() {
     );
 }
 
-/// One that begins to wait as the server dies does not wait for ever.
+/// A sender that begins to wait while the server ends does not wait for ever.
 #[test]
-fn nobody_begins_to_wait_for_a_dead_server() {
+fn a_send_that_starts_to_wait_as_the_server_ends_fails() {
     race(
         |rt| Crowd::new(rt, 0),
         |rt, crowd| assert!(rt.kill(crowd.scribe.pid().unwrap())),
@@ -168,17 +168,17 @@ fn nobody_begins_to_wait_for_a_dead_server() {
     );
 }
 
-/// A waiter goes as there is room for it: its message was handled, or it never was, and
-/// whoever stands behind it is let in.
+/// A waiting sender is dropped as there is room for it: its message was handled or never queued,
+/// and the next sender is admitted.
 #[test]
-fn a_waiter_that_goes_as_it_is_let_in_blocks_nobody() {
+fn a_queued_send_dropped_as_it_is_admitted_blocks_no_other() {
     race(
         |rt| Crowd::new(rt, 2),
         |_, crowd| crowd.open(),
         |_, crowd| drop(crowd.oldest()),
         async |rt, crowd, (), ()| {
             crowd.oldest().await.unwrap();
-            let told = crowd.told().await;
+            let told = crowd.reports().await;
             assert!(told == [0, 2] || told == [0, 1, 2], "{told:?}");
             let info = rt.info(crowd.scribe.pid().unwrap()).unwrap();
             assert_eq!((info.mailbox_depth, info.dropped_messages), (0, 0));
@@ -186,9 +186,9 @@ fn a_waiter_that_goes_as_it_is_let_in_blocks_nobody() {
     );
 }
 
-/// A call's evicted, or the server dies: it hears the one or the other.
+/// A call is evicted, or the server ends: the caller gets one of the two errors.
 #[test]
-fn an_evicted_caller_of_a_dying_server_hears_the_truth() {
+fn an_evicted_caller_of_an_ending_server_gets_the_true_error() {
     race(
         |rt| {
             let scribe = scribe(1, Overflow::DropOldest, rt);
@@ -276,7 +276,7 @@ fn assert_in_order(told: &[usize]) {
 
 /// T07. Four senders and one place: what was taken is handled, the rest is counted.
 #[test]
-fn a_bound_that_rejects_holds() {
+fn the_mailbox_bound_holds_with_overflow_reject() {
     let cast = |_: &Runtime, scribe: &ServerRef<Scribe>, number| scribe.cast(Cast::Write(number));
     flood(Overflow::Reject, cast, |told, accepted, dropped| {
         assert_in_order(&told);
@@ -287,7 +287,7 @@ fn a_bound_that_rejects_holds() {
 
 /// The same where something older goes: all are taken, and what isn't handled is counted.
 #[test]
-fn a_bound_that_drops_the_oldest_holds() {
+fn the_mailbox_bound_holds_with_overflow_drop_oldest() {
     let cast = |_: &Runtime, scribe: &ServerRef<Scribe>, number| scribe.cast(Cast::Write(number));
     flood(Overflow::DropOldest, cast, |told, accepted, dropped| {
         assert_in_order(&told);
@@ -300,7 +300,7 @@ fn a_bound_that_drops_the_oldest_holds() {
 
 /// The same where all wait: none is lost, and each sender's stay in order.
 #[test]
-fn a_bound_that_makes_senders_wait_loses_nothing() {
+fn the_mailbox_bound_with_overflow_wait_loses_no_message() {
     let cast = |_: &Runtime, scribe: &ServerRef<Scribe>, number| {
         // A thread of its own may block.
         Handle::current().block_on(scribe.cast_wait(Cast::Write(number))).is_ok()
@@ -313,7 +313,7 @@ fn a_bound_that_makes_senders_wait_loses_nothing() {
 
 /// T24. No `Down` is evicted, however many messages are.
 #[test]
-fn no_down_is_shed_in_a_flood() {
+fn no_down_is_evicted_while_messages_overflow() {
     for workers in WORKERS {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let tokio = builder.worker_threads(workers).enable_all().build().unwrap();

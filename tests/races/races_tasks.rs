@@ -1,4 +1,4 @@
-//! Tasks whose ends race with what is asked of them, on real threads.
+//! Races between the end of a task and requests for its result, on real threads.
 
 use crate::support;
 
@@ -12,7 +12,7 @@ const ROUNDS: usize = 300;
 /// TSK-018: between the spawn of a task and its link the caller may be killed; the task ends
 /// then too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_that_is_killed_while_it_spawns_leaves_no_task() {
+async fn a_caller_that_is_killed_while_it_spawns_tasks_leaves_none() {
     let rt = Runtime::new();
     for supervised in [false, true] {
         for _ in 0..ROUNDS {
@@ -33,7 +33,7 @@ async fn a_caller_that_is_killed_while_it_spawns_leaves_no_task() {
             rt.kill(caller.pid());
             caller.join().await;
             until("the end of all tasks", || rt.process_count() == 1).await;
-            // A task is out of the table a moment before its supervisor is told.
+            // A task is removed from the table just before its supervisor is notified.
             while !tasks.children().await.unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }
@@ -46,7 +46,7 @@ async fn a_caller_that_is_killed_while_it_spawns_leaves_no_task() {
 /// TSK-007, TSK-008: a task that finishes, or crashes, while it is stopped has either outcome,
 /// and its trapping caller's mailbox stays empty.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shutdown_that_races_with_the_end_is_told_by_its_outcome_alone() {
+async fn a_task_shutdown_that_races_with_its_end_leaves_no_exit_message() {
     let rt = Runtime::new();
     let body = rt.spawn(|mut ctx| async move {
         let rt = ctx.runtime();
@@ -80,9 +80,9 @@ async fn a_shutdown_that_races_with_the_end_is_told_by_its_outcome_alone() {
     assert_nothing_left(&rt).await;
 }
 
-/// TSK-012: the same of one that is let go of: its crash is heard by nobody afterwards.
+/// TSK-012: the same for a task that is ignored: its later crash notifies no process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ignored_task_that_ends_meanwhile_is_not_heard_of() {
+async fn an_ignored_task_that_crashes_concurrently_sends_no_exit() {
     let rt = Runtime::new();
     let body = rt.spawn(|mut ctx| async move {
         let rt = ctx.runtime();

@@ -1,9 +1,8 @@
-//! A supervisor that is killed at any step of a start, a restart or a stop: never an orphan,
-//! never a lost end, and its names are free.
+//! A supervisor that is killed at any step of a start, a restart or a stop: no orphan remains, no end is
+//! lost, and its names are free.
 //!
-//! The steps are told by hooks that exist under `--cfg regrow_proof` only. Each scene is
-//! played once to count them, then once for each of them, with the supervisor that takes
-//! that step killed there.
+//! Hooks report the steps; they exist only under `--cfg regrow_proof`. Each scene runs once to count its
+//! steps, and then once for each step, with the supervisor killed at that step.
 
 use crate::support;
 
@@ -18,12 +17,12 @@ use regrow::{
     Backoff, ChildSpec, ExitReason, Leftovers, Restart, Runtime, Shutdown, Supervisor,
     SupervisorSpec,
 };
+use support::scripted_children::{ScriptedChildren, Start, Stop};
 use support::settled;
-use support::troupe::{Start, Stop, Troupe};
 use tokio::time::sleep;
 
-/// The tree of all scenes, and who is to be killed at its steps.
-fn tree(t: &Troupe, spec: SupervisorSpec) -> SupervisorSpec {
+/// The tree of all scenes, and the supervisor that is killed at its steps.
+fn tree(t: &ScriptedChildren, spec: SupervisorSpec) -> SupervisorSpec {
     t.on_stop("slow", Stop::Takes(Duration::from_millis(10)));
     t.on_stop("deaf", Stop::Deaf);
     let brief = Shutdown::Timeout(Duration::from_millis(50));
@@ -40,10 +39,10 @@ fn tree(t: &Troupe, spec: SupervisorSpec) -> SupervisorSpec {
 /// Plays the scene with the supervisor killed at its `victim`-th step; gives how many steps
 /// there were, and which.
 async fn play<F: Future<Output = ()>>(
-    scene: impl Fn(Troupe) -> F,
+    scene: impl Fn(ScriptedChildren) -> F,
     victim: usize,
 ) -> (usize, BTreeSet<&'static str>) {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let rt = t.rt.clone();
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (steps, kernel) = (seen.clone(), rt.clone());
@@ -60,7 +59,7 @@ async fn play<F: Future<Output = ()>>(
     (seen.len(), seen.iter().copied().collect())
 }
 
-/// Nobody is left, within the time that children may take after their supervisor's end.
+/// No process is left after the time that children may take after their supervisor's end.
 async fn assert_no_orphan(rt: &Runtime, victim: usize, seen: &[&str]) {
     if let Some(top) = rt.whereis("top") {
         assert!(rt.kill(top));
@@ -73,7 +72,10 @@ async fn assert_no_orphan(rt: &Runtime, victim: usize, seen: &[&str]) {
 }
 
 /// Plays the scene at all its steps.
-async fn at_all_steps<F: Future<Output = ()>>(scene: impl Fn(Troupe) -> F, expected: &[&str]) {
+async fn at_all_steps<F: Future<Output = ()>>(
+    scene: impl Fn(ScriptedChildren) -> F,
+    expected: &[&str],
+) {
     let (steps, names) = play(&scene, 0).await;
     for name in expected {
         assert!(names.contains(name), "no step {name:?} among {names:?}");
@@ -84,8 +86,8 @@ async fn at_all_steps<F: Future<Output = ()>>(scene: impl Fn(Troupe) -> F, expec
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_start() {
-    let scene = async |t: Troupe| {
+async fn a_kill_at_any_step_of_a_start_leaves_no_orphan() {
+    let scene = async |t: ScriptedChildren| {
         let started = tree(&t, Supervisor::one_for_one()).start(&t.rt).await;
         settled().await;
         drop(started);
@@ -95,8 +97,8 @@ async fn at_any_step_of_a_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_start_that_fails() {
-    let scene = async |t: Troupe| {
+async fn a_kill_at_any_step_of_a_failing_start_leaves_no_orphan() {
+    let scene = async |t: ScriptedChildren| {
         let spec = tree(&t, Supervisor::one_for_one()).child(t.child("bad"));
         t.next_starts("bad", [Start::Fails]);
         assert!(spec.start(&t.rt).await.is_err());
@@ -105,8 +107,8 @@ async fn at_any_step_of_a_start_that_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_stop() {
-    let scene = async |t: Troupe| {
+async fn a_kill_at_any_step_of_a_stop_leaves_no_orphan() {
+    let scene = async |t: ScriptedChildren| {
         let Ok(top) = tree(&t, Supervisor::one_for_one()).start(&t.rt).await else { return };
         // Killed in the middle, or to the end.
         let _ = top.stop().await;
@@ -121,12 +123,12 @@ async fn at_any_step_of_a_stop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_restart() {
+async fn a_kill_at_any_step_of_a_restart_leaves_no_orphan() {
     for spec in [Supervisor::one_for_one(), Supervisor::one_for_all(), Supervisor::rest_for_one()] {
-        let scene = async |t: Troupe| {
+        let scene = async |t: ScriptedChildren| {
             let Ok(_top) = tree(&t, spec.clone()).start(&t.rt).await else { return };
             t.next_starts("a", [Start::Fails]);
-            t.player("a").cast(ExitReason::crashed("boom"));
+            t.server("a").cast(ExitReason::crashed("boom"));
             sleep(Duration::from_millis(200)).await;
         };
         let steps = ["before a restart", "between a group's stop and its start"];
@@ -135,12 +137,12 @@ async fn at_any_step_of_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_any_step_of_a_restart_that_waits() {
-    let scene = async |t: Troupe| {
+async fn a_kill_at_any_step_of_a_delayed_restart_leaves_no_orphan() {
+    let scene = async |t: ScriptedChildren| {
         let spec = Supervisor::one_for_all().backoff(Backoff::new().jitter(0.0));
         let Ok(_top) = tree(&t, spec).start(&t.rt).await else { return };
         t.next_starts("slow", [Start::Fails]);
-        t.player("a").cast(ExitReason::crashed("boom"));
+        t.server("a").cast(ExitReason::crashed("boom"));
         sleep(Duration::from_secs(5)).await;
     };
     at_all_steps(scene, &["after a restart was put off", "before a restart"]).await;
@@ -149,13 +151,13 @@ async fn at_any_step_of_a_restart_that_waits() {
 /// An end that comes while the supervisor takes any step of other children's stops and
 /// starts is not lost, and is counted once.
 #[tokio::test(start_paused = true)]
-async fn no_end_is_lost_at_any_step() {
+async fn a_child_exit_at_any_step_of_the_supervisor_is_counted_once() {
     for at in 1.. {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         let spec = Supervisor::one_for_one();
         let tree = tree(&t, spec).start(&t.rt).await.unwrap();
         settled().await;
-        let (a, left) = (t.player("a"), Rc::new(Cell::new(at)));
+        let (a, left) = (t.server("a"), Rc::new(Cell::new(at)));
         let counting = left.clone();
         at_each_step(Some(Box::new(move |_| {
             counting.set(counting.get() - 1);

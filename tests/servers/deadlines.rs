@@ -1,7 +1,7 @@
-//! A deadline belongs to the one who waits: it ends in time, whatever others block.
+//! A deadline belongs to the waiting caller: it takes effect in time, whichever other threads block.
 //!
-//! These tests block threads for as long as they run, and let them go when they have what they
-//! wait for: a deadline that depends on a blocked thread never comes.
+//! These tests block threads until the deadline under test has passed, so a deadline that depends on a
+//! blocked thread never comes.
 
 use crate::support;
 
@@ -128,7 +128,7 @@ async fn begins_to_wait(mut future: Pin<&mut impl Future>) -> bool {
 const TIMEOUT: Result<(), CallError> = Err(CallError::Timeout);
 
 #[test]
-fn a_call_from_another_tokio_ends_in_time_while_the_servers_tokio_is_blocked() {
+fn a_call_from_another_tokio_times_out_while_the_servers_tokio_is_blocked() {
     for other in [workers(1), current_thread(false)] {
         let tokio = workers(1);
         let (_rt, server) = silent(&tokio);
@@ -159,7 +159,7 @@ async fn calls(server: ServerRef<Silent>) -> Result<(), CallError> {
 }
 
 #[test]
-fn waits_from_another_tokio_end_in_time_while_the_runtimes_tokio_is_blocked() {
+fn waits_from_another_tokio_time_out_while_the_runtimes_tokio_is_blocked() {
     let (tokio, other) = (workers(1), workers(1));
     let (rt, server) = silent(&tokio);
     in_time(move || {
@@ -176,7 +176,7 @@ fn waits_from_another_tokio_end_in_time_while_the_runtimes_tokio_is_blocked() {
 
 /// The clock that is read and the clock that is waited for are one.
 #[test]
-fn a_call_from_another_tokio_goes_by_that_ones_clock() {
+fn a_call_from_another_tokio_uses_the_clock_of_that_tokio() {
     let tokio = workers(1);
     let (_rt, server) = silent(&tokio);
     current_thread(true).block_on(async {
@@ -187,7 +187,7 @@ fn a_call_from_another_tokio_goes_by_that_ones_clock() {
 }
 
 #[test]
-fn a_deadline_ends_in_time_while_a_worker_that_began_a_call_is_blocked() {
+fn a_call_times_out_while_a_worker_with_a_started_call_is_blocked() {
     let tokio = workers(2);
     let (_rt, server) = silent(&tokio);
     let answer = in_time(move || {
@@ -202,7 +202,7 @@ fn a_deadline_ends_in_time_while_a_worker_that_began_a_call_is_blocked() {
 /// Deadlines of many are looked after by one task: that one is not woken by the call of a
 /// worker that blocks.
 #[test]
-fn deadlines_that_are_looked_after_end_in_time_while_a_worker_that_began_a_call_is_blocked() {
+fn pooled_deadlines_expire_while_a_worker_with_a_started_call_is_blocked() {
     let tokio = workers(2);
     let (_rt, server) = silent(&tokio);
     let answer = in_time(move || {
@@ -220,7 +220,7 @@ fn deadlines_that_are_looked_after_end_in_time_while_a_worker_that_began_a_call_
 }
 
 #[test]
-fn a_grace_to_stop_ends_in_time_while_a_worker_that_began_a_call_is_blocked() {
+fn a_shutdown_time_expires_while_a_worker_with_a_started_call_is_blocked() {
     let tokio = workers(2);
     let (rt, server) = silent(&tokio);
     in_time(move || {
@@ -240,7 +240,7 @@ fn a_grace_to_stop_ends_in_time_while_a_worker_that_began_a_call_is_blocked() {
 }
 
 #[test]
-fn a_blocking_call_over_a_tokio_that_nobody_drives_ends_in_time() {
+fn a_blocking_call_times_out_while_tokio_is_not_driven() {
     for paused in [false, true] {
         let tokio = current_thread(paused);
         let (_rt, server) = silent(&tokio);
@@ -250,7 +250,7 @@ fn a_blocking_call_over_a_tokio_that_nobody_drives_ends_in_time() {
 }
 
 #[test]
-fn a_blocking_call_over_a_tokio_that_is_gone_ends() {
+fn a_blocking_call_on_a_dropped_tokio_fails_with_tokio_gone() {
     let tokio = workers(1);
     let (_rt, server) = silent(&tokio);
     drop(tokio);
@@ -258,7 +258,7 @@ fn a_blocking_call_over_a_tokio_that_is_gone_ends() {
 }
 
 #[test]
-fn a_blocking_call_ends_in_time_while_the_servers_tokio_is_blocked() {
+fn a_blocking_call_times_out_while_the_servers_tokio_is_blocked() {
     let tokio = workers(1);
     let (_rt, server) = silent(&tokio);
     let blocked = Blocked::after(&tokio, async {});
@@ -267,7 +267,7 @@ fn a_blocking_call_ends_in_time_while_the_servers_tokio_is_blocked() {
 }
 
 #[test]
-fn a_blocking_call_gets_its_answer() {
+fn a_blocking_call_returns_the_reply() {
     let tokio = workers(1);
     let (_rt, server) = silent(&tokio);
     let answering = server.clone();
@@ -281,7 +281,7 @@ fn a_blocking_call_gets_its_answer() {
 
 #[tokio::test]
 #[should_panic(expected = "Cannot start a runtime from within a runtime")]
-async fn a_blocking_call_inside_of_async_code_panics() {
+async fn a_blocking_call_inside_async_code_panics() {
     let rt = Runtime::new();
     let server = Silent::start(&rt, ()).await.unwrap();
     drop(server.call_blocking(same, SHORT));
@@ -297,7 +297,7 @@ fn on_a_thread<T: Send + 'static>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blocking_call_goes_by_a_paused_clock() {
+async fn a_blocking_call_uses_a_paused_clock() {
     let (rt, start) = (Runtime::new(), Instant::now());
     let server = Silent::start(&rt, ()).await.unwrap();
     let answer = on_a_thread(move || server.call_blocking(same, HOUR));
@@ -344,7 +344,7 @@ fn without_tokio<F: Future>(future: F) -> F::Output {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_no_tokio_polls_goes_by_the_clock_of_the_servers() {
+async fn a_call_polled_outside_tokio_uses_the_clock_of_the_servers_tokio() {
     let rt = Runtime::new();
     tokio::time::advance(HOUR).await; // far from the system's
     let (server, start) = (Silent::start(&rt, ()).await.unwrap(), Instant::now());
@@ -355,7 +355,7 @@ async fn a_call_that_no_tokio_polls_goes_by_the_clock_of_the_servers() {
 
 #[test]
 #[should_panic(expected = "timers are disabled")]
-fn a_call_from_a_tokio_without_time_panics() {
+fn a_call_from_a_tokio_without_timers_panics() {
     let tokio = workers(1);
     let (_rt, server) = silent(&tokio);
     let other = Builder::new_current_thread().build().unwrap();
@@ -363,7 +363,7 @@ fn a_call_from_a_tokio_without_time_panics() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blocking_child_waits_by_a_paused_clock() {
+async fn a_blocking_child_uses_a_paused_clock() {
     let rt = Runtime::new();
     let (says, mut said) = tokio::sync::mpsc::unbounded_channel();
     let child = ChildSpec::blocking("child", move |mut ctx| {
@@ -382,7 +382,7 @@ async fn a_blocking_child_waits_by_a_paused_clock() {
 }
 
 #[test]
-fn a_blocking_child_waits_in_time_while_its_tokio_is_blocked() {
+fn waits_of_a_blocking_child_time_out_while_its_tokio_is_blocked() {
     let tokio = workers(1);
     let (says, said) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
@@ -404,7 +404,7 @@ fn a_blocking_child_waits_in_time_while_its_tokio_is_blocked() {
 
 /// No wait is counted when it is over, whatever timed it.
 #[tokio::test(start_paused = true)]
-async fn no_wait_is_left_behind() {
+async fn a_finished_call_leaves_no_deadline_counted() {
     let rt = Runtime::new();
     let server = Silent::start(&rt, ()).await.unwrap();
     for limit in [HOUR, SHORT, 3 * HOUR, SHORT] {

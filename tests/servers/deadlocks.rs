@@ -1,4 +1,4 @@
-//! Circles of processes that wait for each other are refused, where they are looked for.
+//! Deadlock detection: a cycle of processes that wait for each other is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use regrow::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-/// Asks somebody something.
+/// Calls another server.
 type Ask = Arc<dyn Fn(Runtime) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Asks in its `init`, in the first handler after that, in its handler of calls and in its
@@ -70,7 +70,7 @@ fn quiet() -> Asks {
 /// What the asking came to.
 type Told = UnboundedReceiver<Result<(), CallError>>;
 
-/// Asks by this, and tells what that came to.
+/// Calls by this function, and reports the result.
 fn asking<F>(ask: impl Fn(Runtime) -> F + Send + Sync + 'static) -> (Ask, Told)
 where
     F: Future<Output = Result<(), CallError>> + Send + 'static,
@@ -107,7 +107,7 @@ fn assert_circle(told: Option<Result<(), CallError>>, through: &[Pid]) {
 
 /// At its first start, at a later one, and below an inner supervisor.
 #[tokio::test(start_paused = true)]
-async fn an_init_that_asks_its_own_supervisor_is_refused() {
+async fn an_init_that_calls_its_own_supervisor_gets_a_deadlock_error() {
     let rt = detecting();
     let (init, mut told) = asking(count);
     let child = Curious::child(Asks { init, ..quiet() }).with_id("child").named("child");
@@ -128,7 +128,7 @@ async fn an_init_that_asks_its_own_supervisor_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_init_that_has_its_supervisor_start_or_stop_is_refused() {
+async fn an_init_that_asks_its_supervisor_to_start_or_stop_gets_a_deadlock_error() {
     let rt = detecting();
     let (starts, mut told_start) = asking(async |rt| {
         let job = ChildSpec::task("job", |_| std::future::pending());
@@ -150,7 +150,7 @@ async fn an_init_that_has_its_supervisor_start_or_stop_is_refused() {
 
 /// It serves others meanwhile.
 #[tokio::test(start_paused = true)]
-async fn an_init_may_ask_its_dynamic_supervisor() {
+async fn an_init_may_call_its_dynamic_supervisor() {
     let rt = detecting();
     let (init, mut told) = asking(async |rt: Runtime| {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -172,7 +172,7 @@ async fn an_init_may_ask_its_dynamic_supervisor() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_terminate_that_asks_its_own_supervisor_is_refused() {
+async fn a_terminate_that_calls_its_own_supervisor_gets_a_deadlock_error() {
     let rt = detecting();
     let ((call, mut told), (terminate, mut told_last)) = (asking(count), asking(count));
     let child = Curious::child(Asks { call, terminate, ..quiet() }).named("child").with_id("child");
@@ -191,7 +191,7 @@ async fn a_terminate_that_asks_its_own_supervisor_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_asks_its_supervisor_before_it_is_ready_is_refused() {
+async fn a_child_that_calls_its_supervisor_before_ready_gets_a_deadlock_error() {
     let rt = detecting();
     let (ask, mut told) = asking(count);
     let child = ChildSpec::task("child", move |ctx| {
@@ -211,7 +211,7 @@ async fn a_child_that_asks_its_supervisor_before_it_is_ready_is_refused() {
 
 /// In the step after its `init`, before its supervisor has noticed.
 #[tokio::test(start_paused = true)]
-async fn a_child_may_ask_its_supervisor_when_its_init_is_over() {
+async fn a_child_may_call_its_supervisor_after_its_init() {
     let rt = detecting();
     let (first, mut told) = asking(count);
     let child = Curious::child(Asks { first, ..quiet() });
@@ -221,7 +221,7 @@ async fn a_child_may_ask_its_supervisor_when_its_init_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_init_that_asks_the_server_that_starts_it_is_refused() {
+async fn an_init_that_calls_the_server_that_starts_it_gets_a_deadlock_error() {
     let rt = detecting();
     let (init, mut told) =
         asking(async |rt: Runtime| rt.server::<Curious>("outer").call(|reply| reply).await);
@@ -241,7 +241,7 @@ async fn an_init_that_asks_the_server_that_starts_it_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_stops_the_one_that_waits_for_it_is_refused() {
+async fn a_stop_of_a_server_that_waits_for_the_caller_gets_a_deadlock_error() {
     let rt = detecting();
     let (first_calls, mut first) =
         asking(async |rt: Runtime| rt.server::<Curious>("second").call(|reply| reply).await);
@@ -262,7 +262,7 @@ async fn a_server_that_stops_the_one_that_waits_for_it_is_refused() {
 
 /// In the handler that has answered, before its caller has noticed.
 #[tokio::test(start_paused = true)]
-async fn a_server_may_ask_a_caller_that_it_has_answered() {
+async fn a_server_may_call_a_caller_that_it_has_answered() {
     /// Answers first, and asks then.
     struct Prompt(Runtime, UnboundedSender<Result<(), CallError>>);
 

@@ -1,4 +1,4 @@
-//! Servers: calls, casts, bounds, time, ends, and the replies that never come.
+//! Servers: calls, casts, bounds, time, ends, and missing replies.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -10,7 +10,7 @@ mod named_calls;
 mod senders;
 mod deadlines;
 mod server_time;
-mod server_waits;
+mod server_idle_wait;
 mod server_sys;
 mod server_tracking;
 mod server_slow;
@@ -19,7 +19,7 @@ mod server_bounds_inside;
 mod server_promises;
 mod server_ends;
 mod server_end_table;
-mod server_owed_replies;
+mod server_unanswered_replies;
 mod server_unsent_replies;
 mod server_stress;
 mod registry;

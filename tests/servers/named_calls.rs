@@ -1,4 +1,4 @@
-//! A caller by name is told whether there will be a successor.
+//! The result of a request by name depends on whether there will be a successor.
 
 use crate::support;
 
@@ -55,7 +55,7 @@ impl GenServer for Desk {
     async fn handle_cast(&mut self, hold: Option<Hold>, _: &mut ServerContext<Self>) -> Result {
         if let Some(hold) = hold {
             hold.entered.send(()).unwrap();
-            // Nobody waits for it any more if the test has failed.
+            // No receiver is left if the test has failed.
             let _ = hold.leave.recv();
         }
         Ok(())
@@ -78,7 +78,7 @@ async fn held_up(server: &ServerRef<Desk>) -> mpsc::Sender<()> {
     exit
 }
 
-/// What each kind of request by the name is told, while its holder takes nothing.
+/// The result of each kind of request by name while its holder handles nothing.
 async fn refusals(rt: &Runtime) -> Vec<(&'static str, CallError)> {
     let server = rt.server(DESK);
     let second = Duration::from_secs(1);
@@ -154,7 +154,7 @@ async fn assert_told_until_the_successor(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_accepted_an_exit_is_restarting_if_its_type_says_so() {
+async fn calls_to_an_exiting_child_fail_with_restarting_by_its_restart_type() {
     for (restart, reason, told) in table() {
         let what = format!("{restart:?}, {reason}");
         let rt = Runtime::new();
@@ -164,7 +164,7 @@ async fn a_child_that_accepted_an_exit_is_restarting_if_its_type_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_child_that_accepted_an_exit_is_restarting_if_its_type_says_so() {
+async fn calls_to_an_exiting_dynamic_child_fail_with_restarting_by_its_type() {
     for (restart, reason, told) in table() {
         let what = format!("dynamic, {restart:?}, {reason}");
         let rt = Runtime::new();
@@ -175,7 +175,7 @@ async fn a_dynamic_child_that_accepted_an_exit_is_restarting_if_its_type_says_so
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_without_a_supervisor_is_never_restarting() {
+async fn calls_to_a_killed_unsupervised_server_fail_with_noproc() {
     let rt = Runtime::new();
     let alone = Desk::start_named(&rt, DESK, Hangs::default()).await.unwrap();
     rt.kill(alone.pid().unwrap());
@@ -186,7 +186,7 @@ async fn a_server_without_a_supervisor_is_never_restarting() {
 
 /// A handle of one incarnation does not know of others.
 #[tokio::test(start_paused = true)]
-async fn a_direct_handle_is_told_nothing_of_successors() {
+async fn calls_by_a_direct_handle_to_a_killed_child_fail_with_noproc() {
     let rt = Runtime::new();
     let _tree = patient().child(desk(PERMANENT)).start(&rt).await.unwrap();
     let pid = rt.whereis("desk").unwrap();
@@ -196,9 +196,9 @@ async fn a_direct_handle_is_told_nothing_of_successors() {
     assert_eq!(direct.try_cast(None).unwrap_err().reason, CallError::NoProc);
 }
 
-/// However long its handler blocks; and who waits for the successor gets it.
+/// However long its handler blocks; a caller that waits for the successor reaches it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_killed_child_behind_a_busy_handler_is_restarting() {
+async fn calls_to_a_killed_child_with_a_busy_handler_fail_with_restarting() {
     let rt = Runtime::new();
     let _tree = patient().child(desk(PERMANENT)).start(&rt).await.unwrap();
     let server = rt.server(DESK);
@@ -217,7 +217,7 @@ async fn a_killed_child_behind_a_busy_handler_is_restarting() {
 
 /// A crashed sibling takes the server along, which is busy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_member_of_a_group_that_is_restarted_is_restarting_whatever_its_reason() {
+async fn calls_to_a_child_stopped_for_a_group_restart_fail_with_restarting() {
     let told = [(PERMANENT, RESTARTING), (TRANSIENT, RESTARTING), (TEMPORARY, CallError::NoProc)];
     for strategy in [Supervisor::one_for_all, Supervisor::rest_for_one] {
         for (restart, told) in &told {
@@ -243,7 +243,7 @@ async fn a_member_of_a_group_that_is_restarted_is_restarting_whatever_its_reason
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_child_that_is_terminated_is_not_restarting() {
+async fn calls_to_a_terminated_child_fail_with_noproc() {
     let rt = Runtime::new();
     let tree = patient().child(desk(PERMANENT).with_id("desk")).start(&rt).await.unwrap();
     let server = rt.server(DESK);
@@ -262,7 +262,7 @@ async fn a_child_that_is_terminated_is_not_restarting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_dynamic_child_that_is_terminated_is_not_restarting() {
+async fn calls_to_a_terminated_dynamic_child_fail_with_noproc() {
     let rt = Runtime::new();
     let desks = DynamicSupervisor::new().start(&rt).await.unwrap();
     let pid = desks.start_child(desk(PERMANENT)).await.unwrap();
@@ -276,7 +276,7 @@ async fn a_dynamic_child_that_is_terminated_is_not_restarting() {
 
 /// Neither the child that it waits for, nor one that it has not come to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_child_of_a_supervisor_that_is_stopping_is_not_restarting() {
+async fn calls_to_a_child_of_a_stopping_supervisor_fail_with_noproc() {
     let rt = Runtime::new();
     let (other, busy) = (Name::<Desk>::new("busy"), Desk::child(Hangs::default()).with_id("busy"));
     let tree = patient().child(desk(PERMANENT)).child(busy.named(other)).start(&rt).await.unwrap();
@@ -297,7 +297,7 @@ async fn a_child_of_a_supervisor_that_is_stopping_is_not_restarting() {
 
 /// All are asked to stop at once, so any of them is busy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_child_of_a_dynamic_supervisor_that_is_stopping_is_not_restarting() {
+async fn calls_to_a_child_of_a_stopping_dynamic_supervisor_fail_with_noproc() {
     let rt = Runtime::new();
     let desks = DynamicSupervisor::new().start(&rt).await.unwrap();
     desks.start_child(desk(PERMANENT)).await.unwrap();
@@ -311,7 +311,7 @@ async fn a_child_of_a_dynamic_supervisor_that_is_stopping_is_not_restarting() {
 
 /// It ended before its supervisor began to stop: the name is kept no longer.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_waits_for_its_restart_is_not_restarting_once_its_supervisor_stops() {
+async fn calls_to_a_child_in_backoff_fail_with_noproc_once_its_supervisor_stops() {
     let rt = Runtime::new();
     let deaf = ChildSpec::task("deaf", |_| pending());
     let backoff = regrow::Backoff::new();
@@ -329,7 +329,7 @@ async fn a_child_that_waits_for_its_restart_is_not_restarting_once_its_superviso
 
 /// As it happens when both are killed in the same moment.
 #[tokio::test(start_paused = true)]
-async fn a_child_of_a_killed_supervisor_is_not_restarting() {
+async fn calls_to_a_child_of_a_killed_supervisor_fail_with_noproc() {
     let rt = Runtime::new();
     let tree = patient().child(desk(PERMANENT)).start(&rt).await.unwrap();
     let pid = rt.whereis("desk").unwrap();
@@ -343,7 +343,7 @@ async fn a_child_of_a_killed_supervisor_is_not_restarting() {
 
 /// Killed in its `init`: a first start has failed, a restart is tried again.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_is_restarting_only_if_it_is_a_restart() {
+async fn a_killed_init_fails_calls_with_restarting_only_during_a_restart() {
     let rt = Runtime::new();
     let hangs = Hangs::default();
     hangs.0.lock().unwrap().extend([true, false, true]);
@@ -370,7 +370,7 @@ async fn a_start_that_fails_is_restarting_only_if_it_is_a_restart() {
 
 /// Its `init` is over, but it is not ready.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_not_ready_is_restarting_only_if_it_is_a_restart() {
+async fn a_killed_unready_child_fails_calls_with_restarting_only_during_a_restart() {
     let rt = Runtime::new();
     let child = desk(PERMANENT).ready_within(Duration::from_secs(60));
     let tree = patient().start(&rt).await.unwrap();
@@ -396,7 +396,7 @@ async fn a_child_that_is_not_ready_is_restarting_only_if_it_is_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_killed_supervisor_is_restarting_to_those_that_ask_it_by_name() {
+async fn requests_by_name_to_a_killed_supervisor_fail_with_restarting() {
     let rt = Runtime::new();
     let job = || ChildSpec::task("job", |_| pending());
     let (fixed, dynamic) =
@@ -434,7 +434,7 @@ async fn a_killed_supervisor_is_restarting_to_those_that_ask_it_by_name() {
 
 /// Counted over all calls while the holder is killed over and over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_call_by_name_is_told_noproc_in_a_storm_of_kills() {
+async fn no_call_by_name_fails_with_noproc_during_repeated_kills() {
     let rt = Runtime::new();
     let tree = patient().child(desk(PERMANENT)).start(&rt).await.unwrap();
     let (over, lies) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));

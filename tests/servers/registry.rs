@@ -42,9 +42,9 @@ async fn a_key_of_a_duplicate_registry_has_many() {
     assert_eq!(topics.all_keys(), ["news"]);
 }
 
-/// Whoever sees an end sees the entry gone, and its value dropped.
+/// When an end is announced, the entry is removed and its value dropped.
 #[tokio::test]
-async fn an_entry_is_gone_before_an_end_is_told() {
+async fn a_registry_entry_is_removed_before_the_end_is_announced() {
     let rt = Runtime::new();
     let registry: Registry<u64, Arc<()>> = Registry::unique(&rt);
     let value = Arc::new(());
@@ -65,7 +65,7 @@ async fn an_entry_is_gone_before_an_end_is_told() {
 }
 
 #[tokio::test]
-async fn the_dead_and_the_made_up_are_refused() {
+async fn register_refuses_ended_and_unknown_pids() {
     let rt = Runtime::new();
     let registry: Registry<u64> = Registry::unique(&rt);
     let (dead, unknown) = (dead(&rt).await, regrow::Pid::from_raw(1 << 40));
@@ -75,9 +75,9 @@ async fn the_dead_and_the_made_up_are_refused() {
     assert_eq!((registry.count(), registry.unregister(dead, &1)), (0, false));
 }
 
-/// A destructor of a key's value that panics harms nobody.
+/// A panicking destructor of a key's value affects no process.
 #[tokio::test]
-async fn a_value_that_panics_when_it_is_dropped_harms_nobody() {
+async fn a_registry_value_that_panics_when_dropped_is_caught() {
     struct Bad;
     impl Drop for Bad {
         fn drop(&mut self) {
@@ -95,10 +95,10 @@ async fn a_value_that_panics_when_it_is_dropped_harms_nobody() {
     assert_eq!((registry.count(), rt.process_count()), (0, 0));
 }
 
-/// A registration and the end of its process, in every order: never an entry of the dead,
-/// and changes are told in pairs.
+/// A registration and the end of its process, in every order: there is never an entry of an ended
+/// process, and changes are reported in pairs.
 #[test]
-fn a_registration_races_the_end_of_its_process() {
+fn a_registration_during_an_exit_leaves_no_entry() {
     let make = |rt: &Runtime| {
         let registry: Registry<u64> = Registry::unique(rt);
         let changes = std::sync::Mutex::new(registry.changes());
@@ -126,9 +126,10 @@ fn a_registration_races_the_end_of_its_process() {
     );
 }
 
-/// Who has seen an end finds no entry of the dead, not even while one is being made.
+/// After the announcement of an end there is no entry of that process, not even during a concurrent
+/// registration.
 #[test]
-fn no_entry_of_the_dead_is_seen_while_it_is_being_made() {
+fn no_entry_of_an_ended_process_is_visible_during_a_registration() {
     support::race::on_workers(async |rt| {
         let registry: Registry<u64> = Registry::unique(&rt);
         let (register, mut wanted) = tokio::sync::mpsc::unbounded_channel::<Pid>();
@@ -174,7 +175,7 @@ async fn a_value_may_use_the_registry_when_it_is_dropped() {
 
 /// As in Elixir, a process may be under one key of a duplicate registry many times.
 #[tokio::test]
-async fn a_process_may_be_under_a_duplicate_key_many_times() {
+async fn a_process_may_register_a_duplicate_key_several_times() {
     let rt = Runtime::new();
     let topics: Registry<&str, u32> = Registry::duplicate(&rt);
     let (one, two) = (idle(&rt), idle(&rt));
@@ -190,7 +191,7 @@ async fn a_process_may_be_under_a_duplicate_key_many_times() {
 
 /// A process that outlives a registry keeps nothing of it.
 #[tokio::test]
-async fn a_registry_goes_with_its_last_handle() {
+async fn a_registry_is_dropped_with_its_last_handle() {
     let rt = Runtime::new();
     let (pid, value) = (idle(&rt), Arc::new(()));
     let registry: Registry<u64, Arc<()>> = Registry::unique(&rt);
@@ -222,9 +223,9 @@ async fn a_key_may_have_very_many_holders() {
     assert_eq!(topics.count(), 0);
 }
 
-/// Everybody who listens hears everything, in order, however late.
+/// Every listener receives every change, in order, however late.
 #[tokio::test]
-async fn no_change_is_lost() {
+async fn every_listener_receives_every_change_in_order() {
     let rt = Runtime::new();
     let registry: Registry<u64> = Registry::duplicate(&rt);
     let (mut one, two) = (registry.changes(), registry.changes());
@@ -273,7 +274,7 @@ impl GenServer for Mirror {
 
 /// Changes come into a server's mailbox.
 #[tokio::test(start_paused = true)]
-async fn a_server_listens_to_a_registry() {
+async fn a_server_receives_registry_changes_through_a_pipe() {
     let rt = Runtime::new();
     let registry: Registry<u64> = Registry::unique(&rt);
     let mirror = Mirror::start(&rt, registry.clone()).await.unwrap();
@@ -288,7 +289,7 @@ async fn a_server_listens_to_a_registry() {
     assert_eq!(last, Some(RegistryChange::Unregistered { key: 7, pid }));
 }
 
-/// OTP's `via`: a call to whoever has a key, looked up when it is made.
+/// OTP's `via`: a call to the holder of a key, looked up at the call.
 #[tokio::test(start_paused = true)]
 async fn a_server_is_reached_by_its_key() {
     let rt = Runtime::new();
@@ -304,7 +305,7 @@ async fn a_server_is_reached_by_its_key() {
 
 /// Updates of many at once: each counts, once.
 #[test]
-fn no_update_is_lost() {
+fn concurrent_updates_are_all_applied() {
     support::race::on_workers(async |rt| {
         let registry: Registry<u64, u64> = Registry::unique(&rt);
         let pid = idle(&rt);

@@ -1,4 +1,4 @@
-//! Handles by message.
+//! Handles for one type of message.
 
 use crate::support;
 
@@ -10,7 +10,7 @@ fn is_plain<T: Clone + Send + Sync + std::fmt::Debug + 'static>(_: &T) {}
 
 /// Whatever the server's type, one type takes its message.
 #[tokio::test]
-async fn one_handle_type_reaches_servers_of_many_types() {
+async fn a_sender_reaches_servers_of_different_types() {
     let rt = Runtime::new();
     let mut parent = Mock::<support::ledger::Parent>::new(&rt);
     let server = ledger(&rt).await;
@@ -30,7 +30,7 @@ async fn one_handle_type_reaches_servers_of_many_types() {
 /// A named handle's sender and caller reach the successor; a direct one's are this
 /// incarnation's.
 #[tokio::test]
-async fn a_sender_lives_through_restarts_as_its_handle_does() {
+async fn a_sender_of_a_named_handle_reaches_the_restarted_server() {
     let rt = Runtime::new();
     let child = Ledger::child(Setup::default()).named(LEDGER);
     let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_sender_lives_through_restarts_as_its_handle_does() {
 
 /// A caller's errors are those of a call.
 #[tokio::test(start_paused = true)]
-async fn a_caller_hears_the_truth() {
+async fn a_caller_returns_the_errors_of_a_call() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     let limit = std::time::Duration::from_millis(50);
@@ -77,7 +77,7 @@ async fn a_caller_hears_the_truth() {
 
 /// They say where they go, and nothing of what they carry.
 #[tokio::test]
-async fn a_sender_says_where_it_goes() {
+async fn the_debug_output_of_a_sender_names_its_target() {
     let rt = Runtime::new();
     let mock = Mock::<Ledger>::new(&rt);
     let sender = mock.server().sender(Cast::Write);

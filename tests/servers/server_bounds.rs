@@ -1,4 +1,4 @@
-//! Mailboxes of servers that have a bound: what each policy does, and what is told.
+//! Bounded mailboxes of servers: the effect of each policy, and its counters and log lines.
 
 use crate::support;
 
@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const ALL: [Overflow; 4] =
     [Overflow::Reject, Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest];
 
-/// A ledger whose mailbox holds so many, and that is busy for a second.
+/// A ledger with a mailbox of this capacity that is busy for a second.
 async fn busy(rt: &Runtime, capacity: usize, overflow: Overflow) -> ServerRef<Ledger> {
     let spec = Ledger::spec(Setup { trap: true, ..Setup::default() });
     let server = spec.mailbox_capacity(capacity, overflow).start(rt).await.unwrap();
@@ -49,9 +49,9 @@ fn refused(result: Result<(), CastError<Cast>>) -> (CallError, u32) {
     }
 }
 
-/// PROC-022. Casts are told by `false`, calls by `Overloaded`, and `try_cast` gives back.
+/// PROC-022. A rejected cast returns `false`, a call `Overloaded`, and `try_cast` the message.
 #[tokio::test(start_paused = true)]
-async fn a_full_server_refuses_and_counts() {
+async fn a_full_server_rejects_and_counts() {
     let rt = Runtime::new();
     let server = busy(&rt, 3, Overflow::Reject).await;
     let accepted: Vec<_> = (0..10).map(|line| server.cast(Cast::Write(line))).collect();
@@ -70,7 +70,7 @@ async fn a_full_server_refuses_and_counts() {
 
 /// Messages and streams sent to the pid count like casts, under every policy.
 #[tokio::test(start_paused = true)]
-async fn messages_and_streams_count_like_casts() {
+async fn messages_and_streams_count_against_the_bound_like_casts() {
     let rt = Runtime::new();
     for (overflow, accepted, handled) in [
         (Overflow::Reject, [false, false], vec![0, 1]),
@@ -90,9 +90,10 @@ async fn messages_and_streams_count_like_casts() {
     }
 }
 
-/// The oldest goes: an evicted caller is told at once that it was not handled.
+/// The oldest message is dropped: the caller of an evicted call is notified at once that it was not
+/// handled.
 #[tokio::test(start_paused = true)]
-async fn the_oldest_makes_room() {
+async fn drop_oldest_evicts_the_oldest_message() {
     let rt = Runtime::new();
     let server = busy(&rt, 3, Overflow::DropOldest).await;
     let begun = Instant::now();
@@ -110,7 +111,7 @@ async fn the_oldest_makes_room() {
 
 /// Of a mailbox for one, the newest is left.
 #[tokio::test(start_paused = true)]
-async fn a_mailbox_for_one_keeps_the_newest() {
+async fn drop_oldest_with_capacity_one_keeps_the_newest_message() {
     let rt = Runtime::new();
     let server = busy(&rt, 1, Overflow::DropOldest).await;
     assert!((0..100).all(|line| server.cast(Cast::Write(line))));
@@ -118,9 +119,9 @@ async fn a_mailbox_for_one_keeps_the_newest() {
     assert_eq!(lines(&server).await, [99]);
 }
 
-/// The new one is dropped; who casts isn't told, who calls is.
+/// The new message is dropped; a cast is not notified, a call is.
 #[tokio::test(start_paused = true)]
-async fn the_newest_is_dropped() {
+async fn drop_newest_drops_the_new_message() {
     let rt = Runtime::new();
     let server = busy(&rt, 2, Overflow::DropNewest).await;
     assert!((0..4).all(|line| server.cast(Cast::Write(line))));
@@ -134,7 +135,7 @@ async fn the_newest_is_dropped() {
 /// PROC-023, T24. Signals, the server's own timers and a stop find a full mailbox open, and
 /// take no room in it.
 #[tokio::test(start_paused = true)]
-async fn signals_are_exempt_from_every_policy() {
+async fn signals_are_exempt_from_every_overflow_policy() {
     for overflow in ALL {
         let rt = Runtime::new();
         let server = busy(&rt, 2, overflow).await;
@@ -160,9 +161,9 @@ async fn signals_are_exempt_from_every_policy() {
     }
 }
 
-/// What a server tells itself later, or next, needs no room.
+/// A server's own timers and continue values need no room.
 #[tokio::test(start_paused = true)]
-async fn timers_and_continues_are_exempt() {
+async fn own_timers_and_continues_are_exempt_from_the_bound() {
     let rt = Runtime::new();
     for overflow in ALL {
         let spec = Alarm::spec(()).mailbox_capacity(1, overflow);
@@ -233,10 +234,10 @@ async fn a_call_waits_for_room_within_its_deadline() {
     assert_eq!(rt.leftovers().calls, 0);
 }
 
-/// Those who wait are served in the order they came, whatever they want, and nobody gets
-/// past them.
+/// Waiting senders are served in the order they came, for every kind of message, and no sender
+/// overtakes them.
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_are_served_in_their_order() {
+async fn queued_senders_are_admitted_in_order() {
     let rt = Runtime::new();
     for overflow in [Overflow::Reject, Overflow::Wait] {
         let server = busy(&rt, 1, overflow).await;
@@ -257,7 +258,7 @@ async fn those_who_wait_are_served_in_their_order() {
 
 /// Calls and casts wait in one line.
 #[tokio::test(start_paused = true)]
-async fn a_call_is_let_in_between_the_casts_that_wait() {
+async fn calls_and_casts_share_one_send_queue() {
     let rt = Runtime::new();
     let server = busy(&rt, 1, Overflow::Wait).await;
     assert!(server.cast(Cast::Write(0)));
@@ -268,9 +269,9 @@ async fn a_call_is_let_in_between_the_casts_that_wait() {
     assert_eq!(lines(&server).await, [0, 1, 2]);
 }
 
-/// Who stops waiting takes the message along, and those behind move up.
+/// A sender that stops waiting takes its message along, and the senders behind it move up.
 #[tokio::test(start_paused = true)]
-async fn who_gives_up_passes_its_turn_on() {
+async fn a_dropped_send_lets_the_next_queued_sender_in() {
     let rt = Runtime::new();
     let server = busy(&rt, 1, Overflow::Wait).await;
     assert!(server.cast(Cast::Write(0)));
@@ -288,9 +289,9 @@ async fn who_gives_up_passes_its_turn_on() {
     assert_eq!(info(&rt, &server).dropped_messages, 0);
 }
 
-/// One that is let in needn't be polled for it, and holds nobody up.
+/// A sender that is admitted need not be polled for that, and delays no other sender.
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_nobody_polls_holds_up_no_other() {
+async fn a_queued_send_that_is_not_polled_does_not_block_the_next() {
     let rt = Runtime::new();
     let server = busy(&rt, 1, Overflow::Wait).await;
     assert!(server.cast(Cast::Write(0)));
@@ -301,10 +302,10 @@ async fn a_waiter_that_nobody_polls_holds_up_no_other() {
     assert!(asleep.await.is_ok());
 }
 
-/// Who waits when the server ends gets its message back, and who calls hears that nobody
-/// handled it: however the server ends.
+/// However the server ends, a waiting sender gets its message back, and a caller learns that its
+/// call was not handled.
 #[tokio::test(start_paused = true)]
-async fn who_waits_when_the_server_ends_gets_the_message_back() {
+async fn queued_senders_get_their_messages_back_when_the_server_ends() {
     let rt = Runtime::new();
     for how in ["kill", "stop", "crash"] {
         let server = busy(&rt, 1, Overflow::Wait).await;
@@ -335,7 +336,7 @@ async fn who_waits_when_the_server_ends_gets_the_message_back() {
 
 /// A call that may wait for a successor does so too when it waited for room.
 #[tokio::test(start_paused = true)]
-async fn a_waiting_call_leaves_the_line_of_the_dead_for_its_successor() {
+async fn a_waiting_call_leaves_the_send_queue_of_a_killed_server_for_the_next() {
     let rt = Runtime::new();
     let child = Ledger::child(Setup::default()).named(LEDGER).mailbox_capacity(1, Overflow::Wait);
     let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
@@ -355,7 +356,7 @@ async fn a_waiting_call_leaves_the_line_of_the_dead_for_its_successor() {
 
 /// A refused cast says why.
 #[tokio::test(start_paused = true)]
-async fn a_refused_cast_comes_back_with_its_reason() {
+async fn a_refused_cast_is_returned_with_the_reason() {
     let rt = Runtime::new();
     let server = rt.server(LEDGER);
     assert_eq!(refused(server.try_cast(Cast::Write(1))), (CallError::NoProc, 1));
@@ -371,7 +372,7 @@ async fn a_refused_cast_comes_back_with_its_reason() {
 /// A server's own bound overrides the runtime's; one given to a supervisor counts for
 /// nothing, lest it drops what a supervisor tells itself.
 #[tokio::test(start_paused = true)]
-async fn the_own_bound_counts() {
+async fn the_bound_of_a_server_overrides_that_of_the_runtime() {
     let rt = Runtime::with_mailbox_capacity(1);
     let bound = |pid: Pid| rt.info(pid).unwrap().mailbox_capacity;
     let own = Ledger::child(Setup::default()).named(LEDGER).mailbox_capacity(3, Overflow::Wait);
@@ -391,12 +392,12 @@ async fn the_own_bound_counts() {
 
 #[test]
 #[should_panic(expected = "room for at least one message")]
-fn a_server_without_room_is_refused() {
+fn a_server_mailbox_capacity_of_zero_panics() {
     let _ = Ledger::spec(Setup::default()).mailbox_capacity(0, Overflow::Reject);
 }
 
 #[test]
 #[should_panic(expected = "room for at least one message")]
-fn a_child_without_room_is_refused() {
+fn a_child_mailbox_capacity_of_zero_panics() {
     let _ = Ledger::child(Setup::default()).mailbox_capacity(0, Overflow::Wait);
 }

@@ -1,4 +1,4 @@
-//! What goes on inside and beside a server whose mailbox has a bound.
+//! A server with a bounded mailbox: its own tasks, pipes, timers and continue values.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-/// Does what it is told; may be made to wait at a gate.
+/// Acts on request; can be blocked at a gate.
 struct Worker {
     gate: Arc<Notify>,
     done: Vec<usize>,
@@ -30,7 +30,7 @@ enum Call {
     Tell(Name<Worker>, Reply<CallError>),
     /// Asks another, before it answers.
     Ask(Name<Worker>, Reply<Vec<usize>>),
-    /// Starts tasks and a pipe that together tell it 0 to 99.
+    /// Starts tasks and a pipe that together send it 0 to 99.
     Launch(Reply<()>),
 }
 
@@ -38,7 +38,7 @@ enum Cast {
     Wait,
     Did(usize),
     Fragile(#[allow(dead_code)] Fragile),
-    /// A reply of somebody else's call.
+    /// A reply of another server's call.
     Relay(#[allow(dead_code)] Reply<Vec<usize>>),
 }
 
@@ -133,7 +133,7 @@ impl Fixture {
 
 /// A handler that waited for room in its own mailbox would do so for ever.
 #[tokio::test]
-async fn a_server_does_not_wait_for_room_in_its_own_mailbox() {
+async fn a_wait_for_room_in_the_own_mailbox_fails_with_calling_self() {
     let fixture = Fixture::new();
     let worker = fixture.worker(3, Overflow::Wait).await;
     let told = worker.call(|reply| Call::TellItself(9, reply)).await;
@@ -143,7 +143,7 @@ async fn a_server_does_not_wait_for_room_in_its_own_mailbox() {
 
 /// A wait for room that would close a circle of servers is named, where that is looked for.
 #[tokio::test(start_paused = true)]
-async fn a_circle_that_waits_for_room_is_refused() {
+async fn a_wait_for_room_that_closes_a_cycle_gets_a_deadlock_error() {
     let fixture = Fixture::new();
     let rt = &fixture.rt;
     rt.detect_deadlocks(true);
@@ -169,7 +169,7 @@ async fn a_circle_that_waits_for_room_is_refused() {
 
 /// Results of tasks and items of pipes wait for room: none is lost.
 #[tokio::test(start_paused = true)]
-async fn tasks_and_pipes_wait_for_room() {
+async fn task_results_and_pipe_items_wait_for_room() {
     for overflow in [Overflow::Reject, Overflow::Wait] {
         let fixture = Fixture::new();
         let worker = fixture.worker(2, overflow).await;
@@ -188,7 +188,7 @@ async fn tasks_and_pipes_wait_for_room() {
 /// the end of a pipe and the result of a task, is not, however full the mailbox is and whatever
 /// comes after it.
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_pipe_and_results_of_tasks_are_never_dropped() {
+async fn pipe_ends_and_task_results_are_never_dropped() {
     for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
         for tracked in [false, true] {
             let fixture = Fixture::new();
@@ -217,9 +217,9 @@ async fn the_end_of_a_pipe_and_results_of_tasks_are_never_dropped() {
     }
 }
 
-/// Whoever casts isn't hurt by what its cast evicts.
+/// A panicking destructor of an evicted message does not affect the sender.
 #[tokio::test(start_paused = true)]
-async fn a_destructor_of_what_is_evicted_harms_nobody() {
+async fn a_panicking_destructor_of_an_evicted_message_is_caught() {
     let fixture = Fixture::new();
     let worker = fixture.waiting(1, Overflow::DropOldest).await;
     let (dropped, mut drops) = unbounded_channel();
@@ -233,7 +233,7 @@ async fn a_destructor_of_what_is_evicted_harms_nobody() {
 
 /// A reply that is evicted inside of another message: its server says what is true of it.
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_is_evicted_with_a_message_tells_the_truth() {
+async fn a_reply_evicted_inside_another_message_fails_with_no_reply() {
     let fixture = Fixture::new();
     let desk = Desk::start(&fixture.rt, ()).await.unwrap();
     let worker = fixture.waiting(1, Overflow::DropOldest).await;
@@ -244,7 +244,7 @@ async fn a_reply_that_is_evicted_with_a_message_tells_the_truth() {
         assert!(worker.cast(Cast::Did(1)));
     };
     let (answer, ()) = tokio::join!(relayed, evicting);
-    assert_eq!(answer, Err(CallError::NoReply), "the desk lives, and took the question");
+    assert_eq!(answer, Err(CallError::NoReply), "the desk is alive, and took the call");
     assert_eq!(begun.elapsed(), Duration::from_millis(1));
 }
 

@@ -1,4 +1,4 @@
-//! Calls for special occasions.
+//! Special kinds of calls.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// GS-047: one time-out in all, and each server's own outcome.
 #[tokio::test(start_paused = true)]
-async fn many_servers_are_asked_at_once() {
+async fn call_many_returns_the_outcome_of_each_server_within_one_timeout() {
     let rt = Runtime::new();
     let start = || Ledger::start(&rt, Setup::default());
     let (good, dead, slow) = tokio::join!(start(), start(), start());
@@ -32,7 +32,7 @@ async fn many_servers_are_asked_at_once() {
     assert_eq!(busy.await.unwrap(), Ok(0));
 }
 
-/// Says whose guests they are, and watches them.
+/// Returns the server of these guests, and monitors them.
 struct Porter;
 
 impl GenServer for Porter {
@@ -62,7 +62,7 @@ impl GenServer for Porter {
 /// A reply doesn't know its caller: what asks may be in no process. A question that is to be
 /// answered to a process in particular carries its pid.
 #[tokio::test]
-async fn a_question_carries_the_pid_of_its_caller_where_the_server_is_to_know_it() {
+async fn a_call_can_carry_the_pid_of_its_caller_in_the_message() {
     let rt = Runtime::new();
     let porter = Porter::start(&rt, ()).await.unwrap();
     let asking = porter.clone();
@@ -75,8 +75,8 @@ async fn a_question_carries_the_pid_of_its_caller_where_the_server_is_to_know_it
     assert_eq!(porter.call(|reply| (Pid::OUTSIDE, reply)).await, Ok(false));
 }
 
-/// A call that may wait reaches the successor, in the gap as well as in the moment when
-/// the holder is dying; where there is nobody to wait for, it says so at once.
+/// A call that may wait reaches the successor, also during the gap and while the holder ends.
+/// Without a successor it fails at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_call_survives_restarts() {
     let rt = Runtime::new();
@@ -95,9 +95,9 @@ async fn a_waiting_call_survives_restarts() {
     assert_eq!(server.call_waiting(Call::Lines, 60 * SECOND).await, Err(CallError::NoProc));
 }
 
-/// It waits no longer than it was told to.
+/// It waits no longer than its timeout.
 #[tokio::test(start_paused = true)]
-async fn a_waiting_call_gives_up_in_time() {
+async fn a_waiting_call_fails_with_restarting_after_its_time_limit() {
     let rt = Runtime::new();
     let child = ChildSpec::new("once", Once(AtomicBool::new(false))).named(LEDGER);
     let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
@@ -126,7 +126,7 @@ impl StartChild for Once {
 
 /// From a thread that knows nothing of tokio.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_thread_can_call() {
+async fn a_thread_outside_tokio_can_call_a_server() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     let thread = std::thread::spawn(move || {
@@ -140,7 +140,7 @@ async fn a_thread_can_call() {
 
 /// By pid and by a name that is only text: a wrong type is an error, not a panic.
 #[tokio::test]
-async fn a_server_is_found_by_pid_and_by_text() {
+async fn server_at_and_server_named_find_a_server_and_check_its_type() {
     let rt = Runtime::new();
     let pid = ledger(&rt).await.pid().unwrap();
     let by_pid = rt.server_at::<Ledger>(pid).unwrap();
@@ -182,7 +182,7 @@ impl GenServer for Asker {
 
 /// A circle of calls is named, at once; off, all time out; a chain is none.
 #[tokio::test(start_paused = true)]
-async fn a_circle_of_calls_is_refused() {
+async fn a_cycle_of_calls_gets_a_deadlock_error() {
     let rt = Runtime::new();
     let names = ["a", "b", "c", "nobody"].map(Name::<Asker>::new);
     let mut pids = Vec::new();

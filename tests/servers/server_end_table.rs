@@ -1,5 +1,5 @@
-//! What becomes of all that a server has still to do, for each way to end: the table in the
-//! docs of `GenServer`, cell by cell.
+//! The fate of all outstanding work of a server for each way to end: the table in the documentation of
+//! `GenServer`, cell by cell.
 
 use crate::support;
 
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// What a handler does once it is let go.
+/// The action of a handler after its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
     Finish,
@@ -43,7 +43,7 @@ enum Call {
     Plain(Reply<()>),
 }
 
-/// A cast that tells when it is dropped unhandled. "go on" continues with "stop", which stops.
+/// A cast that reports its drop if it is unhandled. "go on" continues with "stop", which stops.
 struct Note {
     text: &'static str,
     told: UnboundedSender<Told>,
@@ -142,7 +142,7 @@ impl Scene {
         self.gate.take().unwrap().send(then).unwrap();
     }
 
-    /// The true reason, how the calls came out, and what was told.
+    /// The true reason, the results of the calls, and the reports.
     async fn end(mut self) -> (ExitReason, [Answer; 3], Vec<Told>) {
         let reason = self.desk.ended().await;
         let mut answers = Vec::new();
@@ -176,7 +176,7 @@ fn exited(reason: &ExitReason) -> Answer {
 
 /// GS-035. What was queued before is handled, what came after is not.
 #[tokio::test(start_paused = true)]
-async fn a_stop_waits_for_its_turn() {
+async fn a_stop_takes_effect_after_the_messages_queued_before_it() {
     let mut scene = Scene::new(false).await;
     let desk = scene.desk.clone();
     let stop = tokio::spawn(async move { desk.stop(ExitReason::Shutdown).await });
@@ -193,7 +193,7 @@ async fn a_stop_waits_for_its_turn() {
 
 /// GS-041.
 #[tokio::test(start_paused = true)]
-async fn a_parents_exit_waits_for_its_turn_where_it_is_trapped() {
+async fn a_trapped_parent_exit_takes_effect_after_the_messages_queued_before_it() {
     let mut scene = Scene::new(true).await;
     scene.rt.exit(scene.parent.pid(), ExitReason::crashed("parent gone"));
     settled().await;
@@ -209,7 +209,7 @@ async fn a_parents_exit_waits_for_its_turn_where_it_is_trapped() {
 
 /// GS-016, GS-017, GS-040, T41.
 #[tokio::test(start_paused = true)]
-async fn a_handlers_stop_and_its_panic_leave_what_is_queued() {
+async fn a_stop_or_panic_in_a_handler_leaves_queued_messages_unhandled() {
     for then in [Then::Fail, Then::Panic] {
         let mut scene = Scene::new(false).await;
         scene.let_go(then);
@@ -223,7 +223,7 @@ async fn a_handlers_stop_and_its_panic_leave_what_is_queued() {
 
 /// GS-031.
 #[tokio::test(start_paused = true)]
-async fn a_stop_by_what_it_continues_with_is_one_as_well() {
+async fn a_stop_in_a_continue_runs_terminate() {
     let rt = Runtime::new();
     let (told, mut hear) = unbounded_channel();
     let desk = Desk::start(&rt, (told.clone(), false)).await.unwrap();
@@ -247,7 +247,7 @@ async fn a_stop_by_what_it_continues_with_is_one_as_well() {
 
 /// GS-044, GS-045. It is ended where it stands, and takes nothing more.
 #[tokio::test(start_paused = true)]
-async fn a_kill_and_an_exit_that_is_not_trapped_end_it_where_it_stands() {
+async fn a_kill_and_an_untrapped_exit_end_a_server_in_its_handler() {
     for (trap, kill) in [(false, false), (false, true), (true, true)] {
         let scene = Scene::new(trap).await;
         let (pid, expected) = match kill {
@@ -273,7 +273,7 @@ const DESK: Name<Desk> = Name::new("desk");
 
 /// What was queued for one incarnation is never handled by the next.
 #[tokio::test(start_paused = true)]
-async fn a_restart_begins_with_an_empty_mailbox() {
+async fn a_restarted_server_has_an_empty_mailbox() {
     let rt = Runtime::new();
     let (told, mut hear) = unbounded_channel();
     let again = Backoff::new().jitter(0.0);
@@ -299,7 +299,7 @@ async fn a_restart_begins_with_an_empty_mailbox() {
 
 /// At the deadline the server is left alone, and stops when it comes to it.
 #[tokio::test(start_paused = true)]
-async fn a_stop_with_a_deadline_gives_up_in_time_and_the_server_still_stops() {
+async fn stop_timeout_fails_at_its_limit_and_the_server_still_stops() {
     let mut scene = Scene::new(false).await;
     let limit = Duration::from_millis(250);
     let start = tokio::time::Instant::now();
@@ -313,9 +313,9 @@ async fn a_stop_with_a_deadline_gives_up_in_time_and_the_server_still_stops() {
     assert_eq!(told, [Handled("before"), Terminated]);
 }
 
-/// GS-036, GS-039. What it tells is the true reason, and another than was asked for is an error.
+/// GS-036, GS-039. The result is the true reason; another reason than requested is an error.
 #[tokio::test(start_paused = true)]
-async fn a_stop_with_a_deadline_tells_the_true_reason() {
+async fn stop_timeout_returns_the_true_reason() {
     let limit = Duration::from_secs(1);
     let mut scene = Scene::new(false).await;
     let desk = scene.desk.clone();

@@ -1,4 +1,4 @@
-//! How a server ends, and what its callers hear of it.
+//! The ends of a server, and the errors that its callers get.
 
 use crate::support;
 
@@ -15,7 +15,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 /// GS-016, GS-040.
 #[tokio::test]
-async fn a_panic_in_a_handler_answers_every_caller_with_that_panic() {
+async fn a_panic_in_a_handler_fails_every_open_call_with_that_panic() {
     let rt = Runtime::new();
     let (ends, mut ended) = unbounded_channel();
     let server = Ledger::start(&rt, Setup { ends: Some(ends), ..Setup::default() }).await.unwrap();
@@ -31,7 +31,7 @@ async fn a_panic_in_a_handler_answers_every_caller_with_that_panic() {
 
 /// GS-017.
 #[tokio::test]
-async fn a_stop_in_a_handler_is_told_to_the_caller() {
+async fn a_stop_in_a_handler_fails_the_call_with_its_reason() {
     let rt = Runtime::new();
     for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::crashed("custom")] {
         let server = Ledger::start(&rt, Setup::default()).await.unwrap();
@@ -42,7 +42,7 @@ async fn a_stop_in_a_handler_is_told_to_the_caller() {
 
 /// GS-035.
 #[tokio::test]
-async fn stop_returns_when_the_server_is_gone() {
+async fn stop_returns_after_the_server_has_ended() {
     let rt = Runtime::new();
     let (ends, mut ended) = unbounded_channel();
     let server = Ledger::start(&rt, Setup { ends: Some(ends), ..Setup::default() }).await.unwrap();
@@ -78,7 +78,7 @@ impl GenServer for Careless {
 
 /// As in OTP, where `gen_server:stop` exits then: no crash is swallowed by a `?`.
 #[tokio::test(start_paused = true)]
-async fn a_stop_is_an_error_where_the_server_ended_otherwise_than_it_was_asked_to() {
+async fn stop_is_an_error_when_the_server_ends_with_another_reason() {
     let rt = Runtime::new();
     let asked = || ExitReason::Shutdown;
     let limit = std::time::Duration::from_secs(1);
@@ -105,7 +105,7 @@ async fn a_stop_is_an_error_where_the_server_ended_otherwise_than_it_was_asked_t
 
 /// A supervisor that is killed while it stops has not stopped as it was asked to.
 #[tokio::test(start_paused = true)]
-async fn a_stop_of_a_supervisor_is_an_error_where_it_ended_otherwise() {
+async fn stop_of_a_supervisor_is_an_error_when_it_ends_with_another_reason() {
     let rt = Runtime::new();
     let deaf = || {
         ChildSpec::task("deaf", |mut ctx| async move {
@@ -164,8 +164,8 @@ async fn neither_a_kill_nor_an_untrapped_exit_runs_terminate() {
     }
 }
 
-/// GS-002, GS-041: a trapping server's parent ends it, with `terminate` run; a failing
-/// start is told by its result alone.
+/// GS-002, GS-041: the parent of a trapping server ends it, and `terminate` runs; a failed start is
+/// reported by its result alone.
 #[tokio::test]
 async fn a_parents_exit_stops_a_trapping_server() {
     let rt = Runtime::new();
@@ -182,7 +182,7 @@ async fn a_parents_exit_stops_a_trapping_server() {
 
 /// `?` in a handler ends the server with that very error.
 #[tokio::test]
-async fn an_error_in_a_handler_is_the_reason() {
+async fn an_error_returned_by_a_handler_is_the_exit_reason() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     server.cast(Cast::Fail);
@@ -194,7 +194,7 @@ async fn an_error_in_a_handler_is_the_reason() {
 
 /// Calls against servers that die at random moments: each resolves once, with the truth.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_call_resolves_with_the_truth() {
+async fn every_call_to_an_ending_server_resolves_with_the_true_reason() {
     let rt = Runtime::new();
     for round in 0..500 {
         let server = Arc::new(Ledger::start(&rt, Setup::default()).await.unwrap());

@@ -1,4 +1,4 @@
-//! What servers and those who call them may rely on, where others let them down.
+//! The guarantees of servers and their callers when the other side fails.
 
 use crate::support;
 
@@ -79,7 +79,7 @@ impl GenServer for Slow {
 
 /// GS-022. Also after the server that was asked has ended.
 #[tokio::test(start_paused = true)]
-async fn a_reply_may_come_from_another_process() {
+async fn a_reply_may_be_sent_by_another_process() {
     let rt = Runtime::new();
     let (hand_on, mut handed) = unbounded_channel();
     let slow = Slow::start(&rt, hand_on).await.unwrap();
@@ -95,9 +95,9 @@ async fn a_reply_may_come_from_another_process() {
     assert_eq!(process.join().await, ExitReason::Normal);
 }
 
-/// GS-027. It is told in the log, once, and the server lives.
+/// GS-027. It is logged once, and the server stays alive.
 #[tokio::test(start_paused = true)]
-async fn a_message_that_no_handler_wants_is_logged_and_dropped() {
+async fn an_unhandled_message_is_logged_and_dropped() {
     let log = Log::listen();
     let rt = Runtime::new();
     let (hand_on, _handed) = unbounded_channel();
@@ -112,7 +112,7 @@ async fn a_message_that_no_handler_wants_is_logged_and_dropped() {
 
 /// GS-031.
 #[tokio::test(start_paused = true)]
-async fn what_is_continued_with_may_stop_the_server() {
+async fn a_continue_may_stop_the_server() {
     let rt = Runtime::new();
     let mut probe = Probe::new(&rt);
     let (hand_on, _handed) = unbounded_channel();
@@ -140,7 +140,7 @@ async fn a_reply_before_a_stop_does_not_wait_for_terminate() {
 
 /// T42. Neither an answer nor the news that there is none is looked for behind a backlog.
 #[tokio::test(start_paused = true)]
-async fn an_answer_overtakes_what_is_queued() {
+async fn a_reply_does_not_wait_behind_queued_messages() {
     let rt = Runtime::new();
     let (hand_on, mut handed) = unbounded_channel();
     let (other, slow) = (ledger(&rt).await, Slow::start(&rt, hand_on).await.unwrap());
@@ -160,15 +160,15 @@ async fn an_answer_overtakes_what_is_queued() {
     let (through, (dropped, told), from) =
         tokio::join!(through, async { (dropped.await, Instant::now()) }, backlog);
     assert_eq!((through, dropped), (Ok(vec![]), Err(CallError::NoReply)));
-    assert!(told - from <= ms(1), "told {:?} later: it waited for its turn", told - from);
+    assert!(told - from <= ms(1), "notified {:?} later: it waited in the queue", told - from);
     let heard = slow.call(Ask::Heard).await.unwrap();
     assert_eq!(heard, (0..10_000).collect::<Vec<_>>(), "what was overtaken keeps its order");
     assert_eq!(start.elapsed(), ms(1_000));
 }
 
-/// GS-014, T31. A late reply is in nobody's mailbox.
+/// GS-014, T31. A late reply reaches no mailbox.
 #[tokio::test(start_paused = true)]
-async fn a_late_reply_goes_nowhere() {
+async fn a_late_reply_is_dropped() {
     let rt = Runtime::with_mailbox_depth();
     let mut mock = Mock::<Ledger>::new(&rt);
     let server = mock.server();
@@ -187,9 +187,9 @@ async fn a_late_reply_goes_nowhere() {
     assert_eq!(caller.join().await, ExitReason::Normal);
 }
 
-/// T30. Neither the start nor the end of a child is given up by who asked for it.
+/// T30. The caller of a start or an end of a child does not give up waiting for it.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_is_asked_without_a_time_out() {
+async fn requests_to_a_supervisor_have_no_timeout() {
     /// Takes a minute to begin, and as long to end.
     struct Tanker;
     impl GenServer for Tanker {
@@ -232,7 +232,7 @@ async fn timed(wait: impl Future<Output = Result<(), CallError>>) -> Duration {
 
 /// GS-008, GS-013, GS-047. Whatever waits at most so long gives up then, to the millisecond.
 #[tokio::test(start_paused = true)]
-async fn every_time_out_is_exact() {
+async fn every_timeout_is_exact_to_the_millisecond() {
     for limit in [1, 7, 333, 5_000, 86_400_000].map(ms) {
         let rt = Runtime::new();
         let mock = Mock::<Ledger>::new(&rt);

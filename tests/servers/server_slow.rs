@@ -1,4 +1,4 @@
-//! A handler that runs longer than asked is told of while it runs.
+//! A handler that runs longer than the configured limit is reported while it runs.
 
 use crate::support;
 
@@ -52,7 +52,7 @@ fn slow(log: &Log) -> Vec<Line> {
 
 /// One line, at the very moment, while the handler is still at it.
 #[tokio::test(start_paused = true)]
-async fn a_slow_handler_is_told_once_while_it_runs() {
+async fn a_slow_handler_is_logged_once_while_it_runs() {
     let log = Log::listen();
     let rt = Runtime::new();
     rt.warn_after(SECOND);
@@ -81,7 +81,7 @@ async fn a_slow_handler_is_told_once_while_it_runs() {
 
 /// Many that are quick, one after the other, are no slow one.
 #[tokio::test(start_paused = true)]
-async fn quick_handlers_are_left_alone_however_many() {
+async fn many_quick_handlers_are_not_logged_as_slow() {
     let log = Log::listen();
     let rt = Runtime::new();
     rt.warn_after(SECOND);
@@ -104,7 +104,7 @@ async fn quick_handlers_are_left_alone_however_many() {
 
 /// A server's own limit counts, shorter or longer.
 #[tokio::test(start_paused = true)]
-async fn a_server_may_have_a_limit_of_its_own() {
+async fn the_warn_after_of_a_server_overrides_that_of_the_runtime() {
     let log = Log::listen();
     let rt = Runtime::new();
     let server = Slow::spec(()).warn_after(SECOND).start(&rt).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_server_may_have_a_limit_of_its_own() {
 
 /// A panic or a kill ends the incident, too.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_told_of_a_handler_that_has_ended() {
+async fn a_handler_that_has_ended_is_not_logged_as_slow() {
     let log = Log::listen();
     let rt = Runtime::new();
     rt.warn_after(SECOND);
@@ -143,13 +143,13 @@ async fn nothing_is_told_of_a_handler_that_has_ended() {
     let server = Slow::start(&rt, ()).await.unwrap();
     server.suspend().await.unwrap();
     sleep(SECOND * 5).await;
-    assert_eq!(slow(&log).len(), 0, "who is suspended handles nothing");
+    assert_eq!(slow(&log).len(), 0, "a suspended server handles nothing");
     settled().await;
 }
 
-/// A subscriber that fails takes nobody along.
+/// A subscriber that fails ends no process.
 #[tokio::test(start_paused = true)]
-async fn a_broken_log_breaks_nothing() {
+async fn a_panicking_subscriber_does_not_end_a_slow_server() {
     let _broken = tracing::subscriber::set_default(support::log::Broken);
     let rt = Runtime::new();
     rt.warn_after(SECOND);
@@ -159,7 +159,7 @@ async fn a_broken_log_breaks_nothing() {
     assert!(rt.is_alive(server.pid().unwrap()));
 }
 
-/// The handler never awaits, and holds its thread until it has been told of.
+/// The handler never awaits, and blocks its thread until it has been reported.
 struct Stuck;
 
 impl GenServer for Stuck {
@@ -182,7 +182,7 @@ impl GenServer for Stuck {
     }
 }
 
-/// Lets the handler go as soon as it hears that it is slow.
+/// Releases the handler when it is reported as slow.
 struct LetGo(std::sync::Mutex<std::sync::mpsc::Sender<()>>);
 
 impl tracing::Subscriber for LetGo {
@@ -201,9 +201,9 @@ impl tracing::Subscriber for LetGo {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// If it were not told while it blocks its thread, this would never end.
+/// Without a report while it blocks its thread, this test would never end.
 #[test]
-fn a_handler_that_never_awaits_is_told_of_by_another_thread() {
+fn a_slow_handler_that_never_awaits_is_logged_by_another_thread() {
     support::log::keep_lines_wanted();
     let (open, gate) = std::sync::mpsc::channel();
     let hearing = tracing::Dispatch::new(LetGo(std::sync::Mutex::new(open)));

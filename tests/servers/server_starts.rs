@@ -1,4 +1,4 @@
-//! Starting servers: linked, monitored, in time, and again.
+//! Starting servers: linked, monitored, with a time limit, and again.
 
 use crate::support;
 
@@ -19,9 +19,9 @@ fn init(init: Init) -> Setup {
     Setup { init, ..Setup::default() }
 }
 
-/// GS-002: the starter is linked; when the server stops, a trapping starter is told.
+/// GS-002: the starter is linked; a starter that traps exits receives the exit of the server.
 #[tokio::test]
-async fn a_linked_server_tells_its_starter_of_its_end() {
+async fn start_link_sends_the_exit_of_the_server_to_a_trapping_starter() {
     let rt = Runtime::new();
     let starter = rt.spawn(|mut ctx| async move {
         let rt = ctx.runtime();
@@ -37,7 +37,7 @@ async fn a_linked_server_tells_its_starter_of_its_end() {
 
 /// The error says it all: a parent that does not trap lives on, one that traps gets no `Exit`.
 #[tokio::test]
-async fn an_init_that_fails_under_start_link_is_told_to_its_parent_by_the_error_alone() {
+async fn a_failed_init_under_start_link_sends_its_parent_no_exit() {
     let rt = Runtime::new();
     let fails = || Init::Fails(ExitReason::crashed("no disk"));
     for (traps, how) in
@@ -58,7 +58,7 @@ async fn an_init_that_fails_under_start_link_is_told_to_its_parent_by_the_error_
 
 /// GS-003: one `Down` with the returned reference; a start that failed leaves none.
 #[tokio::test]
-async fn a_monitored_server_tells_its_starter_of_its_end() {
+async fn start_monitor_sends_the_starter_one_down() {
     let rt = Runtime::new();
     let starter = rt.spawn(|mut ctx| async move {
         let failed = Ledger::spec(init(Init::Panics)).start_monitor(&ctx).await;
@@ -76,7 +76,7 @@ async fn a_monitored_server_tells_its_starter_of_its_end() {
 
 /// GS-008: exactly at its limit; the half-started server is gone, and its name free.
 #[tokio::test(start_paused = true)]
-async fn an_init_that_takes_too_long_is_killed() {
+async fn an_init_that_exceeds_its_timeout_is_killed() {
     let rt = Runtime::new();
     let limit = Duration::from_millis(100);
     let start = Instant::now();
@@ -92,9 +92,9 @@ async fn an_init_that_takes_too_long_is_killed() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A parent that dies while its child's init runs takes the child along.
+/// A parent that ends during its child's `init` ends the child.
 #[tokio::test]
-async fn a_parent_that_dies_takes_a_starting_child_along() {
+async fn a_killed_parent_ends_a_child_that_is_starting() {
     let rt = Runtime::new();
     let parent = rt.spawn(|ctx| async move {
         drop(Ledger::spec(init(Init::Hangs)).named(LEDGER).start_link(&ctx).await);
@@ -130,10 +130,11 @@ impl GenServer for Prompt {
     }
 }
 
-/// The child has started when its parent gives up on that, and the parent hasn't looked yet: the
-/// child is killed, and the parent hears nothing of it, linked or watching, trapping or not.
+/// The child has started when its parent's time limit expires, before the parent has polled the
+/// result: the child is killed, and the parent is not notified, linked or monitoring, trapping or
+/// not.
 #[tokio::test]
-async fn a_start_that_is_given_up_is_not_heard_of() {
+async fn a_dropped_start_sends_the_parent_no_exit_and_no_down() {
     let rt = Runtime::new();
     for (traps, watches) in [(false, false), (true, false), (false, true)] {
         let parent = rt.spawn(move |mut ctx| async move {
@@ -184,9 +185,9 @@ impl GenServer for Held {
 }
 
 /// The other way round: the parent gives up while the child, in its init, can't be killed; that
-/// it has started is told after that, and changes nothing.
+/// it has started is delivered after that, and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_start_that_is_given_up_does_not_succeed_later() {
+async fn a_dropped_start_kills_a_child_whose_init_is_blocked() {
     let rt = Runtime::new();
     let parent = rt.spawn(|mut ctx| async move {
         let (rt, runs, (open, gate)) = (ctx.runtime(), Arc::new(Notify::new()), channel());
@@ -200,9 +201,9 @@ async fn a_start_that_is_given_up_does_not_succeed_later() {
     assert_eq!(parent.join().await, ExitReason::Normal);
 }
 
-/// `init` can tell a restart from the first start, and what went before.
+/// `init` can distinguish a restart from the first start, and read the previous reason.
 #[tokio::test]
-async fn a_server_knows_why_it_was_started() {
+async fn a_server_can_read_its_start_cause() {
     let rt = Runtime::new();
     let child = Ledger::child(Setup::default()).named(LEDGER);
     let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
@@ -222,7 +223,7 @@ async fn a_server_knows_why_it_was_started() {
 
 /// Every context is an inside.
 #[tokio::test]
-async fn a_context_knows_its_process() {
+async fn every_context_gives_its_pid_and_runtime() {
     let rt = Runtime::new();
     let process = rt.spawn(|ctx| async move {
         let inside: &dyn Fn() -> (regrow::Pid, Runtime) = &|| (Inside::pid(&ctx), ctx.runtime());

@@ -1,10 +1,9 @@
-//! Calls by the thousand, to servers that crash, stop and drop replies at random: each
-//! resolves once, with the truth.
+//! Thousands of calls to servers that crash, stop and drop replies at random: each call resolves once,
+//! with the true outcome.
 //!
-//! What a call may come to is known from the books: the handler writes down what it is about
-//! to do with each call, and every incarnation has a watcher that writes down the reason it
-//! ended with. No two reasons are equal, so a caller that is told another server's reason,
-//! or that of another incarnation, is found out.
+//! A record gives the possible outcomes of each call: the handler records what it is about to do with the
+//! call, and every incarnation has a monitor that records its exit reason. No two reasons are equal, so
+//! the test detects a caller that receives the reason of another server or of another incarnation.
 
 use crate::support::rng;
 
@@ -46,7 +45,7 @@ struct Books {
     struck: Mutex<Vec<(&'static str, ExitReason)>>,
 }
 
-/// One incarnation: whose, which, and how it ended.
+/// One incarnation: its server, its number, and how it ended.
 struct Life {
     slot: &'static str,
     pid: Pid,
@@ -217,7 +216,7 @@ async fn client(rt: Runtime, books: Arc<Books>, thread: u64) -> Vec<Outcome> {
     outcomes
 }
 
-/// Half of the calls wait through a restart, the others are told of it.
+/// Half of the calls wait through a restart, the others fail with `Restarting`.
 async fn call(server: &ServerRef<Fickle>, number: u64, waits: bool) -> Result<u64, CallError> {
     let make = |reply| Call::Ask(Question { number, reply });
     if waits {
@@ -227,7 +226,7 @@ async fn call(server: &ServerRef<Fickle>, number: u64, waits: bool) -> Result<u6
     }
 }
 
-/// Nobody who is kept is answered unless somebody comes later.
+/// A kept call is not answered unless a later one comes.
 async fn let_go(rt: &Runtime) {
     for slot in SLOTS {
         // One that is ending lets them go by that.
@@ -237,7 +236,7 @@ async fn let_go(rt: &Runtime) {
 
 /// 20,000 calls from 4 threads. GS-016, GS-017, GS-022, GS-045.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_resolves_once_with_the_truth() {
+async fn every_call_to_crashing_servers_resolves_once_with_the_true_outcome() {
     let (rt, books) = (Runtime::new(), Arc::new(Books::default()));
     let mut spec = Supervisor::one_for_one().intensity(u32::MAX, Duration::from_secs(1));
     for slot in SLOTS {
@@ -288,7 +287,7 @@ async fn judge(outcomes: Vec<Outcome>, books: &Books) {
             (Err(CallError::NoProc | CallError::Restarting { .. }), fate) => (3, fate.is_none()),
             _ => (3, false),
         };
-        assert!(true_, "call {number} of {slot} was told {outcome:?}, but was {fate:?}");
+        assert!(true_, "call {number} of {slot} returned {outcome:?}, but was {fate:?}");
         tally[kind] += 1;
     }
     assert!(tally.iter().all(|kind| *kind > 100), "too little of something: {tally:?}");

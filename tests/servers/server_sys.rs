@@ -1,4 +1,4 @@
-//! Holding a live server, and looking at it.
+//! Suspending and inspecting a live server.
 
 use crate::support;
 
@@ -101,24 +101,24 @@ impl GenServer for Clerk {
 const CLERK: Name<Clerk> = Name::new("clerk");
 
 async fn clerk(rt: &Runtime) -> (ServerRef<Clerk>, UnboundedReceiver<String>) {
-    let (told, hear) = unbounded_channel();
-    (Clerk::start_named(rt, CLERK, (told, false)).await.unwrap(), hear)
+    let (told, receiver) = unbounded_channel();
+    (Clerk::start_named(rt, CLERK, (told, false)).await.unwrap(), receiver)
 }
 
-fn heard(hear: &mut UnboundedReceiver<String>) -> Vec<String> {
-    std::iter::from_fn(|| hear.try_recv().ok()).collect()
+fn received(receiver: &mut UnboundedReceiver<String>) -> Vec<String> {
+    std::iter::from_fn(|| receiver.try_recv().ok()).collect()
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// SYS-005.
 #[tokio::test(start_paused = true)]
-async fn a_suspended_server_handles_nothing_and_all_of_it_in_order_afterwards() {
+async fn a_suspended_server_handles_its_queue_in_order_after_resume() {
     let rt = Runtime::new();
-    let (clerk, mut hear) = clerk(&rt).await;
+    let (clerk, mut receiver) = clerk(&rt).await;
     clerk.cast(Cast::Write(1));
     assert_eq!(clerk.suspend().await, Ok(()));
-    assert_eq!(heard(&mut hear), ["1"], "what was queued before it is handled");
+    assert_eq!(received(&mut receiver), ["1"], "what was queued before it is handled");
 
     let start = Instant::now();
     assert_eq!(clerk.call_timeout(Call::Ask, SECOND).await, Err(CallError::Timeout));
@@ -127,21 +127,21 @@ async fn a_suspended_server_handles_nothing_and_all_of_it_in_order_afterwards() 
     rt.send(clerk.pid().unwrap(), b"three".to_vec());
     clerk.cast(Cast::Write(4));
     assert_eq!(clerk.suspend().await, Ok(()), "twice is fine");
-    assert_eq!(heard(&mut hear), [""; 0]);
+    assert_eq!(received(&mut receiver), [""; 0]);
 
     assert_eq!(clerk.resume().await, Ok(()), "once is enough");
     assert_eq!(clerk.call(Call::Ask).await, Ok(42));
     let info = format!("info {:?}", Some(b"three"));
-    assert_eq!(heard(&mut hear), ["ask", "2", &info, "4", "ask"]);
+    assert_eq!(received(&mut receiver), ["ask", "2", &info, "4", "ask"]);
     assert_eq!(clerk.resume().await, Ok(()), "a running one just goes on");
     assert_eq!(clerk.call(Call::Ask).await, Ok(42));
 }
 
 /// It has looked at them, and passed them, before they are taken back.
 #[tokio::test(start_paused = true)]
-async fn signals_that_a_suspended_server_has_passed_may_be_taken_back() {
+async fn demonitor_flush_removes_downs_that_a_suspended_server_has_skipped() {
     let rt = Runtime::with_mailbox_depth();
-    let (clerk, mut hear) = clerk(&rt).await;
+    let (clerk, mut receiver) = clerk(&rt).await;
     let pid = clerk.pid().unwrap();
     clerk.suspend().await.unwrap();
     let targets: Vec<_> = (0..3).map(|_| support::idler(&rt)).collect();
@@ -159,12 +159,12 @@ async fn signals_that_a_suspended_server_has_passed_may_be_taken_back() {
     clerk.cast(Cast::Write(4));
     assert_eq!(clerk.resume().await, Ok(()));
     assert_eq!(clerk.call(Call::Ask).await, Ok(42));
-    assert_eq!(heard(&mut hear), ["1", "2", "info None", "3", "4", "ask"]);
+    assert_eq!(received(&mut receiver), ["1", "2", "info None", "3", "4", "ask"]);
 }
 
 /// SYS-006: not the state, but what it chooses to say of it.
 #[tokio::test(start_paused = true)]
-async fn a_server_says_of_itself_what_it_wants_to() {
+async fn get_status_returns_the_line_of_format_status() {
     let rt = Runtime::new();
     let (clerk, _hear) = clerk(&rt).await;
     let status = clerk.get_status().await.unwrap();
@@ -186,7 +186,7 @@ async fn a_server_says_of_itself_what_it_wants_to() {
 
 /// A look at a server never ends it.
 #[tokio::test(start_paused = true)]
-async fn a_status_that_panics_is_no_reply_and_the_server_lives() {
+async fn a_panicking_format_status_fails_get_status_and_not_the_server() {
     let rt = Runtime::new();
     let (clerk, _hear) = clerk(&rt).await;
     let mine = clerk.clone();
@@ -202,7 +202,7 @@ async fn a_status_that_panics_is_no_reply_and_the_server_lives() {
 
 /// A server can't answer while it asks.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_asks_this_of_itself_is_refused() {
+async fn a_server_that_suspends_itself_gets_calling_self() {
     let rt = Runtime::new();
     let (clerk, _hear) = clerk(&rt).await;
     let refused = clerk.call(Call::SuspendItself).await.unwrap();
@@ -213,10 +213,10 @@ async fn a_server_that_asks_this_of_itself_is_refused() {
 /// SYS-005, GS-035, GS-041, GS-044, GS-045: it ends as ever, without having handled what
 /// was queued.
 #[tokio::test(start_paused = true)]
-async fn whatever_ends_a_server_ends_a_suspended_one() {
+async fn every_way_to_end_a_server_ends_a_suspended_one() {
     for way in ["stop", "kill", "exit", "parent"] {
         let rt = Runtime::new();
-        let (told, mut hear) = unbounded_channel();
+        let (told, mut receiver) = unbounded_channel();
         let (born, child) = tokio::sync::oneshot::channel();
         let args = (told, way == "parent");
         let parent = rt.spawn_fallible(|ctx| async move {
@@ -251,32 +251,32 @@ async fn whatever_ends_a_server_ends_a_suspended_one() {
         let last = format!("terminate {reason}");
         let terminates = matches!(way, "stop" | "parent");
         let expected = if terminates { vec![last] } else { vec![] };
-        assert_eq!(heard(&mut hear), expected, "{way}");
+        assert_eq!(received(&mut receiver), expected, "{way}");
         rt.shutdown();
     }
 }
 
-/// An exit of somebody else is a message like any other, and waits.
+/// An exit of another process is a message like any other, and waits.
 #[tokio::test(start_paused = true)]
-async fn a_trapped_exit_that_is_not_the_parents_waits_until_it_is_resumed() {
+async fn a_trapped_exit_of_another_process_waits_until_resume() {
     let rt = Runtime::new();
-    let (told, mut hear) = unbounded_channel();
+    let (told, mut receiver) = unbounded_channel();
     let clerk = Clerk::start(&rt, (told, true)).await.unwrap();
     clerk.suspend().await.unwrap();
     rt.exit(clerk.pid().unwrap(), ExitReason::crashed("somebody"));
     settled().await;
-    assert_eq!(heard(&mut hear), [""; 0]);
+    assert_eq!(received(&mut receiver), [""; 0]);
     clerk.resume().await.unwrap();
     settled().await;
-    assert_eq!(heard(&mut hear), ["info None"]);
+    assert_eq!(received(&mut receiver), ["info None"]);
 }
 
 /// Full or not, held or not: it answers.
 #[tokio::test(start_paused = true)]
-async fn a_full_mailbox_refuses_no_system_message() {
+async fn a_full_mailbox_accepts_every_system_message() {
     for overflow in [Overflow::Reject, Overflow::Wait, Overflow::DropNewest, Overflow::DropOldest] {
         let rt = Runtime::new();
-        let (told, mut hear) = unbounded_channel();
+        let (told, mut receiver) = unbounded_channel();
         let spec = Clerk::spec((told, false)).mailbox_capacity(2, overflow);
         let clerk = spec.start(&rt).await.unwrap();
         clerk.suspend().await.unwrap();
@@ -293,19 +293,19 @@ async fn a_full_mailbox_refuses_no_system_message() {
         assert_eq!(clerk.resume().await, Ok(()));
         settled().await;
         let kept = if overflow == Overflow::DropOldest { ["4", "5"] } else { ["1", "2"] };
-        assert_eq!(heard(&mut hear), kept, "{overflow:?}");
+        assert_eq!(received(&mut receiver), kept, "{overflow:?}");
         assert_eq!(rt.info(clerk.pid().unwrap()).unwrap().mailbox_depth, 0);
         clerk.cast(Cast::Write(6));
         assert_eq!(clerk.stop(ExitReason::Normal).await, Ok(ExitReason::Normal));
-        assert_eq!(hear.recv().await.as_deref(), Some("6"));
+        assert_eq!(receiver.recv().await.as_deref(), Some("6"));
     }
 }
 
 /// What waits for room while the server is held gets in when it goes on.
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_room_in_a_suspended_server_gets_in_afterwards() {
+async fn a_queued_sender_of_a_suspended_server_is_admitted_after_resume() {
     let rt = Runtime::new();
-    let (told, mut hear) = unbounded_channel();
+    let (told, mut receiver) = unbounded_channel();
     let spec = Clerk::spec((told, false)).mailbox_capacity(1, Overflow::Wait);
     let clerk = spec.start(&rt).await.unwrap();
     clerk.suspend().await.unwrap();
@@ -315,14 +315,14 @@ async fn who_waits_for_room_in_a_suspended_server_gets_in_afterwards() {
     settled().await;
     clerk.resume().await.unwrap();
     assert_eq!(waits.await.unwrap(), Ok(42));
-    assert_eq!(heard(&mut hear), ["1", "ask"]);
+    assert_eq!(received(&mut receiver), ["1", "ask"]);
 }
 
 /// The clock of an idle time-out stands still, and a look doesn't set it back.
 #[tokio::test(start_paused = true)]
-async fn the_idle_clock_stands_still_while_suspended() {
+async fn the_idle_timeout_is_paused_while_a_server_is_suspended() {
     let rt = Runtime::new();
-    let (clerk, mut hear) = clerk(&rt).await;
+    let (clerk, mut receiver) = clerk(&rt).await;
     clerk.cast(Cast::IdleAfter(SECOND * 10));
     settled().await;
     advance(SECOND * 4).await;
@@ -330,36 +330,36 @@ async fn the_idle_clock_stands_still_while_suspended() {
     advance(SECOND * 2).await;
     clerk.suspend().await.unwrap();
     advance(SECOND * 100).await;
-    assert_eq!(heard(&mut hear), [""; 0]);
+    assert_eq!(received(&mut receiver), [""; 0]);
     clerk.resume().await.unwrap();
     let start = Instant::now();
-    assert_eq!(hear.recv().await.as_deref(), Some("idle"));
+    assert_eq!(receiver.recv().await.as_deref(), Some("idle"));
     let waited = start.elapsed();
     assert!(waited > SECOND * 3 && waited <= SECOND * 4, "{waited:?}");
 }
 
 /// What was to be continued with comes first; timers wait with all else.
 #[tokio::test(start_paused = true)]
-async fn continues_come_before_it_is_suspended_and_timers_after() {
+async fn continues_run_before_a_suspension_and_timers_after_it() {
     let rt = Runtime::new();
-    let (clerk, mut hear) = clerk(&rt).await;
+    let (clerk, mut receiver) = clerk(&rt).await;
     clerk.cast(Cast::WriteAfter(SECOND, 3));
     clerk.cast(Cast::ContinueWith(1));
     clerk.suspend().await.unwrap();
-    assert_eq!(heard(&mut hear), ["1"]);
+    assert_eq!(received(&mut receiver), ["1"]);
     advance(SECOND * 2).await;
     settled().await;
     clerk.cast(Cast::Write(4));
     settled().await;
-    assert_eq!(heard(&mut hear), [""; 0]);
+    assert_eq!(received(&mut receiver), [""; 0]);
     clerk.resume().await.unwrap();
     assert_eq!(clerk.call(Call::Ask).await, Ok(42));
-    assert_eq!(heard(&mut hear), ["3", "4", "ask"]);
+    assert_eq!(received(&mut receiver), ["3", "4", "ask"]);
 }
 
-/// A reply that somebody else drops meanwhile is told at once.
+/// A reply that another process drops meanwhile resolves its call at once.
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_is_dropped_is_told_by_a_suspended_server_too() {
+async fn a_dropped_reply_fails_its_call_while_the_server_is_suspended() {
     let rt = Runtime::new();
     let (clerk, _hear) = clerk(&rt).await;
     let mine = clerk.clone();
@@ -371,11 +371,11 @@ async fn a_reply_that_is_dropped_is_told_by_a_suspended_server_too() {
     assert_eq!(kept.await.unwrap(), Err(CallError::NoReply));
 }
 
-/// A request whose asker has gone is carried out; one whose server ends is told why.
+/// A request is carried out if its caller has gone; it fails with the reason if the server ends.
 #[tokio::test(start_paused = true)]
-async fn a_request_outlives_its_asker_and_not_its_server() {
+async fn a_dropped_suspend_request_still_takes_effect() {
     let rt = Runtime::new();
-    let (clerk, mut hear) = clerk(&rt).await;
+    let (clerk, mut receiver) = clerk(&rt).await;
     let asked = tokio::time::timeout(Duration::ZERO, clerk.suspend()).await;
     assert!(asked.is_err(), "it was answered before the server ran");
     settled().await;
@@ -385,7 +385,7 @@ async fn a_request_outlives_its_asker_and_not_its_server() {
     clerk.cast(Cast::Write(13));
     let Err(CallError::Exited(reason)) = clerk.suspend().await else { panic!("it ended before") };
     assert_eq!(reason.crash().unwrap().message(), "unlucky");
-    assert_eq!(hear.recv().await.unwrap(), format!("terminate {reason}"));
+    assert_eq!(receiver.recv().await.unwrap(), format!("terminate {reason}"));
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 

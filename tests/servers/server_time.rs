@@ -1,4 +1,4 @@
-//! What a server does later, beside, or when nothing comes.
+//! Timers, tasks and idle timeouts of a server.
 
 use std::future::Future;
 use std::task::{Context, Waker};
@@ -103,7 +103,7 @@ impl Fixture {
 
 /// An interval longer than any clock is one that never comes.
 #[tokio::test(start_paused = true)]
-async fn an_interval_may_be_as_long_as_it_likes() {
+async fn a_max_interval_never_ticks() {
     let mut f = Fixture::new().await;
     for missed in [MissedTickBehavior::Burst, MissedTickBehavior::Delay, MissedTickBehavior::Skip] {
         f.run(move |ctx| {
@@ -116,7 +116,7 @@ async fn an_interval_may_be_as_long_as_it_likes() {
 
 /// A limit of hours says nothing of those that are set after it, nor one of for ever.
 #[tokio::test(start_paused = true)]
-async fn a_long_limit_hides_no_shorter_one() {
+async fn a_long_call_timeout_does_not_delay_a_shorter_one() {
     for long in [ms(3 * 3_600_000), Duration::from_secs(1 << 40), Duration::MAX] {
         let f = Fixture::new().await;
         f.server.cast(Cast::Work("late", ms(10_000)));
@@ -134,7 +134,7 @@ async fn a_long_limit_hides_no_shorter_one() {
 
 /// GS-032.
 #[tokio::test(start_paused = true)]
-async fn an_idle_server_is_told_once() {
+async fn the_idle_timeout_fires_once() {
     let mut f = Fixture::new().await;
     f.run(|ctx| ctx.idle_timeout(ms(100)));
     assert_eq!(f.within(ms(1_000)).await, [("timeout", 100)]);
@@ -174,7 +174,7 @@ async fn a_zero_idle_timeout_loses_to_a_queued_message() {
 
 /// One-shot casts come in time order; what is cancelled never comes.
 #[tokio::test(start_paused = true)]
-async fn casts_come_later_unless_cancelled() {
+async fn delayed_casts_arrive_in_time_order_unless_cancelled() {
     let mut f = Fixture::new().await;
     f.run(|ctx| {
         ctx.cast_after(ms(200), Cast::Say("b"));
@@ -189,7 +189,7 @@ async fn casts_come_later_unless_cancelled() {
 /// T39. A key that is set again replaces what was set, even if that was due already and lies
 /// in the mailbox.
 #[tokio::test(start_paused = true)]
-async fn a_stale_expiry_is_never_seen() {
+async fn a_replaced_or_cancelled_keyed_timer_never_arrives() {
     let mut f = Fixture::new().await;
     f.run(|ctx| {
         ctx.cast_after_as("g", ms(100), Cast::Say("old"));
@@ -208,7 +208,7 @@ async fn a_stale_expiry_is_never_seen() {
 
 /// Ticks come on time; a busy server makes up for those it missed as it asked to.
 #[tokio::test(start_paused = true)]
-async fn ticks_come_every_period() {
+async fn ticks_follow_the_missed_tick_behavior() {
     let late = [
         (MissedTickBehavior::Burst, vec![100, 350, 350, 400, 500]),
         (MissedTickBehavior::Delay, vec![100, 350, 450]),
@@ -234,7 +234,7 @@ async fn ticks_come_every_period() {
 
 /// Timers end with the incarnation that set them.
 #[tokio::test(start_paused = true)]
-async fn timers_end_with_their_server() {
+async fn timers_of_a_server_end_with_it() {
     let f = Fixture::new().await;
     f.run(|ctx| {
         ctx.cast_after(ms(100), Cast::Say("never"));
@@ -248,7 +248,7 @@ async fn timers_end_with_their_server() {
 
 /// The result of a task comes as a cast; the server serves others meanwhile.
 #[tokio::test(start_paused = true)]
-async fn a_task_works_beside_its_server() {
+async fn a_server_handles_messages_while_its_task_runs() {
     let mut f = Fixture::new().await;
     f.run(|ctx| {
         ctx.trap_exit(true);
@@ -260,7 +260,7 @@ async fn a_task_works_beside_its_server() {
 
 /// No more at once than asked for.
 #[tokio::test(start_paused = true)]
-async fn tasks_wait_for_their_turn() {
+async fn limit_tasks_limits_the_concurrent_tasks() {
     let mut f = Fixture::new().await;
     f.run(|ctx| {
         ctx.limit_tasks(2);
@@ -275,7 +275,7 @@ async fn tasks_wait_for_their_turn() {
 
 /// A task ends with its server, however that ends; a task that panics takes it along.
 #[tokio::test]
-async fn a_task_and_its_server_share_their_fate() {
+async fn a_task_and_its_server_end_together() {
     for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::crashed("x")] {
         let f = Fixture::new().await;
         let task = spawn_endless(&f).await;
@@ -302,7 +302,7 @@ async fn spawn_endless(f: &Fixture) -> Pid {
 
 /// Every item of a stream, in order, then its end.
 #[tokio::test]
-async fn a_stream_is_piped_in() {
+async fn a_pipe_casts_every_item_and_the_end_in_order() {
     let mut f = Fixture::new().await;
     f.run(|ctx| {
         let words = stream::iter(["a", "b", "c"]);

@@ -1,4 +1,4 @@
-//! What a server is at, as `info` tells it.
+//! The activity of a server, as `info` shows it.
 
 use crate::support;
 
@@ -80,7 +80,7 @@ fn age(rt: &Runtime, server: &ServerRef<Slow>) -> Option<u128> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_told_unless_it_was_asked_for_nor_of_what_is_no_server() {
+async fn handler_tracking_is_off_by_default_and_applies_only_to_servers() {
     let rt = Runtime::new();
     let raw = rt.spawn(|_| std::future::pending()).pid();
     let server = Slow::start(&rt, Setup::default()).await.unwrap();
@@ -98,7 +98,7 @@ async fn nothing_is_told_unless_it_was_asked_for_nor_of_what_is_no_server() {
 
 /// Every callback shows, with the time it has taken so far.
 #[tokio::test(start_paused = true)]
-async fn the_callback_that_runs_is_told_and_since_when() {
+async fn info_has_the_running_callback_and_its_elapsed_time() {
     let rt = Runtime::new();
     rt.track_handlers(true);
     let setup = Setup { init: SECOND, idle: Some(SECOND * 5) };
@@ -143,7 +143,7 @@ async fn the_callback_that_runs_is_told_and_since_when() {
 
 /// The age is that of the very message: not of the batch it came with, nor of the one before.
 #[tokio::test(start_paused = true)]
-async fn the_age_is_that_of_the_oldest_message_that_waits() {
+async fn oldest_queued_is_the_age_of_the_oldest_waiting_message() {
     for rt in [Runtime::new(), Runtime::with_mailbox_depth()] {
         rt.track_handlers(true);
         let server = Slow::start(&rt, Setup::default()).await.unwrap();
@@ -170,7 +170,7 @@ async fn the_age_is_that_of_the_oldest_message_that_waits() {
 
 /// Signals are messages too; a suspended server keeps all of them waiting.
 #[tokio::test(start_paused = true)]
-async fn what_a_suspended_server_keeps_waiting_grows_old() {
+async fn oldest_queued_grows_while_a_server_is_suspended() {
     for rt in [Runtime::new(), Runtime::with_mailbox_depth()] {
         rt.track_handlers(true);
         let server = Slow::start(&rt, Setup::default()).await.unwrap();
@@ -190,7 +190,7 @@ async fn what_a_suspended_server_keeps_waiting_grows_old() {
 
 /// Where the oldest is dropped for the newest, the oldest that is left counts.
 #[tokio::test(start_paused = true)]
-async fn the_age_is_of_what_is_left_in_a_bounded_mailbox() {
+async fn oldest_queued_ignores_evicted_messages() {
     let rt = Runtime::new();
     rt.track_handlers(true);
     let spec = Slow::spec(Setup::default()).mailbox_capacity(2, Overflow::DropOldest);
@@ -207,7 +207,7 @@ async fn the_age_is_of_what_is_left_in_a_bounded_mailbox() {
 
 /// It can be turned on and off while servers run; what was before is not made up.
 #[tokio::test(start_paused = true)]
-async fn the_switch_may_be_turned_at_any_time() {
+async fn track_handlers_may_be_switched_while_servers_run() {
     let rt = Runtime::new();
     let server = Slow::start(&rt, Setup::default()).await.unwrap();
     for _ in 0..3 {
@@ -237,7 +237,7 @@ async fn the_switch_may_be_turned_at_any_time() {
 
 /// Servers that start, end and are turned over while the switch is: it settles.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_switch_and_the_servers_agree_in_the_end() {
+async fn concurrent_switches_of_track_handlers_reach_every_server() {
     let rt = Runtime::new();
     let turning = rt.clone();
     let turner = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! Replies that nobody sends: what the caller hears, and when, wherever they are dropped.
+//! Replies that are never sent: the error that the caller gets and when, wherever the reply is dropped.
 
 use std::future::Future;
 use std::task::{Context, Poll, Waker};
@@ -94,7 +94,7 @@ async fn timed(
 
 /// The server may still fail in the handler that dropped it: that would be the reason.
 #[tokio::test(start_paused = true)]
-async fn the_handler_that_drops_a_reply_is_awaited() {
+async fn a_dropped_reply_fails_its_call_after_the_handler_returns() {
     let rt = Runtime::new();
     let desk = desk(&rt).await;
     let first = timed(&desk, |reply| Ask::DropAndWork(ms(20), Ok(()), reply));
@@ -107,7 +107,7 @@ async fn the_handler_that_drops_a_reply_is_awaited() {
 
 /// A reply that was dropped in one handler is none of the next one's.
 #[tokio::test(start_paused = true)]
-async fn the_handler_that_comes_next_is_not_awaited() {
+async fn a_dropped_reply_does_not_wait_for_the_next_handler() {
     let rt = Runtime::new();
     let desk = desk(&rt).await;
     let (dropped, _) =
@@ -125,7 +125,7 @@ async fn the_handler_that_comes_next_is_not_awaited() {
 
 /// Killed in the handler that dropped it, or later with the reply in its state.
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_goes_with_its_server_tells_the_reason() {
+async fn a_reply_dropped_by_a_killed_server_fails_with_its_reason() {
     let rt = Runtime::new();
     for ask in [|reply| Ask::DropAndWork(ms(900), Ok(()), reply), Ask::Keep as fn(_) -> _] {
         let desk = desk(&rt).await;
@@ -139,7 +139,7 @@ async fn a_reply_that_goes_with_its_server_tells_the_reason() {
 
 /// By a task that is no process, and by another server.
 #[tokio::test(start_paused = true)]
-async fn a_reply_may_be_dropped_elsewhere() {
+async fn a_reply_dropped_by_a_task_or_another_server_fails_with_no_reply() {
     let rt = Runtime::new();
     let (first, second) = (desk(&rt).await, desk(&rt).await);
     let (to, mut handed) = unbounded_channel();
@@ -162,7 +162,7 @@ async fn a_reply_may_be_dropped_elsewhere() {
 
 /// Where a stream that it reads ends up with them.
 #[tokio::test(start_paused = true)]
-async fn a_reply_may_be_dropped_by_a_stream() {
+async fn a_reply_dropped_by_a_piped_stream_fails_with_no_reply() {
     let rt = Runtime::new();
     let desk = desk(&rt).await;
     let (to, read) = unbounded_channel();
@@ -176,7 +176,7 @@ async fn a_reply_may_be_dropped_by_a_stream() {
 /// A call that was polled once is awaited by another task: one that is answered after that, one
 /// that is given up after that, and one that was given up before.
 #[tokio::test(start_paused = true)]
-async fn a_call_may_move_to_another_task() {
+async fn a_polled_call_may_move_to_another_task() {
     let rt = Runtime::new();
     let desk = desk(&rt).await;
     let (to, mut handed) = unbounded_channel();
@@ -199,14 +199,14 @@ async fn a_call_may_move_to_another_task() {
     assert_eq!(moved.await.unwrap(), Err(CallError::NoReply));
     let (mut call, reply) = polled().await;
     drop(reply);
-    // From here on the server owes it the truth, and is told to wake the wrong one.
+    // From here on the call is unanswered, and the server has a waker that is out of date.
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(tokio::spawn(call).await.unwrap(), Err(CallError::NoReply));
 }
 
-/// The caller's value is let go where the caller is gone, and nobody is told anything.
+/// The caller's value is dropped if the caller is gone, without a notification.
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_given_up_is_not_awaited() {
+async fn is_awaited_is_false_after_a_call_timed_out() {
     let rt = Runtime::new();
     let desk = desk(&rt).await;
     let (to, mut handed) = unbounded_channel();

@@ -1,4 +1,4 @@
-//! Servers: starting, calling, telling.
+//! Servers: starting, calls, casts.
 
 use crate::support;
 
@@ -22,7 +22,7 @@ async fn casts_and_calls_of_one_client_are_handled_in_order() {
 
 /// GS-004, GS-005, GS-007, GS-010.
 #[tokio::test]
-async fn a_start_that_fails_leaves_nothing() {
+async fn a_failed_start_leaves_no_process_and_no_name() {
     let rt = Runtime::new();
     let (ends, mut ended) = unbounded_channel();
     let start = |init| {
@@ -46,7 +46,7 @@ async fn a_start_that_fails_leaves_nothing() {
 
 /// T15.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_start_frees_its_name_before_it_says_so() {
+async fn a_failed_start_frees_its_name_before_it_returns() {
     let rt = Runtime::new();
     for _ in 0..2_000 {
         let setup = Setup { init: Init::Fails(ExitReason::crashed("no")), ..Setup::default() };
@@ -58,7 +58,7 @@ async fn a_failed_start_frees_its_name_before_it_says_so() {
 
 /// A start that is dropped half way kills the server, and its name is free.
 #[tokio::test(start_paused = true)]
-async fn a_dropped_start_leaves_nothing() {
+async fn a_dropped_start_leaves_no_process_and_no_name() {
     let rt = Runtime::new();
     let setup = Setup { init: Init::Hangs, ..Setup::default() };
     let start = Ledger::start_named(&rt, LEDGER, setup);
@@ -69,7 +69,7 @@ async fn a_dropped_start_leaves_nothing() {
 
 /// GS-013, GS-014.
 #[tokio::test(start_paused = true)]
-async fn a_call_times_out_to_the_millisecond_and_its_late_reply_goes_nowhere() {
+async fn a_call_times_out_to_the_millisecond_and_its_late_reply_is_dropped() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     let start = tokio::time::Instant::now();
@@ -85,7 +85,7 @@ async fn a_call_times_out_to_the_millisecond_and_its_late_reply_goes_nowhere() {
 
 /// GS-015, GS-026, GS-036.
 #[tokio::test]
-async fn a_dead_server_says_so_at_once() {
+async fn requests_to_an_ended_server_fail_with_noproc_at_once() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     assert_eq!(server.stop(ExitReason::Normal).await, Ok(ExitReason::Normal));
@@ -98,7 +98,7 @@ async fn a_dead_server_says_so_at_once() {
 
 /// GS-020, GS-039.
 #[tokio::test]
-async fn a_server_that_calls_or_stops_itself_is_refused() {
+async fn a_server_that_calls_or_stops_itself_gets_calling_self() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     assert_eq!(server.call(Call::AskItself).await, Ok(CallError::CallingSelf));
@@ -108,7 +108,7 @@ async fn a_server_that_calls_or_stops_itself_is_refused() {
 
 /// GS-021.
 #[tokio::test]
-async fn a_reply_may_come_later() {
+async fn a_reply_may_be_sent_after_the_handler() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     let (answer, ()) = tokio::join!(server.call(Call::Later), async {
@@ -118,10 +118,10 @@ async fn a_reply_may_come_later() {
     assert_eq!(answer, Ok(1));
 }
 
-/// A reply that is dropped while the server lives is told as such, also behind a
-/// backlog and when it was dropped elsewhere.
+/// A reply that is dropped while the server lives gives `NoReply`, also behind a backlog and when
+/// another process drops it.
 #[tokio::test]
-async fn a_dropped_reply_is_told_truthfully() {
+async fn a_dropped_reply_fails_with_no_reply_or_the_exit_reason() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     assert_eq!(server.call(Call::Drop).await, Err(CallError::NoReply));
@@ -135,7 +135,7 @@ async fn a_dropped_reply_is_told_truthfully() {
 
 /// GS-027, GS-028.
 #[tokio::test]
-async fn what_init_continues_with_comes_before_any_message() {
+async fn a_continue_from_init_runs_before_any_message() {
     let rt = Runtime::new();
     let setup = Setup { init: Init::Continues, ..Setup::default() };
     let server = Ledger::start(&rt, setup).await.unwrap();
@@ -145,7 +145,7 @@ async fn what_init_continues_with_comes_before_any_message() {
 
 /// A name held by another kind of server is an error, not a panic.
 #[tokio::test]
-async fn a_wrong_type_is_refused() {
+async fn a_call_to_a_server_of_another_type_fails_with_wrong_type() {
     let rt = Runtime::new();
     let (ends, _ended) = unbounded_channel();
     let parent = Parent::start(&rt, ends).await.unwrap();

@@ -1,4 +1,4 @@
-//! The test kit: contexts made by hand, stand-ins for servers, probes, and what waits.
+//! The test kit: contexts made by hand, stand-ins for servers, probes, and waiting.
 
 use crate::support;
 
@@ -60,7 +60,7 @@ impl GenServer for Asker {
 
 /// What a handler asked of its context can be looked at.
 #[tokio::test(start_paused = true)]
-async fn a_context_tells_what_it_was_asked() {
+async fn a_test_context_shows_continues_timeouts_and_timers() {
     let rt = Runtime::new();
     let mut ctx = TestContext::new(&rt);
     Asker::init((), &mut ctx).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_context_tells_what_it_was_asked() {
 /// Turn by turn everything is handled as a running server would: continues, messages, timers,
 /// the idle time-out, the result of a task.
 #[tokio::test(start_paused = true)]
-async fn a_context_lets_things_be_handled_one_by_one() {
+async fn handle_next_handles_one_event_in_the_order_of_a_server() {
     let rt = Runtime::new();
     let start = Instant::now();
     let mut ctx = TestContext::new(&rt);
@@ -105,10 +105,9 @@ async fn a_context_lets_things_be_handled_one_by_one() {
     assert_eq!((asker.0.last(), start.elapsed()), (Some(&"worked"), ms(410)));
 }
 
-/// A caller hears the truth also where nothing is being handled, and the reply is dropped by
-/// somebody else.
+/// A caller gets the true reason also if no handler runs and another process drops the reply.
 #[tokio::test(start_paused = true)]
-async fn a_question_by_hand_is_answered_truthfully() {
+async fn a_test_context_question_resolves_as_a_call_does() {
     let rt = Runtime::new();
     let mut ctx = TestContext::<Ledger>::new(&rt);
     let mut ledger = Ledger::init(Setup::default(), &mut ctx).await.unwrap();
@@ -125,7 +124,7 @@ async fn a_question_by_hand_is_answered_truthfully() {
     tokio::task::yield_now().await;
     drop(call);
     assert_eq!(waiting.await.unwrap(), Ok(Err(CallError::NoReply)));
-    assert_eq!(start.elapsed(), Duration::ZERO, "nobody woke it");
+    assert_eq!(start.elapsed(), Duration::ZERO, "it was not woken");
 
     let (call, answer) = ctx.question(Call::Later);
     rt.exit(ctx.pid(), crash("out of paper"));
@@ -135,9 +134,9 @@ async fn a_question_by_hand_is_answered_truthfully() {
     assert_eq!(next, Err(crash("out of paper")));
 }
 
-/// A stop is told as it would end the server; dropped, a context leaves nothing.
+/// A stop is reported with the reason that would end the server; a dropped context leaves nothing.
 #[tokio::test]
-async fn a_context_ends_as_a_server_does() {
+async fn a_test_context_ends_as_a_server_does() {
     let rt = Runtime::new();
     let mut ctx = TestContext::<Ledger>::new(&rt);
     let mut ledger = Ledger::init(Setup::default(), &mut ctx).await.unwrap();
@@ -156,7 +155,7 @@ async fn a_context_ends_as_a_server_does() {
 
 /// Calls, casts, messages, signals and a stop come in the order they were sent.
 #[tokio::test]
-async fn a_mock_is_asked_in_order() {
+async fn a_mock_receives_requests_in_order() {
     let rt = Runtime::new();
     let mut mock = Mock::named(&rt, LEDGER);
     let server = rt.server(LEDGER);
@@ -177,9 +176,9 @@ async fn a_mock_is_asked_in_order() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Whoever calls a mock hears what became of it, whether the test has taken the call or not.
+/// A caller of a mock gets the reason of its end, whether the test has taken the call or not.
 #[tokio::test]
-async fn the_callers_of_a_mock_hear_the_truth() {
+async fn calls_to_a_mock_resolve_as_calls_to_a_server() {
     let rt = Runtime::new();
     let mut mock = Mock::<Ledger>::new(&rt);
     let call = || {
@@ -202,7 +201,7 @@ async fn the_callers_of_a_mock_hear_the_truth() {
     assert_eq!(server.call(Call::Lines).await, Err(CallError::NoProc));
 }
 
-/// A kill and a drop end it like any server; its watchers are told.
+/// A kill and a drop end it like any server, and its monitors are notified.
 #[tokio::test]
 async fn a_mock_ends_when_killed_or_dropped() {
     let rt = Runtime::new();
@@ -244,7 +243,7 @@ async fn a_mock_can_be_overloaded() {
 
 /// A probe is a process like any other: linked, watching, trapping, a parent.
 #[tokio::test]
-async fn a_probe_lives_among_processes() {
+async fn a_probe_can_link_monitor_trap_and_start_children() {
     let rt = Runtime::new();
     let mut probe = Probe::new(&rt);
     assert!(!probe.trap_exit(true));
@@ -275,7 +274,7 @@ async fn a_probe_lives_among_processes() {
 
 /// What waits says what it waited for, at once where time is paused, and doesn't hang.
 #[tokio::test(start_paused = true)]
-async fn what_never_comes_is_told() {
+async fn a_wait_of_the_test_kit_that_times_out_panics_with_what_it_expected() {
     let rt = Runtime::new();
     let said = async |waiting: tokio::task::JoinHandle<()>| {
         let panic = waiting.await.unwrap_err().into_panic();
@@ -305,10 +304,10 @@ async fn what_never_comes_is_told() {
     assert!(gone.contains("a new holder of \"nobody\""), "{gone}");
 }
 
-/// Whichever comes first, the wait or the restart; also through a gap, a successor that is
-/// nobody's child, and a supervisor that is started again itself.
+/// Whichever comes first, the wait or the restart; also across a gap, for an unsupervised
+/// successor, and for a supervisor that is itself restarted.
 #[tokio::test(start_paused = true)]
-async fn a_restart_is_awaited_without_sleeping() {
+async fn await_restart_returns_the_next_holder_of_a_name() {
     let rt = Runtime::new();
     let idle = || ChildSpec::task("a", |_| std::future::pending()).named("a");
     let pause = Backoff::new().first(ms(3_000)).jitter(0.0);

@@ -1,4 +1,4 @@
-//! Restarts that wait: how long, what is seen meanwhile, and that none is lost or stuck.
+//! Delayed restarts: their delays, what is observable meanwhile, and that none is lost or stuck.
 
 use crate::support;
 
@@ -8,8 +8,8 @@ use regrow::{
     Backoff, CallError, ChildError, ChildState, ExitReason, Leftovers, StartError, Supervisor,
     SupervisorSpec,
 };
+use support::scripted_children::{ScriptedChildren, Start, limit, states};
 use support::settled;
-use support::troupe::{Start, Troupe, limit, states};
 use tokio::time::{Instant, sleep};
 
 fn ms(millis: u64) -> Duration {
@@ -27,14 +27,14 @@ fn patient() -> SupervisorSpec {
 
 /// T29, T35: the delays grow and are capped; the supervisor serves everybody meanwhile.
 #[tokio::test(start_paused = true)]
-async fn delays_grow_and_hold_up_nobody() {
-    let mut t = Troupe::new();
+async fn backoff_delays_grow_and_do_not_block_the_supervisor() {
+    let mut t = ScriptedChildren::new();
     let spec = patient().intensity(100, ms(1_000));
     let spec = spec.child(t.child("a")).child(t.child("b").backoff(Backoff::none()));
     let tree = spec.start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 6]);
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     for seconds in [1, 2, 4, 8, 16, 30, 30] {
         let ChildState::Restarting { retry_in: Some(left) } =
             tree.which_child("a").await.unwrap().state
@@ -43,11 +43,11 @@ async fn delays_grow_and_hold_up_nobody() {
         };
         assert!(left <= ms(seconds * 1_000) && left >= ms(seconds * 1_000 - 10), "{left:?}");
         t.crash("b");
-        assert_eq!(t.told().await, ["b stops: boom", "b starts"]);
+        assert_eq!(t.reports().await, ["b stops: boom", "b starts"]);
         sleep(left - ms(20)).await;
-        assert!(t.told().await.is_empty(), "it is early");
+        assert!(t.reports().await.is_empty(), "it is early");
         sleep(ms(20)).await;
-        assert_eq!(t.told().await.len(), 1);
+        assert_eq!(t.reports().await.len(), 1);
     }
     assert_eq!(states(&tree).await, ["a runs", "b runs"]);
     let delays: Vec<_> =
@@ -57,8 +57,8 @@ async fn delays_grow_and_hold_up_nobody() {
 
 /// A healthy run takes the delay back to the first.
 #[tokio::test(start_paused = true)]
-async fn a_healthy_run_is_rewarded() {
-    let t = Troupe::new();
+async fn a_healthy_run_resets_the_delay() {
+    let t = ScriptedChildren::new();
     let child = t.child("a").backoff(exact().reset_after(ms(5_000)));
     let tree = Supervisor::one_for_one().child(child).start(&t.rt).await.unwrap();
     let retry_in = async || match tree.which_child("a").await.unwrap().state {
@@ -76,27 +76,27 @@ async fn a_healthy_run_is_rewarded() {
 
 /// A call by name in the gap says when the next try is; one that may wait waits for it.
 #[tokio::test(start_paused = true)]
-async fn a_call_in_the_gap_is_told_when() {
-    let t = Troupe::new();
+async fn a_call_during_a_backoff_returns_the_time_of_the_next_try() {
+    let t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
     settled().await;
     sleep(ms(399)).await;
-    let gap = t.player("a").call(|reply| reply).await;
+    let gap = t.server("a").call(|reply| reply).await;
     let Err(CallError::Restarting { retry_in: Some(left) }) = gap else { panic!("{gap:?}") };
     assert!(left > ms(595) && left <= ms(601), "{left:?}");
     let start = Instant::now();
-    let pid = t.player("a").call_waiting(|reply| reply, ms(5_000)).await.unwrap();
+    let pid = t.server("a").call_waiting(|reply| reply, ms(5_000)).await.unwrap();
     assert!(start.elapsed() >= left);
     assert_eq!(tree.which_child("a").await.unwrap().pid(), Some(pid));
 }
 
 /// Half of each delay is fixed and half is drawn, by the seed.
 #[tokio::test(start_paused = true)]
-async fn delays_are_jittered_by_the_seed() {
+async fn jitter_is_determined_by_the_seed() {
     let mut drawn = Vec::new();
     for seed in [7, 7, 8] {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         let spec = Supervisor::one_for_one().backoff(Backoff::new()).jitter_seed(seed);
         let tree = spec.unlimited_restarts().child(t.child("a")).start(&t.rt).await.unwrap();
         t.next_starts("a", [Start::Fails; 8]);
@@ -117,24 +117,24 @@ async fn delays_are_jittered_by_the_seed() {
 /// A retry that itself fails is tried again, for ever if need be: an endless budget doesn't
 /// disable the delays, nor do they get stuck.
 #[tokio::test(start_paused = true)]
-async fn a_retry_that_fails_is_neither_stuck_nor_hurried() {
-    let mut t = Troupe::new();
+async fn a_failing_retry_keeps_its_capped_delay_with_unlimited_restarts() {
+    let mut t = ScriptedChildren::new();
     let tree = patient().unlimited_restarts().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 100]);
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     sleep(Duration::from_secs(31 + 30 * 60)).await;
-    assert_eq!(t.told().await.len(), 5 + 60);
+    assert_eq!(t.reports().await.len(), 5 + 60);
     t.forget_starts("a");
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
     assert_eq!(states(&tree).await, ["a runs"]);
 }
 
 /// INT-002: where no restart is allowed there is nothing to wait for.
 #[tokio::test(start_paused = true)]
-async fn without_a_budget_nothing_waits() {
-    let t = Troupe::new();
+async fn a_budget_of_zero_gives_up_without_a_backoff_delay() {
+    let t = ScriptedChildren::new();
     let spec = patient().intensity(0, ms(1_000)).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     let (ended, start) = (tree.ended(), Instant::now());
@@ -145,8 +145,8 @@ async fn without_a_budget_nothing_waits() {
 
 /// A child that waits is no more running than one that fails to start.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_waits_is_restarting() {
-    let t = Troupe::new();
+async fn a_child_that_waits_for_its_backoff_is_restarting() {
+    let t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
     settled().await;
@@ -159,16 +159,16 @@ async fn a_child_that_waits_is_restarting() {
 
 /// What was stopped by hand is not brought back by a restart that was waiting.
 #[tokio::test(start_paused = true)]
-async fn a_stale_retry_is_not_acted_on() {
-    let mut t = Troupe::new();
+async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.crash("a");
     settled().await;
     tree.terminate_child("a").await.unwrap();
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
-    t.told().await;
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+    t.reports().await;
     sleep(ms(5_000)).await;
-    assert!(t.told().await.is_empty(), "it was stopped by hand");
+    assert!(t.reports().await.is_empty(), "it was stopped by hand");
     assert_eq!(states(&tree).await, ["a stopped"]);
 
     // Restarted by hand, and crashed again: only the new retry counts, in its own time.
@@ -179,10 +179,10 @@ async fn a_stale_retry_is_not_acted_on() {
     tree.terminate_child("a").await.unwrap();
     tree.restart_child("a").await.unwrap();
     let by_hand = t.rt.whereis("a");
-    t.told().await;
+    t.reports().await;
     sleep(ms(5_000)).await;
     assert_eq!(t.rt.whereis("a"), by_hand);
-    assert!(t.told().await.is_empty());
+    assert!(t.reports().await.is_empty());
 
     // Waiting again when the old retry comes: it waits its own time.
     t.crash("a");
@@ -191,11 +191,11 @@ async fn a_stale_retry_is_not_acted_on() {
     tree.terminate_child("a").await.unwrap();
     tree.restart_child("a").await.unwrap();
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     sleep(ms(900)).await;
-    assert!(t.told().await.is_empty(), "that was the old retry");
+    assert!(t.reports().await.is_empty(), "that was the old retry");
     sleep(ms(100)).await;
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
 
     // Deleted, and another of the same id added.
     t.crash("a");
@@ -209,93 +209,93 @@ async fn a_stale_retry_is_not_acted_on() {
 
 /// A stop waits for no retry, and nothing comes after it.
 #[tokio::test(start_paused = true)]
-async fn a_stop_calls_retries_off() {
-    let mut t = Troupe::new();
+async fn a_stop_cancels_pending_retries() {
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).child(t.child("b")).start(&t.rt).await.unwrap();
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     let start = Instant::now();
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(t.rt.leftovers(), Leftovers::default());
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
-    assert_eq!(t.told().await, ["b stops: shutdown"]);
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.reports().await, ["b stops: shutdown"]);
     sleep(Duration::from_secs(60)).await;
-    assert!(t.told().await.is_empty());
+    assert!(t.reports().await.is_empty());
 }
 
 /// one_for_all: the group is stopped at once, waits as long as the child that failed, and
 /// comes back in order.
 #[tokio::test(start_paused = true)]
-async fn a_group_waits_for_the_child_that_failed() {
-    let mut t = Troupe::new();
+async fn a_one_for_all_group_waits_for_the_backoff_of_the_failed_child() {
+    let mut t = ScriptedChildren::new();
     let long = exact().first(ms(10_000));
     let spec = Supervisor::one_for_all().child(t.child("a").backoff(long));
     let spec = spec.child(t.child("b").backoff(exact())).child(t.child("c"));
     let tree = spec.start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.crash("b");
-    assert_eq!(t.told().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
+    assert_eq!(t.reports().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
     assert_eq!(states(&tree).await, ["a stopped", "b restarting in 999 ms", "c stopped"]);
     for id in ["a", "b", "c"] {
-        let gap = t.player(id).call(|reply| reply).await;
+        let gap = t.server(id).call(|reply| reply).await;
         assert!(matches!(gap, Err(CallError::Restarting { retry_in: Some(_) })), "{gap:?}");
     }
     sleep(ms(1_000)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts"]);
     // A start that fails in the group: from there on that child's backoff counts.
     t.next_starts("a", [Start::Fails]);
     t.crash("b");
-    t.told().await;
+    t.reports().await;
     sleep(ms(2_000)).await;
-    assert_eq!(t.told().await, ["a fails"]);
+    assert_eq!(t.reports().await, ["a fails"]);
     sleep(ms(9_900)).await;
-    assert!(t.told().await.is_empty());
+    assert!(t.reports().await.is_empty());
     sleep(ms(100)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts"]);
 }
 
-/// one_for_all: who was started before the start that failed doesn't run while the group
-/// waits; without a backoff the retry stops it.
+/// one_for_all: children started before the failed start do not run while the group waits; without
+/// a backoff the retry stops them.
 #[tokio::test(start_paused = true)]
-async fn a_half_started_group_is_stopped_before_it_waits() {
-    let mut t = Troupe::new();
+async fn a_partly_started_group_is_stopped_before_it_waits() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().child(t.child("a"));
     let tree = spec.child(t.child("b").backoff(exact())).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.next_starts("b", [Start::Fails]);
     t.crash("a"); // a itself does not wait
     let told = ["a stops: boom", "b stops: shutdown", "a starts", "b fails", "a stops: shutdown"];
-    assert_eq!(t.told().await, told);
+    assert_eq!(t.reports().await, told);
     assert_eq!(states(&tree).await, ["a stopped", "b restarting in 999 ms"]);
     sleep(ms(1_000)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts"]);
 }
 
 /// rest_for_one: an earlier child crashes while later ones wait; its restart takes them
 /// over, and the retry that they waited for is stale.
 #[tokio::test(start_paused = true)]
-async fn an_earlier_crash_takes_over_who_waits() {
-    let mut t = Troupe::new();
+async fn a_crash_of_an_earlier_child_restarts_the_waiting_children_too() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::rest_for_one().child(t.child("a"));
     let spec = spec.child(t.child("b").backoff(exact())).child(t.child("c"));
     let tree = spec.start(&t.rt).await.unwrap();
     t.crash("b");
     settled().await;
     assert_eq!(states(&tree).await, ["a runs", "b restarting in 999 ms", "c stopped"]);
-    t.told().await;
+    t.reports().await;
     t.crash("a");
-    assert_eq!(t.told().await, ["a stops: boom", "a starts", "b starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a stops: boom", "a starts", "b starts", "c starts"]);
     let before = t.rt.whereis("b");
     sleep(ms(5_000)).await;
-    assert!(t.told().await.is_empty(), "nobody is restarted twice");
+    assert!(t.reports().await.is_empty(), "no child is restarted twice");
     assert_eq!(t.rt.whereis("b"), before);
 }
 
 /// rest_for_one: the earlier child waits as well; then all wait for it.
 #[tokio::test(start_paused = true)]
-async fn who_waits_waits_for_the_earlier_one() {
-    let mut t = Troupe::new();
+async fn waiting_children_wait_for_the_backoff_of_an_earlier_crashed_child() {
+    let mut t = ScriptedChildren::new();
     let slow = exact().first(ms(3_000));
     let spec = Supervisor::rest_for_one().child(t.child("a").backoff(slow));
     let spec = spec.child(t.child("b").backoff(exact())).child(t.child("c"));
@@ -303,28 +303,28 @@ async fn who_waits_waits_for_the_earlier_one() {
     t.crash("b");
     settled().await;
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     assert_eq!(states(&tree).await, ["a restarting in 2999 ms", "b stopped", "c stopped"]);
     sleep(ms(2_000)).await;
-    assert!(t.told().await.is_empty(), "b's own retry is stale");
+    assert!(t.reports().await.is_empty(), "b's own retry is stale");
     sleep(ms(1_000)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts"]);
     assert_eq!(tree.which_child("b").await.unwrap().history.len(), 1);
 }
 
 /// A member of a waiting group that is started by hand meanwhile is stopped by the retry,
 /// as in any restart of the group.
 #[tokio::test(start_paused = true)]
-async fn who_is_started_by_hand_meanwhile_goes_with_the_group() {
-    let mut t = Troupe::new();
+async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().backoff(exact()).child(t.child("a"));
     let tree = spec.child(t.child("b")).start(&t.rt).await.unwrap();
     t.crash("b");
     settled().await;
     tree.restart_child("a").await.unwrap();
-    t.told().await;
+    t.reports().await;
     sleep(ms(1_000)).await;
-    assert_eq!(t.told().await, ["a stops: shutdown", "a starts", "b starts"]);
+    assert_eq!(t.reports().await, ["a stops: shutdown", "a starts", "b starts"]);
     // It crashes while b waits: the group waits for it from there on, and once.
     t.crash("b");
     settled().await;
@@ -332,15 +332,15 @@ async fn who_is_started_by_hand_meanwhile_goes_with_the_group() {
     t.crash("a");
     settled().await;
     assert_eq!(states(&tree).await, ["a restarting in 999 ms", "b stopped"]);
-    t.told().await;
+    t.reports().await;
     sleep(ms(10_000)).await;
-    assert_eq!(t.told().await, ["a starts", "b starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts"]);
 }
 
 /// Invalid settings are named, at the start and at run time.
 #[tokio::test(start_paused = true)]
-async fn a_backoff_that_cannot_work_is_named() {
-    let t = Troupe::new();
+async fn an_invalid_backoff_is_refused_by_name() {
+    let t = ScriptedChildren::new();
     let bad = Backoff::new().max(ms(1));
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     let child = || t.child("a").backoff(bad);

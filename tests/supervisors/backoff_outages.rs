@@ -1,5 +1,5 @@
-//! With a backoff an outage is survived, whatever the number of children; a child that never
-//! recovers is given up by time. Fixed and dynamic supervisors decide alike.
+//! A backoff survives an outage for any number of children. A child that never recovers is given up after
+//! a time limit. Fixed and dynamic supervisors make the same decisions.
 
 use crate::support;
 
@@ -10,8 +10,8 @@ use regrow::{
     Backoff, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Leftovers, Limit,
     RestartLimitReached, Runtime, Supervisor,
 };
+use support::scripted_children::limit;
 use support::settled;
-use support::troupe::limit;
 use tokio::time::{Instant, sleep};
 
 fn seconds(seconds: u64) -> Duration {
@@ -74,7 +74,7 @@ fn seeds() -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_of_up_to_ten_minutes_is_survived_by_one_to_twenty_children() {
+async fn one_to_twenty_children_with_backoff_survive_a_ten_minute_outage() {
     for seed in 0..seeds() {
         let outage = Duration::from_millis(drawn(seed, 1, 1..600_001));
         survives(seed, drawn(seed, 2, 1..21), outage, Backoff::new()).await;
@@ -84,7 +84,7 @@ async fn an_outage_of_up_to_ten_minutes_is_survived_by_one_to_twenty_children() 
 /// Two children gave up after two seconds, five after less than one, when a delayed restart
 /// still counted against the budget.
 #[tokio::test(start_paused = true)]
-async fn short_first_delays_do_not_end_a_gateway() {
+async fn short_first_delays_do_not_exhaust_the_budget_of_twenty_children() {
     for seed in 0..seeds() {
         let first = Duration::from_millis(drawn(seed, 3, 1..1_000));
         let backoff = Backoff::new().first(first).jitter(drawn(seed, 4, 0..101) as f64 / 100.0);
@@ -95,7 +95,7 @@ async fn short_first_delays_do_not_end_a_gateway() {
 /// A child that has not had one healthy run within a quarter of an hour ends its supervisor, with
 /// a reason that says so; a healthy sibling and a healthy run in between change that.
 #[tokio::test(start_paused = true)]
-async fn a_child_without_a_healthy_run_is_given_up_with_a_reason_that_says_so() {
+async fn a_child_without_a_healthy_run_ends_its_supervisor_with_no_healthy_run() {
     let (rt, begin) = (Runtime::new(), Instant::now());
     let spec = Supervisor::one_for_one().backoff(Backoff::new());
     let spec = spec.child(ChildSpec::task("healthy", |_| std::future::pending()));
@@ -114,7 +114,7 @@ async fn a_child_without_a_healthy_run_is_given_up_with_a_reason_that_says_so() 
 /// Thirty runs of half a minute each, healthy by the default, take more than the quarter of an
 /// hour and are no reason to give up; runs a second shorter are.
 #[tokio::test(start_paused = true)]
-async fn one_healthy_run_sets_the_clock_back() {
+async fn one_healthy_run_resets_the_give_up_time() {
     for (run, gives_up) in [(29, true), (30, false)] {
         let rt = Runtime::new();
         let child = ChildSpec::task("feed", move |_| async move {
@@ -130,7 +130,7 @@ async fn one_healthy_run_sets_the_clock_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_of_one_minute_and_none_at_all_can_be_set() {
+async fn give_up_after_and_never_give_up_set_the_give_up_time() {
     let (rt, begin) = (Runtime::new(), Instant::now());
     let lost = |backoff| {
         let never = begin + seconds(1 << 30);
@@ -156,7 +156,7 @@ async fn a_limit_of_one_minute_and_none_at_all_can_be_set() {
 
 /// Restarts that wait spend nothing of what those without a backoff may use.
 #[tokio::test(start_paused = true)]
-async fn a_delayed_restart_counts_against_no_budget() {
+async fn a_delayed_restart_does_not_count_against_the_budget() {
     let (rt, over) = (Runtime::new(), Instant::now() + seconds(100));
     let lost = needs_the_service("lost".into(), over).backoff(Backoff::new().jitter(0.0));
     let sibling = ChildSpec::task("sibling", |_| std::future::pending()).named("sibling");
@@ -183,7 +183,7 @@ async fn a_delayed_restart_counts_against_no_budget() {
 
 /// A dynamic supervisor whose children have budgets of their own gives up the child alone.
 #[tokio::test(start_paused = true)]
-async fn a_child_with_a_budget_of_its_own_is_given_up_alone_by_time_as_well() {
+async fn a_dynamic_child_with_its_own_budget_is_given_up_alone_by_time() {
     let rt = Runtime::new();
     let pool = DynamicSupervisor::new().backoff(Backoff::new());
     let pool = pool.child_intensity(1, seconds(60), Exhausted::GiveUp).start(&rt).await.unwrap();
@@ -212,7 +212,7 @@ fn failing(starts: &Starts) -> ChildSpec {
 
 /// One restart state decides for both: the same starts at the same times, the same end.
 #[tokio::test(start_paused = true)]
-async fn fixed_and_dynamic_supervisors_decide_alike() {
+async fn fixed_and_dynamic_supervisors_make_the_same_restart_decisions() {
     let backoffs = [
         None,
         Some(Backoff::none()),
@@ -253,7 +253,7 @@ async fn fixed_and_dynamic_supervisors_decide_alike() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_by_hand_begins_to_count_anew() {
+async fn a_start_by_hand_resets_the_give_up_time() {
     let (rt, begin) = (Runtime::new(), Instant::now());
     let lost = needs_the_service("lost".into(), begin + seconds(1 << 20));
     let tree =

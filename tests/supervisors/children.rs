@@ -1,4 +1,4 @@
-//! What holds for every kind of child: the same restarts, stops, names and log.
+//! The properties of every kind of child: the same restarts, stops, names and log lines.
 
 use crate::support;
 
@@ -8,7 +8,7 @@ use regrow::{
     ChildSpec, ChildState, ExitReason, LogLevel, Restart, RestartLimitReached, Runtime, Shutdown,
     Supervisor, SupervisorRef,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::kinds::{Does, Heard, KINDS, Kind, telling};
 use support::log::Log;
 use support::reporter::settle;
@@ -39,7 +39,7 @@ async fn pid(tree: &SupervisorRef) -> regrow::Pid {
 
 /// ONE-001, ONE-002, ONE-003, ONE-004.
 #[tokio::test]
-async fn the_restart_type_decides_for_every_kind() {
+async fn every_kind_of_child_restarts_by_its_restart_type() {
     hush_injected_panics();
     let ends = [Does::Ends, Does::Fails("no luck"), Does::Panics("boom")];
     for (kind, make) in KINDS {
@@ -73,9 +73,9 @@ async fn the_restart_type_decides_for_every_kind() {
     }
 }
 
-/// SHU-001, SHU-009: told, it ends as it was told, and nobody complains.
+/// SHU-001, SHU-009: a child that is asked to stop ends as requested, without a warning.
 #[tokio::test]
-async fn a_stop_is_heard_and_obeyed_by_every_kind() {
+async fn every_kind_of_child_stops_when_asked() {
     for kind in KINDS {
         let rt = Runtime::new();
         let log = Log::listen();
@@ -91,7 +91,7 @@ async fn a_stop_is_heard_and_obeyed_by_every_kind() {
 
 /// SHU-009: what goes wrong at the end is not lost.
 #[tokio::test]
-async fn a_failure_at_the_end_is_told_by_every_kind() {
+async fn a_failure_during_the_stop_of_every_kind_is_reported() {
     for kind in KINDS {
         let rt = Runtime::new();
         let log = Log::listen();
@@ -103,9 +103,9 @@ async fn a_failure_at_the_end_is_told_by_every_kind() {
     }
 }
 
-/// SHU-003: whoever overruns its time is killed, and told of.
+/// SHU-003: a child that exceeds its shutdown time is killed and logged.
 #[tokio::test(start_paused = true)]
-async fn every_kind_is_killed_when_its_time_is_over() {
+async fn every_kind_of_child_is_killed_after_its_shutdown_time() {
     for kind in KINDS {
         let rt = Runtime::new();
         let log = Log::listen();
@@ -126,7 +126,7 @@ async fn every_kind_is_killed_when_its_time_is_over() {
 
 /// SHU-002.
 #[tokio::test]
-async fn a_brutal_kill_of_every_kind_is_a_kill() {
+async fn brutal_kill_kills_every_kind_of_child_at_once() {
     for kind in KINDS {
         let rt = Runtime::new();
         let log = Log::listen();
@@ -139,10 +139,10 @@ async fn a_brutal_kill_of_every_kind_is_a_kill() {
     }
 }
 
-/// T36, T37: a supervisor that is killed leaves nobody behind, and its children still have
-/// their time.
+/// T36, T37: a killed supervisor leaves no process behind, and its children still have their
+/// shutdown times.
 #[tokio::test]
-async fn every_kind_is_stopped_by_the_end_of_its_supervisor() {
+async fn a_killed_supervisor_stops_every_kind_of_child() {
     for kind in KINDS {
         let rt = Runtime::new();
         let (tree, mut heard) = up(&rt, kind, Does::Stops).await;
@@ -156,7 +156,7 @@ async fn every_kind_is_stopped_by_the_end_of_its_supervisor() {
 
 /// The same for one that would not stop: it is killed when its time is over.
 #[tokio::test(start_paused = true)]
-async fn no_kind_outlives_a_dead_supervisor_by_more_than_its_time() {
+async fn every_kind_ends_within_its_shutdown_time_after_a_killed_supervisor() {
     for kind in KINDS {
         let rt = Runtime::new();
         let (tree, mut heard) = up(&rt, kind, Does::Ignores).await;
@@ -169,7 +169,7 @@ async fn no_kind_outlives_a_dead_supervisor_by_more_than_its_time() {
 
 /// ONE-016, SYS-008: names and labels are those of the child, in each incarnation.
 #[tokio::test]
-async fn every_kind_has_its_name_and_its_label() {
+async fn every_kind_of_child_has_its_name_and_label() {
     for kind in KINDS {
         let rt = Runtime::new();
         rt.set_log_level(LogLevel::Info);
@@ -194,7 +194,7 @@ async fn every_kind_has_its_name_and_its_label() {
 
 /// SYS-007: a crash is one ERROR line, with its words.
 #[tokio::test]
-async fn a_crash_of_every_kind_is_one_error() {
+async fn a_crash_of_every_kind_logs_one_error() {
     hush_injected_panics();
     for kind in KINDS {
         for (does, words) in
@@ -214,10 +214,10 @@ async fn a_crash_of_every_kind_is_one_error() {
     }
 }
 
-/// A kind that is told to stop by its supervisor alone ends of other exit signals as it would
-/// without being told.
+/// A kind of child with a stop request from its supervisor only ends by other exit signals as an
+/// ordinary process does.
 #[tokio::test]
-async fn the_exit_of_a_stranger_ends_a_child_that_traps_nothing() {
+async fn an_exit_signal_of_another_process_ends_a_non_trapping_child() {
     for kind in KINDS.into_iter().filter(|(name, _)| *name != "task") {
         let rt = Runtime::new();
         let temporary = |spec: ChildSpec| spec.restart(Restart::Temporary);

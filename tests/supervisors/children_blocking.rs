@@ -1,4 +1,4 @@
-//! Blocking functions as children: what is so of threads alone.
+//! Blocking functions as children: the properties that only threads have.
 
 use crate::support;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use regrow::{
     ChildSpec, CrashKind, ExitReason, Received, Runtime, Shutdown, StartCause, Supervisor,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::kinds::only_end;
 use support::log::Log;
 use support::{OnDrop, until};
@@ -16,17 +16,17 @@ use tokio::sync::mpsc::unbounded_channel;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// T37: a thread can't be killed. Its overrun is told of by name every five seconds, its name
-/// stays held, and the next incarnation waits for it.
+/// T37: a thread cannot be killed. Its overrun is logged by name every five seconds, its name stays
+/// held, and the next incarnation waits for it.
 #[tokio::test(start_paused = true)]
-async fn an_overrun_is_told_of_and_waited_for() {
+async fn an_overrunning_thread_is_logged_every_five_seconds_and_waited_for() {
     let rt = Runtime::new();
     let (open, gate) = mpsc::channel::<()>();
     let (up, mut is_up) = unbounded_channel();
     let gate = Arc::new(Mutex::new(gate));
     let stuck = ChildSpec::blocking("stuck", move |ctx| {
         up.send(ctx.pid())?;
-        // The test lets go of it; it looks at nothing else.
+        // Only the test releases it; it ignores everything else.
         gate.lock().unwrap().recv().ok();
         Ok(())
     });
@@ -89,12 +89,13 @@ async fn a_restart_waits_for_the_thread_of_a_killed_child() {
 
 /// Its panic is caught on its thread, with text and place.
 #[tokio::test]
-async fn a_panic_keeps_its_words_and_its_place() {
+async fn a_panic_on_a_thread_keeps_its_message_and_location() {
     hush_injected_panics();
     regrow::install_panic_hook();
     let rt = Runtime::new();
     let line = line!() + 1;
-    let child = ChildSpec::blocking("child", |_| panic!("{} on a thread", support::boom::BOOM));
+    let child =
+        ChildSpec::blocking("child", |_| panic!("{} on a thread", support::injected_panics::BOOM));
     let reason = only_end(&rt, child).await;
     let crash = reason.crash().unwrap();
     assert_eq!((crash.kind(), crash.message()), (CrashKind::Panic, "boom on a thread"));
@@ -104,7 +105,7 @@ async fn a_panic_keeps_its_words_and_its_place() {
 
 /// It acts as its process, on a thread of its name, inside of tokio.
 #[tokio::test]
-async fn the_thread_is_the_process() {
+async fn a_blocking_thread_acts_as_its_process() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let child = ChildSpec::blocking("a\0name", move |mut ctx| {
@@ -127,7 +128,7 @@ async fn the_thread_is_the_process() {
 
 /// Each wait ends when the child is to stop.
 #[tokio::test]
-async fn every_wait_ends_at_a_stop() {
+async fn every_blocking_wait_ends_at_a_stop() {
     type Wait = fn(&mut regrow::BlockingContext) -> bool;
     let waits: [Wait; 5] = [
         |ctx| ctx.recv().is_none(),
@@ -160,7 +161,7 @@ async fn every_wait_ends_at_a_stop() {
 
 /// A crash of what it is linked to is a wish that it stop, and its reason.
 #[tokio::test]
-async fn a_linked_crash_stops_it() {
+async fn a_linked_crash_stops_a_blocking_child() {
     let rt = Runtime::new();
     let child = ChildSpec::blocking("child", |ctx| {
         let peer = ctx.runtime().spawn_link(ctx.pid(), |_| std::future::pending());
@@ -171,9 +172,9 @@ async fn a_linked_crash_stops_it() {
     assert_eq!(only_end(&rt, child).await, ExitReason::crashed("peer"));
 }
 
-/// A tokio that shuts down waits for no thread, but tells it.
+/// A tokio runtime that shuts down does not wait for threads, but signals them to stop.
 #[test]
-fn a_thread_hears_of_the_end_of_tokio() {
+fn dropping_tokio_signals_a_blocking_thread_to_stop() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let rt = Runtime::new();
     let (say, said) = mpsc::channel();
@@ -195,7 +196,7 @@ fn a_thread_hears_of_the_end_of_tokio() {
 
 /// Many threads come and go at once, and nothing is left of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn stops_race_with_ends() {
+async fn concurrent_stops_and_exits_of_threads_leave_nothing() {
     for _ in 0..20 {
         let rt = Runtime::new();
         let spec = Supervisor::one_for_one().intensity(u32::MAX, HOUR);
@@ -217,7 +218,7 @@ async fn stops_race_with_ends() {
 /// What the thread waits for may block it by itself, and use up what would have woken it: that it
 /// is to stop is not lost on that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wait_that_blocks_its_thread_ends_with_it() {
+async fn block_on_returns_at_a_stop_after_its_future_blocked_the_thread() {
     let rt = Runtime::new();
     let (open, gate) = mpsc::channel::<()>();
     let (up, mut is_up) = unbounded_channel();

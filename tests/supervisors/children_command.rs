@@ -1,5 +1,5 @@
 //! Programs of the operating system as children. The tests wait for lines that real programs
-//! print, and for the end of the pipe they print to, which comes when none of them is left.
+//! print, and for the end of the pipe they print to, which is reached when none of them is left.
 
 use crate::support;
 
@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// ends with the pipe that the test holds.
 const WAIT: &str = "cat <&3 >/dev/null & while :; do wait; done";
 
-/// Makes shells that run a script, and hears what they print.
+/// Runs scripts in shells, and receives their output.
 struct Shells {
     printed: Lines<BufReader<Receiver>>,
     /// Dropped, it ends what the shells wait for.
@@ -58,20 +58,20 @@ impl Shells {
         self.printed.next_line().await.unwrap().unwrap_or_default()
     }
 
-    /// Nobody is left that could print, and nothing was printed.
+    /// No process is left that could print, and nothing was printed.
     async fn is_over(&mut self) {
         assert_eq!(self.printed.next_line().await.unwrap(), None);
     }
 }
 
-/// One that says so when it is told to stop, and ends with this.
+/// A command that prints a line when it receives the stop, and exits with this code.
 fn polite(code: u8) -> String {
     format!("trap 'echo stopping; exit {code}' TERM; echo up; {WAIT}")
 }
 
-/// SHU-001: SIGTERM, and however a program says that it obeyed, it ended as told.
+/// SHU-001: SIGTERM, and every exit code of a program that obeyed it is an end as requested.
 #[tokio::test]
-async fn a_program_is_asked_to_stop() {
+async fn a_program_is_stopped_with_sigterm() {
     let untrapped = format!("echo up; {WAIT}");
     for (script, last) in [(polite(0), "stopping"), (polite(143), "stopping"), (untrapped, "")] {
         let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
@@ -88,7 +88,7 @@ async fn a_program_is_asked_to_stop() {
 
 /// What goes wrong at the end is not lost.
 #[tokio::test]
-async fn a_program_may_fail_at_its_stop() {
+async fn a_program_that_fails_during_its_stop_is_reported() {
     let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
     let tree = Supervisor::one_for_one().child(shells.child(&polite(4))).start(&rt).await.unwrap();
     assert_eq!(shells.line().await, "up");
@@ -105,7 +105,7 @@ fn failure(reason: &ExitReason) -> &CommandFailed {
 
 /// SHU-003, T37: SIGKILL when its time is over; it has ended before the stop returns.
 #[tokio::test]
-async fn a_program_that_would_not_stop_is_killed() {
+async fn a_program_that_ignores_sigterm_is_killed_after_its_shutdown_time() {
     let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
     let stubborn = format!("trap '' TERM; echo up; {WAIT}");
     let child = shells.child(&stubborn).shutdown(Shutdown::Timeout(Duration::from_millis(50)));
@@ -121,7 +121,7 @@ async fn a_program_that_would_not_stop_is_killed() {
 
 /// SHU-002.
 #[tokio::test]
-async fn a_brutal_kill_asks_nothing() {
+async fn brutal_kill_kills_a_program_without_sigterm() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
     let child = shells.child(&polite(0)).shutdown(Shutdown::BrutalKill);
     let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_brutal_kill_asks_nothing() {
 
 /// No program outlives a supervisor that was killed, nor a tokio that shuts down.
 #[tokio::test]
-async fn a_program_ends_with_its_supervisor() {
+async fn a_killed_supervisor_stops_its_program() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
     let tree = Supervisor::one_for_one().child(shells.child(&polite(0))).start(&rt).await.unwrap();
     assert_eq!(shells.line().await, "up");
@@ -146,7 +146,7 @@ async fn a_program_ends_with_its_supervisor() {
 
 /// The same for a runtime that is closed, and a tokio that is dropped.
 #[test]
-fn a_program_ends_with_tokio() {
+fn dropping_tokio_ends_a_program() {
     let tokio = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = (tokio(), tokio());
     let _inside = second.enter();
@@ -164,7 +164,7 @@ fn a_program_ends_with_tokio() {
 
 /// The next one is started when the last is truly gone.
 #[tokio::test]
-async fn a_killed_program_is_gone_before_its_successor() {
+async fn a_killed_program_has_ended_before_its_restart() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
     let child = shells.child(&format!("echo $$; {WAIT}"));
     let spec = Supervisor::one_for_one().intensity(9, HOUR).child(child);
@@ -184,7 +184,7 @@ async fn a_killed_program_is_gone_before_its_successor() {
 
 /// ONE-001, ONE-002: how a program ends decides about its restart.
 #[tokio::test]
-async fn its_status_is_its_reason() {
+async fn the_exit_status_of_a_program_decides_its_exit_reason() {
     let rt = Runtime::new();
     let end = async |script: &str| {
         let mut shells = Shells::new();
@@ -194,7 +194,7 @@ async fn its_status_is_its_reason() {
     let reason = end("exit 7").await;
     assert_eq!(failure(&reason).status.code(), Some(7));
     assert_eq!(reason.to_string(), "error: `sh` failed: exit status: 7");
-    // Nobody told it to: these are no clean ends.
+    // They were not asked to stop: these are no clean ends.
     assert_eq!(failure(&end("exit 143").await).status.code(), Some(143));
     assert_eq!(failure(&end("kill -TERM $$").await).status.signal(), Some(15));
 
@@ -211,7 +211,7 @@ async fn its_status_is_its_reason() {
 
 /// What can't be started is a start that failed, by name, with nothing left of it.
 #[tokio::test]
-async fn a_program_that_is_not_there_fails_the_start() {
+async fn a_missing_program_fails_the_start() {
     let rt = Runtime::new();
     let missing = ChildSpec::command("missing", || Command::new("/no/such/program"));
     let spec = Supervisor::one_for_one().child(missing.named("name"));
@@ -224,9 +224,9 @@ async fn a_program_that_is_not_there_fails_the_start() {
     assert_eq!(rt.leftovers(), regrow::Leftovers::default());
 }
 
-/// What is piped is told to the log, line by line, to the last; a line without an end, too.
+/// Piped output is logged line by line to the end, also a last line without a newline.
 #[tokio::test]
-async fn what_it_prints_is_told() {
+async fn the_piped_output_of_a_program_is_logged_line_by_line() {
     let (rt, log) = (Runtime::new(), Log::listen());
     let child = ChildSpec::command("talker", || {
         let mut command = Command::new("sh");
@@ -248,7 +248,7 @@ async fn what_it_prints_is_told() {
 
 /// Names and exit signals are as for any child that traps nothing.
 #[tokio::test]
-async fn its_process_is_like_any_other() {
+async fn a_program_child_has_a_name_and_obeys_exit_signals() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
     let child = shells.child(&polite(0)).named("program").restart(Restart::Temporary);
     let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
@@ -268,10 +268,10 @@ async fn gone(number: &str) {
     assert!(Command::new("sh").args(["-c", &ask]).status().await.unwrap().success());
 }
 
-/// A signal of somebody else may have ended it, and the stop that follows is then all there is
-/// to it; however it ended.
+/// A signal from outside may have ended it. A stop that follows then explains the end, however it
+/// ended.
 #[tokio::test]
-async fn a_program_that_ended_within_its_stop_window_has_been_stopped() {
+async fn a_program_that_ends_within_its_stop_window_counts_as_stopped() {
     for last in ["kill -TERM $$", "kill -INT $$", "exit 143", "exit 130", "exit 1", "exit 0"] {
         let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
         let child = shells.child(&format!("echo $$; {last}")).stop_window(HOUR);
@@ -288,7 +288,7 @@ async fn a_program_that_ended_within_its_stop_window_has_been_stopped() {
 
 /// A restart of its group is a stop as well, and so is the death of its supervisor.
 #[tokio::test]
-async fn whatever_stops_a_program_ends_its_stop_window() {
+async fn a_group_restart_or_a_killed_supervisor_ends_the_stop_window() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
     let child = shells.child("echo $$; exit 1").stop_window(HOUR);
     let crashing = ChildSpec::task("crashing", |mut ctx| async move {
@@ -312,7 +312,7 @@ async fn whatever_stops_a_program_ends_its_stop_window() {
 /// While a supervisor above stops other children first, the order is waited for, whatever the
 /// window.
 #[tokio::test]
-async fn a_program_waits_for_the_order_of_a_stop_that_has_begun() {
+async fn an_ended_program_waits_for_a_stop_that_has_begun_above() {
     let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
     let child = shells.child(&format!("echo $$; {WAIT}")).stop_window(Duration::ZERO);
     let (stopping, mut hear) = tokio::sync::mpsc::unbounded_channel();
@@ -343,7 +343,7 @@ async fn a_program_waits_for_the_order_of_a_stop_that_has_begun() {
 
 /// With a group of its own, what the program has started is signalled with it.
 #[tokio::test]
-async fn a_group_of_its_own_is_stopped_and_killed_as_a_whole() {
+async fn own_process_group_signals_the_whole_group() {
     let inner = |action: &str| format!("sh -c \"trap '{action}' TERM; echo inner; {WAIT}\" &");
     let polite = format!("{} {WAIT}", inner("echo inner stopping; exit 0"));
     let stubborn = format!("trap '' TERM; {} {WAIT}", inner(":"));
@@ -359,7 +359,7 @@ async fn a_group_of_its_own_is_stopped_and_killed_as_a_whole() {
     }
 }
 
-/// A program whose output is told to the log.
+/// A program with its output logged.
 fn piped(script: &str) -> ChildSpec {
     let script = script.to_owned();
     ChildSpec::command("talker", move || {
@@ -369,7 +369,7 @@ fn piped(script: &str) -> ChildSpec {
     })
 }
 
-/// How many lines were told of each pipe since the last look.
+/// The number of lines logged for each pipe since the last call.
 fn count_lines(log: &Log) -> [usize; 2] {
     let mut told = [0; 2];
     for line in log.take().iter().filter(|line| line.target == "regrow::command") {
@@ -384,7 +384,7 @@ const SHARE: usize = 256;
 /// On one thread, with a program that prints as fast as it can on one pipe, or on both: another
 /// task runs again after few lines, and neither pipe waits for the other to fall silent.
 #[tokio::test]
-async fn a_program_that_never_stops_printing_leaves_the_thread_to_others() {
+async fn endless_program_output_does_not_starve_other_tasks() {
     for (script, both) in [("exec yes", false), ("yes >&2 & exec yes", true)] {
         let (rt, log) = (Runtime::new(), Log::listen());
         let tree = Supervisor::one_for_one().child(piped(script)).start(&rt).await.unwrap();
@@ -402,9 +402,9 @@ async fn a_program_that_never_stops_printing_leaves_the_thread_to_others() {
     }
 }
 
-/// Lines of 8 KiB are long: fewer of them are told before others run.
+/// Lines of 8 KiB are long: fewer of them are logged before other tasks run.
 #[tokio::test]
-async fn long_lines_are_told_few_at_a_time() {
+async fn few_long_lines_are_logged_at_a_time() {
     let (rt, log) = (Runtime::new(), Log::listen());
     let endless = piped("while :; do printf '%02000d' 1; done");
     let tree = Supervisor::one_for_one().child(endless).start(&rt).await.unwrap();
@@ -422,7 +422,7 @@ async fn long_lines_are_told_few_at_a_time() {
 
 /// Its end is its end, also where what it has started goes on printing to its pipes for ever.
 #[tokio::test]
-async fn the_end_of_a_program_is_noticed_while_its_pipes_are_full() {
+async fn the_exit_of_a_program_is_seen_while_others_fill_its_pipes() {
     for script in ["yes & exit 3", "yes & yes >&2 & exit 3", "(sleep 3 | cat) & exit 3"] {
         let (rt, _log) = (Runtime::new(), Log::listen());
         let group = piped(script).own_process_group(true);
@@ -431,9 +431,9 @@ async fn the_end_of_a_program_is_noticed_while_its_pipes_are_full() {
     }
 }
 
-/// All that it printed itself is told before its end is, however much that is.
+/// All its own output is logged before its end is announced, however much that is.
 #[tokio::test]
-async fn the_last_words_of_a_chatty_program_are_told() {
+async fn all_output_of_a_program_is_logged_before_its_end() {
     let (rt, log) = (Runtime::new(), Log::listen());
     let last = "yes | head -n 30000; echo last; yes wrong | head -n 9999 >&2; echo worst >&2";
     let child = piped(last);
@@ -449,10 +449,10 @@ async fn the_last_words_of_a_chatty_program_are_told() {
     assert_eq!(of(tracing::Level::WARN), (10_000, Some("worst")));
 }
 
-/// A line that is too long is cut between two characters, and only there; what is no UTF-8 is
-/// told as such, and an empty line is told only where there is one.
+/// A line that is too long is split between two characters, and only there. Bytes that are not
+/// UTF-8 are logged as such, and an empty line is logged only if there is one.
 #[tokio::test]
-async fn what_it_prints_is_told_character_by_character() {
+async fn long_lines_are_cut_between_characters_and_invalid_utf8_is_replaced() {
     let rt = Runtime::new();
     let lines_of = async |script: &str| {
         let log = Log::listen();

@@ -1,4 +1,4 @@
-//! Existing servers as children: drain, errors, and what the signal promises.
+//! Existing servers as children: drain, errors, and the shutdown signal.
 
 use crate::support;
 
@@ -68,7 +68,7 @@ async fn open_connections_are_drained_at_a_stop() {
 
 /// SHU-003: what isn't drained in time is dropped.
 #[tokio::test(start_paused = true)]
-async fn a_drain_that_takes_too_long_is_cut_off() {
+async fn a_drain_that_exceeds_the_shutdown_time_is_dropped() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let server = ChildSpec::serve("slow", move |shutdown| async move {
@@ -89,7 +89,7 @@ async fn a_drain_that_takes_too_long_is_cut_off() {
 
 /// An error stays what it is, and is given no place in regrow's own source.
 #[tokio::test]
-async fn an_error_of_any_type_is_kept() {
+async fn the_error_of_a_serve_child_keeps_its_type() {
     let rt = Runtime::new();
     let plain = ChildSpec::serve("plain", |_| async { Err(io::Error::other("no port")) });
     let reason = only_end(&rt, plain).await;
@@ -111,7 +111,7 @@ async fn an_error_of_any_type_is_kept() {
 
 /// Servers are often no futures yet, but what turns into one.
 #[tokio::test]
-async fn what_turns_into_a_future_will_do() {
+async fn serve_accepts_every_into_future() {
     struct Builder;
     impl IntoFuture for Builder {
         type Output = io::Result<()>;
@@ -127,7 +127,7 @@ async fn what_turns_into_a_future_will_do() {
 
 /// The signal and its clones resolve at the stop; a token of it at the latest at the end.
 #[tokio::test]
-async fn whoever_holds_the_signal_hears_of_the_end() {
+async fn the_shutdown_signal_and_its_token_resolve_at_the_end() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let server = ChildSpec::serve("server", move |shutdown: ShutdownSignal| {

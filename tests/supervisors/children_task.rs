@@ -1,4 +1,4 @@
-//! Plain async children: what their context offers.
+//! Plain async children, and their context.
 
 use crate::support;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use regrow::{
     ChildSpec, ExitReason, Received, Restart, Result, Runtime, StartCause, Supervisor, TaskContext,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::kinds::only_end;
 use support::settled;
 use tokio::sync::mpsc::unbounded_channel;
@@ -29,7 +29,7 @@ where
 
 /// However a child ends, what it spawned with a link ends with it.
 #[tokio::test(start_paused = true)]
-async fn a_helper_dies_with_its_child() {
+async fn a_linked_helper_ends_with_its_child() {
     hush_injected_panics();
     let ends =
         [ExitReason::Normal, ExitReason::Shutdown, ExitReason::crashed("x"), ExitReason::Killed];
@@ -61,10 +61,10 @@ fn rt_trap(rt: &Runtime, pid: regrow::Pid) {
     rt.set_trap_exit(pid, true);
 }
 
-/// A helper's failure is its child's, also if that one is told of exit signals; its normal
-/// end is nobody's business.
+/// The failure of a helper is the failure of its child, also if the child traps exits. A normal end
+/// of the helper has no effect.
 #[tokio::test(start_paused = true)]
-async fn a_child_fails_with_its_helper() {
+async fn a_failed_helper_ends_its_child() {
     for told in [false, true] {
         let rt = Runtime::new();
         let spec = ChildSpec::task("child", move |mut ctx| async move {
@@ -83,7 +83,7 @@ async fn a_child_fails_with_its_helper() {
 
 /// While a child cleans up, its helpers still help.
 #[tokio::test(start_paused = true)]
-async fn helpers_live_through_the_clean_up() {
+async fn helpers_keep_running_during_the_clean_up_of_their_child() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let (tree, _) = child(&rt, move |mut ctx| async move {
@@ -108,10 +108,9 @@ async fn helpers_live_through_the_clean_up() {
     assert_eq!(rt.process_count(), 0);
 }
 
-/// What the token was given to hears of the end, whatever it is; cancelled by hand it is
-/// nobody else's stop.
+/// The holder of the token is notified of every kind of end. A cancel by hand stops nothing else.
 #[tokio::test]
-async fn the_token_is_cancelled_at_the_latest_at_the_end() {
+async fn the_cancellation_token_is_cancelled_at_the_end_at_the_latest() {
     for kill in [false, true] {
         let rt = Runtime::new();
         let (say, mut said) = unbounded_channel();
@@ -137,13 +136,13 @@ async fn the_token_is_cancelled_at_the_latest_at_the_end() {
         }
         token.cancelled().await;
         let reason = if kill { ExitReason::Killed } else { ExitReason::Normal };
-        assert_eq!(ended.await, reason, "nobody told it to stop");
+        assert_eq!(ended.await, reason, "it was not asked to stop");
     }
 }
 
-/// SHU-009: one that was told to stop, and did, ended as told; an error stays one.
+/// SHU-009: a child that was asked to stop and did ended as requested; an error stays an error.
 #[tokio::test]
-async fn a_told_child_ends_with_shutdown() {
+async fn a_child_that_stops_when_asked_ends_with_shutdown() {
     let failures = [None, Some(ExitReason::crashed("disk full"))];
     for failure in failures {
         let rt = Runtime::new();
@@ -166,7 +165,7 @@ async fn a_told_child_ends_with_shutdown() {
 
 /// A task child sees whether it is a restart, and of what.
 #[tokio::test]
-async fn a_child_knows_why_it_was_started() {
+async fn a_task_child_can_read_its_start_cause() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let spec = ChildSpec::task("child", move |mut ctx| async move {

@@ -1,5 +1,5 @@
-//! A start that fails leaves nothing: whatever it began has ended, its name is free, and no exit
-//! of it comes to the supervisor.
+//! A start that fails leaves nothing: every process that it began has ended, its name is free, and the
+//! supervisor receives no exit from it.
 
 use crate::support;
 
@@ -232,7 +232,7 @@ fn complaints(log: &Log) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn whatever_a_failed_start_began_has_ended_before_the_error_is_returned() {
+async fn processes_of_a_failed_start_have_ended_before_the_error_is_returned() {
     let log = Log::listen();
     let kinds = [
         Begins::Task,
@@ -270,7 +270,7 @@ async fn whatever_a_failed_start_began_has_ended_before_the_error_is_returned() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_ignores_after_it_began_something_leaves_nothing_running() {
+async fn an_ignored_start_stops_the_processes_it_began() {
     for above in Above::each() {
         let (rt, above) = above.await;
         let told = Told::new(&[Begins::Task], &[Then::Ignores]);
@@ -282,7 +282,7 @@ async fn a_start_that_ignores_after_it_began_something_leaves_nothing_running() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_failed_start_began_is_stopped_as_its_child_would_be() {
+async fn processes_of_a_failed_start_are_stopped_with_the_childs_shutdown_setting() {
     for above in Above::each() {
         let (_rt, above) = above.await;
         let told = Told::new(&[Begins::Task], &[Then::Fails]);
@@ -311,7 +311,7 @@ async fn init_timeout_bounds_the_whole_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_panics_leaves_nothing_of_what_it_began() {
+async fn a_panicking_start_stops_the_processes_it_began() {
     let rt = Runtime::new();
     let told = Told::new(&[Begins::Task, Begins::Server], &[Then::Panics]);
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
@@ -337,7 +337,7 @@ async fn a_start_that_panics_leaves_nothing_of_what_it_began() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_is_dropped_half_way_leaves_nothing_of_what_it_began() {
+async fn a_dropped_start_stops_the_processes_it_began() {
     for begins in [Begins::Task, Begins::EndedTask, Begins::Server, Begins::Serve] {
         for kill in [false, true] {
             for above in Above::each() {
@@ -366,7 +366,7 @@ async fn a_start_that_is_dropped_half_way_leaves_nothing_of_what_it_began() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_restart_leaves_nothing_and_is_tried_again() {
+async fn a_failed_restart_stops_its_processes_and_is_retried() {
     for above in Above::each() {
         let (rt, above) = above.await;
         let then = [Then::ReturnsFirst, Then::Fails, Then::ReturnsFirst];
@@ -387,7 +387,7 @@ async fn a_failed_restart_leaves_nothing_and_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_start_began_beside_its_child_is_stopped() {
+async fn a_start_stops_the_processes_it_began_beside_its_child() {
     let log = Log::listen();
     for above in Above::each() {
         let (rt, above) = above.await;
@@ -428,7 +428,7 @@ async fn a_process_of_an_earlier_start_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_has_ended_before_its_start_returns_ended_at_once() {
+async fn a_child_that_ended_during_its_start_is_treated_as_an_exit() {
     for above in Above::each() {
         let (rt, above) = above.await;
         let told = Told::new(&[Begins::EndedTask], &[Then::ReturnsFirst]);
@@ -449,9 +449,9 @@ async fn a_child_that_has_ended_before_its_start_returns_ended_at_once() {
     }
 }
 
-/// The first start hangs for good; whoever stops the child calls that off.
+/// The first start never returns; a stop of the child cancels it.
 #[tokio::test(start_paused = true)]
-async fn a_child_whose_restart_hangs_is_terminated_with_what_that_began() {
+async fn terminate_child_during_a_hanging_restart_stops_its_processes() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let told = Told::new(&[Begins::Task], &[Then::ReturnsFirst, Then::Hangs]);

@@ -1,4 +1,4 @@
-//! The restart budget, and what happens when it is spent.
+//! The restart budget, and the effect of exceeding it.
 
 use crate::support;
 
@@ -9,7 +9,7 @@ use regrow::{
     ChildSpec, DynamicSupervisor, ExitReason, Leftovers, Restart, RestartLimitReached, Runtime,
     Supervisor, SupervisorSpec,
 };
-use support::troupe::{Start, Troupe, limit, states};
+use support::scripted_children::{ScriptedChildren, Start, limit, states};
 use support::{crash, settled};
 use tokio::time::{Instant, sleep};
 
@@ -26,20 +26,20 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
 /// INT-001, INT-002, INT-006, T43: the siblings are stopped in reverse, and the reason tells of
 /// child, budget and last end.
 #[tokio::test(start_paused = true)]
-async fn one_restart_too_many_stops_everything() {
+async fn exceeding_the_intensity_stops_all_children_in_reverse_order() {
     for restarts in [0, 2] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         let spec = Supervisor::one_for_one().intensity(restarts, HOUR);
         let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
-        t.told().await;
+        t.reports().await;
         for _ in 0..restarts {
             t.crash("b");
-            assert_eq!(t.told().await, ["b stops: boom", "b starts"]);
+            assert_eq!(t.reports().await, ["b stops: boom", "b starts"]);
         }
         let ended = tree.ended();
         t.crash("b");
         let reason = ended.await;
-        assert_eq!(t.told().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
+        assert_eq!(t.reports().await, ["b stops: boom", "c stops: shutdown", "a stops: shutdown"]);
         let RestartLimitReached { child, restarts: told, period, last, .. } = limit(&reason);
         assert_eq!((child.as_str(), *told, *period, last), ("b", restarts, HOUR, &crash("boom")));
         assert!(!reason.is_clean());
@@ -49,8 +49,8 @@ async fn one_restart_too_many_stops_everything() {
 
 /// INT-003: exactly: what is a period old counts no more, what is younger does.
 #[tokio::test(start_paused = true)]
-async fn the_window_slides() {
-    let t = Troupe::new();
+async fn the_intensity_window_slides() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(1, ms(1_000)).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     for _ in 0..4 {
@@ -69,8 +69,8 @@ async fn the_window_slides() {
 
 /// T54: no period is too long.
 #[tokio::test(start_paused = true)]
-async fn a_budget_may_be_for_a_whole_life() {
-    let t = Troupe::new();
+async fn an_intensity_period_of_max_covers_the_whole_lifetime() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(1, Duration::MAX).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     t.crash("a");
@@ -83,8 +83,8 @@ async fn a_budget_may_be_for_a_whole_life() {
 /// INT-008, T33: escalation upward; a subtree that gave up is no clean end, so that even a
 /// transient one is started again.
 #[tokio::test(start_paused = true)]
-async fn giving_up_goes_upward() {
-    let t = Troupe::new();
+async fn giving_up_escalates_to_the_parent_supervisor() {
+    let t = ScriptedChildren::new();
     let inner = Supervisor::one_for_one().named("inner").intensity(0, HOUR).child(t.child("a"));
     let inner = ChildSpec::from(inner).restart(Restart::Transient);
     let top = Supervisor::one_for_one().intensity(1, HOUR).child(inner);
@@ -102,8 +102,8 @@ async fn giving_up_goes_upward() {
 
 /// INT-010.
 #[tokio::test(start_paused = true)]
-async fn what_is_no_restart_does_not_count() {
-    let t = Troupe::new();
+async fn only_restarts_count_against_the_intensity() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(0, HOUR);
     let tree = spec.child(t.child("t").restart(Restart::Transient)).start(&t.rt).await.unwrap();
     for _ in 0..10 {
@@ -122,8 +122,8 @@ async fn what_is_no_restart_does_not_count() {
 
 /// INT-011.
 #[tokio::test(start_paused = true)]
-async fn normal_ends_of_a_permanent_child_count() {
-    let t = Troupe::new();
+async fn normal_exits_of_a_permanent_child_count_against_the_intensity() {
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let ended = tree.ended();
     for _ in 0..4 {
@@ -134,10 +134,10 @@ async fn normal_ends_of_a_permanent_child_count() {
     assert_eq!((limit(&reason).restarts, &limit(&reason).last), (3, &ExitReason::Normal));
 }
 
-/// T38: under one_for_one, children that fall together are as many restarts.
+/// T38: under one_for_one, each of the children that end together counts as a restart.
 #[tokio::test(start_paused = true)]
-async fn children_share_the_budget() {
-    let t = Troupe::new();
+async fn all_children_share_one_restart_budget() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(2, HOUR);
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     let ended = tree.ended();
@@ -156,8 +156,8 @@ fn counts(limit: &RestartLimitReached) -> Vec<(&str, u32, u32)> {
 
 /// Four children end once each: none of them ended more than three times, and all four count.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_gives_up_says_what_counted_against_its_budget() {
-    let t = Troupe::new();
+async fn restart_limit_reached_lists_the_restarts_per_child() {
+    let t = ScriptedChildren::new();
     let ids = ["a", "b", "c", "d"];
     let tree = over(Supervisor::one_for_one(), t.children(ids)).start(&t.rt).await.unwrap();
     let ended = tree.ended();
@@ -178,7 +178,7 @@ async fn a_supervisor_that_gives_up_says_what_counted_against_its_budget() {
 /// comes first.
 #[tokio::test(start_paused = true)]
 async fn only_restarts_within_the_window_are_listed() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(3, HOUR);
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     t.crash("a");
@@ -195,7 +195,7 @@ async fn only_restarts_within_the_window_are_listed() {
 
 /// Children of a dynamic supervisor may have one id: then it says how many they were.
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_supervisor_that_gives_up_counts_children_and_restarts() {
+async fn a_dynamic_supervisor_that_gives_up_lists_children_and_restarts_per_id() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let ended = jobs.ended();
@@ -211,7 +211,7 @@ async fn a_dynamic_supervisor_that_gives_up_counts_children_and_restarts() {
 
 /// However many children there are, and however long their ids.
 #[tokio::test(start_paused = true)]
-async fn what_counted_is_told_in_a_bounded_text() {
+async fn the_text_of_restart_limit_reached_is_bounded() {
     let rt = Runtime::new();
     let spec = Supervisor::one_for_one().intensity(19, HOUR);
     let long = |at: u32| format!("{at}\n{}", "ä".repeat(100_000));
@@ -230,9 +230,9 @@ async fn what_counted_is_told_in_a_bounded_text() {
     assert!(text.contains(", 12 of others; the last end was that of child \"19\\n"), "{text}");
 }
 
-/// An error is the source, and told once in the whole story.
+/// The error is the source, and is displayed once in the whole chain.
 #[tokio::test(start_paused = true)]
-async fn the_error_of_the_last_child_is_the_source_of_giving_up() {
+async fn the_error_of_the_last_child_is_the_source_of_restart_limit_reached() {
     let rt = Runtime::new();
     let full = || Err(std::io::Error::other("disk full"))?;
     let inner = Supervisor::one_for_one().with_id("inner").intensity(0, HOUR);
@@ -252,13 +252,13 @@ async fn the_error_of_the_last_child_is_the_source_of_giving_up() {
 
 /// Only a word makes a budget endless.
 #[tokio::test(start_paused = true)]
-async fn an_endless_budget_is_never_spent() {
-    let mut t = Troupe::new();
+async fn unlimited_restarts_never_give_up() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().unlimited_restarts().child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails; 1_000]);
     t.crash("a");
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told.iter().filter(|line| *line == "a fails").count(), 1_000);
     assert_eq!(told.last().unwrap(), "a starts");
     assert_eq!(tree.which_child("a").await.unwrap().restarts, 1_001);

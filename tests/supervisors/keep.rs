@@ -1,4 +1,4 @@
-//! State that outlives a restart.
+//! State that survives a restart.
 
 use crate::support;
 
@@ -12,7 +12,7 @@ use regrow::{
     Supervisor,
 };
 use support::OnDrop;
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::kinds::only_end;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -49,7 +49,7 @@ async fn borrow(mut list: KeepGuard<Vec<u32>>, end: End, say: Say) -> Result {
     match end {
         End::Returns => Ok(()),
         End::Fails => Err("fails".into()),
-        End::Panics => panic!("{}", support::boom::BOOM),
+        End::Panics => panic!("{}", support::injected_panics::BOOM),
         End::Killed => std::future::pending().await,
     }
 }
@@ -58,7 +58,7 @@ type Say = UnboundedSender<Vec<u32>>;
 
 /// It is made once, and comes back however an incarnation ends.
 #[tokio::test]
-async fn each_incarnation_finds_what_the_last_one_left() {
+async fn a_kept_value_survives_every_kind_of_restart() {
     hush_injected_panics();
     for end in ENDS {
         let rt = Runtime::new();
@@ -85,7 +85,7 @@ async fn each_incarnation_finds_what_the_last_one_left() {
 
 /// The same from a thread.
 #[tokio::test]
-async fn a_blocking_child_may_keep_something_too() {
+async fn a_blocking_child_can_borrow_a_kept_value() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let (keep, _) = counted();
@@ -103,7 +103,7 @@ async fn a_blocking_child_may_keep_something_too() {
 
 /// Only what was asked to be discarded on a panic is, and only by a panic.
 #[tokio::test]
-async fn what_a_panic_left_half_done_can_be_discarded() {
+async fn discard_on_panic_discards_the_value_only_after_a_panic() {
     hush_injected_panics();
     for end in [End::Returns, End::Fails, End::Panics] {
         let rt = Runtime::new();
@@ -124,9 +124,9 @@ async fn what_a_panic_left_half_done_can_be_discarded() {
     }
 }
 
-/// The way for a server, and for whoever wants none but clean ends to hand anything on.
+/// The way for a server, and for a child that keeps a value only after a clean end.
 #[tokio::test]
-async fn a_child_may_begin_anew_after_a_crash() {
+async fn a_child_may_reset_its_kept_value_after_a_crash() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let (keep, _) = counted();
@@ -149,7 +149,7 @@ async fn a_child_may_begin_anew_after_a_crash() {
 /// A failed making is the child's failure, with the error as it was, and the next one tries
 /// again.
 #[tokio::test]
-async fn a_making_that_fails_is_tried_again() {
+async fn a_failed_creation_of_a_kept_value_is_retried_by_the_next_borrow() {
     let rt = Runtime::new();
     let tries = Arc::new(AtomicUsize::new(0));
     let count = tries.clone();
@@ -172,7 +172,7 @@ async fn a_making_that_fails_is_tried_again() {
 
 /// A child that is killed while the value is being made leaves nothing half made.
 #[tokio::test]
-async fn a_making_that_is_dropped_leaves_nothing() {
+async fn a_dropped_creation_of_a_kept_value_leaves_none() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let keep = Keep::new(move || {
@@ -193,7 +193,7 @@ async fn a_making_that_is_dropped_leaves_nothing() {
 
 /// It lives as long as the description that its supervisor keeps.
 #[tokio::test]
-async fn it_goes_with_the_description() {
+async fn a_kept_value_is_dropped_with_its_child_spec() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let make = |name: &'static str, say: &UnboundedSender<String>| {
@@ -232,7 +232,7 @@ async fn it_goes_with_the_description() {
 
 /// A client that comes between two incarnations is served by the second.
 #[tokio::test]
-async fn a_port_stays_open_through_restarts() {
+async fn a_kept_port_stays_open_through_restarts() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let port = Keep::new(|| async { TcpListener::bind("127.0.0.1:0").await.map(Arc::new) });
@@ -260,7 +260,7 @@ async fn a_port_stays_open_through_restarts() {
 
 /// Siblings that share one take turns, and a group's restart loses nothing.
 #[tokio::test]
-async fn one_may_be_shared_and_restarted_as_a_group() {
+async fn siblings_can_share_a_kept_value_through_a_group_restart() {
     let rt = Runtime::new();
     let (say, mut said) = unbounded_channel();
     let (keep, made) = counted();

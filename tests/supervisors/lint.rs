@@ -1,4 +1,4 @@
-//! What a tree is told of before it runs.
+//! The findings of `lint` for a tree that does not run yet.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn findings(spec: &SupervisorSpec) -> Vec<Finding> {
 }
 
 #[test]
-fn a_sound_tree_is_told_of_nothing() {
+fn a_sound_tree_has_no_lint_findings() {
     let inner = Supervisor::rest_for_one().with_id("inner").child(job("a")).child(job("b"));
     let tree = Supervisor::one_for_one().named("app").child(inner).child(job("c").named("c"));
     let lint = tree.lint();
@@ -29,7 +29,7 @@ fn a_sound_tree_is_told_of_nothing() {
 
 /// T36.
 #[test]
-fn a_time_limit_on_a_supervisor_and_none_on_a_worker_are_told_of() {
+fn lint_reports_a_supervisor_with_a_shutdown_limit_and_a_worker_without() {
     let inner = Supervisor::one_for_one()
         .with_id("inner")
         .child(job("slow").shutdown(Shutdown::Timeout(10 * SECOND)))
@@ -55,7 +55,7 @@ fn a_time_limit_on_a_supervisor_and_none_on_a_worker_are_told_of() {
 }
 
 #[test]
-fn what_would_be_refused_is_told_of_by_its_path() {
+fn lint_reports_refused_specs_by_path() {
     let twice = Supervisor::one_for_one().with_id("inner").child(job("a")).child(job("a"));
     let loud = job("loud").restart(Restart::Transient).significant(true);
     let tree = Supervisor::one_for_one().with_id("app").child(twice).child(loud);
@@ -70,7 +70,7 @@ fn what_would_be_refused_is_told_of_by_its_path() {
 
 /// T33, T38.
 #[test]
-fn what_stays_down_and_what_never_gives_up_are_told_of() {
+fn lint_reports_children_that_stay_down_and_trees_that_never_give_up() {
     let host = job("host").restart(Restart::Temporary).significant(true);
     let game = Supervisor::one_for_one()
         .with_id("game")
@@ -100,7 +100,7 @@ fn what_stays_down_and_what_never_gives_up_are_told_of() {
 
 /// Each is looked at once, and not once for each other.
 #[test]
-fn a_hundred_thousand_children_are_looked_over() {
+fn lint_handles_a_hundred_thousand_children() {
     for spec in [Supervisor::one_for_one(), Supervisor::one_for_all(), Supervisor::rest_for_one()] {
         let spec = (0..100_000).fold(spec, |spec, n| spec.child(job(&n.to_string())));
         let lint = spec.lint();

@@ -1,4 +1,4 @@
-//! Every number that a lint prints is what the tree does when it runs.
+//! Every number that a lint prints matches the behaviour of the running tree.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,7 +49,7 @@ async fn starts_until_its_end(spec: SupervisorSpec, starts: &Starts) -> u64 {
 
 /// Without a backoff it is the budgets of all levels.
 #[tokio::test(start_paused = true)]
-async fn a_child_is_started_as_often_as_the_budgets_allow() {
+async fn most_starts_equals_the_starts_that_the_budgets_allow() {
     let inner = |child| Supervisor::one_for_one().with_id("inner").child(child);
     let three = |child| Supervisor::rest_for_one().intensity(2, SECOND).child(inner(child));
     for (most, tree) in [
@@ -69,7 +69,7 @@ async fn a_child_is_started_as_often_as_the_budgets_allow() {
 /// With a backoff it is what fits into the time without a healthy run, and a sibling's restarts
 /// in a group come on top.
 #[tokio::test(start_paused = true)]
-async fn a_child_with_a_backoff_is_started_as_often_as_its_time_allows() {
+async fn most_starts_with_backoff_equals_the_starts_within_the_give_up_time() {
     let exact = Backoff::new().jitter(0.0);
     let short = Backoff::new().first(SECOND / 5).give_up_after(100 * SECOND).jitter(0.0);
     for backoff in [exact, short, exact.give_up_after(31 * SECOND)] {
@@ -91,7 +91,7 @@ async fn a_child_with_a_backoff_is_started_as_often_as_its_time_allows() {
 
 /// What the book recommends is no finding, and no limit is a limit.
 #[test]
-fn unlimited_restarts_with_a_backoff_are_no_finding() {
+fn unlimited_restarts_with_a_backoff_are_not_a_lint_finding() {
     let failing = || Starts::default().child("failing");
     let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
     let lint = spec.child(failing()).lint();
@@ -117,7 +117,7 @@ fn unlimited_restarts_with_a_backoff_are_no_finding() {
 /// A temporary child is not brought back by its group; a supervisor that is one is no pause for
 /// what is below it, and neither is a backoff above a large budget.
 #[tokio::test(start_paused = true)]
-async fn what_is_started_without_a_pause_is_found_at_any_level() {
+async fn lint_finds_restarts_without_a_delay_at_any_level() {
     let starts = Starts::default();
     let inner = Supervisor::one_for_one().with_id("inner").child(starts.child("failing"));
     let inner = ChildSpec::from(inner).restart(Restart::Temporary);
@@ -141,7 +141,7 @@ async fn what_is_started_without_a_pause_is_found_at_any_level() {
 
 /// The delays of one child let the window forget what another of its group has spent.
 #[tokio::test(start_paused = true)]
-async fn a_group_of_children_with_and_without_a_backoff_stays_below_its_number() {
+async fn a_mixed_group_with_and_without_backoff_stays_below_most_starts() {
     let (one, other) = (Starts::default(), Starts::default());
     let backoff = Backoff::new().jitter(0.0).give_up_after(100 * SECOND);
     let spec = Supervisor::one_for_all().child(one.child("one"));
@@ -154,7 +154,7 @@ async fn a_group_of_children_with_and_without_a_backoff_stays_below_its_number()
 /// A stop that is slower than the window: the budget is never spent. 720 starts in an hour are
 /// not "4 times at most".
 #[tokio::test(start_paused = true)]
-async fn a_stop_slower_than_the_window_is_a_finding() {
+async fn a_stop_slower_than_the_intensity_window_is_a_lint_finding() {
     let starts = Starts::default();
     let patient = slow("patient").shutdown(Shutdown::Timeout(5 * SECOND));
     let spec = Supervisor::one_for_all().with_id("app").child(patient);
@@ -173,7 +173,7 @@ async fn a_stop_slower_than_the_window_is_a_finding() {
 /// Just fast enough for the window, and just too slow; by a sibling, and by what a supervisor
 /// that gives up has still to stop.
 #[tokio::test(start_paused = true)]
-async fn the_limit_of_a_slow_stop_is_exact() {
+async fn the_slow_stop_threshold_is_exact() {
     let group = |stop: Duration, failing| {
         let patient = slow("patient").shutdown(Shutdown::Timeout(stop));
         Supervisor::one_for_all().intensity(2, 10 * SECOND).child(patient).child(failing)
@@ -199,7 +199,7 @@ async fn the_limit_of_a_slow_stop_is_exact() {
 
 /// The worst stop is what it takes when all take the time that they have.
 #[tokio::test(start_paused = true)]
-async fn the_worst_stop_is_as_long_as_it_says() {
+async fn worst_stop_equals_the_duration_of_the_slowest_stop() {
     let two = |a, b| {
         let first = slow("first").shutdown(Shutdown::Timeout(a * SECOND));
         Supervisor::one_for_one().child(first).child(slow("second").shutdown(b))

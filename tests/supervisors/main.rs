@@ -1,4 +1,4 @@
-//! Supervisors of a declared list of children, and the kinds of children.
+//! Supervisors with a fixed list of children, and the kinds of children.
 
 #[path = "../support/mod.rs"]
 mod support;

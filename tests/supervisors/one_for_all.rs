@@ -1,4 +1,4 @@
-//! one_for_all: all go down, and come back, together.
+//! one_for_all: all children stop and start together.
 
 use crate::support;
 
@@ -10,7 +10,7 @@ use regrow::{
     SupervisorRef, SupervisorSpec,
 };
 use support::crash;
-use support::troupe::{Start, Stop, Troupe, limit, pids, states};
+use support::scripted_children::{ScriptedChildren, Start, Stop, limit, pids, states};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -20,22 +20,23 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
     children.into_iter().fold(spec, SupervisorSpec::child)
 }
 
-/// ALL-001, T19, T21: each is fully dead before the next is told, and all before any starts.
+/// ALL-001, T19, T21: each child has ended completely before the next is asked to stop, and all
+/// before any starts.
 #[tokio::test(start_paused = true)]
-async fn all_are_stopped_in_reverse_and_started_in_order() {
-    let mut t = Troupe::new();
+async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
+    let mut t = ScriptedChildren::new();
     for id in ["a", "c"] {
         t.on_stop(id, Stop::Takes(ms(10)));
     }
     let tree = over(Supervisor::one_for_all(), t.children(["a", "b", "c"]));
     let tree = tree.start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
-    t.told().await;
+    t.reports().await;
     t.crash("b");
     tokio::time::sleep(ms(50)).await;
     let down =
         ["b stops: boom", "c stops: shutdown", "c is gone", "a stops: shutdown", "a is gone"];
-    assert_eq!(t.told().await, [&down[..], &["a starts", "b starts", "c starts"]].concat());
+    assert_eq!(t.reports().await, [&down[..], &["a starts", "b starts", "c starts"]].concat());
     let after = pids(&tree).await;
     assert!(after.is_sorted() && after[0] > before[2]);
     assert!(before.into_iter().all(|old| !t.rt.is_alive(old.unwrap())));
@@ -43,23 +44,23 @@ async fn all_are_stopped_in_reverse_and_started_in_order() {
 
 /// ALL-002: the restarted a is stopped again, and each attempt is counted once.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_in_a_group_is_tried_again_as_a_group() {
-    let mut t = Troupe::new();
+async fn a_failed_start_in_a_group_restart_retries_the_whole_group() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(2, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b"])).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.next_starts("b", [Start::Fails]);
     t.crash("a");
     let down = ["a stops: boom", "b stops: shutdown", "a starts", "b fails"];
     let again = ["a stops: shutdown", "a starts", "b starts"];
-    assert_eq!(t.told().await, [&down[..], &again].concat());
+    assert_eq!(t.reports().await, [&down[..], &again].concat());
     assert_eq!(states(&tree).await, ["a runs", "b runs"]);
 }
 
 /// ALL-003.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_keeps_failing_ends_the_supervisor() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(4, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b"])).start(&t.rt).await.unwrap();
     let ended = tree.ended();
@@ -70,44 +71,45 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
         (limit(&reason).child.as_str(), &limit(&reason).last),
         ("b", &crash("b has no luck"))
     );
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told.iter().filter(|line| *line == "b fails").count(), 4);
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// What is seen between two attempts: as in OTP, who was started runs until the next one.
+/// The state between two attempts: as in OTP, children that were started run until the next
+/// attempt.
 #[tokio::test(start_paused = true)]
-async fn a_failing_group_is_served_between_attempts() {
-    let t = Troupe::new();
+async fn a_supervisor_serves_requests_between_restart_attempts_of_a_group() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(50, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     t.next_starts("b", [Start::FailsAfter(ms(1_000)); 50]);
     t.crash("b");
     tokio::time::sleep(ms(1)).await;
     assert_eq!(states(&tree).await, ["a runs", "b restarting", "c stopped"]);
-    let gap = t.player("c").call(|reply| reply).await;
+    let gap = t.server("c").call(|reply| reply).await;
     assert_eq!(gap, Err(CallError::Restarting { retry_in: None }), "it comes back with b");
     // Called off, it does not.
     tree.terminate_child("b").await.unwrap();
-    assert_eq!(t.player("c").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("c").call(|reply| reply).await, Err(CallError::NoProc));
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
 }
 
 /// ALL-004, INT-010.
 #[tokio::test(start_paused = true)]
-async fn an_end_for_good_disturbs_nobody() {
-    let mut t = Troupe::new();
+async fn an_exit_without_restart_leaves_the_siblings_running() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_all().intensity(0, Duration::from_secs(60));
     let temporary = t.child("x").restart(Restart::Temporary);
     let transients = ["t1", "t2"].map(|id| t.child(id).restart(Restart::Transient));
     let tree = over(spec.child(t.child("a")).child(temporary), transients);
     let tree = tree.start(&t.rt).await.unwrap();
     let a = t.rt.whereis("a");
-    t.told().await;
+    t.reports().await;
     t.crash("x");
     t.end("t1", ExitReason::Normal);
     t.end("t2", ExitReason::Shutdown);
-    assert_eq!(t.told().await, ["x stops: boom", "t1 stops: normal", "t2 stops: shutdown"]);
+    assert_eq!(t.reports().await, ["x stops: boom", "t1 stops: normal", "t2 stops: shutdown"]);
     assert_eq!(states(&tree).await, ["a runs", "t1 stopped", "t2 stopped"]);
     assert_eq!(t.rt.whereis("a"), a);
 }
@@ -115,23 +117,23 @@ async fn an_end_for_good_disturbs_nobody() {
 /// ALL-005, T20: and a transient sibling that had finished is started with the group, as
 /// in OTP.
 #[tokio::test(start_paused = true)]
-async fn temporary_siblings_are_stopped_and_forgotten() {
-    let mut t = Troupe::new();
+async fn one_for_all_stops_and_removes_temporary_siblings() {
+    let mut t = ScriptedChildren::new();
     let temporary = t.child("x").restart(Restart::Temporary);
     let transient = t.child("t").restart(Restart::Transient);
     let spec = Supervisor::one_for_all().child(t.child("a")).child(temporary).child(transient);
     let tree = spec.start(&t.rt).await.unwrap();
     t.end("t", ExitReason::Normal);
-    t.told().await;
+    t.reports().await;
     t.end("a", ExitReason::Normal);
     let told = ["a stops: normal", "x stops: shutdown", "a starts", "t starts"];
-    assert_eq!(t.told().await, told);
+    assert_eq!(t.reports().await, told);
     assert_eq!(states(&tree).await, ["a runs", "t runs"]);
 }
 
-/// ALL-009: siblings that fall together are one restart, in whatever order that is heard.
+/// ALL-009: siblings that end together are one restart, in whatever order their exits arrive.
 #[tokio::test(start_paused = true)]
-async fn siblings_that_fall_together_are_one_restart() {
+async fn siblings_that_end_together_count_as_one_restart() {
     let rt = regrow::Runtime::new();
     let linked = |id: &'static str, other: Option<&'static str>| {
         ChildSpec::task(id, move |mut ctx| async move {
@@ -162,18 +164,18 @@ async fn siblings_that_fall_together_are_one_restart() {
 /// Three children under `one_for_all`. c crashes, b fails to start in that restart, and in the
 /// retry a, which took 30 ms to stop, fails to start. Gives the supervisor in the middle of that
 /// last stop of a: what it is asked now is answered before a is tried again.
-async fn in_the_retry_of_a_sibling(t: &mut Troupe) -> SupervisorRef {
+async fn in_the_retry_of_a_sibling(t: &mut ScriptedChildren) -> SupervisorRef {
     let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
     let spec = spec.intensity(9, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b", "c"]).map(significant)).start(&t.rt).await.unwrap();
     t.on_stop("a", Stop::Takes(ms(30)));
     t.next_starts("a", [Start::Good, Start::Fails]);
     t.next_starts("b", [Start::Fails]);
-    t.told().await;
+    t.reports().await;
     t.crash("c");
     tokio::time::sleep(ms(45)).await;
     let told = ["c stops: boom", "b stops: shutdown", "a stops: shutdown", "a is gone", "a starts"];
-    assert_eq!(t.told().await, [&told[..], &["b fails", "a stops: shutdown"]].concat());
+    assert_eq!(t.reports().await, [&told[..], &["b fails", "a stops: shutdown"]].concat());
     tree
 }
 
@@ -194,13 +196,13 @@ fn ask<T: Send + 'static>(
 /// The retry of b began, and failed with a: b waits for nothing any more.
 #[tokio::test(start_paused = true)]
 async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let asked = ask(&tree, async |tree| tree.terminate_child("a").await);
     asked.await.unwrap();
     assert_eq!(states(&tree).await, ["a stopped", "b stopped", "c stopped"]);
     for id in ["a", "b", "c"] {
-        let called = t.player(id).call(|reply| reply).await;
+        let called = t.server(id).call(|reply| reply).await;
         assert_eq!(called, Err(CallError::NoProc), "{id} does not come back");
     }
     tree.restart_child("b").await.unwrap();
@@ -208,34 +210,34 @@ async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
     // b is the last significant child that is left.
     t.end("b", ExitReason::Normal);
     assert_eq!(tree.ended().await, ExitReason::Shutdown);
-    assert_eq!(t.told().await[..2], ["a is gone", "a fails"]);
+    assert_eq!(t.reports().await[..2], ["a is gone", "a fails"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_retry_failed_with_a_sibling_can_be_deleted_before_the_next() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let deleted = ask(&tree, async |tree| tree.delete_child("b").await);
     deleted.await.unwrap();
-    assert_eq!(t.told().await, ["a is gone", "a fails", "a starts", "c starts"]);
+    assert_eq!(t.reports().await, ["a is gone", "a fails", "a starts", "c starts"]);
     assert_eq!(states(&tree).await, ["a runs", "c runs"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_retry_failed_with_a_sibling_can_be_started_before_the_next() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let started = ask(&tree, async |tree| tree.restart_child("b").await);
     started.await.unwrap();
     let told = ["a is gone", "a fails", "b starts"];
     let again = ["b stops: shutdown", "a starts", "b starts", "c starts"];
-    assert_eq!(t.told().await, [&told[..], &again].concat());
+    assert_eq!(t.reports().await, [&told[..], &again].concat());
 }
 
 /// Only the child whose start failed last is restarting; the others are down with it.
 #[tokio::test(start_paused = true)]
 async fn one_child_of_a_failing_group_is_restarting_at_a_time() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = in_the_retry_of_a_sibling(&mut t).await;
     let seen = ask(&tree, async |tree| states(&tree).await);
     assert_eq!(seen.await, ["a restarting", "b stopped", "c stopped"]);
@@ -244,9 +246,9 @@ async fn one_child_of_a_failing_group_is_restarting_at_a_time() {
 
 /// A child that went down with the one that waits is stopped already: the retry starts it.
 #[tokio::test(start_paused = true)]
-async fn terminating_a_child_that_is_down_with_its_group_calls_no_retry_off() {
+async fn terminating_a_child_that_is_down_with_its_group_cancels_no_retry() {
     for id in ["b", "c"] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         let tree = in_the_retry_of_a_sibling(&mut t).await;
         let asked = ask(&tree, async |tree| tree.terminate_child(id).await);
         asked.await.unwrap();
@@ -256,8 +258,8 @@ async fn terminating_a_child_that_is_down_with_its_group_calls_no_retry_off() {
 
 /// The same where b waited for its retry by its backoff.
 #[tokio::test(start_paused = true)]
-async fn a_delayed_retry_that_failed_with_a_sibling_is_spent() {
-    let t = Troupe::new();
+async fn a_delayed_retry_that_failed_with_a_sibling_is_over() {
+    let t = ScriptedChildren::new();
     let backoff = Backoff::new().first(ms(100)).jitter(0.0);
     let [a, b, c] = t.children(["a", "b", "c"]);
     let spec = over(Supervisor::one_for_all(), [a, b.backoff(backoff), c]);

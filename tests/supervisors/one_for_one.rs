@@ -1,4 +1,4 @@
-//! one_for_one: who ended is started again, and nobody else.
+//! one_for_one: only the child that ended is started again.
 
 use crate::support;
 
@@ -8,9 +8,11 @@ use regrow::{
     CallError, ChildError, ChildSpec, ExitReason, GenServer, Name, Reply, Restart, Result,
     ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
 };
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::reporter::counts;
-use support::troupe::{Player, Script, Start, Troupe, limit, pids, states};
+use support::scripted_children::{
+    Script, ScriptedChildren, ScriptedServer, Start, limit, pids, states,
+};
 use support::{crash, settled};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
@@ -25,20 +27,20 @@ fn patient() -> SupervisorSpec {
 
 /// ONE-001.
 #[tokio::test(start_paused = true)]
-async fn a_permanent_child_comes_back_whatever_its_reason() {
-    let mut t = Troupe::new();
+async fn a_permanent_child_is_restarted_after_every_exit_reason() {
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     let mut old = t.rt.whereis("a").unwrap();
     let done = ExitReason::shutdown_with("done");
     let reasons =
         [ExitReason::Normal, ExitReason::Shutdown, done, crash("boom"), ExitReason::Killed];
-    t.told().await;
+    t.reports().await;
     for reason in reasons {
         match reason {
             ExitReason::Killed => drop(t.rt.kill(old)),
             reason => t.end("a", reason),
         }
-        assert_eq!(t.told().await.last().unwrap(), "a starts");
+        assert_eq!(t.reports().await.last().unwrap(), "a starts");
         let new = t.rt.whereis("a").unwrap();
         assert!(new > old && !t.rt.is_alive(old));
         assert_eq!(counts(&tree.count_children().await.unwrap()), (1, 1, 0, 1));
@@ -48,8 +50,8 @@ async fn a_permanent_child_comes_back_whatever_its_reason() {
 
 /// ONE-002, ONE-003: and no restart is counted where there is none.
 #[tokio::test(start_paused = true)]
-async fn a_transient_child_comes_back_when_it_failed() {
-    let mut t = Troupe::new();
+async fn a_transient_child_is_restarted_only_after_a_failure() {
+    let mut t = ScriptedChildren::new();
     let transient = t.child("a").restart(Restart::Transient);
     let spec = Supervisor::one_for_one().intensity(2, Duration::from_secs(3600));
     let tree = spec.child(transient).start(&t.rt).await.unwrap();
@@ -60,22 +62,22 @@ async fn a_transient_child_comes_back_when_it_failed() {
         assert_eq!(counts(&tree.count_children().await.unwrap()), (1, 0, 0, 1));
         tree.restart_child("a").await.unwrap();
     }
-    t.told().await;
+    t.reports().await;
     t.crash("a");
-    assert_eq!(t.told().await, ["a stops: boom", "a starts"]);
+    assert_eq!(t.reports().await, ["a stops: boom", "a starts"]);
     t.rt.kill(t.rt.whereis("a").unwrap());
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
 }
 
 /// ONE-005.
 #[tokio::test(start_paused = true)]
-async fn only_the_failed_child_is_started_again() {
-    let mut t = Troupe::new();
+async fn one_for_one_restarts_only_the_failed_child() {
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("c1")).child(t.child("c2")).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
-    t.told().await;
+    t.reports().await;
     t.crash("c1");
-    assert_eq!(t.told().await, ["c1 stops: boom", "c1 starts"]);
+    assert_eq!(t.reports().await, ["c1 stops: boom", "c1 starts"]);
     let after = pids(&tree).await;
     assert!(after[0] > before[0] && after[1] == before[1]);
     assert_eq!(states(&tree).await, ["c1 runs", "c2 runs"]);
@@ -83,26 +85,26 @@ async fn only_the_failed_child_is_started_again() {
 
 /// ONE-006.
 #[tokio::test(start_paused = true)]
-async fn a_child_restarted_by_hand_is_watched_again() {
-    let mut t = Troupe::new();
+async fn a_child_restarted_by_hand_is_supervised_again() {
+    let mut t = ScriptedChildren::new();
     let transient = t.child("a").restart(Restart::Transient);
     let tree = patient().child(transient).start(&t.rt).await.unwrap();
     t.end("a", ExitReason::Normal);
     settled().await;
     tree.restart_child("a").await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.crash("a");
-    assert_eq!(t.told().await, ["a stops: boom", "a starts"]);
+    assert_eq!(t.reports().await, ["a stops: boom", "a starts"]);
 }
 
 /// ONE-009: each attempt counts, and siblings are stopped at the end.
 #[tokio::test(start_paused = true)]
 async fn a_restart_that_keeps_failing_ends_the_supervisor() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(4, Duration::from_secs(60));
     let spec = spec.child(t.child("sibling")).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.next_starts("a", [Start::Fails; 9]);
     let ended = tree.ended();
     t.crash("a");
@@ -111,7 +113,7 @@ async fn a_restart_that_keeps_failing_ends_the_supervisor() {
     assert_eq!(limit(&reason).last, crash("a has no luck"));
     let fails = ["a fails"; 4];
     assert_eq!(
-        t.told().await,
+        t.reports().await,
         [&["a stops: boom"], &fails[..], &["sibling stops: shutdown"]].concat()
     );
     assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
@@ -120,7 +122,7 @@ async fn a_restart_that_keeps_failing_ends_the_supervisor() {
 /// ONE-010, T35, T51: it answers between two attempts.
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_restart_keeps_failing_is_restarting() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::FailsAfter(ms(1_000)); 50]);
     t.crash("a");
@@ -135,11 +137,11 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
 
     assert_eq!(tree.terminate_child("a").await, Ok(()));
     assert_eq!(states(&tree).await, ["a stopped"]);
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     t.forget_starts("a");
-    t.told().await;
+    t.reports().await;
     tokio::time::sleep(Duration::from_secs(9)).await;
-    assert!(t.told().await.is_empty(), "nobody tries it any more");
+    assert!(t.reports().await.is_empty(), "it is not tried again");
     tree.restart_child("a").await.unwrap();
 
     t.next_starts("a", [Start::FailsAfter(ms(1_000)); 50]);
@@ -147,10 +149,10 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
 }
 
-/// A full mailbox refuses casts; what a supervisor has to tell itself it tells all the same.
+/// A full mailbox rejects casts, but accepts the messages of a supervisor to itself.
 #[tokio::test(start_paused = true)]
-async fn a_retry_is_not_lost_to_a_full_mailbox() {
-    let mut t = Troupe::on(regrow::Runtime::with_mailbox_capacity(1));
+async fn a_restart_retry_is_not_lost_to_a_full_supervisor_mailbox() {
+    let mut t = ScriptedChildren::on(regrow::Runtime::with_mailbox_capacity(1));
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::FailsAfter(ms(100))]);
     t.crash("a");
@@ -158,7 +160,7 @@ async fn a_retry_is_not_lost_to_a_full_mailbox() {
     assert!(t.rt.send(tree.pid().unwrap(), b"noise".to_vec()));
     assert!(!t.rt.send(tree.pid().unwrap(), b"too much".to_vec()), "it is full");
     tokio::time::sleep(ms(200)).await;
-    assert_eq!(t.told().await, ["a starts", "a stops: boom", "a fails", "a starts"]);
+    assert_eq!(t.reports().await, ["a starts", "a stops: boom", "a fails", "a starts"]);
 }
 
 /// Takes its time to go.
@@ -194,27 +196,27 @@ async fn a_name_is_free_before_its_next_holder_starts() {
 
 /// ONE-015.
 #[tokio::test(start_paused = true)]
-async fn a_pid_is_one_incarnation_and_a_name_is_whoever_holds_it() {
-    let t = Troupe::new();
+async fn a_direct_handle_reaches_one_incarnation_and_a_named_one_the_current() {
+    let t = ScriptedChildren::new();
     let _tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
-    let old = t.rt.server_at::<Player>(t.rt.whereis("a").unwrap()).unwrap();
+    let old = t.rt.server_at::<ScriptedServer>(t.rt.whereis("a").unwrap()).unwrap();
     t.crash("a");
     settled().await;
     assert_eq!(old.call(|reply| reply).await, Err(CallError::NoProc));
-    let new = t.player("a").call(|reply| reply).await.unwrap();
+    let new = t.server("a").call(|reply| reply).await.unwrap();
     assert!(new > old.pid().unwrap());
 }
 
 /// A name that the next incarnation doesn't take is free as soon as that runs.
 #[tokio::test(start_paused = true)]
-async fn a_name_that_the_successor_does_not_take_is_free() {
-    let t = Troupe::new();
+async fn a_name_that_the_next_incarnation_does_not_register_is_free() {
+    let t = ScriptedChildren::new();
     let _tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     assert!(t.rt.register("passing", t.rt.whereis("a").unwrap()));
     t.crash("a");
     settled().await;
-    assert_eq!(t.player("passing").call(|reply| reply).await, Err(CallError::NoProc));
-    assert!(t.player("a").call(|reply| reply).await.is_ok());
+    assert_eq!(t.server("passing").call(|reply| reply).await, Err(CallError::NoProc));
+    assert!(t.server("a").call(|reply| reply).await.is_ok());
 }
 
 struct Counter(u64);
@@ -249,7 +251,7 @@ impl GenServer for Counter {
 
 /// ONE-016.
 #[tokio::test(start_paused = true)]
-async fn a_restart_begins_afresh() {
+async fn a_restarted_child_starts_with_its_initial_arguments() {
     let rt = regrow::Runtime::new();
     let name = Name::<Counter>::new("counter");
     let tree = patient().child(Counter::child(2).named(name)).start(&rt).await.unwrap();
@@ -265,7 +267,7 @@ async fn a_restart_begins_afresh() {
 
 /// A child whose start panics in the supervisor's own process ends the supervisor, in order.
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_start_function_is_the_supervisors() {
+async fn a_panic_in_a_start_function_ends_the_supervisor_in_order() {
     hush_injected_panics();
     struct Panics;
 
@@ -276,12 +278,12 @@ async fn a_panic_in_a_start_function_is_the_supervisors() {
         }
     }
 
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let tree = patient().child(t.child("a")).start(&t.rt).await.unwrap();
     let asked = tree.start_child(ChildSpec::new("bad", Panics)).await.unwrap_err();
     let StartError::Unreachable(CallError::Exited(reason)) = asked else { panic!("{asked:?}") };
     assert_eq!(reason.crash().unwrap().message(), "boom in a start");
-    assert_eq!(t.told().await, ["a starts", "a stops: shutdown"]);
+    assert_eq!(t.reports().await, ["a starts", "a stops: shutdown"]);
     assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
 }
 
@@ -292,23 +294,23 @@ struct Gated(Script, watch::Receiver<bool>);
 impl StartChild for Gated {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.1.clone().wait_for(|open| *open).await.map_err(|_| StartError::Ignored)?;
-        ctx.server::<Player>(("a", self.0.clone())).await
+        ctx.server::<ScriptedServer>(("a", self.0.clone())).await
     }
 }
 
-/// A call by name in the gap between two incarnations says so, and not that there is nobody,
-/// until the supervisor has ended.
+/// A call by name between two incarnations returns `Restarting`, not `NoProc`, until the supervisor
+/// has ended.
 #[tokio::test(start_paused = true)]
-async fn a_call_in_the_restart_gap_says_restarting() {
-    let t = Troupe::new();
+async fn a_call_between_two_incarnations_fails_with_restarting() {
+    let t = ScriptedChildren::new();
     let (open, gate) = watch::channel(true);
     let slow = ChildSpec::new("slow", Gated(t.script.clone(), gate)).named("a");
     let tree = patient().child(slow).start(&t.rt).await.unwrap();
     open.send(false).unwrap();
     t.crash("a");
     settled().await;
-    let player = t.player("a");
-    let call = || player.call(|reply| reply);
+    let server = t.server("a");
+    let call = || server.call(|reply| reply);
     assert_eq!(call().await, Err(CallError::Restarting { retry_in: None }));
     assert_eq!(t.rt.whereis("a"), None);
     open.send(true).unwrap();

@@ -1,4 +1,4 @@
-//! Partitions: one kind of server many times over, and the keys that choose among them.
+//! Partitions: several instances of one server, selected by key.
 
 use crate::support;
 
@@ -56,7 +56,7 @@ async fn partitions_are_numbered_children() {
 
 /// PAR-002.
 #[tokio::test(start_paused = true)]
-async fn integers_go_by_their_absolute_value() {
+async fn an_integer_key_selects_a_partition_by_its_absolute_value() {
     let rt = Runtime::new();
     let all = partitions().partitions(3).start(&rt).await.unwrap();
     let mut found = Vec::new();
@@ -71,7 +71,7 @@ async fn integers_go_by_their_absolute_value() {
 
 /// PAR-003.
 #[tokio::test(start_paused = true)]
-async fn other_keys_are_spread_and_stay_where_they_are() {
+async fn other_keys_are_hashed_and_always_select_the_same_partition() {
     let rt = Runtime::new();
     let all = partitions().partitions(8).start(&rt).await.unwrap();
     let mut used = HashSet::new();
@@ -86,7 +86,7 @@ async fn other_keys_are_spread_and_stay_where_they_are() {
 
 /// PAR-004.
 #[tokio::test]
-async fn no_partitions_at_all_are_refused() {
+async fn zero_partitions_are_refused() {
     let rt = Runtime::new();
     let refused = partitions().partitions(0).start(&rt).await.unwrap_err();
     assert!(matches!(&refused, StartError::Invalid(what) if what.contains("partitions")));
@@ -95,7 +95,7 @@ async fn no_partitions_at_all_are_refused() {
 
 /// PAR-006.
 #[tokio::test(start_paused = true)]
-async fn a_partition_knows_its_index_also_after_a_restart() {
+async fn a_partition_keeps_its_index_after_a_restart() {
     let rt = Runtime::new();
     let all = partitions().partitions(3).start(&rt).await.unwrap();
     let ask = async |at: usize| all.at(at).call(|reply| reply).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_partition_knows_its_index_also_after_a_restart() {
 /// Very many children, spread over several supervisors: one that is killed takes along its own
 /// only, and comes back empty under the same key.
 #[tokio::test(start_paused = true)]
-async fn dynamic_supervisors_are_partitions() {
+async fn dynamic_supervisors_can_be_partitioned() {
     let rt = Runtime::new();
     let spec = |index| DynamicSupervisor::new().max_children(index + 1);
     let jobs = PartitionSupervisor::<DynamicSupervisor>::new("jobs", spec);
@@ -138,7 +138,7 @@ async fn dynamic_supervisors_are_partitions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn task_supervisors_are_partitions() {
+async fn task_supervisors_can_be_partitioned() {
     let rt = Runtime::new();
     let tasks = PartitionSupervisor::<TaskSupervisor>::new("tasks", |_| TaskSupervisor::new());
     let tasks = tasks.partitions(3).start(&rt).await.unwrap();
@@ -149,9 +149,9 @@ async fn task_supervisors_are_partitions() {
     assert_eq!(tasks.all().len(), 3);
 }
 
-/// One partition that nobody started.
+/// A partition that was not started.
 #[tokio::test(start_paused = true)]
-async fn a_partition_beyond_the_last_is_nobody() {
+async fn a_partition_index_beyond_the_last_fails_with_noproc() {
     let rt = Runtime::new();
     let all = partitions().partitions(3).start(&rt).await.unwrap();
     assert_eq!(all.at(3).call(|reply| reply).await, Err(CallError::NoProc));

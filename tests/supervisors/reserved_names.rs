@@ -1,4 +1,4 @@
-//! The name that a child's specification gives is reserved for the child's successor.
+//! The name in a child's specification is reserved for the child's successor.
 
 use crate::support;
 
@@ -137,7 +137,7 @@ fn kinds() -> Vec<(&'static str, ChildSpec)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_takes_the_name_of_a_child_that_waits_for_its_restart() {
+async fn the_name_of_a_child_in_backoff_is_reserved() {
     for (what, child) in kinds() {
         let rt = Runtime::new();
         let tree = Supervisor::one_for_one().child(later(child)).start(&rt).await.unwrap();
@@ -158,7 +158,7 @@ async fn nobody_takes_the_name_of_a_child_that_waits_for_its_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_name_of_a_dynamic_child_is_reserved_as_well() {
+async fn the_name_of_a_dynamic_child_in_backoff_is_reserved() {
     for (what, child) in kinds() {
         let rt = Runtime::new();
         let pool = DynamicSupervisor::new().start(&rt).await.unwrap();
@@ -183,7 +183,7 @@ async fn the_name_of_a_dynamic_child_is_reserved_as_well() {
 
 /// Nor that of a partition, whose supervisor restarts at once.
 #[tokio::test(start_paused = true)]
-async fn the_name_of_a_partition_is_reserved_as_well() {
+async fn the_name_of_a_partition_is_reserved_during_its_restart() {
     let rt = Runtime::new();
     let desks =
         PartitionSupervisor::<Desk>::new("desks", |_| Arc::new(|_: &mut _| Ok(())) as First);
@@ -199,7 +199,7 @@ async fn the_name_of_a_partition_is_reserved_as_well() {
 
 /// A stranger that asks without a pause, on other threads, while the holder is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_stranger_that_never_stops_asking_never_gets_the_name() {
+async fn concurrent_registrations_never_take_a_reserved_name() {
     let rt = Runtime::new();
     let spec = Supervisor::one_for_one().unlimited_restarts().child(plain());
     let tree = spec.start(&rt).await.unwrap();
@@ -257,7 +257,7 @@ async fn a_name_that_a_child_registered_itself_is_free_before_its_end_is_announc
 
 /// What frees a reserved name, other than a successor.
 #[tokio::test(start_paused = true)]
-async fn a_name_is_free_when_its_supervisor_does_not_start_the_child_again() {
+async fn a_name_is_free_when_its_child_is_not_restarted() {
     let rt = Runtime::new();
     let tree = tree(&rt, later(plain())).await;
 
@@ -318,7 +318,7 @@ async fn a_name_is_free_when_its_child_is_given_up() {
 
 /// The child had ended before, and waited; or ends after its supervisor, alone or nested.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_is_killed_has_released_the_names_when_its_end_is_announced() {
+async fn a_killed_supervisor_releases_reserved_names_before_its_end_is_announced() {
     let rt = Runtime::new();
     let inner = Supervisor::one_for_one().named("inner").child(plain().named("deep"));
     let other = later(forever("other").named("other"));
@@ -342,13 +342,13 @@ async fn a_supervisor_that_is_killed_has_released_the_names_when_its_end_is_anno
     assert_free(&rt, "inner", "its supervisor had ended before it");
     deep.await;
     assert_free(&rt, "deep", "so had this one");
-    assert_eq!(rt.leftovers().names, 0, "also of a name that nobody has asked for");
+    assert_eq!(rt.leftovers().names, 0, "also of a name without a request");
     assert_nothing_left(&rt).await;
 }
 
-/// The name passes from the child to nobody or to the stranger, and is never lost.
+/// The name becomes free or passes to the other process, and is never lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_stranger_that_asks_while_a_supervisor_is_killed_gets_the_name_in_the_end() {
+async fn a_registration_during_a_supervisor_kill_gets_the_name_in_the_end() {
     for round in 0..300 {
         let rt = Runtime::new();
         let spec = Supervisor::one_for_one().unlimited_restarts().child(plain());
@@ -394,7 +394,7 @@ async fn a_name_that_its_child_unregisters_may_be_taken_while_the_child_lives() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_its_child_unregistered_is_reserved_from_its_end_if_nobody_took_it() {
+async fn a_name_that_its_child_unregistered_is_reserved_again_from_its_end() {
     let rt = Runtime::new();
     let tree = tree(&rt, later(plain())).await;
     let child = rt.whereis("n").unwrap();
@@ -409,7 +409,7 @@ async fn a_name_that_its_child_unregistered_is_reserved_from_its_end_if_nobody_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_that_registers_its_own_name_again_loses_nothing() {
+async fn a_child_that_registers_its_own_name_again_keeps_it_reserved() {
     let rt = Runtime::new();
     let again = |ctx: &mut ServerContext<Desk>| {
         let (rt, pid) = (ctx.runtime(), ctx.pid());
@@ -433,7 +433,7 @@ async fn a_child_that_registers_its_own_name_again_loses_nothing() {
 
 /// The helper holds it as any other process does.
 #[tokio::test(start_paused = true)]
-async fn a_name_that_an_init_moves_to_another_process_is_that_ones() {
+async fn a_name_that_an_init_moves_to_another_process_belongs_to_it() {
     let rt = Runtime::new();
     let moves = |ctx: &mut ServerContext<Desk>| {
         let rt = ctx.runtime();
@@ -456,7 +456,7 @@ async fn a_name_that_an_init_moves_to_another_process_is_that_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_specifications_of_one_name_the_one_that_runs_keeps_it() {
+async fn of_two_specs_with_one_name_the_running_child_keeps_it() {
     let rt = Runtime::new();
     let first = tree(&rt, later(plain())).await;
     let second = Supervisor::one_for_one().start(&rt).await.unwrap();
@@ -478,9 +478,9 @@ async fn of_two_specifications_of_one_name_the_one_that_runs_keeps_it() {
     assert!(rt.whereis("n").is_some());
 }
 
-/// It asks for each name as soon as it is told that its holder has ended.
+/// It requests each name as soon as the `Down` of its holder arrives.
 #[tokio::test(start_paused = true)]
-async fn the_names_of_a_group_are_reserved_until_the_group_is_started_again() {
+async fn the_names_of_a_group_are_reserved_during_its_restart() {
     for strategy in [Supervisor::one_for_all, Supervisor::rest_for_one] {
         let rt = Runtime::new();
         let slow = |id: &str| {
@@ -553,7 +553,7 @@ async fn a_name_stays_reserved_while_restarts_fail() {
 
 /// A restart in which the child chooses not to run is its last one.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_ignores_its_restart_leaves_its_name() {
+async fn a_child_that_ignores_its_restart_releases_its_name() {
     let rt = Runtime::new();
     let starts = AtomicUsize::new(0);
     let child = desk(move |ctx| match starts.fetch_add(1, Ordering::SeqCst) {
@@ -569,7 +569,7 @@ async fn a_child_that_ignores_its_restart_leaves_its_name() {
 
 /// The one that is asked for under the name of another supervisor's child.
 #[tokio::test(start_paused = true)]
-async fn get_or_start_waits_for_the_child_for_which_the_name_is_reserved() {
+async fn get_or_start_waits_for_the_child_with_the_reserved_name() {
     let rt = Runtime::new();
     let tree = tree(&rt, later(plain())).await;
     let pool = DynamicSupervisor::new().start(&rt).await.unwrap();
@@ -583,7 +583,7 @@ async fn get_or_start_waits_for_the_child_for_which_the_name_is_reserved() {
 /// Members that have ended before, by themselves or just before they were to be stopped, come back
 /// with their group.
 #[tokio::test(start_paused = true)]
-async fn a_group_that_waits_reserves_the_names_of_all_that_it_starts_again() {
+async fn a_waiting_group_reserves_the_names_of_all_children_it_restarts() {
     for earlier in [true, false] {
         let rt = Runtime::new();
         let done = ChildSpec::task("done", |mut ctx| async move {

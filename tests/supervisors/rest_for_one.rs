@@ -1,4 +1,4 @@
-//! rest_for_one: who came after goes down and comes back with it.
+//! rest_for_one: the children after the failed one stop and start with it.
 
 use crate::support;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regrow::{ChildSpec, Restart, Supervisor, SupervisorSpec};
 use support::reporter::counts;
-use support::troupe::{Start, Stop, Troupe, limit, pids, states};
+use support::scripted_children::{ScriptedChildren, Start, Stop, limit, pids, states};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -20,18 +20,18 @@ fn rest() -> SupervisorSpec {
     Supervisor::rest_for_one().intensity(4, Duration::from_secs(60))
 }
 
-/// RST-001, RST-002: each is fully dead before the next is told.
+/// RST-001, RST-002: each child has ended completely before the next is asked to stop.
 #[tokio::test(start_paused = true)]
-async fn who_came_after_is_stopped_in_reverse_and_started_in_order() {
-    let mut t = Troupe::new();
+async fn rest_for_one_stops_later_children_in_reverse_and_starts_them_in_order() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("e", Stop::Takes(ms(10)));
     let tree = over(rest(), t.children(["a", "b", "c", "d", "e"])).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
-    t.told().await;
+    t.reports().await;
     t.crash("c");
     tokio::time::sleep(ms(20)).await;
     let down = ["c stops: boom", "e stops: shutdown", "e is gone", "d stops: shutdown"];
-    assert_eq!(t.told().await, [&down[..], &["c starts", "d starts", "e starts"]].concat());
+    assert_eq!(t.reports().await, [&down[..], &["c starts", "d starts", "e starts"]].concat());
     let after = pids(&tree).await;
     assert_eq!(after[..2], before[..2]);
     assert!(after[2..].is_sorted() && after[2] > before[4]);
@@ -40,22 +40,22 @@ async fn who_came_after_is_stopped_in_reverse_and_started_in_order() {
 
 /// RST-003.
 #[tokio::test(start_paused = true)]
-async fn the_last_falls_alone_and_the_first_with_all() {
-    let mut t = Troupe::new();
+async fn rest_for_one_restarts_the_last_child_alone_and_the_first_with_all() {
+    let mut t = ScriptedChildren::new();
     let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.crash("c");
-    assert_eq!(t.told().await, ["c stops: boom", "c starts"]);
+    assert_eq!(t.reports().await, ["c stops: boom", "c starts"]);
     t.crash("a");
     let down = ["a stops: boom", "c stops: shutdown", "b stops: shutdown"];
-    assert_eq!(t.told().await, [&down[..], &["a starts", "b starts", "c starts"]].concat());
+    assert_eq!(t.reports().await, [&down[..], &["a starts", "b starts", "c starts"]].concat());
     drop(tree);
 }
 
 /// RST-005.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_keeps_failing_ends_the_supervisor() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = over(rest(), t.children(["a", "b"])).start(&t.rt).await.unwrap();
     let ended = tree.ended();
     t.next_starts("b", [Start::Fails; 9]);
@@ -65,25 +65,25 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
     assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
 }
 
-/// A start that fails in a group is tried again with who comes after it; who was started
-/// before it is not disturbed again.
+/// A start that fails in a group is tried again with the children after it; the children started
+/// before it keep running.
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_is_tried_again_from_there_on() {
-    let mut t = Troupe::new();
+async fn a_failed_start_is_retried_with_the_children_after_it() {
+    let mut t = ScriptedChildren::new();
     let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     t.next_starts("b", [Start::Fails]);
     t.crash("a");
     let down = ["a stops: boom", "c stops: shutdown", "b stops: shutdown"];
     let up = ["a starts", "b fails", "b starts", "c starts"];
-    assert_eq!(t.told().await, [&down[..], &up].concat());
+    assert_eq!(t.reports().await, [&down[..], &up].concat());
     drop(tree);
 }
 
 /// RST-006.
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_failing_restart_is_stopped() {
-    let t = Troupe::new();
+async fn children_after_a_failing_restart_are_stopped() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::rest_for_one().intensity(50, Duration::from_secs(60));
     let tree = over(spec, t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
     let a = t.rt.whereis("a").unwrap();
@@ -99,31 +99,31 @@ async fn who_waits_for_a_failing_restart_is_stopped() {
 
 /// RST-009: and one after the crash is stopped and dropped.
 #[tokio::test(start_paused = true)]
-async fn temporary_children_are_dropped() {
-    let mut t = Troupe::new();
+async fn rest_for_one_removes_temporary_children() {
+    let mut t = ScriptedChildren::new();
     let temporary = |id| t.child(id).restart(Restart::Temporary);
     let spec = rest().child(t.child("a")).child(temporary("x"));
     let spec = spec.child(t.child("c")).child(temporary("y"));
     let tree = spec.start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
-    t.told().await;
+    t.reports().await;
     t.crash("x");
-    assert_eq!(t.told().await, ["x stops: boom"]);
+    assert_eq!(t.reports().await, ["x stops: boom"]);
     assert_eq!(states(&tree).await, ["a runs", "c runs", "y runs"]);
     assert_eq!(pids(&tree).await, [before[0], before[2], before[3]]);
     t.crash("c");
-    assert_eq!(t.told().await, ["c stops: boom", "y stops: shutdown", "c starts"]);
+    assert_eq!(t.reports().await, ["c stops: boom", "y stops: shutdown", "c starts"]);
     assert_eq!(states(&tree).await, ["a runs", "c runs"]);
 }
 
 /// T01: the failed child and an earlier one die together; both come back.
 #[tokio::test(start_paused = true)]
-async fn two_that_die_together_both_come_back() {
+async fn two_children_that_end_together_are_both_restarted() {
     for first in ["a", "b"] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         t.on_stop("c", Stop::Takes(ms(10)));
         let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
-        t.told().await;
+        t.reports().await;
         let second = if first == "a" { "b" } else { "a" };
         t.crash(first);
         t.crash(second);

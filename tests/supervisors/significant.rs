@@ -1,11 +1,11 @@
-//! Significant children, whose end is the end of their supervisor.
+//! Significant children: their end stops their supervisor.
 
 use crate::support;
 
 use std::time::Duration;
 
 use regrow::{AutoShutdown, Backoff, ExitReason, Restart, StartError, Supervisor, SupervisorSpec};
-use support::troupe::{Start, Troupe, states};
+use support::scripted_children::{ScriptedChildren, Start, states};
 use support::{crash, settled};
 
 fn with(auto: AutoShutdown) -> SupervisorSpec {
@@ -13,7 +13,7 @@ fn with(auto: AutoShutdown) -> SupervisorSpec {
 }
 
 /// Ends a child in the way of this reason.
-async fn end(t: &Troupe, id: &'static str, reason: ExitReason) {
+async fn end(t: &ScriptedChildren, id: &'static str, reason: ExitReason) {
     match reason {
         ExitReason::Killed => drop(t.rt.kill(t.rt.whereis(id).unwrap())),
         reason => t.end(id, reason),
@@ -23,10 +23,10 @@ async fn end(t: &Troupe, id: &'static str, reason: ExitReason) {
 
 /// SGN-001.
 #[tokio::test(start_paused = true)]
-async fn who_is_not_significant_decides_nothing() {
+async fn the_end_of_a_child_that_is_not_significant_does_not_stop_the_supervisor() {
     let autos = [AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant];
     for auto in autos {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         let temporary = t.child("x").restart(Restart::Temporary);
         let transient = t.child("t").restart(Restart::Transient);
         let tree = with(auto).child(t.child("p")).start(&t.rt).await.unwrap();
@@ -43,17 +43,17 @@ async fn who_is_not_significant_decides_nothing() {
 
 /// SGN-002.
 #[tokio::test(start_paused = true)]
-async fn a_temporary_one_ends_it_however_it_ends() {
+async fn every_exit_of_a_significant_temporary_child_stops_the_supervisor() {
     for reason in [ExitReason::Normal, crash("boom"), ExitReason::Killed] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         let work = t.child("x").restart(Restart::Temporary).significant(true);
         let spec = with(AutoShutdown::AnySignificant).child(t.child("a")).child(work);
         let tree = spec.child(t.child("b")).start(&t.rt).await.unwrap();
-        t.told().await;
+        t.reports().await;
         let ended = tree.ended();
         end(&t, "x", reason.clone()).await;
         assert_eq!(ended.await, ExitReason::Shutdown);
-        let told = t.told().await;
+        let told = t.reports().await;
         assert_eq!(told[told.len() - 2..], ["b stops: shutdown", "a stops: shutdown"]);
         assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
     }
@@ -61,8 +61,8 @@ async fn a_temporary_one_ends_it_however_it_ends() {
 
 /// SGN-003.
 #[tokio::test(start_paused = true)]
-async fn a_transient_one_ends_it_when_it_ended_well() {
-    let t = Troupe::new();
+async fn a_clean_exit_of_a_significant_transient_child_stops_the_supervisor() {
+    let t = ScriptedChildren::new();
     let work = t.child("t").restart(Restart::Transient).significant(true);
     let spec = with(AutoShutdown::AnySignificant).child(work).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -79,8 +79,8 @@ async fn a_transient_one_ends_it_when_it_ended_well() {
 
 /// SGN-005: nor does a stop with its group.
 #[tokio::test(start_paused = true)]
-async fn to_be_stopped_is_no_end_of_its_own() {
-    let t = Troupe::new();
+async fn stopping_a_significant_child_does_not_stop_the_supervisor() {
+    let t = ScriptedChildren::new();
     let autos = [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant];
     for auto in autos {
         let spec = Supervisor::one_for_all().auto_shutdown(auto).child(t.child("a"));
@@ -102,25 +102,25 @@ async fn to_be_stopped_is_no_end_of_its_own() {
 
 /// SGN-006, T20.
 #[tokio::test(start_paused = true)]
-async fn the_last_of_all_ends_it() {
-    let mut t = Troupe::new();
+async fn all_significant_stops_the_supervisor_at_the_last_exit() {
+    let mut t = ScriptedChildren::new();
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let spec = with(AutoShutdown::AllSignificant).child(significant("t1"));
     let spec = spec.child(significant("t2").restart(Restart::Temporary)).child(t.child("a"));
     let tree = spec.start(&t.rt).await.unwrap();
     end(&t, "t1", ExitReason::Normal).await;
     assert_eq!(states(&tree).await, ["t1 stopped", "t2 runs", "a runs"]);
-    t.told().await;
+    t.reports().await;
     let ended = tree.ended();
     end(&t, "t2", ExitReason::Normal).await;
     assert_eq!(ended.await, ExitReason::Shutdown);
-    assert_eq!(t.told().await, ["t2 stops: normal", "a stops: shutdown"]);
+    assert_eq!(t.reports().await, ["t2 stops: normal", "a stops: shutdown"]);
 }
 
 /// One that is being restarted is one that is left.
 #[tokio::test(start_paused = true)]
-async fn who_is_being_restarted_is_left() {
-    let t = Troupe::new();
+async fn a_significant_child_in_a_restart_counts_as_running() {
+    let t = ScriptedChildren::new();
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let spec = with(AutoShutdown::AllSignificant).child(significant("t1"));
     let tree = spec.child(significant("t2")).start(&t.rt).await.unwrap();
@@ -139,8 +139,8 @@ async fn who_is_being_restarted_is_left() {
 /// The restart of `b` waits, and with it `c`, which was stopped in its group. While they wait, the
 /// end of `a`, the only significant child that runs, ends nothing; the end of `c` afterwards does.
 #[tokio::test(start_paused = true)]
-async fn a_significant_child_that_waits_with_its_group_is_left() {
-    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+async fn a_significant_child_that_waits_with_its_group_counts_as_running() {
+    let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
     let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
@@ -159,8 +159,8 @@ async fn a_significant_child_that_waits_with_its_group_is_left() {
 /// Another member of the group, started by hand, ends while the restart of the group waits: the
 /// restart brings `a` back, so `a` is left.
 #[tokio::test(start_paused = true)]
-async fn a_significant_child_that_waits_is_left_when_one_that_was_started_by_hand_ends() {
-    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+async fn a_waiting_significant_child_counts_as_running_when_a_sibling_ends() {
+    let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
     let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
@@ -176,8 +176,8 @@ async fn a_significant_child_that_waits_is_left_when_one_that_was_started_by_han
 /// Where the restart is called off by hand, those that waited with it are stopped by hand, and are
 /// not left.
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_was_called_off_leaves_nobody_to_wait_for() {
-    let (t, wait) = (Troupe::new(), Duration::from_secs(10));
+async fn a_cancelled_restart_leaves_no_significant_child_counted_as_running() {
+    let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));
     let significant = |id| t.child(id).significant(true).restart(Restart::Transient);
     let waits = t.child("b").backoff(Backoff::new().first(wait).jitter(0.0));
     let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
@@ -192,8 +192,8 @@ async fn a_restart_that_was_called_off_leaves_nobody_to_wait_for() {
 
 /// SGN-009.
 #[tokio::test(start_paused = true)]
-async fn combinations_that_cannot_work_are_named() {
-    let t = Troupe::new();
+async fn invalid_significant_settings_are_refused_by_name() {
+    let t = ScriptedChildren::new();
     let transient = t.child("t").restart(Restart::Transient).significant(true);
     let permanent = t.child("p").significant(true);
     let cases = [

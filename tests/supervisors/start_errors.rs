@@ -1,5 +1,5 @@
-//! Whose error a start error is: one that passes through an `init` by `?` is another start's,
-//! and a failure of the start that the `init` belongs to.
+//! The origin of a start error: an error of another start that an `init` returns by `?` is a failure of the
+//! start that the `init` belongs to.
 
 use crate::support;
 
@@ -95,7 +95,7 @@ fn is_failed_with(error: &StartError, inner: &StartError) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_error_that_an_init_passes_on_is_a_failed_start() {
+async fn a_start_error_returned_by_an_init_is_a_failed_start() {
     let rt = Runtime::new();
     for inner in start_errors("outer") {
         let spec = || Server::spec(passes_on(&inner)).named(OUTER);
@@ -113,7 +113,7 @@ async fn a_start_error_that_an_init_passes_on_is_a_failed_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_error_that_the_init_of_a_child_passes_on_is_a_failure_of_that_child() {
+async fn a_start_error_returned_by_the_init_of_a_child_is_its_failure() {
     let rt = Runtime::new();
     for inner in start_errors("outer") {
         let child = || Server::child(passes_on(&inner)).named("outer").with_id("outer");
@@ -149,7 +149,7 @@ fn starts_an_ignoring_one(inits: &Arc<AtomicU32>, from: u32) -> Init {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_that_fails_by_the_ignore_of_another_is_tried_again() {
+async fn a_restart_that_fails_with_another_servers_ignore_is_retried() {
     let rt = Runtime::new();
     for dynamic in [false, true] {
         let inits = Arc::new(AtomicU32::new(0));
@@ -163,7 +163,7 @@ async fn a_restart_that_fails_by_the_ignore_of_another_is_tried_again() {
             rt.kill(tree.which_children().await.unwrap()[0].pid().unwrap());
             tree.ended().await
         };
-        let limit = support::troupe::limit(&ended);
+        let limit = support::scripted_children::limit(&ended);
         let ExitReason::Crashed(last) = &limit.last else { panic!("{limit:?}") };
         assert_eq!(last.downcast_ref::<StartError>(), Some(&StartError::Ignored));
         assert_eq!(inits.load(Ordering::Relaxed), 1 + limit.restarts);
@@ -172,7 +172,7 @@ async fn a_restart_that_fails_by_the_ignore_of_another_is_tried_again() {
 
 /// It would be looked at again for ever, if its error were taken for a lost race.
 #[tokio::test(start_paused = true)]
-async fn get_or_start_tries_once_when_an_init_passes_on_that_its_name_is_taken() {
+async fn get_or_start_tries_once_when_an_init_returns_already_started() {
     let rt = Runtime::new();
     let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
     let inits = Arc::new(AtomicU32::new(0));
@@ -206,7 +206,7 @@ impl StartChild for Mistaken {
 }
 
 #[tokio::test(start_paused = true)]
-async fn get_or_start_tries_once_when_a_start_only_says_that_its_name_is_taken() {
+async fn get_or_start_tries_once_when_a_start_falsely_returns_already_started() {
     let rt = Runtime::new();
     let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
     let child = ChildSpec::new("room", Mistaken(AtomicU32::new(0)));
@@ -215,7 +215,7 @@ async fn get_or_start_tries_once_when_a_start_only_says_that_its_name_is_taken()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_error_that_a_supervisors_init_passes_on_is_a_failed_start() {
+async fn a_start_error_returned_by_a_supervisor_init_is_a_failed_start() {
     let rt = Runtime::new();
     for inner in start_errors("outer") {
         let passed = inner.clone();
@@ -231,7 +231,7 @@ async fn a_start_error_that_a_supervisors_init_passes_on_is_a_failed_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_supervisor_finds_itself_is_its_start_error() {
+async fn errors_that_a_supervisor_finds_itself_are_its_start_errors() {
     let rt = Runtime::new();
     let twice = || {
         let job = || ChildSpec::task("job", |_| pending());
@@ -251,7 +251,7 @@ async fn what_a_supervisor_finds_itself_is_its_start_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_own_context_of_a_supervisor_ignores_its_start() {
+async fn only_ignore_from_its_own_context_ignores_a_supervisor_start() {
     let rt = Runtime::new();
     let kept: Arc<Mutex<Option<SupervisorContext>>> = Arc::default();
     let keep = kept.clone();
@@ -275,7 +275,7 @@ async fn only_the_own_context_of_a_supervisor_ignores_its_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_own_context_of_a_server_ignores_its_start() {
+async fn only_ignore_from_its_own_context_ignores_a_server_start() {
     let rt = Runtime::new();
     let (out, foreign) = std::sync::mpsc::channel();
     let first = init(move |ctx| {
@@ -301,7 +301,7 @@ async fn only_the_own_context_of_a_server_ignores_its_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ignore_that_is_returned_elsewhere_is_an_end_like_any_other() {
+async fn an_ignore_returned_outside_an_init_is_an_ordinary_exit() {
     let rt = Runtime::new();
     let server = Server::start(&rt, init(|_| async { Ok(()) }.boxed())).await.unwrap();
     assert_eq!(server.call(|reply| reply).await, Err(CallError::Exited(ExitReason::Normal)));
@@ -331,7 +331,7 @@ async fn gave_up(rt: &Runtime, child: &str) -> ExitReason {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_program_names_the_path_of_its_own_supervisors_only() {
+async fn a_run_error_has_only_the_path_of_its_own_supervisors() {
     let elsewhere = gave_up(&Runtime::new(), "elsewhere").await;
     for own_runtime in [false, true] {
         let rt = Runtime::new();

@@ -1,4 +1,4 @@
-//! What a supervisor answers when it is asked about its children.
+//! The administration calls of a supervisor.
 
 use crate::support;
 
@@ -11,34 +11,34 @@ use regrow::{
 };
 use support::log::Log;
 use support::reporter::counts;
-use support::troupe::{Player, Start, Troupe, pids, states};
+use support::scripted_children::{ScriptedChildren, ScriptedServer, Start, pids, states};
 use support::{crash, settled};
 
-/// SUP-009: and a call by its name finds nobody, not a restart that never comes.
+/// SUP-009: a call by its name returns `NoProc`, not `Restarting`.
 #[tokio::test(start_paused = true)]
-async fn of_a_child_that_fails_to_start_nothing_is_kept() {
-    let mut t = Troupe::new();
+async fn a_child_that_fails_to_start_is_not_kept() {
+    let mut t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Fails]);
     let error = tree.start_child(t.child("a")).await.unwrap_err();
     assert_eq!(error, StartError::Failed(crash("a has no luck")));
     assert_eq!(counts(&tree.count_children().await.unwrap()), (0, 0, 0, 0));
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     let pid = tree.start_child(t.child("a")).await.unwrap();
-    assert_eq!(t.player("a").call(|reply| reply).await, Ok(pid));
-    assert_eq!(t.told().await, ["a fails", "a starts"]);
+    assert_eq!(t.server("a").call(|reply| reply).await, Ok(pid));
+    assert_eq!(t.reports().await, ["a fails", "a starts"]);
 }
 
 /// SUP-010, SUP-011.
 #[tokio::test(start_paused = true)]
-async fn an_id_is_given_once() {
-    let mut t = Troupe::new();
+async fn a_child_id_can_be_used_once() {
+    let mut t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let pid = t.rt.whereis("a").unwrap();
     let error = tree.start_child(t.child("a")).await.unwrap_err();
     assert_eq!(error, StartError::AlreadyRunning { id: "a".into(), pid });
-    assert_eq!(t.told().await, ["a starts"]);
-    assert_eq!(t.player("a").call(|reply| reply).await, Ok(pid));
+    assert_eq!(t.reports().await, ["a starts"]);
+    assert_eq!(t.server("a").call(|reply| reply).await, Ok(pid));
     tree.terminate_child("a").await.unwrap();
     let error = tree.start_child(t.child("a")).await.unwrap_err();
     assert_eq!(error, StartError::AlreadyPresent("a".into()));
@@ -46,8 +46,8 @@ async fn an_id_is_given_once() {
 
 /// An id that is taken is this supervisor's affair; a name may be anybody's.
 #[tokio::test(start_paused = true)]
-async fn an_id_that_is_taken_and_a_name_that_is_held_are_two_errors() {
-    let t = Troupe::new();
+async fn a_used_child_id_and_a_held_name_are_different_errors() {
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let pid = t.rt.whereis("a").unwrap();
     let same_id = tree.start_child(t.child("a").named("free")).await.unwrap_err();
@@ -111,7 +111,7 @@ async fn the_default_ids_of_a_generic_server_differ_by_its_types() {
 
 /// A name that was given is registered, or the start says why not.
 #[tokio::test(start_paused = true)]
-async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
+async fn two_names_for_one_supervisor_are_refused() {
     let rt = Runtime::new();
     let named = |one: &str| {
         [
@@ -150,12 +150,12 @@ async fn of_two_names_for_one_supervisor_none_is_dropped_silently() {
     assert_eq!((rt.whereis("two"), rt.whereis("one more")), (Some(twice), None));
 }
 
-/// Nobody is `None`, for every kind of handle.
+/// Every kind of handle returns `None` without a process.
 #[tokio::test(start_paused = true)]
-async fn a_handle_of_a_name_that_nobody_holds_has_no_pid() {
+async fn a_handle_by_a_free_name_has_no_pid() {
     let rt = Runtime::new();
     let (fixed, dynamic) = (SupervisorRef::named(&rt, "x"), DynamicSupervisorRef::named(&rt, "x"));
-    let (tasks, server) = (TaskSupervisorRef::named(&rt, "x"), rt.server::<Player>("x"));
+    let (tasks, server) = (TaskSupervisorRef::named(&rt, "x"), rt.server::<ScriptedServer>("x"));
     let pids = || [fixed.pid(), dynamic.pid(), tasks.pid(), server.pid()];
     assert_eq!(pids(), [None; 4]);
     let started = Supervisor::one_for_one().named("x").start(&rt).await.unwrap();
@@ -168,8 +168,8 @@ async fn a_handle_of_a_name_that_nobody_holds_has_no_pid() {
 
 /// SUP-006: it is known from then on, unless temporary, and may be started by hand later.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_ignores_its_start_by_hand_is_known_and_stopped() {
-    let t = Troupe::new();
+async fn a_child_that_ignores_its_start_by_hand_is_listed_as_stopped() {
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     t.next_starts("a", [Start::Ignores]);
     assert_eq!(tree.start_child(t.child("a")).await, Err(StartError::Ignored));
@@ -178,13 +178,13 @@ async fn a_child_that_ignores_its_start_by_hand_is_known_and_stopped() {
     assert_eq!(tree.start_child(temporary).await, Err(StartError::Ignored));
     assert_eq!(states(&tree).await, ["a stopped"]);
     let pid = tree.restart_child("a").await.unwrap();
-    assert_eq!(t.player("a").call(|reply| reply).await, Ok(pid));
+    assert_eq!(t.server("a").call(|reply| reply).await, Ok(pid));
 }
 
 /// SUP-010, SUP-011: as in OTP, a spec is looked at before its id is looked up.
 #[tokio::test(start_paused = true)]
-async fn a_spec_that_cannot_be_is_refused_whoever_has_its_id() {
-    let t = Troupe::new();
+async fn an_invalid_spec_is_refused_before_its_id_is_looked_up() {
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let never = || t.child("a").restart(Restart::Permanent).significant(true);
     for _ in 0..2 {
@@ -199,19 +199,19 @@ async fn a_spec_that_cannot_be_is_refused_whoever_has_its_id() {
 
 /// SUP-016, SUP-017, INT-010: however often, it counts for no budget.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_is_terminated_stays_known_and_stopped() {
-    let mut t = Troupe::new();
+async fn a_terminated_child_stays_listed_as_stopped() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(3600));
     let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
     for _ in 0..10 {
         let ended = t.rt.ended(t.rt.whereis("a").unwrap());
         assert_eq!(tree.terminate_child("a").await, Ok(()));
         assert_eq!(ended.await, ExitReason::Shutdown);
-        assert_eq!(t.told().await, ["a starts", "a stops: shutdown"]);
+        assert_eq!(t.reports().await, ["a starts", "a stops: shutdown"]);
         assert_eq!(states(&tree).await, ["a stopped"]);
         assert_eq!(counts(&tree.count_children().await.unwrap()), (1, 0, 0, 1));
         assert_eq!(tree.terminate_child("a").await, Ok(()));
-        assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+        assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
         tree.restart_child("a").await.unwrap();
     }
     let unknown = Err(ChildError::NotFound("nobody".into()));
@@ -220,8 +220,8 @@ async fn a_child_that_is_terminated_stays_known_and_stopped() {
 
 /// SUP-018, SUP-019, SUP-015.
 #[tokio::test(start_paused = true)]
-async fn only_a_stopped_child_is_restarted_or_deleted_by_hand() {
-    let t = Troupe::new();
+async fn only_a_stopped_child_can_be_restarted_or_deleted_by_hand() {
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let pid = t.rt.whereis("a").unwrap();
     let running = ChildError::Running { id: "a".into(), pid };
@@ -244,8 +244,8 @@ async fn only_a_stopped_child_is_restarted_or_deleted_by_hand() {
 
 /// SUP-018: a restart by hand that fails, or is ignored, leaves the child as it was.
 #[tokio::test(start_paused = true)]
-async fn a_restart_by_hand_may_fail() {
-    let t = Troupe::new();
+async fn a_failed_restart_by_hand_leaves_the_child_stopped() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
     let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
     tree.terminate_child("a").await.unwrap();
@@ -253,7 +253,7 @@ async fn a_restart_by_hand_may_fail() {
     let failed = StartError::Failed(crash("a has no luck"));
     assert_eq!(tree.restart_child("a").await, Err(ChildError::NotStarted(failed)));
     assert_eq!(states(&tree).await, ["a stopped"]);
-    assert_eq!(t.player("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
     let ignored = Err(ChildError::NotStarted(StartError::Ignored));
     assert_eq!(tree.restart_child("a").await, ignored);
     assert!(tree.restart_child("a").await.is_ok());
@@ -262,7 +262,7 @@ async fn a_restart_by_hand_may_fail() {
 /// SUP-023.
 #[tokio::test(start_paused = true)]
 async fn counts_follow_one_child_through_its_life() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     let count = async || counts(&tree.count_children().await.unwrap());
     tree.start_child(t.child("a")).await.unwrap();
@@ -279,8 +279,8 @@ async fn counts_follow_one_child_through_its_life() {
 
 /// SUP-024.
 #[tokio::test(start_paused = true)]
-async fn supervisors_are_counted_apart() {
-    let t = Troupe::new();
+async fn count_children_counts_supervisors_separately() {
+    let t = ScriptedChildren::new();
     let inner = |id| Supervisor::one_for_one().with_id(id);
     let spec = Supervisor::one_for_one().child(t.child("a")).child(inner("b")).child(inner("c"));
     let tree = spec.start(&t.rt).await.unwrap();
@@ -290,8 +290,8 @@ async fn supervisors_are_counted_apart() {
 
 /// SUP-025.
 #[tokio::test(start_paused = true)]
-async fn nobody_hangs_on_a_dead_or_unknown_supervisor() {
-    let t = Troupe::new();
+async fn requests_to_an_ended_or_unknown_supervisor_fail_at_once() {
+    let t = ScriptedChildren::new();
     let dead = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     dead.stop().await.unwrap();
     for tree in [dead, SupervisorRef::named(&t.rt, "nobody")] {
@@ -312,31 +312,31 @@ async fn nobody_hangs_on_a_dead_or_unknown_supervisor() {
 
 /// SUP-028: a message, a stranger's exit, a link of which the supervisor knows nothing.
 #[tokio::test(start_paused = true)]
-async fn what_is_no_business_of_a_supervisors_is_dropped() {
-    let mut t = Troupe::new();
+async fn a_supervisor_drops_unexpected_messages_and_exits() {
+    let mut t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     let before = pids(&tree).await;
-    t.told().await;
+    t.reports().await;
     let log = Log::listen();
     t.rt.send(tree.pid().unwrap(), b"hello".to_vec());
     t.rt.exit(tree.pid().unwrap(), crash("a stranger's"));
     let stranger = t.rt.spawn(|_| std::future::pending());
     t.rt.link(stranger.pid(), tree.pid().unwrap());
     stranger.kill();
-    let server = t.rt.server_at::<Player>(tree.pid().unwrap());
+    let server = t.rt.server_at::<ScriptedServer>(tree.pid().unwrap());
     assert_eq!(server.err(), Some(CallError::WrongType));
     settled().await;
     let heads = log.heads();
     let dropped = heads.iter().filter(|head| *head == "WARN unexpected message dropped");
     assert_eq!(dropped.count(), 3, "{heads:?}");
     assert_eq!(pids(&tree).await, before);
-    assert!(t.told().await.is_empty());
+    assert!(t.reports().await.is_empty());
 }
 
 /// SUP-037, ONE-004.
 #[tokio::test(start_paused = true)]
-async fn a_temporary_child_is_forgotten_however_it_ends() {
-    let t = Troupe::new();
+async fn a_temporary_child_is_removed_after_every_exit() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
     let tree = spec.start(&t.rt).await.unwrap();
     let temporary = t.child("x").restart(Restart::Temporary);
@@ -362,17 +362,17 @@ async fn a_temporary_child_is_forgotten_however_it_ends() {
     tree.start_child(temporary).await.unwrap();
 }
 
-/// Each incarnation's end is remembered: pid, times, reason, and who failed to start.
+/// The end of each incarnation is recorded: pid, times, reason, and failed starts.
 #[tokio::test(start_paused = true)]
-async fn a_child_has_a_story() {
-    let mut t = Troupe::new();
+async fn a_child_has_a_history_of_its_exits() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(20, Duration::from_secs(5));
     let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
     let first = t.rt.whereis("a");
     t.next_starts("a", [Start::Fails]);
     settled().await;
     t.crash("a");
-    t.told().await;
+    t.reports().await;
     let info = tree.which_child("a").await.unwrap();
     assert_eq!(info.restarts, 2);
     let [crashed, failed] = &info.history[..] else { panic!("{info:?}") };
@@ -392,8 +392,8 @@ async fn a_child_has_a_story() {
 
 /// A start that was asked for is counted apart: what grows by itself is a sign of trouble.
 #[tokio::test(start_paused = true)]
-async fn a_start_by_hand_is_no_restart() {
-    let t = Troupe::new();
+async fn a_start_by_hand_is_not_counted_as_a_restart() {
+    let t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().intensity(20, Duration::from_secs(5));
     let tree = spec.child(t.child("a")).start(&t.rt).await.unwrap();
     let counted = async || {

@@ -1,7 +1,7 @@
-//! What a killed supervisor leaves is waited for by whoever starts the supervisor anew: no
-//! child overlaps with its successor, and none finds its own name taken. SUP-032, ONE-014, and
-//! the invariant that incarnations of one id never overlap, I-12. OTP starts it at once, and
-//! may run out of restarts over the names.
+//! The start of a supervisor waits for the children that its killed predecessor left behind: no child
+//! overlaps with its successor, and none finds its own name taken. SUP-032, ONE-014, and the invariant
+//! that incarnations of one id never overlap, I-12. OTP starts the supervisor at once, and may exhaust its
+//! restarts because the names are taken.
 
 use crate::support;
 
@@ -11,8 +11,8 @@ use regrow::{
     CallError, ChildError, ChildSpec, ChildState, DynamicSupervisor, ExitReason, Leftovers,
     Restart, Runtime, Shutdown, StartError, Supervisor, SupervisorRef, SupervisorSpec,
 };
+use support::scripted_children::{ScriptedChildren, Stop};
 use support::settled;
-use support::troupe::{Stop, Troupe};
 use tokio::time::{Instant, sleep};
 
 fn ms(time: u64) -> Duration {
@@ -31,19 +31,19 @@ async fn strike(rt: &Runtime, name: &str) {
 
 /// The second start comes when the first incarnation is gone; it is one restart.
 #[tokio::test(start_paused = true)]
-async fn the_next_incarnation_waits_for_what_the_killed_one_left() {
-    let mut t = Troupe::new();
+async fn the_next_incarnation_waits_for_the_orphans_of_a_killed_supervisor() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(30)));
     let inner = inner().child(t.child("brisk")).child(t.child("slow"));
     let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner);
     let top = top.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await, ["brisk starts", "slow starts"]);
+    assert_eq!(t.reports().await, ["brisk starts", "slow starts"]);
     strike(&t.rt, "inner").await;
     let began = Instant::now();
     let mut told = Vec::new();
     while told.len() < 5 {
         sleep(ms(1)).await;
-        told.extend(t.told().await);
+        told.extend(t.reports().await);
     }
     told[..2].sort();
     let order = ["brisk stops: killed", "slow stops: killed", "slow is gone"];
@@ -57,8 +57,8 @@ async fn the_next_incarnation_waits_for_what_the_killed_one_left() {
 
 /// One that ignores its end is killed when its time is up, and the next comes then.
 #[tokio::test(start_paused = true)]
-async fn a_deaf_child_delays_the_next_incarnation_by_its_own_time() {
-    let t = Troupe::new();
+async fn an_unresponsive_orphan_delays_the_restart_by_its_shutdown_time() {
+    let t = ScriptedChildren::new();
     t.on_stop("deaf", Stop::Deaf);
     let inner = inner().child(t.child("deaf").shutdown(Shutdown::Timeout(ms(700))));
     let top = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap();
@@ -74,17 +74,17 @@ async fn a_deaf_child_delays_the_next_incarnation_by_its_own_time() {
 
 /// Grandchildren too: their own supervisor stops them, in its order and their times.
 #[tokio::test(start_paused = true)]
-async fn a_whole_tree_that_was_left_is_waited_for() {
-    let mut t = Troupe::new();
+async fn a_restart_waits_for_a_whole_orphaned_tree() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("a", Stop::Takes(ms(30)));
     t.on_stop("b", Stop::Takes(ms(40)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("a")).child(t.child("b"));
     let top = Supervisor::one_for_one().child(inner().child(deep)).start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await.len(), 2);
+    assert_eq!(t.reports().await.len(), 2);
     strike(&t.rt, "inner").await;
     sleep(ms(75)).await;
     let story = ["b stops: shutdown", "b is gone", "a stops: shutdown", "a is gone"];
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told[..4], story);
     assert_eq!(told[4..], ["a starts", "b starts"]);
     assert!(top.stop().await.is_ok());
@@ -92,17 +92,17 @@ async fn a_whole_tree_that_was_left_is_waited_for() {
 
 /// A supervisor that overran its time in a restart of its group was killed as well.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_killed_by_its_own_is_waited_for_as_well() {
-    let mut t = Troupe::new();
+async fn a_restart_waits_for_orphans_of_a_supervisor_killed_by_its_parent() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = ChildSpec::from(inner().child(t.child("slow")));
     let spec = Supervisor::one_for_all().child(t.child("x"));
     let spec = spec.child(inner.shutdown(Shutdown::Timeout(ms(10))));
     let top = spec.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await.len(), 2);
+    assert_eq!(t.reports().await.len(), 2);
     t.crash("x");
     sleep(ms(60)).await;
-    let told = t.told().await;
+    let told = t.reports().await;
     let gone = told.iter().position(|line| line == "slow is gone");
     let again = told.iter().position(|line| line == "slow starts");
     assert!(gone.is_some() && gone < again, "{told:?}");
@@ -111,46 +111,46 @@ async fn a_supervisor_killed_by_its_own_is_waited_for_as_well() {
 
 /// And by hand: terminated, and killed for its slowness; then restarted.
 #[tokio::test(start_paused = true)]
-async fn a_restart_by_hand_waits_for_what_was_left() {
-    let mut t = Troupe::new();
+async fn a_restart_by_hand_waits_for_orphans() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = ChildSpec::from(inner().child(t.child("slow")));
     let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));
     let top = top.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await, ["slow starts"]);
+    assert_eq!(t.reports().await, ["slow starts"]);
     let began = Instant::now();
     assert_eq!(top.terminate_child("inner").await, Ok(()));
     assert_eq!(began.elapsed(), ms(0), "a brutal kill waits for the killed alone");
     assert!(top.restart_child("inner").await.is_ok());
     assert_eq!(began.elapsed(), ms(50));
-    assert_eq!(t.told().await, ["slow stops: killed", "slow is gone", "slow starts"]);
+    assert_eq!(t.reports().await, ["slow stops: killed", "slow is gone", "slow starts"]);
     assert!(top.stop().await.is_ok());
 }
 
 /// A dynamic supervisor serves others meanwhile.
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_supervisor_waits_beside_its_loop() {
-    let mut t = Troupe::new();
+async fn a_dynamic_supervisor_serves_requests_while_it_waits_for_orphans() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let inner = ChildSpec::from(inner().child(t.child("slow"))).restart(Restart::Permanent);
     pool.start_child(inner).await.unwrap();
-    assert_eq!(t.told().await, ["slow starts"]);
+    assert_eq!(t.reports().await, ["slow starts"]);
     strike(&t.rt, "inner").await;
     let began = Instant::now();
     pool.start_child(t.child("other")).await.unwrap();
     assert_eq!(began.elapsed(), ms(0));
     sleep(ms(55)).await;
     let story = ["slow stops: killed", "other starts", "slow is gone", "slow starts"];
-    assert_eq!(t.told().await, story);
+    assert_eq!(t.reports().await, story);
     assert!(pool.stop().await.is_ok());
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
 /// A dynamic child that is terminated while it waits is not started any more.
 #[tokio::test(start_paused = true)]
-async fn a_dynamic_child_that_is_terminated_while_it_waits_is_not_started() {
-    let mut t = Troupe::new();
+async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let pool = DynamicSupervisor::new().start(&t.rt).await.unwrap();
     let inner = ChildSpec::from(inner().child(t.child("slow")));
@@ -160,14 +160,14 @@ async fn a_dynamic_child_that_is_terminated_while_it_waits_is_not_started() {
     assert_eq!(pool.which_children().await.unwrap()[0].state, WAITS);
     assert_eq!(pool.terminate_child(pid).await, Ok(()));
     sleep(ms(60)).await;
-    assert_eq!(t.told().await, ["slow starts", "slow stops: killed", "slow is gone"]);
+    assert_eq!(t.reports().await, ["slow starts", "slow stops: killed", "slow is gone"]);
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
 }
 
-/// Whoever is killed again while it waits, or is stopped, leaves nobody.
+/// A supervisor that is killed again or stopped while it waits leaves no process.
 #[tokio::test(start_paused = true)]
-async fn the_waiting_supervisor_may_be_killed_meanwhile() {
-    let t = Troupe::new();
+async fn killing_a_supervisor_that_waits_for_orphans_leaves_no_process() {
+    let t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let top = Supervisor::one_for_one().child(inner().child(t.child("slow")));
     let top = top.start(&t.rt).await.unwrap();
@@ -182,7 +182,7 @@ async fn the_waiting_supervisor_may_be_killed_meanwhile() {
 /// On several threads the killed children and the restart race: no name is ever found taken,
 /// so each kill costs one restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_threads_no_restart_is_lost_over_a_name() {
+async fn repeated_kills_on_threads_cost_one_restart_each() {
     let rt = Runtime::new();
     let idle = |name: &'static str| ChildSpec::task(name, |_| std::future::pending()).named(name);
     let inner = ["a", "b", "c", "d"].map(idle).into_iter().fold(inner(), SupervisorSpec::child);
@@ -206,8 +206,8 @@ async fn pid(top: &SupervisorRef) -> regrow::Pid {
 
 /// What an orphan leaves that is killed itself is waited for as well.
 #[tokio::test(start_paused = true)]
-async fn what_a_killed_orphan_leaves_is_waited_for() {
-    let mut t = Troupe::new();
+async fn a_restart_waits_for_the_orphans_of_a_killed_orphan() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
     let deep = ChildSpec::from(deep).shutdown(Shutdown::BrutalKill);
@@ -216,15 +216,15 @@ async fn what_a_killed_orphan_leaves_is_waited_for() {
     strike(&t.rt, "inner").await;
     sleep(ms(60)).await;
     let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
-    assert_eq!(t.told().await, story);
+    assert_eq!(t.reports().await, story);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
 }
 
 /// A supervisor that is killed while it waits for what another had left passes that on.
 #[tokio::test(start_paused = true)]
-async fn what_a_killed_waiter_waited_for_is_waited_for_further_up() {
-    let mut t = Troupe::new();
+async fn orphans_pass_to_the_parent_of_a_supervisor_killed_while_waiting() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let deep = Supervisor::one_for_one().named("deep").child(t.child("slow"));
     let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
@@ -233,17 +233,17 @@ async fn what_a_killed_waiter_waited_for_is_waited_for_further_up() {
     strike(&t.rt, "inner").await; // which waits
     sleep(ms(60)).await;
     let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
-    assert_eq!(t.told().await, story);
+    assert_eq!(t.reports().await, story);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// One that overruns its time as an orphan is killed; what it leaves goes as far up as there is
-/// somebody, even if the one above it is long gone.
+/// An orphan that exceeds its shutdown time is killed; its own children are handed to the nearest
+/// live supervisor above, even if the one directly above has ended.
 #[tokio::test(start_paused = true)]
-async fn what_is_left_goes_as_far_up_as_there_is_somebody() {
-    let mut t = Troupe::new();
+async fn orphans_pass_to_the_nearest_live_ancestor() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let low = Supervisor::one_for_one().named("low").child(t.child("slow"));
     let low = ChildSpec::from(low).shutdown(Shutdown::Timeout(ms(20)));
@@ -254,13 +254,13 @@ async fn what_is_left_goes_as_far_up_as_there_is_somebody() {
     strike(&t.rt, "inner").await;
     sleep(ms(70)).await;
     let story = ["slow starts", "slow stops: shutdown", "slow is gone", "slow starts"];
-    assert_eq!(t.told().await, story);
+    assert_eq!(t.reports().await, story);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
 }
 
 /// A supervisor with one child that is killed and takes as long as this to end.
-async fn one_that_leaves(t: &Troupe, top: SupervisorSpec, takes: u64) -> SupervisorRef {
+async fn one_that_leaves(t: &ScriptedChildren, top: SupervisorSpec, takes: u64) -> SupervisorRef {
     t.on_stop("slow", Stop::Takes(ms(takes)));
     let inner = inner().child(t.child("slow").shutdown(Shutdown::Infinity));
     top.child(inner).child(t.child("sibling")).start(&t.rt).await.unwrap()
@@ -274,8 +274,8 @@ const WAITS: ChildState = ChildState::Restarting { retry_in: None };
 
 /// The wait for what was left is a state of the child: the parent answers, and restarts others.
 #[tokio::test(start_paused = true)]
-async fn while_what_was_left_is_ending_the_parent_answers_and_restarts_siblings() {
-    let mut t = Troupe::new();
+async fn the_parent_serves_requests_and_restarts_while_orphans_end() {
+    let mut t = ScriptedChildren::new();
     let top = one_that_leaves(&t, Supervisor::one_for_one(), 100_000).await;
     strike(&t.rt, "inner").await;
     let began = Instant::now();
@@ -283,7 +283,7 @@ async fn while_what_was_left_is_ending_the_parent_answers_and_restarts_siblings(
     assert_eq!(state(&top, "inner").await, WAITS);
     t.crash("sibling");
     settled().await;
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told[told.len() - 2..], ["sibling stops: boom", "sibling starts"]);
     assert!(top.start_child(t.child("another")).await.is_ok());
     assert_eq!(top.tree().await.unwrap().root.children.len(), 3);
@@ -298,8 +298,8 @@ async fn while_what_was_left_is_ending_the_parent_answers_and_restarts_siblings(
 
 /// A stop does not wait for it either, and neither brings the child back.
 #[tokio::test(start_paused = true)]
-async fn a_stop_meanwhile_and_a_termination_call_the_restart_off() {
-    let t = Troupe::new();
+async fn a_stop_or_termination_cancels_a_restart_that_waits_for_orphans() {
+    let t = ScriptedChildren::new();
     let top = one_that_leaves(&t, Supervisor::one_for_one(), 500).await;
     strike(&t.rt, "inner").await;
     let began = Instant::now();
@@ -324,22 +324,22 @@ async fn a_stop_meanwhile_and_a_termination_call_the_restart_off() {
 
 /// A group waits together: the others are stopped at once, and all come back in order.
 #[tokio::test(start_paused = true)]
-async fn a_group_waits_together_for_what_one_of_it_left() {
-    let mut t = Troupe::new();
+async fn a_group_waits_together_for_the_orphans_of_one_member() {
+    let mut t = ScriptedChildren::new();
     let top = one_that_leaves(&t, Supervisor::one_for_all(), 50).await;
-    t.told().await;
+    t.reports().await;
     strike(&t.rt, "inner").await;
     settled().await;
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told, ["slow stops: killed", "sibling stops: shutdown"]);
     assert_eq!(
         (state(&top, "inner").await, state(&top, "sibling").await),
         (WAITS, ChildState::Stopped)
     );
-    let sibling = t.player("sibling").call(|reply| reply).await;
+    let sibling = t.server("sibling").call(|reply| reply).await;
     assert_eq!(sibling, Err(CallError::Restarting { retry_in: None }));
     sleep(ms(51)).await;
-    assert_eq!(t.told().await, ["slow is gone", "slow starts", "sibling starts"]);
+    assert_eq!(t.reports().await, ["slow is gone", "slow starts", "sibling starts"]);
     assert_eq!(top.which_child("inner").await.unwrap().restarts, 1);
     assert!(top.stop().await.is_ok());
 }
@@ -347,21 +347,21 @@ async fn a_group_waits_together_for_what_one_of_it_left() {
 /// A sibling that falls meanwhile takes its group over, and is restarted with it: nothing is
 /// started beside what is left, and nothing is restarting for ever.
 #[tokio::test(start_paused = true)]
-async fn a_sibling_that_falls_meanwhile_waits_for_the_same() {
-    let mut t = Troupe::new();
+async fn a_sibling_that_crashes_meanwhile_waits_for_the_same_orphans() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(50)));
     let inner = inner().child(t.child("slow"));
     let top = Supervisor::rest_for_one().child(t.child("first")).child(inner);
     let top = top.child(t.child("last")).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     strike(&t.rt, "inner").await;
     settled().await;
     t.crash("first");
     settled().await;
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told, ["slow stops: killed", "last stops: shutdown", "first stops: boom"]);
     sleep(ms(51)).await;
-    assert_eq!(t.told().await, ["slow is gone", "first starts", "slow starts", "last starts"]);
+    assert_eq!(t.reports().await, ["slow is gone", "first starts", "slow starts", "last starts"]);
     for id in ["first", "inner", "last"] {
         assert!(matches!(state(&top, id).await, ChildState::Running(_)), "{id}");
     }
@@ -371,9 +371,9 @@ async fn a_sibling_that_falls_meanwhile_waits_for_the_same() {
 /// A start by hand that waits is answered when it has come to something: to a process, or to
 /// what was done about the child meanwhile.
 #[tokio::test(start_paused = true)]
-async fn a_start_by_hand_that_waits_is_answered_whatever_happens_meanwhile() {
+async fn a_start_by_hand_that_waits_for_orphans_is_always_answered() {
     for (meanwhile, takes) in [("nothing", 50), ("terminate", 50), ("delete", 50), ("stop", 0)] {
-        let t = Troupe::new();
+        let t = ScriptedChildren::new();
         t.on_stop("slow", Stop::Takes(ms(50)));
         let inner = ChildSpec::from(inner().child(t.child("slow")));
         let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));

@@ -1,22 +1,22 @@
-//! How supervisors stop their children, and what is left when they don't get to it.
+//! How supervisors stop their children, and what remains of a killed supervisor.
 
 use crate::support;
 
 use std::time::Duration;
 
 use regrow::{ChildSpec, ExitReason, Leftovers, Restart, Shutdown, Supervisor, SupervisorSpec};
-use support::boom::hush_injected_panics;
+use support::injected_panics::hush_injected_panics;
 use support::log::Log;
 use support::reporter::counts;
+use support::scripted_children::{ScriptedChildren, Stop, states};
 use support::settled;
-use support::troupe::{Stop, Troupe, states};
 use tokio::time::Instant;
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A child that is told to stop, and doesn't.
+/// A child that ignores the stop request.
 fn deaf(id: &str, shutdown: Shutdown) -> ChildSpec {
     let child = ChildSpec::task(id, |mut ctx| async move {
         ctx.shutdown().await;
@@ -27,8 +27,8 @@ fn deaf(id: &str, shutdown: Shutdown) -> ChildSpec {
 
 /// SHU-001: the patience ends for the one child, and not for the supervisor.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_ignores_its_shutdown_is_killed_in_time() {
-    let mut t = Troupe::new();
+async fn a_child_that_ignores_its_shutdown_is_killed_after_its_shutdown_time() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("deaf", Stop::Deaf);
     let second = Shutdown::Timeout(ms(1_000));
     let spec = Supervisor::one_for_one().child(t.child("good").shutdown(second));
@@ -47,27 +47,27 @@ async fn a_child_that_ignores_its_shutdown_is_killed_in_time() {
     assert_eq!(line.head(), "WARN shutdown error: it overran its time");
     assert_eq!((line.field("child"), line.field("reason")), ("deaf", "killed"));
     let told = ["good starts", "deaf starts", "deaf stops: shutdown", "good stops: shutdown"];
-    assert_eq!(t.told().await, told);
+    assert_eq!(t.reports().await, told);
 }
 
 /// SHU-002.
 #[tokio::test(start_paused = true)]
-async fn a_brutal_kill_asks_nobody() {
-    let mut t = Troupe::new();
+async fn brutal_kill_does_not_ask_the_child_to_stop() {
+    let mut t = ScriptedChildren::new();
     let spec = Supervisor::one_for_one().child(t.child("a").shutdown(Shutdown::BrutalKill));
     let tree = spec.start(&t.rt).await.unwrap();
     let ended = t.rt.ended(t.rt.whereis("a").unwrap());
     let (log, start) = (Log::listen(), Instant::now());
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!((ended.await, start.elapsed()), (ExitReason::Killed, Duration::ZERO));
-    assert_eq!(t.told().await, ["a starts"]);
+    assert_eq!(t.reports().await, ["a starts"]);
     assert!(log.heads().iter().all(|head| !head.contains("shutdown error")));
 }
 
 /// SHU-003.
 #[tokio::test(start_paused = true)]
-async fn infinity_is_waited_for() {
-    let mut t = Troupe::new();
+async fn a_stop_waits_for_children_with_shutdown_infinity() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(2_000)));
     let slow = t.child("slow").shutdown(Shutdown::Infinity);
     let inner = Supervisor::one_for_one().with_id("inner").child(slow);
@@ -77,32 +77,32 @@ async fn infinity_is_waited_for() {
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!((ended.await, start.elapsed()), (ExitReason::Shutdown, ms(2_000)));
     let told = ["a starts", "slow starts", "slow stops: shutdown", "slow is gone"];
-    assert_eq!(t.told().await, [&told[..], &["a stops: shutdown"]].concat());
+    assert_eq!(t.reports().await, [&told[..], &["a stops: shutdown"]].concat());
 }
 
 /// SHU-004.
 #[tokio::test(start_paused = true)]
-async fn no_time_at_all_is_a_kill_at_once() {
-    let mut t = Troupe::new();
+async fn a_shutdown_time_of_zero_kills_at_once() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("traps", Stop::Takes(ms(50)));
     let none = Shutdown::Timeout(Duration::ZERO);
     let plain = ChildSpec::task("plain", |_| std::future::pending()).shutdown(none);
     let spec = Supervisor::one_for_one().child(plain).child(t.child("traps").shutdown(none));
     let tree = spec.start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     let plain = t.rt.ended(tree.which_child("plain").await.unwrap().pid().unwrap());
     let (traps, start) = (t.rt.ended(t.rt.whereis("traps").unwrap()), Instant::now());
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!((traps.await, start.elapsed()), (ExitReason::Killed, Duration::ZERO));
     let plain = plain.await;
     assert!([ExitReason::Shutdown, ExitReason::Killed].contains(&plain), "{plain}");
-    assert!(!t.told().await.contains(&"traps is gone".to_owned()));
+    assert!(!t.reports().await.contains(&"traps is gone".to_owned()));
 }
 
 /// SHU-006: one after the other, and no longer than that takes.
 #[tokio::test(start_paused = true)]
-async fn times_add_up() {
-    let t = Troupe::new();
+async fn shutdown_times_of_fixed_children_add_up() {
+    let t = ScriptedChildren::new();
     let grace = Shutdown::Timeout(ms(150));
     let spec = ["a", "b", "c", "d"]
         .into_iter()
@@ -119,11 +119,11 @@ async fn times_add_up() {
     }
 }
 
-/// SHU-009: an end other than asked for is told, and the stop goes on.
+/// SHU-009: an end with another reason than requested is logged, and the stop continues.
 #[tokio::test(start_paused = true)]
-async fn an_end_other_than_asked_for_is_a_stop_as_well() {
+async fn a_child_that_crashes_during_its_stop_counts_as_stopped() {
     hush_injected_panics();
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     t.on_stop("b", Stop::Panics);
     let spec = Supervisor::one_for_one().child(t.child("a")).child(t.child("b"));
     let tree = spec.intensity(0, ms(1_000)).start(&t.rt).await.unwrap();
@@ -137,15 +137,15 @@ async fn an_end_other_than_asked_for_is_a_stop_as_well() {
     assert!(line.field("reason").contains("while it stopped"));
     tree.restart_child("b").await.unwrap();
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told[told.len() - 2..], ["b stops: shutdown", "a stops: shutdown"]);
 }
 
-/// T45: who ends by itself just as it is stopped ended by itself, and that is no error of
-/// a child that may.
+/// T45: a child that ends by itself just as it is stopped has ended by itself, which is no error if
+/// its restart type allows it.
 #[tokio::test(start_paused = true)]
-async fn who_finishes_as_it_is_stopped_has_finished() {
-    let t = Troupe::new();
+async fn a_child_that_finishes_as_it_is_stopped_keeps_its_own_reason() {
+    let t = ScriptedChildren::new();
     let transient = t.child("a").restart(Restart::Transient);
     let tree = Supervisor::one_for_one().child(transient).start(&t.rt).await.unwrap();
     let log = Log::listen();
@@ -156,10 +156,11 @@ async fn who_finishes_as_it_is_stopped_has_finished() {
     assert!(log.heads().iter().all(|head| !head.contains("shutdown error")));
 }
 
-/// SHU-011: however deep, no longer than the times of those who ignore it.
+/// SHU-011: at any depth, a stop takes no longer than the shutdown times of the children that
+/// ignore it.
 #[tokio::test(start_paused = true)]
-async fn a_deep_tree_stops_within_its_times() {
-    let t = Troupe::new();
+async fn a_deep_tree_stops_within_its_shutdown_times() {
+    let t = ScriptedChildren::new();
     let level = |id: &str, below: Option<SupervisorSpec>| {
         let ignorer = deaf(&format!("deaf in {id}"), Shutdown::Timeout(ms(100)));
         let spec = Supervisor::one_for_one().with_id(id).child(ignorer);
@@ -174,34 +175,34 @@ async fn a_deep_tree_stops_within_its_times() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// SUP-032, T02: a killed supervisor leaves nobody behind, not even who traps.
+/// SUP-032, T02: a killed supervisor leaves no process behind, not even one that traps exits.
 #[tokio::test(start_paused = true)]
-async fn a_killed_supervisor_leaves_nobody_behind() {
-    let mut t = Troupe::new();
+async fn a_killed_supervisor_leaves_no_children_behind() {
+    let mut t = ScriptedChildren::new();
     let inner = Supervisor::one_for_one().with_id("inner").child(t.child("b"));
     let plain = ChildSpec::task("plain", |_| std::future::pending());
     let ignorer = deaf("deaf", Shutdown::Timeout(ms(5_000)));
     let spec =
         Supervisor::one_for_one().child(t.child("a")).child(inner).child(plain).child(ignorer);
     let tree = spec.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await, ["a starts", "b starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts"]);
     let plain = tree.which_child("plain").await.unwrap().pid().unwrap();
     let ended = t.rt.ended(plain);
     t.rt.kill(tree.pid().unwrap());
     assert_eq!(ended.await, ExitReason::Killed);
-    let mut told = t.told().await;
+    let mut told = t.reports().await;
     told.sort();
     assert_eq!(told, ["a stops: killed", "b stops: shutdown"]);
-    assert_eq!(t.rt.process_count(), 1, "who ignores it has its time");
+    assert_eq!(t.rt.process_count(), 1, "a child that ignores it has its shutdown time");
     tokio::time::sleep(ms(5_000)).await;
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// T03: a supervisor that is killed while it waits for a child to stop leaves nobody
-/// behind, not even that child, when its time is up.
+/// T03: a supervisor that is killed while it waits for a child to stop leaves no process behind,
+/// not even that child, after its shutdown time.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_killed_during_a_stop_leaves_nobody_behind() {
-    let t = Troupe::new();
+async fn a_supervisor_killed_during_a_stop_leaves_no_child_behind() {
+    let t = ScriptedChildren::new();
     let ignorer = deaf("deaf", Shutdown::Timeout(ms(1_000)));
     let tree = Supervisor::one_for_one().child(ignorer).start(&t.rt).await.unwrap();
     let ended = t.rt.ended(tree.which_child("deaf").await.unwrap().pid().unwrap());
@@ -217,8 +218,8 @@ async fn a_supervisor_killed_during_a_stop_leaves_nobody_behind() {
 
 /// T03: one that has as long as it takes has that still.
 #[tokio::test(start_paused = true)]
-async fn infinity_outlives_a_killed_supervisor() {
-    let t = Troupe::new();
+async fn an_infinity_child_outlives_a_killed_supervisor() {
+    let t = ScriptedChildren::new();
     let ignorer = deaf("deaf", Shutdown::Infinity);
     let tree = Supervisor::one_for_one().child(ignorer).start(&t.rt).await.unwrap();
     let deaf = tree.which_child("deaf").await.unwrap().pid().unwrap();
@@ -232,19 +233,19 @@ async fn infinity_outlives_a_killed_supervisor() {
 /// T01: while the supervisor waits for one child to stop, others end, and none of their
 /// ends is lost.
 #[tokio::test(start_paused = true)]
-async fn ends_that_come_during_a_stop_are_not_lost() {
-    let mut t = Troupe::new();
+async fn exits_during_a_stop_of_another_child_are_not_lost() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("slow", Stop::Takes(ms(1_000)));
     let spec = Supervisor::one_for_one().child(t.child("a")).child(t.child("b"));
     let tree = spec.child(t.child("slow")).start(&t.rt).await.unwrap();
-    t.told().await;
+    t.reports().await;
     let (stopped, ()) = tokio::join!(tree.terminate_child("slow"), async {
         tokio::time::sleep(ms(500)).await;
         t.crash("a");
         t.crash("b");
     });
     assert_eq!(stopped, Ok(()));
-    let told = t.told().await;
+    let told = t.reports().await;
     assert_eq!(told[..2], ["slow stops: shutdown", "a stops: boom"]);
     assert_eq!(told[2..], ["b stops: boom", "slow is gone", "a starts", "b starts"]);
     assert_eq!(counts(&tree.count_children().await.unwrap()), (3, 2, 0, 3));

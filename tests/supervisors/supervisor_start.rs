@@ -1,4 +1,4 @@
-//! How supervisors start: in order, to the end or not at all, as described or not.
+//! How supervisors start: in order, completely or not at all, from valid and invalid specifications.
 
 use crate::support;
 
@@ -10,7 +10,7 @@ use regrow::{
 };
 use support::crash;
 use support::reporter::counts;
-use support::troupe::{Start, Stop, Troupe, states};
+use support::scripted_children::{ScriptedChildren, Start, Stop, states};
 use tokio::sync::oneshot;
 
 /// All of them, one after the other.
@@ -21,7 +21,7 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
 /// SUP-001.
 #[tokio::test(start_paused = true)]
 async fn an_empty_supervisor_starts_and_stops() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
     assert_eq!(counts(&tree.count_children().await.unwrap()), (0, 0, 0, 0));
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
@@ -31,38 +31,38 @@ async fn an_empty_supervisor_starts_and_stops() {
 /// SUP-002, SUP-003: each only after the one before is ready, or is gone.
 #[tokio::test(start_paused = true)]
 async fn children_start_in_order_and_stop_in_reverse() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     for id in ["a", "b", "c", "d", "e"] {
         t.on_stop(id, Stop::Takes(Duration::from_millis(10)));
     }
     let spec = over(Supervisor::one_for_one(), t.children(["a", "b", "c", "d", "e"]));
     let tree = spec.start(&t.rt).await.unwrap();
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts", "d starts", "e starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts", "d starts", "e starts"]);
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     let stop = |id| [format!("{id} stops: shutdown"), format!("{id} is gone")];
-    assert_eq!(t.told().await, ["e", "d", "c", "b", "a"].map(stop).concat());
+    assert_eq!(t.reports().await, ["e", "d", "c", "b", "a"].map(stop).concat());
 }
 
-/// SUP-033: depth first, last child first, and nobody is left when the stop returns.
+/// SUP-033: depth first, last child first, and no process is left when the stop returns.
 #[tokio::test(start_paused = true)]
 async fn a_tree_stops_depth_first() {
-    let mut t = Troupe::new();
+    let mut t = ScriptedChildren::new();
     let inner = |id, children| over(Supervisor::one_for_one().with_id(id), children);
     let top = Supervisor::one_for_one()
         .child(inner("left", t.children(["a", "b"])))
         .child(inner("right", t.children(["c", "d"])));
     let tree = top.start(&t.rt).await.unwrap();
     assert_eq!(counts(&tree.count_children().await.unwrap()), (2, 2, 2, 0));
-    assert_eq!(t.told().await, ["a starts", "b starts", "c starts", "d starts"]);
+    assert_eq!(t.reports().await, ["a starts", "b starts", "c starts", "d starts"]);
     tree.stop().await.unwrap();
     assert_eq!(t.rt.leftovers(), Leftovers::default());
-    assert_eq!(t.told().await, ["d", "c", "b", "a"].map(|id| format!("{id} stops: shutdown")));
+    assert_eq!(t.reports().await, ["d", "c", "b", "a"].map(|id| format!("{id} stops: shutdown")));
 }
 
 /// SUP-004, T15: at once another supervisor can have the names.
 #[tokio::test(start_paused = true)]
-async fn a_child_that_fails_stops_the_start() {
-    let mut t = Troupe::new();
+async fn a_failed_child_start_stops_the_started_children_in_reverse() {
+    let mut t = ScriptedChildren::new();
     t.next_starts("c", [Start::Fails]);
     let spec = over(Supervisor::one_for_one().named("top"), t.children(["a", "b", "c", "d"]));
     let error = spec.clone().start(&t.rt).await.unwrap_err();
@@ -70,15 +70,15 @@ async fn a_child_that_fails_stops_the_start() {
     let why = Box::new(StartError::Failed(crash("c has no luck")));
     assert_eq!(error, StartError::Child { id: "c".into(), error: why });
     let told = ["a starts", "b starts", "c fails", "b stops: shutdown", "a stops: shutdown"];
-    assert_eq!(t.told().await, told);
+    assert_eq!(t.reports().await, told);
     let tree = spec.start(&t.rt).await.unwrap();
     assert_eq!(t.rt.whereis("top"), tree.pid());
 }
 
 /// SUP-004: the error of a tree names the whole way down.
 #[tokio::test(start_paused = true)]
-async fn a_failure_deep_down_names_the_way() {
-    let t = Troupe::new();
+async fn a_nested_start_failure_has_the_path_of_the_child() {
+    let t = ScriptedChildren::new();
     t.next_starts("c", [Start::Fails]);
     let inner = Supervisor::one_for_one().with_id("inner").child(t.child("c"));
     let error = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap_err();
@@ -93,8 +93,8 @@ async fn a_failure_deep_down_names_the_way() {
 
 /// SUP-005.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_may_choose_not_to_run() {
-    let t = Troupe::new();
+async fn a_supervisor_may_ignore_its_start() {
+    let t = ScriptedChildren::new();
     let ignoring = || Supervisor::with_init(|ctx| async move { Err(ctx.ignore()) }).named("top");
     assert_eq!(ignoring().start(&t.rt).await.unwrap_err(), StartError::Ignored);
     assert_eq!(t.rt.leftovers(), Leftovers::default());
@@ -106,8 +106,8 @@ async fn a_supervisor_may_choose_not_to_run() {
 /// SUP-005: the init of a supervisor runs again at each restart, and what it gives is
 /// looked at like any other.
 #[tokio::test(start_paused = true)]
-async fn a_supervisors_init_runs_at_each_start() {
-    let mut t = Troupe::new();
+async fn a_supervisor_init_runs_at_each_start() {
+    let mut t = ScriptedChildren::new();
     let [a, b] = t.children(["a", "b"]);
     let inner = Supervisor::with_init(move |ctx| async move {
         let child = match ctx.start_cause() {
@@ -120,7 +120,7 @@ async fn a_supervisors_init_runs_at_each_start() {
     let inner = SupervisorRef::named(&t.rt, "inner");
     assert_eq!(states(&inner).await, ["a runs"]);
     t.crash("a");
-    assert_eq!(t.told().await, ["a starts", "a stops: boom", "b starts"]);
+    assert_eq!(t.reports().await, ["a starts", "a stops: boom", "b starts"]);
     assert_eq!(states(&inner).await, ["b runs"]);
     tree.stop().await.unwrap();
 
@@ -139,8 +139,8 @@ async fn a_supervisors_init_runs_at_each_start() {
 
 /// SUP-006: and a temporary one is not kept.
 #[tokio::test(start_paused = true)]
-async fn a_child_may_choose_not_to_run() {
-    let t = Troupe::new();
+async fn a_child_may_ignore_its_start() {
+    let t = ScriptedChildren::new();
     t.next_starts("b", [Start::Ignores]);
     t.next_starts("x", [Start::Ignores]);
     let temporary = t.child("x").restart(Restart::Temporary);
@@ -153,8 +153,8 @@ async fn a_child_may_choose_not_to_run() {
 
 /// SUP-012, SUP-013.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_work_is_refused_before_any_child_starts() {
-    let t = Troupe::new();
+async fn invalid_settings_are_refused_before_any_child_starts() {
+    let t = ScriptedChildren::new();
     let twice = over(Supervisor::one_for_one(), t.children(["a", "b", "a"]));
     assert_eq!(twice.start(&t.rt).await.unwrap_err(), StartError::DuplicateId("a".into()));
     let zero = Supervisor::one_for_one().intensity(1, Duration::ZERO).child(t.child("a"));
@@ -171,8 +171,8 @@ async fn what_cannot_work_is_refused_before_any_child_starts() {
 /// SUP-014, SUP-015: as it is described it is handed out; the default budget is three in
 /// five seconds.
 #[tokio::test(start_paused = true)]
-async fn a_child_is_described_by_its_defaults() {
-    let mut t = Troupe::new();
+async fn child_spec_returns_the_default_settings() {
+    let mut t = ScriptedChildren::new();
     let inner = Supervisor::one_for_one().with_id("inner");
     let tree = Supervisor::one_for_one().child(t.child("a")).child(inner);
     let tree = tree.start(&t.rt).await.unwrap();
@@ -188,10 +188,10 @@ async fn a_child_is_described_by_its_defaults() {
     assert_eq!((inner.kind(), inner.get_shutdown()), (ChildType::Supervisor, Shutdown::Infinity));
     let unknown = tree.child_spec("nobody").await.unwrap_err();
     assert_eq!(unknown.to_string(), "the supervisor has no child \"nobody\"");
-    t.told().await;
+    t.reports().await;
     for _ in 0..3 {
         t.crash("a");
-        assert_eq!(t.told().await, ["a stops: boom", "a starts"]);
+        assert_eq!(t.reports().await, ["a stops: boom", "a starts"]);
     }
     t.crash("a");
     tree.ended().await;
@@ -199,9 +199,9 @@ async fn a_child_is_described_by_its_defaults() {
 
 /// SUP-031: the parent's end is the supervisor's, after an orderly stop.
 #[tokio::test(start_paused = true)]
-async fn the_end_of_its_parent_ends_a_supervisor() {
+async fn the_end_of_its_parent_stops_a_supervisor_in_order() {
     for reason in [ExitReason::Shutdown, crash("parent"), ExitReason::Normal, ExitReason::Killed] {
-        let mut t = Troupe::new();
+        let mut t = ScriptedChildren::new();
         let spec = over(Supervisor::one_for_one().named("tree"), t.children(["a", "b"]));
         let (end, ends) = oneshot::channel::<ExitReason>();
         let (ready, is_ready) = oneshot::channel();
@@ -212,20 +212,20 @@ async fn the_end_of_its_parent_ends_a_supervisor() {
             Err(ends.await.unwrap())
         });
         let tree = is_ready.await.unwrap();
-        assert_eq!(t.told().await, ["a starts", "b starts"]);
+        assert_eq!(t.reports().await, ["a starts", "b starts"]);
         let ended = tree.ended();
         end.send(reason.clone()).unwrap();
         assert_eq!(ended.await, reason);
-        assert_eq!(t.told().await, ["b stops: shutdown", "a stops: shutdown"]);
+        assert_eq!(t.reports().await, ["b stops: shutdown", "a stops: shutdown"]);
         assert_eq!(parent.join().await, reason);
         assert_eq!(t.rt.leftovers(), Leftovers::default());
     }
 }
 
-/// T52: a linked start that fails is told by its result alone.
+/// T52: a linked start that fails is reported by its result alone.
 #[tokio::test(start_paused = true)]
 async fn a_linked_start_that_fails_sends_no_exit() {
-    let t = Troupe::new();
+    let t = ScriptedChildren::new();
     t.next_starts("a", [Start::Fails]);
     let spec = Supervisor::one_for_one().child(t.child("a"));
     let parent = t.rt.spawn_fallible(async move |mut ctx| {
@@ -248,11 +248,11 @@ impl regrow::StartChild for Panics {
     }
 }
 
-/// A panic of a start function, as the tree starts, is the supervisor's crash; who was started
-/// before has stopped in order by then, and its name is free.
+/// A panic of a start function during the start of the tree is a crash of the supervisor. The
+/// children started before have stopped in order by then, and their names are free.
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_start_leaves_nobody_behind() {
-    let mut t = Troupe::new();
+async fn a_panic_in_a_start_function_stops_the_started_children() {
+    let mut t = ScriptedChildren::new();
     t.on_stop("a", Stop::Takes(Duration::from_secs(1)));
     let tree = || {
         let patient = Supervisor::one_for_one().child(t.child("a"));
@@ -264,5 +264,5 @@ async fn a_panic_in_a_start_leaves_nobody_behind() {
         assert_eq!(t.rt.leftovers(), Leftovers::default());
     }
     let told = ["a starts", "a stops: shutdown", "a is gone"];
-    assert_eq!(t.told().await, [told, told].concat());
+    assert_eq!(t.reports().await, [told, told].concat());
 }

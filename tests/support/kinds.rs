@@ -1,5 +1,4 @@
-//! One child of every kind, all doing as they are told, so that what must hold for each is
-//! written once.
+//! One scripted child of every kind, so that a test of a common property is written once.
 
 use std::future::Future;
 use std::time::Duration;
@@ -46,7 +45,7 @@ pub type Make = fn(Does, Say) -> ChildSpec;
 /// A kind of child, by name.
 pub type Kind = (&'static str, Make);
 
-/// What every kind says: `"up"` when it runs, `"stopping"` when it is told to stop.
+/// The reports of every kind: `"up"` when it runs, `"stopping"` when it receives the stop request.
 pub const KINDS: [Kind; 3] = [("task", task), ("serve", serve), ("blocking", blocking)];
 
 /// How the first incarnation of a child ended: the only one it is allowed.

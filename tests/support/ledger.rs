@@ -1,4 +1,4 @@
-//! A server that does what it is told, and one that starts it.
+//! A server that executes the actions in its messages, and a server that starts one.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub const LEDGER: Name<Ledger> = Name::new("ledger");
 
-/// Does what it is told, and reports how it ended.
+/// Acts on request, and reports how it ended.
 pub struct Ledger {
     lines: Vec<u32>,
     kept: Vec<Reply<usize>>,

@@ -1,4 +1,4 @@
-//! A process that hands on everything it receives.
+//! A process that forwards everything it receives.
 
 use regrow::{Pid, Received, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -29,7 +29,7 @@ impl Listener {
         self.heard.recv().await.expect("the listener has ended")
     }
 
-    /// What it has received and nobody has asked for yet.
+    /// Received messages that no test has taken yet.
     pub fn so_far(&mut self) -> Vec<Received> {
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }

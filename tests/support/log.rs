@@ -1,4 +1,4 @@
-//! A subscriber of our own that keeps every line of the lifecycle log.
+//! A `tracing` subscriber that records every line of the lifecycle log.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
-/// One event as it was told.
+/// One logged event.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) level: Level,
@@ -58,9 +58,9 @@ impl Log {
         Log { lines, _listening: tracing::subscriber::set_default(collector) }
     }
 
-    /// What was told since this was last asked.
+    /// The lines logged since the last call.
     pub(crate) fn take(&self) -> Vec<Line> {
-        std::mem::take(&mut self.lines.lock().expect("nobody panics while holding it"))
+        std::mem::take(&mut self.lines.lock().expect("no holder of the lock panics"))
     }
 
     /// The same, level and message only.
@@ -95,7 +95,7 @@ impl Subscriber for Collector {
             fields: BTreeMap::new(),
         };
         event.record(&mut line);
-        self.lines.lock().expect("nobody panics while holding it").push(line);
+        self.lines.lock().expect("no holder of the lock panics").push(line);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

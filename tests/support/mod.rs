@@ -1,26 +1,26 @@
-//! What the tests share: processes that do as they are told and report what they get,
-//! and ways to see that nothing is left.
+//! Shared helpers: processes that act on request and report what they receive, and checks that
+//! nothing is left.
 #![allow(dead_code, unused_imports, unreachable_pub)] // no test file uses all of it
 #![allow(clippy::needless_pass_by_value, clippy::manual_async_fn)] // checks are closures
 
-pub mod boom;
+pub mod injected_panics;
 pub mod kinds;
 pub mod ledger;
 pub mod listener;
 pub mod log;
 pub mod modules;
 pub mod program;
-pub mod puppet;
+pub mod test_process;
 pub mod race;
 pub mod reporter;
 pub mod rng;
-pub mod sleeper;
+pub mod counting_waker;
 pub mod source;
-pub mod started;
-pub mod troupe;
+pub mod child_program;
+pub mod scripted_children;
 
 pub use listener::Listener;
-pub use puppet::Puppet;
+pub use test_process::TestProcess;
 
 pub use self::{dead_pid as dead, text as message};
 

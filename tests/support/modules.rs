@@ -1,4 +1,4 @@
-//! The modules of a crate, in the order they are declared in, and who uses whom.
+//! The modules of a crate in the order of their declarations, and the imports between them.
 
 use std::collections::{BTreeSet, HashMap};
 

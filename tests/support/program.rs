@@ -1,4 +1,4 @@
-//! An example as the operating system sees it: a process with an output and an exit code.
+//! An example run as a real process, with its output and exit code.
 #![allow(dead_code)] // no test file uses all of it
 
 use std::io::{BufRead, BufReader, Lines};

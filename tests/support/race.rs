@@ -1,5 +1,4 @@
-//! Two racers over many rounds, on 1, 2 and 4 workers, from workers and from threads
-//! that know nothing of tokio.
+//! Two concurrent operations over many rounds, on 1, 2 and 4 workers and on threads outside tokio.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Children that report their starts and ends, and end as they are told.
+//! Children that report their starts and ends, and end on request.
 
 use regrow::{
     ChildCounts, ChildSpec, ExitReason, GenServer, Name, Pid, Reply, Result, Runtime,
@@ -6,7 +6,7 @@ use regrow::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What a child tells of itself.
+/// A report of a child.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
     Started(&'static str, Pid),
@@ -15,7 +15,7 @@ pub enum Said {
 
 pub type Log = UnboundedSender<Said>;
 
-/// A child that reports its start and its end, and ends as it is told.
+/// A child that reports its start and its end, and ends on request.
 pub struct Reporter(&'static str, Log);
 
 pub enum Tell {

@@ -1,4 +1,4 @@
-//! Random numbers of a seed: xorshift, the same on every machine.
+//! Random numbers from a seed: xorshift, the same on every machine.
 #![allow(dead_code)] // not every user picks
 
 pub(crate) struct Rng(u64);

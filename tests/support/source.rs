@@ -1,5 +1,4 @@
-//! Source files as the house rules look at them: their code apart from comments and
-//! literals, and the functions in it.
+//! Source files for the rules of the repository: code without comments and literals, and functions.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +36,7 @@ pub fn sources(folder: &str) -> Vec<Source> {
     files(folder, ".rs")
 }
 
-/// All files below a folder whose names end so.
+/// All files below a folder with this name suffix.
 pub fn files(folder: &str, ending: &str) -> Vec<Source> {
     let mut found = Vec::new();
     for name in entries(folder) {
@@ -105,7 +104,7 @@ pub fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The function whose `fn` is here; none if it has no body.
+/// The function at this `fn`; none if it has no body.
 fn function(code: &str, at: usize) -> Option<Function> {
     let head = code[at + 2..].trim_start();
     let name = head.chars().take_while(|&c| is_word(c)).collect();

@@ -1,4 +1,4 @@
-//! Tasks: work whose result another process waits for.
+//! Tasks: work with a result that another process waits for.
 
 #[path = "../support/mod.rs"]
 mod support;

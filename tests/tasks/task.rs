@@ -1,4 +1,4 @@
-//! Tasks: work beside a process, whose result it waits for.
+//! Tasks: work beside a process, which waits for the result.
 
 use crate::support;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use regrow::{
     Context, CrashKind, ExitReason, Received, Result, Runtime, Shutdown, Task, TaskError,
 };
-use support::{OnDrop, Puppet, assert_nothing_left, crash, exit, settled};
+use support::{OnDrop, TestProcess, assert_nothing_left, crash, exit, settled};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -52,7 +52,7 @@ fn exited<T>(reason: ExitReason) -> Result<T, TaskError> {
 
 /// TSK-001.
 #[tokio::test(start_paused = true)]
-async fn a_joined_task_gives_its_result_and_leaves_no_message() {
+async fn join_returns_the_result_and_leaves_no_message() {
     inside_trapping(|mut ctx| async move {
         let task = Task::spawn(&ctx, |task| async move { task.pid() });
         let pid = task.pid();
@@ -65,9 +65,9 @@ async fn a_joined_task_gives_its_result_and_leaves_no_message() {
     .await;
 }
 
-/// Not even where nobody joins it: its link passes on what is abnormal, and nothing else.
+/// Also for a task that is never joined: its link delivers abnormal exits only.
 #[tokio::test(start_paused = true)]
-async fn a_normal_end_of_a_linked_task_is_no_message_to_a_caller_that_traps() {
+async fn a_normal_exit_of_a_linked_task_sends_no_exit_to_a_trapping_caller() {
     inside_trapping(|mut ctx| async move {
         drop(Task::spawn(&ctx, |_| async { 42 }));
         assert!(is_empty(&mut ctx).await);
@@ -86,7 +86,7 @@ async fn a_normal_end_of_a_linked_task_is_no_message_to_a_caller_that_traps() {
 
 /// TSK-002.
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_does_not_trap_falls_with_its_task() {
+async fn a_task_crash_ends_a_caller_that_does_not_trap_exits() {
     let rt = Runtime::new();
     let caller = rt.spawn_fallible(|ctx| async move {
         let task = Task::spawn(&ctx, |_| async { panic!("no luck") });
@@ -101,7 +101,7 @@ async fn a_caller_that_does_not_trap_falls_with_its_task() {
 
 /// TSK-003.
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_traps_is_told_by_the_join_and_by_nothing_else() {
+async fn join_reports_a_crash_to_a_trapping_caller_without_an_exit_message() {
     inside_trapping(|mut ctx| async move {
         let start = Instant::now();
         let bad = Task::<()>::spawn(&ctx, |_| async { panic!("no luck") });
@@ -120,9 +120,9 @@ async fn a_caller_that_traps_is_told_by_the_join_and_by_nothing_else() {
     .await;
 }
 
-/// A crash that nobody has joined yet is an `Exit`, as of any link; the join takes it back.
+/// A crash before the join is an `Exit` message, as for any link; the join removes it.
 #[tokio::test(start_paused = true)]
-async fn a_crash_is_told_to_a_trapping_caller_that_does_not_join() {
+async fn a_crash_of_an_unjoined_task_sends_an_exit_to_a_trapping_caller() {
     inside_trapping(|mut ctx| async move {
         let joined = Task::spawn(&ctx, |_| async { panic!("first") });
         let dropped = Task::spawn(&ctx, |_| async { panic!("second") });
@@ -141,7 +141,7 @@ async fn a_crash_is_told_to_a_trapping_caller_that_does_not_join() {
 
 /// TSK-005.
 #[tokio::test(start_paused = true)]
-async fn a_result_that_comes_too_late_goes_nowhere() {
+async fn a_result_after_the_join_timeout_is_dropped() {
     inside_trapping(|mut ctx| async move {
         let task = Task::spawn(&ctx, |_| sleep(ms(60)));
         let pid = task.pid();
@@ -159,7 +159,7 @@ async fn a_result_that_comes_too_late_goes_nowhere() {
 
 /// The default of `join` is five seconds; without a limit it takes what it takes.
 #[tokio::test(start_paused = true)]
-async fn a_join_waits_five_seconds_unless_told_otherwise() {
+async fn join_waits_five_seconds_by_default() {
     inside(|ctx| async move {
         let limit = Duration::from_secs(5);
         let sleeper = |time| Task::spawn(&ctx, move |_| sleep(time));
@@ -173,7 +173,7 @@ async fn a_join_waits_five_seconds_unless_told_otherwise() {
 
 /// TSK-006.
 #[tokio::test(start_paused = true)]
-async fn a_task_that_was_yielded_for_can_still_be_joined() {
+async fn yield_for_returns_none_until_the_result_is_ready() {
     inside(|ctx| async move {
         let mut task = Task::spawn(&ctx, |_| async {
             sleep(ms(40)).await;
@@ -195,7 +195,7 @@ async fn a_task_that_was_yielded_for_can_still_be_joined() {
 
 /// A yield that is dropped has taken nothing.
 #[tokio::test(start_paused = true)]
-async fn a_yield_that_is_dropped_takes_nothing() {
+async fn a_dropped_yield_for_takes_no_result() {
     inside(|ctx| async move {
         let mut task = Task::spawn(&ctx, |_| async { "result" });
         tokio::select! {
@@ -211,7 +211,7 @@ async fn a_yield_that_is_dropped_takes_nothing() {
 
 /// TSK-007.
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_ends_an_endless_task_and_is_heard_by_nobody() {
+async fn shutdown_ends_a_task_and_sends_its_caller_nothing() {
     for how in [Shutdown::default(), Shutdown::Infinity, Shutdown::BrutalKill] {
         inside(move |ctx| async move {
             let task = Task::spawn(&ctx, |_| pending::<()>());
@@ -234,7 +234,7 @@ async fn a_shutdown_ends_an_endless_task_and_is_heard_by_nobody() {
 
 /// TSK-008: and of one that crashed, the reason.
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_of_a_finished_task_gives_its_outcome() {
+async fn shutdown_of_a_finished_task_returns_its_outcome() {
     inside_trapping(|mut ctx| async move {
         let good = Task::spawn(&ctx, |_| async { 42 });
         let bad = Task::<()>::spawn(&ctx, |_| async { panic!("as it should") });
@@ -252,7 +252,7 @@ async fn a_shutdown_of_a_finished_task_gives_its_outcome() {
 /// Whether a task ends before it is shut down or because of it, the same reason gives the same
 /// outcome. Elixir: `Task.shutdown/2`.
 #[tokio::test(start_paused = true)]
-async fn an_end_before_the_shutdown_gives_what_it_would_give_after() {
+async fn shutdown_returns_the_same_outcome_for_an_exit_before_it() {
     let ways = [Shutdown::default(), Shutdown::Infinity, Shutdown::BrutalKill];
     let brutal = |how| how == Shutdown::BrutalKill;
     let other = ExitReason::shutdown_with("it has nothing to do");
@@ -280,7 +280,7 @@ async fn an_end_before_the_shutdown_gives_what_it_would_give_after() {
 /// One that uses its time to finish, one that has to be killed at its end, and one that
 /// ends otherwise than it was asked to.
 #[tokio::test(start_paused = true)]
-async fn a_task_has_the_time_it_is_given_to_stop() {
+async fn a_task_has_its_shutdown_time_to_stop() {
     inside(|ctx| async move {
         let start = Instant::now();
         let finishing = Task::spawn(&ctx, |mut task| async move {
@@ -316,7 +316,7 @@ async fn a_task_has_the_time_it_is_given_to_stop() {
 
 /// TSK-011.
 #[tokio::test(start_paused = true)]
-async fn a_brutal_shutdown_ends_a_trapping_task_at_once() {
+async fn shutdown_with_brutal_kill_ends_a_trapping_task_at_once() {
     inside_trapping(|mut ctx| async move {
         let task = Task::spawn(&ctx, |_| pending::<()>());
         let pid = task.pid();
@@ -331,9 +331,9 @@ async fn a_brutal_shutdown_ends_a_trapping_task_at_once() {
     .await;
 }
 
-/// A shutdown that is dropped half way leaves nobody behind.
+/// A `shutdown` that is dropped before its end leaves no process behind.
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_that_is_dropped_kills_the_task() {
+async fn dropping_a_shutdown_kills_the_task() {
     let rt = Runtime::new();
     let task = Task::<()>::spawn_nolink(&rt, |mut task| async move {
         task.shutdown().await;
@@ -348,7 +348,7 @@ async fn a_shutdown_that_is_dropped_kills_the_task() {
 
 /// TSK-012.
 #[tokio::test(start_paused = true)]
-async fn an_ignored_task_goes_on_alone() {
+async fn an_ignored_task_keeps_running_unlinked() {
     inside_trapping(|mut ctx| async move {
         let rt = ctx.runtime();
         let finished = Task::spawn(&ctx, |_| async { 42 });
@@ -382,7 +382,7 @@ async fn an_ignored_task_goes_on_alone() {
 
 /// TSK-013.
 #[tokio::test(start_paused = true)]
-async fn many_results_come_in_the_order_of_the_tasks() {
+async fn join_many_returns_results_in_the_order_of_the_tasks() {
     inside_trapping(|mut ctx| async move {
         let start = Instant::now();
         let tasks = [30, 10, 20].map(|time| {
@@ -402,7 +402,7 @@ async fn many_results_come_in_the_order_of_the_tasks() {
 
 /// TSK-014: and all fail when the time is up.
 #[tokio::test(start_paused = true)]
-async fn the_first_crash_of_many_is_told_at_once() {
+async fn join_many_returns_the_first_crash_at_once() {
     inside_trapping(|ctx| async move {
         let start = Instant::now();
         let endless = || Task::spawn(&ctx, |_| pending::<u32>());
@@ -430,7 +430,7 @@ async fn the_first_crash_of_many_is_told_at_once() {
 
 /// TSK-016.
 #[tokio::test(start_paused = true)]
-async fn many_are_yielded_for_and_kept() {
+async fn yield_many_returns_ready_results_and_keeps_the_other_tasks() {
     inside_trapping(|mut ctx| async move {
         let rt = ctx.runtime();
         let mut tasks = [
@@ -461,14 +461,14 @@ async fn many_are_yielded_for_and_kept() {
 
 /// TSK-018.
 #[tokio::test(start_paused = true)]
-async fn a_task_falls_with_its_caller_but_outlives_its_normal_end() {
+async fn a_task_ends_with_an_abnormal_exit_of_its_caller_only() {
     let rt = Runtime::new();
     for (end, expected) in [
         (crash("r"), crash("r")),
         (ExitReason::Shutdown, ExitReason::Shutdown),
         (ExitReason::Normal, ExitReason::Normal),
     ] {
-        let caller = Puppet::new(&rt);
+        let caller = TestProcess::new(&rt);
         let task = caller.ask(|ctx| Task::spawn(ctx, |_| sleep(ms(50)))).await;
         let ended = rt.ended(task.pid());
         match end {
@@ -483,13 +483,13 @@ async fn a_task_falls_with_its_caller_but_outlives_its_normal_end() {
     assert_nothing_left(&rt).await;
 }
 
-/// One that asked to be told has time to finish when its caller crashes; a normal end is
-/// no reason to.
+/// A task with a shutdown signal has time to finish when its caller crashes. A normal end of the
+/// caller does not stop it.
 #[tokio::test(start_paused = true)]
-async fn a_task_can_hear_of_its_callers_crash() {
+async fn a_task_can_wait_for_the_crash_of_its_caller() {
     let rt = Runtime::new();
     for (reason, expected) in [(crash("r"), Some(Ok(()))), (ExitReason::Normal, None)] {
-        let caller = Puppet::new(&rt);
+        let caller = TestProcess::new(&rt);
         let spawn =
             |ctx: &mut Context| Task::spawn(ctx, |mut task| async move { task.shutdown().await });
         let mut task = caller.ask(spawn).await;
@@ -502,7 +502,7 @@ async fn a_task_can_hear_of_its_callers_crash() {
 
 /// A caller that is condemned already takes its task along.
 #[tokio::test(start_paused = true)]
-async fn a_task_of_a_dying_caller_ends_with_it() {
+async fn a_task_spawned_by_an_ending_caller_ends_with_it() {
     let rt = Runtime::new();
     let (tell, told) = oneshot::channel();
     let caller = rt.spawn(|ctx| async move {
@@ -518,7 +518,7 @@ async fn a_task_of_a_dying_caller_ends_with_it() {
 
 /// Its body never runs then.
 #[tokio::test(start_paused = true)]
-async fn a_task_of_a_closed_runtime_or_a_dead_caller_has_ended() {
+async fn a_task_of_a_closed_runtime_or_an_ended_caller_never_runs() {
     let rt = Runtime::new();
     let (tell, told) = oneshot::channel();
     let caller = rt.spawn(|ctx| async move {
@@ -536,7 +536,7 @@ async fn a_task_of_a_closed_runtime_or_a_dead_caller_has_ended() {
 
 /// TSK-019.
 #[tokio::test(start_paused = true)]
-async fn the_crash_of_an_unlinked_task_is_told_and_no_more() {
+async fn join_of_an_unlinked_task_reports_its_crash_only() {
     inside(|ctx| async move {
         let rt = ctx.runtime();
         let crashing = || {
@@ -554,7 +554,7 @@ async fn the_crash_of_an_unlinked_task_is_told_and_no_more() {
 
 /// Dropping the handle stops nothing.
 #[tokio::test(start_paused = true)]
-async fn a_task_whose_handle_is_dropped_goes_on() {
+async fn a_task_whose_handle_is_dropped_keeps_running() {
     inside_trapping(|mut ctx| async move {
         let (tell, told) = oneshot::channel();
         drop(Task::spawn(&ctx, |_| async move {
@@ -568,11 +568,11 @@ async fn a_task_whose_handle_is_dropped_goes_on() {
     .await;
 }
 
-/// A task spawns tasks, and they fall together.
+/// A task spawns tasks, and they end together.
 #[tokio::test(start_paused = true)]
-async fn tasks_spawn_tasks() {
+async fn a_crash_of_a_nested_task_ends_its_outer_task() {
     let rt = Runtime::new();
-    let caller = Puppet::trapping(&rt);
+    let caller = TestProcess::trapping(&rt);
     let spawn = |ctx: &mut Context| {
         Task::spawn(ctx, |outer| async move {
             let inner = Task::spawn(&outer, |_| async { panic!("deep") });
@@ -593,7 +593,7 @@ async fn tasks_spawn_tasks() {
 
 /// More of them than a turn may look at, all over: each gives its result at once.
 #[tokio::test(start_paused = true)]
-async fn many_that_are_over_are_all_looked_at() {
+async fn waits_for_a_thousand_finished_tasks_return_all_results() {
     let rt = Runtime::new();
     let start = || (0..1_000).map(|n| Task::spawn_nolink(&rt, move |_| async move { n }));
     let mut tasks: Vec<_> = start().collect();

@@ -1,4 +1,4 @@
-//! A function applied to every item of a stream, many at a time.
+//! A function applied to every item of a stream, several items at a time.
 
 use crate::support;
 
@@ -25,7 +25,7 @@ async fn nap(time: u64) -> u64 {
 
 /// TSK-026.
 #[tokio::test(start_paused = true)]
-async fn results_come_in_the_order_of_the_input_and_no_more_run_than_asked() {
+async fn results_keep_the_input_order_and_the_concurrency_limit() {
     let rt = Runtime::new();
     let [now, most] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let peak = Arc::clone(&most);
@@ -50,7 +50,7 @@ async fn results_come_in_the_order_of_the_input_and_no_more_run_than_asked() {
 
 /// TSK-027.
 #[tokio::test(start_paused = true)]
-async fn unordered_results_come_as_they_finish() {
+async fn unordered_results_arrive_as_they_finish() {
     let rt = Runtime::new();
     let naps = TaskStream::nolink(&rt, stream::iter([40, 30, 20, 10]), nap);
     let naps: Vec<_> = naps.concurrency(4).unordered().collect().await;
@@ -58,9 +58,9 @@ async fn unordered_results_come_as_they_finish() {
     assert_nothing_left(&rt).await;
 }
 
-/// TSK-029: and the caller, linked and not trapping, hears nothing of what was killed.
+/// TSK-029: a linked caller that does not trap exits is not notified of killed items.
 #[tokio::test(start_paused = true)]
-async fn an_item_that_takes_too_long_is_killed_and_the_others_go_on() {
+async fn an_item_that_times_out_is_killed_and_the_others_continue() {
     let late = || Err(TaskError::Timeout(ms(50)));
     for (concurrency, time) in [(1, 102), (2, 100), (4, 50)] {
         let rt = Runtime::new();
@@ -79,9 +79,9 @@ async fn an_item_that_takes_too_long_is_killed_and_the_others_go_on() {
     }
 }
 
-/// To whoever watches it, such an item was killed.
+/// A monitor of such an item reports `Killed`.
 #[tokio::test(start_paused = true)]
-async fn an_item_is_killed_on_time_also_when_nobody_asks() {
+async fn an_item_is_killed_on_time_while_the_stream_is_not_polled() {
     let rt = Runtime::new();
     let mut naps = TaskStream::nolink(&rt, stream::iter([1, 1_000, 1]), nap);
     naps = naps.concurrency(2).timeout(ms(50));
@@ -99,7 +99,7 @@ async fn an_item_is_killed_on_time_also_when_nobody_asks() {
 
 /// Five seconds, or as long as it takes.
 #[tokio::test(start_paused = true)]
-async fn an_item_has_five_seconds_unless_told_otherwise() {
+async fn an_item_has_five_seconds_by_default() {
     let rt = Runtime::new();
     let slow = || stream::iter([5_001]);
     let naps: Vec<_> = TaskStream::nolink(&rt, slow(), nap).collect().await;
@@ -111,15 +111,15 @@ async fn an_item_has_five_seconds_unless_told_otherwise() {
 /// TSK-031.
 #[test]
 #[should_panic(expected = "a concurrency of no tasks at all lets none run")]
-fn a_concurrency_of_nothing_is_refused() {
+fn a_concurrency_of_zero_panics() {
     let rt = Runtime::new();
     let _ = TaskStream::nolink(&rt, stream::iter([1]), nap).concurrency(0);
 }
 
-/// A crash is one item's, where nobody is linked or the caller traps; and no `Exit` of it
-/// is left.
+/// A crash is the failure of one item if the item is not linked or the caller traps exits. No
+/// `Exit` of it is left.
 #[tokio::test(start_paused = true)]
-async fn a_crash_is_the_failure_of_one_item() {
+async fn a_crash_fails_one_item_only() {
     async fn odd(number: u32) -> u32 {
         assert!(number % 2 == 1, "{number} is even");
         number
@@ -147,9 +147,9 @@ async fn a_crash_is_the_failure_of_one_item() {
     assert_nothing_left(&rt).await;
 }
 
-/// A linked caller that does not trap falls with an item, and the other items with it.
+/// A failed item ends a linked caller that does not trap exits, and the other items.
 #[tokio::test(start_paused = true)]
-async fn a_linked_caller_falls_with_an_item() {
+async fn a_crash_of_an_item_ends_a_linked_caller() {
     let rt = Runtime::new();
     let body = rt.spawn(|ctx| async move {
         let naps = TaskStream::new(&ctx, stream::iter([1_000, 10]), |time| async move {
@@ -184,9 +184,9 @@ async fn items_end_with_their_caller() {
     }
 }
 
-/// Dropping the stream kills what is under way, and nobody hears of it.
+/// Dropping the stream kills the running items without a notification.
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_dropped_leaves_nothing_under_way() {
+async fn dropping_a_stream_kills_its_running_items() {
     let rt = Runtime::new();
     let body = rt.spawn(|mut ctx| async move {
         let (tell, mut dropped) = unbounded_channel();
@@ -215,7 +215,7 @@ async fn a_stream_that_is_dropped_leaves_nothing_under_way() {
 /// It takes no more from its input than it has room for, also when results wait for a slow
 /// one before them, and none at all before it is asked.
 #[tokio::test(start_paused = true)]
-async fn a_slow_reader_slows_the_input_down() {
+async fn a_slow_reader_limits_what_is_taken_from_the_input() {
     let rt = Runtime::new();
     let taken = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&taken);
@@ -235,7 +235,7 @@ async fn a_slow_reader_slows_the_input_down() {
 
 /// An input that has nothing for a while doesn't hold up what is under way.
 #[tokio::test(start_paused = true)]
-async fn results_are_given_while_the_input_waits() {
+async fn results_arrive_while_the_input_is_pending() {
     let rt = Runtime::new();
     let (feed, input) = unbounded_channel();
     let input = stream::unfold(input, async |mut input| Some((input.recv().await?, input)));
@@ -253,7 +253,7 @@ async fn results_are_given_while_the_input_waits() {
 
 /// The function runs inside of each task, its plain part too.
 #[tokio::test(start_paused = true)]
-async fn a_panic_before_the_first_await_is_the_items_own() {
+async fn a_panic_before_the_first_await_fails_its_item() {
     let rt = Runtime::new();
     let bad = |number: u32| {
         assert!(number == 1, "no");

@@ -25,7 +25,7 @@ async fn started() -> (Runtime, TaskSupervisorRef) {
     (rt, tasks)
 }
 
-/// Spawns a task in a process, and tells how it crashes on demand.
+/// Spawns a task in a process, and makes it crash on request.
 async fn crashing(
     rt: &Runtime,
     tasks: &TaskSupervisorRef,
@@ -49,7 +49,7 @@ async fn crashing(
 
 /// No number that could be taken for a pid stands beside the pid; the census counts them as one.
 #[tokio::test(start_paused = true)]
-async fn all_tasks_have_one_label_and_their_pids_tell_them_apart() {
+async fn all_supervised_tasks_have_one_label_and_different_pids() {
     let (rt, tasks) = started().await;
     let mut pids = vec![tasks.start_child(|_| pending()).await.unwrap()];
     pids.push(tasks.spawn_nolink(|_| pending::<()>()).await.unwrap().pid());
@@ -62,7 +62,7 @@ async fn all_tasks_have_one_label_and_their_pids_tell_them_apart() {
 
 /// TSK-021.
 #[tokio::test(start_paused = true)]
-async fn a_supervised_task_is_a_child_and_its_crash_reaches_its_caller() {
+async fn a_supervised_task_is_a_child_and_linked_to_its_caller() {
     let (rt, tasks) = started().await;
     for traps in [false, true] {
         let (caller, task, crash_now) = crashing(&rt, &tasks, traps).await;
@@ -83,7 +83,7 @@ async fn a_supervised_task_is_a_child_and_its_crash_reaches_its_caller() {
 
 /// A supervised task's result leaves nothing behind, and its caller's crash ends it.
 #[tokio::test(start_paused = true)]
-async fn a_supervised_task_is_tied_to_its_caller_as_any() {
+async fn a_supervised_task_follows_its_caller_as_an_unsupervised_one() {
     let (rt, tasks) = started().await;
     let handle = tasks.clone();
     let body = rt.spawn_fallible(move |mut ctx| async move {
@@ -114,9 +114,10 @@ async fn a_supervised_task_is_tied_to_its_caller_as_any() {
     assert_nothing_left(&rt).await;
 }
 
-/// One that has asked to be told hears of its caller's crash, though that is not its parent.
+/// A task with a shutdown signal is notified of its caller's crash, although the caller is not its
+/// parent.
 #[tokio::test(start_paused = true)]
-async fn a_supervised_task_can_hear_of_its_callers_crash() {
+async fn a_supervised_task_can_wait_for_the_crash_of_its_caller() {
     let (rt, tasks) = started().await;
     let (tell, spawned) = oneshot::channel();
     let caller = rt.spawn_fallible(move |ctx| async move {
@@ -132,7 +133,7 @@ async fn a_supervised_task_can_hear_of_its_callers_crash() {
 
 /// TSK-019, under a supervisor.
 #[tokio::test(start_paused = true)]
-async fn an_unlinked_supervised_task_crashes_alone() {
+async fn a_crash_of_an_unlinked_supervised_task_ends_no_other_process() {
     let (rt, tasks) = started().await;
     let task = tasks.spawn_nolink::<(), _, _>(|_| async { panic!("no luck") }).await.unwrap();
     let Err(TaskError::Exited(reason)) = task.join().await else { panic!("it succeeded") };
@@ -143,7 +144,7 @@ async fn an_unlinked_supervised_task_crashes_alone() {
 
 /// TSK-022.
 #[tokio::test(start_paused = true)]
-async fn a_child_is_started_again_only_if_asked() {
+async fn a_task_child_is_restarted_only_with_restart_permanent() {
     let (rt, tasks) = started().await;
     let (tell, mut told) = unbounded_channel();
     let say = tell.clone();
@@ -175,7 +176,7 @@ async fn a_child_is_started_again_only_if_asked() {
 
 /// TSK-023.
 #[tokio::test(start_paused = true)]
-async fn tasks_are_stopped_each_as_it_asks_for() {
+async fn each_task_is_stopped_by_its_own_shutdown_setting() {
     let (rt, tasks) = started().await;
     let brutal = tasks.clone().with_shutdown(Shutdown::BrutalKill);
     let brutal = brutal.start_child(|_| pending()).await.unwrap();
@@ -203,7 +204,7 @@ async fn tasks_are_stopped_each_as_it_asks_for() {
 
 /// TSK-025.
 #[tokio::test(start_paused = true)]
-async fn a_task_is_terminated_once() {
+async fn terminate_child_ends_a_task_once() {
     let (rt, tasks) = started().await;
     let endless = tasks.start_child(|_| pending()).await.unwrap();
     let ended = rt.ended(endless);
@@ -214,9 +215,9 @@ async fn a_task_is_terminated_once() {
     assert_nothing_left(&rt).await;
 }
 
-/// Tasks of a supervisor that is killed end with it, and so does who is linked to them.
+/// Tasks of a killed supervisor end with it, and so do the processes linked to them.
 #[tokio::test(start_paused = true)]
-async fn tasks_end_with_their_supervisor() {
+async fn a_killed_task_supervisor_ends_its_tasks() {
     let (rt, tasks) = started().await;
     let (caller, task, _crash_now) = crashing(&rt, &tasks, false).await;
     rt.kill(tasks.pid().unwrap());
@@ -227,7 +228,7 @@ async fn tasks_end_with_their_supervisor() {
 
 /// Without a supervisor there is no task; and a supervisor in a tree is a child like any.
 #[tokio::test(start_paused = true)]
-async fn a_named_supervisor_is_found_again_after_its_restart() {
+async fn a_named_task_supervisor_is_reachable_after_its_restart() {
     let rt = Runtime::new();
     let tasks = TaskSupervisorRef::named(&rt, "tasks");
     let error = tasks.start_child(|_| async { Ok(()) }).await.unwrap_err();
@@ -246,9 +247,9 @@ async fn a_named_supervisor_is_found_again_after_its_restart() {
     assert_nothing_left(&rt).await;
 }
 
-/// Nobody is worked for who is no more.
+/// A task whose caller has ended is stopped.
 #[tokio::test(start_paused = true)]
-async fn a_dead_caller_gets_no_task() {
+async fn spawn_for_an_ended_caller_fails_with_noproc() {
     let (rt, tasks) = started().await;
     let (tell, told) = oneshot::channel();
     let caller = rt.spawn(|ctx| async move { drop(tell.send(ctx)) });
@@ -263,7 +264,7 @@ async fn a_dead_caller_gets_no_task() {
 
 /// A caller that gives up before the supervisor comes to it gets nothing started.
 #[tokio::test(start_paused = true)]
-async fn a_spawn_that_is_dropped_in_time_starts_nothing() {
+async fn a_spawn_that_is_dropped_before_it_is_served_starts_nothing() {
     let (rt, tasks) = started().await;
     let (tell, mut told) = unbounded_channel::<()>();
     let mut late = Box::pin(tasks.spawn_nolink(move |_| async move { tell.send(()) }));
@@ -276,7 +277,7 @@ async fn a_spawn_that_is_dropped_in_time_starts_nothing() {
 
 /// However many of them ignore their end, they are stopped at once and not one by one.
 #[tokio::test(start_paused = true)]
-async fn a_stop_takes_as_long_as_the_slowest_task() {
+async fn a_task_supervisor_stops_its_tasks_concurrently() {
     let (rt, tasks) = started().await;
     for time in [300, 100, 200] {
         let slow = tasks.clone().with_shutdown(Shutdown::Timeout(ms(time)));
@@ -295,7 +296,7 @@ async fn a_stop_takes_as_long_as_the_slowest_task() {
 
 /// One more than there may be is refused, and its body dropped.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_has_no_more_tasks_than_it_may() {
+async fn max_children_limits_the_tasks_of_a_supervisor() {
     let rt = Runtime::new();
     let tasks = TaskSupervisor::new().max_children(2).start(&rt).await.unwrap();
     let first = tasks.spawn_nolink(|_| pending::<()>()).await.unwrap();
@@ -309,9 +310,9 @@ async fn a_supervisor_has_no_more_tasks_than_it_may() {
     assert_nothing_left(&rt).await;
 }
 
-/// One that gives up after that gets it killed, and its caller hears nothing.
+/// A task that exceeds its shutdown time is killed, and its caller is not notified.
 #[tokio::test(start_paused = true)]
-async fn a_spawn_that_is_dropped_late_kills_what_it_started() {
+async fn a_spawn_that_is_dropped_after_the_start_kills_the_task() {
     let (rt, tasks) = started().await;
     let body = rt.spawn_fallible(move |ctx| async move {
         let mut spawning = Box::pin(tasks.spawn(&ctx, |_| pending::<()>()));
@@ -336,7 +337,7 @@ async fn nap(time: u64) -> u64 {
 
 /// TSK-026, TSK-029 under a supervisor: items are its children while they run.
 #[tokio::test(start_paused = true)]
-async fn a_supervised_stream_is_as_any() {
+async fn a_supervised_stream_behaves_as_an_unsupervised_one() {
     let (rt, tasks) = started().await;
     let body = rt.spawn_fallible(move |ctx| async move {
         let naps = TaskStream::new(&ctx, stream::iter([30, 1_000, 10, 20]), nap);
@@ -354,9 +355,9 @@ async fn a_supervised_stream_is_as_any() {
     assert_nothing_left(&rt).await;
 }
 
-/// Dropped at any moment it leaves no child, nor is a dead supervisor waited for.
+/// A start dropped at any moment leaves no child, and does not wait for an ended supervisor.
 #[tokio::test(start_paused = true)]
-async fn a_supervised_stream_leaves_nothing_behind() {
+async fn a_dropped_supervised_stream_leaves_no_children() {
     let (rt, tasks) = started().await;
     for asked in [false, true] {
         let endless = TaskStream::nolink(&rt, stream::iter([(); 9]), |()| pending::<()>());

@@ -1,4 +1,4 @@
-//! What another server would understand.
+//! A message of another server type.
 use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
 
 struct Counter(u64);

@@ -1,4 +1,4 @@
-//! A child whose arguments can not be used a second time.
+//! A child with arguments that are not `Clone`.
 use regrow::{GenServer, Reply, Result, ServerContext};
 
 struct Log(Box<dyn std::io::Write + Send + Sync>);

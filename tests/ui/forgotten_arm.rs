@@ -1,4 +1,4 @@
-//! A question that no arm handles.
+//! A call variant without a match arm.
 use regrow::{GenServer, Reply, Result, ServerContext};
 
 struct Counter(u64);

@@ -1,4 +1,4 @@
-//! A handler that does not say how it went.
+//! A handler without a returned `Result`.
 use regrow::{GenServer, Reply, Result, ServerContext};
 
 struct Counter(u64);

@@ -1,4 +1,4 @@
-//! A handler that is no `async fn`.
+//! A handler that is not an `async fn`.
 use regrow::{GenServer, Reply, Result, ServerContext};
 
 struct Counter(u64);

@@ -1,4 +1,4 @@
-//! Something that must stay on its thread, held across an await.
+//! A value that is not `Send`, held across an await.
 use std::rc::Rc;
 
 use regrow::{GenServer, Reply, Result, ServerContext};

@@ -1,4 +1,4 @@
-//! An answer of another type than the question asks for.
+//! A reply of another type than the call expects.
 use regrow::{GenServer, Reply, Result, ServerContext};
 
 struct Counter(u64);

@@ -1,4 +1,4 @@
-//! What a program does how often.
+//! The frequency of each operation in a generated program.
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {

@@ -1,11 +1,11 @@
-//! What a program of the model is written in.
+//! The commands of a generated program.
 
 use regrow::{CrashKind, ExitReason};
 
 /// The number of the command that made a process, a monitor or a timer.
 pub(crate) type Id = u32;
 
-/// Who acts when no process does.
+/// The actor of operations outside of any process.
 pub(crate) const OUTSIDE: Id = 0;
 
 pub(crate) const NAMES: u8 = 6;
@@ -115,13 +115,13 @@ pub(crate) enum Op {
     Snapshot,
 }
 
-/// An operation, who does it, and what it is known by.
+/// An operation, its actor, and its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Command {
     pub(crate) id: Id,
-    /// [`OUTSIDE`], or the process that is told to do it.
+    /// [`OUTSIDE`], or the process that executes it.
     pub(crate) by: Id,
-    /// How often the driver yields before it tells.
+    /// How often the driver yields before it sends the command.
     pub(crate) pause: u8,
     /// How often the process is at an await before it does it: what comes meanwhile waits, and
     /// a signal may end it there.

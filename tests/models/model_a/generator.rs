@@ -1,7 +1,8 @@
-//! Writes the program of a seed.
+//! Generates the program of a seed.
 //!
-//! It runs the model along, so that most of what it names is there. The driver moves on
-//! even milliseconds and timers are due on odd ones, so no check falls on a timer.
+//! The generator runs the model along with the program, so that most of the pids and names it uses exist.
+//! The driver advances the clock by even milliseconds and timers are due on odd ones, so no check
+//! coincides with a timer.
 
 use super::choices::{Choice, WEIGHTS};
 use super::commands::{
@@ -175,7 +176,7 @@ impl Writer {
         }
     }
 
-    /// A live process, mostly; one in five is dead, or never was.
+    /// Mostly a live process; one in five has ended or never existed.
     fn anyone(&mut self) -> Id {
         let dead: Vec<Id> = self.model.ended.keys().copied().chain([STRANGER]).collect();
         let live = self.live();
@@ -190,7 +191,7 @@ impl Writer {
         if self.rng.percent(10) { than } else { self.anyone() }
     }
 
-    /// Who does it: mostly the one it is about.
+    /// The actor: mostly the process that the operation is about.
     fn actor(&mut self, about: Id) -> Id {
         let live = self.live();
         match self.rng.below(20) {

@@ -1,21 +1,21 @@
-//! The meaning of the kernel, as plain rules.
+//! The semantics of the kernel, as sequential rules.
 //!
-//! A fatal signal *condemns* a process: it takes nothing more, but is still found. Its
-//! *death* is a step of its own, in this order: names, groups and timers are freed; who
-//! watches it gets a `Down`; who is linked to it gets its exit. The condemned die in the
-//! order in which they were condemned.
+//! A fatal signal makes the exit of a process *pending*: the process takes nothing more, but can still
+//! be found. Its *end* is a step of its own, in this order: its names, groups and timers are freed; each
+//! process that monitors it gets a `Down`; each process that is linked to it gets its exit. Processes
+//! with a pending exit end in the order in which their exits became pending.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::commands::{Act, Answer, Command, Id, Item, Mailboxes, OUTSIDE, Op, Reason, To};
-use super::deaths::{Kind, Outcome};
+use super::exits::{Kind, Outcome};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Process {
-    /// It is condemned.
+    /// Its exit is pending.
     pub(crate) reason: Option<Reason>,
     pub(crate) trap: bool,
-    /// It takes what comes at once; others when they are told to.
+    /// It receives messages at once; others receive on command.
     pub(crate) eager: bool,
     pub(crate) mailbox: Vec<(Item, Ticket)>,
 }
@@ -101,7 +101,7 @@ impl Model {
         self.processes.get(&id).is_some_and(|process| process.reason.is_none())
     }
 
-    /// Does the command, unless the process that was told to can't any more.
+    /// Executes the command, unless its process has ended.
     pub(crate) fn run(&mut self, command: &Command) {
         if command.by == OUTSIDE || self.is_live(command.by) {
             let answer = self.act(command);

@@ -1,5 +1,4 @@
-//! Runs a program on the model and on the real kernel, and compares them after every
-//! batch.
+//! Runs a program on the model and on the real kernel, and compares them after every batch.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,12 +8,12 @@ use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers};
 
-use super::books::Step;
 use super::commands::{Batch, Command, Id, Mailboxes, OUTSIDE, Op, Program, Take};
 use super::generator::SETTLE;
 use super::model::Model;
-use super::seen::Seen;
-use super::world::World;
+use super::observations::Seen;
+use super::real_runtime::World;
+use super::records::Step;
 
 /// How many orders of one batch are tried, and of how many commands.
 const ORDERS: usize = 720;
@@ -171,7 +170,7 @@ fn replay(model: &mut Model, batch: &Batch, steps: &[Step]) {
     }
 }
 
-/// Whether each process does what it is told in the order in which it was told.
+/// Whether each process executes its commands in the order they were sent.
 fn keeps_turns(told: &[Command], order: &[Command]) -> bool {
     let of = |by: Id, all: &[Command]| -> Vec<Id> {
         all.iter().filter(|c| c.by == by).map(|c| c.id).collect()

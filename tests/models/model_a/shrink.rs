@@ -1,4 +1,4 @@
-//! Makes a failing program short, by leaving out whatever it fails without.
+//! Shortens a failing program by removing every command that the failure does not need.
 
 use super::commands::{Command, OUTSIDE, Program};
 use super::runner::run;

@@ -1,4 +1,4 @@
-//! The children of a run, and the descriptions the real supervisors are given.
+//! The scripted children of a run, and the specifications of the real supervisors.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::plan::{
     Auto, Backoff, Kind, ROOT, Restart, Script, Shutdown, Spec, Start, Stop, Strategy, Sup,
 };
-use crate::boom::BOOM;
+use crate::injected_panics::BOOM;
 
-/// What all workers of a run share: what they tell, and how often each was started.
+/// The shared state of all workers of a run: their reports, and the number of starts of each.
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) zero: Instant,

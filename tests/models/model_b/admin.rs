@@ -1,4 +1,4 @@
-//! What the model does when it is told to.
+//! The administration calls in the model.
 
 use super::model::{Child, Model, Over, State, Tree};
 use super::plan::{Auto, Command, End, Look, ROOT, Request, Restart, Spec, Strategy};

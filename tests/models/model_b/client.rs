@@ -1,4 +1,4 @@
-//! Who asks a supervisor: one request after the other, or many that do not wait.
+//! The clients of a supervisor: one request after another, or many concurrent requests.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::actor::{self, Stage, Worker, name};
 use super::admin::Answer;
+use super::comparison::looks;
 use super::plan::{End, Queued, Request, What};
-use super::world::looks;
 
 /// Asks the supervisor of this number.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl Client {
         });
         match asked.as_mut().now_or_never() {
             Some(answered) => std::future::ready(answered).boxed(),
-            None => tokio::spawn(asked).map(|done| done.expect("nobody panics here")).boxed(),
+            None => tokio::spawn(asked).map(|done| done.expect("no test client panics")).boxed(),
         }
     }
 

@@ -1,44 +1,45 @@
 //! Model B: supervision trees against a model of them, command by command.
 //!
-//! A tree is drawn from a seed: strategies, restart types, shutdown values, intensities,
-//! significant children, and for each child a script of how its starts and stops go. Then
-//! commands are drawn: ends of every kind, all administration calls, time that passes. After
-//! each the trace of starts and ends with its times, the result of the call, and the state of
-//! every child are compared with what [`model`] says, which was written from OTP's rules.
-//! Supervisors are killed, workers crash after a while or with a sibling that they are linked
-//! to, restarts wait. Where two things that nobody asked for come at one instant, a run ends: it
-//! can't be told which is the first. In a burst several siblings die at one instant, and some
-//! order of their deaths must explain all that is seen from then on. In a queue, requests of
-//! several clients and ends of children come while their supervisor is busy with slow starts and
-//! stops; they are served in the order of its mailbox, between the attempts of a failing restart
-//! too, and the answers and their times are compared.
+//! A seed generates a tree: strategies, restart types, shutdown values, intensities, significant
+//! children, and a script for the starts and stops of each child. It then generates commands: ends of
+//! every kind, all administration calls, and time that passes. After each command the test compares
+//! three things with [`model`], which implements OTP's rules: the trace of starts and ends with their
+//! times, the result of the call, and the state of every child.
 //!
-//! The invariants that hold whatever the model says are cited by their numbers: I-12 one
-//! incarnation at a time, I-13 and I-14 restarts and their budget, I-16 who is restarted,
-//! I-17 counts and lists, I-18 how long a request and a stop take, I-22 and I-25 nothing left.
+//! Supervisors are killed, workers crash after a delay or together with a linked sibling, and restarts
+//! wait. A run stops where two unrequested events fall on one instant, because their order is not
+//! defined. In a burst several siblings end at one instant, and some order of their ends must explain
+//! everything that is observed from then on. In a queue, requests of several clients and ends of
+//! children arrive while their supervisor is busy with slow starts and stops. The supervisor serves them
+//! in the order of its mailbox, also between the attempts of a failing restart, and the test compares
+//! the replies and their times.
 //!
-//! A failure prints its seed, its tree and its commands, both made as small as they can be,
-//! and how to repeat it. `REGROW_PROOF=full` runs ten times as many seeds, `REGROW_FRESH=1`
-//! others at each run, `REGROW_SEED=n` just one.
+//! The invariants that hold independently of the model are cited by their numbers: I-12 one incarnation
+//! at a time, I-13 and I-14 restarts and their budget, I-16 which children are restarted, I-17 counts
+//! and lists, I-18 the duration of a request and of a stop, I-22 and I-25 nothing is left.
+//!
+//! A failure prints its seed, its tree and its commands, both shortened, and the command that repeats
+//! it. `REGROW_PROOF=full` runs ten times as many seeds, `REGROW_FRESH=1` new seeds at each run, and
+//! `REGROW_SEED=n` one seed.
 
 mod plan;
 mod model;
 mod time;
-mod ties;
+mod links_and_orphans;
 mod queue;
 mod restart;
 mod admin;
-mod draw;
-mod draw_queue;
+mod generator;
+mod generator_queue;
 mod actor;
-mod seen;
-mod world;
+mod observations;
+mod comparison;
 mod client;
 mod runner;
 mod shrink;
 
-use crate::boom::hush_injected_panics;
-use draw::Mode;
+use crate::injected_panics::hush_injected_panics;
+use generator::Mode;
 use plan::Program;
 
 /// How many seeds are run: few in a debug build.
@@ -51,20 +52,20 @@ const COMMANDS: usize = 100;
 
 /// One command at a time.
 #[test]
-fn one_command_at_a_time_does_what_the_model_says() {
-    prove("one_command_at_a_time", |seed| draw::program(seed, COMMANDS, Mode::One));
+fn one_command_at_a_time_matches_the_model() {
+    prove("one_command_at_a_time", |seed| generator::program(seed, COMMANDS, Mode::One));
 }
 
 /// Several siblings die at one instant.
 #[test]
-fn deaths_at_one_instant_are_explained_by_some_order_of_them() {
-    prove("deaths_at_one_instant", |seed| draw::program(seed, COMMANDS, Mode::Burst));
+fn simultaneous_exits_match_some_order_of_the_model() {
+    prove("simultaneous_exits", |seed| generator::program(seed, COMMANDS, Mode::Burst));
 }
 
 /// Requests and ends come while their supervisor is busy.
 #[test]
-fn requests_that_wait_are_served_in_the_order_in_which_they_came() {
-    prove("requests_that_wait", |seed| draw::program(seed, COMMANDS, Mode::Queue));
+fn waiting_requests_are_served_in_arrival_order() {
+    prove("waiting_requests", |seed| generator::program(seed, COMMANDS, Mode::Queue));
 }
 
 fn prove(test: &str, program: impl Fn(u64) -> Program) {

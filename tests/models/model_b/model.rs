@@ -1,15 +1,15 @@
-//! OTP's supervisor as a sequential program, with a clock of its own.
+//! OTP's supervisor as a sequential program with its own clock.
 //!
-//! Only starts and stops take time. Everything that is told of children is a line of the trace, with
-//! the time at which it happens. What happens by itself, later, is in [`time`](super::time); what
-//! is about the children of killed supervisors and about links is in [`ties`](super::ties).
+//! Only starts and stops take time. Every event of a child is a line of the trace with its time. Events
+//! that occur later without a command are in [`time`](super::time). Links and the children of killed
+//! supervisors are in [`links_and_orphans`](super::links_and_orphans).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use super::comparison::States;
 use super::plan::{Auto, End, Kind, Look, Restart, Script, Shutdown, Spec, Start, Stop, Sup};
 use super::queue::Coming;
 use super::time::{Due, Timer};
-use super::world::States;
 
 /// One supervisor as it runs.
 #[derive(Debug, Clone)]
@@ -39,14 +39,14 @@ pub(crate) struct Child {
     pub(crate) alone: u64,
     /// When its incarnation had started.
     since: u64,
-    /// The number of its last death that nobody asked for.
+    /// The number of its last unrequested end.
     pub(crate) death: u64,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum State {
     Running(Option<Box<Tree>>),
-    /// It has ended, and its supervisor has yet to hear of it.
+    /// It has ended, and its supervisor has not handled that yet.
     Dead(End),
     /// Its start failed; it is tried again with this ticket.
     Waiting(u64),
@@ -62,12 +62,12 @@ pub(crate) enum Over {
     Killed(u64),
 }
 
-/// The whole tree, its clock, and what was told.
+/// The whole tree, its clock, and its trace.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     pub(crate) now: u64,
     pub(crate) trace: Vec<(u64, String)>,
-    /// Who ended, and how.
+    /// The children that ended, and their reasons.
     pub(crate) ended: Vec<(u64, u32, End)>,
     /// When a request was answered, if something went on after that.
     pub(crate) answered: Option<u64>,
@@ -80,18 +80,18 @@ pub(crate) struct Model {
     pub(crate) timers: Vec<Timer>,
     /// Until when the last command, or what came of itself, went on.
     pub(crate) busy: u64,
-    /// Something came of itself while another went on: what comes first can't be told.
+    /// An unrequested event during another: their order is not defined.
     pub(crate) undecided: bool,
     /// Until when what killed supervisors left is ending.
     pub(crate) falling: u64,
     /// Something fell since this was last looked at.
     pub(crate) falls: bool,
-    /// When the last of those is gone that a supervisor left whose start failed.
+    /// The time at which the last child of a supervisor with a failed start has ended.
     pub(crate) left: u64,
     /// Workers that run.
     pub(crate) alive: BTreeSet<u32>,
     pub(crate) links: BTreeSet<(u32, u32)>,
-    /// Who has lost who it was linked to, and how that one ended.
+    /// The processes that lost a linked sibling, and the reason of that sibling.
     pub(crate) bereft: VecDeque<(u32, End)>,
     /// What is yet to come to one supervisor.
     pub(crate) coming: Coming,
@@ -113,14 +113,14 @@ impl Model {
         self.unlink(id, end);
     }
 
-    /// A worker ends by itself. Its supervisor hears of it by the number of this death.
+    /// A worker ends by itself. Its supervisor receives the number of this end.
     pub(crate) fn dies(&mut self, child: &mut Child, end: End) {
         self.tickets += 1;
         child.dead(end, self.tickets);
         self.ends(child.spec.id, end);
     }
 
-    /// Starts a supervisor and all its children, or nobody.
+    /// Starts a supervisor and all its children, or none.
     pub(crate) fn start_tree(&mut self, number: u32, spec: &Sup) -> Result<Tree, ()> {
         let mut tree = Tree::new(number, spec);
         for child in &spec.children {
@@ -233,8 +233,8 @@ impl Model {
         }
     }
 
-    /// Does this to the supervisor of this number, then lets everybody above hear of its end,
-    /// if it ended by that.
+    /// Applies this to the supervisor of this number. If the supervisor ends by that, delivers its
+    /// end to the supervisors above.
     pub(crate) fn with<R>(
         &mut self,
         number: u32,
@@ -331,7 +331,8 @@ impl Model {
         }
     }
 
-    /// What a supervisor knows of its children: one whose end it has yet to hear of runs.
+    /// The children as their supervisor knows them: a child with an end that is not handled yet
+    /// counts as running.
     pub(crate) fn looks(&self, tree: &Tree) -> Vec<(u32, Look)> {
         let look = |child: &Child| match child.state {
             State::Running(_) | State::Dead(_) => Look::Runs,

@@ -1,4 +1,4 @@
-//! What a run is made of: a tree, the scripts of its children, and commands.
+//! The parts of a run: a tree, the scripts of its children, and commands.
 
 /// A supervisor, as it is described.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ pub(crate) enum End {
 pub(crate) enum Command {
     /// These children of one supervisor end, at one instant.
     End(Vec<(u32, End)>),
-    /// A supervisor is stopped, by somebody else than its own.
+    /// A supervisor is stopped by a process other than its own supervisor.
     StopSupervisor(u32),
     /// A supervisor is killed; or two at one instant, of which the second is above the first.
     Kill(Vec<u32>),

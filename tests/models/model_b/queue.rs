@@ -1,9 +1,9 @@
-//! A supervisor's mailbox, and what comes to it while it is busy.
+//! A supervisor's mailbox, and the messages that arrive while the supervisor is busy.
 //!
 //! A mailbox has one order: that in which requests, exits and the supervisor's own retries
-//! arrive. The model runs a supervisor in one go, so it looks for what has come meanwhile
-//! before it posts or takes anything. No two arrivals are at one instant, but for requests that
-//! were sent together: those have an order.
+//! arrive. The model runs a supervisor in one step, so it checks for messages that have arrived
+//! meanwhile before it posts or takes anything. No two messages arrive at one instant, except requests
+//! that were sent together, which have an order.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ pub(crate) enum Event {
         id: u32,
         death: u64,
     },
-    /// A start failed, and is tried again, unless somebody has seen to the child.
+    /// A start failed, and is tried again, unless a request has handled the child.
     Retry {
         id: u32,
         ticket: u64,
@@ -37,7 +37,7 @@ pub(crate) enum Retry {
     Counted,
     /// Nothing: its child has a backoff.
     Delayed,
-    /// Nothing: it is counted and told already, and waited for what was left.
+    /// Nothing: it is already counted and in the trace, and waited for the children left behind.
     Decided,
 }
 
@@ -93,7 +93,7 @@ impl Model {
         }
         let last = coming.items.back().map_or(began, |item| item.at);
         self.coming = coming;
-        self.with(sup, |model, tree| ((), model.hears(tree, Mailbox::new())));
+        self.with(sup, |model, tree| ((), model.handle_ends(tree, Mailbox::new())));
         self.now = self.now.max(last);
         Answer::All(std::mem::take(&mut self.coming).answers)
     }
@@ -194,7 +194,7 @@ impl Model {
                     self.tickets += 1;
                     *death = Some(self.tickets);
                     child.dead(end, self.tickets);
-                    // Its siblings may fall with it, while the supervisor is busy.
+                    // Its siblings may end with it, while the supervisor is busy.
                     self.undecided |= self.links.iter().any(|&(a, b)| a == id || b == id);
                     self.ends_at(at, id, end);
                 }

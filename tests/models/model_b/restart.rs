@@ -1,4 +1,4 @@
-//! What a supervisor does about ends.
+//! The reaction of a supervisor to the end of a child.
 
 use super::model::{Model, Over, State, Tree};
 use super::plan::{Auto, End, Restart, Strategy};
@@ -17,10 +17,11 @@ enum Next {
 const PATIENCE: u64 = 15 * 60 * 1_000;
 
 impl Model {
-    /// The supervisor hears of these ends, in this order. What it ends with, if it does.
+    /// Delivers these ends to the supervisor, in this order. Returns the reason if the supervisor
+    /// ends.
     pub(crate) fn ended(&mut self, tree: &mut Tree, ids: &[u32]) -> Option<Over> {
         let exits = ids.iter().filter_map(|&id| tree.exit_of(id)).collect();
-        self.hears(tree, exits)
+        self.handle_ends(tree, exits)
     }
 
     /// A restart that waited is due.
@@ -31,11 +32,11 @@ impl Model {
         ticket: u64,
         retry: Retry,
     ) -> Option<Over> {
-        self.hears(tree, [Event::Retry { id, ticket, retry }].into())
+        self.handle_ends(tree, [Event::Retry { id, ticket, retry }].into())
     }
 
     /// Takes one after the other from the mailbox, until no more comes.
-    pub(crate) fn hears(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
+    pub(crate) fn handle_ends(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
         while let Some(event) = self.next(tree, &mut mailbox) {
             let over = match event {
                 Event::Exit { id, death } => self.exit(tree, id, death, &mut mailbox),
@@ -148,8 +149,8 @@ impl Model {
         None
     }
 
-    /// Where killed supervisors of the group left what is still ending, the group waits for it,
-    /// and the supervisor for nobody.
+    /// If killed supervisors of the group left children that are still ending, the group waits for
+    /// them, and the supervisor does not wait.
     fn wait_alone(
         &mut self,
         tree: &mut Tree,
@@ -255,7 +256,7 @@ impl Model {
 }
 
 impl Tree {
-    /// What tells of the last death of this child.
+    /// The event of the last end of this child.
     pub(crate) fn exit_of(&self, id: u32) -> Option<Event> {
         let death = self.children[self.at(id)?].death;
         Some(Event::Exit { id, death })

@@ -7,18 +7,17 @@ use regrow::{ExitReason, Leftovers, Pid, ProcessHandle, Runtime, SupervisorRef, 
 use super::actor::{self, Stage, Worker, name};
 use super::admin::Answer;
 use super::client::{Client, finish, reason};
+use super::comparison::{Guess, World, explain, explained, look};
 use super::model::Model;
+use super::observations::Seen;
 use super::plan::{Command, Program, ROOT, Request, What};
-use super::seen::Seen;
-use super::world::{Guess, World, explain, explained, look};
 
 /// What came of a run that the model explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
     /// How many commands it took: a tree may end before them.
     pub(crate) commands: u32,
-    /// Two things happened at once that nobody had asked for, and either may have been the
-    /// first: it ended there.
+    /// Two unrequested events happened at one instant in an undefined order: the run ended there.
     pub(crate) tie: bool,
 }
 
@@ -55,7 +54,7 @@ async fn play(program: &Program) -> Result<Run, String> {
     }
 }
 
-/// Whoever starts the tree; a message ends it.
+/// The process that starts the tree; a message ends it.
 fn parent(rt: &Runtime, tree: SupervisorSpec) -> ProcessHandle {
     rt.spawn_fallible(|mut ctx| async move {
         ctx.runtime().set_trap_exit(ctx.pid(), true);
@@ -123,7 +122,7 @@ impl Commands<'_> {
             Command::End(ends) => ends.iter().for_each(|&(id, end)| finish(rt, id, end)),
             Command::StopSupervisor(number) => {
                 if let Some(pid) = rt.whereis(&name(*number)) {
-                    // It may end before it hears of it, and be no supervisor any more.
+                    // The supervisor may end before it handles this.
                     if self.sup(*number).stop().await.is_ok() {
                         rt.ended(pid).await;
                     }

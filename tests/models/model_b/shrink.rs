@@ -1,4 +1,4 @@
-//! Makes a program that fails as small as it can be.
+//! Shortens a program that fails.
 
 use super::plan::{Command, Kind, Program, Sup};
 use super::runner::run;

@@ -1,4 +1,4 @@
-//! What happens by itself, later: workers that crash after a while, and restarts that wait.
+//! Events that occur without a command: workers that crash after a delay, and delayed restarts.
 
 use super::model::{Model, State};
 use super::plan::{End, ROOT};
@@ -43,7 +43,7 @@ impl Model {
         self.timers.iter().find(retry).map(|timer| timer.at.saturating_sub(self.now))
     }
 
-    /// Who is going to crash by itself, and when.
+    /// The workers that will crash by themselves, and the times.
     pub(crate) fn crashes(&self) -> Vec<(u32, u64)> {
         let crash = |timer: &Timer| match timer.due {
             Due::Crash { id, .. } if self.is_due(timer.due) => Some((id, timer.at)),
@@ -95,7 +95,7 @@ impl Model {
         }
     }
 
-    /// Until when something goes on that was told already.
+    /// The end of an operation that is already in the trace.
     pub(crate) fn rests_at(&self) -> u64 {
         self.now.max(self.falling)
     }

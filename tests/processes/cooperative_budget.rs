@@ -1,0 +1,655 @@
+//! A loop around an async method that returns at once lets other tasks run.
+//!
+//! `while server.call(..).await.is_err() {}` waits for a restart. On a single-threaded runtime nothing
+//! restarts the server until the loop yields. Every async method that can return without having waited
+//! therefore consumes tokio's cooperative budget. This file lists all of them, and a test fails for a
+//! method that is missing.
+
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::future::{pending, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{FutureExt, stream};
+use regrow::testing::{Mock, Probe, TestContext, await_exit, await_restart};
+use regrow::{
+    Caller, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Keep, Name, Overflow,
+    PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext, ServerRef,
+    Shutdown, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, Task,
+    TaskStream, TaskSupervisor, stream as byte_stream,
+};
+use support::source::{Source, is_word, sources};
+use support::text;
+use tokio::task::unconstrained;
+
+/// Far more than a budget of tokio's: a loop of this length without a yield blocks all other tasks.
+const MANY: usize = 1_000;
+
+const SOON: Duration = Duration::from_secs(1);
+
+/// Another task on this thread, which runs as soon as it can.
+struct Other(Arc<AtomicBool>);
+
+impl Other {
+    fn spawn() -> Self {
+        let has_run = Arc::new(AtomicBool::new(false));
+        let run = has_run.clone();
+        tokio::spawn(async move { run.store(true, Ordering::SeqCst) });
+        Other(has_run)
+    }
+
+    fn has_run(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Repeats an operation until another task on this thread has run.
+macro_rules! lets_other_tasks_run {
+    ($name:literal, $operation:expr) => {
+        let (other, mut rounds) = (Other::spawn(), 0);
+        while !other.has_run() {
+            $operation;
+            rounds += 1;
+            assert!(rounds < MANY, "{}: a loop around it lets no other task run", $name);
+        }
+    };
+}
+
+#[derive(Debug)]
+struct Echo;
+
+type Ask = Reply<u8>;
+
+impl GenServer for Echo {
+    type Args = ();
+    type Call = Ask;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> regrow::Result<Self> {
+        Ok(Echo)
+    }
+
+    async fn handle_call(&mut self, call: Ask, _: &mut ServerContext<Self>) -> regrow::Result {
+        call.send(7);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> regrow::Result {
+        Ok(())
+    }
+}
+
+const ECHO: Name<Echo> = Name::new("echo");
+
+fn same(ask: Ask) -> Ask {
+    ask
+}
+
+async fn dead_server(rt: &Runtime) -> ServerRef<Echo> {
+    let server = Echo::start(rt, ()).await.unwrap();
+    server.stop(ExitReason::Normal).await.unwrap();
+    server
+}
+
+/// A loop that waits for what is about to happen, and fails a test instead of running for ever.
+async fn until_ok<T, E>(mut operation: impl AsyncFnMut() -> Result<T, E>) -> T {
+    for _ in 0..100 * MANY {
+        if let Ok(value) = operation().await {
+            return value;
+        }
+    }
+    panic!("what the loop waits for does not happen while it runs");
+}
+
+#[tokio::test]
+async fn a_loop_of_calls_lets_a_server_restart() {
+    let rt = Runtime::new();
+    let bounded = Echo::child(()).named("echo").mailbox_capacity(8, Overflow::Wait);
+    let tree = Supervisor::one_for_one().intensity(100, SOON).child(bounded);
+    let tree = tree.start(&rt).await.unwrap();
+    let server = rt.server(ECHO);
+    let kill = || rt.kill(server.pid().unwrap());
+
+    kill();
+    assert_eq!(until_ok(async || server.call(same).await).await, 7);
+    kill();
+    assert_eq!(until_ok(async || server.call_timeout(same, SOON).await).await, 7);
+    kill();
+    assert_eq!(until_ok(async || server.call_unlimited(same).await).await, 7);
+    kill();
+    until_ok(async || server.cast_wait(()).await).await;
+    kill();
+    until_ok(async || server.get_status().await).await;
+    kill();
+    until_ok(async || server.suspend().await).await;
+    kill();
+    let caller: Caller<(), u8> = server.caller(|(), reply| reply);
+    assert_eq!(until_ok(async || caller.call(()).await).await, 7);
+    kill();
+    until_ok(async || server.stop(ExitReason::Shutdown).await).await;
+    tree.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_loop_of_requests_lets_a_supervisor_restart() {
+    let rt = Runtime::new();
+    let inner = Supervisor::one_for_one().named("inner");
+    let many = DynamicSupervisor::new().named("many");
+    let tree = Supervisor::one_for_one().intensity(100, SOON).child(inner).child(many);
+    let tree = tree.start(&rt).await.unwrap();
+    let inner = regrow::SupervisorRef::named(&rt, "inner");
+    let many = regrow::DynamicSupervisorRef::named(&rt, "many");
+
+    rt.kill(inner.pid().unwrap());
+    assert!(until_ok(async || inner.which_children().await).await.is_empty());
+    rt.kill(inner.pid().unwrap());
+    until_ok(async || inner.start_child(Echo::child(())).await).await;
+    rt.kill(many.pid().unwrap());
+    until_ok(async || many.get_or_start("echo", Echo::child(())).await).await;
+    rt.kill(many.pid().unwrap());
+    assert_eq!(until_ok(async || many.count_children().await).await.active, 0);
+    tree.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn calls_that_fail_at_once_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let dead = dead_server(&rt).await;
+    let caller: Caller<(), u8> = dead.caller(|(), reply| reply);
+    lets_other_tasks_run!("ServerRef::call", drop(dead.call(same).await));
+    lets_other_tasks_run!("ServerRef::call_timeout", drop(dead.call_timeout(same, SOON).await));
+    lets_other_tasks_run!("ServerRef::call_unlimited", drop(dead.call_unlimited(same).await));
+    let stranger = rt.server(Name::<Echo>::new("nobody"));
+    lets_other_tasks_run!("ServerRef::call_waiting", {
+        drop(stranger.call_waiting(same, SOON).await);
+    });
+    lets_other_tasks_run!("ServerRef::call_many", {
+        drop(ServerRef::<Echo>::call_many(&[], same, SOON).await);
+    });
+    lets_other_tasks_run!("Caller::call", drop(caller.call(()).await));
+    lets_other_tasks_run!("Caller::call_timeout", drop(caller.call_timeout((), SOON).await));
+    lets_other_tasks_run!("ServerRef::cast_wait", drop(dead.cast_wait(()).await));
+    let stop = || ExitReason::Normal;
+    lets_other_tasks_run!("ServerRef::stop", drop(dead.stop(stop()).await));
+    lets_other_tasks_run!("ServerRef::stop_timeout", {
+        drop(dead.stop_timeout(stop(), SOON).await);
+    });
+    lets_other_tasks_run!("ServerRef::suspend", drop(dead.suspend().await));
+    lets_other_tasks_run!("ServerRef::resume", drop(dead.resume().await));
+    lets_other_tasks_run!("ServerRef::get_status", drop(dead.get_status().await));
+    lets_other_tasks_run!("Ended", drop(dead.ended().await));
+}
+
+/// A cast that finds room returns at once, too.
+#[tokio::test]
+async fn casts_that_are_queued_at_once_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let server = Echo::start(&rt, ()).await.unwrap();
+    lets_other_tasks_run!("ServerRef::cast_wait", server.cast_wait(()).await.unwrap());
+}
+
+#[tokio::test]
+async fn refused_starts_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let probe = Probe::new(&rt);
+    let _holder = Echo::start_named(&rt, ECHO, ()).await.unwrap();
+    let spec = || Echo::spec(()).named(ECHO);
+    lets_other_tasks_run!("ServerSpec::start", drop(spec().start(&rt).await));
+    lets_other_tasks_run!("ServerSpec::start_link", drop(spec().start_link(&probe).await));
+    lets_other_tasks_run!("ServerSpec::start_monitor", {
+        drop(spec().start_monitor(&probe).await);
+    });
+    lets_other_tasks_run!("GenServer::start_named", {
+        drop(Echo::start_named(&rt, ECHO, ()).await);
+    });
+    let tree = twice_the_same;
+    lets_other_tasks_run!("SupervisorSpec::start", drop(tree().start(&rt).await));
+    lets_other_tasks_run!("SupervisorSpec::start_link", drop(tree().start_link(&probe).await));
+    lets_other_tasks_run!("SupervisorSpec::start_monitor", {
+        drop(tree().start_monitor(&probe).await);
+    });
+    let none = || PartitionSupervisor::<Echo>::new("none", |_| ()).partitions(0);
+    lets_other_tasks_run!("PartitionSupervisor::start", drop(none().start(&rt).await));
+    let many = || DynamicSupervisor::new().named("echo");
+    lets_other_tasks_run!("DynamicSupervisor::start", drop(many().start(&rt).await));
+    lets_other_tasks_run!("DynamicSupervisor::start_link", {
+        drop(many().start_link(&probe).await);
+    });
+    let tasks = || TaskSupervisor::new().named("echo");
+    lets_other_tasks_run!("TaskSupervisor::start", drop(tasks().start(&rt).await));
+    let program = || Run::new(twice_the_same()).without_signals();
+    lets_other_tasks_run!("Run::run", drop(program().run().await));
+    lets_other_tasks_run!("run", drop(regrow::run(twice_the_same()).await));
+}
+
+/// A tree that is refused.
+fn twice_the_same() -> SupervisorSpec {
+    Supervisor::one_for_one().child(Echo::child(())).child(Echo::child(()))
+}
+
+#[tokio::test]
+async fn starts_after_a_runtime_shutdown_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let mut ctx = TestContext::<Echo>::new(&rt);
+    rt.shutdown();
+    lets_other_tasks_run!("GenServer::start", drop(Echo::start(&rt, ()).await));
+    lets_other_tasks_run!("ServerContext::start_link", drop(ctx.start_link::<Echo>(()).await));
+}
+
+/// Starts of a supervisor's children, each repeated by a child that holds the name they want.
+struct Repeats;
+
+#[async_trait]
+impl StartChild for Repeats {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        lets_other_tasks_run!("StartContext::task", {
+            drop(ctx.task(|_| pending()).await);
+        });
+        lets_other_tasks_run!("StartContext::server", drop(ctx.server::<Echo>(()).await));
+        lets_other_tasks_run!("StartContext::serve", {
+            drop(ctx.serve(|_| pending::<regrow::Result>()).await);
+        });
+        lets_other_tasks_run!("StartContext::blocking", {
+            drop(ctx.blocking(|_| Ok(())).await);
+        });
+        #[cfg(feature = "process")]
+        lets_other_tasks_run!("StartContext::command", {
+            drop(ctx.command(tokio::process::Command::new("true")).await);
+        });
+        Err(StartError::Ignored)
+    }
+}
+
+#[tokio::test]
+async fn refused_child_starts_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let _holder = Echo::start_named(&rt, ECHO, ()).await.unwrap();
+    let child = ChildSpec::new("repeats", Repeats).named("echo");
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    tree.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    tree.stop().await.unwrap();
+    let child = || Echo::child(());
+    lets_other_tasks_run!("SupervisorRef::start_child", drop(tree.start_child(child()).await));
+    lets_other_tasks_run!("SupervisorRef::terminate_child", {
+        drop(tree.terminate_child("a").await);
+    });
+    lets_other_tasks_run!("SupervisorRef::restart_child", drop(tree.restart_child("a").await));
+    lets_other_tasks_run!("SupervisorRef::delete_child", drop(tree.delete_child("a").await));
+    lets_other_tasks_run!("SupervisorRef::which_child", drop(tree.which_child("a").await));
+    lets_other_tasks_run!("SupervisorRef::child_spec", drop(tree.child_spec("a").await));
+    lets_other_tasks_run!("SupervisorRef::which_children", drop(tree.which_children().await));
+    lets_other_tasks_run!("SupervisorRef::count_children", drop(tree.count_children().await));
+    lets_other_tasks_run!("SupervisorRef::tree", drop(tree.tree().await));
+    lets_other_tasks_run!("SupervisorRef::tree_within", drop(tree.tree_within(SOON).await));
+    lets_other_tasks_run!("SupervisorRef::stop", drop(tree.stop().await));
+    lets_other_tasks_run!("SupervisorRef::stop_with", {
+        drop(tree.stop_with(ExitReason::Normal).await);
+    });
+    let parts = PartitionSupervisor::<Echo>::new("parts", |_| ()).partitions(1);
+    let parts = parts.start(&rt).await.unwrap();
+    parts.stop().await.unwrap();
+    lets_other_tasks_run!("PartitionSupervisorRef::stop", drop(parts.stop().await));
+}
+
+#[tokio::test]
+async fn requests_to_an_ended_dynamic_supervisor_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let many = DynamicSupervisor::new().start(&rt).await.unwrap();
+    many.stop().await.unwrap();
+    let holder = Echo::start_named(&rt, ECHO, ()).await.unwrap().pid().unwrap();
+    let child = || Echo::child(());
+    lets_other_tasks_run!("DynamicSupervisorRef::start_child", {
+        drop(many.start_child(child()).await);
+    });
+    lets_other_tasks_run!("DynamicSupervisorRef::start_server", {
+        drop(many.start_server::<Echo>(()).await);
+    });
+    lets_other_tasks_run!("DynamicSupervisorRef::get_or_start", {
+        assert_eq!(many.get_or_start("echo", child()).await, Ok(holder));
+    });
+    lets_other_tasks_run!("DynamicSupervisorRef::terminate_child", {
+        drop(many.terminate_child(holder).await);
+    });
+    lets_other_tasks_run!("DynamicSupervisorRef::which_children", {
+        drop(many.which_children().await);
+    });
+    lets_other_tasks_run!("DynamicSupervisorRef::count_children", {
+        drop(many.count_children().await);
+    });
+    lets_other_tasks_run!("DynamicSupervisorRef::tree", drop(many.tree().await));
+    lets_other_tasks_run!("DynamicSupervisorRef::tree_within", drop(many.tree_within(SOON).await));
+    lets_other_tasks_run!("DynamicSupervisorRef::stop", drop(many.stop().await));
+}
+
+#[tokio::test]
+async fn requests_to_an_ended_task_supervisor_let_other_tasks_run() {
+    let (rt, body) = (Runtime::new(), |_| async {});
+    let (probe, fallible) = (Probe::new(&rt), |_| async { Ok(()) });
+    let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
+    tasks.stop().await.unwrap();
+    lets_other_tasks_run!("TaskSupervisorRef::spawn", drop(tasks.spawn(&probe, body).await));
+    lets_other_tasks_run!("TaskSupervisorRef::spawn_nolink", {
+        drop(tasks.spawn_nolink(body).await);
+    });
+    lets_other_tasks_run!("TaskSupervisorRef::start_child", {
+        drop(tasks.start_child(fallible).await);
+    });
+    lets_other_tasks_run!("TaskSupervisorRef::start_child_with", {
+        drop(tasks.start_child_with(Restart::Transient, fallible).await);
+    });
+    lets_other_tasks_run!("TaskSupervisorRef::terminate_child", {
+        drop(tasks.terminate_child(probe_pid(&probe)).await);
+    });
+    lets_other_tasks_run!("TaskSupervisorRef::children", drop(tasks.children().await));
+    lets_other_tasks_run!("TaskSupervisorRef::stop", drop(tasks.stop().await));
+}
+
+fn probe_pid(probe: &Probe) -> regrow::Pid {
+    probe.pid()
+}
+
+/// Tasks that have ended, as many as a loop may want.
+async fn finished(rt: &Runtime) -> Vec<Task<u8>> {
+    let tasks: Vec<_> = (0..MANY).map(|_| Task::spawn_nolink(rt, |_| ready(7))).collect();
+    for task in &tasks {
+        rt.ended(task.pid()).await;
+    }
+    tasks
+}
+
+#[tokio::test]
+async fn waits_for_ended_tasks_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let mut tasks = finished(&rt).await;
+    let mut next = || tasks.pop().unwrap();
+    lets_other_tasks_run!("Task::join", assert_eq!(next().join().await, Ok(7)));
+    lets_other_tasks_run!("Task::join_timeout", drop(next().join_timeout(SOON).await));
+    let mut tasks = finished(&rt).await;
+    let mut next = || tasks.pop().unwrap();
+    lets_other_tasks_run!("Task::join_unlimited", drop(next().join_unlimited().await));
+    lets_other_tasks_run!("Task::shutdown", drop(next().shutdown(Shutdown::BrutalKill).await));
+    let mut task = next();
+    lets_other_tasks_run!("Task::yield_for", drop(task.yield_for(SOON).await));
+    lets_other_tasks_run!("Task::join_many", drop(Task::<u8>::join_many([], SOON).await));
+    lets_other_tasks_run!("Task::yield_many", drop(Task::<u8>::yield_many(&mut [], SOON).await));
+    let mut none = TaskStream::nolink(&rt, stream::empty::<u8>(), |_| async {});
+    lets_other_tasks_run!("TaskStream::next", assert!(none.next().await.is_none()));
+}
+
+#[tokio::test]
+async fn receives_of_queued_messages_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let receiver = rt.spawn(async move |mut ctx| {
+        let (rt, pid) = (ctx.runtime(), ctx.pid());
+        let mail = || assert!(rt.send(pid, b"x".to_vec()));
+        lets_other_tasks_run!("Context::recv", {
+            mail();
+            drop(ctx.recv().await);
+        });
+        lets_other_tasks_run!("Context::recv_match", {
+            mail();
+            drop(ctx.recv_match(|item| *item == text("x")).await);
+        });
+        lets_other_tasks_run!("Context::recv_timeout", {
+            mail();
+            drop(ctx.recv_timeout(SOON).await);
+        });
+        lets_other_tasks_run!("Context::recv_match_timeout", {
+            mail();
+            drop(ctx.recv_match_timeout(|item| *item == text("x"), SOON).await);
+        });
+    });
+    assert_eq!(receiver.join().await, ExitReason::Normal);
+    let task = Task::spawn_nolink(&rt, async move |mut ctx| {
+        let (rt, pid) = (ctx.runtime(), ctx.pid());
+        let mail = || assert!(rt.send(pid, b"x".to_vec()));
+        lets_other_tasks_run!("TaskContext::recv", {
+            mail();
+            drop(ctx.recv().await);
+        });
+        lets_other_tasks_run!("TaskContext::recv_match", {
+            mail();
+            drop(ctx.recv_match(|item| *item == text("x")).await);
+        });
+        lets_other_tasks_run!("TaskContext::recv_timeout", {
+            mail();
+            drop(ctx.recv_timeout(SOON).await);
+        });
+    });
+    task.join_unlimited().await.unwrap();
+}
+
+#[tokio::test]
+async fn reads_of_ready_events_and_chunks_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let registry = Registry::<u8, ()>::unique(&rt);
+    let mut changes = registry.changes();
+    drop(registry);
+    lets_other_tasks_run!("RegistryChanges::next", changes.next().await);
+    let mut events = rt.events();
+    drop(rt);
+    lets_other_tasks_run!("Events::next", assert!(events.next().await.is_none()));
+    let (writer, mut reader) = byte_stream();
+    drop(writer);
+    lets_other_tasks_run!("StreamHandle::read", assert!(reader.read().await.is_none()));
+    let (writer, reader) = byte_stream();
+    drop(reader);
+    lets_other_tasks_run!("StreamWriter::write", drop(writer.write(vec![1]).await));
+}
+
+#[tokio::test]
+async fn lending_a_free_keep_lets_other_tasks_run() {
+    let refuses = Keep::<u8>::new(async || Err(ExitReason::Normal));
+    lets_other_tasks_run!("Keep::lend", drop(refuses.lend().await));
+    let kept = Keep::with(|| 7);
+    lets_other_tasks_run!("Keep::get", assert_eq!(kept.get().await, Ok(7)));
+    lets_other_tasks_run!("Keep::reset", _ = kept.reset().await);
+}
+
+/// A child that is to stop, and one that serves until it is.
+#[tokio::test]
+async fn waits_for_a_signalled_shutdown_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let task = ChildSpec::task("task", async move |mut ctx| {
+        ctx.shutdown().await;
+        lets_other_tasks_run!("TaskContext::shutdown", ctx.shutdown().await);
+        Ok(())
+    });
+    let serve = ChildSpec::serve("serve", async move |signal: regrow::ShutdownSignal| {
+        signal.clone().await;
+        lets_other_tasks_run!("ShutdownSignal", signal.clone().await);
+        Ok::<(), ExitReason>(())
+    });
+    let tree = Supervisor::one_for_one().child(task).child(serve).start(&rt).await.unwrap();
+    let children = tree.which_children().await.unwrap();
+    let ends: Vec<_> = children.iter().map(|child| rt.ended(child.pid().unwrap())).collect();
+    tree.stop().await.unwrap();
+    for end in ends {
+        assert_eq!(end.await, ExitReason::Shutdown);
+    }
+}
+
+#[tokio::test]
+async fn probes_and_test_contexts_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let mut probe = Probe::new(&rt);
+    let mail = |pid| assert!(rt.send(pid, b"x".to_vec()));
+    lets_other_tasks_run!("Probe::next", {
+        mail(probe.pid());
+        drop(probe.next().await);
+    });
+    lets_other_tasks_run!("Probe::expect", {
+        mail(probe.pid());
+        probe.expect(text("x")).await;
+    });
+    let mut ctx = TestContext::<Echo>::new(&rt);
+    lets_other_tasks_run!("TestContext::handle_next", {
+        mail(ctx.pid());
+        ctx.handle_next(&mut Echo).await.unwrap();
+    });
+    lets_other_tasks_run!("Answer", {
+        let (ask, answer) = ctx.question(same);
+        ask.send(7);
+        assert_eq!(answer.await, Ok(7));
+    });
+    let dead = support::dead(&rt).await;
+    lets_other_tasks_run!("await_exit", drop(await_exit(&rt, dead).await));
+    let mut holders = [support::idle(&rt), support::idle(&rt)];
+    rt.register("held", holders[1]);
+    lets_other_tasks_run!("await_restart", {
+        let successor = await_restart(&rt, "held");
+        rt.unregister("held");
+        rt.register("held", holders[0]);
+        assert_eq!(successor.await, holders[0]);
+        holders.reverse();
+    });
+}
+
+#[tokio::test]
+async fn mocks_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let mut mock = Mock::<Echo>::new(&rt);
+    let server = mock.server();
+    lets_other_tasks_run!("Mock::next", {
+        server.cast(());
+        drop(mock.next().await);
+    });
+    lets_other_tasks_run!("Mock::next_cast", {
+        server.cast(());
+        mock.next_cast().await;
+    });
+    let mut calls: Vec<_> = (0..MANY).map(|_| Box::pin(server.call_unlimited(same))).collect();
+    for call in &mut calls {
+        assert!(unconstrained(call).now_or_never().is_none());
+    }
+    lets_other_tasks_run!("Mock::next_call", drop(mock.next_call().await));
+    let mut mocks: Vec<_> = (0..MANY).map(|_| Mock::<Echo>::new(&rt)).collect();
+    for mock in &mocks {
+        support::killed(&rt, mock.pid()).await;
+    }
+    lets_other_tasks_run!("Mock::end", {
+        drop(mocks.pop().unwrap().end(ExitReason::Normal).await);
+    });
+}
+
+/// What is not repeated above, and why.
+const EXEMPT: [(&str, &str); 9] = [
+    ("RegistryChanges", "as a stream it is what `RegistryChanges::next` polls"),
+    ("TaskStream", "as a stream it is what `TaskStream::next` polls"),
+    ("BodyFuture", "internal: the body of a process, polled by its life"),
+    ("ProcessFuture", "internal: a tokio task of its own"),
+    ("QueuedSend", "internal: polled by calls and casts that took their turn"),
+    ("Running", "internal: polled by `TaskStream`"),
+    ("AwaitReply", "internal: polled by calls that took their turn"),
+    ("Within", "internal: polled by methods that took their turn"),
+    ("GenServer::terminate", "the user's own code"),
+];
+
+/// The names given to the operations that are repeated in this file.
+fn repeated() -> BTreeSet<String> {
+    let text = include_str!("cooperative_budget.rs");
+    let names = text.split("lets_other_tasks_run!(").skip(1).filter_map(|call| {
+        let name = call.trim_start().strip_prefix('"')?;
+        name.split('"').next()
+    });
+    names.map(str::to_owned).collect()
+}
+
+/// The type that an `impl` or the trait that a `trait` is about.
+fn subject(header: &str) -> Option<String> {
+    let header = header.trim_start_matches("pub ");
+    let rest = match header.strip_prefix("trait ") {
+        Some(rest) => rest,
+        None => after_generics(header.strip_prefix("impl")?),
+    };
+    let about = rest.split(" for ").nth(1).unwrap_or(rest).trim_start();
+    Some(about.chars().take_while(|c| is_word(*c)).collect())
+}
+
+/// What follows the generic parameters, if there are any.
+fn after_generics(text: &str) -> &str {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' => depth += 1,
+            '>' if !text[..at].ends_with('-') => depth -= 1,
+            ' ' if depth == 0 => return &text[at..],
+            _ => {}
+        }
+    }
+    text
+}
+
+/// The async methods of a file, the functions that return a future, and the types that are one.
+fn futures(source: &Source) -> Vec<String> {
+    let code = source.shipped();
+    let (mut about, mut found) = (None, Vec::new());
+    let mut lines = code.lines();
+    while let Some(line) = lines.next() {
+        let is_header = ["impl", "pub trait ", "trait "].iter().any(|word| line.starts_with(word));
+        if is_header {
+            about = subject(line);
+            let is_future = line.contains(" Future for ") || line.contains(" Stream for ");
+            found.extend(about.clone().filter(|_| is_future));
+            about = about.filter(|_| !line.ends_with("{}"));
+        } else if line.starts_with('}') {
+            about = None;
+        }
+        let (of_trait, line) = match line.strip_prefix("    fn ") {
+            Some(_) if about.as_deref() == Some("GenServer") => (true, line.trim_start()),
+            _ => (false, line.trim_start()),
+        };
+        let Some(signature) = line.strip_prefix("pub ").or(of_trait.then_some(line)) else {
+            continue;
+        };
+        let (is_async, name) = match signature.strip_prefix("async fn ") {
+            Some(name) => (true, name),
+            None => match signature.strip_prefix("fn ") {
+                Some(name) => (false, name),
+                None => continue,
+            },
+        };
+        let mut whole = signature.to_owned();
+        while !whole.contains('{') && !whole.contains(';') {
+            let Some(line) = lines.next() else { break };
+            whole.push_str(line);
+        }
+        if is_async || whole.contains("-> impl Future<") {
+            let name: String = name.chars().take_while(|c| is_word(*c)).collect();
+            found.push(about.as_ref().map_or(name.clone(), |about| format!("{about}::{name}")));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_async_method_is_tested_here_or_exempt_with_a_reason() {
+    let all: BTreeSet<_> = sources("src").iter().flat_map(futures).collect();
+    let mut known = repeated();
+    known.extend(EXEMPT.iter().map(|(name, _)| (*name).to_owned()));
+    let callbacks = ["init", "handle_call", "handle_cast", "handle_info", "handle_timeout"];
+    known.extend(callbacks.map(|callback| format!("GenServer::{callback}")));
+    let missing: Vec<_> = all.difference(&known).collect();
+    assert!(missing.is_empty(), "repeat these beside another task, in this file: {missing:?}");
+    assert!(all.len() > 90, "only {} async methods were found", all.len());
+}
+
+#[test]
+fn async_methods_are_found_in_source_text() {
+    let text = "impl<T: Fn() -> u8> Sample<T> {\n    pub async fn go(&self) {}\n    \
+                pub fn later(\n        &self,\n    ) -> impl Future<Output = ()> {}\n    \
+                pub(crate) async fn inner() {}\n    // pub async fn old() {}\n}\n\
+                impl Future for Sample<u8> {}\npub async fn free() {}\n";
+    let source = Source { path: "src/sample.rs".to_owned(), text: text.to_owned() };
+    assert_eq!(futures(&source), ["Sample::go", "Sample::later", "Sample", "free"]);
+}

@@ -1,0 +1,212 @@
+//! Replies that are dropped in unusual places: in a handler in which another server is polled, with a
+//! caller that cannot be woken, at the end of a thread.
+
+use crate::support;
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use regrow::{CallError, ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
+use support::counting_waker::counting_waker;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::yield_now;
+
+/// Keeps replies, and handles them on request.
+#[derive(Default)]
+struct Desk(Replies);
+
+type Replies = Vec<Reply<u32>>;
+type Act = Box<dyn FnOnce(Replies) + Send>;
+
+impl GenServer for Desk {
+    type Args = ();
+    type Call = Reply<u32>;
+    type Cast = Act;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Desk::default())
+    }
+
+    async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+        self.0.push(reply);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, act: Act, _: &mut ServerContext<Self>) -> Result {
+        act(std::mem::take(&mut self.0));
+        Ok(())
+    }
+}
+
+/// Counts its polls until a message arrives.
+struct Guard(Arc<Polls>);
+
+#[derive(Default)]
+struct Polls {
+    count: AtomicUsize,
+    come: Notify,
+}
+
+impl GenServer for Guard {
+    type Args = Arc<Polls>;
+    type Call = Reply<u32>;
+    type Cast = ();
+
+    async fn init(polls: Arc<Polls>, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Guard(polls))
+    }
+
+    /// Answers nothing.
+    async fn handle_call(&mut self, _: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        let mut come = Box::pin(self.0.come.notified());
+        poll_fn(|cx| {
+            self.0.count.fetch_add(1, Ordering::SeqCst);
+            come.as_mut().poll(cx)
+        })
+        .await;
+        Ok(())
+    }
+}
+
+/// A server's whole life on this thread, in a tokio of its own, in another's handler.
+fn guarded() {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    tokio.block_on(async {
+        let (rt, polls) = (Runtime::new(), Arc::new(Polls::default()));
+        let guard = Guard::start(&rt, polls.clone()).await.unwrap();
+        assert_eq!(guard.call_unlimited(|reply| reply).await, Err(CallError::NoReply));
+        guard.cast(());
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert_eq!(polls.count.load(Ordering::SeqCst), 1, "no message had arrived");
+        polls.come.notify_one();
+        assert_eq!(guard.call_unlimited(|reply| reply).await, Err(CallError::NoReply));
+    });
+}
+
+/// A server of another tokio runtime is polled on this thread, in the handler of a server with an
+/// unanswered call: each caller gets the result of its own server, and no caller is woken for
+/// another server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_polled_in_another_servers_handler_keeps_its_own_replies() {
+    let rt = Runtime::new();
+    let desk = Desk::start(&rt, ()).await.unwrap();
+    let (done, mut is_done) = oneshot::channel();
+    let (answer, _) = tokio::join!(desk.call_unlimited(|reply| reply), async {
+        desk.cast(Box::new(|replies| {
+            drop(replies);
+            tokio::task::block_in_place(guarded);
+            done.send(()).unwrap();
+        }))
+    });
+    assert_eq!(answer, Err(CallError::NoReply));
+    is_done.try_recv().expect("the other's life went as it should, and is over");
+}
+
+/// What becomes of three questions in one handler.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Fate {
+    Answered,
+    Dropped,
+    /// And then the handler fails.
+    Crashed,
+}
+
+/// Three calls, each polled once by hand: of those callers the second can't be woken.
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_waker_panics_does_not_affect_other_callers() {
+    for fate in [Fate::Answered, Fate::Dropped, Fate::Crashed] {
+        let (told, is_told) = oneshot::channel();
+        let rt = Runtime::new();
+        let desk = Desk::start(&rt, ()).await.unwrap();
+        let wakers = [false, true, false].map(counting_waker);
+        let mut calls = [(); 3].map(|()| Box::pin(desk.call_unlimited(|reply| reply)));
+        for (call, (_, waker)) in calls.iter_mut().zip(&wakers) {
+            assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        }
+        desk.cast(Box::new(move |replies| match fate {
+            Fate::Answered => replies.into_iter().for_each(|reply| reply.send(7)),
+            Fate::Dropped => drop(replies),
+            Fate::Crashed => {
+                drop(replies);
+                panic!("out of ink");
+            }
+        }));
+        if fate == Fate::Crashed {
+            assert!(desk.ended().await.is_abnormal());
+        } else {
+            // Its next handler runs after it has resolved these calls.
+            desk.cast(Box::new(move |_| told.send(()).unwrap()));
+            is_told.await.unwrap();
+        }
+        for (mut call, (counts, waker)) in calls.into_iter().zip(&wakers) {
+            assert_eq!(counts.woken(), 1);
+            let Poll::Ready(answer) = call.as_mut().poll(&mut Context::from_waker(waker)) else {
+                panic!("it was woken for nothing")
+            };
+            let told = match answer {
+                Ok(7) => Fate::Answered,
+                Err(CallError::NoReply) => Fate::Dropped,
+                Err(CallError::Exited(reason)) if reason.is_abnormal() => Fate::Crashed,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(told, fate);
+        }
+    }
+}
+
+thread_local! {
+    /// What goes with a thread. What is first used after it goes before it.
+    static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// By a thread that is ending, outside of any server.
+#[tokio::test]
+async fn a_reply_dropped_with_a_thread_fails_the_call_with_no_reply() {
+    let rt = Runtime::new();
+    let desk = Desk::start(&rt, ()).await.unwrap();
+    let (answer, _) = tokio::join!(desk.call_unlimited(|reply| reply), async {
+        desk.cast(Box::new(|replies| {
+            let ends = move || KEPT.with_borrow_mut(|kept| kept.push(Box::new(replies)));
+            std::thread::spawn(ends).join().unwrap();
+        }))
+    });
+    assert_eq!(answer, Err(CallError::NoReply));
+}
+
+/// A thread ends, and with it a tokio and a server of it that owes an answer: by then the thread
+/// remembers nothing of what its servers owe, though it has done so before.
+#[tokio::test]
+async fn a_server_that_ends_with_its_thread_fails_its_open_calls() {
+    let (asked, is_asked) = oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        KEPT.with_borrow_mut(|kept| kept.push(Box::new("goes last")));
+        let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let desk = tokio.block_on(async {
+            let desk = Desk::start(&Runtime::new(), ()).await.unwrap();
+            let (answer, _) = tokio::join!(desk.call_unlimited(|reply| reply), async {
+                desk.cast(Box::new(drop))
+            });
+            assert_eq!(answer, Err(CallError::NoReply));
+            desk
+        });
+        let mut call = Box::pin(async move { desk.call_unlimited(|reply| reply).await });
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        // It takes the question.
+        tokio.block_on(yield_now());
+        asked.send(call).ok().expect("a caller waits");
+        KEPT.with_borrow_mut(|kept| kept.push(Box::new(tokio)));
+    });
+    let call = is_asked.await.unwrap();
+    thread.join().unwrap();
+    assert_eq!(call.await, Err(CallError::Exited(ExitReason::Killed)));
+}
