@@ -549,7 +549,7 @@ const EXEMPT: [(&str, &str); 9] = [
     ("BodyFuture", "internal: the body of a process, polled by its life"),
     ("ProcessFuture", "internal: a tokio task of its own"),
     ("QueuedSend", "internal: polled by calls and casts that took their turn"),
-    ("Running", "internal: polled by `TaskStream`"),
+    ("Indexed", "internal: polled by `TaskStream`"),
     ("AwaitReply", "internal: polled by calls that took their turn"),
     ("Within", "internal: polled by methods that took their turn"),
     ("GenServer::terminate", "the user's own code"),
