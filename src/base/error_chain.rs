@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
-use crate::base::catch::catch_panic;
 use crate::base::one_line::one_line;
+use crate::base::user_panics::catch_panic;
 
 /// A text is cut off after this many bytes, since a `Display` may write without end.
 const MAX_TEXT_BYTES: usize = 16 << 20;

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use crate::base::catch::ignore_panic;
+use crate::base::user_panics::ignore_panic;
 
 thread_local! {
     /// The address of the record whose mailbox an item is evicted from, or 0.

@@ -12,7 +12,7 @@ pub(crate) mod pid;
 pub(crate) mod shared_str;
 pub(crate) mod one_line;
 pub(crate) mod tree_path;
-pub(crate) mod catch;
+pub(crate) mod user_panics;
 pub(crate) mod error_chain;
 pub(crate) mod os_refusal;
 pub(crate) mod coop;

@@ -8,7 +8,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 
-use crate::base::catch::catch_panic;
+use crate::base::user_panics::catch_panic;
 
 /// An operation that failed because the operating system refused it.
 #[derive(Debug)]

@@ -332,7 +332,7 @@ impl<T> Drop for KeepGuard<T> {
         if self.discard_on_panic && std::thread::panicking() {
             // The value's destructor may panic, and a panic while panicking aborts the program.
             let value = self.slot.take();
-            crate::base::catch::ignore_panic(|| drop(value));
+            crate::base::user_panics::ignore_panic(|| drop(value));
         }
     }
 }

@@ -12,8 +12,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::catch::CaughtDrop;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::CaughtDrop;
 use crate::exit::reason::Result;
 use crate::exit::shutdown::Shutdown;
 use crate::kernel::Mailboxes;

@@ -6,9 +6,9 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::catch::{CaughtDrop, ignore_panic, panic_text};
 use crate::base::error_chain::{causes, text_of, with_causes};
 use crate::base::one_line::one_line;
+use crate::base::user_panics::{CaughtDrop, ignore_panic, panic_text};
 use crate::exit::location::CrashLocation;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::kernel::closing::End;
-use crate::kernel::names::NameRefused;
+use crate::kernel::name_table::NameRefused;
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};

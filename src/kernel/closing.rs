@@ -10,9 +10,9 @@
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use crate::base::catch::ignore_panic;
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::process::{
     Ancestors, AnyProcess, Locked, Parent, Registrar, SpecName, Stage, Unread, VacatedNames,

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::exit::signal::{ExitKind, Verdict, verdict};

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::ignore_panic;
 use crate::kernel::monitors::add_monitor;
 use crate::kernel::{Group, Kernel};
 use crate::message::received::{Envelope, GroupChange, Received};

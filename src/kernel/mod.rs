@@ -32,11 +32,11 @@ pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
 pub(crate) mod reserved_names;
-pub(crate) mod names;
+pub(crate) mod name_table;
 mod orphans;
 pub(crate) mod stop_above;
 #[cfg(all(unix, feature = "process"))]
-pub(crate) mod os_programs;
+pub(crate) mod running_programs;
 pub(crate) mod groups;
 pub(crate) mod closing;
 pub(crate) mod teardown;
@@ -67,7 +67,7 @@ pub(crate) struct Kernel {
     /// The programs that are being stopped, by their root supervisors.
     pub(crate) stops_in_progress: Mutex<Vec<(Pid, stop_above::StopOrigin)>>,
     #[cfg(all(unix, feature = "process"))]
-    pub(crate) programs: os_programs::Programs,
+    pub(crate) programs: running_programs::Programs,
     /// Notified when a name was registered, or is not vacant any more.
     pub(crate) name_changes: tokio::sync::Notify,
     /// Notified when a process reports its health.
@@ -150,7 +150,7 @@ impl Kernel {
             stops: StopRecords::default(),
             stops_in_progress: Mutex::new(Vec::new()),
             #[cfg(all(unix, feature = "process"))]
-            programs: os_programs::Programs::default(),
+            programs: running_programs::Programs::default(),
             name_changes: tokio::sync::Notify::new(),
             health_changes: tokio::sync::Notify::new(),
             waits: Waits::default(),

@@ -25,9 +25,9 @@
 
 use tokio::time::Instant;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::ignore_panic;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::process::{AnyProcess, ChildSlot, Parent, SpecName, VacatedName, VacatedNames};
 

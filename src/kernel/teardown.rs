@@ -26,11 +26,11 @@
 
 use std::sync::Arc;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::base::sync::atomic::Ordering;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::task::{coop, yield_now};
 use tokio::time::Instant;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;

@@ -5,9 +5,9 @@
 //! shutting down, or has shut down. A `Runtime` stays with the first tokio runtime that it has found,
 //! so none of its processes runs from then on.
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::base::user_panics::ignore_panic;
 use crate::kernel::Kernel;
 
 /// The message of errors and of the warning.

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use crate::base::catch::{drop_each, ignore_panic};
+use crate::base::user_panics::{drop_each, ignore_panic};
 use crate::mailbox::send_queue::SendQueue;
 use crate::message::received::{Envelope, Received};
 use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::task::coop;
 use tokio::time::Instant;
 
-use crate::base::catch::{drop_each, wake};
+use crate::base::user_panics::{drop_each, wake};
 use crate::mailbox::idle_wait::IdleWait;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::mailbox::record::Process;

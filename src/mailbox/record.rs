@@ -4,11 +4,11 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::base::catch::wake;
 use crate::base::eviction::evict;
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
+use crate::base::user_panics::wake;
 use crate::kernel::Kernel;
 use crate::mailbox::announced_wait::AnnouncedWait;
 use crate::mailbox::inbox::{Item, Mail};

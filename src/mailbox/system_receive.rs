@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::task::coop;
 
-use crate::base::catch::wake;
+use crate::base::user_panics::wake;
 use crate::mailbox::idle_wait::register;
 use crate::mailbox::inbox::Item;
 use crate::mailbox::receive::{Mailbox, count_out};

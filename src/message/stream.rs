@@ -5,8 +5,8 @@ use std::fmt;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::base::catch::with_caught_wakers;
 use crate::base::coop::consume_budget;
+use crate::base::user_panics::with_caught_wakers;
 
 /// How many chunks a stream made by [`stream`] holds before its writer waits.
 const DEFAULT_CAPACITY: usize = 16;

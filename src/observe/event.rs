@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::{self, Receiver, Sender};
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 
 /// How many events a listener may lag behind before it misses the oldest.

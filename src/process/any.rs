@@ -4,10 +4,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::base::catch::wake;
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
+use crate::base::user_panics::wake;
 use crate::message::received::Received;
 use crate::process::{Core, Locked, Stage};
 

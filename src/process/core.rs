@@ -17,7 +17,7 @@ use crate::observe::health::Health;
 use crate::process::ancestors::Ancestors;
 use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
 use crate::process::link::Link;
-use crate::process::mailbox_counts::Counts;
+use crate::process::mailbox_bound::Counts;
 use crate::process::stage::Stage;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 

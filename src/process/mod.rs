@@ -13,7 +13,7 @@
 //!    except that of the process's own task.
 
 pub(crate) mod overflow;
-pub(crate) mod mailbox_counts;
+pub(crate) mod mailbox_bound;
 mod child_role;
 mod vacated_names;
 mod ancestors;
@@ -35,7 +35,7 @@ pub(crate) use core::{
     Watcher,
 };
 pub(crate) use link::{Link, LinkRole, LinkState};
-pub(crate) use mailbox_counts::{Counts, Entry, IfFull};
+pub(crate) use mailbox_bound::{Counts, Entry, IfFull};
 pub(crate) use stage::Stage;
 pub(crate) use state::{AnyMail, Locked, State, Unread};
 pub(crate) use vacated_names::{VacatedName, VacatedNames};

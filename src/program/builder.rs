@@ -15,7 +15,7 @@ use crate::base::one_line::{PAGE, excerpt};
 use crate::base::os_refusal::build_tokio;
 use crate::exit::reason::{ExitReason, Result};
 use crate::program::stop_report::{StopOutcome, StopReport};
-use crate::program::watchdog::Watchdog;
+use crate::program::watchdog_handle::Watchdog;
 use crate::program::{Run, RunError, outcome_log};
 use crate::supervisor::SupervisorSpec;
 

@@ -50,7 +50,7 @@ mod stop_state;
 mod outcome_log;
 mod clock;
 mod watchdog_thread;
-mod watchdog;
+mod watchdog_handle;
 mod run;
 mod stop;
 mod stop_during_start;

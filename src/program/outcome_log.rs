@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::base::catch::ignore_panic;
 use crate::base::error_chain::ErrorChain;
 use crate::base::one_line::{PAGE, SENTENCE, excerpt, path_excerpt};
+use crate::base::user_panics::ignore_panic;
 use crate::program::error::RunError;
 use crate::program::stop_report::StopReport;
 

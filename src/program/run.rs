@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::coop::consume_budget;
 use crate::exit::shutdown::STOP_DEADLINE;
 use crate::program::signals::SignalRequest;
-use crate::program::watchdog::Watchdog;
+use crate::program::watchdog_handle::Watchdog;
 use crate::program::{RunError, StopCause, StopReport};
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorSpec;

@@ -9,7 +9,7 @@ use crate::program::reload::Reloader;
 use crate::program::run::next_request;
 use crate::program::signals::SignalRequest;
 use crate::program::stop_state::StopState;
-use crate::program::watchdog::Watchdog;
+use crate::program::watchdog_handle::Watchdog;
 use crate::program::watchdog_thread::WatchdogConfig;
 use crate::program::{Run, RunError, StopCause, StopReport, first, outcome_log};
 use crate::runtime::Runtime;

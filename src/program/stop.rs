@@ -11,7 +11,7 @@ use crate::program::signals::SignalRequest;
 use crate::program::stop_report::{CutShort, StopCause, StopReport};
 use crate::program::stop_state::StopState;
 use crate::program::tree_members::{ForcedStop, TreeMembers};
-use crate::program::watchdog::Watchdog;
+use crate::program::watchdog_handle::Watchdog;
 use crate::program::{KILL_WAIT, Run, RunError, first};
 use crate::supervisor::SupervisorRef;
 

@@ -7,6 +7,6 @@
 
 pub(crate) mod policy;
 pub(crate) mod backoff;
-pub(crate) mod window;
+pub(crate) mod restart_limit;
 pub(crate) mod restart_state;
-pub(crate) mod budget;
+pub(crate) mod budget_left;

@@ -6,7 +6,7 @@ use std::pin::pin;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::base::catch::CaughtWakers;
+use crate::base::user_panics::CaughtWakers;
 use crate::observe::event::LifecycleEvent;
 use crate::runtime::Runtime;
 

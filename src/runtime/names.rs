@@ -6,7 +6,7 @@ use std::fmt;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::kernel::NameEntry;
-use crate::kernel::names::NameRefused;
+use crate::kernel::name_table::NameRefused;
 use crate::runtime::Runtime;
 
 /// Why a process did not get a name. [`Runtime::try_register`] returns this error, and has an example.

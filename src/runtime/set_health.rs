@@ -1,7 +1,7 @@
 //! The health that a process reports.
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
+use crate::base::user_panics::ignore_panic;
 use crate::kernel::wait_graph::Until;
 use crate::observe::health::Health;
 use crate::runtime::Runtime;

@@ -8,7 +8,7 @@
 
 use std::future::{Future, ready};
 
-use crate::base::catch::ignore_panic;
+use crate::base::user_panics::ignore_panic;
 use crate::child::ChildSpec;
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Received;

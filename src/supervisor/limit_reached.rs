@@ -10,7 +10,7 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::{Causeless, ExitReason};
 use crate::kernel::Kernel;
-use crate::restart::window::{Counted, Exceeded, Window};
+use crate::restart::restart_limit::{Counted, Exceeded, Window};
 
 /// How many ids an error lists with their counts.
 const MAX_LISTED_IDS: usize = 8;

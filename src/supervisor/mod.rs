@@ -24,7 +24,7 @@ pub(crate) mod fixed;
 pub(crate) mod dynamic;
 mod partition;
 
-pub use crate::restart::budget::RestartBudget;
+pub use crate::restart::budget_left::RestartBudget;
 pub use context::SupervisorContext;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef, Exhausted};
 pub use fixed::supervisor_ref::SupervisorRef;

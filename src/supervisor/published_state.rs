@@ -25,12 +25,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::base::catch::with_caught_wakers;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::with_caught_wakers;
 use crate::child::{ChildType, Spec};
 use crate::process::AnyProcess;
-use crate::restart::budget::RestartBudget;
+use crate::restart::budget_left::RestartBudget;
 use crate::supervisor::history::{History, Incarnation};
 
 /// How many `Publish` requests a mailbox may hold (invariant 4).

@@ -25,11 +25,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::catch::ignore_panic;
 use crate::base::error_chain::ErrorChain;
 use crate::base::one_line::{PAGE, excerpt, name};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::ignore_panic;
 use crate::child::Spec;
 use crate::exit::reason::{ExitReason, WithCauses};
 use crate::exit::signal::ExitKind;

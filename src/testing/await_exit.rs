@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
-use crate::base::catch::with_caught_wakers;
 use crate::base::coop::consume_budget;
 use crate::base::pid::Pid;
+use crate::base::user_panics::with_caught_wakers;
 use crate::exit::reason::ExitReason;
 use crate::runtime::Runtime;
 use crate::testing::time_limit::wait_for;

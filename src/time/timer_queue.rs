@@ -31,9 +31,9 @@ use tokio_util::time::{
     delay_queue::{Expired, Key},
 };
 
-use crate::base::catch::drop_each;
 use crate::base::pid::Pid;
 use crate::base::small_map::SmallMap;
+use crate::base::user_panics::drop_each;
 use crate::exit::reason::ExitReason;
 use crate::message::dest::Dest;
 use crate::message::received::Message;

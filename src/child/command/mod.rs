@@ -45,10 +45,10 @@ use crate::runtime::errors::start_error::StartError;
 mod output;
 mod settings;
 pub(crate) mod failed;
-mod program;
+mod running_program;
 
 use output::OutputLog;
-use program::{Program, run_to_end};
+use running_program::{Program, run_to_end};
 
 /// The default time after a program's end in which its stop may arrive.
 pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);

@@ -17,11 +17,11 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::coop;
 use tokio::time::timeout;
 
-use crate::base::catch::ignore_panic;
 use crate::base::coop::consume_budget;
 use crate::base::one_line::{name, one_line};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::ignore_panic;
 use crate::child::stop_signals::StopSignals;
 
 const TARGET: &str = "regrow::command";

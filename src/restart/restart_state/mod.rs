@@ -41,7 +41,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::restart::backoff::Backoff;
-use crate::restart::window::{Exceeded, Intensity};
+use crate::restart::restart_limit::{Exceeded, Intensity};
 
 /// The state of a child's restarts.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@
 use super::{Next, RestartState, Rules, Run};
 use crate::base::random::Random;
 use crate::restart::backoff::Backoff;
-use crate::restart::window::{Exceeded, Intensity, Window};
+use crate::restart::restart_limit::{Exceeded, Intensity, Window};
 use std::time::Duration;
 use tokio::time::Instant;
 

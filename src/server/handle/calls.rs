@@ -24,8 +24,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::base::catch::with_caught_wakers;
 use crate::base::coop::{after_budget, budget_then_waker, consume_budget, own_waker};
+use crate::base::user_panics::with_caught_wakers;
 use crate::call::reply::Reply;
 use crate::kernel::Kernel;
 use crate::kernel::timers::NO_TOKIO;

@@ -12,7 +12,7 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::call::reply::Reply;
 use crate::kernel::Kernel;
-use crate::kernel::names::Holder;
+use crate::kernel::name_table::Holder;
 use crate::mailbox::record::Process;
 use crate::mailbox::record::Sent;
 use crate::process::AnyProcess;

@@ -35,7 +35,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use crate::base::catch::ignore_panic;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::crash::Crash;
 use crate::exit::reason::{ExitReason, Result};
 use crate::kernel::closing::End;

@@ -9,7 +9,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::base::catch::ignore_panic;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::server::dispatch::Dispatch;
 use crate::server::system_message::{ServerStatus, System};

@@ -24,8 +24,8 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::base::catch::ignore_panic;
 use crate::base::one_line::name;
+use crate::base::user_panics::ignore_panic;
 use crate::kernel::timers::NO_TOKIO;
 use crate::mailbox::inbox::Item;
 use crate::mailbox::record::Process;

@@ -18,8 +18,8 @@ use futures_util::future::{Either, select};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
+use crate::base::user_panics::ignore_panic;
 use crate::child::Restart;
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;

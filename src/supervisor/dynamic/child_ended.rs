@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::{ExitReason, Result};
+use crate::restart::restart_limit::{Exceeded, Intensity, Window};
 use crate::restart::restart_state::{Next, Rules};
-use crate::restart::window::{Exceeded, Intensity, Window};
 use crate::runtime::errors::start_error::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{Child, State};

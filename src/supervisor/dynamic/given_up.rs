@@ -12,11 +12,11 @@
 
 use tokio::time::Instant;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::{ExitReason, Result};
-use crate::restart::window::Window;
+use crate::restart::restart_limit::Window;
 use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::dynamic::child::{Child, GivenUp, State};
 use crate::supervisor::dynamic::server::DynamicServer;

@@ -73,7 +73,7 @@ use crate::call::reply::Reply;
 use crate::child::Spec;
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Received;
-use crate::restart::window::Window;
+use crate::restart::restart_limit::Window;
 use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::child::Child;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::Result;
 use crate::restart::backoff::Backoff;
-use crate::restart::window::{Intensity, Window};
+use crate::restart::restart_limit::{Intensity, Window};
 use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::published_state::{PublishedCell, Step};
 

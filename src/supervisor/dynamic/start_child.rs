@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
+use crate::base::user_panics::ignore_panic;
 use crate::child::Spec;
 use crate::exit::crash::Crash;
 use crate::exit::reason::{ExitReason, Result};

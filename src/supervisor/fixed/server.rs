@@ -36,7 +36,7 @@ use crate::exit::crash::Crash;
 use crate::exit::reason::{ExitReason, Result};
 use crate::message::received::Received;
 use crate::restart::backoff::Backoff;
-use crate::restart::window::{Intensity, Window};
+use crate::restart::restart_limit::{Intensity, Window};
 use crate::runtime::errors::start_error::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::context::SupervisorContext;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use crate::base::catch::CaughtDrop;
+use crate::base::user_panics::CaughtDrop;
 use crate::exit::reason::Result;
 use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::spec::strategy::Strategy;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::base::catch::CaughtDrop;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::CaughtDrop;
 use crate::child::{ChildSpec, Restart, Spec};
 use crate::exit::reason::Result;
 use crate::restart::backoff::Backoff;
-use crate::restart::window::Intensity;
+use crate::restart::restart_limit::Intensity;
 use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::context::SupervisorContext;
 use crate::supervisor::spec::auto_shutdown::AutoShutdown;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::child::{ChildType, Restart, Spec};
 use crate::exit::shutdown::Shutdown;
 use crate::restart::backoff::Backoff;
-use crate::restart::window::Intensity;
+use crate::restart::restart_limit::Intensity;
 use crate::supervisor::spec::SupervisorSpec;
 use crate::supervisor::spec::strategy::Strategy;
 

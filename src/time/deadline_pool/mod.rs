@@ -59,7 +59,7 @@ use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use crate::base::catch::ignore_panic;
+use crate::base::user_panics::ignore_panic;
 use crate::time::deadline_pool::armed_slot::Home;
 use crate::time::deadline_pool::slot_cache::{LATEST_DUE, SlotCache, vtable_addr};
 use crate::time::deadline_pool::slot_pool::{NEVER, SLOT_POOLS, SlotPool, own_pool};

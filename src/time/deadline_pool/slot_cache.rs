@@ -34,9 +34,9 @@
 use std::sync::OnceLock;
 use std::task::Waker;
 
-use crate::base::catch::ignore_panic;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use crate::base::user_panics::ignore_panic;
 use crate::time::deadline_pool::slot_pool::NEVER;
 
 /// The latest instant that a slot can be armed for.

@@ -17,7 +17,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::base::catch::ignore_panic;
+use crate::base::user_panics::ignore_panic;
 
 /// As the `due` of a slot: not armed. As an instant: never.
 pub(crate) const NEVER: u64 = u64::MAX;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::restart::window::{Intensity, Window};
+use crate::restart::restart_limit::{Intensity, Window};
 
 /// How many restarts a supervisor allows, and how many are left.
 /// [`TreeSnapshot`](crate::TreeSnapshot) has an example.

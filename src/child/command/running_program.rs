@@ -15,7 +15,7 @@ use crate::child::stop_signals::{StopSignal, StopSignals, end_of};
 use crate::exit::reason::ExitReason;
 use crate::kernel::closing::End;
 #[cfg(unix)]
-use crate::kernel::os_programs::RunningProgram;
+use crate::kernel::running_programs::RunningProgram;
 use crate::time::timer_queue::after;
 
 /// How often the process of an ended program checks whether an ancestor is still being stopped.

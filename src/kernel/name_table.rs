@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::base::catch::ignore_panic;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::ignore_panic;
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::process::AnyProcess;
