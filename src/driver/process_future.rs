@@ -25,7 +25,7 @@
 //!    the panic of a destructor is logged.
 //!
 //! A body that stands for a thread or for an operating system's process can't be dropped: see
-//! [`DEFERS_EXIT`](flag::ENDS_BY_ITSELF). It skips step 2, is polled while the exit is pending,
+//! [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT). It skips step 2, is polled while the exit is pending,
 //! and returns when the thread or the process has ended.
 //!
 //! The future consists of two words, the record and the boxed body, to keep tokio's task cell

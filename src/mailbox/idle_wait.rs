@@ -25,7 +25,7 @@
 //! A server that takes an item which is alone in the inbox announces its wait in the same locked
 //! step:
 //!
-//! 1. It takes the item, sets `Announced`, and notes the announcement in [`AnnouncedWait`].
+//! 1. It takes the item, sets `Announced`, and notes the announcement in [`AnnouncedWait`](crate::mailbox::announced_wait::AnnouncedWait).
 //! 2. It runs the handler, without the lock.
 //! 3. If the handler has returned in the same poll of the task, the wait starts. The server does
 //!    not lock its mailbox again to find it empty, which saves one lock for each item that meets

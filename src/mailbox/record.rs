@@ -45,7 +45,7 @@ impl<M: Item> Process<M> {
     }
 
     /// Whether the body is to be dropped without another poll: an exit is pending, and the body
-    /// does not [end by itself](flag::ENDS_BY_ITSELF).
+    /// does not [end by itself](crate::process::flag::DEFERS_EXIT).
     pub(crate) fn should_drop_body(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (flag::EXIT_PENDING | flag::DEFERS_EXIT)
             == flag::EXIT_PENDING

@@ -55,7 +55,7 @@ impl dyn AnyProcess + '_ {
         outcome
     }
 
-    /// As [`with`](Self::with), for a caller that holds the lock of a table entry: it has to wake
+    /// As `with`, for a caller that holds the lock of a table entry: it has to wake
     /// the returned waker after it has released that lock.
     #[inline]
     pub(crate) fn with_deferred<R>(
@@ -78,7 +78,7 @@ impl dyn AnyProcess + '_ {
         self.flags().fetch_or(stage.flags(), Ordering::SeqCst)
     }
 
-    /// Sets these flag bits. Those of a stage are set by [`advance`](Self::advance).
+    /// Sets these flag bits. Those of a stage are set by `advance`.
     pub(crate) fn raise(&self, bits: u8) {
         self.flags().fetch_or(bits, Ordering::Release);
     }

@@ -22,7 +22,7 @@ use crate::process::stage::Stage;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 
 /// Whether the reader of the mailbox waits, and how it is woken when an item is queued.
-/// [`idle_wait`](crate::mailbox::idle_wait) shows the transitions.
+/// `mailbox::idle_wait` shows the transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReaderWait {
     NotWaiting,

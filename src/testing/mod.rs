@@ -39,7 +39,7 @@
 //! # A tree, and its crashes
 //!
 //! It is tempting to sleep until a restart is probably over. Such a test is slow, and on a busy
-//! machine it fails. Wait for the event instead: call [`await_exit`] or [`await_restart`] before
+//! machine it fails. Wait for the event instead: call [`await_exit`](await_exit()) or [`await_restart`] before
 //! the crash, and await the future after it.
 //!
 //! Call timeouts, restart windows, backoff, shutdown times and timers use tokio's clock. With

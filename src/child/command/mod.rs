@@ -67,7 +67,7 @@ impl ChildSpec {
     /// | the program ends | the child's exit reason |
     /// |---|---|
     /// | with success | [`Normal`](ExitReason::Normal) |
-    /// | without success | a crash with [`CommandFailed`] |
+    /// | without success | a crash with [`CommandFailed`](crate::CommandFailed) |
     /// | asked to stop: with success, by SIGTERM or SIGINT, or with code 143 or 130, by which shells report these signals | [`Shutdown`](ExitReason::Shutdown) |
     /// | in any way, and its stop arrives within its [`stop_window`](Self::stop_window) | [`Shutdown`](ExitReason::Shutdown) |
     ///

@@ -8,7 +8,7 @@ impl<S: GenServer> ServerContext<S> {
     /// it, the start fails. OTP: `{stop, Reason, State}`.
     ///
     /// The call itself changes nothing, and `Err(reason)` means the same. Another process uses
-    /// [`ServerRef::stop`].
+    /// [`ServerRef::stop`](crate::ServerRef::stop).
     ///
     /// # Errors
     ///

@@ -29,7 +29,7 @@ impl<S: GenServer> ServerRef<S> {
     /// * `Exited` with the true reason if the server has ended with another one: `terminate`
     ///   panicked, the server was killed, or it ended by itself before it took the request.
     /// * `NoProc` if it is dead.
-    /// * `CallingSelf` from one of its own handlers: return [`ServerContext::stop`] there instead.
+    /// * `CallingSelf` from one of its own handlers: return [`ServerContext::stop`](crate::ServerContext::stop) there instead.
     /// * `Deadlock` if the server waits for the caller, if deadlocks are
     ///   [detected](crate::Runtime::detect_deadlocks).
     /// * By a named handle also `Restarting` and `WrongType`.

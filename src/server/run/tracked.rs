@@ -12,7 +12,7 @@
 //! 3. It notes that the callback begins, and runs it.
 //!
 //! **Invariants**
-//! 1. A switch that is turned on sets [`CHECK_SWITCHES`](flag::OBSERVED) in the flags of each server. The
+//! 1. A switch that is turned on sets [`CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES) in the flags of each server. The
 //!    server looks at the switches whenever the bit is set, before it next waits. So turning a
 //!    switch off need not change any server.
 //! 2. A switch that is turned on while the server clears the bit is not missed: the switch is
