@@ -65,21 +65,21 @@ impl<S: GenServer> ServerSpec<S> {
         ServerSpec { args, name, label, init_timeout: None, mailbox, warn_after: None }
     }
 
-    /// Sets the name that the server holds from before its `init` on: a [`Name`](crate::Name) or
-    /// any string. By default it has none. [`ServerSpec`] has an example.
+    /// Sets the name of the server: a [`Name`](crate::Name) or any string. The server holds the
+    /// name before its `init` runs. By default it has none. [`ServerSpec`] has an example.
     pub fn named(mut self, name: impl Into<ServerName<S>>) -> Self {
         self.name = Some(name.into().text);
         self
     }
 
-    /// Sets its label in the log and the census. By default it has none. [`ServerSpec`] has an
-    /// example.
+    /// Sets the label of the server in the log and the census. By default it has none.
+    /// [`ServerSpec`] has an example.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into().into());
         self
     }
 
-    /// Sets how long its `init` may take. A server that takes longer is killed, and its name is
+    /// Sets how long the `init` may take. A server that takes longer is killed, and its name is
     /// free, before the start returns [`StartError::InitTimeout`]. By default there is no limit, as
     /// with [`Duration::MAX`]. Zero is too short for nearly every `init`. [`ServerSpec`] has an
     /// example.
@@ -88,9 +88,10 @@ impl<S: GenServer> ServerSpec<S> {
         self
     }
 
-    /// Sets how many messages, streams, casts and calls its mailbox holds at most, and what becomes
-    /// of more. By default it has no bound, or the one of the
-    /// [runtime](Runtime::with_mailbox_capacity). [`Overflow`] has an example.
+    /// Sets how many messages, streams, casts and calls the mailbox of the server holds at most,
+    /// and what happens to one that is sent while the mailbox is full. By default the bound of the
+    /// [runtime](Runtime::with_mailbox_capacity) applies, if it has one. [`Overflow`] has an
+    /// example.
     ///
     /// # Panics
     ///
@@ -146,9 +147,9 @@ impl<S: GenServer> ServerSpec<S> {
         starting.run(args).await
     }
 
-    /// Starts the server, linked to the process of this context from before its `init` on. A start
-    /// that fails returns the error and sends nothing over the link. OTP: `gen_server:start_link`,
-    /// where the link passes the failure on as well.
+    /// Starts the server, linked to the process of this context. The link exists before the `init`
+    /// of the server runs. A start that fails returns the error and sends no exit signal over the
+    /// link. OTP: `gen_server:start_link`, where the parent receives the exit signal as well.
     ///
     /// # Errors
     ///
@@ -169,7 +170,7 @@ impl<S: GenServer> ServerSpec<S> {
     /// let owner = rt.spawn_fallible(|mut ctx| async move {
     ///     let counter = Counter::spec(0).start_link(&ctx).await?;
     ///     counter.cast(Cast::Crash);
-    ///     drop(ctx.recv().await); // it ends with its counter
+    ///     drop(ctx.recv().await); // the exit of the counter ends this process
     ///     Ok(())
     /// });
     /// let reason = owner.join().await;

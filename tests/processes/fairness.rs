@@ -17,11 +17,13 @@ use regrow::{
 use support::text;
 use tokio::runtime::Builder;
 
-/// What a sibling may have to wait for at most: tokio polls a task that yielded again
-/// after 61 others at the latest, each with a budget of 128.
+/// The maximum number of messages that a sibling may have to wait for. After a task has yielded,
+/// tokio polls other tasks at most 61 times before it polls that task again. Each poll has a budget
+/// of 128.
 const AT_MOST: usize = 61 * 128 + 128;
 
-/// How much mail there is in all: without a budget, a sibling waits for all of it.
+/// The number of messages that the busy process handles. Without a budget, a sibling would wait for
+/// all of them.
 const MAIL: usize = 200_000;
 
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +45,8 @@ impl Receive {
     }
 }
 
-/// Takes all its mail, of which some lies in its mailbox and some it sends itself.
+/// A process that receives `MAIL` messages: `queued` of them are sent to it at the start, and it
+/// sends the others to itself.
 fn busy(
     rt: &Runtime,
     receive: Receive,
@@ -66,7 +69,7 @@ fn busy(
     process
 }
 
-/// The most the busy process handled between two turns of a sibling task.
+/// The maximum number of messages that the busy process handled between two turns of a sibling.
 async fn longest_wait(rt: &Runtime, receive: Receive, queued: usize) -> usize {
     let handled = Arc::default();
     let process = busy(rt, receive, queued, &handled);
@@ -90,7 +93,7 @@ fn assert_siblings_wait_at_most_one_budget(queued: usize) {
     for tokio in [current, worker] {
         for receive in RECEIVES {
             let measure = async move { longest_wait(&Runtime::new(), receive, queued).await };
-            // On a worker, not on the thread that blocks.
+            // The measurement runs on a worker, not on the thread that calls `block_on`.
             let longest = tokio.block_on(async { tokio::spawn(measure).await.unwrap() });
             assert!(longest <= AT_MOST, "{receive:?}: waited for {longest} messages");
         }
@@ -107,8 +110,8 @@ fn a_process_that_sends_to_itself_does_not_starve_its_siblings() {
     assert_siblings_wait_at_most_one_budget(1);
 }
 
-/// Never has nothing to do: it continues with itself, or is idle for no time at all; and gives
-/// up in the end.
+/// How a server always has something to do: it calls `continue_with` in each turn, or sets an idle
+/// time-out of zero. It stops after `MAIL` turns.
 #[derive(Clone, Copy, Debug)]
 enum Restless {
     Continues,
@@ -162,7 +165,7 @@ impl GenServer for Worker {
     }
 }
 
-/// Others on its thread run meanwhile, and may kill it.
+/// Other tasks on the server's thread run between its turns, and one of them can kill the server.
 #[tokio::test]
 async fn a_server_that_never_waits_does_not_starve_its_siblings() {
     let rt = Runtime::new();
@@ -180,7 +183,7 @@ async fn a_server_that_never_waits_does_not_starve_its_siblings() {
     }
 }
 
-/// Counts a turn; false when it is time to give up.
+/// Counts a turn. Returns false after `MAIL` turns.
 fn goes_on(turns: &AtomicUsize) -> bool {
     turns.fetch_add(1, Ordering::SeqCst) < MAIL
 }
@@ -196,7 +199,7 @@ async fn assert_siblings_run_and_a_kill_works(process: ProcessHandle, handled: A
     assert_eq!(process.join().await, ExitReason::Killed);
 }
 
-/// What is waited for is always there already.
+/// Each `join` is ready at once, because the process has already ended.
 #[tokio::test]
 async fn a_loop_that_joins_ended_processes_does_not_starve_its_siblings() {
     let rt = Runtime::new();
@@ -247,7 +250,7 @@ async fn a_stream_of_tasks_that_cannot_start_does_not_starve_its_siblings() {
     assert_siblings_run_and_a_kill_works(process, handled).await;
 }
 
-/// As many at once as there are.
+/// The stream starts all its tasks at once: its concurrency has no bound.
 #[tokio::test]
 async fn an_unbounded_task_stream_does_not_starve_its_siblings() {
     let (rt, handled) = (Runtime::new(), Arc::new(AtomicUsize::new(0)));

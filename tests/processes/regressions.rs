@@ -1,11 +1,11 @@
-//! Bugs that a proof run found, each told as plainly as it can be.
+//! Minimal reproductions of bugs that a proof run found.
 
 use std::future::pending;
 
 use regrow::Runtime;
 
-/// A watcher of a group let go while news of it lay in its mailbox. The news was never
-/// handed out, rightly; but the depth went on counting it for ever.
+/// The watcher released a group monitor while events of the group were in its mailbox. These events
+/// were correctly not delivered, but the mailbox depth counted them for ever.
 #[tokio::test]
 async fn the_mailbox_depth_excludes_events_of_a_released_group_monitor() {
     let rt = Runtime::with_mailbox_depth();

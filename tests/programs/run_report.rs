@@ -1,5 +1,5 @@
-//! A stop report blames only the children that caused the delay, and stays short for thousands of
-//! children.
+//! A stop report attributes a delay only to the children that caused it, and stays short for
+//! thousands of children.
 
 use crate::support;
 
@@ -23,7 +23,7 @@ fn polite(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending())
 }
 
-/// It is asked to stop, and does not.
+/// A child that is asked to stop and does not.
 fn hung(id: &str) -> ChildSpec {
     let hung = ChildSpec::task(id, |mut ctx| async move {
         ctx.cancellation_token();
@@ -32,7 +32,7 @@ fn hung(id: &str) -> ChildSpec {
     hung.shutdown(Shutdown::Infinity)
 }
 
-/// Starts the program on this runtime, has `started` add to it, and stops it by its token.
+/// Starts a program of this tree, runs `started`, and stops the program by its token.
 async fn stopped(
     rt: &Runtime,
     tree: SupervisorSpec,
@@ -76,7 +76,7 @@ async fn children_behind_a_hung_child_are_reported_as_not_asked() {
     assert!(!report.is_clean());
 }
 
-/// Its hung child is to blame, and not the supervisor that waits for it.
+/// Only the hung child is reported as killed, not the supervisors above it.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_that_waits_for_a_hung_child_is_reported_as_held_up() {
     let inner = Supervisor::one_for_one().with_id("inner").child(polite("a")).child(hung("hung"));
@@ -97,7 +97,8 @@ async fn a_supervisor_that_waits_for_a_hung_child_is_reported_as_held_up() {
     assert_eq!(holds(&report, "killed at the deadline while it stopped its children"), 2);
 }
 
-/// A dynamic supervisor asks all at once: the others have stopped.
+/// A dynamic supervisor asks all its children to stop at the same time, so a hung child does not
+/// delay the others.
 #[tokio::test(start_paused = true)]
 async fn dynamic_siblings_of_a_hung_child_are_reported_as_stopped() {
     let rt = Runtime::new();
@@ -124,7 +125,8 @@ async fn dynamic_siblings_of_a_hung_child_are_reported_as_stopped() {
     assert_eq!(outcomes(&report), BTreeMap::from(expected), "{report}");
 }
 
-/// A child that the stop has not reached is not reported as killed by its specification.
+/// The deadline passed before the supervisor reached the child, so the child's `BrutalKill` was not
+/// applied.
 #[tokio::test(start_paused = true)]
 async fn an_unreached_brutal_kill_child_is_reported_as_not_asked() {
     let brutal = polite("brutal").shutdown(Shutdown::BrutalKill);
@@ -134,7 +136,7 @@ async fn an_unreached_brutal_kill_child_is_reported_as_not_asked() {
     assert_eq!(outcomes(&report), BTreeMap::from(expected), "{report}");
 }
 
-/// Asked long before the program was.
+/// `terminate_child` asked the child to stop before the program was asked.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_hangs_in_an_earlier_stop_is_reported_as_killed() {
     let rt = Runtime::new();
@@ -184,7 +186,7 @@ async fn a_report_of_thousands_of_children_is_short_and_its_data_complete() {
     }
 }
 
-/// The log contains the same fact.
+/// A log line says whether the program stopped cleanly, stopped uncleanly or failed.
 #[tokio::test(start_paused = true)]
 async fn the_outcome_of_a_run_is_logged() {
     let told = |log: &Log| {

@@ -163,7 +163,8 @@ impl DynamicServer {
         }
     }
 
-    /// Applies what the specification says for a child that has exceeded its restart limit.
+    /// Handles a restart that exceeds its limit. If the limit is the child's own, the specification
+    /// says what follows; a limit for all children always ends the supervisor.
     fn budget_used_up(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let last = child.restart_record.as_ref().and_then(|record| record.last.clone());
@@ -188,7 +189,7 @@ impl DynamicServer {
         Ok(())
     }
 
-    /// Logs a restart that is about to be attempted.
+    /// Reports, as an event and in the log, a restart that is about to be attempted.
     fn report_restart(&mut self, pid: Pid) {
         let (window, limit) = self.budget_of(pid);
         let budget_left = window.left(limit, Instant::now());

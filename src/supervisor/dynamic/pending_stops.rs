@@ -12,8 +12,8 @@ use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::report::Report;
 
 /// The children that were asked to stop and whose end has not been reported yet.
-/// The drop reports the children that have ended, for a supervisor that is killed while it waits
-/// for another one.
+/// If the supervisor is killed while it waits for one child, the drop reports the other children
+/// that have already ended.
 pub(super) struct PendingStops {
     report: Report,
     began: Instant,
@@ -26,13 +26,13 @@ impl PendingStops {
         PendingStops { report: report.clone(), began, children: VecDeque::new() }
     }
 
-    /// Adds a child that was asked to stop until this deadline.
+    /// Adds a child that was asked to stop, and that is killed at this deadline, if it has one.
     pub(super) fn push(&mut self, due: Option<Instant>, child: Child) {
         self.children.push_back((due, child, None));
     }
 
     /// Sorts by deadline, children without one last, and returns the number of children. With the
-    /// earliest deadline first, no deadline passes while another child is awaited.
+    /// earliest deadline first, no deadline passes while a child with a later one is awaited.
     pub(super) fn sort_by_deadline(&mut self) -> usize {
         let latest = self.began;
         let order = |due: &Option<Instant>| due.map_or((1, latest), |due| (0, due));

@@ -42,7 +42,7 @@ impl DynamicServer {
         self.show(shown);
     }
 
-    /// Publishes that the supervisor has begun to stop, and its children.
+    /// Publishes the children, and that the supervisor has begun to stop.
     pub(super) fn show_ending(&self) {
         self.publish();
         self.published.change(|picture| picture.ending = Some(Instant::now()));
@@ -55,8 +55,8 @@ impl DynamicServer {
     }
 
     /// Publishes that the supervisor waits for the end of `child`, asked to stop at `began`, and
-    /// then for `later`. The list is published a hundred children at a time, so that the cost for
-    /// each child is small.
+    /// then for the children in `later`. The list of these children is published a hundred at a
+    /// time, so that the cost for each child is small.
     pub(super) fn show_wait<'a>(
         &self,
         child: &'a Child,

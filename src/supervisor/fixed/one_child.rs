@@ -14,8 +14,8 @@ use crate::supervisor::spec::strategy::Position;
 use crate::supervisor::stop::{StopRequest, stop};
 
 impl FixedServer {
-    /// Starts an incarnation of a child. A child whose `init` chooses not to run is stopped, and
-    /// forgotten if it is temporary.
+    /// Starts an incarnation of a child. A child whose `init` chooses not to run is marked as
+    /// stopped, or forgotten if it is temporary.
     pub(crate) async fn start_incarnation(&mut self, position: Position) -> Result<(), StartError> {
         let Some((cause, child)) = self.children.begin_start(position) else { return Ok(()) };
         let (slot, spec) = (child.slot(), child.spec.clone());
@@ -38,8 +38,8 @@ impl FixedServer {
         }
     }
 
-    /// Stops a child if it runs; its shutdown time begins at `now`. Returns when the child has
-    /// ended, with the time of that. Its names stay reserved if a successor follows.
+    /// Stops a child if it runs, and waits for its end. Its shutdown time begins at `now`. Returns
+    /// the time at which the child ended. Its name stays reserved if the child is to be restarted.
     pub(crate) async fn stop_incarnation(
         &mut self,
         position: Position,
@@ -62,8 +62,9 @@ impl FixedServer {
         self.children.record_end(position, end, self.backoff);
     }
 
-    /// Leaves the start of a child that doesn't run to the restart of its group. A retry of its own
-    /// becomes stale. If the child had ended for good, its name is reserved from here on.
+    /// Prepares a child that doesn't run for the restart of its group, which will start it. Makes a
+    /// retry of the child's own stale. Reserves the child's name, which is free if the child had
+    /// ended for good.
     pub(crate) fn leave_to_group_restart(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
         self.report.reserve_name(child.slot(), &child.spec);
@@ -74,7 +75,8 @@ impl FixedServer {
     }
 
     /// Marks a child that doesn't run as stopped: frees its names, and forgets it if it is
-    /// temporary. Its restart state begins anew, so a later start doesn't count earlier failures.
+    /// temporary. Resets its restart state, so that earlier failures do not count after a later
+    /// start.
     pub(crate) fn mark_stopped(&mut self, position: Position) {
         let Some(child) = self.children.get_mut(position) else { return };
         child.restarts = RestartState::default();

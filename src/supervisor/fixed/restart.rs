@@ -1,26 +1,30 @@
-//! What follows the end of a child.
+//! Handles the end of a child of a fixed supervisor: restarts the child and its group, or gives up.
 //!
-//! [`RestartState`](crate::restart::restart_state::RestartState) decides; this file carries the
-//! decision out.
+//! [`RestartState`](crate::restart::restart_state::RestartState) makes the decision; this file
+//! carries it out.
 //!
-//! **Guarantee.** After the decision to restart it, a child runs again, or waits for a retry, or
-//! its supervisor gives up, unless a request or the end of the supervisor stops the child first.
-//! The supervisor serves requests between two attempts.
+//! **Guarantee.** After the decision to restart a child, the child runs again, or it waits for a
+//! retry, or its supervisor gives up. The exception is a child that is stopped first, by a request
+//! or by the end of the supervisor. The supervisor serves requests between two attempts.
 //!
 //! **Steps** of a restart, from the end of a child or a due retry:
 //!
-//! 1. *Count.* A restart at once counts against the window; if that refuses it, the supervisor
-//!    gives up. A delayed restart and one that waited for orphans count nothing here.
-//! 2. *Report* it, unless it was reported before it waited for orphans.
-//! 3. *Stop the group* in reverse order, each child to its very end.
-//! 4. *Wait for orphans.* If an incarnation of a supervisor in the group was killed and has
-//!    [orphans](crate::supervisor::orphans), a task beside the loop waits for them and then sends a
+//! 1. *Count.* A restart without a delay counts against the window; if the window refuses the
+//!    restart, the supervisor gives up. A delayed restart is not counted, and a restart that waited
+//!    for orphans is not counted again.
+//! 2. *Report* the restart, unless it was reported already, before it waited for orphans.
+//! 3. *Stop the group* in reverse order. The next child is stopped when the one before has ended.
+//! 4. *Wait for orphans.* If a supervisor in the group was killed and has left
+//!    [orphans](crate::supervisor::orphans), a background task waits for their end and then sends a
 //!    retry that is neither counted nor reported again.
-//! 5. *Start the group* in order. If a start fails, the rest is not started, and what follows is
-//!    decided for the child that failed: a retry by a message to the supervisor itself, which
-//!    queued requests precede; a retry by a timer, if the child has a backoff; or the give-up. The
-//!    children of its group that were started before it are stopped by the retry in step 3, or,
-//!    before a delay, at once.
+//! 5. *Start the group* in order. If the start of a child fails, the children after it are not
+//!    started, and the next step is decided for the child that failed:
+//!    * a retry without a delay: the supervisor sends itself a message, which is handled after the
+//!      requests that are already queued. Step 3 of the retry stops the children of the group that
+//!      were started before the failure.
+//!    * a retry after a delay, by a timer, if the child has a backoff. The children of the group
+//!      that were started before the failure are stopped before the delay.
+//!    * giving up.
 //!
 //! ```text
 //! end of a child, failed start --> next() --+-- AtOnce ---------------------> restart
@@ -32,11 +36,11 @@
 //! **Invariants**
 //! 1. A child in `Restarting` holds the id of its retry. Every event that changes the child
 //!    meanwhile, a request or a restart of its group, replaces that state. A retry with another id
-//!    is stale and does nothing. So a retry cannot start what was stopped, and the event that
-//!    replaced the state is responsible for the child.
-//! 2. When an attempt ends, no child of its group holds the id of a retry that is spent: each child
-//!    runs, is stopped, or holds the id of the retry that follows. Otherwise the child would stay
-//!    in `Restarting` for ever.
+//!    is stale and starts nothing. So a retry cannot start a child that was stopped meanwhile, and
+//!    the event that replaced the state is responsible for the child.
+//! 2. When an attempt ends, no child of its group holds the id of a retry that was already handled:
+//!    each child runs, is stopped, or holds the id of the next retry. A child with the id of a
+//!    handled retry would stay in `Restarting` for ever.
 
 use std::time::Duration;
 
@@ -60,7 +64,7 @@ use crate::supervisor::spec::strategy::Position;
 use crate::time::timer_queue::after;
 
 impl FixedServer {
-    /// A child ended by itself.
+    /// Handles a child that ended by itself.
     pub(crate) async fn child_ended(
         &mut self,
         position: Position,
@@ -88,7 +92,7 @@ impl FixedServer {
         }
     }
 
-    /// Carries out a retry that is due. If the child holds another retry or none, this one is stale
+    /// Carries out a retry that is due. If the child does not hold this id, the retry is stale
     /// (invariant 1).
     pub(crate) async fn retry(
         &mut self,
@@ -154,8 +158,9 @@ impl FixedServer {
         Ok(())
     }
 
-    /// If incarnations in this group have orphans, has the child, and its group with it, wait for
-    /// them beside the loop. Returns whether it waits.
+    /// If children in the group of this child have orphans, puts the child into `Restarting`, and
+    /// spawns a task that sends the retry when the orphans have ended. Returns whether there are
+    /// orphans.
     fn wait_for_orphans(&mut self, position: Position) -> bool {
         let members = self.children.range(self.strategy.group(position));
         let orphans: Vec<_> = members.filter_map(|child| self.orphans_of(child)).collect();
@@ -168,9 +173,9 @@ impl FixedServer {
     }
 
     /// Stops the other children of the group of this child in reverse order. Temporary children are
-    /// forgotten. The retries of the others become stale (invariant 1): this child's restart starts
-    /// them. It starts children that had ended for good as well, so their names are reserved from
-    /// here on.
+    /// forgotten. The restart of this child starts all the others, so retries of their own become
+    /// stale (invariant 1). It also starts the children that had ended for good, so this reserves
+    /// their names.
     async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != of) {
             let Some(child) = self.children.get(member) else { continue };
@@ -187,8 +192,8 @@ impl FixedServer {
         }
     }
 
-    /// A start in a restart failed: decides what follows. A retry at once is queued behind the
-    /// messages that are in the mailbox.
+    /// Handles a failed start during a restart: gives up, or arranges a retry. A retry without a
+    /// delay is queued behind the messages that are in the mailbox.
     async fn start_failed(&mut self, position: Position, ctx: &mut ServerContext<Self>) -> Result {
         match self.next(position, Instant::now()) {
             Next::GiveUp(exceeded) => return Err(self.give_up(position, exceeded)),
@@ -204,7 +209,7 @@ impl FixedServer {
         Ok(())
     }
 
-    /// Has the child, and its group with it, wait for this delay before its restart.
+    /// Schedules the restart of this child and its group after this delay, and stops the group.
     async fn restart_after(
         &mut self,
         position: Position,
@@ -239,7 +244,7 @@ impl FixedServer {
         self.last_retry_id
     }
 
-    /// Decides what follows an end of this child by itself, or a failed start of it.
+    /// Decides what follows after this child has ended by itself or failed to start.
     fn next(&mut self, position: Position, now: Instant) -> Next {
         let Some(child) = self.children.get_mut(position) else { return Next::AtOnce };
         let backoff = child.spec.backoff.or(self.backoff);
@@ -247,7 +252,7 @@ impl FixedServer {
         child.restarts.decide_next(rules, now, || self.random.unit())
     }
 
-    /// Reports the restart of this child that was decided.
+    /// Reports that this child is about to be restarted.
     fn report_restart(&self, position: Position, now: Instant) {
         let Some(child) = self.children.get(position) else { return };
         let Some(reason) = &child.last else { return };

@@ -16,10 +16,10 @@ use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 
 /// A handle to a running supervisor. Cheap to clone; dropping it stops nothing.
 ///
-/// Its calls have no time limit: a supervisor handles no request while a child's `init` runs or
-/// while it waits for a child to end, and a caller must not take that for a failure. So a child
-/// must not call its own supervisor from its `init`, nor from its `terminate`: both would wait for
-/// ever, or until the child is killed.
+/// Its calls have no time limit: a supervisor handles no request while it starts a child or waits
+/// for a child to end, and a caller must not take that delay for a failure. So a child must not
+/// call its own supervisor from its `init`, nor from its `terminate`: both would wait for ever, or
+/// until the child is killed.
 ///
 /// # Examples
 ///
@@ -94,18 +94,18 @@ impl SupervisorRef {
         self.server.pid()
     }
 
-    /// Whether the supervisor has not ended: it may be starting, serving or stopping. This sends
-    /// the supervisor no request, so it returns at once, also for a probe. For a named handle it is
-    /// also true while the name is reserved for a successor, which a supervisor above is about to
-    /// start, perhaps after a backoff. [`tree_routes`] answers `/healthz` with it.
-    /// [`SupervisorRef`] has an example.
+    /// Whether the supervisor has not ended: it may be starting, serving or stopping. This method
+    /// sends the supervisor no request and returns at once, so a liveness probe can use it. For a
+    /// named handle the result is also true while the name is reserved for a successor, which a
+    /// supervisor above is about to start, perhaps after a backoff. [`tree_routes`] answers
+    /// `/healthz` with this result. [`SupervisorRef`] has an example.
     ///
     /// [`tree_routes`]: https://docs.rs/regrow/latest/regrow/fn.tree_routes.html
     pub fn is_alive(&self) -> bool {
         self.server.is_there()
     }
 
-    /// The process that a call made now would reach, dead or alive.
+    /// The pid of the process that a call made now would reach, dead or alive.
     pub(crate) fn reach(&self) -> Result<Pid, CallError> {
         self.server.reach()
     }
@@ -117,12 +117,14 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// `AlreadyRunning` with its pid if a child of this id runs, `AlreadyPresent` if the supervisor
-    /// knows a child of this id that doesn't run; `AlreadyStarted` with the pid of the process that
-    /// holds its name, `NameReserved` if its name is reserved for another child; `Ignored` if its
-    /// `init` chose not to run (the child is known from then on, unless it is temporary); else the
-    /// error of the failed start, and then the child is not kept. `Unreachable` if the supervisor
-    /// is dead or dies.
+    /// * `AlreadyRunning`, with the pid of that child, if a child of this id runs.
+    /// * `AlreadyPresent` if the supervisor knows a child of this id that doesn't run.
+    /// * `AlreadyStarted`, with the pid of the holder, if another process holds the child's name.
+    /// * `NameReserved` if the child's name is reserved for another child.
+    /// * `Ignored` if the `init` of the new child chose not to run. The supervisor then knows the
+    ///   child as stopped, unless it is temporary.
+    /// * `Unreachable` if the supervisor is dead or dies.
+    /// * Otherwise the error of the failed start. The child is not kept.
     ///
     /// # Cancel safety
     ///
@@ -152,11 +154,12 @@ impl SupervisorRef {
         answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
     }
 
-    /// Stops a child as its specification says, and waits for its end. The child stays known, and
-    /// is not started again; a temporary child is forgotten. A child that doesn't run stays as it
-    /// is. If the child waits for its restart, the restart is cancelled, also for the group that
-    /// waits with it: these children stay stopped until [`restart_child`](Self::restart_child),
-    /// which has an example. OTP: `supervisor:terminate_child/2`.
+    /// Stops a child as its specification says, and waits for its end. A temporary child is
+    /// forgotten. Any other child stays known, and is stopped until
+    /// [`restart_child`](Self::restart_child) or a restart of its group starts it. If the child
+    /// waits for its restart, the restart is cancelled: the child is stopped, and so are the
+    /// children of its group that wait with it. A child that is already stopped stays stopped.
+    /// `restart_child` has an example. OTP: `supervisor:terminate_child/2`.
     ///
     /// # Errors
     ///
@@ -230,7 +233,7 @@ impl SupervisorRef {
         self.server.call_unlimited(|reply| Call::DeleteChild { id, reply }).await?
     }
 
-    /// The state and the history of one child, in the order of requests that
+    /// The state and the history of one child. The supervisor answers in the order that
     /// [`which_children`](Self::which_children) describes. OTP: `supervisor:which_child/2`.
     /// [`History`](crate::History) has an example.
     ///
@@ -276,9 +279,9 @@ impl SupervisorRef {
     }
 
     /// All children, in start order. The supervisor answers after it has handled the messages that
-    /// it received before: a request that is made after the end of a child is answered after its
-    /// restart was attempted. OTP: `supervisor:which_children/1`, in reverse order.
-    /// [`SupervisorRef`] has an example.
+    /// it received before the request. So a request that is made after a child has ended is
+    /// answered after the restart of that child was attempted or, with a backoff, scheduled. OTP:
+    /// `supervisor:which_children/1`, in reverse order. [`SupervisorRef`] has an example.
     ///
     /// # Errors
     ///
@@ -291,8 +294,8 @@ impl SupervisorRef {
         self.server.call_unlimited(Call::WhichChildren).await
     }
 
-    /// The number of children. OTP: `supervisor:count_children/1`.
-    /// [`SupervisorSpec`](crate::SupervisorSpec) has an example.
+    /// The numbers of all children, of those that run, and of each type. OTP:
+    /// `supervisor:count_children/1`. [`SupervisorSpec`](crate::SupervisorSpec) has an example.
     ///
     /// # Errors, cancel safety and the order of requests
     ///
@@ -301,10 +304,11 @@ impl SupervisorRef {
         self.server.call_unlimited(Call::CountChildren).await
     }
 
-    /// Stops the whole tree: the children in reverse order, each to its end, then the supervisor
-    /// with [`Shutdown`](ExitReason::Shutdown), which is returned. A child that calls this is
-    /// stopped like the others, so the call never returns in it. OTP: `gen_server:stop/1` of a
-    /// supervisor. [`SupervisorRef`] has an example.
+    /// Stops the whole tree: first the children in reverse order, one after the other, then the
+    /// supervisor. Returns the reason that the supervisor ends with,
+    /// [`Shutdown`](ExitReason::Shutdown). A child that calls this is stopped like the others, so
+    /// the call never returns in that child. OTP: `gen_server:stop/1` of a supervisor.
+    /// [`SupervisorRef`] has an example.
     ///
     /// # Errors
     ///
@@ -319,8 +323,9 @@ impl SupervisorRef {
         self.server.stop(ExitReason::Shutdown).await
     }
 
-    /// Stops the whole tree with another reason. Whether a supervisor above restarts it then, its
-    /// [`Restart`](crate::Restart) type decides. OTP: `gen_server:stop/3` of a supervisor.
+    /// Stops the whole tree with another reason. If the tree is a child of another supervisor, its
+    /// [`Restart`](crate::Restart) type decides whether it is restarted then. OTP:
+    /// `gen_server:stop/3` of a supervisor.
     ///
     /// # Errors and cancel safety
     ///

@@ -2,7 +2,7 @@
 //!
 //! All results are computed from the description; no process is started. Children that are only
 //! known at run time, those of dynamic supervisors and of
-//! [`with_init`](crate::Supervisor::with_init), count as none.
+//! [`with_init`](crate::Supervisor::with_init), are left out.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -37,7 +37,7 @@ const MANY_STARTS: u64 = 100;
 ///
 /// let lint = tree.lint();
 /// assert_eq!(lint.worst_stop, Some(Duration::from_secs(65)));
-/// assert_eq!(lint.most_starts, Some(16)); // 4 in `inner`, which may come back 3 times
+/// assert_eq!(lint.most_starts, Some(16)); // 4 in each run of `inner`, which is started 4 times
 /// let [Finding::LongStop { .. }, Finding::DuplicateName { name, paths }] = &lint.findings[..]
 /// else {
 ///     panic!("{lint}")
@@ -53,9 +53,11 @@ pub struct Lint {
     /// The longest time that a stop of the tree may take; `None` if there is no limit.
     pub worst_stop: Option<Duration>,
     /// How often one child may be started at most before the root gives up; `None` if there is no
-    /// limit. It is the product of the starts on the child's level and on each level above. On one
-    /// level these are the budget plus one; with a [`Backoff`](crate::Backoff) as many as fit into
-    /// its [`give_up_after`](crate::Backoff::give_up_after).
+    /// limit. It is a product of one factor for the child and one for each supervisor between the
+    /// child and the root: how often one incarnation of its own supervisor may start it. That is
+    /// the restart budget of that supervisor plus one; for a child with a
+    /// [`Backoff`](crate::Backoff), as many starts as fit into its
+    /// [`give_up_after`](crate::Backoff::give_up_after).
     ///
     /// The number assumes that every child fails as soon as it is started, and that it stops at
     /// once, or takes its whole [`shutdown`](crate::ChildSpec::shutdown) time where that is set.
@@ -63,7 +65,7 @@ pub struct Lint {
 }
 
 impl Lint {
-    /// Returns an error if there are findings: for a test, or before a start that allows none.
+    /// Returns an error if there are findings. Use this in a test, or before the tree is started.
     ///
     /// # Errors
     ///
@@ -112,7 +114,8 @@ struct Level<'a> {
     starts: Vec<Starts>,
     /// How many of its children have been visited.
     seen: usize,
-    /// The longest time that the stops of those take together; `None` if there is no limit.
+    /// The longest time that the stops of the visited children take together; `None` if there is no
+    /// limit.
     worst: Option<Duration>,
 }
 
@@ -181,8 +184,8 @@ impl Walk {
         }
     }
 
-    /// The longest time that the stop of a child may take. `needs` is that time without the child's
-    /// own limit.
+    /// The longest time that the stop of a child may take. `needs` is the time that the stop would
+    /// take if the child's specification set no limit.
     fn stop(
         &mut self,
         child: &Spec,
