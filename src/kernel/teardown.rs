@@ -7,9 +7,9 @@
 //! | 1 | | The caller of [`Kernel::tear_down`] has dropped the body and its values. |
 //! | 2 | yes | Stage *closing*: the exit reason is fixed, and nothing is accepted any more. |
 //! | 3 | | Streams that were never received are closed: their writers fail from now on. |
-//! | 4 | | Names are freed or left to a successor, groups and registries are left, and the table forgets the pid. |
+//! | 4 | | Names are freed or left to a successor, groups and registries are left, the table forgets the pid, and timers are dropped. |
 //! | 5 | yes | Stage *ended*: a process that monitors or links this one from now on is notified at once. |
-//! | 6 | | Timers are dropped. The end is logged. `Down`s are queued, links signalled, unanswered callers resolved. |
+//! | 6 | | The end is logged. `Down`s are queued, links signalled, unanswered callers resolved. |
 //! | 7 | yes | Stage *announced*: tasks that wait for the end are woken, after unlock. |
 //! | 8 | | The other queued items are dropped, last, because their destructors may take long. |
 //!
@@ -17,8 +17,8 @@
 //! 1. An end is announced exactly once to each link, monitor and waiter, with the same reason: an
 //!    entry that is made between steps 2 and 5 is in the record that step 5 takes. A link that is
 //!    made between steps 5 and 7 is signalled by another round of step 7.
-//! 2. A process that is notified of an end finds the names free, the groups left and the timers
-//!    gone: steps 3 to 5 and the drop of the timers come before any notification.
+//! 2. A process that is notified of an end, or that finds the stage *ended*, finds the names free,
+//!    the groups left and the timers gone: steps 3 and 4 come first.
 //! 3. No user value is dropped under the lock, and each is dropped under `catch_unwind`: a panic in
 //!    a destructor or a waker does not leave a teardown unfinished.
 //!
@@ -56,26 +56,25 @@ impl Kernel {
         self.table.remove_and(&pid, || {
             self.finished.fetch_add(1, Ordering::Relaxed);
         });
-        crate::base::failpoint::point!("teardown before ended");
-        let (is_timed, relations) = self.enter_ended(process, &details);
-        if is_timed {
+        if process.flags().fetch_or(flag::ENDED, Ordering::SeqCst) & flag::TIMED != 0 {
             self.timers.drop_target(pid);
         }
-        if let Some(relations) = relations {
+        crate::base::failpoint::point!("teardown before ended");
+        if let Some(relations) = self.enter_ended(process, &details) {
             self.announce(process, relations, &details);
         }
         closing.deferred.drop_all();
     }
 
-    /// Step 5. Returns whether timers may be armed for the process, and what has to be announced.
+    /// Step 5. Returns what has to be announced, if anything has.
     fn enter_ended(
         &self,
         process: &dyn AnyProcess,
         details: &EndDetails,
-    ) -> (bool, Option<Option<Box<Relations>>>) {
+    ) -> Option<Option<Box<Relations>>> {
         process.with(|locked| {
             let core = locked.core();
-            let is_timed = process.advance(core, Stage::Ended) & flag::TIMED != 0;
+            process.advance(core, Stage::Ended);
             let relations = core.relations.take();
             #[cfg(regrow_proof)]
             self.trace.record(crate::kernel::trace::Event::Exited {
@@ -83,12 +82,11 @@ impl Kernel {
                 reason: details.reason.clone(),
             });
             let is_expected = relations.as_deref().is_some_and(Relations::needs_announcement);
-            // Invariant 2: the timers are dropped before the end counts as announced.
-            if details.failed || is_expected || is_timed {
-                return (is_timed, Some(relations));
+            if details.failed || is_expected {
+                return Some(relations);
             }
             process.advance(core, Stage::Announced);
-            (is_timed, None)
+            None
         })
     }
 

@@ -9,8 +9,8 @@ const STARTED: u8 = 2;
 
 /// A part of the record of a process that is written without its lock.
 ///
-/// Only the task of the process writes it, and only while the task is polled. Plain stores
-/// suffice.
+/// Only the task of the process announces and starts a wait, and only while the task is polled. Any
+/// reader of the mailbox may withdraw. Plain stores suffice.
 pub(crate) struct AnnouncedWait(AtomicU8);
 
 impl AnnouncedWait {

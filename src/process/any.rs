@@ -67,15 +67,13 @@ impl dyn AnyProcess + '_ {
         (outcome, locked.core.take_due_waker())
     }
 
-    /// Moves the process to a later stage and raises the flag bits of that stage. Returns the
-    /// flags as they were before.
-    pub(crate) fn advance(&self, core: &mut Core, stage: Stage) -> u8 {
+    /// Moves the process to a later stage and raises the flag bits of that stage.
+    pub(crate) fn advance(&self, core: &mut Core, stage: Stage) {
         debug_assert!(core.stage < stage, "a stage only grows");
         let before = std::mem::replace(&mut core.stage, stage);
-        if before.flags() == stage.flags() {
-            return self.flags().load(Ordering::SeqCst);
+        if before.flags() != stage.flags() {
+            self.raise(stage.flags());
         }
-        self.flags().fetch_or(stage.flags(), Ordering::SeqCst)
     }
 
     /// Sets these flag bits. Those of a stage are set by `advance`.

@@ -50,7 +50,9 @@ pub(crate) mod flag {
     pub(crate) const UNANSWERED: u8 = 4;
     /// Timers may be armed for this process.
     pub(crate) const TIMED: u8 = 8;
-    /// The stage is ended or later: a timer that is armed for the process now is disarmed.
+    /// The process is in no table, and its timers are being dropped: a timer that is armed for the
+    /// process now is disarmed. The teardown raises this bit before the stage *ended*, so a process
+    /// that finds that stage finds no timers.
     pub(crate) const ENDED: u8 = 16;
     /// The mailbox is counted. Set when the process is created, and never cleared.
     pub(crate) const COUNTED: u8 = 32;

@@ -22,8 +22,7 @@ impl Stage {
     pub(crate) const fn flags(self) -> u8 {
         match self {
             Stage::Live => 0,
-            Stage::ExitPending | Stage::Closing => flag::EXIT_PENDING,
-            Stage::Ended | Stage::Announced => flag::EXIT_PENDING | flag::ENDED,
+            _ => flag::EXIT_PENDING,
         }
     }
 }
