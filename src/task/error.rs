@@ -14,7 +14,8 @@ use crate::runtime::errors::start_error::StartError;
 /// another process keeps the whole error chain. [`Display`](fmt::Display) does not repeat the
 /// source.
 ///
-/// OTP exits the caller instead. Here the caller decides, and `?` has that effect.
+/// In OTP the caller exits instead. Here the caller decides; with `?` the caller ends with the
+/// error.
 ///
 /// ```
 /// use std::time::Duration;

@@ -484,7 +484,7 @@ async fn a_task_ends_with_an_abnormal_exit_of_its_caller_only() {
 }
 
 /// A task with a shutdown signal has time to finish when its caller crashes. A normal end of the
-/// caller does not stop it.
+/// caller does not stop the task.
 #[tokio::test(start_paused = true)]
 async fn a_task_can_wait_for_the_crash_of_its_caller() {
     let rt = Runtime::new();

@@ -117,8 +117,8 @@ async fn a_supervised_task_follows_its_caller_as_an_unsupervised_one() {
     assert_nothing_left(&rt).await;
 }
 
-/// A task with a shutdown signal is notified of its caller's crash, although the caller is not its
-/// parent.
+/// A task with a shutdown signal is notified of its caller's crash, although the caller is not the
+/// parent of the task.
 #[tokio::test(start_paused = true)]
 async fn a_supervised_task_can_wait_for_the_crash_of_its_caller() {
     let (rt, tasks) = started().await;
