@@ -39,8 +39,8 @@ where
     }
 
     /// Returns a direct handle to the holder of this key, if the holder is a server of this type.
-    /// The handle reaches one incarnation: after a restart look the key up again. In OTP (`{via,
-    /// Module, Name}`) the key itself is a name.
+    /// The handle reaches one incarnation: after a restart look the key up again. The OTP
+    /// counterpart is `{via, Module, Name}`, where the key itself is a name.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

@@ -105,7 +105,7 @@ impl<T> Future for Indexed<T> {
     }
 }
 
-/// The state of an in-flight task. Its drop kills the task. Rule 3.
+/// The state of an in-flight task. The drop of the state kills the task. Rule 3.
 pub(crate) enum TaskState<T> {
     /// The supervisor was asked to start the task.
     Starting(BoxFuture<'static, Result<Task<Outcome<T>>, StartError>>),

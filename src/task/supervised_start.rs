@@ -37,8 +37,8 @@ struct PendingStart {
     handle: oneshot::Sender<StartedTask>,
 }
 
-/// The handle of a started task until the caller takes it. Its drop unlinks the caller and kills
-/// the task. Rule 2.
+/// The handle of a started task until the caller takes it. The drop of a handle that was not taken
+/// unlinks the caller and kills the task. Rule 2.
 pub(crate) struct StartedTask {
     task: ProcessHandle,
     caller: Option<Pid>,

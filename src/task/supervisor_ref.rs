@@ -19,7 +19,7 @@ use crate::supervisor::{ChildError, ChildInfo, DynamicSupervisorRef};
 use crate::task::Task;
 use crate::task::supervised_start::{StartedTask, SupervisedTask};
 
-/// The label of all tasks in trees, the log and the census. Their pids distinguish them.
+/// The label of all tasks in trees, the log and the census. The pids distinguish the tasks.
 const LABEL: &str = "task";
 
 /// A handle to a running supervisor of tasks, cheap to clone. Dropping a handle stops nothing.
@@ -271,7 +271,7 @@ impl TaskSupervisorRef {
     ///
     /// # Errors
     ///
-    /// As any call of a server: [`CallError::NoProc`] if the supervisor is not alive.
+    /// The errors of any call of a server; [`CallError::NoProc`] if the supervisor is not alive.
     ///
     /// # Cancel safety
     ///

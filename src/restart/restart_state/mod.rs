@@ -50,8 +50,8 @@ pub(crate) struct RestartState {
     tries: u32,
     /// The delay before the start of the incarnation that runs, or of the next one.
     delay: Duration,
-    /// The time since which there was no healthy run; `None` while the clock is stopped. Invariant
-    /// 2.
+    /// The time since which there was no healthy run; `None` while the clock of invariant 2 is
+    /// stopped.
     unhealthy_since: Option<Instant>,
     /// The time that the clock had measured when it was stopped.
     paused_after: Duration,

@@ -84,7 +84,7 @@ pub(super) struct Stopping {
 
 /// A child that was given up.
 pub(super) struct GivenUp {
-    /// The time from which a restart is within its budget again.
+    /// The time from which a restart is within the budget of the child again.
     pub(super) until: Instant,
     /// Greater for children that were given up later.
     pub(super) number: u64,

@@ -180,7 +180,8 @@ impl DynamicSupervisorRef {
         let kernel = self.server.kernel();
         match name_status(kernel, &name) {
             NameStatus::Held(pid) => return Ok(pid),
-            // The caller holds the name itself, and would wait for its own `init` for ever.
+            // The caller itself holds the name, so a request would wait for the caller's own `init`
+            // for ever.
             NameStatus::Starting(holder) if holder.pid() == current_pid(kernel.number()) => {
                 return Ok(holder.pid());
             }

@@ -75,7 +75,7 @@ pub(super) struct ChildBudget {
     pub(super) exhausted: Exhausted,
 }
 
-/// The consequence when a child has used up its own restarts.
+/// The consequence when a child has used up its own restart budget.
 /// [`DynamicSupervisor::child_intensity`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

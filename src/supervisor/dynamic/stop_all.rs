@@ -121,7 +121,7 @@ impl DynamicServer {
     }
 }
 
-/// Returns the label of a half-started child, which stands for its id.
+/// Returns the id of a half-started child, which is the label of its process.
 fn label(process: &dyn AnyProcess) -> SharedStr {
     process.with(|locked| locked.core().relations()?.label.clone()).unwrap_or("half started".into())
 }
