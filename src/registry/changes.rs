@@ -1,9 +1,9 @@
-//! The changes of a registry, for those that listen to it.
+//! The changes of a registry, for its listeners.
 //!
 //! A change is put into the queue of each listener under the registry's lock, so the queues have
 //! the order in which the changes were made. Listeners are woken after the lock is released. A
-//! listener that is dropped is removed from the registry at once, and drops the changes that it has
-//! not received.
+//! listener that is dropped is removed from the registry at once, and its queued changes are
+//! dropped.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -46,10 +46,11 @@ impl<K> RegistryChange<K> {
     }
 }
 
-/// The changes of a [`Registry`](crate::Registry) from a moment on: all of them, in the order in
-/// which they were made. Changes that are not received yet are kept, without a bound.
+/// All changes of a [`Registry`](crate::Registry) after the call of
+/// [`changes`](crate::Registry::changes), in the order in which they were made. Changes that are
+/// not received yet are kept, without a bound.
 ///
-/// It is a stream, so a server receives the changes as casts by
+/// `RegistryChanges` is a stream, so a server receives the changes as casts by
 /// [`pipe`](crate::ServerContext::pipe). Elixir: the listeners of a registry.
 ///
 /// ```
@@ -75,7 +76,7 @@ pub struct RegistryChanges<K> {
     registry: Weak<dyn ListenedRegistry>,
 }
 
-/// A registry as its listeners know it.
+/// The part of a registry that its listeners use.
 pub(super) trait ListenedRegistry: Send + Sync {
     /// Removes the listener that has this number.
     fn remove_listener(&self, number: u64);
@@ -88,7 +89,7 @@ impl std::fmt::Debug for dyn ListenedRegistry {
 }
 
 impl<K> RegistryChanges<K> {
-    /// Waits for the next change. `None` when the last handle of the registry was dropped.
+    /// Waits for the next change. Returns `None` when the last handle of the registry was dropped.
     /// [`RegistryChanges`] has an example.
     ///
     /// # Cancel safety
@@ -125,8 +126,8 @@ impl<K> Drop for RegistryChanges<K> {
     fn drop(&mut self) {
         let number = self.number;
         let forget = |registry: Arc<dyn ListenedRegistry>| registry.remove_listener(number);
-        // This may hold the last reference to the registry, and then drops its keys and values,
-        // whose destructors are the user's.
+        // The upgraded reference may be the last one to the registry. Its drop then drops the keys
+        // and values, whose destructors are user code.
         ignore_panic(|| self.registry.upgrade().into_iter().for_each(forget));
     }
 }
@@ -134,7 +135,7 @@ impl<K> Drop for RegistryChanges<K> {
 /// The listeners of one registry, by number.
 pub(super) struct Listeners<K> {
     list: BTreeMap<u64, Arc<ChangeQueue<K>>>,
-    /// The number of the listener that came last.
+    /// The number of the listener that was added last.
     last: u64,
 }
 
@@ -145,7 +146,7 @@ struct ChangeQueue<K>(Mutex<Queue<K>>);
 struct Queue<K> {
     changes: VecDeque<RegistryChange<K>>,
     waker: Option<Waker>,
-    /// The registry was dropped: no more changes come.
+    /// Set when the registry was dropped: no more changes follow.
     closed: bool,
 }
 
@@ -170,8 +171,8 @@ impl<K> Listeners<K> {
         RegistryChanges { queue, number: self.last, registry }
     }
 
-    /// Removes a listener. This runs no user code under the lock: the listener itself still holds
-    /// its changes.
+    /// Removes a listener. No user code runs under the lock, because the listener itself still
+    /// holds its changes.
     pub(super) fn remove(&mut self, number: u64) {
         self.list.remove(&number);
     }
@@ -188,8 +189,8 @@ impl<K> Listeners<K> {
 }
 
 impl<K: Clone> Listeners<K> {
-    /// Puts these changes into the queue of each listener. Without listeners the changes are not
-    /// made.
+    /// Puts these changes into the queue of each listener. If there are no listeners, the changes
+    /// are not created.
     pub(super) fn publish(
         &mut self,
         changes: impl Iterator<Item = RegistryChange<K>>,
@@ -222,7 +223,7 @@ impl<K> Default for Published<K> {
 }
 
 impl<K> Published<K> {
-    /// Wakes all listeners, also if a waker panics.
+    /// Wakes all listeners, even if one of their wakers panics.
     pub(super) fn wake(self) {
         for waker in self.wakers {
             ignore_panic(|| waker.wake());

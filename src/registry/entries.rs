@@ -1,8 +1,9 @@
 //! The two tables of a registry: by key, and by process.
 //!
-//! Each entry has a number, greater than those of all earlier entries. Both tables find the entry
-//! by it, so no removal searches the holders of a key or the keys of a process. Removed keys and
-//! values are returned to the caller: their destructors are the user's, and must run after unlock.
+//! Each entry has a number, greater than those of all earlier entries. Both tables find an entry by
+//! its number, so no removal searches the holders of a key or the keys of a process. Removed keys
+//! and values are returned to the caller: their destructors are user code, which must run after the
+//! lock is released.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -23,11 +24,11 @@ pub(super) struct Entries<K, V> {
 struct Entry<V> {
     pid: Pid,
     value: V,
-    /// How many times the value was replaced.
+    /// The number of times that the value was replaced.
     changes: u64,
 }
 
-/// Which entry, and which of its values in time.
+/// An entry, and one of its successive values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version {
     number: u64,
@@ -45,19 +46,20 @@ impl<K, V> Entries<K, V> {
         self.len
     }
 
-    /// All processes that have an entry.
+    /// Returns all processes that have an entry.
     pub(super) fn members(&self) -> Vec<Pid> {
         self.by_pid.keys().copied().collect()
     }
 
-    /// Whether the process has an entry.
+    /// Returns whether the process has an entry.
     pub(super) fn contains(&self, pid: Pid) -> bool {
         self.by_pid.contains_key(&pid)
     }
 }
 
 impl<K: Eq + Hash + Clone, V> Entries<K, V> {
-    /// The holder of the key; of several the one that was registered first.
+    /// Returns the holder of the key. If there are several, returns the one that was registered
+    /// first.
     pub(super) fn holder(&self, key: &K) -> Option<Pid> {
         let held = self.by_key.get(key)?.iter();
         held.min_by_key(|(number, _)| **number).map(|(_, entry)| entry.pid)
@@ -105,8 +107,8 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
         Some(Removed { _key: key.map(|(key, _)| key), _own: own, _value: value })
     }
 
-    /// The numbers of the entries of this process under this key, in order. Searches the shorter of
-    /// the two lists.
+    /// Returns the numbers of the entries of this process under this key, in order. Searches the
+    /// shorter of the two lists.
     fn numbers(&self, pid: Pid, key: &K) -> Vec<u64> {
         let (Some(held), Some(keys)) = (self.by_key.get(key), self.by_pid.get(&pid)) else {
             return Vec::new();
@@ -132,7 +134,7 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
     }
 
     /// Replaces this version of a value, unless it was replaced or removed meanwhile. Returns the
-    /// value to drop: the old one, or as `Err` the new one.
+    /// value to drop: as `Ok` the old one, as `Err` the new one.
     pub(super) fn replace(&mut self, key: &K, version: Version, value: V) -> Result<V, V> {
         let held = self.by_key.get_mut(key).and_then(|held| held.get_mut(&version.number));
         match held {
@@ -160,7 +162,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Entries<K, V> {
         all.collect()
     }
 
-    /// A clone of the value of the oldest entry of this process under this key, and its version.
+    /// Returns a clone of the value of the oldest entry of this process under this key, and its
+    /// version.
     pub(super) fn copy(&self, pid: Pid, key: &K) -> Option<(Version, V)> {
         let number = *self.numbers(pid, key).first()?;
         let entry = self.by_key.get(key)?.get(&number)?;
@@ -168,7 +171,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Entries<K, V> {
     }
 }
 
-/// The keys and the value of a removed entry, to be dropped after unlock.
+/// The keys and the value of a removed entry, to be dropped after the lock is released.
 pub(super) struct Removed<K, V> {
     _key: Option<K>,
     _own: Option<K>,

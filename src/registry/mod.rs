@@ -4,20 +4,20 @@
 //! **Knows nothing of** supervisors: an entry belongs to a process, and is removed when that
 //! process ends.
 //!
-//! **What it guarantees.** A process that has been notified of the end of another finds no entry of
-//! that process.
+//! **Guarantee.** A process that has been notified of the end of another process finds no entry of
+//! the ended process.
 //!
 //! **Steps** of a registration, under the registry's lock:
-//! 1. The key is found free, in a unique registry.
-//! 2. Under the process' lock as well, the process is found open, and the registry is added to the
-//!    registries in its record.
+//! 1. In a unique registry, the key is found free.
+//! 2. Under the lock of the process too, the process is found open, and the registry is added to
+//!    the registries in its record.
 //! 3. The change is published to the listeners, and the entry is added.
 //!
 //! **Invariants**
 //! 1. An end before step 2 refuses the registration. An end after it finds the registry in the
 //!    record, and its teardown removes the entry before it announces the end.
-//! 2. Locks are taken in this order: the registry's, then that of one process or of one listener. A
-//!    teardown holds no lock when it takes the registry's.
+//! 2. The registry's lock is taken first, then the lock of one process or of one listener. A
+//!    teardown holds no lock when it takes the registry's lock.
 //! 3. Under the registry's lock keys are hashed, compared and cloned, and values are cloned. All
 //!    other user code (destructors, closures, wakers) runs after the lock has been released.
 
@@ -43,17 +43,17 @@ use entries::Entries;
 
 pub use changes::{RegistryChange, RegistryChanges};
 
-/// Finds processes by keys of type `K`, and keeps a value of type `V` with each entry. Cheap to
-/// clone; all clones share the entries.
+/// Finds processes by keys of type `K`, and keeps a value of type `V` with each entry. A registry
+/// is cheap to clone, and all clones share the entries.
 ///
 /// In a [unique](Self::unique) registry a key has one holder; in a [duplicate](Self::duplicate) one
 /// a key may have many, like the subscribers of a topic. An entry is removed when its process ends,
-/// before any process is notified of that end. All entries are removed with the last handle. For
+/// before any process is notified of that end. The drop of the last handle removes all entries. For
 /// keys that are plain names, [`Runtime::register`] is simpler, and a supervisor reserves such a
-/// name during a restart. Groups without values are [`Runtime::register_tag`].
+/// name during a restart. For groups without values use [`Runtime::register_tag`].
 ///
 /// `Hash`, `Eq` and `Clone` of a key, and `Clone` of a value, are called under the registry's lock:
-/// they must not use the registry. Destructors and closures may.
+/// they must not use the registry. Destructors and closures may use it.
 ///
 /// Elixir: `Registry`. There a process registers itself; here any code may register it.
 ///
@@ -105,11 +105,12 @@ struct State<K, V> {
     listeners: Listeners<K>,
 }
 
-/// Why a process was not registered. [`Registry`] has an example.
+/// The reason why a process was not registered. [`Registry`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// The registry is unique, and a process holds the key, perhaps the one that was to get it.
+    /// The registry is unique, and a process holds the key. The holder may be the process that was
+    /// to be registered.
     #[error("the key is held by {pid}")]
     AlreadyRegistered {
         /// The process that holds the key.
@@ -215,8 +216,8 @@ where
             let removed = state.entries.remove(pid, key);
             let gone = removed.iter().map(|_| RegistryChange::unregistered(key, pid));
             let published = state.listeners.publish(gone);
-            // Last, since the teardown of a process does not wait for a registry that is not in its
-            // record.
+            // The registry leaves the record of the process last, because the teardown of a process
+            // does not wait for a registry that is not in its record.
             if let Some(process) = &process
                 && !state.entries.contains(pid)
             {
@@ -233,8 +234,8 @@ where
     }
 
     /// Changes the value of the oldest entry of a process under this key. Returns false if there is
-    /// none. `change` is given a clone, which then replaces the value, and runs again if the value
-    /// was changed meanwhile. Elixir: `Registry.update_value/3`.
+    /// none. `change` gets a clone, which then replaces the value. If the value was changed
+    /// meanwhile, `change` runs again with a new clone. Elixir: `Registry.update_value/3`.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};
@@ -258,7 +259,7 @@ where
                 return false;
             };
             change(&mut value);
-            // The replaced value, or this one, is dropped after the lock is released.
+            // The old value, or the clone if it was refused, is dropped after the lock is released.
             if self.shared.change(|s| s.entries.replace(key, version, value)).is_ok() {
                 return true;
             }
@@ -278,7 +279,7 @@ impl<K, V> Shared<K, V> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `act` under the lock. What it returns is dropped after the lock is released.
+    /// Runs `act` under the lock, and returns its result after the lock is released.
     fn change<R>(&self, act: impl FnOnce(&mut State<K, V>) -> R) -> R {
         act(&mut self.lock())
     }
@@ -314,7 +315,7 @@ impl<K, V> Drop for Shared<K, V> {
         let (published, members) =
             self.change(|state| (state.listeners.close(), state.entries.members()));
         published.wake();
-        // Otherwise its members would keep this registry in their records for as long as they live.
+        // Without this loop the members would keep this registry in their records until they end.
         for process in members.into_iter().filter_map(|pid| self.runtime.kernel.find(pid)) {
             drop(process.with(|locked| {
                 locked.core().registrations().and_then(|own| own.registries.remove(&self.number))

@@ -38,9 +38,9 @@ where
         self.shared.lock().entries.holder(key)
     }
 
-    /// Returns a direct handle to the holder of this key, if that is a server of this type. The
-    /// handle reaches one incarnation: after a restart look the key up again. OTP:
-    /// `{via, Module, Name}`, where the key itself is a name.
+    /// Returns a direct handle to the holder of this key, if the holder is a server of this type.
+    /// The handle reaches one incarnation: after a restart look the key up again. The OTP
+    /// counterpart is `{via, Module, Name}`, where the key itself is a name.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -79,7 +79,7 @@ where
         self.shared.lock().entries.keys(pid)
     }
 
-    /// Returns how many entries there are. [`unregister`](Self::unregister) has an example.
+    /// Returns the number of entries. [`unregister`](Self::unregister) has an example.
     pub fn count(&self) -> usize {
         self.shared.lock().entries.len()
     }
@@ -90,7 +90,7 @@ where
     }
 
     /// Returns all entries as they are at one moment, in no order. Elixir: `Registry.select/2`,
-    /// which filters as well; here the result is filtered like any list.
+    /// which filters as well; here the caller filters the result.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};

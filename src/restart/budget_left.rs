@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::restart::restart_limit::{Intensity, Window};
 
-/// How many restarts a supervisor allows, and how many are left.
+/// The number of restarts that a supervisor allows, and the number of restarts that are left.
 /// [`TreeSnapshot`](crate::TreeSnapshot) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,7 +20,7 @@ pub struct RestartBudget {
 }
 
 impl Window {
-    /// The budget at this moment; `None` if there is no limit.
+    /// Returns the budget at this moment; `None` if there is no limit.
     pub(crate) fn budget(&self, limit: Intensity, now: Instant) -> Option<RestartBudget> {
         let left = self.left(limit, now)?;
         let Intensity::Limited { restarts, period } = limit else { return None };

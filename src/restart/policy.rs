@@ -48,7 +48,7 @@ pub enum Restart {
 }
 
 impl Restart {
-    /// Whether a child of this type is restarted after an end with this reason.
+    /// Returns whether a child of this type is restarted after an end with this reason.
     pub(crate) fn restarts_after(self, reason: &ExitReason) -> bool {
         match self {
             Restart::Permanent => true,

@@ -27,7 +27,7 @@ impl Default for Intensity {
 }
 
 impl Intensity {
-    /// Whether no restart is allowed.
+    /// Returns whether the limit allows no restart at all.
     pub(crate) fn forbids_restarts(self) -> bool {
         matches!(self, Intensity::Limited { restarts: 0, .. })
     }
@@ -46,8 +46,8 @@ pub(crate) struct Counted {
 pub(crate) struct Window(VecDeque<(Instant, Counted)>);
 
 impl Window {
-    /// Counts a restart of this child at `now`, or refuses it if it would exceed the limit.
-    /// Restarts that are a period old or older count no more, and are removed.
+    /// Counts a restart of this child at `now`, or refuses the restart if it would exceed the
+    /// limit. Restarts that are a period old or older no longer count, and are removed.
     pub(crate) fn spend(
         &mut self,
         limit: Intensity,
@@ -65,19 +65,19 @@ impl Window {
         Ok(())
     }
 
-    /// The children of the counted restarts, oldest restart first.
+    /// Returns the children of the counted restarts, oldest restart first.
     pub(crate) fn counted(&self) -> impl Iterator<Item = &Counted> {
         self.0.iter().map(|(_, child)| child)
     }
 
-    /// When the limit allows the next restart, after one was refused. If the limit allows none at
-    /// all, a period from now.
+    /// Returns the time at which the limit allows the next restart, after a restart was refused. If
+    /// the limit allows no restart at all, returns a period from now.
     pub(crate) fn next_allowed_at(&self, limit: Intensity, now: Instant) -> Instant {
         let Intensity::Limited { period, .. } = limit else { return now };
         after(self.0.front().map_or(now, |(oldest, _)| *oldest), period)
     }
 
-    /// How many more restarts are allowed now; `None` if there is no limit.
+    /// Returns how many more restarts are allowed now; `None` if there is no limit.
     pub(crate) fn left(&self, limit: Intensity, now: Instant) -> Option<u32> {
         let Intensity::Limited { restarts, period } = limit else { return None };
         // The restarts are in order of time, so a binary search finds the first that counts.
@@ -140,7 +140,8 @@ mod tests {
         assert!(window.0.is_empty(), "an unlimited window keeps nothing");
     }
 
-    /// T54: neither the longest period nor a clock that is younger than it overflows.
+    /// T54: the longest period does not overflow, nor does a period that is longer than the age of
+    /// the clock.
     #[test]
     fn a_huge_period_does_not_overflow() {
         let limit = Intensity::Limited { restarts: 2, period: Duration::MAX };

@@ -10,11 +10,12 @@ use crate::runtime::errors::start_error::StartError;
 
 /// The reason why a task has no result.
 ///
-/// Its [`source`](Error::source) is the error that ended the task, so `?` in the body or handler of
-/// another process keeps the whole error chain. [`Display`](fmt::Display) does not repeat the
-/// source.
+/// The [`source`](Error::source) of this error is the error that ended the task, so `?` in the body
+/// or handler of another process keeps the whole error chain. [`Display`](fmt::Display) does not
+/// repeat the source.
 ///
-/// OTP exits the caller instead. Here the caller decides, and `?` has that effect.
+/// In OTP the caller exits instead. Here the caller decides; with `?` the caller ends with the
+/// error.
 ///
 /// ```
 /// use std::time::Duration;

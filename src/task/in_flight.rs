@@ -1,4 +1,5 @@
-//! The in-flight tasks of a stream: started, and with an outcome that the stream has not returned.
+//! The in-flight tasks of a stream: tasks that were started, and whose outcome the stream has not
+//! returned.
 //!
 //! Each task passes through these steps:
 //!
@@ -34,12 +35,13 @@ pub(crate) struct InFlight<T> {
     in_order: bool,
     /// The number of tasks started so far.
     started: u64,
-    /// In input order: the index of the next outcome.
+    /// The index of the next outcome to return, if the outcomes keep the input order.
     next: u64,
 }
 
 impl<T> InFlight<T> {
-    /// Returns outcomes in the order in which the tasks were started.
+    /// Makes an empty collection that returns outcomes in the order in which the tasks were
+    /// started.
     pub(crate) fn in_order() -> Self {
         InFlight {
             running: FuturesUnordered::new(),
@@ -50,7 +52,7 @@ impl<T> InFlight<T> {
         }
     }
 
-    /// Returns each outcome as soon as its task has ended.
+    /// Changes the collection to return each outcome as soon as its task has ended.
     pub(crate) fn set_unordered(&mut self) {
         self.in_order = false;
     }
@@ -64,7 +66,7 @@ impl<T> InFlight<T> {
         self.started += 1;
     }
 
-    /// The next outcome, or `None` if no task is in flight.
+    /// Returns the next outcome, or `None` if no task is in flight.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome<T>>> {
         loop {
             if let Some(outcome) = self.pop_ready() {
@@ -103,9 +105,9 @@ impl<T> Future for Indexed<T> {
     }
 }
 
-/// The state of an in-flight task. Its drop kills the task. Rule 3.
+/// The state of an in-flight task. The drop of the state kills the task. Rule 3.
 pub(crate) enum TaskState<T> {
-    /// The supervisor was asked to start it.
+    /// The supervisor was asked to start the task.
     Starting(BoxFuture<'static, Result<Task<Outcome<T>>, StartError>>),
     Started {
         ended: Ended,

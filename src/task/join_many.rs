@@ -17,7 +17,8 @@ impl<T> Task<T> {
     ///
     /// The error of the first task that fails, as [`join`](Self::join), or
     /// [`Timeout`](TaskError::Timeout) when the time is over. The other tasks continue with their
-    /// links. If the caller returns the error by `?`, it crashes, and the linked tasks with it.
+    /// links. If the caller returns the error by `?`, the caller crashes, and the linked tasks
+    /// crash too.
     ///
     /// # Panics
     ///

@@ -7,16 +7,16 @@
 //! # The result slot
 //!
 //! The body puts its result into a slot, never into a mailbox. The owner of the handle waits for
-//! the end of the process and takes the result from the slot then.
+//! the end of the process and then takes the result from the slot.
 //!
 //! # Invariants
 //!
 //! 1. The outcome is taken once: a taken slot is `None`.
 //! 2. A result that comes too late, or that no handle waits for, is dropped and reaches no mailbox.
 //! 3. A result in the slot counts, also if the task is killed before its body returns.
-//! 4. A task is linked to its caller before its body runs. If the task has ended before, the caller
-//!    receives the exit signal of an ended peer. If the caller has ended before, the body never
-//!    runs.
+//! 4. A task is linked to its caller before its body runs. If the task has ended before the link,
+//!    the caller receives the exit signal of an ended peer. If the caller has ended before the
+//!    link, the body never runs.
 //! 5. Taking the outcome unlinks the task. If the task's exit is already queued in the mailbox of a
 //!    caller that traps exits, the unlink removes it.
 
@@ -57,11 +57,11 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// A handle to a function that runs in a process of its own, and to its result.
 ///
-/// A task is linked to the process that spawned it, its caller. If one of them crashes, so does the
-/// other: no task works for a process that has crashed, and no failure is lost. A caller that traps
-/// exits gets the failure as the `Err` of its [`join`](Self::join) instead. A task that ends
-/// normally sends no message to its caller, and a task continues when its caller ends normally.
-/// [`spawn_nolink`](Self::spawn_nolink) spawns a task without a link.
+/// A task is linked to the process that spawned it, its caller. If one of the two crashes, the
+/// other crashes too: no task works for a process that has crashed, and no failure is lost. A
+/// caller that traps exits gets the failure as the `Err` of its [`join`](Self::join) instead. A
+/// task that ends normally sends no message to its caller, and a task continues when its caller
+/// ends normally. [`spawn_nolink`](Self::spawn_nolink) spawns a task without a link.
 ///
 /// Any owner of the handle may take the result, in any process or outside of processes. Dropping
 /// the handle stops nothing: the task continues with its link, and its result is dropped.
@@ -160,7 +160,7 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl<T> Task<T> {
-    /// The pid of the task's process, also after its end.
+    /// Returns the pid of the task's process, also after its end.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime, Task, TaskError};
@@ -178,9 +178,9 @@ impl<T> Task<T> {
         self.handle.pid()
     }
 
-    /// Waits up to five seconds for the result. When it returns a result, the task's process has
-    /// ended and has left no message in the caller's mailbox. OTP: `Task.await/1`. [`Task`] has an
-    /// example.
+    /// Waits up to five seconds for the result. When `join` returns a result, the task's process
+    /// has ended and has left no message in the caller's mailbox. OTP: `Task.await/1`. [`Task`] has
+    /// an example.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl<T> Task<T> {
         self.join_timeout(LIMIT).await
     }
 
-    /// As [`join`](Self::join), with this time limit. OTP: `Task.await/2`.
+    /// Waits as [`join`](Self::join), with this time limit. OTP: `Task.await/2`.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl<T> Task<T> {
         self.yield_for(limit).await.unwrap_or(Err(TaskError::Timeout(limit)))
     }
 
-    /// As [`join`](Self::join), without a time limit. OTP: `Task.await(task, :infinity)`.
+    /// Waits as [`join`](Self::join), without a time limit. OTP: `Task.await(task, :infinity)`.
     ///
     /// # Errors
     ///
@@ -255,8 +255,8 @@ impl<T> Task<T> {
         self.outcome_at_end(reason)
     }
 
-    /// Waits up to `limit` for the result. `None` means that the task is still running; it can be
-    /// awaited again. A zero limit returns at once. OTP: `Task.yield/2`.
+    /// Waits up to `limit` for the result. `None` means that the task is still running; the result
+    /// can be awaited again. A zero limit returns at once. OTP: `Task.yield/2`.
     ///
     /// The inner `Result` is that of [`join`](Self::join), without `Timeout`. The result is
     /// returned once; later calls return [`Taken`](TaskError::Taken).
@@ -290,8 +290,8 @@ impl<T> Task<T> {
         self.take_outcome(ended)
     }
 
-    /// Takes the outcome, if there is one. `ended` is the exit reason of the process, if it has
-    /// ended. Invariants 1, 3 and 5.
+    /// Takes the outcome, if there is one. `ended` is the exit reason of the process, if the
+    /// process has ended. Invariants 1, 3 and 5.
     fn take_outcome(&mut self, ended: Option<ExitReason>) -> Option<Result<T, TaskError>> {
         let Some(slot) = &mut self.slot else { return Some(Err(TaskError::Taken)) };
         let outcome = match (slot.try_recv(), ended) {
@@ -312,7 +312,7 @@ impl<T> Task<T> {
         self.take_outcome(Some(reason)).unwrap_or(Err(TaskError::Taken))
     }
 
-    /// Takes the outcome, if there is one now.
+    /// Takes the outcome without waiting, if there is one.
     fn take_outcome_now(&mut self) -> Option<Result<T, TaskError>> {
         let ended = unconstrained(self.handle.join()).now_or_never();
         self.take_outcome(ended)

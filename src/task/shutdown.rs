@@ -10,9 +10,9 @@ use crate::runtime::ended::ProcessHandle;
 use crate::task::{Task, TaskError};
 
 impl<T> Task<T> {
-    /// Stops the task and waits for its end. The caller is unlinked first, so it gets no exit
-    /// signal of that end, whether or not it traps exits. OTP: `Task.shutdown/2`, whose default is
-    /// [`Shutdown::default`].
+    /// Stops the task and waits for its end. The caller is unlinked first, so the caller gets no
+    /// exit signal of the task, whether or not it traps exits. OTP: `Task.shutdown/2`, whose
+    /// default is [`Shutdown::default`].
     ///
     /// | the task | returns |
     /// |---|---|
@@ -25,8 +25,8 @@ impl<T> Task<T> {
     /// So `None` means that the task ended as requested and had no result.
     ///
     /// [`BrutalKill`](Shutdown::BrutalKill) kills the task at its next await. Otherwise the task is
-    /// asked to stop first: by the token, if it uses the token of its
-    /// [`TaskContext`](crate::TaskContext); a task without a token is dropped at its next await.
+    /// asked to stop first. If the task uses the token of its [`TaskContext`](crate::TaskContext),
+    /// the token is cancelled. A task that does not use the token is dropped at its next await.
     ///
     /// # Panics
     ///
@@ -129,8 +129,8 @@ fn ask_to_stop(ProcessHandle { runtime, process }: &ProcessHandle) {
     runtime.kernel.signal_exit(&**process, ExitSignal { from, reason, kind: ExitKind::Stop });
 }
 
-/// The exit reason of a task that ends as `how` requests. A task that was killed because its time
-/// was over has another reason, which its caller gets.
+/// Returns the exit reason of a task that ends as `how` requests. A task that is killed because its
+/// shutdown time is over ends with another reason, which `shutdown` returns.
 fn expected_reason(how: Shutdown) -> ExitReason {
     match how {
         Shutdown::BrutalKill => ExitReason::Killed,
@@ -138,7 +138,7 @@ fn expected_reason(how: Shutdown) -> ExitReason {
     }
 }
 
-/// Kills the process when dropped, without effect on an ended process.
+/// Kills the process when dropped. The drop has no effect on an ended process.
 struct KillOnDrop<'a>(&'a ProcessHandle);
 
 impl Drop for KillOnDrop<'_> {

@@ -2,8 +2,8 @@
 //!
 //! # Guarantees
 //!
-//! 1. Items in flight and finished items that were not returned are never more than `concurrency`:
-//!    the input is polled only while there is room, and only when the stream is polled.
+//! 1. At most `concurrency` items are running, or finished and not yet returned. The input is
+//!    polled only while there is room, and only when the stream is polled.
 //! 2. Each item taken from the input leads to exactly one item of the output.
 //! 3. Dropping the stream kills all in-flight tasks.
 //! 4. A task has a time limit of its own inside its process, so it ends on time even if the stream
@@ -86,7 +86,7 @@ pub struct TaskStream<T> {
     options: TaskOptions,
 }
 
-/// How each task is started.
+/// The settings for the start of each task.
 struct TaskOptions {
     runtime: Runtime,
     supervisor: Option<TaskSupervisorRef>,
@@ -116,8 +116,8 @@ impl<T: Send + 'static> TaskStream<T> {
         TaskStream::with(TaskOptions::new(caller.runtime(), Some(caller.pid())), input, each)
     }
 
-    /// As [`new`](Self::new), in tasks without a link: a crash is an `Err` in the output. The
-    /// stream can be created outside of processes too. OTP:
+    /// Applies `each` as [`new`](Self::new), in tasks without a link: a crash is an `Err` in the
+    /// output. The stream can be created outside of processes too. OTP:
     /// `Task.Supervisor.async_stream_nolink/4`.
     ///
     /// ```
@@ -156,8 +156,8 @@ impl<T: Send + 'static> TaskStream<T> {
         }
     }
 
-    /// Makes the tasks children of this supervisor: it stops them before it ends, and they are
-    /// shown in its tree. By default they have no supervisor. OTP:
+    /// Makes the tasks children of this supervisor. The supervisor stops them before it ends, and
+    /// shows them in its tree. By default they have no supervisor. OTP:
     /// `Task.Supervisor.async_stream/4`.
     ///
     /// ```
@@ -182,9 +182,9 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// The maximum number of items that are running, or finished and not yet returned. By default
-    /// one for each core, which suits computations; work that mostly waits can have many more. OTP:
-    /// `max_concurrency`. [`TaskStream`] has an example.
+    /// Sets the maximum number of items that are running, or finished and not yet returned. The
+    /// default, one for each core, suits computations; work that mostly waits can have many more.
+    /// OTP: `max_concurrency`. [`TaskStream`] has an example.
     ///
     /// # Panics
     ///
@@ -219,8 +219,8 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// The maximum duration of each item, from its start. An item that takes longer is killed, and
-    /// is [`TaskError::Timeout`] in the output. By default 5 s. OTP: `timeout`, with
+    /// Sets the maximum duration of each item, from its start. An item that takes longer is killed,
+    /// and is [`TaskError::Timeout`] in the output. The default is 5 s. OTP: `timeout`, with
     /// `on_timeout: :kill_task`.
     ///
     /// ```
@@ -244,13 +244,13 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// Removes the time limit of items. By default it is 5 s. OTP: `timeout: :infinity`.
+    /// Removes the time limit of items. The default limit is 5 s. OTP: `timeout: :infinity`.
     pub fn no_timeout(mut self) -> Self {
         self.options.limit = None;
         self
     }
 
-    /// The next outcome, or `None` after the last one. `TaskStream` is a [`Stream`] too.
+    /// Returns the next outcome, or `None` after the last one. `TaskStream` is a [`Stream`] too.
     /// [`TaskStream`] has an example.
     ///
     /// # Errors
@@ -311,7 +311,7 @@ impl<T> fmt::Debug for TaskStream<T> {
     }
 }
 
-/// The input stream with its function, without their types.
+/// The input stream and its function, with their types erased.
 trait Input<T>: Send {
     fn poll_start(
         &mut self,

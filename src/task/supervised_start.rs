@@ -31,14 +31,14 @@ pub(crate) struct SupervisedTask {
     caller: Option<Pid>,
 }
 
-/// What a start takes: the body, and the channel for the handle.
+/// The body of a task, and the channel for its handle. The start takes them once.
 struct PendingStart {
     body: Box<dyn FnOnce(Context) -> Body + Send>,
     handle: oneshot::Sender<StartedTask>,
 }
 
-/// The handle of a started task until the caller takes it. Its drop unlinks the caller and kills
-/// the task. Rule 2.
+/// The handle of a started task until the caller takes it. The drop of a handle that was not taken
+/// unlinks the caller and kills the task. Rule 2.
 pub(crate) struct StartedTask {
     task: ProcessHandle,
     caller: Option<Pid>,
@@ -46,7 +46,7 @@ pub(crate) struct StartedTask {
 }
 
 impl StartedTask {
-    /// The handle. The task is not killed any more.
+    /// Returns the handle. The drop of `self` then does not kill the task.
     pub(crate) fn into_handle(mut self) -> ProcessHandle {
         self.delivered = true;
         self.task.clone()
@@ -66,7 +66,7 @@ impl Drop for StartedTask {
 }
 
 impl SupervisedTask {
-    /// The start function of a task, and the receiver of its handle.
+    /// Returns the start function of a task, and the receiver of its handle.
     pub(crate) fn new(
         caller: Option<Pid>,
         body: impl FnOnce(Context) -> Body + Send + 'static,
@@ -87,8 +87,8 @@ impl StartChild for SupervisedTask {
         let start = self.take().filter(|start| !start.handle.is_closed());
         let Some(PendingStart { body, handle }) = start else { return Err(StartError::Ignored) };
         let starting = ctx.starting().without_init();
-        // Not listed in the context: nothing is awaited below, and the body runs only if the start
-        // succeeds.
+        // The process is not listed in the context, because nothing is awaited below, and the body
+        // runs only if the start succeeds.
         let process = ctx.admit_at_once::<Envelope>(&starting)?;
         let kernel = &ctx.runtime.kernel;
         if let Some(caller) = self.caller

@@ -54,28 +54,28 @@ impl Default for TaskSupervisor {
 }
 
 impl TaskSupervisor {
-    /// A specification with all defaults. [`TaskSupervisor`] has an example.
+    /// Returns a specification with all defaults. [`TaskSupervisor`] has an example.
     pub fn new() -> Self {
         TaskSupervisor { spec: DynamicSupervisor::new().with_id("TaskSupervisor") }
     }
 
-    /// The name that the supervisor is registered under, also its id. By default none.
-    /// [`TaskSupervisor`] has an example.
+    /// Sets the name that the supervisor is registered under, which is also its id. By default it
+    /// has no name. [`TaskSupervisor`] has an example.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.spec = self.spec.named(name);
         self
     }
 
-    /// The number of restarts that the supervisor allows within any `period`, as
+    /// Sets the number of restarts that the supervisor allows within any `period`, as
     /// [`DynamicSupervisor::intensity`]. Only tasks of
-    /// [`start_child_with`](TaskSupervisorRef::start_child_with) are restarted. By default 3 in 5
-    /// s.
+    /// [`start_child_with`](TaskSupervisorRef::start_child_with) are restarted. The default is 3 in
+    /// 5 s.
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.spec = self.spec.intensity(restarts, period);
         self
     }
 
-    /// The maximum number of tasks. The start of another one fails with
+    /// Sets the maximum number of tasks. The start of another one fails with
     /// [`StartError::MaxChildren`]. By default there is no maximum. OTP: `max_children`.
     ///
     /// ```

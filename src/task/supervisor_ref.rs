@@ -19,7 +19,7 @@ use crate::supervisor::{ChildError, ChildInfo, DynamicSupervisorRef};
 use crate::task::Task;
 use crate::task::supervised_start::{StartedTask, SupervisedTask};
 
-/// The label of all tasks in trees, the log and the census. Their pids distinguish them.
+/// The label of all tasks in trees, the log and the census. The pids distinguish the tasks.
 const LABEL: &str = "task";
 
 /// A handle to a running supervisor of tasks, cheap to clone. Dropping a handle stops nothing.
@@ -35,13 +35,13 @@ impl TaskSupervisorRef {
         TaskSupervisorRef { supervisor, shutdown: Shutdown::default() }
     }
 
-    /// A handle to the holder of this name, which is looked up at each call, so the handle is valid
-    /// after restarts. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
+    /// Returns a handle to the holder of this name. Each call looks the name up, so the handle is
+    /// valid after restarts. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
         TaskSupervisorRef::new(DynamicSupervisorRef::named(runtime, name))
     }
 
-    /// The supervisor's pid, as [`DynamicSupervisorRef::pid`].
+    /// Returns the supervisor's pid, as [`DynamicSupervisorRef::pid`].
     pub fn pid(&self) -> Option<Pid> {
         self.supervisor.pid()
     }
@@ -74,7 +74,7 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// [`StartError::Unreachable`] if the supervisor is not alive, [`StartError::MaxChildren`] if
-    /// it has its maximum of tasks.
+    /// the supervisor has its maximum of tasks.
     ///
     /// # Cancel safety
     ///
@@ -111,8 +111,8 @@ impl TaskSupervisorRef {
         self.launch_returning(Some(caller.pid()), body).await
     }
 
-    /// Starts a [`Task`] under this supervisor without another link: only its [`join`](Task::join)
-    /// returns its crash. OTP: `Task.Supervisor.async_nolink/2`.
+    /// Starts a [`Task`] under this supervisor, without a link to a caller: only its
+    /// [`join`](Task::join) returns its crash. OTP: `Task.Supervisor.async_nolink/2`.
     /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     ///
     /// # Errors
@@ -180,8 +180,8 @@ impl TaskSupervisorRef {
         Ok(self.start_once(SupervisedTask::new(None, body)).await?.pid())
     }
 
-    /// As [`start_child`](Self::start_child), with restarts as `restart` says. Each start clones
-    /// the body. OTP: the `restart` option of `Task.Supervisor.start_child/3`.
+    /// Starts a task as [`start_child`](Self::start_child), and restarts it as `restart` says. Each
+    /// start clones the body. OTP: the `restart` option of `Task.Supervisor.start_child/3`.
     ///
     /// # Errors
     ///
@@ -266,12 +266,12 @@ impl TaskSupervisorRef {
         self.supervisor.terminate_child(task).await
     }
 
-    /// The running tasks, in the order of their pids. OTP: `Task.Supervisor.children/1`.
+    /// Returns the running tasks, in the order of their pids. OTP: `Task.Supervisor.children/1`.
     /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
     ///
     /// # Errors
     ///
-    /// As any call of a server: [`CallError::NoProc`] if the supervisor is not alive.
+    /// The errors of any call of a server; [`CallError::NoProc`] if the supervisor is not alive.
     ///
     /// # Cancel safety
     ///
@@ -281,7 +281,7 @@ impl TaskSupervisorRef {
         Ok(children.iter().filter_map(ChildInfo::pid).collect())
     }
 
-    /// Stops all tasks concurrently, each within its own shutdown time, then the supervisor. As
+    /// Stops all tasks concurrently, each within its own shutdown time, then the supervisor, as
     /// [`DynamicSupervisorRef::stop`].
     ///
     /// # Errors
@@ -295,7 +295,7 @@ impl TaskSupervisorRef {
         self.supervisor.stop().await
     }
 
-    /// Resolves with the supervisor's exit reason when it has ended. As
+    /// Resolves with the supervisor's exit reason when the supervisor has ended, as
     /// [`DynamicSupervisorRef::ended`].
     pub fn ended(&self) -> Ended {
         self.supervisor.ended()

@@ -1,4 +1,4 @@
-//! Dynamic supervisors: children that are started and ended at run time, concurrently, and
+//! Dynamic supervisors: children are started and stopped at run time, concurrently, and are
 //! addressed by pid.
 
 use crate::support;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A child that waits until it is sent a word, and ends as that says.
+/// A child that waits for a message, and ends with the reason that the message names.
 fn ends_on_request(id: &str, restart: Restart) -> ChildSpec {
     let body = |mut ctx: regrow::TaskContext| async move {
         loop {
@@ -79,8 +79,9 @@ impl StartChild for Panicking {
     }
 }
 
-/// DYN-002: what a start may come to. (A start gives no value beside its pid; a server is
-/// asked for it, by the handle that `start_server` gives.)
+/// DYN-002: a start succeeds, is ignored, fails or panics. A successful start returns the pid and
+/// no other value. A caller that needs a value calls the server by the handle that `start_server`
+/// returns.
 #[tokio::test(start_paused = true)]
 async fn start_child_reports_success_ignore_failure_and_panic() {
     let t = ScriptedChildren::new();
@@ -167,7 +168,7 @@ async fn max_children_counts_running_and_starting_children() {
     let refused = jobs.start_child(ends_on_request("job", Restart::Temporary)).await;
     assert_eq!(refused, Err(StartError::MaxChildren(1)));
     end(&t.rt, pid, "normal").await;
-    // One that is still starting takes the place, too.
+    // A child that is still starting counts, too.
     t.next_starts("slow", [Start::FailsAfter(SECOND)]);
     let (slow, other) = tokio::join!(jobs.start_child(t.child("slow")), async {
         settled().await;
@@ -196,8 +197,8 @@ async fn terminate_child_stops_a_child_by_pid_and_refuses_other_pids() {
     assert!(rt.is_alive(stranger));
 }
 
-/// A child that exceeds its shutdown time is killed at that moment, and no other request waits for
-/// it.
+/// A child that exceeds its shutdown time is killed when this time is over, and no other request
+/// waits for the child.
 #[tokio::test(start_paused = true)]
 async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
     let mut t = ScriptedChildren::new();
@@ -223,7 +224,9 @@ async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
     assert_eq!(t.reports().await, ["deaf starts", "deaf stops: shutdown", "late fails"]);
 }
 
-/// A child that took its link away is stopped all the same.
+/// A child without a link to its supervisor is stopped too. The supervisor finds the end of the
+/// child at the next check: when the shutdown time is over, or after 5 s if the child has no
+/// shutdown time.
 #[tokio::test(start_paused = true)]
 async fn terminate_child_stops_a_child_that_removed_its_link() {
     let rt = Runtime::new();
@@ -258,7 +261,7 @@ async fn exceeding_the_restart_intensity_stops_the_supervisor_and_all_children()
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// DYN-015, DYN-018: at the end each child has its own time, all at once.
+/// DYN-015, DYN-018: a stop asks all children at once, and each child has its own shutdown time.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_supervisor_stops_its_children_concurrently() {
     let t = ScriptedChildren::new();
@@ -348,8 +351,9 @@ async fn invalid_dynamic_supervisor_settings_are_refused_at_the_start() {
     assert_eq!(counts(&jobs).await, (0, 0, 0, 0));
 }
 
-/// A restart that fails is tried again until the budget is used up; requests are served in
-/// between. What waits for its backoff can be called off by its last pid.
+/// A restart that fails is attempted again after the next delay of the backoff. The supervisor
+/// serves requests between two attempts. `terminate_child` with the last pid of the child cancels
+/// the next attempt.
 #[tokio::test(start_paused = true)]
 async fn a_failed_restart_is_retried_with_backoff_until_the_child_is_terminated() {
     let t = ScriptedChildren::new();
@@ -369,8 +373,8 @@ async fn a_failed_restart_is_retried_with_backoff_until_the_child_is_terminated(
     assert_eq!((counts(&jobs).await, t.rt.whereis("a")), ((0, 0, 0, 0), None));
 }
 
-/// A child that is called off while it is being started again is stopped as soon as it is
-/// there, and leaves its name.
+/// The child is terminated while its restart is in progress. It is stopped as soon as its `init`
+/// has finished, and its name is free.
 #[tokio::test(start_paused = true)]
 async fn terminate_child_cancels_a_restart_in_progress_and_frees_the_name() {
     let mut t = ScriptedChildren::new();
@@ -418,7 +422,7 @@ impl GenServer for Slow {
     }
 }
 
-/// A server that crashes as soon as its init, which takes a second, is over.
+/// A server whose `init` takes a second, and that crashes directly afterwards.
 struct Brief;
 
 impl GenServer for Brief {
@@ -441,7 +445,8 @@ impl GenServer for Brief {
     }
 }
 
-/// A cancelled restart that ends before the supervisor handles its end: no request waits for it.
+/// The child of a cancelled restart crashes before the supervisor handles the end of the start. The
+/// request to terminate the child is still answered.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_restart_that_crashes_by_itself_is_not_waited_for() {
     let rt = Runtime::new();
@@ -458,7 +463,6 @@ async fn a_cancelled_restart_that_crashes_by_itself_is_not_waited_for() {
     );
 }
 
-/// A supervisor stopped or killed during starts leaves no process.
 #[tokio::test(start_paused = true)]
 async fn a_stop_or_kill_during_starts_leaves_no_process() {
     for kill in [false, true] {
@@ -481,7 +485,8 @@ async fn a_stop_or_kill_during_starts_leaves_no_process() {
     }
 }
 
-/// Each child may have restarts of its own, and be given up alone.
+/// Each child has a restart budget of its own. With `GiveUp` only the child that exceeds its budget
+/// is given up; with `Escalate` the supervisor ends.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_is_given_up_alone_stays_listed_as_stopped() {
     let t = ScriptedChildren::new();
@@ -505,7 +510,8 @@ async fn a_child_that_is_given_up_alone_stays_listed_as_stopped() {
     assert_eq!(limit(&ended.await).last, ExitReason::Killed);
 }
 
-/// One that asks for a name finds its holder, or is the one for whom it is started.
+/// The first caller starts a child under the name, and concurrent callers get the pid of this
+/// child. A later caller finds the holder of the name.
 #[tokio::test(start_paused = true)]
 async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
     let t = ScriptedChildren::new();
@@ -515,12 +521,12 @@ async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
     assert_eq!((&one, &two), (&two, &three));
     assert_eq!(t.rt.whereis("slow"), one.clone().ok());
     assert_eq!((ask().await, t.rt.spawned()), (one.clone(), 2));
-    // Its holder is ending: the request waits for that.
+    // While the holder is ending, a request waits for its end, and then starts another child.
     t.rt.exit(one.clone().unwrap(), ExitReason::Shutdown);
     let next = ask().await.unwrap();
     assert_ne!(Ok(next), one);
     assert_eq!(t.rt.whereis("slow"), Some(next));
-    // A start that fails is everybody's error, and the next one tries again.
+    // All waiting callers get the error of a failed start. The next call starts the child again.
     t.next_starts("bad", [Start::FailsAfter(SECOND)]);
     let ask = || rooms.get_or_start("bad", t.child("bad"));
     let failed = Err(StartError::Failed(crash("bad has no luck")));
@@ -528,8 +534,9 @@ async fn concurrent_get_or_start_calls_for_one_name_start_one_child() {
     assert!(ask().await.is_ok());
 }
 
-/// A request during the `init` of the winner waits for it as well, and gets its error, also through
-/// another supervisor.
+/// A request during the `init` of the child waits until the `init` has finished, also if the
+/// request is made to another supervisor. If the start fails, all callers of the same supervisor
+/// get its error.
 #[tokio::test(start_paused = true)]
 async fn get_or_start_waits_for_the_init_of_a_child_that_is_starting() {
     let t = ScriptedChildren::new();
@@ -561,7 +568,7 @@ async fn get_or_start_waits_for_the_init_of_a_child_that_is_starting() {
     assert!(matches!(one.0, Err(StartError::Failed(_))), "{one:?}");
 }
 
-/// Asks for its own name in its init.
+/// A server that calls `get_or_start` with its own name in its `init`, and keeps the result.
 struct Own(Pid);
 
 impl GenServer for Own {
@@ -593,7 +600,7 @@ impl GenServer for Own {
     }
 }
 
-/// DYN-002: a start that gives more than a pid.
+/// DYN-002: `start_server` returns a handle, or `Unreachable` after the supervisor has ended.
 #[tokio::test(start_paused = true)]
 async fn start_server_returns_a_handle_to_the_started_child() {
     let rt = Runtime::new();
@@ -606,7 +613,8 @@ async fn start_server_returns_a_handle_to_the_started_child() {
     assert!(matches!(gone, Err(StartError::Unreachable(_))), "{gone:?}");
 }
 
-/// A request of a child to its own supervisor does not wait for that child.
+/// The caller is the child that holds the name, in its `init`. The call does not wait for this
+/// `init`.
 #[tokio::test(start_paused = true)]
 async fn get_or_start_of_its_own_name_in_an_init_returns_its_own_pid() {
     let rt = Runtime::new();
@@ -615,7 +623,6 @@ async fn get_or_start_of_its_own_name_in_an_init_returns_its_own_pid() {
     assert_eq!(rt.server::<Own>("own").call(|reply| reply).await, Ok(own));
 }
 
-/// A tree shows the first hundred of very many.
 #[tokio::test(start_paused = true)]
 async fn a_tree_shows_the_first_hundred_children_and_counts_the_rest() {
     let rt = Runtime::new();
@@ -628,8 +635,8 @@ async fn a_tree_shows_the_first_hundred_children_and_counts_the_rest() {
     assert!(tree.to_string().ends_with("\n└─ … and 3 more"), "{tree}");
 }
 
-/// What it captured panics when it is dropped; once, for a panic while another unwinds is the
-/// end of the program.
+/// A captured value that panics at its first drop, and only then: a second panic during the
+/// unwinding would abort the program. Clones of the value do not panic.
 struct Bomb(Arc<AtomicBool>);
 
 impl Clone for Bomb {
@@ -644,8 +651,8 @@ impl Drop for Bomb {
     }
 }
 
-/// A temporary child's arguments are let go at once, and what their destructors do is not its
-/// supervisor's crash, nor a failed start.
+/// The arguments of a temporary child are dropped at once. A panic of their destructors neither
+/// crashes the supervisor nor fails the start.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_destructor_of_a_temporary_childs_capture_is_caught() {
     let rt = Runtime::new();

@@ -19,8 +19,8 @@ use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A restart that was called off, and comes to nothing after that: the name that the child held
-/// is free, and not kept for a successor.
+/// A restart is cancelled, and its start then fails. The name of the child is free, and is not
+/// reserved for another incarnation.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_restart_that_fails_frees_the_name() {
     let mut t = ScriptedChildren::new();
@@ -37,7 +37,9 @@ async fn a_cancelled_restart_that_fails_frees_the_name() {
     assert_eq!(t.reports().await, ["a starts", "a fails", "a starts"]);
 }
 
-/// The child of a gated start, which runs, and the pid of its second start, which is held up.
+/// Starts a child, kills it, and returns while its restart waits in `init`. Returns the runtime,
+/// the supervisor, the pids of both incarnations, the permission that lets the `init` continue, and
+/// the reasons that `terminate` gets.
 async fn held_up_in_its_restart(
     jobs: &DynamicSupervisor,
     shutdown: Shutdown,
@@ -56,7 +58,8 @@ async fn held_up_in_its_restart(
     (rt, jobs, first, second, may, is_stopped)
 }
 
-/// As under a fixed supervisor: the init comes to its end, and what has started is stopped.
+/// The child is terminated while its restart is in progress. As under a fixed supervisor, the
+/// `init` finishes, and then the started server is stopped.
 #[tokio::test(start_paused = true)]
 async fn terminate_child_during_a_restart_answers_after_the_child_has_ended() {
     let time = Shutdown::Timeout(10 * SECOND);
@@ -77,7 +80,8 @@ async fn terminate_child_during_a_restart_answers_after_the_child_has_ended() {
     assert_eq!(jobs.count_children().await.unwrap().specs, 0);
 }
 
-/// An init that doesn't come to its end is no reason to wait for longer than any stop may take.
+/// The `init` of a cancelled restart does not finish. Its process is killed when the shutdown time
+/// of the child is over.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_start_is_killed_after_the_shutdown_time_of_its_child() {
     let times =
@@ -97,8 +101,8 @@ async fn a_cancelled_start_is_killed_after_the_shutdown_time_of_its_child() {
     }
 }
 
-/// The supervisor stops while a start is cancelled: the caller gets the end of the supervisor as
-/// its error.
+/// The supervisor stops while a cancelled start is in progress. The caller of `terminate_child`
+/// gets `Unreachable` with the exit reason of the supervisor.
 #[tokio::test(start_paused = true)]
 async fn terminate_child_during_a_restart_fails_when_the_supervisor_stops() {
     let (rt, jobs, first, second, _may, _is_stopped) =
@@ -115,7 +119,7 @@ async fn terminate_child_during_a_restart_fails_when_the_supervisor_stops() {
     assert!(!rt.is_alive(second));
 }
 
-/// One timer serves all stops, however many of them come and go beside one that takes long.
+/// One stop takes long, and fifty others begin and end meanwhile. One timer serves all of them.
 #[tokio::test(start_paused = true)]
 async fn concurrent_stops_of_children_share_one_timer() {
     let rt = Runtime::new();
@@ -142,7 +146,8 @@ async fn concurrent_stops_of_children_share_one_timer() {
     rt.kill(long);
 }
 
-/// A server that starts when it may, and then fails, or takes its time to stop.
+/// A server whose `init` waits for a permission. If its plan says so, the server crashes directly
+/// after its `init`; otherwise it takes some time to stop.
 struct Late(UnboundedSender<ExitReason>);
 
 #[derive(Clone)]
@@ -186,7 +191,7 @@ impl GenServer for Late {
     }
 }
 
-/// Reports its drop, and blocks the dropping thread until it is opened.
+/// Reports its drop, and blocks the thread that drops it until the test sends a message.
 struct Gate(UnboundedSender<()>, mpsc::Receiver<()>);
 
 impl Drop for Gate {
@@ -196,9 +201,11 @@ impl Drop for Gate {
     }
 }
 
-/// Two come up while the supervisor is busy, with a description that it refuses. The first fails
-/// at once, and for that the supervisor gives up: the second is stopped in order, and waited for.
-/// One worker is blocked; on the other, the first child has failed before its start is observed.
+/// The starts of two children finish while the supervisor is blocked, because it drops a
+/// specification that it has refused. The first child fails at once, and the supervisor gives up
+/// because of this failure. The supervisor then stops the second child in order, and waits for its
+/// end. The supervisor blocks one worker thread. The children run on the other one, so the first
+/// child has failed before the supervisor handles its start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn children_of_a_dynamic_supervisor_that_gives_up_are_stopped_in_order() {
     let rt = Runtime::with_mailbox_depth();
@@ -228,7 +235,7 @@ async fn children_of_a_dynamic_supervisor_that_gives_up_are_stopped_in_order() {
     fail.notify_one();
     rt.ended(first).await;
     go_on.notify_one();
-    // The exit of the first, and that both are done with their starts.
+    // The mailbox then holds the exit of the first child, and a message for each finished start.
     while rt.info(jobs.pid().unwrap()).unwrap().mailbox_depth < 3 {
         yield_now().await;
     }

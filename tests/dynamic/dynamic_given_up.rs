@@ -1,4 +1,5 @@
-//! Dynamic children that are given up one by one, under a budget for each child.
+//! Dynamic children with a restart budget for each child: only the child that exceeds its budget is
+//! given up.
 
 use crate::support;
 
@@ -30,7 +31,8 @@ async fn pool(rt: &Runtime, exhausted: Exhausted) -> DynamicSupervisorRef {
     spec.child_intensity(3, MINUTE, exhausted).start(rt).await.unwrap()
 }
 
-/// The error of a name that was given up, and in how long it is tried again.
+/// Checks that a start was refused because its name was given up, and returns the `retry_in` of the
+/// error.
 #[track_caller]
 fn retry_in(refused: Result<Pid, StartError>) -> Duration {
     let Err(StartError::GivenUp { name, retry_in, reason }) = refused else {
@@ -58,7 +60,7 @@ async fn repeated_get_or_start_of_a_failing_key_stays_within_its_restart_budget(
     assert_eq!(known.len(), 1, "{known:?}");
     assert_eq!(known[0].state, ChildState::Stopped);
 
-    // Its window is over: the next one takes its place, and has a budget of its own.
+    // The window is over. The next start under the name replaces the child, with a new budget.
     tokio::time::advance(MINUTE).await;
     let second = homes.get_or_start("key", failing(&starts)).await.unwrap();
     settled().await;
@@ -67,7 +69,7 @@ async fn repeated_get_or_start_of_a_failing_key_stays_within_its_restart_budget(
     assert_eq!(homes.which_children().await.unwrap().len(), 1);
     homes.terminate_child(second).await.unwrap();
     assert!(homes.which_children().await.unwrap().is_empty());
-    // With the entry the error goes.
+    // The given-up child was removed, so a start under its name is no longer refused.
     assert!(homes.get_or_start("key", failing(&starts)).await.is_ok());
 }
 
@@ -116,7 +118,7 @@ async fn another_process_may_register_the_name_of_a_child_that_was_given_up() {
     retry_in(homes.get_or_start("key", failing(&Arc::default())).await);
 }
 
-/// The pids of its incarnations, the one that runs last.
+/// Returns the pids of all incarnations of the only child, the running one last.
 async fn incarnations(homes: &DynamicSupervisorRef) -> Vec<Pid> {
     let children = homes.which_children().await.unwrap();
     assert_eq!(children.len(), 1, "{children:?}");
@@ -180,14 +182,15 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_the_last_
     assert!(text.contains("stopped  3 restarts, last: no hub"), "{text}");
 }
 
-/// It is known by its last pid, of the incarnation that ran; those that didn't start have none.
+/// Only the first incarnation of the child ran. The failed restarts have no pid, so the child is
+/// known by the pid of the first incarnation.
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_restarts_fail_is_given_up_under_its_last_pid() {
     let rt = Runtime::new();
     let homes = pool(&rt, Exhausted::GiveUp).await;
     let idle_one = ChildSpec::task("key", |_| pending());
     let pid = homes.get_or_start("key", idle_one.clone()).await.unwrap();
-    // Its name is taken by another as it ends.
+    // Another process takes the name of the child, so that every restart fails.
     let stranger = idle(&rt);
     rt.unregister("key");
     assert!(rt.register("key", stranger));
@@ -218,7 +221,7 @@ async fn at_most_a_thousand_children_that_were_given_up_are_kept() {
     assert!(homes.get_or_start("key 0", failing(&Arc::default())).await.is_ok());
 }
 
-/// The next start under the name fails before there is a child: the old one stays given up.
+/// The next start under the name fails before the new child is ready. The old child stays given up.
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_of_a_given_up_name_renews_the_retry_interval() {
     let rt = Runtime::new();

@@ -1,4 +1,4 @@
-//! Tasks: work beside a process, which waits for the result.
+//! Tasks: a process spawns concurrent work and waits for its result.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Runs this in a process, sees it return, and nothing be left.
+/// Runs `body` in a process. Asserts that the process ends normally and that nothing is left.
 async fn inside<F, Fut>(body: F)
 where
     F: FnOnce(Context) -> Fut + Send + 'static,
@@ -28,7 +28,7 @@ where
     assert_nothing_left(&rt).await;
 }
 
-/// The same in one that traps exits.
+/// As `inside`, in a process that traps exits.
 async fn inside_trapping<F, Fut>(body: F)
 where
     F: FnOnce(Context) -> Fut + Send + 'static,
@@ -65,7 +65,7 @@ async fn join_returns_the_result_and_leaves_no_message() {
     .await;
 }
 
-/// Also for a task that is never joined: its link delivers abnormal exits only.
+/// The tasks are never joined. The link of a task delivers only exits that are not normal.
 #[tokio::test(start_paused = true)]
 async fn a_normal_exit_of_a_linked_task_sends_no_exit_to_a_trapping_caller() {
     inside_trapping(|mut ctx| async move {
@@ -120,7 +120,8 @@ async fn join_reports_a_crash_to_a_trapping_caller_without_an_exit_message() {
     .await;
 }
 
-/// A crash before the join is an `Exit` message, as for any link; the join removes it.
+/// A crash before the join puts an `Exit` message into the mailbox, as for any link. The join
+/// removes this message.
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_an_unjoined_task_sends_an_exit_to_a_trapping_caller() {
     inside_trapping(|mut ctx| async move {
@@ -149,7 +150,7 @@ async fn a_result_after_the_join_timeout_is_dropped() {
         assert_eq!(task.join_timeout(ms(10)).await, Err(TaskError::Timeout(ms(10))));
         assert_eq!(start.elapsed(), ms(10));
         let ended = ctx.runtime().ended(pid);
-        assert_eq!(ended.await, ExitReason::Normal); // it went on
+        assert_eq!(ended.await, ExitReason::Normal); // the task continued
         assert_eq!(start.elapsed(), ms(60));
         assert!(is_empty(&mut ctx).await);
         Ok(())
@@ -157,7 +158,7 @@ async fn a_result_after_the_join_timeout_is_dropped() {
     .await;
 }
 
-/// The default of `join` is five seconds; without a limit it takes what it takes.
+/// `join` waits for five seconds, and `join_unlimited` has no limit.
 #[tokio::test(start_paused = true)]
 async fn join_waits_five_seconds_by_default() {
     inside(|ctx| async move {
@@ -185,7 +186,7 @@ async fn yield_for_returns_none_until_the_result_is_ready() {
         assert_eq!(start.elapsed(), ms(5));
         assert_eq!(task.yield_for(ms(100)).await, Some(Ok("result")));
         assert_eq!(start.elapsed(), ms(40));
-        // Handed out once.
+        // The result is returned once.
         assert_eq!(task.yield_for(ms(100)).await, Some(Err(TaskError::Taken)));
         assert_eq!(task.join().await, Err(TaskError::Taken));
         Ok(())
@@ -193,7 +194,6 @@ async fn yield_for_returns_none_until_the_result_is_ready() {
     .await;
 }
 
-/// A yield that is dropped has taken nothing.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_yield_for_takes_no_result() {
     inside(|ctx| async move {
@@ -216,7 +216,7 @@ async fn shutdown_ends_a_task_and_sends_its_caller_nothing() {
         inside(move |ctx| async move {
             let task = Task::spawn(&ctx, |_| pending::<()>());
             let pid = task.pid();
-            assert_eq!(task.shutdown(how).await, None); // and it does not trap
+            assert_eq!(task.shutdown(how).await, None); // and the caller does not trap exits
             assert!(!ctx.runtime().is_alive(pid));
             Ok(())
         })
@@ -232,7 +232,7 @@ async fn shutdown_ends_a_task_and_sends_its_caller_nothing() {
     }
 }
 
-/// TSK-008: and of one that crashed, the reason.
+/// TSK-008: the outcome of a crashed task is the reason of the crash.
 #[tokio::test(start_paused = true)]
 async fn shutdown_of_a_finished_task_returns_its_outcome() {
     inside_trapping(|mut ctx| async move {
@@ -249,8 +249,8 @@ async fn shutdown_of_a_finished_task_returns_its_outcome() {
     .await;
 }
 
-/// Whether a task ends before it is shut down or because of it, the same reason gives the same
-/// outcome. Elixir: `Task.shutdown/2`.
+/// The same exit reason gives the same outcome, whether the task ends before the shutdown or
+/// because of it. Elixir: `Task.shutdown/2`.
 #[tokio::test(start_paused = true)]
 async fn shutdown_returns_the_same_outcome_for_an_exit_before_it() {
     let ways = [Shutdown::default(), Shutdown::Infinity, Shutdown::BrutalKill];
@@ -277,8 +277,8 @@ async fn shutdown_returns_the_same_outcome_for_an_exit_before_it() {
     }
 }
 
-/// One that uses its time to finish, one that has to be killed at its end, and one that
-/// ends otherwise than it was asked to.
+/// The first task finishes within its shutdown time, the second is killed when this time is over,
+/// and the third crashes when it is asked to stop.
 #[tokio::test(start_paused = true)]
 async fn a_task_has_its_shutdown_time_to_stop() {
     inside(|ctx| async move {
@@ -298,7 +298,7 @@ async fn a_task_has_its_shutdown_time_to_stop() {
         });
         settled().await;
         let outcome = stubborn.shutdown(Shutdown::Timeout(ms(100))).await;
-        assert_eq!(outcome, Some(exited(ExitReason::Killed))); // it has not done what it was asked
+        assert_eq!(outcome, Some(exited(ExitReason::Killed))); // it did not stop as requested
         assert_eq!(start.elapsed(), ms(132));
 
         let failing = Task::<()>::spawn_nolink(&ctx.runtime(), |mut task| async move {
@@ -331,7 +331,7 @@ async fn shutdown_with_brutal_kill_ends_a_trapping_task_at_once() {
     .await;
 }
 
-/// A `shutdown` that is dropped before its end leaves no process behind.
+/// The future of `shutdown` is dropped before the task has ended. No process is left.
 #[tokio::test(start_paused = true)]
 async fn dropping_a_shutdown_kills_the_task() {
     let rt = Runtime::new();
@@ -373,7 +373,7 @@ async fn an_ignored_task_keeps_running_unlinked() {
         assert!(crashing.ignore().is_none());
         assert!(rt.is_alive(pid));
         assert_eq!(rt.info(ctx.pid()).unwrap().links, 0);
-        assert_eq!(dropped.await, Ok(())); // its result
+        assert_eq!(dropped.await, Ok(())); // the result was dropped
         assert!(is_empty(&mut ctx).await);
         Ok(())
     })
@@ -400,7 +400,7 @@ async fn join_many_returns_results_in_the_order_of_the_tasks() {
     .await;
 }
 
-/// TSK-014: and all fail when the time is up.
+/// TSK-014: `join_many` also fails when the time is over.
 #[tokio::test(start_paused = true)]
 async fn join_many_returns_the_first_crash_at_once() {
     inside_trapping(|ctx| async move {
@@ -476,7 +476,7 @@ async fn a_task_ends_with_an_abnormal_exit_of_its_caller_only() {
             reason => caller.fail(reason),
         }
         caller.ended().await;
-        let outcome = task.join().await; // from outside: who holds the handle may ask
+        let outcome = task.join().await; // outside of processes: any owner of a handle may join
         assert_eq!(ended.await, expected);
         assert_eq!(outcome.is_ok(), expected == ExitReason::Normal);
     }
@@ -484,7 +484,7 @@ async fn a_task_ends_with_an_abnormal_exit_of_its_caller_only() {
 }
 
 /// A task with a shutdown signal has time to finish when its caller crashes. A normal end of the
-/// caller does not stop it.
+/// caller does not stop the task.
 #[tokio::test(start_paused = true)]
 async fn a_task_can_wait_for_the_crash_of_its_caller() {
     let rt = Runtime::new();
@@ -500,7 +500,8 @@ async fn a_task_can_wait_for_the_crash_of_its_caller() {
     assert_nothing_left(&rt).await;
 }
 
-/// A caller that is condemned already takes its task along.
+/// The caller was killed and has not ended yet when it spawns the task. The task is killed with the
+/// caller.
 #[tokio::test(start_paused = true)]
 async fn a_task_spawned_by_an_ending_caller_ends_with_it() {
     let rt = Runtime::new();
@@ -516,7 +517,6 @@ async fn a_task_spawned_by_an_ending_caller_ends_with_it() {
     assert_nothing_left(&rt).await;
 }
 
-/// Its body never runs then.
 #[tokio::test(start_paused = true)]
 async fn a_task_of_a_closed_runtime_or_an_ended_caller_never_runs() {
     let rt = Runtime::new();
@@ -552,7 +552,6 @@ async fn join_of_an_unlinked_task_reports_its_crash_only() {
     .await;
 }
 
-/// Dropping the handle stops nothing.
 #[tokio::test(start_paused = true)]
 async fn a_task_whose_handle_is_dropped_keeps_running() {
     inside_trapping(|mut ctx| async move {
@@ -568,7 +567,8 @@ async fn a_task_whose_handle_is_dropped_keeps_running() {
     .await;
 }
 
-/// A task spawns tasks, and they end together.
+/// The inner task crashes while the outer task joins it. The caller of the outer task traps exits,
+/// and gets one `Exit` message, with the reason of the inner task.
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_a_nested_task_ends_its_outer_task() {
     let rt = Runtime::new();
@@ -591,7 +591,8 @@ async fn a_crash_of_a_nested_task_ends_its_outer_task() {
     assert_nothing_left(&rt).await;
 }
 
-/// More of them than a turn may look at, all over: each gives its result at once.
+/// A thousand tasks have ended, more than the cooperative budget of one turn. Each wait returns all
+/// results at once.
 #[tokio::test(start_paused = true)]
 async fn waits_for_a_thousand_finished_tasks_return_all_results() {
     let rt = Runtime::new();

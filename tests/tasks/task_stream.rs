@@ -17,7 +17,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Sleeps that long, and says so.
+/// Sleeps for `time` milliseconds, and returns `time`.
 async fn nap(time: u64) -> u64 {
     sleep(ms(time)).await;
     time
@@ -69,8 +69,8 @@ async fn an_item_that_times_out_is_killed_and_the_others_continue() {
             let naps = TaskStream::new(&ctx, stream::iter([100, 1, 100, 1]), nap);
             let naps: Vec<_> = naps.concurrency(concurrency).timeout(ms(50)).collect().await;
             assert_eq!(naps, [late(), Ok(1), late(), Ok(1)]);
-            // Each has its time from its own start on; in order, of two at a time the third
-            // starts when the first is over.
+            // The time limit of an item begins with its own start. With two items at a time, in
+            // order, the third item starts when the first has timed out.
             assert_eq!(start.elapsed(), ms(time), "with {concurrency} at a time");
             assert_eq!(ctx.runtime().process_count(), 1);
         });
@@ -79,7 +79,8 @@ async fn an_item_that_times_out_is_killed_and_the_others_continue() {
     }
 }
 
-/// A monitor of such an item reports `Killed`.
+/// The second item exceeds its time limit while the stream is not polled. The exit reason of its
+/// process is `Killed`.
 #[tokio::test(start_paused = true)]
 async fn an_item_is_killed_on_time_while_the_stream_is_not_polled() {
     let rt = Runtime::new();
@@ -97,7 +98,7 @@ async fn an_item_is_killed_on_time_while_the_stream_is_not_polled() {
     assert_eq!(naps.next().await, None);
 }
 
-/// Five seconds, or as long as it takes.
+/// An item has no time limit after `no_timeout`.
 #[tokio::test(start_paused = true)]
 async fn an_item_has_five_seconds_by_default() {
     let rt = Runtime::new();
@@ -116,8 +117,8 @@ fn a_concurrency_of_zero_panics() {
     let _ = TaskStream::nolink(&rt, stream::iter([1]), nap).concurrency(0);
 }
 
-/// A crash is the failure of one item if the item is not linked or the caller traps exits. No
-/// `Exit` of it is left.
+/// The crash of an item fails this item only, if the item is not linked or the caller traps exits.
+/// No `Exit` message is left in the mailbox of the caller.
 #[tokio::test(start_paused = true)]
 async fn a_crash_fails_one_item_only() {
     async fn odd(number: u32) -> u32 {
@@ -147,7 +148,8 @@ async fn a_crash_fails_one_item_only() {
     assert_nothing_left(&rt).await;
 }
 
-/// A failed item ends a linked caller that does not trap exits, and the other items.
+/// The crash of an item ends a linked caller that does not trap exits. The other items end with the
+/// caller.
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_an_item_ends_a_linked_caller() {
     let rt = Runtime::new();
@@ -165,7 +167,7 @@ async fn a_crash_of_an_item_ends_a_linked_caller() {
     assert_nothing_left(&rt).await;
 }
 
-/// The items of a caller that is killed, or ends normally, end too.
+/// The items end when their caller ends normally, crashes or is killed.
 #[tokio::test(start_paused = true)]
 async fn items_end_with_their_caller() {
     for reason in [ExitReason::Normal, crash("r"), ExitReason::Killed] {
@@ -184,7 +186,7 @@ async fn items_end_with_their_caller() {
     }
 }
 
-/// Dropping the stream kills the running items without a notification.
+/// The caller gets no exit signal of the killed items.
 #[tokio::test(start_paused = true)]
 async fn dropping_a_stream_kills_its_running_items() {
     let rt = Runtime::new();
@@ -212,8 +214,8 @@ async fn dropping_a_stream_kills_its_running_items() {
     assert_nothing_left(&rt).await;
 }
 
-/// It takes no more from its input than it has room for, also when results wait for a slow
-/// one before them, and none at all before it is asked.
+/// The stream takes an item from its input only while it has room. Results that wait for a slow
+/// item before them occupy room. Before the first poll the stream takes nothing.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_limits_what_is_taken_from_the_input() {
     let rt = Runtime::new();
@@ -226,14 +228,14 @@ async fn a_slow_reader_limits_what_is_taken_from_the_input() {
     settled().await;
     assert_eq!(taken.load(SeqCst), 0);
     assert_eq!(naps.next().await, Some(Ok(100)));
-    assert_eq!(taken.load(SeqCst), 3); // two have finished, and wait to be read
+    assert_eq!(taken.load(SeqCst), 3); // two have finished, and wait to be returned
     assert_eq!(naps.next().await, Some(Ok(1)));
     assert_eq!(taken.load(SeqCst), 4);
     drop(naps);
     assert_nothing_left(&rt).await;
 }
 
-/// An input that has nothing for a while doesn't hold up what is under way.
+/// A pending input does not delay the results of running items.
 #[tokio::test(start_paused = true)]
 async fn results_arrive_while_the_input_is_pending() {
     let rt = Runtime::new();
@@ -251,7 +253,8 @@ async fn results_arrive_while_the_input_is_pending() {
     assert_nothing_left(&rt).await;
 }
 
-/// The function runs inside of each task, its plain part too.
+/// The function is called inside the task. A panic before it has returned its future fails one item
+/// only.
 #[tokio::test(start_paused = true)]
 async fn a_panic_before_the_first_await_fails_its_item() {
     let rt = Runtime::new();

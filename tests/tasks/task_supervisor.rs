@@ -25,7 +25,8 @@ async fn started() -> (Runtime, TaskSupervisorRef) {
     (rt, tasks)
 }
 
-/// Spawns a task in a process, and makes it crash on request.
+/// Spawns a caller process that spawns a supervised task. Returns both, and a sender that makes the
+/// task crash.
 async fn crashing(
     rt: &Runtime,
     tasks: &TaskSupervisorRef,
@@ -47,7 +48,8 @@ async fn crashing(
     (caller, spawned.await.unwrap(), crash_now)
 }
 
-/// No number that could be taken for a pid stands beside the pid; the census counts them as one.
+/// The label of all supervised tasks is `task`. The label has no number that could be mistaken for
+/// a pid, and the census counts all tasks under one label.
 #[tokio::test(start_paused = true)]
 async fn all_supervised_tasks_have_one_label_and_different_pids() {
     let (rt, tasks) = started().await;
@@ -81,7 +83,8 @@ async fn a_supervised_task_is_a_child_and_linked_to_its_caller() {
     assert_nothing_left(&rt).await;
 }
 
-/// A supervised task's result leaves nothing behind, and its caller's crash ends it.
+/// The result of a supervised task leaves no message and no child. A crash of the caller ends the
+/// task, and a normal end of the caller does not.
 #[tokio::test(start_paused = true)]
 async fn a_supervised_task_follows_its_caller_as_an_unsupervised_one() {
     let (rt, tasks) = started().await;
@@ -114,8 +117,8 @@ async fn a_supervised_task_follows_its_caller_as_an_unsupervised_one() {
     assert_nothing_left(&rt).await;
 }
 
-/// A task with a shutdown signal is notified of its caller's crash, although the caller is not its
-/// parent.
+/// A task with a shutdown signal is notified of its caller's crash, although the caller is not the
+/// parent of the task.
 #[tokio::test(start_paused = true)]
 async fn a_supervised_task_can_wait_for_the_crash_of_its_caller() {
     let (rt, tasks) = started().await;
@@ -215,7 +218,7 @@ async fn terminate_child_ends_a_task_once() {
     assert_nothing_left(&rt).await;
 }
 
-/// Tasks of a killed supervisor end with it, and so do the processes linked to them.
+/// The tasks of a killed supervisor are killed, and so are the callers that are linked to them.
 #[tokio::test(start_paused = true)]
 async fn a_killed_task_supervisor_ends_its_tasks() {
     let (rt, tasks) = started().await;
@@ -226,7 +229,8 @@ async fn a_killed_task_supervisor_ends_its_tasks() {
     assert_nothing_left(&rt).await;
 }
 
-/// Without a supervisor there is no task; and a supervisor in a tree is a child like any.
+/// A start fails while no supervisor has the name. A killed task supervisor in a tree is restarted,
+/// and the handle then reaches the new incarnation.
 #[tokio::test(start_paused = true)]
 async fn a_named_task_supervisor_is_reachable_after_its_restart() {
     let rt = Runtime::new();
@@ -247,7 +251,8 @@ async fn a_named_task_supervisor_is_reachable_after_its_restart() {
     assert_nothing_left(&rt).await;
 }
 
-/// A task whose caller has ended is stopped.
+/// The caller has ended before the request. The body of the task never runs, and the supervisor
+/// keeps no child.
 #[tokio::test(start_paused = true)]
 async fn spawn_for_an_ended_caller_fails_with_noproc() {
     let (rt, tasks) = started().await;
@@ -262,7 +267,7 @@ async fn spawn_for_an_ended_caller_fails_with_noproc() {
     assert_nothing_left(&rt).await;
 }
 
-/// A caller that gives up before the supervisor comes to it gets nothing started.
+/// The caller drops its request before the supervisor handles it. No task is started.
 #[tokio::test(start_paused = true)]
 async fn a_spawn_that_is_dropped_before_it_is_served_starts_nothing() {
     let (rt, tasks) = started().await;
@@ -271,11 +276,12 @@ async fn a_spawn_that_is_dropped_before_it_is_served_starts_nothing() {
     assert!(late.as_mut().now_or_never().is_none(), "it is asked for");
     drop(late);
     assert_eq!(tasks.children().await.unwrap(), []);
-    assert_eq!(told.recv().await, None); // the body was dropped unrun
+    assert_eq!(told.recv().await, None); // the body was dropped and never ran
     assert_nothing_left(&rt).await;
 }
 
-/// However many of them ignore their end, they are stopped at once and not one by one.
+/// All tasks ignore the request to stop. The supervisor asks all of them at once, so the stop takes
+/// as long as the longest shutdown time.
 #[tokio::test(start_paused = true)]
 async fn a_task_supervisor_stops_its_tasks_concurrently() {
     let (rt, tasks) = started().await;
@@ -294,7 +300,8 @@ async fn a_task_supervisor_stops_its_tasks_concurrently() {
     assert_nothing_left(&rt).await;
 }
 
-/// One more than there may be is refused, and its body dropped.
+/// A start above the maximum is refused, and its body is dropped. The end of a task makes room for
+/// another one.
 #[tokio::test(start_paused = true)]
 async fn max_children_limits_the_tasks_of_a_supervisor() {
     let rt = Runtime::new();
@@ -310,7 +317,8 @@ async fn max_children_limits_the_tasks_of_a_supervisor() {
     assert_nothing_left(&rt).await;
 }
 
-/// A task that exceeds its shutdown time is killed, and its caller is not notified.
+/// The caller drops its request after the supervisor has started the task. The task is killed, and
+/// the linked caller gets no exit signal.
 #[tokio::test(start_paused = true)]
 async fn a_spawn_that_is_dropped_after_the_start_kills_the_task() {
     let (rt, tasks) = started().await;
@@ -335,7 +343,7 @@ async fn nap(time: u64) -> u64 {
     time
 }
 
-/// TSK-026, TSK-029 under a supervisor: items are its children while they run.
+/// TSK-026, TSK-029 under a supervisor: the items are children of the supervisor while they run.
 #[tokio::test(start_paused = true)]
 async fn a_supervised_stream_behaves_as_an_unsupervised_one() {
     let (rt, tasks) = started().await;
@@ -355,7 +363,8 @@ async fn a_supervised_stream_behaves_as_an_unsupervised_one() {
     assert_nothing_left(&rt).await;
 }
 
-/// A start dropped at any moment leaves no child, and does not wait for an ended supervisor.
+/// The stream is dropped before or after the supervisor has started the items. No child is left.
+/// After the end of the supervisor the items of a stream fail, and the stream does not wait.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_supervised_stream_leaves_no_children() {
     let (rt, tasks) = started().await;
@@ -364,7 +373,7 @@ async fn a_dropped_supervised_stream_leaves_no_children() {
         let mut endless = endless.supervised_by(&tasks).concurrency(3);
         assert!(endless.next().now_or_never().is_none());
         if asked {
-            settled().await; // started, and the stream doesn't know yet
+            settled().await; // the items run, and the stream was not polled since
             assert_eq!(tasks.children().await.unwrap().len(), 3);
         }
         drop(endless);

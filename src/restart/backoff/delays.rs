@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::restart::backoff::{Backoff, GiveUp, PATIENCE};
 
 impl Backoff {
-    /// The delay before restart number `attempt`, counted from 0, for a random number from 0 to 1.
+    /// Returns the delay before restart number `attempt`, counted from 0, for a random number from
+    /// 0 to 1.
     ///
     /// A supervisor computes its delays with this function, which is pure.
     ///
@@ -29,18 +30,18 @@ impl Backoff {
         Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
     }
 
-    /// Whether a run of this length was healthy.
+    /// Returns whether a run of this length was healthy.
     pub(crate) fn is_healthy(&self, run: Duration) -> bool {
         run >= self.healthy_run()
     }
 
-    /// The shortest length of a healthy run.
+    /// Returns the shortest length of a healthy run.
     pub(super) fn healthy_run(&self) -> Duration {
         self.reset_after.unwrap_or(self.max)
     }
 
-    /// How long a child may go without a healthy run before it is given up; `None` if for ever.
-    /// `unlimited` is whether its supervisor allows unlimited restarts.
+    /// Returns how long a child may go without a healthy run before it is given up; `None` if there
+    /// is no limit. `unlimited` says whether its supervisor allows unlimited restarts.
     pub(crate) fn give_up_limit(&self, unlimited: bool) -> Option<Duration> {
         match self.give_up {
             GiveUp::After(limit) => Some(limit),
@@ -53,8 +54,8 @@ impl Backoff {
         }
     }
 
-    /// How many delayed restarts fit into this time, if each delay is as short as the jitter allows
-    /// and the child fails at once; `None` if any number.
+    /// Returns how many delayed restarts fit into this time, if each delay is as short as the
+    /// jitter allows and the child fails at once; `None` if there is no limit.
     pub(crate) fn max_delayed_restarts(&self, within: Duration) -> Option<u64> {
         /// At most this many different delays are added up.
         const MOST: u32 = 1 << 20;
@@ -63,7 +64,7 @@ impl Backoff {
             let delay = self.delay(tries, 0.0);
             let rest = (within - spent).as_nanos();
             if delay == self.delay(tries.saturating_add(1), 0.0) {
-                // The delay has reached its longest.
+                // The delay has reached its maximum.
                 let more = rest.div_ceil(delay.as_nanos().max(1));
                 let more = u64::try_from(more).unwrap_or(u64::MAX);
                 return (!delay.is_zero()).then(|| u64::from(tries).saturating_add(more));

@@ -1,10 +1,10 @@
-//! The backoff of restarts: its settings. `delays` computes with them.
+//! The settings of a backoff. `delays` computes the delays and limits that follow from them.
 
 mod delays;
 
 use std::time::Duration;
 
-/// How long a supervisor waits before it restarts a child.
+/// The time that a supervisor waits before it restarts a child.
 ///
 /// The delay grows with each restart, up to a limit, and is reset when the child has run for a
 /// while. OTP has no counterpart: there a restart is never delayed, and an outage of a few seconds
@@ -51,7 +51,7 @@ use std::time::Duration;
 /// a stop of the supervisor cancel the restart. If `restart_child` then starts the child, its
 /// delays begin again with the shortest.
 ///
-/// Where a group restarts, the backoff of the child that failed applies to the group: its other
+/// When a group restarts, the backoff of the child that failed applies to the group: its other
 /// members are stopped at once, and started again with that child. If the start of another member
 /// then fails, the backoff of that member applies from there on.
 ///
@@ -97,7 +97,7 @@ pub struct Backoff {
     give_up: GiveUp,
 }
 
-/// After how long a child without a healthy run is given up.
+/// The time after which a child without a healthy run is given up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum GiveUp {
     /// After [`PATIENCE`], or longer where `max` and `reset_after` are longer than usual.
@@ -111,14 +111,15 @@ enum GiveUp {
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Default for Backoff {
-    /// The same as [`Backoff::new`].
+    /// Returns the same as [`Backoff::new`].
     fn default() -> Self {
         Backoff::new()
     }
 }
 
 impl Backoff {
-    /// Delays from one second to thirty, each twice the one before. [`Backoff`] has an example.
+    /// Returns a backoff with delays from one second to thirty, each twice the one before.
+    /// [`Backoff`] has an example.
     pub const fn new() -> Self {
         let (first, max) = (Duration::from_secs(1), Duration::from_secs(30));
         Backoff {
@@ -131,8 +132,8 @@ impl Backoff {
         }
     }
 
-    /// No delay: for a child under a supervisor that sets a backoff for its children.
-    /// [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff) has an example.
+    /// Returns a backoff without delays, for a child under a supervisor that sets a backoff for its
+    /// children. [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff) has an example.
     pub const fn none() -> Self {
         let none = Duration::ZERO;
         Backoff {
@@ -145,15 +146,15 @@ impl Backoff {
         }
     }
 
-    /// The delay of the first restart, by default one second. A delay of zero or above
+    /// Sets the delay of the first restart, by default one second. A delay of zero or above
     /// [`max`](Self::max) is refused at the start. [`Backoff`] has an example.
     pub const fn first(mut self, first: Duration) -> Self {
         self.first = first;
         self
     }
 
-    /// The ratio of each delay to the one before, by default 2. 1 keeps the delay the same; less is
-    /// refused at the start.
+    /// Sets the ratio of each delay to the one before, by default 2. A factor of 1 keeps the delay
+    /// the same; a factor below 1 is refused at the start.
     ///
     /// ```
     /// use regrow::{Backoff, ChildSpec, Runtime, StartError, Supervisor};
@@ -173,23 +174,24 @@ impl Backoff {
         self
     }
 
-    /// The longest delay, by default 30 seconds. [`delay`](Self::delay) has an example.
+    /// Sets the longest delay, by default 30 seconds. [`delay`](Self::delay) has an example.
     pub const fn max(mut self, max: Duration) -> Self {
         self.max = max;
         self
     }
 
-    /// The random share of each delay, by default 0.5; 0 is none of it, 1 is all of it.
+    /// Sets the random share of each delay, by default 0.5. With 0 no part of the delay is random,
+    /// with 1 the whole delay is.
     ///
-    /// With it, children that failed at the same time are not restarted at the same time. It only
-    /// makes delays shorter. [`delay`](Self::delay) has an example.
+    /// With jitter, children that failed at the same time are not restarted at the same time.
+    /// Jitter only makes delays shorter. [`delay`](Self::delay) has an example.
     pub const fn jitter(mut self, share: f64) -> Self {
         self.jitter = share;
         self
     }
 
-    /// The length of a healthy run, after which the next delay is the first one again. By default
-    /// the same as [`max`](Self::max).
+    /// Sets the length of a healthy run, after which the next delay is the first one again. By
+    /// default the length is the same as [`max`](Self::max).
     ///
     /// ```
     /// use std::time::Duration;
@@ -219,11 +221,12 @@ impl Backoff {
         self
     }
 
-    /// How long a child may go without a healthy run before its supervisor gives up.
+    /// Sets how long a child may go without a healthy run before its supervisor gives up.
     ///
-    /// By default 15 minutes, or four times the sum of [`max`](Self::max) and
+    /// The default is 15 minutes, or four times the sum of [`max`](Self::max) and
     /// [`reset_after`](Self::reset_after) where that is longer; under a supervisor with
-    /// [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) by default for ever.
+    /// [`unlimited_restarts`](crate::SupervisorSpec::unlimited_restarts) there is no limit by
+    /// default.
     ///
     /// The time is counted from the end of the last healthy run, or from the start of the first run
     /// that was not healthy. The supervisor checks it when the child ends, or when a start of the
@@ -277,7 +280,7 @@ impl Backoff {
         self
     }
 
-    /// Whether restarts are delayed: false only for [`none`](Self::none).
+    /// Returns whether restarts are delayed: false only for [`none`](Self::none).
     pub(crate) fn has_delay(&self) -> bool {
         *self != Backoff::none()
     }

@@ -4,8 +4,7 @@ use super::Backoff;
 use crate::base::random::Random;
 use std::time::Duration;
 
-/// T29: delays grow by the factor, are capped, and nothing overflows, whatever the
-/// settings.
+/// T29: delays grow by the factor and are capped, and no settings make them overflow.
 #[test]
 fn delays_grow_are_capped_and_never_overflow() {
     let mut random = Random::seeded(29);

@@ -1,6 +1,6 @@
 //! The restart state of one child, with pure transitions.
 //!
-//! **What it guarantees**: fixed and dynamic supervisors decide restarts with the same state. The
+//! **Guarantee.** Fixed and dynamic supervisors decide restarts with the same state. The
 //! transitions wait for nothing, and start and stop nothing; the current time and the source of
 //! random numbers are arguments.
 //!
@@ -28,13 +28,13 @@
 //! 1. A delayed restart never counts against the window. In an outage every child fails as often as
 //!    its delays allow, so a count of failures would measure the number of children and not the
 //!    outage.
-//! 2. The clock starts at the start of the first incarnation that failed by itself and was not
-//!    healthy, or at the own end of a healthy one. It is stopped while the child is stopped with
-//!    its group. Only a healthy run, an end for good or a start by hand clears it. So the
-//!    supervisor gives up a child that never recovers, however long its delays are, but not a child
-//!    that was only kept waiting.
-//! 3. An incarnation that its supervisor stopped leads to no decision: only an own end, or a start
-//!    that failed, does.
+//! 2. The clock starts when the first incarnation starts that fails by itself and is not healthy,
+//!    or when a healthy incarnation ends by itself. The clock is stopped while the child is stopped
+//!    with its group. Only a healthy run, an end for good or a start by hand clears the clock. So
+//!    the supervisor gives up a child that never recovers, however long its delays are, but not a
+//!    child that was only kept waiting.
+//! 3. An incarnation that its supervisor stopped leads to no decision. Only an incarnation that
+//!    ended by itself, or a start that failed, leads to one.
 
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ pub(crate) struct RestartState {
     tries: u32,
     /// The delay before the start of the incarnation that runs, or of the next one.
     delay: Duration,
-    /// Since when there was no healthy run, while the clock runs (invariant 2).
+    /// The time since which there was no healthy run; `None` while the clock of invariant 2 is
+    /// stopped.
     unhealthy_since: Option<Instant>,
     /// The time that the clock had measured when it was stopped.
     paused_after: Duration,
@@ -61,7 +62,7 @@ pub(crate) struct RestartState {
 pub(crate) struct Run {
     pub(crate) started: Instant,
     pub(crate) ended: Instant,
-    /// False if its start failed.
+    /// False if the start of the incarnation failed.
     pub(crate) ran: bool,
 }
 
@@ -104,7 +105,7 @@ impl RestartState {
         }
     }
 
-    /// Records an incarnation that its supervisor stopped to start it again with its group.
+    /// Records an incarnation that its supervisor stopped because the group of the child restarts.
     pub(crate) fn record_stop(&mut self, backoff: Option<Backoff>, run: Run) {
         self.delay = Duration::ZERO;
         if backoff.is_some_and(|backoff| run.is_healthy(backoff)) {
@@ -121,8 +122,9 @@ impl RestartState {
         }
     }
 
-    /// Decides what follows an own end, or a start that failed, at `now`. A delayed restart is
-    /// counted as a try. `random` draws a number from 0 to 1, and is called only for a delay.
+    /// Decides, at `now`, the step after an incarnation that ended by itself or a start that
+    /// failed. A delayed restart is counted as a try. `random` draws a number from 0 to 1, and is
+    /// called only for a delay.
     pub(crate) fn decide_next(
         &mut self,
         rules: Rules,

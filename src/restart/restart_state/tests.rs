@@ -17,7 +17,7 @@ fn rules(backoff: impl Into<Option<Backoff>>) -> Rules {
     Rules { backoff: backoff.into(), intensity: LIMITED }
 }
 
-/// An incarnation whose start fails at this time.
+/// Returns an incarnation whose start fails at this time.
 fn failed(at: Instant) -> Run {
     Run { started: at, ended: at, ran: false }
 }
@@ -52,7 +52,7 @@ fn without_a_backoff_every_restart_is_at_once_and_counts() {
     }
 }
 
-/// This holds whatever the delays are.
+/// The outcome does not depend on the random delays.
 #[test]
 fn an_outage_of_ten_minutes_is_survived_and_one_without_end_is_given_up() {
     let mut random = Random::seeded(5);
@@ -67,8 +67,8 @@ fn an_outage_of_ten_minutes_is_survived_and_one_without_end_is_given_up() {
     }
 }
 
-/// One row of the book's table: outages of this length, one for each seed, and in how many of them
-/// no child was given up.
+/// Computes one row of the book's table from outages of this length, one for each seed. The row
+/// says in how many outages no child was given up.
 fn row(minutes: f64, children: u32, seeds: u64) -> String {
     let length = Duration::from_secs_f64(minutes * 60.0);
     let (mut survived, mut latest, mut most) = (0, Duration::ZERO, 0);
@@ -141,8 +141,8 @@ fn only_a_healthy_run_clears_the_clock() {
     }
 }
 
-/// The time in which a child waits for another child of its group does not count against it, and
-/// neither does the time before a healthy run.
+/// The time in which a child waits for another child of its group does not count towards the limit,
+/// and neither does the time before a healthy run.
 #[test]
 fn the_clock_is_stopped_while_a_child_is_stopped_with_its_group() {
     let backoff = Backoff::new();
@@ -155,13 +155,14 @@ fn the_clock_is_stopped_while_a_child_is_stopped_with_its_group() {
     let next = |state: &mut RestartState, at| {
         state.decide_next(rules(backoff), begin + seconds(at), || 1.0)
     };
-    // Healthy for days, stopped with its group, fails once when the group is started again.
+    // The child is healthy for days, is stopped with its group, and fails once when the group is
+    // started again.
     let mut state = RestartState::default();
     state.record_stop(Some(backoff), run(0, 500_000));
     state.record_failure(Some(backoff), failed(begin + seconds(501_300)));
     assert_eq!(next(&mut state, 501_300), Next::After(seconds(1)));
 
-    // Fails for ten minutes, is stopped for a day, fails for another five minutes.
+    // The child fails for ten minutes, is stopped for a day, and fails for another five minutes.
     let mut state = RestartState::default();
     state.record_failure(Some(backoff), run(0, 1));
     assert!(matches!(next(&mut state, 1), Next::After(_)));

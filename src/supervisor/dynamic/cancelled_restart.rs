@@ -1,13 +1,14 @@
 //! Restarts that are cancelled while their start is in progress.
 //!
-//! A request to terminate a child is answered when nothing of the child runs. While the child's
-//! restart is in progress, these steps lead there:
+//! A request to terminate a child is answered when no process of the child runs. If a restart of
+//! the child is in progress, the request takes these steps:
 //!
 //! 1. [`cancel_restart`](DynamicServer::cancel_restart) sets the child to [`State::Cancelled`] and
 //!    cancels the token of the start.
 //! 2. The start may still finish within the child's shutdown time.
 //! 3. A start that takes longer is dropped, which kills the processes that it has started. The
-//!    background task waits for their ends, and for the processes that a child supervisor left.
+//!    background task waits for their ends and, if the child is a supervisor, for the ends of the
+//!    processes that it left.
 //! 4. [`cancelled_restart_done`](DynamicServer::cancelled_restart_done) stops the process of a
 //!    start that has finished, and answers the requests.
 
@@ -37,8 +38,8 @@ use crate::supervisor::stop::StopRequest;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// Makes the start of a restart cancellable: after its cancellation it has the shutdown time of
-    /// its child to finish. Steps 2 and 3.
+    /// Makes the start of a restart cancellable: after its cancellation the start may finish within
+    /// the shutdown time of the child. Steps 2 and 3.
     pub(super) fn run_cancellable(
         &mut self,
         ticket: u64,
@@ -75,7 +76,7 @@ impl DynamicServer {
         }
     }
 
-    /// Cancels the restart of this child whose start is in progress. Step 1.
+    /// Cancels the restart of a child. The start of this restart must be in progress. Step 1.
     pub(super) fn cancel_restart(&mut self, pid: Pid, reply: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Restarting { ticket, .. } = child.state else { return };
@@ -120,7 +121,7 @@ impl DynamicServer {
     }
 }
 
-/// The processes of the start with this slot that are still linked to the supervisor.
+/// Returns the processes of the start with this slot that are still linked to the supervisor.
 fn started_processes(report: &Report, slot: ChildSlot) -> Vec<Arc<dyn AnyProcess>> {
     let is_of_slot = |process: &Arc<dyn AnyProcess>| {
         let parent = process.with(|locked| locked.core().relations()?.parent);

@@ -37,9 +37,10 @@ pub(super) struct Child {
     pub(super) state: State,
     pub(super) started: Instant,
     pub(super) slot: ChildSlot,
-    /// The pid that its first start returned, by which its users know it; `OUTSIDE` before that.
+    /// The pid that the first start of the child returned, by which users know the child; `OUTSIDE`
+    /// until this start has finished.
     pub(super) first_pid: Pid,
-    /// What a restart needs; `None` for a temporary child, whose arguments are dropped at once.
+    /// The data for restarts; `None` for a temporary child, whose arguments are dropped at once.
     pub(super) restart_record: Option<Box<RestartRecord>>,
 }
 
@@ -49,17 +50,17 @@ pub(super) enum State {
     Starting,
     Running(Arc<dyn AnyProcess>),
     Stopping(Box<Stopping>),
-    /// The child has ended and waits for its restart, or its restart is in progress. Only an event
-    /// with this ticket concerns it.
+    /// The child has ended and waits for its restart, or its restart is in progress. An event with
+    /// another ticket is ignored.
     Restarting {
         ticket: u64,
         due: Option<Instant>,
         /// Whether the attempt counts against a restart window.
         counts: bool,
     },
-    /// Its restart was cancelled while its start was in progress, and the start has not finished.
+    /// The restart was cancelled while its start was in progress, and this start has not finished.
     Cancelled(Box<Cancelled>),
-    /// The child has used up its own restarts, and stays known.
+    /// The child has used up its own restart budget, and stays known.
     GivenUp(Box<GivenUp>),
 }
 
@@ -76,25 +77,25 @@ pub(super) struct Stopping {
     pub(super) began: Instant,
     /// When the stop is checked next.
     pub(super) due: Instant,
-    /// If its shutdown time is over: what the child was doing when it was killed.
+    /// The activity of the child when it was killed because its shutdown time was over.
     pub(super) overran: Option<Doing>,
     pub(super) replies: Vec<StopReply>,
 }
 
 /// A child that was given up.
 pub(super) struct GivenUp {
-    /// The time from which a restart is within its budget again.
+    /// The time from which a restart is within the budget of the child again.
     pub(super) until: Instant,
     /// Greater for children that were given up later.
     pub(super) number: u64,
     pub(super) last: ExitReason,
 }
 
-/// What a restart of a child needs.
+/// The data for the restarts of a child.
 pub(super) struct RestartRecord {
     pub(super) spec: Arc<Spec>,
     pub(super) restarts: RestartState,
-    /// The restarts of this child, where each child has a budget of its own.
+    /// The counted restarts of this child, if each child has a budget of its own.
     pub(super) window: Window,
     pub(super) last: Option<ExitReason>,
     pub(super) history: History,
@@ -117,8 +118,8 @@ impl Child {
         }
     }
 
-    /// A record of the incarnation that starts, without restart data: for the case that the child
-    /// is known no more when its start finishes.
+    /// Returns a record of the incarnation that starts, without restart data. The record is used if
+    /// the supervisor no longer knows the child when the start finishes.
     pub(super) fn incarnation(&self) -> Self {
         Child {
             id: self.id.clone(),
@@ -133,7 +134,8 @@ impl Child {
         }
     }
 
-    /// The process of a child that runs or is being stopped, which may have ended just now.
+    /// Returns the process of a child that runs or is being stopped. The process may have ended
+    /// already.
     pub(super) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
         match &self.state {
             State::Running(process) => Some(process),
@@ -149,22 +151,23 @@ impl Child {
         StopRequest { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
     }
 
-    /// Whether the child waits for the restart with this ticket, or for its start.
+    /// Returns whether the child waits for the restart with this ticket, or for the start of that
+    /// restart.
     pub(super) fn has_restart_ticket(&self, ticket: u64) -> bool {
         matches!(self.state, State::Restarting { ticket: held, .. } if held == ticket)
     }
 
-    /// The entry for a restart of this child in a restart window.
+    /// Returns the entry for a restart of this child in a restart window.
     pub(super) fn counted(&self) -> Counted {
         Counted { number: self.slot.child, id: self.id.clone() }
     }
 
-    /// Its past incarnations.
+    /// Returns the past incarnations of the child; none for a temporary child.
     fn history(&self) -> History {
         self.restart_record.as_ref().map(|record| record.history.clone()).unwrap_or_default()
     }
 
-    /// The name of all its incarnations; `None` also for a temporary child.
+    /// Returns the name of all incarnations of the child; `None` also for a temporary child.
     pub(super) fn name(&self) -> Option<SharedStr> {
         self.restart_record.as_ref()?.spec.name.clone()
     }
@@ -204,7 +207,7 @@ impl Child {
 }
 
 impl Child {
-    /// The child as it is published.
+    /// Returns the child as it is published for snapshots.
     pub(super) fn shown(&self, pid: Pid) -> PublishedChild {
         PublishedChild {
             id: self.id.clone(),

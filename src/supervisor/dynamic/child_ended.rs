@@ -59,7 +59,8 @@ impl DynamicServer {
         }
     }
 
-    /// Handles a failed restart: attempts another one at once or later, or applies the limit.
+    /// Handles a failed restart: schedules another attempt, at once or after a delay, or handles
+    /// the exceeded limit.
     pub(super) fn restart_failed(
         &mut self,
         pid: Pid,
@@ -115,7 +116,7 @@ impl DynamicServer {
     }
 
     /// Sets a child to [`State::Restarting`], and returns its new ticket. A restart without a due
-    /// time is attempted at once and counts against a window; a delayed one does not.
+    /// time is attempted at once and counts against a window; a delayed restart does not count.
     fn set_restarting(&mut self, pid: Pid, due: Option<Instant>) -> u64 {
         let ticket = self.next_number();
         if let Some(child) = self.children.get_mut(&pid) {
@@ -153,7 +154,8 @@ impl DynamicServer {
         window.spend(limit, now, || child)
     }
 
-    /// The budget that restarts of this child count against: its own, or that of all children.
+    /// Returns the budget that restarts of this child count against: the budget of the child, or
+    /// the shared budget of all children.
     pub(super) fn budget_of(&mut self, pid: Pid) -> (&mut Window, Intensity) {
         let own = self.spec.child_budget.map(|budget| budget.intensity);
         let record = self.children.get_mut(&pid).and_then(|child| child.restart_record.as_mut());

@@ -5,8 +5,8 @@ use crate::supervisor::dynamic::child::{Child, State};
 use crate::supervisor::dynamic::server::DynamicServer;
 
 impl DynamicServer {
-    /// The last pid of the child that is known by this pid. A child is known by its last pid and
-    /// by the pid that its first start returned.
+    /// Returns the last pid of the child that is known by this pid. A child is known by its last
+    /// pid and by the pid that its first start returned.
     pub(super) fn last_pid(&self, pid: Pid) -> Pid {
         self.index.last_pids.get(&pid).copied().unwrap_or(pid)
     }
@@ -25,7 +25,7 @@ impl DynamicServer {
         self.index.last_pids.remove(&child.first_pid);
         if let State::GivenUp(given_up) = &child.state {
             self.index.given_up_by_age.remove(&given_up.number);
-            // Another child of the same name may have been given up since.
+            // The entry may belong to another child of the same name that was given up later.
             if let Some(name) = child.name()
                 && self.index.given_up_by_name.get(&name) == Some(&pid)
             {

@@ -36,25 +36,25 @@ impl DynamicSupervisorRef {
         self.server.kernel()
     }
 
-    /// A handle to the holder of this name, which is looked up at each call and need not exist now.
-    /// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
+    /// Returns a handle to the holder of this name. Each call looks the name up, so the holder need
+    /// not exist now. [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
         let name: String = name.into();
         DynamicSupervisorRef { server: runtime.server(name) }
     }
 
-    /// The supervisor's pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid).
+    /// Returns the supervisor's pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid).
     pub fn pid(&self) -> Option<Pid> {
         self.server.pid()
     }
 
-    /// Whether the supervisor is alive, as
+    /// Returns whether the supervisor is alive, as
     /// [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive).
     pub fn is_alive(&self) -> bool {
         self.server.is_there()
     }
 
-    /// The process that a call would reach now, alive or dead.
+    /// Returns the process that a call would reach now, alive or dead.
     pub(crate) fn reach(&self) -> Result<Pid, CallError> {
         self.server.reach()
     }
@@ -130,8 +130,8 @@ impl DynamicSupervisorRef {
     /// Returns the holder of this name, or starts a child under it: a session, a room or a device
     /// by its key. The name replaces that of the [child specification](ChildSpec::named).
     ///
-    /// * Concurrent calls start one child. All callers wait for its `init` and get its pid, or its
-    ///   error.
+    /// * Concurrent calls start one child. All callers wait for the `init` of the child and get its
+    ///   pid, or the error of its start.
     /// * The call waits for a holder that is in its `init`, is ending, or is being restarted, also
     ///   if another supervisor started the holder. If the start under another supervisor fails,
     ///   this supervisor attempts a start.
@@ -180,7 +180,8 @@ impl DynamicSupervisorRef {
         let kernel = self.server.kernel();
         match name_status(kernel, &name) {
             NameStatus::Held(pid) => return Ok(pid),
-            // The caller holds the name itself, and would wait for its own `init` for ever.
+            // The caller itself holds the name, so a request would wait for the caller's own `init`
+            // for ever.
             NameStatus::Starting(holder) if holder.pid() == current_pid(kernel.number()) => {
                 return Ok(holder.pid());
             }
@@ -209,7 +210,7 @@ impl DynamicSupervisorRef {
     /// # Errors
     ///
     /// [`NotFound`](ChildError::NotFound) if the supervisor has no child with this pid,
-    /// [`Unreachable`](ChildError::Unreachable) if it is not alive, or ends meanwhile.
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is not alive, or ends meanwhile.
     ///
     /// # Cancel safety
     ///
@@ -218,8 +219,8 @@ impl DynamicSupervisorRef {
         self.server.call_unlimited(|reply| Call::TerminateChild { pid, reply }).await?
     }
 
-    /// All children, in the order of their pids. [`DynamicSupervisor::child_intensity`] has an
-    /// example.
+    /// Returns all children, in the order of their pids. [`DynamicSupervisor::child_intensity`] has
+    /// an example.
     ///
     /// [`DynamicSupervisor::child_intensity`]: crate::DynamicSupervisor::child_intensity
     ///
@@ -262,8 +263,8 @@ impl DynamicSupervisorRef {
         self.server.stop(ExitReason::Shutdown).await
     }
 
-    /// Resolves with the supervisor's exit reason when the supervisor has ended. Its children have
-    /// ended before it, unless the supervisor was killed.
+    /// Resolves with the supervisor's exit reason when the supervisor has ended. The children have
+    /// ended before the supervisor, unless it was killed.
     ///
     /// # Cancel safety
     ///

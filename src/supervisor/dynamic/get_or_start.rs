@@ -1,12 +1,12 @@
 //! `get_or_start`: finds the holder of a name, or starts a child under it.
 //!
 //! 1. The first request for a name looks the name up. Later requests for the same name wait in
-//!    `name_waiters` for its answer, so concurrent requests start one child.
+//!    `name_waiters` for the same answer, so concurrent requests start one child.
 //! 2. A holder that runs is the answer. A free name leads to a start, whose result is the answer.
 //! 3. If the holder is in its `init`, is ending, or is about to be restarted, a background task
 //!    waits for a change, and the name is looked up again.
-//! 4. A start that fails because another process has registered the name since leads to another
-//!    lookup too.
+//! 4. If a start fails because another process has registered the name meanwhile, the name is
+//!    looked up again.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! Children that have used up their own restarts ([`Exhausted::GiveUp`]).
+//! Children that have used up their own restart budget ([`Exhausted::GiveUp`]).
 //!
 //! 1. A child that was given up is known, does not run, does not count for `max_children` and
 //!    reserves no name: any other process may register its name.
-//! 2. While a restart would exceed the child's budget, this supervisor starts no child under its
-//!    name: `get_or_start` and `start_child` return [`StartError::GivenUp`]. After that time the
-//!    next start under the name replaces the child.
+//! 2. While a restart would exceed the child's budget, this supervisor starts no child under the
+//!    child's name: `get_or_start` and `start_child` return [`StartError::GivenUp`]. After that
+//!    time the next start under the name replaces the child.
 //! 3. At most [`KEPT`] such children are kept, the latest ones, so that many failing keys do not
 //!    use memory without a bound.
 //!
@@ -22,7 +22,7 @@ use crate::supervisor::dynamic::child::{Child, GivenUp, State};
 use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::incarnation::{NotStarted, StartOutcome};
 
-/// The number of given-up children that are kept at most.
+/// The maximum number of given-up children that are kept.
 const KEPT: usize = 1_000;
 
 impl DynamicServer {
@@ -43,7 +43,7 @@ impl DynamicServer {
         }
     }
 
-    /// The number of children that were given up.
+    /// Returns the number of children that were given up.
     pub(super) fn given_up_count(&self) -> usize {
         self.index.given_up_by_age.len()
     }
@@ -64,7 +64,8 @@ impl DynamicServer {
     }
 
     /// Applies the outcome of a start under the name of a given-up child: a started child replaces
-    /// it, and a failed start extends its time, as if it had just been given up.
+    /// the given-up child, and a failed start extends the time of the given-up child, as if that
+    /// child had just been given up.
     pub(super) fn update_given_up(&mut self, child: &Child, outcome: &StartOutcome) {
         let Some(name) = child.name() else { return };
         let Some(&pid) = self.index.given_up_by_name.get(&name) else { return };

@@ -10,7 +10,8 @@ use crate::base::shared_str::SharedStr;
 #[derive(Default)]
 pub(super) struct Index {
     pub(super) given_up_by_name: HashMap<SharedStr, Pid>,
-    /// By the number that each got when it was given up: the first is the oldest.
+    /// The children that were given up, by the number that each got at that moment: the first is
+    /// the oldest.
     pub(super) given_up_by_age: BTreeMap<u64, Pid>,
     /// From the pid that the first start of a child returned to the pid of its last incarnation,
     /// where they differ.

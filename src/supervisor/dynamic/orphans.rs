@@ -1,4 +1,5 @@
-//! Restarts of a killed child supervisor wait for the processes that it left.
+//! The restart of a killed child supervisor waits for the ends of the processes that the killed
+//! incarnation left.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::Result;
@@ -7,9 +8,9 @@ use crate::supervisor::dynamic::server::{Completion, DynamicServer};
 use crate::supervisor::orphans::Orphans;
 
 impl DynamicServer {
-    /// Whether the restart of a child supervisor has to wait because processes of its killed
-    /// incarnation are still ending. If so, a background task waits for them, and the restart
-    /// continues afterwards unless its ticket is stale by then.
+    /// Returns whether the restart of a child supervisor has to wait because processes of its
+    /// killed incarnation are still ending. If so, a background task waits for the ends of these
+    /// processes, and then the restart continues, unless its ticket is stale.
     pub(super) fn wait_for_orphans(&mut self, pid: Pid, ticket: u64) -> bool {
         let Some(child) = self.children.get(&pid) else { return false };
         let start = (&child.id, child.slot);

@@ -17,7 +17,7 @@ use crate::supervisor::report::Report;
 pub(super) struct PendingStops {
     report: Report,
     began: Instant,
-    /// Each with its deadline, and with what it was doing when it was killed.
+    /// Each child has its deadline and, if it was killed, its activity at that moment.
     children: VecDeque<(Option<Instant>, Child, Option<Doing>)>,
 }
 
@@ -44,7 +44,7 @@ impl PendingStops {
         self.began
     }
 
-    /// The children that are awaited after the first.
+    /// Returns the children that are awaited after the first one.
     pub(super) fn rest(&self) -> impl ExactSizeIterator<Item = &Child> {
         self.children.iter().skip(1).map(|(_, child, _)| child)
     }
@@ -87,7 +87,7 @@ impl Drop for PendingStops {
     }
 }
 
-/// The exit reason of a process whose end was announced.
+/// Returns the exit reason of a process if its end was announced.
 pub(super) fn ended(process: &dyn AnyProcess) -> Option<ExitReason> {
     process.with(|locked| {
         let core = locked.core();

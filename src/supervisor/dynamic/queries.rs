@@ -1,4 +1,5 @@
-//! Queries about the children of a dynamic supervisor, and what it publishes for snapshots.
+//! Queries about the children of a dynamic supervisor, and the state that it publishes for
+//! snapshots.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -11,11 +12,11 @@ use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::info::{ChildCounts, ChildInfo};
 use crate::supervisor::published_state::{PublishedChild, Step};
 
-/// The number of children that a snapshot shows at most.
+/// The maximum number of children that a snapshot shows.
 const SHOWN: usize = 100;
 
 impl DynamicServer {
-    /// All children, in the order of their pids.
+    /// Returns all children, in the order of their pids.
     pub(super) fn which_children(&self) -> Vec<ChildInfo> {
         let mut pids: Vec<Pid> = self.children.keys().copied().collect();
         pids.sort_unstable();

@@ -2,9 +2,10 @@
 //!
 //! # Guarantees
 //!
-//! The server never waits for a child while it runs: a start, a stop, a delay and an exit are each
-//! an event of their own. A slow `init` or a slow stop therefore delays no other child. Only
-//! [`stop_all`](DynamicServer::stop_all), which runs in `terminate`, waits.
+//! The server never waits for a child while it serves requests: the end of a start, of a stop or of
+//! a delay, and the exit of a child, are separate events. A slow `init` or a slow stop therefore
+//! delays no other child. Only [`stop_all`](DynamicServer::stop_all), which runs in `terminate`,
+//! waits.
 //!
 //! # The states of a child
 //!
@@ -23,19 +24,21 @@
 //!                 (removed)                          (removed)                        (removed)
 //! ```
 //!
-//! Also removed: a child that ends and whose restart type asks for no restart, a child that is
-//! terminated while it waits for its restart, and a child whose restart is ignored. A used-up
-//! budget gives the child up, removes it, or ends the supervisor: [`Exhausted`] decides.
+//! A child is also removed when it ends and its restart type asks for no restart, when it is
+//! terminated while it waits for its restart, and when its restart is ignored. If a child has used
+//! up a budget of its own, [`Exhausted`] decides whether the child is given up, the child is
+//! removed, or the supervisor ends. If the children have used up a shared budget, the supervisor
+//! ends.
 //!
 //! [`Exhausted`]: crate::Exhausted
 //!
 //! # Starts
 //!
 //! 1. A start is polled once by the handler that requests it. Most starts finish there.
-//! 2. A start that is pending continues as a background task of the server. The server aborts it
-//!    when it stops, and its drop kills the half-started child.
-//! 3. The task pushes its result to `completions` in the poll that produces it, and then sends
-//!    [`Cast::HandleCompletions`].
+//! 2. A start that is pending continues as a background task of the server. The server aborts this
+//!    task when the server stops, and the drop of the task kills the half-started child.
+//! 3. The task pushes its result to `completions` in the poll that produces the result, and then
+//!    sends [`Cast::HandleCompletions`].
 //!
 //! # Invariants
 //!
@@ -55,8 +58,8 @@
 //!    killed when its shutdown time is over. A child without a limit is checked every few seconds:
 //!    it may have removed its link and ended without an exit signal.
 //! 7. Every event publishes the number of children with one atomic store. The published list holds
-//!    at most a hundred children: the first ones, as of the last request for it, or, while the
-//!    supervisor stops, those that it waits for.
+//!    at most a hundred children: the first ones at the time of the last request for the list or,
+//!    while the supervisor stops, the children that it waits for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -95,11 +98,11 @@ pub(crate) struct DynamicServer {
     pub(super) random: Random,
     pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
     pub(super) index: Index,
-    /// The background starts in progress: first starts and restarts.
+    /// The number of background starts in progress: first starts and restarts.
     pub(super) starts_in_progress: usize,
-    /// The first starts among them.
+    /// The number of background first starts in progress.
     pub(super) first_starts: usize,
-    /// Cancels the background restarts in progress, by ticket.
+    /// The tokens that cancel the background restarts in progress, by ticket.
     pub(super) restart_cancellations: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
     /// The background tasks: starts, and waits for names and orphans.
     pub(super) background: JoinSet<()>,
@@ -109,7 +112,7 @@ pub(crate) struct DynamicServer {
     pub(super) early_exits: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
     /// The stops in progress, by the time of their next check. Invariant 6.
     pub(super) stop_checks: BTreeSet<(Instant, Pid)>,
-    /// When the timer of all stops fires.
+    /// The time at which the timer of all stops fires, if it is set.
     pub(super) stop_timer_due: Option<Instant>,
     /// The callers of `get_or_start` that wait, by name.
     pub(super) name_waiters: HashMap<SharedStr, Vec<PidReply>>,
@@ -149,7 +152,7 @@ pub(crate) enum Cast {
     CheckStops,
 }
 
-/// The callers that a first start is answered to.
+/// The callers that get the result of a first start.
 pub(super) enum Requester {
     Caller(PidReply),
     /// All waiting callers of `get_or_start` with this name. The specification is kept for another
@@ -161,7 +164,7 @@ pub(super) enum Requester {
 pub(super) enum Completion {
     /// A first start has finished.
     Started { child: Child, requester: Requester, outcome: StartOutcome },
-    /// A restart has finished. `incarnation` is its record in case the child is known no more.
+    /// A restart has finished. `incarnation` is used if the supervisor no longer knows the child.
     Restarted { pid: Pid, ticket: u64, incarnation: Child, outcome: StartOutcome },
     /// The processes that a killed child supervisor left have ended.
     OrphansEnded { pid: Pid, ticket: u64 },
@@ -288,7 +291,7 @@ impl DynamicServer {
             }
         }
         if self.starts_in_progress == 0 {
-            // These exits are of no child. Invariant 3.
+            // The remaining exits belong to no child. Invariant 3.
             self.early_exits.clear();
         }
         Ok(())
@@ -302,7 +305,7 @@ impl DynamicServer {
         self.completions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs this work in a task of its own, and has the server handle its result.
+    /// Runs `work` in a background task. The server handles the result.
     pub(super) fn run_in_background(
         &mut self,
         work: impl Future<Output = Completion> + Send + 'static,

@@ -22,8 +22,8 @@ use crate::supervisor::published_state::{PublishedCell, Step};
 /// order. For a fixed set of children that depend on each other use
 /// [`Supervisor`](crate::Supervisor).
 ///
-/// OTP: `simple_one_for_one`; Elixir: `DynamicSupervisor`. Different on purpose: starts and
-/// stops run concurrently, each child may have a [budget of its own](Self::child_intensity), and a
+/// OTP: `simple_one_for_one`; Elixir: `DynamicSupervisor`. Deliberate differences: starts and stops
+/// run concurrently, each child may have a [budget of its own](Self::child_intensity), and a
 /// supervisor that gives up does not end cleanly.
 ///
 /// # Examples
@@ -39,7 +39,7 @@ use crate::supervisor::published_state::{PublishedCell, Step};
 ///
 /// let jobs = regrow::DynamicSupervisorRef::named(&rt, "jobs");
 /// let job = ChildSpec::task("job", |mut ctx| async move {
-///     ctx.recv().await; // … what is to be done
+///     ctx.recv().await; // … the work …
 ///     Ok(())
 /// });
 /// let job = job.restart(Restart::Temporary);
@@ -75,7 +75,7 @@ pub(super) struct ChildBudget {
     pub(super) exhausted: Exhausted,
 }
 
-/// The consequence when a child has used up its own restarts.
+/// The consequence when a child has used up its own restart budget.
 /// [`DynamicSupervisor::child_intensity`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -86,14 +86,14 @@ pub enum Exhausted {
     /// until it is terminated or another child is started under its name. A child that was given up
     /// does not count for [`max_children`](DynamicSupervisor::max_children), and holds no name.
     ///
-    /// While a restart would exceed its budget,
+    /// While a restart would exceed the child's budget,
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) and
-    /// [`start_child`](crate::DynamicSupervisorRef::start_child) under its name return
+    /// [`start_child`](crate::DynamicSupervisorRef::start_child) under the child's name return
     /// [`StartError::GivenUp`]. A child that always fails is therefore started no more often than
     /// its budget allows, however many callers request it. If the first start of a child fails, the
     /// child is not given up: the request returns the error, and the next request starts it again.
     ///
-    /// The latest 1,000 are kept; older ones are removed.
+    /// The latest 1,000 are kept; children that were given up earlier are removed.
     GiveUp,
     /// Only this child is given up, and it is removed with its history. The next
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) starts it again at once.
@@ -107,8 +107,8 @@ impl Default for DynamicSupervisor {
 }
 
 impl DynamicSupervisor {
-    /// A specification with all defaults: no name, any number of children, three restarts in five
-    /// seconds for all children together. [`DynamicSupervisor`] has an example.
+    /// Returns a specification with all defaults: no name, any number of children, three restarts
+    /// in five seconds for all children together. [`DynamicSupervisor`] has an example.
     pub fn new() -> Self {
         DynamicSupervisor {
             id: "DynamicSupervisor".into(),
@@ -121,8 +121,8 @@ impl DynamicSupervisor {
         }
     }
 
-    /// The name that the supervisor is registered under, also its id. By default it has no name,
-    /// and its id is `DynamicSupervisor`. [`DynamicSupervisor`] has an example.
+    /// Sets the name that the supervisor is registered under, which is also its id. By default it
+    /// has no name, and its id is `DynamicSupervisor`. [`DynamicSupervisor`] has an example.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         let name = SharedStr::from(name.into());
         self.id = name.clone();
@@ -130,14 +130,16 @@ impl DynamicSupervisor {
         self
     }
 
-    /// The supervisor's id as a child, also its label. By default its name, or `DynamicSupervisor`.
+    /// Sets the supervisor's id as a child, which is also its label. By default the id is the name
+    /// of the supervisor, or `DynamicSupervisor`.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into().into();
         self
     }
 
-    /// The number of restarts of all children together that the supervisor allows within any
-    /// `period`. The supervisor gives up when one more is needed. By default three in five seconds.
+    /// Sets the number of restarts of all children together that the supervisor allows within any
+    /// `period`. The supervisor gives up when one more is needed. By default the supervisor allows
+    /// three in five seconds.
     ///
     /// A restart that waits for a [`Backoff`] does not count;
     /// [`give_up_after`](Backoff::give_up_after) limits it. With this shared budget a single child
@@ -190,21 +192,21 @@ impl DynamicSupervisor {
         self
     }
 
-    /// The delay before restarts of children whose specification sets none. By default restarts
-    /// have no delay. [`Backoff`] has an example.
+    /// Sets the delay before restarts of children whose specification sets none. By default
+    /// restarts have no delay. [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Some(backoff);
         self
     }
 
-    /// The seed for the random part of backoffs, for tests with reproducible delays.
+    /// Sets the seed for the random part of backoffs, for tests with reproducible delays.
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// The maximum number of children. Children that are starting or restarting count, and children
-    /// that were given up do not. By default there is no maximum.
+    /// Sets the maximum number of children. Children that are starting or restarting count, and
+    /// children that were given up do not. By default there is no maximum.
     ///
     /// ```
     /// use regrow::{ChildSpec, DynamicSupervisor, Runtime, StartError};
@@ -226,7 +228,7 @@ impl DynamicSupervisor {
         self
     }
 
-    /// The published state before the first child is started.
+    /// Returns the published state before the first child is started.
     pub(super) fn published(&self) -> Arc<PublishedCell> {
         let (published, now) = (PublishedCell::new("dynamic", Step::Serving), Instant::now());
         published.change(|picture| {

@@ -23,8 +23,9 @@ impl DynamicSupervisor {
     ///
     /// * [`StartError::Invalid`] if a setting can't work: a maximum of zero children, a period of
     ///   zero, a backoff that shrinks.
-    /// * [`StartError::AlreadyStarted`] if another process holds its name.
-    /// * [`StartError::NameReserved`] if its name is reserved for a child that is being restarted.
+    /// * [`StartError::AlreadyStarted`] if another process holds the supervisor's name.
+    /// * [`StartError::NameReserved`] if the supervisor's name is reserved for a child that is
+    ///   being restarted.
     /// * [`StartError::TokioGone`] if the tokio runtime that the [`Runtime`] runs on has shut down.
     ///
     /// # Panics

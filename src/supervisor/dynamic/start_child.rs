@@ -41,7 +41,7 @@ impl DynamicServer {
         }
     }
 
-    /// Checks a specification, and the limit of children.
+    /// Checks a specification, and that the maximum number of children is not reached.
     pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
         check_child(spec, AutoShutdown::Never)?;
         match self.spec.max_children {
@@ -65,7 +65,8 @@ impl DynamicServer {
         let slot = ChildSlot { child: number, start: 1 };
         let child = Child::new(spec.clone(), number);
         if let Some(outcome) = run_start_at_once(&self.report, slot, &spec, &StartCause::First) {
-            // For a temporary child this is the last handle: it drops what the closure captured.
+            // For a temporary child this is the last handle: its drop also drops the captures of
+            // the closure.
             ignore_panic(|| drop(spec));
             return self.start_done(child, requester, outcome, ctx);
         }
@@ -120,7 +121,7 @@ impl DynamicServer {
         }
     }
 
-    /// Adds a started child. If its exit has already arrived, handles that. Server invariant 3.
+    /// Adds a started child, and handles an exit that has already arrived. Server invariant 3.
     fn add_started(
         &mut self,
         mut child: Child,
@@ -139,8 +140,8 @@ impl DynamicServer {
         }
     }
 
-    /// Starts the next incarnation of a child, which keeps its old pid as its key until the start
-    /// has succeeded. Server invariant 4.
+    /// Starts the next incarnation of a child. The child keeps its old pid as its key until the
+    /// start has succeeded. Server invariant 4.
     pub(super) fn begin_restart(
         &mut self,
         key: (Pid, u64),
@@ -201,7 +202,7 @@ impl DynamicServer {
     }
 }
 
-/// Runs one start. A panic in it makes the start fail.
+/// Runs one start. If the start panics, it has failed.
 fn run_start(
     report: Report,
     slot: ChildSlot,

@@ -1,4 +1,4 @@
-//! Stopping all children when the supervisor ends.
+//! Stops all children when the supervisor ends.
 //!
 //! 1. Background starts are aborted, and half-started children are killed.
 //! 2. All children are asked to stop at once, each with its own deadline.
@@ -57,14 +57,15 @@ impl DynamicServer {
         }
     }
 
-    /// The wait edges from this supervisor, which handles no more requests, to all its children.
+    /// Registers the wait edges from this supervisor, which handles no more requests, to all its
+    /// children.
     fn wait_edges(&self, half_started: &[Arc<dyn AnyProcess>]) -> Vec<WaitEdge> {
         let half_started = half_started.iter().map(|process| process.pid());
         let all = self.children.keys().copied().chain(half_started);
         all.filter_map(|pid| self.report.register_wait(pid, Until::Answer)).collect()
     }
 
-    /// Asks all children to stop, or kills those whose shutdown is brutal.
+    /// Asks all children to stop, but kills those with [`Shutdown::BrutalKill`].
     fn request_stops(&mut self) -> PendingStops {
         let began = Instant::now();
         let mut pending = PendingStops::new(&self.report, began);
@@ -101,8 +102,8 @@ impl DynamicServer {
         half_started
     }
 
-    /// Waits for the end of a child until its deadline, then kills it. The error is what the child
-    /// was doing when it was killed.
+    /// Waits for the end of a child until its deadline, then kills the child. The error is the
+    /// activity of the child at that moment.
     async fn await_end_or_kill(
         &self,
         due: Option<Instant>,
@@ -120,12 +121,12 @@ impl DynamicServer {
     }
 }
 
-/// The id of a half-started child, by its label.
+/// Returns the id of a half-started child, which is the label of its process.
 fn label(process: &dyn AnyProcess) -> SharedStr {
     process.with(|locked| locked.core().relations()?.label.clone()).unwrap_or("half started".into())
 }
 
-/// The child of a start that has finished and was not handled yet.
+/// Returns the child of a start that has succeeded and that the server has not handled yet.
 fn started_child(completion: Completion) -> Option<Child> {
     match completion {
         Completion::Started { child, outcome: Ok(Some(process)), .. }

@@ -1,4 +1,4 @@
-//! Stopping one dynamic child.
+//! Stops one dynamic child.
 //!
 //! The server asks the child to stop and continues. The exit of the child ends the stop. One timer
 //! checks the stops that are due: it kills a child whose shutdown time is over, and finds a child
@@ -21,7 +21,7 @@ use crate::supervisor::stop::NOT_YIELDING;
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// Handles a request to terminate a child: the reply is sent when nothing of it runs.
+    /// Handles a request to terminate a child: the reply is sent when no process of the child runs.
     pub(super) fn terminate_child(
         &mut self,
         requested: Pid,
@@ -49,7 +49,8 @@ impl DynamicServer {
         }
     }
 
-    /// Asks a child to stop. Its exit and the end of its shutdown time are events of their own.
+    /// Asks a child to stop. The exit of the child and the end of its shutdown time are separate
+    /// events.
     pub(super) fn begin_stop(
         &mut self,
         pid: Pid,
@@ -82,7 +83,7 @@ impl DynamicServer {
         if self.stop_timer_due.is_none_or(|next| due < next) {
             self.stop_timer_due = Some(due);
             let delay = due.saturating_duration_since(Instant::now());
-            // The key replaces a timer that would fire later.
+            // The new timer replaces a timer with the same key, which would fire later.
             ctx.cast_after_as("check stops", delay, Cast::CheckStops);
         }
     }
@@ -101,8 +102,8 @@ impl DynamicServer {
     }
 
     /// Checks one stop that is due: kills a child with a limited shutdown time, or logs that a
-    /// killed child does not yield. A child that has ended by now had removed its link, so no exit
-    /// signal arrives.
+    /// killed child does not yield. If the child has already ended, handles its end: the link was
+    /// removed, so no exit signal arrives.
     fn check_stop(&mut self, pid: Pid, now: Instant) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Stopping(stopping) = &mut child.state else { return };
