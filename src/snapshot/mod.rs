@@ -1,12 +1,12 @@
-//! A running tree as a value, with the state and history of each process; and that value as text,
-//! JSON, a graph and HTTP routes.
+//! A running tree as a value, with the state and history of each process. The value can be shown as
+//! text, JSON, a graph and HTTP routes.
 //!
 //! **Uses** `base`, `exit`, `time`, `observe`, `process`, `runtime`, `child`, `supervisor`.
 //! **Knows nothing of** programs.
 //!
-//! A snapshot stops no process. All supervisors are asked at once, under one deadline, so the parts
-//! of a snapshot are of slightly different moments. A supervisor that does not answer in time, because
-//! it starts or stops a child, is shown as it last published.
+//! Taking a snapshot pauses no process, so the parts of a snapshot are of slightly different
+//! moments. All supervisors are asked at once, under one deadline. A supervisor that does not
+//! answer in time, because it starts or stops a child, is shown with its last published state.
 
 use std::time::Duration;
 
@@ -39,8 +39,9 @@ pub use nodes::TreeNodes;
 /// A supervision tree at one moment, as [`SupervisorRef::tree`](crate::SupervisorRef::tree) takes
 /// it. OTP: the view of `observer` under *Applications*.
 ///
-/// The [`Display`](std::fmt::Display) is a text tree, [`to_dot`](Self::to_dot) and
-/// [`to_mermaid`](Self::to_mermaid) are graphs, and with the feature `serde` a snapshot serializes.
+/// The [`Display`](std::fmt::Display) is a text tree. [`to_dot`](Self::to_dot) and
+/// [`to_mermaid`](Self::to_mermaid) return graphs. With the feature `serde` a snapshot can be
+/// serialized.
 ///
 /// Text and graphs are for people: each node is one line, or one box.
 ///
@@ -98,9 +99,9 @@ pub struct TreeNode {
     pub id: String,
     /// Worker or supervisor.
     pub kind: NodeKind,
-    /// What the child is doing.
+    /// The state of the child.
     pub state: NodeState,
-    /// Why a supervisor did not answer in time, if its state is [`Busy`](NodeState::Busy). Then this
+    /// Why a supervisor did not answer in time, if its state is [`Busy`](NodeState::Busy). Such a
     /// node and its children are shown as the supervisor last published them.
     pub busy: Option<Busy>,
     /// The pid, if the child runs.
@@ -112,18 +113,19 @@ pub struct TreeNode {
     /// How often the supervisor has restarted the child. As in
     /// [`ChildInfo::restarts`](crate::ChildInfo::restarts), starts on request don't count.
     pub restarts: u32,
-    /// How many messages are queued in the mailbox; 0 also where they are not counted. See
-    /// [`depth`](Self::depth).
+    /// The number of messages that are queued in the mailbox; 0 also where messages are not
+    /// counted. See [`depth`](Self::depth).
     pub mailbox_depth: usize,
     /// Whether the queued messages are counted.
     is_counted: bool,
-    /// The health that the process reports; ready, if it reports none.
+    /// The health that the process reports; ready if the process reports none.
     pub health: Health,
     /// The latest incarnations that have ended, oldest first.
     pub history: Vec<Incarnation>,
     /// The children, in start order.
     pub children: TreeNodes,
-    /// How many children of a supervisor with very many are left out of `children`.
+    /// The number of children that are left out of `children`, for a supervisor with very many
+    /// children.
     pub more: usize,
 }
 
@@ -162,10 +164,10 @@ pub enum NodeState {
     Starting,
     /// The supervisor waits for the child to stop.
     Stopping,
-    /// The process has ended, and its supervisor has not handled that yet.
+    /// The process has ended, and its supervisor has not handled the end yet.
     Ended,
-    /// A supervisor that did not answer in time. It is shown as it last published, and
-    /// [`TreeNode::busy`] says what it is doing. [`Busy`] has an example.
+    /// The supervisor did not answer in time. Its last published state is shown, and
+    /// [`TreeNode::busy`] has its activity. [`Busy`] has an example.
     Busy,
 }
 
@@ -177,7 +179,7 @@ impl TreeSnapshot {
             .try_fold(&self.root, |node, id| node.children.iter().find(|child| child.id == id))
     }
 
-    /// All nodes, each supervisor before its children.
+    /// Returns all nodes, each supervisor before its children.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -199,16 +201,16 @@ impl TreeSnapshot {
 }
 
 impl TreeNode {
-    /// How many messages are queued in the mailbox; `None` if the child does not run or its messages
-    /// are not counted. They are counted in a runtime
-    /// [with mailbox depths](crate::Runtime::with_mailbox_depth), and in a mailbox with a bound.
+    /// Returns the number of messages that are queued in the mailbox; `None` if the child does not
+    /// run or its messages are not counted. Messages are counted in a runtime [with mailbox
+    /// depths](crate::Runtime::with_mailbox_depth), and in a mailbox with a bound.
     /// [`ProcessInfo::depth`](crate::ProcessInfo::depth) has an example.
     pub fn depth(&self) -> Option<usize> {
         self.is_counted.then_some(self.mailbox_depth)
     }
 
-    /// The restarts that are left, if this is a supervisor that limits them. [`TreeSnapshot`] has an
-    /// example.
+    /// Returns the restarts that are left, if this is a supervisor that limits them.
+    /// [`TreeSnapshot`] has an example.
     pub fn budget(&self) -> Option<RestartBudget> {
         match self.kind {
             NodeKind::Supervisor { budget, .. } => budget,
@@ -216,7 +218,8 @@ impl TreeNode {
         }
     }
 
-    /// Why the last incarnation ended or did not start; `None` if this is the first incarnation.
+    /// Returns why the last incarnation ended or did not start; `None` if this is the first
+    /// incarnation.
     pub fn last_reason(&self) -> Option<&ExitReason> {
         self.history.last().map(|last| &last.reason)
     }

@@ -107,7 +107,7 @@ async fn the_json_of_a_busy_supervisor_is_marked_as_last_known() {
     assert_eq!((&app["parent"], &inner["parent"]), (&serde_json::Value::Null, &app["node"]));
 }
 
-/// A supervisor that answers is not shown as busy because a supervisor above or beside it is busy.
+/// A supervisor that answers is shown as running, even if a supervisor above or beside it is busy.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_below_a_busy_one_is_shown_with_its_own_answer() {
     let rt = Runtime::new();
@@ -115,7 +115,7 @@ async fn a_supervisor_below_a_busy_one_is_shown_with_its_own_answer() {
     let spec = Supervisor::one_for_one().child(below).child(DynamicSupervisor::new().named("jobs"));
     let app = begun(&rt, "app", spec.child(never_ready("new"))).await;
     let jobs = DynamicSupervisorRef::named(&rt, "jobs");
-    jobs.start_child(idle("job")).await.unwrap(); // only a supervisor that is asked shows it
+    jobs.start_child(idle("job")).await.unwrap(); // shown only if `jobs` itself is asked
     let snapshot = app.tree().await.unwrap();
     let state = |path: &str| snapshot.find(path).unwrap().state;
     assert_eq!(snapshot.root.state, NodeState::Busy);
@@ -257,7 +257,8 @@ async fn a_child_that_ended_while_its_supervisor_is_busy_is_shown_as_ended() {
     assert!(snapshot.to_string().contains("ended"), "{snapshot}");
 }
 
-/// A probe asks a busy supervisor 100 times, and its mailbox holds at most 8 of the questions.
+/// A busy supervisor is asked 100 times, and its mailbox holds at most 8 of the questions. It
+/// handles them when it is no longer busy.
 #[tokio::test(start_paused = true)]
 async fn repeated_snapshots_leave_few_messages_with_a_busy_supervisor() {
     let rt = Runtime::with_mailbox_depth();

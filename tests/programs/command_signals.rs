@@ -173,9 +173,9 @@ fn a_signal_to_each_process_of_a_program_is_a_clean_stop() {
     }
 }
 
-/// The supervisor asks the signalled children to stop long after their stop window, since a slow
-/// sibling of their supervisor stops first. Each child ended within the window after the program's
-/// own signal, so it counts as stopped.
+/// The stop of the program begins within the stop window of the signalled children, so they count
+/// as stopped. Their supervisor asks them to stop long after the window, since it is itself asked
+/// after its slow sibling has stopped.
 #[test]
 fn a_signalled_child_within_its_stop_window_counts_as_stopped() {
     for _ in 0..rounds() / 4 {

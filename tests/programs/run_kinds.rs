@@ -178,8 +178,8 @@ fn expected(id: &str, (kind, manner): (Kind, Manner)) -> Vec<(String, StopOutcom
     vec![(format!("app/{id}/in"), outcome, takes), (format!("app/{id}"), shutdown, takes)]
 }
 
-/// SHU-001: the child that was started last stops first. The other child stops after it has ended.
-/// Each has its own shutdown time, exact to the millisecond.
+/// SHU-001: the child that was started last is stopped first, and the other child after the end of
+/// that one. Each child has its own shutdown time. All times are exact to the millisecond.
 #[tokio::test(start_paused = true)]
 async fn any_two_kinds_of_children_stop_one_after_the_other() {
     let manners = [Manner::Polite, Manner::Slow, Manner::Deaf];
