@@ -260,8 +260,9 @@ impl<'a> PartialNode<'a> {
         (node, child_parts)
     }
 
-    /// Returns the step that keeps a live supervisor from answering. Returns `None` for a worker,
-    /// an ended process, and a supervisor that answered or that is not at any step.
+    /// Returns what keeps a live supervisor from answering: its published step, or `Unanswered`.
+    /// Returns `None` for a worker, an ended process, a supervisor that answered, and a supervisor
+    /// that was not asked and has published no step.
     fn busy(&self, info: Option<&ProcessInfo>) -> Option<Busy> {
         info?;
         match &self.surveyed {
