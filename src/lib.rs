@@ -124,19 +124,19 @@ mod interleavings;
 pub use base::pid::{MonitorRef, Pid};
 pub use base::shared_str::SharedStr;
 
-// Why a process ends.
+// Exit reasons, crashes and shutdown times.
 pub use exit::crash::{Crash, CrashKind, Detail};
 pub use exit::location::CrashLocation;
 pub use exit::panic_hook::install_panic_hook;
 pub use exit::reason::{ExitError, ExitReason, Result};
 pub use exit::shutdown::Shutdown;
 
-// What a process receives.
+// Received messages, signals and streams.
 pub use message::dest::Dest;
 pub use message::received::{GroupChange, Message, Received};
 pub use message::stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 
-// When a supervisor restarts.
+// Delays of restarts.
 pub use restart::backoff::Backoff;
 
 // The log, events and health.
@@ -213,8 +213,8 @@ pub use program::{
     CutShort, Program, Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, main, run,
 };
 
-/// Traces and failpoints for the models and race tests. This module exists only under `--cfg
-/// regrow_proof`.
+/// Traces and failpoints for the models and race tests. Only `--cfg regrow_proof` includes this
+/// module.
 #[cfg(regrow_proof)]
 pub mod proof {
     pub use crate::base::failpoint::{FailPlan, arm_failpoints, at_each_step, disarm_failpoints};

@@ -148,8 +148,8 @@ impl Program {
     /// runs no async code any more: in that case the watchdog ends the process with code 1, two
     /// seconds after the deadline.
     ///
-    /// If `setup` fails, or if tokio can't be built, the error is written to standard error, and the
-    /// code is 1.
+    /// If `setup` fails, or if tokio can't be built, the error is written to standard error, and
+    /// the code is 1.
     ///
     /// # Panics
     ///

@@ -12,8 +12,8 @@ use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::SupervisorRef;
 
 impl Run {
-    /// Waits for a request to stop while the tree starts. Ignores requests to reload: the child has
-    /// not started yet, and reads its configuration at its start.
+    /// Waits for a request to stop while the tree starts. Drops requests to reload, since the
+    /// children read their configuration when they start.
     pub(super) async fn stop_requested(&self, watchdog: &mut Option<Watchdog>) -> StopCause {
         let signal = async {
             loop {

@@ -85,7 +85,8 @@ pub enum StopOutcome {
     /// A supervisor that was killed when the stop was cut short, while it waited for one of its
     /// children to stop. The report names that child as well.
     HeldUp(CutShort),
-    /// The child was killed when the stop was cut short, before its supervisor had asked it to stop.
+    /// The child was killed when the stop was cut short, before its supervisor had asked it to
+    /// stop.
     NotAsked(CutShort),
     /// The child was killed when the stop was cut short, while its supervisor waited for its start.
     NotStarted(CutShort),

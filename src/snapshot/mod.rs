@@ -95,7 +95,8 @@ pub struct TreeSnapshot {
 /// One supervisor or child in a [`TreeSnapshot`], which has an example.
 #[non_exhaustive]
 pub struct TreeNode {
-    /// The id of the child; of the root the name, or else the label.
+    /// The id of the child. For the root it is the label of the root's process, or its pid if it
+    /// has no label.
     pub id: String,
     /// Worker or supervisor.
     pub kind: NodeKind,
@@ -137,12 +138,12 @@ pub enum NodeKind {
     Worker,
     /// A supervisor.
     Supervisor {
-        /// The strategy as OTP spells it, `one_for_one` for example; empty if the supervisor has not
-        /// begun to start its children.
+        /// The strategy as OTP spells it, `one_for_one` for example; empty if the supervisor has
+        /// not begun to start its children.
         strategy: &'static str,
-        /// The restarts that the supervisor still allows; `None` if it allows any number, or has
-        /// not begun to start its children. For a supervisor that did not answer in time this is a
-        /// lower bound, as of its last restart.
+        /// The restarts that the supervisor still allows; `None` if the supervisor allows any
+        /// number, or has not begun to start its children. For a supervisor that did not answer in
+        /// time the number is a lower bound, as of its last restart.
         budget: Option<RestartBudget>,
     },
 }
@@ -172,8 +173,8 @@ pub enum NodeState {
 }
 
 impl TreeSnapshot {
-    /// Finds a node by its path: the ids from below the root, separated by `/`. [`TreeSnapshot`] has
-    /// an example.
+    /// Finds a node by its path: the ids from below the root, separated by `/`. [`TreeSnapshot`]
+    /// has an example.
     pub fn find(&self, path: &str) -> Option<&TreeNode> {
         path.split('/')
             .try_fold(&self.root, |node, id| node.children.iter().find(|child| child.id == id))

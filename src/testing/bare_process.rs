@@ -4,9 +4,9 @@
 //! the process is torn down like any other, so linked processes, monitors and callers receive the
 //! true exit reason, and messages that arrive later are refused.
 //!
-//! Messages that the test has not read before the end of the process are dropped. Calls among them
-//! are resolved at the end if the future of the process owns the mailbox reader, and otherwise when
-//! the test drops the reader.
+//! Messages that the test has not read before the end of the process are not handed out any more.
+//! Calls among these messages are resolved at the end if the future of the process owns the mailbox
+//! reader, and otherwise when the test drops the reader.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -95,8 +95,8 @@ impl<M: Item> BareProcess<M> {
     }
 }
 
-/// Resolves calls whose replies were dropped. If an exit is pending, the end of the process resolves
-/// them instead, with the exit reason.
+/// Resolves calls whose replies were dropped. If an exit is pending, the end of the process
+/// resolves them instead, with the exit reason.
 pub(super) fn resolve_dropped_replies(process: &dyn AnyProcess) {
     let flags = process.flags().load(Ordering::Acquire);
     if flags & flag::UNANSWERED != 0 && flags & flag::EXIT_PENDING == 0 {

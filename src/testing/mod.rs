@@ -87,7 +87,7 @@
 //! # }).unwrap();
 //! ```
 //!
-//! OTP has no counterpart: its tests start the real process and call it.
+//! OTP has no counterpart: tests in OTP start the real process and call it.
 
 mod time_limit;
 mod bare_process;

@@ -9,14 +9,14 @@ use support::log::{Line, Log};
 use support::{idle, killed, settled};
 use tokio::time::sleep;
 
-/// A runtime whose census is enabled, and the log that receives the census lines.
+/// Returns a runtime whose census is enabled, and the log that receives the census lines.
 fn telling() -> (Log, Runtime) {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);
     (log, rt)
 }
 
-/// The census lines since the last call of this function, as labels and tags.
+/// Returns the labels and tags of the census lines since the last call of this function.
 fn census_lines(log: &Log) -> Vec<(String, String)> {
     let of = |line: &Line| (line.field("labels").to_owned(), line.field("tags").to_owned());
     log.take().iter().filter(|line| line.head() == "INFO census").map(of).collect()
@@ -152,7 +152,7 @@ async fn no_census_is_logged_below_level_info() {
     assert_eq!(census_lines(&log), [], "turned off before the line was due");
 }
 
-/// The number of tokio tasks that have not ended. The test itself is not such a task.
+/// Returns the number of tokio tasks that have not ended. The test itself is not such a task.
 fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }

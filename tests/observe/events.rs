@@ -78,7 +78,7 @@ async fn the_event_stream_ends_with_its_runtime() {
     assert_eq!(events.next().await, None);
 }
 
-/// A child that waits for a message, and then ends with the result of `end`.
+/// Makes a child that waits for a message, and then ends with the result of `end`.
 fn ends(id: &str, end: fn() -> regrow::Result) -> ChildSpec {
     let body = move |mut ctx: regrow::TaskContext| async move {
         ctx.recv().await;

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A child that sets the health that it receives as a message, or crashes on the message `crash`.
+/// Makes a child that sets the health that it receives as a message, or crashes on the message
+/// `crash`.
 fn moody(id: &str) -> ChildSpec {
     let body = |mut ctx: TaskContext| async move {
         ctx.set_health(Health::Starting);

@@ -1,5 +1,5 @@
-//! Ids, names, labels and reasons may contain untrusted text. Each view shows them on one line, escaped
-//! and truncated; values keep the whole text.
+//! Ids, names, labels and reasons may contain untrusted text. Each view shows such a text on one
+//! line, escaped and truncated; values keep the whole text.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ use support::log::Log;
 use support::{crash, settled};
 use tokio_util::sync::CancellationToken;
 
-/// Untrusted texts, each with the name of its case.
+/// Returns untrusted texts, each with the name of its case.
 fn hostile() -> Vec<(&'static str, String)> {
     let text = |text: &str| text.to_owned();
     vec![
@@ -67,8 +67,8 @@ fn assert_shown(view: &str, case: &str, text: &str, lines: usize) {
     }
 }
 
-/// A child that panics with this text in its first run. The restarted child registers a name with
-/// the text, and sets the text as its health.
+/// Makes a child that panics with this text in its first run. The restarted child registers a name
+/// with the text, and sets the text as its health.
 fn child(text: &str) -> ChildSpec {
     let said = text.to_owned();
     let body = async move |ctx: regrow::TaskContext| {
@@ -82,7 +82,7 @@ fn child(text: &str) -> ChildSpec {
     ChildSpec::task(text, body)
 }
 
-/// A snapshot of three nodes: the root, a supervisor, and the child.
+/// Takes a snapshot of three nodes: the root, a supervisor, and the child.
 async fn snapshot(rt: &Runtime, text: &str) -> TreeSnapshot {
     let inner = Supervisor::one_for_one().with_id(text).child(child(text));
     let tree = Supervisor::one_for_one().with_id(text).child(inner).start(rt).await.unwrap();

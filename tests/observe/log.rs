@@ -12,7 +12,7 @@ use tracing::Level;
 const ALL_LEVELS: [LogLevel; 5] =
     [LogLevel::Off, LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
 
-/// A process that waits for ever under a label.
+/// Starts a process that has this label and waits for ever.
 fn labelled(rt: &Runtime, label: &str) -> Pid {
     let pid = idle(rt);
     rt.set_label(pid, label);

@@ -101,7 +101,7 @@ fn say(text: &str) {
     tracing::info!(target: "mine", "{text}");
 }
 
-/// The expected spans of an event in this process: one span, with this pid and label.
+/// Returns the expected spans of an event in this process: one span, with this pid and label.
 fn of(pid: Pid, label: Option<&str>) -> Vec<SpanFields> {
     let mut fields = SpanFields::from([("pid", pid.to_string())]);
     fields.extend(label.map(|label| ("label", label.to_owned())));

@@ -37,7 +37,8 @@ impl GenServer for Starting {
     }
 }
 
-/// A tree with a child in each of these states: waiting for its backoff, stopped, running, busy.
+/// Starts a tree with a child in each of these states: waiting for its backoff, stopped, running,
+/// busy.
 async fn motley(rt: &Runtime) -> SupervisorRef {
     let failing = ChildSpec::task("failing", |_| async { Err(crash("no luck")) });
     let backoff = Backoff::default().first(10 * SECOND).jitter(0.0);

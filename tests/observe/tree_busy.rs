@@ -22,7 +22,7 @@ fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending())
 }
 
-/// A child that ignores the request to stop.
+/// Makes a child that ignores the request to stop.
 fn deaf(id: &str) -> ChildSpec {
     let body = |mut ctx: TaskContext| async move {
         let _asked = ctx.cancellation_token();
@@ -31,7 +31,7 @@ fn deaf(id: &str) -> ChildSpec {
     ChildSpec::task(id, body).shutdown(Shutdown::Infinity)
 }
 
-/// A child whose start never returns.
+/// Makes a child whose start never returns.
 fn never_ready(id: &str) -> ChildSpec {
     let body = |ctx: TaskContext| async move {
         ctx.set_health(Health::Starting);
@@ -49,8 +49,8 @@ async fn begun(rt: &Runtime, name: &str, spec: SupervisorSpec) -> SupervisorRef 
     SupervisorRef::named(rt, name)
 }
 
-/// A tree `app` with a supervisor `inner`, which has two idle children and is busy starting a
-/// third.
+/// Starts a tree `app` with a supervisor `inner`, which has two idle children and is busy starting
+/// a third.
 async fn busy_below(rt: &Runtime) -> SupervisorRef {
     let inner = Supervisor::one_for_one().named("inner").child(idle("a")).child(idle("b"));
     let app = Supervisor::one_for_one().named("app").child(inner).child(idle("c"));
@@ -124,7 +124,7 @@ async fn a_supervisor_below_a_busy_one_is_shown_with_its_own_answer() {
     assert_eq!(state("new"), NodeState::Starting);
 }
 
-/// This many supervisors, each inside the one before, with this child in the innermost.
+/// Makes a chain of this many supervisors, with this child in the innermost.
 fn nested(levels: usize, innermost: ChildSpec) -> SupervisorSpec {
     let mut spec = Supervisor::one_for_one().with_id("level").child(innermost);
     for _ in 1..levels {
@@ -133,7 +133,7 @@ fn nested(levels: usize, innermost: ChildSpec) -> SupervisorSpec {
     spec
 }
 
-/// The number of consecutive busy supervisors from the root down.
+/// Counts the consecutive busy supervisors from the root down.
 fn busy_levels(root: &TreeNode) -> usize {
     let below = |node: &TreeNode| node.children.first().map_or(0, busy_levels);
     if root.state == NodeState::Busy { 1 + below(root) } else { 0 }

@@ -21,8 +21,8 @@ const DEPTH: usize = 10_000;
 const STACK: usize = 2 * 1024 * 1024;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A chain of `DEPTH` supervisors, with this child below the innermost. The root is called `app`,
-/// all others `s`.
+/// Makes a chain of `DEPTH` supervisors, with this child below the innermost. The root is called
+/// `app`, all others `s`.
 fn nested(innermost: ChildSpec) -> SupervisorSpec {
     let own = || Supervisor::one_for_one().with_id("s").intensity(0, SECOND);
     (1..DEPTH).fold(own().child(innermost), |below, _| own().child(below)).with_id("app")
@@ -32,7 +32,7 @@ fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending())
 }
 
-/// A child that asks for its cancellation token and ignores it.
+/// Makes a child that asks for its cancellation token and ignores it.
 fn deaf() -> ChildSpec {
     ChildSpec::task("deaf", async |mut ctx: regrow::TaskContext| {
         ctx.cancellation_token();

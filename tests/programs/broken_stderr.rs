@@ -15,9 +15,8 @@ use support::{TestProcess, crash, down, exit, idler};
 
 const CHILD: &str = "REGROW_TEST_WITH_BROKEN_STDERR";
 
-/// Called in the parent process, runs the test of this name in a child process, asserts that the
-/// test passes, and returns false. Called in the child process, waits until the pipe is broken, and
-/// returns true.
+/// Runs the test of this name in a child process, asserts that the test passes, and returns false.
+/// In that child process, waits until the pipe is broken, and returns true.
 fn with_broken_stderr(test: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
         let mut go = [0];

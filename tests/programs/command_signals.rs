@@ -138,8 +138,8 @@ fn assert_clean(what: &str, (said, log, code): (String, String, Option<i32>)) {
     assert!(!log.contains("ERROR") && !log.contains("WARN"), "{what}:\n{log}");
 }
 
-/// The number of rounds. `REGROW_ROUNDS` sets it for runs by hand, and shortens the stop window to
-/// 100 ms.
+/// Returns the number of rounds. `REGROW_ROUNDS` sets it for runs by hand, and shortens the stop
+/// window to 100 ms.
 fn rounds() -> u64 {
     std::env::var("REGROW_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(8)
 }

@@ -141,8 +141,8 @@ fn is_about_threads(text: &str) {
     assert_eq!(text.matches("(os error 11)").count(), 1, "{text}");
 }
 
-/// A blocking child fails with a typed error each time it is started, until its restart budget is
-/// used up. A run without a thread for signals fails as well.
+/// Asserts that a blocking child fails with a typed error each time it is started, until its
+/// restart budget is used up, and that a run without a thread for signals fails.
 async fn fails_for_want_of_a_thread(rt: &Runtime) {
     let reason = root(ChildSpec::blocking("sync", |_| Ok(()))).start(rt).await.unwrap();
     let reason = reason.ended().await;
@@ -191,7 +191,7 @@ fn a_refused_thread_gives_an_error_with_advice() {
     run("threads", &[NO_THREAD]);
 }
 
-/// A program without a thread returns the failure code, and does not run its setup.
+/// Asserts that a program without a thread returns the failure code, and does not run its setup.
 fn no_thread_for_a_program() {
     let code = Program::new().run(async || -> regrow::Result<Run> { panic!("it does not start") });
     assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::FAILURE));

@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A child that ends at the request to stop.
+/// Makes a child that ends at the request to stop.
 fn polite(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| std::future::pending())
 }
 
-/// A child that stops after a delay.
+/// Makes a child that stops after a delay.
 fn slow(id: &str, takes: Duration) -> ChildSpec {
     ChildSpec::task(id, move |mut ctx| async move {
         let stop = ctx.cancellation_token();
@@ -32,7 +32,7 @@ fn slow(id: &str, takes: Duration) -> ChildSpec {
     })
 }
 
-/// A child that ignores the request to stop.
+/// Makes a child that ignores the request to stop.
 fn deaf(id: &str) -> ChildSpec {
     slow(id, Duration::from_secs(1 << 30))
 }

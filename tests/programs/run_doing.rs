@@ -57,7 +57,7 @@ fn doings(report: &StopReport) -> Vec<(&str, Option<Doing>)> {
     report.children.iter().map(|child| (child.path.as_str(), child.doing)).collect()
 }
 
-/// A child that is told to stop, ignores it, and continues to receive.
+/// Makes a child that ignores the request to stop, and continues to receive.
 fn deaf(id: &str) -> ChildSpec {
     ChildSpec::task(id, |mut ctx| async move {
         let _told = ctx.cancellation_token();

@@ -133,7 +133,7 @@ fn block_for_ever(what: &str) {
     }
 }
 
-/// A tree with this many bodies that never await, and one second for the stop.
+/// Makes a run with this many bodies that never await, and one second for the stop.
 fn blocked(bodies: usize) -> Run {
     blocked_beside(polite("polite"), bodies)
 }
@@ -150,7 +150,7 @@ fn blocked_beside(first: ChildSpec, bodies: usize) -> Run {
     Run::new((0..bodies).map(spin).fold(all, SupervisorSpec::child)).deadline(SECOND)
 }
 
-/// An operating system process that holds the standard output of this program.
+/// Makes an operating system process that holds the standard output of this program.
 #[cfg(feature = "process")]
 fn sleeping() -> ChildSpec {
     ChildSpec::command("sleeping", || {
@@ -191,8 +191,8 @@ impl Drop for BlocksInDrop {
     }
 }
 
-/// A stop that takes longer in real time than its deadline, but not in the time of its paused
-/// clock.
+/// Runs a program whose stop takes longer in real time than its deadline, but not in the time of
+/// its paused clock.
 fn paused() -> ExitCode {
     let (up, mut is_up) = tokio::sync::mpsc::unbounded_channel();
     let slow = ChildSpec::task("slow", move |mut ctx| async move {
@@ -216,7 +216,7 @@ fn paused() -> ExitCode {
     })
 }
 
-/// Two runs in one program: the first returns while the second goes on.
+/// Runs two trees in one program: the first run returns while the second goes on.
 fn two_runs() -> ExitCode {
     of_one_thread().block_on(async {
         let over = CancellationToken::new();

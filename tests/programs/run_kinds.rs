@@ -168,7 +168,7 @@ async fn stopped(rt: &Runtime, both: [(Kind, Manner); 2], limit: Duration) -> St
     program.await.unwrap().unwrap()
 }
 
-/// The expected rows of one child, and of its own child if it is a supervisor.
+/// Returns the expected rows of one child, and of its own child if it is a supervisor.
 fn expected(id: &str, (kind, manner): (Kind, Manner)) -> Vec<(String, StopOutcome, Duration)> {
     let (outcome, takes) = (manner.outcome(), manner.takes());
     if !kind.holds_one {

@@ -23,7 +23,7 @@ fn polite(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending())
 }
 
-/// A child that ignores the request to stop.
+/// Makes a child that ignores the request to stop.
 fn hung(id: &str) -> ChildSpec {
     let hung = ChildSpec::task(id, |mut ctx| async move {
         ctx.cancellation_token();
