@@ -19,7 +19,7 @@ use crate::program::watchdog_handle::Watchdog;
 use crate::program::{Run, RunError, outcome_log};
 use crate::supervisor::SupervisorSpec;
 
-/// How long tokio's shutdown waits for jobs that are still running.
+/// The default time that tokio's shutdown waits for jobs that are still running.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a tree as the whole program, and returns the exit code. This is [`Program::run`] with all

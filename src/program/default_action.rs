@@ -59,7 +59,7 @@ mod platform {
 
     /// A signal that some run has listened to.
     struct Registration {
-        /// How many runs listen to the signal now.
+        /// The number of runs that listen to the signal now.
         runs: usize,
         /// The flag of the second handler.
         default_enabled: Arc<AtomicBool>,

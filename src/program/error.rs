@@ -13,7 +13,7 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::RestartLimitReached;
 
-/// Why [`run`](crate::run) failed.
+/// The error of [`run`](crate::run).
 ///
 /// When the run returns this error, the root has ended or was never started. Unless the root was
 /// killed, all processes below it have been stopped, in order.

@@ -9,7 +9,7 @@ use crate::base::pid::Pid;
 use crate::exit::reason::{ExitReason, WithCauses};
 use crate::observe::doing::Doing;
 
-/// How a program was stopped: the cause, the duration, and the outcome of each child.
+/// The report of the stop of a program: the cause, the duration, and the outcome of each child.
 ///
 /// The [`Display`](fmt::Display) is a readable table. For many children, the table counts the
 /// outcomes for each supervisor, and names only children that did not stop cleanly. The
@@ -19,9 +19,9 @@ use crate::observe::doing::Doing;
 #[non_exhaustive]
 #[must_use = "a stop may not have been clean: look at the report, or return it from `main`"]
 pub struct StopReport {
-    /// Why the program stopped.
+    /// The cause of the stop.
     pub cause: StopCause,
-    /// How long the stop took.
+    /// The duration of the stop.
     pub took: Duration,
     /// Whether the stop was cut short, by a second signal or by the deadline.
     pub forced: bool,
@@ -29,7 +29,7 @@ pub struct StopReport {
     pub children: Vec<StoppedChild>,
 }
 
-/// Why a program stopped.
+/// The cause of the stop of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopCause {
@@ -52,7 +52,7 @@ impl fmt::Display for StopCause {
     }
 }
 
-/// How the stop of one child went.
+/// The stop of one child: its outcome, its duration, and the activity of the child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoppedChild {
@@ -61,7 +61,7 @@ pub struct StoppedChild {
     pub path: String,
     /// The incarnation that was stopped.
     pub pid: Pid,
-    /// How the stop of the child ended.
+    /// The outcome of the stop.
     pub outcome: StopOutcome,
     /// The activity of the child when its shutdown time was over or the stop was cut short; `None`
     /// for a child that ended in time.

@@ -46,7 +46,7 @@ struct Member {
     phase: Phase,
 }
 
-/// How a stop was cut short.
+/// The cause and the kind of a stop that was cut short.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ForcedStop {
     pub(super) by: CutShort,
@@ -55,7 +55,7 @@ pub(super) struct ForcedStop {
     pub(super) all_killed: bool,
 }
 
-/// How far the stop of a child had progressed.
+/// The progress of the stop of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// The supervisor waits for the start of the child.

@@ -30,8 +30,9 @@
 //! # Invariants
 //!
 //! 1. From the return of `Watchdog::start` on, no signal is lost.
-//! 2. Only the thread decides which signal is the second: the run may have begun its stop for
-//!    another reason, and must not take the first signal for a second one.
+//! 2. Only the thread decides whether a signal begins the stop or is a second signal. If the run
+//!    decided, it could take the signal that began the stop for a second one, since the run may
+//!    begin its stop for another reason before it receives that signal.
 //! 3. The thread ends when the run drops its `Watchdog`.
 //! 4. While tokio's clock is paused, the thread only passes on signals: no deadline holds in real
 //!    time.

@@ -44,29 +44,29 @@ use crate::supervisor::published_state::{PublishedState, Step};
 pub enum Busy {
     /// The supervisor runs its own `init`, before it starts its first child.
     Init {
-        /// How long the init has been running.
+        /// The time since the `init` began.
         elapsed: Duration,
     },
     /// The supervisor starts this child, and waits until the child is ready.
     Starting {
         /// The child's id.
         child: String,
-        /// How long the start has taken so far.
+        /// The time since the start began.
         elapsed: Duration,
     },
     /// The supervisor stops this child, and waits for the child's end.
     Stopping {
         /// The child's id.
         child: String,
-        /// How long the stop has taken so far.
+        /// The time since the stop began.
         elapsed: Duration,
     },
     /// The supervisor stops, with all its children.
     Ending {
         /// The id of the child that the supervisor waits for, if there is one.
         child: Option<String>,
-        /// How long the supervisor has been waiting for that child; without a child, how long it
-        /// has been stopping.
+        /// The time since the supervisor began to wait for that child; without a child, since the
+        /// supervisor began to stop.
         elapsed: Duration,
     },
     /// The supervisor neither starts nor stops a child. Its mailbox is long, or it is suspended, or
@@ -109,7 +109,7 @@ impl Busy {
         }
     }
 
-    /// Returns how long the step has taken so far, if that is known. [`Busy`] has an example.
+    /// Returns the time since the step began, if that is known. [`Busy`] has an example.
     pub fn elapsed(&self) -> Option<Duration> {
         match self {
             Busy::Init { elapsed }

@@ -88,7 +88,7 @@ pub use nodes::TreeNodes;
 pub struct TreeSnapshot {
     /// The supervisor that the snapshot was taken of, with all nodes below it.
     pub root: TreeNode,
-    /// When the snapshot was taken.
+    /// The moment at which the snapshot was taken.
     pub taken: Instant,
 }
 
@@ -102,16 +102,17 @@ pub struct TreeNode {
     pub kind: NodeKind,
     /// The state of the child.
     pub state: NodeState,
-    /// Why a supervisor did not answer in time, if its state is [`Busy`](NodeState::Busy). Such a
-    /// node and its children are shown as the supervisor last published them.
+    /// The activity of a supervisor that did not answer in time, if its state is
+    /// [`Busy`](NodeState::Busy). Such a node and its children are shown as the supervisor last
+    /// published them.
     pub busy: Option<Busy>,
     /// The pid, if the child runs.
     pub pid: Option<Pid>,
     /// The names that the process holds.
     pub names: Vec<String>,
-    /// How long this incarnation has been running.
+    /// The time since this incarnation was started, if the process is alive.
     pub up: Option<Duration>,
-    /// How often the supervisor has restarted the child. As in
+    /// The number of restarts of the child by its supervisor. As in
     /// [`ChildInfo::restarts`](crate::ChildInfo::restarts), starts on request don't count.
     pub restarts: u32,
     /// The number of messages that are queued in the mailbox; 0 also where messages are not

@@ -22,7 +22,7 @@ use crate::testing::bare_process::BareProcess;
 use crate::testing::time_limit::wait_for;
 
 /// A stand-in for a server of type `S`. The test receives the calls and casts, as values of the
-/// server's own enums, and answers with [`Reply::send`](crate::Reply::send). No handler of `S`
+/// server's own enums, and answers with [`Reply::send`](crate::Reply::send). No callback of `S`
 /// runs.
 ///
 /// A mock is a real process, so callers get the usual errors: `NoReply` for a reply that the test

@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The time that a child has to stop.
 const OWN: Duration = Duration::from_secs(2);
 
-/// How a child reacts to a request to stop.
+/// The reaction of a child to a request to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Manner {
     Polite,
