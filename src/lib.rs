@@ -1,6 +1,6 @@
 //! Supervision trees for tokio that grow back: the fault tolerance of Erlang/OTP as a Rust crate.
-//! Cheap processes with mailboxes, links, monitors and exit signals; a [`GenServer`] with typed
-//! calls and casts; a [`Supervisor`] that restarts crashed children.
+//! The crate has cheap processes with mailboxes, links, monitors and exit signals, a [`GenServer`]
+//! with typed calls and casts, and a [`Supervisor`] that restarts crashed children.
 //!
 //! ```
 //! use regrow::{ChildSpec, Runtime, Supervisor};
@@ -72,9 +72,10 @@
 //!
 //! # Limits
 //!
-//! No durable workflows, no distribution over nodes, no async runtime other than tokio. A program
-//! built with `panic = "abort"` can't use this crate, since no crash can be caught there. A body
-//! that never awaits can't be stopped, as with all cooperative scheduling.
+//! The crate has no durable workflows and no distribution over nodes, and supports no async runtime
+//! other than tokio. A program built with `panic = "abort"` can't use this crate, since such a
+//! program can't catch a crash. A body that never awaits can't be stopped, as with all cooperative
+//! scheduling.
 //!
 //! # Features
 //!
@@ -123,19 +124,19 @@ mod interleavings;
 pub use base::pid::{MonitorRef, Pid};
 pub use base::shared_str::SharedStr;
 
-// Why a process ends.
+// Exit reasons, crashes and shutdown times.
 pub use exit::crash::{Crash, CrashKind, Detail};
 pub use exit::location::CrashLocation;
 pub use exit::panic_hook::install_panic_hook;
 pub use exit::reason::{ExitError, ExitReason, Result};
 pub use exit::shutdown::Shutdown;
 
-// What a process receives.
+// Received messages, signals and streams.
 pub use message::dest::Dest;
 pub use message::received::{GroupChange, Message, Received};
 pub use message::stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
 
-// When a supervisor restarts.
+// Delays of restarts.
 pub use restart::backoff::Backoff;
 
 // The log, events and health.
@@ -212,7 +213,8 @@ pub use program::{
     CutShort, Program, Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, main, run,
 };
 
-/// Traces and failpoints for the models and race tests. Exists only under `--cfg regrow_proof`.
+/// Traces and failpoints for the models and race tests. Only `--cfg regrow_proof` includes this
+/// module.
 #[cfg(regrow_proof)]
 pub mod proof {
     pub use crate::base::failpoint::{FailPlan, arm_failpoints, at_each_step, disarm_failpoints};

@@ -1,7 +1,7 @@
-//! `Program`: a tree as a whole program, from the first line of `main` to the exit code.
+//! `Program` runs a tree as a whole program, from the first line of `main` to the exit code.
 //!
 //! After the tree has stopped, `#[tokio::main]` waits without limit for each blocking job and each
-//! body that does not await. `Program` limits that wait, and the watchdog of the run watches until
+//! body that does not await. `Program` limits that wait. The watchdog of the run stays active until
 //! the wait is over.
 
 use std::fmt;
@@ -19,11 +19,11 @@ use crate::program::watchdog_handle::Watchdog;
 use crate::program::{Run, RunError, outcome_log};
 use crate::supervisor::SupervisorSpec;
 
-/// How long tokio's shutdown waits for jobs that are still running.
+/// The default time that tokio's shutdown waits for jobs that are still running.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs a tree as the whole program, and returns the exit code. The same as [`Program::run`] with
-/// all defaults. OTP: a release with one permanent application.
+/// Runs a tree as the whole program, and returns the exit code. This is [`Program::run`] with all
+/// defaults. OTP: a release with one permanent application.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -47,7 +47,7 @@ type OutcomeHandler = Box<dyn FnOnce(&std::result::Result<StopReport, RunError>)
 ///
 /// A `Program` always ends. A program of `#[tokio::main]` and [`regrow::run`](crate::run) may not:
 /// after the tree has stopped, `#[tokio::main]` waits for every job of `spawn_blocking` and every
-/// body that never awaits, forever if they do not end.
+/// body that never awaits. If one of these does not end, the program does not end either.
 ///
 /// | exit code | |
 /// |---|---|
@@ -104,7 +104,7 @@ impl Default for Program {
 }
 
 impl Program {
-    /// A program with every default. [`Program`] has an example.
+    /// Creates a program with all defaults. [`Program`] has an example.
     pub fn new() -> Self {
         Program {
             tokio: Builder::new_multi_thread(),
@@ -114,16 +114,16 @@ impl Program {
     }
 
     /// Sets the builder of tokio: the number of threads, their names and so on. The program enables
-    /// time and I/O in any case. By default `Builder::new_multi_thread()`, as in `#[tokio::main]`.
-    /// [`Program`] has an example.
+    /// time and I/O in any case. The default is `Builder::new_multi_thread()`, as in
+    /// `#[tokio::main]`. [`Program`] has an example.
     pub fn tokio(mut self, builder: Builder) -> Self {
         self.tokio = builder;
         self
     }
 
     /// Sets how long tokio's shutdown may take after the tree has stopped: the time that blocking
-    /// jobs and bodies that do not await have to end. By default one second. Zero does not wait, and
-    /// does not find out whether something is left. [`Program`] has an example.
+    /// jobs and bodies that do not await have to end. The default is one second. With zero, the
+    /// program does not wait, and does not detect jobs that are left. [`Program`] has an example.
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.shutdown_timeout = limit;
         self
@@ -144,12 +144,12 @@ impl Program {
     /// running end with the process.
     ///
     /// Signals have their default actions until the tree starts, and again after it has stopped.
-    /// [`Run::run`] describes how the tree is run. The deadline of the stop holds even if tokio runs
-    /// no async code any more: then the watchdog ends the process with code 1, two seconds after
-    /// the deadline.
+    /// [`Run::run`] describes how the tree is run. The deadline of the stop holds even if tokio
+    /// runs no async code any more: in that case the watchdog ends the process with code 1, two
+    /// seconds after the deadline.
     ///
-    /// If `setup` fails, or if tokio can't be built, the error is written to standard error, and the
-    /// code is 1.
+    /// If `setup` fails, or if tokio can't be built, the error is written to standard error, and
+    /// the code is 1.
     ///
     /// # Panics
     ///
@@ -176,7 +176,8 @@ impl Program {
         }
     }
 
-    /// Reports the outcome, and shuts tokio down while the watchdog watches.
+    /// Reports the outcome, shuts tokio down while the watchdog is still active, and returns the
+    /// exit code.
     fn finish(
         self,
         mut tokio: TokioGuard,

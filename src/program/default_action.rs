@@ -3,8 +3,8 @@
 //! # What it guarantees
 //!
 //! After the last run has stopped listening to a signal, the signal has the effect that it had
-//! before the first run. tokio alone does not do that: its handlers stay installed, so that the
-//! signal would have no effect any more.
+//! before the first run. tokio alone does not restore that effect: its handlers stay installed, and
+//! the signal would have no effect any more.
 //!
 //! # States of a signal
 //!
@@ -19,15 +19,17 @@
 //!
 //! 1. The flag is clear while any run listens to the signal.
 //! 2. The second handler is installed before tokio's. Handlers of a signal run in the order of
-//!    their installation, so the flag is read before any run receives the signal. In the other
-//!    order a run that stops because of the signal could return and set the flag before the last
-//!    handler runs, and the signal that the run has already obeyed would end the process as well.
-//! 3. A signal that the program caught or ignored before its first run gets no second handler, and
-//!    is left to the program. A program that `nohup` starts ignores `SIGHUP`, for example.
+//!    their installation, so the flag is read before any run receives the signal. If tokio's
+//!    handler were installed first, a run that stops because of the signal could return and set the
+//!    flag before the second handler runs. Then a signal that the run has already obeyed would also
+//!    end the process.
+//! 3. A signal that the program caught or ignored before its first run gets no second handler, so
+//!    the program's own setting applies after the run. A program that `nohup` starts ignores
+//!    `SIGHUP`, for example.
 
 use std::io;
 
-/// Signals that a run listens to. Their default actions are off until this is dropped.
+/// The signals that a run listens to. Their default actions are off until this is dropped.
 #[derive(Debug)]
 pub(super) struct HandledSignals(Vec<i32>);
 
@@ -57,13 +59,14 @@ mod platform {
 
     /// A signal that some run has listened to.
     struct Registration {
-        /// How many runs listen to the signal now.
+        /// The number of runs that listen to the signal now.
         runs: usize,
         /// The flag of the second handler.
         default_enabled: Arc<AtomicBool>,
     }
 
-    /// Signal handlers belong to the whole process, so this is shared by all runtimes.
+    /// The signals that a run has ever listened to. All runtimes share this map, since signal
+    /// handlers belong to the whole process.
     static REGISTERED: Mutex<BTreeMap<i32, Registration>> = Mutex::new(BTreeMap::new());
 
     fn registered() -> MutexGuard<'static, BTreeMap<i32, Registration>> {
@@ -112,9 +115,9 @@ mod platform {
         u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
     }
 
-    /// The signals that the process catches or ignores, as a bit mask; 0 where the operating system
-    /// does not report them. If the status can't be read because too many files are open, this
-    /// fails: without the mask, a signal that the program ignores would end it after its run.
+    /// Returns the signals that the process catches or ignores, as a bit mask; 0 where the
+    /// operating system does not report them. Fails if too many files are open to read the status:
+    /// without the mask, a signal that the program ignores would end the program after its run.
     fn handled_signals() -> io::Result<u64> {
         let status = match std::fs::read_to_string("/proc/self/status") {
             Ok(status) => status,
@@ -128,13 +131,14 @@ mod platform {
         Ok(masks.fold(0, |all, mask| all | mask))
     }
 
-    /// `ENOMEM`, `ENFILE`, `EMFILE`: these numbers are the same on every Unix.
+    /// Returns whether this is the number of `ENOMEM`, `ENFILE` or `EMFILE`. These numbers are the
+    /// same on every Unix.
     fn is_shortage(number: i32) -> bool {
         matches!(number, 12 | 23 | 24)
     }
 }
 
-/// Without signals: only tokio handles the events of a console.
+/// On a system without signals, only tokio handles the events of a console.
 #[cfg(not(unix))]
 mod platform {
     use super::io;

@@ -13,15 +13,15 @@ use crate::runtime::Runtime;
 use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::RestartLimitReached;
 
-/// Why [`run`](crate::run) failed.
+/// The error of [`run`](crate::run).
 ///
 /// When the run returns this error, the root has ended or was never started. Unless the root was
 /// killed, all processes below it have been stopped, in order.
 ///
 /// The [source](Error::source) is the error that ended the last process, if an error did. The
-/// [`Display`](fmt::Display) says everything but the source. The [`Debug`](fmt::Debug) says the same
-/// and all causes, in one line: a `main` that returns this error prints a readable line and exits
-/// with 1.
+/// [`Display`](fmt::Display) shows everything except the source. The [`Debug`](fmt::Debug) also
+/// shows all causes, in one line, so a `main` that returns this error prints a readable line and
+/// exits with 1.
 ///
 /// ```
 /// use regrow::{ChildSpec, ExitReason, RunError, Supervisor};
@@ -53,21 +53,23 @@ pub enum RunError {
     Ended(ExitReason),
     /// The run can't listen to signals.
     Signals(std::io::Error),
-    /// The program is built with `panic = "abort"`: no crash could be caught, and no child could be
+    /// The program is built with `panic = "abort"`, so no crash can be caught and no child
     /// restarted. Remove that line from the profile.
     NoUnwinding,
 }
 
 impl RunError {
-    /// The exit code of a program that ends with this error: 1.
+    /// Returns the exit code of a program that ends with this error: 1.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::FAILURE
     }
 
-    /// The error of a root that ended by itself, with this exit reason.
+    /// Creates the error of a root that ended by itself with this exit reason. Follows the restart
+    /// limits from the root down to the child that was given up.
     ///
-    /// Each step down the path requires that the supervisor that ended with the error also made it.
-    /// A child may return the error of another tree by `?`: then the path ends at that child.
+    /// Each step down the path requires that the supervisor that ended with a restart limit also
+    /// created it. A child may return the restart limit of another tree by `?`; the path ends at
+    /// that child.
     pub(super) fn from_root(runtime: &Runtime, root: (&str, Pid), reason: ExitReason) -> Self {
         let (mut path, mut pid) = (Path::new(), Some(root.1));
         path.push(root.0);

@@ -6,30 +6,30 @@
 //!
 //! # What a run guarantees
 //!
-//! A run returns at most [`KILL_WAIT`] after the deadline of its stop, or after a second signal. If
-//! no async code runs any more, the [watchdog](watchdog_thread) ends the process of the operating
-//! system instead, one second later. A run without signals has a watchdog only if a [`Program`]
-//! runs it.
+//! A run returns at most [`KILL_WAIT`] after the deadline of its stop or after a second signal. If
+//! no async code runs any more, the run can't return; one second later the
+//! [watchdog](watchdog_thread) ends the operating system process. A run without signals has a
+//! watchdog only if a [`Program`] runs it.
 //!
 //! # Steps
 //!
-//! 1. **Start.** The tree starts. A stop that is requested meanwhile waits for the end of the start,
-//!    or kills the tree at the deadline.
+//! 1. **Start.** The tree starts. If a stop is requested meanwhile, the run waits for the end of
+//!    the start, and kills the tree at the deadline.
 //! 2. **Wait.** The run waits for the first of: a signal, the cancellation of its token, the end of
 //!    the root.
-//! 3. **Stop.** The root stops its children as their specifications say. One deadline holds for the
-//!    whole stop.
+//! 3. **Stop.** The root stops its children as their specifications say. One deadline applies to
+//!    the whole stop.
 //! 4. **Kill.** At the deadline, or at a second signal, the run kills the root and all processes
 //!    below it, and waits [`KILL_WAIT`] for their ends.
-//! 5. **Report.** The report names each child, and the run returns. A process that has not ended by
-//!    then does not await: the run returns without it.
+//! 5. **Report.** The run returns a report that names each child. A process that has not ended by
+//!    then does not await, and is left behind.
 //!
 //! # Invariants
 //!
 //! 1. The stop begins once. Signals that arrive later are second signals.
 //! 2. Supervisors are killed before their children, so that no supervisor restarts a killed child.
-//! 3. A root that ends cleanly during its stop has stopped. A root that gives up in that moment is
-//!    an error.
+//! 3. A root that ends cleanly during the stop counts as stopped. A root that gives up during the
+//!    stop is an error.
 //! 4. The default actions of the signals that the run listens to are off from before the start of
 //!    the tree until the run has returned or was dropped.
 
@@ -62,10 +62,10 @@ pub use error::RunError;
 pub use run::{Run, run};
 pub use stop_report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
 
-/// How long the run waits for the ends of the processes that it has killed.
+/// The time limit for the ends of the processes that a run has killed.
 const KILL_WAIT: Duration = Duration::from_secs(1);
 
-/// The output of the future that is ready first; `one` has precedence.
+/// Returns the output of the future that is ready first. If both are ready, `one` has precedence.
 async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
     select(pin!(one), pin!(other)).await.factor_first().0
 }

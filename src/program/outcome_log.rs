@@ -1,8 +1,10 @@
 //! The outcome of a run in the log and on standard error.
 //!
-//! The target of the events is `regrow::run`. Their fields are `cause`, `took`, `forced` and
-//! `children`; for a stop that was not clean also `unclean`, the number of children that did not
-//! stop cleanly, and `first`, the first of those; for a failed run `error`.
+//! The target of the events is `regrow::run`. An event of a stop has the fields `cause`, `took`,
+//! `forced` and `children`. If the stop was not clean, the event also has `unclean`, the number of
+//! children that did not stop cleanly, and `first`, the outcomes of the first five of them. An
+//! event of a failed run has the field `error`. An event of a process that ends without a stop has
+//! the fields `cause`, `took` and `children`.
 //!
 //! | event | level |
 //! |---|---|
@@ -22,7 +24,7 @@ use crate::base::user_panics::ignore_panic;
 use crate::program::error::RunError;
 use crate::program::stop_report::StopReport;
 
-/// How many of the children that did not stop cleanly are named in the log.
+/// The maximum number of unclean children that the log names.
 const NAMED_CHILDREN: usize = 5;
 
 /// Logs the outcome of a run.
@@ -55,7 +57,8 @@ fn log_report(report: &StopReport) {
     );
 }
 
-/// Logs and prints the report of a program that ends because none of its async code runs any more.
+/// Logs and prints the report of a program that the watchdog ends, because none of its async code
+/// runs any more.
 pub(super) fn report_forced_exit(report: &StopReport) {
     let StopReport { cause, took, children, .. } = report;
     ignore_panic(|| {
@@ -77,7 +80,7 @@ pub(super) fn report_blocked_jobs(waited: Duration) {
     print_to_stderr(&text);
 }
 
-/// Writes a line to standard error. An error of the write is ignored.
+/// Writes a line to standard error. Ignores an error of the write.
 pub(super) fn print_to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,9 +1,9 @@
 //! Restarts one child on request, while the program goes on running.
 //!
 //! One task restarts the child, so two restarts never overlap. Requests that arrive while the old
-//! incarnation is being stopped join that restart, since the new incarnation has read nothing yet.
-//! Requests that arrive later join one more restart, since the new incarnation may have read its
-//! configuration before they arrived.
+//! incarnation is being stopped cause no further restart, since the new incarnation has not read
+//! its configuration yet. Requests that arrive while the new incarnation starts cause one more
+//! restart together, since it may have read its configuration before they arrived.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::base::user_panics::ignore_panic;
 use crate::runtime::Runtime;
 use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 
-/// Restarts a child on each request, until the `Reloader` is dropped: a program that is being
-/// stopped restarts nothing.
+/// Restarts a child on each request, until the `Reloader` is dropped. A run drops it when the stop
+/// begins, so a program that is being stopped restarts nothing.
 pub(super) struct Reloader {
     requested: Arc<Notify>,
     task: AbortHandle,
@@ -64,15 +64,17 @@ struct ReloadTarget {
 }
 
 impl ReloadTarget {
-    /// Restarts the child. Does nothing if the child, or a supervisor above it, is being restarted
-    /// already: the new incarnation reads its configuration in any case.
+    /// Restarts the child. Does nothing if a supervisor above the child is already being restarted,
+    /// or if the child was restarted after it was stopped here: the new incarnation reads its
+    /// configuration in any case.
     async fn restart(&self, root: SupervisorRef) -> Result<(), ChildError> {
         let mut supervisor = root;
         let mut ids = self.path.split('/').peekable();
         while let Some(id) = ids.next() {
             if ids.peek().is_none() {
                 supervisor.terminate_child(id).await?;
-                // Requests up to here join this restart: the new incarnation has read nothing yet.
+                // Requests up to here are satisfied by this restart: the new incarnation has read
+                // nothing yet.
                 let _joined = self.requested.notified().now_or_never();
                 return match supervisor.restart_child(id).await {
                     Ok(_) | Err(ChildError::Running { .. } | ChildError::Restarting(_)) => Ok(()),
@@ -110,7 +112,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Starts a tree whose child takes a second to start and another to stop. Also returns the
+    /// Starts a tree whose child takes one second to start and one second to stop. Also returns the
     /// number of starts of the child.
     async fn start_slow_tree(rt: &Runtime) -> (SupervisorRef, Arc<AtomicU32>) {
         let starts = Arc::new(AtomicU32::new(0));
@@ -159,7 +161,7 @@ mod tests {
         let (tree, starts) = start_slow_tree(&rt).await;
         let reloader = Reloader::start(&rt, &tree, "inner/slow");
         reloader.request();
-        sleep(SECOND + SECOND / 2).await; // it starts
+        sleep(SECOND + SECOND / 2).await; // the child is starting
         for _ in 0..5 {
             reloader.request();
         }
@@ -175,7 +177,7 @@ mod tests {
         let (tree, starts) = start_slow_tree(&rt).await;
         let reloader = Reloader::start(&rt, &tree, "inner/slow");
         reloader.request();
-        sleep(SECOND / 2).await; // it stops
+        sleep(SECOND / 2).await; // the child is stopping
         drop(reloader);
         sleep(60 * SECOND).await;
         assert_eq!(starts.load(Ordering::SeqCst), 1);

@@ -1,9 +1,9 @@
-//! The report of a stop as a text of bounded length.
+//! Formats the report of a stop as a text of bounded length.
 //!
-//! A report of up to [`ROWS`] children has a row for each child. A longer report has a line for each
-//! supervisor, which counts the outcomes of its children, and then a row for each child that did
-//! not stop cleanly. The children that held up the stop come first. [`StopReport::children`] has
-//! all children.
+//! A report of up to [`ROWS`] children has a row for each child. A longer report has a line for
+//! each supervisor with the counts of its children's outcomes, and then a row for each child that
+//! did not stop cleanly. The children that held up the stop come first. The numbers of lines and
+//! rows are limited. [`StopReport::children`] has all children.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,7 +49,7 @@ fn kind(outcome: &StopOutcome) -> usize {
 }
 
 impl StopReport {
-    /// The children that did not stop cleanly; the ones that held up the stop come first.
+    /// Returns the children that did not stop cleanly, those that held up the stop first.
     pub(super) fn unclean(&self) -> Vec<&StoppedChild> {
         let unclean = self.children.iter().filter(|child| !child.outcome.is_clean());
         let mut unclean: Vec<_> = unclean.collect();
@@ -90,7 +90,7 @@ fn rows<'a>(
     Ok(())
 }
 
-/// A line for each supervisor; supervisors of children that held up the stop come first.
+/// Writes a line for each supervisor; supervisors of children that held up the stop come first.
 fn summaries(f: &mut fmt::Formatter<'_>, children: &[StoppedChild]) -> fmt::Result {
     let mut all: BTreeMap<&str, [usize; KINDS.len()]> = BTreeMap::new();
     for child in children {

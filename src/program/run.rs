@@ -1,4 +1,4 @@
-//! The settings of a run.
+//! `Run`: the settings of a run, and its public entry points.
 
 use std::future::pending;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 use crate::supervisor::SupervisorSpec;
 
 /// Runs a tree as the program, until `SIGTERM`, `SIGINT` or `Ctrl-C` stops it, or until the tree
-/// ends. The same as [`Run::run`] with all defaults.
+/// ends. This is [`Run::run`] with all defaults.
 ///
 /// # Errors
 ///
@@ -41,8 +41,8 @@ pub async fn run(tree: impl Into<SupervisorSpec>) -> Result<StopReport, RunError
     Run::new(tree).run().await
 }
 
-/// A tree that runs as a program, with the settings of its stop: what requests the stop, and how
-/// long the stop may take.
+/// A tree that runs as a program, with the settings of its stop: the events that begin the stop,
+/// and the deadline.
 ///
 /// OTP's counterparts are the application, which starts the tree, and `init:stop/0`, which stops
 /// it. OTP has neither the report nor one deadline for the whole stop.
@@ -99,7 +99,7 @@ impl From<SupervisorSpec> for Run {
 }
 
 impl Run {
-    /// A run of this tree, with every default. [`Run`] has an example.
+    /// Creates a run of this tree with all defaults. [`Run`] has an example.
     pub fn new(tree: impl Into<SupervisorSpec>) -> Self {
         Run {
             tree: tree.into(),
@@ -112,14 +112,15 @@ impl Run {
         }
     }
 
-    /// Sets the runtime of the tree. By default the run creates one, and shuts it down in the end.
+    /// Sets the runtime of the tree. By default the run creates a runtime, and shuts it down at the
+    /// end.
     pub fn on(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Sets how long the whole stop may take. For each child the earlier of this deadline and the
-    /// child's own shutdown time holds. By default 25 s.
+    /// Sets how long the whole stop may take. For each child, the earlier of this deadline and the
+    /// child's own shutdown time applies. By default 25 s.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = limit;
         self
@@ -149,9 +150,9 @@ impl Run {
         self
     }
 
-    /// Restarts one child of the tree on each `SIGHUP`. The path is the ids from below the root
-    /// down to the child, separated by `/`: `"ingest"`, or `"ingest/parser"`. By default the run
-    /// does not listen to `SIGHUP`.
+    /// Restarts one child of the tree on each `SIGHUP`. The path consists of the ids from below the
+    /// root down to the child, separated by `/`: `"ingest"`, or `"ingest/parser"`. By default the
+    /// run does not listen to `SIGHUP`.
     ///
     /// The child is stopped as its specification says, and started again. The restart counts
     /// against no budget. It is not counted in [`restarts`](crate::ChildInfo::restarts), but in
@@ -160,7 +161,7 @@ impl Run {
     ///
     /// Signals that arrive while the child is being stopped cause one restart together. Signals
     /// that arrive while the child starts cause one more restart, since the new incarnation may
-    /// have read the configuration before it changed. A failed start is logged at ERROR, and leaves
+    /// have read the configuration before the change. A failed start is logged at ERROR, and leaves
     /// the child stopped until the next signal.
     pub fn restart_on_hangup(mut self, path: impl Into<String>) -> Self {
         self.restart_path = Some(path.into());
@@ -170,15 +171,16 @@ impl Run {
     /// Starts the tree, and returns when the tree has stopped or ended. Installs the
     /// [panic hook](crate::install_panic_hook) first.
     ///
-    /// If a stop is requested while the tree starts, the run waits for the end of the start, and
-    /// stops the tree then. If the deadline or a second signal comes before that, the run kills the
-    /// tree.
+    /// If a stop is requested while the tree starts, the run first waits for the end of the start,
+    /// and then stops the tree. If the deadline or a second signal comes before the end of the
+    /// start, the run kills the tree.
     ///
     /// Unless it runs [`without_signals`](Self::without_signals), the run has a thread that listens
-    /// to the signals. The thread also enforces the deadline where no task can: if bodies that do
-    /// not await block every thread of tokio, no async code runs. Then the thread reports the
-    /// remaining processes on standard error and ends the process with code 1, two seconds after
-    /// the deadline or the second signal. Under a paused clock the thread enforces no deadline.
+    /// to the signals. The thread also enforces the deadline when no task can: if bodies that do
+    /// not await block every thread of tokio, no async code runs. In that case the thread reports
+    /// the remaining processes on standard error and ends the process with code 1, two seconds
+    /// after the deadline or the second signal. Under a paused clock the thread enforces no
+    /// deadline.
     ///
     /// After the run has returned, signals have their default actions again: `SIGTERM` ends the
     /// process, even while `#[tokio::main]` waits for jobs that are still running.
@@ -190,7 +192,7 @@ impl Run {
     /// * [`RunError::GaveUp`] if a child used up its restarts.
     /// * [`RunError::Ended`] if the root ended for another reason that is not clean.
     /// * [`RunError::Signals`] if the run can't listen to signals, because the operating system
-    ///   grants no thread or no file. Nothing was started then.
+    ///   provides no thread or no file. No process was started.
     /// * [`RunError::NoUnwinding`] in a program built with `panic = "abort"`.
     ///
     /// # Panics
@@ -217,7 +219,7 @@ impl Run {
     }
 }
 
-/// The next request of the operating system; pending without a watchdog.
+/// Waits for the next request of the operating system. Never returns without a watchdog.
 pub(super) async fn next_request(watchdog: &mut Option<Watchdog>) -> SignalRequest {
     match watchdog {
         Some(watchdog) => watchdog.next().await,

@@ -1,4 +1,4 @@
-//! The signals of the operating system, as requests to the program.
+//! Receives the signals of the operating system, as requests to the program.
 
 use std::io;
 
@@ -7,9 +7,9 @@ use std::io;
 pub(super) enum SignalRequest {
     /// Stop, because of the signal of this name.
     Stop(&'static str),
-    /// Stop at once: a signal that arrived after the stop had begun.
+    /// Stop at once, because of a signal that arrived after the stop had begun.
     StopNow(&'static str),
-    /// Restart the child that reads the configuration.
+    /// Restart the child of [`Run::restart_on_hangup`](crate::Run::restart_on_hangup).
     Reload,
 }
 
@@ -26,14 +26,15 @@ mod unix {
     use std::task::{Context, Poll};
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
-    /// The numbers of the signals that [`Signals::listen`] listens to.
+    /// Returns the numbers of the signals that [`Signals::listen`] listens to.
     pub(in crate::program) fn signal_numbers(reload: bool) -> Vec<i32> {
         let hangup = reload.then(SignalKind::hangup);
         let kinds = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup);
         kinds.map(|kind| kind.as_raw_value()).collect()
     }
 
-    /// `SIGTERM`, `SIGINT` and `SIGHUP`. tokio's listener replaces the default action of a signal.
+    /// Listens to `SIGTERM`, `SIGINT` and, if requested, `SIGHUP`. tokio's listener replaces the
+    /// default action of a signal.
     #[derive(Debug)]
     pub(in crate::program) struct Signals {
         terminate: Signal,
@@ -42,7 +43,7 @@ mod unix {
     }
 
     impl Signals {
-        /// Listens to `SIGHUP` only with `reload`.
+        /// Starts to listen. Listens to `SIGHUP` only with `reload`.
         pub(in crate::program) fn listen(reload: bool) -> io::Result<Self> {
             let hangup = reload.then(|| signal(SignalKind::hangup())).transpose()?;
             Ok(Signals {
@@ -78,12 +79,12 @@ mod other {
     use std::task::{Context, Poll};
     use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
-    /// Events of a console have no numbers.
+    /// Returns no numbers, since the events of a console have none.
     pub(in crate::program) fn signal_numbers(_: bool) -> Vec<i32> {
         Vec::new()
     }
 
-    /// The events of a console.
+    /// Listens to the events of a console.
     #[derive(Debug)]
     pub(in crate::program) struct Signals {
         ctrl_c: CtrlC,

@@ -23,7 +23,7 @@ enum RunEvent {
 }
 
 impl Run {
-    /// Runs the tree, and returns the watchdog as well, if `with_watchdog` asks for one.
+    /// Runs the tree. With `with_watchdog`, starts a watchdog, and returns it as well.
     pub(super) async fn run_with_watchdog(
         self,
         with_watchdog: bool,
@@ -85,7 +85,7 @@ impl Run {
         self.stop(&tree, watchdog, stop).await
     }
 
-    /// Waits for a request to stop or the end of the tree. Restarts the chosen child meanwhile, on
+    /// Waits for a request to stop or the end of the tree. Meanwhile restarts the chosen child on
     /// each `SIGHUP`. The error is the exit reason of a root that did not end cleanly.
     async fn wait_for_stop(
         &self,

@@ -1,4 +1,5 @@
-//! Steps 3 to 5 of a run: the stop in order, and the kill when time is up.
+//! Steps 3 to 5 of a run: the stop in order, the kill at the deadline or a second signal, and the
+//! report.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -20,12 +21,12 @@ pub(super) struct Stop {
     cause: StopCause,
     pub(super) began: Instant,
     members: Arc<TreeMembers>,
-    /// Shows the stop to the processes below the root.
+    /// Marks the processes below the root as about to be stopped, until this is dropped.
     _in_progress: StopInProgress,
 }
 
 impl Stop {
-    /// Kills all processes that are left.
+    /// Kills all remaining processes, and returns the report.
     pub(super) async fn force(self, by: CutShort, watchdog: &Option<Watchdog>) -> StopReport {
         let notify_watchdog = || watchdog.iter().for_each(Watchdog::notify_forcing);
         notify_watchdog();
@@ -43,7 +44,8 @@ impl Stop {
 }
 
 impl Run {
-    /// Begins the stop.
+    /// Begins the stop: notifies the watchdog, records the outcomes of children from here on, and
+    /// cancels the token of [`Run::cancel_on_stop`].
     pub(super) fn begin_stop(
         &self,
         stop_state: &StopState,
@@ -61,7 +63,7 @@ impl Run {
         Stop { cause, began: Instant::now(), members, _in_progress: in_progress }
     }
 
-    /// Waits until the deadline is over or a second signal arrives.
+    /// Waits for the deadline or a second signal, and returns which of the two came first.
     pub(super) async fn cut_short(
         &self,
         watchdog: &mut Option<Watchdog>,
@@ -81,7 +83,7 @@ impl Run {
         first(deadline, second_signal).await
     }
 
-    /// Stops the tree in order, and by force when time is up.
+    /// Stops the tree in order. Kills it at the deadline or at a second signal.
     pub(super) async fn stop(
         &self,
         tree: &SupervisorRef,

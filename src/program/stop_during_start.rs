@@ -12,8 +12,8 @@ use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::SupervisorRef;
 
 impl Run {
-    /// Waits for a request to stop while the tree starts. A request to reload is dropped: the
-    /// starting child reads its configuration in any case.
+    /// Waits for a request to stop while the tree starts. Drops requests to reload, since the
+    /// children read their configuration when they start.
     pub(super) async fn stop_requested(&self, watchdog: &mut Option<Watchdog>) -> StopCause {
         let signal = async {
             loop {
@@ -27,7 +27,8 @@ impl Run {
         first(signal, self.token_cancelled()).await
     }
 
-    /// Waits for the end of the start and stops the tree then, or kills the tree when time is up.
+    /// Waits for the end of the start, and then stops the tree. Kills the tree if the deadline or a
+    /// second signal comes first.
     pub(super) async fn stop_during_start(
         &self,
         starting: impl Future<Output = Result<SupervisorRef, StartError>>,

@@ -9,19 +9,19 @@ use crate::base::pid::Pid;
 use crate::exit::reason::{ExitReason, WithCauses};
 use crate::observe::doing::Doing;
 
-/// How a program was stopped: the cause, the duration, and the outcome of each child.
+/// The report of the stop of a program: the cause, the duration, and the outcome of each child.
 ///
-/// The [`Display`](fmt::Display) is a table for people. A report of many children counts the
-/// outcomes for each supervisor, and names the children that did not stop cleanly. The
-/// [`Termination`] is an exit code for the parent process of the program. [`Run`](crate::Run) has an
-/// example. OTP has no counterpart.
+/// The [`Display`](fmt::Display) is a readable table. For many children, the table counts the
+/// outcomes for each supervisor, and names only children that did not stop cleanly. The
+/// [`Termination`] gives the exit code of the program, so `main` can return the report.
+/// [`Run`](crate::Run) has an example. OTP has no counterpart.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 #[must_use = "a stop may not have been clean: look at the report, or return it from `main`"]
 pub struct StopReport {
-    /// Why the program stopped.
+    /// The cause of the stop.
     pub cause: StopCause,
-    /// How long the stop took.
+    /// The duration of the stop.
     pub took: Duration,
     /// Whether the stop was cut short, by a second signal or by the deadline.
     pub forced: bool,
@@ -29,7 +29,7 @@ pub struct StopReport {
     pub children: Vec<StoppedChild>,
 }
 
-/// Why a program stopped.
+/// The cause of the stop of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopCause {
@@ -37,7 +37,8 @@ pub enum StopCause {
     Signal(&'static str),
     /// The cancellation of the token of [`Run::stop_on`](crate::Run::stop_on).
     Token,
-    /// The tree ended cleanly without the run: other code stopped it, or it shut itself down.
+    /// The tree ended cleanly, but the run did not stop it: other code stopped it, or it shut
+    /// itself down.
     TreeEnded,
 }
 
@@ -51,7 +52,7 @@ impl fmt::Display for StopCause {
     }
 }
 
-/// How the stop of one child went.
+/// The stop of one child: its outcome, its duration, and the activity of the child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoppedChild {
@@ -60,10 +61,10 @@ pub struct StoppedChild {
     pub path: String,
     /// The incarnation that was stopped.
     pub pid: Pid,
-    /// How the stop of the child ended.
+    /// The outcome of the stop.
     pub outcome: StopOutcome,
-    /// What the child was doing when its shutdown time was over or the stop was cut short; `None` for
-    /// a child that ended in time.
+    /// The activity of the child when its shutdown time was over or the stop was cut short; `None`
+    /// for a child that ended in time.
     pub doing: Option<Doing>,
     /// The time from the request to stop to the end of the child. For a child that was killed when
     /// the stop was cut short, the time since the beginning of the whole stop.
@@ -84,19 +85,21 @@ pub enum StopOutcome {
     /// A supervisor that was killed when the stop was cut short, while it waited for one of its
     /// children to stop. The report names that child as well.
     HeldUp(CutShort),
-    /// The child was killed when the stop was cut short, before its supervisor had asked it to stop.
+    /// The child was killed when the stop was cut short, before its supervisor had asked it to
+    /// stop.
     NotAsked(CutShort),
     /// The child was killed when the stop was cut short, while its supervisor waited for its start.
     NotStarted(CutShort),
     /// The child was killed and has not ended: its body does not await, or its task is queued on a
-    /// thread that is blocked by another body that does not. The program goes on without waiting.
+    /// thread that is blocked by the body of another process. The run does not wait for the child
+    /// any longer.
     NotYielding,
-    /// The child had not ended when the watchdog ended the program. Bodies that do not await blocked
-    /// all threads of tokio: the body of this child, or others.
+    /// The child had not ended when the watchdog ended the program. All threads of tokio were
+    /// blocked by bodies that do not await, of this child or of other processes.
     LeftBehind,
 }
 
-/// What cut a stop short.
+/// The event that cut a stop short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CutShort {
@@ -131,7 +134,8 @@ impl fmt::Display for StopOutcome {
 }
 
 impl StopOutcome {
-    /// Whether the child ended in time, on request or by itself.
+    /// Returns whether the child ended in time, on request or by itself, or was killed as
+    /// specified.
     pub(super) fn is_clean(&self) -> bool {
         match self {
             StopOutcome::Stopped(reason) => reason.is_clean(),
@@ -142,13 +146,13 @@ impl StopOutcome {
 }
 
 impl StopReport {
-    /// Whether every child ended in time, on request or by itself, and none was killed for taking
-    /// too long. [`Run`](crate::Run) has an example.
+    /// Returns whether every child ended in time, on request or by itself, and none was killed for
+    /// taking too long. [`Run`](crate::Run) has an example.
     pub fn is_clean(&self) -> bool {
         !self.forced && self.children.iter().all(|child| child.outcome.is_clean())
     }
 
-    /// The exit code of the program: success if the stop was [clean](Self::is_clean), else 1.
+    /// Returns the exit code of the program: 0 if the stop was [clean](Self::is_clean), else 1.
     pub fn exit_code(&self) -> ExitCode {
         if self.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }

@@ -17,15 +17,14 @@ pub(super) struct StopState {
 }
 
 impl StopState {
-    /// Sets the root, as soon as its process exists.
+    /// Sets the root. The run calls this as soon as the process of the root exists.
     pub(super) fn set_root(&self, runtime: &Runtime, pid: Pid, path: &str) {
-        // A run has one root.
+        // An error is impossible, since a run sets its root once.
         let _ = self.root.set((runtime.clone(), pid, path.to_owned()));
     }
 
-    /// Begins the stop, unless it has begun (invariant 1 of the [run](crate::program)). From here on
-    /// the outcomes of children are recorded.
-    /// `None` as long as there is no root.
+    /// Begins the stop, unless it has begun (invariant 1 of the [run](crate::program)). From here
+    /// on the outcomes of children are recorded. Returns `None` if the root is not set yet.
     pub(super) fn begin(&self, cause: &StopCause) -> Option<Arc<TreeMembers>> {
         let (runtime, pid, path) = self.root.get()?;
         self.cause.get_or_init(|| cause.clone());
@@ -42,7 +41,8 @@ impl StopState {
         }
     }
 
-    /// The report of a tree that did not stop in time. It reads the kernel's tables only.
+    /// Creates the report of a tree that did not stop in time. Only reads the kernel's tables, so
+    /// no async code is needed.
     pub(super) fn report(
         &self,
         cause: &StopCause,

@@ -1,7 +1,7 @@
 //! The processes below a root, and the outcome of each since the stop began.
 //!
-//! Everything here is read from the kernel's tables, so the thread of the watchdog can use it when
-//! no async code runs any more.
+//! Everything here is read from the kernel's tables, so the watchdog thread can use this module
+//! when no async code runs any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ pub(super) struct TreeMembers {
 
 type Members = BTreeMap<Pid, Member>;
 
-/// The path of each process, from the root down.
+/// The path of each process, which begins at the root.
 type Paths = HashMap<Pid, Path<SharedStr>>;
 
 /// A live child, and its supervisor.
@@ -46,22 +46,23 @@ struct Member {
     phase: Phase,
 }
 
-/// How a stop was cut short.
+/// The cause and the kind of a stop that was cut short.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ForcedStop {
     pub(super) by: CutShort,
-    /// Whether all processes were killed. If not, the program ends because no async code runs.
+    /// Whether all processes were killed. If not, the watchdog ends the program because no async
+    /// code runs.
     pub(super) all_killed: bool,
 }
 
-/// How far the stop of a child had progressed.
+/// The progress of the stop of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Its supervisor waits for its start.
+    /// The supervisor waits for the start of the child.
     Starting,
     /// The child runs, and its supervisor has not asked it to stop.
     Running,
-    /// Its supervisor has asked it to stop, or killed it.
+    /// The supervisor has asked the child to stop, or has killed it.
     StopRequested,
 }
 
@@ -77,7 +78,7 @@ impl TreeMembers {
         }
     }
 
-    /// The error of a root that ended by itself, with this reason.
+    /// Creates the error of a root that ended by itself with this reason.
     pub(super) fn error(&self, reason: ExitReason) -> RunError {
         RunError::from_root(&self.runtime, (&self.root, self.root_pid), reason)
     }
@@ -95,8 +96,8 @@ impl TreeMembers {
     /// the [run](crate::program)). Waits for their ends, but no longer than `limit`.
     pub(super) async fn kill_all(&self, limit: Duration) {
         let due = Instant::now() + limit;
-        // Before the first kill, since a killed supervisor signals its children, and
-        // `Phase::StopRequested` does not tell that signal from a request to stop.
+        // The members are recorded before the first kill: a killed supervisor signals its children,
+        // and `Phase::StopRequested` does not tell that signal from a request to stop.
         self.record_members();
         let mut last = false;
         loop {
@@ -108,7 +109,8 @@ impl TreeMembers {
                 self.runtime.kill(pid);
             }
             let in_time = timeout_at(due, join_all(ended)).await.is_ok();
-            // Repeat until a round finds no new process: a process may just have been started.
+            // Repeat until a round after the first one finds no new process, since a process may
+            // have been started during the last round.
             if !in_time || (last && !found) {
                 return;
             }
@@ -116,7 +118,7 @@ impl TreeMembers {
         }
     }
 
-    /// Records the processes that are alive now. Returns whether there are new ones among them.
+    /// Records the processes that are alive now. Returns whether a process is new to the record.
     pub(super) fn record_members(&self) -> bool {
         let members = self.live_members();
         let mut remaining = self.remaining();
@@ -131,8 +133,8 @@ impl TreeMembers {
         lock(&self.remaining)
     }
 
-    /// All live processes below the root. The pid of a parent is smaller than those of its children,
-    /// so one pass in the order of pids finds them all.
+    /// Returns all live processes below the root. The pid of a parent is smaller than the pids of
+    /// its children, so one pass in the order of pids finds all of them.
     fn live_members(&self) -> Members {
         let table = &self.runtime.kernel.table;
         let mut all = Members::new();
@@ -159,7 +161,8 @@ impl TreeMembers {
         pids.extend(self.remaining().keys());
         all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
-            // A supervisor awaits a child that it stops, too: that child is not starting.
+            // The link to a child that is being stopped is awaited as well, so only a running child
+            // counts as starting.
             if member.phase == Phase::Running && starting.contains(pid) {
                 member.phase = Phase::Starting;
             }
@@ -167,12 +170,12 @@ impl TreeMembers {
         all
     }
 
-    /// The recorded stops of this tree. The stop of a supervisor is recorded after those of its
-    /// children.
+    /// Returns the recorded stops of this tree. The stop of a supervisor is recorded after the
+    /// stops of its children.
     ///
     /// Leaves out children that had not been asked to stop when the stop was cut short. The record
-    /// may contain them, since a supervisor that receives the exit signal of its own killed
-    /// supervisor may stop some of its children before it is killed itself.
+    /// may contain them, since a supervisor whose own supervisor was killed receives an exit
+    /// signal, and may stop some of its children before it is killed itself.
     fn stops_in_tree(&self) -> Vec<StopRecord> {
         let mut all = lock(&self.stop_records).clone();
         let remaining = self.remaining().clone();
@@ -192,9 +195,9 @@ impl TreeMembers {
         own
     }
 
-    /// The outcome of each child since the stop began: first the children that their supervisors
-    /// stopped, then the children that were alive when the stop was cut short, youngest first.
-    /// `took` is the duration of the stop, for the latter.
+    /// Returns the outcome of each child since the stop began: first the children that their
+    /// supervisors stopped, then the children that were alive when the stop was cut short, youngest
+    /// first. The duration `took` of the whole stop applies to the children of the second group.
     pub(super) fn report(&self, took: Duration, forced: &ForcedStop) -> Vec<StoppedChild> {
         let stops = self.stops_in_tree();
         let remaining = self.remaining().clone();
@@ -205,7 +208,7 @@ impl TreeMembers {
             let child = member.child.clone().unwrap_or_else(|| "".into());
             insert_path(&mut paths, pid, member.supervisor, child);
         }
-        // A supervisor's own stop is recorded after those of its children.
+        // In reverse order the path of a supervisor is known before the paths of its children.
         for stop in stops.iter().rev() {
             insert_path(&mut paths, stop.pid, stop.supervisor, stop.child.clone());
         }
@@ -219,7 +222,7 @@ impl TreeMembers {
             took: stop.took,
         });
         let left = || remaining.iter().rev().filter(|(pid, _)| !recorded.contains(pid));
-        // The supervisors that wait for a child. The child is what holds up the stop.
+        // A supervisor that waits for a child does not hold up the stop itself; the child does.
         let waited_for = left().filter(|(_, member)| member.phase != Phase::Running);
         let waiting: HashSet<Pid> = waited_for.map(|(_, member)| member.supervisor).collect();
         let killed = left().map(|(&pid, member)| StoppedChild {
@@ -234,7 +237,7 @@ impl TreeMembers {
 }
 
 impl ForcedStop {
-    /// The outcome of a process that was alive when the stop was cut short.
+    /// Returns the outcome of a process that was alive when the stop was cut short.
     fn outcome(&self, member: &Member, waits_for_a_child: bool, alive: bool) -> StopOutcome {
         let by = self.by;
         match (member.phase, waits_for_a_child) {
@@ -256,7 +259,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Inserts the path of a child, below the path of its supervisor if that is known.
+/// Inserts the path of a child: below the path of its supervisor if that path is known, else below
+/// the supervisor's pid.
 fn insert_path(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
     let path = match paths.get(&supervisor) {
         Some(supervisor) => supervisor.below(child),

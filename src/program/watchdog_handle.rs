@@ -14,9 +14,9 @@ use crate::program::signals::SignalRequest;
 use crate::program::stop_report::StopCause;
 use crate::program::watchdog_thread::{self, Notice, WatchdogConfig};
 
-/// The run's handle to the thread.
+/// The run's handle to the watchdog thread.
 pub(super) struct Watchdog {
-    /// Dropping it restores the default actions of the signals.
+    /// Restores the default actions of the signals when it is dropped.
     handled_signals: Option<HandledSignals>,
     requests: mpsc::UnboundedReceiver<SignalRequest>,
     notices: mpsc::UnboundedSender<Notice>,
@@ -46,21 +46,22 @@ impl Watchdog {
         }
     }
 
-    /// Reports that the stop has begun, and may take this long.
+    /// Reports to the thread that the stop has begun, with this deadline.
     pub(super) fn stop_began(&self, cause: &StopCause, deadline: Duration) {
         let deadline = (!is_clock_paused()).then_some(deadline);
         // An error means that the thread has ended.
         let _ = self.notices.send(Notice::StopBegan(cause.clone(), deadline));
     }
 
-    /// Reports that the run still runs async code and forces the stop: the time after which the
-    /// thread ends the process is counted from here on.
+    /// Reports that the run still runs async code and now forces the stop. The thread counts the
+    /// time until it ends the process from this notice on.
     pub(super) fn notify_forcing(&self) {
         let _ = self.notices.send(Notice::Forcing);
     }
 
     /// Reports that the tree has stopped, and restores the default actions of the signals. The
-    /// thread ends the process if the rest of the program takes longer than the limit.
+    /// thread ends the process if the rest of the program takes longer than `limit`; without a
+    /// limit, never.
     pub(super) fn run_returned(&mut self, limit: Option<Duration>) {
         self.handled_signals = None;
         let _ = self.notices.send(Notice::Returned(limit));

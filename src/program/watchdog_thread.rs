@@ -3,11 +3,11 @@
 //!
 //! # What it guarantees
 //!
-//! A deadline that a task enforces holds only while some thread polls tasks and timers. No thread
-//! does if the bodies that never await are as many as tokio's workers, or if there is one such body
-//! on a runtime of one thread. Then no signal is received, no timer fires, and no future of the run
-//! completes. The watchdog's thread has a small tokio of its own, so it receives signals and keeps
-//! the deadline in any case.
+//! The watchdog receives signals and enforces the deadline even if the run's tokio runs no async
+//! code. A deadline that a task enforces holds only while some thread polls tasks and timers. If as
+//! many bodies never await as tokio has workers, or one such body runs on a runtime of one thread,
+//! no thread polls them: no signal is received, no timer fires, and no future of the run completes.
+//! The watchdog's thread has its own small tokio, which these bodies do not block.
 //!
 //! # Steps
 //!
@@ -20,18 +20,19 @@
 //!
 //! 1. The thread receives each signal and passes it on to the run, which stops the tree.
 //! 2. The stop begins at the first signal, at the cancellation of the token, or when the run
-//!    reports it. The thread counts the deadline from there, in real time. A second signal ends
-//!    the deadline.
+//!    reports it. The thread counts the deadline from that moment, in real time. A second signal
+//!    has the effect of a deadline that is over.
 //! 3. At the deadline the run cuts the stop short and kills all processes, which have [`KILL_WAIT`]
-//!    to end. If any async code runs, the run has returned [`RETURN_MARGIN`] later.
+//!    to end. If async code runs, the run returns within [`RETURN_MARGIN`] after that.
 //! 4. If the run has not returned by then, the thread reports the remaining processes, and ends the
 //!    process of the operating system with code 1.
 //!
 //! # Invariants
 //!
-//! 1. No signal is lost from the return of `Watchdog::start` on.
-//! 2. Only the thread decides which signal is the second: the run may have begun its stop for
-//!    another reason, and must not take the first signal for a second one.
+//! 1. From the return of `Watchdog::start` on, no signal is lost.
+//! 2. Only the thread decides whether a signal begins the stop or is a second signal. If the run
+//!    decided, it could take the signal that began the stop for a second one, since the run may
+//!    begin its stop for another reason before it receives that signal.
 //! 3. The thread ends when the run drops its `Watchdog`.
 //! 4. While tokio's clock is paused, the thread only passes on signals: no deadline holds in real
 //!    time.
@@ -57,10 +58,10 @@ use crate::program::stop_state::StopState;
 use crate::program::tree_members::ForcedStop;
 use crate::program::{KILL_WAIT, first};
 
-/// How long the thread waits for a run that should have returned.
+/// The time that the thread gives to a run that should have returned.
 const RETURN_MARGIN: Duration = Duration::from_secs(1);
 
-/// How long the final report may take: a subscriber or a pipe may block.
+/// The time limit of the final report, since a subscriber or a pipe may block.
 const REPORT_LIMIT: Duration = Duration::from_secs(1);
 
 /// The settings of a watchdog.
@@ -75,7 +76,7 @@ pub(super) struct WatchdogConfig {
 
 /// A notice of the run to the thread.
 pub(super) enum Notice {
-    /// The stop has begun, with this deadline. `None`: the clock is paused.
+    /// The stop has begun, with this deadline; `None` while the clock is paused.
     StopBegan(StopCause, Option<Duration>),
     /// The run kills all processes, which have [`KILL_WAIT`] to end, counted from the last notice
     /// of this kind.
@@ -84,7 +85,7 @@ pub(super) enum Notice {
     Returned(Option<Duration>),
 }
 
-/// The function of the thread.
+/// Runs the watchdog. This is the function of the thread.
 pub(super) fn run(
     config: WatchdogConfig,
     armed: bool,
@@ -125,11 +126,11 @@ struct WatchdogThread {
     signals: Option<Signals>,
     /// Whether the deadline holds in real time (invariant 4).
     armed: bool,
-    /// Why the stop has begun and when, if it has.
+    /// The cause and the time of the beginning of the stop, if it has begun.
     began: Option<(StopCause, Instant)>,
-    /// Shows the stop to the processes below the root.
+    /// Marks the processes below the root as about to be stopped.
     stop_in_progress: Option<StopInProgress>,
-    /// When to end the process.
+    /// The time at which the thread ends the process, if there is one.
     due: Option<Instant>,
     by: CutShort,
 }
@@ -211,7 +212,7 @@ impl WatchdogThread {
         if self.began.is_none() {
             self.began = Some((cause.clone(), Instant::now()));
             self.due = self.due_after(self.config.deadline);
-            // Shows the stop to the tree at once, even if the run is polled much later.
+            // Mark the stop in the tree at once, even if the run is polled much later.
             let members = self.config.stop_state.begin(cause);
             self.stop_in_progress = members.map(|members| members.begin_stop(cause));
         }
@@ -227,13 +228,13 @@ impl WatchdogThread {
         }
     }
 
-    /// When to end the process if the run cuts its stop short after `limit`.
+    /// Returns when to end the process if the run cuts its stop short after `limit`.
     fn due_after(&self, limit: Duration) -> Option<Instant> {
         let due = Instant::now().checked_add(limit)?.checked_add(KILL_WAIT + RETURN_MARGIN)?;
         self.armed.then_some(due)
     }
 
-    /// Reports the remaining processes, and exits: the run is overdue, so no async code runs.
+    /// Reports the remaining processes, and exits. The run is overdue, so no async code runs.
     fn end_the_process(&self) -> ! {
         let stop_state = self.config.stop_state.clone();
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! What a supervisor that does not answer in time is doing.
+//! The activity of a supervisor that does not answer a snapshot in time.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use crate::base::one_line::name;
 use crate::snapshot::elapsed::short_elapsed;
 use crate::supervisor::published_state::{PublishedState, Step};
 
-/// What a supervisor that did not answer in time is doing, as it last published. Its node in a
-/// [`TreeSnapshot`](crate::TreeSnapshot) shows the state that it last published.
+/// The activity of a supervisor that did not answer in time, as the supervisor last published it.
+/// The node of the supervisor in a [`TreeSnapshot`](crate::TreeSnapshot) shows its last published
+/// state as well.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,40 +42,40 @@ use crate::supervisor::published_state::{PublishedState, Step};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Busy {
-    /// Its own init runs, before it starts its first child.
+    /// The supervisor runs its own `init`, before it starts its first child.
     Init {
-        /// How long the init has been running.
+        /// The time since the `init` began.
         elapsed: Duration,
     },
-    /// It starts this child, and waits until the child is ready.
+    /// The supervisor starts this child, and waits until the child is ready.
     Starting {
         /// The child's id.
         child: String,
-        /// How long the start has taken so far.
+        /// The time since the start began.
         elapsed: Duration,
     },
-    /// It stops this child, and waits for the child's end.
+    /// The supervisor stops this child, and waits for the child's end.
     Stopping {
         /// The child's id.
         child: String,
-        /// How long the stop has taken so far.
+        /// The time since the stop began.
         elapsed: Duration,
     },
-    /// It is stopping itself, with all its children.
+    /// The supervisor stops, with all its children.
     Ending {
-        /// The id of the child that it waits for.
+        /// The id of the child that the supervisor waits for, if there is one.
         child: Option<String>,
-        /// How long it has been waiting for that child; without a child, how long it has been
-        /// stopping.
+        /// The time since the supervisor began to wait for that child; without a child, since the
+        /// supervisor began to stop.
         elapsed: Duration,
     },
-    /// It neither starts nor stops a child. Its mailbox is long, or it is suspended, or no thread was
-    /// free to run it.
+    /// The supervisor neither starts nor stops a child. Its mailbox is long, or it is suspended, or
+    /// no thread was free to run it.
     Unanswered,
 }
 
 impl Busy {
-    /// The step that this picture shows; `None` if the supervisor could answer.
+    /// Returns the step that the picture shows; `None` if the supervisor could answer.
     pub(super) fn from_picture(picture: &PublishedState, now: Instant) -> Option<Self> {
         let elapsed = |since: Instant| now.saturating_duration_since(since);
         let id = |key: u64| {
@@ -98,8 +99,8 @@ impl Busy {
         })
     }
 
-    /// The id of the child that the supervisor starts or stops, if there is one.
-    /// [`Busy`] has an example.
+    /// Returns the id of the child that the supervisor starts or stops, if there is one. [`Busy`]
+    /// has an example.
     pub fn child(&self) -> Option<&str> {
         match self {
             Busy::Starting { child, .. } | Busy::Stopping { child, .. } => Some(child),
@@ -108,7 +109,7 @@ impl Busy {
         }
     }
 
-    /// How long the step has taken so far, if that is known. [`Busy`] has an example.
+    /// Returns the time since the step began, if that is known. [`Busy`] has an example.
     pub fn elapsed(&self) -> Option<Duration> {
         match self {
             Busy::Init { elapsed }

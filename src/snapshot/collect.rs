@@ -20,24 +20,25 @@ use crate::supervisor::published_state::{
 };
 use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
 
-/// How long all supervisors of a tree may take to answer, by default.
+/// The default time limit for the answers of all supervisors of a tree.
 pub(crate) const LIMIT: Duration = Duration::from_millis(250);
 
 impl SupervisorRef {
-    /// Takes a snapshot of the tree below this supervisor, in 250 ms at most. [`TreeSnapshot`] has
-    /// an example, and [`Busy`] another.
+    /// Takes a snapshot of the tree below this supervisor, in 250 ms at most. [`TreeSnapshot`] and
+    /// [`Busy`] have examples.
     ///
-    /// Each supervisor answers after it has handled the messages that it had received before. A
-    /// supervisor that does not answer in time, because it starts or stops a child, is
-    /// [busy](NodeState::Busy): the snapshot shows the state that it last published, and
-    /// [the step it is at](TreeNode::busy). The supervisors below a busy one are asked all the same.
-    /// All supervisors are asked at once, so the time does not grow with the depth of the tree.
+    /// Each supervisor answers after it has handled the messages that it received before the
+    /// question. A supervisor that does not answer in time, because it starts or stops a child, is
+    /// [busy](NodeState::Busy): the snapshot shows its last published state and [its current
+    /// step](TreeNode::busy). The supervisors below a busy supervisor are asked as well. All
+    /// supervisors are asked at once, so the time does not grow with the depth of the tree.
     ///
     /// # Errors
     ///
     /// [`NoProc`](CallError::NoProc) if this supervisor has ended, or
-    /// [`Restarting`](CallError::Restarting) if the handle is a named one and the name is
-    /// reserved for a successor. [`Exited`](CallError::Exited) if it ends meanwhile.
+    /// [`Restarting`](CallError::Restarting) if the handle is a named one and the name is reserved
+    /// for a successor. [`Exited`](CallError::Exited) if this supervisor ends while the snapshot is
+    /// taken.
     ///
     /// # Cancel safety
     ///
@@ -46,8 +47,9 @@ impl SupervisorRef {
         self.tree_within(LIMIT).await
     }
 
-    /// As [`tree`](Self::tree), in this time at most. With a limit of zero no supervisor is waited
-    /// for: a supervisor that does not answer at once is shown as it last published.
+    /// Takes a snapshot as [`tree`](Self::tree) does, within this time limit. A limit of zero waits
+    /// for no supervisor: a supervisor that does not answer at once is shown with its last
+    /// published state.
     ///
     /// # Errors
     ///
@@ -87,7 +89,7 @@ impl DynamicSupervisorRef {
     ///
     /// The snapshot shows the first hundred children of each dynamic supervisor. A dynamic
     /// supervisor that does not answer in time is shown with the children of its last answer that
-    /// are still alive; while it stops, with the children that it waits for.
+    /// are still alive. If it stops, it is shown with the children that it waits for.
     ///
     /// # Errors
     ///
@@ -100,8 +102,8 @@ impl DynamicSupervisorRef {
         self.tree_within(LIMIT).await
     }
 
-    /// As [`tree`](Self::tree), in this time at most; [`SupervisorRef::tree_within`] has an
-    /// example.
+    /// Takes a snapshot as [`tree`](Self::tree) does, within this time limit.
+    /// [`SupervisorRef::tree_within`] has an example.
     ///
     /// # Errors
     ///
@@ -125,7 +127,7 @@ impl Survey {
     }
 }
 
-/// A child, or the root, of which the node is yet to be built.
+/// A child, or the root, whose node has not been built yet.
 struct PartialNode<'a> {
     survey: &'a Survey,
     now: Instant,
@@ -136,12 +138,13 @@ struct PartialNode<'a> {
     started: Option<Instant>,
     restarts: u32,
     history: History,
-    /// Of a supervisor that has published a picture.
+    /// The picture and the answer, if the child is a supervisor that has published a picture.
     surveyed: Option<SurveyedSupervisor>,
 }
 
 impl<'a> PartialNode<'a> {
-    /// The root. It has no supervisor here, so its id and state come from its own record.
+    /// Returns the root. No supervisor of the snapshot knows the root, so its id and state come
+    /// from its own record.
     fn root(survey: &'a Survey, now: Instant) -> Self {
         let label = survey.runtime.info(survey.root).and_then(|info| info.label);
         let surveyed = survey.supervisor(survey.root);
@@ -199,8 +202,8 @@ impl<'a> PartialNode<'a> {
         }
     }
 
-    /// The node with all nodes below it. Visits them in a loop, since a tree may be deeper than a
-    /// stack.
+    /// Builds the node with all nodes below it. Visits them in a loop, since a tree may be deeper
+    /// than a stack.
     fn into_tree(self) -> TreeNode {
         let (root, children) = self.into_node();
         let mut next: Vec<(usize, PartialNode<'a>)> =
@@ -215,7 +218,7 @@ impl<'a> PartialNode<'a> {
         assemble(root, nodes)
     }
 
-    /// The node without its children, and the children.
+    /// Builds the node without its children. Also returns the children.
     fn into_node(self) -> (TreeNode, Vec<PartialNode<'a>>) {
         let runtime = &self.survey.runtime;
         let info = self.pid.and_then(|pid| runtime.info(pid));
@@ -257,7 +260,9 @@ impl<'a> PartialNode<'a> {
         (node, child_parts)
     }
 
-    /// The step that keeps it from answering, if it is a live supervisor that did not answer.
+    /// Returns what keeps a live supervisor from answering: its published step, or `Unanswered`.
+    /// Returns `None` for a worker, an ended process, a supervisor that answered, and a supervisor
+    /// that was not asked and has published no step.
     fn busy(&self, info: Option<&ProcessInfo>) -> Option<Busy> {
         info?;
         match &self.surveyed {

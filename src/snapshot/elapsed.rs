@@ -1,8 +1,8 @@
-//! Durations as text for people.
+//! Durations as readable text.
 
 use std::time::Duration;
 
-/// The duration in the unit that fits: `340ms`, `4.0s`, `12m 05s`, `3h 07m`, `2d 04h`.
+/// Formats a duration in the unit that fits: `340ms`, `4.0s`, `12m 05s`, `3h 07m`, `2d 04h`.
 pub(super) fn short_elapsed(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {

@@ -8,7 +8,7 @@ use crate::snapshot::text::facts;
 use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 
 impl TreeSnapshot {
-    /// The tree in the DOT language of Graphviz: `dot -Tsvg` draws it.
+    /// Returns the tree in the DOT language of Graphviz. `dot -Tsvg` draws it.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -44,7 +44,7 @@ impl TreeSnapshot {
         dot
     }
 
-    /// The tree as a mermaid flow chart, for issues, chats and documentation.
+    /// Returns the tree as a mermaid flow chart, for issues, chats and documentation.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -121,7 +121,8 @@ fn mermaid_text(text: &str) -> String {
     escaped
 }
 
-/// The lines of a node's box, each escaped by `escape`. Kind and pid need no escape.
+/// Returns the lines of a node's box. Each text is escaped by `escape`; the kind and the pid need
+/// no escape.
 fn label(node: &TreeNode, escape: fn(&str) -> String, end: &str) -> String {
     let pid = node.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let kind = match node.kind {

@@ -9,23 +9,23 @@ use crate::snapshot::busy::Busy;
 use crate::snapshot::nodes::numbered;
 use crate::snapshot::{NodeState, TreeNode, TreeSnapshot};
 
-/// The health of a tree: the worst health in it, and the path of that node. [`Health`] has an
-/// example.
+/// The health of a tree: the worst health of its nodes, and the path of the node with that health.
+/// [`Health`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TreeHealth {
     /// The worst health of any node.
     pub health: Health,
-    /// The ids from below the root down to that node, separated by `/`; empty if it is the root, or
-    /// if all nodes are ready. An empty id is `""`. If the node is more than 128 levels down, `…`
-    /// stands for the ids in the middle.
+    /// The ids from below the root down to that node, separated by `/`; empty if that node is the
+    /// root, or if all nodes are ready. An empty id is `""`. If the node is more than 128 levels
+    /// down, `…` stands for the ids in the middle.
     pub path: String,
-    /// What that node is doing, if it is a supervisor that did not answer in time.
+    /// The activity of that node, if it is a supervisor that did not answer in time.
     pub busy: Option<Busy>,
 }
 
 impl TreeHealth {
-    /// Whether the tree may be sent work: every node is ready or degraded.
+    /// Returns whether the tree can do work: every node is ready or degraded.
     pub fn is_serving(&self) -> bool {
         self.health.is_serving()
     }
@@ -45,13 +45,14 @@ impl fmt::Display for TreeHealth {
 }
 
 impl TreeSnapshot {
-    /// The health of the whole tree, which is the worst health of its nodes.
+    /// Returns the health of the whole tree, which is the worst health of its nodes.
     ///
     /// * A child that is being started or restarted counts as starting.
     /// * A supervisor that did not answer in time counts as starting, or as stopping if it stops a
-    ///   child. If it waits for a supervisor that did not answer either, the lower one is reported.
-    /// * A child that is stopped for good counts as ready. So does a child that has just ended and
-    ///   whose supervisor has not handled that yet.
+    ///   child. If that supervisor waits for a supervisor that did not answer either, the lower
+    ///   supervisor is reported.
+    /// * A child that is stopped for good counts as ready. A child that has just ended, and whose
+    ///   supervisor has not handled the end yet, counts as ready, too.
     pub fn health(&self) -> TreeHealth {
         let nodes = numbered(&self.root);
         let mut worst = TreeHealth { health: Health::Ready, path: String::new(), busy: None };
@@ -68,7 +69,7 @@ impl TreeSnapshot {
     }
 }
 
-/// The ids from below the root down to this node.
+/// Returns the ids from below the root down to this node, separated by `/`.
 fn path(nodes: &[(Option<usize>, &TreeNode)], at: usize) -> String {
     let parent = |at: &usize| nodes.get(*at).and_then(|(parent, _)| *parent);
     let ancestors: Vec<usize> = std::iter::successors(Some(at), parent).collect();
@@ -90,7 +91,7 @@ fn effective_health(node: &TreeNode) -> Health {
     }
 }
 
-/// Whether the node waits for a supervisor below it that is busy as well.
+/// Returns whether the node waits for a supervisor below it that is busy as well.
 fn waits_for_busy(node: &TreeNode) -> bool {
     let Some(child) = node.busy.as_ref().and_then(Busy::child) else { return false };
     node.children.iter().any(|node| node.id == child && node.busy.is_some())

@@ -1,7 +1,8 @@
 //! A snapshot as JSON.
 //!
 //! The JSON is a flat list of nodes, since many parsers refuse JSON that is nested more than 128
-//! levels deep. Times are in milliseconds. A moment is the time that has passed since.
+//! levels deep. All times are in milliseconds. A moment is written as the time between it and the
+//! snapshot.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -19,23 +20,23 @@ use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 use crate::supervisor::Incarnation;
 
 impl TreeSnapshot {
-    /// The tree as JSON: an object with `nodes`, a flat list of all nodes. A supervisor comes before
-    /// its children, and children of one supervisor are in start order. `node` is the number of the
-    /// node in the list, and `parent` the number of its supervisor; the root has number 0 and the
-    /// `parent` null. The list lets a parser that refuses JSON nested deeper than 128 levels read a
-    /// tree of any depth.
+    /// Returns the tree as JSON: an object with `nodes`, a flat list of all nodes. A supervisor
+    /// comes before its children, and children of one supervisor are in start order. `node` is the
+    /// number of the node in the list, and `parent` the number of its supervisor; the root has
+    /// number 0 and the `parent` null. Since the list is flat, a parser that refuses JSON nested
+    /// deeper than 128 levels can read a tree of any depth.
     ///
     /// A node has `id`, `kind` (`worker` or `supervisor`), `state` (`running`, `starting`,
     /// `restarting`, `stopping`, `ended`, `stopped` or `busy`), `restarts`, `names`, `health`,
     /// `mailbox_depth` (null where it is not [counted](TreeNode::depth)), `history` and `more`, and
     /// where they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are in
-    /// milliseconds. Texts are complete. Control characters and `<` in them are written as
-    /// `\u001b`, so that a terminal or a page that shows the JSON acts on none of them.
+    /// milliseconds. Texts are complete. Control characters and `<` in texts are escaped, as in
+    /// `\u001b`, so that a terminal or a page that shows the JSON does not interpret them.
     ///
-    /// For a supervisor that did not answer in time, and is shown as it last published, `last_known`
-    /// is true and `busy` is an object with `with` (`init`, `starting`, `stopping`, `ending` or
-    /// `unanswered`), `child` and `elapsed_ms`, as in [`Busy`]. For all other nodes `last_known` is
-    /// false and `busy` is null.
+    /// For a supervisor that did not answer in time, and that is shown with its last published
+    /// state, `last_known` is true and `busy` is an object with `with` (`init`, `starting`,
+    /// `stopping`, `ending` or `unanswered`), `child` and `elapsed_ms`, as in [`Busy`]. For all
+    /// other nodes `last_known` is false and `busy` is null.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -84,7 +85,8 @@ impl Serialize for Nodes<'_> {
     }
 }
 
-/// Escapes control characters and `<`. They can be in strings only, so the JSON stays the same.
+/// Escapes control characters and `<`. These occur only inside strings, so the value of the JSON
+/// stays the same.
 fn escape_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -182,7 +184,7 @@ impl Serialize for BudgetJson {
     }
 }
 
-/// An incarnation that has ended, at the moment of the snapshot.
+/// An incarnation that has ended, with the moment of the snapshot.
 struct PastIncarnation<'a> {
     incarnation: &'a Incarnation,
     taken: Instant,
@@ -203,7 +205,7 @@ impl Serialize for PastIncarnation<'_> {
     }
 }
 
-/// The health with the complete reason; its `Display` cuts a long one.
+/// Returns the health with the complete reason. The `Display` of a health cuts a long reason.
 fn health(health: &Health) -> Cow<'_, str> {
     match health {
         Health::Degraded(why) => why.as_str().into(),
@@ -211,7 +213,7 @@ fn health(health: &Health) -> Cow<'_, str> {
     }
 }
 
-/// The reason with all causes of its error, and with its line breaks.
+/// Returns the reason with all causes of its error, and with its line breaks.
 fn reason(reason: &ExitReason) -> String {
     match reason {
         ExitReason::ShutdownWith(detail) => format!("shutdown: {}", detail.text()),

@@ -1,12 +1,12 @@
-//! A running tree as a value, with the state and history of each process; and that value as text,
-//! JSON, a graph and HTTP routes.
+//! A running tree as a value, with the state and history of each process. The value can be shown as
+//! text, JSON, a graph and HTTP routes.
 //!
 //! **Uses** `base`, `exit`, `time`, `observe`, `process`, `runtime`, `child`, `supervisor`.
 //! **Knows nothing of** programs.
 //!
-//! A snapshot stops no process. All supervisors are asked at once, under one deadline, so the parts
-//! of a snapshot are of slightly different moments. A supervisor that does not answer in time, because
-//! it starts or stops a child, is shown as it last published.
+//! Taking a snapshot pauses no process, so the parts of a snapshot are of slightly different
+//! moments. All supervisors are asked at once, under one deadline. A supervisor that does not
+//! answer in time, because it starts or stops a child, is shown with its last published state.
 
 use std::time::Duration;
 
@@ -39,8 +39,9 @@ pub use nodes::TreeNodes;
 /// A supervision tree at one moment, as [`SupervisorRef::tree`](crate::SupervisorRef::tree) takes
 /// it. OTP: the view of `observer` under *Applications*.
 ///
-/// The [`Display`](std::fmt::Display) is a text tree, [`to_dot`](Self::to_dot) and
-/// [`to_mermaid`](Self::to_mermaid) are graphs, and with the feature `serde` a snapshot serializes.
+/// The [`Display`](std::fmt::Display) is a text tree. [`to_dot`](Self::to_dot) and
+/// [`to_mermaid`](Self::to_mermaid) return graphs. With the feature `serde` a snapshot can be
+/// serialized.
 ///
 /// Text and graphs are for people: each node is one line, or one box.
 ///
@@ -87,43 +88,46 @@ pub use nodes::TreeNodes;
 pub struct TreeSnapshot {
     /// The supervisor that the snapshot was taken of, with all nodes below it.
     pub root: TreeNode,
-    /// When the snapshot was taken.
+    /// The moment at which the snapshot was taken.
     pub taken: Instant,
 }
 
 /// One supervisor or child in a [`TreeSnapshot`], which has an example.
 #[non_exhaustive]
 pub struct TreeNode {
-    /// The id of the child; of the root the name, or else the label.
+    /// The id of the child. For the root it is the label of the root's process, or its pid if it
+    /// has no label.
     pub id: String,
     /// Worker or supervisor.
     pub kind: NodeKind,
-    /// What the child is doing.
+    /// The state of the child.
     pub state: NodeState,
-    /// Why a supervisor did not answer in time, if its state is [`Busy`](NodeState::Busy). Then this
-    /// node and its children are shown as the supervisor last published them.
+    /// The activity of a supervisor that did not answer in time, if its state is
+    /// [`Busy`](NodeState::Busy). Such a node and its children are shown as the supervisor last
+    /// published them.
     pub busy: Option<Busy>,
     /// The pid, if the child runs.
     pub pid: Option<Pid>,
     /// The names that the process holds.
     pub names: Vec<String>,
-    /// How long this incarnation has been running.
+    /// The time since this incarnation was started, if the process is alive.
     pub up: Option<Duration>,
-    /// How often the supervisor has restarted the child. As in
+    /// The number of restarts of the child by its supervisor. As in
     /// [`ChildInfo::restarts`](crate::ChildInfo::restarts), starts on request don't count.
     pub restarts: u32,
-    /// How many messages are queued in the mailbox; 0 also where they are not counted. See
-    /// [`depth`](Self::depth).
+    /// The number of messages that are queued in the mailbox; 0 also where messages are not
+    /// counted. See [`depth`](Self::depth).
     pub mailbox_depth: usize,
     /// Whether the queued messages are counted.
     is_counted: bool,
-    /// The health that the process reports; ready, if it reports none.
+    /// The health that the process reports; ready if the process reports none.
     pub health: Health,
     /// The latest incarnations that have ended, oldest first.
     pub history: Vec<Incarnation>,
     /// The children, in start order.
     pub children: TreeNodes,
-    /// How many children of a supervisor with very many are left out of `children`.
+    /// The number of children that are left out of `children`, for a supervisor with very many
+    /// children.
     pub more: usize,
 }
 
@@ -135,12 +139,12 @@ pub enum NodeKind {
     Worker,
     /// A supervisor.
     Supervisor {
-        /// The strategy as OTP spells it, `one_for_one` for example; empty if the supervisor has not
-        /// begun to start its children.
+        /// The strategy as OTP spells it, `one_for_one` for example; empty if the supervisor has
+        /// not begun to start its children.
         strategy: &'static str,
-        /// The restarts that the supervisor still allows; `None` if it allows any number, or has
-        /// not begun to start its children. For a supervisor that did not answer in time this is a
-        /// lower bound, as of its last restart.
+        /// The restarts that the supervisor still allows; `None` if the supervisor allows any
+        /// number, or has not begun to start its children. For a supervisor that did not answer in
+        /// time the number is a lower bound, as of its last restart.
         budget: Option<RestartBudget>,
     },
 }
@@ -162,22 +166,22 @@ pub enum NodeState {
     Starting,
     /// The supervisor waits for the child to stop.
     Stopping,
-    /// The process has ended, and its supervisor has not handled that yet.
+    /// The process has ended, and its supervisor has not handled the end yet.
     Ended,
-    /// A supervisor that did not answer in time. It is shown as it last published, and
-    /// [`TreeNode::busy`] says what it is doing. [`Busy`] has an example.
+    /// The supervisor did not answer in time. Its last published state is shown, and
+    /// [`TreeNode::busy`] has its activity. [`Busy`] has an example.
     Busy,
 }
 
 impl TreeSnapshot {
-    /// Finds a node by its path: the ids from below the root, separated by `/`. [`TreeSnapshot`] has
-    /// an example.
+    /// Finds a node by its path: the ids from below the root, separated by `/`. [`TreeSnapshot`]
+    /// has an example.
     pub fn find(&self, path: &str) -> Option<&TreeNode> {
         path.split('/')
             .try_fold(&self.root, |node, id| node.children.iter().find(|child| child.id == id))
     }
 
-    /// All nodes, each supervisor before its children.
+    /// Returns all nodes, each supervisor before its children.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -199,16 +203,16 @@ impl TreeSnapshot {
 }
 
 impl TreeNode {
-    /// How many messages are queued in the mailbox; `None` if the child does not run or its messages
-    /// are not counted. They are counted in a runtime
-    /// [with mailbox depths](crate::Runtime::with_mailbox_depth), and in a mailbox with a bound.
+    /// Returns the number of messages that are queued in the mailbox; `None` if the child does not
+    /// run or its messages are not counted. Messages are counted in a runtime [with mailbox
+    /// depths](crate::Runtime::with_mailbox_depth), and in a mailbox with a bound.
     /// [`ProcessInfo::depth`](crate::ProcessInfo::depth) has an example.
     pub fn depth(&self) -> Option<usize> {
         self.is_counted.then_some(self.mailbox_depth)
     }
 
-    /// The restarts that are left, if this is a supervisor that limits them. [`TreeSnapshot`] has an
-    /// example.
+    /// Returns the restarts that are left, if this is a supervisor that limits them.
+    /// [`TreeSnapshot`] has an example.
     pub fn budget(&self) -> Option<RestartBudget> {
         match self.kind {
             NodeKind::Supervisor { budget, .. } => budget,
@@ -216,7 +220,8 @@ impl TreeNode {
         }
     }
 
-    /// Why the last incarnation ended or did not start; `None` if this is the first incarnation.
+    /// Returns why the last incarnation ended or did not start; `None` if this is the first
+    /// incarnation.
     pub fn last_reason(&self) -> Option<&ExitReason> {
         self.history.last().map(|last| &last.reason)
     }

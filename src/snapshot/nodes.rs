@@ -30,7 +30,8 @@ use crate::snapshot::TreeNode;
 #[derive(Default)]
 pub struct TreeNodes(pub(super) Vec<TreeNode>);
 
-/// Builds a tree from its root and its descendants, each with the number of its parent.
+/// Builds a tree from its root and its descendants. Each descendant comes with the number of its
+/// parent.
 ///
 /// The root has number 0, and the descendants are numbered from 1 on, each parent before its
 /// children. The children of a node keep their order.
@@ -49,8 +50,8 @@ pub(super) fn assemble(mut root: TreeNode, mut descendants: Vec<(usize, TreeNode
     root
 }
 
-/// A node and its descendants, each parent before its children. The index is the number of a node,
-/// and each node comes with the number of its parent.
+/// Returns a node and its descendants, each parent before its children. The index in the list is
+/// the number of a node, and each node comes with the number of its parent.
 pub(super) fn numbered(root: &TreeNode) -> Vec<(Option<usize>, &TreeNode)> {
     let mut all = Vec::new();
     let mut next = vec![(None, root)];
@@ -63,7 +64,7 @@ pub(super) fn numbered(root: &TreeNode) -> Vec<(Option<usize>, &TreeNode)> {
 }
 
 impl TreeNode {
-    /// A copy of this node without its children.
+    /// Copies this node without its children.
     fn without_children(&self) -> TreeNode {
         TreeNode {
             id: self.id.clone(),
@@ -123,7 +124,7 @@ impl Drop for TreeNodes {
     }
 }
 
-/// The node, and a flat list of its descendants, each with its level.
+/// Shows the node, and a flat list of its descendants, each with its level.
 impl fmt::Debug for TreeNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TreeNode");
@@ -132,7 +133,7 @@ impl fmt::Debug for TreeNode {
     }
 }
 
-/// A flat list of the nodes and their descendants, each parent before its children. The nodes
+/// Shows a flat list of the nodes and their descendants, each parent before its children. The nodes
 /// themselves have level 1.
 impl fmt::Debug for TreeNodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,8 +16,8 @@ use crate::snapshot::TreeSnapshot;
 use crate::snapshot::collect::LIMIT;
 use crate::supervisor::SupervisorRef;
 
-/// Routes with the health and the snapshot of a tree, to be merged into an application's own routes.
-/// Requires the feature `axum`.
+/// Returns routes with the health and the snapshot of a tree, to be merged into an application's
+/// own routes. Requires the feature `axum`.
 ///
 /// | route | answer |
 /// |---|---|
@@ -29,12 +29,12 @@ use crate::supervisor::SupervisorRef;
 /// All answers are plain text or JSON, and forbid browsers to interpret them as anything else
 /// (`nosniff`). Control characters in ids and reasons are [escaped](TreeSnapshot).
 ///
-/// `/healthz` asks no process: it answers while the tree starts, stops or hangs, as long as a thread
-/// runs the server of these routes. The other routes ask all supervisors at once, as
+/// `/healthz` asks no process: it answers while the tree starts, stops or hangs, as long as a
+/// thread runs the server of these routes. The other routes ask all supervisors at once, as
 /// [`SupervisorRef::tree`] does. A supervisor that does not answer in time, because it starts or
-/// stops a child, is alive but not ready; the tree shows it as it last published, marked as such.
-/// Rendering a tree of more than 1,000 children may take the same time once more; after that the
-/// answer is 503.
+/// stops a child, is alive but not ready. The tree shows its last published state, and marks it as
+/// last known. The rendering of a tree of more than 1,000 children has the same time limit once
+/// more; after that the answer is 503.
 ///
 /// [`tree_routes_within`] sets another time than 250 ms. It must be less than the timeout of the
 /// probe (`timeoutSeconds` in Kubernetes, 1 by default).
@@ -58,8 +58,8 @@ pub fn tree_routes(tree: &SupervisorRef) -> Router {
     tree_routes_within(tree, LIMIT)
 }
 
-/// As [`tree_routes`], with another time for the answers of `/readyz`, `/tree` and `/tree.json`.
-/// [`tree_routes`] has an example.
+/// Returns the routes of [`tree_routes`], with another time for the answers of `/readyz`, `/tree`
+/// and `/tree.json`. [`tree_routes`] has an example.
 pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
     let routes = Router::new()
         .route("/healthz", get(healthz))
@@ -82,7 +82,8 @@ struct TreeRoutes {
     limit: Duration,
 }
 
-/// Does not wait: a program whose probe is not answered in time is killed.
+/// Answers without waiting for any process: an orchestrator kills a program whose probe is not
+/// answered in time.
 async fn healthz(State(TreeRoutes { tree, .. }): State<TreeRoutes>) -> Response {
     match tree.is_alive() {
         true => "alive\n".into_response(),
@@ -115,8 +116,9 @@ async fn json(State(routes): State<TreeRoutes>) -> Response {
 
 impl TreeRoutes {
     /// Takes a snapshot and renders it. A large tree is rendered on a blocking thread, so that no
-    /// other task is delayed. A small tree is rendered right here, so that there is an answer even
-    /// if all blocking threads are busy, which may be the fault that the caller looks for.
+    /// other task is delayed. A small tree is rendered in this task, so that there is an answer
+    /// even if all blocking threads are busy. Busy blocking threads may be the fault that the
+    /// caller looks for.
     async fn respond(
         &self,
         show: impl FnOnce(&TreeSnapshot) -> Response + Send + 'static,
@@ -141,7 +143,7 @@ impl TreeRoutes {
     }
 }
 
-/// The answer 503, with a request to try again in a second.
+/// Returns the answer 503, with a request to try again in a second.
 fn unavailable(why: &str) -> Response {
     let headers = [(header::RETRY_AFTER, "1"), NO_SNIFF];
     let why = excerpt(why, PAGE);

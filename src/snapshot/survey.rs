@@ -8,20 +8,21 @@
 //! # Steps
 //!
 //! 1. The survey reads the published picture of the root, and from there down the pictures of all
-//!    supervisors below, without asking any. It sends each of these supervisors a question, all at
-//!    the same time.
+//!    supervisors below the root, without asking any supervisor. It sends each of these supervisors
+//!    a question, all at the same time.
 //! 2. A supervisor answers after it has handled the messages before the question. The survey then
 //!    reads the supervisor's picture. If the picture contains supervisors that were not known
 //!    before, the survey does step 1 for each of them.
-//! 3. At the deadline, or when all have answered, the survey ends. The picture of a supervisor
-//!    without an answer is read when the tree is built.
+//! 3. At the deadline, or when all supervisors have answered, the survey ends. The picture of a
+//!    supervisor without an answer is read when the tree is built.
 //!
 //! # Invariants
 //!
 //! 1. Each supervisor is asked once, even if several pictures contain it.
-//! 2. The picture of an answer is read after the answer, so it includes the effects of all messages
-//!    before the question.
-//! 3. A busy supervisor delays no other: its children are known from its picture.
+//! 2. The picture of a supervisor that answers is read after the answer, so it includes the effects
+//!    of all messages before the question.
+//! 3. A busy supervisor does not delay the questions to the supervisors below it, which are known
+//!    from its picture.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -52,7 +53,8 @@ use crate::time::timer_queue::after;
 pub(crate) struct Survey {
     pub(super) runtime: Runtime,
     pub(super) root: Pid,
-    /// The supervisors that were asked; `None` until one has answered.
+    /// The pictures of the supervisors that were asked; `None` for a supervisor that has not
+    /// answered.
     answers_by_pid: HashMap<Pid, Option<PictureRead>>,
 }
 
@@ -60,10 +62,10 @@ pub(crate) struct Survey {
 #[derive(Debug)]
 pub(super) struct SurveyedSupervisor {
     pub(super) picture: Arc<PublishedState>,
-    /// How many children the picture leaves out.
+    /// The number of children that the picture leaves out.
     pub(super) left_out_count: usize,
     pub(super) answer: Answer,
-    /// How many questions of surveys are queued in its mailbox.
+    /// The number of survey questions that are queued in the supervisor's mailbox.
     pub(super) queued_requests: usize,
 }
 
@@ -77,7 +79,7 @@ pub(super) enum Answer {
     NotAsked,
 }
 
-/// A picture, and how many children it leaves out.
+/// A picture, and the number of children that it leaves out.
 type PictureRead = (Arc<PublishedState>, usize);
 
 type PendingAnswers<'a> = FuturesUnordered<BoxFuture<'a, (Pid, Result<PictureRead, CallError>)>>;
@@ -131,7 +133,7 @@ impl Survey {
         }
     }
 
-    /// How many children all pictures show together.
+    /// Returns the number of children in all pictures together.
     #[cfg(feature = "axum")]
     pub(crate) fn child_count(&self) -> usize {
         let shown = |(pid, read): (&Pid, &Option<PictureRead>)| match read {
@@ -142,7 +144,7 @@ impl Survey {
         self.answers_by_pid.iter().map(shown).sum()
     }
 
-    /// The picture of this supervisor; `None` if it has published none.
+    /// Returns the picture of this supervisor; `None` if the supervisor has published none.
     pub(super) fn supervisor(&self, pid: Pid) -> Option<SurveyedSupervisor> {
         let asked = self.answers_by_pid.get(&pid);
         if let Some(Some((picture, left_out_count))) = asked {
@@ -159,7 +161,7 @@ impl Survey {
         let mut picture = published.read();
         let count = published.count();
         if picture.is_partial {
-            // The picture is from the last answer: some of these children may have ended since.
+            // The picture is from the last answer, so some of these children may have ended since.
             picture.children.retain(|_, child| match child.state {
                 PublishedChildState::Running(pid) => self.runtime.is_alive(pid),
                 PublishedChildState::Restarting { .. } | PublishedChildState::Stopped => true,
@@ -177,7 +179,7 @@ impl Survey {
     }
 }
 
-/// The process of the child that this supervisor is starting, if it exists yet.
+/// Returns the process of the child that this supervisor is starting, if the process exists yet.
 pub(super) fn starting_process(
     runtime: &Runtime,
     supervisor: Pid,
@@ -187,7 +189,7 @@ pub(super) fn starting_process(
     runtime.kernel.child_at(supervisor, ChildSlot { child: key, start })
 }
 
-/// The processes of the supervisors among the children of this supervisor.
+/// Returns the processes of the supervisors among the children of this supervisor.
 fn child_supervisors(runtime: &Runtime, supervisor: Pid, picture: &PublishedState) -> Vec<Pid> {
     let running = picture.children.values().filter_map(|child| match child.state {
         PublishedChildState::Running(pid) if child.kind == ChildType::Supervisor => Some(pid),
@@ -226,7 +228,7 @@ async fn ask(
     (pid, answer.map(read))
 }
 
-/// How many of `count` children are not in the picture.
+/// Returns how many of `count` children are not in the picture.
 fn left_out(picture: &PublishedState, count: usize) -> usize {
     match picture.is_partial {
         true => count.saturating_sub(picture.children.len()),

@@ -12,7 +12,7 @@ use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
 /// all indents of a tree that is one long chain would grow with the square of its depth.
 const INDENTED_LEVELS: usize = 32;
 
-/// One line: the branch, three aligned columns, and the facts.
+/// One line of the text: the branch, three aligned columns, and the facts.
 struct Line {
     branch: String,
     id: String,
@@ -39,7 +39,7 @@ impl fmt::Display for TreeSnapshot {
     }
 }
 
-/// A node whose line is yet to be rendered.
+/// A node whose line has not been rendered yet.
 struct PendingNode<'a> {
     node: &'a TreeNode,
     level: usize,
@@ -48,7 +48,7 @@ struct PendingNode<'a> {
     is_last: bool,
 }
 
-/// The lines of all nodes, each parent before its children.
+/// Renders the lines of all nodes, each parent before its children.
 fn lines(root: &TreeNode) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut next = vec![PendingLine::Node(PendingNode {
@@ -69,7 +69,7 @@ fn lines(root: &TreeNode) -> Vec<Line> {
     lines
 }
 
-/// A line that is yet to be rendered, for a node or for the children that are left out.
+/// A line that has not been rendered yet, for a node or for the children that are left out.
 enum PendingLine<'a> {
     Node(PendingNode<'a>),
     More(Line),
@@ -129,7 +129,7 @@ fn kind(node: &TreeNode) -> &'static str {
     }
 }
 
-/// The facts of a node, in this order: state, budget, restarts, names, health, mailbox.
+/// Returns the facts of a node, in this order: state, budget, restarts, names, health, mailbox.
 pub(super) fn facts(node: &TreeNode) -> Vec<String> {
     let mut facts = vec![state(node)];
     if let Some(budget) = node.budget() {

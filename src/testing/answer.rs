@@ -14,12 +14,12 @@ use crate::runtime::await_reply::outcome;
 use crate::runtime::errors::call_error::CallError;
 use crate::testing::bare_process::resolve_dropped_replies;
 
-/// The answer to a [`question`](crate::testing::TestContext::question), as a caller would get it. [`TestContext`](crate::testing::TestContext)
-/// has an example.
+/// The answer to a [`question`](crate::testing::TestContext::question), as a caller would receive
+/// it. [`TestContext`](crate::testing::TestContext) has an example.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: dropping an `Answer` has the effect of a caller that stops waiting.
+/// Cancel safe: a dropped `Answer` has the same effect as a caller that stops waiting.
 #[must_use = "it does nothing unless awaited or asked"]
 pub struct Answer<T> {
     /// `None` once the answer was taken.
@@ -28,12 +28,13 @@ pub struct Answer<T> {
 }
 
 impl<T: Send + 'static> Answer<T> {
-    /// Takes the answer, if there is one by now; `None` also if it was taken before.
+    /// Takes the answer, if there is one now. Returns `None` also if the answer was taken before.
     /// [`TestContext`](crate::testing::TestContext) has an example.
     pub fn by_now(&mut self) -> Option<Result<T, CallError>> {
         let mut cx = Context::from_waker(Waker::noop());
         self.awaited.as_ref()?;
-        // Without tokio's budget, which may be used up: the result must not depend on it.
+        // Poll without tokio's budget, which may be used up: the result must not depend on the
+        // budget.
         match self.poll_now(&mut cx) {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
@@ -45,7 +46,7 @@ impl<T: Send + 'static> Answer<T> {
         let Some(awaited) = slot else { panic!("the answer was taken already") };
         let answer = match awaited.poll(cx, &**server) {
             Poll::Pending => {
-                // The handler may have dropped the reply: then the call resolves here.
+                // The handler may have dropped the reply. In that case the call is resolved here.
                 resolve_dropped_replies(&**server);
                 ready!(awaited.poll(cx, &**server))
             }

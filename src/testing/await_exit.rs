@@ -1,4 +1,4 @@
-//! Waiting for the end of a process, and for its restart.
+//! Waits for the end of a process, and for its restart.
 
 use std::future::Future;
 
@@ -14,12 +14,13 @@ use crate::testing::time_limit::wait_for;
 ///
 /// # Panics
 ///
-/// If the process does not end within a day. Under a paused clock that is at once when nothing else
-/// is due.
+/// If the process does not end within a day. Under a paused clock this panic comes at once when no
+/// other timer is due.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe. The process is looked up when this is called, not when the future is awaited.
+/// Cancel safe. The function looks the process up when it is called, not when the future is
+/// awaited.
 ///
 /// ```
 /// use regrow::testing::await_exit;
@@ -39,16 +40,17 @@ pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReaso
     async move { wait_for(format!("the end of {pid}"), ended).await }
 }
 
-/// Waits until another process holds the name than at the time of the call, and returns its pid.
-/// Call this before the crash, and await the future afterwards. If no process holds the name at the
-/// time of the call, the future waits for the first holder.
+/// Waits until the name has a new holder, which differs from the holder at the time of the call,
+/// and returns the pid of the new holder. Call this before the crash, and await the future
+/// afterwards. If no process holds the name at the time of the call, the future waits for the first
+/// holder.
 ///
 /// A server registers its name before its `init` runs. A call to the server waits for the `init`.
 ///
 /// # Panics
 ///
-/// If there is no new holder within a day. Under a paused clock that is at once when nothing else is
-/// due, for example after a supervisor gave up.
+/// If there is no new holder within a day. Under a paused clock this panic comes at once when no
+/// other timer is due, for example after a supervisor gave up.
 ///
 /// # Cancel safety
 ///
@@ -92,7 +94,7 @@ async fn new_holder(runtime: &Runtime, name: &str, before: Option<Pid>) -> Pid {
         consume_budget().await;
         let name_change = runtime.kernel.name_changes.notified();
         tokio::pin!(name_change);
-        // From here on no change is missed.
+        // From here on no change of the name is missed.
         name_change.as_mut().enable();
         match runtime.whereis(name) {
             Some(holder) if Some(holder) != before => return holder,

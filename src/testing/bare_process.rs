@@ -1,12 +1,12 @@
-//! A process without a body of its own: a test reads its mailbox.
+//! A process whose mailbox a test reads, without a body of its own.
 //!
-//! The future of the process waits until the test ends it, or until an exit signal does. In both
-//! cases the process is torn down like any other, so linked processes, monitors and callers receive
-//! the true exit reason, and messages that arrive later are refused.
+//! The future of the process waits until the test or an exit signal ends the process. In both cases
+//! the process is torn down like any other, so linked processes, monitors and callers receive the
+//! true exit reason, and messages that arrive later are refused.
 //!
-//! Messages that the test has not read before the end are never handed out. Calls among them
-//! resolve at the end if the future of the process owns the mailbox reader, and otherwise when the
-//! test drops the reader.
+//! Messages that the test has not read before the end of the process are not handed out any more.
+//! Calls among these messages are resolved at the end if the future of the process owns the mailbox
+//! reader, and otherwise when the test drops the reader.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -28,7 +28,7 @@ use crate::process::{AnyProcess, flag};
 use crate::runtime::Runtime;
 use crate::runtime::ended::Ended;
 
-/// The process. It ends normally when this is dropped.
+/// The handle to the process, which ends normally when the handle is dropped.
 pub(super) struct BareProcess<M: Item> {
     process: Arc<Process<M>>,
     end: oneshot::Sender<ExitReason>,
@@ -95,8 +95,8 @@ impl<M: Item> BareProcess<M> {
     }
 }
 
-/// Resolves calls whose replies were dropped. If an exit is pending, the end of the process resolves
-/// them instead, with the exit reason.
+/// Resolves calls whose replies were dropped. If an exit is pending, the end of the process
+/// resolves them instead, with the exit reason.
 pub(super) fn resolve_dropped_replies(process: &dyn AnyProcess) {
     let flags = process.flags().load(Ordering::Acquire);
     if flags & flag::UNANSWERED != 0 && flags & flag::EXIT_PENDING == 0 {

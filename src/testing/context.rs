@@ -1,4 +1,4 @@
-//! The context for handlers that a test calls.
+//! The context for handlers that are called by a test.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -28,7 +28,7 @@ use crate::testing::time_limit::wait_for;
 /// The context belongs to a real process, so pids, links, monitors, timers and tasks work. The
 /// process ends when the `TestContext` is dropped. Items that the process receives stay in its
 /// mailbox until the test calls [`handle_next`](Self::handle_next). The handlers run in the test
-/// and not in that process, so a server that calls itself is not refused here.
+/// and not in that process, so a call of a server to itself is not detected here.
 ///
 /// To test supervision or concurrency, start the server instead.
 ///
@@ -156,22 +156,24 @@ impl<S: GenServer> TestContext<S> {
         (make(reply), Answer { awaited: Some(answer.later()), server: server.clone() })
     }
 
-    /// Handles the next event, in the order of a running server: continues first, then items of the
-    /// mailbox and timers that are due, and the idle timeout if nothing comes in time. Returns the
-    /// result of the handler.
+    /// Handles the next event, in the order of a running server: first the messages of
+    /// [`continue_with`](ServerContext::continue_with), then items of the mailbox and timers that
+    /// are due, and the idle timeout if no event comes in time. Returns the result of the handler.
     ///
     /// # Errors
     ///
-    /// The error of the handler. If the process was stopped, or ended by a signal, the exit reason.
+    /// The error of the handler; or the exit reason, if the process was stopped or was ended by a
+    /// signal.
     ///
     /// # Panics
     ///
-    /// If nothing is due within a day; under a paused clock that is at once.
+    /// If no event comes within a day. Under a paused clock this panic comes at once when no timer
+    /// is due.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe until an event arrives. If the future is dropped after that, the handler is
-    /// dropped with it.
+    /// Cancel safe until an event arrives. If the future is dropped after that, the handler of the
+    /// event does not run to its end.
     ///
     /// ```
     /// use regrow::testing::TestContext;
@@ -276,8 +278,8 @@ impl<S: GenServer> TestContext<S> {
         self.context.take_idle().limit()
     }
 
-    /// The timers that [`cast_after`](ServerContext::cast_after) and similar methods have set, the
-    /// one that is due next first. [`TestContext`] has an example.
+    /// Returns the timers that [`cast_after`](ServerContext::cast_after) and similar methods have
+    /// set, in the order in which they are due. [`TestContext`] has an example.
     pub fn timers(&mut self) -> Vec<SetTimer> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let now = Instant::now();
@@ -328,17 +330,17 @@ pub struct SetTimer {
 }
 
 impl SetTimer {
-    /// The key of the timer, if it has one. [`TestContext`] has an example.
+    /// Returns the key of the timer, if it has one. [`TestContext`] has an example.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// The time until the timer is due. [`TestContext`] has an example.
+    /// Returns the time until the timer is due. [`TestContext`] has an example.
     pub fn remaining(&self) -> Duration {
         self.remaining
     }
 
-    /// The time between two ticks, if the timer was set by
+    /// Returns the time between two ticks, if the timer was set by
     /// [`cast_every`](ServerContext::cast_every).
     pub fn period(&self) -> Option<Duration> {
         self.period

@@ -1,7 +1,7 @@
-//! A server whose handlers are the test.
+//! A stand-in for a server: the test receives the items of its mailbox.
 //!
 //! The future of the process owns the mailbox reader, and lends it to the test for one poll at a
-//! time. So when the process ends, items that the test has not taken are dropped before the end is
+//! time. Items that the test has not taken are therefore dropped before the end of the process is
 //! announced, as in a real server, and their callers receive the true exit reason.
 
 use std::fmt;
@@ -21,8 +21,9 @@ use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::testing::bare_process::BareProcess;
 use crate::testing::time_limit::wait_for;
 
-/// A stand-in for a server of type `S`. The test receives its calls and casts, as values of the
-/// server's own enums, and answers with [`Reply::send`](crate::Reply::send). No code of `S` runs.
+/// A stand-in for a server of type `S`. The test receives the calls and casts, as values of the
+/// server's own enums, and answers with [`Reply::send`](crate::Reply::send). No callback of `S`
+/// runs.
 ///
 /// A mock is a real process, so callers get the usual errors: `NoReply` for a reply that the test
 /// drops, and `Exited` or `NoProc` once the mock has [ended](Self::end), was killed or dropped. A
@@ -102,7 +103,7 @@ pub enum Asked<S: GenServer> {
 /// The reader of the mailbox; `None` once the process has ended.
 struct MailboxReader<S: GenServer>(Mutex<Option<ServerContext<S>>>);
 
-/// Owned by the future of the process: drops the reader when the process ends.
+/// Drops the reader when the process ends. The future of the process owns this value.
 struct DropReader<S: GenServer>(Arc<MailboxReader<S>>);
 
 impl<S: GenServer> Mock<S> {
@@ -110,8 +111,8 @@ impl<S: GenServer> Mock<S> {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`. If `runtime` was
-    /// shut down.
+    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`. If `runtime`
+    /// was shut down.
     pub fn new(runtime: &Runtime) -> Self {
         Mock::start(runtime, &NewProcess::default())
     }
@@ -152,12 +153,12 @@ impl<S: GenServer> Mock<S> {
         Mock { process, reader }
     }
 
-    /// A direct handle to the mock, for the code under test. [`Mock`] has an example.
+    /// Returns a direct handle to the mock, for the code under test. [`Mock`] has an example.
     pub fn server(&self) -> ServerRef<S> {
         ServerRef::direct(self.process.inner().clone())
     }
 
-    /// The pid of the mock, also after its end.
+    /// Returns the pid of the mock, also after its end.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
@@ -166,8 +167,8 @@ impl<S: GenServer> Mock<S> {
     ///
     /// # Panics
     ///
-    /// If the mock has ended. If nothing arrives within a day; under a paused clock that is at once
-    /// when nothing else is due.
+    /// If the mock has ended. If nothing arrives within a day; under a paused clock this panic
+    /// comes at once when no other timer is due.
     ///
     /// # Cancel safety
     ///
@@ -233,13 +234,14 @@ impl<S: GenServer> Mock<S> {
         }
     }
 
-    /// Ends the mock with this reason, for example a [crash](ExitReason::crashed), and waits for the
-    /// end. Returns the true exit reason, which differs if the mock had ended before. [`Mock`] has an
-    /// example.
+    /// Ends the mock with this reason, for example a [crash](ExitReason::crashed), and waits for
+    /// the end. Returns the true exit reason, which is another one if the mock had already ended.
+    /// [`Mock`] has an example.
     ///
     /// # Cancel safety
     ///
-    /// The mock ends even if the future is dropped; normally if the future was never polled.
+    /// The mock ends even if the future is dropped. If the future was never polled, the mock ends
+    /// normally.
     pub async fn end(self, reason: ExitReason) -> ExitReason {
         self.process.end(reason).await
     }
@@ -270,7 +272,7 @@ impl<S: GenServer> MailboxReader<S> {
 
 impl<S: GenServer> Drop for DropReader<S> {
     fn drop(&mut self) {
-        // Outside the lock: the reader drops the unread items, which are the user's.
+        // Drop the reader outside the lock: it drops the unread items, which may run user code.
         drop(self.0.replace(None));
     }
 }

@@ -1,14 +1,15 @@
 // **Uses** `base`, `exit`, `message`, `process`, `kernel`, `mailbox`, `call`, `runtime`, `server`.
 // **Knows nothing of** supervisors: a test starts the tree that ships.
 
-//! Tools for tests of programs built on regrow: of a handler without a process, of code that talks
-//! to a server, and of a whole tree with crashes and restarts that are the same in each run.
+//! Tools for tests of programs built on regrow. A test can call a handler without a server, stand
+//! in for a server, or crash and restart the processes of a whole tree with the same result in each
+//! run.
 //!
 //! The module needs no feature and adds no dependency.
 //!
 //! # A handler, called by hand
 //!
-//! [`TestContext`] is the context that a handler takes, without a running server. A test creates
+//! [`TestContext`] is the context argument of a handler, without a running server. A test creates
 //! the state, calls a handler, and inspects the state, the answer, and what the handler requested
 //! from its context.
 //!
@@ -38,13 +39,13 @@
 //!
 //! # A tree, and its crashes
 //!
-//! It is tempting to sleep until a restart is probably over. Such a test is slow, and on a busy
-//! machine it fails. Wait for the event instead: call [`await_exit`](await_exit()) or [`await_restart`] before
-//! the crash, and await the future after it.
+//! Do not sleep until a restart is probably over: such a test is slow, and fails on a busy machine.
+//! Wait for the event instead: call [`await_exit`](await_exit()) or [`await_restart`] before the
+//! crash, and await the future after it.
 //!
 //! Call timeouts, restart windows, backoff, shutdown times and timers use tokio's clock. With
 //! `#[tokio::test(start_paused = true)]` the clock stands still while any task can run, and jumps
-//! to the next timer when none can: an hour passes at once, and every time is exact to the
+//! to the next timer when none can: an hour passes at once, and every duration is exact to the
 //! millisecond. The clock does not wait for threads and operating system processes: blocking
 //! children and commands take real time. Two habits make such a test exact:
 //!
@@ -53,7 +54,7 @@
 //! * Give a [`Backoff`](crate::Backoff) no jitter, or check its bounds.
 //!
 //! Every wait of this module fails after a day. So under a paused clock a test whose event never
-//! comes fails at once, and does not hang.
+//! comes fails at once instead of hanging.
 //!
 //! ```
 //! use regrow::testing::{await_exit, await_restart};
@@ -86,7 +87,7 @@
 //! # }).unwrap();
 //! ```
 //!
-//! OTP has no counterpart: tests there start the real process and call it.
+//! OTP has no counterpart: tests in OTP start the real process and call it.
 
 mod time_limit;
 mod bare_process;

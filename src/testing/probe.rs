@@ -1,4 +1,4 @@
-//! A process that a test controls.
+//! A process that is controlled by a test.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -50,14 +50,14 @@ impl Probe {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`. If `runtime` was
-    /// shut down.
+    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`. If `runtime`
+    /// was shut down.
     pub fn new(runtime: &Runtime) -> Self {
         let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
         Probe { mailbox: Mailbox::new(process.inner().clone()), process }
     }
 
-    /// The pid of the probe, also after its end. [`Probe`] has an example.
+    /// Returns the pid of the probe, also after its end. [`Probe`] has an example.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
@@ -66,8 +66,8 @@ impl Probe {
     ///
     /// # Panics
     ///
-    /// If the probe has ended. If nothing arrives within a day; under a paused clock that is at once
-    /// when nothing else is due.
+    /// If the probe has ended. If nothing arrives within a day; under a paused clock this panic
+    /// comes at once when no other timer is due.
     ///
     /// # Cancel safety
     ///
@@ -98,7 +98,7 @@ impl Probe {
     ///
     /// # Panics
     ///
-    /// If the item differs; the message shows both. And as [`next`](Self::next).
+    /// If the item differs; the panic message shows both items. And as [`next`](Self::next).
     ///
     /// # Cancel safety
     ///
@@ -126,7 +126,8 @@ impl Probe {
     /// ```
     pub fn so_far(&mut self) -> Vec<Received> {
         let mut received = Vec::new();
-        // Unconstrained, since tokio's budget would end the loop before the mailbox is empty.
+        // The poll is unconstrained, since tokio's budget would end the loop before the mailbox is
+        // empty.
         while unconstrained(poll_fn(|cx| self.mailbox.poll_some(cx))).now_or_never().is_some() {
             received.push(self.mailbox.take().received);
         }
@@ -134,11 +135,12 @@ impl Probe {
     }
 
     /// Asserts that the probe has received no item that the test has not taken yet. Under a paused
-    /// clock, sleep for 1 ms before: then every process has done its work. [`Probe`] has an example.
+    /// clock, sleep for 1 ms before this call, so that every process has finished its work.
+    /// [`Probe`] has an example.
     ///
     /// # Panics
     ///
-    /// If there is an item; the message shows it.
+    /// If there is an item; the panic message shows it.
     #[track_caller]
     pub fn assert_silent(&mut self) {
         let received = self.so_far();
@@ -167,8 +169,8 @@ impl Probe {
         self.process.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
     }
 
-    /// Links the probe to a process, as [`Runtime::link`] does; false if that process is dead.
-    /// [`trap_exit`](Self::trap_exit) has an example.
+    /// Links the probe to a process, as [`Runtime::link`] does. Returns false if that process is
+    /// dead. [`trap_exit`](Self::trap_exit) has an example.
     pub fn link(&self, other: Pid) -> bool {
         self.process.runtime().link(self.pid(), other)
     }

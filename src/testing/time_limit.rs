@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// Longer than any test waits. Under a paused clock this time passes at once, as soon as all tasks
-/// are idle and no timer is due before.
+/// The limit, which is longer than any test waits. Under a paused clock this time passes at once,
+/// as soon as all tasks are idle and no timer is due before.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Waits for a future. Panics after the limit, with `what` in the message.

@@ -9,14 +9,14 @@ use support::log::{Line, Log};
 use support::{idle, killed, settled};
 use tokio::time::sleep;
 
-/// A runtime with a census, and its log.
+/// Returns a runtime whose census is enabled, and the log that receives the census lines.
 fn telling() -> (Log, Runtime) {
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);
     (log, rt)
 }
 
-/// The census lines since this was last asked: labels, tags.
+/// Returns the labels and tags of the census lines since the last call of this function.
 fn census_lines(log: &Log) -> Vec<(String, String)> {
     let of = |line: &Line| (line.field("labels").to_owned(), line.field("tags").to_owned());
     log.take().iter().filter(|line| line.head() == "INFO census").map(of).collect()
@@ -26,7 +26,7 @@ fn line(labels: &str, tags: &str) -> (String, String) {
     (labels.to_owned(), tags.to_owned())
 }
 
-/// Until just before the next line, counted from the change.
+/// Waits until just before the census line that follows a change is due.
 async fn almost_due() {
     sleep(Duration::from_millis(1_999)).await;
 }
@@ -35,7 +35,8 @@ async fn quiet_hour() {
     sleep(Duration::from_secs(3_600)).await;
 }
 
-/// SYS-012. Many changes are one line, two seconds after the first of them.
+/// SYS-012. Many changes within two seconds are logged as one line, two seconds after the first of
+/// them.
 #[tokio::test(start_paused = true)]
 async fn many_changes_produce_one_census_line_two_seconds_after_the_first() {
     let (log, rt) = telling();
@@ -83,7 +84,8 @@ async fn a_runtime_without_changes_logs_no_census() {
     assert_eq!(census_lines(&log), []);
 }
 
-/// A change is logged even if all counts are as before.
+/// A labelled process ends and another one with the same label starts: the change is logged,
+/// although all counts are as before.
 #[tokio::test(start_paused = true)]
 async fn a_census_line_is_logged_even_when_the_counts_are_unchanged() {
     let (log, rt) = telling();
@@ -96,7 +98,7 @@ async fn a_census_line_is_logged_even_when_the_counts_are_unchanged() {
     assert_eq!(census_lines(&log), [line("alpha 1", ""), line("alpha 1", "")]);
 }
 
-/// A change during the logging of a line is logged in the next line.
+/// Changes more than two seconds apart are logged in one line each.
 #[tokio::test(start_paused = true)]
 async fn each_burst_of_changes_produces_its_own_census_line() {
     let (log, rt) = telling();
@@ -108,7 +110,8 @@ async fn each_burst_of_changes_produces_its_own_census_line() {
     }
 }
 
-/// Joining a group and leaving it, by will or by death, is something that happens.
+/// A line is logged when a process joins a group, and when it leaves the group by a request or by
+/// its end. Requests without an effect log no line.
 #[tokio::test(start_paused = true)]
 async fn joining_and_leaving_a_group_produces_a_census_line() {
     let (log, rt) = telling();
@@ -129,7 +132,8 @@ async fn joining_and_leaving_a_group_produces_a_census_line() {
     assert_eq!(census_lines(&log), [], "neither of these did anything");
 }
 
-/// Below Info there is no census, and what happened there is not made up for.
+/// Below level Info no census is logged. Changes from that time are not logged later, when the
+/// level is Info or higher again.
 #[tokio::test(start_paused = true)]
 async fn no_census_is_logged_below_level_info() {
     let (log, rt) = telling();
@@ -148,12 +152,13 @@ async fn no_census_is_logged_below_level_info() {
     assert_eq!(census_lines(&log), [], "turned off before the line was due");
 }
 
-/// Tokio tasks that have not ended; the test itself is none.
+/// Returns the number of tokio tasks that have not ended. The test itself is not such a task.
 fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// T53. One task logs the census, however often the level is set; it ends with the runtime.
+/// T53. One task logs the census, even if the log level is set several times. The task ends with
+/// the runtime.
 #[tokio::test(start_paused = true)]
 async fn the_census_task_ends_with_its_runtime() {
     let (log, rt) = telling();
@@ -166,7 +171,8 @@ async fn the_census_task_ends_with_its_runtime() {
     assert_eq!(census_lines(&log), []);
 }
 
-/// T53. The same while a line is being waited for.
+/// T53. A runtime that is dropped while a census line is due ends the census task, and the line is
+/// not logged.
 #[tokio::test(start_paused = true)]
 async fn a_pending_census_line_does_not_keep_the_runtime_alive() {
     let (log, rt) = telling();
@@ -179,7 +185,8 @@ async fn a_pending_census_line_does_not_keep_the_runtime_alive() {
     assert_eq!(alive_tasks(), 0);
 }
 
-/// A runtime may be created, and its census enabled, before there is a tokio runtime.
+/// A runtime is created, and its census is enabled, before a tokio runtime exists. The census is
+/// logged once tokio runs.
 #[test]
 fn a_log_level_set_before_tokio_starts_takes_effect_later() {
     let (log, rt) = telling();

@@ -8,7 +8,8 @@ use regrow::{ChildSpec, ExitReason, LifecycleEvent, Restart, Runtime, Supervisor
 use support::{crash, idler};
 use tokio::task::yield_now;
 
-/// A restart reads as the crashed instance's exit, then a fresh spawn, under one label.
+/// A restart is reported as the exit of the crashed incarnation and the spawn of the next one,
+/// under the same label.
 #[tokio::test]
 async fn a_restart_is_an_exited_event_and_a_spawned_event() {
     let rt = Runtime::new();
@@ -36,7 +37,7 @@ async fn a_restart_is_an_exited_event_and_a_spawned_event() {
     tree.stop().await.unwrap();
 }
 
-/// For processes without a label only a crash is reported.
+/// For processes without a label, only crashes are reported: a kill emits no event.
 #[tokio::test]
 async fn an_unlabelled_process_emits_an_event_only_for_a_crash() {
     let rt = Runtime::new();
@@ -51,8 +52,8 @@ async fn an_unlabelled_process_emits_an_event_only_for_a_crash() {
     assert_eq!(events.next().await, Some(told));
 }
 
-/// A listener that lags too far behind loses the oldest events, and receives their number. No
-/// process waits for it.
+/// A listener that lags too far behind loses the oldest events, and receives the number of lost
+/// events. No process waits for the listener.
 #[tokio::test]
 async fn a_slow_listener_loses_the_oldest_events_and_counts_them() {
     let rt = Runtime::new();
@@ -65,7 +66,7 @@ async fn a_slow_listener_loses_the_oldest_events_and_counts_them() {
     assert_eq!((events.next().await, events.missed()), (Some(first), 6));
 }
 
-/// Listening keeps no runtime alive.
+/// An event stream does not keep its runtime alive: the stream ends after the runtime is dropped.
 #[tokio::test]
 async fn the_event_stream_ends_with_its_runtime() {
     let rt = Runtime::new();
@@ -77,7 +78,7 @@ async fn the_event_stream_ends_with_its_runtime() {
     assert_eq!(events.next().await, None);
 }
 
-/// A child that waits for a word, and ends like this then.
+/// Makes a child that waits for a message, and then ends with the result of `end`.
 fn ends(id: &str, end: fn() -> regrow::Result) -> ChildSpec {
     let body = move |mut ctx: regrow::TaskContext| async move {
         ctx.recv().await;
@@ -86,7 +87,7 @@ fn ends(id: &str, end: fn() -> regrow::Result) -> ChildSpec {
     ChildSpec::task(id, body).named(id)
 }
 
-/// All there is but lives and deaths, until the runtime is gone.
+/// Collects all events except spawns and exits, until the runtime is gone.
 async fn decisions(mut events: regrow::Events) -> Vec<LifecycleEvent> {
     let mut told = Vec::new();
     while let Some(event) = events.next().await {
@@ -97,7 +98,8 @@ async fn decisions(mut events: regrow::Events) -> Vec<LifecycleEvent> {
     told
 }
 
-/// Decisions of supervisors are reported in order, with the rest of the budget.
+/// Decisions of supervisors are reported in order. A restart event has the number of restarts that
+/// are left.
 #[tokio::test(start_paused = true)]
 async fn supervisor_decisions_are_events_in_order_with_the_remaining_budget() {
     let rt = Runtime::new();

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A child that says what it is sent of itself.
+/// Makes a child that sets the health that it receives as a message, or crashes on the message
+/// `crash`.
 fn moody(id: &str) -> ChildSpec {
     let body = |mut ctx: TaskContext| async move {
         ctx.set_health(Health::Starting);
@@ -63,7 +64,7 @@ async fn the_health_of_a_tree_is_that_of_its_worst_child() {
     assert_eq!((rt.health(gone), rt.set_health(gone, Health::Ready)), (None, false));
 }
 
-/// A child that is waiting for its restart does not serve.
+/// A child that waits for its restart has the health `Starting`, so the tree does not serve.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_waits_for_its_backoff_has_the_health_starting() {
     let rt = Runtime::new();
@@ -86,13 +87,14 @@ async fn the_next_child_starts_when_a_ready_within_child_serves() {
     });
     settled().await;
     assert_eq!(rt.whereis("b"), None);
-    say(&rt, "a", "a little slow").await; // degraded serves, too
+    say(&rt, "a", "a little slow").await; // a degraded child serves, too
     let tree = starting.await.unwrap().unwrap();
     assert!(rt.whereis("b").is_some());
     tree.stop().await.unwrap();
 }
 
-/// A supervisor says nothing of its health, and could not be ready in any time.
+/// A supervisor reports no health of its own. As a child with `ready_within`, it is ready when its
+/// children have started.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_child_is_ready_when_its_own_children_have_started() {
     let rt = Runtime::new();
@@ -125,8 +127,8 @@ async fn a_child_that_is_not_ready_in_time_fails_the_start() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// The same under a dynamic supervisor, which waits outside of its loop: the child receives the
-/// stop request of its own supervisor, and has its shutdown time.
+/// A dynamic supervisor waits for the readiness of a child outside of its loop. A child that is not
+/// ready in time receives a stop request from its supervisor, and has its shutdown time to end.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_that_is_not_ready_in_time_is_asked_to_stop() {
     let rt = Runtime::new();
@@ -160,7 +162,8 @@ async fn a_child_that_ends_before_it_is_ready_fails_the_start() {
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
 }
 
-/// A probe asks; an orchestrator acts.
+/// The status of `/healthz` and `/readyz` follows the state of the tree; `/tree` and `/tree.json`
+/// show the tree.
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
 async fn tree_routes_serve_the_probes_and_the_tree() {
@@ -181,7 +184,7 @@ async fn tree_routes_serve_the_probes_and_the_tree() {
     assert_eq!(ask("/readyz").await, (503, "there is no such process\n".into()));
 }
 
-/// What a probe answers: its status and body.
+/// Requests a route, and returns the status and the body of the response.
 #[cfg(feature = "axum")]
 async fn ask(routes: &axum::Router, path: &str) -> (u16, String) {
     use axum::body::{Body, to_bytes};
@@ -194,7 +197,8 @@ async fn ask(routes: &axum::Router, path: &str) -> (u16, String) {
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// An orchestrator that waits for a second kills what is only busy: so nothing is waited for.
+/// An orchestrator kills a program whose liveness probe is not answered within a second. So
+/// `/healthz` waits for no process, even while the tree starts.
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
 async fn the_liveness_route_answers_at_once_while_a_start_does_not_return() {
@@ -255,7 +259,8 @@ async fn the_liveness_route_answers_at_once_while_a_stop_does_not_end() {
     assert_eq!(ask(&routes, "/healthz").await.0, 503);
 }
 
-/// Its supervisor is about to start it again: to restart the program would lose all the rest.
+/// A supervisor that waits for its restart is alive: its own supervisor will start it again, and a
+/// restart of the program would end all other children, too.
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_that_waits_for_its_restart_is_alive_and_not_ready() {
@@ -278,7 +283,7 @@ async fn a_supervisor_that_waits_for_its_restart_is_alive_and_not_ready() {
     assert_eq!(ask(&routes, "/healthz").await.0, 503);
 }
 
-/// A child on its own thread reports its health like any other, also while it starts.
+/// A child on its own thread can report its health, also while it starts.
 #[tokio::test]
 async fn a_blocking_child_sets_its_health_also_while_it_starts() {
     let rt = Runtime::new();
@@ -305,7 +310,7 @@ async fn a_blocking_child_sets_its_health_also_while_it_starts() {
     tree.stop().await.unwrap();
 }
 
-/// A probe must not need what a stuck program has none of: a thread that may block.
+/// A stuck program may have no free blocking thread, so the routes must answer without one.
 #[cfg(feature = "axum")]
 #[test]
 fn probes_are_answered_while_all_blocking_threads_are_busy() {

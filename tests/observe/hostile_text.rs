@@ -1,5 +1,5 @@
-//! Ids, names, labels and reasons may contain untrusted text. Each view shows them on one line, escaped
-//! and truncated; values keep the whole text.
+//! Ids, names, labels and reasons may contain untrusted text. Each view shows such a text on one
+//! line, escaped and truncated; values keep the whole text.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ use support::log::Log;
 use support::{crash, settled};
 use tokio_util::sync::CancellationToken;
 
-/// What others may write, and what it is called here.
+/// Returns untrusted texts, each with the name of its case.
 fn hostile() -> Vec<(&'static str, String)> {
     let text = |text: &str| text.to_owned();
     vec![
@@ -42,10 +42,12 @@ fn hostile() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Longer than any line of a view of two nodes with one hostile text in each place.
+/// The maximum length of a line, in characters. No line of a view with one hostile text in each
+/// place is longer.
 const LONGEST: usize = 5_000;
 
-/// The expected number of lines, none with a control character, and none too long.
+/// Asserts that a view has the expected number of lines, that no line contains a control character,
+/// and that no line is too long.
 #[track_caller]
 fn assert_shown(view: &str, case: &str, text: &str, lines: usize) {
     let told = |text: &str| text.chars().take(4_000).collect::<String>();
@@ -65,7 +67,8 @@ fn assert_shown(view: &str, case: &str, text: &str, lines: usize) {
     }
 }
 
-/// Panics once with this text; then holds it as a name, and says it as its health.
+/// Makes a child that panics with this text in its first run. The restarted child registers a name
+/// with the text, and sets the text as its health.
 fn child(text: &str) -> ChildSpec {
     let said = text.to_owned();
     let body = async move |ctx: regrow::TaskContext| {
@@ -79,7 +82,7 @@ fn child(text: &str) -> ChildSpec {
     ChildSpec::task(text, body)
 }
 
-/// A root, the child, and what holds it: three nodes.
+/// Takes a snapshot of three nodes: the root, a supervisor, and the child.
 async fn snapshot(rt: &Runtime, text: &str) -> TreeSnapshot {
     let inner = Supervisor::one_for_one().with_id(text).child(child(text));
     let tree = Supervisor::one_for_one().with_id(text).child(inner).start(rt).await.unwrap();
@@ -93,7 +96,8 @@ async fn a_node_with_any_id_is_shown_as_one_line_and_one_box() {
         let rt = Runtime::new();
         let tree = snapshot(&rt, &text).await;
         assert_shown("text", case, &tree.to_string(), 3);
-        // A graph, its settings and its end; a box each, and two edges.
+        // Three lines for the graph, its settings and its end; three for the boxes; two for the
+        // edges.
         assert_shown("DOT", case, &tree.to_dot(), 3 + 3 + 2);
         assert_shown("mermaid", case, &tree.to_mermaid(), 1 + 3 + 2);
         assert_shown("health", case, &tree.health().to_string(), 1);
@@ -105,7 +109,7 @@ async fn a_node_with_any_id_is_shown_as_one_line_and_one_box() {
             usize::from(!text.is_empty()),
         );
 
-        // The values have all of it.
+        // The values of the snapshot contain the complete text.
         let reason = node.last_reason().unwrap();
         assert!(node.id == text && tree.root.id == text, "{case}");
         assert!(node.names == [format!("{text}!")], "{case}");
@@ -153,7 +157,7 @@ async fn a_health_path_ends_with_its_child_whatever_the_length_of_the_ids_above(
     assert_eq!(health.to_string(), format!("{}…/leaf is starting", "語".repeat(64)));
 }
 
-/// What a quote or a bracket in a text would end is still open behind it.
+/// Each label ends at its own closing quote: a quote or a bracket in a text does not end the label.
 #[tokio::test(start_paused = true)]
 async fn dot_and_mermaid_output_escapes_every_text() {
     let rt = Runtime::new();
@@ -227,7 +231,7 @@ async fn routes_answer_with_plain_text_and_nosniff() {
     }
 }
 
-/// Refuses to start, with this text.
+/// A child whose start fails with an error of this text.
 struct Refuses(String);
 
 #[async_trait::async_trait]
@@ -237,7 +241,8 @@ impl StartChild for Refuses {
     }
 }
 
-/// Of reasons a display has all, however long: only a view is cut.
+/// Asserts that an error is displayed without control characters. The display of a reason is
+/// complete, however long it is; only views are cut.
 #[track_caller]
 fn assert_on_one_line(case: &str, error: &dyn Display) {
     for text in [format!("{error}"), format!("{error:#}")] {
@@ -319,7 +324,8 @@ fn a_lint_finding_is_displayed_on_one_line() {
     }
 }
 
-/// All log lines of processes, of children and of the run.
+/// The log lines of processes, of children and of the run contain no control character, and are
+/// cut.
 #[tokio::test(start_paused = true)]
 async fn every_log_record_is_one_line() {
     for (case, text) in hostile() {

@@ -12,7 +12,7 @@ use tracing::Level;
 const ALL_LEVELS: [LogLevel; 5] =
     [LogLevel::Off, LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
 
-/// A process that waits for ever under a label.
+/// Starts a process that has this label and waits for ever.
 fn labelled(rt: &Runtime, label: &str) -> Pid {
     let pid = idle(rt);
     rt.set_label(pid, label);
@@ -26,7 +26,7 @@ async fn exited(rt: &Runtime, pid: Pid, reason: ExitReason) {
     assert_eq!(ended.await, reason);
 }
 
-/// Levels include each other; nothing is ever wanted at no level.
+/// Each level includes the less verbose levels. No event is logged with the level `Off`.
 #[tokio::test]
 async fn a_log_level_includes_all_less_verbose_levels() {
     let rt = Runtime::new();
@@ -39,7 +39,7 @@ async fn a_log_level_includes_all_less_verbose_levels() {
     }
 }
 
-/// Starts and ends of labelled processes, and what each level logs of them.
+/// The lines that each level logs for starts and ends of labelled processes.
 #[tokio::test]
 async fn each_log_level_adds_lines_to_the_one_before() {
     let told: [&[&str]; 5] = [
@@ -61,7 +61,8 @@ async fn each_log_level_adds_lines_to_the_one_before() {
     }
 }
 
-/// Nothing is logged of a process without a label, however others end it.
+/// The end of a process without a label is not logged if another process or the runtime ended it,
+/// whatever the reason.
 #[tokio::test]
 async fn unlabelled_processes_that_are_ended_by_others_log_no_line() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -73,7 +74,7 @@ async fn unlabelled_processes_that_are_ended_by_others_log_no_line() {
     assert_eq!(log.heads(), [""; 0]);
 }
 
-/// A spawn line has pid, label and detail; every line has the same target.
+/// A spawn line has the fields pid, label and detail. Every line has the same target.
 #[tokio::test]
 async fn a_spawn_line_has_pid_label_and_detail() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -88,7 +89,7 @@ async fn a_spawn_line_has_pid_label_and_detail() {
     assert_eq!((lines[1].field("pid"), lines[1].field("detail")), ("#8", ""));
 }
 
-/// A kill is logged once, before the exit it causes; a kill of an ended process is not logged.
+/// A kill is logged once, before the exit that it causes. A kill of an ended process is not logged.
 #[tokio::test]
 async fn a_kill_logs_one_line_at_level_info() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -105,7 +106,7 @@ async fn a_kill_logs_one_line_at_level_info() {
     }
 }
 
-/// Killing a group is one line for all of them, then each member's exit.
+/// A kill of a group logs one line for the group, then one exit line for each member.
 #[tokio::test(start_paused = true)]
 async fn a_group_kill_logs_one_line_and_each_members_exit() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -139,7 +140,8 @@ async fn the_exit_line_is_logged_before_any_down_is_delivered() {
     assert_eq!(log.heads(), ["ERROR exit", "INFO down"]);
 }
 
-/// SYS-008. A restart has no line of its own.
+/// SYS-008. A restart is logged as the exit of the old incarnation and the spawn of the new one,
+/// without a line of its own in the lifecycle log.
 #[tokio::test(start_paused = true)]
 async fn a_restart_logs_an_exit_line_and_a_spawn_line() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -164,7 +166,8 @@ async fn a_restart_logs_an_exit_line_and_a_spawn_line() {
     tree.stop().await.unwrap();
 }
 
-/// A destructor that panics during the teardown is logged, and changes nothing.
+/// A destructor that panics during the teardown of a process is logged as a warning. The exit
+/// reason of the process does not change.
 #[tokio::test]
 async fn a_panicking_destructor_logs_a_warning() {
     struct Mine;
@@ -186,7 +189,8 @@ async fn a_panicking_destructor_logs_a_warning() {
     assert_eq!(lines[0].field("pid"), process.pid().to_string());
 }
 
-/// T25. A subscriber that panics affects no process: ends are announced, kills return.
+/// T25. A subscriber that panics affects no process: `Down` messages are delivered, and kills
+/// return.
 #[tokio::test]
 async fn a_panicking_tracing_subscriber_does_not_stop_a_teardown() {
     let _broken = tracing::subscriber::set_default(Broken);

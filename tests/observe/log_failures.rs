@@ -1,4 +1,5 @@
-//! Failures in the log: each failure logs one error at any level, on its own behalf only.
+//! Failures in the log: a process that fails by itself logs one error at any level; an unlabelled
+//! process that fails because of another one logs no error.
 
 use crate::support;
 
@@ -50,8 +51,8 @@ async fn a_crash_logs_one_error_with_pid_label_and_reason() {
     }
 }
 
-/// SYS-007. A process that fails by itself is logged, with or without a label or a log level: by a
-/// panic, by an error, or by a reason of its own.
+/// SYS-007. A process that fails by a panic, by an error, or by a returned crash reason is logged,
+/// even without a label and a log level.
 #[tokio::test]
 async fn every_kind_of_crash_logs_an_error_without_a_label_or_level() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -80,7 +81,7 @@ async fn every_kind_of_crash_logs_an_error_without_a_label_or_level() {
     }
 }
 
-/// SYS-007. A process without a label is logged by its name.
+/// SYS-007. The error line of a process without a label has the name of the process.
 #[tokio::test]
 async fn the_error_line_of_a_named_process_has_its_name() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -92,7 +93,7 @@ async fn the_error_line_of_a_named_process_has_its_name() {
     assert_eq!(lines[0].field("name"), "cheese shop");
 }
 
-/// A crash says where and of what, with all its sources.
+/// The reason in an error line has the location of the crash and all sources of the error.
 #[tokio::test]
 async fn an_error_line_has_the_whole_source_chain_and_the_location() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -106,7 +107,7 @@ async fn an_error_line_has_the_whole_source_chain_and_the_location() {
     assert!(reason.contains("tests/observe/log_failures.rs:"), "{reason}");
 }
 
-/// One panic takes three linked processes down: one error, not three.
+/// One panic ends three linked processes: the log has one error, not three.
 #[tokio::test]
 async fn a_cascade_over_links_logs_only_the_first_crash_as_an_error() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -120,7 +121,8 @@ async fn a_cascade_over_links_logs_only_the_first_crash_as_an_error() {
     assert_eq!(lines[0].field("pid"), culprit.to_string());
 }
 
-/// A labelled victim of a cascade has its own line, at the level of the reason.
+/// A labelled process that a crash ends over a link logs its own exit line, at the level of the
+/// reason.
 #[tokio::test]
 async fn a_labelled_victim_of_a_cascade_logs_its_own_line_at_its_level() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -177,8 +179,8 @@ impl GenServer for Child {
     }
 }
 
-/// A trapping server that goes with its parent is no failure of its own; nor is one
-/// that is stopped with a crash for a reason.
+/// A trapping server that ends with its parent logs no error. A server that is stopped with a crash
+/// as the reason logs none either.
 #[tokio::test]
 async fn a_server_that_is_stopped_with_a_crash_reason_logs_no_error() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -193,8 +195,8 @@ async fn a_server_that_is_stopped_with_a_crash_reason_logs_no_error() {
     assert_eq!(log.heads(), [""; 0]);
 }
 
-/// An unhandled message is logged by its kind and length, a message dropped with its mailbox not at
-/// all.
+/// The log of an unhandled message has its kind and length. A message that is dropped with its
+/// mailbox is not logged at all.
 #[tokio::test]
 async fn the_content_of_messages_is_never_logged() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -216,12 +218,12 @@ async fn the_content_of_messages_is_never_logged() {
     let count = |head: &str| lines.iter().filter(|line| line.head() == head).count();
     assert_eq!(count("WARN unexpected message dropped"), 4, "{lines:?}");
     assert_eq!(count("ERROR exit"), 1, "{lines:?}");
-    let secret = format!("{:?}", b"secret"); // as bytes are shown
+    let secret = format!("{:?}", b"secret"); // the text of the bytes in `Debug` format
     let shown = format!("{lines:?}");
     assert!(!shown.contains("secret") && !shown.contains(&secret), "{shown}");
 }
 
-/// SYS-007. A server that fails in its own words is heard like any other.
+/// SYS-007. A handler that returns a crash reason logs one error, as a panic does.
 #[tokio::test]
 async fn a_handler_that_returns_a_crash_logs_one_error() {
     let (log, rt) = (Log::listen(), Runtime::new());

@@ -16,15 +16,15 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The fields of each span, and the spans of each event.
+/// A subscriber layer that records events with their spans, and counts spans.
 #[derive(Clone, Default)]
 struct Seen {
     told: Arc<Mutex<Vec<Logged>>>,
-    /// Spans made, and closed.
+    /// The numbers of spans that were created and that were closed.
     spans: Arc<Mutex<[usize; 2]>>,
 }
 
-/// The text of an event, and its spans.
+/// The text of an event, and the fields of its spans.
 type Logged = (String, Vec<SpanFields>);
 
 /// The fields of one span: `pid`, and `label` if it has one.
@@ -78,8 +78,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
 
 impl Seen {
     fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
-        // As in `support/log.rs`: while there is one subscriber only, a thread without any may
-        // decide for all that nobody wants a line.
+        // As in `support/log.rs`: while there is only one subscriber, a thread without a subscriber
+        // can make tracing cache, for all threads, that no line is wanted.
         static WANTED: OnceLock<[Dispatch; 2]> = OnceLock::new();
         let wants_all = || Dispatch::new(Registry::default().with(Seen::default()));
         WANTED.get_or_init(|| [wants_all(), wants_all()]);
@@ -101,7 +101,7 @@ fn say(text: &str) {
     tracing::info!(target: "mine", "{text}");
 }
 
-/// The one span of a process with this label.
+/// Returns the expected spans of an event in this process: one span, with this pid and label.
 fn of(pid: Pid, label: Option<&str>) -> Vec<SpanFields> {
     let mut fields = SpanFields::from([("pid", pid.to_string())]);
     fields.extend(label.map(|label| ("label", label.to_owned())));
@@ -112,7 +112,7 @@ fn logged(text: &str, spans: Vec<SpanFields>) -> Logged {
     (text.to_owned(), spans)
 }
 
-/// Logs each of its callbacks.
+/// A server that logs in each of its callbacks.
 struct Talker;
 
 impl GenServer for Talker {
@@ -157,7 +157,8 @@ impl Drop for Talker {
     }
 }
 
-/// From its init to its destructor; what it spawns is a process of its own, and not inside.
+/// Events from the `init` to the destructor of a server are inside its span. A task that the server
+/// spawns is a process with its own span, which is not inside the server's span.
 #[tokio::test(start_paused = true)]
 async fn everything_a_server_logs_is_inside_its_span() {
     let (seen, _guard) = Seen::listen();
@@ -179,13 +180,14 @@ async fn everything_a_server_logs_is_inside_its_span() {
 
     tree.terminate_child("talker").await.unwrap();
     tree.stop().await.unwrap();
-    assert_eq!(seen.take(), [logged("drop", inside())]); // it doesn't trap
+    assert_eq!(seen.take(), [logged("drop", inside())]); // the server doesn't trap exits
     assert_eq!(rt.process_count(), 0);
     let [made, closed] = seen.spans();
     assert_eq!((made, closed), (3, 3), "one each, and none is left open");
 }
 
-/// A panic is in there, and what follows it.
+/// After a panic, `terminate` and the destructor of the server run inside its span; events outside
+/// of the process have no span.
 #[tokio::test(start_paused = true)]
 async fn a_panic_leaves_the_span_and_terminate_enters_it_again() {
     let (seen, _guard) = Seen::listen();
@@ -201,7 +203,7 @@ async fn a_panic_leaves_the_span_and_terminate_enters_it_again() {
     assert_eq!(seen.take(), [&all[..], &[logged("outside", vec![])]].concat());
 }
 
-/// Raw processes as well; a body is in its span until its last value is dropped.
+/// The body of a raw process is inside its span until its last value is dropped.
 #[tokio::test(start_paused = true)]
 async fn a_raw_process_body_runs_and_is_dropped_inside_its_span() {
     let (seen, _guard) = Seen::listen();
@@ -218,7 +220,7 @@ async fn a_raw_process_body_runs_and_is_dropped_inside_its_span() {
     assert_eq!(seen.take(), [logged("body", inside.clone()), logged("dropped", inside)]);
 }
 
-/// A span says the label that the process has.
+/// A new label replaces the span of the process by one with that label, from the next handler on.
 #[tokio::test(start_paused = true)]
 async fn a_new_label_replaces_the_process_span() {
     let (seen, _guard) = Seen::listen();
@@ -235,14 +237,14 @@ async fn a_new_label_replaces_the_process_span() {
         [
             logged("init", of(pid, None)),
             logged("cast", of(pid, None)),
-            logged("cast", of(pid, None)), // the handler that gave it began before
+            logged("cast", of(pid, None)), // the handler that set the label began before
             logged("cast", of(pid, Some("new"))),
         ]
     );
     assert_eq!(seen.spans(), [2, 1]);
 }
 
-/// Spans that are off, or have no subscriber, cost nothing and log nothing.
+/// No span is created before process spans are enabled, or after they are disabled.
 #[tokio::test(start_paused = true)]
 async fn no_span_is_created_unless_process_spans_are_enabled() {
     let (seen, _guard) = Seen::listen();

@@ -10,8 +10,8 @@ use support::reporter::{Fixture, Tell};
 use support::scripted_children::{ScriptedChildren, Start};
 use support::settled;
 
-/// SYS-008, T34: a panic is restarted; a restart is the old instance's exit, with its reason, then the new one's
-/// spawn, under the same label.
+/// SYS-008, T34: a child that panics is restarted. The restart is logged as the exit of the old
+/// incarnation, with its reason, and the spawn of the new one, under the same label.
 #[tokio::test]
 async fn a_restarted_child_logs_an_exit_and_a_spawn_under_one_label() {
     let mut f = Fixture::new();
@@ -35,7 +35,7 @@ async fn a_restarted_child_logs_an_exit_and_a_spawn_under_one_label() {
     tree.stop().await.unwrap();
 }
 
-/// SYS-007: a clean end is no error, a crash is one, and only one.
+/// SYS-007: a clean end of a child logs no error, and a crash logs exactly one.
 #[tokio::test]
 async fn clean_exits_of_children_log_no_error() {
     let mut f = Fixture::new();
@@ -60,7 +60,8 @@ async fn clean_exits_of_children_log_no_error() {
     tree.stop().await.unwrap();
 }
 
-/// SYS-011: at the start, at run time and at a restart.
+/// SYS-011: a failed start is logged when the supervisor starts, when a child is added at run time,
+/// and at a restart.
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_is_logged_with_child_and_reason() {
     let t = ScriptedChildren::new();
@@ -92,7 +93,7 @@ async fn a_failed_start_is_logged_with_child_and_reason() {
     one_failure(tree.pid());
 }
 
-/// INT-013: by a supervisor's name and the child at fault.
+/// INT-013: the line has the name of the supervisor and the child that used up its restarts.
 #[tokio::test(start_paused = true)]
 async fn giving_up_is_logged_once_with_the_child_at_fault() {
     let t = ScriptedChildren::new();
@@ -113,8 +114,8 @@ async fn giving_up_is_logged_once_with_the_child_at_fault() {
     assert_eq!((line.field("restarts"), line.field("budget_left")), ("0", "0"));
 }
 
-/// What was decided, with what is left of the budget: one line of the supervisor's for each
-/// end, as loud as the end and never an error.
+/// For each end of a child, the supervisor logs one line with its decision and the rest of the
+/// budget. The level follows the exit reason, and is never ERROR.
 #[tokio::test(start_paused = true)]
 async fn each_supervisor_decision_logs_one_line_with_the_remaining_budget() {
     let t = ScriptedChildren::new();
@@ -150,8 +151,7 @@ async fn each_supervisor_decision_logs_one_line_with_the_remaining_budget() {
     assert_eq!(told, expected);
 }
 
-/// A restart is logged when the lifecycle log is on; a supervisor that gives up is logged at any
-/// level.
+/// A restart is logged from level Warn on. A supervisor that gives up is logged at any level.
 #[tokio::test(start_paused = true)]
 async fn restarts_are_logged_from_level_warn_and_giving_up_at_every_level() {
     for (level, restart_is_told) in [
@@ -177,7 +177,7 @@ async fn restarts_are_logged_from_level_warn_and_giving_up_at_every_level() {
     }
 }
 
-/// The exit of a child that was stopped, or that failed to start, is not logged as unexpected.
+/// A child that was stopped, or that failed to start, logs no unexpected exit.
 #[tokio::test(start_paused = true)]
 async fn the_exit_of_a_stopped_child_is_not_logged_as_unexpected() {
     let t = ScriptedChildren::new();
@@ -193,8 +193,8 @@ async fn the_exit_of_a_stopped_child_is_not_logged_as_unexpected() {
     assert!(heads.iter().all(|head| !head.contains("unexpected")), "{heads:?}");
 }
 
-/// Nor is that of one that had ended, and whose exit lay in the mailbox, when its group was
-/// stopped for another.
+/// Two children of a group are killed. The supervisor stops the group for the first child, while
+/// the exit of the second is in its mailbox: that exit is not logged as unexpected.
 #[tokio::test(start_paused = true)]
 async fn the_exit_of_a_child_that_ended_with_its_group_is_not_logged_as_unexpected() {
     let t = ScriptedChildren::new();
@@ -210,7 +210,8 @@ async fn the_exit_of_a_child_that_ended_with_its_group_is_not_logged_as_unexpect
     assert_eq!(tree.count_children().await.unwrap().active, 2);
 }
 
-/// A child that ends before it is ready is a failed start, and says nothing beside that.
+/// A child that ends before it is ready is logged as a failed start, and not as an unexpected exit
+/// as well.
 #[tokio::test(start_paused = true)]
 async fn the_exit_of_a_child_that_ended_before_ready_is_not_logged_as_unexpected() {
     let rt = regrow::Runtime::new();

@@ -16,7 +16,7 @@ fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| std::future::pending())
 }
 
-/// Waits for ever in its init.
+/// A server whose `init` never returns.
 struct Starting;
 
 impl GenServer for Starting {
@@ -37,7 +37,8 @@ impl GenServer for Starting {
     }
 }
 
-/// Of every state one: waiting for its backoff, stopped, running, busy.
+/// Starts a tree with a child in each of these states: waiting for its backoff, stopped, running,
+/// busy.
 async fn motley(rt: &Runtime) -> SupervisorRef {
     let failing = ChildSpec::task("failing", |_| async { Err(crash("no luck")) });
     let backoff = Backoff::default().first(10 * SECOND).jitter(0.0);
@@ -68,7 +69,7 @@ async fn a_tree_snapshot_shows_the_state_of_every_node() {
     let tree = motley(&rt).await;
     let snapshot = tree.tree().await.unwrap();
     let state = |path: &str| snapshot.find(path).unwrap().state;
-    let retry_in = Some(10 * SECOND - Duration::from_millis(252)); // it waited for `busy`
+    let retry_in = Some(10 * SECOND - Duration::from_millis(252)); // 2 ms, and 250 ms for `busy`
     assert_eq!(state("failing"), NodeState::Restarting { retry_in });
     assert_eq!(state("done"), NodeState::Stopped);
     assert_eq!(state("kv"), NodeState::Running);
@@ -106,8 +107,7 @@ async fn text(tree: &SupervisorRef) -> String {
     tree.tree().await.unwrap().to_string()
 }
 
-/// Names and reasons are a user's: what a picture's language would take for its own is
-/// escaped.
+/// Ids come from the user: characters with a meaning in DOT or mermaid are escaped.
 #[tokio::test(start_paused = true)]
 async fn quotes_in_ids_are_escaped_in_dot_and_mermaid() {
     let rt = Runtime::new();
@@ -131,7 +131,8 @@ async fn tree_reports_a_busy_root_and_fails_for_an_ended_one() {
     assert_eq!(tree.tree().await.unwrap_err(), CallError::NoProc);
 }
 
-/// 0 is shown only if the messages are counted.
+/// In a runtime that does not count messages, the depth of a mailbox is shown as unknown. With
+/// counted messages, an empty mailbox is not shown.
 #[tokio::test(start_paused = true)]
 async fn an_uncounted_mailbox_depth_is_shown_as_unknown() {
     let rt = Runtime::new();

@@ -22,7 +22,7 @@ fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending())
 }
 
-/// A child that takes no notice of being asked to stop.
+/// Makes a child that ignores the request to stop.
 fn deaf(id: &str) -> ChildSpec {
     let body = |mut ctx: TaskContext| async move {
         let _asked = ctx.cancellation_token();
@@ -31,7 +31,7 @@ fn deaf(id: &str) -> ChildSpec {
     ChildSpec::task(id, body).shutdown(Shutdown::Infinity)
 }
 
-/// A child whose start never returns.
+/// Makes a child whose start never returns.
 fn never_ready(id: &str) -> ChildSpec {
     let body = |ctx: TaskContext| async move {
         ctx.set_health(Health::Starting);
@@ -40,7 +40,7 @@ fn never_ready(id: &str) -> ChildSpec {
     ChildSpec::task(id, body).ready_within(1_000_000 * SECOND)
 }
 
-/// Starts a tree with a start that does not return, and returns its handle by name.
+/// Begins the start of a tree, which does not return, and returns the handle by name.
 async fn begun(rt: &Runtime, name: &str, spec: SupervisorSpec) -> SupervisorRef {
     let starting = rt.clone();
     let spec = spec.named(name);
@@ -49,7 +49,8 @@ async fn begun(rt: &Runtime, name: &str, spec: SupervisorSpec) -> SupervisorRef 
     SupervisorRef::named(rt, name)
 }
 
-/// A supervisor named `inner` with two idle children, that is busy starting a third, below `app`.
+/// Starts a tree `app` with a supervisor `inner`, which has two idle children and is busy starting
+/// a third.
 async fn busy_below(rt: &Runtime) -> SupervisorRef {
     let inner = Supervisor::one_for_one().named("inner").child(idle("a")).child(idle("b"));
     let app = Supervisor::one_for_one().named("app").child(inner).child(idle("c"));
@@ -77,7 +78,7 @@ async fn a_busy_supervisor_is_marked_and_shown_with_its_last_known_children() {
     let inner = snapshot.find("inner").unwrap();
     assert!(matches!(inner.kind, NodeKind::Supervisor { strategy: "one_for_one", .. }));
     assert_eq!(inner.budget().unwrap().left, 3);
-    let elapsed = LIMIT + Duration::from_millis(1); // it settled before
+    let elapsed = LIMIT + Duration::from_millis(1); // the time of `settled`, before the snapshot
     assert_eq!(inner.busy, Some(Busy::Starting { child: "new".into(), elapsed }));
     let marked = "busy starting new for 251ms (last known)";
     for shown in [snapshot.to_string(), snapshot.to_dot(), snapshot.to_mermaid()] {
@@ -94,7 +95,7 @@ async fn the_json_of_a_busy_supervisor_is_marked_as_last_known() {
     let app = busy_below(&rt).await;
     let json: serde_json::Value =
         serde_json::from_str(&app.tree().await.unwrap().to_json()).unwrap();
-    // The root, then what is below it.
+    // The root, then the nodes below it.
     let [app, inner, _, _, new, _] = &json["nodes"].as_array().unwrap()[..] else {
         panic!("{json}")
     };
@@ -106,7 +107,7 @@ async fn the_json_of_a_busy_supervisor_is_marked_as_last_known() {
     assert_eq!((&app["parent"], &inner["parent"]), (&serde_json::Value::Null, &app["node"]));
 }
 
-/// What answers is not held to be busy because something above or beside it is.
+/// A supervisor that answers is shown as running, even if a supervisor above or beside it is busy.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_below_a_busy_one_is_shown_with_its_own_answer() {
     let rt = Runtime::new();
@@ -114,7 +115,7 @@ async fn a_supervisor_below_a_busy_one_is_shown_with_its_own_answer() {
     let spec = Supervisor::one_for_one().child(below).child(DynamicSupervisor::new().named("jobs"));
     let app = begun(&rt, "app", spec.child(never_ready("new"))).await;
     let jobs = DynamicSupervisorRef::named(&rt, "jobs");
-    jobs.start_child(idle("job")).await.unwrap(); // shown by those alone that are asked
+    jobs.start_child(idle("job")).await.unwrap(); // shown only if `jobs` itself is asked
     let snapshot = app.tree().await.unwrap();
     let state = |path: &str| snapshot.find(path).unwrap().state;
     assert_eq!(snapshot.root.state, NodeState::Busy);
@@ -123,7 +124,7 @@ async fn a_supervisor_below_a_busy_one_is_shown_with_its_own_answer() {
     assert_eq!(state("new"), NodeState::Starting);
 }
 
-/// So many supervisors, one in the other, with this child in the innermost.
+/// Makes a chain of this many supervisors, with this child in the innermost.
 fn nested(levels: usize, innermost: ChildSpec) -> SupervisorSpec {
     let mut spec = Supervisor::one_for_one().with_id("level").child(innermost);
     for _ in 1..levels {
@@ -132,7 +133,7 @@ fn nested(levels: usize, innermost: ChildSpec) -> SupervisorSpec {
     spec
 }
 
-/// How many supervisors are busy, from the root down.
+/// Counts the consecutive busy supervisors from the root down.
 fn busy_levels(root: &TreeNode) -> usize {
     let below = |node: &TreeNode| node.children.first().map_or(0, busy_levels);
     if root.state == NodeState::Busy { 1 + below(root) } else { 0 }
@@ -150,7 +151,7 @@ async fn a_hundred_nested_busy_supervisors_take_one_time_limit_to_show() {
         let path = vec!["level"; 99].join("/");
         assert_eq!(snapshot.find(&format!("{path}/worker")).unwrap().state, NodeState::Starting);
         let health = snapshot.health();
-        assert_eq!(health.path, path); // the lowest, for which all others wait
+        assert_eq!(health.path, path); // the lowest supervisor, for which all others wait
         assert_eq!(health.busy.unwrap().child(), Some("worker"));
     }
 }
@@ -194,7 +195,8 @@ async fn a_stopping_tree_shows_the_remaining_children_and_the_one_it_waits_for()
     assert_eq!(app.tree().await.unwrap_err(), CallError::NoProc);
 }
 
-/// It stops all at once; the first hundred that it showed before may all be gone.
+/// A dynamic supervisor stops all its children at once. The hundred children that it showed before
+/// may all have ended, so it shows the children that it still waits for.
 #[tokio::test(start_paused = true)]
 async fn a_stopping_dynamic_supervisor_shows_the_children_it_waits_for() {
     let rt = Runtime::new();
@@ -220,7 +222,8 @@ async fn a_stopping_dynamic_supervisor_shows_the_children_it_waits_for() {
     assert_eq!(root.more, 0);
 }
 
-/// What it has noted of an end is in the same picture as that there is no process.
+/// When a supervisor has handled the end of a child, its picture shows both the reason and that the
+/// child has no process.
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_shows_no_child_as_running_after_its_end_was_handled() {
     let rt = Runtime::new();
@@ -229,7 +232,7 @@ async fn a_snapshot_shows_no_child_as_running_after_its_end_was_handled() {
     settled().await;
     let before = app.tree().await.unwrap();
     let pid = |id: &str| before.find(id).unwrap().pid.unwrap();
-    rt.kill(pid("a")); // it stops c, and then waits for b
+    rt.kill(pid("a")); // the supervisor stops c, and then waits for b
     settled().await;
     let snapshot = app.tree().await.unwrap();
     let node = |id: &str| snapshot.find(id).unwrap();
@@ -241,7 +244,8 @@ async fn a_snapshot_shows_no_child_as_running_after_its_end_was_handled() {
     assert_eq!(snapshot.root.budget().unwrap().left, 2);
 }
 
-/// Its supervisor does not know of the end yet; but a process that is gone does not run.
+/// A child ends while its supervisor is busy and has not handled the end: the child is shown as
+/// ended, not as running.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_ended_while_its_supervisor_is_busy_is_shown_as_ended() {
     let rt = Runtime::new();
@@ -253,7 +257,8 @@ async fn a_child_that_ended_while_its_supervisor_is_busy_is_shown_as_ended() {
     assert!(snapshot.to_string().contains("ended"), "{snapshot}");
 }
 
-/// A probe each second for a day leaves no more in the mailbox than a few questions.
+/// A busy supervisor is asked 100 times, and its mailbox holds at most 8 of the questions. It
+/// handles them when it is no longer busy.
 #[tokio::test(start_paused = true)]
 async fn repeated_snapshots_leave_few_messages_with_a_busy_supervisor() {
     let rt = Runtime::with_mailbox_depth();
@@ -276,7 +281,8 @@ async fn repeated_snapshots_leave_few_messages_with_a_busy_supervisor() {
     assert_eq!(rt.info(inner).unwrap().mailbox_depth, 0);
 }
 
-/// One that a supervisor started after the tree was first looked at is asked, too.
+/// The survey also asks a supervisor that was restarted after the survey had read the first
+/// pictures.
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_includes_a_supervisor_that_was_just_restarted() {
     let rt = Runtime::new();
@@ -293,7 +299,8 @@ async fn a_snapshot_includes_a_supervisor_that_was_just_restarted() {
     assert_eq!(snapshot.find("inner/a").unwrap().state, NodeState::Running);
 }
 
-/// Asks for the tree in its init, while its supervisor waits for it.
+/// A server whose `init` takes a snapshot of its own tree, while its supervisor waits for the
+/// `init`.
 struct Curious;
 
 impl GenServer for Curious {
@@ -327,7 +334,7 @@ async fn a_child_may_take_a_snapshot_of_its_own_tree_in_its_init() {
     assert_eq!(seen.to_string(), "busy starting curious for 250ms");
 }
 
-/// Looks at the tree that it is dropped by, if it can.
+/// An error whose destructor takes a snapshot of the tree that drops it.
 #[derive(Debug, Clone)]
 struct Looks(SupervisorRef, Arc<()>);
 
@@ -345,8 +352,9 @@ impl Drop for Looks {
     }
 }
 
-/// What a supervisor publishes holds its children's reasons, and goes with it. No reason is
-/// dropped under the lock of a picture: one that looks at it then would wait for ever.
+/// The published state of a supervisor holds the exit reasons of its children, and is dropped with
+/// the supervisor. No reason is dropped under the lock of a picture: a destructor that takes a
+/// snapshot would wait for that lock for ever.
 #[tokio::test(start_paused = true)]
 async fn the_published_state_of_a_supervisor_is_dropped_with_it() {
     let rt = Runtime::new();
@@ -361,7 +369,7 @@ async fn the_published_state_of_a_supervisor_is_dropped_with_it() {
     let app = spec.child(fails).start(&rt).await.unwrap();
     assert!(app.ended().await.crash().is_some());
     assert_eq!(app.tree().await.unwrap_err(), CallError::NoProc);
-    drop(app); // it knows why its process ended
+    drop(app); // the handle holds the exit reason of the supervisor
     settled().await;
     assert!(seen.upgrade().is_none());
 }

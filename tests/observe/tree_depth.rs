@@ -1,7 +1,7 @@
 //! Trees that are deeper than a stack: code that visits a whole tree does not recurse.
 //!
-//! Each test runs on a thread with a stack of 2 MiB, where a recursion takes some hundred bytes to
-//! some kilobytes for each of ten thousand levels.
+//! Each test runs on a thread with a stack of 2 MiB. A recursion over the ten thousand levels of
+//! the tree would need more: some hundred bytes to some kilobytes for each level.
 
 use crate::support;
 
@@ -21,7 +21,7 @@ const DEPTH: usize = 10_000;
 const STACK: usize = 2 * 1024 * 1024;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// So many supervisors below each other, the innermost with this child. The root is called
+/// Makes a chain of `DEPTH` supervisors, with this child below the innermost. The root is called
 /// `app`, all others `s`.
 fn nested(innermost: ChildSpec) -> SupervisorSpec {
     let own = || Supervisor::one_for_one().with_id("s").intensity(0, SECOND);
@@ -32,7 +32,7 @@ fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending())
 }
 
-/// Asks for a token, and does not listen to it.
+/// Makes a child that asks for its cancellation token and ignores it.
 fn deaf() -> ChildSpec {
     ChildSpec::task("deaf", async |mut ctx: regrow::TaskContext| {
         ctx.cancellation_token();
@@ -40,21 +40,22 @@ fn deaf() -> ChildSpec {
     })
 }
 
-/// Starts all of it.
+/// Starts the whole chain with an idle child.
 async fn started(rt: &Runtime) -> SupervisorRef {
     let tree = nested(idle("leaf")).start(rt).await.unwrap();
     assert_eq!(rt.process_count(), DEPTH + 1);
     tree
 }
 
-/// Runs it on a small stack, with a tokio of one thread.
+/// Runs the body on a thread with a small stack, in a tokio runtime of one thread.
 #[track_caller]
 fn on_a_small_stack<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 'static) {
     let run = move || Builder::new_current_thread().enable_all().build().unwrap().block_on(body());
     std::thread::Builder::new().stack_size(STACK).spawn(run).unwrap().join().unwrap();
 }
 
-/// The longest wait that does not hide how a tree is.
+/// The time limit of snapshots and stops: long enough for every supervisor of the chain to answer
+/// on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -82,7 +83,7 @@ fn a_deep_tree_starts_is_shown_in_every_format_and_stops() {
         let copy = snapshot.clone();
         assert_eq!(copy.to_string(), text);
         drop(snapshot);
-        let deepest = copy.root.children; // what is taken out goes as well
+        let deepest = copy.root.children; // a list that was moved out must not recurse either
         drop(deepest);
         tree.stop().await.unwrap();
         assert_eq!(rt.process_count(), 0);
@@ -135,11 +136,11 @@ fn killing_the_root_ends_a_deep_tree() {
         until("all have ended", || rt.process_count() == 0).await;
 
         started(&rt).await;
-        support::assert_nothing_left(&rt).await; // all at once
+        support::assert_nothing_left(&rt).await; // ends all processes at once
     });
 }
 
-/// The tasks are dropped one by one, with their runtime.
+/// Dropping tokio drops the tasks of all processes one by one.
 #[test]
 fn dropping_tokio_ends_a_deep_tree() {
     let run = || {
@@ -165,11 +166,12 @@ fn a_deep_spec_can_be_linted_printed_cloned_and_dropped() {
         let copy = spec.clone();
         assert!(format!("{copy:?}").len() < 1_000);
         drop(spec);
-        drop(copy); // nobody has it any more
+        drop(copy); // the last copy: this drops the shared parts
     });
 }
 
-/// A closure may hold a specification, with a closure that holds another.
+/// The chain is built of `with_init` closures, each of which holds the specification of the next
+/// level.
 #[test]
 fn specs_nested_in_init_closures_start_and_are_dropped() {
     on_a_small_stack(|| async {
@@ -219,7 +221,7 @@ fn aborting_a_deep_start_ends_all_its_processes() {
     });
 }
 
-/// How the stop of a program went.
+/// Runs the chain as a program, stops it by its token, and returns the report.
 async fn stopped(leaf: ChildSpec, deadline: Duration) -> StopReport {
     let (rt, stop) = (Runtime::new(), CancellationToken::new());
     let run = Run::new(nested(leaf)).on(&rt).without_signals().deadline(deadline);
@@ -241,7 +243,7 @@ fn a_deep_program_is_stopped_and_reported() {
         assert!(report.children[0].path.starts_with("app/s/s/"), "{report}");
         assert!(report.children[0].path.ends_with("/s/s/leaf"), "{report}");
 
-        // Cut short while it still starts, or stops.
+        // A deadline of zero cuts the stop short, while the tree still starts or while it stops.
         let report = stopped(deaf(), Duration::ZERO).await;
         assert!(report.forced);
         let yields = |outcome: &StopOutcome| *outcome != StopOutcome::NotYielding;
@@ -286,7 +288,7 @@ fn the_run_error_of_a_deep_program_is_short() {
     });
 }
 
-/// Does not start.
+/// A child whose start fails.
 struct Refused;
 
 #[async_trait::async_trait]
@@ -296,7 +298,7 @@ impl regrow::StartChild for Refused {
     }
 }
 
-/// Waits for ever in its init.
+/// A server whose `init` never returns.
 struct Hangs;
 
 impl GenServer for Hangs {

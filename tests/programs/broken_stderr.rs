@@ -1,8 +1,8 @@
 //! T25. Logging to a standard error without a reader ends no process.
 //!
-//! Without this, in a service with a broken log pipe each crash of a process ended the whole program: the
-//! log line panicked inside the teardown. Each test here runs a second time as a child process with a
-//! broken pipe for its standard error.
+//! Otherwise each crash of a process would end the whole program in a service whose log pipe is
+//! broken: the write of the log line would panic inside the teardown. Each test here runs a second
+//! time as a child process whose standard error is a broken pipe.
 
 use crate::support;
 
@@ -15,13 +15,14 @@ use support::{TestProcess, crash, down, exit, idler};
 
 const CHILD: &str = "REGROW_TEST_WITH_BROKEN_STDERR";
 
-/// In the parent, runs the test of this name again and sees that it passes; in that
-/// child, waits until the pipe is broken, and says true.
+/// Runs the test of this name in a child process, asserts that the test passes, and returns false.
+/// In that child process, waits until the pipe is broken, and returns true.
 fn with_broken_stderr(test: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
         let mut go = [0];
         std::io::stdin().read_exact(&mut go).unwrap();
-        // A process that was just being forked beside us may still hold the other end.
+        // Another test may fork a process at this moment, which holds the other end of the pipe
+        // until it calls `exec`.
         while catch_unwind(|| eprintln!("a broken pipe")).is_ok() {
             std::thread::yield_now();
         }

@@ -1,6 +1,6 @@
-//! A signal that reaches a program and its `command` children at once is a stop: none of its children
-//! counts as crashed, none is started again, and the report is clean. These tests use real processes,
-//! real signals and a real terminal.
+//! A signal that reaches a program and its `command` children at the same time is a stop: no child
+//! counts as crashed, no child is started again, and the report is clean. These tests use real
+//! processes, real signals and a real terminal.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines, Read};
@@ -13,11 +13,12 @@ use regrow::{ChildSpec, Run, Shutdown, Supervisor, SupervisorSpec};
 
 use crate::support::child_program::{PROGRAM, command as command_of, kind};
 
-/// What the six children do about SIGTERM and SIGINT.
+/// The action of each of the six children on SIGTERM and SIGINT; an empty action leaves the
+/// default.
 const KINDS: [&str; 6] = ["", "exit 143", "exit 130", "exit 1", "exit 0", ""];
 
-/// Waits for a signal, without a program of its own that could be left behind: what it starts
-/// ends with the pipe that the test holds.
+/// A shell script that waits for a signal. Its background `cat` ends with the pipe that the test
+/// holds, so no process is left behind.
 const WAIT: &str = "exec 3<&0; cat <&3 >/dev/null 2>&1 & while :; do wait; done";
 
 fn command(at: usize) -> ChildSpec {
@@ -26,7 +27,7 @@ fn command(at: usize) -> ChildSpec {
         action => format!("trap '{action}' TERM INT; "),
     };
     let script = format!("{trap}echo up $$; {WAIT}");
-    // On a machine under load its own signal may reach the parent later than in 100 ms.
+    // On a loaded machine the parent may receive its own signal more than 100 ms after the child.
     let window = match std::env::var("REGROW_ROUNDS") {
         Ok(_) => Duration::from_millis(100),
         Err(_) => Duration::from_secs(5),
@@ -43,7 +44,7 @@ fn six(supervisor: SupervisorSpec) -> SupervisorSpec {
     (0..KINDS.len()).map(command).fold(supervisor, SupervisorSpec::child)
 }
 
-/// Not a test: what the tests start.
+/// The program that the tests start; not a test itself.
 #[test]
 fn program_under_test() {
     let Some(kind) = kind() else { return };
@@ -51,7 +52,7 @@ fn program_under_test() {
     let tree = match kind.as_str() {
         "flat" => six(root),
         "nested" => {
-            // Shorter than the time for which the slow one holds their order up.
+            // The window is shorter than the time for which `slow` delays the order to stop.
             let short = |at| command(at).stop_window(Duration::from_millis(500));
             let inner = Supervisor::one_for_one().with_id("inner");
             let inner = (0..KINDS.len()).map(short).fold(inner, SupervisorSpec::child);
@@ -83,11 +84,11 @@ fn started(kind: &str) -> Command {
     command_of("command_signals::program_under_test", kind)
 }
 
-/// A program with its children, all of which are up.
+/// A running program all of whose children are up.
 struct Program {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    /// Those of its children.
+    /// The pids of the children.
     pids: Vec<String>,
 }
 
@@ -106,7 +107,8 @@ impl Program {
         Program { child, lines, pids }
     }
 
-    /// What it says from here on, its log, and its exit code.
+    /// Waits for the end of the program. Returns the rest of its output, its log, and its exit
+    /// code.
     fn end(mut self) -> (String, String, Option<i32>) {
         let said: Vec<String> = self.lines.map(Result::unwrap).collect();
         let mut log = String::new();
@@ -116,15 +118,15 @@ impl Program {
     }
 }
 
-/// The pids of the children, once all are up.
+/// Waits until all children are up, and returns their pids.
 fn up(lines: &mut impl Iterator<Item = std::io::Result<String>>, children: usize) -> Vec<String> {
     let lines = lines.map(Result::unwrap);
-    // The first line is the harness', without an end.
+    // The test harness writes the beginning of the first line, without a line break.
     let pids = lines.filter_map(|line| Some(line.split_once("up ")?.1.to_owned()));
     pids.take(children).collect()
 }
 
-/// SIGTERM at once; whether the process was there.
+/// Sends SIGTERM. Returns whether the process existed.
 fn terminate(pid: &str) -> bool {
     let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).is_ok()
@@ -136,18 +138,20 @@ fn assert_clean(what: &str, (said, log, code): (String, String, Option<i32>)) {
     assert!(!log.contains("ERROR") && !log.contains("WARN"), "{what}:\n{log}");
 }
 
-/// How often; more often, and with the stop window of 100 ms, by hand.
+/// Returns the number of rounds. `REGROW_ROUNDS` sets it for runs by hand, and shortens the stop
+/// window to 100 ms.
 fn rounds() -> u64 {
     std::env::var("REGROW_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(8)
 }
 
-/// Between two signals.
+/// Waits between two signals.
 fn pause(millis: u64) {
     let (_keep, never) = std::sync::mpsc::channel::<()>();
     never.recv_timeout(Duration::from_millis(millis)).unwrap_err();
 }
 
-/// As systemd signals a unit: each process by itself, in whatever order.
+/// Each process of the program receives the signal separately, in any order, as when systemd stops
+/// a unit.
 #[test]
 fn a_signal_to_each_process_of_a_program_is_a_clean_stop() {
     for round in 0..rounds() {
@@ -162,15 +166,16 @@ fn a_signal_to_each_process_of_a_program_is_a_clean_stop() {
         assert!(terminate(&program.child.id().to_string()));
         pause(delay);
         for pid in &program.pids {
-            // It may have ended by now.
+            // The process may have ended already.
             terminate(pid);
         }
         assert_clean(&format!("the parent first, {delay} ms"), program.end());
     }
 }
 
-/// The order to stop reaches the children long after their stop window: a slow sibling of their
-/// supervisor stops before them.
+/// The stop of the program begins within the stop window of the signalled children, so they count
+/// as stopped. Their supervisor asks them to stop long after the window, since it is itself asked
+/// after its slow sibling has stopped.
 #[test]
 fn a_signalled_child_within_its_stop_window_counts_as_stopped() {
     for _ in 0..rounds() / 4 {
@@ -181,16 +186,17 @@ fn a_signalled_child_within_its_stop_window_counts_as_stopped() {
     }
 }
 
-/// A directory with two named pipes, and a terminal that ends with it.
+/// A directory with two named pipes, and a tmux terminal. Both are removed when this is dropped.
 struct Terminal {
     directory: PathBuf,
     socket: String,
 }
 
 impl Terminal {
-    /// `None` where there is no tmux.
+    /// Starts no terminal and returns `None` if tmux is not installed.
     fn new(name: &str) -> Option<Self> {
-        // Each has a server of its own: the last one may still be about to exit.
+        // Each terminal has its own tmux server, since the server of the last terminal may still be
+        // exiting.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         Command::new("tmux").arg("-V").stdout(Stdio::null()).status().ok()?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -213,7 +219,7 @@ impl Terminal {
         assert!(status.unwrap().success());
     }
 
-    /// Starts a program in it, and gives what it says.
+    /// Starts a program in the terminal. Returns its standard input and the lines of its output.
     fn start(&self, kind: &str) -> (File, Lines<BufReader<File>>) {
         let program = started(kind);
         let words = std::iter::once(program.get_program()).chain(program.get_args());
@@ -239,7 +245,7 @@ impl Drop for Terminal {
     }
 }
 
-/// The terminal signals its foreground process group: the program and all of its children.
+/// The terminal signals its foreground process group: the program and its children.
 #[test]
 fn ctrl_c_in_a_terminal_is_a_clean_stop() {
     for (kind, children) in [("flat", 6), ("nested", 6), ("group", 1)] {

@@ -1,5 +1,5 @@
-//! The daemon of the examples as a real process, stopped by real signals while it works and while one of
-//! its children hangs.
+//! The example `daemon` as a real process. Real signals stop it while it works and while one of its
+//! children hangs.
 
 use crate::support::program;
 
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use program::{Program, reported};
 
-/// Where the example is, built once more if need be: beside the directory of this test.
+/// Builds the example if necessary, and returns its path, next to the directory of this test.
 fn daemon() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--example", "daemon"]);
-        // The features that this test was built with: so it is built already.
+        // With the features of this test, the example is usually built already.
         let feature = if cfg!(feature = "serde") { "--all-features" } else { "--features=process" };
         cargo.arg(feature).current_dir(env!("CARGO_MANIFEST_DIR"));
         assert!(cargo.status().unwrap().success());
@@ -25,7 +25,7 @@ fn daemon() -> &'static Path {
     })
 }
 
-/// A configuration of a daemon's own.
+/// The configuration file of one daemon; removed when dropped.
 struct Conf(PathBuf);
 
 impl Conf {
@@ -39,7 +39,7 @@ impl Conf {
         std::fs::write(&self.0, text).unwrap();
     }
 
-    /// A daemon that is up.
+    /// Starts a daemon, and waits until it is up.
     fn start(&self, deadline_ms: u32, flags: &[&str]) -> Program {
         self.write("hello", deadline_ms);
         let mut program = Program::start(Command::new(daemon()).arg(&self.0).args(flags));
@@ -54,7 +54,7 @@ impl Drop for Conf {
     }
 }
 
-/// What is under way is finished, everybody stops in reverse order, long before the deadline.
+/// Jobs under way are finished, and the children stop in reverse order, long before the deadline.
 #[test]
 fn a_terminated_daemon_drains_and_exits_with_success() {
     let conf = Conf::new("drains");
@@ -74,7 +74,7 @@ fn a_terminated_daemon_drains_and_exits_with_success() {
     assert!(report.iter().all(|(_, rest)| rest.ends_with("stopped (shutdown)")), "{report:?}");
 }
 
-/// A child that never ends costs the deadline, no more and no less, and is named.
+/// A child that never ends delays the stop until the deadline, and is named in the report.
 #[test]
 fn a_hung_child_is_killed_at_the_deadline_and_named_in_the_report() {
     let deadline = Duration::from_millis(700);
@@ -107,7 +107,7 @@ fn a_second_signal_ends_a_hung_daemon_at_once() {
     assert!(lines.iter().any(|line| line.ends_with("forced")), "{lines:#?}");
 }
 
-/// What is wrong with the configuration has an exit code of its own.
+/// A daemon whose configuration can't be read exits with code 2 and names the file.
 #[test]
 fn a_daemon_without_a_configuration_does_not_start() {
     let run = Command::new(daemon()).arg("/no/such/file").output().unwrap();
@@ -115,8 +115,8 @@ fn a_daemon_without_a_configuration_does_not_start() {
     assert!(String::from_utf8_lossy(&run.stderr).contains("/no/such/file"));
 }
 
-/// A configuration that is no good at a reload costs the one subtree that reads it, until one
-/// that is comes with the next hangup; all else goes on.
+/// A reload with an invalid configuration stops only the subtree that reads it. The next hangup
+/// with a valid configuration starts the subtree again. The rest of the daemon keeps running.
 #[test]
 fn a_failed_reload_stops_the_reloaded_subtree_until_the_next_hangup() {
     let conf = Conf::new("reloads");
@@ -134,7 +134,8 @@ fn a_failed_reload_stops_the_reloaded_subtree_until_the_next_hangup() {
     assert_eq!(code, Some(0), "{lines:#?}");
 }
 
-/// A stop finds what failed to reload stopped, and that is no failure of the stop.
+/// A subtree that is stopped after a failed reload does not make the later stop of the daemon
+/// unclean.
 #[test]
 fn a_daemon_stops_cleanly_after_a_failed_reload() {
     let conf = Conf::new("fails");

@@ -1,5 +1,5 @@
-//! Exhausted files, threads and memory: each gives an error that says what to do, and nothing is lost or
-//! half started. Each case runs this test binary again as a child process.
+//! Exhausted file descriptors, threads and memory: each gives an error with advice, and no process
+//! is lost or half started. Each case runs this test binary again as a child process.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 const CASE: &str = "REGROW_TEST_CASE";
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs this case in a process of its own; what it wrote to standard error.
+/// Runs this case in a child process. Returns the text that the process wrote to standard error.
 fn run(case: &str, set: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
@@ -33,7 +33,7 @@ fn run(case: &str, set: &[(&str, &str)]) -> String {
     errors.into_owned()
 }
 
-/// Sets a limit of this process; false, and a message, where that can't be done.
+/// Sets a limit of this process. Prints a message and returns false if the limit can't be set.
 fn set_limit(what: &str) -> bool {
     let id = std::process::id().to_string();
     let set = Command::new("prlimit").args(["--pid", &id, what]).status();
@@ -44,7 +44,7 @@ fn set_limit(what: &str) -> bool {
     set
 }
 
-/// An error and its causes.
+/// Formats an error and its causes.
 fn chain(error: &dyn Error) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {}", chain(cause)),
@@ -76,7 +76,7 @@ fn case_under_test() {
     });
 }
 
-/// Opens files until there can be no more.
+/// Opens files until the limit is reached.
 fn all_files() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
@@ -112,7 +112,7 @@ async fn files() {
     assert!(chain(&error).starts_with("signals can't be listened to: "), "{}", chain(&error));
     is_about_files(&chain(&error));
 
-    // An error of a user's own keeps its type.
+    // An error that the user's body returns keeps its type.
     let bound = ChildSpec::task("listener", |_| async {
         std::net::TcpListener::bind("127.0.0.1:0")?;
         pending().await
@@ -141,7 +141,8 @@ fn is_about_threads(text: &str) {
     assert_eq!(text.matches("(os error 11)").count(), 1, "{text}");
 }
 
-/// The child whose function wants a thread fails, by a typed error, as often as its budget allows.
+/// Asserts that a blocking child fails with a typed error each time it is started, until its
+/// restart budget is used up, and that a run without a thread for signals fails.
 async fn fails_for_want_of_a_thread(rt: &Runtime) {
     let reason = root(ChildSpec::blocking("sync", |_| Ok(()))).start(rt).await.unwrap();
     let reason = reason.ended().await;
@@ -167,7 +168,7 @@ async fn threads() {
         use axum::body::{Body, to_bytes};
         use tower::ServiceExt;
 
-        // More than is shown at once.
+        // More children than are rendered without a blocking thread.
         let job = |n| ChildSpec::task(format!("job-{n}"), |_| pending());
         let tree = (0..1_100).map(job).fold(Supervisor::one_for_one(), |tree, job| tree.child(job));
         let tree = tree.start(&rt).await.unwrap();
@@ -182,7 +183,7 @@ async fn threads() {
     }
 }
 
-/// No stack of so many bytes can be had.
+/// A stack size that the operating system can't provide.
 const NO_THREAD: (&str, &str) = ("RUST_MIN_STACK", "140737488355328");
 
 #[test]
@@ -190,7 +191,7 @@ fn a_refused_thread_gives_an_error_with_advice() {
     run("threads", &[NO_THREAD]);
 }
 
-/// It says so, and returns a code.
+/// Asserts that a program without a thread returns the failure code, and does not run its setup.
 fn no_thread_for_a_program() {
     let code = Program::new().run(async || -> regrow::Result<Run> { panic!("it does not start") });
     assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::FAILURE));
@@ -204,7 +205,8 @@ fn a_program_without_a_thread_prints_the_error_and_exits_with_1() {
     assert!(!errors.contains("it does not start"), "{errors}");
 }
 
-/// So much more memory than there is now: enough for an error, and not for a stack.
+/// Limits the address space to 1 MiB more than the process uses now: enough for an error, but not
+/// for the stack of a thread.
 async fn memory() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();

@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A child that ends when it is asked to.
+/// Makes a child that ends at the request to stop.
 fn polite(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| std::future::pending())
 }
 
-/// A child that stops after a delay.
+/// Makes a child that stops after a delay.
 fn slow(id: &str, takes: Duration) -> ChildSpec {
     ChildSpec::task(id, move |mut ctx| async move {
         let stop = ctx.cancellation_token();
@@ -32,12 +32,12 @@ fn slow(id: &str, takes: Duration) -> ChildSpec {
     })
 }
 
-/// A child that ignores the request to stop.
+/// Makes a child that ignores the request to stop.
 fn deaf(id: &str) -> ChildSpec {
     slow(id, Duration::from_secs(1 << 30))
 }
 
-/// Starts the program, and stops it by its token when all is up.
+/// Starts the program, cancels its token when all children run, and returns the outcome.
 async fn stopped(run: Run) -> Result<StopReport, RunError> {
     let stop = CancellationToken::new();
     let program = tokio::spawn(run.without_signals().stop_on(stop.clone()).run());
@@ -74,7 +74,7 @@ async fn a_clean_stop_is_in_reverse_order_and_lasts_as_long_as_its_slowest_steps
     assert!(text.contains("app/inner/c") && text.contains("stopped (shutdown)"), "{text}");
 }
 
-/// The nearer of the two deadlines wins.
+/// The earlier of the child's shutdown time and the common deadline applies to each child.
 #[tokio::test(start_paused = true)]
 async fn a_stop_respects_each_shutdown_time_and_the_common_deadline() {
     let own = |id: &str, time| deaf(id).shutdown(Shutdown::Timeout(time));
@@ -95,7 +95,7 @@ async fn a_stop_respects_each_shutdown_time_and_the_common_deadline() {
     assert_eq!((report.took, report.forced, report.is_clean()), (5 * SECOND, true, false));
 }
 
-/// For all kinds of children: a stop ends by its deadline, and no process is left.
+/// A stop of any two kinds of children ends by its deadline and leaves no process.
 #[tokio::test(start_paused = true)]
 async fn a_stop_of_any_mix_of_children_ends_by_the_deadline() {
     let kinds: [fn(&str) -> ChildSpec; 5] = [
@@ -131,7 +131,7 @@ async fn a_given_up_child_fails_the_run_with_its_path() {
     );
     assert!(error.to_string().starts_with("app/ingest/feed was given up: "), "{error}");
     assert!(error.to_string().ends_with(": no route"), "{error}");
-    // No error of a user ended it, so there is no more to say.
+    // The child ended with a crash reason and no error value, so there is no source.
     assert!(std::error::Error::source(&error).is_none());
     assert_eq!(format!("{error:?}"), error.to_string());
 }
@@ -188,7 +188,7 @@ async fn cancel_on_stop_cancels_its_token_when_the_stop_begins() {
     assert_eq!(report.took, SECOND);
 }
 
-/// A runtime of its own is closed in the end; a runtime that was given is not.
+/// A run shuts down the runtime that it created, and leaves a given runtime open.
 #[tokio::test(start_paused = true)]
 async fn a_run_leaves_a_given_runtime_open() {
     let rt = Runtime::new();
@@ -201,7 +201,7 @@ async fn a_run_leaves_a_given_runtime_open() {
     assert!(matches!(first, LifecycleEvent::Spawned { .. }), "{first:?}");
 }
 
-/// A body that never awaits is named and left behind; the program goes on without it.
+/// A body that never awaits is named in the report and left behind. The run returns without it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_never_awaits_is_reported_as_not_yielding() {
     let rt = Runtime::new();
@@ -231,7 +231,7 @@ async fn a_body_that_never_awaits_is_reported_as_not_yielding() {
     support::assert_nothing_left(&rt).await;
 }
 
-/// Temporary and transient children that finish while all stops are no failures.
+/// A temporary child that ends by itself during the stop is no failure.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_ends_by_itself_during_a_stop_counts_as_stopped() {
     let quick = slow("quick", Duration::ZERO).restart(Restart::Temporary);

@@ -40,7 +40,8 @@ fn own(child: ChildSpec) -> ChildSpec {
     child.shutdown(Shutdown::Timeout(2 * SECOND))
 }
 
-/// Runs the tree until `settled`, makes the hanging server hang for a second, and stops.
+/// Runs the tree until all tasks are idle, makes the hanging server hang for a second, and stops
+/// the tree.
 async fn stopped(rt: &Runtime, tree: SupervisorSpec, deadline: Duration) -> StopReport {
     let stop = CancellationToken::new();
     let run = Run::new(tree).on(rt).deadline(deadline).without_signals().stop_on(stop.clone());
@@ -56,7 +57,7 @@ fn doings(report: &StopReport) -> Vec<(&str, Option<Doing>)> {
     report.children.iter().map(|child| (child.path.as_str(), child.doing)).collect()
 }
 
-/// A child that is told to stop, ignores it, and continues to receive.
+/// Makes a child that ignores the request to stop, and continues to receive.
 fn deaf(id: &str) -> ChildSpec {
     ChildSpec::task(id, |mut ctx| async move {
         let _told = ctx.cancellation_token();
@@ -74,14 +75,14 @@ async fn a_report_names_the_callback_of_a_tracked_server_that_overran() {
     let tree = Supervisor::one_for_one().named("app").child(own(Hangs::child(()).named("hangs")));
     let report = stopped(&rt, tree, 25 * SECOND).await;
     let Some(Doing::Handling(handling)) = report.children[0].doing else { panic!("{report}") };
-    // One second before the stop, two that were its own.
+    // One second before the stop, and two seconds of shutdown time.
     assert_eq!((handling.callback, handling.elapsed), (Callback::HandleCast, 3 * SECOND));
     let told = "overran its time, killed: it was in handle_cast for 3.0s";
     assert!(report.to_string().ends_with(told), "{report}");
 }
 
-/// For all other children, the report shows whether they waited at their mailbox. Children that end
-/// in time are not asked.
+/// For a child that overran and is not tracked, the report shows whether it waited at its mailbox.
+/// Children that end in time have no activity in the report.
 #[tokio::test(start_paused = true)]
 async fn a_report_says_whether_a_child_that_overran_was_receiving_or_working() {
     let rt = Runtime::new();
@@ -100,7 +101,8 @@ async fn a_report_says_whether_a_child_that_overran_was_receiving_or_working() {
     assert!(report.to_string().contains("killed: it was waiting for a message"), "{report}");
 }
 
-/// A stop that is cut short finds everybody at something.
+/// The deadline cuts the stop short: the report shows the activity of every child that was still
+/// alive.
 #[tokio::test(start_paused = true)]
 async fn a_forced_stop_reports_the_activity_of_every_remaining_child() {
     let rt = Runtime::new();
@@ -114,7 +116,7 @@ async fn a_forced_stop_reports_the_activity_of_every_remaining_child() {
     assert!(report.forced);
 }
 
-/// The same for the children of a dynamic supervisor.
+/// The report shows the activity of a child of a dynamic supervisor that overran its time.
 #[tokio::test(start_paused = true)]
 async fn a_report_has_the_activity_of_a_dynamic_child_that_overran() {
     let rt = Runtime::new();
@@ -132,7 +134,8 @@ async fn a_report_has_the_activity_of_a_dynamic_child_that_overran() {
     assert_eq!(doings(&report), expected);
 }
 
-/// SHU-002: one that is to be killed at once, and was, has stopped as it should.
+/// SHU-002: a child with `BrutalKill` that was killed at once has stopped as specified, so the
+/// report is clean.
 #[tokio::test(start_paused = true)]
 async fn a_child_with_shutdown_brutal_kill_is_reported_as_clean() {
     let rt = Runtime::new();

@@ -1,5 +1,5 @@
-//! The program ends after the stop, also with children that do not, and restores the default effect of
-//! signals. These tests use real processes and real signals.
+//! A program ends after its stop even if some of its children do not end, and then signals have
+//! their default actions again. These tests use real processes and real signals.
 
 use std::future::pending;
 use std::io::Read;
@@ -22,7 +22,7 @@ fn started(kind: &str) -> Started {
     Started::new(command("run_ends::program_under_test", kind))
 }
 
-/// Not a test: what the tests start.
+/// The program that the tests start; not a test itself.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one arm for each program")]
 fn program_under_test() {
@@ -62,7 +62,7 @@ fn program_under_test() {
                 }
             });
             let deaf = ChildSpec::task("deaf", |mut ctx| async move {
-                let _asked = ctx.cancellation_token(); // from here on it stops by itself
+                let _asked = ctx.cancellation_token(); // the body must react to a stop itself
                 println!("deaf is up");
                 pending().await
             });
@@ -133,7 +133,7 @@ fn block_for_ever(what: &str) {
     }
 }
 
-/// So many bodies that never await, and one second for the stop.
+/// Makes a run with this many bodies that never await, and one second for the stop.
 fn blocked(bodies: usize) -> Run {
     blocked_beside(polite("polite"), bodies)
 }
@@ -150,7 +150,7 @@ fn blocked_beside(first: ChildSpec, bodies: usize) -> Run {
     Run::new((0..bodies).map(spin).fold(all, SupervisorSpec::child)).deadline(SECOND)
 }
 
-/// A program of the operating system that holds this one's standard output.
+/// Makes an operating system process that holds the standard output of this program.
 #[cfg(feature = "process")]
 fn sleeping() -> ChildSpec {
     ChildSpec::command("sleeping", || {
@@ -191,7 +191,8 @@ impl Drop for BlocksInDrop {
     }
 }
 
-/// A stop that takes longer in real time than its deadline, but not on its own, paused clock.
+/// Runs a program whose stop takes longer in real time than its deadline, but not in the time of
+/// its paused clock.
 fn paused() -> ExitCode {
     let (up, mut is_up) = tokio::sync::mpsc::unbounded_channel();
     let slow = ChildSpec::task("slow", move |mut ctx| async move {
@@ -215,7 +216,7 @@ fn paused() -> ExitCode {
     })
 }
 
-/// One run returns, another goes on.
+/// Runs two trees in one program: the first run returns while the second goes on.
 fn two_runs() -> ExitCode {
     of_one_thread().block_on(async {
         let over = CancellationToken::new();
@@ -255,7 +256,7 @@ fn a_clean_stop_exits_with_0_and_any_other_end_with_1() {
     assert!(errors.contains("app/lost was given up"), "{errors}");
 }
 
-/// The stop of the tree is clean; the job has no more than the time of tokio's shutdown.
+/// The stop of the tree is clean. The job is left behind when the shutdown time of tokio is over.
 #[test]
 fn a_program_exits_while_a_blocking_job_still_runs() {
     let mut program = started("blocking job");
@@ -266,7 +267,7 @@ fn a_program_exits_while_a_blocking_job_still_runs() {
     assert!(errors.contains("a blocking job had not ended 1.0s after the stop"), "{errors}");
 }
 
-/// With as many bodies that never await as there are workers no task runs and no timer fires.
+/// If as many bodies never await as there are workers, no task runs and no timer fires.
 #[test]
 fn the_stop_deadline_holds_while_all_workers_are_blocked() {
     let kinds =
@@ -303,7 +304,8 @@ fn a_stop_token_starts_the_deadline_while_all_workers_are_blocked() {
     assert!(errors.contains("stopped by its token in"), "{errors}");
 }
 
-/// The two may come together: the signal is the second request either way.
+/// The cancellation and the signal may arrive at the same time. In either order the signal is the
+/// second request.
 #[test]
 fn a_signal_after_the_token_forces_the_stop() {
     let mut program = started("token, then signal");
@@ -316,7 +318,8 @@ fn a_signal_after_the_token_forces_the_stop() {
     assert!(deaf.contains("killed"), "the run itself forces its stop: {errors}");
 }
 
-/// A report may be sent to somewhere, and that is no part of the stop's deadline.
+/// The report handler may take longer than the deadline, for example to send the report: its time
+/// is not part of the stop.
 #[test]
 fn a_slow_report_is_not_cut_off_by_the_deadline() {
     let mut program = started("slow report");
@@ -356,7 +359,7 @@ fn signals_have_their_default_action_after_a_run_returned() {
     for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
         let mut program = started("returned");
         program.says("polite is up");
-        program.signal("HUP"); // restarts it
+        program.signal("HUP"); // restarts `polite`
         program.says("polite is up");
         program.signal("TERM");
         program.says("it has returned");
@@ -367,7 +370,7 @@ fn signals_have_their_default_action_after_a_run_returned() {
     }
 }
 
-/// As by `nohup`: what was ignored before the run is ignored after it.
+/// A signal that was ignored before the run, as under `nohup`, is ignored again after it.
 #[test]
 fn a_signal_that_was_ignored_before_a_run_stays_ignored_after_it() {
     let itself = command("run_ends::program_under_test", "returned");
@@ -377,7 +380,7 @@ fn a_signal_that_was_ignored_before_a_run_stays_ignored_after_it() {
     ignoring.envs(itself.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut program = Started::new(ignoring);
     program.says("polite is up");
-    program.signal("TERM"); // the run listens to it
+    program.signal("TERM"); // the run listens to this signal
     program.says("after the run is up");
     program.signal("TERM");
     program.signal("INT");
@@ -412,7 +415,8 @@ fn a_run_with_a_paused_clock_has_no_real_time_deadline() {
     assert_eq!(status.code(), Some(0), "{errors}");
 }
 
-/// They would outlive the process: no async code is left that could stop them.
+/// Child programs would outlive the process, since no async code is left that could stop them. So
+/// they are killed.
 #[cfg(feature = "process")]
 #[test]
 fn child_programs_are_killed_when_the_process_exits() {
@@ -423,7 +427,7 @@ fn child_programs_are_killed_when_the_process_exits() {
     program.signal("TERM");
     let Started { mut child, lines, .. } = program;
     let (closed, wait) = mpsc::channel();
-    // Standard output is closed when all that hold it have ended.
+    // Standard output is closed when all processes that hold it have ended.
     let reader = std::thread::spawn(move || {
         lines.for_each(drop);
         closed.send(()).unwrap();

@@ -20,13 +20,13 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The time that a child has to stop.
 const OWN: Duration = Duration::from_secs(2);
 
-/// How a child takes being stopped.
+/// The reaction of a child to a request to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Manner {
     Polite,
-    /// It needs a second, and has two.
+    /// The child needs one second to stop, and has two.
     Slow,
-    /// It does not listen.
+    /// The child ignores the request.
     Deaf,
 }
 
@@ -84,7 +84,7 @@ impl GenServer for Server {
 #[derive(Clone, Copy)]
 struct Kind {
     make: fn(&str, Manner) -> ChildSpec,
-    /// It is a supervisor, and has one child.
+    /// Whether the child is a supervisor, which has one child itself.
     holds_one: bool,
 }
 
@@ -125,12 +125,12 @@ fn supervisor(id: &str, manner: Manner) -> ChildSpec {
     Supervisor::one_for_one().with_id(id).child(task("in", manner)).into()
 }
 
-/// It has no child yet; [`filled`] gives it one.
+/// Makes a dynamic supervisor without a child; [`filled`] starts one.
 fn dynamic(id: &str, _: Manner) -> ChildSpec {
     DynamicSupervisor::new().named(id).into()
 }
 
-/// Gives a child to each dynamic supervisor.
+/// Starts a child in each dynamic supervisor.
 async fn filled(rt: &Runtime, children: [(&str, Manner); 2]) {
     for (id, manner) in children {
         if rt.whereis(id).is_some() {
@@ -140,7 +140,7 @@ async fn filled(rt: &Runtime, children: [(&str, Manner); 2]) {
     }
 }
 
-/// Starts a program of these two, and gives what stops it.
+/// Starts a program of these two children. Returns the program and the token that stops it.
 async fn running(
     rt: &Runtime,
     [a, b]: [(Kind, Manner); 2],
@@ -159,7 +159,8 @@ async fn running(
     (program, stop)
 }
 
-/// Stops it when all is at rest.
+/// Starts a program of these two children, stops it when all tasks are idle, and returns the
+/// report.
 async fn stopped(rt: &Runtime, both: [(Kind, Manner); 2], limit: Duration) -> StopReport {
     let (program, stop) = running(rt, both, limit).await;
     settled().await;
@@ -167,7 +168,7 @@ async fn stopped(rt: &Runtime, both: [(Kind, Manner); 2], limit: Duration) -> St
     program.await.unwrap().unwrap()
 }
 
-/// What is expected of one child, and of the child in it if it is a supervisor.
+/// Returns the expected rows of one child, and of its own child if it is a supervisor.
 fn expected(id: &str, (kind, manner): (Kind, Manner)) -> Vec<(String, StopOutcome, Duration)> {
     let (outcome, takes) = (manner.outcome(), manner.takes());
     if !kind.holds_one {
@@ -177,8 +178,8 @@ fn expected(id: &str, (kind, manner): (Kind, Manner)) -> Vec<(String, StopOutcom
     vec![(format!("app/{id}/in"), outcome, takes), (format!("app/{id}"), shutdown, takes)]
 }
 
-/// SHU-001: the younger first and the elder after it, each to its end and in its own time, to
-/// the millisecond.
+/// SHU-001: the child that was started last is stopped first, and the other child after the end of
+/// that one. Each child has its own shutdown time. All times are exact to the millisecond.
 #[tokio::test(start_paused = true)]
 async fn any_two_kinds_of_children_stop_one_after_the_other() {
     let manners = [Manner::Polite, Manner::Slow, Manner::Deaf];
@@ -213,7 +214,7 @@ async fn the_deadline_ends_a_stop_whatever_kind_of_child_hangs() {
                 let child = report.children.iter().find(|child| child.path == path);
                 child.map(|child| child.outcome.clone())
             };
-            // The child that hangs is accused, and no other.
+            // Only the hanging child is reported as killed for its delay.
             let by = CutShort::Deadline;
             let hung = if b.holds_one { "app/b/in" } else { "app/b" };
             assert_eq!(outcome(hung), Some(StopOutcome::Killed), "{report}");
@@ -243,8 +244,8 @@ fn command(id: &str, _: Manner) -> ChildSpec {
     })
 }
 
-/// Threads and programs of the operating system know no paused time: what is asked of them is
-/// the order, and that they are gone.
+/// Threads and operating system processes do not follow the paused clock, so this test asserts the
+/// order of the stops and that nothing is left, but no times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocking_and_command_children_stop_in_reverse_order_too() {
     let own: &[Kind] = &[

@@ -23,7 +23,7 @@ fn polite(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending())
 }
 
-/// A child that is asked to stop and does not.
+/// Makes a child that ignores the request to stop.
 fn hung(id: &str) -> ChildSpec {
     let hung = ChildSpec::task(id, |mut ctx| async move {
         ctx.cancellation_token();
@@ -125,7 +125,7 @@ async fn dynamic_siblings_of_a_hung_child_are_reported_as_stopped() {
     assert_eq!(outcomes(&report), BTreeMap::from(expected), "{report}");
 }
 
-/// The deadline passed before the supervisor reached the child, so the child's `BrutalKill` was not
+/// The deadline passed before the supervisor stopped this child, so its `BrutalKill` was not
 /// applied.
 #[tokio::test(start_paused = true)]
 async fn an_unreached_brutal_kill_child_is_reported_as_not_asked() {
@@ -136,7 +136,7 @@ async fn an_unreached_brutal_kill_child_is_reported_as_not_asked() {
     assert_eq!(outcomes(&report), BTreeMap::from(expected), "{report}");
 }
 
-/// `terminate_child` asked the child to stop before the program was asked.
+/// `terminate_child` asked the child to stop before the stop of the program began.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_hangs_in_an_earlier_stop_is_reported_as_killed() {
     let rt = Runtime::new();

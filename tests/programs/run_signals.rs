@@ -1,4 +1,5 @@
-//! The reaction of a program to signals of the operating system: real processes, real signals.
+//! The reaction of a program to signals of the operating system. These tests use real processes and
+//! real signals.
 
 use regrow::{
     ChildSpec, ExitReason, GenServer, Reply, Restart, Result, Run, ServerContext, Supervisor,
@@ -11,7 +12,7 @@ fn started(kind: &str) -> Started {
     Started::new(command("run_signals::program_under_test", kind))
 }
 
-/// Not a test: what the tests start.
+/// The program that the tests start; not a test itself.
 #[test]
 fn program_under_test() {
     let Some(kind) = kind() else { return };
@@ -59,7 +60,7 @@ fn tree(kind: &str) -> SupervisorSpec {
     }
 }
 
-/// Reads its configuration at its start, as such things do.
+/// A server that reads its configuration in its `init`, and reports its restarts.
 struct Config;
 
 impl GenServer for Config {
@@ -90,7 +91,7 @@ impl GenServer for Config {
         Ok(())
     }
 
-    /// Signals come meanwhile.
+    /// Takes 20 ms, so that more signals arrive during the stop.
     async fn terminate(&mut self, _: &ExitReason) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
@@ -136,8 +137,8 @@ fn a_hangup_restarts_only_the_chosen_child() {
     assert_eq!(program.end().0.code(), Some(0));
 }
 
-/// What is asked for is no sign of trouble: the tree shows the incarnation that was stopped, and no
-/// restart.
+/// A restart by a hangup was requested and is no failure: the tree shows the incarnation that was
+/// stopped, and no restart.
 #[test]
 fn a_hangup_is_not_counted_as_a_restart() {
     let mut program = started("polite");

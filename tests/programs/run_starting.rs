@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A server that takes this long to start, and may fail then.
+/// A server whose `init` takes this long and then returns this result.
 struct Slow;
 
 impl GenServer for Slow {
@@ -42,8 +42,8 @@ fn slow(takes: Duration, end: Result) -> ChildSpec {
     Slow::child((takes, end)).with_id("slow")
 }
 
-/// A program of this tree that is stopped while the tree starts, and the token that the stop
-/// cancels.
+/// Starts a program of this child and another one, and cancels its stop token while the tree
+/// starts. Asserts that the stop cancels the token of `cancel_on_stop` at once.
 fn called_off(rt: &Runtime, child: ChildSpec) -> JoinHandle<Result<StopReport, RunError>> {
     let polite = ChildSpec::task("polite", |_| pending());
     let tree = Supervisor::one_for_one().with_id("app").child(polite).child(child);
@@ -60,7 +60,8 @@ fn called_off(rt: &Runtime, child: ChildSpec) -> JoinHandle<Result<StopReport, R
     program
 }
 
-/// An init that takes too long costs the deadline, and is named; nothing is left.
+/// An `init` outlasts the deadline: the stop ends at the deadline, the report names the child, and
+/// no process is left.
 #[tokio::test(start_paused = true)]
 async fn a_stop_during_a_hanging_start_ends_at_the_deadline() {
     let rt = Runtime::new();
@@ -77,7 +78,7 @@ async fn a_stop_during_a_hanging_start_ends_at_the_deadline() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// One that comes up in time is stopped in order, within what is left of the time.
+/// A tree that starts before the deadline is stopped in order, within the rest of the time.
 #[tokio::test(start_paused = true)]
 async fn a_stop_during_a_start_stops_the_tree_once_it_is_up() {
     let rt = Runtime::new();
@@ -90,7 +91,7 @@ async fn a_stop_during_a_start_stops_the_tree_once_it_is_up() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// One that fails has failed, asked for or not.
+/// A start that fails after the stop was requested makes the run return the error of the start.
 #[tokio::test(start_paused = true)]
 async fn a_start_that_fails_during_a_stop_is_an_error() {
     let rt = Runtime::new();
@@ -100,7 +101,7 @@ async fn a_start_that_fails_during_a_stop_is_an_error() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Each report covers its own tree, and no stop of another tree, however long that takes.
+/// Each report covers only its own tree, even if the stop of another tree takes longer.
 #[tokio::test(start_paused = true)]
 async fn two_runs_on_one_runtime_report_only_their_own_trees() {
     let rt = Runtime::new();
