@@ -54,8 +54,8 @@ async fn answering(rt: &Runtime, soldiers: Vec<Soldier>, round: u32) -> Vec<Sold
     standing
 }
 
-/// Cancels all timers, and waits until the last that was due has done its work: timers
-/// fire one after another, so a later one tells.
+/// Cancels all timers, and waits until every timer that was due has fired. Timers fire one after
+/// another, so this function waits for one that is set later.
 async fn timers_are_done(field: &Field) {
     let timers = std::mem::take(&mut field.notes().timers);
     for timer in timers {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use regrow::{ExitReason, MonitorRef, Pid, ProcessHandle, Runtime, TimerRef};
 use tokio::sync::watch;
 
-/// How many processes are there to be met.
+/// The number of processes that actors can choose from.
 const PLACES: usize = 128;
 
 pub(crate) const NAMES: usize = 16;
@@ -36,7 +36,7 @@ pub(crate) struct Soldier {
     pub(crate) answered: watch::Receiver<u32>,
 }
 
-/// What is noted for the verdict.
+/// The records that the invariants are checked against.
 #[derive(Default)]
 pub(crate) struct Notes {
     pub(crate) soldiers: Vec<Soldier>,
@@ -44,13 +44,13 @@ pub(crate) struct Notes {
     /// Timers that are due after the end of the test, and their targets.
     pub(crate) late_timers: Vec<(TimerRef, Pid)>,
     pub(crate) watches: HashMap<MonitorRef, Watch>,
-    /// How many messages each sent to each.
+    /// The number of messages that each sender sent to each process.
     pub(crate) sent: HashMap<(Sender, Pid), u32>,
-    /// The last that each got from each.
+    /// The number of the last message that each process received from each sender.
     pub(crate) got: HashMap<(Sender, Pid), u32>,
     /// The reason of each end, as its first observer received it.
     pub(crate) reasons: HashMap<Pid, ExitReason>,
-    /// Whose bodies have begun, and have not been dropped yet.
+    /// The processes whose bodies have started and have not been dropped yet.
     pub(crate) embodied: HashSet<Pid>,
     pub(crate) pids: HashSet<Pid>,
     pub(crate) complaints: Vec<String>,
@@ -58,9 +58,9 @@ pub(crate) struct Notes {
 
 pub(crate) struct Field {
     pub(crate) rt: Runtime,
-    /// Operations that are still to be done.
+    /// The number of operations that remain.
     budget: AtomicI64,
-    /// What was received in all.
+    /// Incremented before and after each item is handled.
     pub(crate) handled: AtomicU64,
     places: Vec<AtomicU64>,
     notes: Mutex<Notes>,
@@ -81,7 +81,7 @@ impl Field {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one operation out of the budget; false if there is none.
+    /// Takes one operation from the budget; returns false if there is none.
     pub(crate) fn may_go_on(&self) -> bool {
         self.budget.fetch_sub(1, Ordering::Relaxed) > 0
     }
@@ -91,7 +91,7 @@ impl Field {
         Pid::from_raw(self.places[place % PLACES].load(Ordering::Relaxed))
     }
 
-    /// Puts a process at an index, and kills the one before.
+    /// Puts a process at an index, and kills the previous process there.
     pub(crate) fn enlist(&self, place: usize, soldier: Soldier) {
         let pid = soldier.handle.pid();
         let before = self.places[place % PLACES].swap(pid.raw(), Ordering::Relaxed);

@@ -46,8 +46,8 @@ pub async fn killed(rt: &Runtime, pid: Pid) {
     ended.await;
 }
 
-/// The moment when every process is parked and no signal is on its way. Under paused
-/// time only: it passes when all have nothing left to do.
+/// Waits until every process waits and no signal is in transit. Requires paused time, which
+/// advances only when no task has anything left to do.
 pub async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -59,17 +59,17 @@ pub async fn dead_pid(rt: &Runtime) -> Pid {
     process.pid()
 }
 
-/// A crash of these words.
+/// A crash reason with this text.
 pub fn crash(text: &str) -> ExitReason {
     ExitReason::crashed(text)
 }
 
-/// A message of this text.
+/// A message with this text.
 pub fn text(text: &str) -> Received {
     Received::Message(text.into())
 }
 
-/// The `Exit` that a trapping process gets.
+/// The `Exit` that a process that traps exits receives.
 pub fn exit(from: Pid, reason: ExitReason) -> Received {
     Received::Exit { from, reason }
 }
@@ -79,7 +79,7 @@ pub fn down(reference: MonitorRef, pid: Pid, reason: ExitReason) -> Received {
     Received::Down { reference, pid, reason }
 }
 
-/// Yields, to tasks and to threads, until `done`; panics if that never comes.
+/// Yields, to tasks and to threads, until `done` returns true; panics if that does not happen.
 pub async fn until(what: &str, done: impl Fn() -> bool) {
     for _ in 0..20_000_000 {
         if done() {
@@ -91,7 +91,7 @@ pub async fn until(what: &str, done: impl Fn() -> bool) {
     panic!("never: {what}");
 }
 
-/// Kills all that is alive, and sees that every table is empty then.
+/// Kills all processes, and asserts that every table is empty afterwards.
 pub async fn assert_nothing_left(rt: &Runtime) {
     rt.shutdown();
     for pid in rt.list() {
