@@ -1,8 +1,7 @@
 //! A dynamic supervisor keeps no memory of children that have ended.
 //!
 //! This file is a program of its own, because its allocator counts the allocations of the whole
-//! program.
-//! `REGROW_CHILDREN=1000000 cargo test --release --test dynamic_memory` is the long run.
+//! program. `REGROW_CHILDREN=1000000 cargo test --release --test dynamic_memory` is the long run.
 
 mod support;
 

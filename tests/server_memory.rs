@@ -1,4 +1,4 @@
-//! After a burst a mailbox keeps no more than a small buffer, once its reader waits again.
+//! After a burst, a mailbox keeps no more than a small buffer, once its reader waits again.
 //!
 //! This file is a program of its own, because its allocator counts the allocations of the whole
 //! program.

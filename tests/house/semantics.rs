@@ -58,7 +58,7 @@ fn is_there(test: &str, files: &[Source]) -> bool {
     named.any(|source| source.text.contains(&format!("fn {function}(")))
 }
 
-/// The name of the module that a file is: `names` for `tests/processes/names.rs`.
+/// Returns the name of the module in a file: `names` for `tests/processes/names.rs`.
 fn module(path: &str) -> &str {
     let path = path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/main");
     path.rsplit('/').next().unwrap_or(path)

@@ -59,7 +59,7 @@ async fn a_missing_process_takes_no_name_group_or_label() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Links and monitors to a missing process have no effect on others.
+/// A link or a monitor to a missing process has no effect on other processes.
 #[tokio::test]
 async fn links_and_monitors_of_a_missing_process_have_no_effect() {
     let rt = Runtime::new();

@@ -91,7 +91,7 @@ async fn whereis_or_spawn_returns_a_live_holder_and_spawns_nothing() {
     assert_eq!(rt.process_count(), 1);
 }
 
-/// A process spawned with a name has it before its body first runs.
+/// A process that is spawned with a name holds the name before its body first runs.
 #[tokio::test]
 async fn whereis_or_spawn_registers_the_name_before_the_body_runs() {
     let rt = Runtime::new();

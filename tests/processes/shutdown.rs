@@ -57,7 +57,7 @@ async fn shutdown_counts_processes_that_a_link_ended_first() {
     }
 }
 
-/// The shutdown does not change the reason of a process that is already ending.
+/// A shutdown does not change the reason of a process that is already ending.
 #[tokio::test]
 async fn shutdown_does_not_count_processes_that_are_already_ending() {
     let rt = Runtime::new();

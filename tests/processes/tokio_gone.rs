@@ -91,7 +91,7 @@ fn dropping_tokio_kills_every_process() {
     }
 }
 
-/// T50. A waiter on another tokio runtime is notified while the first shuts down.
+/// T50. A process that waits on another tokio runtime is notified while the first one shuts down.
 #[test]
 fn a_join_in_another_tokio_returns_when_tokio_is_dropped() {
     for tokio in each_tokio() {

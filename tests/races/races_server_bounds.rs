@@ -145,7 +145,6 @@ fn a_queued_sender_gets_its_message_back_when_the_server_ends() {
     );
 }
 
-/// A sender that begins to wait while the server ends does not wait for ever.
 #[test]
 fn a_send_that_starts_to_wait_as_the_server_ends_fails() {
     race(

@@ -10,9 +10,10 @@ use crate::shared_state::{Field, Soldier};
 
 /// Waits until the system is idle; returns the live processes.
 ///
-/// A round first waits until the ended processes have sent all notifications, then asks each other
-/// process for an answer. If meanwhile no process was spawned, ended or received anything, nothing
-/// was in transit: a message sent before the question would have been received before the answer.
+/// A round first waits until the ended processes have sent all notifications, then asks each of the
+/// other processes for an answer. If no process was spawned, ended or received anything meanwhile,
+/// nothing was in transit: a message sent before the question would have been received before the
+/// answer.
 pub(crate) async fn rest(field: &Field) -> Vec<Soldier> {
     timers_are_done(field).await;
     let mut soldiers = Vec::new();

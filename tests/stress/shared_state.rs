@@ -17,16 +17,17 @@ pub(crate) const GROUPS: usize = 6;
 /// The sender of a message: the raw pid of a process, or a number that no pid has.
 pub(crate) type Sender = u64;
 
-/// The state of one monitor, as the processes that use it know it.
+/// The state of one monitor, as recorded by the processes that set it, remove it or receive its
+/// `Down`.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Watch {
-    /// `None` if it was set by name.
+    /// `None` if the monitor was set by name.
     pub(crate) target: Option<Pid>,
-    /// A demonitor was called, and returned that it was in time.
+    /// `demonitor` was called, and returned that it was in time.
     pub(crate) in_time: bool,
-    /// A demonitor with flush removed a queued `Down`.
+    /// `demonitor_flush` was called, so a `Down` that was queued has been removed.
     pub(crate) flushed: bool,
-    /// How many `Down`s came.
+    /// The number of `Down`s that arrived.
     pub(crate) downs: usize,
 }
 

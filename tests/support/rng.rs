@@ -1,5 +1,5 @@
 //! Random numbers from a seed: xorshift, the same on every machine.
-#![allow(dead_code)] // not every user picks
+#![allow(dead_code)] // no user calls all of the methods
 
 pub(crate) struct Rng(u64);
 
