@@ -19,7 +19,7 @@ fn children() -> usize {
     std::env::var("REGROW_CHILDREN").map_or(50_000, |n| n.parse().expect("a number"))
 }
 
-/// A temporary child with an argument of 200 bytes, which crashes or ends normally.
+/// Returns a temporary child with an argument of 200 bytes, which crashes or ends normally.
 fn job(crash: bool) -> ChildSpec {
     let argument = "x".repeat(200);
     let body = move |_| async move {

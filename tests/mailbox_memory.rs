@@ -38,8 +38,8 @@ async fn twice(mut rounds: impl AsyncFnMut()) {
     assert!(kept < SLACK, "{kept} bytes are kept of {ROUNDS} rounds");
 }
 
-/// Processes that trap exits and never receive: one with an empty mailbox, one with a thousand
-/// messages in it.
+/// Starts processes that trap exits and never receive: one with an empty mailbox, one with a
+/// thousand messages in it.
 fn deaf(rt: &Runtime) -> [Pid; 2] {
     let pids = [idle(rt), idle(rt)];
     for pid in pids {

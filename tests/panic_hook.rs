@@ -31,7 +31,7 @@ async fn crash_of(rt: &Runtime, panics: impl FnOnce() + Send + 'static) -> Crash
     reason.crash().expect("it panicked").clone()
 }
 
-/// The line of a panic in this file, if the crash has a location.
+/// Returns the line of a panic in this file, if the crash has a location.
 async fn line_of(rt: &Runtime, panics: impl FnOnce() + Send + 'static) -> Option<u32> {
     let crash = crash_of(rt, panics).await;
     let place = crash.location()?;

@@ -7,18 +7,18 @@ use support::source::{entries, files, read, sources};
 
 const PAGES: &str = "book/src";
 
-/// The chapters and the list of chapters, by their path in the book: `design/calls.md`.
+/// Returns the chapters and the list of chapters, by their path in the book: `design/calls.md`.
 fn pages() -> Vec<(String, String)> {
     let name = |path: &str| path.trim_start_matches(PAGES).trim_start_matches('/').to_owned();
     files(PAGES, ".md").into_iter().map(|page| (name(&page.path), page.text)).collect()
 }
 
-/// Each text between `before` and the next `after`.
+/// Returns each text between `before` and the next `after`.
 fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(before).skip(1).filter_map(move |rest| rest.split(after).next())
 }
 
-/// The path from the root of the repository for a path that is relative to this page.
+/// Returns the path from the root of the repository for a path that is relative to this page.
 fn from_root(page: &str, path: &str) -> String {
     let mut parts: Vec<&str> = PAGES.split('/').chain(page.split('/')).collect();
     parts.pop();
@@ -31,7 +31,7 @@ fn from_root(page: &str, path: &str) -> String {
     parts.join("/")
 }
 
-/// The reason why an include of this page would show nothing, if there is one.
+/// Returns the reason why an include of this page would show nothing, if there is one.
 fn broken(page: &str, include: &str) -> Option<String> {
     let (path, anchor) = include.split_once(':').unwrap_or((include, ""));
     let Some(text) = read(&from_root(page, path)) else {
@@ -75,7 +75,7 @@ fn every_link_to_a_page_has_a_target() {
     assert_none(&complaints);
 }
 
-/// The anchor that a heading makes in a page.
+/// Returns the anchor that a heading makes in a page.
 fn place(heading: &str) -> String {
     let kept = heading.chars().filter(|&c| c.is_alphanumeric() || c == ' ' || c == '-');
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -159,7 +159,7 @@ fn a_snippet_that_is_not_run_is_part_of_an_example_or_a_fragment() {
     assert_none(&complaints);
 }
 
-/// The text in one line, without the marks of comments and the indentation.
+/// Returns the text in one line, without the marks of comments and the indentation.
 fn flowing(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.trim();
@@ -169,7 +169,8 @@ fn flowing(text: &str) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-/// Everything that users read: README, CHANGELOG, the book, and the sources with their comments.
+/// Returns everything that users read: README, CHANGELOG, the book, and the sources with their
+/// comments.
 fn texts() -> Vec<(String, String)> {
     let plain = ["README.md", "CHANGELOG.md", "examples/README.md"].into_iter();
     let mut all: Vec<_> = plain.filter_map(|path| Some((path.to_owned(), read(path)?))).collect();
@@ -323,7 +324,7 @@ fn the_timeouts_of_systemd_and_kubernetes_are_the_same_everywhere() {
     assert!(told >= 4, "the search misses most places: {told}");
 }
 
-/// The version of `name` in the manifest.
+/// Returns the version of `name` in the manifest.
 fn version(name: &str) -> String {
     let manifest = read("Cargo.toml").unwrap_or_default();
     let line = manifest.lines().find(|line| line.starts_with(&format!("{name} = ")));
@@ -352,14 +353,14 @@ fn the_minimum_tokio_and_rust_versions_are_those_of_the_manifest() {
     assert!(told >= 3, "the search misses most places: {told}");
 }
 
-/// The numbers of a text, as they are written: `1,345`, `0.71`, `401–420`.
+/// Returns the numbers of a text, as they are written: `1,345`, `0.71`, `401–420`.
 fn numbers(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '–');
     let words = text.split(|c: char| !is_part(c)).map(|word| word.trim_matches([',', '.']));
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// The rows of the tables of a page, as cells.
+/// Returns the rows of the tables of a page, as cells.
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let rows = text.lines().filter(|line| line.starts_with("| "));
     rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())

@@ -22,7 +22,7 @@ fn printed(example: &str) -> String {
     String::from_utf8(run.stdout).expect("examples print text")
 }
 
-/// The text with every up time replaced: `up 63ms` becomes `up 0ms`.
+/// Returns the text with every up time replaced: `up 63ms` becomes `up 0ms`.
 fn timeless(text: &str) -> String {
     let mut parts = text.split("  up ");
     let first = parts.next().unwrap_or_default().to_owned();

@@ -34,7 +34,8 @@ fn names_a_test(text: &str) -> bool {
     text.contains("::") && text.chars().all(is_part)
 }
 
-/// The defects of the sentences: a number that occurs twice, no test, or a test that doesn't exist.
+/// Returns the defects of the sentences: a number that occurs twice, no test, or a test that
+/// doesn't exist.
 fn complaints(chapter: &str, files: &[Source]) -> Vec<String> {
     let mut numbers = HashSet::new();
     let mut found = Vec::new();

@@ -228,7 +228,7 @@ async fn refused_starts_let_other_tasks_run() {
     lets_other_tasks_run!("run", drop(regrow::run(twice_the_same()).await));
 }
 
-/// A tree whose start is refused, because two children have the same id.
+/// Returns a tree whose start is refused, because two children have the same id.
 fn twice_the_same() -> SupervisorSpec {
     Supervisor::one_for_one().child(Echo::child(())).child(Echo::child(()))
 }
@@ -558,7 +558,7 @@ const EXEMPT: [(&str, &str); 9] = [
     ("GenServer::terminate", "the user's own code"),
 ];
 
-/// The names of the operations that this file repeats.
+/// Returns the names of the operations that this file repeats.
 fn repeated() -> BTreeSet<String> {
     let text = include_str!("cooperative_budget.rs");
     let names = text.split("lets_other_tasks_run!(").skip(1).filter_map(|call| {
@@ -568,7 +568,7 @@ fn repeated() -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The type that an `impl` block is for, or the trait that a `trait` block declares.
+/// Returns the type that an `impl` block is for, or the trait that a `trait` block declares.
 fn subject(header: &str) -> Option<String> {
     let header = header.trim_start_matches("pub ");
     let rest = match header.strip_prefix("trait ") {
@@ -579,7 +579,7 @@ fn subject(header: &str) -> Option<String> {
     Some(about.chars().take_while(|c| is_word(*c)).collect())
 }
 
-/// The text after the generic parameters, or the whole text if it starts with none.
+/// Returns the text after the generic parameters, or the whole text if it starts with none.
 fn after_generics(text: &str) -> &str {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -593,8 +593,8 @@ fn after_generics(text: &str) -> &str {
     text
 }
 
-/// The async methods of a file, the functions that return a future, and the types that implement
-/// `Future`.
+/// Returns the async methods of a file, the functions that return a future, and the types that
+/// implement `Future`.
 fn futures(source: &Source) -> Vec<String> {
     let code = source.shipped();
     let (mut about, mut found) = (None, Vec::new());

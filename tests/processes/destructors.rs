@@ -123,7 +123,7 @@ impl Drop for Last {
     }
 }
 
-/// A child with a specification that contains a value with a panicking destructor.
+/// Returns a child with a specification that contains a value with a panicking destructor.
 fn mined(id: &str, dropped: &Arc<AtomicUsize>, ends: bool) -> ChildSpec {
     let captured = Arc::new(Last(dropped.clone()));
     ChildSpec::task(id, move |_| async move {

@@ -154,7 +154,7 @@ impl Desk {
         assert!(self.clerk.cast(Cast::Act(Box::new(act))));
     }
 
-    /// The reports of the server within a second.
+    /// Waits a second, and returns the reports of the server.
     async fn handled(&mut self) -> Vec<&'static str> {
         sleep(SECOND).await;
         std::iter::from_fn(|| self.told.try_recv().ok()).collect()

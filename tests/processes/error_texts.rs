@@ -150,7 +150,7 @@ async fn cast_errors() -> Vec<(&'static str, CastError<()>)> {
     vec![("", refused), ("", exited)]
 }
 
-/// A tree that gives up, because one of its children ends with this reason.
+/// Returns a tree that gives up, because one of its children ends with this reason.
 fn failing(reason: fn() -> ExitReason) -> SupervisorSpec {
     let child = ChildSpec::task("store", move |_| async move { Err(reason()) });
     let inner = Supervisor::one_for_one().with_id("inner").intensity(1, SECOND).child(child);
@@ -187,7 +187,7 @@ async fn commands() -> Vec<(&'static str, regrow::CommandFailed)> {
     vec![("", reason.crash().unwrap().downcast_ref::<regrow::CommandFailed>().unwrap().clone())]
 }
 
-/// An error of the operating system, wrapped in the start error of a child.
+/// Returns an error of the operating system, wrapped in the start error of a child.
 #[cfg(all(unix, feature = "process"))]
 async fn refusal() -> Box<dyn Error> {
     let missing = ChildSpec::command("missing", || tokio::process::Command::new("/no/program"));
@@ -225,7 +225,7 @@ fn task_errors() -> Vec<(&'static str, TaskError)> {
     ]
 }
 
-/// Every error type of the crate, in each of its variants.
+/// Returns every error type of the crate, in each of its variants.
 async fn all_errors() -> Vec<Listed> {
     let pid = Pid::from_raw(1);
     let child_errors = vec![
@@ -258,7 +258,7 @@ async fn all_errors() -> Vec<Listed> {
     all
 }
 
-/// An error and its causes in one text, as `anyhow` and other crates print them.
+/// Returns an error and its causes in one text, as `anyhow` and other crates print them.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut at = error.source();
@@ -269,7 +269,7 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Complaints if this error repeats a source, leaves out a cause or displays a cause twice.
+/// Returns complaints if this error repeats a source, leaves out a cause or displays a cause twice.
 fn complaints(error: &dyn Error, causes: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     let (shown, chained, all) = (error.to_string(), chain(error), format!("{error:?}"));
@@ -328,7 +328,7 @@ async fn each_cause_of_three_nested_errors_is_displayed_once() {
     }
 }
 
-/// The types that implement `Error`, by an `impl` or by a derive.
+/// Returns the types that implement `Error`, by an `impl` or by a derive.
 fn error_types(source: &Source) -> Vec<String> {
     let code = source.shipped();
     let name = |text: &str| text.trim_start().chars().take_while(|&c| is_word(c)).collect();
@@ -346,7 +346,7 @@ fn error_types(source: &Source) -> Vec<String> {
     by_hand.chain(derived).collect()
 }
 
-/// The variants of an enum; for a struct, one variant with an empty name.
+/// Returns the variants of an enum; for a struct, one variant with an empty name.
 fn variants(sources: &[Source], of: &str) -> BTreeSet<String> {
     let head = format!("pub enum {of} ");
     let Some(code) = sources.iter().map(Source::code).find(|code| code.contains(&head)) else {
@@ -389,7 +389,7 @@ async fn every_error_type_and_variant_is_in_the_list_of_tested_errors() {
     assert!(types.len() >= 10, "{types:?}");
 }
 
-/// The reasons in the log lines that report ends.
+/// Returns the reasons in the log lines that report ends.
 fn logged_reasons(log: &Log) -> Vec<String> {
     let told = log.take();
     let mut shown = Vec::new();

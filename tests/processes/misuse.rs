@@ -9,7 +9,7 @@ use std::time::Duration;
 use regrow::{ExitReason, Leftovers, LogLevel, Pid, Received, Runtime};
 use support::{TestProcess, crash, dead_pid, down, exit};
 
-/// Pids without a live process: of an ended process, of another runtime, and invented ones.
+/// Returns pids without a live process: of an ended process, of another runtime, and invented ones.
 async fn nobodies(rt: &Runtime) -> Vec<Pid> {
     let dead = dead_pid(rt).await;
     let foreign = Pid::from_raw(dead.raw() | 1 << 48);

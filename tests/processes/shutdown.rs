@@ -11,12 +11,13 @@ use regrow::{ChildSpec, ExitReason, Leftovers, Pid, Runtime, Supervisor, stream}
 use support::{Listener, OnDrop, dead, idle, settled};
 use tokio::sync::mpsc::unbounded_channel;
 
-/// The number of tokio tasks that have not ended. The task of the test itself is not counted.
+/// Returns the number of tokio tasks that have not ended. The task of the test itself is not
+/// counted.
 fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// A body that must not run.
+/// Panics: the body of a process that must not run.
 async fn unreachable(_: regrow::Context) {
     unreachable!("the runtime is closed")
 }

@@ -15,7 +15,7 @@ use regrow::{
 use support::{OnDrop, dead, idle, killed, message, settled};
 use tokio::sync::{mpsc, oneshot};
 
-/// All chunks up to the end of the stream.
+/// Reads all chunks up to the end of the stream.
 async fn read_all(mut reader: StreamHandle) -> Vec<Vec<u8>> {
     let mut chunks = Vec::new();
     while let Some(chunk) = reader.read().await {

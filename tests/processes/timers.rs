@@ -33,7 +33,8 @@ impl Clock {
         Clock { pid: process.pid(), ticks }
     }
 
-    /// The next message, and the time in milliseconds at which it arrived.
+    /// Waits for the next message, and returns it with the time in milliseconds at which it
+    /// arrived.
     async fn next(&mut self) -> (u128, String) {
         let (at, text) = self.ticks.recv().await.expect("the clock has ended");
         assert_eq!(at.subsec_nanos() % 1_000_000, 0, "{at:?} is no whole millisecond");
@@ -163,7 +164,8 @@ async fn a_timer_is_dropped_with_its_target() {
     assert_eq!(alive_tasks(), 0);
 }
 
-/// The number of tokio tasks that have not ended. The task of the test itself is not counted.
+/// Returns the number of tokio tasks that have not ended. The task of the test itself is not
+/// counted.
 fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }

@@ -16,7 +16,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The same pseudo-random numbers in every run.
+/// Returns the same pseudo-random numbers in every run.
 fn scattered() -> impl Iterator<Item = u64> {
     std::iter::successors(Some(42_u64), |&n| {
         Some(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))

@@ -19,7 +19,7 @@ use support::ledger::{Call, LEDGER, Ledger, Setup};
 use support::log::Log;
 use tokio::runtime::{Builder, Runtime as Tokio};
 
-/// Tokio runtimes: one on the current thread, and one each with 1, 2 and 4 workers.
+/// Returns tokio runtimes: one on the current thread, and one each with 1, 2 and 4 workers.
 fn each_tokio() -> impl Iterator<Item = Tokio> {
     let current = || Builder::new_current_thread().enable_all().build().unwrap();
     let workers = |n| Builder::new_multi_thread().worker_threads(n).enable_all().build().unwrap();
@@ -31,7 +31,7 @@ fn elsewhere<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// The errors that were logged on this thread.
+/// Returns the errors that were logged on this thread.
 fn errors(log: &Log) -> Vec<String> {
     log.heads().into_iter().filter(|head| head.starts_with("ERROR")).collect()
 }
@@ -220,7 +220,7 @@ fn assert_says_so(said: &dyn std::fmt::Display) {
     assert!(all.iter().all(|part| said.contains(part)), "{said}");
 }
 
-/// A runtime after the shutdown of its tokio, with the handles of a server and a tree.
+/// Returns a runtime after the shutdown of its tokio, with the handles of a server and a tree.
 fn left_over(tokio: Tokio) -> (Runtime, ServerRef<Ledger>, SupervisorRef) {
     let rt = Runtime::new();
     let (server, tree) = tokio.block_on(async {

@@ -13,7 +13,7 @@ use regrow::{
 };
 use support::race::on_workers;
 
-/// A child that records how many children of this kind run at once.
+/// Returns a child that records how many children of this kind run at once.
 fn room(alive: &Arc<AtomicUsize>, most: &Arc<AtomicUsize>) -> ChildSpec {
     let (alive, most) = (alive.clone(), most.clone());
     let body = move |_| async move {

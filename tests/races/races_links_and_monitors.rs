@@ -21,8 +21,8 @@ fn linked_pair(rt: &Runtime) -> (TestProcess, TestProcess) {
     (a, b)
 }
 
-/// The reason of a process that was sent a fatal signal. Fails, instead of waiting for ever, if the
-/// process is alive.
+/// Returns the reason of a process that was sent a fatal signal. Fails, instead of waiting for
+/// ever, if the process is alive.
 async fn dies(rt: &Runtime, test_process: &TestProcess) -> ExitReason {
     assert!(!rt.send(test_process.pid(), b"anybody?".to_vec()), "it is still alive");
     test_process.ended().await
@@ -187,7 +187,7 @@ fn linking_again_to_an_ending_process_reports_the_true_reason_first() {
 
 type Mail = oneshot::Receiver<Vec<Received>>;
 
-/// A process that traps exits, and receives nothing until the returned sender is used.
+/// Starts a process that traps exits, and receives nothing until the returned sender is used.
 fn reader(rt: &Runtime) -> (Pid, oneshot::Sender<()>, Mail) {
     let (open, opened) = oneshot::channel();
     let (report, reported) = oneshot::channel();

@@ -217,7 +217,7 @@ fn an_evicted_caller_of_an_ending_server_gets_the_true_error() {
 const SENDERS: usize = 4;
 const CAPACITY: usize = 8;
 
-/// Four threads send to a mailbox with room for one more message. `check` receives the handled
+/// Lets four threads send to a mailbox with room for one more message. `check` receives the handled
 /// numbers, and the counts of accepted and of dropped messages.
 fn flood(
     overflow: Overflow,

@@ -21,7 +21,7 @@ use support::scripted_children::{ScriptedChildren, Start, Stop};
 use support::settled;
 use tokio::time::sleep;
 
-/// The tree of all scenes. Its root, `top`, is the supervisor that is killed.
+/// Returns the tree of all scenes. Its root, `top`, is the supervisor that is killed.
 fn tree(t: &ScriptedChildren, spec: SupervisorSpec) -> SupervisorSpec {
     t.on_stop("slow", Stop::Takes(Duration::from_millis(10)));
     t.on_stop("deaf", Stop::Deaf);

@@ -135,8 +135,8 @@ impl Actor {
         format!("g{}", self.rng.below(GROUPS))
     }
 
-    /// A reason for a signal. A crash names the sender, because the signal may arrive twice, unlike
-    /// the end of a process.
+    /// Returns a reason for a signal. A crash names the sender, because the signal may arrive
+    /// twice, unlike the end of a process.
     fn reason(&mut self) -> ExitReason {
         match self.rng.below(3) {
             0 => ExitReason::Normal,

@@ -106,7 +106,7 @@ fn timers_hold(rt: &Runtime, notes: &mut Notes, live: &HashSet<Pid>) {
     }
 }
 
-/// The numbers of `Down`s that are possible for this monitor.
+/// Returns the numbers of `Down`s that are possible for this monitor.
 fn expected(
     watch: &Watch,
     watcher_lives: bool,

@@ -87,7 +87,7 @@ impl Field {
         self.budget.fetch_sub(1, Ordering::Relaxed) > 0
     }
 
-    /// The process at this index, alive or not.
+    /// Returns the process at this index, alive or not.
     pub(crate) fn at(&self, place: usize) -> Pid {
         Pid::from_raw(self.places[place % PLACES].load(Ordering::Relaxed))
     }

@@ -8,12 +8,12 @@ use std::time::Duration;
 /// The environment variable that names the program.
 pub const PROGRAM: &str = "REGROW_TEST_PROGRAM";
 
-/// The program that this process was started as, if it was started as one.
+/// Returns the program that this process was started as, if it was started as one.
 pub fn kind() -> Option<String> {
     std::env::var(PROGRAM).ok()
 }
 
-/// The command that starts the test binary again as the program `kind`, by the test `test`.
+/// Returns the command that starts the test binary again as the program `kind`, by the test `test`.
 ///
 /// A process inherits ignored signals: a shell makes a background job ignore SIGINT, and `nohup`
 /// makes its program ignore SIGHUP. This command starts the program with the default actions
@@ -31,7 +31,7 @@ pub fn command(test: &str, kind: &str) -> Command {
     command
 }
 
-/// Whether this process ignores SIGHUP or SIGINT.
+/// Returns whether this process ignores SIGHUP or SIGINT.
 fn is_any_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -16,19 +16,19 @@ impl Listener {
         Listener { pid: process.pid(), heard }
     }
 
-    /// A listener that traps exits.
+    /// Starts a listener that traps exits.
     pub fn trapping(rt: &Runtime) -> Self {
         let listener = Listener::new(rt);
         assert_eq!(rt.set_trap_exit(listener.pid, true), Some(false));
         listener
     }
 
-    /// The next item that the listener receives.
+    /// Waits for the next item that the listener receives.
     pub async fn next(&mut self) -> Received {
         self.heard.recv().await.expect("the listener has ended")
     }
 
-    /// The received items that no test has taken yet.
+    /// Returns the received items that no test has taken yet.
     pub fn so_far(&mut self) -> Vec<Received> {
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }

@@ -19,12 +19,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// The field of this name; empty if the line has none.
+    /// Returns the field of this name; empty if the line has none.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
 
-    /// Level and message: `"INFO spawn"`.
+    /// Returns the level and the message: `"INFO spawn"`.
     pub(crate) fn head(&self) -> String {
         format!("{} {}", self.level, self.message)
     }
@@ -58,12 +58,12 @@ impl Log {
         Log { lines, _listening: tracing::subscriber::set_default(collector) }
     }
 
-    /// The lines logged since the last call.
+    /// Returns the lines logged since the last call.
     pub(crate) fn take(&self) -> Vec<Line> {
         std::mem::take(&mut self.lines.lock().expect("no holder of the lock panics"))
     }
 
-    /// The level and the message of each line logged since the last call.
+    /// Returns the level and the message of each line logged since the last call.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.take().iter().map(Line::head).collect()
     }

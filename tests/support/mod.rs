@@ -29,12 +29,12 @@ use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers, MonitorRef, Pid, ProcessHandle, Received, Runtime};
 
-/// A process that waits for ever.
+/// Starts a process that waits for ever.
 pub fn idler(rt: &Runtime) -> ProcessHandle {
     rt.spawn(|_| pending())
 }
 
-/// The pid of a process that waits for ever.
+/// Starts a process that waits for ever, and returns its pid.
 pub fn idle(rt: &Runtime) -> Pid {
     idler(rt).pid()
 }
@@ -52,29 +52,29 @@ pub async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// The pid of a process that has ended.
+/// Returns the pid of a process that has ended.
 pub async fn dead_pid(rt: &Runtime) -> Pid {
     let process = rt.spawn(|_| async {});
     process.join().await;
     process.pid()
 }
 
-/// A crash reason with this text.
+/// Returns a crash reason with this text.
 pub fn crash(text: &str) -> ExitReason {
     ExitReason::crashed(text)
 }
 
-/// A message with this text.
+/// Returns a message with this text.
 pub fn text(text: &str) -> Received {
     Received::Message(text.into())
 }
 
-/// The `Exit` that a process that traps exits receives.
+/// Returns the `Exit` that a process that traps exits receives.
 pub fn exit(from: Pid, reason: ExitReason) -> Received {
     Received::Exit { from, reason }
 }
 
-/// The `Down` of this monitor.
+/// Returns the `Down` of this monitor.
 pub fn down(reference: MonitorRef, pid: Pid, reason: ExitReason) -> Received {
     Received::Down { reference, pid, reason }
 }

@@ -23,7 +23,7 @@ pub struct Upward {
 }
 
 impl Module {
-    /// The crate of these files, from its `src/lib.rs` down.
+    /// Returns the crate of these files, from its `src/lib.rs` down.
     pub fn root(sources: &[Source]) -> Module {
         Module::read(sources, "src/lib.rs", "src")
     }
@@ -57,7 +57,7 @@ impl Module {
         self.children.iter().position(|(child, _)| child == name)
     }
 
-    /// All uses of items that are declared further down.
+    /// Returns all uses of items that are declared further down.
     pub fn upward_uses(&self) -> Vec<Upward> {
         let mut found = Vec::new();
         for (place, (_, child)) in self.children.iter().enumerate() {
@@ -66,7 +66,7 @@ impl Module {
         found
     }
 
-    /// The folders at the top: the file that declares each, and the other folders it uses.
+    /// Returns the folders at the top: the file that declares each, and the other folders it uses.
     pub fn folders(&self) -> Vec<(&str, BTreeSet<&str>)> {
         let folders = self.children.iter().filter(|(_, folder)| !folder.children.is_empty());
         let used = folders.map(|(name, folder)| {
@@ -106,7 +106,7 @@ impl Module {
         }
     }
 
-    /// The position of the module that the path leads into: one index for each level.
+    /// Returns the position of the module that the path leads into: one index for each level.
     fn place_of(&self, path: &[String]) -> Vec<usize> {
         let Some((first, rest)) = path.split_first() else { return Vec::new() };
         if let Some(place) = self.child(first) {
@@ -120,13 +120,13 @@ impl Module {
     }
 }
 
-/// Whether `there` is declared below `here`, and neither contains the other.
+/// Returns whether `there` is declared below `here`, and neither contains the other.
 fn is_below(here: &[usize], there: &[usize]) -> bool {
     let parting = here.iter().zip(there).find(|(here, there)| here != there);
     parting.is_some_and(|(here, there)| there > here)
 }
 
-/// The names that `mod x;` declares, in order.
+/// Returns the names that `mod x;` declares, in order.
 fn declared(code: &str) -> impl Iterator<Item = &str> {
     words(code, "mod").filter_map(|at| {
         let (name, _) = code[at + 3..].split_once([';', '{'])?;
@@ -135,7 +135,7 @@ fn declared(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The paths of the use tree or expression that the text starts with.
+/// Returns the paths of the use tree or expression that the text starts with.
 fn paths(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     tree(text, &[], &mut found);

@@ -34,7 +34,7 @@ impl Program {
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     }
 
-    /// The remaining lines of standard output, and the exit code.
+    /// Waits for the end of the program; returns its remaining lines and its exit code.
     pub(crate) fn rest(&mut self) -> (Vec<String>, Option<i32>) {
         let rest = self.lines.by_ref().map(Result::unwrap).collect();
         (rest, self.child.wait().unwrap().code())
@@ -52,7 +52,7 @@ impl Drop for Program {
     }
 }
 
-/// The children in a stop report, in its order, and the outcome of each.
+/// Returns the children in a stop report, in its order, and the outcome of each.
 pub(crate) fn reported(lines: &[String]) -> Vec<(&str, &str)> {
     let from = lines.iter().position(|line| line.starts_with("stopped by")).expect("a report");
     let children = lines[from + 1..].iter();

@@ -90,7 +90,7 @@ impl Fixture {
     }
 }
 
-/// The numbers of specifications, active children, supervisors and workers.
+/// Returns the numbers of specifications, active children, supervisors and workers.
 pub fn counts(tree: &ChildCounts) -> (usize, usize, usize, usize) {
     (tree.specs, tree.active, tree.supervisors, tree.workers)
 }

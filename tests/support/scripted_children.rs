@@ -140,7 +140,7 @@ impl ScriptedChildren {
         ScriptedChildren { rt, script: Script { plans: Arc::default(), log }, told }
     }
 
-    /// A child whose name is its id.
+    /// Returns a child whose name is its id.
     pub fn child(&self, id: &'static str) -> ChildSpec {
         ScriptedServer::child((id, self.script.clone())).with_id(id).named(id)
     }
@@ -188,12 +188,12 @@ impl ScriptedChildren {
     }
 }
 
-/// The pids of all children, in start order.
+/// Returns the pids of all children, in start order.
 pub async fn pids(tree: &SupervisorRef) -> Vec<Option<Pid>> {
     tree.which_children().await.unwrap().iter().map(|child| child.pid()).collect()
 }
 
-/// The state of all children, in start order: `"a runs"`.
+/// Returns the state of all children, in start order: `"a runs"`.
 pub async fn states(tree: &SupervisorRef) -> Vec<String> {
     let state = |child: &regrow::ChildInfo| match child.state {
         ChildState::Running(_) => format!("{} runs", child.id),
@@ -207,7 +207,7 @@ pub async fn states(tree: &SupervisorRef) -> Vec<String> {
     tree.which_children().await.unwrap().iter().map(state).collect()
 }
 
-/// The details in the exit reason of a supervisor that gave up.
+/// Returns the details in the exit reason of a supervisor that gave up.
 pub fn limit(reason: &ExitReason) -> &RestartLimitReached {
     let limit = reason.crash().and_then(|crash| crash.downcast_ref());
     limit.unwrap_or_else(|| panic!("it didn't give up, but ended with {reason}"))

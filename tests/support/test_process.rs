@@ -29,7 +29,7 @@ impl TestProcess {
         TestProcess { rt: rt.clone(), handle, orders, mail }
     }
 
-    /// A test process that traps exits.
+    /// Starts a test process that traps exits.
     pub fn trapping(rt: &Runtime) -> TestProcess {
         let test_process = TestProcess::new(rt);
         rt.set_trap_exit(test_process.pid(), true);
@@ -72,12 +72,12 @@ impl TestProcess {
         let _ = self.orders.send(Box::new(order));
     }
 
-    /// The next item that the process receives.
+    /// Waits for the next item that the process receives.
     pub async fn next(&mut self) -> Received {
         self.mail.recv().await.expect("the test process has ended")
     }
 
-    /// All items that were delivered to the process and not taken yet.
+    /// Returns all items that were delivered to the process and not taken yet.
     pub async fn mail(&mut self) -> Vec<Received> {
         assert!(self.rt.send(self.pid(), MARK.to_vec()), "the test process has ended");
         let mut mail = Vec::new();
@@ -89,7 +89,8 @@ impl TestProcess {
         }
     }
 
-    /// The items that the process received before its end and that were not taken yet.
+    /// Waits for the end of the process, and returns the items that it received and that were not
+    /// taken yet.
     pub async fn rest(&mut self) -> Vec<Received> {
         let mut rest = Vec::new();
         while let Some(item) = self.mail.recv().await {
