@@ -52,8 +52,8 @@ async fn waits(rt: &Runtime, counter: &ServerRef<Counter>) {
     }
 }
 
-/// In every second round, one message follows the burst. The server receives it while its buffers
-/// are still large, and then waits.
+/// In every second round, the server sends itself one message after the burst. It receives the
+/// message while its buffers are still large, and then waits.
 #[tokio::test]
 async fn a_server_frees_the_mailbox_memory_of_a_burst_when_it_waits_again() {
     let rt = Runtime::new();

@@ -32,7 +32,7 @@ const MANY: usize = 1_000;
 
 const SOON: Duration = Duration::from_secs(1);
 
-/// Another task on this thread. The flag tells whether the task has run.
+/// Another task on this thread. The flag is set when the task has run.
 struct Other(Arc<AtomicBool>);
 
 impl Other {
@@ -593,8 +593,8 @@ fn after_generics(text: &str) -> &str {
     text
 }
 
-/// Returns the async methods of a file, the functions that return a future, and the types that
-/// implement `Future`.
+/// Returns the public async methods of a file, the public functions that return a future, and the
+/// types that implement `Future` or `Stream`.
 fn futures(source: &Source) -> Vec<String> {
     let code = source.shipped();
     let (mut about, mut found) = (None, Vec::new());

@@ -57,9 +57,9 @@ impl GenServer for Busy {
     }
 }
 
-/// Messages with panicking destructors are queued behind the message that the server handles,
-/// before or after it has received that message. A second panic while the first one unwinds would
-/// abort the program.
+/// A server handles its first message while messages with panicking destructors are queued. The
+/// server has received the first one alone, or together with the others. A panic while another
+/// panic unwinds would abort the program, so the messages are dropped one by one.
 #[tokio::test(start_paused = true)]
 async fn queued_messages_with_panicking_destructors_are_dropped_one_by_one() {
     let rt = Runtime::new();

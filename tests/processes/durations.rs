@@ -542,8 +542,8 @@ fn a_zero_tokio_shutdown_timeout_returns_at_once_and_a_max_one_waits() {
     }
 }
 
-/// A program child ends by a signal while its supervisor lives. With a window of `MAX`, the child
-/// then waits for the stop request of its supervisor.
+/// A program ends by a signal that is no stop request. With a window of `MAX`, the exit reason
+/// stays undecided until the supervisor stops the child.
 #[cfg(all(unix, feature = "process"))]
 #[tokio::test]
 async fn a_zero_stop_window_ends_a_program_child_at_once_and_a_max_one_waits() {

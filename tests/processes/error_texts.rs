@@ -56,7 +56,7 @@ fn disk() -> ExitReason {
     ExitReason::from(Disk(Block))
 }
 
-/// A child whose start fails with the error that this function returns.
+/// A child whose start fails with the error that the function returns.
 struct Refusing(fn() -> StartError);
 
 #[async_trait::async_trait]
@@ -303,8 +303,7 @@ async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
-/// An error of this crate is the reason of an end, whose error is the reason of another end, three
-/// levels deep.
+/// Errors of this crate are nested three levels deep: each is the exit reason in the next one.
 #[tokio::test(start_paused = true)]
 async fn each_cause_of_three_nested_errors_is_displayed_once() {
     let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 4] = [
@@ -524,7 +523,7 @@ async fn a_user_error_whose_display_or_source_misbehaves_is_a_valid_reason() {
     }
 }
 
-/// A panic during the conversion of an error into a reason would replace the error.
+/// A panic during the conversion of an error into a reason would replace that error as the reason.
 #[test]
 fn converting_a_misbehaving_error_into_a_reason_never_panics() {
     hush_injected_panics();
@@ -541,8 +540,8 @@ fn converting_a_misbehaving_error_into_a_reason_never_panics() {
     assert!(shutdown.is_clean());
 }
 
-/// A tree may have more levels than recursion on the stack of a thread can handle, so its error is
-/// formatted without recursion.
+/// A tree may be too deep for recursion on the stack of a thread, so its error is formatted without
+/// recursion.
 #[test]
 fn the_error_of_a_deep_tree_shows_both_ends_of_the_path() {
     let mut error = StartError::Failed(disk());

@@ -95,7 +95,7 @@ async fn a_process_can_read_its_own_info() {
     assert_eq!((info.pid, info.label.as_deref()), (p.pid(), Some("me")));
 }
 
-/// Returns the number of links of a process, of monitors that watch it, and of monitors that it
+/// Returns the numbers of links of a process, of monitors that watch it, and of monitors that it
 /// holds.
 fn ties(rt: &Runtime, pid: Pid) -> (usize, usize, usize) {
     let info = rt.info(pid).unwrap();

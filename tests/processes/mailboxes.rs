@@ -8,8 +8,8 @@ use regrow::{Context, ExitReason, ProcessHandle, Received, Runtime};
 use support::{down, idler, text};
 use tokio::sync::oneshot;
 
-/// Starts a process that receives nothing until the returned sender is used, so that all items are
-/// queued before.
+/// Starts a process that receives nothing until the returned sender is used. By then all items of
+/// the test are queued.
 fn process_behind_a_gate<F, Fut>(rt: &Runtime, body: F) -> (ProcessHandle, oneshot::Sender<()>)
 where
     F: FnOnce(Context) -> Fut + Send + 'static,

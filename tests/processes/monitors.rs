@@ -1,4 +1,4 @@
-//! Monitors: each sends one `Down`, however its target ends.
+//! Monitors: each reports the end of its target once, for every kind of end.
 
 use crate::support;
 

@@ -131,8 +131,8 @@ async fn concurrent_whereis_or_spawn_calls_run_one_body() {
     }
 }
 
-/// T47. The holder is killed while others race for the name. Each racer gets a process that has
-/// held the name, and no process that is still alive is without the name.
+/// T47. The holder of a name is killed while others race for the name. Afterwards the new holder is
+/// the only live process, or no process is alive.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whereis_or_spawn_during_a_kill_leaves_one_holder_or_none() {
     let rt = Runtime::new();

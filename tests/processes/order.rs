@@ -47,7 +47,8 @@ async fn messages_and_signals_of_one_sender_keep_their_order() {
     assert_eq!(receiver.mail().await, expected);
 }
 
-/// No message is handled that its sender sent after a fatal signal, in any of 7,000 rounds.
+/// A process sends messages, then a fatal signal, then one more message, in 7,000 rounds. The last
+/// message is refused, and only messages from before the signal may be handled.
 #[test]
 fn a_message_sent_after_a_fatal_signal_is_never_handled() {
     support::race::on_workers(async |rt| {
@@ -182,9 +183,9 @@ impl fmt::Display for Clingy {
     }
 }
 
-/// Guarantee 5. A reason is dropped while no lock is held. The four reasons are: one that arrives
-/// after another was accepted, one for an ended process, one that is never read, and one that stays
-/// in a mailbox.
+/// Guarantee 5. A reason is dropped while no lock is held. The test has four: a reason that arrives
+/// after another was accepted, one for an ended process, one that nobody reads, and one in a
+/// mailbox.
 #[tokio::test]
 async fn a_destructor_of_a_reason_may_use_the_runtime() {
     let rt = Runtime::new();

@@ -209,7 +209,7 @@ async fn trap_exit_is_initially_off_and_not_inherited() {
     assert_eq!(rt.info(parent.pid()).unwrap().links, 0);
 }
 
-/// A body that returns an error ends with that error, unchanged, as the reason.
+/// A process whose body returns an error ends with this error, unchanged, as its reason.
 #[tokio::test]
 async fn a_fallible_body_ends_with_the_reason_it_returns() {
     let rt = Runtime::new();
@@ -227,7 +227,7 @@ async fn a_fallible_body_ends_with_the_reason_it_returns() {
     assert!(reason.crash().unwrap().downcast_ref::<std::num::ParseIntError>().is_some());
 }
 
-/// Dropping the handles of a process, or a clone of the runtime, does not stop the process.
+/// The drop of its handles, or of a clone of the runtime, does not stop a process.
 #[tokio::test]
 async fn a_process_keeps_running_when_its_handles_are_dropped() {
     let rt = Runtime::new();

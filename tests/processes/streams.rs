@@ -193,8 +193,8 @@ fn stream_with_capacity_of_zero_panics() {
 /// drop of a value.
 type Seen = Arc<Mutex<Vec<&'static str>>>;
 
-/// The waker of a waiter for an end. It records the announcement, and whether a write fails by
-/// then.
+/// The waker of a future that waits for an end. When woken, it records the announcement, and
+/// whether a write fails by then.
 struct WritesWhenWoken(StreamWriter, Seen);
 
 impl Wake for WritesWhenWoken {

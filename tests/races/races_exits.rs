@@ -230,9 +230,9 @@ fn ended_during_an_exit_resolves_with_the_reason_or_noproc() {
     );
 }
 
-/// Reads the three counters in both orders until `stop` is set, and returns how often. A process is
-/// counted as alive or as finished, never as both and never as neither, and is counted as spawned
-/// before.
+/// Reads the three counters in both orders until `stop` is set, and returns the number of rounds. A
+/// process is counted as alive or as finished, never as both and never as neither, and is counted
+/// as spawned before.
 fn watch_counters(rt: &Runtime, stop: &AtomicBool) -> u64 {
     let mut looks = 0;
     while !stop.load(Ordering::Acquire) {

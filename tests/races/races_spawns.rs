@@ -26,8 +26,8 @@ fn a_body_that_ends_before_spawn_returns_leaves_no_entry() {
     );
 }
 
-/// T06. A child is monitored and linked before it runs, so its true reason is reported, however
-/// short its life is.
+/// T06. A child is monitored and linked before it runs, so its true reason is reported even if the
+/// child ends at once.
 #[test]
 fn a_short_lived_child_reports_its_true_reason() {
     race(

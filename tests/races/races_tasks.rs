@@ -80,7 +80,7 @@ async fn a_task_shutdown_that_races_with_its_end_leaves_no_exit_message() {
     assert_nothing_left(&rt).await;
 }
 
-/// TSK-012: a task is ignored, and crashes then or meanwhile. The crash notifies no process.
+/// TSK-012: a task crashes while, or after, its caller ignores it. The crash notifies no process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ignored_task_that_crashes_concurrently_sends_no_exit() {
     let rt = Runtime::new();

@@ -29,7 +29,7 @@ use shared_state::Field;
 
 const THREADS: u64 = 4;
 
-/// Four threads and hundreds of processes perform all operations at once.
+/// Four threads and hundreds of processes perform random operations of all kinds concurrently.
 #[test]
 #[cfg(not(regrow_proof))]
 fn random_operations_lose_duplicate_and_leak_nothing() {

@@ -27,7 +27,7 @@ enum Piece {
     Literal,
 }
 
-/// Returns the text of one file.
+/// Returns the text of one file; `None` if it can't be read.
 pub fn read(path: &str) -> Option<String> {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
 }
