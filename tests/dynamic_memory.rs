@@ -1,7 +1,7 @@
 //! A dynamic supervisor keeps no memory of children that have ended.
 //!
-//! This file is a program of its own, because its allocator counts what the whole program allocates.
-//! `REGROW_CHILDREN=1000000 cargo test --release --test dynamic_memory` is the long run.
+//! This file is a program of its own, because its allocator counts the allocations of the whole
+//! program. `REGROW_CHILDREN=1000000 cargo test --release --test dynamic_memory` is the long run.
 
 mod support;
 
@@ -12,14 +12,14 @@ use support::scripted_children::{ScriptedChildren, Start};
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// What may differ from one moment to the next, whatever came before: buffers, mostly.
+/// How much the memory may change without a leak, mostly by buffers.
 const SLACK: usize = 64 * 1024;
 
 fn children() -> usize {
     std::env::var("REGROW_CHILDREN").map_or(50_000, |n| n.parse().expect("a number"))
 }
 
-/// Temporary children with arguments of 200 bytes, that end as this says.
+/// Returns a temporary child with an argument of 200 bytes, which crashes or ends normally.
 fn job(crash: bool) -> ChildSpec {
     let argument = "x".repeat(200);
     let body = move |_| async move {
@@ -31,7 +31,7 @@ fn job(crash: bool) -> ChildSpec {
     ChildSpec::task("job", body).restart(Restart::Temporary)
 }
 
-/// So many children come and go.
+/// Starts this number of children, and waits until the supervisor has forgotten all of them.
 async fn come_and_go(jobs: &DynamicSupervisorRef, t: &ScriptedChildren, children: usize) {
     for n in 0..children {
         if n % 16 == 0 {
@@ -44,7 +44,7 @@ async fn come_and_go(jobs: &DynamicSupervisorRef, t: &ScriptedChildren, children
             t.rt.ended(pid).await;
         }
         if n % 1_000 == 0 {
-            // It leaves of its own accord, like all others.
+            // All children end by themselves.
             while jobs.count_children().await.unwrap().specs > 0 {
                 tokio::task::yield_now().await;
             }

@@ -1,8 +1,8 @@
-//! Signals that were taken back free their memory, also in a process that never receives. So do
-//! dropped listeners of a registry.
+//! A signal that is removed from a mailbox frees its memory, also in a process that never receives.
+//! A dropped listener of a registry frees its memory too.
 //!
-//! This file is a program of its own, because its allocator counts what the whole program allocates.
-//! One test measures at a time.
+//! This file is a program of its own, because its allocator counts the allocations of the whole
+//! program. One test measures at a time.
 
 mod support;
 
@@ -20,7 +20,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const ROUNDS: usize = 5_000;
 
-/// What tokio moves from one moment to the next, and a few signals.
+/// How much the memory may change without a leak, by tokio's buffers and a few signals.
 const SLACK: usize = 32 * 1024;
 
 fn alone(test: impl AsyncFnOnce(&Runtime)) {
@@ -29,7 +29,7 @@ fn alone(test: impl AsyncFnOnce(&Runtime)) {
     tokio.block_on(async { test(&Runtime::new()).await });
 }
 
-/// Buffers grow in the first run; the second leaves nothing.
+/// Runs the rounds twice: buffers grow in the first run, and the second run leaves no memory.
 async fn twice(mut rounds: impl AsyncFnMut()) {
     rounds().await;
     let before = ALLOCATOR.current_usage();
@@ -38,8 +38,8 @@ async fn twice(mut rounds: impl AsyncFnMut()) {
     assert!(kept < SLACK, "{kept} bytes are kept of {ROUNDS} rounds");
 }
 
-/// Processes that trap exits and never receive: one with an empty mailbox, one with a thousand
-/// messages in it.
+/// Starts processes that trap exits and never receive: one with an empty mailbox, one with a
+/// thousand messages in it.
 fn deaf(rt: &Runtime) -> [Pid; 2] {
     let pids = [idle(rt), idle(rt)];
     for pid in pids {
@@ -77,8 +77,8 @@ fn joining_crashed_tasks_leaves_no_memory_in_the_mailbox_of_the_caller() {
     });
 }
 
-/// The tasks have all ended before the first is joined. So many that it would take minutes if each
-/// join looked at all others.
+/// All tasks have ended before the first one is joined. The test would take minutes if each join
+/// examined all other tasks.
 #[test]
 fn joining_twenty_thousand_crashed_tasks_leaves_no_memory() {
     alone(async |rt| {
@@ -168,7 +168,7 @@ fn a_demonitor_frees_the_memory_of_queued_group_events() {
     });
 }
 
-/// One that goes on listening, as most registries have, changes nothing of that.
+/// The same holds while one listener stays, as in most registries.
 #[test]
 fn dropped_listeners_leave_no_memory_in_their_registry() {
     alone(async |rt| {

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regrow::{Crash, Runtime, install_panic_hook};
 
-/// Panics that the hook of before has seen.
+/// The number of panics that the previous hook has counted.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Installs a hook that counts, and ours on top of it, twice.
+/// Installs a hook that counts, and then twice the hook of regrow.
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -25,13 +25,13 @@ fn install() {
     });
 }
 
-/// How a process ends that panics so.
+/// Returns the crash of a process whose body panics as `panics` does.
 async fn crash_of(rt: &Runtime, panics: impl FnOnce() + Send + 'static) -> Crash {
     let reason = rt.spawn(|_| async { panics() }).join().await;
     reason.crash().expect("it panicked").clone()
 }
 
-/// The line of a panic in this file.
+/// Returns the line of a panic in this file, if the crash has a location.
 async fn line_of(rt: &Runtime, panics: impl FnOnce() + Send + 'static) -> Option<u32> {
     let crash = crash_of(rt, panics).await;
     let place = crash.location()?;
@@ -64,7 +64,8 @@ async fn the_previous_panic_hook_still_runs_once_for_each_panic() {
     assert_eq!(SEEN.load(Ordering::SeqCst), before + 1);
 }
 
-/// The place is of the panic that ended the process, not of one it caught before.
+/// A crash has the location of the panic that ended the process, not of one that the process caught
+/// before.
 #[tokio::test]
 async fn a_crash_has_the_location_of_its_own_panic_not_of_an_earlier_caught_one() {
     install();
@@ -76,8 +77,8 @@ async fn a_crash_has_the_location_of_its_own_panic_not_of_an_earlier_caught_one(
     assert_eq!(line.await, Some(HERE));
 }
 
-/// A panic that is resumed passes no hook: its place is not known, and it doesn't get
-/// that of another process which caught a panic itself.
+/// A resumed panic calls no hook, so its location is unknown. The crash does not get the location
+/// of a panic that another process has caught.
 #[tokio::test]
 async fn a_resumed_panic_does_not_get_the_location_of_another_panic() {
     install();
@@ -86,7 +87,7 @@ async fn a_resumed_panic_does_not_get_the_location_of_another_panic() {
     assert_eq!(line_of(&rt, || resume_unwind(Box::new("resumed"))).await, None);
 }
 
-/// Nor does it get that of a panic outside of any process.
+/// A crash by a resumed panic does not get the location of a panic outside of any process either.
 #[tokio::test]
 async fn a_panic_outside_of_any_process_gives_no_process_its_location() {
     install();
@@ -96,7 +97,6 @@ async fn a_panic_outside_of_any_process_gives_no_process_its_location() {
     assert_eq!(line_of(&rt, || resume_unwind(Box::new("resumed"))).await, None);
 }
 
-/// A payload that panics as it is dropped doesn't move the place.
 #[tokio::test]
 async fn a_payload_that_panics_when_dropped_does_not_change_the_location() {
     struct Bomb;
@@ -111,7 +111,8 @@ async fn a_payload_that_panics_when_dropped_does_not_change_the_location() {
     assert_eq!(line, Some(before + 1));
 }
 
-/// A panic that the process passes on from a task of its own keeps its words.
+/// A process resumes the panic of a tokio task that it has spawned. The crash has the message of
+/// that panic.
 #[tokio::test]
 async fn a_resumed_task_panic_keeps_its_message() {
     install();
@@ -124,7 +125,7 @@ async fn a_resumed_task_panic_keeps_its_message() {
     assert!(reason.crash().unwrap().location().is_none());
 }
 
-/// A destructor's panic is caught on its own and takes no place from the next crash.
+/// The destructor of a process panics. The next crash does not get the location of that panic.
 #[tokio::test]
 async fn a_destructors_panic_does_not_give_its_location_to_the_next_crash() {
     struct Mine;
@@ -145,7 +146,8 @@ async fn a_destructors_panic_does_not_give_its_location_to_the_next_crash() {
     assert_eq!(line_of(&rt, || resume_unwind(Box::new("resumed"))).await, None);
 }
 
-/// What `a_panic_without_an_installed_hook_has_no_location` starts; else no test.
+/// Runs as a process of its own, started by `a_panic_without_an_installed_hook_has_no_location`.
+/// Otherwise it tests nothing.
 #[tokio::test]
 async fn helper_process_without_a_panic_hook() {
     if std::env::var(ALONE).is_err() {
@@ -156,7 +158,8 @@ async fn helper_process_without_a_panic_hook() {
     assert!(crash.location().is_none() && crash.backtrace().is_none());
 }
 
-/// The environment variable by which `helper_process_without_a_panic_hook` knows that it is alone in its process.
+/// The environment variable that tells `helper_process_without_a_panic_hook` that it is alone in
+/// its process.
 const ALONE: &str = "REGROW_TEST_NO_HOOK";
 
 #[test]

@@ -1,6 +1,7 @@
-//! After a burst a mailbox keeps no more than a small buffer, once its reader waits again.
+//! After a burst, a mailbox keeps no more than a small buffer, once its reader waits again.
 //!
-//! This file is a program of its own, because its allocator counts what the whole program allocates.
+//! This file is a program of its own, because its allocator counts the allocations of the whole
+//! program.
 
 use peak_alloc::PeakAlloc;
 use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
@@ -11,7 +12,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const BURST: u64 = 10_000;
 
-/// Two small buffers, and what tokio moves from one moment to the next.
+/// How much the memory may change without a leak: two small buffers, and the buffers of tokio.
 const SLACK: usize = 16 * 1024;
 
 struct Counter(u64);
@@ -51,8 +52,8 @@ async fn waits(rt: &Runtime, counter: &ServerRef<Counter>) {
     }
 }
 
-/// Whether the burst is all there is, or something comes alone after it: the server takes that
-/// while its buffers are big, and waits then.
+/// In every second round, the server sends itself one message after the burst. It receives the
+/// message while its buffers are still large, and then waits.
 #[tokio::test]
 async fn a_server_frees_the_mailbox_memory_of_a_burst_when_it_waits_again() {
     let rt = Runtime::new();

@@ -7,18 +7,18 @@ use support::source::{entries, files, read, sources};
 
 const PAGES: &str = "book/src";
 
-/// The chapters and the list of them, by their path in the book: `design/calls.md`.
+/// Returns the chapters and the list of chapters, by their path in the book: `design/calls.md`.
 fn pages() -> Vec<(String, String)> {
     let name = |path: &str| path.trim_start_matches(PAGES).trim_start_matches('/').to_owned();
     files(PAGES, ".md").into_iter().map(|page| (name(&page.path), page.text)).collect()
 }
 
-/// What stands between `before` and the next `after`, each time.
+/// Returns each text between `before` and the next `after`.
 fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(before).skip(1).filter_map(move |rest| rest.split(after).next())
 }
 
-/// A path as this page writes it, seen from the repository's root.
+/// Returns the path from the root of the repository for a path that is relative to this page.
 fn from_root(page: &str, path: &str) -> String {
     let mut parts: Vec<&str> = PAGES.split('/').chain(page.split('/')).collect();
     parts.pop();
@@ -31,7 +31,7 @@ fn from_root(page: &str, path: &str) -> String {
     parts.join("/")
 }
 
-/// Why an include of this page would show nothing.
+/// Returns the reason why an include of this page would show nothing, if there is one.
 fn broken(page: &str, include: &str) -> Option<String> {
     let (path, anchor) = include.split_once(':').unwrap_or((include, ""));
     let Some(text) = read(&from_root(page, path)) else {
@@ -75,7 +75,7 @@ fn every_link_to_a_page_has_a_target() {
     assert_none(&complaints);
 }
 
-/// The place in a page that a heading makes.
+/// Returns the anchor that a heading makes in a page.
 fn place(heading: &str) -> String {
     let kept = heading.chars().filter(|&c| c.is_alphanumeric() || c == ' ' || c == '-');
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -124,8 +124,8 @@ fn every_question_of_a_design_chapter_is_in_the_overview() {
     assert_none(&complaints);
 }
 
-/// A page takes them in as they are, so an empty line would end them there, and a colour
-/// of their own would be lost on a dark page.
+/// A page includes a picture unchanged. So an empty line would end the picture, and a colour of the
+/// picture's own could be invisible on a dark page.
 #[test]
 fn every_picture_is_shown_and_fits_every_theme() {
     let text: String = pages().into_iter().map(|(_, text)| text).collect();
@@ -143,8 +143,8 @@ fn every_picture_is_shown_and_fits_every_theme() {
     assert_none(&complaints);
 }
 
-/// What is not run as a snippet is a part of an example, which is run, or a fragment of a few
-/// lines that shows what not to write.
+/// A snippet that is not run is a part of an example, which is run, or a fragment of a few lines
+/// that shows wrong usage.
 #[test]
 fn a_snippet_that_is_not_run_is_part_of_an_example_or_a_fragment() {
     let mut complaints = Vec::new();
@@ -159,7 +159,7 @@ fn a_snippet_that_is_not_run_is_part_of_an_example_or_a_fragment() {
     assert_none(&complaints);
 }
 
-/// A text without line breaks, the marks of comments and more than one space at a time.
+/// Returns the text in one line, without the marks of comments and the indentation.
 fn flowing(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.trim();
@@ -169,7 +169,8 @@ fn flowing(text: &str) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-/// Everything that users read: README, CHANGELOG, the book, and the comments of sources.
+/// Returns everything that users read: README, CHANGELOG, the book, and the sources with their
+/// comments.
 fn texts() -> Vec<(String, String)> {
     let plain = ["README.md", "CHANGELOG.md", "examples/README.md"].into_iter();
     let mut all: Vec<_> = plain.filter_map(|path| Some((path.to_owned(), read(path)?))).collect();
@@ -178,8 +179,7 @@ fn texts() -> Vec<(String, String)> {
     all
 }
 
-/// A value that stands in a source and in words elsewhere: the source, its line, and each page
-/// with the words.
+/// A value in a source that other texts quote: the source, its line, and each text with its words.
 type Twice = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const TWICE: &[Twice] = &[
@@ -301,8 +301,8 @@ fn a_number_in_a_source_equals_the_number_in_the_text() {
     assert_none(&complaints);
 }
 
-/// How long service managers wait before they kill a program: each place that quotes a value has to
-/// quote the same.
+/// How long service managers wait before they kill a program: all texts that quote a value quote
+/// the same one.
 #[test]
 fn the_timeouts_of_systemd_and_kubernetes_are_the_same_everywhere() {
     let settings = [("(`terminationGracePeriodSeconds`)", "30"), ("(`TimeoutStopSec`)", "90")];
@@ -324,7 +324,7 @@ fn the_timeouts_of_systemd_and_kubernetes_are_the_same_everywhere() {
     assert!(told >= 4, "the search misses most places: {told}");
 }
 
-/// What a version of `name` is in the manifest.
+/// Returns the version of `name` in the manifest.
 fn version(name: &str) -> String {
     let manifest = read("Cargo.toml").unwrap_or_default();
     let line = manifest.lines().find(|line| line.starts_with(&format!("{name} = ")));
@@ -353,20 +353,20 @@ fn the_minimum_tokio_and_rust_versions_are_those_of_the_manifest() {
     assert!(told >= 3, "the search misses most places: {told}");
 }
 
-/// The numbers of a text, as they are written: `1,345`, `0.71`, `401–420`.
+/// Returns the numbers of a text, as they are written: `1,345`, `0.71`, `401–420`.
 fn numbers(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '–');
     let words = text.split(|c: char| !is_part(c)).map(|word| word.trim_matches([',', '.']));
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// The rows of a page's tables, as cells.
+/// Returns the rows of the tables of a page, as cells.
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let rows = text.lines().filter(|line| line.starts_with("| "));
     rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
 }
 
-/// The README has some rows of the book's page, and no figure that the page has not.
+/// The README has some rows of a page of the book, and no number that this page doesn't have.
 #[test]
 fn the_figures_of_the_readme_are_those_of_the_book() {
     let book = read("book/src/what-costs-what.md").unwrap_or_default();
@@ -386,8 +386,8 @@ fn the_figures_of_the_readme_are_those_of_the_book() {
     assert!(looked > 20, "it looks in the wrong place: {looked}");
 }
 
-/// `drop` of a `bool` or a pid does nothing, and the compiler says so in a user's crate. A
-/// statement with a semicolon is what is meant.
+/// `drop` of a `bool` or a pid does nothing, and the compiler warns about it in a user's crate. The
+/// call alone, with a semicolon, is enough.
 #[test]
 fn no_text_shows_an_unneeded_drop() {
     const COPIES: [&str; 12] = [
@@ -418,7 +418,7 @@ fn no_text_shows_an_unneeded_drop() {
     assert_none(&complaints);
 }
 
-/// What a context does itself is not shown by way of its runtime and its own pid.
+/// A method of a context is not shown as a call of its runtime with its own pid.
 #[test]
 fn no_text_shows_the_long_form_of_a_context_method() {
     const SHORT: [&str; 2] = ["set_health", "set_label"];

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Where the book keeps what it shows: a file of this name for each example.
+/// The folder with the output that the book shows: one file for each example, with the same name.
 const SHOWN: &str = "book/src/output";
 
-/// Runs an example as a reader would, and gives what it printed.
+/// Runs an example as a reader would, and returns its output.
 fn printed(example: &str) -> String {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["run", "--quiet", "--example", example]);
@@ -22,7 +22,7 @@ fn printed(example: &str) -> String {
     String::from_utf8(run.stdout).expect("examples print text")
 }
 
-/// The same text, whatever the time it took: `up 63ms` reads `up 0ms`.
+/// Returns the text with every up time replaced: `up 63ms` becomes `up 0ms`.
 fn timeless(text: &str) -> String {
     let mut parts = text.split("  up ");
     let first = parts.next().unwrap_or_default().to_owned();

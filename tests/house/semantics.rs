@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use support::source::{Source, read, sources};
 
-/// The pages whose sentences have numbers, and how many there are at least.
+/// The pages with numbered sentences, and the minimum number of sentences on each.
 const PAGES: [(&str, usize); 3] =
     [("semantics.md", 150), ("promises.md", 28), ("otp-word-by-word.md", 10)];
 
@@ -27,13 +27,15 @@ fn sentences(chapter: &str) -> Vec<Sentence<'_>> {
     items.map(one).collect()
 }
 
-/// As `file::function`; `Shutdown::Infinity` is none.
+/// Returns whether a text has the form `file::function`. `Shutdown::Infinity` hasn't, because of
+/// its capital letters.
 fn names_a_test(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | ':');
     text.contains("::") && text.chars().all(is_part)
 }
 
-/// Why a sentence is not shown.
+/// Returns the defects of the sentences: a number that occurs twice, no test, or a test that
+/// doesn't exist.
 fn complaints(chapter: &str, files: &[Source]) -> Vec<String> {
     let mut numbers = HashSet::new();
     let mut found = Vec::new();
@@ -50,14 +52,14 @@ fn complaints(chapter: &str, files: &[Source]) -> Vec<String> {
     found
 }
 
-/// Whether the file has the function, in whichever folder of `tests` it lies.
+/// Returns whether a file of this name, in any folder of `tests`, has the function.
 fn is_there(test: &str, files: &[Source]) -> bool {
     let Some((file, function)) = test.split_once("::") else { return false };
     let mut named = files.iter().filter(|source| module(&source.path) == file);
     named.any(|source| source.text.contains(&format!("fn {function}(")))
 }
 
-/// The name of the module that a file is: `names` for `tests/processes/names.rs`.
+/// Returns the name of the module in a file: `names` for `tests/processes/names.rs`.
 fn module(path: &str) -> &str {
     let path = path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/main");
     path.rsplit('/').next().unwrap_or(path)

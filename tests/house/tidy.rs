@@ -59,10 +59,10 @@ const CODE_LINES: usize = 220;
 /// The maximum number of files directly in `src`.
 const ROOT_FILES: usize = 8;
 
-/// Tests that the model checkers run; the limit for code does not apply to tests.
+/// Tests for the model checkers. The limit for code does not apply to tests.
 const MODEL_CHECKS: &str = "src/interleavings/";
 
-/// A source file for the tests of the rules.
+/// Returns a source file for the tests of the rules.
 fn source(path: &str, text: &str) -> Source {
     Source { path: path.to_owned(), text: text.to_owned() }
 }
@@ -71,7 +71,7 @@ fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
 }
 
-/// Modules are declared in the order of their dependences, so no cycle is possible.
+/// The order of the declarations is the order of dependence, so no cycle is possible.
 #[test]
 fn a_module_uses_only_what_is_declared_above_it() {
     let found = Module::root(&sources("src")).upward_uses();
@@ -108,8 +108,8 @@ fn a_use_of_a_later_module_is_reported() {
     assert_eq!(found, expected);
 }
 
-/// What is wrong with the headers of the folders: each names the folders that it uses, and what it
-/// knows nothing of.
+/// Returns the defects of the headers of folders. A header lists the folders that the folder uses,
+/// and says what it knows nothing of.
 fn wrong_headers(files: &[Source]) -> Vec<String> {
     let root = Module::root(files);
     let headers = root.folders().into_iter().flat_map(|(path, uses)| {
@@ -176,7 +176,7 @@ fn no_source_file_exceeds_the_size_limits() {
     assert_none(&complaints.collect::<Vec<_>>());
 }
 
-/// Linking a program takes longer than most of its tests.
+/// The link of a test program takes longer than most of its tests.
 #[test]
 fn a_test_is_in_a_folder_unless_it_needs_a_program_of_its_own() {
     let files: Vec<_> = entries("tests").into_iter().filter(|name| name.ends_with(".rs")).collect();
@@ -191,7 +191,7 @@ fn a_test_is_in_a_folder_unless_it_needs_a_program_of_its_own() {
     }
 }
 
-/// Files in a test folder without a `mod` declaration: their tests never run.
+/// Returns files in a test folder without a `mod` declaration: their tests never run.
 fn undeclared(files: &[Source]) -> Vec<String> {
     let declared = |folder: &str, name: &str| {
         let mut roots = files.iter().filter(|file| {
@@ -274,7 +274,7 @@ fn is_test(function: &Function) -> bool {
     words(&function.attributes, "test").next().is_some()
 }
 
-/// Tests that sleep on a clock that is not paused, directly or through a helper.
+/// Returns tests that sleep on a clock that is not paused, directly or through a helper.
 fn unpaused_sleeps(files: &[Source]) -> Vec<String> {
     let shared = |path: &str| path.starts_with("tests/support/");
     let all: Vec<_> = files
@@ -338,7 +338,7 @@ fn a_test_that_sleeps_is_reported() {
     assert_eq!(unpaused_sleeps(&files), found);
 }
 
-/// The wall clock can be set forward and back, and a duration measured by it changes with it.
+/// The wall clock can be set forward and back, which changes a duration that is measured by it.
 #[test]
 fn no_source_reads_the_time_of_day() {
     let readers = sources("src").into_iter().filter(|file| {
@@ -349,7 +349,7 @@ fn no_source_reads_the_time_of_day() {
     assert_none(&complaints.collect::<Vec<_>>());
 }
 
-/// The required cases that no test cites.
+/// Returns the required cases that no test cites.
 fn uncited(tests: &[Source]) -> Vec<String> {
     let numbers = |(group, numbers): &(&str, &[u8])| {
         numbers.iter().map(|n| format!("{group}{n:02}")).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! The compiler errors for common mistakes: each program in `tests/ui` with its expected errors.
+//! The compiler errors for common mistakes: the programs in `tests/ui` with their expected errors.
 //!
 //! The text of the errors changes with the compiler, so a test compares them only under the version
 //! that recorded them. After a change of compiler or signatures, run
@@ -6,7 +6,7 @@
 
 use std::process::Command;
 
-/// The version of the compiler that the `.stderr` files are from.
+/// The version of the compiler that made the `.stderr` files.
 const RECORDED: &str = "rustc 1.95.";
 
 #[test]

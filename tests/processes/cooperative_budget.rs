@@ -1,9 +1,9 @@
 //! A loop around an async method that returns at once lets other tasks run.
 //!
-//! `while server.call(..).await.is_err() {}` waits for a restart. On a single-threaded runtime nothing
-//! restarts the server until the loop yields. Every async method that can return without having waited
-//! therefore consumes tokio's cooperative budget. This file lists all of them, and a test fails for a
-//! method that is missing.
+//! `while server.call(..).await.is_err() {}` waits for a restart. On a single-threaded runtime, no
+//! task can restart the server until this loop yields. So every async method that can return
+//! without having waited consumes tokio's cooperative budget. This file lists all of these methods,
+//! and a test fails if one is missing.
 
 use crate::support;
 
@@ -26,12 +26,13 @@ use support::source::{Source, is_word, sources};
 use support::text;
 use tokio::task::unconstrained;
 
-/// Far more than a budget of tokio's: a loop of this length without a yield blocks all other tasks.
+/// Many more operations than one budget of tokio's allows. A loop of this length without a yield
+/// blocks all other tasks.
 const MANY: usize = 1_000;
 
 const SOON: Duration = Duration::from_secs(1);
 
-/// Another task on this thread, which runs as soon as it can.
+/// Another task on this thread. The flag is set when the task has run.
 struct Other(Arc<AtomicBool>);
 
 impl Other {
@@ -95,7 +96,7 @@ async fn dead_server(rt: &Runtime) -> ServerRef<Echo> {
     server
 }
 
-/// A loop that waits for what is about to happen, and fails a test instead of running for ever.
+/// Repeats an operation until it succeeds, and fails the test if it never does.
 async fn until_ok<T, E>(mut operation: impl AsyncFnMut() -> Result<T, E>) -> T {
     for _ in 0..100 * MANY {
         if let Ok(value) = operation().await {
@@ -184,7 +185,8 @@ async fn calls_that_fail_at_once_let_other_tasks_run() {
     lets_other_tasks_run!("Ended", drop(dead.ended().await));
 }
 
-/// A cast that finds room returns at once, too.
+/// A cast for which the mailbox has room returns at once. A loop of such casts still lets other
+/// tasks run.
 #[tokio::test]
 async fn casts_that_are_queued_at_once_let_other_tasks_run() {
     let rt = Runtime::new();
@@ -226,7 +228,7 @@ async fn refused_starts_let_other_tasks_run() {
     lets_other_tasks_run!("run", drop(regrow::run(twice_the_same()).await));
 }
 
-/// A tree that is refused.
+/// Returns a tree whose start is refused, because two children have the same id.
 fn twice_the_same() -> SupervisorSpec {
     Supervisor::one_for_one().child(Echo::child(())).child(Echo::child(()))
 }
@@ -240,7 +242,8 @@ async fn starts_after_a_runtime_shutdown_let_other_tasks_run() {
     lets_other_tasks_run!("ServerContext::start_link", drop(ctx.start_link::<Echo>(()).await));
 }
 
-/// Starts of a supervisor's children, each repeated by a child that holds the name they want.
+/// Starts a child in each way that a `StartContext` offers, under a name that another process
+/// holds.
 struct Repeats;
 
 #[async_trait]
@@ -358,7 +361,7 @@ fn probe_pid(probe: &Probe) -> regrow::Pid {
     probe.pid()
 }
 
-/// Tasks that have ended, as many as a loop may want.
+/// Starts `MANY` tasks, and returns them after all of them have ended.
 async fn finished(rt: &Runtime) -> Vec<Task<u8>> {
     let tasks: Vec<_> = (0..MANY).map(|_| Task::spawn_nolink(rt, |_| ready(7))).collect();
     for task in &tasks {
@@ -456,7 +459,7 @@ async fn lending_a_free_keep_lets_other_tasks_run() {
     lets_other_tasks_run!("Keep::reset", _ = kept.reset().await);
 }
 
-/// A child that is to stop, and one that serves until it is.
+/// One child has been told to stop; another one serves until it is told to stop.
 #[tokio::test]
 async fn waits_for_a_signalled_shutdown_let_other_tasks_run() {
     let rt = Runtime::new();
@@ -542,7 +545,7 @@ async fn mocks_let_other_tasks_run() {
     });
 }
 
-/// What is not repeated above, and why.
+/// Types and methods that no test above repeats, and the reasons.
 const EXEMPT: [(&str, &str); 9] = [
     ("RegistryChanges", "as a stream it is what `RegistryChanges::next` polls"),
     ("TaskStream", "as a stream it is what `TaskStream::next` polls"),
@@ -555,7 +558,7 @@ const EXEMPT: [(&str, &str); 9] = [
     ("GenServer::terminate", "the user's own code"),
 ];
 
-/// The names given to the operations that are repeated in this file.
+/// Returns the names of the operations that this file repeats.
 fn repeated() -> BTreeSet<String> {
     let text = include_str!("cooperative_budget.rs");
     let names = text.split("lets_other_tasks_run!(").skip(1).filter_map(|call| {
@@ -565,7 +568,7 @@ fn repeated() -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The type that an `impl` or the trait that a `trait` is about.
+/// Returns the type that an `impl` block is for, or the trait that a `trait` block declares.
 fn subject(header: &str) -> Option<String> {
     let header = header.trim_start_matches("pub ");
     let rest = match header.strip_prefix("trait ") {
@@ -576,7 +579,7 @@ fn subject(header: &str) -> Option<String> {
     Some(about.chars().take_while(|c| is_word(*c)).collect())
 }
 
-/// What follows the generic parameters, if there are any.
+/// Returns the text after the generic parameters, or the whole text if it starts with none.
 fn after_generics(text: &str) -> &str {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -590,7 +593,8 @@ fn after_generics(text: &str) -> &str {
     text
 }
 
-/// The async methods of a file, the functions that return a future, and the types that are one.
+/// Returns the public async methods of a file, the public functions that return a future, and the
+/// types that implement `Future` or `Stream`.
 fn futures(source: &Source) -> Vec<String> {
     let code = source.shipped();
     let (mut about, mut found) = (None, Vec::new());

@@ -1,5 +1,5 @@
-//! User values with panicking destructors, wherever they are dropped: no other process is affected, and
-//! the steps that follow still run.
+//! User values with panicking destructors, wherever they are dropped: no other process is affected,
+//! and the steps that follow still run.
 
 use crate::support;
 
@@ -36,7 +36,7 @@ impl std::fmt::Display for Bomb {
 
 impl std::error::Error for Bomb {}
 
-/// Reads nothing but its first message.
+/// A server that handles its first message and never receives another one.
 struct Busy;
 
 impl GenServer for Busy {
@@ -57,8 +57,9 @@ impl GenServer for Busy {
     }
 }
 
-/// Queued behind a message in hand, alone or together with it: more than one panic at a time
-/// would be the end of the program.
+/// A server handles its first message while messages with panicking destructors are queued. The
+/// server has received the first one alone, or together with the others. A panic while another
+/// panic unwinds would abort the program, so the messages are dropped one by one.
 #[tokio::test(start_paused = true)]
 async fn queued_messages_with_panicking_destructors_are_dropped_one_by_one() {
     let rt = Runtime::new();
@@ -82,8 +83,9 @@ async fn queued_messages_with_panicking_destructors_are_dropped_one_by_one() {
     }
 }
 
-/// The message of a timer without a target, and of several timers that are discarded with their
-/// target: the others arrive, and the end of the target is announced.
+/// The messages of these timers have panicking destructors: one timer without a target, and several
+/// that are discarded with their target. The other timers fire, and the end of the target is
+/// announced.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_destructor_in_a_timer_does_not_stop_other_timers() {
     let rt = Runtime::new();
@@ -111,7 +113,7 @@ async fn a_panicking_destructor_in_a_timer_does_not_stop_other_timers() {
     assert_eq!(timeout(HOUR, ended).await, Ok(ExitReason::Killed));
 }
 
-/// Panics where it is dropped, and counts that.
+/// A value that panics when it is dropped, and counts its drops.
 struct Last(Arc<AtomicUsize>);
 
 impl Drop for Last {
@@ -121,7 +123,7 @@ impl Drop for Last {
     }
 }
 
-/// A child with a specification that contains a value with a panicking destructor.
+/// Returns a child with a specification that contains a value with a panicking destructor.
 fn mined(id: &str, dropped: &Arc<AtomicUsize>, ends: bool) -> ChildSpec {
     let captured = Arc::new(Last(dropped.clone()));
     ChildSpec::task(id, move |_| async move {
@@ -133,8 +135,9 @@ fn mined(id: &str, dropped: &Arc<AtomicUsize>, ends: bool) -> ChildSpec {
     })
 }
 
-/// The description of a child goes with its stop, with its end, and where it is refused: that is
-/// no crash of its supervisor, whose other children are stopped in order.
+/// The specification of a child is dropped when the child is stopped, when it ends, and when it is
+/// refused. None of these drops crashes the supervisor, which then stops its other children in
+/// order.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_destructor_in_a_child_spec_does_not_crash_the_supervisor() {
     let mut t = ScriptedChildren::new();
@@ -152,7 +155,7 @@ async fn a_panicking_destructor_in_a_child_spec_does_not_crash_the_supervisor() 
     assert_eq!(dropped.load(Ordering::SeqCst), 3);
 }
 
-/// The same under a dynamic supervisor.
+/// The same holds for a dynamic supervisor.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_destructor_in_a_spec_does_not_crash_a_dynamic_supervisor() {
     let rt = Runtime::new();

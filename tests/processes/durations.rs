@@ -1,6 +1,6 @@
-//! Zero and `Duration::MAX` for every setting that is a duration: nothing hangs, nothing panics unless its
-//! documentation says so, and each has its documented meaning. Zero means "check without waiting" or is
-//! refused; `MAX` means never.
+//! Zero and `Duration::MAX` for every setting that is a duration: nothing hangs, nothing panics
+//! unless its documentation says so, and each value has its documented meaning. Zero means "check
+//! without waiting" or is refused; `MAX` means never.
 
 use crate::support;
 
@@ -25,7 +25,7 @@ const MAX: Duration = Duration::MAX;
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// What the tests below call with zero and with `MAX`.
+/// The methods that the tests below call with zero and with `MAX`.
 const TESTED: &[&str] = &[
     "src/child/blocking/context.rs: recv_timeout",
     "src/child/blocking/context.rs: wait_stop",
@@ -154,7 +154,7 @@ impl Desk {
         assert!(self.clerk.cast(Cast::Act(Box::new(act))));
     }
 
-    /// What it reported within a second.
+    /// Waits a second, and returns the reports of the server.
     async fn handled(&mut self) -> Vec<&'static str> {
         sleep(SECOND).await;
         std::iter::from_fn(|| self.told.try_recv().ok()).collect()
@@ -311,7 +311,8 @@ async fn a_zero_start_timeout_fails_a_slow_start_and_a_max_one_waits_for_ever() 
     }
 }
 
-/// With zero, a handler that sleeps is reported, as with 1 ms, and the clock advances.
+/// A limit of zero works like one of 1 ms: a handler that sleeps is reported, and the paused clock
+/// advances.
 #[tokio::test(start_paused = true)]
 async fn a_zero_slow_handler_limit_warns_and_a_max_one_never() {
     for (limit, warnings) in [(ZERO, 1), (MAX, 0)] {
@@ -485,7 +486,7 @@ async fn a_zero_shutdown_time_kills_at_once_and_a_max_one_waits() {
     }
 }
 
-/// Zero waits for no supervisor; the last published state is shown.
+/// With a limit of zero, the snapshot waits for no supervisor, and shows the last published state.
 #[tokio::test(start_paused = true)]
 async fn a_zero_snapshot_limit_returns_at_once_and_a_max_one_waits() {
     let rt = Runtime::new();
@@ -523,7 +524,8 @@ async fn a_zero_snapshot_limit_returns_at_once_and_a_max_one_waits() {
     }
 }
 
-/// It waits for nothing, or until all has ended.
+/// With zero, the shutdown of tokio waits for nothing; with `MAX`, it waits until all tasks have
+/// ended.
 #[test]
 fn a_zero_tokio_shutdown_timeout_returns_at_once_and_a_max_one_waits() {
     for limit in [ZERO, MAX] {
@@ -540,7 +542,8 @@ fn a_zero_tokio_shutdown_timeout_returns_at_once_and_a_max_one_waits() {
     }
 }
 
-/// With a window of `MAX`, a program that ends while its supervisor lives waits for an order.
+/// A program ends by a signal that is no stop request. With a window of `MAX`, the exit reason
+/// stays undecided until the supervisor stops the child.
 #[cfg(all(unix, feature = "process"))]
 #[tokio::test]
 async fn a_zero_stop_window_ends_a_program_child_at_once_and_a_max_one_waits() {

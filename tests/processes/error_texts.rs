@@ -1,5 +1,5 @@
-//! The text of errors: each cause once and complete, even if the `Display` or `source` of a user's error
-//! misbehaves.
+//! The text of errors: each cause appears once and in full, even if the `Display` or `source` of a
+//! user's error misbehaves.
 
 use crate::support;
 
@@ -21,7 +21,7 @@ use support::log::Log;
 use support::source::{Source, is_word, sources, words};
 use support::{idle, settled};
 
-/// What the users' errors say here, and what caused them.
+/// The texts of the user's error and of its cause.
 const CAUSES: [&str; 2] = ["the disk is full", "no block 7 left"];
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -56,7 +56,7 @@ fn disk() -> ExitReason {
     ExitReason::from(Disk(Block))
 }
 
-/// A child whose start fails with this.
+/// A child whose start fails with the error that the function returns.
 struct Refusing(fn() -> StartError);
 
 #[async_trait::async_trait]
@@ -66,7 +66,7 @@ impl StartChild for Refusing {
     }
 }
 
-/// One error of ours: its type, its variant if it has some, and itself.
+/// One error of this crate: its type, its variant or `""`, and the error itself.
 type Listed = (&'static str, &'static str, Box<dyn Error>);
 
 fn listed(
@@ -150,7 +150,7 @@ async fn cast_errors() -> Vec<(&'static str, CastError<()>)> {
     vec![("", refused), ("", exited)]
 }
 
-/// A tree that gives up, since a child of it ends with this.
+/// Returns a tree that gives up, because one of its children ends with this reason.
 fn failing(reason: fn() -> ExitReason) -> SupervisorSpec {
     let child = ChildSpec::task("store", move |_| async move { Err(reason()) });
     let inner = Supervisor::one_for_one().with_id("inner").intensity(1, SECOND).child(child);
@@ -187,7 +187,7 @@ async fn commands() -> Vec<(&'static str, regrow::CommandFailed)> {
     vec![("", reason.crash().unwrap().downcast_ref::<regrow::CommandFailed>().unwrap().clone())]
 }
 
-/// What wraps an answer of the operating system, inside of an error of a child.
+/// Returns an error of the operating system, wrapped in the start error of a child.
 #[cfg(all(unix, feature = "process"))]
 async fn refusal() -> Box<dyn Error> {
     let missing = ChildSpec::command("missing", || tokio::process::Command::new("/no/program"));
@@ -225,7 +225,7 @@ fn task_errors() -> Vec<(&'static str, TaskError)> {
     ]
 }
 
-/// Every error type of the crate, in each of its variants.
+/// Returns every error type of the crate, in each of its variants.
 async fn all_errors() -> Vec<Listed> {
     let pid = Pid::from_raw(1);
     let child_errors = vec![
@@ -258,7 +258,7 @@ async fn all_errors() -> Vec<Listed> {
     all
 }
 
-/// An error and its causes, as anyhow and others print them.
+/// Returns an error and its causes in one text, as `anyhow` and other crates print them.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut at = error.source();
@@ -269,7 +269,7 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Complains of what this error says twice, or doesn't say.
+/// Returns complaints if this error repeats a source, leaves out a cause or displays a cause twice.
 fn complaints(error: &dyn Error, causes: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     let (shown, chained, all) = (error.to_string(), chain(error), format!("{error:?}"));
@@ -303,7 +303,7 @@ async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
-/// An error of ours is the reason of another one's end, and so on.
+/// Errors of this crate are nested three levels deep: each is the exit reason in the next one.
 #[tokio::test(start_paused = true)]
 async fn each_cause_of_three_nested_errors_is_displayed_once() {
     let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 4] = [
@@ -327,7 +327,7 @@ async fn each_cause_of_three_nested_errors_is_displayed_once() {
     }
 }
 
-/// The types that implement `Error`, by hand or by a derive.
+/// Returns the types that implement `Error`, by an `impl` or by a derive.
 fn error_types(source: &Source) -> Vec<String> {
     let code = source.shipped();
     let name = |text: &str| text.trim_start().chars().take_while(|&c| is_word(c)).collect();
@@ -345,7 +345,7 @@ fn error_types(source: &Source) -> Vec<String> {
     by_hand.chain(derived).collect()
 }
 
-/// The variants of an enum; one without a name for a struct.
+/// Returns the variants of an enum; for a struct, one variant with an empty name.
 fn variants(sources: &[Source], of: &str) -> BTreeSet<String> {
     let head = format!("pub enum {of} ");
     let Some(code) = sources.iter().map(Source::code).find(|code| code.contains(&head)) else {
@@ -388,7 +388,7 @@ async fn every_error_type_and_variant_is_in_the_list_of_tested_errors() {
     assert!(types.len() >= 10, "{types:?}");
 }
 
-/// The reasons in the log lines about ends.
+/// Returns the reasons in the log lines that report ends.
 fn logged_reasons(log: &Log) -> Vec<String> {
     let told = log.take();
     let mut shown = Vec::new();
@@ -409,7 +409,8 @@ fn logged_reasons(log: &Log) -> Vec<String> {
     shown
 }
 
-/// Every log line about an end, a tree as text, and the report of a run.
+/// Each cause appears once in every log line about an end, in a tree as text, and in the report of
+/// a run.
 #[tokio::test(start_paused = true)]
 async fn logs_trees_and_reports_show_every_cause_of_a_reason_once() {
     let (log, rt) = (Log::listen(), Runtime::new());
@@ -443,7 +444,7 @@ async fn logs_trees_and_reports_show_every_cause_of_a_reason_once() {
     }
 }
 
-/// What an error does that doesn't do what it should.
+/// How an error misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whim {
     DisplayPanics,
@@ -495,8 +496,8 @@ const WHIMS: [(Whim, &str); 6] = [
     (Whim::SaysNothing, "error: "),
 ];
 
-/// The error ends its process with its type and a text, its supervisor decides as for any other,
-/// and all observers continue.
+/// The process ends with the type of the error and a text. Its supervisor decides as for any other
+/// error, and all observers continue.
 #[tokio::test(start_paused = true)]
 async fn a_user_error_whose_display_or_source_misbehaves_is_a_valid_reason() {
     hush_injected_panics();
@@ -522,7 +523,7 @@ async fn a_user_error_whose_display_or_source_misbehaves_is_a_valid_reason() {
     }
 }
 
-/// A panic while the error is turned into a reason would replace it.
+/// A panic during the conversion of an error into a reason would replace that error as the reason.
 #[test]
 fn converting_a_misbehaving_error_into_a_reason_never_panics() {
     hush_injected_panics();
@@ -539,7 +540,8 @@ fn converting_a_misbehaving_error_into_a_reason_never_panics() {
     assert!(shutdown.is_clean());
 }
 
-/// A tree may be deeper than the stack of a thread: its error is formatted without recursion.
+/// A tree may be too deep for recursion on the stack of a thread, so its error is formatted without
+/// recursion.
 #[test]
 fn the_error_of_a_deep_tree_shows_both_ends_of_the_path() {
     let mut error = StartError::Failed(disk());

@@ -26,14 +26,14 @@ fn chain() -> Chain {
     Chain("no order", Some(Box::new(Chain("no cheese", Some(Box::new(Chain("no cow", None)))))))
 }
 
-/// How a process ends that panics so.
+/// Returns the crash of a process whose body panics as `panics` does.
 async fn crash_of(panics: impl FnOnce() + Send + 'static) -> Crash {
     let reason = Runtime::new().spawn(|_| async { panics() }).join().await;
     assert!(reason.is_abnormal() && !reason.is_clean());
     reason.crash().expect("it panicked").clone()
 }
 
-/// The text of a panic, be it a literal or made at the time.
+/// The message of a panic is its text, for a literal and for a formatted text.
 #[tokio::test]
 async fn a_panic_reason_has_the_panic_message() {
     let (literal, n) = (crash_of(|| panic!("boom")).await, 42);
@@ -43,14 +43,14 @@ async fn a_panic_reason_has_the_panic_message() {
     assert!(literal.error().is_none());
 }
 
-/// A payload that is not text is reported as such.
+/// A payload that is not text gets a default message.
 #[tokio::test]
 async fn a_panic_with_a_non_text_payload_has_a_default_message() {
     let crash = crash_of(|| std::panic::panic_any(42_u8)).await;
     assert_eq!(crash.message(), "a panic whose payload is not text");
 }
 
-/// A payload may panic when it is dropped, and so may the payload of that panic.
+/// The drop of a payload may panic, and so may the drop of the payload of that second panic.
 #[tokio::test]
 async fn a_panic_payload_that_panics_when_dropped_is_caught() {
     struct Bomb(u8);
@@ -99,7 +99,7 @@ fn fails() -> Result {
     Ok(())
 }
 
-/// The place of an error is the user's own `?`, not a line of ours.
+/// The location of an error is the `?` in the user's code, not a line of this crate.
 #[tokio::test]
 async fn an_error_reason_has_the_location_of_the_question_mark_operator() {
     let reason = Runtime::new().spawn_fallible(|_| async { fails() }).join().await;
@@ -112,7 +112,7 @@ async fn an_error_reason_has_the_location_of_the_question_mark_operator() {
     assert_eq!(here.0.crash().unwrap().location().unwrap().line(), here.1);
 }
 
-/// Texts, boxed errors, everything that turns into an error turns into a reason.
+/// Texts, boxed errors and all other types that convert into an error convert into a reason.
 #[test]
 fn texts_and_boxed_errors_convert_into_exit_reasons() {
     let boxed: Box<dyn Error + Send + Sync> = Box::new(chain());
@@ -136,7 +136,7 @@ fn all_reasons() -> Vec<ExitReason> {
     ]
 }
 
-/// A reason that left as an error comes back through `?` as it was.
+/// A reason that was converted into an error is converted back by `?` without a change.
 #[test]
 fn a_reason_survives_the_conversion_into_an_error_and_back() {
     fn back(error: ExitError) -> Result {
@@ -164,7 +164,7 @@ fn a_reason_survives_the_conversion_into_an_error_and_back() {
     assert!(ExitReason::Killed.into_error().source().is_none());
 }
 
-/// Reasons are equal by variant and text, whatever else they carry.
+/// Reasons are equal if their variant and text are equal. Other contents do not matter.
 #[tokio::test]
 async fn exit_reasons_are_equal_by_variant_and_text() {
     let all = all_reasons();
@@ -180,7 +180,8 @@ async fn exit_reasons_are_equal_by_variant_and_text() {
     assert_eq!(crash_of(|| panic!("x")).await, crash_of(|| panic!("{}", "x")).await);
 }
 
-/// Which reasons links pass on, and which a supervisor takes for a clean end.
+/// A reason that `is_abnormal` accepts ends linked processes. A supervisor treats a reason that
+/// `is_clean` accepts as a clean end.
 #[test]
 fn normal_and_shutdown_are_clean_and_only_normal_is_not_abnormal() {
     let classes = |reason: &ExitReason| (reason.is_abnormal(), reason.is_clean());
@@ -193,7 +194,7 @@ fn normal_and_shutdown_are_clean_and_only_normal_is_not_abnormal() {
     }
 }
 
-/// A clean stop may carry any value that can be shown.
+/// A clean stop can carry any value that implements `Display`.
 #[test]
 fn a_shutdown_reason_carries_its_value() {
     let reason = ExitReason::shutdown_with(std::net::Ipv4Addr::LOCALHOST);
@@ -204,14 +205,13 @@ fn a_shutdown_reason_carries_its_value() {
     assert_eq!(reason.to_string(), "shutdown: 127.0.0.1");
 }
 
-/// A reason fits in two words, and what lies in a mailbox in six.
 #[test]
 fn an_exit_reason_has_16_bytes_and_a_received_item_at_most_48() {
     assert_eq!(size_of::<ExitReason>(), 16);
     assert!(size_of::<Received>() <= 48);
 }
 
-/// A crash reason that the body returns itself.
+/// A body returns a crash reason itself.
 #[tokio::test]
 async fn a_process_may_return_an_explicit_crash() {
     let process = Runtime::new().spawn_fallible(|_| async { Err(ExitReason::crashed("no more")) });
@@ -222,7 +222,8 @@ async fn a_process_may_return_an_explicit_crash() {
     assert_eq!(reason.to_string(), "no more");
 }
 
-/// A destructor that panics as the body is dropped takes nothing from the reason.
+/// A panic of the body is the reason, even if a signal was accepted before. A kill does not replace
+/// a reason that was accepted before.
 #[tokio::test]
 async fn a_panic_of_the_body_takes_precedence_over_an_accepted_signal() {
     let rt = Runtime::new();
@@ -237,7 +238,7 @@ async fn a_panic_of_the_body_takes_precedence_over_an_accepted_signal() {
     assert_eq!(pending.join().await, ExitReason::Shutdown);
 }
 
-/// Words to levels; what isn't a level is silence.
+/// Each level is parsed from its name. Any other text gives `Off`.
 #[test]
 fn a_log_level_is_parsed_from_its_name() {
     let words = [
@@ -258,7 +259,8 @@ fn a_log_level_is_parsed_from_its_name() {
     assert!([Off, Error, Warn, Info, Debug].is_sorted());
 }
 
-/// A crash is an error, a kill a warning, all else information.
+/// A crash is logged as an error, `Killed` and `NoProc` as warnings, and the other reasons as
+/// information.
 #[test]
 fn each_exit_reason_has_a_log_level() {
     let level = |reason: &ExitReason| LogLevel::for_exit(reason);

@@ -45,8 +45,8 @@ impl Receive {
     }
 }
 
-/// A process that receives `MAIL` messages: `queued` of them are sent to it at the start, and it
-/// sends the others to itself.
+/// Starts a process that receives `MAIL` messages: `queued` of them are sent to it at the start,
+/// and it sends the others to itself.
 fn busy(
     rt: &Runtime,
     receive: Receive,
@@ -69,7 +69,8 @@ fn busy(
     process
 }
 
-/// The maximum number of messages that the busy process handled between two turns of a sibling.
+/// Returns the maximum number of messages that the busy process handled between two turns of a
+/// sibling.
 async fn longest_wait(rt: &Runtime, receive: Receive, queued: usize) -> usize {
     let handled = Arc::default();
     let process = busy(rt, receive, queued, &handled);

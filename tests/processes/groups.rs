@@ -72,7 +72,6 @@ async fn kill_tag_kills_the_members_of_the_group_only() {
     assert_eq!(rt.tags(), ["h"]);
 }
 
-/// A member that kills its own group goes with it.
 #[tokio::test]
 async fn a_member_that_kills_its_own_group_ends_with_it() {
     let rt = Runtime::new();
@@ -121,7 +120,7 @@ async fn a_process_has_left_all_groups_before_its_down_arrives() {
     assert!(groups.iter().all(|group| rt.whereis_tag(group) == [stays]));
 }
 
-/// Thousands of members are members like few.
+/// A group with thousands of members works like a small one.
 #[tokio::test]
 async fn a_group_may_have_thousands_of_members() {
     let rt = Runtime::new();
@@ -188,7 +187,7 @@ async fn a_group_monitor_reports_a_double_join_once() {
     assert_eq!(watcher.so_far(), [change(g, a, Joined), change(g, a, Left)]);
 }
 
-/// Each monitor of a group is its own; letting go of one takes its queued news back.
+/// Each monitor of a group is independent. Releasing one also removes its queued events.
 #[tokio::test(start_paused = true)]
 async fn a_released_group_monitor_reports_nothing_more() {
     let rt = Runtime::new();
@@ -209,7 +208,7 @@ async fn a_released_group_monitor_reports_nothing_more() {
     assert_eq!(rt.leftovers().groups, 0);
 }
 
-/// A monitor of a group is removed at the end of its process, and an ended process gets none.
+/// The group monitors of a process are removed when it ends, and an ended process cannot set one.
 #[tokio::test]
 async fn the_group_monitors_of_an_ended_process_are_removed() {
     let rt = Runtime::new();
@@ -234,8 +233,8 @@ async fn a_member_may_monitor_its_own_group() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Members join, leave and die on all sides: no dead member stays, and what a watcher
-/// heard adds up to what is there.
+/// Processes join, leave and end on several threads. No ended process remains a member, and the
+/// events that a watcher received add up to the members that remain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn group_membership_stays_exact_under_concurrent_joins_and_exits() {
     let rt = Runtime::new();

@@ -1,4 +1,4 @@
-//! Inspecting processes: lists, snapshots, labels, counts.
+//! Process information: lists, snapshots, labels and counts.
 
 use crate::support;
 
@@ -47,7 +47,7 @@ async fn info_has_links_names_groups_label_and_mailbox_depth() {
     assert!(info.trap_exit);
 }
 
-/// SYS-002. A fresh process has nothing, and the plain runtime counts no mailboxes.
+/// SYS-002. A new process has no relations, and a runtime without mailbox depth counts no messages.
 #[tokio::test]
 async fn the_info_of_a_new_process_is_empty() {
     let rt = Runtime::new();
@@ -71,7 +71,7 @@ async fn an_ended_process_has_no_info_and_takes_no_label() {
     assert!(rt.census().labels.is_empty());
 }
 
-/// A label is free text: replaced at will, and many may have the same.
+/// A label is free text. It can be replaced, and several processes may have the same label.
 #[tokio::test]
 async fn a_label_can_be_replaced_and_shared() {
     let rt = Runtime::new();
@@ -81,7 +81,7 @@ async fn a_label_can_be_replaced_and_shared() {
     assert_eq!(rt.census().labels, counts([("new", 2)]));
 }
 
-/// A process sees itself as others do.
+/// The info that a process reads of itself is the info that others read.
 #[tokio::test]
 async fn a_process_can_read_its_own_info() {
     let rt = Runtime::new();
@@ -95,7 +95,8 @@ async fn a_process_can_read_its_own_info() {
     assert_eq!((info.pid, info.label.as_deref()), (p.pid(), Some("me")));
 }
 
-/// Links of a process, monitors that watch it, monitors it holds.
+/// Returns the numbers of links of a process, of monitors that watch it, and of monitors that it
+/// holds.
 fn ties(rt: &Runtime, pid: Pid) -> (usize, usize, usize) {
     let info = rt.info(pid).unwrap();
     (info.links, info.monitors, info.monitoring)
@@ -121,8 +122,8 @@ async fn info_counts_links_and_monitors_as_they_change() {
     assert_eq!((ties(&rt, a), ties(&rt, b), ties(&rt, c)), ((0, 0, 0), (0, 1, 0), (0, 0, 1)));
 }
 
-/// SYS-004. Of a dead peer nothing is left, on whichever side it was; a `Down` that is
-/// queued is no monitor any more.
+/// SYS-004. No relation to an ended peer is counted, on either side. A queued `Down` is not counted
+/// as a monitor.
 #[tokio::test(start_paused = true)]
 async fn info_does_not_count_relations_to_an_ended_peer() {
     let rt = Runtime::new();
@@ -144,7 +145,7 @@ async fn info_does_not_count_relations_to_an_ended_peer() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// SYS-004. Hundreds of links and monitors are counted like few.
+/// SYS-004.
 #[tokio::test]
 async fn a_thousand_links_and_monitors_are_counted_and_cleaned_up() {
     let rt = Runtime::new();
@@ -167,7 +168,8 @@ async fn a_thousand_links_and_monitors_are_counted_and_cleaned_up() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// What is queued counts, signals included, and so does what a selective receive saved.
+/// The depth counts all queued items, signals included, and the messages that a selective receive
+/// has saved.
 #[tokio::test]
 async fn the_mailbox_depth_counts_signals_and_saved_messages() {
     let rt = Runtime::with_mailbox_depth();
@@ -204,7 +206,7 @@ async fn the_census_counts_live_processes_by_label() {
     assert_eq!(rt.census().labels, counts([("alpha", 1), ("beta", 1)]));
 }
 
-/// SYS-012. Members are counted by tag; a group that emptied isn't there.
+/// SYS-012. Members are counted by tag. A group without members is not listed.
 #[tokio::test]
 async fn the_census_counts_members_by_tag() {
     let rt = Runtime::new();

@@ -23,7 +23,7 @@ async fn an_abnormal_exit_ends_linked_processes_with_its_reason() {
     assert_eq!(watcher.next().await, down(reference, b.pid(), crash("r")));
 }
 
-/// SIG-001, for a panic: the text travels on.
+/// SIG-001, for a panic: the linked process ends with the panic message.
 #[tokio::test]
 async fn a_panic_ends_linked_processes_with_its_message() {
     let rt = Runtime::new();
@@ -88,7 +88,8 @@ async fn a_kill_ends_a_whole_chain_of_links() {
     }
 }
 
-/// Guarantee 3. Whatever way it takes round a ring, a cascade carries the first reason.
+/// Guarantee 3. A cascade through a ring of links carries the first reason, in whichever direction
+/// it reaches a process.
 #[tokio::test]
 async fn a_cascade_carries_the_original_reason() {
     let rt = Runtime::new();
@@ -120,7 +121,7 @@ async fn an_unlink_stops_the_cascade() {
     }
 }
 
-/// After an unlink returned, no exit of that link is found in the mailbox.
+/// After `unlink` has returned, the mailbox contains no `Exit` of that link.
 #[tokio::test]
 async fn an_unlink_removes_the_queued_exit() {
     let rt = Runtime::with_mailbox_depth();
@@ -220,7 +221,7 @@ async fn a_link_to_oneself_has_no_effect() {
     assert!(a.lives().await);
 }
 
-/// SIG-021 and T10, on one thread; `races_spawns.rs` has the rest.
+/// SIG-021 and T10, on one thread; `races_spawns.rs` tests several threads.
 #[tokio::test]
 async fn a_parent_receives_one_exit_with_the_true_reason_of_each_short_child() {
     let rt = Runtime::new();

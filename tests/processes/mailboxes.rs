@@ -8,7 +8,8 @@ use regrow::{Context, ExitReason, ProcessHandle, Received, Runtime};
 use support::{down, idler, text};
 use tokio::sync::oneshot;
 
-/// A process that looks at its mailbox only after this was sent, so that all lies queued.
+/// Starts a process that receives nothing until the returned sender is used. By then all items of
+/// the test are queued.
 fn process_behind_a_gate<F, Fut>(rt: &Runtime, body: F) -> (ProcessHandle, oneshot::Sender<()>)
 where
     F: FnOnce(Context) -> Fut + Send + 'static,
@@ -22,7 +23,8 @@ where
     (process, open)
 }
 
-/// Lets `body` find these messages in its mailbox; a failed assertion in it is a crash.
+/// Runs `body` in a process with these messages queued in its mailbox. A failed assertion in `body`
+/// is a crash.
 async fn with_queued<F, Fut>(rt: &Runtime, queued: &[&str], body: F)
 where
     F: FnOnce(Context) -> Fut + Send + 'static,
@@ -80,7 +82,8 @@ async fn a_selective_receive_finds_messages_that_an_earlier_one_skipped() {
     .await;
 }
 
-/// What comes while a selective receive waits is looked at once, and kept in order.
+/// A message that arrives while a selective receive waits is examined at once. If it does not
+/// match, it keeps its place in the order.
 #[tokio::test]
 async fn a_waiting_selective_receive_takes_a_later_match() {
     let rt = Runtime::new();
@@ -110,8 +113,8 @@ async fn a_receive_with_zero_timeout_takes_only_queued_messages() {
     .await;
 }
 
-/// PROC-010, more often than tokio's budget for one poll allows: a receive that must
-/// yield first still finds what is queued.
+/// PROC-010. There are more receives than tokio's budget for one poll allows. A receive that has to
+/// yield first still finds the queued messages.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_zero_timeout_receives_take_a_thousand_messages() {
     let queued = vec!["x"; 1_000];
@@ -124,7 +127,7 @@ async fn a_thousand_zero_timeout_receives_take_a_thousand_messages() {
     .await;
 }
 
-/// A receive that timed out has taken no message.
+/// A receive that timed out has removed no message.
 #[tokio::test(start_paused = true)]
 async fn a_receive_that_times_out_loses_no_message() {
     with_queued(&Runtime::new(), &["a", "b"], |mut ctx| async move {
@@ -138,7 +141,7 @@ async fn a_receive_that_times_out_loses_no_message() {
     .await;
 }
 
-/// A receive that lost a `select!` has taken nothing, however often.
+/// A receive that lost a `select!` has removed no message, even after many repetitions.
 #[tokio::test]
 async fn a_dropped_receive_loses_no_message() {
     with_queued(&Runtime::new(), &["a", "b"], |mut ctx| async move {
@@ -205,7 +208,7 @@ async fn a_full_mailbox_still_accepts_signals() {
     assert_eq!(rt.dropped_messages(), 2);
 }
 
-/// Guarantee 4: a thousand signals find room where one message does.
+/// Guarantee 4: a mailbox with room for one message accepts a thousand signals.
 #[tokio::test]
 async fn a_mailbox_of_capacity_one_accepts_a_thousand_signals() {
     let rt = Runtime::with_mailbox_capacity(1);

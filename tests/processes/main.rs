@@ -1,4 +1,4 @@
-//! Processes: how they run and end, how they are notified of ends, and their messages.
+//! Processes: how they run and end, how they are notified of ends, and how they receive messages.
 
 #[path = "../support/mod.rs"]
 mod support;

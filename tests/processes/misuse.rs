@@ -1,4 +1,5 @@
-//! Pids of ended processes, of other runtimes and invented ones, and the documented panics.
+//! Misuse: pids of ended processes, of other runtimes and without a process, and the documented
+//! panics.
 
 use crate::support;
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 use regrow::{ExitReason, Leftovers, LogLevel, Pid, Received, Runtime};
 use support::{TestProcess, crash, dead_pid, down, exit};
 
-/// Pids without a process.
+/// Returns pids without a live process: of an ended process, of another runtime, and invented ones.
 async fn nobodies(rt: &Runtime) -> Vec<Pid> {
     let dead = dead_pid(rt).await;
     let foreign = Pid::from_raw(dead.raw() | 1 << 48);
@@ -18,7 +19,7 @@ async fn nobodies(rt: &Runtime) -> Vec<Pid> {
     raw.into_iter().map(Pid::from_raw).collect()
 }
 
-/// Sends and signals to a missing process report it.
+/// Sends and signals to a missing process return `false`.
 #[tokio::test]
 async fn sends_and_signals_to_a_missing_process_return_false() {
     let rt = Runtime::with_mailbox_depth();
@@ -58,7 +59,7 @@ async fn a_missing_process_takes_no_name_group_or_label() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Links and monitors to a missing process have no effect on others.
+/// A link or a monitor to a missing process has no effect on other processes.
 #[tokio::test]
 async fn links_and_monitors_of_a_missing_process_have_no_effect() {
     let rt = Runtime::new();
@@ -122,7 +123,7 @@ async fn timers_for_a_missing_process_are_never_pending() {
     assert_eq!(alive.next().await, support::text("later ones still work"));
 }
 
-/// The pids of two runtimes coincide, and mean others.
+/// Processes of two runtimes may have equal pids; each runtime means its own process.
 #[tokio::test]
 async fn two_runtimes_do_not_share_processes() {
     let (here, there) = (Runtime::new(), Runtime::new());
@@ -158,7 +159,8 @@ async fn an_interval_of_zero_panics() {
     rt.send_interval(support::idler(&rt).pid(), Duration::ZERO, vec![]);
 }
 
-/// Without tokio there is nothing to spawn on; the panic leaves nothing behind.
+/// A spawn outside tokio panics, because the runtime does not know a tokio runtime yet. No entry is
+/// left after the panic.
 #[test]
 fn a_spawn_without_tokio_panics_and_leaves_nothing() {
     let rt = Runtime::new();
@@ -178,7 +180,8 @@ fn a_spawn_without_tokio_panics_and_leaves_nothing() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Its first use inside tokio is enough; from then on foreign threads can spawn.
+/// A runtime knows its tokio runtime after its first use inside tokio. From then on, threads
+/// outside tokio can spawn.
 #[test]
 fn a_thread_outside_tokio_can_spawn_after_the_first_spawn_inside() {
     let rt = Runtime::new();
@@ -190,7 +193,7 @@ fn a_thread_outside_tokio_can_spawn_after_the_first_spawn_inside() {
     assert_eq!(reason.crash().unwrap().message(), "boom");
 }
 
-/// What isn't asked for isn't there: `message()` and `stream()` of other kinds.
+/// `message()` and `stream()` return `None` for items of another kind.
 #[test]
 fn a_received_item_converts_only_to_its_own_kind() {
     let (_writer, reader) = regrow::stream();

@@ -1,4 +1,4 @@
-//! Monitors: one `Down` each, whenever and however the target ends.
+//! Monitors: each reports the end of its target once, for every kind of end.
 
 use crate::support;
 
@@ -60,7 +60,8 @@ async fn a_monitor_by_name_reports_the_name() {
     assert_eq!(watcher.mail().await, [Received::DownName { reference, name, reason }]);
 }
 
-/// SIG-029. It is the holder of that moment that is watched, not the name.
+/// SIG-029. The monitor watches the process that holds the name when the monitor is made, not the
+/// name.
 #[tokio::test]
 async fn a_monitor_by_name_stays_with_the_process_that_held_the_name() {
     let rt = Runtime::new();
@@ -117,7 +118,8 @@ async fn a_demonitor_in_time_leaves_no_down() {
     }
 }
 
-/// The reference names its watcher: a demonitor by another process works for that watcher.
+/// A `MonitorRef` contains the pid of its watcher, so a demonitor by another process removes the
+/// monitor of that watcher.
 #[tokio::test]
 async fn a_demonitor_from_another_process_removes_the_watchers_monitor() {
     let rt = Runtime::new();
@@ -139,7 +141,7 @@ async fn a_demonitor_from_another_process_removes_the_watchers_monitor() {
     }
 }
 
-/// SIG-032. A reference of another runtime is an unknown one.
+/// SIG-032. A reference from another runtime is treated as unknown.
 #[tokio::test]
 async fn a_demonitor_with_an_unknown_reference_has_no_effect() {
     let (rt, elsewhere) = (Runtime::new(), Runtime::new());
@@ -154,7 +156,7 @@ async fn a_demonitor_with_an_unknown_reference_has_no_effect() {
     assert_eq!(watcher.next().await, down(reference, target.pid(), ExitReason::Normal));
 }
 
-/// SIG-033. The watcher looks at its mailbox only after the `Down` was queued.
+/// SIG-033. The watcher receives nothing until the `Down` is queued.
 #[tokio::test]
 async fn demonitor_flush_removes_the_queued_down_and_demonitor_does_not() {
     for flush in [true, false] {
@@ -281,7 +283,7 @@ fn spawn_monitor_always_reports_the_true_reason() {
     });
 }
 
-/// However long the mailbox is, what is taken back is gone, and nothing else.
+/// For mailboxes of any length, `demonitor_flush` removes its own queued `Down` and no other item.
 #[tokio::test]
 async fn demonitor_flush_removes_only_its_own_down_from_a_long_mailbox() {
     for (queued, counted) in [(0, false), (0, true), (40, false), (300, true), (300, false)] {

@@ -1,4 +1,4 @@
-//! Names: one live holder each, freed before the end of the holder is announced.
+//! Names: each has at most one live holder, and is free before the end of the holder is announced.
 
 use crate::support;
 
@@ -91,7 +91,7 @@ async fn whereis_or_spawn_returns_a_live_holder_and_spawns_nothing() {
     assert_eq!(rt.process_count(), 1);
 }
 
-/// A process spawned with a name has it before its body first runs.
+/// A process that is spawned with a name holds the name before its body first runs.
 #[tokio::test]
 async fn whereis_or_spawn_registers_the_name_before_the_body_runs() {
     let rt = Runtime::new();
@@ -104,7 +104,7 @@ async fn whereis_or_spawn_registers_the_name_before_the_body_runs() {
     assert_eq!(rt.whereis("svc"), None);
 }
 
-/// REG-008. T47: only the winner's body ever runs.
+/// REG-008. T47: only the body of the winner ever runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_whereis_or_spawn_calls_run_one_body() {
     for _ in 0..50 {
@@ -131,8 +131,8 @@ async fn concurrent_whereis_or_spawn_calls_run_one_body() {
     }
 }
 
-/// T47. The incumbent is killed under the racers: each gets a process that did hold
-/// the name, and no survivor is left without it.
+/// T47. The holder of a name is killed while others race for the name. Afterwards the new holder is
+/// the only live process, or no process is alive.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whereis_or_spawn_during_a_kill_leaves_one_holder_or_none() {
     let rt = Runtime::new();
@@ -204,8 +204,8 @@ async fn the_exit_of_a_former_holder_does_not_free_the_name() {
     assert_eq!(rt.info(new).unwrap().names, ["n"]);
 }
 
-/// T14. The same, while the old holder is dying: its teardown, which has hundreds of
-/// names to free, never takes what is another's by then.
+/// T14. The old holder is being torn down, and has hundreds of names to free. The teardown never
+/// frees a name that another process holds by then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_name_reassigned_during_a_teardown_stays_with_the_new_holder() {
     let rt = Runtime::new();
@@ -267,7 +267,7 @@ async fn a_name_is_free_before_linked_processes_receive_the_exit() {
     assert!(rt.register("n", peer.pid));
 }
 
-/// Names are texts of any length, and a runtime's own.
+/// A name may have any length, and belongs to one runtime.
 #[tokio::test]
 async fn two_runtimes_do_not_share_names() {
     let (one, other) = (Runtime::new(), Runtime::new());

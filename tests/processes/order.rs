@@ -47,8 +47,8 @@ async fn messages_and_signals_of_one_sender_keep_their_order() {
     assert_eq!(receiver.mail().await, expected);
 }
 
-/// A fatal signal overtakes nothing that was handled, and what its sender sends after
-/// it goes nowhere, round after round.
+/// A process sends messages, then a fatal signal, then one more message, in 7,000 rounds. The last
+/// message is refused, and only messages from before the signal may be handled.
 #[test]
 fn a_message_sent_after_a_fatal_signal_is_never_handled() {
     support::race::on_workers(async |rt| {
@@ -96,7 +96,7 @@ fn exercise(rt: &Runtime, pid: Pid) {
     rt.unregister_tag("g", pid);
 }
 
-/// A waker that uses the runtime when it is woken, as one of user code may.
+/// A waker that uses the runtime when it is woken, as a waker of user code may.
 struct Nosy {
     rt: Runtime,
     pid: Pid,
@@ -117,7 +117,7 @@ impl Wake for Nosy {
     }
 }
 
-/// Guarantee 5. A waiter for an end is woken while no lock is held.
+/// Guarantee 5. A process that waits for an end is woken while no lock is held.
 #[tokio::test]
 async fn a_waker_that_is_woken_by_an_exit_may_use_the_runtime() {
     let rt = Runtime::new();
@@ -131,8 +131,8 @@ async fn a_waker_that_is_woken_by_an_exit_may_use_the_runtime() {
     assert_eq!(nosy.woken.load(Ordering::SeqCst), 1);
 }
 
-/// Guarantee 5. A receive that was polled with a user's waker, likewise: by a message,
-/// a signal, a `Down` and a group's news.
+/// Guarantee 5. A receive was polled with a waker of user code. The runtime holds no lock when a
+/// message, a signal, a `Down` or a group event wakes it.
 #[tokio::test]
 async fn a_waker_that_is_woken_by_a_receive_may_use_the_runtime() {
     let rt = Runtime::with_mailbox_depth();
@@ -183,8 +183,9 @@ impl fmt::Display for Clingy {
     }
 }
 
-/// Guarantee 5. A reason is dropped while no lock is held: one that came too late, one that was
-/// ignored, one that was never read, one in a mailbox.
+/// Guarantee 5. A reason is dropped while no lock is held. The test has four: a reason that arrives
+/// after another was accepted, one for an ended process, one that nobody reads, and one in a
+/// mailbox.
 #[tokio::test]
 async fn a_destructor_of_a_reason_may_use_the_runtime() {
     let rt = Runtime::new();
@@ -208,7 +209,7 @@ async fn a_destructor_of_a_reason_may_use_the_runtime() {
     support::until("all are gone", || dropped.load(Ordering::SeqCst) == 4).await;
 }
 
-/// Guarantee 5. A predicate runs with nothing locked.
+/// Guarantee 5. The runtime holds no lock while a predicate runs.
 #[tokio::test]
 async fn a_predicate_of_a_selective_receive_may_use_the_runtime() {
     let rt = Runtime::new();

@@ -27,8 +27,8 @@ tokio::task_local! {
     static TENANT: u32;
 }
 
-/// What OTP's process dictionary is for: set around a body, it is there at any depth of it, and
-/// nowhere else.
+/// Task-locals replace OTP's process dictionary. A value that is set around a body is visible at
+/// any depth in that body, and in no other process.
 #[tokio::test]
 async fn a_task_local_is_visible_only_in_the_body_it_is_set_around() {
     let rt = Runtime::new();
@@ -59,7 +59,7 @@ async fn pids_increase_and_are_never_reused() {
     assert_eq!(pids.iter().collect::<HashSet<_>>().len(), 10_001);
 }
 
-/// PROC-003. On one thread, the message is there before the body's first poll.
+/// PROC-003. On one thread, the message is queued before the first poll of the body.
 #[tokio::test]
 async fn a_message_sent_right_after_spawn_is_received() {
     let rt = Runtime::new();
@@ -132,7 +132,8 @@ async fn a_kill_ends_a_process_that_waits_in_recv() {
     assert!(!process.kill());
 }
 
-/// A process that was killed before its first poll never starts, but its captures go.
+/// A process that is killed before its first poll never runs its body, but the captures of the body
+/// are dropped.
 #[tokio::test]
 async fn a_kill_before_the_first_poll_drops_the_body_without_running_it() {
     let rt = Runtime::new();
@@ -177,7 +178,7 @@ async fn a_shutdown_kills_every_process_and_a_second_one_counts_none() {
     assert_eq!(rt.shutdown(), 0);
 }
 
-/// A runtime that was shut down spawns no more: the handle is of an ended process.
+/// A runtime that was shut down starts no process: a spawn returns the handle of an ended process.
 #[tokio::test]
 async fn spawns_after_a_shutdown_return_ended_processes() {
     let rt = Runtime::new();
@@ -208,7 +209,7 @@ async fn trap_exit_is_initially_off_and_not_inherited() {
     assert_eq!(rt.info(parent.pid()).unwrap().links, 0);
 }
 
-/// What a body returns as an error is its reason, as it is.
+/// A process whose body returns an error ends with this error, unchanged, as its reason.
 #[tokio::test]
 async fn a_fallible_body_ends_with_the_reason_it_returns() {
     let rt = Runtime::new();
@@ -226,7 +227,7 @@ async fn a_fallible_body_ends_with_the_reason_it_returns() {
     assert!(reason.crash().unwrap().downcast_ref::<std::num::ParseIntError>().is_some());
 }
 
-/// What is dropped between spawn and end: handles stop nothing.
+/// The drop of its handles, or of a clone of the runtime, does not stop a process.
 #[tokio::test]
 async fn a_process_keeps_running_when_its_handles_are_dropped() {
     let rt = Runtime::new();

@@ -1,4 +1,4 @@
-//! Reasons as values: what one death tells all of its observers.
+//! Exit reasons as values: all observers of one end receive the same reason.
 
 use crate::support;
 
@@ -8,7 +8,7 @@ use std::fmt;
 use regrow::{ExitReason, Received, Runtime};
 use support::TestProcess;
 
-/// A reason with something to it: 128 KB.
+/// A large value for a reason: 128 KB.
 #[derive(Debug, PartialEq)]
 struct Story(Vec<u64>);
 
@@ -51,7 +51,7 @@ async fn reported_reasons(reason: ExitReason) -> Vec<ExitReason> {
     told
 }
 
-/// PROC-012. By a shared pointer: it isn't copied for each of them.
+/// PROC-012. All observers share one pointer to the value, so the value is not copied.
 #[tokio::test]
 async fn a_large_shutdown_value_reaches_every_observer_without_a_copy() {
     let reason = ExitReason::shutdown_with(Story::long());

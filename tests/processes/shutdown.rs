@@ -1,4 +1,4 @@
-//! Closing a runtime for good: nothing outlives it.
+//! The shutdown of a runtime: no process, timer or task outlives it.
 
 use crate::support;
 
@@ -11,12 +11,13 @@ use regrow::{ChildSpec, ExitReason, Leftovers, Pid, Runtime, Supervisor, stream}
 use support::{Listener, OnDrop, dead, idle, settled};
 use tokio::sync::mpsc::unbounded_channel;
 
-/// Tokio tasks that have not ended; the test itself is none.
+/// Returns the number of tokio tasks that have not ended. The task of the test itself is not
+/// counted.
 fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// A body that must not run.
+/// Panics: the body of a process that must not run.
 async fn unreachable(_: regrow::Context) {
     unreachable!("the runtime is closed")
 }
@@ -37,7 +38,8 @@ async fn shutdown_returns_the_number_of_killed_processes_and_leaves_none() {
     assert_eq!(rt.shutdown(), 0);
 }
 
-/// Each is killed while the ends of others run on other threads and end it by its link.
+/// `kill_tag` and `shutdown` count each process that they end, even if the exit of a linked process
+/// reaches it first, on another thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn shutdown_counts_processes_that_a_link_ended_first() {
     for _ in 0..50 {
@@ -56,7 +58,7 @@ async fn shutdown_counts_processes_that_a_link_ended_first() {
     }
 }
 
-/// The shutdown does not change the reason of a process that is already ending.
+/// A shutdown does not change the reason of a process that is already ending.
 #[tokio::test]
 async fn shutdown_does_not_count_processes_that_are_already_ending() {
     let rt = Runtime::new();
@@ -65,7 +67,7 @@ async fn shutdown_does_not_count_processes_that_are_already_ending() {
     assert_eq!((rt.process_count(), rt.shutdown(), rt.shutdown()), (2, 1, 0));
 }
 
-/// Names, groups, links, monitors, timers, streams and tokio tasks go with it.
+/// A shutdown also removes names, groups, links, monitors, timers, streams and tokio tasks.
 #[tokio::test(start_paused = true)]
 async fn a_closed_runtime_leaves_no_names_groups_timers_or_tasks() {
     let rt = Runtime::new();
@@ -89,7 +91,7 @@ async fn a_closed_runtime_leaves_no_names_groups_timers_or_tasks() {
     assert_eq!(alive_tasks(), 0);
 }
 
-/// The teardown is the normal one: values are dropped before the end is announced.
+/// A shutdown uses the normal teardown: values are dropped before the end is announced.
 #[tokio::test]
 async fn a_shutdown_drops_the_values_of_a_body_before_the_end_is_announced() {
     let (tell, mut dropped) = unbounded_channel();
@@ -104,7 +106,7 @@ async fn a_shutdown_drops_the_values_of_a_body_before_the_end_is_announced() {
     assert_eq!(dropped.try_recv(), Ok("dropped"));
 }
 
-/// Every way to spawn gives an ended process then, and no body runs.
+/// On a closed runtime, every way to spawn returns an ended process, and no body runs.
 #[tokio::test]
 async fn every_kind_of_spawn_on_a_closed_runtime_returns_an_ended_process() {
     let rt = Runtime::new();
@@ -127,7 +129,7 @@ async fn every_kind_of_spawn_on_a_closed_runtime_returns_an_ended_process() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Nor is a timer set, not even to a process that has yet to notice its end.
+/// A closed runtime sets no timer, not even for a process that has not been torn down yet.
 #[tokio::test(start_paused = true)]
 async fn a_timer_on_a_closed_runtime_is_never_pending() {
     let rt = Runtime::new();
@@ -145,7 +147,7 @@ async fn a_timer_on_a_closed_runtime_is_never_pending() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A process may close the runtime it lives in, and ends at its next await.
+/// A process may shut down its own runtime. It then ends at its next await.
 #[tokio::test(start_paused = true)]
 async fn a_process_may_shut_down_its_own_runtime() {
     let rt = Runtime::new();
@@ -160,7 +162,7 @@ async fn a_process_may_shut_down_its_own_runtime() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A spawn by a destructor during the shutdown is refused as well.
+/// A spawn by a destructor during the shutdown is refused.
 #[tokio::test(start_paused = true)]
 async fn a_spawn_from_a_destructor_on_a_closed_runtime_ends_at_once() {
     let rt = Runtime::new();
@@ -175,8 +177,8 @@ async fn a_spawn_from_a_destructor_on_a_closed_runtime_ends_at_once() {
     assert_eq!((rt.spawned(), rt.finished(), rt.process_count()), (2, 2, 0));
 }
 
-/// T02. Processes that spawn others all the time, on several threads: the door closes
-/// on all of them.
+/// T02. Processes on several threads spawn others all the time. A shutdown ends all of them, and no
+/// later spawn succeeds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_shutdown_ends_processes_that_are_spawned_concurrently() {
     fn breed(rt: &Runtime, born: &Arc<AtomicUsize>) -> Pid {
@@ -203,7 +205,7 @@ async fn a_shutdown_ends_processes_that_are_spawned_concurrently() {
     }
 }
 
-/// T02. Nor does a child that its supervisor was about to start again.
+/// T02. A child that its supervisor is about to restart does not outlive a shutdown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_shutdown_ends_children_that_are_restarted_concurrently() {
     for _ in 0..20 {
@@ -226,7 +228,7 @@ async fn a_shutdown_ends_children_that_are_restarted_concurrently() {
     }
 }
 
-/// Another runtime of the same program is none of its business.
+/// A shutdown does not affect another runtime in the same program.
 #[tokio::test]
 async fn a_shutdown_leaves_other_runtimes_alone() {
     let (one, other) = (Runtime::new(), Runtime::new());
@@ -239,7 +241,7 @@ async fn a_shutdown_leaves_other_runtimes_alone() {
     assert_eq!(other.process_count(), 1);
 }
 
-/// A runtime that never saw a tokio can be closed all the same.
+/// A runtime that was never used inside tokio can be shut down.
 #[test]
 fn an_unused_runtime_can_be_shut_down() {
     assert_eq!(Runtime::new().shutdown(), 0);

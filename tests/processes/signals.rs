@@ -1,4 +1,5 @@
-//! Exit signals and kills: what ends a process, what it traps, and which reason counts.
+//! Exit signals and kills: which signals end a process, which it can trap, and which reason is
+//! final.
 
 use crate::support;
 
@@ -20,7 +21,7 @@ async fn a_kill_ends_a_trapping_process() {
     assert_eq!(watcher.next().await, down(reference, trapping.pid(), ExitReason::Killed));
 }
 
-/// SIG-008. From another process.
+/// SIG-008. The signal comes from another process.
 #[tokio::test]
 async fn an_exit_signal_ends_a_process_unless_it_traps_exits() {
     let rt = Runtime::new();
@@ -56,8 +57,8 @@ async fn an_exit_signal_from_outside_any_process_has_the_sender_outside() {
     assert_eq!(trapping.next().await, exit(Pid::OUTSIDE, crash("task")));
 }
 
-/// T12. A normal exit signal from another is a message to one that traps, and nothing
-/// to one that doesn't.
+/// T12. A process that traps exits receives a normal exit signal from another process as a message.
+/// A process that doesn't trap exits ignores the signal.
 #[tokio::test]
 async fn a_normal_exit_signal_does_not_end_another_process() {
     let rt = Runtime::new();
@@ -69,8 +70,8 @@ async fn a_normal_exit_signal_does_not_end_another_process() {
     assert!(plain.lives().await && trapping.lives().await);
 }
 
-/// T12. A process that sends itself an exit signal, `Normal` included, ends of it, or
-/// traps it.
+/// T12. An exit signal that a process sends to itself ends the process, or is trapped. This
+/// includes the reason `Normal`.
 #[tokio::test]
 async fn an_exit_signal_to_oneself_takes_effect_for_every_reason() {
     let rt = Runtime::new();
@@ -125,7 +126,8 @@ async fn the_first_accepted_exit_reason_is_final() {
     assert_eq!(watcher.mail().await, []);
 }
 
-/// T13. `Normal` from outside is not accepted, so the kill after it is the first.
+/// T13. A `Normal` signal from outside is not accepted, so the kill that follows is the first
+/// accepted signal.
 #[tokio::test]
 async fn an_ignored_exit_signal_does_not_set_the_reason() {
     let rt = Runtime::new();
@@ -135,7 +137,7 @@ async fn an_ignored_exit_signal_does_not_set_the_reason() {
     assert_eq!(process.join().await, ExitReason::Killed);
 }
 
-/// T13. A panic that happens before the signal is looked at is what really happened.
+/// T13. If a process panics before it handles an accepted signal, the panic is its reason.
 #[tokio::test]
 async fn a_panic_takes_precedence_over_a_signal_that_was_accepted_before() {
     let rt = Runtime::new();
@@ -146,7 +148,7 @@ async fn a_panic_takes_precedence_over_a_signal_that_was_accepted_before() {
     assert_eq!(process.join().await.crash().unwrap().message(), "real");
 }
 
-/// T13. A body that returns with a signal pending was ended by the signal.
+/// T13. If a body returns while an accepted signal is pending, the signal is the reason.
 #[tokio::test]
 async fn a_pending_signal_takes_precedence_over_a_later_return() {
     let rt = Runtime::new();
@@ -156,7 +158,7 @@ async fn a_pending_signal_takes_precedence_over_a_later_return() {
     assert_eq!(process.join().await, crash("signal"));
 }
 
-/// Only signals that come while it traps are trapped.
+/// A signal is trapped only if the process traps exits when the signal arrives.
 #[tokio::test]
 async fn trap_exit_applies_at_the_arrival_of_a_signal() {
     let rt = Runtime::new();
@@ -169,8 +171,8 @@ async fn trap_exit_applies_at_the_arrival_of_a_signal() {
     assert_eq!(test_process.ended().await, crash("fatal"));
 }
 
-/// Architecture 3.2. Messages queued before are not handled either, and a send afterwards returns
-/// `false`.
+/// Architecture 3.2. A fatal signal also prevents the handling of messages that were queued before
+/// it. A send after the signal returns `false`.
 #[tokio::test]
 async fn queued_messages_are_not_handled_after_a_fatal_signal() {
     let rt = Runtime::new();
@@ -190,7 +192,7 @@ async fn queued_messages_are_not_handled_after_a_fatal_signal() {
     }
 }
 
-/// T22. The mailbox doesn't hold a kill up: not a backlog, not a selective receive.
+/// T22. Neither queued messages nor a selective receive delay a kill.
 #[tokio::test]
 async fn a_kill_takes_effect_before_queued_messages() {
     let rt = Runtime::new();
@@ -205,7 +207,7 @@ async fn a_kill_takes_effect_before_queued_messages() {
     assert_eq!(process.join().await, ExitReason::Killed);
 }
 
-/// T22. A kill ends the body at any wait; none of the futures here ever completes.
+/// T22. A kill ends the body at any await; none of the futures in this test ever completes.
 #[tokio::test(start_paused = true)]
 async fn a_kill_ends_a_process_inside_any_await() {
     let rt = Runtime::new();

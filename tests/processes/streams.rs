@@ -1,4 +1,4 @@
-//! Byte streams: bounded, ordered, sent to a process as one mailbox item.
+//! Byte streams: bounded and ordered, and sent to a process as one mailbox item.
 
 use crate::support;
 
@@ -15,7 +15,7 @@ use regrow::{
 use support::{OnDrop, dead, idle, killed, message, settled};
 use tokio::sync::{mpsc, oneshot};
 
-/// Everything up to the end of the stream.
+/// Reads all chunks up to the end of the stream.
 async fn read_all(mut reader: StreamHandle) -> Vec<Vec<u8>> {
     let mut chunks = Vec::new();
     while let Some(chunk) = reader.read().await {
@@ -90,7 +90,7 @@ async fn a_write_without_a_reader_returns_the_chunk() {
     assert_eq!(writer.write(b"late".to_vec()).await, Err(b"late".to_vec()));
 }
 
-/// A stream ends with its last writer, not with its first.
+/// The drop of the first writer does not end the stream.
 #[tokio::test]
 async fn a_stream_ends_with_its_last_writer() {
     let (writer, mut reader) = stream();
@@ -115,7 +115,6 @@ async fn a_stream_sent_to_an_ended_process_is_dropped() {
     assert_eq!(writer.write(b"x".to_vec()).await, Err(b"x".to_vec()));
 }
 
-/// A stream that lies unread in a mailbox goes with it.
 #[tokio::test]
 async fn a_queued_stream_ends_with_its_process() {
     let rt = Runtime::new();
@@ -147,7 +146,7 @@ async fn a_queued_stream_counts_in_the_mailbox_depth_until_received() {
     assert_eq!(receiver.join().await, ExitReason::Normal);
 }
 
-/// A bound sheds streams as it sheds messages, and their writers learn of it.
+/// A full mailbox rejects a stream like a message, and the writer of the stream learns of it.
 #[tokio::test]
 async fn a_full_mailbox_rejects_streams() {
     let rt = Runtime::with_mailbox_capacity(1);
@@ -161,7 +160,7 @@ async fn a_full_mailbox_rejects_streams() {
     assert_eq!(kept.write(b"x".to_vec()).await, Ok(()));
 }
 
-/// A read that is given up has taken nothing.
+/// A read that is dropped before it completes removes no chunk.
 #[tokio::test]
 async fn a_cancelled_read_loses_no_chunk() {
     let (writer, mut reader) = stream();
@@ -170,7 +169,7 @@ async fn a_cancelled_read_loses_no_chunk() {
     assert_eq!(reader.read().await, Some(b"x".to_vec()));
 }
 
-/// Equality of mailbox items is by structure, but a live stream equals nothing.
+/// Mailbox items are compared by structure, but a live stream equals no other item.
 #[test]
 fn two_live_streams_are_never_equal() {
     let ((_a, one), (_b, other)) = (stream(), stream());
@@ -183,17 +182,19 @@ fn two_live_streams_are_never_equal() {
     assert!(one.message().is_none() && other.stream().is_some());
 }
 
-/// No chunk could ever be written to a stream of no room.
+/// A stream with a capacity of zero could never accept a chunk.
 #[test]
 #[should_panic(expected = "room for at least one chunk")]
 fn stream_with_capacity_of_zero_panics() {
     drop(stream_with_capacity(0));
 }
 
-/// The result of a writer, the report to a joiner, the drop of a value: in this order.
+/// The observed events, in order: the announcement of the end with the result of a write, and the
+/// drop of a value.
 type Seen = Arc<Mutex<Vec<&'static str>>>;
 
-/// The waker of a waiter for an end: it records the announcement.
+/// The waker of a future that waits for an end. When woken, it records the announcement, and
+/// whether a write fails by then.
 struct WritesWhenWoken(StreamWriter, Seen);
 
 impl Wake for WritesWhenWoken {
@@ -204,7 +205,7 @@ impl Wake for WritesWhenWoken {
     }
 }
 
-/// Watches a process that never receives, with a stream in its mailbox, and ends it.
+/// Ends a process that never receives and has a stream in its mailbox. `seen` records the events.
 fn end_with_a_stream_queued(rt: &Runtime, pid: regrow::Pid, seen: &Seen) {
     let (writer, reader) = stream_with_capacity(1);
     assert!(rt.send_stream(pid, reader));
@@ -224,7 +225,7 @@ fn end_with_a_stream_queued(rt: &Runtime, pid: regrow::Pid, seen: &Seen) {
     }
 }
 
-/// On two threads, so that the process ends while this one waits.
+/// The test has two threads, so that the process ends on one while the other waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queued_stream_fails_its_writer_before_the_end_is_announced() {
     let rt = Runtime::new();
@@ -233,7 +234,7 @@ async fn a_queued_stream_fails_its_writer_before_the_end_is_announced() {
     assert_eq!(*seen.lock().unwrap(), ["joined, and refused"]);
 }
 
-/// Never receives.
+/// A server whose handler never returns, so that it receives no other message.
 struct Deaf;
 
 impl GenServer for Deaf {
@@ -255,7 +256,8 @@ impl GenServer for Deaf {
     }
 }
 
-/// Streams alone go first: a destructor of the user's may take its time, and comes last.
+/// Only streams are dropped before the end is announced. A user's destructor may take long, so
+/// other queued messages are dropped afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queued_messages_are_dropped_after_the_end_was_announced() {
     for (depth, tracked) in [(false, false), (true, false), (false, true)] {

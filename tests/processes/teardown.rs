@@ -1,4 +1,5 @@
-//! The order of a teardown, the same for every cause: values, names and groups, then notifications.
+//! The order of a teardown, which is the same for every cause: values, names and groups,
+//! notifications.
 
 use crate::support;
 
@@ -8,7 +9,7 @@ use regrow::{ExitReason, Pid, ProcessHandle, Received, Runtime};
 use support::{OnDrop, TestProcess, crash, down, exit};
 use tokio::sync::oneshot;
 
-/// What a value of the body saw while it was dropped.
+/// The state of the runtime that a value of the body observed while it was dropped.
 #[derive(Debug, PartialEq)]
 struct Seen {
     alive: bool,
@@ -17,8 +18,8 @@ struct Seen {
     watcher_told: bool,
 }
 
-/// A process named "n" in group "g", watched and linked, with a value that looks around
-/// when it is dropped.
+/// A process named "n" in group "g", which is monitored and linked, with a value that records the
+/// state of the runtime when it is dropped.
 struct Deathbed {
     rt: Runtime,
     process: ProcessHandle,
@@ -28,7 +29,7 @@ struct Deathbed {
     down: Received,
 }
 
-/// How a process comes to its end, once it may go on.
+/// How a process ends after `go` was sent.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Way {
     Return,
@@ -110,7 +111,8 @@ fn look_around(
     }
 }
 
-/// Guarantee 1, the first half: values go while the process still is what it was.
+/// Guarantee 1, the first half: values are dropped while the process is still alive, with its name
+/// and groups, and before its watcher is notified.
 #[tokio::test]
 async fn values_are_dropped_before_names_are_freed_and_the_end_is_announced() {
     for way in WAYS {
@@ -125,7 +127,8 @@ async fn values_are_dropped_before_names_are_freed_and_the_end_is_announced() {
     }
 }
 
-/// Guarantee 1, the second half: each observer once, all with the same reason.
+/// Guarantee 1, the second half: each observer receives one report, and all reports have the same
+/// reason.
 #[tokio::test]
 async fn every_observer_of_an_exit_receives_one_report_with_the_same_reason() {
     for way in WAYS {
@@ -148,7 +151,7 @@ async fn every_observer_of_an_exit_receives_one_report_with_the_same_reason() {
     }
 }
 
-/// SIG-040 and T16. When a process receives the `Down`, the teardown is complete.
+/// SIG-040 and T16. The teardown is complete when a process receives the `Down`.
 #[tokio::test]
 async fn names_and_groups_are_free_when_the_down_arrives() {
     for way in WAYS {
@@ -169,8 +172,7 @@ async fn names_and_groups_are_free_when_the_down_arrives() {
     }
 }
 
-/// A destructor's panic is caught and changes nothing: not the reason, not the rest of
-/// the teardown.
+/// The panic of a destructor is caught. It changes neither the reason nor the rest of the teardown.
 #[tokio::test]
 async fn a_panicking_destructor_changes_neither_reason_nor_teardown() {
     for way in [Way::Return, Way::Kill, Way::Signal] {
@@ -182,7 +184,7 @@ async fn a_panicking_destructor_changes_neither_reason_nor_teardown() {
             }
         });
         if way == Way::Return {
-            // Dropped while the body is polled: that is the body's own panic.
+            // The value is dropped while the body is polled, so its panic is a panic of the body.
             let reason = process.join().await;
             assert_eq!(reason.crash().unwrap().message(), "in the destructor");
             continue;
@@ -205,8 +207,7 @@ async fn a_panicking_destructor_changes_neither_reason_nor_teardown() {
     }
 }
 
-/// A body that panicked and whose captures panic when they are dropped: the first panic
-/// is the reason.
+/// A body panics, and its captures panic when they are dropped: the first panic is the reason.
 #[tokio::test]
 async fn the_first_panic_is_the_reason_when_a_destructor_panics_too() {
     let rt = Runtime::new();
@@ -223,8 +224,8 @@ async fn the_first_panic_is_the_reason_when_a_destructor_panics_too() {
     support::assert_nothing_left(&rt).await;
 }
 
-/// While its values are dropped a process can still act: on itself, on others, and its
-/// peers take it for what it is.
+/// While the values of a process are dropped, a destructor can send to other processes, end them,
+/// spawn, and add names, groups and links to the process. A message to the process is refused.
 #[tokio::test]
 async fn a_destructor_may_use_the_runtime() {
     let rt = Runtime::new();
@@ -253,7 +254,7 @@ async fn a_destructor_may_use_the_runtime() {
     support::assert_nothing_left(&rt).await;
 }
 
-/// What still lay in the mailbox goes too: the writer of a stream sees its reader gone.
+/// Queued items are dropped too: the writer of a stream learns that its reader is gone.
 #[tokio::test]
 async fn queued_items_are_dropped_with_their_process() {
     let rt = Runtime::new();

@@ -1,4 +1,4 @@
-//! Timers: exact, in order, once, and never for ended processes.
+//! Timers: they fire exactly when due, in order and once, and never for ended processes.
 
 use crate::support;
 
@@ -33,7 +33,8 @@ impl Clock {
         Clock { pid: process.pid(), ticks }
     }
 
-    /// The next message and the millisecond it came at.
+    /// Waits for the next message, and returns it with the time in milliseconds at which it
+    /// arrived.
     async fn next(&mut self) -> (u128, String) {
         let (at, text) = self.ticks.recv().await.expect("the clock has ended");
         assert_eq!(at.subsec_nanos() % 1_000_000, 0, "{at:?} is no whole millisecond");
@@ -105,8 +106,8 @@ async fn timers_fire_in_order_of_their_due_times() {
     }
 }
 
-/// Timers due at one instant fire in the order they were made, whether few or very many,
-/// and also when some were made long before the others.
+/// Timers that are due at the same instant fire in the order in which they were set. This holds for
+/// a few and for very many timers, and also if some were set long before the others.
 #[tokio::test(start_paused = true)]
 async fn timers_due_at_one_instant_fire_in_the_order_they_were_set() {
     let rt = Runtime::new();
@@ -123,7 +124,7 @@ async fn timers_due_at_one_instant_fire_in_the_order_they_were_set() {
     }
 }
 
-/// TMR-006. The holder of the name when the timer is set does not matter.
+/// TMR-006. The process that holds the name when the timer is set does not matter.
 #[tokio::test(start_paused = true)]
 async fn a_timer_to_a_name_reaches_the_holder_at_the_due_time() {
     let rt = Runtime::new();
@@ -141,7 +142,7 @@ async fn a_timer_to_a_name_reaches_the_holder_at_the_due_time() {
     assert!(old.is_silent());
 }
 
-/// TMR-008. T39: nor does a task stay behind for it.
+/// TMR-008. T39: no task is left for the timer either.
 #[tokio::test(start_paused = true)]
 async fn a_timer_is_dropped_with_its_target() {
     let rt = Runtime::new();
@@ -163,12 +164,13 @@ async fn a_timer_is_dropped_with_its_target() {
     assert_eq!(alive_tasks(), 0);
 }
 
-/// Tokio tasks that have not ended; the test itself is none.
+/// Returns the number of tokio tasks that have not ended. The task of the test itself is not
+/// counted.
 fn alive_tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// A pending timer is not a reason to stay: the runtime goes when its last handle does.
+/// A pending timer does not keep the runtime alive: the runtime is dropped with its last handle.
 #[tokio::test(start_paused = true)]
 async fn timers_do_not_keep_the_runtime_alive() {
     let rt = Runtime::new();
@@ -218,7 +220,7 @@ async fn an_interval_ticks_until_it_is_cancelled() {
     assert!(clock.is_silent());
 }
 
-/// An interval that was held up makes up for every tick, and is on time again.
+/// After a delay, an interval sends every missed tick, and is on time again.
 #[tokio::test(start_paused = true)]
 async fn an_interval_does_not_drift() {
     let rt = Runtime::new();
@@ -231,7 +233,8 @@ async fn an_interval_does_not_drift() {
     }
 }
 
-/// An interval ends with its target, and one aimed at a name goes on without a holder.
+/// An interval to a pid ends with its target. An interval to a name continues while no process
+/// holds the name.
 #[tokio::test(start_paused = true)]
 async fn an_interval_ends_with_its_target_pid_but_not_with_a_name_holder() {
     let rt = Runtime::new();
@@ -271,7 +274,8 @@ async fn exit_after_and_kill_after_end_their_target_on_time() {
     assert!(rt.is_alive(spared));
 }
 
-/// TMR-013. A trapping process gets the exit as a message, from outside.
+/// TMR-013. A process that traps exits receives the exit as a message whose sender is
+/// `Pid::OUTSIDE`.
 #[tokio::test(start_paused = true)]
 async fn exit_after_reaches_a_trapping_process_as_a_message() {
     let rt = Runtime::new();

@@ -1,4 +1,4 @@
-//! Timers by the hundred thousand, from threads outside tokio, and with extreme durations.
+//! Timers in large numbers, from threads outside tokio, and with extreme durations.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The same numbers at every run.
+/// Returns the same pseudo-random numbers in every run.
 fn scattered() -> impl Iterator<Item = u64> {
     std::iter::successors(Some(42_u64), |&n| {
         Some(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
@@ -24,8 +24,8 @@ fn scattered() -> impl Iterator<Item = u64> {
     .map(|n| n >> 33)
 }
 
-/// Each comes on its own millisecond, and those of one millisecond in the order they
-/// were set.
+/// Each timer fires at its own millisecond, and timers of one millisecond fire in the order in
+/// which they were set.
 #[tokio::test(start_paused = true)]
 async fn a_hundred_thousand_timers_fire_on_time_and_in_order() {
     const ALL: u64 = 100_000;
@@ -51,8 +51,8 @@ async fn a_hundred_thousand_timers_fire_on_time_and_in_order() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Of many timers to many processes, half are cancelled and some targets die: exactly
-/// the others are heard.
+/// Of many timers to many processes, half are cancelled, and some targets end. Exactly the other
+/// timers deliver their message.
 #[tokio::test(start_paused = true)]
 async fn cancelled_timers_and_timers_of_ended_targets_do_not_fire() {
     let rt = Runtime::new();
@@ -78,7 +78,7 @@ async fn cancelled_timers_and_timers_of_ended_targets_do_not_fire() {
     assert!(timers.iter().all(|timer| !timer.cancel()));
 }
 
-/// Threads that know nothing of tokio set, read and cancel timers all the same.
+/// Threads outside tokio can set, read and cancel timers.
 #[tokio::test(start_paused = true)]
 async fn threads_outside_tokio_can_set_timers() {
     let rt = Runtime::new();
@@ -107,7 +107,8 @@ async fn threads_outside_tokio_can_set_timers() {
     assert!(target.so_far().is_empty());
 }
 
-/// T39. Fired or cancelled: not both, not neither, on however many threads.
+/// T39. A timer is either delivered or cancelled, on any number of threads: never both, and never
+/// neither.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_timer_is_either_cancelled_or_delivered() {
     let rt = Runtime::new();
@@ -126,8 +127,8 @@ async fn a_timer_is_either_cancelled_or_delivered() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// However a cancel falls beside a tick, there is no tick after it said yes, and the
-/// interval does not go on after it said no.
+/// An interval is cancelled after its first tick, while the second may be about to fire. The cancel
+/// returns `true`, and the interval is not pending afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_interval_does_not_tick_after_cancel() {
     let rt = Runtime::new();
@@ -142,7 +143,7 @@ async fn an_interval_does_not_tick_after_cancel() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Wakes by cancelling an interval.
+/// A waker that cancels an interval.
 struct Cancels(TimerRef);
 
 impl Wake for Cancels {
@@ -151,8 +152,8 @@ impl Wake for Cancels {
     }
 }
 
-/// Of timers that are due at one instant one leads to a cancel of another, an interval: that does
-/// not come then.
+/// A message timer and an interval are due at the same instant. The delivery of the message cancels
+/// the interval, which then does not tick.
 #[tokio::test(start_paused = true)]
 async fn an_interval_cancelled_at_its_due_instant_does_not_tick() {
     let rt = Runtime::new();
@@ -175,8 +176,8 @@ async fn an_interval_cancelled_at_its_due_instant_does_not_tick() {
     killed(&rt, reader.pid()).await;
 }
 
-/// TMR-008. The target dies at the very instant: the timer is delivered or dropped, and
-/// in either case no more.
+/// TMR-008. The target ends at the instant at which its timers are due. Each timer is delivered or
+/// dropped, and is not pending afterwards.
 #[tokio::test(start_paused = true)]
 async fn a_timer_due_at_the_end_of_its_target_is_dropped() {
     let rt = Runtime::new();
@@ -192,7 +193,7 @@ async fn a_timer_due_at_the_end_of_its_target_is_dropped() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// The same on several threads, again and again: no timer outlives its target.
+/// The same race on several threads, many times: no timer outlives its target.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn timers_end_with_their_target_under_concurrent_kills() {
     let rt = Runtime::new();
@@ -212,7 +213,7 @@ async fn timers_end_with_their_target_under_concurrent_kills() {
     assert_eq!(rt.leftovers().timers, 0);
 }
 
-/// A delay beyond all clocks is a timer that waits, and can be cancelled.
+/// A timer with a delay beyond the range of the clock stays pending, and can be cancelled.
 #[tokio::test(start_paused = true)]
 async fn a_timer_with_a_max_delay_never_fires() {
     let rt = Runtime::new();
@@ -227,7 +228,7 @@ async fn a_timer_with_a_max_delay_never_fires() {
     assert!(never.cancel() && never_either.cancel());
 }
 
-/// A timer years ahead is as exact as one that is near.
+/// A timer that is due in five years is as exact as one that is due soon.
 #[tokio::test(start_paused = true)]
 async fn a_timer_of_five_years_fires_to_the_millisecond() {
     const YEARS: Duration = Duration::from_millis(5 * 365 * 24 * 3_600_000 + 7);
@@ -239,7 +240,6 @@ async fn a_timer_of_five_years_fires_to_the_millisecond() {
     assert_eq!(start.elapsed(), YEARS);
 }
 
-/// A runtime that has set no timer for years can set the next.
 #[tokio::test(start_paused = true)]
 async fn a_timer_can_be_set_after_years_without_one() {
     let rt = Runtime::new();
@@ -253,7 +253,7 @@ async fn a_timer_can_be_set_after_years_without_one() {
     assert_eq!(start.elapsed(), ms(3));
 }
 
-/// A period of nothing would tick without end.
+/// An interval of zero would tick without end.
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "a period above zero")]
 async fn an_interval_of_zero_is_refused() {

@@ -1,4 +1,4 @@
-//! Processes after the shutdown of their tokio runtime: they end like any other.
+//! Processes after the shutdown of their tokio runtime: they end like any other process.
 
 use crate::support;
 
@@ -19,25 +19,25 @@ use support::ledger::{Call, LEDGER, Ledger, Setup};
 use support::log::Log;
 use tokio::runtime::{Builder, Runtime as Tokio};
 
-/// Tokio on its own thread, and with 1, 2 and 4 workers.
+/// Returns tokio runtimes: one on the current thread, and one each with 1, 2 and 4 workers.
 fn each_tokio() -> impl Iterator<Item = Tokio> {
     let current = || Builder::new_current_thread().enable_all().build().unwrap();
     let workers = |n| Builder::new_multi_thread().worker_threads(n).enable_all().build().unwrap();
     [0, 1, 2, 4].into_iter().map(move |n| if n == 0 { current() } else { workers(n) })
 }
 
-/// Awaits on a tokio of its own.
+/// Awaits a future on a new tokio runtime.
 fn elsewhere<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// The errors that were logged on this thread.
+/// Returns the errors that were logged on this thread.
 fn errors(log: &Log) -> Vec<String> {
     log.heads().into_iter().filter(|head| head.starts_with("ERROR")).collect()
 }
 
-/// A hundred processes with names, groups, links, monitors and timers, each of which
-/// has started; and how many of their values were dropped.
+/// Starts a hundred processes with names, groups, links, monitors and timers. Returns them, and a
+/// counter of their values that were dropped.
 fn tangle(tokio: &Tokio, rt: &Runtime) -> (Vec<ProcessHandle>, Arc<AtomicUsize>) {
     let _inside = tokio.enter();
     let dropped = Arc::new(AtomicUsize::new(0));
@@ -91,7 +91,7 @@ fn dropping_tokio_kills_every_process() {
     }
 }
 
-/// T50. A waiter on another tokio runtime is notified while the first shuts down.
+/// T50. A process that waits on another tokio runtime is notified while the first one shuts down.
 #[test]
 fn a_join_in_another_tokio_returns_when_tokio_is_dropped() {
     for tokio in each_tokio() {
@@ -104,7 +104,7 @@ fn a_join_in_another_tokio_returns_when_tokio_is_dropped() {
     }
 }
 
-/// T50. A body that holds its thread is dropped when it gives the thread back.
+/// T50. A body that blocks its thread is dropped when it yields.
 #[test]
 fn a_blocking_body_is_torn_down_when_it_yields() {
     let tokio = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -125,7 +125,7 @@ fn a_blocking_body_is_torn_down_when_it_yields() {
     assert_eq!(elsewhere(process.join()), ExitReason::Killed);
 }
 
-/// T50. A spawn on a tokio that is gone gives a process that has ended.
+/// T50. A spawn on a tokio runtime that was dropped returns an ended process.
 #[test]
 fn a_spawn_on_a_dropped_tokio_returns_an_ended_process() {
     for tokio in each_tokio() {
@@ -140,7 +140,7 @@ fn a_spawn_on_a_dropped_tokio_returns_an_ended_process() {
     }
 }
 
-/// T50. A destructor that spawns and links while tokio goes neither hangs nor leaks.
+/// T50. A destructor that spawns and links while tokio is dropped neither hangs nor leaks.
 #[test]
 fn a_destructor_that_spawns_while_tokio_is_dropped_leaks_nothing() {
     for tokio in each_tokio() {
@@ -169,8 +169,8 @@ fn a_destructor_that_spawns_while_tokio_is_dropped_leaks_nothing() {
     }
 }
 
-/// T27. Tokio is dropped because something else panics on its thread: no process is
-/// said to have crashed.
+/// T27. Tokio is dropped while its thread unwinds from an unrelated panic. No process is reported
+/// as crashed.
 #[test]
 fn dropping_tokio_during_a_panic_reports_no_process_as_crashed() {
     for tokio in each_tokio() {
@@ -194,7 +194,7 @@ fn dropping_tokio_during_a_panic_reports_no_process_as_crashed() {
     }
 }
 
-/// T27. The same for a spawn that ends at once because tokio is gone.
+/// T27. The same holds for a spawn that ends at once because tokio was dropped.
 #[test]
 fn a_process_that_ends_while_its_thread_unwinds_is_not_a_crash() {
     let log = Log::listen();
@@ -212,7 +212,7 @@ fn a_process_that_ends_while_its_thread_unwinds_is_not_a_crash() {
     assert_eq!(errors(&log), Vec::<String>::new());
 }
 
-/// What has happened, and what to do about it.
+/// Asserts that an error says what has happened, and how to avoid it.
 #[track_caller]
 fn assert_says_so(said: &dyn std::fmt::Display) {
     let said = said.to_string();
@@ -220,7 +220,7 @@ fn assert_says_so(said: &dyn std::fmt::Display) {
     assert!(all.iter().all(|part| said.contains(part)), "{said}");
 }
 
-/// A runtime after the shutdown of its tokio, with the handles of a server and a tree.
+/// Returns a runtime after the shutdown of its tokio, with the handles of a server and a tree.
 fn left_over(tokio: Tokio) -> (Runtime, ServerRef<Ledger>, SupervisorRef) {
     let rt = Runtime::new();
     let (server, tree) = tokio.block_on(async {
@@ -266,7 +266,7 @@ fn a_start_on_a_dropped_tokio_fails_with_tokio_gone() {
     }
 }
 
-/// Also where no process was left to see it go.
+/// The start also fails if no process was left when tokio was dropped.
 #[test]
 fn the_first_start_on_a_dropped_tokio_fails_with_tokio_gone() {
     for tokio in each_tokio() {
@@ -329,7 +329,7 @@ fn a_task_on_a_dropped_tokio_fails_with_tokio_gone() {
     }
 }
 
-/// A timer that can never fire is not kept.
+/// A timer that can never fire is not stored.
 #[test]
 fn a_timer_on_a_dropped_tokio_is_not_pending() {
     for tokio in each_tokio() {
@@ -347,7 +347,7 @@ fn a_timer_on_a_dropped_tokio_is_not_pending() {
     }
 }
 
-/// A spawn has no error to return; the log says it once. At the end of a tokio it says nothing.
+/// A spawn returns no error, so the log warns once. The drop of tokio itself logs no warning.
 #[test]
 fn a_spawn_on_a_dropped_tokio_logs_one_warning() {
     for tokio in each_tokio() {
@@ -368,7 +368,7 @@ fn a_spawn_on_a_dropped_tokio_logs_one_warning() {
     }
 }
 
-/// A start that is killed while its tokio runs has been killed.
+/// A start whose process is killed while tokio runs fails with `Killed`, not with `TokioGone`.
 #[tokio::test]
 async fn a_start_that_is_killed_fails_with_killed() {
     let rt = Runtime::new();

@@ -1,5 +1,5 @@
-//! User wakers that panic when they are called: the process that calls them continues, and all other
-//! waiters are woken.
+//! User wakers that panic when they are called: the process that calls them continues, and all
+//! other waiters are woken.
 
 use crate::support;
 
@@ -22,7 +22,8 @@ use tokio::time::timeout;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Monitors of a group are polled by hand, and a member ends: its teardown is complete.
+/// Two watchers of a group poll their receive with a waker of the test, one of which panics. A
+/// member ends: its teardown is complete, and both wakers are called.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_of_a_group_monitor_does_not_stop_a_teardown() {
     let rt = Runtime::new();
@@ -53,7 +54,7 @@ async fn a_panicking_waker_of_a_group_monitor_does_not_stop_a_teardown() {
     }
 }
 
-/// A child polls its shutdown signal by hand: its supervisor stops in order.
+/// A child polls its shutdown signal with a panicking waker. Its supervisor still stops in order.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_of_a_child_does_not_stop_its_supervisors_shutdown() {
     let rt = Runtime::new();
@@ -77,7 +78,7 @@ async fn a_panicking_waker_of_a_child_does_not_stop_its_supervisors_shutdown() {
     assert_eq!(polite.await, ExitReason::Shutdown);
 }
 
-/// Several listen to events by hand: each is woken by the next one.
+/// Several listeners poll for events with their own wakers. The next event wakes each of them.
 #[tokio::test]
 async fn a_panicking_waker_does_not_keep_other_event_listeners_waiting() {
     let rt = Runtime::new();
@@ -119,7 +120,8 @@ impl GenServer for Echo {
     }
 }
 
-/// Several wait by hand for a server that is being restarted: each is woken when it is there.
+/// Several calls wait, polled with their own wakers, for a server that is being restarted. Each is
+/// woken when the server runs.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_does_not_keep_other_waiting_calls_waiting() {
     let rt = Runtime::new();
@@ -148,7 +150,8 @@ async fn a_panicking_waker_does_not_keep_other_waiting_calls_waiting() {
     tree.stop().await.unwrap();
 }
 
-/// Several writers are polled by hand on a full stream, and its reader ends: each write fails.
+/// Several writers wait on a full stream, polled with their own wakers. When the reader ends, each
+/// write fails.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_does_not_keep_other_stream_writers_waiting() {
     let rt = Runtime::new();
@@ -171,7 +174,7 @@ async fn a_panicking_waker_does_not_keep_other_stream_writers_waiting() {
     }
 }
 
-/// Panics from the moment on that it is armed.
+/// A waker that panics from the time when it is armed.
 #[derive(Default)]
 struct Mined(AtomicBool);
 
@@ -181,7 +184,8 @@ impl Wake for Mined {
     }
 }
 
-/// More ask for a tree by hand than a supervisor takes questions at once: it goes on.
+/// More requests for a tree are polled with a panicking waker than the supervisor answers
+/// concurrently. The supervisor stays alive and answers all of them.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_of_a_snapshot_does_not_stop_the_supervisor() {
     let rt = Runtime::new();
@@ -205,7 +209,7 @@ async fn a_panicking_waker_of_a_snapshot_does_not_stop_the_supervisor() {
     }
 }
 
-/// A server is started by hand: it says that it has started, and serves.
+/// The start of a server is polled with a panicking waker. The start succeeds, and the server runs.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_waker_of_a_start_does_not_stop_the_server() {
     let rt = Runtime::new();

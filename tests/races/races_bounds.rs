@@ -13,7 +13,7 @@ const SENDERS: u64 = 3;
 const SENDS: u64 = 20_000;
 const CAPACITY: usize = 8;
 
-/// Sends from this thread as fast as it can; returns how many were accepted.
+/// Sends from this thread without a pause; returns how many messages were accepted.
 fn send_all(rt: &Runtime, to: Pid) -> u64 {
     (0..SENDS).filter(|_| rt.send(to, vec![1])).count() as u64
 }
@@ -26,8 +26,8 @@ fn watch_depth(rt: &Runtime, pid: Pid, stop: &AtomicBool) {
     }
 }
 
-/// T07: the depth never reads above the bound, no send slips past it, and what was
-/// accepted is what is received: with 1, 2 and 4 workers, from threads of their own.
+/// T07: the depth never exceeds the bound, no send bypasses the bound, and the accepted messages
+/// are the received ones. The senders are threads outside tokio, and tokio has 1, 2 and 4 workers.
 #[test]
 fn the_mailbox_bound_holds_with_many_senders() {
     for workers in [1, 2, 4] {

@@ -13,7 +13,7 @@ use regrow::{
 };
 use support::race::on_workers;
 
-/// A child that counts how many of it run at once.
+/// Returns a child that records how many children of this kind run at once.
 fn room(alive: &Arc<AtomicUsize>, most: &Arc<AtomicUsize>) -> ChildSpec {
     let (alive, most) = (alive.clone(), most.clone());
     let body = move |_| async move {
@@ -26,8 +26,8 @@ fn room(alive: &Arc<AtomicUsize>, most: &Arc<AtomicUsize>) -> ChildSpec {
     ChildSpec::task("room", body).restart(Restart::Temporary)
 }
 
-/// 32 ask for one name at once, again and again, while its holders are killed: there is
-/// never more than one, and everybody gets one.
+/// 32 tasks ask for one name at once, in many rounds, while its holders are killed. There is never
+/// more than one holder, and each task gets one.
 #[test]
 fn concurrent_get_or_start_calls_share_one_holder() {
     on_workers(async |rt| {
@@ -55,7 +55,7 @@ fn concurrent_get_or_start_calls_share_one_holder() {
     });
 }
 
-/// A room whose init takes a few turns, and that notes when it is over.
+/// A server whose `init` yields a few times, and that records the end of its `init`.
 struct Room;
 
 type Ready = Arc<Mutex<HashSet<Pid>>>;
@@ -82,8 +82,8 @@ impl GenServer for Room {
     }
 }
 
-/// 32 requests come one after the other, to two supervisors, while holders are killed during `init`
-/// or later: no request returns a process before the end of its `init`.
+/// 32 requests to two supervisors arrive one after the other, while holders are killed during
+/// `init` or later. No request returns a process before the end of its `init`.
 #[test]
 fn get_or_start_never_returns_a_holder_whose_init_is_not_over() {
     on_workers(async |rt| {
@@ -119,7 +119,8 @@ fn get_or_start_never_returns_a_holder_whose_init_is_not_over() {
     });
 }
 
-/// Concurrent starts, ends and stops, and a stop of the supervisor: no process is left.
+/// Children start, end and are stopped concurrently, and then their supervisor is stopped: no
+/// process is left.
 #[test]
 fn concurrent_starts_and_stops_leave_no_child_after_a_supervisor_stop() {
     on_workers(async |rt| {
@@ -153,10 +154,10 @@ fn job(n: usize) -> ChildSpec {
     ChildSpec::task(format!("job {n}"), |_| std::future::pending()).restart(Restart::Temporary)
 }
 
-/// A child whose init never ends, and that takes its time to go.
+/// A server whose `init` never ends, and whose teardown takes some time.
 struct HalfStarted;
 
-/// What goes last of it.
+/// The value of the body that is dropped last.
 struct Body(Arc<AtomicUsize>);
 
 impl Drop for Body {
@@ -186,7 +187,7 @@ impl GenServer for HalfStarted {
     }
 }
 
-/// A stop waits for the very end of children that were only half started, too.
+/// A stop of the supervisor also waits for the complete end of children that are still starting.
 #[test]
 fn a_stop_waits_for_children_that_are_still_starting() {
     on_workers(async |rt| {
@@ -206,7 +207,8 @@ fn a_stop_waits_for_children_that_are_still_starting() {
     });
 }
 
-/// T46: a hundred thousand at once. None is looked for by walking over the others.
+/// T46: a hundred thousand children run at once. The supervisor finds a child without a search
+/// through all others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_children_start_and_stop() {
     let rt = Runtime::new();

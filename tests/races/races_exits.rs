@@ -1,4 +1,5 @@
-//! Races around the end of a process: the final reason, what is free when, and the notifications.
+//! Races around the end of a process: the final reason, the names that become free, and the
+//! notifications.
 
 use crate::support;
 
@@ -10,7 +11,7 @@ use support::race::{ROUNDS, on_workers, race};
 use support::{TestProcess, crash, down, exit, idler, text};
 use tokio::sync::oneshot;
 
-/// A process that others watch by a monitor and by a link.
+/// A process that an observer watches by a monitor and by a link.
 struct Watched {
     process: TestProcess,
     observer: TestProcess,
@@ -25,7 +26,7 @@ impl Watched {
         Watched { process, observer, down }
     }
 
-    /// The reason of the end, after a check that all observers received the same reason once.
+    /// Returns the reason of the end. Checks that all observers received the same reason once.
     async fn one_reason(mut self) -> ExitReason {
         let (pid, reason) = (self.process.pid(), self.process.ended().await);
         let expected = [down(self.down, pid, reason.clone()), exit(pid, reason.clone())];
@@ -49,8 +50,8 @@ fn the_reason_after_two_concurrent_fatal_signals_is_one_of_them() {
     );
 }
 
-/// T45. A process that ends by itself just as it is shut down: its own reason or the
-/// signal's, but never that it was not there.
+/// T45. A process ends by itself while it is shut down. Its reason is its own or that of the
+/// signal, but never `NoProc`.
 #[test]
 fn the_reason_of_an_exit_during_a_shutdown_is_its_own_or_shutdown() {
     race(
@@ -64,7 +65,8 @@ fn the_reason_of_an_exit_during_a_shutdown_is_its_own_or_shutdown() {
     );
 }
 
-/// T13. A panic that meets a signal is the reason, unless it never came to it.
+/// T13. A body panics while a signal arrives. The panic is the reason, unless the signal ended the
+/// process before the panic.
 #[test]
 fn a_panic_takes_precedence_over_a_concurrent_shutdown() {
     type Made = (ProcessHandle, Mutex<Option<oneshot::Sender<()>>>, Arc<AtomicBool>);
@@ -92,8 +94,8 @@ fn a_panic_takes_precedence_over_a_concurrent_shutdown() {
     );
 }
 
-/// Two linked processes that end at once for different reasons: each of its own or of
-/// the other's.
+/// Two linked processes end at once for different reasons. Each ends with its own reason or with
+/// that of the other.
 #[test]
 fn two_linked_concurrent_exits_each_report_one_of_the_two_reasons() {
     race(
@@ -112,7 +114,7 @@ fn two_linked_concurrent_exits_each_report_one_of_the_two_reasons() {
     );
 }
 
-/// T14. The name of a process that ends passes to another process meanwhile, and stays there.
+/// T14. The name of a process passes to another process while the first one ends, and stays there.
 #[test]
 fn a_teardown_frees_only_names_that_the_process_still_holds() {
     race(
@@ -135,7 +137,8 @@ fn a_teardown_frees_only_names_that_the_process_still_holds() {
     );
 }
 
-/// A name registered for a process while it ends is refused, or freed with its others.
+/// A name is registered for a process while it ends. The registration is refused, or the name is
+/// freed with the others.
 #[test]
 fn a_name_registered_during_a_teardown_does_not_remain() {
     race(
@@ -183,8 +186,8 @@ fn a_concurrent_exit_frees_the_name_before_its_down_arrives() {
     );
 }
 
-/// Guarantee: what a sender sends after its `exit` or `kill` returned is not handled,
-/// whatever others send meanwhile.
+/// Guarantee: no message is handled that a sender sent after its `exit` or `kill` had returned,
+/// whatever other senders send meanwhile.
 #[test]
 fn a_message_sent_after_a_kill_is_never_handled() {
     race(
@@ -210,8 +213,8 @@ fn a_message_sent_after_a_kill_is_never_handled() {
     );
 }
 
-/// An `ended` that is asked for while the process dies tells the reason, or that there
-/// is no such process; a handle always tells the reason.
+/// A call of `ended` while the process ends returns the reason or `NoProc`. A `join` always returns
+/// the reason.
 #[test]
 fn ended_during_an_exit_resolves_with_the_reason_or_noproc() {
     race(
@@ -227,8 +230,9 @@ fn ended_during_an_exit_resolves_with_the_reason_or_noproc() {
     );
 }
 
-/// Looks at the three counters in both orders, until told to stop: a process is counted as alive
-/// or as finished, never as both or as neither, and as spawned before either.
+/// Reads the three counters in both orders until `stop` is set, and returns the number of rounds. A
+/// process is counted as alive or as finished, never as both and never as neither, and is counted
+/// as spawned before.
 fn watch_counters(rt: &Runtime, stop: &AtomicBool) -> u64 {
     let mut looks = 0;
     while !stop.load(Ordering::Acquire) {
@@ -245,7 +249,7 @@ fn watch_counters(rt: &Runtime, stop: &AtomicBool) -> u64 {
     looks
 }
 
-/// `finished` never lags behind `process_count`, nor `spawned`.
+/// `finished` lags behind neither `process_count` nor `spawned`.
 #[test]
 fn the_process_counters_change_together_with_the_table() {
     on_workers(async |rt| {

@@ -21,7 +21,8 @@ fn linked_pair(rt: &Runtime) -> (TestProcess, TestProcess) {
     (a, b)
 }
 
-/// The reason of a process that was sent a fatal signal; fails instead of hanging if none was sent.
+/// Returns the reason of a process that was sent a fatal signal. Fails, instead of waiting for
+/// ever, if the process is alive.
 async fn dies(rt: &Runtime, test_process: &TestProcess) -> ExitReason {
     assert!(!rt.send(test_process.pid(), b"anybody?".to_vec()), "it is still alive");
     test_process.ended().await
@@ -31,7 +32,7 @@ fn links(rt: &Runtime, test_process: &TestProcess) -> usize {
     rt.info(test_process.pid()).expect("it is alive").links
 }
 
-/// T08. One `Down`, with the true reason or with `NoProc`.
+/// T08. The watcher receives one `Down`, with the true reason or with `NoProc`.
 #[test]
 fn a_monitor_of_an_ending_process_reports_once() {
     race(
@@ -52,8 +53,8 @@ fn a_monitor_of_an_ending_process_reports_once() {
     );
 }
 
-/// T09. A link to a process that ends: either it holds, and the linker ends with the true reason,
-/// or the linker gets `NoProc`, and no half of the link stays.
+/// T09. A link to an ending process holds, and the linker ends with the true reason. Or the link is
+/// refused, the linker stays alive, and no half of the link is left.
 #[test]
 fn a_link_to_an_ending_process_holds_or_is_refused() {
     race(
@@ -73,7 +74,7 @@ fn a_link_to_an_ending_process_holds_or_is_refused() {
     );
 }
 
-/// T09. To a trapping linker it comes as one `Exit` either way.
+/// T09. A linker that traps exits receives one `Exit` in both cases.
 #[test]
 fn a_link_to_an_ending_process_sends_one_exit_to_a_trapping_linker() {
     race(
@@ -90,7 +91,8 @@ fn a_link_to_an_ending_process_sends_one_exit_to_a_trapping_linker() {
     );
 }
 
-/// T09. The linker ends meanwhile: its peer ends with it, or receives nothing.
+/// T09. The linker ends while it makes the link. Its peer ends too if the link holds, and is not
+/// affected otherwise.
 #[test]
 fn a_link_made_by_an_ending_process_holds_or_is_refused() {
     race(
@@ -110,7 +112,7 @@ fn a_link_made_by_an_ending_process_holds_or_is_refused() {
     );
 }
 
-/// A link that both sides make at once is one link: one `Exit`.
+/// Both sides link at the same time: there is one link, and one `Exit`.
 #[test]
 fn concurrent_links_from_both_sides_make_one_link() {
     race(
@@ -127,7 +129,7 @@ fn concurrent_links_from_both_sides_make_one_link() {
     );
 }
 
-/// A link and an unlink at once leave both sides linked, or neither.
+/// A link and an unlink at the same time leave both sides linked, or neither side.
 #[test]
 fn a_concurrent_link_and_unlink_leave_no_half_link() {
     race(
@@ -144,7 +146,7 @@ fn a_concurrent_link_and_unlink_leave_no_half_link() {
     );
 }
 
-/// T45. A second link while the peer ends hides neither its end nor its reason.
+/// T45. A second link while the peer ends hides neither the end of the peer nor its reason.
 #[test]
 fn linking_again_to_an_ending_process_keeps_the_first_link() {
     race(
@@ -158,8 +160,8 @@ fn linking_again_to_an_ending_process_keeps_the_first_link() {
     );
 }
 
-/// T45. The same for a trapping linker: the true `Exit` arrives first, and only then the `NoProc`
-/// of the second link.
+/// T45. The same race for a linker that traps exits: the `Exit` with the true reason arrives before
+/// the `NoProc` of the second link.
 #[test]
 fn linking_again_to_an_ending_process_reports_the_true_reason_first() {
     race(
@@ -185,7 +187,7 @@ fn linking_again_to_an_ending_process_reports_the_true_reason_first() {
 
 type Mail = oneshot::Receiver<Vec<Received>>;
 
-/// A trapping process that receives on request only.
+/// Starts a process that traps exits, and receives nothing until the returned sender is used.
 fn reader(rt: &Runtime) -> (Pid, oneshot::Sender<()>, Mail) {
     let (open, opened) = oneshot::channel();
     let (report, reported) = oneshot::channel();
@@ -204,7 +206,7 @@ fn reader(rt: &Runtime) -> (Pid, oneshot::Sender<()>, Mail) {
     (process.pid(), open, reported)
 }
 
-/// After `unlink` returned there is no `Exit`, not even a queued one.
+/// After `unlink` has returned, the mailbox contains no `Exit` of the link, not even a queued one.
 #[test]
 fn an_unlink_from_an_ending_process_leaves_no_exit() {
     race(
@@ -223,8 +225,8 @@ fn an_unlink_from_an_ending_process_leaves_no_exit() {
     );
 }
 
-/// After a flushing `demonitor` returned there is no `Down`; after a plain one that said
-/// it was in time neither.
+/// After `demonitor_flush` has returned, there is no `Down`. After `demonitor` has returned `true`,
+/// which means in time, there is none either.
 #[test]
 fn a_demonitor_of_an_ending_process_returns_whether_a_down_remains() {
     race(
@@ -244,7 +246,8 @@ fn a_demonitor_of_an_ending_process_returns_whether_a_down_remains() {
     );
 }
 
-/// Trapping is turned on while the peer ends: one `Exit`, or the same end; not both.
+/// A process starts to trap exits while its peer ends. The process receives one `Exit`, or ends
+/// with the same reason, but not both.
 #[test]
 fn set_trap_exit_during_a_link_exit_gives_one_exit_or_the_end() {
     race(
@@ -266,7 +269,7 @@ fn set_trap_exit_during_a_link_exit_gives_one_exit_or_the_end() {
     );
 }
 
-/// T11. Watchers and their targets die at once: neither side keeps the other.
+/// T11. A watcher and its target end at the same time: neither side keeps the monitor.
 #[test]
 fn a_watcher_and_its_target_that_end_at_once_leave_no_monitors() {
     race(

@@ -10,14 +10,13 @@ use regrow::{ExitReason, Pid, Received, Runtime};
 use support::race::{ROUNDS, race};
 use support::{TestProcess, crash, exit, idler, text};
 
-/// Sends `count` messages from a thread that knows nothing of tokio; gives how many were
-/// taken.
+/// Sends `count` messages from a thread outside tokio; returns how many were accepted.
 fn send_from_a_thread(rt: &Runtime, to: Pid, count: usize) -> JoinHandle<usize> {
     let rt = rt.clone();
     std::thread::spawn(move || (0..count).filter(|_| rt.send(to, b"x".to_vec())).count())
 }
 
-/// Receives until it gets `last`; gives how many it got before.
+/// Receives until the message `last` arrives, and reports how many messages came before it.
 fn counter(rt: &Runtime) -> (Pid, tokio::sync::oneshot::Receiver<usize>) {
     let (report, reported) = tokio::sync::oneshot::channel();
     let process = rt.spawn(|mut ctx| async move {
@@ -30,8 +29,8 @@ fn counter(rt: &Runtime) -> (Pid, tokio::sync::oneshot::Receiver<usize>) {
     (process.pid(), reported)
 }
 
-/// T07. Whenever one looks, the depth is no more than fits; and every message that was
-/// taken is received, every other one was refused and counted.
+/// T07. The depth never exceeds the capacity. Every accepted message is received, and every other
+/// message is refused and counted.
 #[test]
 fn a_bounded_mailbox_never_holds_more_than_its_capacity() {
     const CAPACITY: usize = 1_000;
@@ -58,7 +57,7 @@ fn a_bounded_mailbox_never_holds_more_than_its_capacity() {
     }
 }
 
-/// T07 and T48. What two threads send while the reader reads is all received.
+/// T07 and T48. Two threads send while the reader receives: all messages are received.
 #[test]
 fn a_message_sent_while_the_reader_parks_is_received() {
     race(
@@ -74,14 +73,14 @@ fn a_message_sent_while_the_reader_parks_is_received() {
     );
 }
 
-/// T48. A wake-up that comes while the reader is about to park is not lost: two
-/// processes that take turns never both wait.
+/// T48. A wake-up that arrives while the reader is about to wait is not lost: two processes that
+/// take turns never both wait.
 #[test]
 fn two_processes_in_a_ping_pong_never_both_wait() {
     support::race::on_workers(async |rt| {
         let test_process = || {
             rt.spawn(|mut ctx| async move {
-                // The other process may be faster than the introduction.
+                // The other process may send its first turn before this process receives the pid.
                 let introduction = |item: &Received| *item != text("your turn");
                 let other = ctx.recv_match(introduction).await.message().expect("a pid");
                 let other = Pid::from_raw(u64::from_be_bytes(other.try_into().unwrap()));
@@ -99,8 +98,7 @@ fn two_processes_in_a_ping_pong_never_both_wait() {
     });
 }
 
-/// T22. A kill that comes while the reader is about to park is not lost, whether it
-/// waits for anything or for one thing only.
+/// T22. A kill that arrives while a selective receive is about to wait is not lost.
 #[test]
 fn a_kill_while_the_reader_parks_takes_effect() {
     race(
@@ -117,7 +115,7 @@ fn a_kill_while_the_reader_parks_takes_effect() {
     );
 }
 
-/// Messages and signals that two senders send at once: each sender's own in order.
+/// Two senders send messages and signals at once: those of each sender arrive in order.
 #[test]
 fn messages_of_each_concurrent_sender_keep_their_order() {
     race(
@@ -144,7 +142,7 @@ fn messages_of_each_concurrent_sender_keep_their_order() {
     );
 }
 
-/// A shutdown while others spawn: nothing outlives it.
+/// Processes are spawned during a shutdown, and all of them end.
 #[test]
 fn processes_spawned_during_a_shutdown_end() {
     for _ in 0..100 {
@@ -164,7 +162,8 @@ fn processes_spawned_during_a_shutdown_end() {
             rt.shutdown();
             stop.store(true, Ordering::SeqCst);
             spawner.join().unwrap();
-            // Without a second shutdown, which would end what the first has missed.
+            // There is no second shutdown, because it would end the processes that the first one
+            // has missed.
             let all_ended = || rt.process_count() == 0 && rt.spawned() == rt.finished();
             support::until("all end", all_ended).await;
         });

@@ -18,7 +18,7 @@ use support::{assert_nothing_left, idler};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Records each message, once its gate is open.
+/// A server that records each message. `Cast::Gate` makes it wait.
 struct Scribe {
     told: Vec<usize>,
     downs: usize,
@@ -45,7 +45,7 @@ impl GenServer for Scribe {
 
     async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
         match cast {
-            // The gate was dropped: continue.
+            // The gate opens when its sender is dropped.
             Cast::Gate(gate) => drop(gate.await),
             Cast::Write(number) => self.told.push(number),
         }
@@ -75,7 +75,7 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Behind a closed gate, with one message in a mailbox for one, and one or more that wait.
+/// A server that waits at a gate. Its mailbox has room for one message and is full; senders wait.
 struct Crowd {
     scribe: ServerRef<Scribe>,
     gate: Mutex<Option<oneshot::Sender<()>>>,
@@ -87,7 +87,7 @@ impl Crowd {
         let scribe = scribe(1, Overflow::Wait, rt);
         let (gate, closed) = oneshot::channel();
         assert!(scribe.cast(Cast::Gate(closed)));
-        // Once the scribe stands at the gate there is room for one.
+        // Once the server waits at the gate, its mailbox has room for one message.
         while scribe.try_cast(Cast::Write(0)).is_err() {
             thread::yield_now();
         }
@@ -100,7 +100,7 @@ impl Crowd {
         self.gate.lock().unwrap().take();
     }
 
-    /// Takes the one that has waited longest away.
+    /// Removes and returns the sender that has waited longest.
     fn oldest(&self) -> Telling {
         self.waiting.lock().unwrap().remove(0)
     }
@@ -110,8 +110,8 @@ impl Crowd {
     }
 }
 
-/// The server ends or is killed while it admits a sender: the message was admitted or is returned,
-/// and the result says which.
+/// A server ends while it admits a sender. The message was admitted or is returned, and the result
+/// says which.
 #[test]
 fn a_queued_sender_gets_its_message_back_when_the_server_ends() {
     race(
@@ -145,7 +145,6 @@ fn a_queued_sender_gets_its_message_back_when_the_server_ends() {
     );
 }
 
-/// A sender that begins to wait while the server ends does not wait for ever.
 #[test]
 fn a_send_that_starts_to_wait_as_the_server_ends_fails() {
     race(
@@ -168,8 +167,8 @@ fn a_send_that_starts_to_wait_as_the_server_ends_fails() {
     );
 }
 
-/// A waiting sender is dropped as there is room for it: its message was handled or never queued,
-/// and the next sender is admitted.
+/// A waiting sender is dropped while room becomes free for it. Its message was handled or never
+/// queued, and the next sender is admitted.
 #[test]
 fn a_queued_send_dropped_as_it_is_admitted_blocks_no_other() {
     race(
@@ -186,7 +185,7 @@ fn a_queued_send_dropped_as_it_is_admitted_blocks_no_other() {
     );
 }
 
-/// A call is evicted, or the server ends: the caller gets one of the two errors.
+/// A call is evicted, or the server ends first. The caller gets the error that applies.
 #[test]
 fn an_evicted_caller_of_an_ending_server_gets_the_true_error() {
     race(
@@ -218,7 +217,8 @@ fn an_evicted_caller_of_an_ending_server_gets_the_true_error() {
 const SENDERS: usize = 4;
 const CAPACITY: usize = 8;
 
-/// What four threads sent to a mailbox that is one short of full, and what came of it.
+/// Lets four threads send to a mailbox with room for one more message. `check` receives the handled
+/// numbers, and the counts of accepted and of dropped messages.
 fn flood(
     overflow: Overflow,
     send: impl Fn(&Runtime, &ServerRef<Scribe>, usize) -> bool + Sync,
@@ -266,7 +266,7 @@ fn flood(
     }
 }
 
-/// Each sender's own numbers, in the order they were handled, only grow.
+/// Asserts that the numbers of each sender were handled in ascending order.
 fn assert_in_order(told: &[usize]) {
     for sender in 0..SENDERS {
         let own: Vec<_> = told.iter().filter(|&number| number % SENDERS == sender).collect();
@@ -274,7 +274,8 @@ fn assert_in_order(told: &[usize]) {
     }
 }
 
-/// T07. Four senders and one place: what was taken is handled, the rest is counted.
+/// T07. Four senders compete for one place: each accepted message is handled, and each other
+/// message is counted.
 #[test]
 fn the_mailbox_bound_holds_with_overflow_reject() {
     let cast = |_: &Runtime, scribe: &ServerRef<Scribe>, number| scribe.cast(Cast::Write(number));
@@ -285,7 +286,7 @@ fn the_mailbox_bound_holds_with_overflow_reject() {
     });
 }
 
-/// The same where something older goes: all are taken, and what isn't handled is counted.
+/// With `DropOldest`, all messages are accepted, and those that are not handled are counted.
 #[test]
 fn the_mailbox_bound_holds_with_overflow_drop_oldest() {
     let cast = |_: &Runtime, scribe: &ServerRef<Scribe>, number| scribe.cast(Cast::Write(number));
@@ -298,11 +299,11 @@ fn the_mailbox_bound_holds_with_overflow_drop_oldest() {
     });
 }
 
-/// The same where all wait: none is lost, and each sender's stay in order.
+/// With `Wait`, no message is lost, and the messages of each sender stay in order.
 #[test]
 fn the_mailbox_bound_with_overflow_wait_loses_no_message() {
     let cast = |_: &Runtime, scribe: &ServerRef<Scribe>, number| {
-        // A thread of its own may block.
+        // Each sender has a thread of its own, which may block.
         Handle::current().block_on(scribe.cast_wait(Cast::Write(number))).is_ok()
     };
     flood(Overflow::Wait, cast, |told, accepted, dropped| {
@@ -311,7 +312,7 @@ fn the_mailbox_bound_with_overflow_wait_loses_no_message() {
     });
 }
 
-/// T24. No `Down` is evicted, however many messages are.
+/// T24. No `Down` is evicted, no matter how many messages are.
 #[test]
 fn no_down_is_evicted_while_messages_overflow() {
     for workers in WORKERS {

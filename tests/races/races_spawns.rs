@@ -11,7 +11,7 @@ use regrow::{ExitReason, Pid, Received, Runtime};
 use support::race::race;
 use support::{TestProcess, crash, down, exit, idler};
 
-/// T04 and T48. The body may have ended before `spawn` returns; no ghost stays.
+/// T04 and T48. The body may have ended before `spawn` returns. No entry of the process is left.
 #[test]
 fn a_body_that_ends_before_spawn_returns_leaves_no_entry() {
     race(
@@ -26,7 +26,8 @@ fn a_body_that_ends_before_spawn_returns_leaves_no_entry() {
     );
 }
 
-/// T06. Watched and linked before it runs: the true reason, however short its life.
+/// T06. A child is monitored and linked before it runs, so its true reason is reported even if the
+/// child ends at once.
 #[test]
 fn a_short_lived_child_reports_its_true_reason() {
     race(
@@ -55,7 +56,7 @@ fn a_short_lived_child_reports_its_true_reason() {
     );
 }
 
-/// T10. Children spawned while their parent ends end with it, or never run.
+/// T10. A child that is spawned while its parent ends also ends, or never runs.
 #[test]
 fn a_child_spawned_while_its_parent_ends_ends_with_it() {
     race(
@@ -79,7 +80,7 @@ fn a_child_spawned_while_its_parent_ends_ends_with_it() {
     );
 }
 
-/// T10. The same for a link that a running child makes itself.
+/// T10. The same race for a link that a running child makes to its parent.
 #[test]
 fn a_link_to_an_ending_parent_holds_or_is_refused() {
     race(
@@ -99,7 +100,8 @@ fn a_link_to_an_ending_parent_holds_or_is_refused() {
     );
 }
 
-/// T47. Of two that race for a name both get the winner, and only its body runs.
+/// T47. Two callers race for a name: both get the pid of the winner, and only the body of the
+/// winner runs.
 #[test]
 fn concurrent_spawns_of_one_name_return_the_one_winner() {
     static NAMES: AtomicUsize = AtomicUsize::new(0);
@@ -127,7 +129,8 @@ fn concurrent_spawns_of_one_name_return_the_one_winner() {
     );
 }
 
-/// T47. While the holder ends: either the holder, or a live process with the name.
+/// T47. While the holder of a name ends, the call returns the holder, or a live process with the
+/// name.
 #[test]
 fn whereis_or_spawn_during_an_exit_returns_the_holder_or_a_new_process() {
     static NAMES: AtomicUsize = AtomicUsize::new(0);
@@ -151,8 +154,8 @@ fn whereis_or_spawn_during_an_exit_returns_the_holder_or_a_new_process() {
     );
 }
 
-/// T47. A name whose holders die all the time: no racer's body runs without its pid
-/// having been handed out.
+/// T47. The holders of a name end all the time. Every body that runs belongs to a pid that was
+/// returned to a caller.
 #[test]
 fn every_body_that_runs_under_a_contended_name_was_returned_to_a_caller() {
     support::race::on_workers(async |rt| {

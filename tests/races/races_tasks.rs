@@ -9,8 +9,8 @@ use support::{assert_nothing_left, until};
 
 const ROUNDS: usize = 300;
 
-/// TSK-018: between the spawn of a task and its link the caller may be killed; the task ends
-/// then too.
+/// TSK-018: the caller may be killed between the spawn of a task and its link. The task then ends
+/// too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_is_killed_while_it_spawns_tasks_leaves_none() {
     let rt = Runtime::new();
@@ -43,8 +43,8 @@ async fn a_caller_that_is_killed_while_it_spawns_tasks_leaves_none() {
     assert_nothing_left(&rt).await;
 }
 
-/// TSK-007, TSK-008: a task that finishes, or crashes, while it is stopped has either outcome,
-/// and its trapping caller's mailbox stays empty.
+/// TSK-007, TSK-008: a task that finishes or crashes while it is shut down has its own outcome or
+/// that of the shutdown. The mailbox of the caller, which traps exits, stays empty.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_shutdown_that_races_with_its_end_leaves_no_exit_message() {
     let rt = Runtime::new();
@@ -80,7 +80,7 @@ async fn a_task_shutdown_that_races_with_its_end_leaves_no_exit_message() {
     assert_nothing_left(&rt).await;
 }
 
-/// TSK-012: the same for a task that is ignored: its later crash notifies no process.
+/// TSK-012: a task crashes while, or after, its caller ignores it. The crash notifies no process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ignored_task_that_crashes_concurrently_sends_no_exit() {
     let rt = Runtime::new();

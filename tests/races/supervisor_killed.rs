@@ -1,8 +1,8 @@
-//! A supervisor that is killed at any step of a start, a restart or a stop: no orphan remains, no end is
-//! lost, and its names are free.
+//! A supervisor is killed at any step of a start, a restart or a stop: no orphan remains, no end is
+//! lost, and all names are free.
 //!
-//! Hooks report the steps; they exist only under `--cfg regrow_proof`. Each scene runs once to count its
-//! steps, and then once for each step, with the supervisor killed at that step.
+//! Hooks report the steps; they exist only under `--cfg regrow_proof`. Each scene runs once to
+//! count its steps. Then it runs once for each step, and the supervisor is killed at that step.
 
 use crate::support;
 
@@ -21,7 +21,7 @@ use support::scripted_children::{ScriptedChildren, Start, Stop};
 use support::settled;
 use tokio::time::sleep;
 
-/// The tree of all scenes, and the supervisor that is killed at its steps.
+/// Returns the tree of all scenes. Its root, `top`, is the supervisor that is killed.
 fn tree(t: &ScriptedChildren, spec: SupervisorSpec) -> SupervisorSpec {
     t.on_stop("slow", Stop::Takes(Duration::from_millis(10)));
     t.on_stop("deaf", Stop::Deaf);
@@ -36,8 +36,8 @@ fn tree(t: &ScriptedChildren, spec: SupervisorSpec) -> SupervisorSpec {
         .child(t.child("deaf").shutdown(brief))
 }
 
-/// Plays the scene with the supervisor killed at its `victim`-th step; gives how many steps
-/// there were, and which.
+/// Plays the scene, and kills the supervisor at step number `victim`. Returns the number of steps,
+/// and their names.
 async fn play<F: Future<Output = ()>>(
     scene: impl Fn(ScriptedChildren) -> F,
     victim: usize,
@@ -59,7 +59,8 @@ async fn play<F: Future<Output = ()>>(
     (seen.len(), seen.iter().copied().collect())
 }
 
-/// No process is left after the time that children may take after their supervisor's end.
+/// Asserts that no process is left after the time that children may take to end after their
+/// supervisor.
 async fn assert_no_orphan(rt: &Runtime, victim: usize, seen: &[&str]) {
     if let Some(top) = rt.whereis("top") {
         assert!(rt.kill(top));
@@ -71,7 +72,7 @@ async fn assert_no_orphan(rt: &Runtime, victim: usize, seen: &[&str]) {
     assert!(rt.registered().is_empty());
 }
 
-/// Plays the scene at all its steps.
+/// Plays the scene once for each of its steps.
 async fn at_all_steps<F: Future<Output = ()>>(
     scene: impl Fn(ScriptedChildren) -> F,
     expected: &[&str],
@@ -110,7 +111,7 @@ async fn a_kill_at_any_step_of_a_failing_start_leaves_no_orphan() {
 async fn a_kill_at_any_step_of_a_stop_leaves_no_orphan() {
     let scene = async |t: ScriptedChildren| {
         let Ok(top) = tree(&t, Supervisor::one_for_one()).start(&t.rt).await else { return };
-        // Killed in the middle, or to the end.
+        // The stop fails if the supervisor is killed meanwhile.
         let _ = top.stop().await;
     };
     let steps = [
@@ -148,8 +149,8 @@ async fn a_kill_at_any_step_of_a_delayed_restart_leaves_no_orphan() {
     at_all_steps(scene, &["after a restart was put off", "before a restart"]).await;
 }
 
-/// An end that comes while the supervisor takes any step of other children's stops and
-/// starts is not lost, and is counted once.
+/// A child ends at each step at which the supervisor stops and starts other children. The end is
+/// not lost, and is counted once.
 #[tokio::test(start_paused = true)]
 async fn a_child_exit_at_any_step_of_the_supervisor_is_counted_once() {
     for at in 1.. {

@@ -1,4 +1,4 @@
-//! An actor performs random operations: a thread outside tokio, or a process.
+//! An actor performs random operations. It is a thread outside tokio, or a process.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,14 +74,15 @@ impl Actor {
         Actor { field, number, rng, sent: HashMap::new(), monitors: Vec::new() }
     }
 
-    /// Goes on until the budget is used up.
+    /// Performs operations until the budget is used up.
     pub(crate) fn rage(&mut self) {
         while self.field.may_go_on() {
             self.act(2);
         }
     }
 
-    /// One deed; a message may ask its receiver for another, `depth` times over.
+    /// Performs one operation. A message may ask its receiver for another operation, up to `depth`
+    /// times in a row.
     pub(crate) fn act(&mut self, depth: u8) {
         let field = Arc::clone(&self.field);
         let rt = &field.rt;
@@ -134,7 +135,8 @@ impl Actor {
         format!("g{}", self.rng.below(GROUPS))
     }
 
-    /// A reason of a sent signal, with its sender: it may arrive twice.
+    /// Returns a reason for a signal. A crash names the sender, because the signal may arrive
+    /// twice, unlike the end of a process.
     fn reason(&mut self) -> ExitReason {
         match self.rng.below(3) {
             0 => ExitReason::Normal,
@@ -180,7 +182,7 @@ impl Actor {
         watch.flushed |= flush;
     }
 
-    /// Every message to one receiver has the next number; one that is refused, none.
+    /// Sends a message with the next number for this receiver. A refused message uses up no number.
     fn send(&mut self, to: Pid, depth: u8) {
         let next = self.sent.get(&to).copied().unwrap_or(0) + 1;
         let depth = if self.rng.percent(50) { 0 } else { depth };
@@ -218,7 +220,7 @@ impl Actor {
         drop((rt.info(one), rt.whereis(&name), rt.whereis_tag(&group), rt.registered()));
     }
 
-    /// Notes how much was sent to whom.
+    /// Records how many messages were sent to each process.
     pub(crate) fn report(&self) {
         let mut notes = self.field.notes();
         for (&to, &number) in &self.sent {

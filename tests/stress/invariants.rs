@@ -6,7 +6,7 @@ use regrow::{Pid, ProcessInfo, Runtime};
 
 use crate::shared_state::{Field, Notes, Watch};
 
-/// The invariants of a moment of rest.
+/// Checks the invariants of the idle state.
 pub(crate) fn at_rest(field: &Field, live: &HashSet<Pid>) {
     let rt = &field.rt;
     let infos: Vec<ProcessInfo> = live.iter().filter_map(|&pid| rt.info(pid)).collect();
@@ -22,7 +22,7 @@ pub(crate) fn at_rest(field: &Field, live: &HashSet<Pid>) {
     if rt.spawned() != rt.finished() + live.len() as u64 {
         complain(format!("I-25: {} spawned, {} finished", rt.spawned(), rt.finished()));
     }
-    // One was spawned and is not known: the probe of the timers.
+    // One process was spawned whose pid is not recorded: the probe of the timers.
     if rt.spawned() != notes.pids.len() as u64 + 1 {
         complain(format!("I-25: {} spawned, {} pids", rt.spawned(), notes.pids.len()));
     }
@@ -71,7 +71,7 @@ fn ties_hold(infos: &[ProcessInfo], complain: &mut impl FnMut(String)) {
     }
 }
 
-/// Every message sent to a live process has arrived.
+/// Checks that every message sent to a live process has arrived.
 fn messages_hold(notes: &mut Notes, live: &HashSet<Pid>) {
     let sent = notes.sent.iter().filter(|((_, to), _)| live.contains(to));
     for (pair, number) in sent {
@@ -92,7 +92,7 @@ fn downs_hold(notes: &mut Notes, live: &HashSet<Pid>) {
     }
 }
 
-/// A timer is pending exactly while its target lives.
+/// Checks that a timer is pending exactly while its target lives.
 fn timers_hold(rt: &Runtime, notes: &mut Notes, live: &HashSet<Pid>) {
     let aimed = notes.late_timers.iter().filter(|(_, to)| live.contains(to)).count();
     for (timer, to) in &notes.late_timers {
@@ -106,7 +106,7 @@ fn timers_hold(rt: &Runtime, notes: &mut Notes, live: &HashSet<Pid>) {
     }
 }
 
-/// How many `Down`s there may be.
+/// Returns the numbers of `Down`s that are possible for this monitor.
 fn expected(
     watch: &Watch,
     watcher_lives: bool,

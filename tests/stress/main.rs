@@ -1,10 +1,10 @@
-//! Stress test: threads and processes spawn, link, monitor, name, send to and end each other at random,
-//! and every process checks what it receives. When all of it has become idle, the test checks the
-//! invariants, and after the shutdown it checks that nothing is left.
+//! Stress test: threads and processes spawn, link, monitor, name, send to and end each other at
+//! random, and every process checks the items that it receives. When the system has become idle,
+//! the test checks the invariants, and after the shutdown it checks that nothing is left.
 //!
-//! Invariants are cited by their numbers: I-02 names, I-03 groups, I-04 links and monitors, I-05 one
-//! signal for each end, I-06 one reason for each end, I-07 the order of a teardown, I-08 the order of
-//! messages, I-20 timers, I-22 nothing left, I-25 counts and pids.
+//! Invariants are cited by their numbers: I-02 names, I-03 groups, I-04 links and monitors, I-05
+//! one signal for each end, I-06 one reason for each end, I-07 the order of a teardown, I-08 the
+//! order of messages, I-20 timers, I-22 nothing left, I-25 counts and pids.
 
 #[path = "../support/injected_panics.rs"]
 mod injected_panics;
@@ -29,7 +29,7 @@ use shared_state::Field;
 
 const THREADS: u64 = 4;
 
-/// Everything at once from four threads and hundreds of processes.
+/// Four threads and hundreds of processes perform random operations of all kinds concurrently.
 #[test]
 #[cfg(not(regrow_proof))]
 fn random_operations_lose_duplicate_and_leak_nothing() {
@@ -38,8 +38,8 @@ fn random_operations_lose_duplicate_and_leak_nothing() {
     }
 }
 
-/// The same with threads that lose time at the worst of moments, and with a trace that
-/// is read afterwards.
+/// The same test with failpoints, which delay threads at critical steps, and with a trace that is
+/// checked afterwards.
 #[test]
 #[cfg(regrow_proof)]
 fn random_operations_lose_duplicate_and_leak_nothing() {
@@ -81,7 +81,7 @@ async fn settle_accounts(field: &Field) {
     let live = quiescence::rest(field).await;
     invariants::at_rest(field, &live.iter().map(|soldier| soldier.handle.pid()).collect());
     let rt = &field.rt;
-    // Those that the end of another reaches first, by a link, are counted, too.
+    // A shutdown also counts the processes that the end of a linked process ends first.
     let stopped = rt.shutdown();
     if stopped != live.len() {
         field.complain("shutdown", format!("{stopped} of {} were counted", live.len()));

@@ -4,13 +4,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Nothing,
-    /// The `number`th message of this sender: do a deed, if there is depth left.
+    /// Message number `number` of this sender. The receiver performs an operation if `depth` is not
+    /// zero.
     Act {
         depth: u8,
         from: u64,
         number: u32,
     },
-    /// Say that you are there.
+    /// The receiver reports that it has reached this round.
     Answer {
         round: u32,
     },

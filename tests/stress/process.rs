@@ -28,13 +28,13 @@ pub(crate) fn body(field: &Arc<Field>, seed: u64) -> (Body, watch::Receiver<u32>
 struct Fighter {
     pid: Pid,
     actor: Actor,
-    /// The number of the last message of each sender.
+    /// The number of the last message from each sender.
     last: HashMap<Sender, u32>,
-    /// Whose end it has heard of by a link.
+    /// The processes of whose end this process was notified by a link.
     mourned: HashSet<Pid>,
 }
 
-/// How a process goes on after an order.
+/// Whether a process continues after a message.
 enum Next {
     Live,
     Return,
@@ -57,7 +57,8 @@ impl Fighter {
                 answers.send_replace(round);
                 continue;
             }
-            // Counted as it begins and as it ends, so that a deed that is being done shows.
+            // Counted before and after the item is handled, so that an item that is being handled
+            // is noticed.
             self.actor.field.handled.fetch_add(1, Ordering::SeqCst);
             let next = self.take(received);
             self.actor.field.handled.fetch_add(1, Ordering::SeqCst);
@@ -105,7 +106,8 @@ impl Fighter {
     }
 
     fn exit(&mut self, from: Pid, reason: &ExitReason) {
-        // Only a death carries one of these.
+        // Only the end of a process has such a reason; the text of a sent crash begins with "sent
+        // by".
         let death = matches!(reason, ExitReason::Killed | ExitReason::Crashed(_))
             && !reason.to_string().starts_with("sent by");
         if !death || from == self.pid {
@@ -117,7 +119,8 @@ impl Fighter {
         self.ended("Exit", from, reason);
     }
 
-    /// Each observer of an end receives the same reason as the others, after the complete teardown.
+    /// Checks that each observer of an end receives the same reason as the others, after the
+    /// complete teardown.
     fn ended(&self, by: &str, pid: Pid, reason: &ExitReason) {
         let field = &self.actor.field;
         if field.rt.is_alive(pid) {

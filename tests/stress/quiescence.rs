@@ -10,9 +10,10 @@ use crate::shared_state::{Field, Soldier};
 
 /// Waits until the system is idle; returns the live processes.
 ///
-/// A round first waits until the ended processes have sent all notifications, then asks each other
-/// process for an answer. If meanwhile no process was spawned, ended or received anything, nothing
-/// was in transit: a message sent before the question would have been received before the answer.
+/// A round first waits until the ended processes have sent all notifications, then asks each of the
+/// other processes for an answer. If no process was spawned, ended or received anything meanwhile,
+/// nothing was in transit: a message sent before the question would have been received before the
+/// answer.
 pub(crate) async fn rest(field: &Field) -> Vec<Soldier> {
     timers_are_done(field).await;
     let mut soldiers = Vec::new();
@@ -54,8 +55,8 @@ async fn answering(rt: &Runtime, soldiers: Vec<Soldier>, round: u32) -> Vec<Sold
     standing
 }
 
-/// Cancels all timers, and waits until the last that was due has done its work: timers
-/// fire one after another, so a later one tells.
+/// Cancels all timers, and waits until every timer that was due has fired. Timers fire one after
+/// another, so this function waits for one that is set later.
 async fn timers_are_done(field: &Field) {
     let timers = std::mem::take(&mut field.notes().timers);
     for timer in timers {

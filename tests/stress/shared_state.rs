@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use regrow::{ExitReason, MonitorRef, Pid, ProcessHandle, Runtime, TimerRef};
 use tokio::sync::watch;
 
-/// How many processes are there to be met.
+/// The number of processes that actors can choose from.
 const PLACES: usize = 128;
 
 pub(crate) const NAMES: usize = 16;
@@ -17,16 +17,17 @@ pub(crate) const GROUPS: usize = 6;
 /// The sender of a message: the raw pid of a process, or a number that no pid has.
 pub(crate) type Sender = u64;
 
-/// The state of one monitor, as the processes that use it know it.
+/// The state of one monitor, as recorded by the processes that set it, remove it or receive its
+/// `Down`.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Watch {
-    /// `None` if it was set by name.
+    /// `None` if the monitor was set by name.
     pub(crate) target: Option<Pid>,
-    /// A demonitor was called, and returned that it was in time.
+    /// `demonitor` was called, and returned that it was in time.
     pub(crate) in_time: bool,
-    /// A demonitor with flush removed a queued `Down`.
+    /// `demonitor_flush` was called, so a `Down` that was queued has been removed.
     pub(crate) flushed: bool,
-    /// How many `Down`s came.
+    /// The number of `Down`s that arrived.
     pub(crate) downs: usize,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Soldier {
     pub(crate) answered: watch::Receiver<u32>,
 }
 
-/// What is noted for the verdict.
+/// The records that the invariants are checked against.
 #[derive(Default)]
 pub(crate) struct Notes {
     pub(crate) soldiers: Vec<Soldier>,
@@ -44,13 +45,13 @@ pub(crate) struct Notes {
     /// Timers that are due after the end of the test, and their targets.
     pub(crate) late_timers: Vec<(TimerRef, Pid)>,
     pub(crate) watches: HashMap<MonitorRef, Watch>,
-    /// How many messages each sent to each.
+    /// The number of messages that each sender sent to each process.
     pub(crate) sent: HashMap<(Sender, Pid), u32>,
-    /// The last that each got from each.
+    /// The number of the last message that each process received from each sender.
     pub(crate) got: HashMap<(Sender, Pid), u32>,
     /// The reason of each end, as its first observer received it.
     pub(crate) reasons: HashMap<Pid, ExitReason>,
-    /// Whose bodies have begun, and have not been dropped yet.
+    /// The processes whose bodies have started and have not been dropped yet.
     pub(crate) embodied: HashSet<Pid>,
     pub(crate) pids: HashSet<Pid>,
     pub(crate) complaints: Vec<String>,
@@ -58,9 +59,9 @@ pub(crate) struct Notes {
 
 pub(crate) struct Field {
     pub(crate) rt: Runtime,
-    /// Operations that are still to be done.
+    /// The number of operations that remain.
     budget: AtomicI64,
-    /// What was received in all.
+    /// Incremented before and after each item is handled.
     pub(crate) handled: AtomicU64,
     places: Vec<AtomicU64>,
     notes: Mutex<Notes>,
@@ -81,17 +82,17 @@ impl Field {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one operation out of the budget; false if there is none.
+    /// Takes one operation from the budget; returns false if there is none.
     pub(crate) fn may_go_on(&self) -> bool {
         self.budget.fetch_sub(1, Ordering::Relaxed) > 0
     }
 
-    /// The process at this index, alive or not.
+    /// Returns the process at this index, alive or not.
     pub(crate) fn at(&self, place: usize) -> Pid {
         Pid::from_raw(self.places[place % PLACES].load(Ordering::Relaxed))
     }
 
-    /// Puts a process at an index, and kills the one before.
+    /// Puts a process at an index, and kills the previous process there.
     pub(crate) fn enlist(&self, place: usize, soldier: Soldier) {
         let pid = soldier.handle.pid();
         let before = self.places[place % PLACES].swap(pid.raw(), Ordering::Relaxed);

@@ -18,7 +18,7 @@ struct Reader {
     complaints: Vec<String>,
 }
 
-/// The violations of invariants in this trace, one message each.
+/// Returns the violations of invariants in this trace, one message each.
 pub(crate) fn violations(trace: &[Traced]) -> Vec<String> {
     let mut reader = Reader::default();
     for (nth, line) in trace.iter().enumerate() {

@@ -8,16 +8,16 @@ use std::time::Duration;
 /// The environment variable that names the program.
 pub const PROGRAM: &str = "REGROW_TEST_PROGRAM";
 
-/// Which program this process was started as, if it was.
+/// Returns the program that this process was started as, if it was started as one.
 pub fn kind() -> Option<String> {
     std::env::var(PROGRAM).ok()
 }
 
-/// How the binary is started again as this program, by this test of it.
+/// Returns the command that starts the test binary again as the program `kind`, by the test `test`.
 ///
-/// A shell that runs a job in the background has it ignore SIGINT, `nohup` has it ignore SIGHUP, and
-/// a process inherits that. The program starts with the default actions all the same, where `env`
-/// can set them.
+/// A process inherits ignored signals: a shell makes a background job ignore SIGINT, and `nohup`
+/// makes its program ignore SIGHUP. This command starts the program with the default actions
+/// nevertheless, if `env` can set them.
 pub fn command(test: &str, kind: &str) -> Command {
     let itself = std::env::current_exe().unwrap();
     let mut command = if cfg!(target_os = "linux") && is_any_ignored() {
@@ -31,16 +31,16 @@ pub fn command(test: &str, kind: &str) -> Command {
     command
 }
 
-/// Whether this process ignores SIGHUP or SIGINT.
+/// Returns whether this process ignores SIGHUP or SIGINT.
 fn is_any_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // The bits of the signals 1 and 2.
+    // The bits of the signals 1 (SIGHUP) and 2 (SIGINT).
     ignored.is_some_and(|mask| mask & 0b11 != 0)
 }
 
-/// One that runs.
+/// A program that runs.
 pub struct Started {
     pub child: Child,
     pub lines: Lines<BufReader<ChildStdout>>,
@@ -56,7 +56,7 @@ impl Started {
         Started { child, lines, errors }
     }
 
-    /// Reads on until a line holds this.
+    /// Reads standard output up to a line that contains `text`, and returns the line.
     pub fn says(&mut self, text: &str) -> String {
         let line = self.lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(text)));
         line.unwrap_or_else(|| panic!("it never said {text:?}")).unwrap()
@@ -67,7 +67,8 @@ impl Started {
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     }
 
-    /// How it ended, and what it wrote to standard error. Killed if that takes much too long.
+    /// Waits for the end of the program; returns its exit status and its standard error. Kills the
+    /// program if that takes more than 20 s.
     pub fn end(mut self) -> (ExitStatus, String) {
         let id = self.child.id().to_string();
         let (done, wait) = mpsc::channel::<()>();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
-/// Counts how often it is woken, and may panic then.
+/// Counts its calls, and panics in each call if `panics` is set.
 #[derive(Debug)]
 pub struct CountingWaker {
     panics: bool,

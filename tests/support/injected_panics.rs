@@ -3,10 +3,10 @@
 use std::panic;
 use std::sync::Once;
 
-/// What the text of an injected panic begins with.
+/// The text of each injected panic begins with this word.
 pub(crate) const BOOM: &str = "boom";
 
-/// Keeps injected panics off the screen.
+/// Installs a panic hook that does not print injected panics.
 pub(crate) fn hush_injected_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -6,26 +6,26 @@ use std::time::Duration;
 use regrow::{ChildSpec, ExitReason, Received, RestartLimitReached, Result, Runtime, Supervisor};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// How a child of a kind is to behave.
+/// How a child behaves.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Does {
-    /// Waits to be stopped, then ends well.
+    /// Waits for the stop request, then returns `Ok`.
     Stops,
-    /// Ends at once, well.
+    /// Returns `Ok` at once.
     Ends,
-    /// Fails at once, with these words.
+    /// Returns an error with this text at once.
     Fails(&'static str),
-    /// Panics at once, with these words.
+    /// Panics with this text at once.
     Panics(&'static str),
-    /// Waits to be stopped, then fails.
+    /// Waits for the stop request, then returns an error.
     FailsAtStop,
-    /// Takes no notice of being stopped; it ends when it is killed.
+    /// Ignores the stop request; ends when it is killed.
     Ignores,
 }
 
 pub type Say = UnboundedSender<&'static str>;
 
-/// What children said, in order.
+/// The reports of children, in order.
 pub struct Heard(UnboundedReceiver<&'static str>);
 
 pub fn telling() -> (Say, Heard) {
@@ -39,16 +39,17 @@ impl Heard {
     }
 }
 
-/// Makes a child of a kind, of the id `"child"`.
+/// Makes a child of one kind, with the id `"child"`.
 pub type Make = fn(Does, Say) -> ChildSpec;
 
-/// A kind of child, by name.
+/// The name of a kind of child, and the function that makes one.
 pub type Kind = (&'static str, Make);
 
-/// The reports of every kind: `"up"` when it runs, `"stopping"` when it receives the stop request.
+/// All kinds of children. Each reports `"up"` when it runs, and `"stopping"` when it receives the
+/// stop request.
 pub const KINDS: [Kind; 3] = [("task", task), ("serve", serve), ("blocking", blocking)];
 
-/// How the first incarnation of a child ended: the only one it is allowed.
+/// Runs a child that is not restarted, and returns the reason of its end.
 pub async fn only_end(rt: &Runtime, spec: ChildSpec) -> ExitReason {
     let once = Supervisor::one_for_one().intensity(0, Duration::from_secs(1));
     let tree = once.child(spec).start(rt).await.unwrap();
@@ -99,7 +100,7 @@ fn blocking(does: Does, say: Say) -> ChildSpec {
         match does {
             Does::FailsAtStop => Err("fails at stop".into()),
             Does::Ignores => {
-                // Nothing is sent to a process that was killed.
+                // A send to a process that was killed returns `false`.
                 while ctx.runtime().send(ctx.pid(), Vec::new()) {
                     std::thread::yield_now();
                 }

@@ -1,4 +1,4 @@
-//! A server that executes the actions in its messages, and a server that starts one.
+//! A server that executes the actions in its messages, and a server that starts such servers.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub const LEDGER: Name<Ledger> = Name::new("ledger");
 
-/// Acts on request, and reports how it ended.
+/// A server that acts on request, and reports how it ended.
 pub struct Ledger {
     lines: Vec<u32>,
     kept: Vec<Reply<usize>>,
@@ -137,7 +137,8 @@ pub async fn ledger(rt: &Runtime) -> ServerRef<Ledger> {
     Ledger::start_named(rt, LEDGER, Setup::default()).await.unwrap()
 }
 
-/// A server that starts others.
+/// A server that starts `Ledger` servers linked to itself, and counts the other items that it
+/// receives.
 pub struct Parent {
     ends: UnboundedSender<ExitReason>,
     infos: usize,

@@ -3,7 +3,6 @@
 use regrow::{Pid, Received, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// A process that hands on everything it receives.
 pub struct Listener {
     pub pid: Pid,
     heard: UnboundedReceiver<Received>,
@@ -17,19 +16,19 @@ impl Listener {
         Listener { pid: process.pid(), heard }
     }
 
-    /// One that traps exits.
+    /// Starts a listener that traps exits.
     pub fn trapping(rt: &Runtime) -> Self {
         let listener = Listener::new(rt);
         assert_eq!(rt.set_trap_exit(listener.pid, true), Some(false));
         listener
     }
 
-    /// The next item it receives.
+    /// Waits for the next item that the listener receives.
     pub async fn next(&mut self) -> Received {
         self.heard.recv().await.expect("the listener has ended")
     }
 
-    /// Received messages that no test has taken yet.
+    /// Returns the received items that no test has taken yet.
     pub fn so_far(&mut self) -> Vec<Received> {
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }

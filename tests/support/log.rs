@@ -19,12 +19,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// The field of this name; empty if the line has none.
+    /// Returns the field of this name; empty if the line has none.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
 
-    /// Level and message: `"INFO spawn"`.
+    /// Returns the level and the message: `"INFO spawn"`.
     pub(crate) fn head(&self) -> String {
         format!("{} {}", self.level, self.message)
     }
@@ -43,14 +43,14 @@ impl Visit for Line {
     }
 }
 
-/// All lines of this thread, for as long as the log lives.
+/// Records all lines of this thread while the value lives.
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<Line>>>,
     _listening: DefaultGuard,
 }
 
 impl Log {
-    /// Listens on this thread: for tests on a current-thread runtime.
+    /// Starts to record the lines of this thread, for tests on a current-thread runtime.
     pub(crate) fn listen() -> Self {
         keep_lines_wanted();
         let lines = Arc::default();
@@ -58,19 +58,19 @@ impl Log {
         Log { lines, _listening: tracing::subscriber::set_default(collector) }
     }
 
-    /// The lines logged since the last call.
+    /// Returns the lines logged since the last call.
     pub(crate) fn take(&self) -> Vec<Line> {
         std::mem::take(&mut self.lines.lock().expect("no holder of the lock panics"))
     }
 
-    /// The same, level and message only.
+    /// Returns the level and the message of each line logged since the last call.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.take().iter().map(Line::head).collect()
     }
 }
 
-/// While there is at most one subscriber, `tracing` may decide for good that a line is wanted
-/// by nobody, when another thread without a subscriber comes by first. So there are always more.
+/// Keeps two more subscribers registered. If there is at most one and a thread without a subscriber
+/// logs a line first, `tracing` may decide for good that no subscriber wants the line.
 pub(crate) fn keep_lines_wanted() {
     static WANTED: OnceLock<[Dispatch; 2]> = OnceLock::new();
     let collector = || Dispatch::new(Collector { lines: Arc::default() });
@@ -108,7 +108,7 @@ impl Subscriber for Collector {
     fn exit(&self, _: &Id) {}
 }
 
-/// A subscriber that panics at every line, as one on a broken stderr may.
+/// A subscriber that panics at every line, like one that writes to a broken stderr may.
 pub(crate) struct Broken;
 
 impl Subscriber for Broken {

@@ -29,12 +29,12 @@ use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers, MonitorRef, Pid, ProcessHandle, Received, Runtime};
 
-/// A process that waits for ever.
+/// Starts a process that waits for ever.
 pub fn idler(rt: &Runtime) -> ProcessHandle {
     rt.spawn(|_| pending())
 }
 
-/// The pid of a process that waits for ever.
+/// Starts a process that waits for ever, and returns its pid.
 pub fn idle(rt: &Runtime) -> Pid {
     idler(rt).pid()
 }
@@ -46,40 +46,40 @@ pub async fn killed(rt: &Runtime, pid: Pid) {
     ended.await;
 }
 
-/// The moment when every process is parked and no signal is on its way. Under paused
-/// time only: it passes when all have nothing left to do.
+/// Waits until every process waits and no signal is in transit. Requires paused time, which
+/// advances only when no task has anything left to do.
 pub async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// The pid of a process that has ended.
+/// Returns the pid of a process that has ended.
 pub async fn dead_pid(rt: &Runtime) -> Pid {
     let process = rt.spawn(|_| async {});
     process.join().await;
     process.pid()
 }
 
-/// A crash of these words.
+/// Returns a crash reason with this text.
 pub fn crash(text: &str) -> ExitReason {
     ExitReason::crashed(text)
 }
 
-/// A message of this text.
+/// Returns a message with this text.
 pub fn text(text: &str) -> Received {
     Received::Message(text.into())
 }
 
-/// The `Exit` that a trapping process gets.
+/// Returns the `Exit` that a process that traps exits receives.
 pub fn exit(from: Pid, reason: ExitReason) -> Received {
     Received::Exit { from, reason }
 }
 
-/// The `Down` of this monitor.
+/// Returns the `Down` of this monitor.
 pub fn down(reference: MonitorRef, pid: Pid, reason: ExitReason) -> Received {
     Received::Down { reference, pid, reason }
 }
 
-/// Yields, to tasks and to threads, until `done`; panics if that never comes.
+/// Yields, to tasks and to threads, until `done` returns true; panics if that does not happen.
 pub async fn until(what: &str, done: impl Fn() -> bool) {
     for _ in 0..20_000_000 {
         if done() {
@@ -91,7 +91,7 @@ pub async fn until(what: &str, done: impl Fn() -> bool) {
     panic!("never: {what}");
 }
 
-/// Kills all that is alive, and sees that every table is empty then.
+/// Kills all processes, and asserts that every table is empty afterwards.
 pub async fn assert_nothing_left(rt: &Runtime) {
     rt.shutdown();
     for pid in rt.list() {

@@ -4,18 +4,18 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::source::{Source, is_word, words};
 
-/// One module: a file, and those below it.
+/// One module: its file, and its child modules.
 #[derive(Debug, Default)]
 pub struct Module {
     file: String,
     code: String,
-    /// In the order they are declared in.
+    /// In the order of their declarations.
     children: Vec<(String, Module)>,
-    /// Items that are really a child's: by their name here, the child's.
+    /// Items that are imported from a child: the name of each, and the name of the child.
     passed_on: HashMap<String, String>,
 }
 
-/// A use of something that is declared further down.
+/// A use of an item that is declared further down.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Upward {
     pub file: String,
@@ -23,7 +23,7 @@ pub struct Upward {
 }
 
 impl Module {
-    /// The crate of these files, from its `src/lib.rs` down.
+    /// Returns the crate of these files, from its `src/lib.rs` down.
     pub fn root(sources: &[Source]) -> Module {
         Module::read(sources, "src/lib.rs", "src")
     }
@@ -57,7 +57,7 @@ impl Module {
         self.children.iter().position(|(child, _)| child == name)
     }
 
-    /// All uses of what is declared further down.
+    /// Returns all uses of items that are declared further down.
     pub fn upward_uses(&self) -> Vec<Upward> {
         let mut found = Vec::new();
         for (place, (_, child)) in self.children.iter().enumerate() {
@@ -66,7 +66,7 @@ impl Module {
         found
     }
 
-    /// The folders at the top: the file that declares each, and the other folders it uses.
+    /// Returns the folders at the top: the file that declares each, and the other folders it uses.
     pub fn folders(&self) -> Vec<(&str, BTreeSet<&str>)> {
         let folders = self.children.iter().filter(|(_, folder)| !folder.children.is_empty());
         let used = folders.map(|(name, folder)| {
@@ -78,7 +78,7 @@ impl Module {
         used.collect()
     }
 
-    /// Where everything lies that is used here and below.
+    /// Adds the positions of all modules that this module and the modules below it use.
     fn used(&self, root: &Module, places: &mut Vec<Vec<usize>>) {
         places.extend(self.imports().map(|path| root.place_of(&path)));
         for (_, child) in &self.children {
@@ -106,7 +106,7 @@ impl Module {
         }
     }
 
-    /// Where the module lies that the path leads into: the places on the way down.
+    /// Returns the position of the module that the path leads into: one index for each level.
     fn place_of(&self, path: &[String]) -> Vec<usize> {
         let Some((first, rest)) = path.split_first() else { return Vec::new() };
         if let Some(place) = self.child(first) {
@@ -120,13 +120,13 @@ impl Module {
     }
 }
 
-/// Whether `there` is declared below `here`, and is neither around nor inside of it.
+/// Returns whether `there` is declared below `here`, and neither contains the other.
 fn is_below(here: &[usize], there: &[usize]) -> bool {
     let parting = here.iter().zip(there).find(|(here, there)| here != there);
     parting.is_some_and(|(here, there)| there > here)
 }
 
-/// The names in `mod x;`, in order.
+/// Returns the names that `mod x;` declares, in order.
 fn declared(code: &str) -> impl Iterator<Item = &str> {
     words(code, "mod").filter_map(|at| {
         let (name, _) = code[at + 3..].split_once([';', '{'])?;
@@ -135,14 +135,14 @@ fn declared(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The paths of the use tree or expression that the text starts with.
+/// Returns the paths of the use tree or expression that the text starts with.
 fn paths(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     tree(text, &[], &mut found);
     found
 }
 
-/// Reads one branch of a use tree; returns what follows it.
+/// Reads one branch of a use tree; returns the text after it.
 fn tree<'a>(text: &'a str, before: &[String], found: &mut Vec<Vec<String>>) -> &'a str {
     let text = text.trim_start();
     if let Some(rest) = text.strip_prefix('{') {
@@ -163,7 +163,7 @@ fn tree<'a>(text: &'a str, before: &[String], found: &mut Vec<Vec<String>>) -> &
     }
 }
 
-/// Reads the branches up to the brace that closes them; returns what follows it.
+/// Reads the branches up to the closing brace; returns the text after it.
 fn branches<'a>(mut rest: &'a str, before: &[String], found: &mut Vec<Vec<String>>) -> &'a str {
     loop {
         rest = rest.trim_start_matches([' ', '\n', ',']);

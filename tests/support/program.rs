@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
-/// One that runs.
+/// An example that runs.
 pub(crate) struct Program {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -19,12 +19,12 @@ impl Program {
         Program { child, lines, log }
     }
 
-    /// Reads on until a line holds this.
+    /// Reads standard output up to a line that contains `text`, and returns the line.
     pub(crate) fn says(&mut self, text: &str) -> String {
         find(&mut self.lines, text)
     }
 
-    /// The same of its log.
+    /// Reads standard error up to a line that contains `text`, and returns the line.
     pub(crate) fn logs(&mut self, text: &str) -> String {
         find(&mut self.log, text)
     }
@@ -34,7 +34,7 @@ impl Program {
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     }
 
-    /// All it says from here on, and its exit code.
+    /// Waits for the end of the program; returns its remaining lines and its exit code.
     pub(crate) fn rest(&mut self) -> (Vec<String>, Option<i32>) {
         let rest = self.lines.by_ref().map(Result::unwrap).collect();
         (rest, self.child.wait().unwrap().code())
@@ -52,11 +52,11 @@ impl Drop for Program {
     }
 }
 
-/// The children that a report names, in their order, and what became of each.
+/// Returns the children in a stop report, in its order, and the outcome of each.
 pub(crate) fn reported(lines: &[String]) -> Vec<(&str, &str)> {
     let from = lines.iter().position(|line| line.starts_with("stopped by")).expect("a report");
     let children = lines[from + 1..].iter();
     let all = children.map(|line| line.trim().split_once("  ").expect("a path and more"));
-    // The child that announces the start ends by itself, maybe during the stop.
+    // The child that announces the start is left out: it ends by itself, maybe during the stop.
     all.filter(|(path, _)| !path.ends_with("/announce")).collect()
 }

@@ -9,13 +9,13 @@ use tokio::task::yield_now;
 
 use super::assert_nothing_left;
 
-/// How many rounds a race has in all.
+/// The total number of rounds of a race.
 pub const ROUNDS: usize = 20_000;
 
-/// How many workers tokio has.
+/// The numbers of tokio workers that a race runs with.
 pub const WORKERS: [usize; 3] = [1, 2, 4];
 
-/// How many rounds the racers run on without waiting for each other.
+/// The racers wait for each other once in this number of rounds.
 const MEET_EVERY: usize = 8;
 
 /// Runs `act` once for each number of workers.
@@ -26,11 +26,11 @@ pub fn on_workers(act: impl AsyncFn(Runtime)) {
     }
 }
 
-/// Lets two racers meet in every round, then checks what came of it. In the end nothing
-/// may be left.
+/// Runs two racers concurrently for many rounds, then checks the result of each round, and that
+/// nothing is left at the end.
 ///
-/// `left` and `right` run over all that `set_up` made, at the same time: on two foreign
-/// threads, and as two tokio tasks.
+/// `left` and `right` run at the same time over all values that `set_up` made: once on two threads
+/// outside tokio, and once as two tokio tasks.
 pub fn race<T, L, R>(
     set_up: impl Fn(&Runtime) -> T,
     left: impl Fn(&Runtime, &T) -> L + Copy + Send + 'static,
@@ -67,7 +67,7 @@ pub fn race<T, L, R>(
     }
 }
 
-/// In a proof run, threads lose time at the failpoints.
+/// Arms the failpoints of a proof run, so that they delay the threads.
 #[cfg(regrow_proof)]
 fn arm_failpoints(seed: usize) {
     let plan = regrow::proof::FailPlan { seed: seed as u64, yields: 50, pauses: 5 };
@@ -83,7 +83,7 @@ fn tokio_of(workers: usize) -> tokio::runtime::Runtime {
     builder.worker_threads(workers).enable_all().build().expect("a tokio runtime")
 }
 
-/// What both racers run over, and where they meet.
+/// The values that both racers run over, and the number of times that a racer has reached a round.
 struct Arena<T> {
     rt: Runtime,
     made: Arc<Vec<T>>,
@@ -102,8 +102,9 @@ impl<T: Send + Sync + 'static> Arena<T> {
         Arena { rt: rt.clone(), made: Arc::new(made), arrivals: Arc::default() }
     }
 
-    /// This racer is at this round. Both wait for each other now and then only, since
-    /// a wait is long where other programs want the processor too.
+    /// Records that a racer has reached this round, and returns the number of arrivals that it
+    /// waits for. The racers wait for each other only in some rounds, since a wait takes long while
+    /// other programs use the processor.
     fn arrive(&self, round: usize) -> usize {
         self.arrivals.fetch_add(1, Ordering::AcqRel);
         if round.is_multiple_of(MEET_EVERY) { 2 * round + 2 } else { 0 }
@@ -149,7 +150,8 @@ impl<T: Send + Sync + 'static> Arena<T> {
     }
 }
 
-/// Shifts the racers against each other, by another amount each round.
+/// Delays a racer by a time that differs in each round, so that the racers meet at different
+/// points.
 fn dawdle(round: usize, pace: usize) {
     for _ in 0..round * pace % 97 {
         std::hint::spin_loop();

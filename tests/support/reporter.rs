@@ -85,17 +85,18 @@ impl Fixture {
     }
 
     pub fn tell(&self, name: &'static str, tell: Tell) {
-        // Names of these tests are constants, as names should be.
+        // The names in these tests are constants.
         assert!(self.rt.server(Name::<Reporter>::new(name)).cast(tell));
     }
 }
 
-/// Specs, active, supervisors, workers.
+/// Returns the numbers of specifications, active children, supervisors and workers.
 pub fn counts(tree: &ChildCounts) -> (usize, usize, usize, usize) {
     (tree.specs, tree.active, tree.supervisors, tree.workers)
 }
 
-/// Asks until the counts are these: every ask is served after what was queued before.
+/// Requests the counts until they are `expected`. The supervisor answers each request after the
+/// messages that were queued before it.
 pub async fn settle(tree: &SupervisorRef, expected: (usize, usize, usize, usize)) {
     while counts(&tree.count_children().await.unwrap()) != expected {
         tokio::task::yield_now().await;

@@ -1,5 +1,5 @@
 //! Random numbers from a seed: xorshift, the same on every machine.
-#![allow(dead_code)] // not every user picks
+#![allow(dead_code)] // no user calls all of the methods
 
 pub(crate) struct Rng(u64);
 
@@ -15,7 +15,7 @@ impl Rng {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
     }
 
-    /// A number below `limit`.
+    /// Returns a random number below `limit`.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
@@ -28,7 +28,7 @@ impl Rng {
         among[self.below(among.len())]
     }
 
-    /// The place of one weight among many, as often as it weighs.
+    /// Picks one of the choices at random, each in proportion to its weight.
     pub(crate) fn weighted<T: Copy>(&mut self, among: &[(usize, T)]) -> T {
         let mut at = self.below(among.iter().map(|(weight, _)| weight).sum());
         for &(weight, choice) in among {

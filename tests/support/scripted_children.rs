@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::settled;
 
-/// How one start of a child goes.
+/// The outcome of one start of a child.
 #[derive(Debug, Clone, Copy)]
 pub enum Start {
     Good,
@@ -23,7 +23,7 @@ pub enum Start {
     Ignores,
 }
 
-/// How a child takes a stop.
+/// How a child reacts to a stop request.
 #[derive(Debug, Clone, Copy)]
 pub enum Stop {
     Deaf,
@@ -33,12 +33,12 @@ pub enum Stop {
 
 #[derive(Default)]
 struct Plans {
-    /// Starts that are yet to come; good ones after those.
+    /// The outcomes of the next starts. All later starts are good.
     starts: HashMap<&'static str, VecDeque<Start>>,
     stops: HashMap<&'static str, Stop>,
 }
 
-/// What all children of one test share.
+/// The script and the log that all children of one test share.
 #[derive(Clone)]
 pub struct Script {
     plans: Arc<Mutex<Plans>>,
@@ -52,7 +52,7 @@ pub struct ScriptedChildren {
     told: UnboundedReceiver<String>,
 }
 
-/// A child.
+/// A child that follows its script.
 pub struct ScriptedServer {
     id: &'static str,
     script: Script,
@@ -120,7 +120,7 @@ impl Drop for ScriptedServer {
 
 impl Script {
     fn say(&self, what: String) {
-        // Some outlive their test.
+        // A child may outlive its test, so this send may fail.
         let _ = self.log.send(what);
     }
 
@@ -140,7 +140,7 @@ impl ScriptedChildren {
         ScriptedChildren { rt, script: Script { plans: Arc::default(), log }, told }
     }
 
-    /// A child that has its id for a name.
+    /// Returns a child whose name is its id.
     pub fn child(&self, id: &'static str) -> ChildSpec {
         ScriptedServer::child((id, self.script.clone())).with_id(id).named(id)
     }
@@ -149,7 +149,7 @@ impl ScriptedChildren {
         ids.map(|id| self.child(id))
     }
 
-    /// What the next starts of the child are like.
+    /// Sets the outcomes of the next starts of a child.
     pub fn next_starts(&self, id: &'static str, starts: impl IntoIterator<Item = Start>) {
         let mut plans = self.script.plans.lock().unwrap();
         plans.starts.entry(id).or_default().extend(starts);
@@ -167,7 +167,7 @@ impl ScriptedChildren {
         self.rt.server(id)
     }
 
-    /// Ends a child from inside.
+    /// Ends a child with this reason, which its handler returns.
     pub fn end(&self, id: &'static str, reason: ExitReason) {
         assert!(self.server(id).cast(reason), "{id} does not run");
     }
@@ -176,7 +176,7 @@ impl ScriptedChildren {
         self.end(id, ExitReason::crashed("boom"));
     }
 
-    /// Takes one report if there is one.
+    /// Takes one report, and returns whether there was one.
     pub fn try_report(&mut self) -> bool {
         self.told.try_recv().is_ok()
     }
@@ -188,12 +188,12 @@ impl ScriptedChildren {
     }
 }
 
-/// The pids of all children, in start order.
+/// Returns the pids of all children, in start order.
 pub async fn pids(tree: &SupervisorRef) -> Vec<Option<Pid>> {
     tree.which_children().await.unwrap().iter().map(|child| child.pid()).collect()
 }
 
-/// What all children are doing, in start order: `"a runs"`.
+/// Returns the state of all children, in start order: `"a runs"`.
 pub async fn states(tree: &SupervisorRef) -> Vec<String> {
     let state = |child: &regrow::ChildInfo| match child.state {
         ChildState::Running(_) => format!("{} runs", child.id),
@@ -207,7 +207,7 @@ pub async fn states(tree: &SupervisorRef) -> Vec<String> {
     tree.which_children().await.unwrap().iter().map(state).collect()
 }
 
-/// The details in the exit reason of a supervisor that gave up.
+/// Returns the details in the exit reason of a supervisor that gave up.
 pub fn limit(reason: &ExitReason) -> &RestartLimitReached {
     let limit = reason.crash().and_then(|crash| crash.downcast_ref());
     limit.unwrap_or_else(|| panic!("it didn't give up, but ended with {reason}"))

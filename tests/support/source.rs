@@ -1,4 +1,5 @@
-//! Source files for the rules of the repository: code without comments and literals, and functions.
+//! Source files for the rules of the repository: their functions, and their code without comments
+//! and literals.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::path::Path;
 /// One file of this repository.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// From the repository's root: `src/kernel/mod.rs`.
+    /// The path from the root of the repository: `src/kernel/mod.rs`.
     pub path: String,
     pub text: String,
 }
@@ -26,17 +27,17 @@ enum Piece {
     Literal,
 }
 
-/// The text of one file.
+/// Returns the text of one file; `None` if it can't be read.
 pub fn read(path: &str) -> Option<String> {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
 }
 
-/// All Rust files below a folder, in alphabetical order; none if it isn't there.
+/// Returns all Rust files below a folder, in alphabetical order; none if the folder doesn't exist.
 pub fn sources(folder: &str) -> Vec<Source> {
     files(folder, ".rs")
 }
 
-/// All files below a folder with this name suffix.
+/// Returns all files below a folder whose names end with `ending`.
 pub fn files(folder: &str, ending: &str) -> Vec<Source> {
     let mut found = Vec::new();
     for name in entries(folder) {
@@ -49,7 +50,7 @@ pub fn files(folder: &str, ending: &str) -> Vec<Source> {
     found
 }
 
-/// The names of what lies in a folder, in alphabetical order.
+/// Returns the names of the entries of a folder, in alphabetical order.
 pub fn entries(folder: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -60,19 +61,19 @@ pub fn entries(folder: &str) -> Vec<String> {
 }
 
 impl Source {
-    /// The text with comments and literals blanked out, line by line.
+    /// Returns the text with comments and literals replaced by spaces. Line breaks stay.
     pub fn code(&self) -> String {
         only(&self.text, &[Piece::Code])
     }
 
-    /// The code that ships: without a module of tests at the end.
+    /// Returns the code that is shipped: without a module of tests at the end.
     pub fn shipped(&self) -> String {
         let code = self.code();
         code.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
     }
 
-    /// How many lines there are besides documentation, which may be long, and how many
-    /// with something other than comments.
+    /// Returns two numbers of lines: those that are not documentation, which may be long, and those
+    /// with more than comments.
     pub fn size(&self) -> (usize, usize) {
         let code = only(&self.text, &[Piece::Code, Piece::Literal]);
         let filled = code.lines().filter(|line| !line.trim().is_empty()).count();
@@ -83,14 +84,15 @@ impl Source {
         (self.text.lines().filter(|line| !is_doc(line)).count(), filled)
     }
 
-    /// The functions of this file; one inside of another is also a part of that one.
+    /// Returns the functions of this file. A nested function is listed too, and its text is also a
+    /// part of the outer function.
     pub fn functions(&self) -> Vec<Function> {
         let code = self.code();
         words(&code, "fn").filter_map(|at| function(&code, at)).collect()
     }
 }
 
-/// Where this word stands by itself.
+/// Returns the positions at which this word is a whole word.
 pub fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let alone = move |at: &usize| {
         let before = code[..*at].chars().next_back();
@@ -104,7 +106,7 @@ pub fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The function at this `fn`; none if it has no body.
+/// Returns the function at this `fn`; `None` if it has no body.
 fn function(code: &str, at: usize) -> Option<Function> {
     let head = code[at + 2..].trim_start();
     let name = head.chars().take_while(|&c| is_word(c)).collect();
@@ -127,7 +129,7 @@ fn function(code: &str, at: usize) -> Option<Function> {
     Some(Function { name, attributes, body })
 }
 
-/// The text with all other pieces blanked out.
+/// Returns the text with all other pieces replaced by spaces.
 fn only(text: &str, kept: &[Piece]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -146,7 +148,7 @@ fn only(text: &str, kept: &[Piece]) -> String {
     out
 }
 
-/// What the text starts with, and how long that is in bytes.
+/// Returns the kind and the length in bytes of the piece that the text starts with.
 fn next_piece(before: char, rest: &str) -> (Piece, usize) {
     if let Some(length) = comment(rest) {
         return (Piece::Comment, length);
@@ -198,7 +200,7 @@ fn text(rest: &str) -> Option<usize> {
     Some(close?.0 + 2)
 }
 
-/// A character, and not a lifetime.
+/// Returns the length of a character literal at the start of the text; `None` for a lifetime.
 fn character(rest: &str) -> Option<usize> {
     let inner = rest.strip_prefix('\'')?;
     let first = inner.chars().next()?;

@@ -11,7 +11,7 @@ enum Step {
     End(Result),
 }
 
-/// What ends the mail of [`TestProcess::mail`].
+/// The message that marks the end of the mail in [`TestProcess::mail`].
 const MARK: &[u8] = b"\0 all that came before";
 
 pub struct TestProcess {
@@ -29,7 +29,7 @@ impl TestProcess {
         TestProcess { rt: rt.clone(), handle, orders, mail }
     }
 
-    /// One that traps exits.
+    /// Starts a test process that traps exits.
     pub fn trapping(rt: &Runtime) -> TestProcess {
         let test_process = TestProcess::new(rt);
         rt.set_trap_exit(test_process.pid(), true);
@@ -40,7 +40,7 @@ impl TestProcess {
         self.handle.pid()
     }
 
-    /// Runs `act` inside the process, and gives its result.
+    /// Runs `act` inside the process, and returns its result.
     pub async fn ask<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Context) -> T + Send + 'static,
@@ -53,17 +53,17 @@ impl TestProcess {
         result.await.expect("the test process has ended")
     }
 
-    /// Makes it return.
+    /// Makes the process return.
     pub fn finish(&self) {
         self.order(|_| Step::End(Ok(())));
     }
 
-    /// Makes it return this reason as its error.
+    /// Makes the process return this reason as its error.
     pub fn fail(&self, reason: ExitReason) {
         self.order(|_| Step::End(Err(reason)));
     }
 
-    /// Makes it panic.
+    /// Makes the process panic.
     pub fn panic(&self, text: &'static str) {
         self.order(move |_| panic!("{text}"));
     }
@@ -72,12 +72,12 @@ impl TestProcess {
         let _ = self.orders.send(Box::new(order));
     }
 
-    /// The next thing it receives.
+    /// Waits for the next item that the process receives.
     pub async fn next(&mut self) -> Received {
         self.mail.recv().await.expect("the test process has ended")
     }
 
-    /// All that was delivered to it and not yet asked for.
+    /// Returns all items that were delivered to the process and not taken yet.
     pub async fn mail(&mut self) -> Vec<Received> {
         assert!(self.rt.send(self.pid(), MARK.to_vec()), "the test process has ended");
         let mut mail = Vec::new();
@@ -89,7 +89,8 @@ impl TestProcess {
         }
     }
 
-    /// What it received before it ended and wasn't asked for.
+    /// Waits for the end of the process, and returns the items that it received and that were not
+    /// taken yet.
     pub async fn rest(&mut self) -> Vec<Received> {
         let mut rest = Vec::new();
         while let Some(item) = self.mail.recv().await {
@@ -98,7 +99,7 @@ impl TestProcess {
         rest
     }
 
-    /// Whether it is alive and still acts on request.
+    /// Returns whether the process is alive and still acts on request.
     pub async fn lives(&self) -> bool {
         self.ask(|_| ()).await;
         self.rt.is_alive(self.pid())
