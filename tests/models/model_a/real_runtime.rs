@@ -55,7 +55,7 @@ impl World {
             _ if command.by == OUTSIDE => self.perform(command),
             _ => {
                 if let Some(job) = self.books().jobs.get(&command.by) {
-                    // It fails if the process has ended.
+                    // The send fails if the process has ended.
                     let _ = job.send(command);
                 }
             }

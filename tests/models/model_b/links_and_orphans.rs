@@ -4,7 +4,7 @@ use super::model::{Child, Model, State, Tree};
 use super::plan::{End, Kind, Script, Shutdown, Spec, Stop};
 
 impl Model {
-    /// A worker runs, and is linked to this sibling if that one does.
+    /// Records that a worker runs, and links it to this sibling if the sibling runs.
     pub(crate) fn link(&mut self, id: u32, sibling: Option<u32>) {
         if let Some(sibling) = sibling.filter(|sibling| self.alive.contains(sibling)) {
             self.undecided |= self.coming.ends(sibling);
@@ -13,7 +13,7 @@ impl Model {
         self.alive.insert(id);
     }
 
-    /// An ended process has no links; an abnormal end is delivered to its linked siblings.
+    /// Removes the links of an ended process. Its linked siblings receive an abnormal end.
     pub(crate) fn unlink(&mut self, id: u32, end: End) {
         self.alive.remove(&id);
         for (a, b) in std::mem::take(&mut self.links) {
@@ -35,7 +35,8 @@ impl Model {
             let is_first = first > 0;
             first = first.saturating_sub(1);
             let Some(at) = tree.at(id) else { continue };
-            // One that ended by itself while its supervisor was busy did so before its sibling.
+            // A sibling that ended by itself while its supervisor was busy ended before it lost its
+            // link.
             self.strike(&mut tree.children[at]);
             let child = &mut tree.children[at];
             if matches!(child.state, State::Running(None)) && !child.spec.traps() {
@@ -56,7 +57,7 @@ impl Model {
         for child in tree.children.drain(..) {
             last = last.max(self.falls(child));
             self.now = now;
-            // A process that lost a sibling by this ends anyway.
+            // A process that lost a linked sibling in this way ends anyway.
             self.bereft.clear();
         }
         self.falling = self.falling.max(last);

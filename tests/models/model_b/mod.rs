@@ -42,27 +42,28 @@ use crate::injected_panics::hush_injected_panics;
 use generator::Mode;
 use plan::Program;
 
-/// How many seeds are run: few in a debug build.
+/// The number of seeds; a debug build runs few.
 const SEEDS: u64 = if cfg!(debug_assertions) { 150 } else { 10_000 };
 
-/// Seeds that have failed once.
+/// Seeds that once failed.
 const REGRESSIONS: [u64; 7] = [16, 125, 534, 18_114, 44_416, 45_928, 83_440];
 
 const COMMANDS: usize = 100;
 
-/// One command at a time.
+/// The model predicts the result of each single command.
 #[test]
 fn one_command_at_a_time_matches_the_model() {
     prove("one_command_at_a_time", |seed| generator::program(seed, COMMANDS, Mode::One));
 }
 
-/// Several siblings die at one instant.
+/// Several siblings end at one instant, and some order of their ends explains what follows.
 #[test]
 fn simultaneous_exits_match_some_order_of_the_model() {
     prove("simultaneous_exits", |seed| generator::program(seed, COMMANDS, Mode::Burst));
 }
 
-/// Requests and ends come while their supervisor is busy.
+/// Requests and ends arrive while their supervisor is busy, and are handled in the order of
+/// arrival.
 #[test]
 fn waiting_requests_are_served_in_arrival_order() {
     prove("waiting_requests", |seed| generator::program(seed, COMMANDS, Mode::Queue));
