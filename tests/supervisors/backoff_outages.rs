@@ -1,5 +1,5 @@
-//! A backoff survives an outage for any number of children. A child that never recovers is given up after
-//! a time limit. Fixed and dynamic supervisors make the same decisions.
+//! A backoff survives an outage for any number of children. A child that never recovers is given up
+//! after a time limit. Fixed and dynamic supervisors make the same decisions.
 
 use crate::support;
 

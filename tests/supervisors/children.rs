@@ -215,8 +215,8 @@ async fn a_crash_of_every_kind_logs_one_error() {
     }
 }
 
-/// A child that handles only the stop request of its supervisor ends by any other exit signal like an
-/// ordinary process.
+/// A child that handles only the stop request of its supervisor ends by any other exit signal like
+/// an ordinary process.
 #[tokio::test]
 async fn an_exit_signal_of_another_process_ends_a_non_trapping_child() {
     for kind in KINDS.into_iter().filter(|(name, _)| *name != "task") {

@@ -1,4 +1,5 @@
-//! How supervisors start: in order, completely or not at all, from valid and invalid specifications.
+//! How supervisors start: in order, completely or not at all, from valid and invalid
+//! specifications.
 
 use crate::support;
 

@@ -1,9 +1,10 @@
 //! Model A: the signal kernel against a model of it, command by command.
 //!
-//! Each process interprets commands and records what it receives. After each batch of commands the test
-//! compares every observable fact with [`model`]. A failure prints its shortened program and the
-//! command that repeats it. `REGROW_PROOF=full` runs 100,000 seeds of each mode, `REGROW_SEED=n` one
-//! seed, and `REGROW_FRESH=hex` adds a tenth more seeds, beginning with that one.
+//! Each process interprets commands and records what it receives. After each batch of commands the
+//! test compares every observable fact with [`model`]. A failure prints its shortened program and
+//! the command that repeats it. `REGROW_PROOF=full` runs 100,000 seeds of each mode,
+//! `REGROW_SEED=n` one seed, and `REGROW_FRESH=hex` adds a tenth more seeds, beginning with that
+//! one.
 
 mod commands;
 mod model;

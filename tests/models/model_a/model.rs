@@ -1,9 +1,9 @@
 //! The semantics of the kernel, as sequential rules.
 //!
-//! A fatal signal makes the exit of a process *pending*: the process takes nothing more, but can still
-//! be found. Its *end* is a step of its own, in this order: its names, groups and timers are freed; each
-//! process that monitors it gets a `Down`; each process that is linked to it gets its exit. Processes
-//! with a pending exit end in the order in which their exits became pending.
+//! A fatal signal makes the exit of a process *pending*: the process takes nothing more, but can
+//! still be found. Its *end* is a step of its own, in this order: its names, groups and timers are
+//! freed; each process that monitors it gets a `Down`; each process that is linked to it gets its
+//! exit. Processes with a pending exit end in the order in which their exits became pending.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

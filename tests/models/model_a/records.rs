@@ -1,4 +1,5 @@
-//! The processes and references of the real kernel by their model ids, and what was observed of them.
+//! The processes and references of the real kernel by their model ids, and what was observed of
+//! them.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,8 +1,8 @@
 //! OTP's supervisor as a sequential program with its own clock.
 //!
-//! Only starts and stops take time. Every event of a child is a line of the trace with its time. Events
-//! that occur later without a command are in [`time`](super::time). Links and the children of killed
-//! supervisors are in [`links_and_orphans`](super::links_and_orphans).
+//! Only starts and stops take time. Every event of a child is a line of the trace with its time.
+//! Events that occur later without a command are in [`time`](super::time). Links and the children
+//! of killed supervisors are in [`links_and_orphans`](super::links_and_orphans).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 

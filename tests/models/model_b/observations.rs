@@ -1,7 +1,8 @@
-//! The events of a run in the format of the model, and the invariants that hold independently of it.
+//! The events of a run in the format of the model, and the invariants that hold independently of
+//! it.
 //!
-//! Invariants are cited by their numbers: I-12 one incarnation of a child at a time, I-14 a
-//! restart follows an end, I-16 which children are restarted.
+//! Invariants are cited by their numbers: I-12 one incarnation of a child at a time, I-14 a restart
+//! follows an end, I-16 which children are restarted.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,9 @@
 //! A supervisor's mailbox, and the messages that arrive while the supervisor is busy.
 //!
-//! A mailbox has one order: that in which requests, exits and the supervisor's own retries
-//! arrive. The model runs a supervisor in one step, so it checks for messages that have arrived
-//! meanwhile before it posts or takes anything. No two messages arrive at one instant, except requests
-//! that were sent together, which have an order.
+//! A mailbox has one order: that in which requests, exits and the supervisor's own retries arrive.
+//! The model runs a supervisor in one step, so it checks for messages that have arrived meanwhile
+//! before it posts or takes anything. No two messages arrive at one instant, except requests that
+//! were sent together, which have an order.
 
 use std::collections::VecDeque;
 
