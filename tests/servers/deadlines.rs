@@ -57,7 +57,7 @@ fn same(reply: Reply<()>) -> Reply<()> {
     reply
 }
 
-/// A tokio runtime with this number of threads.
+/// Returns a tokio runtime with this number of threads.
 fn workers(threads: usize) -> Tokio {
     Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
 }

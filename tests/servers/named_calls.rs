@@ -110,8 +110,8 @@ async fn assert_refused(rt: &Runtime, expected: &CallError, when: &str) {
     }
 }
 
-/// Each restart type with each accepted reason, and the result of a call, which tells whether a
-/// successor is started.
+/// Returns the cases: a restart type, an accepted reason, and the result of a call, which tells
+/// whether a successor is started.
 fn table() -> Vec<(Restart, ExitReason, CallError)> {
     vec![
         (PERMANENT, ExitReason::Killed, RESTARTING),

@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const ALL: [Overflow; 4] =
     [Overflow::Reject, Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest];
 
-/// A ledger with a mailbox of this capacity that is busy for a second.
+/// Starts a ledger with a mailbox of this capacity, and keeps it busy for a second.
 async fn busy(rt: &Runtime, capacity: usize, overflow: Overflow) -> ServerRef<Ledger> {
     let spec = Ledger::spec(Setup { trap: true, ..Setup::default() });
     let server = spec.mailbox_capacity(capacity, overflow).start(rt).await.unwrap();

@@ -1,4 +1,4 @@
-//! Special kinds of calls.
+//! Calls to several servers at once, calls that wait for a restart, and calls from outside tokio.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! Starting servers: linked, monitored, with a time limit, and again.
+//! Starting servers: linked, monitored, with a time limit, and restarted.
 
 use crate::support;
 

@@ -28,7 +28,7 @@ const CALLS: u64 = 20_000;
 const BATCH: u64 = 10;
 const FOREVER: Duration = Duration::from_secs(300);
 
-/// What a handler did with a call.
+/// The outcome of a call in its handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Replied,
@@ -189,8 +189,8 @@ impl Fickle {
 
 type Outcome = (u64, &'static str, Result<u64, CallError>);
 
-/// The calls of one thread. In some batches the thread also ends a server from outside, for a
-/// unique reason.
+/// Makes the calls of one thread. In some batches it also ends a server from outside, for a unique
+/// reason.
 async fn client(rt: Runtime, books: Arc<Books>, thread: u64) -> Vec<Outcome> {
     let mut rng = Rng::new(thread + 1);
     let mut outcomes = Vec::new();

@@ -16,7 +16,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A backoff of exactly 1, 2, 4 … 30 s.
+/// Returns a backoff with delays of exactly 1, 2, 4 … 30 s.
 fn exact() -> Backoff {
     Backoff::new().jitter(0.0)
 }

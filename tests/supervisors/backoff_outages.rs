@@ -18,7 +18,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A child that fails at once while the outage lasts, and runs afterwards.
+/// Returns a child that fails at once while the outage lasts, and runs afterwards.
 fn needs_the_service(id: String, over: Instant) -> ChildSpec {
     ChildSpec::task(id, move |_| async move {
         match Instant::now() < over {
@@ -69,7 +69,7 @@ async fn survives(seed: u64, children: u64, outage: Duration, backoff: Backoff) 
     );
 }
 
-/// The number of seeds; a proof of full size runs all.
+/// Returns the number of seeds, which is larger in a proof of full size.
 fn seeds() -> u64 {
     if std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full") { 1_000 } else { 100 }
 }
@@ -183,7 +183,8 @@ async fn a_delayed_restart_does_not_count_against_the_budget() {
     assert_eq!((child.as_str(), *which), ("sibling", Limit::Budget));
 }
 
-/// A dynamic supervisor whose children have their own budgets gives up only the child that fails.
+/// A dynamic supervisor whose children have their own budgets gives up only the child that has no
+/// healthy run for too long.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_with_its_own_budget_is_given_up_alone_by_time() {
     let rt = Runtime::new();

@@ -65,7 +65,7 @@ impl Shells {
     }
 }
 
-/// A script that prints a line when it receives SIGTERM, and exits with this code.
+/// Returns a script that prints a line when it receives SIGTERM, and exits with this code.
 fn polite(code: u8) -> String {
     format!("trap 'echo stopping; exit {code}' TERM; echo up; {WAIT}")
 }
@@ -362,7 +362,7 @@ async fn own_process_group_signals_the_whole_group() {
     }
 }
 
-/// A program with its output logged.
+/// Returns a child whose output is logged.
 fn piped(script: &str) -> ChildSpec {
     let script = script.to_owned();
     ChildSpec::command("talker", move || {
@@ -372,7 +372,7 @@ fn piped(script: &str) -> ChildSpec {
     })
 }
 
-/// The number of lines logged for each pipe since the last call.
+/// Returns the number of lines logged for each pipe since the last call.
 fn count_lines(log: &Log) -> [usize; 2] {
     let mut told = [0; 2];
     for line in log.take().iter().filter(|line| line.target == "regrow::command") {
@@ -405,7 +405,8 @@ async fn endless_program_output_does_not_starve_other_tasks() {
     }
 }
 
-/// Each line has 8 KiB: fewer such lines are logged before other tasks run.
+/// Output without newlines is logged in lines of 8 KiB. Fewer of these long lines are logged before
+/// other tasks run.
 #[tokio::test]
 async fn few_long_lines_are_logged_at_a_time() {
     let (rt, log) = (Runtime::new(), Log::listen());

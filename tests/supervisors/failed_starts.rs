@@ -224,7 +224,7 @@ impl Above {
     }
 }
 
-/// The log lines about anything except the failed start itself.
+/// Returns the log lines about anything except the failed start itself.
 fn complaints(log: &Log) -> Vec<String> {
     let mut lines = log.take();
     lines.retain(|line| line.target == "regrow::supervisor" && line.message != "start failed");

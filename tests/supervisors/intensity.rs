@@ -147,14 +147,15 @@ async fn all_children_share_one_restart_budget() {
     assert_eq!(limit(&ended.await).child, "c");
 }
 
-/// The counts of each id: the number of children and of restarts.
+/// Returns the counts of each id: the number of children and of restarts.
 fn counts(limit: &RestartLimitReached) -> Vec<(&str, u32, u32)> {
     let count = |count: &regrow::RestartCount| (count.children, count.restarts);
     let counts = limit.counts.iter().map(|each| (each.child.as_str(), count(each)));
     counts.map(|(child, (children, restarts))| (child, children, restarts)).collect()
 }
 
-/// Four children end once each. All four restarts count, although no child ended more than once.
+/// Four children end once each. The ends count together, and exceed the default budget of three
+/// restarts.
 #[tokio::test(start_paused = true)]
 async fn restart_limit_reached_lists_the_restarts_per_child() {
     let t = ScriptedChildren::new();

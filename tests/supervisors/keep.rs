@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A kept list, and the number of its creations.
+/// Returns a kept list, and the number of its creations.
 fn counted() -> (Keep<Vec<u32>>, Arc<AtomicUsize>) {
     let made = Arc::new(AtomicUsize::new(0));
     let count = made.clone();

@@ -29,7 +29,7 @@ impl Starts {
     }
 }
 
-/// A child that uses its whole shutdown time when it is asked to stop.
+/// Returns a child that uses its whole shutdown time when it is asked to stop.
 fn slow(id: &str) -> ChildSpec {
     ChildSpec::task(id, |mut ctx| async move {
         ctx.cancellation_token();
@@ -67,7 +67,7 @@ async fn most_starts_equals_the_starts_that_the_budgets_allow() {
 }
 
 /// With a backoff, the number is that of the starts that fit into the time without a healthy run.
-/// In a group, the restarts by a sibling are added.
+/// In a group, the restarts that a sibling causes are added.
 #[tokio::test(start_paused = true)]
 async fn most_starts_with_backoff_equals_the_starts_within_the_give_up_time() {
     let exact = Backoff::new().jitter(0.0);
@@ -78,8 +78,8 @@ async fn most_starts_with_backoff_equals_the_starts_within_the_give_up_time() {
         let most = spec.lint().most_starts.unwrap();
         assert_eq!(starts_until_its_end(spec, &starts).await, most, "{backoff:?}");
     }
-    // With jitter, the number is an upper limit, because most drawn delays are longer than the
-    // shortest.
+    // With jitter the number is an upper limit, because most of the drawn delays are longer than
+    // the shortest possible ones.
     for seed in 0..20 {
         let starts = Starts::default();
         let spec = Supervisor::one_for_one().backoff(Backoff::new()).jitter_seed(seed);
@@ -90,8 +90,8 @@ async fn most_starts_with_backoff_equals_the_starts_within_the_give_up_time() {
     }
 }
 
-/// Unlimited restarts with a backoff, which the book recommends, are no finding: the missing limit
-/// is intended.
+/// Unlimited restarts with a backoff, which the book recommends, are no finding. The lint then
+/// gives no largest number of starts.
 #[test]
 fn unlimited_restarts_with_a_backoff_are_not_a_lint_finding() {
     let failing = || Starts::default().child("failing");

@@ -42,7 +42,7 @@ async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
     assert!(before.into_iter().all(|old| !t.rt.is_alive(old.unwrap())));
 }
 
-/// ALL-002: the restarted a is stopped again, and each attempt is counted once.
+/// ALL-002: a, which was restarted, is stopped again, and each attempt is counted once.
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_in_a_group_restart_retries_the_whole_group() {
     let mut t = ScriptedChildren::new();

@@ -42,7 +42,7 @@ impl GenServer for Desk {
     }
 }
 
-/// A child `"desk"` under the name `"n"`.
+/// Returns a child `"desk"` under the name `"n"`.
 fn desk(first: impl Fn(&mut ServerContext<Desk>) -> Result + Send + Sync + 'static) -> ChildSpec {
     let first: First = Arc::new(first);
     Desk::child_with(move || first.clone()).with_id("desk").named("n")
@@ -117,7 +117,7 @@ fn assert_free(rt: &Runtime, name: &str, what: &str) {
     rt.kill(stranger);
 }
 
-/// All kinds of children that can have a name.
+/// Returns one child of each kind that can have a name.
 fn kinds() -> Vec<(&'static str, ChildSpec)> {
     let job = |id: &str| forever(id).named("n");
     vec![
@@ -435,8 +435,7 @@ async fn a_child_that_registers_its_own_name_again_keeps_it_reserved() {
     }
 }
 
-/// The helper holds the name like any other process. After its end the name belongs to the child
-/// again.
+/// The helper holds the name like any other process: nothing is reserved for it.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_an_init_moves_to_another_process_belongs_to_it() {
     let rt = Runtime::new();

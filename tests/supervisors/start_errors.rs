@@ -58,7 +58,7 @@ fn ignores() -> Init {
     init(|ctx| async move { Err(ctx.ignore()) }.boxed())
 }
 
-/// An `init` that returns this error.
+/// Returns an `init` that returns this error.
 fn passes_on(error: &StartError) -> Init {
     let error = error.clone();
     init(move |_| {
@@ -67,7 +67,7 @@ fn passes_on(error: &StartError) -> Init {
     })
 }
 
-/// All kinds of start errors; those with a name have this one.
+/// Returns one start error of each kind. Errors that contain a name contain this one.
 fn start_errors(name: &str) -> Vec<StartError> {
     let pid = Pid::from_raw(1);
     let taken = StartError::AlreadyStarted { name: name.into(), pid };
@@ -133,7 +133,7 @@ async fn a_start_error_returned_by_the_init_of_a_child_is_its_failure() {
     }
 }
 
-/// An `init` that counts its calls, and starts another server that ignores its start.
+/// Returns an `init` that counts its calls, and starts another server that ignores its start.
 fn starts_an_ignoring_one(inits: &Arc<AtomicU32>, from: u32) -> Init {
     let inits = inits.clone();
     init(move |ctx| {

@@ -149,7 +149,7 @@ async fn a_dynamic_supervisor_serves_requests_while_it_waits_for_orphans() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// A dynamic child that is terminated while it waits is not started any more.
+/// A dynamic child that is terminated while it waits for orphans is not started any more.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() {
     let mut t = ScriptedChildren::new();
@@ -166,7 +166,7 @@ async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() 
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
 }
 
-/// A supervisor that is killed again or stopped while it waits leaves no process.
+/// A supervisor that is killed again or stopped while it waits for orphans leaves no process.
 #[tokio::test(start_paused = true)]
 async fn killing_a_supervisor_that_waits_for_orphans_leaves_no_process() {
     let t = ScriptedChildren::new();

@@ -16,7 +16,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A child that ignores the stop request.
+/// Returns a child that ignores the stop request.
 fn deaf(id: &str, shutdown: Shutdown) -> ChildSpec {
     let child = ChildSpec::task(id, |mut ctx| async move {
         ctx.shutdown().await;

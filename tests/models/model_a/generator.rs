@@ -189,7 +189,7 @@ impl Writer {
         self.rng.pick(&live)
     }
 
-    /// Returns any process; in one of ten cases this is certainly the given one.
+    /// Returns the given process in one of ten cases, otherwise any process.
     fn other(&mut self, than: Id) -> Id {
         if self.rng.percent(10) { than } else { self.anyone() }
     }

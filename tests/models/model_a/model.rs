@@ -92,7 +92,7 @@ impl Model {
         self.answers.clear();
     }
 
-    /// Whether the process is in the table: live, or with a pending exit.
+    /// Returns whether the process is in the table: live, or with a pending exit.
     pub(crate) fn is_found(&self, id: Id) -> bool {
         self.processes.contains_key(&id)
     }

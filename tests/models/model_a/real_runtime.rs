@@ -192,8 +192,8 @@ impl World {
         books.heard.entry(id).or_default().push(item);
     }
 
-    /// The body of a process: it executes commands, and receives from its mailbox only on command,
-    /// unless it is eager.
+    /// Returns the body of a process. It executes commands, and receives from its mailbox only on
+    /// command, unless it is eager.
     fn body(
         self: &Arc<Self>,
         id: Id,

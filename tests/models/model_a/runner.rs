@@ -172,7 +172,7 @@ fn replay(model: &mut Model, batch: &Batch, steps: &[Step]) {
     }
 }
 
-/// Whether the order keeps the order of each process's own commands.
+/// Returns whether each process has its own commands in the same sequence in both lists.
 fn keeps_turns(told: &[Command], order: &[Command]) -> bool {
     let of = |by: Id, all: &[Command]| -> Vec<Id> {
         all.iter().filter(|c| c.by == by).map(|c| c.id).collect()

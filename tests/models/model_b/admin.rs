@@ -187,7 +187,7 @@ impl Model {
         if ignored { Answer::Ignored } else { Answer::Ok }
     }
 
-    /// Whether a child of this number runs and so holds its name.
+    /// Returns whether a child of this number runs and so holds its name.
     fn holds(&self, id: u32) -> bool {
         let mut all = Vec::new();
         self.root.iter().for_each(|root| self.states(root, &mut all));

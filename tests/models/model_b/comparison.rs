@@ -1,4 +1,4 @@
-//! Compares what a run shows with what the models allow.
+//! Compares the observations of a run with the outcomes that the models allow.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use super::plan::{Command, End, Look};
 pub(crate) struct Guess {
     pub(crate) model: Model,
     pub(crate) answer: Answer,
-    /// When the answer was due, if it did not come at that time; `None` if it did.
+    /// When the answer is due; `None` if it came in time, or if its time is not checked.
     pub(crate) due: Option<Due>,
 }
 

@@ -25,8 +25,8 @@ impl Model {
         }
     }
 
-    /// A process that lost a linked sibling and does not trap exits ends with the same reason.
-    /// Returns these processes, before their supervisor has handled their ends. The supervisor runs
+    /// Ends the children that lost a linked sibling and do not trap exits, with the reason of the
+    /// sibling. Returns them, before their supervisor has handled their ends. The supervisor runs
     /// concurrently with further ends in the cascade, and their relative order is not defined.
     pub(crate) fn bereave(&mut self, tree: &mut Tree) -> Vec<u32> {
         let mut fallen = Vec::new();
@@ -35,8 +35,7 @@ impl Model {
             let is_first = first > 0;
             first = first.saturating_sub(1);
             let Some(at) = tree.at(id) else { continue };
-            // A sibling that ended by itself while its supervisor was busy ended before it lost its
-            // link.
+            // A child that ended by itself while its supervisor was busy ended before its sibling.
             self.strike(&mut tree.children[at]);
             let child = &mut tree.children[at];
             if matches!(child.state, State::Running(None)) && !child.spec.traps() {
@@ -48,7 +47,7 @@ impl Model {
         fallen
     }
 
-    /// The children of a killed supervisor end concurrently, each within its own shutdown time.
+    /// Ends the children of a killed supervisor concurrently, each within its own shutdown time.
     /// Returns the time at which the last of them has ended. A child that waits for the end of a
     /// sibling may crash by itself meanwhile.
     pub(crate) fn fall(&mut self, tree: &mut Tree) -> u64 {

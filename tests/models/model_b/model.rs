@@ -331,8 +331,8 @@ impl Model {
         }
     }
 
-    /// The children as their supervisor knows them: a child with an end that is not handled yet
-    /// counts as running.
+    /// Returns the children as their supervisor knows them: a child counts as running until its end
+    /// is handled.
     pub(crate) fn looks(&self, tree: &Tree) -> Vec<(u32, Look)> {
         let look = |child: &Child| match child.state {
             State::Running(_) | State::Dead(_) => Look::Runs,
@@ -358,7 +358,8 @@ impl Child {
         (self.state, self.death) = (State::Dead(end), death);
     }
 
-    /// Whether the incarnation had started at this time; `None` if its start was in progress.
+    /// Returns whether the incarnation had started at this time; `None` if its start was in
+    /// progress.
     pub(crate) fn had_started(&self, at: u64) -> Option<bool> {
         match (self.began < at, self.since < at) {
             (_, true) => Some(true),

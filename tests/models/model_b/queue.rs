@@ -67,7 +67,7 @@ enum Kind {
 }
 
 impl Coming {
-    /// Whether an end of this child is still to come.
+    /// Returns whether an end of this child is still to come.
     pub(crate) fn ends(&self, child: u32) -> bool {
         self.items.iter().any(|item| matches!(item.what, Kind::End(id, ..) if id == child))
     }

@@ -262,7 +262,8 @@ impl Tree {
         Some(Event::Exit { id, death })
     }
 
-    /// Whether a significant child runs, waits, or will be restarted with a child that waits.
+    /// Returns whether a significant child runs, waits, or will be restarted with a child that
+    /// waits.
     fn significant_are_left(&self) -> bool {
         let waits = self.children.iter().position(|child| matches!(child.state, State::Waiting(_)));
         let back = match self.spec.strategy {

@@ -102,7 +102,7 @@ impl Model {
         self.now.max(self.falling)
     }
 
-    /// Whether everything is over before this time, and nothing is due at this time.
+    /// Returns whether everything is over before this time, and nothing is due at this time.
     pub(crate) fn rests_before(&mut self, now: u64) -> bool {
         self.busy.max(self.falling) < now && self.now == now && self.next_due() != Some(now)
     }
