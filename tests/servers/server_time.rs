@@ -142,7 +142,7 @@ async fn the_idle_timeout_fires_once() {
     assert_eq!(f.within(ms(1_000)).await, [("timeout", 100)]);
 }
 
-/// GS-033: a call, a cast and a plain message all cancel it.
+/// GS-033: a call, a cast and a plain message all cancel the idle time-out.
 #[tokio::test(start_paused = true)]
 async fn any_message_cancels_the_idle_timeout() {
     for message in 0..3 {

@@ -105,7 +105,7 @@ fn failure(reason: &ExitReason) -> &CommandFailed {
     crash.downcast_ref().unwrap_or_else(|| panic!("{reason}"))
 }
 
-/// SHU-003, T37: the program is killed when its shutdown time is over, and has ended before the
+/// SHU-003, T37: the program gets SIGKILL when its shutdown time is over, and has ended before the
 /// stop returns.
 #[tokio::test]
 async fn a_program_that_ignores_sigterm_is_killed_after_its_shutdown_time() {

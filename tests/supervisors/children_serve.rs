@@ -125,7 +125,8 @@ async fn serve_accepts_every_into_future() {
     assert_eq!(only_end(&rt, server).await, ExitReason::Normal);
 }
 
-/// The signal, its clones and its token resolve at the end of the child at the latest.
+/// The signal and its clones resolve when the child is stopped or killed. The token resolves at the
+/// end of the child at the latest.
 #[tokio::test]
 async fn the_shutdown_signal_and_its_token_resolve_at_the_end() {
     let rt = Runtime::new();

@@ -29,8 +29,8 @@ async fn an_empty_supervisor_starts_and_stops() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// SUP-002, SUP-003: each child is started after the one before is ready, and stopped after the one
-/// behind it has ended.
+/// SUP-002, SUP-003: each child is started after the one before it is ready, and stopped after the
+/// one after it has ended.
 #[tokio::test(start_paused = true)]
 async fn children_start_in_order_and_stop_in_reverse() {
     let mut t = ScriptedChildren::new();
